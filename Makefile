@@ -1,0 +1,53 @@
+# Everything here builds .venv first; it needs python3 (with venv) and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LOCK := requirements/lock.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+export TF_CPP_MIN_LOG_LEVEL := 3
+
+.PHONY: help demo test lint lock clean
+
+help:
+	@echo "make demo   export, verify and inspect real models; results in build/demo/"
+	@echo "make test   run the tests"
+	@echo "make lint   ruff and mypy"
+	@echo "make lock   resolve requirements/dev.in anew into $(LOCK)"
+	@echo "make clean  remove .venv and build"
+
+$(READY): $(LOCK) requirements/real-models.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
+	"Python %d.%d found, 3.11 to 3.13 expected: make PYTHON=python3.12" % v[:2])'
+	@echo "Setting up $(VENV) (TensorFlow and PyTorch: a few minutes)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install -r $(LOCK)
+	@$(PIP) install --no-deps -r requirements/real-models.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python samples/demo.py build/demo
+
+test: $(READY)
+	@PRELU_REQUIRED_MARKERS="torch keras real_models" $(BIN)/python -m pytest -q -n 2
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+lock:
+	@rm -rf build/lock
+	@$(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip --disable-pip-version-check -q install -r requirements/dev.in
+	@{ echo "# Made by 'make lock' from requirements/dev.in; do not edit."; \
+	  build/lock/bin/python -m pip --disable-pip-version-check freeze --exclude-editable --all \
+	  | grep -v '^pip==' | sed 's/+cpu$$//'; } > $(LOCK)
+	@rm -rf build/lock
+	@echo "wrote $(LOCK)"
+
+clean:
+	rm -rf $(VENV) build

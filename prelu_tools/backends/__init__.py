@@ -1,0 +1,1 @@
+"""The only home of torch, Keras, TensorFlow and onnxruntime: one file a framework."""

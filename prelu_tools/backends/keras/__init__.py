@@ -1,0 +1,32 @@
+"""Keras 3 on TensorFlow: archives and live models; converted by tf2onnx from one trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prelu_tools.backends.interface import Source, SourceOptions
+from prelu_tools.backends.keras.loading import load_archive
+from prelu_tools.backends.keras.source import KerasSource
+
+
+def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+    """Load a `.keras` archive.
+
+    Raises:
+        PReLUToolsError: Keras cannot load it; the message says how to help.
+    """
+    return KerasSource(load_archive(path, options), spelled, options)
+
+
+def from_object(
+    model: object, spelled: str, weights: Path | None, options: SourceOptions
+) -> Source:
+    """Take a live model, and load its weights where a file is given.
+
+    Raises:
+        PReLUToolsError: the weights cannot be read, or do not fit.
+    """
+    source = KerasSource(model, spelled, options)
+    if weights is not None:
+        source.load_weights(weights)
+    return source

@@ -1,0 +1,76 @@
+"""Load a Keras archive, with the user's own classes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from prelu_tools.backends.interface import SourceOptions
+from prelu_tools.backends.keras.framework import keras
+from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.spelling import import_named
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+
+_NO_KWARGS = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
+_UNKNOWN_CLASS = re.compile(r"Could not (?:locate|deserialize) class '(?:[^'>]*>)?(\w+)'")
+
+
+def custom_objects(names: tuple[str, ...]) -> dict[str, Any]:
+    """The custom classes and functions of modules or files, each `MODULE_OR_FILE[:NAME]`.
+
+    Raises:
+        UsageError: a module has no such name.
+        PReLUToolsError: a module cannot be imported.
+    """
+    found: dict[str, Any] = {}
+    for text in names:
+        module_name, _, name = text.partition(":")
+        module = import_named(module_name)
+        if name and not hasattr(module, name):
+            raise UsageError(f"--custom-objects {text}: {module_name} has no {name!r}")
+        public = [name] if name else [n for n in vars(module) if not n.startswith("_")]
+        found |= {n: getattr(module, n) for n in public if callable(getattr(module, n))}
+    return found
+
+
+def load_archive(path: Path, options: SourceOptions) -> Any:
+    """Load a `.keras` file.
+
+    Raises:
+        PReLUToolsError: it cannot be loaded; the message says what to do.
+    """
+    objects = custom_objects(options.custom_objects)
+    try:
+        with quiet(options.show_chatter):
+            return keras.saving.load_model(
+                path,
+                custom_objects=objects,
+                compile=False,
+                safe_mode=not options.allow_unsafe_load,
+            )
+    except Exception as error:
+        raise PReLUToolsError(_explain(path, error)) from error
+
+
+def _explain(path: Path, error: Exception) -> str:
+    text = str(error)
+    if match := _NO_KWARGS.search(text):
+        name, keyword = match.groups()
+        return (
+            f"{path} cannot be loaded: Keras passes {keyword!r} to {name}.__init__, which takes no "
+            f"**kwargs; write `def __init__(self, ..., **kwargs): super().__init__(**kwargs)`, or "
+            "export the live model (nets.py:build) in place of its file"
+        )
+    if match := _UNKNOWN_CLASS.search(text):
+        return (
+            f"{path} cannot be loaded: it uses the custom class {match[1]}; give the module or "
+            f"file that defines it, as --custom-objects layers.py:{match[1]}"
+        )
+    if "lambda" in text.lower() and "unsafe" in text.lower():
+        return (
+            f"{path} holds a Lambda layer, and loading it would run code of the file: give "
+            "--allow-unsafe-load if you trust it"
+        )
+    lines = [line for line in text.splitlines() if line.strip()]
+    return f"{path} cannot be loaded as a Keras model ({type(error).__name__}: {lines[0]})"

@@ -1,0 +1,39 @@
+"""Keep the frameworks' chatter out of the terminal; show it to whoever asks.
+
+TensorFlow and oneDNN write from C++ before any of their switches is read, so the file descriptor
+itself is turned away while they are imported or run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet(show: bool) -> Iterator[None]:
+    """Within the block nothing reaches standard error or output; with `show`, everything."""
+    if show:
+        yield
+        return
+    sys.stderr.flush()
+    sys.stdout.flush()
+    with tempfile.TemporaryFile() as sink:
+        saved = os.dup(2), os.dup(1)
+        os.dup2(sink.fileno(), 2)
+        os.dup2(sink.fileno(), 1)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            sys.stderr.flush()
+            sys.stdout.flush()
+            os.dup2(saved[0], 2)
+            os.dup2(saved[1], 1)
+            for descriptor in saved:
+                os.close(descriptor)

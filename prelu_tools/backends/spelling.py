@@ -1,0 +1,178 @@
+"""How a user spells a source: a file, or a Python callable with literal arguments."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+
+_PYTHON = re.compile(
+    r"^(?P<module>[^:()]+|[A-Za-z]:[^:()]+):(?P<call>[A-Za-z_][\w.]*(?:\(.*\))?)$", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """A source, taken apart."""
+
+    text: str
+    """As the user typed it."""
+    file: Path | None
+    """The model file; None for a Python source."""
+    module: str | None
+    """A module's name or a Python file; None for a model file."""
+    call: str | None
+    """`name` or `name(args)` in that module."""
+    weights: Path | None
+    """The file behind the @."""
+
+
+def parse_spelling(text: str) -> Spelling:
+    """Take a source apart; whether its files exist is for their reader to say.
+
+    Raises:
+        UsageError: it is spelled like nothing that is known.
+    """
+    if Path(text).exists():
+        return Spelling(text, Path(text), None, None, None)
+    head, weights = _split_weights(text)
+    match = _PYTHON.match(head)
+    if match:
+        return Spelling(text, None, match["module"], match["call"], weights)
+    if head.endswith(".py") or not head:
+        raise UsageError(
+            f"{text!r} names a Python file and nothing in it: expected FILE.py:NAME or "
+            "FILE.py:NAME(arguments)"
+        )
+    return Spelling(text, Path(head), None, None, weights)
+
+
+def _split_weights(text: str) -> tuple[str, Path | None]:
+    """Split at the last @ that is not inside parentheses."""
+    close = text.rfind(")")
+    at = text.rfind("@")
+    if at <= close:
+        return text, None
+    if at == len(text) - 1:
+        raise UsageError(f"{text!r} ends in @: expected SOURCE@WEIGHTS with a file of weights")
+    return text[:at], Path(text[at + 1 :])
+
+
+def import_named(name: str) -> ModuleType:
+    """Import a module by its dotted name, or a Python file by its path.
+
+    The file's own folder is put on `sys.path`, as when Python runs it.
+
+    Raises:
+        PReLUToolsError: it does not exist, or fails while it is imported.
+    """
+    try:
+        if not name.endswith(".py"):
+            return _import_module(name)
+        path = Path(name).resolve()
+        if not path.is_file():
+            raise PReLUToolsError(f"{name} cannot be read: no such file")
+        return _import_file(path)
+    except PReLUToolsError:
+        raise
+    except Exception as error:
+        raise PReLUToolsError(
+            f"importing {name} failed with {type(error).__name__}: {error}"
+        ) from error
+
+
+def _import_module(name: str) -> ModuleType:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    return importlib.import_module(name)
+
+
+def _import_file(path: Path) -> ModuleType:
+    loaded = sys.modules.get(path.stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        return loaded
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise PReLUToolsError(f"{path} cannot be imported as Python")
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(path.stem, None)
+        raise
+    return module
+
+
+def build_object(spelling: Spelling) -> object:
+    """Import the module of a Python source and make the object that it names.
+
+    A class is called without arguments where none are given, and so is a function; any other
+    object is taken as it is.
+
+    Raises:
+        UsageError: the arguments are not literals.
+        PReLUToolsError: there is no such name, or the call fails.
+    """
+    if spelling.module is None or spelling.call is None:
+        raise AssertionError("not a Python source")
+    name, args, kwargs = _parse_call(spelling.call)
+    module = import_named(spelling.module)
+    target: Any = module
+    for part in name.split("."):
+        if not hasattr(target, part):
+            public = [n for n in vars(module) if not n.startswith("_")]
+            raise PReLUToolsError(
+                f"{spelling.module} has no {name!r}; it has {', '.join(sorted(public))}"
+            )
+        target = getattr(target, part)
+    wants_call = isinstance(target, type) or not _is_model(target)
+    if not (spelling.call.endswith(")") or (wants_call and callable(target))):
+        return target
+    try:
+        return target(*args, **kwargs)
+    except PReLUToolsError:
+        raise
+    except Exception as error:
+        raise PReLUToolsError(
+            f"calling {spelling.text} failed with {type(error).__name__}: {error}"
+        ) from error
+
+
+def _parse_call(call: str) -> tuple[str, list[Any], dict[str, Any]]:
+    expected = "expected NAME or NAME(arguments) with literal arguments such as 10, 'prelu' or None"
+    try:
+        tree = ast.parse(call, mode="eval").body
+        if not isinstance(tree, ast.Call):
+            return call, [], {}
+        args = [ast.literal_eval(arg) for arg in tree.args]
+        kwargs = {str(k.arg): ast.literal_eval(k.value) for k in tree.keywords if k.arg}
+    except (SyntaxError, ValueError) as error:
+        raise UsageError(f"{call!r} cannot be read: {expected}") from error
+    if len(kwargs) != len(tree.keywords):
+        raise UsageError(f"{call!r} unpacks a dictionary: {expected}")
+    return ast.unparse(tree.func), args, kwargs
+
+
+def model_framework(model: object) -> str | None:
+    """Which framework a live object belongs to, told by its class alone: nothing is imported."""
+    for base in type(model).__mro__:
+        if base.__module__.startswith("torch.nn.modules.") and base.__name__ == "Module":
+            return "torch"
+        if base.__module__.startswith("keras.") and base.__name__ == "Model":
+            return "keras"
+    return None
+
+
+def _is_model(target: object) -> bool:
+    return model_framework(target) is not None

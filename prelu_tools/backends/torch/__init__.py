@@ -1,0 +1,36 @@
+"""PyTorch: live modules, with weights from state dicts; converted by torch.onnx (dynamo)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from torch import nn
+
+from prelu_tools.backends.interface import Source, SourceOptions
+from prelu_tools.backends.torch.source import TorchSource
+from prelu_tools.backends.torch.weights import load_weights
+from prelu_tools.core.errors import UsageError
+
+
+def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+    """No file is a torch model by itself yet.
+
+    Raises:
+        UsageError: always.
+    """
+    raise UsageError(f"{path} holds no model: name the code too, as nets.py:Net@{path}")
+
+
+def from_object(
+    model: object, spelled: str, weights: Path | None, options: SourceOptions
+) -> Source:
+    """Take a live module, and load its weights where a file is given.
+
+    Raises:
+        PReLUToolsError: the weights cannot be read, or do not fit.
+    """
+    module = cast(nn.Module, model)
+    if weights is not None:
+        load_weights(module, weights, options.allow_unsafe_load)
+    return TorchSource(module.eval(), spelled, options)

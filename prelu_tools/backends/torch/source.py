@@ -1,0 +1,252 @@
+"""A torch module as a source."""
+
+from __future__ import annotations
+
+import ast
+import inspect as python_inspect
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from prelu_tools.backends.calls import PReLUCall, layers_of, parameters_of
+from prelu_tools.backends.interface import (
+    Conversion,
+    Dim,
+    Reach,
+    Runner,
+    SourceOptions,
+    TensorSpec,
+)
+from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.torch.watch import Watch
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.tags import TagBook
+from prelu_tools.graph.canonical import fuse_prelus
+from prelu_tools.graph.metadata import properties
+
+_SCOPES = "pkg.torch.onnx.name_scopes"
+_BATCH = 2  # torch.export takes a dimension of size 1 for a constant
+
+
+class TorchSource:
+    """A `torch.nn.Module` in eval mode."""
+
+    framework = "torch"
+
+    def __init__(self, module: nn.Module, spelled: str, options: SourceOptions) -> None:
+        """Take a module; nothing is run yet."""
+        self.spelled = spelled
+        self.producer = f"torch {torch.__version__}"
+        self.n_parameters = sum(parameter.numel() for parameter in module.parameters())
+        self._module = module
+        self._options = options
+        self._calls: list[PReLUCall] | None = None
+        self._specs: list[TensorSpec] | None = None
+        self._outputs: list[str] = []
+
+    def inputs(self) -> Sequence[TensorSpec]:
+        """See `Source.inputs`: from `--input`, else from the module's `example_inputs()`."""
+        if self._specs is None:
+            self._specs = self._find_inputs()
+        return self._specs
+
+    def _find_inputs(self) -> list[TensorSpec]:
+        if self._options.inputs:
+            return [
+                TensorSpec(option.name, "float32", option.shape, _example(option.shape))
+                for option in self._options.inputs
+            ]
+        names = list(python_inspect.signature(self._module.forward).parameters)
+        make = getattr(self._module, "example_inputs", None)
+        if make is None:
+            wanted = " ".join(f"--input {name}:batch,..." for name in names)
+            raise UsageError(
+                f"the input shapes of {self.spelled} are not known: give {wanted} (for an image "
+                f"--input {names[0] if names else 'x'}:batch,3,112,112), or the module a method "
+                "example_inputs() that returns tensors"
+            )
+        given = make()
+        examples = dict(given) if isinstance(given, Mapping) else _named(given, names)
+        return [_spec(name, value) for name, value in examples.items()]
+
+    def layers(self) -> tuple[PReLULayer, ...]:
+        """See `Source.layers`."""
+        return layers_of(self._find_calls())
+
+    def _find_calls(self) -> list[PReLUCall]:
+        if self._calls is None:
+            feeds = {
+                spec.name: np.zeros(_batched(spec), np.dtype(spec.dtype)) for spec in self.inputs()
+            }
+            watch = Watch(self._module)
+            with torch.no_grad(), watch:
+                outputs = self._run(feeds)
+            self._calls = watch.calls
+            self._outputs = list(_flatten(outputs))
+        return self._calls
+
+    def _run(self, feeds: Mapping[str, Array]) -> Any:
+        tensors = {name: torch.from_numpy(np.array(array)) for name, array in feeds.items()}
+        positional = [tensors[spec.name] for spec in self.inputs()]
+        try:
+            return self._module(*positional)
+        except Exception as error:
+            shapes = ", ".join(f"{name}{list(array.shape)}" for name, array in feeds.items())
+            raise PReLUToolsError(
+                f"{self.spelled} fails on inputs {shapes} with {type(error).__name__}: {error}"
+            ) from error
+
+    def runner(self, reach: Reach) -> AbstractContextManager[Runner]:
+        """See `Source.runner`."""
+        return self._running(reach)
+
+    @contextmanager
+    def _running(self, reach: Reach) -> Iterator[Runner]:
+        self._find_calls()
+        yield _TorchRunner(self, reach)
+
+    def run(self, feeds: Mapping[str, Array], reach: Reach) -> dict[str, Array]:
+        """Run the module once and note what its slopes meet."""
+        watch = Watch(self._module, known=self._find_calls(), reach=reach)
+        with torch.no_grad(), watch:
+            outputs = _flatten(self._run(feeds))
+        return {name: tensor.detach().cpu().numpy() for name, tensor in outputs.items()}
+
+    def convert(self, opset: int) -> Conversion:
+        """See `ConvertibleSource.convert`."""
+        calls = self._find_calls()
+        parameters = parameters_of(calls)
+        specs = self.inputs()
+        args = tuple(torch.zeros(_batched(s), dtype=getattr(torch, s.dtype)) for s in specs)
+        tags = TagBook()
+        with quiet(self._options.show_chatter), _silent_loggers(self._options.show_chatter):
+            try:
+                program = torch.export.export(
+                    self._module, args, dynamic_shapes=_dynamic(specs, torch.export.Dim.DYNAMIC)
+                )
+                self._put_tags(program, tags, parameters)
+                exported = torch.onnx.export(
+                    program,
+                    dynamo=True,
+                    opset_version=opset,
+                    input_names=[spec.name for spec in specs],
+                    output_names=self._outputs,
+                    dynamic_shapes=_dynamic(specs, None),
+                    verbose=False,
+                )
+            except Exception as error:
+                raise PReLUToolsError(
+                    f"torch.onnx.export refuses {self.spelled} with {type(error).__name__}: "
+                    f"{_first_line(error)}"
+                ) from error
+        if exported is None:
+            raise PReLUToolsError(f"torch.onnx.export returned nothing for {self.spelled}")
+        proto: onnx.ModelProto = exported.model_proto
+        fuse_prelus(proto, lambda match: tags.find(match.slopes) is not None)
+        _name_nodes(proto.graph)
+        keep = {name: name for name in self._module.state_dict()}
+        route = f"torch.onnx dynamo {torch.__version__}"
+        return Conversion(proto, tags, parameters, route, keep)
+
+    @staticmethod
+    def _put_tags(program: Any, tags: TagBook, parameters: Mapping[str, Any]) -> None:
+        state = program.state_dict
+        for name, parameter in parameters.items():
+            if name in state:
+                shape = tuple(parameter.values.shape)
+                state[name] = nn.Parameter(torch.from_numpy(tags.tag(name, shape)))
+
+
+class _TorchRunner:
+    """Runs the module."""
+
+    def __init__(self, source: TorchSource, reach: Reach) -> None:
+        self._source = source
+        self._reach = reach
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """See `Runner.run`."""
+        return self._source.run(feeds, self._reach)
+
+
+def _named(given: Any, names: Sequence[str]) -> dict[str, torch.Tensor]:
+    tensors = (given,) if isinstance(given, torch.Tensor) else tuple(given)
+    return dict(zip(names, tensors, strict=False))
+
+
+def _spec(name: str, value: torch.Tensor) -> TensorSpec:
+    sizes = tuple(value.shape)
+    shape: tuple[Dim, ...] = ("batch", *sizes[1:]) if sizes else ()
+    return TensorSpec(name, str(value.dtype).removeprefix("torch."), shape, sizes)
+
+
+def _example(shape: Sequence[Dim]) -> tuple[int, ...]:
+    return tuple(
+        size if isinstance(size, int) else (1 if axis == 0 else 32)
+        for axis, size in enumerate(shape)
+    )
+
+
+def _batched(spec: TensorSpec) -> tuple[int, ...]:
+    if spec.shape and isinstance(spec.shape[0], str):
+        return (_BATCH, *spec.example[1:])
+    return spec.example
+
+
+def _dynamic(specs: Sequence[TensorSpec], hint: Any) -> tuple[dict[int, Any], ...]:
+    return tuple(
+        {axis: hint or dim for axis, dim in enumerate(spec.shape) if isinstance(dim, str)}
+        for spec in specs
+    )
+
+
+def _flatten(outputs: Any) -> dict[str, torch.Tensor]:
+    """Outputs by name, whatever they are nested in, in the order in which they are exported."""
+    if isinstance(outputs, torch.Tensor):
+        return {"output": outputs}
+    if isinstance(outputs, Mapping):
+        parts = [(str(key), value) for key, value in outputs.items()]
+    else:
+        names = getattr(outputs, "_fields", None)
+        parts = [(names[i] if names else f"output_{i}", value) for i, value in enumerate(outputs)]
+    flat: dict[str, torch.Tensor] = {}
+    for name, value in parts:
+        if isinstance(value, torch.Tensor):
+            flat[name] = value
+        elif value is not None:
+            inner = _flatten(value)
+            flat |= {f"{name}.{key}": tensor for key, tensor in inner.items()}
+    return flat
+
+
+def _name_nodes(graph: onnx.GraphProto) -> None:
+    """Name nodes after the modules that the exporter saw them in."""
+    for node in graph.node:
+        scopes = ast.literal_eval(properties(node).get(_SCOPES, "[]"))
+        module = scopes[-2] if len(scopes) > 1 else ""
+        node.name = f"{module}/{node.op_type}" if module else ""
+
+
+@contextmanager
+def _silent_loggers(show: bool) -> Iterator[None]:
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    if not show:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else "no message"

@@ -1,0 +1,70 @@
+"""`prelu-tools export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from prelu_tools.cli.options import gather_source_options, output_options, source_options
+
+
+@click.command("export")
+@click.argument("source", metavar="SOURCE")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="MODEL.onnx",
+    help="The file to write: whole, or not at all.",
+)
+@click.option("--opset", type=int, default=18, show_default=True, help="Opset of the result.")
+@click.option(
+    "--verify/--no-verify",
+    default=True,
+    show_default=True,
+    help="Hold the result against SOURCE before it is put in place.",
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@source_options
+@output_options
+def command(
+    source: str,
+    output: Path,
+    opset: int,
+    verify: bool,
+    force: bool,
+    inputs: tuple[Any, ...],
+    custom_objects: tuple[str, ...],
+    allow_unsafe_load: bool,
+    form: str,
+    reports: tuple[tuple[str, str], ...],
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Take SOURCE, a Keras or PyTorch model, to ONNX: each PReLU call is one PRelu node.
+
+    SOURCE is model.keras, or Python: nets.py:Net(10), package.module:name, with @weights.pt behind
+    it if need be. Python sources are your own code, and run as such.
+
+    \b
+    Example: prelu-tools export nets.py:Net@weights.pt -o net.onnx --input x:batch,3,112,112
+    """
+    from prelu_tools.cli.output import Output
+    from prelu_tools.cli.output import progress as show_progress
+    from prelu_tools.commands.export import ExportRequest, export
+
+    request = ExportRequest(
+        source=source,
+        output=output,
+        opset=opset,
+        verify=verify,
+        force=force,
+        options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
+    )
+    with show_progress(quiet) as progress:
+        result = export(request, progress)
+    Output(form, reports, quiet).show(result)
+    return 0

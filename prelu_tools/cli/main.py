@@ -1,0 +1,110 @@
+"""The command group, and what becomes of errors: one sentence, and the contract's exit code.
+
+0: all held. 1: a verdict against a model. 2: usage. 3: no verdict. 130: Ctrl-C. Click and Python
+use 1 for much else, so everything is mapped here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from prelu_tools import __version__
+
+EXIT_VERDICT, EXIT_USAGE, EXIT_NO_VERDICT, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+# Short helps stand here, so that `--help` imports no command.
+_COMMANDS = {
+    "doctor": "Show what is installed, what works, and what to install.",
+    "export": "Take a Keras or PyTorch model to ONNX, one PRelu node a call.",
+    "inspect": "Show the PReLU slopes of a model, layer by layer.",
+    "verify": "Prove that candidates compute what a reference computes.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"prelu_tools.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="prelu-tools")
+def cli() -> None:
+    """Take models with PReLU to ONNX, and prove that every learned slope arrived.
+
+    A SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10) or package.module:name, with
+    @weights.pt behind it if need be. Python sources are your own code, and run as such.
+
+    \b
+    Exit codes: 0 all held; 1 a model failed its check; 2 usage;
+    3 no verdict (something is missing or unreadable); 130 Ctrl-C.
+    """
+
+
+def main() -> None:
+    """Run the command line, and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line and return its exit code."""
+    try:
+        code = cli.main(arguments, prog_name="prelu-tools", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nStopped.", err=True)
+        return EXIT_INTERRUPTED
+    except click.UsageError as error:
+        error.show()
+        return EXIT_USAGE
+    except click.ClickException as error:
+        error.show()
+        return EXIT_NO_VERDICT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NO_VERDICT
+    except Exception as error:
+        return _explain(error, "-v" in arguments or "--verbose" in arguments)
+
+
+def _explain(error: Exception, verbose: bool) -> int:
+    from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError, UsageError
+
+    if verbose:
+        import traceback
+
+        traceback.print_exception(error)
+    codes: dict[type[Any], int] = {
+        UsageError: EXIT_USAGE,
+        ExportVerificationError: EXIT_VERDICT,
+        PReLUToolsError: EXIT_NO_VERDICT,
+    }
+    for kind, code in codes.items():
+        if isinstance(error, kind):
+            click.echo(f"Error: {error}", err=True)
+            return code
+    click.echo(
+        f"Error: unexpected {type(error).__name__}: {error}. This is a defect of prelu-tools "
+        f"{__version__}; -v shows where it happened.",
+        err=True,
+    )
+    return EXIT_NO_VERDICT

@@ -1,0 +1,115 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.interface import InputOption, SourceOptions
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+FORMATS = ("table", "json")
+
+
+def parse_inputs(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[InputOption, ...]:
+    """NAME:DIMS, as in `x:batch,3,112,112`."""
+    from prelu_tools.backends.interface import InputOption
+
+    found = []
+    for value in values:
+        name, separator, dims = value.rpartition(":")
+        sizes = [part.strip() for part in dims.split(",")]
+        good = all(s.isidentifier() or (s.isdigit() and int(s) > 0) for s in sizes)
+        if not separator or not name or not good:
+            raise click.BadParameter(
+                f"{value!r} is no input: expected NAME:DIMS with a size or a name for each "
+                "dimension, as in x:batch,3,112,112"
+            )
+        found.append(InputOption(name, tuple(int(s) if s.isdigit() else s for s in sizes)))
+    return tuple(found)
+
+
+def parse_reports(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """FORMAT=PATH."""
+    pairs = [value.partition("=") for value in values]
+    for form, _, path in pairs:
+        if form not in FORMATS or not path:
+            raise click.BadParameter(
+                f"expected FORMAT=PATH, with one of {', '.join(FORMATS)} for the format"
+            )
+    return tuple((form, path) for form, _, path in pairs)
+
+
+def source_options(function: Function) -> Function:
+    """How sources are read."""
+    for option in (
+        click.option(
+            "--allow-unsafe-load",
+            is_flag=True,
+            help="Load pickles and Lambda layers that may run code of the file.",
+        ),
+        click.option(
+            "--custom-objects",
+            multiple=True,
+            metavar="MODULE_OR_FILE[:NAME]",
+            help="Where a Keras file's own classes are; repeatable.",
+        ),
+        click.option(
+            "--input",
+            "inputs",
+            callback=parse_inputs,
+            multiple=True,
+            metavar="NAME:DIMS",
+            help="An input's shape, x:batch,3,112,112, where the model does not know it; "
+            "repeatable.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def output_options(function: Function) -> Function:
+    """Where results go, and how much is said."""
+    for option in (
+        click.option("-v", "--verbose", is_flag=True, help="Show the frameworks' own messages."),
+        click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors."),
+        click.option(
+            "--report",
+            "reports",
+            callback=parse_reports,
+            multiple=True,
+            metavar="FORMAT=PATH",
+            help="Write the result to a file too; repeatable.",
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(FORMATS),
+            default="table",
+            show_default=True,
+            help="What goes to standard output.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def gather_source_options(
+    inputs: tuple[Any, ...], custom_objects: tuple[str, ...], allow_unsafe_load: bool, verbose: bool
+) -> SourceOptions:
+    """The options of `source_options` as one value."""
+    from prelu_tools.backends.interface import SourceOptions
+
+    return SourceOptions(
+        inputs=tuple(inputs),
+        custom_objects=custom_objects,
+        allow_unsafe_load=allow_unsafe_load,
+        show_chatter=verbose,
+    )

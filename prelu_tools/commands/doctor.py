@@ -1,0 +1,95 @@
+"""What is installed, what works, and what to install."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import platform
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from prelu_tools.backends.onnxruntime import PROVIDERS, OrtRunner, available_providers
+from prelu_tools.backends.quiet import quiet
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.results import DoctorItem, DoctorResult
+
+_REMOTE = "AzureExecutionProvider"  # in every build; it runs nothing on this machine
+_CORE = ("click", "rich", "numpy", "onnx", "onnxruntime")
+_EXTRAS = {
+    "torch": ("torch", "onnxscript", "safetensors"),
+    "keras": ("tensorflow", "keras", "tf2onnx"),
+}
+
+
+def doctor() -> DoctorResult:
+    """Import every package, and run one PRelu node on every execution provider."""
+    return DoctorResult(
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        core=tuple(_package(name, "pip install prelu-tools") for name in _CORE),
+        extras=tuple(
+            _package(name, f"pip install 'prelu-tools[{extra}]'", f"{extra}: {name}")
+            for extra, names in _EXTRAS.items()
+            for name in names
+        ),
+        providers=_providers(),
+    )
+
+
+def _package(name: str, advice: str, label: str = "") -> DoctorItem:
+    label = label or name
+    try:
+        with quiet(show=False):
+            module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == name:
+            return DoctorItem(label, "missing", "not installed", advice)
+        return DoctorItem(label, "broken", f"needs {error.name}", advice)
+    except Exception as error:
+        return DoctorItem(label, "broken", f"{type(error).__name__}: {error}", f"{advice} again")
+    version = getattr(module, "__version__", None) or importlib.metadata.version(name)
+    return DoctorItem(label, "ok", str(version))
+
+
+def _providers() -> tuple[DoctorItem, ...]:
+    """Each provider that is known here or that this build names."""
+    try:
+        _, available = available_providers()
+    except ImportError:
+        return ()
+    names = {full: short for short, full in PROVIDERS.items()}
+    wanted = [name for name in dict.fromkeys([*PROVIDERS.values(), *available]) if name != _REMOTE]
+    return tuple(_try_provider(names.get(full, full)) for full in wanted)
+
+
+def _try_provider(name: str) -> DoctorItem:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "prelu.onnx"
+        path.write_bytes(_one_prelu().SerializeToString())
+        try:
+            runner = OrtRunner(path, name, "a model of one PRelu node")
+            result = runner.run({"x": np.array([[-2.0, 2.0]], np.float32)})["y"]
+        except PReLUToolsError as error:
+            found, _, advice = str(error).partition(": ")
+            missing = "is not in this build" in found
+            state = "not in this build of onnxruntime" if missing else str(error)
+            return DoctorItem(name, "missing" if missing else "broken", state, advice)
+    if runner.report.nodes_elsewhere:
+        ran = ", ".join(runner.report.actual)
+        detail = f"loads, but the node ran on {ran}"
+        return DoctorItem(name, "broken", detail, "see onnxruntime's log for why it did not load")
+    if not np.array_equal(result, np.array([[-0.5, 2.0]], np.float32)):
+        return DoctorItem(name, "broken", f"PReLU([-2, 2]) with slope 0.25 is {result.tolist()}")
+    return DoctorItem(name, "ok", "runs PRelu")
+
+
+def _one_prelu() -> onnx.ModelProto:
+    node = helper.make_node("PRelu", ["x", "slope"], ["y"], name="prelu")
+    slope = numpy_helper.from_array(np.array([0.25], np.float32), "slope")
+    x, y = (helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, ["N", 2]) for n in "xy")
+    graph = helper.make_graph([node], "prelu", [x], [y], [slope])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 16)], ir_version=8)

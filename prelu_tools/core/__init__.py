@@ -1,0 +1,1 @@
+"""What PReLU is, in numpy: slopes, statistics, parity, results and errors."""

@@ -1,0 +1,32 @@
+"""Errors that a user may see: what was found, what was expected, what to do."""
+
+from __future__ import annotations
+
+
+class PReLUToolsError(Exception):
+    """No verdict could be reached: something is missing, unreadable or not supported (exit 3)."""
+
+
+class UsageError(PReLUToolsError):
+    """The request itself makes no sense: an option, a name, a file in the way (exit 2)."""
+
+
+class MissingExtraError(PReLUToolsError):
+    """A package behind an extra is not installed; the message holds the exact pip line.
+
+    Args:
+        package: the module that could not be imported.
+        extra: the extra of prelu-tools that brings it.
+        purpose: what it is needed for, as in "to read nets.py:Net".
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        """Build the sentence."""
+        super().__init__(
+            f"{package} is not installed, and it is needed {purpose}: "
+            f"pip install 'prelu-tools[{extra}]'"
+        )
+
+
+class ExportVerificationError(PReLUToolsError):
+    """The exported model differs from its source: a verdict (exit 1); nothing was written."""

@@ -1,0 +1,130 @@
+"""Two layers' slopes against each other, bit for bit, and what differs said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array, same_bits
+from prelu_tools.core.layout import Permutation, candidates
+from prelu_tools.core.slopes import PReLULayer
+
+
+@dataclass(frozen=True)
+class SlopeDifference:
+    """The outcome of comparing one layer."""
+
+    equal: bool
+    """Bit for bit after sign and layout."""
+    description: str | None = None
+    """What differs; None where nothing does."""
+    ambiguous: bool = False
+    """The layout could not be told, and the answer hangs on it: no verdict."""
+
+
+def _rank_aligned(reference: PReLULayer, candidate: PReLULayer) -> bool:
+    return reference.slopes.ndim == candidate.slopes.ndim
+
+
+def _permutations(reference: PReLULayer, candidate: PReLULayer) -> tuple[Permutation, ...]:
+    if candidate.axes is not None and len(candidate.axes) == reference.slopes.ndim:
+        return (candidate.axes,)
+    shape = reference.input_shape or reference.slopes.shape
+    target = candidate.input_shape or candidate.slopes.shape
+    fitting = candidates((None, *shape[1:]), (None, *target[1:]))
+    return tuple(p for p in fitting if _moves_to(reference.slopes, candidate.slopes, p))
+
+
+def _moves_to(reference: Array, candidate: Array, permutation: Permutation) -> bool:
+    return reference.transpose(permutation).shape == candidate.shape
+
+
+def compare_slopes(reference: PReLULayer, candidate: PReLULayer) -> SlopeDifference:
+    """Compare the slopes of two layers that ought to be the same one.
+
+    Slopes that vary along one axis or none are compared as a vector. Others are moved to the
+    candidate's axis order, which the candidate states or the shapes tell; where two orders fit and
+    give different answers the result is `ambiguous`.
+    """
+    left, right = reference.slopes, candidate.slopes
+    if left.size != right.size:
+        return SlopeDifference(False, f"{right.size} slopes where {left.size} were expected")
+    if reference.sharing in ("channel-shared", "channel-wise") or not _rank_aligned(
+        reference, candidate
+    ):
+        return _difference(left.reshape(-1), right.reshape(-1))
+    orders = _permutations(reference, candidate)
+    if not orders:
+        return SlopeDifference(
+            False, f"slopes of shape {list(right.shape)} where {list(left.shape)} were expected"
+        )
+    outcomes = [_difference(left.transpose(p).reshape(-1), right.reshape(-1)) for p in orders]
+    first = outcomes[0]
+    if any(outcome.equal != first.equal for outcome in outcomes):
+        return SlopeDifference(False, "the axis order cannot be told from the shapes", True)
+    return first
+
+
+def _difference(left: Array, right: Array) -> SlopeDifference:
+    if same_bits(left, right):
+        return SlopeDifference(True)
+    return SlopeDifference(False, describe(left, right))
+
+
+def describe(left: Array, right: Array) -> str:
+    """Say in words how two vectors of slopes of one length differ."""
+    if left.dtype != right.dtype:
+        rounded = same_bits(left.astype(right.dtype), right)
+        what = "rounded" if rounded else "stored with other values"
+        return f"slopes {what} as {right.dtype} where {left.dtype} was expected"
+    if same_bits(-left, right):
+        return "slopes negated"
+    where = np.flatnonzero(_bits(left) != _bits(right))
+    if where.size == 2 and same_bits(left[where[::-1]], right[where]):
+        return f"channels {where[0]} and {where[1]} exchanged"
+    if same_bits(np.sort(left), np.sort(right)):
+        return f"slopes permuted ({where.size} of {left.size} out of place)"
+    finite = np.abs(left.astype(np.float64) - right.astype(np.float64))
+    worst = int(where[np.argmax(np.nan_to_num(finite[where], nan=np.inf))])
+    return (
+        f"{where.size} of {left.size} slopes differ, most at {worst}: "
+        f"{right[worst]:.9g} where {left[worst]:.9g} was expected"
+    )
+
+
+def _bits(values: Array) -> Array:
+    return np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
+
+
+def owner_of(candidate: PReLULayer, references: Iterable[PReLULayer]) -> str | None:
+    """The name of the reference layer whose slopes these are, where there is exactly one."""
+    owners = [layer.name for layer in references if compare_slopes(layer, candidate).equal]
+    return owners[0] if len(owners) == 1 else None
+
+
+@dataclass(frozen=True)
+class LayerPairs:
+    """Which layer of the candidate is which of the reference."""
+
+    pairs: tuple[tuple[PReLULayer, PReLULayer], ...]
+    """Lined up, in the reference's order."""
+    missing: tuple[PReLULayer, ...]
+    """Layers of the reference that the candidate lacks."""
+    unexpected: tuple[PReLULayer, ...]
+    """Layers of the candidate that the reference lacks."""
+
+
+def line_up(references: Iterable[PReLULayer], candidates: Iterable[PReLULayer]) -> LayerPairs:
+    """Pair layers by name; those left over by order, where their numbers agree."""
+    left, right = list(references), list(candidates)
+    by_name: Mapping[str, PReLULayer] = {layer.name: layer for layer in right}
+    named = {layer.name: by_name[layer.name] for layer in left if layer.name in by_name}
+    rest_left = [layer for layer in left if layer.name not in named]
+    rest_right = [layer for layer in right if layer.name not in named]
+    if len(rest_left) == len(rest_right):
+        named |= {a.name: b for a, b in zip(rest_left, rest_right, strict=True)}
+        rest_left, rest_right = [], []
+    pairs = tuple((layer, named[layer.name]) for layer in left if layer.name in named)
+    return LayerPairs(pairs, tuple(rest_left), tuple(rest_right))

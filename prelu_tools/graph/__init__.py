@@ -1,0 +1,1 @@
+"""ONNX graphs: read without their weights, recognise PReLU, rewrite, write."""

@@ -1,0 +1,153 @@
+"""Constants, and what exporters put between a parameter and its use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.graph.view import GraphView
+
+Attributes = Mapping[str, onnx.AttributeProto]
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, onnx.AttributeProto]:
+    """The attributes of a node by name."""
+    return {attribute.name: attribute for attribute in node.attribute}
+
+
+def permutation(node: onnx.NodeProto, rank: int) -> tuple[int, ...]:
+    """What a Transpose node does to a tensor of this rank."""
+    given = attributes(node).get("perm")
+    return tuple(given.ints) if given else tuple(reversed(range(rank)))
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A tensor that does not depend on the model's input."""
+
+    root: str
+    """The initializer (or the output of the Constant node) that it begins at."""
+    values: Array
+    """Its values."""
+
+
+def read_constant(view: GraphView, tensor: str) -> Constant | None:
+    """Follow a tensor back to the one parameter that it is made of; None where it is not constant.
+
+    Through Identity, Reshape, Unsqueeze, Squeeze, Transpose, Expand, Cast, Neg and
+    DequantizeLinear, whose other inputs are constants.
+    """
+    if tensor in view.initializers:
+        return Constant(tensor, view.model.values(view.initializers[tensor]))
+    node = view.producer.get(tensor)
+    if node is None:
+        return None
+    if node.op_type == "Constant":
+        values = _constant_node(view, node)
+        return None if values is None else Constant(tensor, values)
+    step = _STEPS.get(node.op_type)
+    if step is None or node.domain not in ("", "ai.onnx"):
+        return None
+    parts = [read_constant(view, name) if name else None for name in node.input]
+    if any(part is None for part, name in zip(parts, node.input, strict=True) if name):
+        return None
+    arrays = [part.values if part else None for part in parts]
+    first = parts[0]
+    if first is None:
+        return None
+    return Constant(first.root, step(attributes(node), arrays))
+
+
+def is_constant(view: GraphView, tensor: str) -> bool:
+    """Whether `read_constant` would find one, without reading values of parameters."""
+    if tensor in view.initializers:
+        return True
+    node = view.producer.get(tensor)
+    if node is None:
+        return False
+    if node.op_type == "Constant":
+        return True
+    return node.op_type in _STEPS and all(is_constant(view, name) for name in node.input if name)
+
+
+def _constant_node(view: GraphView, node: onnx.NodeProto) -> Array | None:
+    for name, attribute in attributes(node).items():
+        if name == "value":
+            return view.model.values(attribute.t)
+        if name in ("value_float", "value_floats"):
+            given = attribute.f if name == "value_float" else list(attribute.floats)
+            return np.asarray(given, dtype=np.float32)
+        if name in ("value_int", "value_ints"):
+            return np.asarray(attribute.i if name == "value_int" else list(attribute.ints))
+    return None
+
+
+Step = Callable[[Attributes, list[Array | None]], Array]
+
+
+def _given(array: Array | None) -> Array:
+    if array is None:
+        raise ValueError("an input that the operator needs is left out")
+    return array
+
+
+def _axes(attrs: Attributes, inputs: list[Array | None]) -> tuple[int, ...] | None:
+    if "axes" in attrs:
+        return tuple(attrs["axes"].ints)
+    if len(inputs) > 1 and inputs[1] is not None:
+        return tuple(int(axis) for axis in inputs[1])
+    return None
+
+
+def _reshape(_: Attributes, inputs: list[Array | None]) -> Array:
+    data, target = _given(inputs[0]), _given(inputs[1])
+    sizes = [data.shape[i] if size == 0 else int(size) for i, size in enumerate(target)]
+    return data.reshape(sizes)
+
+
+def _unsqueeze(attrs: Attributes, inputs: list[Array | None]) -> Array:
+    return np.expand_dims(_given(inputs[0]), _axes(attrs, inputs) or ())
+
+
+def _squeeze(attrs: Attributes, inputs: list[Array | None]) -> Array:
+    return np.squeeze(_given(inputs[0]), _axes(attrs, inputs))
+
+
+def _transpose(attrs: Attributes, inputs: list[Array | None]) -> Array:
+    return _given(inputs[0]).transpose(tuple(attrs["perm"].ints) if "perm" in attrs else None)
+
+
+def _expand(_: Attributes, inputs: list[Array | None]) -> Array:
+    data, target = _given(inputs[0]), _given(inputs[1])
+    return np.broadcast_to(data, np.broadcast_shapes(data.shape, tuple(int(s) for s in target)))
+
+
+def _cast(attrs: Attributes, inputs: list[Array | None]) -> Array:
+    return _given(inputs[0]).astype(onnx.helper.tensor_dtype_to_np_dtype(attrs["to"].i))
+
+
+def _dequantize(attrs: Attributes, inputs: list[Array | None]) -> Array:
+    data, scale = _given(inputs[0]), _given(inputs[1])
+    zero = inputs[2] if len(inputs) > 2 and inputs[2] is not None else np.zeros_like(scale)
+    if scale.ndim == 1 and data.ndim > 1:
+        axis = attrs["axis"].i if "axis" in attrs else 1
+        shape = [-1 if i == axis % data.ndim else 1 for i in range(data.ndim)]
+        scale, zero = scale.reshape(shape), zero.reshape(shape)
+    return np.asarray((data.astype(scale.dtype) - zero.astype(scale.dtype)) * scale)
+
+
+_STEPS: dict[str, Step] = {
+    "Identity": lambda _, inputs: _given(inputs[0]),
+    "Neg": lambda _, inputs: -_given(inputs[0]),
+    "Reshape": _reshape,
+    "Unsqueeze": _unsqueeze,
+    "Squeeze": _squeeze,
+    "Transpose": _transpose,
+    "Expand": _expand,
+    "Cast": _cast,
+    "DequantizeLinear": _dequantize,
+}

@@ -1,0 +1,127 @@
+"""Fold what is constant: transposed kernels, batch normalisation, shapes that are known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from onnx import numpy_helper, shape_inference
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.slopes import align
+from prelu_tools.graph.constants import is_constant, read_constant
+from prelu_tools.graph.prune import prune
+from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.view import GraphView
+
+
+def attach_weights(graph: onnx.GraphProto, weights: Mapping[str, Array]) -> None:
+    """Turn graph inputs into initializers with these values, in place."""
+    kept = [value for value in graph.input if value.name not in weights]
+    del graph.input[:]
+    graph.input.extend(kept)
+    for name, values in weights.items():
+        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+
+
+def fold_constants(proto: onnx.ModelProto) -> None:
+    """Replace what depends on parameters only by an initializer, in place."""
+    view = GraphView(OnnxModel(proto, None))
+    graph = proto.graph
+    wanted = {value.name for value in graph.output}
+    for node in graph.node:
+        foldable = not is_constant(view, node.output[0])
+        wanted.update(name for name in node.input if name and foldable)
+    for node in graph.node:
+        name = node.output[0]
+        if name not in wanted or node.op_type == "Constant" or not is_constant(view, name):
+            continue
+        constant = read_constant(view, name)
+        if constant is not None:
+            values = np.ascontiguousarray(constant.values)
+            graph.initializer.append(numpy_helper.from_array(values, name))
+            node.op_type = "Identity"  # its output is an initializer now: prune takes the rest
+            node.output[0] = ""
+    prune(graph)
+
+
+def fix_reshapes(proto: onnx.ModelProto) -> None:
+    """Write the target of a Reshape as a constant where only one size is dynamic, in place."""
+    view = GraphView(OnnxModel(shape_inference.infer_shapes(proto, data_prop=True), None))
+    for number, node in enumerate(proto.graph.node):
+        if node.op_type != "Reshape" or is_constant(view, node.input[1]):
+            continue
+        shape = view.shape(node.output[0])
+        if shape is None or sum(size is None for size in shape) > 1 or 0 in shape:
+            continue
+        target = np.array([-1 if size is None else size for size in shape], np.int64)
+        name = f"prelu_tools/shape_{number}"
+        proto.graph.initializer.append(numpy_helper.from_array(target, name))
+        node.input[1] = name
+    prune(proto.graph)
+
+
+def fold_batch_normalization(proto: onnx.ModelProto) -> None:
+    """Fold a Mul and Add by constants per channel into the convolution before them, in place.
+
+    In float64: weight' = weight * scale, bias' = bias * scale + shift (Jacob et al., 2018,
+    https://arxiv.org/abs/1712.05877, section 3.2).
+    """
+    view = GraphView(OnnxModel(proto, None))
+    uses = Counter(view.uses)
+    users = {name: node for node in proto.graph.node for name in node.input if name}
+    for node in [n for n in proto.graph.node if n.op_type == "Conv"]:
+        while (user := users.get(node.output[0])) is not None and uses[node.output[0]] == 1:
+            if not _fold_into(view, node, user):
+                break
+    prune(proto.graph)
+
+
+def _fold_into(view: GraphView, conv: onnx.NodeProto, user: onnx.NodeProto) -> bool:
+    """Fold one Mul or Add behind a convolution into it; whether that was possible."""
+    weight = read_constant(view, conv.input[1])
+    if user.op_type not in ("Mul", "Add") or weight is None:
+        return False
+    other = user.input[1] if user.input[0] == conv.output[0] else user.input[0]
+    constant = read_constant(view, other)
+    if constant is None:
+        return False
+    n_channels, rank = weight.values.shape[0], weight.values.ndim
+    if constant.values.ndim > rank:
+        return False
+    aligned = align(constant.values, rank)
+    if any(size != 1 for axis, size in enumerate(aligned.shape) if axis != 1):
+        return False
+    term = np.broadcast_to(aligned.reshape(-1), (n_channels,)).astype(np.float64)
+    has_bias = len(conv.input) > 2 and conv.input[2]
+    bias_constant = read_constant(view, conv.input[2]) if has_bias else None
+    if has_bias and bias_constant is None:
+        return False
+    bias = bias_constant.values if bias_constant else np.zeros(n_channels)
+    dtype = weight.values.dtype
+    if user.op_type == "Mul":
+        scaled = weight.values.astype(np.float64) * term.reshape(-1, *[1] * (rank - 1))
+        _set_input(view, conv, 1, scaled.astype(dtype))
+        if has_bias:
+            _set_input(view, conv, 2, (bias.astype(np.float64) * term).astype(dtype))
+    else:
+        _set_input(view, conv, 2, (bias.astype(np.float64) + term).astype(dtype))
+    conv.output[0] = user.output[0]
+    view.producer[user.output[0]] = conv
+    user.output[0] = ""
+    return True
+
+
+def _set_input(view: GraphView, node: onnx.NodeProto, position: int, values: Array) -> None:
+    name = f"{node.name}/{'weight' if position == 1 else 'bias'}/folded"
+    if name in view.initializers:
+        view.initializers[name].CopyFrom(numpy_helper.from_array(values, name))
+    else:
+        tensor = view.graph.initializer.add()
+        tensor.CopyFrom(numpy_helper.from_array(values, name))
+        view.initializers[name] = tensor
+    while len(node.input) <= position:
+        node.input.append("")
+    node.input[position] = name

@@ -1,0 +1,136 @@
+"""The forms: every way in which a graph spells PReLU, each declared once.
+
+A form is the pattern that recognises it, how the true slope is read from the constants in it, and
+the condition under which it equals PReLU. To add one, add an entry here and its tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.graph.matcher import AnyOf, Clamp, Filled, Input, Op, Parameter, Pattern, Scaled
+
+Slots = Mapping[str, Array]
+
+X = Input()
+ZERO = Filled(0.0)
+POSITIVE_PART = AnyOf(
+    (
+        Op("Relu", (X,)),
+        Op("Max", (X, ZERO), commutative=True),
+        Clamp("positive", X),
+    )
+)
+NEGATED = AnyOf((Op("Neg", (X,)), Op("Mul", (X, Filled(-1.0)), commutative=True)))
+IS_POSITIVE = AnyOf((Op("Greater|GreaterOrEqual", (X, ZERO)), Op("Less|LessOrEqual", (ZERO, X))))
+IS_NEGATIVE = AnyOf((Op("Less|LessOrEqual", (X, ZERO)), Op("Greater|GreaterOrEqual", (ZERO, X))))
+POSITIVE = AnyOf((IS_POSITIVE, Op("Not", (IS_NEGATIVE,))))
+NEGATIVE = AnyOf((IS_NEGATIVE, Op("Not", (IS_POSITIVE,))))
+
+
+def _times(factor: float) -> Callable[[Slots], Array]:
+    def slope(slots: Slots) -> Array:
+        return np.asarray(slots["a"] * slots["a"].dtype.type(factor))
+
+    return slope
+
+
+def _plain(slots: Slots) -> Array:
+    return slots["a"]
+
+
+def _always(_: Slots) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Form:
+    """One spelling of PReLU."""
+
+    name: str
+    """Its name in the JSON contract."""
+    roots: tuple[str, ...]
+    """Operators that may make its output."""
+    pattern: Pattern
+    """What recognises it."""
+    slope: Callable[[Slots], Array] = _plain
+    """The true slope from the constants in the pattern's slots."""
+    holds: Callable[[Slots], bool] = _always
+    """Whether it equals PReLU with these constants."""
+
+
+FORMS: tuple[Form, ...] = (
+    Form("prelu", ("PRelu",), Op("PRelu", (X, Parameter()))),
+    Form(
+        "relu_neg",  # relu(x) + (-a) * relu(-x): what Keras writes
+        ("Add",),
+        Op("Add", (POSITIVE_PART, Scaled(Op("Relu", (NEGATED,)))), commutative=True),
+        slope=_times(-1.0),
+    ),
+    Form(
+        "relu_sub",  # relu(x) - a * relu(-x)
+        ("Sub",),
+        Op("Sub", (POSITIVE_PART, Scaled(Op("Relu", (NEGATED,))))),
+    ),
+    Form(
+        "where",
+        ("Where",),
+        AnyOf((Op("Where", (POSITIVE, X, Scaled(X))), Op("Where", (NEGATIVE, Scaled(X), X)))),
+    ),
+    Form(
+        "where_mask",  # what tf2onnx makes of tf.where: both branches, each times its mask
+        ("Add",),
+        Op(
+            "Add",
+            (
+                Op("Mul", (Op("Cast", (POSITIVE,)), X), commutative=True),
+                Op("Mul", (Op("Cast", (NEGATIVE,)), Scaled(X)), commutative=True),
+            ),
+            commutative=True,
+        ),
+    ),
+    Form(
+        "max_min",
+        ("Add",),
+        Op(
+            "Add",
+            (POSITIVE_PART, Scaled(Op("Min", (X, ZERO), commutative=True))),
+            commutative=True,
+        ),
+    ),
+    Form(
+        "clip",
+        ("Add",),
+        Op("Add", (POSITIVE_PART, Scaled(Clamp("negative", X))), commutative=True),
+    ),
+    Form(
+        "abs",  # relu(x) + a * (x - |x|): x - |x| is twice the negative part
+        ("Add",),
+        Op(
+            "Add",
+            (POSITIVE_PART, Scaled(Op("Sub", (X, Op("Abs", (X,)))))),
+            commutative=True,
+        ),
+        slope=_times(2.0),
+    ),
+    Form(
+        "max",  # max(x, a * x): the smaller of the two for every a above 1
+        ("Max",),
+        Op("Max", (X, Scaled(X)), commutative=True),
+        holds=lambda slots: bool((slots["a"] <= 1).all()),
+    ),
+    Form(
+        "linear",  # (1 - a) * relu(x) + a * x
+        ("Add",),
+        Op("Add", (Scaled(POSITIVE_PART, slot="b"), Scaled(X)), commutative=True),
+        holds=lambda slots: bool(np.array_equal(slots["b"], 1 - slots["a"])),
+    ),
+)
+BY_ROOT: Mapping[str, tuple[Form, ...]] = {
+    root: tuple(form for form in FORMS if root in form.roots)
+    for root in {root for form in FORMS for root in form.roots}
+}

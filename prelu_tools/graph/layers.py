@@ -1,0 +1,116 @@
+"""The PReLU layers of an ONNX graph: which nodes are one layer, and what it is called."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from prelu_tools.core.arrays import frozen
+from prelu_tools.core.slopes import PReLULayer, align
+from prelu_tools.graph.constants import is_constant, read_constant
+from prelu_tools.graph.metadata import LAYER, PARAMETER, properties
+from prelu_tools.graph.recognise import Match, find_prelus
+from prelu_tools.graph.view import GraphView
+
+_TORCH_SCOPES = "pkg.torch.onnx.name_scopes"
+_GENERATED = re.compile(r"^(val_\d+|onnx::.*|Const(_\d+)?(:0)?|const.*|.*__\d+(:0)?|slope.*|\d+)$")
+_SLOPE_NAMES = re.compile(r"[./](weight|alpha|slope|Neg|ReadVariableOp|Identity)(:0)?$")
+_LINEAR = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+_PASSED = {"BatchNormalization", "Transpose", "Reshape", "Identity", "Cast", "Squeeze", "Unsqueeze",
+           "MaxPool", "AveragePool", "Dropout", "Flatten", "Mul", "Add", "Sub"}  # fmt: skip
+
+
+def read_layers(view: GraphView) -> tuple[PReLULayer, ...]:
+    """The layers of a model, in the order of the graph."""
+    groups: dict[tuple[str, str], list[Match]] = {}
+    for match in find_prelus(view):
+        groups.setdefault((match.parameter, _module(match)), []).append(match)
+    layers: list[PReLULayer] = []
+    taken: set[str] = set()
+    for matches in groups.values():
+        name = _unique_name(matches[0], taken)
+        taken.add(name)
+        layers.append(_layer(view, name, matches))
+    return tuple(layers)
+
+
+def _module(match: Match) -> str:
+    """The module that the file says the node belongs to; "" where it says nothing.
+
+    Exporters merge initializers of equal value, so one initializer is one layer only where nothing
+    says otherwise.
+    """
+    known = properties(match.node)
+    if LAYER in known:
+        return known[LAYER]
+    scopes = ast.literal_eval(known.get(_TORCH_SCOPES, "[]"))
+    return str(scopes[-2]) if len(scopes) > 1 else ""
+
+
+def _layer(view: GraphView, name: str, matches: list[Match]) -> PReLULayer:
+    first = matches[0]
+    shape = view.shape(first.x)
+    return PReLULayer(
+        name=name,
+        nodes=tuple(match.node.name or match.node.output[0] for match in matches),
+        parameter=properties(first.node).get(PARAMETER),
+        form=first.form,
+        slopes=frozen(align(first.slopes, len(shape) if shape else None)),
+        input_shape=shape,
+        stored_shape=first.stored_shape,
+        preceding_parameters=_preceding_parameters(view, first.x),
+        same_instance=len(matches) == 1 or LAYER in properties(first.node),
+    )
+
+
+def _unique_name(match: Match, taken: set[str]) -> str:
+    name = _module(match) or _name_from_parameter(match) or _name_from_node(match)
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}#{number}"
+    return candidate
+
+
+def _name_from_parameter(match: Match) -> str:
+    if _GENERATED.match(match.parameter):
+        return ""
+    return _SLOPE_NAMES.sub("", match.parameter)
+
+
+def _name_from_node(match: Match) -> str:
+    name = match.node.name or match.node.output[0]
+    scope, _, operation = name.strip("/").rpartition("/")
+    return scope or operation
+
+
+def _preceding_parameters(view: GraphView, tensor: str) -> int | None:
+    """Weights and biases of the convolution or dense layer that this tensor comes from."""
+    extra = 0
+    for _ in range(16):
+        node = view.producer.get(tensor)
+        if node is None:
+            return None
+        constants = [name for name in node.input if name and is_constant(view, name)]
+        if node.op_type in _LINEAR:
+            sizes = [_size(view, name) for name in constants]
+            return sum(sizes) + extra if sizes else None
+        if node.op_type not in _PASSED:
+            return None
+        live = [name for name in node.input if name and name not in constants]
+        if len(live) != 1:
+            return None
+        extra = sum(_size(view, name) for name in constants) if node.op_type == "Add" else extra
+        tensor = live[0]
+    return None
+
+
+def _size(view: GraphView, name: str) -> int:
+    shape = view.shape(name)
+    if shape is not None and None not in shape:
+        size = 1
+        for dim in shape:
+            size *= dim or 0
+        return size
+    constant = read_constant(view, name)
+    return int(constant.values.size) if constant else 0

@@ -1,0 +1,253 @@
+"""A small pattern matcher over a graph: expressions of operators around one input, x.
+
+A pattern is matched from the output of a form back to its input. Identity and Transpose nodes on
+the way are walked through; what they do to the axes is carried along as a permutation (`order`:
+root = transpose(here, order)), so that a form with Transposes inside is the same form, with its
+constants moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+import onnx
+
+from prelu_tools.core.layout import Permutation, compose
+from prelu_tools.graph.constants import attributes, is_constant, permutation, read_constant
+from prelu_tools.graph.view import GraphView
+
+
+@dataclass(frozen=True)
+class Place:
+    """A tensor, and how the axes of the pattern's root lie on it."""
+
+    tensor: str
+    order: Permutation | None = None
+    """root = transpose(tensor, order); None for the identity."""
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A constant that multiplies (or divides) what the pattern scales."""
+
+    place: Place
+    inverted: bool = False
+
+
+@dataclass(frozen=True)
+class Product:
+    """The constants that stand for one slot of a pattern."""
+
+    factors: tuple[Factor, ...] = ()
+    sign: int = 1
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What a pattern has been matched to so far."""
+
+    x: Place | None = None
+    """The input, behind all Identity and Transpose nodes."""
+    seen: tuple[Place, ...] = ()
+    """The places where x was met, before walking through Transposes."""
+    slots: Mapping[str, Product] = field(default_factory=dict)
+    """The constants, by the names that the pattern gives them."""
+    nodes: tuple[onnx.NodeProto, ...] = ()
+    """The nodes of the form, output first."""
+
+    def with_product(self, slot: str, product: Product) -> Binding:
+        """This binding with one slot set."""
+        return replace(self, slots={**self.slots, slot: product})
+
+
+class Pattern(Protocol):
+    """Something that a tensor may be an instance of."""
+
+    def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
+        """Every way in which the tensor matches, given what is bound already."""
+        ...
+
+
+def _walk(view: GraphView, place: Place, binding: Binding) -> tuple[Place, Binding]:
+    """Behind the Identity and Transpose nodes that make this tensor."""
+    while (node := view.producer.get(place.tensor)) is not None:
+        if node.op_type == "Transpose":
+            if place.order is None and "perm" not in attributes(node):
+                break
+            rank = len(place.order) if place.order else len(attributes(node)["perm"].ints)
+            moved = permutation(node, rank)
+            if place.order is not None and len(place.order) != len(moved):
+                break
+            order = moved if place.order is None else compose(place.order, moved)
+            if order == tuple(range(len(order))):
+                place = Place(node.input[0])
+            else:
+                place = Place(node.input[0], order)
+        elif node.op_type == "Identity":
+            place = replace(place, tensor=node.input[0])
+        else:
+            break
+        binding = replace(binding, nodes=(*binding.nodes, node))
+    return place, binding
+
+
+@dataclass(frozen=True)
+class Input:
+    """The input of the activation, x: the same tensor wherever it stands."""
+
+    def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
+        """Bind x, or compare with what it is bound to."""
+        base, _ = _walk(view, place, Binding())
+        if binding.x not in (None, base) or is_constant(view, base.tensor):
+            return
+        yield replace(binding, x=base, seen=(*binding.seen, place))
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A constant all of whose elements are this value."""
+
+    value: float
+
+    def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
+        """The constant has to hold nothing but the value."""
+        if not is_constant(view, place.tensor):
+            return
+        constant = read_constant(view, place.tensor)
+        if constant is not None and constant.values.size and (constant.values == self.value).all():
+            yield binding
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A constant by itself, for a slot of the form."""
+
+    slot: str = "a"
+
+    def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
+        """Any constant will do."""
+        if is_constant(view, place.tensor):
+            yield binding.with_product(self.slot, Product((Factor(place),)))
+
+
+@dataclass(frozen=True)
+class Op:
+    """One node of one of these types, with these inputs."""
+
+    types: str
+    """Operator names, separated by a bar."""
+    inputs: tuple[Pattern, ...]
+    commutative: bool = False
+
+    def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
+        """The node's inputs have to match, in either order where that is all the same."""
+        place, binding = _walk(view, place, binding)
+        node = view.producer.get(place.tensor)
+        if node is None or node.op_type not in self.types.split("|"):
+            return
+        names = [name for name in node.input if name]
+        if len(names) != len(self.inputs) or node.domain not in ("", "ai.onnx"):
+            return
+        binding = replace(binding, nodes=(*binding.nodes, node))
+        orders = [names, names[::-1]] if self.commutative and len(names) == 2 else [names]
+        for order in orders:
+            places = [replace(place, tensor=name) for name in order]
+            yield from _match_all(view, self.inputs, places, binding)
+
+
+def _match_all(
+    view: GraphView, patterns: tuple[Pattern, ...], places: list[Place], binding: Binding
+) -> Iterator[Binding]:
+    if not patterns:
+        yield binding
+        return
+    for first in patterns[0].match(view, places[0], binding):
+        yield from _match_all(view, patterns[1:], places[1:], first)
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """The first of several patterns that holds."""
+
+    patterns: tuple[Pattern, ...]
+
+    def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
+        """Try each."""
+        for pattern in self.patterns:
+            yield from pattern.match(view, place, binding)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Another pattern times constants, however the product is written: at least one."""
+
+    inner: Pattern
+    slot: str = "a"
+
+    def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
+        """Take constants off the product one by one; what is left has to be the inner pattern."""
+        place, binding = _walk(view, place, binding)
+        node = view.producer.get(place.tensor)
+        if node is None or node.op_type not in ("Mul", "Div", "Neg"):
+            return
+        binding = replace(binding, nodes=(*binding.nodes, node))
+        for constant, rest, inverted in self._splits(view, node):
+            product = binding.slots.get(self.slot, Product())
+            if constant is None:
+                product = replace(product, sign=-product.sign)
+            else:
+                factor = Factor(replace(place, tensor=constant), inverted)
+                product = replace(product, factors=(*product.factors, factor))
+            bound = binding.with_product(self.slot, product)
+            inner = replace(place, tensor=rest)
+            if product.factors:
+                yield from self.inner.match(view, inner, bound)
+            yield from self.match(view, inner, bound)
+
+    @staticmethod
+    def _splits(view: GraphView, node: onnx.NodeProto) -> Iterator[tuple[str | None, str, bool]]:
+        if node.op_type == "Neg":
+            yield None, node.input[0], False
+            return
+        left, right = node.input
+        if is_constant(view, right):
+            yield right, left, node.op_type == "Div"
+        if node.op_type == "Mul" and is_constant(view, left):
+            yield left, right, False
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """A Clip node that cuts at zero on one side only, as attribute (opset 6) or as input."""
+
+    keeps: str
+    """`positive` or `negative`."""
+    inner: Pattern
+
+    def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
+        """Exactly one bound, and that is zero."""
+        place, binding = _walk(view, place, binding)
+        node = view.producer.get(place.tensor)
+        if node is None or node.op_type != "Clip":
+            return
+        bounds = self._bounds(view, node)
+        expected = (0.0, None) if self.keeps == "positive" else (None, 0.0)
+        if bounds == expected:
+            binding = replace(binding, nodes=(*binding.nodes, node))
+            yield from self.inner.match(view, replace(place, tensor=node.input[0]), binding)
+
+    @staticmethod
+    def _bounds(view: GraphView, node: onnx.NodeProto) -> tuple[float | None, float | None]:
+        attrs = attributes(node)
+        found: list[float | None] = [attrs[n].f if n in attrs else None for n in ("min", "max")]
+        for side, name in enumerate(node.input[1:3]):
+            constant = read_constant(view, name) if name else None
+            if name:
+                found[side] = float(constant.values) if constant else float("nan")
+        limit = float(np.finfo(np.float32).max)  # "no bound" as exporters of opset 6 write it
+        low, high = found
+        low = None if low is not None and low <= -limit else low
+        return low, None if high is not None and high >= limit else high

@@ -1,0 +1,118 @@
+"""Find every PReLU in a graph, whatever its form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.layout import Permutation, inverse
+from prelu_tools.core.slopes import align
+from prelu_tools.graph.constants import read_constant
+from prelu_tools.graph.forms import BY_ROOT, Form
+from prelu_tools.graph.matcher import Binding, Place, Product
+from prelu_tools.graph.view import GraphView
+
+
+@dataclass(frozen=True)
+class Match:
+    """One PReLU in a graph: output = transpose(PReLU(x, slopes), order)."""
+
+    form: str
+    """The name of its form."""
+    node: onnx.NodeProto
+    """The node that makes the output."""
+    nodes: tuple[onnx.NodeProto, ...]
+    """All nodes of the form, Transposes inside it included."""
+    x: str
+    """The tensor that goes in."""
+    order: Permutation | None
+    """What a form of several Transposes does to the axes beside PReLU; None for nothing."""
+    slopes: Array
+    """In true sign, such that it broadcasts to x."""
+    parameter: str
+    """The initializer (or Constant) that the slopes begin at."""
+    stored_shape: tuple[int, ...]
+    """The shape of that."""
+
+
+def find_prelus(view: GraphView) -> Iterator[Match]:
+    """Every PReLU of the main graph, in the order of the nodes that make their outputs."""
+    for node in view.graph.node:
+        if node.domain not in ("", "ai.onnx"):
+            continue
+        for form in BY_ROOT.get(node.op_type, ()):
+            match = _match(view, form, node)
+            if match is not None:
+                yield match
+                break
+
+
+def _match(view: GraphView, form: Form, node: onnx.NodeProto) -> Match | None:
+    for binding in form.pattern.match(view, Place(node.output[0]), Binding()):
+        x = _input_place(binding)
+        slots = {slot: _product(view, product, x.order) for slot, product in binding.slots.items()}
+        arrays = {slot: found[0] for slot, found in slots.items()}
+        if not form.holds(arrays):
+            continue
+        _, parameter, stored_shape = slots["a"]
+        return Match(
+            form=form.name,
+            node=node,
+            nodes=binding.nodes,
+            x=x.tensor,
+            order=x.order,
+            slopes=form.slope(arrays),
+            parameter=parameter,
+            stored_shape=stored_shape,
+        )
+    return None
+
+
+def _input_place(binding: Binding) -> Place:
+    """Where a PRelu would read x: at a tensor in the root's own axis order if there is one."""
+    straight = [place for place in binding.seen if place.order is None]
+    if straight:
+        return straight[0]
+    if binding.x is None:
+        raise AssertionError("a form without its input")
+    return binding.x
+
+
+def _product(
+    view: GraphView, product: Product, x_order: Permutation | None
+) -> tuple[Array, str, tuple[int, ...]]:
+    """The values of a product of constants in the axis order of x, and the parameter in it.
+
+    Of several constants the parameter is the largest, and of equals the first: the others are
+    factors such as 0.5.
+    """
+    values: Array | None = None
+    parameter, stored = "", np.zeros(0)
+    for factor in product.factors:
+        constant = read_constant(view, factor.place.tensor)
+        if constant is None:
+            raise AssertionError("a constant that cannot be read")
+        term = _in_order_of(constant.values, factor.place.order, x_order)
+        if factor.inverted:
+            term = term.dtype.type(1) / term
+        values = term if values is None else values * term
+        if not parameter or constant.values.size > stored.size:
+            parameter, stored = constant.root, constant.values
+    if values is None:
+        raise AssertionError("a product without a constant")
+    return (-values if product.sign < 0 else values), parameter, tuple(stored.shape)
+
+
+def _in_order_of(values: Array, order: Permutation | None, x_order: Permutation | None) -> Array:
+    """Move a constant from its place to the axis order of the root, and on to that of x."""
+    rank = len(order or x_order or ())
+    if rank == 0 or values.size == 1:
+        return values
+    values = align(values, rank)
+    if order is not None:
+        values = values.transpose(order)
+    return values if x_order is None else values.transpose(inverse(x_order))

@@ -1,0 +1,149 @@
+"""The JSON contract, schema_version 1; NaN and infinities as strings."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prelu_tools.core.results import (
+    CandidateReport,
+    DoctorResult,
+    ExportResult,
+    Finding,
+    InspectResult,
+    LayerReport,
+    VerifyResult,
+)
+from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.reports import Result, Style
+
+SCHEMA_VERSION = 1
+
+
+def render(result: Result, style: Style) -> str:
+    """The result as an indented JSON document."""
+    return json.dumps(_plain(document(result, style)), indent=2, ensure_ascii=False) + "\n"
+
+
+def document(result: Result, style: Style) -> dict[str, Any]:
+    """The result as the contract has it."""
+    if isinstance(result, InspectResult):
+        body = _inspect(result, style)
+    elif isinstance(result, VerifyResult):
+        body = _verify(result)
+    elif isinstance(result, ExportResult):
+        body = _export(result)
+    else:
+        body = _doctor(result)
+    return {"schema_version": SCHEMA_VERSION, **body}
+
+
+def _inspect(result: InspectResult, style: Style) -> dict[str, Any]:
+    model = {
+        "path": result.path,
+        "format": result.format,
+        "opset": result.opset,
+        "producer": result.producer,
+        "n_parameters": result.n_parameters,
+    }
+    return {
+        "kind": "inspect",
+        "model": model,
+        "layers": [_layer_report(report, style) for report in result.layers],
+        "findings": [_finding(finding) for finding in result.findings],
+    }
+
+
+def _layer(layer: PReLULayer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "nodes": list(layer.nodes),
+        "parameter": layer.parameter,
+        "form": layer.form,
+        "sharing": layer.sharing,
+        "channel_axis": layer.channel_axis,
+        "slope_shape": list(layer.stored_shape),
+        "dtype": layer.dtype,
+    }
+
+
+def _layer_report(report: LayerReport, style: Style) -> dict[str, Any]:
+    body = {
+        **_layer(report.layer),
+        "statistics": dataclasses.asdict(report.statistics),
+        "health": list(report.health),
+        "overhead_percent": report.layer.overhead_percent,
+        "findings": [_finding(finding) for finding in report.findings],
+    }
+    if style.slopes:
+        body["slopes"] = report.layer.slopes.reshape(-1).tolist()
+    return body
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return dataclasses.asdict(finding)
+
+
+def _verify(result: VerifyResult) -> dict[str, Any]:
+    coverage = result.coverage
+    return {
+        "kind": "verify",
+        "verdict": result.verdict,
+        "reference": result.reference,
+        "reference_precision": result.reference_precision,
+        "versions": dict(result.versions),
+        "seed": result.seed,
+        "samples": result.samples,
+        "coverage": dataclasses.asdict(coverage) if coverage else None,
+        "power": None,
+        "candidates": [_candidate(report) for report in result.candidates],
+        "reasons": list(result.reasons),
+    }
+
+
+def _candidate(report: CandidateReport) -> dict[str, Any]:
+    return {
+        "model": report.model,
+        "verdict": report.verdict,
+        "provider": dataclasses.asdict(report.provider) if report.provider else None,
+        "tolerance": dataclasses.asdict(report.tolerance),
+        "outputs": [dataclasses.asdict(output) for output in report.outputs],
+        "layers": [dataclasses.asdict(layer) for layer in report.layers],
+        "first_divergence": report.first_divergence,
+        "reasons": list(report.reasons),
+    }
+
+
+def _export(result: ExportResult) -> dict[str, Any]:
+    return {
+        "kind": "export",
+        "source": result.source,
+        "model": {
+            "path": result.path,
+            "bytes": result.n_bytes,
+            "opset": result.opset,
+            "n_nodes": result.n_nodes,
+        },
+        "route": result.route,
+        "layers": [_layer(layer) for layer in result.layers],
+        "verification": _verify(result.verification) if result.verification else None,
+        "notes": list(result.notes),
+    }
+
+
+def _doctor(result: DoctorResult) -> dict[str, Any]:
+    return {"kind": "doctor", **dataclasses.asdict(result), "works": result.works}
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, and what JSON has no number for as a string."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value
