@@ -45,7 +45,7 @@ class Layouts:
 
 
 def link_inputs(
-    reference: Sequence[TensorSpec], candidate: Sequence[TensorSpec], layouts: Layouts, model: str
+    reference: Sequence[TensorSpec], candidate: Sequence[TensorSpec], layouts: Layouts
 ) -> tuple[InputLink, ...]:
     """Pair the inputs of two models by name, else by order, and find their layouts.
 
@@ -54,7 +54,7 @@ def link_inputs(
     """
     if len(reference) != len(candidate):
         raise PReLUToolsError(
-            f"{model} has {len(candidate)} inputs ({_names(candidate)}); the reference has "
+            f"it has {len(candidate)} inputs ({_names(candidate)}); the reference has "
             f"{len(reference)} ({_names(reference)})"
         )
     by_name = {spec.name: spec for spec in candidate}
@@ -62,7 +62,7 @@ def link_inputs(
         pairs = [(spec, by_name[spec.name]) for spec in reference]
     else:
         pairs = list(zip(reference, candidate, strict=True))
-    return tuple(InputLink(a.name, b.name, _permutation(a, b, layouts, model)) for a, b in pairs)
+    return tuple(InputLink(a.name, b.name, _permutation(a, b, layouts)) for a, b in pairs)
 
 
 def _names(specs: Sequence[TensorSpec]) -> str:
@@ -74,9 +74,7 @@ def _static(spec: TensorSpec) -> Shape:
     return (None, *(d if isinstance(d, int) else None for d in spec.shape[1:]))
 
 
-def _permutation(
-    reference: TensorSpec, candidate: TensorSpec, layouts: Layouts, model: str
-) -> Permutation:
+def _permutation(reference: TensorSpec, candidate: TensorSpec, layouts: Layouts) -> Permutation:
     given = layouts.permutation(len(reference.shape))
     left, right = _static(reference), _static(candidate)
     fitting = candidates(left, right)
@@ -86,12 +84,12 @@ def _permutation(
     chosen = exact if len(exact) == 1 else fitting
     if given is not None or not chosen:
         raise PReLUToolsError(
-            f"input {candidate.name} of {model} has shape {_text(candidate)}, and the reference's "
+            f"its input {candidate.name} has shape {_text(candidate)}, and the reference's "
             f"{reference.name} {_text(reference)}: they do not fit"
         )
     if len(chosen) > 1:
         raise PReLUToolsError(
-            f"input {candidate.name} of {model} has shape {_text(candidate)}, and the reference's "
+            f"its input {candidate.name} has shape {_text(candidate)}, and the reference's "
             f"{reference.name} {_text(reference)}: their layouts cannot be told from that; give "
             "--layout reference=nchw|nhwc and --layout candidate=nchw|nhwc"
         )

@@ -121,7 +121,7 @@ def _link(source: Source, text: str, request: VerifyRequest) -> _Linked:
         request.layouts.get(request.reference, request.layouts.get("reference")),
         request.layouts.get(text, request.layouts.get("candidate")),
     )
-    links = link_inputs(source.inputs(), candidate.inputs(), layouts, text)
+    links = link_inputs(source.inputs(), candidate.inputs(), layouts)
     return _Linked(text, candidate, links, layouts)
 
 

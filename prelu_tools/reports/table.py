@@ -17,6 +17,7 @@ from prelu_tools.core.results import (
     ExportResult,
     Finding,
     InspectResult,
+    LayerParity,
     LayerReport,
     VerifyResult,
 )
@@ -105,9 +106,10 @@ def _count(number: int, noun: str) -> str:
 
 def _slope_table(reports: Sequence[LayerReport]) -> Table:
     table = _grid(
-        "layer", "form", "sharing", "shape", "count", "mean", "std", "min", "max", "<0", ">1",
+        *("layer", "form", "sharing", "shape", "count", "mean", "std", "min", "max"),
+        *("<0", ">1", "adds"),
         left=4,
-    )  # fmt: skip
+    )
     for report in reports:
         layer, stats = report.layer, report.statistics
         table.add_row(
@@ -122,6 +124,7 @@ def _slope_table(reports: Sequence[LayerReport]) -> Table:
             _number(stats.max),
             _share(stats.n_negative, stats.count),
             _share(stats.n_above_one, stats.count),
+            _overhead(layer.overhead_percent),
         )
     return table
 
@@ -142,6 +145,13 @@ def _number(value: float) -> str:
 
 def _share(count: int, total: int) -> str:
     return f"{100 * count / total:.0f}%" if count else "0"
+
+
+def _overhead(percent: float | None) -> str:
+    """What the slopes add to the parameters of the layer before."""
+    if percent is None:
+        return "-"
+    return f"{percent:.2f}%" if percent < 10 else f"{percent:.0f}%"
 
 
 def _values(report: LayerReport) -> Text:
@@ -167,56 +177,97 @@ def _export(result: ExportResult) -> RenderableType:
     )
     parts: list[RenderableType] = [title]
     parts += [Text(note) for note in result.notes]
-    if result.verification is None:
-        parts.append(Text("not verified", style="yellow"))
-    else:
-        parts += [Text(""), _verify(result.verification)]
+    checked = result.verification
+    parts.append(Text("not verified", style="yellow") if checked is None else _held(checked))
     return Group(*parts)
 
 
+def _held(result: VerifyResult) -> Text:
+    """A verification that passed, in two lines."""
+    outputs = [output for report in result.candidates for output in report.outputs]
+    layers = [layer for report in result.candidates for layer in report.layers]
+    worst = max((output.max_abs_diff for output in outputs), default=0.0)
+    text = Text("verified: ", style=_COLOURS[result.verdict])
+    text.append(
+        f"{_count(len(outputs), 'output')} within {worst:.1e} of the source's, "
+        f"slopes of {_count(len(layers), 'layer')} equal bit for bit",
+        style="default",
+    )
+    return text.append(f"\n{_reached(result)}", style="default")
+
+
+def _reached(result: VerifyResult) -> str:
+    text = f"{_count(result.samples, 'input')}, seed {result.seed}"
+    if result.coverage is not None and result.coverage.total:
+        exercised, total = result.coverage.exercised, result.coverage.total
+        text += f"; {exercised:,} of {total:,} slopes met a negative input"
+    return text
+
+
 def _verify(result: VerifyResult) -> RenderableType:
-    parts = [_candidate(result, report) for report in result.candidates]
+    reports = result.candidates
+    marks = [f"[{number}]" for number in range(1, len(reports) + 1)]
+    parts: list[RenderableType] = [Text(f"reference  {result.reference}")]
+    for mark, report in zip(marks, reports, strict=True):
+        label = "candidate" if len(reports) == 1 else mark.rjust(9)
+        parts.append(Text(f"{label}  {report.model}{_where(report)}"))
+    if any(report.outputs for report in reports):
+        parts += [Text(""), _output_table(marks, reports)]
+    if any(report.layers for report in reports):
+        parts += [Text(""), _layer_table(marks, reports)]
     summary = Text("\n")
     summary.append(result.verdict.upper(), style=_COLOURS[result.verdict])
-    summary.append(f"  {result.samples} inputs, seed {result.seed}")
-    if result.coverage is not None and result.coverage.total:
-        summary.append(
-            f"; {result.coverage.exercised} of {result.coverage.total} slopes met a negative input"
-        )
+    summary.append(f"  {_reached(result)}")
     parts.append(summary)
     parts += [Text(f"  {reason}") for reason in result.reasons]
     return Group(*parts)
 
 
-def _candidate(result: VerifyResult, report: CandidateReport) -> RenderableType:
-    title = Text(result.reference, style="bold")
-    title.append(" = ", style="dim").append(report.model, style="bold")
-    if report.provider is not None:
-        title.append(f" on {', '.join(report.provider.actual) or report.provider.requested}")
-    parts: list[RenderableType] = [title, Text("")]
-    if report.outputs:
-        table = _grid("output", "shape", "max abs diff", "max rel diff", "wrong", "verdict", left=2)
+def _where(report: CandidateReport) -> str:
+    if report.provider is None:
+        return ""
+    return f" on {', '.join(report.provider.actual) or report.provider.requested}"
+
+
+def _output_table(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Table:
+    table = _grid("output", "shape", "max abs diff", "max rel diff", "wrong", "verdict", left=2)
+    for mark, report in zip(marks, reports, strict=True):
         for output in report.outputs:
             table.add_row(
-                output.name,
+                output.name if len(reports) == 1 else f"{mark} {output.name}",
                 "x".join(str(size) for size in output.shape) or "()",
                 f"{output.max_abs_diff:.2e}",
                 f"{output.max_rel_diff:.2e}",
                 f"{output.n_mismatched + output.n_nonfinite_mismatch}",
                 _word(output.verdict),
             )
-        parts += [table, Text("")]
-    if report.layers:
-        table = _grid("layer", "slopes", "reached", "verdict", left=2)
-        for layer in report.layers:
-            table.add_row(
-                layer.name,
-                "equal, bit for bit" if layer.slopes_equal else "differ",
-                "-" if layer.coverage is None else f"{100 * layer.coverage:.0f}%",
-                _word(layer.verdict),
-            )
-        parts += [table]
-    return Group(*parts)
+    return table
+
+
+def _layer_table(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Table:
+    """A row a layer; a column a candidate, which says whether its slopes are the reference's."""
+    columns = ["slopes"] if len(reports) == 1 else list(marks)
+    table = _grid("layer", "reached", *columns)
+    names = dict.fromkeys(layer.name for report in reports for layer in report.layers)
+    for name in names:
+        found = [
+            next((layer for layer in report.layers if layer.name == name), None)
+            for report in reports
+        ]
+        coverage = next((x.coverage for x in found if x and x.coverage is not None), None)
+        table.add_row(
+            name,
+            "-" if coverage is None else f"{100 * coverage:.0f}%",
+            *(_slope_word(layer) for layer in found),
+        )
+    return table
+
+
+def _slope_word(layer: LayerParity | None) -> Text:
+    if layer is None:
+        return Text("-")
+    words = {"pass": "equal", "fail": "differ", "inconclusive": "unknown"}
+    return Text(words[layer.verdict], style=_COLOURS[layer.verdict])
 
 
 def _doctor(result: DoctorResult) -> RenderableType:
