@@ -96,7 +96,7 @@ class OnnxSource:
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`."""
-        return read_layers(self._view)
+        return read_layers(self._view.model)
 
     def runner(self, reach: Reach) -> AbstractContextManager[Runner]:
         """See `Source.runner`: on the CPU; what its slopes meet is not seen."""

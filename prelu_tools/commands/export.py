@@ -16,7 +16,6 @@ from prelu_tools.core.results import ExportResult, VerifyResult
 from prelu_tools.graph.finish import finish
 from prelu_tools.graph.layers import read_layers
 from prelu_tools.graph.reader import OnnxModel
-from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.writer import refuse_existing, replacing, write_model
 
 DEFAULT_OPSET = 18
@@ -87,7 +86,7 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         n_bytes=n_bytes,
         opset=model.opset,
         route=conversion.route,
-        layers=read_layers(GraphView(model)),
+        layers=read_layers(model),
         n_nodes=len(proto.graph.node),
         verification=verification,
         notes=conversion.notes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prelu_tools.backends.interface import Source, SourceOptions
 from prelu_tools.backends.registry import open_source
-from prelu_tools.core.results import Finding, InspectResult, LayerReport
+from prelu_tools.core.inspection import Finding, InspectResult, LayerReport
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.statistics import slope_health, slope_statistics
 

@@ -1,4 +1,4 @@
-"""What the commands return: frozen, complete, and free of any framework.
+"""What export, verify and doctor return: frozen, complete, and free of any framework.
 
 The JSON contract names the fields (`reports/json.py` writes them); the reports need nothing else.
 """
@@ -10,58 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.core.statistics import SlopeStatistics
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-Severity = Literal["error", "warning", "info"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about a model that its owner should know."""
-
-    code: str
-    """A stable name, such as `no_prelu`."""
-    severity: Severity
-    """How bad it is."""
-    message: str
-    """What will happen where, and what to do."""
-    layer: str | None = None
-    """The layer it is about; None for the model as a whole."""
-
-
-@dataclass(frozen=True)
-class LayerReport:
-    """One layer with what was computed from its slopes."""
-
-    layer: PReLULayer
-    """The layer itself."""
-    statistics: SlopeStatistics
-    """Over all of its slopes."""
-    health: tuple[str, ...]
-    """What the slopes say: words of `core.statistics.slope_health`."""
-    findings: tuple[Finding, ...] = ()
-    """Findings about this layer."""
-
-
-@dataclass(frozen=True)
-class InspectResult:
-    """What `inspect` saw in one model."""
-
-    path: str
-    """The source as the user spelled it."""
-    format: str
-    """`onnx`, `torch` or `keras`."""
-    opset: int | None
-    """Opset of the default ONNX domain; None for a source that is not ONNX."""
-    producer: str
-    """Who wrote the model: name and version."""
-    n_parameters: int
-    """Elements of all parameters."""
-    layers: tuple[LayerReport, ...]
-    """In the order of the graph."""
-    findings: tuple[Finding, ...]
-    """About the model as a whole."""
 
 
 @dataclass(frozen=True)

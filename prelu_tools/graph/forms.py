@@ -12,7 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.graph.matcher import AnyOf, Clamp, Filled, Input, Op, Parameter, Pattern, Scaled
+from prelu_tools.graph.matcher import (
+    AnyOf,
+    Clamp,
+    Filled,
+    Input,
+    Op,
+    Parameter,
+    Pattern,
+    PerChannel,
+    Scaled,
+)
 
 Slots = Mapping[str, Array]
 
@@ -61,10 +71,22 @@ class Form:
     """The true slope from the constants in the pattern's slots."""
     holds: Callable[[Slots], bool] = _always
     """Whether it equals PReLU with these constants."""
+    unless: str = ""
+    """What is wrong where that does not hold, for people."""
 
 
 FORMS: tuple[Form, ...] = (
     Form("prelu", ("PRelu",), Op("PRelu", (X, Parameter()))),
+    Form(
+        "depthwise",  # relu(x) + conv(-a, relu(conv(-1, x))): stays in onnxruntime's NCHWc layout
+        ("Add",),
+        Op(
+            "Add",
+            (POSITIVE_PART, Scaled(Op("Relu", (PerChannel(-1.0, X),)))),
+            commutative=True,
+        ),
+        slope=_times(-1.0),
+    ),
     Form(
         "relu_neg",  # relu(x) + (-a) * relu(-x): what Keras writes
         ("Add",),
@@ -118,16 +140,18 @@ FORMS: tuple[Form, ...] = (
         slope=_times(2.0),
     ),
     Form(
-        "max",  # max(x, a * x): the smaller of the two for every a above 1
+        "max",  # max(x, a * x): for a > 1 and x > 0 it is a * x
         ("Max",),
         Op("Max", (X, Scaled(X)), commutative=True),
         holds=lambda slots: bool((slots["a"] <= 1).all()),
+        unless="a slope is above 1, and max(x, a*x) is then the larger of the two for x > 0",
     ),
     Form(
         "linear",  # (1 - a) * relu(x) + a * x
         ("Add",),
         Op("Add", (Scaled(POSITIVE_PART, slot="b"), Scaled(X)), commutative=True),
         holds=lambda slots: bool(np.array_equal(slots["b"], 1 - slots["a"])),
+        unless="its two factors are not a and 1 - a",
     ),
 )
 BY_ROOT: Mapping[str, tuple[Form, ...]] = {

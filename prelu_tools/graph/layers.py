@@ -9,8 +9,9 @@ from prelu_tools.core.arrays import frozen
 from prelu_tools.core.slopes import PReLULayer, align
 from prelu_tools.graph.constants import is_constant, read_constant
 from prelu_tools.graph.metadata import LAYER, PARAMETER, properties
+from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.recognise import Match, find_prelus
-from prelu_tools.graph.view import GraphView
+from prelu_tools.graph.view import GraphView, all_views
 
 _TORCH_SCOPES = "pkg.torch.onnx.name_scopes"
 _GENERATED = re.compile(r"^(val_\d+|onnx::.*|Const(_\d+)?(:0)?|const.*|.*__\d+(:0)?|slope.*|\d+)$")
@@ -20,17 +21,19 @@ _PASSED = {"BatchNormalization", "Transpose", "Reshape", "Identity", "Cast", "Sq
            "MaxPool", "AveragePool", "Dropout", "Flatten", "Mul", "Add", "Sub"}  # fmt: skip
 
 
-def read_layers(view: GraphView) -> tuple[PReLULayer, ...]:
-    """The layers of a model, in the order of the graph."""
-    groups: dict[tuple[str, str], list[Match]] = {}
-    for match in find_prelus(view):
-        groups.setdefault((match.parameter, _module(match)), []).append(match)
+def read_layers(model: OnnxModel) -> tuple[PReLULayer, ...]:
+    """The layers of a model in the order of the graph, those in bodies and functions included."""
+    groups: dict[tuple[str, str], list[tuple[GraphView, Match]]] = {}
+    for view in all_views(model):
+        for match in find_prelus(view):
+            groups.setdefault((match.parameter, _module(match)), []).append((view, match))
     layers: list[PReLULayer] = []
     taken: set[str] = set()
-    for matches in groups.values():
-        name = _unique_name(matches[0], taken)
+    for found in groups.values():
+        view, first = found[0]
+        name = _unique_name(first, taken)
         taken.add(name)
-        layers.append(_layer(view, name, matches))
+        layers.append(_layer(view, name, [match for _, match in found]))
     return tuple(layers)
 
 

@@ -35,6 +35,9 @@ class Factor:
 
     place: Place
     inverted: bool = False
+    """Whether it divides."""
+    per_channel: bool = False
+    """Whether it is the weight [C, 1, 1, ...] of a depthwise convolution."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,12 @@ class Binding:
     """The constants, by the names that the pattern gives them."""
     nodes: tuple[onnx.NodeProto, ...] = ()
     """The nodes of the form, output first."""
+    faults: tuple[str, ...] | None = None
+    """None where everything has to fit; else what does not (see `graph/refusals.py`)."""
+
+    def with_fault(self, fault: str) -> Binding:
+        """This binding with one more thing that does not fit."""
+        return replace(self, faults=(*(self.faults or ()), fault))
 
     def with_product(self, slot: str, product: Product) -> Binding:
         """This binding with one slot set."""
@@ -101,7 +110,12 @@ class Input:
     def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
         """Bind x, or compare with what it is bound to."""
         base, _ = _walk(view, place, Binding())
-        if binding.x not in (None, base) or is_constant(view, base.tensor):
+        if is_constant(view, base.tensor):
+            return
+        if binding.x not in (None, base):
+            if binding.faults is not None and binding.x is not None:
+                other = f"it reads {binding.x.tensor!r} in one place and {base.tensor!r} in another"
+                yield binding.with_fault(other)
             return
         yield replace(binding, x=base, seen=(*binding.seen, place))
 
@@ -117,8 +131,13 @@ class Filled:
         if not is_constant(view, place.tensor):
             return
         constant = read_constant(view, place.tensor)
-        if constant is not None and constant.values.size and (constant.values == self.value).all():
+        if constant is None or not constant.values.size:
+            return
+        if (constant.values == self.value).all():
             yield binding
+        elif binding.faults is not None and constant.values.size == 1:
+            found = f"it has the constant {constant.values.item():g}, not {self.value:g}"
+            yield binding.with_fault(found)
 
 
 @dataclass(frozen=True)
@@ -131,6 +150,8 @@ class Parameter:
         """Any constant will do."""
         if is_constant(view, place.tensor):
             yield binding.with_product(self.slot, Product((Factor(place),)))
+        elif binding.faults is not None:
+            yield binding.with_fault(f"its slope {place.tensor!r} is computed from the input")
 
 
 @dataclass(frozen=True)
@@ -191,32 +212,77 @@ class Scaled:
         """Take constants off the product one by one; what is left has to be the inner pattern."""
         place, binding = _walk(view, place, binding)
         node = view.producer.get(place.tensor)
-        if node is None or node.op_type not in ("Mul", "Div", "Neg"):
+        if node is None or node.op_type not in ("Mul", "Div", "Neg", "Conv"):
             return
         binding = replace(binding, nodes=(*binding.nodes, node))
-        for constant, rest, inverted in self._splits(view, node):
+        for factor, rest in _splits(view, node, place):
             product = binding.slots.get(self.slot, Product())
-            if constant is None:
+            if factor is None:
                 product = replace(product, sign=-product.sign)
             else:
-                factor = Factor(replace(place, tensor=constant), inverted)
                 product = replace(product, factors=(*product.factors, factor))
             bound = binding.with_product(self.slot, product)
             inner = replace(place, tensor=rest)
             if product.factors:
                 yield from self.inner.match(view, inner, bound)
             yield from self.match(view, inner, bound)
+        if binding.faults is not None and node.op_type == "Mul":
+            for slope, rest in (node.input, reversed(node.input)):
+                fault = f"its slope {slope!r} is computed from the input"
+                inner = replace(place, tensor=rest)
+                yield from self.inner.match(view, inner, binding.with_fault(fault))
 
-    @staticmethod
-    def _splits(view: GraphView, node: onnx.NodeProto) -> Iterator[tuple[str | None, str, bool]]:
-        if node.op_type == "Neg":
-            yield None, node.input[0], False
-            return
+
+def _splits(
+    view: GraphView, node: onnx.NodeProto, place: Place
+) -> Iterator[tuple[Factor | None, str]]:
+    """The ways to take one constant off a product: the constant (None for -1), and the rest."""
+    if node.op_type == "Neg":
+        yield None, node.input[0]
+    elif node.op_type == "Conv":
+        weight = depthwise_weight(view, node)
+        if weight is not None:
+            yield Factor(replace(place, tensor=weight), per_channel=True), node.input[0]
+    else:
         left, right = node.input
         if is_constant(view, right):
-            yield right, left, node.op_type == "Div"
+            factor = Factor(replace(place, tensor=right), inverted=node.op_type == "Div")
+            yield factor, left
         if node.op_type == "Mul" and is_constant(view, left):
-            yield left, right, False
+            yield Factor(replace(place, tensor=left)), right
+
+
+def depthwise_weight(view: GraphView, node: onnx.NodeProto) -> str | None:
+    """The weight of a convolution that does nothing but multiply each channel; else None."""
+    attrs = attributes(node)
+    given = {name: list(attrs[name].ints) for name in ("pads", "strides") if name in attrs}
+    plain = not any(given.get("pads", [])) and all(s == 1 for s in given.get("strides", []))
+    if len([name for name in node.input if name]) != 2 or not plain or "group" not in attrs:
+        return None
+    shape = view.shape(node.input[1]) if is_constant(view, node.input[1]) else None
+    if shape is None or shape[0] != attrs["group"].i or any(size != 1 for size in shape[1:]):
+        return None
+    return str(node.input[1])
+
+
+@dataclass(frozen=True)
+class PerChannel:
+    """A depthwise 1x1 convolution of another pattern by the same constant for every channel."""
+
+    value: float
+    inner: Pattern
+
+    def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
+        """The weight has to hold nothing but the value."""
+        place, binding = _walk(view, place, binding)
+        node = view.producer.get(place.tensor)
+        if node is None or node.op_type != "Conv":
+            return
+        weight = depthwise_weight(view, node)
+        constant = read_constant(view, weight) if weight else None
+        if constant is not None and (constant.values == self.value).all():
+            binding = replace(binding, nodes=(*binding.nodes, node))
+            yield from self.inner.match(view, replace(place, tensor=node.input[0]), binding)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ import onnx
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation, inverse
-from prelu_tools.core.slopes import align
+from prelu_tools.core.slopes import Shape, align
 from prelu_tools.graph.constants import read_constant
 from prelu_tools.graph.forms import BY_ROOT, Form
 from prelu_tools.graph.matcher import Binding, Place, Product
 from prelu_tools.graph.view import GraphView
+
+_BROADCASTING = 7  # the first opset in which a slope is laid over the input by numpy's rule
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Match:
 
 
 def find_prelus(view: GraphView) -> Iterator[Match]:
-    """Every PReLU of the main graph, in the order of the nodes that make their outputs."""
+    """Every PReLU of one graph, in the order of the nodes that make their outputs."""
     for node in view.graph.node:
         if node.domain not in ("", "ai.onnx"):
             continue
@@ -59,17 +61,33 @@ def _match(view: GraphView, form: Form, node: onnx.NodeProto) -> Match | None:
         if not form.holds(arrays):
             continue
         _, parameter, stored_shape = slots["a"]
+        slopes = form.slope(arrays)
+        if form.name == "prelu" and view.model.opset < _BROADCASTING:
+            slopes = _by_channel(slopes, view.shape(x.tensor))
         return Match(
             form=form.name,
             node=node,
             nodes=binding.nodes,
             x=x.tensor,
             order=x.order,
-            slopes=form.slope(arrays),
+            slopes=slopes,
             parameter=parameter,
             stored_shape=stored_shape,
         )
     return None
+
+
+def slot_values(view: GraphView, binding: Binding) -> dict[str, Array]:
+    """The constants in the slots of a form, each such that it broadcasts to its input."""
+    order = _input_place(binding).order
+    return {slot: _product(view, p, order)[0] for slot, p in binding.slots.items()}
+
+
+def _by_channel(slopes: Array, input_shape: Shape | None) -> Array:
+    """A slope of an opset before 7, where [C] means the channels and not the last axis."""
+    if slopes.ndim != 1 or slopes.size == 1 or input_shape is None or len(input_shape) < 3:
+        return slopes
+    return slopes.reshape(-1, *[1] * (len(input_shape) - 2))
 
 
 def _input_place(binding: Binding) -> Place:
@@ -96,7 +114,10 @@ def _product(
         constant = read_constant(view, factor.place.tensor)
         if constant is None:
             raise AssertionError("a constant that cannot be read")
-        term = _in_order_of(constant.values, factor.place.order, x_order)
+        plain = constant.values
+        if factor.per_channel:
+            plain = plain.reshape(-1, *[1] * (plain.ndim - 2))
+        term = _in_order_of(plain, factor.place.order, x_order)
         if factor.inverted:
             term = term.dtype.type(1) / term
         values = term if values is None else values * term

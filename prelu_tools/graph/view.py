@@ -2,49 +2,107 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import contextlib
+from collections import ChainMap, Counter
+from collections.abc import Iterator, MutableMapping
 from functools import cached_property
 
 import onnx
-from onnx import shape_inference
+from onnx import inliner, shape_inference
 
 from prelu_tools.core.slopes import Shape
 from prelu_tools.graph.reader import OnnxModel
 
+_INFERENCE_ERRORS = (shape_inference.InferenceError, RuntimeError, ValueError)
+
 
 class GraphView:
-    """Look-ups over the main graph of a model; it changes nothing."""
+    """Look-ups over one graph of a model, and over the graphs around it; it changes nothing."""
 
-    def __init__(self, model: OnnxModel) -> None:
-        """Index the nodes and initializers of `model`."""
+    def __init__(
+        self,
+        model: OnnxModel,
+        graph: onnx.GraphProto | None = None,
+        outer: GraphView | None = None,
+        typed: bool = False,
+    ) -> None:
+        """Index a graph.
+
+        Args:
+            model: the model that the graph is in.
+            graph: None for the model's main graph.
+            outer: the view of the graph around it: a body may read its tensors.
+            typed: whether shape inference has run on the model already.
+        """
         self.model = model
-        self.graph = model.proto.graph
-        self.producer = {name: node for node in self.graph.node for name in node.output if name}
-        self.initializers = {tensor.name: tensor for tensor in self.graph.initializer}
-        self.inputs = {value.name for value in self.graph.input} - set(self.initializers)
+        self.graph = model.proto.graph if graph is None else graph
+        self.outer = outer
+        self._typed = typed or outer is not None
+        own = {name: node for node in self.graph.node for name in node.output if name}
+        tensors = {tensor.name: tensor for tensor in self.graph.initializer}
+        self.producer: MutableMapping[str, onnx.NodeProto] = own
+        self.initializers: MutableMapping[str, onnx.TensorProto] = tensors
+        self.inputs = {value.name for value in self.graph.input} - set(tensors)
+        if outer is not None:
+            self.producer = ChainMap(own, outer.producer)
+            self.initializers = ChainMap(tensors, outer.initializers)
 
     @cached_property
     def uses(self) -> Counter[str]:
-        """How often each tensor is used; as an output of the graph too."""
+        """How often each tensor is used in this graph; as an output of it too."""
         used = Counter(name for node in self.graph.node for name in node.input if name)
         used.update(value.name for value in self.graph.output)
         return used
 
     @cached_property
     def _types(self) -> dict[str, onnx.TypeProto]:
-        try:
-            graph = shape_inference.infer_shapes(self.model.proto).graph
-        except (shape_inference.InferenceError, RuntimeError, ValueError):
-            graph = self.graph
+        graph = self.graph
+        if not self._typed:
+            try:
+                graph = shape_inference.infer_shapes(self.model.proto).graph
+            except _INFERENCE_ERRORS:
+                graph = self.graph
         values = [*graph.input, *graph.value_info, *graph.output]
         return {value.name: value.type for value in values}
+
+    def _type(self, tensor: str) -> onnx.TypeProto | None:
+        found = self._types.get(tensor)
+        return self.outer._type(tensor) if found is None and self.outer else found
 
     def shape(self, tensor: str) -> Shape | None:
         """The shape that shape inference finds, None for a dynamic size; None if unknown."""
         if tensor in self.initializers:
             return tuple(self.initializers[tensor].dims)
-        kind = self._types.get(tensor)
+        kind = self._type(tensor)
         if kind is None or not kind.tensor_type.HasField("shape"):
             return None
         dims = kind.tensor_type.shape.dim
         return tuple(d.dim_value if d.HasField("dim_value") else None for d in dims)
+
+    def element_type(self, tensor: str) -> int | None:
+        """The `TensorProto.DataType` of a tensor; None if unknown."""
+        if tensor in self.initializers:
+            return self.initializers[tensor].data_type
+        kind = self._type(tensor)
+        return kind.tensor_type.elem_type or None if kind is not None else None
+
+
+def all_views(model: OnnxModel) -> Iterator[GraphView]:
+    """The main graph, and every body of an If, Loop or Scan, outer ones first.
+
+    Local functions are inlined first, so that what is in them has shapes and a place.
+    """
+    proto = model.proto
+    if proto.functions:
+        proto = inliner.inline_local_functions(proto)
+    with contextlib.suppress(*_INFERENCE_ERRORS):
+        proto = shape_inference.infer_shapes(proto)
+    yield from _views(GraphView(OnnxModel(proto, model.directory), typed=True))
+
+
+def _views(view: GraphView) -> Iterator[GraphView]:
+    yield view
+    for node in view.graph.node:
+        for attribute in node.attribute:
+            for graph in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
+                yield from _views(GraphView(view.model, graph, view))

@@ -6,7 +6,8 @@ import importlib
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from prelu_tools.core.results import DoctorResult, ExportResult, InspectResult, VerifyResult
+from prelu_tools.core.inspection import InspectResult
+from prelu_tools.core.results import DoctorResult, ExportResult, VerifyResult
 
 Result = InspectResult | ExportResult | VerifyResult | DoctorResult
 FORMATS: tuple[str, ...] = ("table", "json")

@@ -8,15 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prelu_tools.core.results import (
-    CandidateReport,
-    DoctorResult,
-    ExportResult,
-    Finding,
-    InspectResult,
-    LayerReport,
-    VerifyResult,
-)
+from prelu_tools.core.inspection import Finding, InspectResult, LayerReport
+from prelu_tools.core.results import CandidateReport, DoctorResult, ExportResult, VerifyResult
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.reports import Result, Style
 

@@ -11,14 +11,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from prelu_tools.core.inspection import Finding, InspectResult, LayerReport
 from prelu_tools.core.results import (
     CandidateReport,
     DoctorResult,
     ExportResult,
-    Finding,
-    InspectResult,
     LayerParity,
-    LayerReport,
     VerifyResult,
 )
 from prelu_tools.reports import Result, Style

@@ -1,0 +1,76 @@
+"""Fixtures and rules for all tests: what is skipped, what is required, what is shared."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from running import cli
+from sample_list import Sample
+
+pytest_plugins = ["required_markers"]
+
+_NEEDS = {
+    "torch": ("torch", "onnxscript", "safetensors"),
+    "keras": ("tensorflow", "keras", "tf2onnx"),
+    "real_models": ("joblib", "lz4"),
+}
+_DISTRIBUTIONS = {"real_models": ("facenet-pytorch", "mtcnn")}
+
+Exports = Callable[[Sample], Path]
+
+
+def _missing_packages(marker: str) -> list[str]:
+    modules = [name for name in _NEEDS[marker] if importlib.util.find_spec(name) is None]
+    known = {found.name for found in metadata.distributions()}
+    return modules + [name for name in _DISTRIBUTIONS.get(marker, ()) if name not in known]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the workers of pytest-xdist share the processor."""
+    if hasattr(config, "workerinput"):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests whose packages are missing."""
+    for marker in _NEEDS:
+        missing = _missing_packages(marker)
+        if missing:
+            reason = f"{marker}: {', '.join(missing)} is not installed"
+            for item in items:
+                if item.get_closest_marker(marker):
+                    item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
+    """The ONNX file of a sample: exported and verified once, for all tests and workers."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # a worker's own folder is one below
+    folder = base / "exports"
+    folder.mkdir(exist_ok=True)
+
+    def exported(sample: Sample) -> Path:
+        path = folder / f"{sample.key}.onnx"
+        with _only_one(folder / f"{sample.key}.lock"):
+            if not path.exists():
+                outcome = cli("export", sample.source, "-o", path, "-q")
+                assert outcome.code == 0, outcome.err
+        return path
+
+    return exported
