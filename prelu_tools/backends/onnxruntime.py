@@ -74,6 +74,7 @@ class OnnxSource:
         """Take a model that was read."""
         self.spelled = spelled
         self.path = path
+        self.model = model
         proto = model.proto
         self.producer = f"{proto.producer_name} {proto.producer_version}".strip()
         self.opset = model.opset
@@ -166,6 +167,40 @@ class OrtRunner:
                 f"{self._spelled} fails on inputs {shapes}: {_sentence(error)}"
             ) from error
         return dict(zip(self._names, results, strict=True))
+
+
+def run_tapped(
+    model: OnnxModel, tensors: Sequence[str], feeds: Mapping[str, Array], spelled: str
+) -> dict[str, Array]:
+    """Run a model on the CPU and return tensors from inside it.
+
+    The skeleton is what runs, with the tapped tensors as outputs; onnxruntime reads the weights
+    from the model's own file.
+
+    Raises:
+        PReLUToolsError: onnxruntime refuses the model or the inputs.
+    """
+    ort = _import_onnxruntime()
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    outputs = {value.name for value in proto.graph.output}
+    for name in tensors:
+        if name not in outputs:
+            proto.graph.output.add(name=name)
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    if model.directory is not None:
+        key = "session.model_external_initializers_file_folder_path"
+        options.add_session_config_entry(key, str(model.directory.resolve()))
+    try:
+        with quiet(show=False):
+            session = ort.InferenceSession(
+                proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        results = session.run(list(tensors), dict(feeds))
+    except Exception as error:
+        raise PReLUToolsError(f"onnxruntime cannot run {spelled}: {_sentence(error)}") from error
+    return dict(zip(tensors, results, strict=True))
 
 
 def available_providers() -> tuple[str, Sequence[str]]:

@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from prelu_tools.cli.options import gather_source_options, output_options, source_options
 
+if TYPE_CHECKING:
+    from prelu_tools.core.inspection import InspectResult
+
+_TARGETS = ("onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino")
+
 
 @click.command("inspect")
-@click.argument("source", metavar="SOURCE")
+@click.argument("sources", metavar="SOURCE [OTHER]", nargs=-1, required=True)
 @click.option("--slopes", is_flag=True, help="Show the value of every slope.")
+@click.option(
+    "--near",
+    type=click.FloatRange(min=0),
+    default=0.01,
+    show_default=True,
+    help="How close to 0 (or 1) a slope counts as ReLU (or the identity).",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Run the model on this, and show how often each negative branch is used.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(_TARGETS),
+    help="Say what this runtime does with each layer.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning"]),
+    help="Exit 1 where a finding is at least this severe.",
+)
 @click.option(
     "--expect-layers",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Fail (exit 1) unless the model has N PReLU layers.",
+    help="Exit 1 unless the model has N PReLU layers.",
 )
 @source_options
 @output_options
 def command(
-    source: str,
+    sources: tuple[str, ...],
     slopes: bool,
+    near: float,
+    data: Path | None,
+    target: str | None,
+    fail_on: str | None,
     expect_layers: int | None,
     inputs: tuple[Any, ...],
     custom_objects: tuple[str, ...],
@@ -32,23 +65,52 @@ def command(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Show the PReLU slopes of SOURCE, layer by layer: what was learned.
+    """Show the PReLU slopes of SOURCE, layer by layer: what was learned, and what is wrong.
 
-    SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name.
+    SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two of
+    them it shows what changed from the first to the second.
 
     \b
     Example: prelu-tools inspect model.onnx
     """
     from prelu_tools.cli.output import Output
-    from prelu_tools.commands.inspect import inspect_source
+    from prelu_tools.commands.inspect import InspectRequest, compare_sources, inspect_source
+    from prelu_tools.core.statistics import Thresholds
 
-    options = gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose)
-    result = inspect_source(source, options)
-    Output(form, reports, quiet, slopes).show(result)
-    if expect_layers is not None and len(result.layers) != expect_layers:
-        click.echo(
-            f"Error: {source} has {len(result.layers)} PReLU layers; expected {expect_layers}",
-            err=True,
+    if len(sources) > 2:
+        raise click.UsageError(
+            f"{len(sources)} sources were given: expected one, or two to compare"
         )
-        return 1
-    return 0
+    request = InspectRequest(
+        thresholds=Thresholds(near),
+        explain=verbose,
+        target=target,
+        data=data,
+        options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
+    )
+    output = Output(form, reports, quiet, slopes)
+    if len(sources) == 2:
+        compared = compare_sources(sources[0], sources[1], request)
+        output.show(compared)
+        return max(
+            _verdict(side, fail_on, expect_layers) for side in (compared.left, compared.right)
+        )
+    result = inspect_source(sources[0], request)
+    output.show(result)
+    return _verdict(result, fail_on, expect_layers)
+
+
+def _verdict(result: InspectResult, fail_on: str | None, expect_layers: int | None) -> int:
+    """1 where a gate says no, with the reason on standard error; else 0."""
+    failing = {"error": ("error",), "warning": ("error", "warning"), None: ()}[fail_on]
+    found = [finding for finding in result.all_findings if finding.severity in failing]
+    if found:
+        codes = ", ".join(dict.fromkeys(finding.code for finding in found))
+        click.echo(f"Error: {result.path} has findings at --fail-on {fail_on}: {codes}", err=True)
+    n_layers = len(result.layers)
+    lost = expect_layers is not None and n_layers != expect_layers
+    if lost:
+        click.echo(
+            f"Error: {result.path} has {n_layers} PReLU layers; expected {expect_layers}", err=True
+        )
+    return int(bool(found) or lost)

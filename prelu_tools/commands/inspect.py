@@ -1,52 +1,108 @@
-"""Show the slopes of one model."""
+"""Show the slopes of a model, what they say, and what is wrong with them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
 from prelu_tools.backends.interface import Source, SourceOptions
+from prelu_tools.backends.onnxruntime import OnnxSource
 from prelu_tools.backends.registry import open_source
-from prelu_tools.core.inspection import Finding, InspectResult, LayerReport
+from prelu_tools.commands.usage import layer_usage
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.findings import slope_findings
+from prelu_tools.core.inspection import (
+    CompareResult,
+    Finding,
+    InspectResult,
+    LayerChange,
+    LayerReport,
+)
+from prelu_tools.core.slopediff import compare_slopes, line_up
 from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.core.statistics import slope_health, slope_statistics
+from prelu_tools.core.statistics import (
+    DEFAULT_THRESHOLDS,
+    Thresholds,
+    slope_health,
+    slope_statistics,
+)
+from prelu_tools.graph.survey import survey
 
 
-def inspect_source(text: str, options: SourceOptions) -> InspectResult:
+@dataclass(frozen=True)
+class InspectRequest:
+    """What to look at, and how closely."""
+
+    thresholds: Thresholds = DEFAULT_THRESHOLDS
+    """Where health begins and ends."""
+    explain: bool = False
+    """Whether to say why what resembles PReLU is none."""
+    target: str | None = None
+    """A runtime to forecast for: a name of `graph.targets.TARGETS`."""
+    data: Path | None = None
+    """An `.npz` file to run the model on; None not to run it."""
+    options: SourceOptions = field(default_factory=SourceOptions)
+    """How to read the source."""
+
+
+def inspect_source(text: str, request: InspectRequest) -> InspectResult:
     """Open a source and describe its PReLU layers.
 
     Raises:
-        PReLUToolsError: the source cannot be read.
+        UsageError: the request needs a graph, and the source is none.
+        PReLUToolsError: the source cannot be read, or the data cannot be run.
     """
-    return inspect_opened(open_source(text, options))
+    source = open_source(text, request.options)
+    if isinstance(source, OnnxSource):
+        return _inspect_graph(source, request)
+    for wanted, option in ((request.target, "--target"), (request.data, "--data")):
+        if wanted is not None:
+            raise UsageError(
+                f"{option} needs an ONNX model, and {text} is none: export it first, and inspect "
+                "the result"
+            )
+    reports = tuple(_report(layer, request.thresholds) for layer in source.layers())
+    return _result(source, reports, ())
 
 
-def inspect_opened(source: Source) -> InspectResult:
-    """Describe the PReLU layers of a source that is open."""
-    layers = source.layers()
-    findings = [] if layers else [_no_prelu(source.spelled)]
+def _inspect_graph(source: OnnxSource, request: InspectRequest) -> InspectResult:
+    seen = survey(source.model, request.explain, request.target)
+    reports = tuple(
+        _report(located.layer, request.thresholds, findings)
+        for located, findings in zip(seen.layers, seen.layer_findings, strict=True)
+    )
+    if request.data is not None:
+        usages = layer_usage(source, seen.layers, request.data)
+        reports = tuple(
+            replace(report, usage=usage) for report, usage in zip(reports, usages, strict=True)
+        )
+    result = _result(source, reports, seen.findings)
+    return replace(result, others=seen.others, refused=seen.refused)
+
+
+def _result(
+    source: Source, reports: tuple[LayerReport, ...], findings: tuple[Finding, ...]
+) -> InspectResult:
     return InspectResult(
         path=source.spelled,
         format=source.framework,
         opset=getattr(source, "opset", None),
         producer=source.producer,
         n_parameters=source.n_parameters,
-        layers=tuple(_report(layer) for layer in layers),
-        findings=tuple(findings),
+        layers=reports,
+        findings=findings if reports else (_no_prelu(source.spelled), *findings),
+        notes=getattr(source, "notes", ()),
     )
 
 
-def _report(layer: PReLULayer) -> LayerReport:
-    findings = []
-    if len(layer.nodes) > 1 and not layer.same_instance:
-        findings.append(
-            Finding(
-                "same_values",
-                "info",
-                f"{len(layer.nodes)} nodes use one initializer; exporters merge initializers of "
-                "equal value, so these may be several layers",
-                layer.name,
-            )
-        )
+def _report(
+    layer: PReLULayer, thresholds: Thresholds, findings: tuple[Finding, ...] = ()
+) -> LayerReport:
     return LayerReport(
-        layer, slope_statistics(layer.slopes), slope_health(layer.slopes), tuple(findings)
+        layer=layer,
+        statistics=slope_statistics(layer.slopes, thresholds),
+        health=slope_health(layer.slopes, thresholds),
+        findings=(*findings, *slope_findings(layer, thresholds)),
     )
 
 
@@ -55,5 +111,46 @@ def _no_prelu(path: str) -> Finding:
         "no_prelu",
         "warning",
         f"no PReLU was found in {path}: if it should have some, it lost them, or spells them in a "
-        "form that is not known",
+        "form that is not known (-v says what came close)",
     )
+
+
+def compare_sources(left: str, right: str, request: InspectRequest) -> CompareResult:
+    """Line up the layers of two models, by name and then by order, and say what moved.
+
+    Raises:
+        PReLUToolsError: a source cannot be read.
+    """
+    first, second = inspect_source(left, request), inspect_source(right, request)
+    pairs = line_up(
+        [report.layer for report in first.layers], [report.layer for report in second.layers]
+    )
+    changes = {a.name: _change(a, b) for a, b in pairs.pairs}
+    changes |= {layer.name: _one_sided(layer, f"only in {left}") for layer in pairs.missing}
+    order = [changes[report.layer.name] for report in first.layers]
+    order += [_one_sided(layer, f"only in {right}") for layer in pairs.unexpected]
+    return CompareResult(first, second, tuple(order))
+
+
+def _change(left: PReLULayer, right: PReLULayer) -> LayerChange:
+    difference = compare_slopes(left, right)
+    moved = None
+    if left.slopes.size == right.slopes.size:
+        flat = right.slopes.reshape(-1).astype("float64")
+        moved = flat - left.slopes.reshape(-1).astype("float64")
+    signs = None
+    if moved is not None:
+        signs = int((left.slopes.reshape(-1) * right.slopes.reshape(-1) < 0).sum())
+    return LayerChange(
+        name=left.name,
+        other_name=None if left.name == right.name else right.name,
+        n_slopes=int(left.slopes.size),
+        difference=difference.description,
+        max_abs_change=None if moved is None else float(abs(moved).max()),
+        mean_change=None if moved is None else float(moved.mean()),
+        n_sign_changes=signs,
+    )
+
+
+def _one_sided(layer: PReLULayer, where: str) -> LayerChange:
+    return LayerChange(layer.name, None, int(layer.slopes.size), where, None, None, None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from prelu_tools.core.arrays import frozen
 from prelu_tools.core.slopes import PReLULayer, align
@@ -21,20 +23,38 @@ _PASSED = {"BatchNormalization", "Transpose", "Reshape", "Identity", "Cast", "Sq
            "MaxPool", "AveragePool", "Dropout", "Flatten", "Mul", "Add", "Sub"}  # fmt: skip
 
 
+@dataclass(frozen=True)
+class LocatedLayer:
+    """A layer, and where it is in its model."""
+
+    layer: PReLULayer
+    """The layer."""
+    view: GraphView
+    """The graph of its first call."""
+    matches: tuple[Match, ...]
+    """Its calls."""
+
+
 def read_layers(model: OnnxModel) -> tuple[PReLULayer, ...]:
     """The layers of a model in the order of the graph, those in bodies and functions included."""
+    return tuple(located.layer for located in locate_layers(all_views(model)))
+
+
+def locate_layers(views: Iterable[GraphView]) -> tuple[LocatedLayer, ...]:
+    """The layers of the graphs of a model (`graph/view.py`), and where they are."""
     groups: dict[tuple[str, str], list[tuple[GraphView, Match]]] = {}
-    for view in all_views(model):
+    for view in views:
         for match in find_prelus(view):
             groups.setdefault((match.parameter, _module(match)), []).append((view, match))
-    layers: list[PReLULayer] = []
+    found: list[LocatedLayer] = []
     taken: set[str] = set()
-    for found in groups.values():
-        view, first = found[0]
+    for calls in groups.values():
+        view, first = calls[0]
         name = _unique_name(first, taken)
         taken.add(name)
-        layers.append(_layer(view, name, [match for _, match in found]))
-    return tuple(layers)
+        matches = tuple(match for _, match in calls)
+        found.append(LocatedLayer(_layer(view, name, matches), view, matches))
+    return tuple(found)
 
 
 def _module(match: Match) -> str:
@@ -50,7 +70,7 @@ def _module(match: Match) -> str:
     return str(scopes[-2]) if len(scopes) > 1 else ""
 
 
-def _layer(view: GraphView, name: str, matches: list[Match]) -> PReLULayer:
+def _layer(view: GraphView, name: str, matches: Sequence[Match]) -> PReLULayer:
     first = matches[0]
     shape = view.shape(first.x)
     return PReLULayer(

@@ -1,0 +1,76 @@
+"""Everything that `inspect` wants to know of an ONNX model, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import onnx
+
+from prelu_tools.core.inspection import Finding, OtherActivation, RefusedForm
+from prelu_tools.graph.constants import attributes
+from prelu_tools.graph.findings import graph_findings, max_findings, quantizer_finding
+from prelu_tools.graph.layers import LocatedLayer, locate_layers
+from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.refusals import find_refusals
+from prelu_tools.graph.targets import forecast
+from prelu_tools.graph.view import GraphView, all_views
+
+_LEAKY_DEFAULT = 0.01  # alpha of LeakyRelu where the node names none
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is in a model."""
+
+    layers: tuple[LocatedLayer, ...]
+    """The PReLU layers, and where they are."""
+    layer_findings: tuple[tuple[Finding, ...], ...]
+    """What the graph says of each of them."""
+    findings: tuple[Finding, ...]
+    """What the graph says of the model."""
+    others: tuple[OtherActivation, ...]
+    """LeakyRelu and Relu nodes that are part of no PReLU."""
+    refused: tuple[RefusedForm, ...]
+    """Near misses; empty unless they were asked for."""
+
+
+def survey(model: OnnxModel, explain: bool, target: str | None) -> Survey:
+    """Look at a model.
+
+    Args:
+        model: the model; its weights are not read.
+        explain: whether to look for what only resembles PReLU.
+        target: a name of `graph.targets.TARGETS` to forecast for; None for none.
+    """
+    views = list(all_views(model))
+    located = locate_layers(views)
+    taken = {name for layer in located for m in layer.matches for n in m.nodes for name in n.output}
+    findings = [finding for view in views for finding in max_findings(view, taken)]
+    if any(match.form == "prelu" for layer in located for match in layer.matches):
+        findings.append(quantizer_finding())
+    return Survey(
+        layers=located,
+        layer_findings=tuple(_findings(layer, target) for layer in located),
+        findings=tuple(findings),
+        others=tuple(other for view in views for other in _others(view, taken)),
+        refused=tuple(r for view in views for r in find_refusals(view, taken)) if explain else (),
+    )
+
+
+def _findings(located: LocatedLayer, target: str | None) -> tuple[Finding, ...]:
+    found = list(graph_findings(located))
+    return (*found, *(forecast(located, target) if target else ()))
+
+
+def _others(view: GraphView, taken: set[str]) -> Iterator[OtherActivation]:
+    for node in view.graph.node:
+        if node.op_type in ("LeakyRelu", "Relu") and node.output[0] not in taken:
+            yield OtherActivation(node.name or node.output[0], node.op_type, _slope(node))
+
+
+def _slope(node: onnx.NodeProto) -> float:
+    given = attributes(node).get("alpha")
+    if node.op_type == "Relu":
+        return 0.0
+    return given.f if given is not None else _LEAKY_DEFAULT
