@@ -2,7 +2,7 @@
 
     python benchmarks/prelu_kernel.py
 
-Prints the median over interleaved runs on one thread, for inputs of both signs and for positive ones.
+Prints medians over interleaved runs on one thread, for inputs of both signs and positive ones.
 """
 
 from __future__ import annotations

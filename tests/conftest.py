@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from running import cli
@@ -38,15 +39,30 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep tests named after a framework in one worker, so that each imports one; others by file."""
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class ByFramework(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            named = (framework for framework in ("keras", "torch") if framework in nodeid)
+            return next(named, nodeid.partition("::")[0])
+
+    return ByFramework(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests whose packages are missing."""
     for marker in _NEEDS:
         missing = _missing_packages(marker)
-        if missing:
-            reason = f"{marker}: {', '.join(missing)} is not installed"
-            for item in items:
-                if item.get_closest_marker(marker):
-                    item.add_marker(pytest.mark.skip(reason=reason))
+        if not missing:
+            continue
+        reason = f"{marker}: {', '.join(missing)} is not installed"
+        for item in (item for item in items if item.get_closest_marker(marker)):
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @contextmanager

@@ -61,8 +61,11 @@ def parameters_of(calls: Iterable[PReLUCall]) -> dict[str, Parameter]:
     """The slope tensors by name."""
     found: dict[str, Parameter] = {}
     for call in calls:
-        n_calls = found[call.parameter].n_calls + 1 if call.parameter in found else 1
-        found[call.parameter] = Parameter(call.layer, call.parameter, call.values, n_calls)
+        first = found.get(call.parameter, call)
+        n_calls = first.n_calls + 1 if isinstance(first, Parameter) else 1
+        found[call.parameter] = Parameter(
+            call.layer, call.parameter, call.values, first.indices, n_calls
+        )
     return found
 
 

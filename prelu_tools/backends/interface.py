@@ -10,7 +10,7 @@ from typing import Protocol
 
 import onnx
 
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.tags import TagBook
 
@@ -65,6 +65,8 @@ class Parameter:
     """Its own name in the source: the initializer's name in the result."""
     values: Array
     """Its true values, in its own shape."""
+    indices: IntArray
+    """How it is laid over the input of its first call: the result of `backends/probe.py`."""
     n_calls: int
     """How often the source uses it: as many PRelu nodes have to be in the result."""
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -23,11 +23,13 @@ from prelu_tools.backends.interface import (
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.results import ProviderReport
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.graph.layers import read_layers
 from prelu_tools.graph.reader import OnnxModel, read_model
 from prelu_tools.graph.view import GraphView
+
+if TYPE_CHECKING:
+    from prelu_tools.core.results import ProviderReport
 
 PROVIDERS: Mapping[str, str] = {
     "cpu": "CPUExecutionProvider",
@@ -144,6 +146,8 @@ class OrtRunner:
 
     def _assignment(self, requested: str, wanted: str) -> ProviderReport:
         """Which provider each node was given to, as onnxruntime recorded it."""
+        from prelu_tools.core.results import ProviderReport
+
         counts: Counter[str] = Counter()
         elsewhere: list[str] = []
         for part in self._session.get_provider_graph_assignment_info():

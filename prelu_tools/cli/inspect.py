@@ -74,7 +74,7 @@ def command(
     Example: prelu-tools inspect model.onnx
     """
     from prelu_tools.cli.output import Output
-    from prelu_tools.commands.inspect import InspectRequest, compare_sources, inspect_source
+    from prelu_tools.commands.inspect import InspectRequest, inspect_source
     from prelu_tools.core.statistics import Thresholds
 
     if len(sources) > 2:
@@ -90,6 +90,8 @@ def command(
     )
     output = Output(form, reports, quiet, slopes)
     if len(sources) == 2:
+        from prelu_tools.commands.compare import compare_sources
+
         compared = compare_sources(sources[0], sources[1], request)
         output.show(compared)
         return max(

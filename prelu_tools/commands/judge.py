@@ -93,13 +93,16 @@ def layer_coverage(layer: PReLULayer, reach: Reach) -> Array:
 
 
 def compare_all_layers(
-    references: Sequence[PReLULayer], found: Sequence[PReLULayer], reach: Reach
+    references: Sequence[PReLULayer],
+    found: Sequence[PReLULayer],
+    layouts: Layouts,
+    reach: Reach,
 ) -> tuple[LayerParity, ...]:
     """Compare the slopes of every layer of either side, in the reference's order."""
     candidates_ = _split_unproven(references, found)
     lined_up = line_up(references, candidates_)
     parities = {
-        reference.name: _layer_parity(reference, candidate, references, reach)
+        reference.name: _layer_parity(reference, candidate, references, layouts, reach)
         for reference, candidate in lined_up.pairs
     }
     for layer in lined_up.missing:
@@ -132,9 +135,10 @@ def _layer_parity(
     reference: PReLULayer,
     candidate: PReLULayer,
     references: Sequence[PReLULayer],
+    layouts: Layouts,
     reach: Reach,
 ) -> LayerParity:
-    difference = compare_slopes(reference, candidate)
+    difference = compare_slopes(reference, candidate, layouts.permutation(reference.slopes.ndim))
     words = difference.description
     if not difference.equal and not difference.ambiguous:
         others = [layer for layer in references if layer.name != reference.name]

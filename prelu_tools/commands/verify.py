@@ -168,7 +168,9 @@ def _compare(
     outputs, tolerance = compare_all_outputs(
         reference.outputs, results, linked.layouts, moved, request.tolerance
     )
-    layers = compare_all_layers(reference.layers, linked.source.layers(), reference.reach)
+    layers = compare_all_layers(
+        reference.layers, linked.source.layers(), linked.layouts, reference.reach
+    )
     reasons = [layer.difference for layer in layers if layer.difference]
     reasons += [
         f"output {output.name}: {output.n_mismatched + output.n_nonfinite_mismatch} values differ, "

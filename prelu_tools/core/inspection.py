@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -119,7 +119,8 @@ class InspectResult:
         if not self.layers:
             return None
         slopes = [report.layer.slopes.reshape(-1).astype(np.float64) for report in self.layers]
-        return slope_statistics(np.concatenate(slopes))
+        near_zero = sum(report.statistics.n_near_zero for report in self.layers)
+        return replace(slope_statistics(np.concatenate(slopes)), n_near_zero=near_zero)
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,13 @@ def compare_outputs(
     if any(reference.shape != candidate.shape for reference, candidate in pairs):
         shape = next(c.shape for r, c in pairs if r.shape != c.shape)
         return OutputParity(name, shape, float("nan"), float("nan"), 0, 0, "fail")
-    reference = np.concatenate([array.reshape(-1) for array, _ in pairs]).astype(np.float64)
-    candidate = np.concatenate([array.reshape(-1) for _, array in pairs]).astype(np.float64)
+    reference, candidate = (
+        np.concatenate([pair[side].reshape(-1) for pair in pairs]) for side in (0, 1)
+    )
+    unequal_integers = 0
+    if not (np.issubdtype(reference.dtype, np.inexact)):
+        unequal_integers = int((reference != candidate).sum())  # float64 has 53 bits only
+    reference, candidate = reference.astype(np.float64), candidate.astype(np.float64)
     finite = np.isfinite(reference) & np.isfinite(candidate)
     both_nan = np.isnan(reference) & np.isnan(candidate)
     same_infinity = ~finite & ~both_nan & (reference == candidate)
@@ -52,6 +57,7 @@ def compare_outputs(
     size = np.abs(reference[finite])
     scale = float(size.max(initial=0.0)) if tolerance.scaled else 1.0
     n_mismatched = int((difference > tolerance.rtol * size + tolerance.atol * scale).sum())
+    n_mismatched = max(n_mismatched, unequal_integers)
     relative = difference / np.maximum(size, np.finfo(np.float32).tiny)
     verdict: Verdict = "pass"
     if n_mismatched or n_nonfinite:

@@ -24,47 +24,54 @@ class SlopeDifference:
     """The layout could not be told, and the answer hangs on it: no verdict."""
 
 
-def _rank_aligned(reference: PReLULayer, candidate: PReLULayer) -> bool:
-    return reference.slopes.ndim == candidate.slopes.ndim
+def _orders(
+    reference: PReLULayer, candidate: PReLULayer, given: Permutation | None
+) -> tuple[Permutation, ...]:
+    """The ways in which the reference's axes may have become the candidate's.
+
+    The one that the candidate states, or the user; else every usual one that fits the shapes.
+    """
+    rank = reference.slopes.ndim
+    for stated in (candidate.axes, given):
+        if stated is not None and len(stated) == rank:
+            return (stated,)
+    shape = reference.input_shape or (None,) * rank
+    target = candidate.input_shape or (None,) * rank
+    if len(shape) != rank or len(target) != rank:
+        return candidates((None,) * rank, (None,) * rank)
+    return candidates((None, *shape[1:]), (None, *target[1:]))
 
 
-def _permutations(reference: PReLULayer, candidate: PReLULayer) -> tuple[Permutation, ...]:
-    if candidate.axes is not None and len(candidate.axes) == reference.slopes.ndim:
-        return (candidate.axes,)
-    shape = reference.input_shape or reference.slopes.shape
-    target = candidate.input_shape or candidate.slopes.shape
-    fitting = candidates((None, *shape[1:]), (None, *target[1:]))
-    return tuple(p for p in fitting if _moves_to(reference.slopes, candidate.slopes, p))
-
-
-def _moves_to(reference: Array, candidate: Array, permutation: Permutation) -> bool:
-    return reference.transpose(permutation).shape == candidate.shape
-
-
-def compare_slopes(reference: PReLULayer, candidate: PReLULayer) -> SlopeDifference:
+def compare_slopes(
+    reference: PReLULayer, candidate: PReLULayer, order: Permutation | None = None
+) -> SlopeDifference:
     """Compare the slopes of two layers that ought to be the same one.
 
-    Slopes that vary along one axis or none are compared as a vector. Others are moved to the
-    candidate's axis order, which the candidate states or the shapes tell; where two orders fit and
-    give different answers the result is `ambiguous`.
+    They are moved to the candidate's axis order, which the candidate states, the caller gives, or
+    the shapes tell. Where several orders fit, slopes that lie along one axis are held along any of
+    them, and others that fit in one order and not in another are `ambiguous`. Layers whose inputs
+    have different ranks (a file that lost its shapes) are compared as vectors.
+
+    Args:
+        reference: the layer that is taken to be right.
+        candidate: the layer that is held against it.
+        order: from the reference's axes to the candidate's, as in numpy.transpose; None to tell.
     """
     left, right = reference.slopes, candidate.slopes
     if left.size != right.size:
         return SlopeDifference(False, f"{right.size} slopes where {left.size} were expected")
-    if reference.sharing in ("channel-shared", "channel-wise") or not _rank_aligned(
-        reference, candidate
-    ):
+    if left.size == 1 or left.ndim != right.ndim:
         return _difference(left.reshape(-1), right.reshape(-1))
-    orders = _permutations(reference, candidate)
-    if not orders:
-        return SlopeDifference(
-            False, f"slopes of shape {list(right.shape)} where {list(left.shape)} were expected"
-        )
-    outcomes = [_difference(left.transpose(p).reshape(-1), right.reshape(-1)) for p in orders]
-    first = outcomes[0]
-    if any(outcome.equal != first.equal for outcome in outcomes):
+    orders = _orders(reference, candidate, order)
+    moved = [left.transpose(p) for p in orders]
+    fitting = [values for values in moved if values.shape == right.shape]
+    if not fitting:
+        where = f"{list(left.shape)} on the reference's input"
+        return SlopeDifference(False, f"slopes lie as {list(right.shape)} where {where} is right")
+    outcomes = [_difference(values.reshape(-1), right.reshape(-1)) for values in fitting]
+    if any(outcome.equal != outcomes[0].equal for outcome in outcomes):
         return SlopeDifference(False, "the axis order cannot be told from the shapes", True)
-    return first
+    return outcomes[0]
 
 
 def _difference(left: Array, right: Array) -> SlopeDifference:

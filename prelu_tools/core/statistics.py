@@ -59,12 +59,20 @@ def slope_statistics(slopes: Array, thresholds: Thresholds = DEFAULT_THRESHOLDS)
             std=float(values.std(ddof=1)) if values.size > 1 else None,
             min=float(values.min()),
             max=float(values.max()),
-            median=float(np.median(values)),
+            median=_median(values),
             n_negative=int((values < 0).sum()),
             n_near_zero=int((np.abs(values) <= thresholds.near).sum()),
             n_above_one=int((values > 1).sum()),
             n_nonfinite=int((~np.isfinite(values)).sum()),
         )
+
+
+def _median(values: Array) -> float:
+    """As numpy.median, whose first call imports numpy.ma: too slow a start for `inspect`."""
+    if np.isnan(values).any():
+        return float("nan")
+    ordered = np.sort(values)
+    return float(ordered[(values.size - 1) // 2] / 2 + ordered[values.size // 2] / 2)
 
 
 def slope_health(slopes: Array, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> tuple[str, ...]:

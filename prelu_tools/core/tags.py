@@ -15,8 +15,10 @@ import numpy as np
 from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.errors import PReLUToolsError
 
-_FIRST = 0x3F000000  # 0.5: normal, positive, far from 0 and infinity
-_CAPACITY = 0x3F000000  # patterns up to 0x7E000000 stay finite when doubled
+# From 0.5 on: normal, positive, far from 0 and infinity, and finite when doubled. Odd patterns
+# only: they are no numbers that people write, nor what rounding to float16 or bfloat16 leaves.
+_FIRST = 0x3F000001
+_CAPACITY = 0x3F000000 // 2
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class TagBook:
         """Distinct positive float32 values for a parameter of this shape.
 
         Raises:
-            PReLUToolsError: more than a thousand million elements were asked for in all.
+            PReLUToolsError: more than 500 million elements were asked for in all.
         """
         count = int(np.prod(shape, dtype=np.int64))
         if self._next + count > _CAPACITY:
@@ -58,7 +60,8 @@ class TagBook:
             )
         self._starts.append(self._next)
         self._keys.append(key)
-        bits = np.arange(self._next, self._next + count, dtype=np.uint32) + np.uint32(_FIRST)
+        numbers = np.arange(self._next, self._next + count, dtype=np.uint32)
+        bits = numbers * np.uint32(2) + np.uint32(_FIRST)
         self._next += count
         return bits.view(np.float32).reshape(shape)
 
@@ -68,8 +71,9 @@ class TagBook:
         if exact.size == 0 or not np.array_equal(exact, values):
             return None
         sign = -1 if exact.flat[0] < 0 else 1
-        numbers = (exact * np.float32(sign)).view(np.uint32).astype(np.int64) - _FIRST
-        if numbers.min() < 0 or numbers.max() >= self._next:
+        bits = (exact * np.float32(sign)).view(np.uint32).astype(np.int64) - _FIRST
+        numbers = bits // 2
+        if (bits % 2).any() or numbers.min() < 0 or numbers.max() >= self._next:
             return None
         owners = np.searchsorted(self._starts, numbers.reshape(-1), side="right") - 1
         if owners.min() != owners.max():

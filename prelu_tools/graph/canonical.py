@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.layout import Permutation, candidates
 from prelu_tools.core.slopes import align
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.metadata import describe_layer
@@ -33,6 +35,10 @@ class SlopeParameter(Protocol):
     @property
     def values(self) -> Array:
         """The true values."""
+
+    @property
+    def indices(self) -> IntArray:
+        """How the source lays them over its input: flat indices, aligned to the input."""
 
     @property
     def n_calls(self) -> int:
@@ -88,7 +94,8 @@ def settle_slopes(
             continue
         parameter = parameters[tagged.key]
         shape = view.shape(match.x)
-        values = _minimal(align(tagged.restore(parameter.values), len(shape) if shape else None))
+        found = align(tagged.indices, len(shape) if shape else None)
+        values = _minimal(parameter.values.reshape(-1)[found])
         versions = settled.setdefault(parameter.name, [])
         number = next((i for i, v in enumerate(versions) if v.shape == values.shape), len(versions))
         if number == len(versions):
@@ -97,10 +104,19 @@ def settle_slopes(
         count = counts[tagged.key]
         match.node.name = parameter.layer if count == 0 else f"{parameter.layer}_{count}"
         counts[tagged.key] += 1
-        describe_layer(match.node, parameter.layer, parameter.name)
+        describe_layer(match.node, parameter.layer, parameter.name, _axes(parameter.indices, found))
     _check(counts, parameters)
     _store(graph, settled)
     prune(graph)
+
+
+def _axes(source: IntArray, found: IntArray) -> Permutation | None:
+    """The usual permutation that takes the source's order to the one found; None if in doubt."""
+    if source.ndim != found.ndim:
+        return None
+    orders = candidates((None,) * source.ndim, (None,) * source.ndim)
+    fitting = [order for order in orders if np.array_equal(source.transpose(order), found)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _minimal(slopes: Array) -> Array:

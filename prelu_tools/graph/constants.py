@@ -43,14 +43,14 @@ def read_constant(view: GraphView, tensor: str) -> Constant | None:
     """
     if tensor in view.initializers:
         return Constant(tensor, view.model.values(view.initializers[tensor]))
-    node = view.producer.get(tensor)
+    node = view.maker(tensor)
     if node is None:
         return None
     if node.op_type == "Constant":
         values = _constant_node(view, node)
         return None if values is None else Constant(tensor, values)
     step = _STEPS.get(node.op_type)
-    if step is None or node.domain not in ("", "ai.onnx"):
+    if step is None:
         return None
     parts = [read_constant(view, name) if name else None for name in node.input]
     if any(part is None for part, name in zip(parts, node.input, strict=True) if name):
@@ -59,14 +59,17 @@ def read_constant(view: GraphView, tensor: str) -> Constant | None:
     first = parts[0]
     if first is None:
         return None
-    return Constant(first.root, step(attributes(node), arrays))
+    try:
+        return Constant(first.root, step(attributes(node), arrays))
+    except (ValueError, TypeError, IndexError, KeyError):  # a node that no runtime would run either
+        return None
 
 
 def is_constant(view: GraphView, tensor: str) -> bool:
     """Whether `read_constant` would find one, without reading values of parameters."""
     if tensor in view.initializers:
         return True
-    node = view.producer.get(tensor)
+    node = view.maker(tensor)
     if node is None:
         return False
     if node.op_type == "Constant":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,12 +9,18 @@ from dataclasses import dataclass
 from prelu_tools.core.arrays import frozen
 from prelu_tools.core.slopes import PReLULayer, align
 from prelu_tools.graph.constants import is_constant, read_constant
-from prelu_tools.graph.metadata import LAYER, PARAMETER, properties
+from prelu_tools.graph.metadata import (
+    LAYER,
+    PARAMETER,
+    TORCH_SCOPES,
+    module_scope,
+    properties,
+    stated_axes,
+)
 from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.recognise import Match, find_prelus
 from prelu_tools.graph.view import GraphView, all_views
 
-_TORCH_SCOPES = "pkg.torch.onnx.name_scopes"
 _GENERATED = re.compile(r"^(val_\d+|onnx::.*|Const(_\d+)?(:0)?|const.*|.*__\d+(:0)?|slope.*|\d+)$")
 _SLOPE_NAMES = re.compile(r"[./](weight|alpha|slope|Neg|ReadVariableOp|Identity)(:0)?$")
 _LINEAR = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
@@ -66,8 +71,7 @@ def _module(match: Match) -> str:
     known = properties(match.node)
     if LAYER in known:
         return known[LAYER]
-    scopes = ast.literal_eval(known.get(_TORCH_SCOPES, "[]"))
-    return str(scopes[-2]) if len(scopes) > 1 else ""
+    return module_scope(known.get(TORCH_SCOPES, ""))
 
 
 def _layer(view: GraphView, name: str, matches: Sequence[Match]) -> PReLULayer:
@@ -83,6 +87,7 @@ def _layer(view: GraphView, name: str, matches: Sequence[Match]) -> PReLULayer:
         stored_shape=first.stored_shape,
         preceding_parameters=_preceding_parameters(view, first.x),
         same_instance=len(matches) == 1 or LAYER in properties(first.node),
+        axes=stated_axes(first.node),
     )
 
 

@@ -9,8 +9,8 @@ constants moved.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import onnx
@@ -20,8 +20,7 @@ from prelu_tools.graph.constants import attributes, is_constant, permutation, re
 from prelu_tools.graph.view import GraphView
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A tensor, and how the axes of the pattern's root lie on it."""
 
     tensor: str
@@ -29,8 +28,7 @@ class Place:
     """root = transpose(tensor, order); None for the identity."""
 
 
-@dataclass(frozen=True)
-class Factor:
+class Factor(NamedTuple):
     """A constant that multiplies (or divides) what the pattern scales."""
 
     place: Place
@@ -40,23 +38,21 @@ class Factor:
     """Whether it is the weight [C, 1, 1, ...] of a depthwise convolution."""
 
 
-@dataclass(frozen=True)
-class Product:
+class Product(NamedTuple):
     """The constants that stand for one slot of a pattern."""
 
     factors: tuple[Factor, ...] = ()
     sign: int = 1
 
 
-@dataclass(frozen=True)
-class Binding:
+class Binding(NamedTuple):
     """What a pattern has been matched to so far."""
 
     x: Place | None = None
     """The input, behind all Identity and Transpose nodes."""
     seen: tuple[Place, ...] = ()
     """The places where x was met, before walking through Transposes."""
-    slots: Mapping[str, Product] = field(default_factory=dict)
+    slots: Mapping[str, Product] = MappingProxyType({})
     """The constants, by the names that the pattern gives them."""
     nodes: tuple[onnx.NodeProto, ...] = ()
     """The nodes of the form, output first."""
@@ -65,11 +61,15 @@ class Binding:
 
     def with_fault(self, fault: str) -> Binding:
         """This binding with one more thing that does not fit."""
-        return replace(self, faults=(*(self.faults or ()), fault))
+        return self._replace(faults=(*(self.faults or ()), fault))
+
+    def with_node(self, node: onnx.NodeProto) -> Binding:
+        """This binding with one more node."""
+        return Binding(self.x, self.seen, self.slots, (*self.nodes, node), self.faults)
 
     def with_product(self, slot: str, product: Product) -> Binding:
         """This binding with one slot set."""
-        return replace(self, slots={**self.slots, slot: product})
+        return self._replace(slots={**self.slots, slot: product})
 
 
 class Pattern(Protocol):
@@ -82,7 +82,7 @@ class Pattern(Protocol):
 
 def _walk(view: GraphView, place: Place, binding: Binding) -> tuple[Place, Binding]:
     """Behind the Identity and Transpose nodes that make this tensor."""
-    while (node := view.producer.get(place.tensor)) is not None:
+    while (node := view.maker(place.tensor)) is not None:
         if node.op_type == "Transpose":
             if place.order is None and "perm" not in attributes(node):
                 break
@@ -96,14 +96,13 @@ def _walk(view: GraphView, place: Place, binding: Binding) -> tuple[Place, Bindi
             else:
                 place = Place(node.input[0], order)
         elif node.op_type == "Identity":
-            place = replace(place, tensor=node.input[0])
+            place = Place(node.input[0], place.order)
         else:
             break
-        binding = replace(binding, nodes=(*binding.nodes, node))
+        binding = binding.with_node(node)
     return place, binding
 
 
-@dataclass(frozen=True)
 class Input:
     """The input of the activation, x: the same tensor wherever it stands."""
 
@@ -117,14 +116,15 @@ class Input:
                 other = f"it reads {binding.x.tensor!r} in one place and {base.tensor!r} in another"
                 yield binding.with_fault(other)
             return
-        yield replace(binding, x=base, seen=(*binding.seen, place))
+        seen = (*binding.seen, place)
+        yield Binding(base, seen, binding.slots, binding.nodes, binding.faults)
 
 
-@dataclass(frozen=True)
 class Filled:
     """A constant all of whose elements are this value."""
 
-    value: float
+    def __init__(self, value: float) -> None:
+        self.value = value
 
     def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
         """The constant has to hold nothing but the value."""
@@ -140,11 +140,11 @@ class Filled:
             yield binding.with_fault(found)
 
 
-@dataclass(frozen=True)
 class Parameter:
     """A constant by itself, for a slot of the form."""
 
-    slot: str = "a"
+    def __init__(self, slot: str = "a") -> None:
+        self.slot = slot
 
     def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
         """Any constant will do."""
@@ -154,28 +154,27 @@ class Parameter:
             yield binding.with_fault(f"its slope {place.tensor!r} is computed from the input")
 
 
-@dataclass(frozen=True)
 class Op:
-    """One node of one of these types, with these inputs."""
+    """One node of one of these types (names separated by a bar), with these inputs."""
 
-    types: str
-    """Operator names, separated by a bar."""
-    inputs: tuple[Pattern, ...]
-    commutative: bool = False
+    def __init__(self, types: str, inputs: tuple[Pattern, ...], commutative: bool = False) -> None:
+        self.types = frozenset(types.split("|"))
+        self.inputs = inputs
+        self.commutative = commutative
 
     def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
         """The node's inputs have to match, in either order where that is all the same."""
         place, binding = _walk(view, place, binding)
-        node = view.producer.get(place.tensor)
-        if node is None or node.op_type not in self.types.split("|"):
+        node = view.maker(place.tensor)
+        if node is None or node.op_type not in self.types:
             return
         names = [name for name in node.input if name]
-        if len(names) != len(self.inputs) or node.domain not in ("", "ai.onnx"):
+        if len(names) != len(self.inputs):
             return
-        binding = replace(binding, nodes=(*binding.nodes, node))
+        binding = binding.with_node(node)
         orders = [names, names[::-1]] if self.commutative and len(names) == 2 else [names]
         for order in orders:
-            places = [replace(place, tensor=name) for name in order]
+            places = [Place(name, place.order) for name in order]
             yield from _match_all(view, self.inputs, places, binding)
 
 
@@ -189,11 +188,11 @@ def _match_all(
         yield from _match_all(view, patterns[1:], places[1:], first)
 
 
-@dataclass(frozen=True)
 class AnyOf:
     """The first of several patterns that holds."""
 
-    patterns: tuple[Pattern, ...]
+    def __init__(self, patterns: tuple[Pattern, ...]) -> None:
+        self.patterns = patterns
 
     def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
         """Try each."""
@@ -201,35 +200,35 @@ class AnyOf:
             yield from pattern.match(view, place, binding)
 
 
-@dataclass(frozen=True)
 class Scaled:
     """Another pattern times constants, however the product is written: at least one."""
 
-    inner: Pattern
-    slot: str = "a"
+    def __init__(self, inner: Pattern, slot: str = "a") -> None:
+        self.inner = inner
+        self.slot = slot
 
     def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
         """Take constants off the product one by one; what is left has to be the inner pattern."""
         place, binding = _walk(view, place, binding)
-        node = view.producer.get(place.tensor)
+        node = view.maker(place.tensor)
         if node is None or node.op_type not in ("Mul", "Div", "Neg", "Conv"):
             return
-        binding = replace(binding, nodes=(*binding.nodes, node))
+        binding = binding.with_node(node)
         for factor, rest in _splits(view, node, place):
             product = binding.slots.get(self.slot, Product())
             if factor is None:
-                product = replace(product, sign=-product.sign)
+                product = product._replace(sign=-product.sign)
             else:
-                product = replace(product, factors=(*product.factors, factor))
+                product = product._replace(factors=(*product.factors, factor))
             bound = binding.with_product(self.slot, product)
-            inner = replace(place, tensor=rest)
+            inner = place._replace(tensor=rest)
             if product.factors:
                 yield from self.inner.match(view, inner, bound)
             yield from self.match(view, inner, bound)
         if binding.faults is not None and node.op_type == "Mul":
             for slope, rest in (node.input, reversed(node.input)):
                 fault = f"its slope {slope!r} is computed from the input"
-                inner = replace(place, tensor=rest)
+                inner = place._replace(tensor=rest)
                 yield from self.inner.match(view, inner, binding.with_fault(fault))
 
 
@@ -242,14 +241,14 @@ def _splits(
     elif node.op_type == "Conv":
         weight = depthwise_weight(view, node)
         if weight is not None:
-            yield Factor(replace(place, tensor=weight), per_channel=True), node.input[0]
+            yield Factor(place._replace(tensor=weight), per_channel=True), node.input[0]
     else:
         left, right = node.input
         if is_constant(view, right):
-            factor = Factor(replace(place, tensor=right), inverted=node.op_type == "Div")
+            factor = Factor(place._replace(tensor=right), inverted=node.op_type == "Div")
             yield factor, left
         if node.op_type == "Mul" and is_constant(view, left):
-            yield Factor(replace(place, tensor=left)), right
+            yield Factor(place._replace(tensor=left)), right
 
 
 def depthwise_weight(view: GraphView, node: onnx.NodeProto) -> str | None:
@@ -265,45 +264,44 @@ def depthwise_weight(view: GraphView, node: onnx.NodeProto) -> str | None:
     return str(node.input[1])
 
 
-@dataclass(frozen=True)
 class PerChannel:
     """A depthwise 1x1 convolution of another pattern by the same constant for every channel."""
 
-    value: float
-    inner: Pattern
+    def __init__(self, value: float, inner: Pattern) -> None:
+        self.value = value
+        self.inner = inner
 
     def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
         """The weight has to hold nothing but the value."""
         place, binding = _walk(view, place, binding)
-        node = view.producer.get(place.tensor)
+        node = view.maker(place.tensor)
         if node is None or node.op_type != "Conv":
             return
         weight = depthwise_weight(view, node)
         constant = read_constant(view, weight) if weight else None
         if constant is not None and (constant.values == self.value).all():
-            binding = replace(binding, nodes=(*binding.nodes, node))
-            yield from self.inner.match(view, replace(place, tensor=node.input[0]), binding)
+            binding = binding.with_node(node)
+            yield from self.inner.match(view, place._replace(tensor=node.input[0]), binding)
 
 
-@dataclass(frozen=True)
 class Clamp:
     """A Clip node that cuts at zero on one side only, as attribute (opset 6) or as input."""
 
-    keeps: str
-    """`positive` or `negative`."""
-    inner: Pattern
+    def __init__(self, keeps: str, inner: Pattern) -> None:
+        self.keeps = keeps
+        self.inner = inner
 
     def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
         """Exactly one bound, and that is zero."""
         place, binding = _walk(view, place, binding)
-        node = view.producer.get(place.tensor)
+        node = view.maker(place.tensor)
         if node is None or node.op_type != "Clip":
             return
         bounds = self._bounds(view, node)
         expected = (0.0, None) if self.keeps == "positive" else (None, 0.0)
         if bounds == expected:
-            binding = replace(binding, nodes=(*binding.nodes, node))
-            yield from self.inner.match(view, replace(place, tensor=node.input[0]), binding)
+            binding = binding.with_node(node)
+            yield from self.inner.match(view, place._replace(tensor=node.input[0]), binding)
 
     @staticmethod
     def _bounds(view: GraphView, node: onnx.NodeProto) -> tuple[float | None, float | None]:
@@ -312,7 +310,8 @@ class Clamp:
         for side, name in enumerate(node.input[1:3]):
             constant = read_constant(view, name) if name else None
             if name:
-                found[side] = float(constant.values) if constant else float("nan")
+                scalar = constant is not None and constant.values.size == 1
+                found[side] = constant.values.item() if constant and scalar else float("nan")
         limit = float(np.finfo(np.float32).max)  # "no bound" as exporters of opset 6 write it
         low, high = found
         low = None if low is not None and low <= -limit else low

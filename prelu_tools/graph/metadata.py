@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
+import ast
+
 import onnx
 
 LAYER = "prelu_tools.layer"
 PARAMETER = "prelu_tools.parameter"
+AXES = "prelu_tools.axes"
+TORCH_SCOPES = "pkg.torch.onnx.name_scopes"
 TOOL = "prelu-tools"
 
 
-def describe_layer(node: onnx.NodeProto, layer: str, parameter: str) -> None:
-    """Write the source's names on a PRelu node; whatever else stood there goes."""
+def describe_layer(
+    node: onnx.NodeProto, layer: str, parameter: str, axes: tuple[int, ...] | None
+) -> None:
+    """Write the source's names on a PRelu node, and how its axes moved; what else stood there goes.
+
+    Args:
+        node: the node.
+        layer: the layer's name in the source.
+        parameter: the slope tensor's name in the source.
+        axes: node input = transpose(source input, axes), as far as the slopes tell; None if not.
+    """
     del node.metadata_props[:]
     node.metadata_props.add(key=LAYER, value=layer)
     node.metadata_props.add(key=PARAMETER, value=parameter)
+    if axes is not None:
+        node.metadata_props.add(key=AXES, value=",".join(map(str, axes)))
+
+
+def stated_axes(node: onnx.NodeProto) -> tuple[int, ...] | None:
+    """The axes that `describe_layer` wrote; None where there are none, or no permutation."""
+    text = properties(node).get(AXES, "")
+    if not text.replace(",", "").isdecimal():
+        return None
+    axes = tuple(int(part) for part in text.split(",") if part)
+    return axes if sorted(axes) == list(range(len(axes))) else None
 
 
 def properties(node: onnx.NodeProto) -> dict[str, str]:
     """The metadata of a node."""
     return {entry.key: entry.value for entry in node.metadata_props}
+
+
+def module_scope(text: str) -> str:
+    """The module that torch's exporter saw a node in; "" for the root, or where it says nothing."""
+    try:
+        scopes = ast.literal_eval(text) if text else ()
+    except (ValueError, SyntaxError):
+        return ""
+    return str(scopes[-2]) if isinstance(scopes, list) and len(scopes) > 1 else ""

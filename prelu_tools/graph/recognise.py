@@ -19,6 +19,10 @@ from prelu_tools.graph.view import GraphView
 _BROADCASTING = 7  # the first opset in which a slope is laid over the input by numpy's rule
 
 
+class UnreadableConstantError(Exception):
+    """A constant that cannot be computed: its nodes contradict their attributes."""
+
+
 @dataclass(frozen=True)
 class Match:
     """One PReLU in a graph: output = transpose(PReLU(x, slopes), order)."""
@@ -56,11 +60,14 @@ def find_prelus(view: GraphView) -> Iterator[Match]:
 def _match(view: GraphView, form: Form, node: onnx.NodeProto) -> Match | None:
     for binding in form.pattern.match(view, Place(node.output[0]), Binding()):
         x = _input_place(binding)
-        slots = {slot: _product(view, product, x.order) for slot, product in binding.slots.items()}
-        arrays = {slot: found[0] for slot, found in slots.items()}
-        if not form.holds(arrays):
+        try:
+            arrays = slot_values(view, binding)
+        except UnreadableConstantError:
             continue
-        _, parameter, stored_shape = slots["a"]
+        widens = form.name != "prelu" and _widens(view, node, x)
+        if widens or not form.holds(arrays):
+            continue
+        _, parameter, stored_shape = _product(view, binding.slots["a"], x.order)
         slopes = form.slope(arrays)
         if form.name == "prelu" and view.model.opset < _BROADCASTING:
             slopes = _by_channel(slopes, view.shape(x.tensor))
@@ -75,6 +82,17 @@ def _match(view: GraphView, form: Form, node: onnx.NodeProto) -> Match | None:
             stored_shape=stored_shape,
         )
     return None
+
+
+def _widens(view: GraphView, node: onnx.NodeProto, x: Place) -> bool:
+    """Whether a constant of the form gives its output more than the shape of its input."""
+    before, after = view.shape(x.tensor), view.shape(node.output[0])
+    if before is None or after is None:
+        return False
+    if len(before) != len(after):
+        return True
+    moved = before if x.order is None else tuple(before[axis] for axis in x.order)
+    return any(a != b for a, b in zip(moved, after, strict=True) if a is not None and b is not None)
 
 
 def slot_values(view: GraphView, binding: Binding) -> dict[str, Array]:
@@ -113,7 +131,7 @@ def _product(
     for factor in product.factors:
         constant = read_constant(view, factor.place.tensor)
         if constant is None:
-            raise AssertionError("a constant that cannot be read")
+            raise UnreadableConstantError(factor.place.tensor)
         plain = constant.values
         if factor.per_channel:
             plain = plain.reshape(-1, *[1] * (plain.ndim - 2))

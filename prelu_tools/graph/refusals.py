@@ -13,7 +13,7 @@ import onnx
 from prelu_tools.core.inspection import RefusedForm
 from prelu_tools.graph.forms import BY_ROOT, Form
 from prelu_tools.graph.matcher import Binding, Place
-from prelu_tools.graph.recognise import slot_values
+from prelu_tools.graph.recognise import UnreadableConstantError, slot_values
 from prelu_tools.graph.view import GraphView
 
 
@@ -35,6 +35,10 @@ def refuse(view: GraphView, form: Form, node: onnx.NodeProto) -> RefusedForm | N
         name = node.name or node.output[0]
         if len(faults) == 1:
             return RefusedForm(name, form.name, faults[0])
-        if not faults and not form.holds(slot_values(view, binding)):
+        try:
+            holds = bool(faults) or form.holds(slot_values(view, binding))
+        except UnreadableConstantError:
+            return RefusedForm(name, form.name, "a constant in it cannot be computed")
+        if not holds:
             return RefusedForm(name, form.name, form.unless)
     return None

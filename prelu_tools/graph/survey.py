@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import onnx
@@ -12,8 +12,6 @@ from prelu_tools.graph.constants import attributes
 from prelu_tools.graph.findings import graph_findings, max_findings, quantizer_finding
 from prelu_tools.graph.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.reader import OnnxModel
-from prelu_tools.graph.refusals import find_refusals
-from prelu_tools.graph.targets import forecast
 from prelu_tools.graph.view import GraphView, all_views
 
 _LEAKY_DEFAULT = 0.01  # alpha of LeakyRelu where the node names none
@@ -54,13 +52,23 @@ def survey(model: OnnxModel, explain: bool, target: str | None) -> Survey:
         layer_findings=tuple(_findings(layer, target) for layer in located),
         findings=tuple(findings),
         others=tuple(other for view in views for other in _others(view, taken)),
-        refused=tuple(r for view in views for r in find_refusals(view, taken)) if explain else (),
+        refused=_refused(views, taken) if explain else (),
     )
 
 
+def _refused(views: Sequence[GraphView], taken: set[str]) -> tuple[RefusedForm, ...]:
+    from prelu_tools.graph.refusals import find_refusals
+
+    return tuple(refused for view in views for refused in find_refusals(view, taken))
+
+
 def _findings(located: LocatedLayer, target: str | None) -> tuple[Finding, ...]:
-    found = list(graph_findings(located))
-    return (*found, *(forecast(located, target) if target else ()))
+    found = tuple(graph_findings(located))
+    if target is None:
+        return found
+    from prelu_tools.graph.targets import forecast
+
+    return (*found, *forecast(located, target))
 
 
 def _others(view: GraphView, taken: set[str]) -> Iterator[OtherActivation]:

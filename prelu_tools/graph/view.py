@@ -47,6 +47,11 @@ class GraphView:
             self.producer = ChainMap(own, outer.producer)
             self.initializers = ChainMap(tensors, outer.initializers)
 
+    def maker(self, tensor: str) -> onnx.NodeProto | None:
+        """The node that makes a tensor, if it is one of ONNX's own operators."""
+        node = self.producer.get(tensor)
+        return node if node is not None and node.domain in ("", "ai.onnx") else None
+
     @cached_property
     def uses(self) -> Counter[str]:
         """How often each tensor is used in this graph; as an output of it too."""

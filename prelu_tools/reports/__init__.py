@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
-from prelu_tools.core.inspection import InspectResult
-from prelu_tools.core.results import DoctorResult, ExportResult, VerifyResult
+if TYPE_CHECKING:
+    from prelu_tools.core.inspection import CompareResult, InspectResult
+    from prelu_tools.core.results import DoctorResult, ExportResult, VerifyResult
 
-Result = InspectResult | ExportResult | VerifyResult | DoctorResult
-FORMATS: tuple[str, ...] = ("table", "json")
+Result: TypeAlias = "InspectResult | CompareResult | ExportResult | VerifyResult | DoctorResult"
+COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown")
+"""What every command can write."""
+_MORE_FORMATS: Mapping[str, tuple[str, ...]] = {"inspect": ("csv", "html")}
+
+
+def formats_of(command: str) -> tuple[str, ...]:
+    """The formats that make sense for a command: each a module of this package."""
+    return (*COMMON_FORMATS, *_MORE_FORMATS.get(command, ()))
+
+
+def commands_with(form: str) -> tuple[str, ...]:
+    """The commands that have a format which not every command has; none if it is unknown."""
+    return tuple(command for command, forms in _MORE_FORMATS.items() if form in forms)
 
 
 @dataclass(frozen=True)
@@ -23,6 +37,8 @@ class Style:
     """Whether it may have colour."""
     slopes: bool = False
     """Whether each slope's value is shown."""
+    others: bool = False
+    """Whether each LeakyRelu and Relu is shown, and not their number alone."""
 
 
 class Report(Protocol):
@@ -34,6 +50,10 @@ class Report(Protocol):
 
 
 def render(result: Result, form: str, style: Style) -> str:
-    """A result in one of `FORMATS`."""
+    """A result in one of the formats of its command.
+
+    Raises:
+        UsageError: the format cannot show this kind of result.
+    """
     report = cast(Report, importlib.import_module(f"prelu_tools.reports.{form}"))
     return report.render(result, style)

@@ -8,7 +8,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prelu_tools.core.inspection import Finding, InspectResult, LayerReport
+from prelu_tools.core.inspection import (
+    CompareResult,
+    Finding,
+    InspectResult,
+    LayerReport,
+    LayerUsage,
+)
 from prelu_tools.core.results import CandidateReport, DoctorResult, ExportResult, VerifyResult
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.reports import Result, Style
@@ -25,6 +31,8 @@ def document(result: Result, style: Style) -> dict[str, Any]:
     """The result as the contract has it."""
     if isinstance(result, InspectResult):
         body = _inspect(result, style)
+    elif isinstance(result, CompareResult):
+        body = _compare(result, style)
     elif isinstance(result, VerifyResult):
         body = _verify(result)
     elif isinstance(result, ExportResult):
@@ -47,6 +55,19 @@ def _inspect(result: InspectResult, style: Style) -> dict[str, Any]:
         "model": model,
         "layers": [_layer_report(report, style) for report in result.layers],
         "findings": [_finding(finding) for finding in result.findings],
+        "statistics": dataclasses.asdict(total) if (total := result.statistics) else None,
+        "others": [dataclasses.asdict(other) for other in result.others],
+        "refused": [dataclasses.asdict(part) for part in result.refused],
+        "notes": list(result.notes),
+    }
+
+
+def _compare(result: CompareResult, style: Style) -> dict[str, Any]:
+    return {
+        "kind": "inspect-compare",
+        "left": document(result.left, style),
+        "right": document(result.right, style),
+        "changes": [dataclasses.asdict(change) for change in result.changes],
     }
 
 
@@ -70,10 +91,19 @@ def _layer_report(report: LayerReport, style: Style) -> dict[str, Any]:
         "health": list(report.health),
         "overhead_percent": report.layer.overhead_percent,
         "findings": [_finding(finding) for finding in report.findings],
+        "usage": _usage(report.usage) if report.usage else None,
     }
     if style.slopes:
         body["slopes"] = report.layer.slopes.reshape(-1).tolist()
     return body
+
+
+def _usage(usage: LayerUsage) -> dict[str, Any]:
+    return {
+        "negative_share": usage.negative_share.tolist(),
+        "unused": list(usage.unused),
+        "output_share": usage.output_share,
+    }
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

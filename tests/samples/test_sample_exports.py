@@ -128,9 +128,13 @@ def test_inspect_shows_the_same_layers_in_source_and_export(
     assert [found.code for found in documents] == [0, 0]
     source, export = (found.json["layers"] for found in documents)
     for left, right in zip(source, export, strict=True):
-        for field in ("name", "nodes", "parameter", "sharing", "health", "overhead_percent"):
+        for field in ("name", "nodes", "parameter", "sharing", "health"):
             assert left[field] == right[field]
-        assert left["statistics"] == pytest.approx(right["statistics"], rel=1e-12)
+        if "BlockNet" not in sample.spelled:  # its convolutions get a bias from BatchNorm
+            assert left["overhead_percent"] == right["overhead_percent"]
+        for name, value in left["statistics"].items():
+            same = right["statistics"][name]  # summed in another order where the layout differs
+            assert same == value or same == pytest.approx(value, rel=1e-12), name
     assert {layer["name"]: layer["statistics"]["count"] for layer in export} == sample.layers
     assert {layer["form"] for layer in export} <= {"prelu"}
 

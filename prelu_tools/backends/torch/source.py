@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect as python_inspect
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,9 +29,8 @@ from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.canonical import fuse_prelus
-from prelu_tools.graph.metadata import properties
+from prelu_tools.graph.metadata import TORCH_SCOPES, module_scope, properties
 
-_SCOPES = "pkg.torch.onnx.name_scopes"
 _BATCH = 2  # torch.export takes a dimension of size 1 for a constant
 
 
@@ -230,8 +228,7 @@ def _flatten(outputs: Any) -> dict[str, torch.Tensor]:
 def _name_nodes(graph: onnx.GraphProto) -> None:
     """Name nodes after the modules that the exporter saw them in."""
     for node in graph.node:
-        scopes = ast.literal_eval(properties(node).get(_SCOPES, "[]"))
-        module = scopes[-2] if len(scopes) > 1 else ""
+        module = module_scope(properties(node).get(TORCH_SCOPES, ""))
         node.name = f"{module}/{node.op_type}" if module else ""
 
 

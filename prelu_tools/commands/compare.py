@@ -1,0 +1,49 @@
+"""What changed from one model to another."""
+
+from __future__ import annotations
+
+from prelu_tools.commands.inspect import InspectRequest, inspect_source
+from prelu_tools.core.inspection import CompareResult, LayerChange
+from prelu_tools.core.slopediff import compare_slopes, line_up
+from prelu_tools.core.slopes import PReLULayer
+
+
+def compare_sources(left: str, right: str, request: InspectRequest) -> CompareResult:
+    """Line up the layers of two models, by name and then by order, and say what moved.
+
+    Raises:
+        PReLUToolsError: a source cannot be read.
+    """
+    first, second = inspect_source(left, request), inspect_source(right, request)
+    pairs = line_up(
+        [report.layer for report in first.layers], [report.layer for report in second.layers]
+    )
+    changes = {a.name: _change(a, b) for a, b in pairs.pairs}
+    changes |= {layer.name: _one_sided(layer, f"only in {left}") for layer in pairs.missing}
+    order = [changes[report.layer.name] for report in first.layers]
+    order += [_one_sided(layer, f"only in {right}") for layer in pairs.unexpected]
+    return CompareResult(first, second, tuple(order))
+
+
+def _change(left: PReLULayer, right: PReLULayer) -> LayerChange:
+    difference = compare_slopes(left, right)
+    moved = None
+    if left.slopes.size == right.slopes.size:
+        flat = right.slopes.reshape(-1).astype("float64")
+        moved = flat - left.slopes.reshape(-1).astype("float64")
+    signs = None
+    if moved is not None:
+        signs = int((left.slopes.reshape(-1) * right.slopes.reshape(-1) < 0).sum())
+    return LayerChange(
+        name=left.name,
+        other_name=None if left.name == right.name else right.name,
+        n_slopes=int(left.slopes.size),
+        difference=difference.description,
+        max_abs_change=None if moved is None else float(abs(moved).max()),
+        mean_change=None if moved is None else float(moved.mean()),
+        n_sign_changes=signs,
+    )
+
+
+def _one_sided(layer: PReLULayer, where: str) -> LayerChange:
+    return LayerChange(layer.name, None, int(layer.slopes.size), where, None, None, None)

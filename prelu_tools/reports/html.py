@@ -1,0 +1,73 @@
+"""One page that needs nothing else: no server, no network, no other file.
+
+Its parts lie in `assets/`. The data stands in the page as JSON in which no character can end a
+script, and the page's policy lets no script run but its own two (by their hashes), nor anything be
+fetched: a hostile name in a model is text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Mapping
+from importlib import resources
+
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.inspection import InspectResult
+from prelu_tools.reports import Result, Style
+from prelu_tools.reports.page import page_data
+from prelu_tools.reports.printable import cleaned
+
+_PLACE = re.compile(r"\{\{(\w+)\}\}")
+
+
+def render(result: Result, style: Style) -> str:
+    """The page.
+
+    Raises:
+        UsageError: the result is not that of one model.
+    """
+    if not isinstance(result, InspectResult):
+        raise UsageError(
+            "html shows one model: inspect each by itself, or compare two with --format table, "
+            "json, csv or markdown"
+        )
+    result = cleaned(result)
+    library, script = asset("uPlot.iife.min.js"), asset("charts.js") + asset("page.js")
+    return _filled(
+        asset("page.html"),
+        {
+            "title": html.escape(result.path),
+            "policy": f"script-src {_hash(library)} {_hash(script)}",
+            "style": asset("uPlot.min.css") + "\n" + asset("page.css"),
+            "licence": asset("uPlot.LICENSE").strip(),
+            "library": library,
+            "data": embedded(page_data(result)),
+            "script": script,
+        },
+    )
+
+
+def asset(name: str) -> str:
+    """A file of the folder `assets` as text."""
+    folder = resources.files("prelu_tools.reports") / "assets"
+    return (folder / name).read_text(encoding="utf-8")
+
+
+def embedded(data: object) -> str:
+    """JSON that can stand in a script element: no `<` is left, so nothing can end it."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _filled(template: str, parts: Mapping[str, str]) -> str:
+    """The template with each place filled, in one go: what is filled in is not looked at again."""
+    return _PLACE.sub(lambda found: parts[found[1]], template)

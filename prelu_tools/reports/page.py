@@ -1,0 +1,127 @@
+"""What the page of `html.py` shows, as plain data: thinned so that a large model stays a small page.
+
+Numbers have six digits; what is not finite is null, and counted. A layer of more slopes than there
+is room for is cut into runs of neighbours, each with its smallest, its mean and its largest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.inspection import Finding, InspectResult, LayerReport
+from prelu_tools.reports.distribution import Scale, common_scale, flat
+from prelu_tools.reports.findings import by_severity
+
+N_BINS = 40
+"""Bars of a histogram."""
+ROOM = 120_000
+"""Numbers that the values of all layers may take together."""
+FEWEST = 120
+"""Numbers that each layer may take in any case."""
+
+
+def page_data(result: InspectResult) -> dict[str, Any]:
+    """Everything that the page shows, ready for JSON."""
+    scale = common_scale(result.layers)
+    room = max(FEWEST, ROOM // max(len(result.layers), 1))
+    return {
+        "model": {
+            "path": result.path,
+            "format": result.format,
+            "opset": result.opset,
+            "producer": result.producer,
+            "parameters": result.n_parameters,
+            "slopes": sum(report.statistics.count for report in result.layers),
+        },
+        "scale": {**dataclasses.asdict(scale), "bins": N_BINS},
+        "layers": [_layer(report, scale, room) for report in result.layers],
+        "findings": [_finding(finding) for finding, _ in by_severity(result.findings)],
+        "notes": list(result.notes),
+        "others": [dataclasses.asdict(other) for other in result.others],
+        "refused": [dataclasses.asdict(part) for part in result.refused],
+    }
+
+
+def _layer(report: LayerReport, scale: Scale, room: int) -> dict[str, Any]:
+    layer = report.layer
+    stats = dataclasses.asdict(report.statistics)
+    return {
+        "name": layer.name,
+        "nodes": list(layer.nodes),
+        "parameter": layer.parameter,
+        "form": layer.form,
+        "sharing": layer.sharing,
+        "shape": list(layer.stored_shape),
+        "dtype": layer.dtype,
+        "dims": [layer.slopes.shape[axis] for axis in layer.varying_axes],
+        "statistics": {name: _rounded(value) for name, value in stats.items()},
+        "health": list(report.health),
+        "overhead": _rounded(layer.overhead_percent),
+        "findings": [_finding(finding) for finding, _ in by_severity(report.findings)],
+        "histogram": scale.counts(flat(report), N_BINS).tolist(),
+        "usage": _usage(report),
+        **_values(report, room),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    return {"code": finding.code, "severity": finding.severity, "message": finding.message}
+
+
+def _usage(report: LayerReport) -> dict[str, Any] | None:
+    usage = report.usage
+    if usage is None:
+        return None
+    return {
+        "negative": _rounded(float(usage.negative_share.mean())),
+        "unused": len(usage.unused),
+        "output": _rounded(usage.output_share),
+    }
+
+
+def _values(report: LayerReport, room: int) -> dict[str, Any]:
+    """`values` one by one, or `low`, `mean` and `high` of runs of `per` neighbours."""
+    values = flat(report)
+    negative = None if report.usage is None else report.usage.negative_share.reshape(-1)
+    of_each = 1 if negative is None else 2
+    if values.size * of_each <= room:
+        shares = None if negative is None else _list(negative)
+        return {"per": 1, "values": _list(values), "negative": shares}
+    per = -(-values.size * (2 + of_each) // room)
+    runs = _runs(np.where(np.isfinite(values), values, np.nan), per)
+    return {
+        "per": per,
+        "low": _list(_of_runs(np.fmin.reduce, runs)),
+        "mean": _list(_of_runs(_mean, runs)),
+        "high": _list(_of_runs(np.fmax.reduce, runs)),
+        "negative": None if negative is None else _list(_of_runs(_mean, _runs(negative, per))),
+    }
+
+
+def _runs(values: Array, per: int) -> list[Array]:
+    return [values[start : start + per] for start in range(0, values.size, per)]
+
+
+def _of_runs(reduce: Any, runs: list[Array]) -> Array:
+    return np.array([reduce(run) for run in runs])
+
+
+def _mean(run: Array) -> float:
+    finite = run[np.isfinite(run)]
+    return float(finite.mean()) if finite.size else math.nan
+
+
+def _list(values: Array) -> list[Any]:
+    return [_rounded(value) for value in values.tolist()]
+
+
+def _rounded(value: float | None) -> float | None:
+    """To six digits; whole numbers as they are, None where JSON has no number for it."""
+    if value is None or isinstance(value, int):
+        return value
+    return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""The parts of a table report: one file a kind of result."""

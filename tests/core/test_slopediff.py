@@ -1,0 +1,238 @@
+"""Slopes against slopes: equal bit for bit, or what differs, in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.slopediff import SlopeDifference, compare_slopes, line_up, owner_of
+from prelu_tools.core.slopes import PReLULayer, Shape
+
+SLOPES = np.array([0.25, -0.5, 1.5, 0.1], np.float32)
+EQUAL = SlopeDifference(True)
+
+
+def _layer(slopes: Array, input_shape: Shape | None = None, name: str = "act") -> PReLULayer:
+    return PReLULayer(
+        name=name,
+        nodes=(name,),
+        parameter=None,
+        form="prelu",
+        slopes=slopes,
+        input_shape=input_shape,
+        stored_shape=slopes.shape,
+        preceding_parameters=None,
+        same_instance=True,
+    )
+
+
+def _channels(values: Array, name: str = "act") -> PReLULayer:
+    return _layer(values.reshape(1, -1, 1, 1), (None, values.size, 5, 6), name)
+
+
+def _words(left: Array, right: Array) -> str:
+    found = compare_slopes(_channels(left), _channels(right))
+    assert not found.equal
+    assert not found.ambiguous
+    return found.description or ""
+
+
+def test_equal_slopes_are_equal() -> None:
+    assert compare_slopes(_channels(SLOPES), _channels(SLOPES.copy())) == EQUAL
+
+
+def test_channels_may_be_at_another_axis_of_another_layout() -> None:
+    last = _layer(SLOPES.reshape(1, 1, 1, 4), (None, 5, 6, 4))
+    assert compare_slopes(_channels(SLOPES), last) == EQUAL
+    assert compare_slopes(last, _channels(SLOPES)) == EQUAL
+
+
+@pytest.mark.parametrize("axis", [pytest.param(axis, id=f"along axis {axis}") for axis in (2, 3)])
+def test_slopes_along_the_wrong_axis_are_not_equal(axis: int) -> None:
+    shape = [1, 1, 1, 1]
+    shape[axis] = 4
+    square = replace(
+        _channels(SLOPES), input_shape=(None, 4, 7, 4) if axis == 3 else (None, 4, 4, 7)
+    )
+    assert not compare_slopes(square, replace(square, slopes=SLOPES.reshape(shape))).equal
+
+
+def test_as_many_slopes_that_are_shared_otherwise_are_not_equal() -> None:
+    wise = _layer(SLOPES.reshape(1, 4, 1, 1), (None, 4, 2, 2))
+    by_position = _layer(SLOPES.reshape(1, 1, 2, 2), (None, 4, 2, 2))
+    assert not compare_slopes(wise, by_position).equal
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "words"),
+    [
+        pytest.param(SLOPES, -SLOPES, "slopes negated", id="negated"),
+        pytest.param(SLOPES, SLOPES[[0, 3, 2, 1]], "channels 1 and 3 exchanged", id="exchanged"),
+        pytest.param(
+            SLOPES, SLOPES[[1, 2, 0, 3]], "slopes permuted (3 of 4 out of place)", id="permuted"
+        ),
+        pytest.param(
+            SLOPES, SLOPES[::-1], "slopes permuted (4 of 4 out of place)", id="reversed"
+        ),
+        pytest.param(
+            SLOPES, SLOPES.astype(np.float16),
+            "slopes rounded as float16 where float32 was expected", id="float16",
+        ),
+        pytest.param(
+            SLOPES, (SLOPES + 1).astype(np.float16),
+            "slopes stored with other values as float16 where float32 was expected", id="other",
+        ),
+        pytest.param(
+            SLOPES, SLOPES + np.array([0, 0.5, -2, 0], np.float32),
+            "2 of 4 slopes differ, most at 2: -0.5 where 1.5 was expected", id="two differ",
+        ),
+        pytest.param(
+            SLOPES, np.nextafter(SLOPES, np.array([9, -0.5, 1.5, 0.1], np.float32)),
+            "1 of 4 slopes differ, most at 0: 0.25000003 where 0.25 was expected",
+            id="the last place",
+        ),
+        pytest.param(
+            SLOPES, np.array([0.25, np.nan, 9, 0.1], np.float32),
+            "2 of 4 slopes differ, most at 1: nan where -0.5 was expected", id="NaN is the worst",
+        ),
+        pytest.param(
+            np.array([0.0, 1.0], np.float32), np.array([-0.0, 1.0], np.float32),
+            "1 of 2 slopes differ, most at 0: -0 where 0 was expected", id="signed zero",
+        ),
+        pytest.param(SLOPES, SLOPES[:3], "3 slopes where 4 were expected", id="fewer"),
+        pytest.param(SLOPES[:1], SLOPES, "4 slopes where 1 were expected", id="more"),
+    ],
+)  # fmt: skip
+def test_what_differs_in_words(left: Array, right: Array, words: str) -> None:
+    assert _words(left, right) == words
+
+
+def test_nan_at_the_same_place_is_equal() -> None:
+    values = np.array([np.nan, 0.5], np.float32)
+    assert compare_slopes(_channels(values), _channels(values.copy())) == EQUAL
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        pytest.param(((1, 3, 4, 5), (0, 3, 1, 2)), id="channels last to first"),
+        pytest.param(((1, 5, 3, 4), (0, 2, 3, 1)), id="channels first to last"),
+        pytest.param(((1, 3, 4, 5), (0, 1, 2, 3)), id="the same order"),
+        pytest.param(((1, 7, 3), (0, 2, 1)), id="rank 3"),
+    ],
+)
+def test_a_slope_for_each_position_is_moved(
+    layout: tuple[tuple[int, ...], tuple[int, ...]],
+) -> None:
+    shape, order = layout
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    moved = values.transpose(order)
+    left = _layer(values, (None, *shape[1:]))
+    right = _layer(moved, (None, *moved.shape[1:]))
+    assert compare_slopes(left, right) == EQUAL
+    one_off = moved.copy()
+    one_off.flat[7] += 1
+    found = compare_slopes(left, replace(right, slopes=one_off))
+    assert not found.equal
+    assert f"1 of {values.size} slopes differ, most at 7" in (found.description or "")
+
+
+def test_shapes_of_slopes_do_where_the_input_is_unknown() -> None:
+    values = np.random.default_rng(0).normal(size=(1, 3, 4, 5)).astype(np.float32)
+    assert compare_slopes(_layer(values), _layer(values.transpose(0, 3, 1, 2))) == EQUAL
+
+
+def test_a_slope_shared_along_the_channels_is_moved_by_the_shape_of_the_input() -> None:
+    values = np.random.default_rng(0).normal(size=(1, 3, 4, 1)).astype(np.float32)
+    left = _layer(values, (None, 3, 4, 5))
+    right = _layer(values.transpose(0, 3, 1, 2), (None, 5, 3, 4))
+    assert compare_slopes(left, right) == EQUAL
+    assert not compare_slopes(left, replace(right, slopes=right.slopes + 1)).equal
+
+
+def test_an_order_that_does_not_fit_the_slopes_is_left_out() -> None:
+    values = np.random.default_rng(0).normal(size=(1, 3, 3, 1)).astype(np.float32)
+    layer = _layer(values, (None, 3, 3, 3))
+    assert compare_slopes(layer, layer) == EQUAL
+
+
+CUBE = np.random.default_rng(0).normal(size=(1, 3, 3, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 3, 1, 2), (0, 2, 3, 1)])
+def test_a_cube_leaves_a_doubt_unless_its_axes_are_stated(order: tuple[int, ...]) -> None:
+    left = _layer(CUBE, (None, 3, 3, 3))
+    right = _layer(CUBE.transpose(order), (None, 3, 3, 3))
+    doubtful = compare_slopes(left, right)
+    assert (doubtful.equal, doubtful.ambiguous) == (False, True)
+    assert "axis order" in (doubtful.description or "")
+    assert compare_slopes(left, replace(right, axes=order)) == EQUAL
+
+
+def test_stated_axes_that_are_wrong_are_believed_and_found_out() -> None:
+    left = _layer(CUBE, (None, 3, 3, 3))
+    found = compare_slopes(left, replace(left, axes=(0, 3, 1, 2)))
+    assert (found.equal, found.ambiguous) == (False, False)
+
+
+def test_stated_axes_of_another_rank_are_ignored() -> None:
+    left = _layer(CUBE, (None, 3, 3, 3))
+    assert compare_slopes(left, replace(left, axes=(0, 1))).ambiguous
+
+
+def test_a_cube_that_fits_no_order_fails_without_doubt() -> None:
+    left = _layer(CUBE, (None, 3, 3, 3))
+    found = compare_slopes(left, replace(left, slopes=CUBE + 1))
+    assert (found.equal, found.ambiguous) == (False, False)
+
+
+def test_a_cube_of_one_value_leaves_no_doubt() -> None:
+    left = _layer(np.full((1, 3, 3, 3), 0.5, np.float32), (None, 3, 3, 3))
+    assert compare_slopes(left, left) == EQUAL
+
+
+def test_as_many_slopes_of_no_fitting_shape() -> None:
+    left = _layer(np.ones((1, 3, 4), np.float32))
+    found = compare_slopes(left, _layer(np.ones((1, 2, 6), np.float32)))
+    expected = "slopes lie as [1, 2, 6] where [1, 3, 4] on the reference's input is right"
+    assert (found.equal, found.description) == (False, expected)
+
+
+def test_slopes_behind_a_flatten_are_compared_in_order() -> None:
+    flat = _layer(CUBE.reshape(1, 27))
+    assert compare_slopes(_layer(CUBE), flat) == EQUAL
+    assert not compare_slopes(_layer(CUBE), replace(flat, slopes=flat.slopes[:, ::-1])).equal
+
+
+def test_the_owner_of_exchanged_slopes_is_named_where_there_is_one() -> None:
+    one, two = _channels(SLOPES, "one"), _channels(SLOPES + 1, "two")
+    assert owner_of(_channels(SLOPES + 1, "x"), [one, two]) == "two"
+    assert owner_of(_channels(SLOPES + 2, "x"), [one, two]) is None
+    assert owner_of(_channels(SLOPES, "x"), [one, replace(one, name="three")]) is None
+
+
+def _named(*names: str) -> list[PReLULayer]:
+    return [_channels(SLOPES, name) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "pairs", "missing", "unexpected"),
+    [
+        pytest.param("ab", "ab", ["aa", "bb"], "", "", id="by name"),
+        pytest.param("ab", "ba", ["aa", "bb"], "", "", id="by name, in another order"),
+        pytest.param("abc", "axc", ["aa", "bx", "cc"], "", "", id="the rest by order"),
+        pytest.param("abc", "xya", ["aa", "bx", "cy"], "", "", id="several by order"),
+        pytest.param("abc", "ac", ["aa", "cc"], "b", "", id="one missing"),
+        pytest.param("ac", "abc", ["aa", "cc"], "", "b", id="one too many"),
+        pytest.param("abc", "ax", ["aa"], "bc", "x", id="numbers that differ are not guessed at"),
+        pytest.param("", "", [], "", "", id="none"),
+    ],
+)
+def test_line_up(left: str, right: str, pairs: list[str], missing: str, unexpected: str) -> None:
+    found = line_up(_named(*left), _named(*right))
+    assert [a.name + b.name for a, b in found.pairs] == pairs
+    assert "".join(layer.name for layer in found.missing) == missing
+    assert "".join(layer.name for layer in found.unexpected) == unexpected

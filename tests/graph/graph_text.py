@@ -1,0 +1,111 @@
+"""Small graphs written as text, with the constants that the tests of this folder share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import numpy_helper, parser
+
+from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.graph.layers import read_layers
+from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.recognise import Match, find_prelus
+from prelu_tools.graph.view import GraphView
+
+Array = NDArray[np.generic]
+
+SLOPES = np.array([0.25, -0.5, 0.125], np.float32)  # powers of two: products of these are exact
+IMAGE = "float[N,3,4,5]"
+_COLUMN = SLOPES.reshape(3, 1, 1)
+CONSTANTS: Mapping[str, Array] = {
+    "a": _COLUMN,
+    "a_half": _COLUMN / 2,
+    "a_inverse": 1 / _COLUMN,
+    "a_negated": -_COLUMN,
+    "a_rest": 1 - _COLUMN,
+    "w_negated": -SLOPES.reshape(3, 1, 1, 1),
+    "w_minus_one": np.full((3, 1, 1, 1), -1, np.float32),
+    "zero": np.float32(0),
+    "zeros": np.zeros((1, 3, 1, 1), np.float32),
+    "tiny": np.float32(1e-3),
+    "half": np.float32(0.5),
+    "one": np.float32(1),
+    "two": np.float32(2),
+    "six": np.float32(6),
+    "minus_one": np.float32(-1),
+}  # fmt: skip
+
+
+def model(
+    body: str,
+    inputs: str = f"{IMAGE} x",
+    outputs: str = f"{IMAGE} y",
+    constants: Mapping[str, Array | float] | None = None,
+    opset: int = 18,
+) -> onnx.ModelProto:
+    """A model from the text of its nodes; constants that the text names become initializers.
+
+    The domain `custom` may be used as well. Nodes have no names unless the text gives them some.
+    """
+    known = {**CONSTANTS, **(constants or {})}
+    text = f"""<ir_version: 8, opset_import: ["": {opset}, "custom": 1]>
+        graph ({inputs}) => ({outputs}) {{ {body} }}"""
+    proto = parser.parse_model(text)
+    for name, values in known.items():
+        if re.search(rf"\b{name}\b", body):
+            proto.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
+    return proto
+
+
+def view(proto: onnx.ModelProto) -> GraphView:
+    """The main graph of a model."""
+    return GraphView(OnnxModel(proto, None))
+
+
+def matches(proto: onnx.ModelProto) -> list[Match]:
+    """The PReLUs of the main graph."""
+    return list(find_prelus(view(proto)))
+
+
+def match_one(proto: onnx.ModelProto) -> Match:
+    """The only PReLU of the main graph."""
+    (found,) = matches(proto)
+    return found
+
+
+def layers(proto: onnx.ModelProto) -> tuple[PReLULayer, ...]:
+    """The layers of a model."""
+    return read_layers(OnnxModel(proto, None))
+
+
+def run(proto: onnx.ModelProto, **feeds: Array) -> list[Array]:
+    """The outputs that onnxruntime computes on the CPU."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    results: list[Array] = session.run(None, feeds)
+    return results
+
+
+def numbers(*shape: int, seed: int = 0) -> Array:
+    """Multiples of 1/8 of both signs, zero among them: products with `SLOPES` are exact."""
+    drawn = np.random.default_rng(seed).integers(-32, 33, shape)
+    return (drawn / 8).astype(np.float32)
+
+
+def operators(proto: onnx.ModelProto) -> list[str]:
+    """The operators of the main graph in order."""
+    return [node.op_type for node in proto.graph.node]
+
+
+def initializers(proto: onnx.ModelProto) -> dict[str, Array]:
+    """The initializers of the main graph."""
+    return {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}
