@@ -8,11 +8,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo test lint lock clean
+.PHONY: help demo test test-browser lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
 	@echo "make test   run the tests"
+	@echo "make test-browser   the page of inspect in a headless Chromium (part of make test, if it is there)"
 	@echo "make lint   ruff and mypy"
 	@echo "make lock   resolve requirements/dev.in anew into $(LOCK)"
 	@echo "make clean  remove .venv and build"
@@ -33,6 +34,11 @@ demo: $(READY)
 
 test: $(READY)
 	@PRELU_REQUIRED_MARKERS="torch keras real_models" $(BIN)/python -m pytest -q -n 2
+
+test-browser: $(READY)
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+	  echo "chromium or chromedriver is missing: apt-get install chromium chromium-driver"; exit 1; }
+	@PRELU_REQUIRED_MARKERS="browser" $(BIN)/python -m pytest -q -m browser
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -193,9 +193,9 @@ def run_tapped(
             proto.graph.output.add(name=name)
     options = ort.SessionOptions()
     options.log_severity_level = 4
-    if model.directory is not None:
+    if model.file is not None:
         key = "session.model_external_initializers_file_folder_path"
-        options.add_session_config_entry(key, str(model.directory.resolve()))
+        options.add_session_config_entry(key, str(model.file.parent.resolve()))
     try:
         with quiet(show=False):
             session = ort.InferenceSession(

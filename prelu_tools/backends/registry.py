@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
+from typing import Protocol, cast
 
 from prelu_tools.backends.interface import Backend, Source, SourceOptions
 from prelu_tools.backends.quiet import quiet
@@ -14,14 +16,14 @@ from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 
 @dataclass(frozen=True)
 class Row:
-    """One backend."""
+    """One backend, or one reader of files."""
 
     name: str
     """Its name in results and in messages."""
     module: str
-    """The module that has `from_file` and `from_object`."""
+    """The module that has `from_file`; a backend's has `from_object` too."""
     suffixes: tuple[str, ...]
-    """Files that it reads."""
+    """Files that it reads; of a folder, a file in it, with a slash before."""
     extra: str | None
     """The pip extra that brings its packages; None for the core."""
     packages: tuple[str, ...]
@@ -31,8 +33,40 @@ class Row:
 ROWS: tuple[Row, ...] = (
     Row("onnx", "prelu_tools.backends.onnxruntime", (".onnx",), None, ("onnx", "onnxruntime")),
     Row("torch", "prelu_tools.backends.torch", (), "torch", ("torch", "onnxscript", "safetensors")),
-    Row("keras", "prelu_tools.backends.keras", (".keras",), "keras", ("tensorflow", "tf2onnx")),
+    Row(
+        "keras", "prelu_tools.backends.keras", (".keras", ".h5"), "keras", ("tensorflow", "tf2onnx")
+    ),
 )
+"""The frameworks, which run models."""
+
+_FILES = "prelu_tools.backends.files"
+READERS: tuple[Row, ...] = (
+    Row("keras archive", f"{_FILES}.keras_archive", (".keras",), "keras", ("h5py",)),
+    Row("keras HDF5", f"{_FILES}.keras_h5", (".h5", ".weights.h5"), "keras", ("h5py",)),
+    Row("state dict", f"{_FILES}.state_dict", (".pt", ".pth"), "torch", ("torch",)),
+    Row("safetensors", f"{_FILES}.safetensors", (".safetensors",), "torch", ("safetensors",)),
+    Row("torch program", "prelu_tools.backends.torch.program", (".pt2",), "torch", ("torch",)),
+    Row("SavedModel", f"{_FILES}.saved_model", ("/saved_model.pb",), "keras", ("tensorflow",)),
+)
+"""What is read by itself: for `inspect` before the frameworks, for the rest after them."""
+
+
+class _Reader(Protocol):
+    def from_file(self, path: Path, spelled: str, options: SourceOptions) -> Source: ...
+
+
+def open_for_inspection(text: str, options: SourceOptions) -> Source:
+    """Open a source to see its layers: a file by itself where that can be, without its framework.
+
+    Raises:
+        UsageError: it is spelled like nothing that is known.
+        MissingExtraError: what reads it is not installed.
+        PReLUToolsError: it cannot be read.
+    """
+    spelling = parse_spelling(text)
+    if spelling.file is not None:
+        return _open_file(spelling, options, (*READERS, *ROWS))
+    return open_source(text, options)
 
 
 def open_source(text: str, options: SourceOptions) -> Source:
@@ -45,7 +79,7 @@ def open_source(text: str, options: SourceOptions) -> Source:
     """
     spelling = parse_spelling(text)
     if spelling.file is not None:
-        return _open_file(spelling, options)
+        return _open_file(spelling, options, (*ROWS, *READERS))
     with quiet(options.show_chatter):
         model = build_object(spelling)
     name = model_framework(model)
@@ -58,25 +92,44 @@ def open_source(text: str, options: SourceOptions) -> Source:
     return backend.from_object(model, text, spelling.weights, options)
 
 
-def _open_file(spelling: Spelling, options: SourceOptions) -> Source:
+def _open_file(spelling: Spelling, options: SourceOptions, rows: Sequence[Row]) -> Source:
     path = spelling.file
     if path is None:
         raise AssertionError("not a file")
-    row = next((row for row in ROWS if path.suffix.lower() in row.suffixes), None)
     if not path.exists():
         raise PReLUToolsError(f"{path} cannot be read: no such file")
+    row = _row_for(path, rows)
     if row is None:
-        known = ", ".join(suffix for row in ROWS for suffix in row.suffixes)
-        raise PReLUToolsError(
-            f"{path} is of no kind that is known here: expected {known} or a Python source "
-            "(nets.py:Net)"
-        )
+        raise PReLUToolsError(_unknown_kind(path, rows))
     if spelling.weights is not None:
         raise PReLUToolsError(
             f"{spelling.text}: weights can be given for a Python source only "
             "(nets.py:Net@weights.pt)"
         )
-    return _load(row, str(path)).from_file(path, spelling.text, options)
+    return cast(_Reader, _load(row, str(path))).from_file(path, spelling.text, options)
+
+
+def _row_for(path: Path, rows: Sequence[Row]) -> Row | None:
+    """The row with the longest suffix that fits; the first of several."""
+    fitting = [(len(suffix), row) for row in rows for suffix in row.suffixes if _fits(path, suffix)]
+    return max(fitting, key=lambda found: found[0])[1] if fitting else None
+
+
+def _fits(path: Path, suffix: str) -> bool:
+    if suffix.startswith("/"):
+        return (path / suffix[1:]).is_file()
+    return not path.is_dir() and path.name.lower().endswith(suffix)
+
+
+def _unknown_kind(path: Path, rows: Sequence[Row]) -> str:
+    if path.is_dir():
+        return f"{path} is a folder, and no SavedModel: it has no saved_model.pb"
+    suffixes = (suffix for row in rows for suffix in row.suffixes if suffix.startswith("."))
+    known = ", ".join(sorted(set(suffixes)))
+    return (
+        f"{path} is of no kind that is known here: expected {known}, a SavedModel's folder or a "
+        "Python source (nets.py:Net)"
+    )
 
 
 def _load(row: Row, text: str) -> Backend:

@@ -12,12 +12,28 @@ from prelu_tools.cli.options import gather_source_options, output_options, sourc
 if TYPE_CHECKING:
     from prelu_tools.core.inspection import InspectResult
 
+_FIGURES = (".png", ".svg")
 _TARGETS = ("onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino")
+
+
+def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """A file whose suffix says its format."""
+    if value is not None and value.suffix.lower() not in _FIGURES:
+        raise click.BadParameter(f"{str(value)!r}: expected a name that ends in .png or .svg")
+    return value
 
 
 @click.command("inspect")
 @click.argument("sources", metavar="SOURCE [OTHER]", nargs=-1, required=True)
 @click.option("--slopes", is_flag=True, help="Show the value of every slope.")
+@click.option("--all", "others", is_flag=True, help="Show each LeakyRelu and Relu too.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    callback=_parse_plot,
+    metavar="FILE.png|.svg",
+    help="Draw the slopes by depth (needs matplotlib: prelu-tools[plot]).",
+)
 @click.option(
     "--near",
     type=click.FloatRange(min=0),
@@ -52,6 +68,8 @@ _TARGETS = ("onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino")
 def command(
     sources: tuple[str, ...],
     slopes: bool,
+    others: bool,
+    plot: Path | None,
     near: float,
     data: Path | None,
     target: str | None,
@@ -73,7 +91,7 @@ def command(
     \b
     Example: prelu-tools inspect model.onnx
     """
-    from prelu_tools.cli.output import Output
+    from prelu_tools.cli.output import Output, write
     from prelu_tools.commands.inspect import InspectRequest, inspect_source
     from prelu_tools.core.statistics import Thresholds
 
@@ -81,6 +99,8 @@ def command(
         raise click.UsageError(
             f"{len(sources)} sources were given: expected one, or two to compare"
         )
+    if len(sources) == 2:
+        _refuse_for_two(form, reports, plot)
     request = InspectRequest(
         thresholds=Thresholds(near),
         explain=verbose,
@@ -88,7 +108,7 @@ def command(
         data=data,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
     )
-    output = Output(form, reports, quiet, slopes)
+    output = Output(form, reports, quiet, slopes, others)
     if len(sources) == 2:
         from prelu_tools.commands.compare import compare_sources
 
@@ -98,8 +118,23 @@ def command(
             _verdict(side, fail_on, expect_layers) for side in (compared.left, compared.right)
         )
     result = inspect_source(sources[0], request)
+    if plot is not None:
+        from prelu_tools.reports.plot import draw
+
+        write(plot, draw(result, plot.suffix.lower()))
     output.show(result)
     return _verdict(result, fail_on, expect_layers)
+
+
+def _refuse_for_two(form: str, reports: tuple[tuple[str, str], ...], plot: Path | None) -> None:
+    """Say no to what shows one model, before two are read."""
+    if plot is not None:
+        raise click.UsageError("--plot draws one model: give one source")
+    if "html" in (form, *(report for report, _ in reports)):
+        raise click.UsageError(
+            "html shows one model: give one source, or compare two with --format table, json, csv "
+            "or markdown"
+        )
 
 
 def _verdict(result: InspectResult, fail_on: str | None, expect_layers: int | None) -> int:

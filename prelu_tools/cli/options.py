@@ -7,11 +7,32 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from prelu_tools.reports import commands_with, formats_of
+
 if TYPE_CHECKING:
     from prelu_tools.backends.interface import InputOption, SourceOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-FORMATS = ("table", "json")
+
+
+class FormatType(click.ParamType):  # type: ignore[type-arg]  # older clicks take none
+    """One of the formats that make sense for the command whose option this is."""
+
+    name = "format"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The formats, for the help."""
+        return f"[{'|'.join(formats_of(ctx.command.name or ''))}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name of a format, or a sentence that says which there are."""
+        command = (ctx.command.name if ctx else None) or ""
+        known = formats_of(command)
+        if value not in known:
+            elsewhere = commands_with(value)
+            found = f"is for {', '.join(elsewhere)}" if elsewhere else "is no format"
+            self.fail(f"{value!r} {found}; {command} has {', '.join(known)}", param, ctx)
+        return str(value)
 
 
 def parse_inputs(
@@ -38,13 +59,13 @@ def parse_reports(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:
     """FORMAT=PATH."""
-    pairs = [value.partition("=") for value in values]
-    for form, _, path in pairs:
-        if form not in FORMATS or not path:
-            raise click.BadParameter(
-                f"expected FORMAT=PATH, with one of {', '.join(FORMATS)} for the format"
-            )
-    return tuple((form, path) for form, _, path in pairs)
+    pairs = []
+    for value in values:
+        form, _, path = value.partition("=")
+        if not path:
+            raise click.BadParameter(f"{value!r}: expected FORMAT=PATH, as in json=result.json")
+        pairs.append((FormatType().convert(form, param, ctx), path))
+    return tuple(pairs)
 
 
 def source_options(function: Function) -> Function:
@@ -91,7 +112,7 @@ def output_options(function: Function) -> Function:
         click.option(
             "--format",
             "form",
-            type=click.Choice(FORMATS),
+            type=FormatType(),
             default="table",
             show_default=True,
             help="What goes to standard output.",

@@ -27,6 +27,8 @@ class Output:
     """Whether to print no result."""
     slopes: bool = False
     """Whether to show each slope's value."""
+    others: bool = False
+    """Whether to show each LeakyRelu and Relu."""
 
     def show(self, result: Result) -> None:
         """Write the result everywhere it was asked for.
@@ -35,26 +37,33 @@ class Output:
             PReLUToolsError: a report cannot be written.
         """
         for form, path in self.reports:
-            text = render(result, form, Style(slopes=self.slopes))
+            text = render(result, form, self._style(terminal=False))
             if path == "-":
                 click.echo(text, nl=False)
             else:
-                _write(Path(path), text)
+                write(Path(path), text.encode("utf-8", "backslashreplace"))
         if not self.quiet:
-            click.echo(render(result, self.form, self._style()), nl=False, color=True)
+            style = self._style(terminal=sys.stdout.isatty())
+            click.echo(render(result, self.form, style), nl=False, color=True)
 
-    def _style(self) -> Style:
-        if not sys.stdout.isatty():
-            return Style(slopes=self.slopes)
-        return Style(shutil.get_terminal_size().columns, colour=True, slopes=self.slopes)
+    def _style(self, terminal: bool) -> Style:
+        if not terminal:
+            return Style(slopes=self.slopes, others=self.others)
+        columns = shutil.get_terminal_size().columns
+        return Style(columns, colour=True, slopes=self.slopes, others=self.others)
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, content: bytes) -> None:
+    """Put a file in place, whole or not at all.
+
+    Raises:
+        PReLUToolsError: it cannot be written.
+    """
     from prelu_tools.graph.writer import replacing
 
     try:
         with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_bytes(content)
     except OSError as error:
         raise PReLUToolsError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -153,7 +154,7 @@ def replay_feeds(path: Path, reference: Sequence[TensorSpec]) -> list[Feeds]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
         raise PReLUToolsError(f"{path} cannot be read as an .npz file ({error})") from error
     if len(reference) == 1 and len(arrays) == 1:
         return [{reference[0].name: next(iter(arrays.values())).astype(reference[0].dtype)}]

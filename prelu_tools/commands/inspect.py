@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prelu_tools.backends.interface import Source, SourceOptions
 from prelu_tools.backends.onnxruntime import OnnxSource
-from prelu_tools.backends.registry import open_source
+from prelu_tools.backends.registry import open_for_inspection
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.findings import slope_findings
 from prelu_tools.core.inspection import (
@@ -48,7 +48,7 @@ def inspect_source(text: str, request: InspectRequest) -> InspectResult:
         UsageError: the request needs a graph, and the source is none.
         PReLUToolsError: the source cannot be read, or the data cannot be run.
     """
-    source = open_source(text, request.options)
+    source = open_for_inspection(text, request.options)
     if isinstance(source, OnnxSource):
         return _inspect_graph(source, request)
     for wanted, option in ((request.target, "--target"), (request.data, "--data")):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,22 +24,16 @@ class SlopeDifference:
     """The layout could not be told, and the answer hangs on it: no verdict."""
 
 
-def _orders(
-    reference: PReLULayer, candidate: PReLULayer, given: Permutation | None
-) -> tuple[Permutation, ...]:
-    """The ways in which the reference's axes may have become the candidate's.
-
-    The one that the candidate states, or the user; else every usual one that fits the shapes.
-    """
+def _orders(reference: PReLULayer, candidate: PReLULayer) -> tuple[Permutation, ...]:
+    """The usual ways in which the reference's axes may have become the candidate's, by shapes."""
     rank = reference.slopes.ndim
-    for stated in (candidate.axes, given):
-        if stated is not None and len(stated) == rank:
-            return (stated,)
     shape = reference.input_shape or (None,) * rank
     target = candidate.input_shape or (None,) * rank
     if len(shape) != rank or len(target) != rank:
-        return candidates((None,) * rank, (None,) * rank)
-    return candidates((None, *shape[1:]), (None, *target[1:]))
+        shape = target = (None,) * rank
+    orders = candidates((None, *shape[1:]), (None, *target[1:]))
+    moved = {order: reference.slopes.transpose(order).shape for order in orders}
+    return tuple(order for order in orders if moved[order] == candidate.slopes.shape)
 
 
 def compare_slopes(
@@ -47,10 +41,10 @@ def compare_slopes(
 ) -> SlopeDifference:
     """Compare the slopes of two layers that ought to be the same one.
 
-    They are moved to the candidate's axis order, which the candidate states, the caller gives, or
-    the shapes tell. Where several orders fit, slopes that lie along one axis are held along any of
-    them, and others that fit in one order and not in another are `ambiguous`. Layers whose inputs
-    have different ranks (a file that lost its shapes) are compared as vectors.
+    They are moved to the candidate's axis order, which the shapes tell. Where several orders fit
+    and it matters which, the one that the candidate states decides if the slopes are equal in it,
+    else the one that the caller gives; without either the answer is `ambiguous`. Layers whose
+    inputs have different ranks (a file that lost its shapes) are compared as vectors.
 
     Args:
         reference: the layer that is taken to be right.
@@ -62,16 +56,22 @@ def compare_slopes(
         return SlopeDifference(False, f"{right.size} slopes where {left.size} were expected")
     if left.size == 1 or left.ndim != right.ndim:
         return _difference(left.reshape(-1), right.reshape(-1))
-    orders = _orders(reference, candidate, order)
-    moved = [left.transpose(p) for p in orders]
-    fitting = [values for values in moved if values.shape == right.shape]
-    if not fitting:
+    outcomes = {
+        order: _difference(left.transpose(order).reshape(-1), right.reshape(-1))
+        for order in _orders(reference, candidate)
+    }
+    if not outcomes:
         where = f"{list(left.shape)} on the reference's input"
         return SlopeDifference(False, f"slopes lie as {list(right.shape)} where {where} is right")
-    outcomes = [_difference(values.reshape(-1), right.reshape(-1)) for values in fitting]
-    if any(outcome.equal != outcomes[0].equal for outcome in outcomes):
-        return SlopeDifference(False, "the axis order cannot be told from the shapes", True)
-    return outcomes[0]
+    first = next(iter(outcomes.values()))
+    if all(outcome.equal == first.equal for outcome in outcomes.values()):
+        return first
+    stated = outcomes.get(candidate.axes or ())
+    if stated is not None and stated.equal:
+        return stated
+    if order in outcomes:
+        return outcomes[order]
+    return SlopeDifference(False, "the axis order cannot be told from the shapes", True)
 
 
 def _difference(left: Array, right: Array) -> SlopeDifference:
@@ -107,7 +107,12 @@ def _bits(values: Array) -> Array:
 
 def owner_of(candidate: PReLULayer, references: Iterable[PReLULayer]) -> str | None:
     """The name of the reference layer whose slopes these are, where there is exactly one."""
-    owners = [layer.name for layer in references if compare_slopes(layer, candidate).equal]
+    values = replace(candidate, input_shape=None)  # wherever it stands now
+    owners = [
+        layer.name
+        for layer in references
+        if compare_slopes(replace(layer, input_shape=None), values).equal
+    ]
     return owners[0] if len(owners) == 1 else None
 
 

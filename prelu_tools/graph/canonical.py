@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from prelu_tools.graph.metadata import describe_layer
 from prelu_tools.graph.prune import prune
 from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.recognise import Match, find_prelus
+from prelu_tools.graph.tidy import rename_values
 from prelu_tools.graph.view import GraphView
 
 
@@ -49,8 +51,9 @@ def fuse_prelus(proto: onnx.ModelProto, wanted: Callable[[Match], bool]) -> None
     """Replace every wanted form by one PRelu node, in place; what is left unused goes."""
     view = GraphView(OnnxModel(proto, None))
     graph = proto.graph
-    for number, match in enumerate(m for m in list(find_prelus(view)) if wanted(m)):
-        slope = f"prelu_tools/slope_{number}"
+    numbers = itertools.count()
+    for match in [m for m in find_prelus(view) if wanted(m)]:
+        slope = next(n for i in numbers if (n := f"prelu_tools/slope_{i}") not in view.initializers)
         graph.initializer.append(numpy_helper.from_array(match.slopes, slope))
         _replace(graph, match, slope)
     prune(graph)
@@ -86,8 +89,10 @@ def settle_slopes(
     """
     graph = proto.graph
     view = GraphView(OnnxModel(proto, None))
-    settled: dict[str, list[Array]] = {}
+    boundary = {value.name for value in [*graph.input, *graph.output]}
+    settled = _Settled(parameters.values(), boundary)
     counts = dict.fromkeys(parameters, 0)
+    slopes: list[tuple[onnx.NodeProto, str]] = []
     for match in list(find_prelus(view)):
         tagged = tags.find(match.slopes)
         if tagged is None or tagged.sign != 1 or match.form != "prelu":
@@ -96,18 +101,56 @@ def settle_slopes(
         shape = view.shape(match.x)
         found = align(tagged.indices, len(shape) if shape else None)
         values = _minimal(parameter.values.reshape(-1)[found])
-        versions = settled.setdefault(parameter.name, [])
-        number = next((i for i, v in enumerate(versions) if v.shape == values.shape), len(versions))
-        if number == len(versions):
-            versions.append(values)
-        match.node.input[1] = parameter.name if number == 0 else f"{parameter.name}_{number}"
-        count = counts[tagged.key]
-        match.node.name = parameter.layer if count == 0 else f"{parameter.layer}_{count}"
+        slopes.append((match.node, settled.initializer(parameter.name, values)))
+        match.node.name = settled.node(parameter.layer, counts[tagged.key])
         counts[tagged.key] += 1
         describe_layer(match.node, parameter.layer, parameter.name, _axes(parameter.indices, found))
     _check(counts, parameters)
-    _store(graph, settled)
+    # What the exporter called like a slope makes way for it.
+    rename_values(graph, {name: f"{name}/exported" for name in settled.values})
+    for node, name in slopes:
+        node.input[1] = name
+    for name, values in settled.values.items():
+        graph.initializer.append(numpy_helper.from_array(values, name))
     prune(graph)
+
+
+class _Settled:
+    """Names for slopes and nodes: the source's own first, then numbered ones that are free."""
+
+    def __init__(self, parameters: Iterable[SlopeParameter], boundary: set[str]) -> None:
+        self.values: dict[str, Array] = {}
+        self._versions: dict[str, list[str]] = {}
+        self._reserved = {name for p in parameters for name in (p.name, p.layer)}
+        self._reserved |= boundary
+        self._boundary = boundary
+        self._nodes: set[str] = set()
+
+    def initializer(self, parameter: str, values: Array) -> str:
+        """The initializer of a parameter in this shape."""
+        versions = self._versions.setdefault(parameter, [])
+        for name in versions:
+            if self.values[name].shape == values.shape:
+                return name
+        free = not versions and parameter not in self._boundary
+        name = parameter if free else self._free(parameter, max(len(versions), 1))
+        versions.append(name)
+        self.values[name] = values
+        return name
+
+    def node(self, layer: str, count: int) -> str:
+        """The node of a layer's call number `count`."""
+        name = (
+            layer if count == 0 and layer not in self._nodes else self._free(layer, max(count, 1))
+        )
+        self._nodes.add(name)
+        return name
+
+    def _free(self, name: str, number: int) -> str:
+        while (found := f"{name}_{number}") in self._reserved:
+            number += 1
+        self._reserved.add(found)
+        return found
 
 
 def _axes(source: IntArray, found: IntArray) -> Permutation | None:
@@ -139,30 +182,3 @@ def _check(counts: Mapping[str, int], parameters: Mapping[str, SlopeParameter]) 
         raise PReLUToolsError(
             "the converter wrote a PReLU in a form that is not known: " + ", ".join(wrong)
         )
-
-
-def _store(graph: onnx.GraphProto, settled: Mapping[str, list[Array]]) -> None:
-    """Add the slopes as initializers, under names that nothing else in the graph has."""
-    names = {
-        name if number == 0 else f"{name}_{number}": values
-        for name, versions in settled.items()
-        for number, values in enumerate(versions)
-    }
-    _free_names(graph, set(names))
-    for name, values in names.items():
-        graph.initializer.append(numpy_helper.from_array(values, name))
-
-
-def _free_names(graph: onnx.GraphProto, taken: set[str]) -> None:
-    """Rename tensors that were called like a slope before the slopes came."""
-    old = {tensor.name for tensor in graph.initializer} & taken
-    if not old:
-        return
-    renamed = {name: f"{name}/exported" for name in old}
-    for tensor in graph.initializer:
-        tensor.name = renamed.get(tensor.name, tensor.name)
-    for node in graph.node:
-        is_settled = node.op_type == "PRelu" and node.input[1] in taken
-        for position, name in enumerate(node.input):
-            if name in renamed and not (is_settled and position == 1):
-                node.input[position] = renamed[name]

@@ -33,6 +33,8 @@ class Constant:
     """The initializer (or the output of the Constant node) that it begins at."""
     values: Array
     """Its values."""
+    stored_shape: tuple[int, ...]
+    """The shape that it has there, before any Reshape and its like."""
 
 
 def read_constant(view: GraphView, tensor: str) -> Constant | None:
@@ -42,13 +44,14 @@ def read_constant(view: GraphView, tensor: str) -> Constant | None:
     DequantizeLinear, whose other inputs are constants.
     """
     if tensor in view.initializers:
-        return Constant(tensor, view.model.values(view.initializers[tensor]))
+        stored = view.model.values(view.initializers[tensor])
+        return Constant(tensor, stored, stored.shape)
     node = view.maker(tensor)
     if node is None:
         return None
     if node.op_type == "Constant":
         values = _constant_node(view, node)
-        return None if values is None else Constant(tensor, values)
+        return None if values is None else Constant(tensor, values, values.shape)
     step = _STEPS.get(node.op_type)
     if step is None:
         return None
@@ -60,7 +63,7 @@ def read_constant(view: GraphView, tensor: str) -> Constant | None:
     if first is None:
         return None
     try:
-        return Constant(first.root, step(attributes(node), arrays))
+        return Constant(first.root, step(attributes(node), arrays), first.stored_shape)
     except (ValueError, TypeError, IndexError, KeyError):  # a node that no runtime would run either
         return None
 

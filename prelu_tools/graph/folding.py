@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,7 +11,7 @@ from onnx import numpy_helper, shape_inference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.slopes import align
 from prelu_tools.graph.constants import is_constant, read_constant
-from prelu_tools.graph.prune import prune
+from prelu_tools.graph.prune import prune, reads
 from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.view import GraphView
 
@@ -34,16 +33,18 @@ def fold_constants(proto: onnx.ModelProto) -> None:
     for node in graph.node:
         foldable = not is_constant(view, node.output[0])
         wanted.update(name for name in node.input if name and foldable)
+    folded = {}
     for node in graph.node:
         name = node.output[0]
-        if name not in wanted or node.op_type == "Constant" or not is_constant(view, name):
-            continue
-        constant = read_constant(view, name)
-        if constant is not None:
-            values = np.ascontiguousarray(constant.values)
-            graph.initializer.append(numpy_helper.from_array(values, name))
-            node.op_type = "Identity"  # its output is an initializer now: prune takes the rest
-            node.output[0] = ""
+        if name in wanted and node.op_type != "Constant" and is_constant(view, name):
+            constant = read_constant(view, name)
+            if constant is not None:
+                folded[name] = np.ascontiguousarray(constant.values)
+    for node in graph.node:
+        if node.output[0] in folded:
+            node.output[0] = ""  # its output is an initializer now: prune takes the rest
+    for name, values in folded.items():
+        graph.initializer.append(numpy_helper.from_array(values, name))
     prune(graph)
 
 
@@ -70,11 +71,14 @@ def fold_batch_normalization(proto: onnx.ModelProto) -> None:
     https://arxiv.org/abs/1712.05877, section 3.2).
     """
     view = GraphView(OnnxModel(proto, None))
-    uses = Counter(view.uses)
-    users = {name: node for node in proto.graph.node for name in node.input if name}
+    users: dict[str, list[onnx.NodeProto]] = {}
+    for node in proto.graph.node:
+        for name in reads(node):
+            users.setdefault(name, []).append(node)
+    kept = {value.name for value in proto.graph.output}
     for node in [n for n in proto.graph.node if n.op_type == "Conv"]:
-        while (user := users.get(node.output[0])) is not None and uses[node.output[0]] == 1:
-            if not _fold_into(view, node, user):
+        while len(used := users.get(node.output[0], [])) == 1 and node.output[0] not in kept:
+            if not _fold_into(view, node, used[0]):
                 break
     prune(proto.graph)
 
@@ -92,7 +96,7 @@ def _fold_into(view: GraphView, conv: onnx.NodeProto, user: onnx.NodeProto) -> b
     if constant.values.ndim > rank:
         return False
     aligned = align(constant.values, rank)
-    if any(size != 1 for axis, size in enumerate(aligned.shape) if axis != 1):
+    if aligned.size not in (1, n_channels) or aligned.size != aligned.shape[1]:
         return False
     term = np.broadcast_to(aligned.reshape(-1), (n_channels,)).astype(np.float64)
     has_bias = len(conv.input) > 2 and conv.input[2]
@@ -115,7 +119,7 @@ def _fold_into(view: GraphView, conv: onnx.NodeProto, user: onnx.NodeProto) -> b
 
 
 def _set_input(view: GraphView, node: onnx.NodeProto, position: int, values: Array) -> None:
-    name = f"{node.name}/{'weight' if position == 1 else 'bias'}/folded"
+    name = f"{node.output[0]}/{'weight' if position == 1 else 'bias'}/folded"
     if name in view.initializers:
         view.initializers[name].CopyFrom(numpy_helper.from_array(values, name))
     else:

@@ -47,10 +47,12 @@ def read_layers(model: OnnxModel) -> tuple[PReLULayer, ...]:
 
 def locate_layers(views: Iterable[GraphView]) -> tuple[LocatedLayer, ...]:
     """The layers of the graphs of a model (`graph/view.py`), and where they are."""
-    groups: dict[tuple[str, str], list[tuple[GraphView, Match]]] = {}
+    groups: dict[tuple[str, str, bytes], list[tuple[GraphView, Match]]] = {}
     for view in views:
         for match in find_prelus(view):
-            groups.setdefault((match.parameter, _module(match)), []).append((view, match))
+            # One parameter under two factors is two sets of slopes.
+            key = (match.parameter, _module(match), match.slopes.tobytes())
+            groups.setdefault(key, []).append((view, match))
     found: list[LocatedLayer] = []
     taken: set[str] = set()
     for calls in groups.values():

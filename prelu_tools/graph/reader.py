@@ -9,6 +9,7 @@ positioned, not mapped: mapped pages stay resident.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,6 +43,13 @@ _CHILDREN: Final[dict[tuple[str, int], str]] = {
 _RAW_DATA: Final = 9
 _LITTLE_ENDIAN: Final = {4: onnx.TensorProto.FLOAT, 10: onnx.TensorProto.DOUBLE}  # packed = raw
 
+# Types of less than a byte, with their bits; older versions of onnx lack some of them.
+_PACKED: Final = {
+    onnx.TensorProto.DataType.Value(name): bits
+    for name, bits in {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}.items()
+    if name in onnx.TensorProto.DataType.keys()  # noqa: SIM118
+}
+
 
 @dataclass(frozen=True)
 class OnnxModel:
@@ -49,8 +57,8 @@ class OnnxModel:
 
     proto: onnx.ModelProto
     """The skeleton: complete but for the payload of large tensors, which are external data."""
-    directory: Path | None
-    """Where external data is; None for a model that was never a file."""
+    file: Path | None
+    """Where it was read from, with external data beside it; None for one that was never a file."""
 
     @property
     def opset(self) -> int:
@@ -62,38 +70,50 @@ class OnnxModel:
         """The values of a tensor of this model, read now.
 
         Raises:
-            PReLUToolsError: its data is not where the model says.
+            PReLUToolsError: its data is not where the model says, or not what its shape says.
         """
         if tensor.data_location != onnx.TensorProto.EXTERNAL:
             return _decode(tensor)
         place = {entry.key: entry.value for entry in tensor.external_data}
         path = self._external_path(tensor.name, place.get("location", ""))
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-        count = int(np.prod(tensor.dims, dtype=np.int64))
-        n_bytes = (count * dtype.itemsize) if dtype.itemsize else 0
-        if tensor.data_type in (onnx.TensorProto.INT4, onnx.TensorProto.UINT4):
-            n_bytes = (count + 1) // 2
+        n_bytes = _n_bytes(tensor)
         try:
+            offset, length = int(place.get("offset", 0)), int(place.get("length", n_bytes))
             with path.open("rb") as file:
-                data = os.pread(file.fileno(), n_bytes, int(place.get("offset", "0")))
+                fits = offset + n_bytes <= os.fstat(file.fileno()).st_size
+                data = os.pread(file.fileno(), n_bytes, offset) if fits else b""
         except OSError as error:
             raise PReLUToolsError(
                 f"tensor {tensor.name!r} is kept in {path}, which cannot be read "
                 f"({error.strerror}): put that file beside the model"
             ) from error
-        if len(data) != n_bytes:
+        except (ValueError, OverflowError) as error:
             raise PReLUToolsError(
-                f"tensor {tensor.name!r} should have {n_bytes} bytes in {path}, found {len(data)}: "
-                "the file is cut short"
+                f"tensor {tensor.name!r} is kept at no possible place: {place}"
+            ) from error
+        if len(data) != n_bytes or length != n_bytes:
+            found = min(len(data), length)
+            raise PReLUToolsError(
+                f"tensor {tensor.name!r} should have {n_bytes} bytes in {path}, found {found}: "
+                "the file is damaged or cut short"
             )
-        raw = onnx.TensorProto(dims=tensor.dims, data_type=tensor.data_type, raw_data=data)
+        raw = onnx.TensorProto(
+            name=tensor.name, dims=tensor.dims, data_type=tensor.data_type, raw_data=data
+        )
         return _decode(raw)
 
     def _external_path(self, name: str, location: str) -> Path:
-        if self.directory is None or not location:
+        if self.file is None or not location:
             raise PReLUToolsError(f"tensor {name!r} is external data, and its file is not named")
-        root = self.directory.resolve()
-        path = (root / location).resolve()
+        if location == self.file.name:
+            return (
+                self.file
+            )  # elided by `read_model`, or a link to elsewhere: it was opened already
+        root = self.file.parent.resolve()
+        try:
+            path = (root / location).resolve()
+        except (ValueError, OSError) as error:
+            raise PReLUToolsError(f"tensor {name!r} is kept at {location!r}: no path") from error
         if not path.is_relative_to(root):
             raise PReLUToolsError(
                 f"tensor {name!r} is kept at {location!r}, outside the model's own folder: refused"
@@ -101,10 +121,26 @@ class OnnxModel:
         return path
 
 
+def _n_bytes(tensor: onnx.TensorProto) -> int:
+    """How many bytes the values of a tensor take."""
+    try:
+        itemsize = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    except (KeyError, ValueError, TypeError) as error:
+        raise PReLUToolsError(
+            f"tensor {tensor.name!r} is of type {tensor.data_type}, which is unknown here"
+        ) from error
+    count = int(math.prod(tensor.dims))
+    if count < 0 or any(size < 0 for size in tensor.dims):
+        raise PReLUToolsError(f"tensor {tensor.name!r} has the shape {list(tensor.dims)}")
+    if tensor.data_type in _PACKED:
+        return -(-count * _PACKED[tensor.data_type] // 8)
+    return count * int(itemsize)
+
+
 def _decode(tensor: onnx.TensorProto) -> Array:
     try:
         return np.asarray(numpy_helper.to_array(tensor))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise PReLUToolsError(
             f"tensor {tensor.name!r} does not hold what its shape says ({error})"
         ) from error
@@ -122,6 +158,8 @@ def read_model(path: Path) -> OnnxModel:
             skeleton = _Walker(source).message("Model", 0, source.size)
     except OSError as error:
         raise PReLUToolsError(f"{path} cannot be read: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise PReLUToolsError(f"{path} is not an ONNX model (it is nested too deep)") from error
     except _MalformedError as error:
         raise PReLUToolsError(f"{path} is not an ONNX model ({error})") from error
     proto = onnx.ModelProto()
@@ -131,7 +169,7 @@ def read_model(path: Path) -> OnnxModel:
         raise PReLUToolsError(f"{path} is not an ONNX model ({error})") from error
     if not proto.HasField("graph"):
         raise PReLUToolsError(f"{path} is not an ONNX model (it has no graph)")
-    return OnnxModel(proto, path.parent)
+    return OnnxModel(proto, path)
 
 
 class _MalformedError(Exception):

@@ -128,6 +128,7 @@ def _product(
     """
     values: Array | None = None
     parameter, stored = "", np.zeros(0)
+    stored_shape: tuple[int, ...] = ()
     for factor in product.factors:
         constant = read_constant(view, factor.place.tensor)
         if constant is None:
@@ -141,9 +142,10 @@ def _product(
         values = term if values is None else values * term
         if not parameter or constant.values.size > stored.size:
             parameter, stored = constant.root, constant.values
+            stored_shape = constant.stored_shape
     if values is None:
         raise AssertionError("a product without a constant")
-    return (-values if product.sign < 0 else values), parameter, tuple(stored.shape)
+    return (-values if product.sign < 0 else values), parameter, stored_shape
 
 
 def _in_order_of(values: Array, order: Permutation | None, x_order: Permutation | None) -> Array:

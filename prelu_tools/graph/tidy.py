@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import onnx
 
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.metadata import LAYER, properties
 from prelu_tools.graph.prune import reads
 
@@ -79,19 +80,22 @@ def _strip(graph: onnx.GraphProto) -> None:
 def _sort(graph: onnx.GraphProto) -> None:
     """A topological order that follows from the structure: depth first from the outputs."""
     producer = {name: node for node in graph.node for name in node.output if name}
-    done: set[str] = set()
+    state: dict[int, str] = {}
     order: list[onnx.NodeProto] = []
     for output in graph.output:
         stack = [(output.name, False)]
         while stack:
             name, expanded = stack.pop()
             node = producer.get(name)
-            if node is None or node.output[0] in done:
+            if node is None or state.get(id(node)) == "done":
                 continue
             if expanded:
-                done.add(node.output[0])
+                state[id(node)] = "done"
                 order.append(node)
+            elif state.get(id(node)) == "open":
+                raise PReLUToolsError(f"the graph has a cycle through node {node.name!r}")
             else:
+                state[id(node)] = "open"
                 stack.append((name, True))
                 stack.extend((read, False) for read in reversed(reads(node)))
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in order]
@@ -120,7 +124,8 @@ def _name_values(graph: onnx.GraphProto, keep: Mapping[str, str]) -> None:
 
 def _role(node: onnx.NodeProto, position: int) -> str:
     roles = _ROLES.get(node.op_type, ())
-    return roles[position] if position < len(roles) else f"constant_{position}"
+    role = roles[position] if position < len(roles) else ""
+    return role or f"constant_{position}"
 
 
 def _unique(name: str, taken: set[str]) -> str:

@@ -102,7 +102,7 @@ def all_views(model: OnnxModel) -> Iterator[GraphView]:
         proto = inliner.inline_local_functions(proto)
     with contextlib.suppress(*_INFERENCE_ERRORS):
         proto = shape_inference.infer_shapes(proto)
-    yield from _views(GraphView(OnnxModel(proto, model.directory), typed=True))
+    yield from _views(GraphView(OnnxModel(proto, model.file), typed=True))
 
 
 def _views(view: GraphView) -> Iterator[GraphView]:

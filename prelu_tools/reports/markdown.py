@@ -11,7 +11,16 @@ from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import by_severity, which
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.tables.compare import summary
-from prelu_tools.reports.tables.parts import counted, number, percentage, shape, share
+from prelu_tools.reports.tables.parts import (
+    counted,
+    moved,
+    number,
+    origin,
+    percentage,
+    shape,
+    share,
+)
+from prelu_tools.reports.tables.verify import reached
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#~$&])")
 _BAR = r"\|"
@@ -65,10 +74,9 @@ def bullets(items: Iterable[str]) -> str:
 
 
 def _model(result: InspectResult) -> str:
-    opset = f", opset {result.opset}" if result.opset else ""
     n_slopes = sum(report.statistics.count for report in result.layers)
     return (
-        f"{escaped(result.format)}{opset}, {escaped(result.producer)}; "
+        f"{escaped(origin(result))}; "
         f"{result.n_parameters:,} parameters, {counted(len(result.layers), 'PReLU layer')}, "
         f"{counted(n_slopes, 'slope')}"
     )
@@ -87,12 +95,16 @@ def _inspect(result: InspectResult, style: Style) -> Iterable[str]:
             values = ", ".join(f"{value:.6g}" for value in report.layer.slopes.reshape(-1).tolist())
             yield f"{code(report.layer.name)}: {values}"
     if style.others and result.others:
-        rows = [(code(o.name), o.operator, number(o.slope)) for o in result.others]
+        rows = [(code(o.name), o.operator, f"{o.slope:g}") for o in result.others]
         yield table(("not learned", "operator", "slope"), rows, left=2)
     if result.refused:
         yield "Resembles PReLU and is not taken for one:"
-        yield bullets(f"{code(p.node)} ({escaped(p.form)}): {escaped(p.reason)}" for p in result.refused)
+        yield bullets(
+            f"{code(p.node)} ({escaped(p.form)}): {escaped(p.reason)}" for p in result.refused
+        )
     names = [report.layer.name for report in result.layers]
+    if result.all_findings:
+        yield "Findings:"
     yield bullets(
         f"**{finding.severity}** {code(finding.code)}{_about(layers, names)}: "
         f"{escaped(finding.message)}"
@@ -104,7 +116,7 @@ def _about(layers: Sequence[str], names: Sequence[str]) -> str:
     if not layers:
         return ""
     text = which(layers, names)
-    return " " + (text if text == "all layers" else ", ".join(map(code, layers)))
+    return " in " + (text if text == "all layers" else ", ".join(map(code, layers)))
 
 
 def _layers(result: InspectResult) -> str:
@@ -157,8 +169,8 @@ def _compare(result: CompareResult) -> Iterable[str]:
                 code(change.name) + (f" to {code(change.other_name)}" if change.other_name else ""),
                 "equal" if change.difference is None else escaped(change.difference),
                 f"{change.n_slopes:,}",
-                number(change.max_abs_change),
-                number(change.mean_change),
+                moved(change.max_abs_change),
+                moved(change.mean_change),
                 "-" if change.n_sign_changes is None else f"{change.n_sign_changes}",
             )
             for change in result.changes
@@ -169,17 +181,10 @@ def _compare(result: CompareResult) -> Iterable[str]:
 
 def _verify(result: VerifyResult, heading: str) -> Iterable[str]:
     yield f"{heading} {result.verdict.upper()}: {code(result.reference)}"
-    yield bullets(_reached(result))
+    yield f"{reached(result)}."
     yield bullets(escaped(reason) for reason in result.reasons)
     for report in result.candidates:
         yield from _candidate(report, heading)
-
-
-def _reached(result: VerifyResult) -> Iterable[str]:
-    yield f"{counted(result.samples, 'input')}, seed {result.seed}"
-    if result.coverage is not None and result.coverage.total:
-        exercised, total = result.coverage.exercised, result.coverage.total
-        yield f"{exercised:,} of {total:,} slopes met a negative input"
 
 
 def _candidate(report: CandidateReport, heading: str) -> Iterable[str]:

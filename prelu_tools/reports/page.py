@@ -1,4 +1,4 @@
-"""What the page of `html.py` shows, as plain data: thinned so that a large model stays a small page.
+"""What the page of `html.py` shows, as plain data; a large model stays a small page.
 
 Numbers have six digits; what is not finite is null, and counted. A layer of more slopes than there
 is room for is cut into runs of neighbours, each with its smallest, its mean and its largest.
@@ -23,6 +23,8 @@ ROOM = 120_000
 """Numbers that the values of all layers may take together."""
 FEWEST = 120
 """Numbers that each layer may take in any case."""
+MOST_RUNS = 400
+"""Runs that a layer is cut into at most: as many as a chart has room for."""
 
 
 def page_data(result: InspectResult) -> dict[str, Any]:
@@ -63,7 +65,8 @@ def _layer(report: LayerReport, scale: Scale, room: int) -> dict[str, Any]:
         "health": list(report.health),
         "overhead": _rounded(layer.overhead_percent),
         "findings": [_finding(finding) for finding, _ in by_severity(report.findings)],
-        "histogram": scale.counts(flat(report), N_BINS).tolist(),
+        "spread": _spread(report),
+        "histogram": _histogram(flat(report), scale),
         "usage": _usage(report),
         **_values(report, room),
     }
@@ -71,6 +74,25 @@ def _layer(report: LayerReport, scale: Scale, room: int) -> dict[str, Any]:
 
 def _finding(finding: Finding) -> dict[str, str]:
     return {"code": finding.code, "severity": finding.severity, "message": finding.message}
+
+
+def _spread(report: LayerReport) -> list[float | None]:
+    """The smallest, the median and the largest of the slopes that are finite."""
+    values = flat(report)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return [None, None, None]
+    return _list(np.array([values.min(), np.median(values), values.max()]))
+
+
+def _histogram(values: Array, scale: Scale) -> dict[str, list[int]]:
+    """How many slopes each bar holds: below 0, from 0 to 1, and above 1."""
+    parts = {
+        "below": values < 0,
+        "between": (values >= 0) & (values <= 1),
+        "above": values > 1,
+    }
+    return {name: scale.counts(values[kept], N_BINS).tolist() for name, kept in parts.items()}
 
 
 def _usage(report: LayerReport) -> dict[str, Any] | None:
@@ -92,7 +114,8 @@ def _values(report: LayerReport, room: int) -> dict[str, Any]:
     if values.size * of_each <= room:
         shares = None if negative is None else _list(negative)
         return {"per": 1, "values": _list(values), "negative": shares}
-    per = -(-values.size * (2 + of_each) // room)
+    n_runs = min(MOST_RUNS, room // (2 + of_each))
+    per = -(-values.size // n_runs)
     runs = _runs(np.where(np.isfinite(values), values, np.nan), per)
     return {
         "per": per,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,7 +51,7 @@ _SAYS = {
 _NO_WORD = "#5b6770"
 _MOST_POINTS, _FEWEST_A_LAYER = 6000, 20
 _MOST_NAMES, _LONGEST_NAME, _UPRIGHT_FROM = 80, 28, 15
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "prelu-tools",
     "svg.fonttype": "path",
     "text.parse_math": False,
@@ -178,7 +178,9 @@ def _box(axes: Axes, position: int, values: Array, colour: str, weight: float) -
         linewidth=1.2 * weight,
         zorder=3,
     )
-    axes.hlines(middle, position - 0.31, position + 0.31, color=colour, linewidth=2.4 * weight, zorder=4)
+    axes.hlines(
+        middle, position - 0.31, position + 0.31, color=colour, linewidth=2.4 * weight, zorder=4
+    )
 
 
 def _label(axes: Axes, result: InspectResult) -> None:

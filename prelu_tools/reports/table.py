@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console, RenderableType
 
@@ -20,10 +21,11 @@ NARROWEST = 80
 
 def render(result: Result, style: Style) -> str:
     """The result as text."""
+    style = replace(style, width=max(style.width, NARROWEST))
     out = io.StringIO()
     console = Console(
         file=out,
-        width=max(style.width, NARROWEST),
+        width=style.width,
         force_terminal=style.colour,
         color_system="standard" if style.colour else None,
         no_color=not style.colour,

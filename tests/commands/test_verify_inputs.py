@@ -33,14 +33,13 @@ def test_exactly_the_rows_of_the_file_are_run(net: Path, tmp_path: Path) -> None
     assert found.json["candidates"][0]["outputs"][0]["shape"] == [7, 3]
 
 
-def test_a_difference_shows_only_where_the_inputs_reach_it(tmp_path: Path) -> None:
-    """Other weights for positive inputs: with inputs below 0 alone nothing is seen."""
+def test_nothing_is_drawn_beside_the_file(tmp_path: Path) -> None:
     left = save_dense(tmp_path / "left.onnx", bias=0.0)
     right = save_dense(tmp_path / "right.onnx", bias=0.5)
     zero = _npz(tmp_path / "zero.npz", x=np.zeros((2, 4), np.float32))
     found = cli("verify", left, right, "--inputs", zero, "--format", "json")
     assert found.code == 1
-    assert found.json["candidates"][0]["outputs"][0]["max_abs_diff"] == 0.5
+    assert found.json["candidates"][0]["outputs"][0]["max_abs_diff"] == 0.5  # the bias alone
 
 
 def test_one_array_may_have_any_name_and_float_type(net: Path, tmp_path: Path) -> None:
@@ -144,6 +143,17 @@ def test_shapes_that_leave_a_doubt_need_the_option(tmp_path: Path) -> None:
         assert cli("verify", left, right, *layouts).code == 0
     same = ("--layout", "reference=nchw", "--layout", "candidate=nchw")
     assert cli("verify", left, right, *same).code == 1
+
+
+def test_element_wise_slopes_are_moved_as_the_layouts_say(tmp_path: Path) -> None:
+    slopes = np.random.default_rng(0).normal(size=(3, 3, 3)).astype(np.float32)
+    dims = ("batch", 3, 3, 3)
+    left = save_prelu(tmp_path / "left.onnx", slopes=slopes, dims=dims)
+    right = save_prelu(tmp_path / "right.onnx", slopes=slopes.transpose(1, 2, 0), dims=dims)
+    layouts = ("--layout", "reference=nchw", "--layout", "candidate=nhwc")
+    assert cli("verify", left, right, *layouts).code == 0
+    assert cli("verify", left, left, *layouts).code == 1
+    assert cli("verify", left, right).code == 3
 
 
 def test_a_layout_that_does_not_fit_is_no_verdict(tmp_path: Path) -> None:

@@ -42,7 +42,6 @@ def test_a_node_without_a_name_is_called_by_its_output() -> None:
     assert layers(model("y = PRelu(x, a)"))[0].nodes == ("y",)
 
 
-@pytest.mark.xfail(strict=True, reason="the shape is the one behind Reshape and its like")
 def test_the_stored_shape_is_that_of_the_initializer() -> None:
     proto = model("b = Unsqueeze(flat, behind) y = PRelu(x, b)",
                   constants={"flat": SLOPES, "behind": np.array([1, 2])})  # fmt: skip
@@ -101,14 +100,12 @@ _FACTOR = "p1 = Relu(x) q1 = Min(x, zero) s1 = Mul(q1, {b}) t = Add(p1, s1) " \
     "p = Relu(t) q = Min(t, zero) h = Mul(q, {c}) s = Mul(h, half) y = Add(p, s)"  # fmt: skip
 
 
-@pytest.mark.xfail(strict=True, reason="slopes of one initializer pass for equal, factors or not")
 def test_one_initializer_with_two_factors_is_not_one_set_of_slopes() -> None:
     found = layers(model(_FACTOR.format(b="a", c="a")))
     every = {tuple(layer.slopes.ravel().tolist()) for layer in found}
     assert every == {tuple(SLOPES.tolist()), tuple((SLOPES / 2).tolist())}
 
 
-@pytest.mark.xfail(strict=True, reason="a factor that two layers share is taken for their slope")
 def test_two_slopes_with_one_factor_in_common_are_two_layers() -> None:
     one = "p{0} = Relu({1}) q{0} = Min({1}, zero) h{0} = Mul(q{0}, {2}) s{0} = Mul(h{0}, half) " \
         "{3} = Add(p{0}, s{0}) "  # fmt: skip

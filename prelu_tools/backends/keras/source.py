@@ -22,6 +22,7 @@ from prelu_tools.backends.interface import (
 from prelu_tools.backends.keras.framework import keras, tf
 from prelu_tools.backends.keras.trace import convert_model
 from prelu_tools.backends.keras.watch import CallFinder, layer_names, slope_variables, watching
+from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -125,13 +126,15 @@ class KerasSource:
 
     def named_outputs(self, outputs: Any) -> dict[str, Any]:
         """Outputs by name: the keys of a dict, the names of output layers, or `output_0`..."""
+        inputs = [spec.name for spec in self.inputs()]
         if isinstance(outputs, Mapping):
-            return {str(key): value for key, value in outputs.items()}
+            named = {str(key): value for key, value in outputs.items()}
+            return distinct_outputs(named, inputs)
         flat = keras.tree.flatten(outputs)
         names = getattr(self._model, "output_names", None) or []
         if len(set(names)) != len(flat):
             names = ["output"] if len(flat) == 1 else [f"output_{i}" for i in range(len(flat))]
-        return dict(zip(names, flat, strict=True))
+        return distinct_outputs(dict(zip(names, flat, strict=True)), inputs)
 
     def runner(self, reach: Reach) -> AbstractContextManager[Runner]:
         """See `Source.runner`."""

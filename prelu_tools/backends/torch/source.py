@@ -22,6 +22,7 @@ from prelu_tools.backends.interface import (
     SourceOptions,
     TensorSpec,
 )
+from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.watch import Watch
 from prelu_tools.core.arrays import Array
@@ -88,7 +89,7 @@ class TorchSource:
             with torch.no_grad(), watch:
                 outputs = self._run(feeds)
             self._calls = watch.calls
-            self._outputs = list(_flatten(outputs))
+            self._outputs = list(self._named(outputs))
         return self._calls
 
     def _run(self, feeds: Mapping[str, Array]) -> Any:
@@ -101,6 +102,9 @@ class TorchSource:
             raise PReLUToolsError(
                 f"{self.spelled} fails on inputs {shapes} with {type(error).__name__}: {error}"
             ) from error
+
+    def _named(self, outputs: Any) -> dict[str, torch.Tensor]:
+        return distinct_outputs(_flatten(outputs), [spec.name for spec in self.inputs()])
 
     def runner(self, reach: Reach) -> AbstractContextManager[Runner]:
         """See `Source.runner`."""
@@ -115,7 +119,7 @@ class TorchSource:
         """Run the module once and note what its slopes meet."""
         watch = Watch(self._module, known=self._find_calls(), reach=reach)
         with torch.no_grad(), watch:
-            outputs = _flatten(self._run(feeds))
+            outputs = self._named(self._run(feeds))
         return {name: tensor.detach().cpu().numpy() for name, tensor in outputs.items()}
 
     def convert(self, opset: int) -> Conversion:

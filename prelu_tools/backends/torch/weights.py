@@ -1,19 +1,35 @@
-"""Weights for a torch module, from the files that people keep them in."""
+"""Weights of torch modules, from the files that people keep them in."""
 
 from __future__ import annotations
 
 import pickle
+import textwrap
+import warnings
+import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from prelu_tools.backends.files.naming import strip_prefixes
+from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
-_PREFIXES = ("module.", "model.", "_orig_mod.")
+_WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net")
+
+
+@dataclass(frozen=True)
+class StateFile:
+    """A state dict as a file holds it."""
+
+    state: Mapping[str, Any]
+    """What it holds by name: tensors, and what else modules keep."""
+    wrappers: tuple[str, ...]
+    """The keys that it was found under, the outermost first."""
 
 
 def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> None:
@@ -22,7 +38,7 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> None:
     Raises:
         PReLUToolsError: the file cannot be read, or its names or shapes are not the module's.
     """
-    state = _unprefixed(_read(path, allow_unsafe), set(module.state_dict()))
+    state, _ = strip_prefixes(read_state(path, allow_unsafe).state, set(module.state_dict()))
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
@@ -32,42 +48,76 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> None:
         ) from error
 
 
-def _read(path: Path, allow_unsafe: bool) -> Mapping[str, Any]:
+def read_state(path: Path, allow_unsafe: bool) -> StateFile:
+    """Read a state dict, from a pickle or from safetensors, and take it out of its wrappers.
+
+    Raises:
+        PReLUToolsError: it cannot be read, would run code, or holds no state dict.
+    """
     if not path.exists():
         raise PReLUToolsError(f"{path} cannot be read: no such file")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=not allow_unsafe)
-    except pickle.UnpicklingError as error:
-        raise PReLUToolsError(
-            f"{path} holds more than tensors, and loading it would run code of the file: save its "
-            "state_dict(), or give --allow-unsafe-load if you trust it"
-        ) from error
+            return StateFile(load_file(path), ())
+        content = _load(path, allow_unsafe)
     except Exception as error:
-        raise PReLUToolsError(
-            f"{path} cannot be read as weights ({type(error).__name__}: {error})"
-        ) from error
-    while isinstance(content, Mapping):
-        inner = next(
-            (content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None
+        raise PReLUToolsError(_unreadable(path, error)) from error
+    return _unwrap(content, path)
+
+
+def to_numpy(tensor: torch.Tensor) -> Array:
+    """The values of a floating tensor: bfloat16 as ml_dtypes has it, 8-bit floats as float32."""
+    tensor = tensor.detach().cpu().contiguous()
+    if tensor.dtype == torch.bfloat16:
+        import ml_dtypes
+
+        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    if tensor.element_size() == 1:
+        tensor = tensor.float()  # numpy has none of them; the values stay
+    return np.asarray(tensor.numpy())
+
+
+def _load(path: Path, allow_unsafe: bool) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what matters is in the error
+        return torch.load(
+            path,
+            map_location="cpu",
+            weights_only=not allow_unsafe,
+            mmap=zipfile.is_zipfile(path),  # tensors that nobody asks for are not read
         )
-        if inner is None:
-            return content
-        content = inner
+
+
+def _unwrap(content: Any, path: Path) -> StateFile:
+    wrappers: list[str] = []
+    if isinstance(content, nn.Module):
+        return StateFile(content.state_dict(), ())
+    while isinstance(content, Mapping):
+        key = next((key for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if key is None:
+            return StateFile(content, tuple(wrappers))
+        wrappers.append(key)
+        content = content[key]
     raise PReLUToolsError(
         f"{path} holds a {type(content).__name__}: expected a state dict, as model.state_dict()"
     )
 
 
-def _unprefixed(state: Mapping[str, Any], expected: set[str]) -> dict[str, Any]:
-    """Take off what DataParallel, Lightning and torch.compile put before every name."""
-    names = dict(state)
-    while not expected & set(names):
-        prefix = next((p for p in _PREFIXES if names and all(n.startswith(p) for n in names)), None)
-        if prefix is None:
-            break
-        names = {name.removeprefix(prefix): value for name, value in names.items()}
-    return names
+def _unreadable(path: Path, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, pickle.UnpicklingError) and "Unsupported operand" not in text:
+        return (
+            f"{path} holds more than tensors, and loading it would run code of the file: save its "
+            "state_dict(), or give --allow-unsafe-load if you trust it"
+        )
+    if "TorchScript" in text:
+        return (
+            f"{path} is a TorchScript archive and no state dict: save the state_dict() of "
+            f"torch.jit.load({path.name!r}), and name that file"
+        )
+    return (
+        f"{path} cannot be read as weights: torch.save did not write it, or it is damaged "
+        f"({type(error).__name__}: {textwrap.shorten(text, 160)})"
+    )

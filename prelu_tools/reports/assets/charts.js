@@ -15,11 +15,11 @@ const Charts = (() => {
 
   const fill = (name) => () => colour(name);
 
-  function short(value) {
+  function short(value, digits = 6) {
     if (value === null || value === undefined) return "not finite";
     const size = Math.abs(value);
-    if (value === 0 || (size >= 1e-3 && size < 1e4)) return String(Number(value.toPrecision(4)));
-    return value.toExponential(2);
+    if (value === 0 || (size >= 1e-3 && size < 1e4)) return String(Number(value.toPrecision(digits)));
+    return value.toExponential(Math.min(digits, 4) - 1);
   }
 
   /* A line across the chart at 0 and at 1, along the axis on which slopes lie. */
@@ -102,27 +102,42 @@ const Charts = (() => {
     return chart;
   }
 
-  function parts(places, numbers, empty) {
-    return [
-      numbers.map((number, i) => (places[i] < 0 ? number : empty)),
-      numbers.map((number, i) => (places[i] >= 0 && places[i] <= 1 ? number : empty)),
-      numbers.map((number, i) => (places[i] > 1 ? number : empty)),
-    ];
+  /* Numbers in three series, by where the slope lies; a slope that is not finite is in none. */
+  function parts(slopes, empty) {
+    const kept = (holds) => slopes.map((slope) => (slope !== null && holds(slope) ? slope : empty));
+    return [kept((slope) => slope < 0), kept((slope) => slope >= 0 && slope <= 1), kept((slope) => slope > 1)];
+  }
+
+  /* A fill that has each part of a chart in the colour of the slopes there. */
+  function shaded(alpha) {
+    return (chart) => {
+      const { top, height } = chart.bbox;
+      const gradient = chart.ctx.createLinearGradient(0, top, 0, top + height);
+      const stop = (value) => Math.min(1, Math.max(0, (chart.valToPos(value, "y", true) - top) / height));
+      const bounds = [0, stop(1), stop(0), 1];
+      ["above", "between", "below"].forEach((kind, i) => {
+        gradient.addColorStop(bounds[i], colour(kind) + alpha);
+        gradient.addColorStop(bounds[i + 1], colour(kind) + alpha);
+      });
+      return gradient;
+    };
   }
 
   const KINDS = ["below", "between", "above"];
 
   function histogram(host, layer, scale) {
     const step = (scale.high - scale.low) / scale.bins;
-    const middles = layer.histogram.map((_, i) => scale.low + (i + 0.5) * step);
-    const most = Math.max(1, ...layer.histogram);
+    const middles = layer.histogram.below.map((_, i) => scale.low + (i + 0.5) * step);
+    const { below, between, above } = layer.histogram;
+    const total = below.map((number, i) => number + between[i] + above[i]);
+    const most = Math.max(1, ...total);
     const bars = uPlot.paths.bars({ size: [0.92, 100], align: 0 });
     const say = (i) => {
-      const from = i === 0 && scale.cut_low ? "below" : short(scale.low + i * step) + " to";
+      const from = i === 0 && scale.cut_low ? "below" : short(scale.low + i * step, 4) + " to";
       const last = i === scale.bins - 1 && scale.cut_high;
-      const to = last ? "and above" : short(scale.low + (i + 1) * step);
+      const to = last ? "and above" : short(scale.low + (i + 1) * step, 4);
       const range = last ? from.replace(" to", "") + " " + to : from + " " + to;
-      return range + "\n" + layer.histogram[i] + (layer.histogram[i] === 1 ? " slope" : " slopes");
+      return range + "\n" + total[i] + (total[i] === 1 ? " slope" : " slopes");
     };
     return make(
       host,
@@ -135,11 +150,11 @@ const Charts = (() => {
           axis({ size: 24, gap: 2, space: 40 }),
           axis({ size: 34, gap: 2, space: 30, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 1e4, 1e5, 1e6] }),
         ],
-        series: [{}, ...KINDS.map((kind) => ({ paths: bars, fill: fill(kind), width: 0, points: { show: false } }))],
+        series: [{}, ...["above", "between", "below"].map((kind) => ({ paths: bars, fill: fill(kind), width: 0, points: { show: false } }))],
         hooks: { drawAxes: [marks("x")] },
         plugins: [tip(say)],
       },
-      [middles, ...parts(middles, layer.histogram, 0)],
+      [middles, total, below.map((number, i) => number + between[i]), below],
     );
   }
 
@@ -157,7 +172,7 @@ const Charts = (() => {
   function saying(layer) {
     const count = layer.statistics.count;
     return (i) => {
-      const used = layer.negative === null ? "" : "\nnegative in " + short(100 * layer.negative[i]) + "% of its inputs";
+      const used = layer.negative === null ? "" : "\nnegative in " + short(100 * layer.negative[i], 3) + "% of its inputs";
       if (layer.per === 1) return place(layer, i) + ": " + short(layer.values[i]) + used;
       const last = Math.min(count, (i + 1) * layer.per) - 1;
       return (
@@ -185,8 +200,8 @@ const Charts = (() => {
     if (layer.per === 1) {
       return KINDS.map((kind) => ({ paths: () => null, points: { ...points, fill: fill(kind), stroke: fill(kind) } }));
     }
-    const line = (width) => ({ stroke: fill("between"), width, points: { show: false } });
-    return [line(0.5), line(0.5), line(1.5)];
+    const line = (width) => ({ stroke: width ? shaded("") : null, width, points: { show: false } });
+    return [line(0), line(0), line(1)];
   }
 
   function valueData(layer) {
@@ -194,7 +209,7 @@ const Charts = (() => {
     const places = numbers.map((_, i) => i);
     if (layer.per > 1) return [places, layer.high, layer.low, layer.mean];
     const bars = numbers.length <= 96;
-    return [places, ...parts(numbers.map((v) => (v === null ? NaN : v)), numbers, bars ? 0 : null)];
+    return [places, ...parts(numbers, bars ? 0 : null)];
   }
 
   function values(host, layer, scale, own) {
@@ -214,7 +229,7 @@ const Charts = (() => {
           axis({ size: 46, gap: 2, space: 30 }),
         ],
         series: [{}, ...valueSeries(layer)],
-        bands: layer.per > 1 ? [{ series: [1, 2], fill: () => colour("between") + "44" }] : [],
+        bands: layer.per > 1 ? [{ series: [1, 2], fill: shaded("55") }] : [],
         hooks: { drawAxes: [marks("y")] },
         plugins: [tip(saying(layer))],
       },
@@ -225,11 +240,11 @@ const Charts = (() => {
   function depth(host, layers, scale, choose) {
     const margin = 0.03 * (scale.high - scale.low);
     const inside = (value) => (value === null ? null : Math.min(scale.high, Math.max(scale.low, value)));
-    const column = (name) => layers.map((layer) => inside(layer.statistics[name]));
-    const line = (more) => ({ stroke: fill("between"), width: 0.5, points: { show: false }, ...more });
-    const dots = { show: true, size: layers.length > 100 ? 3 : 6, width: 0, fill: fill("between") };
+    const column = (which) => layers.map((layer) => inside(layer.spread[which]));
+    const line = (more) => ({ width: 0, points: { show: false }, ...more });
+    const dots = { show: true, size: layers.length > 100 ? 3 : 6, width: 0, fill: fill("ink") };
     const say = (i) => {
-      const { median, min, max } = layers[i].statistics;
+      const [min, median, max] = layers[i].spread;
       return layers[i].name + "\n" + short(min) + " to " + short(max) + ", median " + short(median);
     };
     const chart = make(
@@ -246,12 +261,12 @@ const Charts = (() => {
           }),
           axis({ size: 46, gap: 2, space: 30 }),
         ],
-        series: [{}, line(), line(), line({ width: 2, points: dots })],
-        bands: [{ series: [1, 2], fill: () => colour("between") + "33" }],
+        series: [{}, line(), line(), line({ stroke: fill("ink"), width: 1.5, points: dots })],
+        bands: [{ series: [1, 2], fill: shaded("44") }],
         hooks: { drawAxes: [marks("y")] },
         plugins: [tip(say)],
       },
-      [layers.map((_, i) => i), column("max"), column("min"), column("median")],
+      [layers.map((_, i) => i), column(2), column(0), column(1)],
     );
     chart.over.style.cursor = "pointer";
     chart.over.addEventListener("click", () => {

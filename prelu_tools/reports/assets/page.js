@@ -5,7 +5,7 @@
   const { short } = Charts;
   const SEVERITIES = ["error", "warning", "info"];
   const ORDERS = [
-    ["order", "order in the model", (layer) => layer.position],
+    ["order", "model order", (layer) => layer.position],
     ["name", "name", (layer) => layer.name],
     ["count", "number of slopes", (layer) => layer.statistics.count],
     ["mean", "mean", (layer) => layer.statistics.mean],
@@ -45,8 +45,8 @@
 
   function header() {
     const { model, layers, findings, notes } = data;
-    const opset = model.opset === null ? "" : ", opset " + model.opset;
-    const line = model.format + opset + ", " + model.producer + "; " + counted(model.parameters, "parameter") +
+    const origin = [model.format, model.opset === null ? "" : "opset " + model.opset, model.producer];
+    const line = origin.filter((part) => part !== "").join(", ") + "; " + counted(model.parameters, "parameter") +
       ", " + counted(layers.length, "PReLU layer") + ", " + counted(model.slopes, "slope");
     const parts = [el("h1", {}, model.path), el("p", { class: "soft" }, line)];
     for (const note of notes) parts.push(el("p", { class: "small" }, note));
@@ -57,12 +57,8 @@
   function overview() {
     const host = el("div", { class: "chart tall", id: "depth", role: "img",
       "aria-label": "Smallest, median and largest slope of each layer by depth" });
-    const key = el("p", { class: "key" },
-      el("span", { style: "--swatch: var(--below)" }, "below 0: turns the sign"),
-      el("span", { style: "--swatch: var(--between)" }, "0 to 1"),
-      el("span", { style: "--swatch: var(--above)" }, "above 1: enlarges"));
     return el("section", { class: "panel" },
-      el("h3", {}, "Slopes by depth: median, smallest to largest (choose a point to go to its layer)"), host, key);
+      el("h3", {}, "Slopes by depth: median, smallest to largest (choose a point to go to its layer)"), host);
   }
 
   function row(name, value) {
@@ -72,11 +68,11 @@
   function facts(layer) {
     const s = layer.statistics;
     const rows = [
-      row("slopes", s.count.toLocaleString("en")), row("mean", short(s.mean)),
-      row("std", s.count > 1 ? short(s.std) : "-"), row("min", short(s.min)), row("median", short(s.median)),
-      row("max", short(s.max)), row("below 0", percent(s.n_negative / s.count)),
+      row("slopes", s.count.toLocaleString("en")), row("mean", short(s.mean, 3)),
+      row("std", s.count > 1 ? short(s.std, 3) : "-"), row("min", short(s.min, 3)), row("median", short(s.median, 3)),
+      row("max", short(s.max, 3)), row("below 0", percent(s.n_negative / s.count)),
       row("above 1", percent(s.n_above_one / s.count)),
-      row("adds", layer.overhead === null ? "-" : short(layer.overhead) + "%"),
+      row("adds", layer.overhead === null ? "-" : short(layer.overhead, 3) + "%"),
     ];
     if (s.n_nonfinite) rows.push(row("not finite", String(s.n_nonfinite)));
     if (layer.usage !== null) {
@@ -123,8 +119,8 @@
   function card(layer) {
     layer.hosts = {};
     layer.hosts.histogram = el("div", { class: "chart", role: "img", "aria-label":
-      "Histogram of " + counted(layer.statistics.count, "slope") + " from " + short(layer.statistics.min) + " to " +
-      short(layer.statistics.max) });
+      "Histogram of " + counted(layer.statistics.count, "slope") + " from " + short(layer.spread[0]) + " to " +
+      short(layer.spread[2]) });
     const has = layer.findings.length > 0;
     const article = el("article", { class: "layer" + (has ? " has-findings" : ""), "data-name": layer.name },
       about(layer), el("div", {}, el("h3", {}, "How many slopes have which value"), layer.hosts.histogram),
@@ -178,6 +174,13 @@
       return button;
     });
     return el("div", { class: "words", role: "group", "aria-label": "Health" }, ...buttons);
+  }
+
+  function key() {
+    return el("p", { class: "key" },
+      el("span", { style: "--swatch: var(--below)" }, "below 0: turns the sign"),
+      el("span", { style: "--swatch: var(--between)" }, "0 to 1"),
+      el("span", { style: "--swatch: var(--above)" }, "above 1: enlarges"));
   }
 
   function fits(layer) {
@@ -253,11 +256,13 @@
   });
   page.append(header());
   if (data.layers.length) {
-    page.append(overview(), el("div", { class: "controls", role: "search" }, search, sort, direction, severity,
-      scaling, count, wordButtons()), list, nothing);
+    const several = data.layers.length > 1;
+    if (several) page.append(overview());
+    page.append(el("div", { class: "controls", role: "search" }, search, sort, direction, severity, scaling, count,
+      wordButtons(), key()), list, nothing);
     listen();
     update();
-    Charts.depth(document.getElementById("depth"), data.layers, data.scale, choose);
+    if (several) Charts.depth(document.getElementById("depth"), data.layers, data.scale, choose);
   }
   page.append(...rest());
   for (const layer of data.layers) seen.observe(layer.card);

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prelu_tools.core.inspection import CompareResult, InspectResult, LayerChange
-from prelu_tools.reports.tables.parts import counted, grid, number
+from prelu_tools.reports.tables.parts import counted, grid, moved, origin
 
 
 def compare_table(result: CompareResult) -> RenderableType:
@@ -20,11 +20,10 @@ def compare_table(result: CompareResult) -> RenderableType:
 
 
 def _model(mark: str, model: InspectResult) -> Text:
-    opset = f", opset {model.opset}" if model.opset else ""
     n_slopes = sum(report.statistics.count for report in model.layers)
     text = Text(f"{mark}  {model.path}", style="bold")
     return text.append(
-        f"\n   {model.format}{opset}, {model.producer}; "
+        f"\n   {origin(model)}; "
         f"{counted(len(model.layers), 'PReLU layer')}, {counted(n_slopes, 'slope')}",
         style="not bold",
     )
@@ -41,8 +40,8 @@ def _changes(result: CompareResult) -> Table:
         table.add_row(
             named(change),
             f"{change.n_slopes}",
-            number(change.max_abs_change),
-            number(change.mean_change),
+            moved(change.max_abs_change),
+            moved(change.mean_change),
             signs,
             Text("equal", style="green") if change.difference is None else change.difference,
         )

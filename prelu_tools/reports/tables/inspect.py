@@ -22,7 +22,16 @@ from prelu_tools.core.statistics import SlopeStatistics
 from prelu_tools.reports import Style
 from prelu_tools.reports.findings import by_severity, which
 from prelu_tools.reports.tables.histogram import histograms
-from prelu_tools.reports.tables.parts import COLOURS, counted, grid, number, percentage, shape, share
+from prelu_tools.reports.tables.parts import (
+    COLOURS,
+    counted,
+    grid,
+    number,
+    origin,
+    percentage,
+    shape,
+    share,
+)
 
 _SHARING = {
     "channel-shared": "shared",
@@ -39,7 +48,7 @@ def inspect_table(result: InspectResult, style: Style) -> RenderableType:
     parts: list[RenderableType] = [title(result)]
     parts += [Text(note) for note in result.notes]
     if result.layers:
-        parts += _slopes(result, style.width)
+        parts += [Text(""), *_slopes(result, style.width)]
         parts += [Text(""), *histograms(result.layers, style.width)]
         parts += [Text(""), *_grouped(_health(result.layers), result.layers)]
     if any(report.usage for report in result.layers):
@@ -58,14 +67,13 @@ def inspect_table(result: InspectResult, style: Style) -> RenderableType:
 
 def title(result: InspectResult) -> Text:
     """The model in three lines."""
-    opset = f", opset {result.opset}" if result.opset else ""
     n_slopes = sum(report.statistics.count for report in result.layers)
     others = Counter(other.operator for other in result.others)
     text = Text(result.path, style="bold")
     return text.append(
-        f"\n{result.format}{opset}, {result.producer}; {result.n_parameters:,} parameters\n"
+        f"\n{origin(result)}; {result.n_parameters:,} parameters\n"
         f"{counted(len(result.layers), 'PReLU layer')}, {counted(n_slopes, 'slope')}"
-        f"{''.join(f', {count} {operator}' for operator, count in sorted(others.items()))}\n",
+        f"{''.join(f', {count} {operator}' for operator, count in sorted(others.items()))}",
         style="not bold",
     )
 
@@ -131,9 +139,7 @@ def _health(reports: Sequence[LayerReport]) -> list[tuple[str, str]]:
     return [(word, report.layer.name) for report in reports for word in report.health]
 
 
-def _grouped(
-    pairs: Sequence[tuple[str, str]], reports: Sequence[LayerReport]
-) -> Iterable[Text]:
+def _grouped(pairs: Sequence[tuple[str, str]], reports: Sequence[LayerReport]) -> Iterable[Text]:
     """Each word with the layers that it holds for."""
     all_names = [report.layer.name for report in reports]
     words: dict[str, list[str]] = {}
@@ -171,7 +177,7 @@ def _values(report: LayerReport) -> Text:
 def _other_table(others: Sequence[OtherActivation]) -> Table:
     table = grid("not learned", "operator", "slope", left=2)
     for other in others:
-        table.add_row(other.name, other.operator, number(other.slope))
+        table.add_row(other.name, other.operator, f"{other.slope:g}")
     return table
 
 

@@ -8,6 +8,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from prelu_tools.core.inspection import InspectResult
+
 COLOURS = {
     "pass": "green",
     "fail": "bold red",
@@ -47,11 +49,22 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def origin(result: InspectResult) -> str:
+    """The kind of a model, its opset and who wrote it, as far as these are known."""
+    opset = f"opset {result.opset}" if result.opset else ""
+    return ", ".join(part for part in (result.format, opset, result.producer) if part)
+
+
 def number(value: float | None) -> str:
     """A slope or a difference in at most 8 characters; a dash for none."""
     if value is None:
         return "-"
     return f"{value:.3f}" if value == 0 or 1e-3 <= abs(value) < 1e3 else f"{value:.1e}"
+
+
+def moved(value: float | None) -> str:
+    """A change in at most 8 characters; 0 for none at all, a dash where it cannot be told."""
+    return "0" if value == 0 else number(value)
 
 
 def share(count: int, total: int) -> str:

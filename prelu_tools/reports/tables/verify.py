@@ -46,10 +46,11 @@ def _held(result: VerifyResult) -> Text:
         f"slopes of {counted(len(layers), 'layer')} equal bit for bit",
         style="default",
     )
-    return text.append(f"\n{_reached(result)}", style="default")
+    return text.append(f"\n{reached(result)}", style="default")
 
 
-def _reached(result: VerifyResult) -> str:
+def reached(result: VerifyResult) -> str:
+    """The inputs, and how many slopes they exercised."""
     text = f"{counted(result.samples, 'input')}, seed {result.seed}"
     if result.coverage is not None and result.coverage.total:
         exercised, total = result.coverage.exercised, result.coverage.total
@@ -71,7 +72,7 @@ def verify_tables(result: VerifyResult) -> RenderableType:
         parts += [Text(""), _layer_table(marks, reports)]
     summary = Text("\n")
     summary.append(result.verdict.upper(), style=COLOURS[result.verdict])
-    summary.append(f"  {_reached(result)}")
+    summary.append(f"  {reached(result)}")
     parts.append(summary)
     parts += [Text(f"  {reason}") for reason in result.reasons]
     return Group(*parts)

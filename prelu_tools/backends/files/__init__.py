@@ -1,0 +1,1 @@
+"""Files that `inspect` reads by themselves, without the framework that wrote them."""

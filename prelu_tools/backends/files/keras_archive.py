@@ -1,0 +1,147 @@
+"""`.keras`: the zip archive of Keras 3, read by its own configuration."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from prelu_tools.backends.files.hdf5 import SIGNATURE, Group, Hdf5, opened
+from prelu_tools.backends.files.keras_layers import Entry, children_of, is_state, leaves_of
+from prelu_tools.backends.files.keras_slopes import read_slopes
+from prelu_tools.backends.files.source import Contents, FileSource, told_by_names
+from prelu_tools.backends.interface import Source, SourceOptions
+from prelu_tools.core.errors import PReLUToolsError
+
+_CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+_IN_MEMORY = 64 << 20  # bytes of weights; more go to a temporary file
+_LARGEST_JSON = 256 << 20
+_BOMB_SIZE, _BOMB_RATIO = 64 << 20, 100  # weights do not compress a hundredfold
+
+
+def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+    """Read a `.keras` archive.
+
+    Raises:
+        MissingExtraError: h5py is not installed.
+        PReLUToolsError: it is no such archive, or damaged.
+    """
+    return FileSource(spelled, read(path))
+
+
+def read(path: Path) -> Contents:
+    """What an archive says about its slopes.
+
+    Raises:
+        MissingExtraError: h5py is not installed.
+        PReLUToolsError: it is no such archive, or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            root = _json(archive, _CONFIG, path)
+            metadata = _json(archive, _METADATA, path)
+            with _member(archive, _WEIGHTS, path) as weights:
+                size = archive.getinfo(_WEIGHTS).file_size
+                with opened(weights, f"{path} ({_WEIGHTS})", size) as file:
+                    return describe(file, file.groups(), root, _version(metadata))
+    except PReLUToolsError:
+        raise
+    except zipfile.BadZipFile as error:
+        raise PReLUToolsError(_no_archive(path, error)) from error
+    except Exception as error:
+        detail = " ".join(str(error).split())
+        raise PReLUToolsError(
+            f"{path} cannot be read as a Keras archive ({type(error).__name__}: {detail})"
+        ) from error
+
+
+def describe(file: Hdf5, groups: Sequence[Group], root: Entry, version: str) -> Contents:
+    """The slopes of a model whose configuration is known.
+
+    Args:
+        file: where the weights are.
+        groups: the variables of each layer.
+        root: the model as Keras serializes it.
+        version: of Keras; "" where it is not known.
+    """
+    known = bool(children_of(root))
+    found = read_slopes(file, leaves_of(root, groups), ordered=known)
+    notes = []
+    if not known:
+        notes.append(
+            f"{root.get('class_name')} is a class of its own, and the file does not say which "
+            "layers it has: their order is the file's, and a PReLU of another name is not seen"
+        )
+    if found.told:
+        notes.append(told_by_names(found.told, "their classes are not Keras' own"))
+    return Contents(
+        framework="keras",
+        producer=f"keras {version}".strip(),
+        n_parameters=count_parameters(groups),
+        layers=found.layers,
+        notes=tuple(notes),
+        has_model=True,
+    )
+
+
+def _version(metadata: Mapping[str, Any]) -> str:
+    return str(metadata.get("keras_version", ""))
+
+
+def count_parameters(groups: Sequence[Group]) -> int:
+    """Elements of all weights, as `model.weights` has them."""
+    weights = [group for group in groups if not is_state(group)]
+    return sum(variable.size for group in weights for variable in group.variables)
+
+
+@contextmanager
+def _member(archive: zipfile.ZipFile, name: str, path: Path) -> Iterator[BinaryIO]:
+    """A copy of a member that can be read in any order; its checksum is verified on the way."""
+    size = _checked_size(archive, name, path)
+    with io.BytesIO() if size <= _IN_MEMORY else tempfile.TemporaryFile() as copy:
+        with archive.open(name) as member:
+            shutil.copyfileobj(member, copy, 1 << 20)
+        copy.seek(0)
+        yield copy
+
+
+def _json(archive: zipfile.ZipFile, name: str, path: Path) -> Mapping[str, Any]:
+    if _checked_size(archive, name, path) > _LARGEST_JSON:
+        raise PReLUToolsError(
+            f"{path} is refused: its {name} is larger than {_LARGEST_JSON:,} bytes"
+        )
+    found = json.loads(archive.read(name))
+    if not isinstance(found, dict):
+        raise PReLUToolsError(f"{path} is no Keras archive: its {name} holds no JSON object")
+    return found
+
+
+def _checked_size(archive: zipfile.ZipFile, name: str, path: Path) -> int:
+    """The size of a member, refused where it can only be a zip bomb."""
+    try:
+        info = archive.getinfo(name)
+    except KeyError as error:
+        raise PReLUToolsError(
+            f"{path} is no Keras archive: it has no {name} (expected {_CONFIG}, {_METADATA} and "
+            f"{_WEIGHTS}, as model.save writes them)"
+        ) from error
+    if info.file_size > _BOMB_SIZE and info.file_size > _BOMB_RATIO * info.compress_size:
+        raise PReLUToolsError(
+            f"{path} is refused: its {name} unpacks from {info.compress_size:,} to "
+            f"{info.file_size:,} bytes, as only a zip bomb does"
+        )
+    return info.file_size
+
+
+def _no_archive(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        start = file.read(len(SIGNATURE))
+    if start == SIGNATURE:
+        return f"{path} is an HDF5 file and no Keras archive: rename it to {path.stem}.h5"
+    return f"{path} cannot be read as a Keras archive: it is no zip file, or damaged ({error})"

@@ -1,0 +1,114 @@
+"""`.h5`: a whole model of Keras' older format, or weights alone, of Keras 2 or 3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from prelu_tools.backends.files.hdf5 import Group, Hdf5, Variable, opened
+from prelu_tools.backends.files.isolated import run_isolated
+from prelu_tools.backends.files.keras_archive import count_parameters, describe
+from prelu_tools.backends.files.keras_layers import Entry, children_of, leaves_of, name_of
+from prelu_tools.backends.files.keras_slopes import read_slopes
+from prelu_tools.backends.files.source import Contents, FileSource, told_by_names
+from prelu_tools.backends.interface import Source, SourceOptions
+from prelu_tools.core.arrays import frozen
+from prelu_tools.core.errors import PReLUToolsError
+
+
+def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+    """Read an HDF5 file that Keras wrote, in a process of its own.
+
+    Raises:
+        PReLUToolsError: it is no such file, or damaged.
+    """
+    contents: Contents = run_isolated("prelu_tools.backends.files.keras_h5:read", path)
+    layers = tuple(replace(layer, slopes=frozen(layer.slopes)) for layer in contents.layers)
+    return FileSource(spelled, replace(contents, layers=layers))
+
+
+def read(path: Path) -> Contents:
+    """What an HDF5 file says about its slopes.
+
+    Raises:
+        MissingExtraError: h5py is not installed.
+        PReLUToolsError: it is no such file, or damaged.
+    """
+    with opened(path, str(path), path.stat().st_size) as file:
+        config = file.attribute("/", "model_config")
+        if config is not None:
+            return _model(file, json.loads(config))
+        if file.texts("/", "layer_names"):
+            return _weights(file, _legacy_groups(file, "", ()), ordered=True)
+        groups = file.groups()
+        if not groups:
+            raise PReLUToolsError(
+                f"{path} is an HDF5 file, but none that Keras wrote: expected model.save's .h5 or "
+                "model.save_weights' .weights.h5"
+            )
+        return _weights(file, groups, ordered=False)
+
+
+def _model(file: Hdf5, root: Entry) -> Contents:
+    containers = [name_of(child) for child in children_of(root) if children_of(child)]
+    groups = _legacy_groups(file, "model_weights/", containers)
+    return describe(file, groups, root, _version(file, "/"))
+
+
+def _version(file: Hdf5, path: str) -> str:
+    version = file.attribute(path, "keras_version")
+    return "" if version is None else str(version)
+
+
+def _weights(file: Hdf5, groups: Sequence[Group], ordered: bool) -> Contents:
+    found = read_slopes(file, leaves_of({}, groups), ordered)
+    note = told_by_names([layer.name for layer in found.layers], "the file holds weights only")
+    return Contents(
+        framework="keras",
+        producer=f"keras {_version(file, '/')}".strip(),
+        n_parameters=count_parameters(groups),
+        layers=found.layers,
+        notes=(note,),
+    )
+
+
+def _legacy_groups(file: Hdf5, base: str, containers: Sequence[str]) -> list[Group]:
+    """The weights of each layer; the path of a group is the path of names.
+
+    Args:
+        file: the file.
+        base: where the layers are in it; "" or ending in a slash.
+        containers: the layers that are models themselves.
+    """
+    found: dict[str, list[Variable]] = {}
+    position = 0
+    for layer in file.texts(base or "/", "layer_names"):
+        found.setdefault(layer, [])
+        for weight in file.texts(f"{base}{layer}", "weight_names"):
+            owner = _owner(layer, weight, layer in containers)
+            own = weight.split("/")[-1].partition(":")[0]
+            variable = file.variable(f"{base}{layer}/{weight}", own)
+            if variable is None:
+                raise ValueError(f"it names a weight {weight}, and holds none")
+            position += 1
+            for above in _prefixes(owner):
+                found.setdefault(above, [])
+            found[owner].append(replace(variable, position=position))
+    return [Group(path, path.split("/")[-1], tuple(variables)) for path, variables in found.items()]
+
+
+def _owner(layer: str, weight: str, is_container: bool) -> str:
+    """The path of names of a weight's layer: Keras 3 puts the model's name before it."""
+    above = weight.split("/")[:-1]
+    if layer in above:
+        above = above[above.index(layer) + 1 :]
+    elif not is_container:
+        above = []
+    return "/".join([layer, *above])
+
+
+def _prefixes(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[: i + 1]) for i in range(len(parts))]

@@ -1,0 +1,182 @@
+"""Which tensors are slopes, told by names and shapes alone."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+_PREFIXES = ("module.", "model.", "_orig_mod.")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SLOPE_WORDS = {"alpha", "slope"}
+_SLOPE_NAMES = ("prelu", "parametricrelu")
+_NORM_WORDS = {"ln", "bn", "gn", "rms"}
+_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of a file of weights."""
+
+    owner: str
+    """The module or layer that it belongs to."""
+    name: str
+    """Its own name there."""
+    shape: tuple[int, ...]
+    """Its shape."""
+    is_float: bool
+    """Whether its type is a floating one."""
+
+    @property
+    def size(self) -> int:
+        """Its elements."""
+        return math.prod(self.shape)
+
+    @property
+    def is_buffer(self) -> bool:
+        """Whether it is a statistic of a normalization, and no parameter."""
+        return self.name in _BUFFERS
+
+
+@dataclass(frozen=True)
+class NamedSlope:
+    """A tensor that was taken for the slopes of a layer."""
+
+    index: int
+    """Its place among the tensors."""
+    alone: bool
+    """Whether its owner has no other tensor: then the owner is the layer."""
+    preceding: int | None
+    """Weights and biases of the layer before it; None where there is none."""
+
+
+def says_slope(name: str) -> bool:
+    """Whether a name speaks of slopes: `prelu1`, `p_re_lu_3`, `alpha`, `LearnedSlope`."""
+    letters = re.sub(r"[^a-z]", "", name.lower())
+    words = {word.lower() for word in _WORD.findall(name)}
+    return bool(words & _SLOPE_WORDS) or any(part in letters for part in _SLOPE_NAMES)
+
+
+def find_slopes(tensors: Sequence[Tensor], ordered: bool) -> list[NamedSlope]:
+    """The tensors that are slopes by name, or by shape as `nn.PReLU` in a Sequential.
+
+    A slope is a tensor whose own name says so; one whose owner's name says so, and that is alone
+    there and a vector; or a vector `weight`, alone with its owner, of size 1 or of the size that
+    the layer before puts out. What belongs to a normalization or to LoRA is none.
+
+    Args:
+        tensors: in the order of the file.
+        ordered: whether that is the model's; if not, the layer before is known of layers that are
+            numbered in one Sequential only.
+    """
+    n_tensors = Counter(tensor.owner for tensor in tensors)
+    before = _Before()
+    found = []
+    for index, tensor in enumerate(tensors):
+        alone = n_tensors[tensor.owner] == 1
+        if _is_slope(tensor, alone, before.sizes):
+            known = ordered or _are_numbered(before.owner, tensor.owner)
+            found.append(NamedSlope(index, alone, before.n_parameters if known else None))
+            before.close()
+        else:
+            before.add(tensor)
+    return found
+
+
+def _is_slope(tensor: Tensor, alone: bool, sizes: set[int]) -> bool:
+    if not tensor.is_float or tensor.size == 0 or "lora" in tensor.owner.lower():
+        return False
+    if says_slope(tensor.name):
+        return True
+    if not alone or len(tensor.shape) > 1 or _is_norm(tensor.owner):
+        return False
+    if says_slope(_last(tensor.owner)):
+        return True
+    return tensor.name == "weight" and len(tensor.shape) == 1 and tensor.size in sizes | {1}
+
+
+def _is_norm(owner: str) -> bool:
+    last = _last(owner)
+    return "norm" in last.lower() or bool({w.lower() for w in _WORD.findall(last)} & _NORM_WORDS)
+
+
+def _are_numbered(*owners: str) -> bool:
+    """Whether these are numbered layers of one Sequential."""
+    parts = [owner.rpartition(".") for owner in owners]
+    return len({above for above, _, _ in parts}) == 1 and all(own.isdigit() for _, _, own in parts)
+
+
+def _last(path: str) -> str:
+    return re.split(r"[./]", path)[-1]
+
+
+class _Before:
+    """The last layer with a matrix or a kernel, and what sizes it and the layers since put out."""
+
+    def __init__(self) -> None:
+        self.n_parameters: int | None = None
+        self.sizes: set[int] = set()
+        self.owner = ""
+        self._owner: str | None = None
+        self._names: set[str] = set()
+        self._total = 0
+        self._has_kernel = False
+
+    def add(self, tensor: Tensor) -> None:
+        """Take the next tensor that is no slope."""
+        if tensor.is_buffer:
+            return
+        if tensor.owner != self._owner or tensor.name in self._names:
+            self.close()
+            self._owner = tensor.owner
+        self._names.add(tensor.name)
+        self._total += tensor.size
+        if len(tensor.shape) > 1:
+            self._has_kernel = True
+            self.owner = tensor.owner
+            self.sizes = {tensor.shape[0]}
+        else:
+            self.sizes.add(tensor.size)  # a bias or a BatchNorm: as long as the output
+        if self._has_kernel:
+            self.n_parameters = self._total
+
+    def close(self) -> None:
+        """The layer ends here: what comes next is another one, whatever its name."""
+        self._owner = None
+        self._names = set()
+        self._total = 0
+        self._has_kernel = False
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A sort key that puts `features.10` behind `features.2`."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part) if part.isdigit() else -1, part) for part in parts]
+
+
+def strip_prefixes(
+    tensors: Mapping[str, Value], expected: set[str] | None = None
+) -> tuple[dict[str, Value], list[str]]:
+    """Take off what DataParallel, Lightning and torch.compile put before every name.
+
+    Args:
+        tensors: by name.
+        expected: names to stop at, where they are known.
+
+    Returns:
+        The tensors by their own names, and the prefixes that were taken off.
+    """
+    names = dict(tensors)
+    taken: list[str] = []
+    while not (expected or set()) & set(names):
+        prefix = next((p for p in _PREFIXES if names and all(n.startswith(p) for n in names)), None)
+        if prefix is None:
+            break
+        taken.append(prefix)
+        names = {name.removeprefix(prefix): value for name, value in names.items()}
+    return names, taken

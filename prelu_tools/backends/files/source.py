@@ -1,0 +1,101 @@
+"""A file as a source that can be inspected, and not run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import NoReturn
+
+from prelu_tools.backends.interface import Conversion, Reach, Runner, TensorSpec
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.slopes import PReLULayer, Shape
+
+BY_NAME = "by name"
+"""The form of a layer of which the file says no more than its name."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file says about its slopes."""
+
+    framework: str
+    """`torch` or `keras`."""
+    producer: str
+    """Who wrote the file, as far as it says."""
+    n_parameters: int
+    """Elements of all parameters."""
+    layers: tuple[PReLULayer, ...]
+    """The PReLU layers; in the model's order where the file knows it, else in its own."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how the slopes were found."""
+    has_model: bool = False
+    """Whether the file holds the model too, and not its weights alone."""
+
+
+class FileSource:
+    """A file that is read for its slopes; see `Source`."""
+
+    def __init__(self, spelled: str, contents: Contents) -> None:
+        """Take what was read from a file."""
+        self.spelled = spelled
+        self.framework = contents.framework
+        self.producer = contents.producer
+        self.n_parameters = contents.n_parameters
+        self.notes = contents.notes
+        self._contents = contents
+
+    def layers(self) -> tuple[PReLULayer, ...]:
+        """See `Source.layers`."""
+        return self._contents.layers
+
+    def inputs(self) -> Sequence[TensorSpec]:
+        """Not to be had.
+
+        Raises:
+            PReLUToolsError: always; the message says what to name in place of the file.
+        """
+        self._refuse()
+
+    def runner(self, reach: Reach) -> AbstractContextManager[Runner]:
+        """Not to be had; see `inputs`."""
+        self._refuse()
+
+    def convert(self, opset: int) -> Conversion:
+        """Not to be had; see `inputs`."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        if self._contents.has_model:
+            raise PReLUToolsError(
+                f"{self.spelled} can be inspected, and not run: name the code or the .keras file "
+                "that it was made from"
+            )
+        raise PReLUToolsError(
+            f"{self.spelled} holds weights and no model: name the code too, as "
+            f"nets.py:Net@{self.spelled}"
+        )
+
+
+def input_of(slope_shape: tuple[int, ...]) -> Shape | None:
+    """What a slope's own shape says of its input, None where it says nothing.
+
+    A slope of several axes, of which the first varies, has none for the batch.
+    """
+    if len(slope_shape) < 2 or slope_shape[0] == 1:
+        return None
+    return (None, *(size if size > 1 else None for size in slope_shape))
+
+
+def told_by_names(names: Sequence[str], why: str) -> str:
+    """The note for slopes that were told by their names alone.
+
+    Args:
+        names: the layers; may be none.
+        why: what the file lacks, as in "the file holds weights only".
+    """
+    told = f"which tensors are slopes was told by their names and shapes ({why})"
+    if not names:
+        return f"{told}: none looks like one"
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{told}: {', '.join(names[:5])}{more}"

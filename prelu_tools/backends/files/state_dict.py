@@ -1,0 +1,73 @@
+"""`.pt`, `.pth`: a torch state dict, without its module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from prelu_tools.backends.files.named_weights import NamedTensors, contents_of
+from prelu_tools.backends.files.naming import strip_prefixes
+from prelu_tools.backends.files.source import FileSource
+from prelu_tools.backends.interface import Source, SourceOptions
+from prelu_tools.backends.torch.weights import read_state, to_numpy
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+
+
+def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+    """Read a file that torch.save wrote.
+
+    Raises:
+        PReLUToolsError: it cannot be read, would run code, or holds no state dict.
+    """
+    found = read_state(path, options.allow_unsafe_load)
+    tensors = {
+        name: value
+        for name, value in found.state.items()
+        if isinstance(name, str) and isinstance(value, torch.Tensor)
+    }
+    if not tensors:
+        keys = ", ".join(repr(key) for key in list(found.state)[:8])
+        raise PReLUToolsError(
+            f"{path} holds no tensors by name, but {keys or 'nothing'}: expected a state dict, as "
+            "model.state_dict()"
+        )
+    return FileSource(spelled, contents_of(_StateDict(tensors, found.wrappers)))
+
+
+class _StateDict(NamedTensors):
+    """The tensors of a state dict; those that share their storage are one."""
+
+    def __init__(self, state: Mapping[str, torch.Tensor], wrappers: tuple[str, ...]) -> None:
+        own, prefixes = strip_prefixes(state)
+        self.producer = "torch"
+        self.ordered = True
+        self.unwrapped = (*wrappers, *prefixes)
+        self._tensors = own
+
+    def names(self) -> list[str]:
+        """See `NamedTensors.names`: the order of the state dict."""
+        return list(self._tensors)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """See `NamedTensors.shape`."""
+        return tuple(self._tensors[name].shape)
+
+    def is_float(self, name: str) -> bool:
+        """See `NamedTensors.is_float`."""
+        tensor = self._tensors[name]
+        return tensor.is_floating_point() and tensor.layout == torch.strided
+
+    def identity(self, name: str) -> Any:
+        """See `NamedTensors.identity`: where the values lie."""
+        tensor = self._tensors[name]
+        if tensor.layout != torch.strided or tensor.numel() == 0:
+            return name
+        return tensor.data_ptr(), tuple(tensor.shape), tensor.stride()
+
+    def read(self, name: str) -> Array:
+        """See `NamedTensors.read`."""
+        return to_numpy(self._tensors[name])

@@ -1,0 +1,111 @@
+"""The last steps of an export: what the written model says of itself, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+import pytest
+from graph_text import IMAGE, SLOPES, initializers, model, numbers, run
+from onnx import helper
+
+import prelu_tools
+from prelu_tools.backends.interface import Parameter
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.tags import TagBook
+from prelu_tools.graph.finish import finish
+
+PROPERTIES = {"prelu_tools.source": "nets.py:Net", "prelu_tools.route": "torch.onnx 2.9"}
+
+
+def _finished(
+    body: str = "c = Conv(x, w) y = PRelu(c, s)",
+    name: str = "act.weight",
+    change: Mapping[str, object] | None = None,
+    inputs: str = f"{IMAGE} x",
+    keep: Mapping[str, str] | None = None,
+) -> onnx.ModelProto:
+    """A model with one PReLU, its tags replaced."""
+    book = TagBook()
+    constants = {"s": book.tag("s", (3,)).reshape(3, 1, 1), "w": numbers(3, 3, 1, 1)}
+    proto = model(body, inputs, constants=constants)
+    for field, value in (change or {}).items():
+        setattr(proto, field, value)
+    parameter = Parameter("act", name, SLOPES, np.arange(3).reshape(1, 3, 1, 1), 1)
+    finish(proto, book, {"s": parameter}, keep or {}, PROPERTIES)
+    return proto
+
+
+def test_what_a_model_says_of_itself() -> None:
+    proto = _finished(change={"doc_string": "/home/someone", "producer_name": "pytorch"})
+    assert (proto.producer_name, proto.producer_version) == ("prelu-tools", prelu_tools.__version__)
+    assert proto.graph.name == "nets.py:Net"
+    assert proto.doc_string == ""
+    found = {entry.key: entry.value for entry in proto.metadata_props}
+    assert found == PROPERTIES
+    assert list(found) == sorted(found)
+
+
+def test_only_domains_that_are_used_are_imported() -> None:
+    assert [(o.domain, o.version) for o in _finished().opset_import] == [("", 18)]
+
+
+@pytest.mark.parametrize(("given", "written"), [(8, 10), (10, 10), (11, 11)])
+def test_the_format_knows_metadata_of_nodes(given: int, written: int) -> None:
+    assert _finished(change={"ir_version": given}).ir_version == written
+
+
+def test_functions_and_old_metadata_go() -> None:
+    book = TagBook()
+    proto = model("y = PRelu(x, s)", constants={"s": book.tag("s", (3,)).reshape(3, 1, 1)})
+    proto.functions.add(name="f", domain="custom")
+    proto.metadata_props.add(key="note", value="old")
+    parameter = Parameter("act", "w", SLOPES, np.arange(3).reshape(1, 3, 1, 1), 1)
+    finish(proto, book, {"s": parameter}, {}, PROPERTIES)
+    assert not proto.functions
+    assert "note" not in {entry.key for entry in proto.metadata_props}
+
+
+def test_the_result_runs_and_has_the_names_of_the_source() -> None:
+    proto = _finished(keep={"w": "conv.weight"})
+    assert set(initializers(proto)) == {"act.weight", "conv.weight"}
+    assert [node.name for node in proto.graph.node] == ["Conv", "act"]
+    assert run(proto, x=numbers(2, 3, 4, 5))[0].shape == (2, 3, 4, 5)
+
+
+def test_a_source_without_a_name_is_called_after_the_tool() -> None:
+    proto = model("y = Relu(x)")
+    finish(proto, TagBook(), {}, {}, {})
+    assert proto.graph.name == "prelu-tools"
+
+
+def test_a_missing_layer_is_an_error() -> None:
+    with pytest.raises(PReLUToolsError, match="act"):
+        _finished("y = Relu(x)")
+
+
+def test_a_graph_that_is_no_onnx_is_an_error() -> None:
+    book = TagBook()
+    proto = model("y = PRelu(x, s)", constants={"s": book.tag("s", (3,)).reshape(3, 1, 1)})
+    proto.graph.node.append(helper.make_node("NoSuchOp", ["y"], ["z"]))
+    proto.graph.output.append(helper.make_tensor_value_info("z", 1, ["N", 3, 4, 5]))
+    parameter = Parameter("act", "w", SLOPES, np.arange(3).reshape(1, 3, 1, 1), 1)
+    with pytest.raises(PReLUToolsError, match=r"is not valid ONNX: .*NoSuchOp") as caught:
+        finish(proto, book, {"s": parameter}, {}, {})
+    assert "\n" not in str(caught.value)
+
+
+def test_shapes_that_contradict_each_other_are_an_error() -> None:
+    with pytest.raises(PReLUToolsError, match="is not valid ONNX"):
+        _finished("t = MatMul(x, w) y = PRelu(t, s)")
+
+
+@pytest.mark.parametrize(
+    ("body", "name"), [("x = Neg(z) y = PRelu(x, s)", "x"), ("y = PRelu(z, s)", "z")],
+    ids=["a tensor", "an input"],
+)  # fmt: skip
+def test_a_slope_may_have_the_name_of_another_tensor(body: str, name: str) -> None:
+    proto = _finished(body, name, inputs=f"{IMAGE} z")
+    z = numbers(2, 3, 4, 5)
+    assert run(proto, z=z)[0].shape == z.shape

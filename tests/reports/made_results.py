@@ -1,0 +1,179 @@
+"""Results made by hand, and the gold files that reports of them are held against.
+
+A gold file is what a report is to look like, to the letter. To renew them after a change that is
+meant, run the tests with `PRELU_RENEW_GOLD=1`, and read the difference before it is committed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from prelu_tools.core.inspection import (
+    CompareResult,
+    Finding,
+    InspectResult,
+    LayerChange,
+    LayerReport,
+    LayerUsage,
+    OtherActivation,
+    RefusedForm,
+)
+from prelu_tools.core.results import (
+    CandidateReport,
+    Coverage,
+    DoctorItem,
+    DoctorResult,
+    ExportResult,
+    LayerParity,
+    OutputParity,
+    ProviderReport,
+    Tolerance,
+    VerifyResult,
+)
+from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.statistics import slope_health, slope_statistics
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+GOLD = Path(__file__).parent / "gold"
+
+
+def assert_gold(name: str, text: str) -> None:
+    """Hold a report against its gold file, or write that anew where the environment asks for it."""
+    path = GOLD / name
+    if os.environ.get("PRELU_RENEW_GOLD"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def layer(
+    name: str,
+    slopes: object,
+    *,
+    form: str = "prelu",
+    nodes: tuple[str, ...] | None = None,
+    findings: Sequence[Finding] = (),
+    usage: LayerUsage | None = None,
+    preceding: int | None = 1000,
+) -> LayerReport:
+    """A layer on an input of rank 4: one slope, one a channel, or one a position."""
+    values = np.asarray(slopes, np.float32)
+    aligned = values.reshape((1, *values.shape, *(1,) * (3 - values.ndim)))
+    input_shape = (None, *(size if size > 1 else 7 for size in aligned.shape[1:]))
+    made = PReLULayer(
+        name=name,
+        nodes=nodes or (name,),
+        parameter=f"{name}.weight",
+        form=form,
+        slopes=aligned,
+        input_shape=input_shape,
+        stored_shape=values.shape,
+        preceding_parameters=preceding,
+        same_instance=True,
+    )
+    health = slope_health(values)
+    return LayerReport(made, slope_statistics(values), health, tuple(findings), usage)
+
+
+def model(
+    *layers: LayerReport,
+    path: str = "net.onnx",
+    findings: Sequence[Finding] = (),
+    others: Sequence[OtherActivation] = (),
+    refused: Sequence[RefusedForm] = (),
+    notes: tuple[str, ...] = (),
+) -> InspectResult:
+    """A model of these layers."""
+    return InspectResult(
+        path=path,
+        format="onnx",
+        opset=18,
+        producer="pytorch 2.13.0",
+        n_parameters=1_234_567,
+        layers=layers,
+        findings=tuple(findings),
+        others=tuple(others),
+        refused=tuple(refused),
+        notes=notes,
+    )
+
+
+def usual() -> InspectResult:
+    """A model with a bit of everything."""
+    shape = Finding("slope_rank", "error", "the slope [4] stands on an input of rank 4", "c|d")
+    start = Finding("at_init", "warning", "all slopes are 0.25", "b.act")
+    one = Finding("one_slope", "info", "one slope for all of its channels", "c|d")
+    usage = LayerUsage(np.array([0.5, 0.0, 0.25, 0.25]), 0.125)
+    return model(
+        layer("stem.act", [-0.5, 0.0, 0.25, 1.5], usage=usage),
+        layer("b.act", [0.25] * 8, findings=[start], nodes=("b.act", "b.act_1"), preceding=None),
+        layer("c|d", 0.75, form="relu_neg", findings=[one, shape]),
+        findings=[Finding("quantizer", "info", "no rule for PRelu | see *docs*")],
+        others=[OtherActivation("relu_1", "Relu", 0.0), OtherActivation("lr", "LeakyRelu", 0.1)],
+        refused=[RefusedForm("add_3", "relu_sub", "the branches read x and y")],
+        notes=("prefix `module.` was removed",),
+    )
+
+
+def compared() -> CompareResult:
+    """Two models: a layer equal, one moved and renamed, one of other size, one only there."""
+    return CompareResult(
+        left=model(layer("a", [0.1, 0.2]), layer("b", [0.3, -0.4]), layer("c", 0.5), path="a.onnx"),
+        right=model(layer("a", [0.1, 0.2]), layer("x", [0.3, 0.4]), path="b.onnx"),
+        changes=(
+            LayerChange("a", None, 2, None, 0.0, 0.0, 0),
+            LayerChange("b", "x", 2, "1 of 2 slopes differ, most at 1", 0.8, 0.4, 1),
+            LayerChange("c", None, 1, "only in a.onnx", None, None, None),
+        ),
+    )
+
+
+def verified() -> VerifyResult:
+    """A check that failed in one layer."""
+    candidate = CandidateReport(
+        model="net.onnx",
+        verdict="fail",
+        provider=ProviderReport("cpu", ("CPUExecutionProvider",), ()),
+        tolerance=Tolerance(1e-4, 1e-5, scaled=True, origin="default for float32"),
+        outputs=(OutputParity("y", (16, 10), 1.5e-7, 2.5e-3, 3, 1, "fail"),),
+        layers=(
+            LayerParity("act1", True, None, None, None, 0.5, "pass"),
+            LayerParity("act2", False, "channels 3 and 7 exchanged", None, None, None, "fail"),
+        ),
+        first_divergence="act2",
+        reasons=("act2: channels 3 and 7 exchanged",),
+    )
+    return VerifyResult(
+        verdict="fail",
+        reference="nets.py:Net",
+        reference_precision="float32",
+        versions={"onnxruntime": "1.31.1"},
+        seed=7,
+        samples=16,
+        coverage=Coverage(468, 544, ("act1[3]",)),
+        candidates=(candidate,),
+        reasons=("net.onnx: act2: channels 3 and 7 exchanged",),
+    )
+
+
+def exported(verification: VerifyResult | None = None) -> ExportResult:
+    """A file that was written."""
+    layers = tuple(report.layer for report in usual().layers)
+    notes = ("the batch is dynamic",)
+    return ExportResult(
+        "nets.py:Net", "net.onnx", 1234, 18, "torch 2.13.0", layers, 24, verification, notes
+    )
+
+
+def examined() -> DoctorResult:
+    """A machine on which something is missing."""
+    return DoctorResult(
+        python="3.11.7",
+        platform="Linux x86_64",
+        core=(DoctorItem("onnx", "ok", "1.23.2"),),
+        extras=(DoctorItem("torch: torch", "missing", "", "pip install 'prelu-tools[torch]'"),),
+        providers=(DoctorItem("cuda", "broken", "libcudart.so.12 | not found", "install it"),),
+    )

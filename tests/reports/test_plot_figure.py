@@ -1,0 +1,117 @@
+"""`--plot`: one figure, the same bytes every time, readable for one layer and for many."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+import sys
+
+import numpy as np
+import pytest
+from made_results import layer, model, usual
+
+from prelu_tools.core.errors import MissingExtraError
+from prelu_tools.core.inspection import InspectResult
+
+pytest.importorskip("matplotlib")
+
+import matplotlib as mpl
+
+from prelu_tools.reports.plot import draw, word_of
+
+ORANGE, BLUE, GREY = "#d55e00", "#0072b2", "#8c8c8c"
+
+
+def _svg(result: InspectResult) -> str:
+    return draw(result, ".svg").decode("utf-8")
+
+
+def _size(picture: bytes) -> tuple[int, int]:
+    assert picture.startswith(b"\x89PNG")
+    width, height = struct.unpack(">II", picture[16:24])
+    return width, height
+
+
+def _markers(picture: str, colour: str) -> int:
+    """How many points were drawn in a colour."""
+    return len(re.findall(rf"<use [^>]*style=\"fill: {colour}", picture))
+
+
+def _many(n_layers: int) -> InspectResult:
+    random = np.random.default_rng(0)
+    return model(*(layer(f"block{i}.act", random.normal(0.2, 0.3, 64)) for i in range(n_layers)))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_the_same_result_gives_the_same_bytes_whatever_the_users_settings(suffix: str) -> None:
+    first = draw(usual(), suffix)
+    with mpl.rc_context({"lines.linewidth": 9.0, "svg.hashsalt": None, "axes.facecolor": "red"}):
+        assert draw(usual(), suffix) == first
+
+
+def test_nothing_of_the_moment_is_stored() -> None:
+    assert "<dc:date>" not in _svg(usual())
+    assert b"Software" not in draw(usual(), ".png")
+
+
+def test_each_slope_is_a_point_in_the_colour_of_its_layers_health() -> None:
+    result = model(layer("a", [-0.5, 0.1, 0.2]), layer("b", [0.1, 0.5]), layer("c", [0.25] * 4))
+    picture = _svg(result)
+    assert (_markers(picture, ORANGE), _markers(picture, BLUE), _markers(picture, GREY)) == (
+        3,
+        2,
+        4,
+    )
+
+
+def test_the_telling_word_of_several_is_the_colour() -> None:
+    assert word_of(layer("a", [0.25, 0.25])) == "at_init"
+    assert word_of(layer("a", [-0.001, 0.001])) == "relu_like"
+    assert word_of(layer("a", [-1.0, 2.0])) == "sign_flipping"
+    assert word_of(layer("a", [0.0, 1.0])) is None
+
+
+def test_large_layers_show_as_many_points_as_there_is_room_for() -> None:
+    picture = _svg(model(layer("a", np.linspace(-1, 1, 50_000)), layer("b", [0.1, 0.5])))
+    assert _markers(picture, ORANGE) == 3000
+    assert _markers(picture, BLUE) == 2
+
+
+def test_what_lies_beyond_the_scale_is_an_arrow_at_its_edge() -> None:
+    inside = np.linspace(0.1, 0.9, 500)
+    assert _markers(_svg(model(layer("a", inside))), BLUE) == 500
+    outside = _svg(model(layer("a", [*inside, 900.0])))
+    assert _markers(outside, "#a3509c") == 501
+
+
+def test_zero_and_one_are_lines() -> None:
+    picture = _svg(usual())
+    assert 'id="line-0"' in picture
+    assert 'id="line-1"' in picture
+
+
+def test_a_figure_grows_with_the_depth_up_to_a_limit() -> None:
+    one, sixty, many = (_size(draw(_many(n), ".png")) for n in (1, 60, 150))
+    assert one[0] < sixty[0] == many[0] == 2400
+    assert one[1] == sixty[1] == many[1]
+
+
+@pytest.mark.parametrize("name", ["$\\frac{1$", "層" * 30, "a\x00b", "x" * 300, "<&>"])
+def test_names_are_text(name: str) -> None:
+    assert _size(draw(model(layer(name, [0.5, 0.6]), path=name), ".png"))[0] > 500
+
+
+@pytest.mark.parametrize("slopes", [[math.nan], [math.inf, 0.5], [1e38, -1e38]])
+def test_slopes_that_cannot_be_drawn_do_no_harm(slopes: list[float]) -> None:
+    assert _size(draw(model(layer("a", slopes)), ".png"))[0] > 500
+
+
+def test_a_model_without_layers_is_an_empty_figure() -> None:
+    assert _size(draw(model(), ".png"))[0] > 500
+
+
+def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'prelu-tools\[plot\]'"):
+        draw(usual(), ".png")
