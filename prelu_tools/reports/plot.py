@@ -68,17 +68,13 @@ def draw(result: InspectResult, suffix: str) -> bytes:
     try:
         import matplotlib
         from matplotlib import style
-        from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise MissingExtraError("matplotlib", "plot", "to draw a figure") from error
-    result = cleaned(result)
     out = io.BytesIO()
     metadata = {"Date": None} if suffix == ".svg" else {"Software": None}
     with style.context("default"), matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
-        figure = Figure(figsize=(_width(len(result.layers)), 6.0), layout="constrained")
-        _fill(figure, result)
-        figure.savefig(out, format=suffix[1:], dpi=150, metadata=metadata)
+        figure(cleaned(result)).savefig(out, format=suffix[1:], dpi=150, metadata=metadata)
     return out.getvalue()
 
 
@@ -87,8 +83,12 @@ def _width(n_layers: int) -> float:
     return float(np.clip(4.0 + 0.25 * n_layers, 7.0, 16.0))
 
 
-def _fill(figure: Figure, result: InspectResult) -> None:
-    axes = figure.add_subplot()
+def figure(result: InspectResult) -> Figure:
+    """The figure itself, in matplotlib's settings of the moment."""
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(_width(len(result.layers)), 6.0), layout="constrained")
+    axes = made.add_subplot()
     scale = common_scale(result.layers)
     margin = 0.04 * (scale.high - scale.low)
     axes.set_ylim(scale.low - margin, scale.high + margin)
@@ -109,7 +109,8 @@ def _fill(figure: Figure, result: InspectResult) -> None:
         points = _spread(report, len(result.layers), random)
         _layer(axes, position, report, scale, points, _room(len(result.layers)))
     _label(axes, result)
-    _legend(figure, result.layers)
+    _legend(made, result.layers)
+    return made
 
 
 def _spread(report: LayerReport, n_layers: int, random: np.random.Generator) -> Array:

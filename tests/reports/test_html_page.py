@@ -109,7 +109,7 @@ def test_the_policy_allows_these_two_scripts_and_nothing_from_outside() -> None:
         assert f"'sha256-{base64.b64encode(digest).decode()}'" in parts.policy
     assert parts.policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline';")
     assert parts.policy.count("sha256-") == 2
-    assert "unsafe-inline' 'sha256" not in parts.policy
+    assert "; script-src 'sha256-" in parts.policy
 
 
 def test_nothing_is_fetched() -> None:
@@ -166,6 +166,16 @@ def test_many_slopes_are_runs_with_their_smallest_mean_and_largest() -> None:
     assert data["mean"] == pytest.approx([run.mean() for run in runs], abs=1e-6)
     assert data["high"] == pytest.approx([run.max() for run in runs], abs=1e-6)
     assert len(data["low"]) <= MOST_RUNS
+
+
+def test_room_is_shared_by_layers_and_by_what_is_said_of_each_slope() -> None:
+    half = np.full(ROOM // 2, 0.5)
+    assert page_data(model(layer("a", half), layer("b", half)))["layers"][1]["per"] == 1
+    one_more = np.full(ROOM // 2 + 1, 0.5)
+    assert page_data(model(layer("a", half), layer("b", one_more)))["layers"][1]["per"] > 1
+    used = layer("a", one_more, usage=LayerUsage(one_more, 0.5))
+    assert page_data(model(used))["layers"][0]["per"] > 1
+    assert page_data(model(layer("a", one_more)))["layers"][0]["per"] == 1
 
 
 def test_the_use_of_many_slopes_is_thinned_alongside() -> None:

@@ -18,7 +18,7 @@ pytest.importorskip("matplotlib")
 
 import matplotlib as mpl
 
-from prelu_tools.reports.plot import draw, word_of
+from prelu_tools.reports.plot import draw, figure, word_of
 
 ORANGE, BLUE, GREY = "#d55e00", "#0072b2", "#8c8c8c"
 
@@ -89,6 +89,56 @@ def test_zero_and_one_are_lines() -> None:
     picture = _svg(usual())
     assert 'id="line-0"' in picture
     assert 'id="line-1"' in picture
+
+
+def test_the_axes_hold_every_layer_and_the_whole_scale() -> None:
+    (axes,) = figure(model(layer("a", [-0.5, 0.1]), layer("b", [0.5, 2.0]), layer("c", 0.1))).axes
+    assert axes.get_ylim() == pytest.approx((-0.6, 2.1))
+    assert axes.get_xlim() == pytest.approx((-0.6, 2.6))
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["a", "b", "c"]
+    assert axes.get_title(loc="left") == "net.onnx: 5 slopes"
+    (alone,) = figure(model(layer("a", [0.5, 0.6]))).axes
+    assert alone.get_xlim() == pytest.approx((-1.0, 1.0))
+
+
+def test_a_box_is_the_middle_half_and_a_bar_the_median() -> None:
+    (axes,) = figure(model(layer("a", [0.0, 0.1, 0.2, 0.3, 0.8]), layer("b", 0.5))).axes
+    (box,) = axes.patches
+    x, y, width, height = box.get_bbox().bounds
+    assert (x, y, width, height) == pytest.approx((-0.31, 0.1, 0.62, 0.2))
+    whisker, median = (lines.get_segments()[0].tolist() for lines in axes.collections)
+    assert whisker == [[0.0, 0.0], [0.0, pytest.approx(0.8)]]
+    assert median == [[-0.31, pytest.approx(0.2)], [0.31, pytest.approx(0.2)]]
+
+
+def test_points_stay_within_their_layer() -> None:
+    for n_layers in (1, 60):
+        made = figure(_many(n_layers))
+        room = 72.0 * made.get_size_inches()[0] / max(n_layers, 3)
+        points = [line for line in made.axes[0].lines if line.get_marker() == "o"]
+        assert len(points) == n_layers
+        for position, line in enumerate(points):
+            places = np.asarray(line.get_xdata(), dtype=np.float64) - position
+            assert np.abs(places).max() <= 0.26
+            assert np.ptp(places) > 0.3
+            assert 1.0 < line.get_markersize() < 0.3 * room
+
+
+def test_the_legend_names_the_words_that_occur() -> None:
+    made = figure(model(layer("a", [-0.5, 0.1]), layer("b", [0.25] * 2), layer("c", [0.1, 1.2])))
+    (legend,) = made.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "at_init: as at the start of training",
+        "sign_flipping: some below 0",
+        "expansive: some above 1",
+    ]
+    assert not figure(model()).legends
+
+
+def test_the_names_of_a_very_deep_model_are_thinned() -> None:
+    (axes,) = figure(_many(150)).axes
+    names = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert names == [f"block{i}.act" for i in range(0, 150, 2)]
 
 
 def test_a_figure_grows_with_the_depth_up_to_a_limit() -> None:

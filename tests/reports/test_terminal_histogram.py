@@ -76,4 +76,5 @@ def test_the_middle_of_a_name_is_left_out() -> None:
     short = shortened("backbone.stage3.block2.act1", 15)
     assert short == "backbon…k2.act1"
     assert shortened("act1", 15) == "act1"
+    assert shortened("exactly.fifteen", 15) == "exactly.fifteen"
     assert cell_len(shortened("層" * 20, 15)) <= 15

@@ -19,6 +19,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 _DEEPEST = 64
 _MOST_OBJECTS = 1_000_000
+_MOST_EXPANSION = 100  # of compressed slopes
 
 
 @dataclass(frozen=True)
@@ -84,27 +85,23 @@ class Hdf5:
         found = [text for part in parts for text in np.asarray(part).reshape(-1).tolist()]
         return [text.decode("utf-8") if isinstance(text, bytes) else str(text) for text in found]
 
-    def has(self, path: str) -> bool:
-        """Whether there is such an object."""
-        return path in self._file
-
     def variable(self, path: str, name: str | None) -> Variable | None:
         """The dataset at a path; None where there is none."""
         import h5py
 
-        # A link may name another file on this machine: only what is inside counts.
-        if not isinstance(self._file.get(path, getlink=True), h5py.HardLink):
-            return None
-        dataset = self._file[path]
+        dataset = self._file.get(path)
         if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
             return None
+        info = h5py.h5o.get_info(dataset.id)
+        if info.fileno != h5py.h5o.get_info(self._file.id).fileno:
+            return None  # a link may name any file on this machine
         declared = dataset.attrs.get("dtype")
         return Variable(
             path=path,
             name=name,
             shape=tuple(int(size) for size in dataset.shape),
             dtype=str(dataset.dtype) if declared is None else str(declared),
-            position=int(h5py.h5o.get_info(dataset.id).addr),
+            position=int(info.addr),
         )
 
     def groups(self) -> list[Group]:
@@ -153,7 +150,8 @@ class Hdf5:
         dataset = self._file[variable.path]
         if dataset.external or dataset.is_virtual:
             raise ValueError(f"{variable.path} lies in another file")
-        if dataset.chunks is None and variable.size * dataset.dtype.itemsize > self._size:
+        most = self._size if dataset.chunks is None else self._size * _MOST_EXPANSION
+        if variable.size * dataset.dtype.itemsize > most:
             raise ValueError(f"{variable.path} declares more than the file holds")
         values = np.asarray(dataset[()])
         if variable.dtype == "bfloat16":

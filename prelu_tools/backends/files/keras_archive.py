@@ -10,14 +10,16 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from prelu_tools.backends.files.hdf5 import SIGNATURE, Group, Hdf5, opened
-from prelu_tools.backends.files.keras_layers import Entry, children_of, is_state, leaves_of
+from prelu_tools.backends.files.keras_layers import Entry, is_entry, is_state, leaves_of
 from prelu_tools.backends.files.keras_slopes import read_slopes
 from prelu_tools.backends.files.source import Contents, FileSource, told_by_names
-from prelu_tools.backends.interface import Source, SourceOptions
 from prelu_tools.core.errors import PReLUToolsError
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.interface import Source, SourceOptions
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _IN_MEMORY = 64 << 20  # bytes of weights; more go to a temporary file
@@ -45,7 +47,10 @@ def read(path: Path) -> Contents:
     try:
         with zipfile.ZipFile(path) as archive:
             root = _json(archive, _CONFIG, path)
-            metadata = _json(archive, _METADATA, path)
+            if not is_entry(root):
+                raise PReLUToolsError(f"{path} is no Keras archive: its {_CONFIG} has no model")
+            known = _METADATA in archive.namelist()
+            metadata = _json(archive, _METADATA, path) if known else {}
             with _member(archive, _WEIGHTS, path) as weights:
                 size = archive.getinfo(_WEIGHTS).file_size
                 with opened(weights, f"{path} ({_WEIGHTS})", size) as file:
@@ -70,13 +75,13 @@ def describe(file: Hdf5, groups: Sequence[Group], root: Entry, version: str) -> 
         root: the model as Keras serializes it.
         version: of Keras; "" where it is not known.
     """
-    known = bool(children_of(root))
-    found = read_slopes(file, leaves_of(root, groups), ordered=known)
+    leaves = leaves_of(root, groups)
+    found = read_slopes(file, leaves)
     notes = []
-    if not known:
+    if hiding := sorted({leaf.hidden_in for leaf in leaves if leaf.hidden_in}):
         notes.append(
-            f"{root.get('class_name')} is a class of its own, and the file does not say which "
-            "layers it has: their order is the file's, and a PReLU of another name is not seen"
+            f"the file does not say which layers {', '.join(hiding)} has inside: those with "
+            "weights were told by their names and shapes, in the order of the file"
         )
     if found.told:
         notes.append(told_by_names(found.told, "their classes are not Keras' own"))

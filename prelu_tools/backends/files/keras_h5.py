@@ -6,16 +6,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prelu_tools.backends.files.hdf5 import Group, Hdf5, Variable, opened
 from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.backends.files.keras_archive import count_parameters, describe
-from prelu_tools.backends.files.keras_layers import Entry, children_of, leaves_of, name_of
+from prelu_tools.backends.files.keras_layers import Entry, children_of, is_entry, leaves_of, name_of
 from prelu_tools.backends.files.keras_slopes import read_slopes
 from prelu_tools.backends.files.source import Contents, FileSource, told_by_names
-from prelu_tools.backends.interface import Source, SourceOptions
 from prelu_tools.core.arrays import frozen
 from prelu_tools.core.errors import PReLUToolsError
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.interface import Source, SourceOptions
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
@@ -39,7 +42,10 @@ def read(path: Path) -> Contents:
     with opened(path, str(path), path.stat().st_size) as file:
         config = file.attribute("/", "model_config")
         if config is not None:
-            return _model(file, json.loads(config))
+            root = json.loads(config)
+            if not is_entry(root):
+                raise PReLUToolsError(f"{path} is no Keras model: its configuration has none")
+            return _model(file, root)
         if file.texts("/", "layer_names"):
             return _weights(file, _legacy_groups(file, "", ()), ordered=True)
         groups = file.groups()
@@ -63,7 +69,7 @@ def _version(file: Hdf5, path: str) -> str:
 
 
 def _weights(file: Hdf5, groups: Sequence[Group], ordered: bool) -> Contents:
-    found = read_slopes(file, leaves_of({}, groups), ordered)
+    found = read_slopes(file, leaves_of({}, groups, ordered))
     note = told_by_names([layer.name for layer in found.layers], "the file holds weights only")
     return Contents(
         framework="keras",

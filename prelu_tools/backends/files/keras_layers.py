@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prelu_tools.backends.files.hdf5 import Group, Variable
@@ -36,6 +36,10 @@ class Leaf:
     """Its variables, in the layer's order."""
     place: str = ""
     """Where it is in the file."""
+    is_ordered: bool = True
+    """Whether it stands where the model calls it."""
+    hidden_in: str | None = None
+    """The class of the user's own that it was found inside, where only the weights tell of it."""
 
     @property
     def is_prelu(self) -> bool:
@@ -43,7 +47,7 @@ class Leaf:
         return self.kind == "PReLU" and self.is_builtin
 
 
-def leaves_of(root: Entry, groups: Sequence[Group]) -> list[Leaf]:
+def leaves_of(root: Entry, groups: Sequence[Group], ordered: bool = False) -> list[Leaf]:
     """The layers of a model in the order of its configuration.
 
     Where a class of the user's own hides what is inside, they are what the weights have, in the
@@ -52,17 +56,27 @@ def leaves_of(root: Entry, groups: Sequence[Group]) -> list[Leaf]:
     Args:
         root: the model as Keras serializes it; empty for weights alone.
         groups: the variables that the file has.
+        ordered: whether the variables' positions are in the model's order.
     """
-    return list(_Walk(groups).below(root, "", (), 1))
+    return list(_Walk(groups, ordered).below(root, "", (), 1))
 
 
 def children_of(entry: Entry) -> list[Entry]:
     """The layers of a Sequential or a Functional; none for any other."""
     config = entry.get("config")
     layers = config.get("layers") if isinstance(config, Mapping) else None
-    if not isinstance(layers, list) or not all(_is_entry(layer) for layer in layers):
+    if not isinstance(layers, list) or not all(is_entry(layer) for layer in layers):
         return []
     return layers
+
+
+def is_entry(value: object) -> bool:
+    """Whether this is a layer as Keras serializes it."""
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("class_name"), str)
+        and isinstance(value.get("config"), Mapping)
+    )
 
 
 def name_of(entry: Entry) -> str:
@@ -79,7 +93,8 @@ def is_state(group: Group) -> bool:
 class _Walk:
     """Walks configuration and weights side by side."""
 
-    def __init__(self, groups: Sequence[Group]) -> None:
+    def __init__(self, groups: Sequence[Group], ordered: bool) -> None:
+        self._ordered = ordered
         self._groups = {group.path: group for group in groups if not is_state(group)}
         self._above = {"/".join(parts[:i]) for parts in map(_split, self._groups)
                        for i in range(len(parts))}  # fmt: skip
@@ -112,7 +127,13 @@ class _Walk:
         leaves = [group for group in groups if group.path not in self._above]
         for group in sorted(leaves, key=_position):
             inner = self._names_between(path, group.path)
-            yield _leaf(known.get(inner[-1]), (*names, *inner), calls, group)
+            leaf = _leaf(known.get(inner[-1]), (*names, *inner), calls, group)
+            tells = leaf.kind is not None or not entry or _is_builtin(entry)
+            yield replace(
+                leaf,
+                is_ordered=self._ordered or len(leaves) == 1,
+                hidden_in=None if tells else _class_of(entry),
+            )
 
     def _names_between(self, path: str, place: str) -> tuple[str, ...]:
         parts = _split(place)
@@ -149,9 +170,16 @@ def _leaf(entry: Entry | None, names: tuple[str, ...], calls: int, group: Group 
     if entry is None:
         told = _GENERATED_PRELU.match(_split(place)[-1])
         return Leaf(names, "PReLU" if told else None, bool(told), None, calls, variables, place)
+    kind, builtin = _class_of(entry), _is_builtin(entry)
+    return Leaf(names, kind, builtin, _built_for(entry), calls, variables, place)
+
+
+def _is_builtin(entry: Entry) -> bool:
+    """Whether this is a class of Keras, as far as the entry says: files of Keras 2 do not."""
     module = entry.get("module")
-    builtin = str(module).startswith("keras") if module else ">" not in str(entry["class_name"])
-    return Leaf(names, _class_of(entry), builtin, _built_for(entry), calls, variables, place)
+    if not module:
+        return bool(entry["class_name"] == "PReLU")
+    return str(module).split(".")[0] == "keras"
 
 
 def _class_of(entry: Entry) -> str:
@@ -169,18 +197,10 @@ def _built_for(entry: Entry) -> Shape | None:
     return (None, *sizes)
 
 
-def _is_entry(value: object) -> bool:
-    return (
-        isinstance(value, Mapping)
-        and isinstance(value.get("class_name"), str)
-        and isinstance(value.get("config"), Mapping)
-    )
-
-
 def _entries_in(value: object) -> Iterator[Entry]:
     """Every layer that is serialized somewhere inside a configuration."""
     if isinstance(value, Mapping):
-        if _is_entry(value):
+        if is_entry(value):
             yield value
         for inner in value.values():
             yield from _entries_in(inner)

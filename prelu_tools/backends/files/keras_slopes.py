@@ -25,7 +25,7 @@ class FoundSlopes:
     """The names of those that are no PReLU by class, but by their names and shapes."""
 
 
-def read_slopes(file: Hdf5, leaves: Sequence[Leaf], ordered: bool) -> FoundSlopes:
+def read_slopes(file: Hdf5, leaves: Sequence[Leaf]) -> FoundSlopes:
     """Read the slopes of every layer that is a PReLU, or looks like one.
 
     A layer of a class that is not Keras' own is taken for one when it has one variable, of a shape
@@ -34,7 +34,6 @@ def read_slopes(file: Hdf5, leaves: Sequence[Leaf], ordered: bool) -> FoundSlope
     Args:
         file: where the variables are.
         leaves: the layers.
-        ordered: whether they are in the order in which the model calls them.
     """
     names = _unique_names(leaves)
     layers, told = [], []
@@ -43,11 +42,11 @@ def read_slopes(file: Hdf5, leaves: Sequence[Leaf], ordered: bool) -> FoundSlope
         sizes = [variable.size for variable in leaf.variables if variable.is_float]
         if _is_slope(leaf):
             values = file.read(leaf.variables[0])
-            layers.append(_layer(leaf, name, values, preceding if ordered else None))
+            layers.append(_layer(leaf, name, values, preceding if leaf.is_ordered else None))
             if not leaf.is_prelu:
                 told.append(name)
         elif any(len(variable.shape) > 1 for variable in leaf.variables):
-            preceding = sum(sizes)
+            preceding = sum(sizes) if leaf.is_ordered else None
     return FoundSlopes(tuple(layers), tuple(told))
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from prelu_tools.backends.interface import Conversion, Reach, Runner, TensorSpec
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.slopes import PReLULayer, Shape
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.interface import Conversion, Reach, Runner, TensorSpec
 
 BY_NAME = "by name"
 """The form of a layer of which the file says no more than its name."""

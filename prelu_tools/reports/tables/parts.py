@@ -74,7 +74,7 @@ def share(count: int, total: int) -> str:
     percent = 100 * count / total
     if percent < 0.5:
         return "<1%"
-    return ">99%" if count < total and percent >= 99.5 else f"{percent:.0f}%"
+    return ">99%" if count < total and percent > 99.5 else f"{percent:.0f}%"
 
 
 def shape(sizes: tuple[int, ...]) -> str:

@@ -1,0 +1,284 @@
+"""A Keras model as a source: what its inputs, layers, outputs and reached slopes are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from running import cli
+
+from prelu_tools.backends.interface import InputOption, Reach, SourceOptions
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+
+pytestmark = pytest.mark.keras
+pytest.importorskip("keras")
+
+
+@pytest.fixture(scope="module")
+def keras() -> Any:
+    from prelu_tools.backends.keras.framework import keras
+
+    return keras
+
+
+def _source(model: Any, *inputs: InputOption) -> Any:
+    from prelu_tools.backends.keras import from_object
+
+    return from_object(model, "nets.py:net", None, SourceOptions(inputs=inputs))
+
+
+def _constant(keras: Any, values: Any) -> Any:
+    """An initializer that gives exactly these values."""
+    return lambda shape, dtype=None: keras.ops.reshape(keras.ops.array(values, "float32"), shape)
+
+
+def _prelu(keras: Any, values: Any, **options: Any) -> Any:
+    return keras.layers.PReLU(_constant(keras, values), **options)
+
+
+def _run(source: Any, reach: Reach | None = None, **feeds: Any) -> dict[str, Any]:
+    with source.runner(reach or Reach()) as runner:
+        return dict(runner.run({n: np.asarray(v, np.float32) for n, v in feeds.items()}))
+
+
+# Inputs
+
+
+def test_inputs_keep_their_names_and_sizes(keras: Any) -> None:
+    image = keras.Input((None, 8, 3), name="image")
+    scale = keras.Input((1,), name="scale", dtype="float64")
+    model = keras.Model([image, scale], keras.layers.Flatten()(image[:, :2]))
+    first, second = _source(model).inputs()
+    assert (first.name, first.dtype) == ("image", "float32")
+    assert first.shape == ("batch", "image_dim_1", 8, 3)
+    assert first.example[0] == 1
+    assert first.example[2:] == (8, 3)
+    assert (second.name, second.dtype, second.shape) == ("scale", "float64", ("batch", 1))
+
+
+@pytest.mark.parametrize(("number", "names"), [(1, ["input"]), (2, ["input_0", "input_1"])])
+def test_generated_names_become_plain(keras: Any, number: int, names: list[str]) -> None:
+    inputs = [keras.Input((3,)) for _ in range(number)]
+    joined = keras.layers.Add()(inputs) if number > 1 else inputs[0]
+    model = keras.Model(inputs, keras.layers.PReLU()(joined))
+    assert [spec.name for spec in _source(model).inputs()] == names
+
+
+def test_a_model_that_was_never_called_needs_the_option(keras: Any) -> None:
+    model = keras.Sequential([keras.layers.Dense(2), keras.layers.PReLU(name="act")])
+    with pytest.raises(UsageError, match=r"--input NAME:batch,\.\.\."):
+        _source(model).inputs()
+    (layer,) = _source(model, InputOption("x", ("batch", 5))).layers()
+    assert (layer.name, layer.preceding_parameters) == ("act", 12)
+
+
+def test_inputs_in_a_dict_go_where_their_names_say(keras: Any) -> None:
+    a, b = keras.Input((2,), name="a"), keras.Input((2,), name="b")
+    y = keras.layers.Subtract()([_prelu(keras, [0.5, 0.25])(a), b])
+    model = keras.Model({"b": b, "a": a}, {"difference": y})
+    found = _run(_source(model), a=[[-1, -1]], b=[[0, 0]])
+    assert {name: value.tolist() for name, value in found.items()} == {
+        "difference": [[-0.5, -0.25]]
+    }
+
+
+def test_inputs_that_do_not_fit_are_said(keras: Any) -> None:
+    model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.PReLU()])
+    with pytest.raises(PReLUToolsError, match=r"fails on inputs x\[1, 7\]"):
+        _run(_source(model), x=np.zeros((1, 7)))
+
+
+# Layers
+
+
+def test_a_layer_is_what_the_model_says_it_is(keras: Any) -> None:
+    act = _prelu(keras, [0.5, -0.25], shared_axes=[1, 2], name="act")
+    conv = keras.layers.Conv2D(2, 3, name="conv")
+    model = keras.Sequential([keras.Input((6, 7, 3), name="x"), conv, act])
+    (layer,) = _source(model).layers()
+    assert (layer.name, layer.nodes, layer.parameter) == ("act", ("act",), "act/alpha")
+    assert (layer.form, layer.sharing, layer.channel_axis) == ("PReLU", "channel-wise", 3)
+    assert (layer.stored_shape, layer.slopes.shape) == ((1, 1, 2), (1, 1, 1, 2))
+    assert layer.slopes.reshape(-1).tolist() == [0.5, -0.25]
+    assert layer.input_shape == (None, 4, 5, 2)
+    assert layer.preceding_parameters == 3 * 2 * 9 + 2
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "sharing"),
+    [
+        (None, (1, 4, 5, 2), "element-wise"),
+        ([1, 2], (1, 1, 1, 2), "channel-wise"),
+        ([1], (1, 1, 5, 2), "partial"),
+        ([1, 2, 3], (1, 1, 1, 1), "channel-shared"),
+    ],
+)
+def test_shared_axes_tell_who_shares(
+    keras: Any, axes: Any, shape: tuple[int, ...], sharing: str
+) -> None:
+    values = np.linspace(0.1, 0.9, int(np.prod(shape)))
+    act = _prelu(keras, values, shared_axes=axes)
+    (layer,) = _source(keras.Sequential([keras.Input((4, 5, 2)), act])).layers()
+    assert (layer.slopes.shape, layer.sharing) == (shape, sharing)
+    assert layer.slopes.reshape(-1).tolist() == values.astype(np.float32).tolist()
+
+
+def test_equal_names_in_nested_models_are_told_apart(keras: Any) -> None:
+    def block(name: str, slope: float) -> Any:
+        act = _prelu(keras, [slope], shared_axes=[1], name="act")
+        return keras.Sequential([keras.Input((3,)), keras.layers.Dense(3), act], name=name)
+
+    lone = _prelu(keras, [0.3], shared_axes=[1], name="lone")
+    parts = [keras.Input((3,)), block("one", 0.1), block("two", 0.2), lone]
+    layers = _source(keras.Sequential(parts)).layers()
+    found = {layer.name: round(float(layer.slopes.item()), 6) for layer in layers}
+    assert found == {"one/act": 0.1, "two/act": 0.2, "lone": 0.3}
+
+
+def test_a_nested_model_used_twice_is_one_layer_with_two_nodes(keras: Any) -> None:
+    block = keras.Sequential([keras.Input((3,)), _prelu(keras, [0.1, 0.2, 0.3], name="act")])
+    (layer,) = _source(keras.Sequential([keras.Input((3,)), block, block])).layers()
+    assert layer.nodes == ("act", "act_1")
+
+
+def test_a_subclassed_model_is_watched_too(keras: Any) -> None:
+    class Subclassed(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(2, name="dense")
+            self.act = _prelu(keras, [0.5, -0.5], name="act")
+
+        def call(self, x: Any) -> Any:
+            return self.act(self.dense(x))
+
+    (layer,) = _source(Subclassed(), InputOption("x", ("batch", 3))).layers()
+    assert (layer.name, layer.preceding_parameters) == ("act", 8)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda keras, x, a: keras.ops.where(x >= 0, x, a * x),
+        lambda keras, x, a: keras.ops.maximum(x, 0) + a * keras.ops.minimum(x, 0),
+        lambda keras, x, a: keras.ops.relu(x) - a * keras.ops.relu(-x),
+    ],
+)
+def test_hand_written_layers_are_layers(keras: Any, formula: Any) -> None:
+    class Own(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            start = keras.initializers.Constant(0.75)
+            self.alpha = self.add_weight(name="slope", shape=(), initializer=start)
+
+        def call(self, x: Any) -> Any:
+            return formula(keras, x, self.alpha)
+
+    (layer,) = _source(keras.Sequential([keras.Input((4, 4, 2)), Own(name="own")])).layers()
+    assert (layer.name, layer.parameter, layer.form) == ("own", "own/slope", "Own")
+    assert layer.sharing == "channel-shared"
+    assert layer.slopes.item() == 0.75
+
+
+def test_what_only_resembles_prelu_is_no_layer(keras: Any) -> None:
+    class Bias(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.bias = self.add_weight(name="bias", shape=(shape[-1],))
+
+        def call(self, x: Any) -> Any:
+            return x + self.bias
+
+    parts = [keras.Input((4,)), Bias(), keras.layers.LeakyReLU(), keras.layers.ReLU()]
+    assert _source(keras.Sequential(parts)).layers() == ()
+
+
+# Modes and reach
+
+
+def test_the_model_runs_in_inference_mode(keras: Any) -> None:
+    act = _prelu(keras, [0.5, 0.5])
+    parts = [keras.Input((2,), name="x"), keras.layers.Dropout(0.9), act]
+    found = _run(_source(keras.Sequential(parts)), x=[[-1, 1], [-3, 5]])
+    assert next(iter(found.values())).tolist() == [[-0.5, 1.0], [-1.5, 5.0]]
+
+
+def test_looking_leaves_no_trace_on_the_model(keras: Any) -> None:
+    model = keras.Sequential([keras.Input((2,), name="x"), _prelu(keras, [0.5, 0.5])])
+    source = _source(model)
+    _run(source, x=[[-1, 1]])
+    assert len(source.layers()) == 1
+    assert all("call" not in vars(layer) for layer in model.layers)
+
+
+def test_a_slope_is_reached_where_its_position_is_negative(keras: Any) -> None:
+    model = keras.Sequential(
+        [
+            keras.Input((2, 2), name="x"),
+            _prelu(keras, [1, 2, 3, 4], name="each"),
+            _prelu(keras, [5, 6], shared_axes=[1], name="shared"),
+        ]
+    )
+    reach = Reach()
+    _run(_source(model), reach, x=[[[1, 1], [1, 1]], [[1, 1], [1, -1]]])
+    found = {name: mask.tolist() for name, mask in reach.masks.items()}
+    assert found == {"each": [False, False, False, True], "shared": [False, True]}
+
+
+# Files
+
+
+@pytest.fixture
+def archive(keras: Any, tmp_path: Path) -> Path:
+    act = _prelu(keras, [0.5, -0.25], name="act")
+    path = tmp_path / "net.keras"
+    keras.Sequential([keras.Input((2,), name="x"), act], name="net").save(path)
+    return path
+
+
+def test_a_file_that_is_no_archive_is_no_verdict(tmp_path: Path) -> None:
+    path = tmp_path / "net.keras"
+    for content in (b"", b"text\n", b"PK\x03\x04 cut short"):
+        path.write_bytes(content)
+        found = cli("inspect", path)
+        assert (found.code, found.out) == (3, "")
+        assert f"{path} cannot be loaded" in found.err
+        assert len(found.err.strip().splitlines()) == 1
+
+
+def test_lambda_layers_are_not_run_unasked(keras: Any, tmp_path: Path) -> None:
+    path = tmp_path / "net.keras"
+    parts = [keras.Input((2,), name="x"), keras.layers.Lambda(lambda x: x + 1), keras.layers.PReLU()]
+    keras.Sequential(parts).save(path)
+    found = cli("inspect", path)
+    assert found.code == 3
+    assert "--allow-unsafe-load" in found.err
+    assert cli("inspect", path, "--allow-unsafe-load", "--expect-layers", 1).code == 0
+
+
+def test_weights_of_a_live_model_are_read_from_a_file(keras: Any, tmp_path: Path) -> None:
+    nets = tmp_path / "nets_with_h5.py"
+    nets.write_text(
+        "import keras\n\n\ndef net(units=2):\n    return keras.Sequential([keras.Input((3,)), "
+        "keras.layers.Dense(units), keras.layers.PReLU(name='act')])\n"
+    )
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(2), _prelu(keras, [0.5, -2.0], name="act")]
+    )
+    weights = tmp_path / "net.weights.h5"
+    model.save_weights(weights)
+    found = cli("inspect", f"{nets}:net@{weights}", "--format", "json", "--slopes")
+    assert found.json["layers"][0]["slopes"] == [0.5, -2.0]
+    other = cli("inspect", f"{nets}:net(units=5)@{weights}")
+    assert other.code == 3
+    assert "do not fit" in other.err
+    missing = cli("inspect", f"{nets}:net@{tmp_path}/missing.weights.h5")
+    assert missing.code == 3
+    assert "no such file" in missing.err
+
+
+def test_the_producer_is_named(archive: Path) -> None:
+    document = cli("inspect", archive, "--format", "json").json
+    assert document["model"]["format"] == "keras"
+    assert document["model"]["opset"] is None
+    assert document["model"]["n_parameters"] == 2
+    assert document["model"]["producer"].startswith("keras 3")

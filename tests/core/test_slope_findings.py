@@ -1,0 +1,148 @@
+"""What the slopes of a layer say that its owner should know, and when they say nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.findings import slope_findings
+from prelu_tools.core.inspection import Finding
+from prelu_tools.core.slopes import PReLULayer, Shape
+from prelu_tools.core.statistics import DEFAULT_THRESHOLDS, Thresholds
+
+CHANNELS: Shape = (None, 2, 5, 6)
+
+
+def _layer(slopes: Array, input_shape: Shape | None = CHANNELS) -> PReLULayer:
+    return PReLULayer("act", ("act",), None, "prelu", slopes, input_shape, slopes.shape, None, True)
+
+
+def _two(first: float, second: float) -> PReLULayer:
+    return _layer(np.array([first, second], np.float64).reshape(1, 2, 1, 1))
+
+
+def _findings(layer: PReLULayer, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> list[Finding]:
+    found = list(slope_findings(layer, thresholds))
+    assert all(finding.layer == "act" and len(finding.message) > 20 for finding in found)
+    return found
+
+
+def _codes(layer: PReLULayer) -> dict[str, str]:
+    return {finding.code: finding.severity for finding in _findings(layer)}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "codes"),
+    [
+        pytest.param(0.3, -0.7, {}, id="learned"),
+        pytest.param(0.25, 0.25, {"at_init": "warning"}, id="as torch starts"),
+        pytest.param(0.0, 0.0, {"at_init": "warning"}, id="as Keras starts"),
+        pytest.param(0.005, -0.005, {"relu_like": "info"}, id="relu"),
+        pytest.param(0.995, 1.005, {"identity_like": "info"}, id="identity"),
+        pytest.param(0.5, 0.5, {"uniform": "info"}, id="uniform"),
+        pytest.param(math.nan, 0.5, {"non_finite": "error"}, id="NaN"),
+        pytest.param(0.5, math.inf, {"non_finite": "error"}, id="infinite"),
+        pytest.param(math.nan, math.nan, {"non_finite": "error"}, id="all NaN"),
+    ],
+)
+def test_what_was_learned(first: float, second: float, codes: dict[str, str]) -> None:
+    assert _codes(_two(first, second)) == codes
+
+
+def test_slopes_that_are_not_finite_are_counted() -> None:
+    (finding,) = _findings(_layer(np.array([np.nan, 0.5, -np.inf]).reshape(1, 3, 1, 1)))
+    assert finding.message.startswith("2 of 3 slopes")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.25, "all slopes are 0.25,"), (0.5, "2 slopes are 0.5:")]
+)
+def test_the_one_value_is_named(value: float, text: str) -> None:
+    assert text in _findings(_two(value, value))[0].message
+
+
+def test_thresholds_are_the_callers() -> None:
+    layer = _two(0.04, -0.04)
+    assert _findings(layer) == []
+    assert [f.code for f in _findings(layer, Thresholds(near=0.05))] == ["relu_like"]
+
+
+@pytest.mark.parametrize(
+    ("value", "large", "lost"),
+    [
+        (65504.0, 0, 0),
+        pytest.param(65519.0, 0, 0, marks=pytest.mark.xfail(
+            strict=True, reason="float16 rounds up to 65519.9 down to 65504, not to infinity")),
+        (65520.0, 1, 0),
+        (-1e9, 1, 0),
+        (2.0**-24, 0, 0),
+        (2.0**-25, 0, 1),
+        (-(2.0**-25), 0, 1),
+        (1.0001 * 2.0**-25, 0, 0),
+        (1e-30, 0, 1),
+        (0.0, 0, 0),
+    ],
+)  # fmt: skip
+def test_what_float16_cannot_hold(value: float, large: int, lost: int) -> None:
+    with np.errstate(over="ignore"):
+        rounded = np.float16(value)
+    assert (int(np.isinf(rounded)), int(value != 0 and rounded == 0)) == (large, lost)
+    found = [f for f in _findings(_two(value, 0.3)) if f.code == "beyond_float16"]
+    assert len(found) == (large or lost)
+    if found:
+        assert found[0].severity == "warning"
+        assert f"{large} of its slopes become infinite and {lost} become 0" in found[0].message
+
+
+def test_slopes_that_are_not_finite_are_no_matter_of_precision() -> None:
+    assert set(_codes(_two(math.inf, math.nan))) == {"non_finite"}
+
+
+@pytest.mark.parametrize(
+    ("slope_shape", "input_shape", "code"),
+    [
+        pytest.param((1, 2, 5, 6), CHANNELS, "element_wise", id="each position"),
+        pytest.param((1, 2, 5, 1), CHANNELS, None, id="partial"),
+        pytest.param((1, 2, 1, 1), CHANNELS, None, id="each channel"),
+        pytest.param((1, 1, 1, 1), CHANNELS, "one_slope", id="one for two channels"),
+        pytest.param((1, 1, 1, 1), (None, 1, 5, 6), None, id="one for one channel"),
+        pytest.param((1, 1, 1, 1), (None, None, 5, 6), None, id="unknown channels"),
+        pytest.param((1, 1, 1, 1), None, None, id="unknown input"),
+        pytest.param((1,), (7,), None, id="no channels"),
+        pytest.param((1, 1), (None, 7), "one_slope", id="after a dense layer"),
+    ],
+)
+def test_how_slopes_are_shared(
+    slope_shape: tuple[int, ...], input_shape: Shape | None, code: str | None
+) -> None:
+    slopes = np.random.default_rng(0).normal(size=slope_shape) + 5
+    assert list(_codes(_layer(slopes, input_shape))) == ([code] if code else [])
+
+
+def test_the_size_that_element_wise_slopes_tie_a_model_to_is_named() -> None:
+    slopes = np.arange(60.0).reshape(1, 2, 5, 6) + 5
+    (finding,) = _findings(_layer(slopes))
+    assert finding.severity == "warning"
+    assert "60 slopes" in finding.message
+    assert "2 x 5 x 6" in finding.message
+
+
+def test_the_slopes_that_were_meant_are_spelled_out() -> None:
+    (finding,) = _findings(_layer(np.full((1, 1, 1, 1), 0.3)))
+    assert (finding.code, finding.severity) == ("one_slope", "info")
+    assert "nn.PReLU(2)" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("nodes", "same_instance", "said"),
+    [(("a", "b"), False, True), (("a", "b"), True, False), (("a",), False, False)],
+)
+def test_nodes_that_may_be_several_layers(
+    nodes: tuple[str, ...], same_instance: bool, said: bool
+) -> None:
+    layer = replace(_two(0.3, -0.7), nodes=nodes, same_instance=same_instance)
+    assert _codes(layer) == ({"same_values": "info"} if said else {})
