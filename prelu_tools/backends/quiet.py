@@ -6,6 +6,7 @@ itself is turned away while they are imported or run.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -15,11 +16,20 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def quiet(show: bool) -> Iterator[None]:
-    """Within the block nothing reaches standard error or output; with `show`, everything."""
+def quiet(show: bool, logger: str | None = None) -> Iterator[None]:
+    """Within the block nothing reaches standard error or output; with `show`, everything.
+
+    Args:
+        show: whether to let everything through.
+        logger: a logger of Python's to silence too; it may hold an open standard error of its own.
+    """
     if show:
         yield
         return
+    named = logging.getLogger(logger) if logger else None
+    level = named.level if named else logging.NOTSET
+    if named:
+        named.setLevel(logging.CRITICAL)
     sys.stderr.flush()
     sys.stdout.flush()
     with tempfile.TemporaryFile() as sink:
@@ -37,3 +47,5 @@ def quiet(show: bool) -> Iterator[None]:
             os.dup2(saved[1], 1)
             for descriptor in saved:
                 os.close(descriptor)
+            if named:
+                named.setLevel(level)

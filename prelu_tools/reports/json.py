@@ -5,19 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from prelu_tools.core.inspection import (
-    CompareResult,
-    Finding,
-    InspectResult,
-    LayerReport,
-    LayerUsage,
-)
-from prelu_tools.core.results import CandidateReport, DoctorResult, ExportResult, VerifyResult
-from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.reports import Result, Style
+
+if TYPE_CHECKING:
+    from prelu_tools.core.inspection import (
+        CompareResult,
+        Finding,
+        InspectResult,
+        LayerReport,
+        LayerUsage,
+    )
+    from prelu_tools.core.results import CandidateReport, DoctorResult, ExportResult, VerifyResult
+    from prelu_tools.core.slopes import PReLULayer
 
 SCHEMA_VERSION = 1
 
@@ -29,16 +31,7 @@ def render(result: Result, style: Style) -> str:
 
 def document(result: Result, style: Style) -> dict[str, Any]:
     """The result as the contract has it."""
-    if isinstance(result, InspectResult):
-        body = _inspect(result, style)
-    elif isinstance(result, CompareResult):
-        body = _compare(result, style)
-    elif isinstance(result, VerifyResult):
-        body = _verify(result)
-    elif isinstance(result, ExportResult):
-        body = _export(result)
-    else:
-        body = _doctor(result)
+    body = _BODIES[type(result).__name__](result, style)
     return {"schema_version": SCHEMA_VERSION, **body}
 
 
@@ -110,7 +103,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return dataclasses.asdict(finding)
 
 
-def _verify(result: VerifyResult) -> dict[str, Any]:
+def _verify(result: VerifyResult, _style: Style) -> dict[str, Any]:
     coverage = result.coverage
     return {
         "kind": "verify",
@@ -140,7 +133,7 @@ def _candidate(report: CandidateReport) -> dict[str, Any]:
     }
 
 
-def _export(result: ExportResult) -> dict[str, Any]:
+def _export(result: ExportResult, style: Style) -> dict[str, Any]:
     return {
         "kind": "export",
         "source": result.source,
@@ -152,12 +145,12 @@ def _export(result: ExportResult) -> dict[str, Any]:
         },
         "route": result.route,
         "layers": [_layer(layer) for layer in result.layers],
-        "verification": _verify(result.verification) if result.verification else None,
+        "verification": _verify(result.verification, style) if result.verification else None,
         "notes": list(result.notes),
     }
 
 
-def _doctor(result: DoctorResult) -> dict[str, Any]:
+def _doctor(result: DoctorResult, _style: Style) -> dict[str, Any]:
     return {"kind": "doctor", **dataclasses.asdict(result), "works": result.works}
 
 
@@ -170,3 +163,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(item) for item in value]
     return value
+
+
+# By name: `inspect` would wait for the classes of the others to be made.
+_BODIES: Mapping[str, Callable[[Any, Style], dict[str, Any]]] = {
+    "InspectResult": _inspect,
+    "CompareResult": _compare,
+    "VerifyResult": _verify,
+    "ExportResult": _export,
+    "DoctorResult": _doctor,
+}

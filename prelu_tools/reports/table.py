@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from typing import Any
 
 from rich.console import Console, RenderableType
 
-from prelu_tools.core.inspection import CompareResult, InspectResult
-from prelu_tools.core.results import ExportResult, VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.printable import cleaned
-from prelu_tools.reports.tables.compare import compare_table
-from prelu_tools.reports.tables.inspect import inspect_table
-from prelu_tools.reports.tables.verify import doctor_table, export_text, verify_tables
 
 NARROWEST = 80
 """A terminal that is narrower breaks the lines itself: numbers are never cut."""
@@ -38,13 +34,20 @@ def render(result: Result, style: Style) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines()) + "\n"
 
 
-def _body(result: Result, style: Style) -> RenderableType:
-    if isinstance(result, InspectResult):
+def _body(result: Any, style: Style) -> RenderableType:
+    """The table of a result; only what it needs is imported, `inspect` being in a hurry."""
+    kind = type(result).__name__
+    if kind == "InspectResult":
+        
         return inspect_table(result, style)
-    if isinstance(result, CompareResult):
+    if kind == "CompareResult":
+        
         return compare_table(result)
-    if isinstance(result, VerifyResult):
-        return verify_tables(result)
-    if isinstance(result, ExportResult):
-        return export_text(result)
-    return doctor_table(result)
+    from prelu_tools.reports.tables import verify
+
+    bodies = {
+        "VerifyResult": verify.verify_tables,
+        "ExportResult": verify.export_text,
+        "DoctorResult": verify.doctor_table,
+    }
+    return bodies[kind](result)

@@ -229,9 +229,9 @@ def test_a_slope_is_reached_where_its_position_is_negative(keras: Any) -> None:
 
 @pytest.fixture
 def archive(keras: Any, tmp_path: Path) -> Path:
-    act = _prelu(keras, [0.5, -0.25], name="act")
     path = tmp_path / "net.keras"
-    keras.Sequential([keras.Input((2,), name="x"), act], name="net").save(path)
+    parts = [keras.Input((2,), name="x"), keras.layers.PReLU(name="act")]
+    keras.Sequential(parts, name="net").save(path)
     return path
 
 

@@ -8,9 +8,7 @@ graph, and leaves Transposes around anything else.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,7 +59,7 @@ def convert_model(
     tf2onnx = _import_tf2onnx()
     tags = TagBook()
     values = {id(v): tags.tag(name, tuple(v.shape)) for name, v in slopes.items()}
-    with quiet(options.show_chatter), _silent_tf2onnx(options.show_chatter):
+    with quiet(options.show_chatter, logger="tf2onnx"):
         trace = _Trace(model, specs, call, values)
         proto = trace.convert(tf2onnx, opset)
         fuse_prelus(proto, lambda match: tags.find(match.slopes) is not None)
@@ -197,15 +195,3 @@ def _import_tf2onnx() -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError("tf2onnx", "keras", "to convert Keras models") from error
     return tf2onnx
-
-
-@contextmanager
-def _silent_tf2onnx(show: bool) -> Iterator[None]:
-    logger = logging.getLogger("tf2onnx")
-    before = logger.level
-    if not show:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect as python_inspect
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -129,7 +128,7 @@ class TorchSource:
         specs = self.inputs()
         args = tuple(torch.zeros(_batched(s), dtype=getattr(torch, s.dtype)) for s in specs)
         tags = TagBook()
-        with quiet(self._options.show_chatter), _silent_loggers(self._options.show_chatter):
+        with quiet(self._options.show_chatter, logger="torch.onnx"):
             try:
                 program = torch.export.export(
                     self._module, args, dynamic_shapes=_dynamic(specs, torch.export.Dim.DYNAMIC)
@@ -234,18 +233,6 @@ def _name_nodes(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         module = module_scope(properties(node).get(TORCH_SCOPES, ""))
         node.name = f"{module}/{node.op_type}" if module else ""
-
-
-@contextmanager
-def _silent_loggers(show: bool) -> Iterator[None]:
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    if not show:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _first_line(error: Exception) -> str:

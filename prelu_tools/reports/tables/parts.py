@@ -72,9 +72,9 @@ def share(count: int, total: int) -> str:
     if count == 0:
         return "0"
     percent = 100 * count / total
-    if percent < 0.5:
+    if percent <= 0.5:
         return "<1%"
-    return ">99%" if count < total and percent > 99.5 else f"{percent:.0f}%"
+    return ">99%" if count < total and percent >= 99.5 else f"{percent:.0f}%"
 
 
 def shape(sizes: tuple[int, ...]) -> str:
