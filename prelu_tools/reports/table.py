@@ -38,16 +38,15 @@ def _body(result: Any, style: Style) -> RenderableType:
     """The table of a result; only what it needs is imported, `inspect` being in a hurry."""
     kind = type(result).__name__
     if kind == "InspectResult":
-        
+        from prelu_tools.reports.tables.inspect import inspect_table
+
         return inspect_table(result, style)
     if kind == "CompareResult":
-        
-        return compare_table(result)
-    from prelu_tools.reports.tables import verify
+        from prelu_tools.reports.tables.compare import compare_table
 
-    bodies = {
-        "VerifyResult": verify.verify_tables,
-        "ExportResult": verify.export_text,
-        "DoctorResult": verify.doctor_table,
-    }
-    return bodies[kind](result)
+        return compare_table(result)
+    from prelu_tools.reports.tables.verify import doctor_table, export_text, verify_tables
+
+    if kind == "VerifyResult":
+        return verify_tables(result)
+    return export_text(result) if kind == "ExportResult" else doctor_table(result)

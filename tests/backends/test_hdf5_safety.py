@@ -1,0 +1,157 @@
+"""HDF5 files that nobody can trust: what crashes, hangs or reaches outside is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from prelu_tools.backends.files import isolated
+from prelu_tools.backends.files.isolated import run_isolated
+from prelu_tools.backends.interface import SourceOptions
+from prelu_tools.backends.registry import open_for_inspection
+from prelu_tools.core.errors import PReLUToolsError
+
+h5py = pytest.importorskip("h5py")
+pytestmark = pytest.mark.keras
+
+_READERS = """
+import os
+import time
+
+from prelu_tools.core.errors import PReLUToolsError
+
+
+def twice(path):
+    return [path.name] * 2
+
+
+def crash(path):
+    os.abort()
+
+
+def hang(path):
+    time.sleep(600)
+
+
+def grow(path):
+    return bytearray(64 << 30)
+
+
+def refuse(path):
+    raise PReLUToolsError(f"{path.name} is not to be had")
+"""
+
+
+@pytest.fixture
+def readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bad_readers.py").write_text(_READERS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def _refusal(reader: str) -> str:
+    with pytest.raises(PReLUToolsError) as caught:
+        run_isolated(f"bad_readers:{reader}", Path("x.h5"))
+    return str(caught.value)
+
+
+@pytest.mark.usefixtures("readers")
+def test_what_a_reader_returns_comes_back() -> None:
+    assert run_isolated("bad_readers:twice", Path("x.h5")) == ["x.h5", "x.h5"]
+    assert _refusal("refuse") == "x.h5 is not to be had"
+
+
+@pytest.mark.usefixtures("readers")
+def test_a_crash_is_an_error_with_a_sentence() -> None:
+    assert "x.h5 is damaged: reading it ended with exit code" in _refusal("crash")
+
+
+@pytest.mark.usefixtures("readers")
+def test_a_reader_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolated, "TIME_LIMIT", 1.0)
+    assert "did not end within 1 s" in _refusal("hang")
+
+
+@pytest.mark.usefixtures("readers")
+def test_memory_is_limited() -> None:
+    assert "takes more than" in _refusal("grow")
+
+
+def _open(path: Path) -> Any:
+    return open_for_inspection(str(path), SourceOptions())
+
+
+def _layer(file: Any, name: str = "p_re_lu") -> Any:
+    return file.create_group(f"layers/{name}/vars")
+
+
+def test_groups_of_keras_are_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.weights.h5", "w") as file:
+        _layer(file)["0"] = np.array([0.5, -1.0], np.float32)
+    (layer,) = _open(tmp_path / "x.weights.h5").layers()
+    assert (layer.name, layer.slopes.tolist()) == ("p_re_lu", [[0.5, -1.0]])
+
+
+def test_links_to_other_files_are_not_followed(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["values"] = np.ones(3, np.float32)
+        _layer(file)["0"] = np.ones(3, np.float32)
+    with h5py.File(tmp_path / "x.weights.h5", "w") as file:
+        _layer(file)["0"] = h5py.ExternalLink("secret.h5", "/values")
+        file["layers/whole"] = h5py.ExternalLink("secret.h5", "/layers/p_re_lu")
+    assert _open(tmp_path / "x.weights.h5").layers() == ()
+
+
+def test_values_that_lie_in_another_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(bytes(100))
+    with h5py.File(tmp_path / "x.weights.h5", "w") as file:
+        outside = [(str(tmp_path / "secret"), 0, 12)]
+        _layer(file).create_dataset("0", (3,), np.float32, external=outside)
+    with pytest.raises(PReLUToolsError, match="lies in another file"):
+        _open(tmp_path / "x.weights.h5")
+
+
+def test_more_than_the_file_holds_is_not_allocated(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.weights.h5", "w") as file:
+        _layer(file).create_dataset("0", (1 << 40,), np.float32, chunks=(1024,))
+    with pytest.raises(PReLUToolsError, match="declares more than the file holds"):
+        _open(tmp_path / "x.weights.h5")
+
+
+def test_a_group_inside_itself_ends(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.weights.h5", "w") as file:
+        _layer(file)["0"] = np.ones(3, np.float32)
+        file["layers/again"] = file["layers"]
+    assert len(_open(tmp_path / "x.weights.h5").layers()) == 1
+
+
+def test_hdf5_that_keras_did_not_write_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["data"] = np.ones(3)
+    with pytest.raises(PReLUToolsError, match="none that Keras wrote"):
+        _open(tmp_path / "other.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file.attrs["model_config"] = "{}"
+    with pytest.raises(PReLUToolsError, match="is no Keras model"):
+        _open(tmp_path / "other.h5")
+    content = (tmp_path / "other.h5").read_bytes()
+    (tmp_path / "other.h5").write_bytes(content[:200])
+    with pytest.raises(PReLUToolsError, match="cannot be read as HDF5"):
+        _open(tmp_path / "other.h5")
+
+
+def test_weights_of_keras_2_keep_the_names_of_their_variables(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        file.attrs["layer_names"] = [b"conv", b"act"]
+        file.create_group("conv").attrs["weight_names"] = [b"conv/kernel:0", b"conv/bias:0"]
+        file["conv/conv/kernel:0"] = np.ones((3, 3, 2, 4), np.float32)
+        file["conv/conv/bias:0"] = np.ones(4, np.float32)
+        file.create_group("act").attrs["weight_names"] = [b"act/alpha:0"]
+        file["act/act/alpha:0"] = np.full((1, 1, 4), 0.5, np.float32)
+    source = _open(tmp_path / "old.h5")
+    (layer,) = source.layers()
+    assert (layer.name, layer.parameter, layer.preceding_parameters) == ("act", "act/alpha", 76)
+    assert layer.slopes.reshape(-1).tolist() == [0.5] * 4
+    assert "weights only" in source.notes[0]

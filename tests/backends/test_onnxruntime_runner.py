@@ -1,0 +1,148 @@
+"""ONNX files and the sessions that run them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+from tiny_models import save_dense, save_graph, save_prelu
+
+from prelu_tools.backends.interface import InputOption, Reach, SourceOptions
+from prelu_tools.backends.onnxruntime import (
+    PROVIDERS,
+    OnnxSource,
+    OrtRunner,
+    available_providers,
+    from_file,
+    from_object,
+)
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+
+
+def _source(path: Path, *inputs: InputOption) -> OnnxSource:
+    source = from_file(path, str(path), SourceOptions(inputs=inputs))
+    assert isinstance(source, OnnxSource)
+    return source
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    return save_dense(tmp_path / "net.onnx")
+
+
+# Sources
+
+
+def test_a_file_says_what_it_is(net: Path) -> None:
+    source = _source(net)
+    assert (source.spelled, source.framework, source.opset) == (str(net), "onnx", 17)
+    assert source.n_parameters == 4 * 3 + 3 + 3
+
+
+def test_integers_are_no_parameters(tmp_path: Path) -> None:
+    node = helper.make_node("Reshape", ["x", "shape"], ["y"])
+    tensors = {"shape": np.array([-1, 2], np.int64), "w": np.ones((2, 3), np.float16)}
+    path = save_graph(tmp_path / "net.onnx", [node], {"x": ("n", 2)}, {"y": ("n", 2)}, tensors)
+    assert _source(path).n_parameters == 6
+
+
+def test_inputs_have_names_types_and_free_dimensions(tmp_path: Path) -> None:
+    node = helper.make_node("PRelu", ["x", "slope"], ["y"])
+    dims = ("batch", 3, "height", 7)
+    tensors = {"slope": np.ones(1, np.float32)}
+    path = save_graph(tmp_path / "net.onnx", [node], {"x": dims}, {"y": dims}, tensors)
+    (spec,) = _source(path).inputs()
+    assert (spec.name, spec.dtype, spec.shape) == ("x", "float32", dims)
+    assert (spec.example[0], spec.example[1], spec.example[3]) == (1, 3, 7)
+    (spec,) = _source(path, InputOption("x", (4, 3, 9, 7))).inputs()
+    assert (spec.shape, spec.example) == (dims, (4, 3, 9, 7))
+    with pytest.raises(UsageError, match="2 dimensions; the model's has 4"):
+        _source(path, InputOption("x", (1, 3))).inputs()
+
+
+def test_initializers_that_are_listed_as_inputs_are_none(tmp_path: Path) -> None:
+    node = helper.make_node("PRelu", ["x", "slope"], ["y"])
+    inputs = {"x": ("n", 2), "slope": (2,)}
+    tensors = {"slope": np.ones(2, np.float32)}
+    path = save_graph(tmp_path / "net.onnx", [node], inputs, {"y": ("n", 2)}, tensors)
+    assert [spec.name for spec in _source(path).inputs()] == ["x"]
+
+
+def test_a_live_object_is_no_file() -> None:
+    with pytest.raises(UsageError, match=r"expected a path to an \.onnx file"):
+        from_object(object(), "nets.py:net", None, SourceOptions())
+
+
+# Running
+
+
+def test_outputs_come_by_name_in_the_order_of_the_model(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("PRelu", ["x", "slope"], ["z"]),
+        helper.make_node("Neg", ["z"], ["a"]),
+    ]
+    dims = ("n", 2)
+    tensors = {"slope": np.array([0.5, -2.0], np.float32)}
+    path = save_graph(tmp_path / "net.onnx", nodes, {"x": dims}, {"z": dims, "a": dims}, tensors)
+    with _source(path).runner(Reach()) as runner:
+        found = runner.run({"x": np.array([[-1, -1], [3, 4]], np.float32)})
+    assert {name: array.tolist() for name, array in found.items()} == {
+        "z": [[-0.5, 2.0], [3.0, 4.0]],
+        "a": [[0.5, -2.0], [-3.0, -4.0]],
+    }
+    assert list(found) == ["z", "a"]
+
+
+def test_inputs_that_are_refused_are_said_with_their_shapes(net: Path) -> None:
+    runner = OrtRunner(net, "cpu", "the net")
+    with pytest.raises(PReLUToolsError, match=r"the net fails on inputs x\[2, 9\]: "):
+        runner.run({"x": np.zeros((2, 9), np.float32)})
+    with pytest.raises(PReLUToolsError, match=r"the net fails on inputs other\[1, 4\]: "):
+        runner.run({"other": np.zeros((1, 4), np.float32)})
+
+
+def test_a_model_that_is_refused_is_said(tmp_path: Path) -> None:
+    path = save_prelu(tmp_path / "net.onnx", slopes=np.ones((2, 7), np.float32))
+    with pytest.raises(PReLUToolsError, match=r"onnxruntime \S+ cannot load the net: "):
+        OrtRunner(path, "cpu", "the net")
+
+
+def test_each_node_is_accounted_for(net: Path) -> None:
+    report = OrtRunner(net, "cpu", "the net").report
+    assert report.requested == "cpu"
+    assert report.actual == ("CPUExecutionProvider",)
+    assert report.nodes_elsewhere == ()
+
+
+@pytest.mark.parametrize("name", ["cuda", "tensorrt", "openvino"])
+def test_a_provider_that_is_missing_comes_with_advice(net: Path, name: str) -> None:
+    if PROVIDERS[name] in onnxruntime.get_available_providers():
+        pytest.skip(f"this build of onnxruntime has {name}")
+    with pytest.raises(PReLUToolsError, match=r"which has .*CPUExecutionProvider.*pip install"):
+        OrtRunner(net, name, "the net")
+
+
+def test_a_full_name_is_a_name_too(net: Path) -> None:
+    report = OrtRunner(net, "CPUExecutionProvider", "the net").report
+    assert (report.requested, report.nodes_elsewhere) == ("CPUExecutionProvider", ())
+
+
+def test_the_build_is_named() -> None:
+    version, providers = available_providers()
+    assert version == onnxruntime.__version__
+    assert "CPUExecutionProvider" in providers
+
+
+def test_half_precision_runs(tmp_path: Path) -> None:
+    slopes = np.array([0.5, -2.0], np.float16)
+    path = save_prelu(tmp_path / "net.onnx", slopes=slopes, dims=("n", 2))
+    source = _source(path)
+    assert source.inputs()[0].dtype == "float16"
+    assert source.layers()[0].dtype == "float16"
+    with source.runner(Reach()) as runner:
+        found = runner.run({"x": np.array([[-1, -1]], np.float16)})
+    assert found["y"].tolist() == [[-0.5, 2.0]]
+    assert helper.tensor_dtype_to_np_dtype(TensorProto.FLOAT16) == found["y"].dtype

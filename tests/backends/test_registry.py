@@ -1,0 +1,119 @@
+"""Which backend reads what; the same contract for every row."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample_list import FOLDER
+from tiny_models import save_dense
+
+from prelu_tools.backends.interface import Reach, SourceOptions
+from prelu_tools.backends.registry import ROWS, Row, open_source
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+
+_SOURCES = {
+    "torch": f"{FOLDER}/torch_layers.py:PerChannel",
+    "keras": f"{FOLDER}/keras_where.py:article_net",
+}
+
+
+def _each_row(rows: tuple[Row, ...] = ROWS) -> pytest.MarkDecorator:
+    params = []
+    for row in rows:
+        marks = [getattr(pytest.mark, row.name)] if row.extra else []
+        params.append(pytest.param(row, id=row.name, marks=marks))
+    return pytest.mark.parametrize("row", params)
+
+
+@pytest.fixture
+def source(row: Row, tmp_path: Path) -> Any:
+    """A source of the row's framework."""
+    text = _SOURCES.get(row.name) or str(save_dense(tmp_path / "net.onnx"))
+    return open_source(text, SourceOptions())
+
+
+@_each_row()
+def test_each_row_is_a_module_that_reads_files_and_objects(row: Row) -> None:
+    module = importlib.import_module(row.module)
+    assert callable(module.from_file)
+    assert callable(module.from_object)
+
+
+@_each_row()
+def test_each_extra_is_one_that_pip_knows(row: Row) -> None:
+    import tomllib
+
+    project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    assert row.extra is None or row.extra in extras
+
+
+def test_no_two_rows_claim_a_name_or_a_suffix() -> None:
+    names = [row.name for row in ROWS]
+    suffixes = [suffix for row in ROWS for suffix in row.suffixes]
+    assert len(set(names)) == len(names)
+    assert len(set(suffixes)) == len(suffixes)
+
+
+@_each_row()
+def test_each_source_says_what_it_is(row: Row, source: Any) -> None:
+    assert source.framework == row.name
+    assert source.spelled.endswith(("PerChannel", "article_net", "net.onnx"))
+    assert isinstance(source.producer, str)
+    assert source.n_parameters > 0
+
+
+@_each_row()
+def test_each_source_runs_its_inputs(row: Row, source: Any) -> None:
+    import numpy as np
+
+    specs = source.inputs()
+    assert specs
+    assert all(len(spec.shape) == len(spec.example) for spec in specs)
+    feeds = {spec.name: np.ones((2, *spec.example[1:]), spec.dtype) for spec in specs}
+    with source.runner(Reach()) as runner:
+        first, second = runner.run(feeds), runner.run(feeds)
+    assert first.keys() == second.keys()
+    for name in first:
+        assert isinstance(first[name], np.ndarray)
+        assert first[name].tobytes() == second[name].tobytes()
+
+
+@_each_row()
+def test_each_source_has_layers_that_are_read_only(row: Row, source: Any) -> None:
+    layers = source.layers()
+    assert layers
+    for layer in layers:
+        assert layer.nodes
+        assert not layer.slopes.flags.writeable
+        assert layer.slopes.dtype == layer.dtype
+
+
+@_each_row(tuple(row for row in ROWS if row.extra))
+def test_each_framework_converts_with_a_tag_in_the_place_of_each_slope(
+    row: Row, source: Any
+) -> None:
+    conversion = source.convert(17)
+    assert {parameter.n_calls for parameter in conversion.parameters.values()} == {1}
+    assert [layer.parameter for layer in source.layers()] == list(conversion.parameters)
+    nodes = [node for node in conversion.proto.graph.node if node.op_type == "PRelu"]
+    assert len(nodes) == len(conversion.parameters)
+    assert conversion.route
+
+
+def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PReLUToolsError, match="no such file"):
+        open_source(str(tmp_path / "net.onnx"), SourceOptions())
+    (tmp_path / "net.txt").write_text("")
+    with pytest.raises(PReLUToolsError, match=r"expected .*\.onnx.*\.keras"):
+        open_source(str(tmp_path / "net.txt"), SourceOptions())
+    with pytest.raises(UsageError):
+        open_source("net.onnx@", SourceOptions())
+
+
+def test_suffixes_are_read_in_any_case(tmp_path: Path) -> None:
+    path = save_dense(tmp_path / "NET.ONNX")
+    assert open_source(str(path), SourceOptions()).framework == "onnx"

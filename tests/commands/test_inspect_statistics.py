@@ -1,0 +1,129 @@
+"""`inspect` shows what people would compute by hand from the modules themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from running import cli
+from sample_list import FOLDER, Sample, each_sample, sample
+from tiny_models import save_prelu
+
+from prelu_tools.backends.spelling import build_object, import_named, parse_spelling
+
+Exports = Callable[[Sample], Path]
+_LINE = re.compile(r"^(\S+): mean=(\S+) std=(\S+) min=(\S+) max=(\S+)$", re.MULTILINE)
+
+
+def _layers(source: object, *more: str) -> dict[str, Any]:
+    layers = cli("inspect", source, "--format", "json", *more).json["layers"]
+    return {layer["name"]: layer for layer in layers}
+
+
+def _usual_loop(module: Any) -> dict[str, list[str]]:
+    script = import_named(str(FOLDER / "torch_layers.py"))
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        script.usual_loop(module)
+    return {name: numbers for name, *numbers in _LINE.findall(out.getvalue())}
+
+
+@each_sample(lambda one: one.framework == "torch" and "OneSlope" not in one.spelled)
+def test_the_usual_loop_is_reproduced(sample: Sample, exports: Exports) -> None:
+    usual = _usual_loop(build_object(parse_spelling(sample.source)))
+    assert len(usual) == len(sample.layers)
+    for path in (sample.source, exports(sample)):
+        found = {}
+        for name, layer in _layers(path).items():
+            numbers = [layer["statistics"][field] for field in ("mean", "std", "min", "max")]
+            found[name] = ["nan" if number is None else f"{number:.4f}" for number in numbers]
+        assert found == usual
+
+
+@each_sample(lambda one: one.spelled in ("torch_layers.py:Mlp", "keras_digits.py:convnet"))
+def test_statistics_are_over_every_slope(sample: Sample, exports: Exports) -> None:
+    for layer in _layers(exports(sample), "--slopes").values():
+        values = np.array(layer["slopes"])
+        statistics = layer["statistics"]
+        assert values.size == statistics["count"]
+        assert statistics["mean"] == pytest.approx(values.mean(), rel=1e-12)
+        assert statistics["std"] == pytest.approx(values.std(ddof=1), rel=1e-12)
+        assert statistics["median"] == pytest.approx(np.median(values), rel=1e-12)
+        assert (statistics["min"], statistics["max"]) == (values.min(), values.max())
+        assert statistics["n_negative"] == (values < 0).sum()
+        assert statistics["n_above_one"] == (values > 1).sum()
+        assert statistics["n_near_zero"] == (abs(values) <= 0.01).sum()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("spelled", "layer", "percent"),
+    [
+        ("torch_layers.py:Mlp", "prelu1", 100 * 256 / (784 * 256 + 256)),
+        ("torch_layers.py:PerChannel", "prelu2", 100 * 128 / (64 * 128 * 9 + 128)),
+    ],
+)
+def test_the_overhead_is_that_of_the_layer_before(
+    spelled: str, layer: str, percent: float, exports: Exports
+) -> None:
+    assert f"{percent:.2f}" in ("0.13", "0.17")
+    one = sample(spelled)
+    for path in (one.source, exports(one)):
+        assert _layers(path)[layer]["overhead_percent"] == pytest.approx(percent, rel=1e-12)
+
+
+@pytest.mark.keras
+def test_the_overhead_in_keras_counts_weights_and_biases(exports: Exports) -> None:
+    one = sample("keras_digits.py:convnet(shared_axes=(1, 2))")
+    expected = {
+        "prelu1": 100 * 32 / (9 * 32 + 32),
+        "prelu2": 100 * 64 / (9 * 32 * 64 + 64),
+        "prelu3": 100 * 256 / (7 * 7 * 64 * 256 + 256),
+    }
+    for path in (one.source, exports(one)):
+        found = {name: layer["overhead_percent"] for name, layer in _layers(path).items()}
+        assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_layer_without_a_layer_before_has_no_overhead(tmp_path: Path) -> None:
+    (layer,) = _layers(save_prelu(tmp_path / "net.onnx")).values()
+    assert layer["overhead_percent"] is None
+
+
+def test_one_slope_has_no_deviation(tmp_path: Path) -> None:
+    path = save_prelu(tmp_path / "net.onnx", slopes=[0.5])
+    (layer,) = _layers(path).values()
+    assert (layer["statistics"]["count"], layer["statistics"]["std"]) == (1, None)
+
+
+_HEALTH = {
+    "at_init": [0.25, 0.25],
+    "relu_like": [0.001, -0.002],
+    "leaky": [0.2, 0.9],
+    "identity_like": [1.0, 0.999],
+    "sign_flipping": [0.2, -0.9],
+    "expansive": [0.2, 1.5],
+    "uniform": [0.7, 0.7],
+    "non_finite": [0.2, float("nan")],
+}
+
+
+@pytest.mark.parametrize("word", _HEALTH)
+def test_each_word_of_health_is_said_where_it_holds_and_only_there(
+    word: str, tmp_path: Path
+) -> None:
+    for other, slopes in _HEALTH.items():
+        path = save_prelu(tmp_path / f"{other}.onnx", slopes=slopes, dims=("batch", 2))
+        (layer,) = _layers(path).values()
+        expected = {
+            "at_init": {"at_init", "leaky", "uniform"},
+            "relu_like": {"relu_like", "sign_flipping"},
+            "uniform": {"leaky", "uniform"},
+        }.get(other, {other})
+        assert (word in layer["health"]) == (word in expected), (other, layer["health"])
