@@ -55,9 +55,7 @@ def environment(**variables: str) -> Mapping[str, str]:
     return {**kept, **variables}
 
 
-def process(
-    *arguments: object, cwd: Path = ROOT, env: Mapping[str, str] | None = None
-) -> Outcome:
+def process(*arguments: object, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> Outcome:
     """Run the command line in a process of its own."""
     found = subprocess.run(
         [sys.executable, "-m", "prelu_tools", *map(str, arguments)],

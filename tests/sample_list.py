@@ -85,9 +85,7 @@ ALL = (
     ),
     Sample("torch_layers.py:PerChannel", _layers(64, 128), 2),
     Sample("torch_layers.py:Mlp", _layers(256, 256), 2),
-    Sample(
-        "torch_layers.py:ConvNet32", dict(zip(_CONVNET32, (32, 64, 128, 128), strict=True)), 4
-    ),
+    Sample("torch_layers.py:ConvNet32", dict(zip(_CONVNET32, (32, 64, 128, 128), strict=True)), 4),
     Sample("torch_layers.py:ConvNet32(shared=True)", dict.fromkeys(_CONVNET32, 1), 4),
     Sample(
         "torch_layers.py:ConvNet32(init=0.1, spread=0.0)",

@@ -82,22 +82,7 @@ def test_every_file_stands_on_a_floor() -> None:
     assert {path.name for path in FILES if _floor(path) == ""} == {"__init__.py", "__main__.py"}
 
 
-_XFAILS = {"cli/options.py": "SourceOptions lie in backends.interface, two floors down"}
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(
-            path,
-            id=_name(path),
-            marks=[pytest.mark.xfail(strict=True, reason=_XFAILS[_name(path)])]
-            if _name(path) in _XFAILS
-            else [],
-        )
-        for path in FILES
-    ],
-)
+@pytest.mark.parametrize("path", FILES, ids=_name)
 def test_imports_go_down(path: Path) -> None:
     floor = _floor(path)
     ours = [name for name in _imports(path) if name.split(".")[0] == "prelu_tools"]

@@ -11,10 +11,9 @@ from typing import Protocol
 import onnx
 
 from prelu_tools.core.arrays import Array, IntArray
+from prelu_tools.core.options import Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.tags import TagBook
-
-Dim = int | str
 
 
 @dataclass(frozen=True)
@@ -29,30 +28,6 @@ class TensorSpec:
     """Sizes; a dynamic dimension has a name instead, the first one usually `batch`."""
     example: tuple[int, ...]
     """Sizes that the model accepts: `shape` with a number for each name."""
-
-
-@dataclass(frozen=True)
-class InputOption:
-    """An input as the user gave it on the command line."""
-
-    name: str
-    """The input's name."""
-    shape: tuple[Dim, ...]
-    """Sizes and names of dynamic dimensions."""
-
-
-@dataclass(frozen=True)
-class SourceOptions:
-    """How the user wants a source to be read."""
-
-    inputs: tuple[InputOption, ...] = ()
-    """Shapes, where the model does not know them."""
-    custom_objects: tuple[str, ...] = ()
-    """Modules or files, with an optional `:NAME`, that hold custom Keras classes."""
-    allow_unsafe_load: bool = False
-    """Whether pickles and Lambda layers may run code of the file."""
-    show_chatter: bool = False
-    """Whether to let the frameworks write to standard error."""
 
 
 @dataclass(frozen=True)

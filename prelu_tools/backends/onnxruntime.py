@@ -12,17 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
-from prelu_tools.backends.interface import (
-    Dim,
-    Reach,
-    Runner,
-    Source,
-    SourceOptions,
-    TensorSpec,
-)
+from prelu_tools.backends.interface import Reach, Runner, Source, TensorSpec
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.graph.layers import read_layers
 from prelu_tools.graph.reader import OnnxModel, read_model

@@ -15,8 +15,7 @@ from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.slopes import Shape
 from prelu_tools.core.tags import TagBook
 
-_POSITIVE = (1.0, 0.5, 3.0)
-_NEGATIVE = (-1.0, -0.5, -2.0)  # powers of two: the product is exact
+_SIZES = (0.25, 0.5, 1.0, 2.0, 4.0)  # powers of two: a product with them is exact
 _FREE = 2  # size of a dimension that the layer does not fix
 
 Call = Callable[[Array, Array], Array]
@@ -52,23 +51,24 @@ def probe(call: Call, parameter_shape: tuple[int, ...], input_shape: Shape) -> I
     shape = (1, *(_FREE if size is None else size for size in input_shape[1:]))
     book = TagBook()
     tags = book.tag("slope", parameter_shape)
-    for value in _POSITIVE:
-        x = np.full(shape, value, np.float32)
-        if not _equal(call(x, tags), x):
-            return None
-    indices: IntArray | None = None
-    for value in _NEGATIVE:
-        x = np.full(shape, value, np.float32)
-        result = call(x, tags)
-        if result.shape != shape:
-            return None
-        tagged = book.find(result / np.float32(value))
-        if tagged is None or tagged.sign != 1:
-            return None
-        if indices is not None and not np.array_equal(indices, tagged.indices):
-            return None
-        indices = tagged.indices
-    return None if indices is None else _compress(indices)
+    sizes, others = _scattered(shape, 0), _scattered(shape, 1)
+    if not _equal(call(sizes, tags), sizes):
+        return None
+    result = call(-sizes, tags)
+    if result.shape != shape:
+        return None
+    tagged = book.find(result / -sizes)
+    if tagged is None or tagged.sign != 1:
+        return None
+    mixed = np.where(sizes > 1, others, -others)
+    expected = np.where(mixed > 0, mixed, mixed * tagged.restore(tags))
+    return _compress(tagged.indices) if _equal(call(mixed, tags), expected) else None
+
+
+def _scattered(shape: tuple[int, ...], seed: int) -> Array:
+    """Sizes that differ from position to position, so that a layer that moves them is found out."""
+    generator = np.random.default_rng(seed)
+    return generator.choice(np.array(_SIZES, np.float32), size=shape)
 
 
 def _equal(left: Array, right: Array) -> bool:

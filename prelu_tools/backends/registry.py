@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
-from prelu_tools.backends.interface import Backend, Source, SourceOptions
+from prelu_tools.backends.interface import Backend, Source
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.spelling import Spelling, build_object, model_framework, parse_spelling
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
+from prelu_tools.core.options import SourceOptions
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,12 @@ from typing import Any
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 
+# A drive letter before a colon is part of the path; a name never has one.
 _PYTHON = re.compile(
-    r"^(?P<module>[^:()]+|[A-Za-z]:[^:()]+):(?P<call>[A-Za-z_][\w.]*(?:\(.*\))?)$", re.DOTALL
+    r"^(?P<module>(?:[A-Za-z]:[\\/])?[^:]+):(?P<call>[A-Za-z_][\w.]*(?:\(.*\))?)$", re.DOTALL
+)
+_WEIGHTS = re.compile(
+    r"^(?P<head>.*?(?:\.\w+|:[A-Za-z_][\w.]*(?:\(.*\))?))@(?P<weights>.*)$", re.DOTALL
 )
 
 
@@ -41,13 +45,13 @@ def parse_spelling(text: str) -> Spelling:
     Raises:
         UsageError: it is spelled like nothing that is known.
     """
-    if Path(text).exists():
+    if text and Path(text).exists():
         return Spelling(text, Path(text), None, None, None)
     head, weights = _split_weights(text)
     match = _PYTHON.match(head)
     if match:
         return Spelling(text, None, match["module"], match["call"], weights)
-    if head.endswith(".py") or not head:
+    if head.endswith(".py") or not head or head.startswith("@"):
         raise UsageError(
             f"{text!r} names a Python file and nothing in it: expected FILE.py:NAME or "
             "FILE.py:NAME(arguments)"
@@ -56,14 +60,13 @@ def parse_spelling(text: str) -> Spelling:
 
 
 def _split_weights(text: str) -> tuple[str, Path | None]:
-    """Split at the last @ that is not inside parentheses."""
-    close = text.rfind(")")
-    at = text.rfind("@")
-    if at <= close:
+    """Split at the @ behind a file or a call; one in a folder's name or an argument is none."""
+    match = _WEIGHTS.match(text)
+    if match is None:
         return text, None
-    if at == len(text) - 1:
+    if not match["weights"]:
         raise UsageError(f"{text!r} ends in @: expected SOURCE@WEIGHTS with a file of weights")
-    return text[:at], Path(text[at + 1 :])
+    return match["head"], Path(match["weights"])
 
 
 def import_named(name: str) -> ModuleType:
@@ -83,7 +86,7 @@ def import_named(name: str) -> ModuleType:
         return _import_file(path)
     except PReLUToolsError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a source that exits is no verdict
         raise PReLUToolsError(
             f"importing {name} failed with {type(error).__name__}: {error}"
         ) from error
@@ -143,7 +146,7 @@ def build_object(spelling: Spelling) -> object:
         return target(*args, **kwargs)
     except PReLUToolsError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PReLUToolsError(
             f"calling {spelling.text} failed with {type(error).__name__}: {error}"
         ) from error
@@ -157,7 +160,7 @@ def _parse_call(call: str) -> tuple[str, list[Any], dict[str, Any]]:
             return call, [], {}
         args = [ast.literal_eval(arg) for arg in tree.args]
         kwargs = {str(k.arg): ast.literal_eval(k.value) for k in tree.keywords if k.arg}
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, TypeError) as error:
         raise UsageError(f"{call!r} cannot be read: {expected}") from error
     if len(kwargs) != len(tree.keywords):
         raise UsageError(f"{call!r} unpacks a dictionary: {expected}")

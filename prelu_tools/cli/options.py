@@ -10,7 +10,7 @@ import click
 from prelu_tools.reports import commands_with, formats_of
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.interface import InputOption, SourceOptions
+    from prelu_tools.core.options import InputOption, SourceOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -39,7 +39,7 @@ def parse_inputs(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 ) -> tuple[InputOption, ...]:
     """NAME:DIMS, as in `x:batch,3,112,112`."""
-    from prelu_tools.backends.interface import InputOption
+    from prelu_tools.core.options import InputOption
 
     found = []
     for value in values:
@@ -126,7 +126,7 @@ def gather_source_options(
     inputs: tuple[Any, ...], custom_objects: tuple[str, ...], allow_unsafe_load: bool, verbose: bool
 ) -> SourceOptions:
     """The options of `source_options` as one value."""
-    from prelu_tools.backends.interface import SourceOptions
+    from prelu_tools.core.options import SourceOptions
 
     return SourceOptions(
         inputs=tuple(inputs),

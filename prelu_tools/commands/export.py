@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from prelu_tools.backends.interface import ConvertibleSource, SourceOptions
+from prelu_tools.backends.interface import ConvertibleSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.backends.spelling import parse_spelling
 from prelu_tools.commands.verify import VerifyRequest, verify_source
 from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError
+from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.results import ExportResult, VerifyResult
 from prelu_tools.graph.finish import finish
 from prelu_tools.graph.layers import read_layers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from prelu_tools.backends.interface import Source, SourceOptions
+from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime import OnnxSource
 from prelu_tools.backends.registry import open_for_inspection
 from prelu_tools.core.errors import UsageError
@@ -15,6 +15,7 @@ from prelu_tools.core.inspection import (
     InspectResult,
     LayerReport,
 )
+from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.statistics import (
     DEFAULT_THRESHOLDS,

@@ -29,7 +29,7 @@ def layer_usage(
         PReLUToolsError: the file cannot be read, or the model does not run on it.
     """
     feeds = replay_feeds(path, source.inputs())[0]
-    taps = {m.x for located in layers for m in located.matches if located.view.outer is None}
+    taps = {m.x for located in layers for view, m in located.calls if view.outer is None}
     totals = [_Total(located) for located in layers]
     for part in _parts(feeds, source):
         tapped = run_tapped(source.model, sorted(taps), part, source.spelled)
@@ -64,9 +64,9 @@ class _Total:
 
     def add(self, tapped: Mapping[str, Array]) -> None:
         """Add what one run saw."""
-        for match in self._located.matches:
+        for view, match in self._located.calls:
             x = tapped.get(match.x)
-            if x is None or self._located.view.outer is not None:
+            if x is None or view.outer is not None:
                 continue
             slopes = match.slopes.astype(np.float64)
             carried = np.where(x < 0, np.abs(slopes * x), 0.0)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prelu_tools.backends.interface import Reach, Runner, Source, SourceOptions
+from prelu_tools.backends.interface import Reach, Runner, Source
 from prelu_tools.backends.onnxruntime import OnnxSource, OrtRunner
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.feeds import (
@@ -24,6 +24,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.inputs import DEFAULT_SAMPLES, DEFAULT_SEED
 from prelu_tools.core.layout import Layout
+from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.parity import worst
 from prelu_tools.core.results import (
     CandidateReport,

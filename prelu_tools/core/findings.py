@@ -10,7 +10,7 @@ from prelu_tools.core.inspection import Finding
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.statistics import Thresholds, slope_health
 
-_FLOAT16_MAX = 65504.0
+_FLOAT16_INFINITE = 65520.0  # what rounds to infinity: half a step above the largest, 65504
 _FLOAT16_TINY = 2.0**-25  # what rounds to 0: half of the smallest subnormal
 
 
@@ -90,7 +90,7 @@ def _health_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Find
 def _precision_findings(layer: PReLULayer) -> Iterator[Finding]:
     values = np.abs(layer.slopes.astype(np.float64))
     finite = np.isfinite(values)
-    large = int((values[finite] > _FLOAT16_MAX).sum())
+    large = int((values[finite] >= _FLOAT16_INFINITE).sum())
     lost = int(((values[finite] > 0) & (values[finite] <= _FLOAT16_TINY)).sum())
     if large or lost:
         yield Finding(

@@ -121,10 +121,11 @@ class _Settled:
     def __init__(self, parameters: Iterable[SlopeParameter], boundary: set[str]) -> None:
         self.values: dict[str, Array] = {}
         self._versions: dict[str, list[str]] = {}
-        self._reserved = {name for p in parameters for name in (p.name, p.layer)}
-        self._reserved |= boundary
+        sources = list(parameters)
+        self._tensors = {parameter.name for parameter in sources} | boundary
         self._boundary = boundary
-        self._nodes: set[str] = set()
+        self._nodes = {parameter.layer for parameter in sources}
+        self._used: set[str] = set()
 
     def initializer(self, parameter: str, values: Array) -> str:
         """The initializer of a parameter in this shape."""
@@ -133,24 +134,26 @@ class _Settled:
             if self.values[name].shape == values.shape:
                 return name
         free = not versions and parameter not in self._boundary
-        name = parameter if free else self._free(parameter, max(len(versions), 1))
+        name = parameter if free else _free(parameter, len(versions), self._tensors)
         versions.append(name)
         self.values[name] = values
         return name
 
     def node(self, layer: str, count: int) -> str:
         """The node of a layer's call number `count`."""
-        name = (
-            layer if count == 0 and layer not in self._nodes else self._free(layer, max(count, 1))
-        )
-        self._nodes.add(name)
+        first = count == 0 and layer not in self._used
+        name = layer if first else _free(layer, count, self._nodes)
+        self._used.add(name)
         return name
 
-    def _free(self, name: str, number: int) -> str:
-        while (found := f"{name}_{number}") in self._reserved:
-            number += 1
-        self._reserved.add(found)
-        return found
+
+def _free(name: str, number: int, taken: set[str]) -> str:
+    """The name with the first number, from this one (at least 1) on, that is not taken yet."""
+    number = max(number, 1)
+    while (found := f"{name}_{number}") in taken:
+        number += 1
+    taken.add(found)
+    return found
 
 
 def _axes(source: IntArray, found: IntArray) -> Permutation | None:

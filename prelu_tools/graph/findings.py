@@ -31,7 +31,7 @@ class _Place:
 
 def graph_findings(located: LocatedLayer) -> Iterator[Finding]:
     """Findings about a layer that need its graph; the same one for several calls comes once."""
-    places = [_Place(located.view, match, located.layer.name) for match in located.matches]
+    places = [_Place(view, match, located.layer.name) for view, match in located.calls]
     found = [finding for place in places for finding in _place_findings(place)]
     yield from dict.fromkeys(found)
 

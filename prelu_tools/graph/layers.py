@@ -34,10 +34,13 @@ class LocatedLayer:
 
     layer: PReLULayer
     """The layer."""
-    view: GraphView
-    """The graph of its first call."""
-    matches: tuple[Match, ...]
-    """Its calls."""
+    calls: tuple[tuple[GraphView, Match], ...]
+    """Its calls, each with the graph that it is in."""
+
+    @property
+    def matches(self) -> tuple[Match, ...]:
+        """Its calls."""
+        return tuple(match for _, match in self.calls)
 
 
 def read_layers(model: OnnxModel) -> tuple[PReLULayer, ...]:
@@ -50,9 +53,7 @@ def locate_layers(views: Iterable[GraphView]) -> tuple[LocatedLayer, ...]:
     groups: dict[tuple[str, str, bytes], list[tuple[GraphView, Match]]] = {}
     for view in views:
         for match in find_prelus(view):
-            # One parameter under two factors is two sets of slopes.
-            key = (match.parameter, _module(match), match.slopes.tobytes())
-            groups.setdefault(key, []).append((view, match))
+            groups.setdefault(_key(match), []).append((view, match))
     found: list[LocatedLayer] = []
     taken: set[str] = set()
     for calls in groups.values():
@@ -60,8 +61,16 @@ def locate_layers(views: Iterable[GraphView]) -> tuple[LocatedLayer, ...]:
         name = _unique_name(first, taken)
         taken.add(name)
         matches = tuple(match for _, match in calls)
-        found.append(LocatedLayer(_layer(view, name, matches), view, matches))
+        found.append(LocatedLayer(_layer(view, name, matches), tuple(calls)))
     return tuple(found)
+
+
+def _key(match: Match) -> tuple[str, str, bytes]:
+    """What makes two calls one layer: what the file says, else the parameter and its factors."""
+    known = properties(match.node)
+    if LAYER in known:
+        return known[LAYER], known.get(PARAMETER, ""), b""
+    return match.parameter, _module(match), match.slopes.tobytes()
 
 
 def _module(match: Match) -> str:

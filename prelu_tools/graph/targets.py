@@ -56,8 +56,8 @@ def forecast(located: LocatedLayer, name: str) -> Iterator[Finding]:
     """What the runtime `name` of `TARGETS` does with a layer."""
     target = TARGETS[name]
     layer = located.layer.name
-    match = located.matches[0]
-    kind = located.view.element_type(match.x)
+    view, match = located.calls[0]
+    kind = view.element_type(match.x)
     if match.form != "prelu":
         n_nodes = len({node.output[0] for node in match.nodes})
         message = f"{name} runs it as {n_nodes} nodes, or what its fusions make of them"

@@ -116,27 +116,24 @@ def _values(report: LayerReport, room: int) -> dict[str, Any]:
         return {"per": 1, "values": _list(values), "negative": shares}
     n_runs = min(MOST_RUNS, room // (2 + of_each))
     per = -(-values.size // n_runs)
-    runs = _runs(np.where(np.isfinite(values), values, np.nan), per)
+    starts = np.arange(0, values.size, per)
+    finite = np.where(np.isfinite(values), values, np.nan)
     return {
         "per": per,
-        "low": _list(_of_runs(np.fmin.reduce, runs)),
-        "mean": _list(_of_runs(_mean, runs)),
-        "high": _list(_of_runs(np.fmax.reduce, runs)),
-        "negative": None if negative is None else _list(_of_runs(_mean, _runs(negative, per))),
+        "low": _list(np.fmin.reduceat(finite, starts)),
+        "mean": _list(_means(finite, starts)),
+        "high": _list(np.fmax.reduceat(finite, starts)),
+        "negative": None if negative is None else _list(_means(negative, starts)),
     }
 
 
-def _runs(values: Array, per: int) -> list[Array]:
-    return [values[start : start + per] for start in range(0, values.size, per)]
-
-
-def _of_runs(reduce: Any, runs: list[Array]) -> Array:
-    return np.array([reduce(run) for run in runs])
-
-
-def _mean(run: Array) -> float:
-    finite = run[np.isfinite(run)]
-    return float(finite.mean()) if finite.size else math.nan
+def _means(values: Array, starts: Array) -> Array:
+    """The mean of each run, of what is a number in it; NaN where nothing is."""
+    known = ~np.isnan(values)
+    counts = np.add.reduceat(known.astype(np.int64), starts)
+    with np.errstate(over="ignore"):
+        sums = np.add.reduceat(np.where(known, values, 0.0), starts)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 def _list(values: Array) -> list[Any]:

@@ -10,9 +10,9 @@ import pytest
 
 from prelu_tools.backends.files import isolated
 from prelu_tools.backends.files.isolated import run_isolated
-from prelu_tools.backends.interface import SourceOptions
 from prelu_tools.backends.registry import open_for_inspection
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import SourceOptions
 
 h5py = pytest.importorskip("h5py")
 pytestmark = pytest.mark.keras

@@ -18,10 +18,10 @@ import pytest
 from running import ROOT, cli, environment
 from sample_list import FOLDER
 
-from prelu_tools.backends.interface import SourceOptions
 from prelu_tools.backends.registry import open_for_inspection
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
+from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
 pytestmark = pytest.mark.keras
@@ -130,8 +130,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
     folder = tmp_path_factory.mktemp("saved")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(FOLDER))
-        from prelu_tools.backends.interface import InputOption
         from prelu_tools.backends.keras.source import KerasSource
+        from prelu_tools.core.options import InputOption
 
         options = SourceOptions(inputs=(InputOption("x", ("batch", 8, 8, 3)),))
         layers, sizes = {}, {}

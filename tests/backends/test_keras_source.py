@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from running import cli
 
-from prelu_tools.backends.interface import InputOption, Reach, SourceOptions
+from prelu_tools.backends.interface import Reach
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import InputOption, SourceOptions
 
 pytestmark = pytest.mark.keras
 pytest.importorskip("keras")
@@ -247,7 +248,11 @@ def test_a_file_that_is_no_archive_is_no_verdict(tmp_path: Path) -> None:
 
 def test_lambda_layers_are_not_run_unasked(keras: Any, tmp_path: Path) -> None:
     path = tmp_path / "net.keras"
-    parts = [keras.Input((2,), name="x"), keras.layers.Lambda(lambda x: x + 1), keras.layers.PReLU()]
+    parts = [
+        keras.Input((2,), name="x"),
+        keras.layers.Lambda(lambda x: x + 1),
+        keras.layers.PReLU(),
+    ]
     keras.Sequential(parts).save(path)
     found = cli("inspect", path)
     assert found.code == 3

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 from tiny_models import save_dense, save_graph, save_prelu
 
-from prelu_tools.backends.interface import InputOption, Reach, SourceOptions
+from prelu_tools.backends.interface import Reach
 from prelu_tools.backends.onnxruntime import (
     PROVIDERS,
     OnnxSource,
@@ -20,6 +20,7 @@ from prelu_tools.backends.onnxruntime import (
     from_object,
 )
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import InputOption, SourceOptions
 
 
 def _source(path: Path, *inputs: InputOption) -> OnnxSource:
@@ -105,8 +106,9 @@ def test_inputs_that_are_refused_are_said_with_their_shapes(net: Path) -> None:
 
 
 def test_a_model_that_is_refused_is_said(tmp_path: Path) -> None:
-    path = save_prelu(tmp_path / "net.onnx", slopes=np.ones((2, 7), np.float32))
-    with pytest.raises(PReLUToolsError, match=r"onnxruntime \S+ cannot load the net: "):
+    node = helper.make_node("NoSuchOperator", ["x"], ["y"])
+    path = save_graph(tmp_path / "net.onnx", [node], {"x": ("n", 2)}, {"y": ("n", 2)}, {})
+    with pytest.raises(PReLUToolsError, match=r"onnxruntime \S+ cannot load the net: .*NoSuch"):
         OrtRunner(path, "cpu", "the net")
 
 

@@ -10,9 +10,10 @@ import pytest
 from sample_list import FOLDER
 from tiny_models import save_dense
 
-from prelu_tools.backends.interface import Reach, SourceOptions
+from prelu_tools.backends.interface import Reach
 from prelu_tools.backends.registry import ROWS, Row, open_source
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import SourceOptions
 
 _SOURCES = {
     "torch": f"{FOLDER}/torch_layers.py:PerChannel",
@@ -108,7 +109,7 @@ def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PReLUToolsError, match="no such file"):
         open_source(str(tmp_path / "net.onnx"), SourceOptions())
     (tmp_path / "net.txt").write_text("")
-    with pytest.raises(PReLUToolsError, match=r"expected .*\.onnx.*\.keras"):
+    with pytest.raises(PReLUToolsError, match=r"expected .*\.keras.*\.onnx"):
         open_source(str(tmp_path / "net.txt"), SourceOptions())
     with pytest.raises(UsageError):
         open_source("net.onnx@", SourceOptions())

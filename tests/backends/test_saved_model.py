@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from running import cli
 
-from prelu_tools.backends.interface import SourceOptions
 from prelu_tools.backends.registry import open_for_inspection
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import SourceOptions
 
 pytestmark = pytest.mark.keras
 
@@ -68,8 +68,8 @@ def test_variables_of_one_name_are_told_apart(tmp_path: Path) -> None:
     import keras
 
     class Own(keras.Model):
-        def __init__(self) -> None:
-            super().__init__()
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
             self.one, self.two = keras.layers.PReLU(), keras.layers.PReLU()
 
         def call(self, x: Any) -> Any:

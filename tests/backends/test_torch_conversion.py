@@ -11,8 +11,8 @@ import pytest
 from onnx import numpy_helper
 from running import ROOT, cli, environment, process
 
-from prelu_tools.backends.interface import SourceOptions
 from prelu_tools.backends.registry import open_source
+from prelu_tools.core.options import SourceOptions
 
 pytestmark = pytest.mark.torch
 
@@ -131,7 +131,6 @@ def test_torch_slopes_are_laid_over_inputs_of_every_rank(nets: Path, tmp_path: P
     assert operators.count("BatchNormalization") == 1  # nothing may be folded through a PRelu
 
 
-@pytest.mark.xfail(strict=True, reason="its second initializer is taken for another layer")
 def test_a_torch_layer_on_inputs_of_two_ranks_is_one_layer(nets: Path, tmp_path: Path) -> None:
     _exported(f"{nets}:TwoRanks", tmp_path)
     (layer,) = cli("inspect", tmp_path / "net.onnx", "--format", "json").json["layers"]
@@ -151,7 +150,6 @@ def test_bytes_do_not_depend_on_torch_process_or_folder(nets: Path, tmp_path: Pa
     assert (moved / "net.onnx").read_bytes() == (tmp_path / "net.onnx").read_bytes()
 
 
-@pytest.mark.xfail(strict=True, reason="equal names are one tensor: export then never ends")
 def test_a_torch_output_called_like_an_input_is_another_tensor(nets: Path) -> None:
     source: Any = open_source(f"{nets}:Echo", SourceOptions())
     graph = source.convert(18).proto.graph

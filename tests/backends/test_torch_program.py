@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from running import cli
 
-from prelu_tools.backends.interface import Reach, SourceOptions
+from prelu_tools.backends.interface import Reach
 from prelu_tools.backends.registry import open_for_inspection
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import SourceOptions
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

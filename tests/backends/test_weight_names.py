@@ -87,6 +87,12 @@ def test_without_an_order_only_numbers_tell_the_layer_before() -> None:
     assert [x.preceding for x in find_slopes(_tensors(*names), ordered=True)] == [24, 64]
 
 
+def test_without_an_order_any_layer_may_be_the_one_before() -> None:
+    tensors = _tensors(("act.weight", (8,)), ("conv.bias", (8,)), ("conv.weight", (8, 3, 1, 1)))
+    assert [slope.index for slope in find_slopes(tensors, ordered=False)] == [0]
+    assert find_slopes(tensors, ordered=True) == []
+
+
 def test_prefixes_are_taken_off_all_names_or_none() -> None:
     assert strip_prefixes({"module.model.a": 1, "module.model.b": 2}) == (
         {"a": 1, "b": 2},

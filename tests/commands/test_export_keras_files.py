@@ -70,9 +70,7 @@ def _export(source: str, folder: Path, *more: str) -> Outcome:
 
 
 @pytest.mark.parametrize(("name", "code"), [("other_when_traced", 1), ("not_a_number", 3)])
-def test_what_did_not_pass_is_not_written(
-    nets: Path, tmp_path: Path, name: str, code: int
-) -> None:
+def test_what_did_not_pass_is_not_written(nets: Path, tmp_path: Path, name: str, code: int) -> None:
     found = _export(f"{nets}:{name}", tmp_path)
     assert found.code == code
     assert found.out == ""

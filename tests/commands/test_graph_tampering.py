@@ -66,7 +66,9 @@ def test_a_prelu_too_many_is_noticed(one: Sample, exports: Exports, tmp_path: Pa
     candidate = _candidate(found)
     assert {output["verdict"] for output in candidate["outputs"]} == {"pass"}
     assert [x["name"] for x in candidate["layers"] if x["verdict"] == "fail"] == ["extra"]
-    assert any("extra: a PReLU that the reference does not have" in r for r in found.json["reasons"])
+    assert any(
+        "extra: a PReLU that the reference does not have" in r for r in found.json["reasons"]
+    )
 
 
 @_for_each("torch_layers.py:BlockNet", "keras_where.py:decayed_net")

@@ -125,6 +125,7 @@ def test_nothing_compared_is_no_pass() -> None:
 def test_another_shape_fails_and_is_named(shape: tuple[int, ...]) -> None:
     parity = _compare(np.ones((1, 2), np.float32), np.ones(shape, np.float32))
     assert (parity.verdict, parity.shape) == ("fail", shape)
+    assert (parity.n_mismatched, parity.n_nonfinite_mismatch) == (0, 0)
     assert math.isnan(parity.max_abs_diff)
     assert math.isnan(parity.max_rel_diff)
 
@@ -182,6 +183,7 @@ def test_the_default_tolerance_beside_a_large_value(
 @pytest.mark.parametrize("dtype", ["int64", "int8", "bool"])
 def test_integers_and_booleans_have_to_be_equal(dtype: str) -> None:
     tolerance = default_tolerance(np.dtype(dtype))
+    assert (tolerance.rtol, tolerance.atol) == (0.0, 0.0)
     ones, zeros = np.ones(3, dtype), np.zeros(3, dtype)
     assert _compare(ones, ones, tolerance).verdict == "pass"
     assert _compare(ones, zeros, tolerance).verdict == "fail"

@@ -27,6 +27,12 @@ def test_statistics_of_slopes_of_any_shape() -> None:
     assert found.n_nonfinite == 0
 
 
+@pytest.mark.parametrize("count", range(1, 8))
+def test_the_median_of_any_number_of_slopes(count: int) -> None:
+    values = [0.5, -3.0, 8.0, 0.25, -0.125, 64.0, 2.0][:count]
+    assert slope_statistics(np.array(values)).median == statistics.median(values)
+
+
 @pytest.mark.torch
 def test_the_deviation_is_that_of_torch() -> None:
     import torch
@@ -112,10 +118,14 @@ def test_health(slopes: list[float], words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("slopes", "word"),
-    [(np.array([0.04, -0.04]), "relu_like"), (np.array([0.96]), "identity_like")],
+    [
+        (np.array([0.0625, -0.0625]), "relu_like"),
+        (np.array([1.0625, 0.9375]), "identity_like"),
+    ],
 )
 def test_how_near_is_near_may_be_chosen(slopes: Array, word: str) -> None:
-    assert word in slope_health(slopes, Thresholds(near=0.05))
+    assert word in slope_health(slopes, Thresholds(near=0.0625))
+    assert word not in slope_health(slopes, Thresholds(near=0.0624))
     assert word not in slope_health(slopes)
 
 

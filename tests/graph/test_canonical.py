@@ -170,7 +170,6 @@ def test_calls_at_two_ranks_have_an_initializer_of_each_shape() -> None:
     }
 
 
-@pytest.mark.xfail(strict=True, reason="each shape of the slopes counts as a layer of its own")
 def test_calls_at_two_ranks_are_one_layer() -> None:
     (layer,) = layers(_both_ranks())
     assert (layer.name, layer.nodes, layer.same_instance) == ("w", ("w", "w_1"), True)

@@ -154,7 +154,6 @@ def test_findings_of_different_calls_come_each() -> None:
     assert set(_codes(proto)) == {"slope_axis", "no_broadcast"}
 
 
-@pytest.mark.xfail(strict=True, reason="a call in a body is looked up in the graph of the first")
 def test_a_call_in_a_body_is_judged_by_its_own_shapes() -> None:
     body = (
         f"t = PRelu(x, b) p = Cast<to = 9>(flag) y = If(p) <then_branch = yes () => ({IMAGE} u) "

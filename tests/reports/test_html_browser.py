@@ -40,6 +40,19 @@ FLAGS = (
 )
 
 
+_PIXEL = """(selector, across, down) => {
+  const over = document.querySelector(selector + " .u-over");
+  const x = over.offsetLeft + over.clientWidth * across;
+  const y = over.offsetTop + over.clientHeight * down;
+  const canvas = document.querySelector(selector + " canvas");
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+  copy.drawImage(canvas, 0, 0);
+  const found = [...copy.getImageData(x, y, 1, 1).data].slice(0, 3);
+  return "#" + found.map((part) => part.toString(16).padStart(2, "0")).join("");
+}"""
+BELOW, BETWEEN, ABOVE = "#c8500a", "#1f77c0", "#9a45a0"
+
+
 class Page:
     """A page that is open."""
 
@@ -101,6 +114,11 @@ class Page:
         return str(
             self.js("document.querySelector(arguments[0]).toDataURL()", f"{selector} canvas")
         )
+
+    def colour(self, selector: str, across: float, down: float) -> str:
+        """The colour of a chart at a place, as shares of its width and height."""
+        self.point(selector, 0.5)
+        return str(self.js(f"({_PIXEL})(...arguments)", selector, across, down))
 
 
 @pytest.fixture(scope="module")
@@ -274,6 +292,20 @@ def test_pointing_at_a_channel_says_its_slope_and_its_use(page: Page) -> None:
     ]
     assert page.point(f"{card} [aria-label^=Histogram]", 0.01) == "-0.5 to -0.45\n1 slope"
     assert page.point(f"{card} [aria-label^=Histogram]", 0.51) == "0.5 to 0.55\n0 slopes"
+
+
+def test_slopes_below_zero_and_above_one_have_their_colours(page: Page) -> None:
+    page.open(model(layer("a", [-0.8, 0.9, 1.9, 0.5]), layer("b", np.linspace(-1, 2, 90_000))))
+    chart = ".layer:first-child .values .chart"
+    height = {value: (2.09 - value) / 3.18 for value in (-0.5, 0.4, 1.5)}
+    assert page.colour(chart, 0.7 / 4.4, height[-0.5]) == BELOW
+    assert page.colour(chart, 1.7 / 4.4, height[0.4]) == BETWEEN
+    assert page.colour(chart, 2.7 / 4.4, height[1.5]) == ABOVE
+    bars = ".layer:first-child [aria-label^=Histogram]"
+    for slope, colour in ((-0.8, BELOW), (0.5, BETWEEN), (0.9, BETWEEN), (1.9, ABOVE)):
+        assert page.colour(bars, (slope + 1) / 3, 0.5) == colour
+    many = ".layer:nth-child(2) [aria-label^=Histogram]"
+    assert [page.colour(many, share, 0.9) for share in (0.2, 0.5, 0.8)] == [BELOW, BETWEEN, ABOVE]
 
 
 def test_positions_of_an_element_wise_layer_are_named(page: Page) -> None:

@@ -142,9 +142,9 @@ def test_the_names_of_a_very_deep_model_are_thinned() -> None:
 
 
 def test_a_figure_grows_with_the_depth_up_to_a_limit() -> None:
-    one, sixty, many = (_size(draw(_many(n), ".png")) for n in (1, 60, 150))
-    assert one[0] < sixty[0] == many[0] == 2400
-    assert one[1] == sixty[1] == many[1]
+    sizes = [figure(_many(n)).get_size_inches().tolist() for n in (1, 20, 60, 150)]
+    assert sizes == [[7.0, 6.0], [9.0, 6.0], [16.0, 6.0], [16.0, 6.0]]
+    assert _size(draw(_many(1), ".png")) == (7 * 150, 6 * 150)
 
 
 @pytest.mark.parametrize("name", ["$\\frac{1$", "層" * 30, "a\x00b", "x" * 300, "<&>"])

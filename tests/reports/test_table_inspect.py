@@ -40,6 +40,8 @@ def test_others_are_counted_and_shown_on_request_only() -> None:
 def test_there_is_a_row_for_all_layers_where_there_are_several() -> None:
     row = next(line for line in render(usual(), Style()).splitlines() if line.startswith("all "))
     assert row.split()[1:] == ["13", "0.308", "0.447", "-0.500", "1.500", "8%", "8%"]
+    two = render(model(layer("a", [0.5]), layer("b", [0.1])), Style())
+    assert any(line.startswith("all  ") for line in two.splitlines())
     one = render(model(layer("a", [0.5])), Style())
     assert not any(line.startswith("all ") for line in one.splitlines())
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from made_results import assert_gold, examined, exported, usual, verified
 
-from prelu_tools.core.results import OutputParity, VerifyResult
+from prelu_tools.core.results import OutputParity, ProviderReport, VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.table import render
 
@@ -51,6 +51,13 @@ def test_verdicts_have_their_colour() -> None:
     assert "\x1b[32mequal" in text
     assert "\x1b[1;31mdiffer" in text
     assert "\x1b" not in render(usual(), Style())
+
+
+def test_where_nothing_ran_it_says_what_was_asked_for() -> None:
+    provider = ProviderReport("cuda", (), ())
+    candidate = dataclasses.replace(verified().candidates[0], provider=provider)
+    text = render(dataclasses.replace(verified(), candidates=(candidate,)), Style())
+    assert "candidate  net.onnx on cuda\n" in text
 
 
 def test_an_export_of_outputs_alone_says_so() -> None:

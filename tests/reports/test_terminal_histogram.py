@@ -36,6 +36,13 @@ def test_all_layers_share_one_scale_and_are_summed_below() -> None:
     assert (total[first.index("█")], total[second.index("█")]) == ("█", "▆")
 
 
+def test_cells_below_zero_and_above_one_have_a_colour_of_their_own() -> None:
+    line = next(iter(histograms([layer("a", [-0.5, 0.0, 0.5, 1.0, 1.5])], 80)))
+    colours = {span.start: span.style for span in line.spans}
+    shown = [colours[place] for place, char in enumerate(line.plain) if char == "█"]
+    assert shown == ["yellow", "cyan", "cyan", "cyan", "magenta"]
+
+
 def test_one_layer_is_not_summed() -> None:
     assert len(_lines(layer("a", [0.5]))) == 3
 

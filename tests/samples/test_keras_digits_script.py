@@ -27,6 +27,7 @@ def script() -> Any:
 @pytest.fixture(scope="module")
 def trained(script: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder and the words of a short run on the digits that ship with scikit-learn."""
+
     def offline() -> None:
         raise OSError("no network in tests")
 

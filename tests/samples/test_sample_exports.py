@@ -39,10 +39,7 @@ def test_each_call_is_one_prelu_node_named_after_its_layer(
     sample: Sample, exports: Exports
 ) -> None:
     nodes = _prelus(exports(sample))
-    if sample.calls == len(sample.layers):
-        expected = list(sample.layers)
-    else:
-        expected = ["act", "act_1"]
+    expected = list(sample.layers) if sample.calls == len(sample.layers) else ["act", "act_1"]
     assert [node.name for node in nodes] == expected
 
 

@@ -19,7 +19,8 @@ from prelu_tools.backends.files.source import Contents, FileSource, told_by_name
 from prelu_tools.core.errors import PReLUToolsError
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.interface import Source, SourceOptions
+    from prelu_tools.backends.interface import Source
+    from prelu_tools.core.options import SourceOptions
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _IN_MEMORY = 64 << 20  # bytes of weights; more go to a temporary file

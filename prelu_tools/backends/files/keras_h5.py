@@ -18,7 +18,8 @@ from prelu_tools.core.arrays import frozen
 from prelu_tools.core.errors import PReLUToolsError
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.interface import Source, SourceOptions
+    from prelu_tools.backends.interface import Source
+    from prelu_tools.core.options import SourceOptions
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
@@ -60,20 +61,21 @@ def read(path: Path) -> Contents:
 def _model(file: Hdf5, root: Entry) -> Contents:
     containers = [name_of(child) for child in children_of(root) if children_of(child)]
     groups = _legacy_groups(file, "model_weights/", containers)
-    return describe(file, groups, root, _version(file, "/"))
+    return describe(file, groups, root, _version(file))
 
 
-def _version(file: Hdf5, path: str) -> str:
-    version = file.attribute(path, "keras_version")
+def _version(file: Hdf5) -> str:
+    version = file.attribute("/", "keras_version")
     return "" if version is None else str(version)
 
 
 def _weights(file: Hdf5, groups: Sequence[Group], ordered: bool) -> Contents:
+    version = _version(file)
     found = read_slopes(file, leaves_of({}, groups, ordered))
     note = told_by_names([layer.name for layer in found.layers], "the file holds weights only")
     return Contents(
         framework="keras",
-        producer=f"keras {_version(file, '/')}".strip(),
+        producer=f"keras {version}" if version else "HDF5 weights",
         n_parameters=count_parameters(groups),
         layers=found.layers,
         notes=(note,),

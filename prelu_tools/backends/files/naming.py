@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -71,15 +71,16 @@ def find_slopes(tensors: Sequence[Tensor], ordered: bool) -> list[NamedSlope]:
 
     Args:
         tensors: in the order of the file.
-        ordered: whether that is the model's; if not, the layer before is known of layers that are
-            numbered in one Sequential only.
+        ordered: whether that is the model's. If not, any layer may be the one before, and which
+            one it was is known of layers that are numbered in one Sequential only.
     """
     n_tensors = Counter(tensor.owner for tensor in tensors)
     before = _Before()
+    anywhere = set() if ordered else _sizes_of(tensors)
     found = []
     for index, tensor in enumerate(tensors):
         alone = n_tensors[tensor.owner] == 1
-        if _is_slope(tensor, alone, before.sizes):
+        if _is_slope(tensor, alone, before.sizes | anywhere):
             known = ordered or _are_numbered(before.owner, tensor.owner)
             found.append(NamedSlope(index, alone, before.n_parameters if known else None))
             before.close()
@@ -103,6 +104,12 @@ def _is_slope(tensor: Tensor, alone: bool, sizes: set[int]) -> bool:
 def _is_norm(owner: str) -> bool:
     last = _last(owner)
     return "norm" in last.lower() or bool({w.lower() for w in _WORD.findall(last)} & _NORM_WORDS)
+
+
+def _sizes_of(tensors: Iterable[Tensor]) -> set[int]:
+    """What sizes the layers of a file put out."""
+    return {tensor.shape[0] for tensor in tensors if len(tensor.shape) > 1 or tensor.name == "bias"
+            if tensor.shape}  # fmt: skip
 
 
 def _are_numbered(*owners: str) -> bool:

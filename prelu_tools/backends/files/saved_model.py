@@ -11,10 +11,11 @@ from typing import Any
 
 from prelu_tools.backends.files.naming import NamedSlope, Tensor, find_slopes, natural, says_slope
 from prelu_tools.backends.files.source import BY_NAME, Contents, FileSource, input_of, told_by_names
-from prelu_tools.backends.interface import Source, SourceOptions
+from prelu_tools.backends.interface import Source
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import frozen
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.slopes import PReLULayer, align
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

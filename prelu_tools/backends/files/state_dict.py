@@ -11,10 +11,11 @@ import torch
 from prelu_tools.backends.files.named_weights import NamedTensors, contents_of
 from prelu_tools.backends.files.naming import strip_prefixes
 from prelu_tools.backends.files.source import FileSource
-from prelu_tools.backends.interface import Source, SourceOptions
+from prelu_tools.backends.interface import Source
 from prelu_tools.backends.torch.weights import read_state, to_numpy
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import SourceOptions
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
@@ -43,7 +44,7 @@ class _StateDict(NamedTensors):
 
     def __init__(self, state: Mapping[str, torch.Tensor], wrappers: tuple[str, ...]) -> None:
         own, prefixes = strip_prefixes(state)
-        self.producer = "torch"
+        self.producer = "state dict"
         self.ordered = True
         self.unwrapped = (*wrappers, *prefixes)
         self._tensors = own

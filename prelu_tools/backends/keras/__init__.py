@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prelu_tools.backends.interface import Source, SourceOptions
+from prelu_tools.backends.interface import Source
 from prelu_tools.backends.keras.loading import load_archive
 from prelu_tools.backends.keras.source import KerasSource
+from prelu_tools.core.options import SourceOptions
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from prelu_tools.backends.interface import SourceOptions
 from prelu_tools.backends.keras.framework import keras
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.spelling import import_named
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import SourceOptions
 
 _NO_KWARGS = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 _UNKNOWN_CLASS = re.compile(r"Could not (?:locate|deserialize) class '(?:[^'>]*>)?(\w+)'")

@@ -11,14 +11,7 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.backends.calls import PReLUCall, layers_of, note_reach, parameters_of
-from prelu_tools.backends.interface import (
-    Conversion,
-    Dim,
-    Reach,
-    Runner,
-    SourceOptions,
-    TensorSpec,
-)
+from prelu_tools.backends.interface import Conversion, Reach, Runner, TensorSpec
 from prelu_tools.backends.keras.framework import keras, tf
 from prelu_tools.backends.keras.trace import convert_model
 from prelu_tools.backends.keras.watch import CallFinder, layer_names, slope_variables, watching
@@ -26,6 +19,7 @@ from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
 _GENERATED = re.compile(r"^(keras_tensor|input_layer)(_\d+)?$")

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import onnx
 
-from prelu_tools.backends.interface import Conversion, Parameter, SourceOptions, TensorSpec
+from prelu_tools.backends.interface import Conversion, Parameter, TensorSpec
 from prelu_tools.backends.keras.framework import keras, tf
 from prelu_tools.backends.keras.watch import layer_names, watching
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
+from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.canonical import fuse_prelus
 from prelu_tools.graph.folding import (

@@ -7,10 +7,11 @@ from typing import cast
 
 from torch import nn
 
-from prelu_tools.backends.interface import Source, SourceOptions
+from prelu_tools.backends.interface import Source
 from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.backends.torch.weights import load_weights
 from prelu_tools.core.errors import UsageError
+from prelu_tools.core.options import SourceOptions
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:

@@ -13,12 +13,13 @@ from torch.export.graph_signature import InputKind
 from torch.overrides import TorchFunctionMode
 
 from prelu_tools.backends.calls import PReLUCall, note_reach
-from prelu_tools.backends.interface import Conversion, Dim, Reach, Source, SourceOptions, TensorSpec
+from prelu_tools.backends.interface import Conversion, Reach, Source, TensorSpec
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.backends.torch.weights import to_numpy
 from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import Dim, SourceOptions
 from prelu_tools.core.slopes import Shape
 
 _PRELU = "aten.prelu.default"

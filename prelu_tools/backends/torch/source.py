@@ -13,19 +13,13 @@ import torch
 from torch import nn
 
 from prelu_tools.backends.calls import PReLUCall, layers_of, parameters_of
-from prelu_tools.backends.interface import (
-    Conversion,
-    Dim,
-    Reach,
-    Runner,
-    SourceOptions,
-    TensorSpec,
-)
+from prelu_tools.backends.interface import Conversion, Reach, Runner, TensorSpec
 from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.watch import Watch
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.canonical import fuse_prelus
@@ -53,8 +47,22 @@ class TorchSource:
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`: from `--input`, else from the module's `example_inputs()`."""
         if self._specs is None:
-            self._specs = self._find_inputs()
+            self._specs = self._in_order(self._find_inputs())
         return self._specs
+
+    def _in_order(self, specs: list[TensorSpec]) -> list[TensorSpec]:
+        """The inputs in the order in which `forward` takes them, where their names are its own."""
+        names = list(python_inspect.signature(self._module.forward).parameters)
+        if not all(spec.name in names for spec in specs):
+            return specs
+        ordered = sorted(specs, key=lambda spec: names.index(spec.name))
+        found = [spec.name for spec in ordered]
+        if found != names[: len(found)]:
+            raise UsageError(
+                f"{self.spelled} takes {', '.join(names)}, and inputs are given for "
+                f"{', '.join(found)}: give those before the last of them too"
+            )
+        return ordered
 
     def _find_inputs(self) -> list[TensorSpec]:
         if self._options.inputs:

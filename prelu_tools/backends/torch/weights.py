@@ -38,7 +38,13 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> None:
     Raises:
         PReLUToolsError: the file cannot be read, or its names or shapes are not the module's.
     """
-    state, _ = strip_prefixes(read_state(path, allow_unsafe).state, set(module.state_dict()))
+    found = read_state(path, allow_unsafe).state
+    if not_text := [name for name in found if not isinstance(name, str)]:
+        raise PReLUToolsError(
+            f"the weights in {path} do not fit {type(module).__name__}: {not_text[0]!r} is no name "
+            "of a parameter"
+        )
+    state, _ = strip_prefixes(found, set(module.state_dict()))
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
