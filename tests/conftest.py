@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep tests named after a framework in one worker, so that each imports one; others by file."""
+    """Tests named after a framework stay in one worker, so that each imports one framework."""
     if config.getoption("dist") != "load":
         return None
     from xdist.scheduler.loadscope import LoadScopeScheduling

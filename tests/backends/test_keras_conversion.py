@@ -66,7 +66,8 @@ def normalised():
             moving_mean_initializer="normal", name=f"norm{number}",
         )
         prelu = act(f"act{number}", 0.3 * number, -0.5, 1.5, axes=[1, 2])
-        parts += [layers.Conv2D(3, 3, name=f"conv{number}"), *([norm, prelu] if first else [prelu, norm])]
+        parts.append(layers.Conv2D(3, 3, name=f"conv{number}"))
+        parts += [norm, prelu] if first else [prelu, norm]
     return keras.Sequential(parts)
 
 
