@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import onnx
 
@@ -72,7 +73,8 @@ def _strip(graph: onnx.GraphProto) -> None:
         node.doc_string = ""
         if LAYER not in properties(node):
             del node.metadata_props[:]
-    for item in [*graph.input, *graph.output, *graph.initializer, graph]:
+    parts: list[Any] = [*graph.input, *graph.output, *graph.initializer, graph]
+    for item in parts:
         item.doc_string = ""
         del item.metadata_props[:]
 

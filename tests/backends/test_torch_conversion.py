@@ -154,3 +154,26 @@ def test_a_torch_output_called_like_an_input_is_another_tensor(nets: Path) -> No
     source: Any = open_source(f"{nets}:Echo", SourceOptions())
     graph = source.convert(18).proto.graph
     assert {value.name for value in graph.input}.isdisjoint(value.name for value in graph.output)
+
+
+def test_torch_shapes_that_are_not_known_are_asked_for_and_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source is `package.module:name`, found from where one stands."""
+    package = tmp_path / "package_of_nets"
+    package.mkdir()
+    (package / "shapeless.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.act = nn.PReLU()\n\n"
+        "    def forward(self, image):\n        return self.act(image)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    command = ("export", "package_of_nets.shapeless:Net", "-o", "net.onnx")
+    found = cli(*command)
+    assert (found.code, found.out) == (2, "")
+    assert "give --input image:batch,..." in found.err
+    assert cli(*command, "--input", "image:batch,3,height,9", "-q").code == 0
+    (value,) = onnx.load("net.onnx").graph.input
+    dims = [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+    assert (value.name, dims) == ("image", ["batch", 3, "height", 9])

@@ -352,6 +352,17 @@ def test_a_click_on_the_depth_chart_goes_to_the_layer(page: Page) -> None:
     assert 0 <= top < 300
 
 
+def test_a_click_on_a_layer_that_is_filtered_away_does_nothing(page: Page) -> None:
+    page.open(model(layer("first", [0.1, 0.2]), layer("second", [0.1, 0.2])))
+    page.one("#filter").send_keys("first")
+    assert page.point("#depth", 0.75).startswith("second\n")
+    ActionChains(page.driver).click().perform()
+    page.one("#filter").clear()
+    page.one("#filter").send_keys(" ")
+    assert page.names == ["first", "second"]
+    assert page.texts(".found") == []
+
+
 def test_light_and_dark_follow_the_reader_also_while_it_is_open(page: Page) -> None:
     page.open(usual())
     page.point("#depth", 0.5)
@@ -376,7 +387,8 @@ def _brightness(colour: str) -> float:
 def test_nothing_is_wider_than_the_screen(page: Page, width: int) -> None:
     long = "backbone." * 20
     finding = Finding("x", "warning", long, long)
-    page.open(model(layer(long, [0.1] * 64, findings=[finding]), *usual().layers), width)
+    deep = model(layer(long, [0.1] * 64, findings=[finding]), *usual().layers, path=long)
+    page.open(deep, width)
     assert page.js("document.documentElement.scrollWidth") == width
     boxes = "[...document.querySelectorAll('.layer *')].map((e) => e.getBoundingClientRect().right)"
     assert page.js(f"Math.max(...{boxes})") <= width

@@ -108,8 +108,8 @@ def _is_norm(owner: str) -> bool:
 
 def _sizes_of(tensors: Iterable[Tensor]) -> set[int]:
     """What sizes the layers of a file put out."""
-    return {tensor.shape[0] for tensor in tensors if len(tensor.shape) > 1 or tensor.name == "bias"
-            if tensor.shape}  # fmt: skip
+    telling = (t for t in tensors if len(t.shape) > 1 or (t.name == "bias" and t.shape))
+    return {tensor.shape[0] for tensor in telling}
 
 
 def _are_numbered(*owners: str) -> bool:

@@ -3,15 +3,9 @@
 /* The charts of the page, drawn by uPlot: colours from the style sheet, text as text. */
 const Charts = (() => {
   const drawn = new Set();
-  let colours = null;
+  const style = getComputedStyle(document.documentElement); // stays true when the scheme changes
 
-  function colour(name) {
-    if (colours === null) {
-      const style = getComputedStyle(document.documentElement);
-      colours = (key) => style.getPropertyValue("--" + key).trim();
-    }
-    return colours(name);
-  }
+  const colour = (name) => style.getPropertyValue("--" + name).trim();
 
   const fill = (name) => () => colour(name);
 
@@ -281,7 +275,6 @@ const Charts = (() => {
   }
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    colours = null;
     for (const chart of drawn) chart.redraw(false, true);
   });
 

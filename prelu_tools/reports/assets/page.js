@@ -122,7 +122,7 @@
       "Histogram of " + counted(layer.statistics.count, "slope") + " from " + short(layer.spread[0]) + " to " +
       short(layer.spread[2]) });
     const has = layer.findings.length > 0;
-    const article = el("article", { class: "layer" + (has ? " has-findings" : ""), "data-name": layer.name },
+    const article = el("article", { class: "layer" + (has ? " has-findings" : "") },
       about(layer), el("div", {}, el("h3", {}, "How many slopes have which value"), layer.hosts.histogram),
       valuePart(layer), has ? findingList(layer.findings) : null);
     return article;

@@ -1,0 +1,114 @@
+"""What the frameworks' own exporters write is verified, and tampered with, as well as any file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from running import cli
+from sample_list import sample
+
+from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.spelling import build_object, parse_spelling
+
+
+def _spoil(path: Path, size: int) -> Path:
+    """Exchange the first two slopes that differ in the only float tensor of this many elements."""
+    model = onnx.load(path)
+    found = [
+        (numpy_helper.to_array(t).copy(), t)
+        for t in model.graph.initializer
+        if t.data_type == onnx.TensorProto.FLOAT and int(np.prod(t.dims)) == size
+    ]
+    (values, tensor), *others = found
+    assert not others
+    flat = values.reshape(-1)
+    other = int(np.flatnonzero(flat != flat[0])[0])
+    flat[[0, other]] = flat[[other, 0]]
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    target = path.with_name("spoilt.onnx")
+    onnx.save(model, target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def torch_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+
+    net: Any = build_object(parse_spelling(sample("torch_layers.py:PerChannel").source)).eval()
+    path = tmp_path_factory.mktemp("raw") / "net.onnx"
+    with quiet(show=False):
+        torch.onnx.export(net, net.example_inputs(), path, dynamo=True, external_data=False)
+    return path
+
+
+@pytest.mark.torch
+def test_the_export_of_torch_itself_passes(torch_export: Path) -> None:
+    source = sample("torch_layers.py:PerChannel").source
+    found = cli("verify", source, torch_export, "--format", "json")
+    assert found.code == 0, found.out
+    assert [layer["name"] for layer in found.json["candidates"][0]["layers"]] == [
+        "prelu1",
+        "prelu2",
+    ]
+
+
+@pytest.mark.torch
+def test_the_export_of_torch_itself_fails_with_two_slopes_exchanged(torch_export: Path) -> None:
+    model = onnx.load(torch_export)
+    slope = next(node.input[1] for node in model.graph.node if node.op_type == "PRelu")
+    (tensor,) = (t for t in model.graph.initializer if t.name == slope)
+    values = numpy_helper.to_array(tensor).copy()
+    values.reshape(-1)[:2] = values.reshape(-1)[1::-1]
+    tensor.CopyFrom(numpy_helper.from_array(values, slope))
+    target = torch_export.with_name("spoilt.onnx")
+    onnx.save(model, target)
+    found = cli("verify", sample("torch_layers.py:PerChannel").source, target)
+    assert found.code == 1
+    assert "prelu1: channels 0 and 1 exchanged" in found.words
+
+
+@pytest.fixture(scope="module")
+def keras_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five ops a layer, minus the slopes, in [H, W, C] order."""
+    import tensorflow as tf
+    import tf2onnx
+
+    net: Any = build_object(parse_spelling(sample("keras_digits.py:convnet").source))
+    path = tmp_path_factory.mktemp("raw") / "net.onnx"
+    with quiet(show=False, logger="tf2onnx"):
+        tf2onnx.convert.from_function(
+            tf.function(lambda x: net(x, training=False)),
+            input_signature=[tf.TensorSpec((None, 28, 28, 1), tf.float32, name="image")],
+            opset=17,
+            output_path=str(path),
+        )
+    return path
+
+
+@pytest.mark.keras
+def test_the_export_of_tf2onnx_passes_for_keras(keras_export: Path) -> None:
+    assert "PRelu" not in {node.op_type for node in onnx.load(keras_export).graph.node}
+    source = sample("keras_digits.py:convnet").source
+    layouts = ("--layout", "reference=nhwc", "--layout", "candidate=nhwc")
+    found = cli("verify", source, keras_export, *layouts, "--format", "json")
+    assert found.code == 0, found.out
+    assert all(layer["slopes_equal"] for layer in found.json["candidates"][0]["layers"])
+
+
+@pytest.mark.keras
+def test_the_export_of_tf2onnx_fails_for_keras_with_two_slopes_exchanged(
+    keras_export: Path,
+) -> None:
+    target = _spoil(keras_export, 28 * 28 * 32)
+    layouts = ("--layout", "reference=nhwc", "--layout", "candidate=nhwc")
+    found = cli(
+        "verify", sample("keras_digits.py:convnet").source, target, *layouts, "--format=json"
+    )
+    assert found.code == 1
+    verdicts = [layer["verdict"] for layer in found.json["candidates"][0]["layers"]]
+    assert verdicts == ["fail", "pass", "pass"]
