@@ -35,7 +35,11 @@ ROWS: tuple[Row, ...] = (
     Row("onnx", "prelu_tools.backends.onnxruntime", (".onnx",), None, ("onnx", "onnxruntime")),
     Row("torch", "prelu_tools.backends.torch", (), "torch", ("torch", "onnxscript", "safetensors")),
     Row(
-        "keras", "prelu_tools.backends.keras", (".keras", ".h5"), "keras", ("tensorflow", "tf2onnx")
+        "keras",
+        "prelu_tools.backends.keras",
+        (".keras", ".h5"),
+        "keras",
+        ("tensorflow", "keras", "tf2onnx"),
     ),
 )
 """The frameworks, which run models."""

@@ -50,7 +50,7 @@ def command(
     it if need be. Python sources are your own code, and run as such.
 
     \b
-    Example: prelu-tools export nets.py:Net@weights.pt -o net.onnx --input x:batch,3,112,112
+    Example: prelu-tools export nets.py:Net@weights.pt -o net.onnx
     """
     from prelu_tools.cli.output import Output
     from prelu_tools.cli.output import progress as show_progress

@@ -70,7 +70,9 @@ def run(arguments: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as stop:
+        if isinstance(stop.__context__, EOFError):  # click takes it for an interrupt
+            return _explain(stop.__context__, _is_verbose(arguments))
         click.echo("\nStopped.", err=True)
         return EXIT_INTERRUPTED
     except click.UsageError as error:
@@ -82,17 +84,29 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NO_VERDICT
+    except SystemExit:  # click's, where the reader of a pipe went away
+        return EXIT_NO_VERDICT
     except Exception as error:
-        return _explain(error, "-v" in arguments or "--verbose" in arguments)
+        return _explain(error, _is_verbose(arguments))
+
+
+def _is_verbose(arguments: list[str]) -> bool:
+    return "-v" in arguments or "--verbose" in arguments
 
 
 def _explain(error: Exception, verbose: bool) -> int:
-    from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError, UsageError
+    from prelu_tools.core.errors import (
+        ExportVerificationError,
+        PReLUToolsError,
+        UsageError,
+        missing_extra,
+    )
 
     if verbose:
         import traceback
 
         traceback.print_exception(error)
+    error = missing_extra(error) or error
     codes: dict[type[Any], int] = {
         UsageError: EXIT_USAGE,
         ExportVerificationError: EXIT_VERDICT,

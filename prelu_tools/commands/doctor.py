@@ -21,7 +21,7 @@ _REMOTE = "AzureExecutionProvider"  # in every build; it runs nothing on this ma
 _CORE = ("click", "rich", "numpy", "onnx", "onnxruntime")
 _EXTRAS = {
     "torch": ("torch", "onnxscript", "safetensors"),
-    "keras": ("tensorflow", "keras", "tf2onnx"),
+    "keras": ("tensorflow", "keras", "tf2onnx", "h5py"),
 }
 
 

@@ -30,3 +30,26 @@ class MissingExtraError(PReLUToolsError):
 
 class ExportVerificationError(PReLUToolsError):
     """The exported model differs from its source: a verdict (exit 1); nothing was written."""
+
+
+_EXTRAS = {
+    "torch": "torch",
+    "onnxscript": "torch",
+    "safetensors": "torch",
+    "tensorflow": "keras",
+    "keras": "keras",
+    "tf2onnx": "keras",
+    "h5py": "keras",
+    "matplotlib": "plot",
+}
+
+
+def missing_extra(error: BaseException) -> MissingExtraError | None:
+    """The error to show where a package of an extra is what is missing at the root of another."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, MissingExtraError):
+        package = (getattr(seen, "name", None) or "").partition(".")[0]
+        if isinstance(seen, ModuleNotFoundError) and package in _EXTRAS:
+            return MissingExtraError(package, _EXTRAS[package], "for this")
+        seen = seen.__cause__ or seen.__context__
+    return seen

@@ -66,11 +66,11 @@ def locate_layers(views: Iterable[GraphView]) -> tuple[LocatedLayer, ...]:
 
 
 def _key(match: Match) -> tuple[str, str, bytes]:
-    """What makes two calls one layer: what the file says, else the parameter and its factors."""
+    """What makes two calls one layer: its parameter, its module, and the same slopes."""
     known = properties(match.node)
-    if LAYER in known:
-        return known[LAYER], known.get(PARAMETER, ""), b""
-    return match.parameter, _module(match), match.slopes.tobytes()
+    parameter = known.get(PARAMETER, "") if LAYER in known else match.parameter
+    # What a file says of itself does not make two sets of slopes one.
+    return parameter, _module(match), match.slopes.reshape(-1).tobytes()
 
 
 def _module(match: Match) -> str:

@@ -42,15 +42,7 @@ def test_each_command_has_help(name: str, option: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(
-            name,
-            marks=[pytest.mark.xfail(strict=True, reason="the example has 88 columns")]
-            if name == "export"
-            else [],
-        )
-        for name in sorted(_COMMANDS)
-    ],
+    sorted(_COMMANDS),
 )
 def test_help_fits_eighty_columns(name: str) -> None:
     assert max(map(len, cli(name, "--help").out.splitlines())) <= 80
@@ -161,7 +153,6 @@ def test_an_interrupt_is_130(error: BaseException, monkeypatch: pytest.MonkeyPat
     assert "Stopped." in found.err
 
 
-@pytest.mark.xfail(strict=True, reason="click makes an interrupt of every EOFError")
 def test_an_end_of_file_is_no_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(ctx: click.Context) -> None:
         raise EOFError("found this")
@@ -170,7 +161,6 @@ def test_an_end_of_file_is_no_interrupt(monkeypatch: pytest.MonkeyPatch) -> None
     assert cli("inspect", "net.onnx").code == 3
 
 
-@pytest.mark.xfail(strict=True, raises=SystemExit, reason="SystemExit passes through")
 @pytest.mark.parametrize("status", [0, 1, "a sentence"])
 def test_an_exit_from_within_is_no_verdict(
     status: int | str, monkeypatch: pytest.MonkeyPatch

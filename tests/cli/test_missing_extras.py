@@ -48,20 +48,17 @@ def _names_the_line(found: Outcome, extra: str) -> None:
     assert len(found.err.strip().splitlines()) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the import of the user's module fails first, in its words")
 def test_torch_is_named_where_a_source_imports_it(site: Path, tmp_path: Path) -> None:
     source = f"{FOLDER}/torch_layers.py:Mlp"
     _names_the_line(_without(site, _TORCH, "export", source, "-o", tmp_path / "net.onnx"), "torch")
 
 
-@pytest.mark.xfail(strict=True, reason="the import of the user's module fails first, in its words")
 def test_keras_is_named_where_a_source_imports_it(site: Path, tmp_path: Path) -> None:
     source = f"{FOLDER}/keras_where.py:article_net"
     _names_the_line(_without(site, _KERAS, "export", source, "-o", tmp_path / "net.onnx"), "keras")
 
 
 @pytest.mark.torch
-@pytest.mark.xfail(strict=True, reason="torch.onnx.export refuses, in its words")
 def test_onnxscript_is_named_for_an_export_from_torch(site: Path, tmp_path: Path) -> None:
     source = f"{FOLDER}/torch_layers.py:Mlp"
     found = _without(site, "onnxscript", "export", source, "-o", tmp_path / "net.onnx")
@@ -70,7 +67,6 @@ def test_onnxscript_is_named_for_an_export_from_torch(site: Path, tmp_path: Path
 
 
 @pytest.mark.torch
-@pytest.mark.xfail(strict=True, reason="the file is said to be unreadable")
 def test_safetensors_is_named_for_torch_weights(site: Path, tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
@@ -94,10 +90,7 @@ def test_tf2onnx_is_named_for_an_export_from_keras(site: Path, tmp_path: Path) -
     "blocked",
     [
         "tensorflow",
-        pytest.param(
-            _KERAS,
-            marks=pytest.mark.xfail(strict=True, reason="keras is no package of its row"),
-        ),
+        _KERAS,
     ],
 )
 @pytest.mark.keras

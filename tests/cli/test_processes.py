@@ -121,7 +121,6 @@ def _into_a_closed_pipe(*arguments: object) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="click exits 1, which is a verdict")
 @pytest.mark.parametrize("more", [(), ("--format", "json", "--slopes")])
 def test_a_reader_that_went_away_is_no_verdict(more: tuple[str, ...], tmp_path: Path) -> None:
     path = save_prelu(tmp_path / "net.onnx", slopes=[0.5] * 20_000, dims=("batch", 20_000))

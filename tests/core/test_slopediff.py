@@ -90,6 +90,10 @@ def test_as_many_slopes_that_are_shared_otherwise_are_not_equal() -> None:
             "2 of 4 slopes differ, most at 2: -0.5 where 1.5 was expected", id="two differ",
         ),
         pytest.param(
+            SLOPES, np.array([1, -0.5, 2, 0.1], np.float32),
+            "2 of 4 slopes differ, most at 0: 1 where 0.25 was expected", id="the largest change",
+        ),
+        pytest.param(
             SLOPES, np.nextafter(SLOPES, np.array([9, -0.5, 1.5, 0.1], np.float32)),
             "1 of 4 slopes differ, most at 0: 0.25000003 where 0.25 was expected",
             id="the last place",
@@ -143,6 +147,18 @@ def test_a_slope_for_each_position_is_moved(
 def test_shapes_of_slopes_do_where_the_input_is_unknown() -> None:
     values = np.random.default_rng(0).normal(size=(1, 3, 4, 5)).astype(np.float32)
     assert compare_slopes(_layer(values), _layer(values.transpose(0, 3, 1, 2))) == EQUAL
+
+
+@pytest.mark.parametrize("input_shape", [(None, 3), (None, 3, 4, 5, 6)])
+def test_an_input_of_another_rank_than_the_slopes_tells_nothing(input_shape: Shape) -> None:
+    values = np.random.default_rng(0).normal(size=(1, 3, 4, 5)).astype(np.float32)
+    left, right = _layer(values), _layer(values.transpose(0, 3, 1, 2))
+    for pair in [
+        (replace(left, input_shape=input_shape), right),
+        (left, replace(right, input_shape=input_shape)),
+        (replace(left, input_shape=(None, 3, 4, 5)), replace(right, input_shape=input_shape)),
+    ]:
+        assert compare_slopes(*pair) == EQUAL
 
 
 def test_a_slope_shared_along_the_channels_is_moved_by_the_shape_of_the_input() -> None:

@@ -84,7 +84,6 @@ def test_merged_initializers_are_taken_apart_by_what_the_export_says() -> None:
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="the slopes of the second call are not looked at")
 def test_calls_of_one_layer_have_its_slopes() -> None:
     proto = model("t = PRelu(x, a) y = PRelu(t, a_half)")
     for node in proto.graph.node:

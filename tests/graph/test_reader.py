@@ -76,6 +76,29 @@ def test_values_of_packed_types(name: str, tmp_path: Path) -> None:
     assert same_bits(_read_values(path), values)
 
 
+@pytest.mark.parametrize("count", [5, 4001])
+@pytest.mark.parametrize(
+    "kind", ["INT32", "INT8", "UINT16", "FLOAT16", "INT64", "UINT64", "COMPLEX64", "STRING"]
+)
+def test_values_that_are_not_stored_as_they_lie_in_memory(
+    kind: str, count: int, tmp_path: Path
+) -> None:
+    numbers_ = np.random.default_rng(0).integers(0, 100, count)
+    values = [str(n).encode() for n in numbers_] if kind == "STRING" else numbers_
+    tensor = helper.make_tensor("w", TensorProto.DataType.Value(kind), [count], values)
+    assert not tensor.raw_data
+    read = _read_values(_save(_with(tensor), tmp_path))
+    assert np.array_equal(read, numpy_helper.to_array(tensor))
+
+
+@pytest.mark.parametrize("build", [numpy_helper.from_array, _float_data, _double_data])
+def test_the_skeleton_of_a_large_tensor_is_small(
+    build: Callable[[Array], TensorProto], tmp_path: Path
+) -> None:
+    path = _save(_with(build(LARGE)), tmp_path)
+    assert read_model(path).proto.ByteSize() < 400 < path.stat().st_size
+
+
 SPECIAL = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-45], np.float32)
 
 
@@ -126,6 +149,8 @@ def _everywhere() -> onnx.ModelProto:
     branch.node[0].attribute.add(name="value", type=onnx.AttributeProto.TENSOR).t.CopyFrom(large)
     extra = nodes[-1].attribute.add(name="extra", type=onnx.AttributeProto.TENSORS)
     extra.tensors.extend([large, large])
+    graphs = nodes[-1].attribute.add(name="graphs", type=onnx.AttributeProto.GRAPHS)
+    graphs.graphs.add(name="inner").initializer.append(large)
     branch.initializer.append(numpy_helper.from_array(LARGE, "inner"))
     function = proto.functions.add(name="f", domain="custom", output=["o"])
     function.node.append(helper.make_node("Constant", [], ["o"], value=large))
@@ -168,7 +193,7 @@ def test_the_skeleton_is_the_model_but_for_its_large_tensors(tmp_path: Path) -> 
     proto = _everywhere()
     found = read_model(_save(proto, tmp_path))
     pointed = [t for t in _tensors(found.proto) if t.data_location == TensorProto.EXTERNAL]
-    assert len(pointed) == 6
+    assert len(pointed) == 7
     assert not any(t.HasField("raw_data") for t in pointed)
     assert _filled(found) == proto
 
