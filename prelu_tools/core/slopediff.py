@@ -25,13 +25,18 @@ class SlopeDifference:
 
 
 def _orders(reference: PReLULayer, candidate: PReLULayer) -> tuple[Permutation, ...]:
-    """The usual ways in which the reference's axes may have become the candidate's, by shapes."""
+    """The usual ways in which the reference's axes may have become the candidate's, by shapes.
+
+    Where none fits the inputs' shapes, these are of other sizes (a fully convolutional net), and
+    the shapes of the slopes have to do.
+    """
     rank = reference.slopes.ndim
-    shape = reference.input_shape or (None,) * rank
-    target = candidate.input_shape or (None,) * rank
+    free = (None,) * rank
+    shape = reference.input_shape or free
+    target = candidate.input_shape or free
     if len(shape) != rank or len(target) != rank:
-        shape = target = (None,) * rank
-    orders = candidates((None, *shape[1:]), (None, *target[1:]))
+        shape = target = free
+    orders = candidates((None, *shape[1:]), (None, *target[1:])) or candidates(free, free)
     moved = {order: reference.slopes.transpose(order).shape for order in orders}
     return tuple(order for order in orders if moved[order] == candidate.slopes.shape)
 

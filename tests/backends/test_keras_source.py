@@ -240,7 +240,7 @@ def test_a_file_that_is_no_archive_is_no_verdict(tmp_path: Path) -> None:
     path = tmp_path / "net.keras"
     for content in (b"", b"text\n", b"PK\x03\x04 cut short"):
         path.write_bytes(content)
-        found = cli("inspect", path)
+        found = cli("export", path, "-o", tmp_path / "net.onnx")
         assert (found.code, found.out) == (3, "")
         assert f"{path} cannot be loaded" in found.err
         assert len(found.err.strip().splitlines()) == 1
@@ -254,10 +254,12 @@ def test_lambda_layers_are_not_run_unasked(keras: Any, tmp_path: Path) -> None:
         keras.layers.PReLU(),
     ]
     keras.Sequential(parts).save(path)
-    found = cli("inspect", path)
+    command = ("export", path, "-o", tmp_path / "net.onnx")
+    found = cli(*command)
     assert found.code == 3
     assert "--allow-unsafe-load" in found.err
-    assert cli("inspect", path, "--allow-unsafe-load", "--expect-layers", 1).code == 0
+    assert cli(*command, "--allow-unsafe-load").code == 0
+    assert cli("inspect", path, "--expect-layers", 1).code == 0  # runs nothing of the file
 
 
 def test_weights_of_a_live_model_are_read_from_a_file(keras: Any, tmp_path: Path) -> None:

@@ -94,7 +94,8 @@ def test_a_class_without_kwargs_is_told_how_to_help_itself(tmp_path: Path) -> No
 
 def test_a_class_that_is_not_in_the_file_named_is_a_usage_error(tmp_path: Path) -> None:
     archive = _saved("keras_where.py:article_net", tmp_path / "net.keras")
-    found = cli("inspect", archive, "--custom-objects", FOLDER / "keras_where.py:Nothing")
+    wrong = FOLDER / "keras_where.py:Nothing"
+    found = cli("export", archive, "-o", tmp_path / "net.onnx", "--custom-objects", wrong)
     assert found.code == 2
     assert "'Nothing'" in found.err
 
