@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prelu_tools.backends.interface import Parameter, Reach
+from prelu_tools.backends.conversion import Parameter
+from prelu_tools.backends.interface import Reach
 from prelu_tools.core.arrays import Array, IntArray, frozen
 from prelu_tools.core.slopes import PReLULayer, Shape
 

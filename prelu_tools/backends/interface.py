@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import onnx
-
-from prelu_tools.core.arrays import Array, IntArray
+from prelu_tools.core.arrays import Array
 from prelu_tools.core.options import Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.core.tags import TagBook
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.conversion import Conversion
 
 
 @dataclass(frozen=True)
@@ -28,40 +28,6 @@ class TensorSpec:
     """Sizes; a dynamic dimension has a name instead, the first one usually `batch`."""
     example: tuple[int, ...]
     """Sizes that the model accepts: `shape` with a number for each name."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A slope tensor of the source."""
-
-    layer: str
-    """Its layer's name."""
-    name: str
-    """Its own name in the source: the initializer's name in the result."""
-    values: Array
-    """Its true values, in its own shape."""
-    indices: IntArray
-    """How it is laid over the input of its first call: the result of `backends/probe.py`."""
-    n_calls: int
-    """How often the source uses it: as many PRelu nodes have to be in the result."""
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """A source as an ONNX graph, with tags in place of its slopes (`core/tags.py`)."""
-
-    proto: onnx.ModelProto
-    """Every PReLU is one PRelu node; its slopes are tags."""
-    tags: TagBook
-    """What the tags stand for."""
-    parameters: Mapping[str, Parameter]
-    """The slope tensors by their key in `tags`."""
-    route: str
-    """Which converter was used, with its version."""
-    kept_names: Mapping[str, str] = field(default_factory=dict)
-    """Initializers that carry a name of the source, with the name to give them."""
-    notes: tuple[str, ...] = ()
-    """What the user should know."""
 
 
 class Runner(Protocol):

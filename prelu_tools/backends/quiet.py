@@ -6,7 +6,6 @@ itself is turned away while they are imported or run.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import tempfile
@@ -26,13 +25,9 @@ def quiet(show: bool, logger: str | None = None) -> Iterator[None]:
     if show:
         yield
         return
-    named = logging.getLogger(logger) if logger else None
-    level = named.level if named else logging.NOTSET
-    if named:
-        named.setLevel(logging.CRITICAL)
     sys.stderr.flush()
     sys.stdout.flush()
-    with tempfile.TemporaryFile() as sink:
+    with _silenced(logger), tempfile.TemporaryFile() as sink:
         saved = os.dup(2), os.dup(1)
         os.dup2(sink.fileno(), 2)
         os.dup2(sink.fileno(), 1)
@@ -47,5 +42,19 @@ def quiet(show: bool, logger: str | None = None) -> Iterator[None]:
             os.dup2(saved[1], 1)
             for descriptor in saved:
                 os.close(descriptor)
-            if named:
-                named.setLevel(level)
+
+
+@contextmanager
+def _silenced(logger: str | None) -> Iterator[None]:
+    if logger is None:
+        yield
+        return
+    import logging
+
+    named = logging.getLogger(logger)
+    level = named.level
+    named.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        named.setLevel(level)

@@ -39,18 +39,27 @@ class Output:
         for form, path in self.reports:
             text = render(result, form, self._style(terminal=False))
             if path == "-":
-                click.echo(text, nl=False)
+                _print(text)
             else:
                 write(Path(path), text.encode("utf-8", "backslashreplace"))
         if not self.quiet:
             style = self._style(terminal=sys.stdout.isatty())
-            click.echo(render(result, self.form, style), nl=False, color=True)
+            _print(render(result, self.form, style))
 
     def _style(self, terminal: bool) -> Style:
         if not terminal:
             return Style(slopes=self.slopes, others=self.others)
         columns = shutil.get_terminal_size().columns
         return Style(columns, colour=True, slopes=self.slopes, others=self.others)
+
+
+def _print(text: str) -> None:
+    try:
+        click.echo(text, nl=False, color=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise PReLUToolsError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def write(path: Path, content: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prelu_tools.commands.inspect import InspectRequest, inspect_source
-from prelu_tools.core.inspection import CompareResult, LayerChange
+from prelu_tools.core.comparison import CompareResult, LayerChange
 from prelu_tools.core.slopediff import compare_slopes, line_up
 from prelu_tools.core.slopes import PReLULayer
 

@@ -27,13 +27,12 @@ def slope_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Findin
             f"{sizes} here; train it with shared slopes (Keras: shared_axes=[1, 2])",
             layer.name,
         )
-    channels = _channel_sizes(layer)
-    if layer.sharing == "channel-shared" and channels:
+    if layer.sharing == "channel-shared" and _has_channels(layer):
         yield Finding(
             "one_slope",
             "info",
-            f"one slope for all of its channels; where one for each was meant, say so "
-            f"(torch: nn.PReLU({channels}))",
+            "one slope for all of its channels; where one for each was meant, say so "
+            "(torch: nn.PReLU(num_parameters=channels); Keras: PReLU(shared_axes=[1, 2]))",
             layer.name,
         )
     if len(layer.nodes) > 1 and not layer.same_instance:
@@ -46,12 +45,10 @@ def slope_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Findin
         )
 
 
-def _channel_sizes(layer: PReLULayer) -> int | None:
-    """How many channels the layer has, by the usual axis; None where that is 1 or unknown."""
+def _has_channels(layer: PReLULayer) -> bool:
+    """Whether there is more than one, as torch counts them (axis 1) or as Keras does (the last)."""
     shape = layer.input_shape
-    if shape is None or len(shape) < 2 or shape[1] in (None, 1):
-        return None
-    return shape[1]
+    return shape is not None and len(shape) > 1 and not {shape[1], shape[-1]} <= {None, 1}
 
 
 def _health_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Finding]:

@@ -121,35 +121,3 @@ class InspectResult:
         slopes = [report.layer.slopes.reshape(-1).astype(np.float64) for report in self.layers]
         near_zero = sum(report.statistics.n_near_zero for report in self.layers)
         return replace(slope_statistics(np.concatenate(slopes)), n_near_zero=near_zero)
-
-
-@dataclass(frozen=True)
-class LayerChange:
-    """One layer of two models."""
-
-    name: str
-    """Its name in the first model, or in the second where the first lacks it."""
-    other_name: str | None
-    """Its name in the second model, where that is another one."""
-    n_slopes: int
-    """Slopes in the first model (the second, where the first lacks it)."""
-    difference: str | None
-    """In words; None where the slopes are equal bit for bit."""
-    max_abs_change: float | None
-    """Largest absolute change of a slope; None where they cannot be subtracted."""
-    mean_change: float | None
-    """Mean of second minus first; None where they cannot be subtracted."""
-    n_sign_changes: int | None
-    """Slopes that are below 0 on one side and above on the other; None as above."""
-
-
-@dataclass(frozen=True)
-class CompareResult:
-    """What `inspect A B` saw."""
-
-    left: InspectResult
-    """The first model."""
-    right: InspectResult
-    """The second model."""
-    changes: tuple[LayerChange, ...]
-    """In the order of the first model; layers that only the second has come last."""

@@ -59,7 +59,7 @@ def slope_statistics(slopes: Array, thresholds: Thresholds = DEFAULT_THRESHOLDS)
             std=float(values.std(ddof=1)) if values.size > 1 else None,
             min=float(values.min()),
             max=float(values.max()),
-            median=_median(values),
+            median=quantile(values, 0.5),
             n_negative=int((values < 0).sum()),
             n_near_zero=int((np.abs(values) <= thresholds.near).sum()),
             n_above_one=int((values > 1).sum()),
@@ -67,12 +67,16 @@ def slope_statistics(slopes: Array, thresholds: Thresholds = DEFAULT_THRESHOLDS)
         )
 
 
-def _median(values: Array) -> float:
-    """As numpy.median, whose first call imports numpy.ma: too slow a start for `inspect`."""
+def quantile(values: Array, share: float) -> float:
+    """As numpy.quantile on a flat array, whose first call imports numpy.ma: too slow a start."""
     if np.isnan(values).any():
         return float("nan")
     ordered = np.sort(values)
-    return float(ordered[(values.size - 1) // 2] / 2 + ordered[values.size // 2] / 2)
+    position = share * (values.size - 1)
+    below = int(position)
+    low, high = float(ordered[below]), float(ordered[min(below + 1, values.size - 1)])
+    part = position - below
+    return low if part == 0.0 or low == high else low * (1 - part) + high * part
 
 
 def slope_health(slopes: Array, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 if TYPE_CHECKING:
-    from prelu_tools.core.inspection import CompareResult, InspectResult
+    from prelu_tools.core.comparison import CompareResult
+    from prelu_tools.core.inspection import InspectResult
     from prelu_tools.core.results import DoctorResult, ExportResult, VerifyResult
 
 Result: TypeAlias = "InspectResult | CompareResult | ExportResult | VerifyResult | DoctorResult"

@@ -12,8 +12,9 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from prelu_tools.core.comparison import CompareResult, LayerChange
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.inspection import CompareResult, InspectResult, LayerChange, LayerReport
+from prelu_tools.core.inspection import InspectResult, LayerReport
 from prelu_tools.reports import Result, Style
 
 Cell = str | int | float | Sequence[str] | Sequence[float] | None

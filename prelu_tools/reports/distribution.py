@@ -15,6 +15,7 @@ import numpy as np
 
 from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.inspection import LayerReport
+from prelu_tools.core.statistics import quantile
 
 _TAIL = 0.01
 _ENOUGH = 65536  # slopes of one layer that are looked at to find the tails
@@ -63,8 +64,8 @@ def common_scale(reports: Iterable[LayerReport]) -> Scale:
     smallest = min(float(values.min()) for values in finite)
     largest = max(float(values.max()) for values in finite)
     some = np.concatenate([values[:: -(-values.size // _ENOUGH)] for values in finite])
-    tails = np.quantile(some.clip(-_FARTHEST, _FARTHEST), [_TAIL, 1 - _TAIL])
-    inner_low, inner_high = min(0.0, float(tails[0])), max(1.0, float(tails[1]))
+    some = some.clip(-_FARTHEST, _FARTHEST)
+    inner_low, inner_high = min(0.0, quantile(some, _TAIL)), max(1.0, quantile(some, 1 - _TAIL))
     span = inner_high - inner_low
     low = max(min(0.0, smallest), inner_low - span)
     high = min(max(1.0, largest), inner_high + span)

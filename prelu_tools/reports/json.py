@@ -11,13 +11,8 @@ from typing import TYPE_CHECKING, Any
 from prelu_tools.reports import Result, Style
 
 if TYPE_CHECKING:
-    from prelu_tools.core.inspection import (
-        CompareResult,
-        Finding,
-        InspectResult,
-        LayerReport,
-        LayerUsage,
-    )
+    from prelu_tools.core.comparison import CompareResult
+    from prelu_tools.core.inspection import Finding, InspectResult, LayerReport, LayerUsage
     from prelu_tools.core.results import CandidateReport, DoctorResult, ExportResult, VerifyResult
     from prelu_tools.core.slopes import PReLULayer
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from prelu_tools.core.inspection import CompareResult, InspectResult, LayerReport
+from prelu_tools.core.comparison import CompareResult
+from prelu_tools.core.inspection import InspectResult, LayerReport
 from prelu_tools.core.results import CandidateReport, DoctorResult, ExportResult, VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import by_severity, which

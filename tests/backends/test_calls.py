@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from prelu_tools.backends.calls import PReLUCall, layers_of, note_reach, parameters_of
-from prelu_tools.backends.interface import Parameter, Reach
+from prelu_tools.backends.conversion import Parameter
+from prelu_tools.backends.interface import Reach
 from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.slopes import Shape
 

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from prelu_tools.core.comparison import CompareResult, LayerChange
 from prelu_tools.core.inspection import (
-    CompareResult,
     Finding,
     InspectResult,
-    LayerChange,
     LayerReport,
     LayerUsage,
     OtherActivation,

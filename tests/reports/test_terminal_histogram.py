@@ -38,7 +38,7 @@ def test_all_layers_share_one_scale_and_are_summed_below() -> None:
 
 def test_cells_below_zero_and_above_one_have_a_colour_of_their_own() -> None:
     line = next(iter(histograms([layer("a", [-0.5, 0.0, 0.5, 1.0, 1.5])], 80)))
-    colours = {span.start: span.style for span in line.spans}
+    colours = {place: s.style for s in line.spans for place in range(s.start, s.end)}
     shown = [colours[place] for place, char in enumerate(line.plain) if char == "█"]
     assert shown == ["yellow", "cyan", "cyan", "cyan", "magenta"]
 

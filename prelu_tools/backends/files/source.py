@@ -11,7 +11,8 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.slopes import PReLULayer, Shape
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.interface import Conversion, Reach, Runner, TensorSpec
+    from prelu_tools.backends.conversion import Conversion
+from prelu_tools.backends.interface import Reach, Runner, TensorSpec
 
 BY_NAME = "by name"
 """The form of a layer of which the file says no more than its name."""

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.backends.calls import PReLUCall, layers_of, note_reach, parameters_of
-from prelu_tools.backends.interface import Conversion, Reach, Runner, TensorSpec
+from prelu_tools.backends.conversion import Conversion
+from prelu_tools.backends.interface import Reach, Runner, TensorSpec
 from prelu_tools.backends.keras.framework import keras, tf
 from prelu_tools.backends.keras.trace import convert_model
 from prelu_tools.backends.keras.watch import CallFinder, layer_names, slope_variables, watching

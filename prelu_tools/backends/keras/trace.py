@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from prelu_tools.backends.interface import Conversion, Parameter, TensorSpec
+from prelu_tools.backends.conversion import Conversion, Parameter
+from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.keras.framework import keras, tf
 from prelu_tools.backends.keras.watch import layer_names, watching
 from prelu_tools.backends.quiet import quiet

@@ -13,7 +13,8 @@ from torch.export.graph_signature import InputKind
 from torch.overrides import TorchFunctionMode
 
 from prelu_tools.backends.calls import PReLUCall, note_reach
-from prelu_tools.backends.interface import Conversion, Reach, Source, TensorSpec
+from prelu_tools.backends.conversion import Conversion
+from prelu_tools.backends.interface import Reach, Source, TensorSpec
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.backends.torch.weights import to_numpy

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from prelu_tools.backends.calls import PReLUCall, layers_of, parameters_of
-from prelu_tools.backends.interface import Conversion, Reach, Runner, TensorSpec
+from prelu_tools.backends.conversion import Conversion
+from prelu_tools.backends.interface import Reach, Runner, TensorSpec
 from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.watch import Watch

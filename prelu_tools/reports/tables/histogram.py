@@ -42,8 +42,11 @@ def _line(name: str, counts: Array, indent: int, colours: Sequence[str]) -> Text
     line = Text(set_cell_size(name, indent), end="\n")
     if not counts.any():
         return line.append("(none is finite)", style="bold red")
-    for block, colour in zip(blocks(counts), colours, strict=True):
-        line.append(block, style=colour)
+    start = len(line)
+    line.append(blocks(counts))
+    for colour in sorted(set(colours)):
+        first = start + colours.index(colour)
+        line.stylize(colour, first, first + colours.count(colour))
     return line
 
 

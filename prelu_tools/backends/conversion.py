@@ -1,0 +1,45 @@
+"""What a convertible source gives the exporter: a graph, and what its tags stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import onnx
+
+from prelu_tools.core.arrays import Array, IntArray
+from prelu_tools.core.tags import TagBook
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A slope tensor of the source."""
+
+    layer: str
+    """Its layer's name."""
+    name: str
+    """Its own name in the source: the initializer's name in the result."""
+    values: Array
+    """Its true values, in its own shape."""
+    indices: IntArray
+    """How it is laid over the input of its first call: the result of `backends/probe.py`."""
+    n_calls: int
+    """How often the source uses it: as many PRelu nodes have to be in the result."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A source as an ONNX graph, with tags in place of its slopes (`core/tags.py`)."""
+
+    proto: onnx.ModelProto
+    """Every PReLU is one PRelu node; its slopes are tags."""
+    tags: TagBook
+    """What the tags stand for."""
+    parameters: Mapping[str, Parameter]
+    """The slope tensors by their key in `tags`."""
+    route: str
+    """Which converter was used, with its version."""
+    kept_names: Mapping[str, str] = field(default_factory=dict)
+    """Initializers that carry a name of the source, with the name to give them."""
+    notes: tuple[str, ...] = ()
+    """What the user should know."""

@@ -1,0 +1,64 @@
+"""Recognition in a large graph: everything is found, and the work grows as the graph does."""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.survey import survey
+
+
+def _chain(n_layers: int) -> onnx.ModelProto:
+    nodes, tensors, last = [], [], "x"
+    for i in range(n_layers):
+        tensors.append(
+            numpy_helper.from_array(np.full((4, 1, 1), -0.1 * i - 0.01, np.float32), f"a{i}")
+        )
+        nodes += [
+            helper.make_node("Relu", [last], [f"r{i}"]),
+            helper.make_node("Neg", [last], [f"n{i}"]),
+            helper.make_node("Relu", [f"n{i}"], [f"m{i}"]),
+            helper.make_node("Mul", [f"m{i}", f"a{i}"], [f"q{i}"]),
+            helper.make_node("Add", [f"r{i}", f"q{i}"], [f"x{i}"]),
+        ]
+        last = f"x{i}"
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 4, 8, 8])
+        for name in ("x", last)
+    ]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+
+
+def test_every_layer_of_ten_thousand_nodes_is_found() -> None:
+    found = survey(OnnxModel(_chain(2000), None), explain=True, target=None)
+    assert [layer.layer.form for layer in found.layers] == ["relu_neg"] * 2000
+    slopes = [float(layer.layer.slopes.reshape(-1)[0]) for layer in found.layers]
+    assert slopes == [float(np.float32(0.1 * i + 0.01)) for i in range(2000)]
+    assert found.refused == ()
+
+
+def test_ten_times_the_nodes_are_ten_times_the_work() -> None:
+    small, large = (_calls(_chain(n_layers)) for n_layers in (60, 600))
+    assert large < 10.5 * small
+
+
+def _calls(model: onnx.ModelProto) -> int:
+    """How many Python functions recognition calls."""
+    count = 0
+
+    def profile(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(profile)
+    try:
+        survey(OnnxModel(model, None), explain=True, target=None)
+    finally:
+        sys.setprofile(None)
+    return count
