@@ -108,8 +108,9 @@ def test_slopes_that_are_not_finite_are_no_matter_of_precision() -> None:
         pytest.param((1, 2, 5, 1), CHANNELS, None, id="partial"),
         pytest.param((1, 2, 1, 1), CHANNELS, None, id="each channel"),
         pytest.param((1, 1, 1, 1), CHANNELS, "one_slope", id="one for two channels"),
-        pytest.param((1, 1, 1, 1), (None, 1, 5, 6), None, id="one for one channel"),
-        pytest.param((1, 1, 1, 1), (None, None, 5, 6), None, id="unknown channels"),
+        pytest.param((1, 1, 1, 1), (None, 1, 5, 1), None, id="one for one channel"),
+        pytest.param((1, 1, 1, 1), (None, 1, 5, 6), "one_slope", id="channels that come last"),
+        pytest.param((1, 1, 1, 1), (None, None, 5, None), None, id="unknown channels"),
         pytest.param((1, 1, 1, 1), None, None, id="unknown input"),
         pytest.param((1,), (7,), None, id="no channels"),
         pytest.param((1, 1), (None, 7), "one_slope", id="after a dense layer"),
@@ -133,7 +134,8 @@ def test_the_size_that_element_wise_slopes_tie_a_model_to_is_named() -> None:
 def test_the_slopes_that_were_meant_are_spelled_out() -> None:
     (finding,) = _findings(_layer(np.full((1, 1, 1, 1), 0.3)))
     assert (finding.code, finding.severity) == ("one_slope", "info")
-    assert "nn.PReLU(2)" in finding.message
+    assert "nn.PReLU(num_parameters=channels)" in finding.message
+    assert "shared_axes=[1, 2]" in finding.message
 
 
 @pytest.mark.parametrize(
