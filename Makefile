@@ -8,12 +8,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo test test-browser lint lock clean
+.PHONY: help demo test test-browser test-openvino lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
 	@echo "make test   run the tests"
 	@echo "make test-browser   the page of inspect in a headless Chromium (part of make test, if it is there)"
+	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
 	@echo "make lint   ruff and mypy"
 	@echo "make lock   resolve requirements/dev.in anew into $(LOCK)"
 	@echo "make clean  remove .venv and build"
@@ -40,6 +41,19 @@ test-browser: $(READY)
 	  echo "chromium or chromedriver is missing: apt-get install chromium chromium-driver"; exit 1; }
 	@PRELU_REQUIRED_MARKERS="browser" $(BIN)/python -m pytest -q -m browser
 
+.venv-openvino/.ready: requirements/openvino.txt pyproject.toml
+	@rm -rf .venv-openvino
+	@$(PYTHON) -m venv .venv-openvino
+	@.venv-openvino/bin/python -m pip --disable-pip-version-check -q install \
+	  -r requirements/openvino.txt
+	@.venv-openvino/bin/python -m pip --disable-pip-version-check -q install --no-deps \
+	  --no-build-isolation -e .
+	@touch $@
+
+test-openvino: .venv-openvino/.ready
+	@PRELU_REQUIRED_MARKERS="openvino" .venv-openvino/bin/python -m pytest -q -m openvino \
+	  tests/backends/test_openvino.py
+
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -56,4 +70,4 @@ lock:
 	@echo "wrote $(LOCK)"
 
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) .venv-openvino build

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from prelu_tools.backends.conversion import Parameter
-from prelu_tools.backends.interface import Reach
+from prelu_tools.backends.interface import Observer
 from prelu_tools.core.arrays import Array, IntArray, frozen
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.slopes import PReLULayer, Shape
 
 
@@ -31,6 +31,8 @@ class PReLUCall:
     """The shape of the input."""
     preceding_parameters: int | None
     """Weights and biases of the layer that was called before."""
+    apply: Callable[[Array], Array] | None = None
+    """The layer by itself, with its slopes; None where it cannot be called so."""
 
 
 def layers_of(calls: Iterable[PReLUCall]) -> tuple[PReLULayer, ...]:
@@ -70,20 +72,36 @@ def parameters_of(calls: Iterable[PReLUCall]) -> dict[str, Parameter]:
     return found
 
 
-def note_reach(reach: Reach, calls: Iterable[PReLUCall], parameter: str, x: Array) -> None:
-    """Note which slopes of a parameter meet a negative input in this call.
+def activation_of(calls: Iterable[PReLUCall], layer: str) -> Callable[[Array], Array]:
+    """See `Source.activation`.
 
-    Args:
-        reach: what has been reached so far; updated.
-        calls: the known calls.
-        parameter: whose slopes they are.
-        x: the input of this call; of the rank of one of the known calls of the parameter.
+    Raises:
+        PReLUToolsError: the layer cannot be called by itself.
     """
-    same = (c for c in calls if c.parameter == parameter and c.indices.ndim == x.ndim)
-    call = next(same, None)
-    if call is None:
-        return
-    shared = tuple(axis for axis, size in enumerate(call.indices.shape) if size == 1)
-    negative = np.any(x < 0, axis=shared, keepdims=True)
-    mask = reach.masks.setdefault(call.layer, np.zeros(call.values.size, np.bool_))
-    mask[call.indices[negative]] = True
+    for call in calls:
+        if call.layer == layer and call.apply is not None:
+            return call.apply
+    raise PReLUToolsError(f"{layer} cannot be called by itself")
+
+
+class Tally:
+    """Numbers the calls of each layer while a model runs once, and tells the observer."""
+
+    def __init__(self, calls: Iterable[PReLUCall], observe: Observer) -> None:
+        self._layers = {call.parameter: call.layer for call in calls}
+        self._observe = observe
+        self._numbers: Counter[str] = Counter()
+
+    def knows(self, parameter: str) -> bool:
+        """Whether these are the slopes of a layer."""
+        return parameter in self._layers
+
+    def __call__(self, parameter: str, x: Array, y: Array) -> bool:
+        """One call; False where the parameter is none of the known slopes."""
+        layer = self._layers.get(parameter)
+        if layer is None:
+            return False
+        number = self._numbers[layer]
+        self._numbers[layer] += 1
+        self._observe(layer, number, x, y)
+        return True

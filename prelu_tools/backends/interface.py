@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,12 +42,34 @@ class Runner(Protocol):
         ...
 
 
-@dataclass
-class Reach:
-    """Which slopes have met a negative input so far; filled in by the runner of a source."""
+Observer = Callable[[str, int, Array, Array], None]
+"""Is told of each call of a PReLU: the layer's name, which call of it, its input and its output.
 
-    masks: dict[str, Array] = field(default_factory=dict)
-    """For each layer's name a flat boolean array over its slope tensor."""
+The arrays are in the model's own axis order and type, and may be gone once the observer returns.
+"""
+
+
+class WideRunner(Runner, Protocol):
+    """Runs a model in float64; outputs are float64 arrays."""
+
+    @property
+    def stayed_narrow(self) -> Sequence[str]:
+        """Parts of the model that computed in a narrower type all the same, after running."""
+        ...
+
+
+@dataclass(frozen=True)
+class SearchLimits:
+    """Where a search for inputs stops."""
+
+    deadline: float
+    """On `time.monotonic`'s clock."""
+    seed: int
+    """Of what it draws."""
+    ranges: Mapping[str, tuple[float, float]]
+    """For an input's name the values that it may take; unbounded where it has none."""
+    whole: bool = False
+    """Whether batches have to keep the size of the one to start from."""
 
 
 class Source(Protocol):
@@ -85,8 +107,35 @@ class Source(Protocol):
         """Every PReLU layer, in the order in which the model calls them."""
         ...
 
-    def runner(self, reach: Reach) -> AbstractContextManager[Runner]:
-        """The model in inference mode; what its slopes meet goes to `reach`."""
+    def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
+        """The model in inference mode; `observe` is told of its PReLU calls as it runs."""
+        ...
+
+    def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
+        """The model with weights and inputs in float64.
+
+        Raises:
+            PReLUToolsError: it does not run in float64; on entering, or on running.
+        """
+        ...
+
+    def activation(self, layer: str) -> Callable[[Array], Array]:
+        """One PReLU layer by itself: what it makes of an input of its shape (batch free)."""
+        ...
+
+    def seek(
+        self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
+    ) -> Iterator[dict[str, Array]]:
+        """Look for inputs that make the inputs of slopes negative.
+
+        Args:
+            targets: for each layer's name, over its flat slopes, which are looked for.
+            start: a batch of inputs to start from.
+            limits: where to stop.
+
+        Yields:
+            Batches that may reach some of them; whether they do is for the caller to see.
+        """
         ...
 
 

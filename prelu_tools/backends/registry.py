@@ -87,14 +87,32 @@ def open_source(text: str, options: SourceOptions) -> Source:
         return _open_file(spelling, options, (*ROWS, *READERS))
     with quiet(options.show_chatter):
         model = build_object(spelling)
+    return open_object(model, text, options, spelling.weights)
+
+
+def open_object(
+    model: object, spelled: str, options: SourceOptions, weights: Path | None = None
+) -> Source:
+    """Take a live model as a source.
+
+    Args:
+        model: a `torch.nn.Module` or a `keras.Model`.
+        spelled: what to call it.
+        options: how to read it.
+        weights: a file of weights to load into it; None for none.
+
+    Raises:
+        MissingExtraError: its framework is not installed.
+        PReLUToolsError: it is nothing of the kind, or the weights do not fit.
+    """
     name = model_framework(model)
     if name is None:
         raise PReLUToolsError(
-            f"{text} is a {type(model).__module__}.{type(model).__qualname__}: expected a "
+            f"{spelled} is a {type(model).__module__}.{type(model).__qualname__}: expected a "
             "torch.nn.Module or a keras.Model, or a callable that returns one"
         )
-    backend = _load(next(row for row in ROWS if row.name == name), text)
-    return backend.from_object(model, text, spelling.weights, options)
+    backend = _load(next(row for row in ROWS if row.name == name), spelled)
+    return backend.from_object(model, spelled, weights, options)
 
 
 def _open_file(spelling: Spelling, options: SourceOptions, rows: Sequence[Row]) -> Source:

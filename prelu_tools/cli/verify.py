@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from prelu_tools.cli.options import gather_source_options, output_options, source_options
 
 if TYPE_CHECKING:
-    from prelu_tools.core.results import Tolerance
+    from prelu_tools.cli.output import Output
+    from prelu_tools.core.verification import Tolerance
 
 _EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
+_FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose")
 
 
 def _parse_layouts(
@@ -31,26 +35,37 @@ def _parse_layouts(
     return found
 
 
-def _parse_tolerance(
-    ctx: click.Context, param: click.Parameter, value: str | None
-) -> Tolerance | None:
-    """RTOL,ATOL."""
-    from prelu_tools.core.results import Tolerance
+def _parse_tolerance(ctx: click.Context, param: click.Parameter, value: str) -> Tolerance:
+    """`calibrated`, or RTOL,ATOL."""
+    from prelu_tools.commands.check_fields import WrongValueError, given_tolerance
 
-    if value is None:
-        return None
     try:
-        rtol, atol = (float(part) for part in value.split(","))
-    except ValueError:
-        rtol = atol = -1.0
-    if not (0 <= rtol < float("inf") and 0 <= atol < float("inf")):
-        raise click.BadParameter(f"{value!r} is no tolerance: expected RTOL,ATOL as in 1e-4,1e-6")
-    return Tolerance(rtol, atol, scaled=False, origin="given")
+        return given_tolerance(value)
+    except WrongValueError as error:
+        raise click.BadParameter(f"{value!r} is no tolerance: expected {error}") from error
+
+
+def _parse_ranges(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, tuple[float, float]]:
+    """LOW,HIGH for every input, or NAME=LOW,HIGH."""
+    from prelu_tools.commands.check_fields import WrongValueError, given_range
+
+    found = {}
+    for value in values:
+        name, _, limits = value.rpartition("=")
+        try:
+            found[name] = given_range(limits)
+        except WrongValueError as error:
+            raise click.BadParameter(
+                f"{value!r} is no range: expected LOW,HIGH or NAME=LOW,HIGH, as in image=0,255"
+            ) from error
+    return found
 
 
 @click.command("verify")
-@click.argument("reference", metavar="REFERENCE")
-@click.argument("candidates", metavar="CANDIDATE...", nargs=-1, required=True)
+@click.argument("reference", metavar="[REFERENCE", required=False)
+@click.argument("candidates", metavar="CANDIDATE...]", nargs=-1)
 @click.option(
     "--provider",
     "providers",
@@ -61,32 +76,81 @@ def _parse_tolerance(
     help="cpu, cuda, tensorrt, openvino or onnxruntime's own name; each is checked; repeatable.",
 )
 @click.option(
+    "--allow-fallback",
+    is_flag=True,
+    help="Take it that nodes run on another provider than the one asked for.",
+)
+@click.option(
     "--inputs",
     "inputs_file",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
-    help="Replay exactly these inputs; nothing is drawn.",
+    help="Replay exactly these inputs; with --samples, beside what is drawn.",
+)
+@click.option(
+    "--save-inputs",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Keep the inputs that were used, for --inputs.",
+)
+@click.option(
+    "--input-range",
+    "ranges",
+    callback=_parse_ranges,
+    multiple=True,
+    metavar="[NAME=]LOW,HIGH",
+    help="The values that inputs may take, as in image=0,255; repeatable.",
 )
 @click.option(
     "--samples",
     type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    help="How many inputs to draw.",
+    help="How many inputs to draw.  [default: 16]",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the inputs."
 )
 @click.option(
+    "--search-seconds",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    help="How long to look for inputs that reach slopes which no draw reached.",
+)
+@click.option(
     "--tolerance",
     callback=_parse_tolerance,
-    metavar="RTOL,ATOL",
-    help="|a - b| <= ATOL + RTOL |a|  [default: by type, relative to the output's scale]",
+    default="calibrated",
+    show_default=True,
+    metavar="calibrated|RTOL,ATOL",
+    help="By the rounding of the reference, or |a - b| <= ATOL + RTOL |a|.",
+)
+@click.option(
+    "--layers/--no-layers",
+    default=True,
+    show_default=True,
+    help="Whether to look at every PReLU layer as the models run.",
 )
 @click.option(
     "--min-coverage",
     type=click.FloatRange(0, 1),
     help="Share of all slopes whose negative branch the inputs have to reach.",
+)
+@click.option(
+    "--power/--no-power",
+    default=True,
+    show_default=True,
+    help="Whether to plant slope faults in a copy, to see what the checks would have caught.",
+)
+@click.option(
+    "--min-power",
+    type=click.FloatRange(0, 1),
+    help="Share of the planted faults on reached slopes that has to be caught.  [default: 1.0]",
+)
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="On failure, write the smallest thing that shows it here, and how to run it.",
 )
 @click.option(
     "--layout",
@@ -101,49 +165,90 @@ def _parse_tolerance(
 )
 @source_options
 @output_options
+@click.pass_context
 def command(
-    reference: str,
+    ctx: click.Context,
+    /,
+    reference: str | None,
     candidates: tuple[str, ...],
-    providers: tuple[str, ...],
-    inputs_file: Path | None,
-    samples: int,
-    seed: int,
-    tolerance: Tolerance | None,
-    min_coverage: float | None,
-    layouts: dict[str, Literal["nchw", "nhwc"]],
-    allow_no_prelu: bool,
-    inputs: tuple[Any, ...],
-    custom_objects: tuple[str, ...],
-    allow_unsafe_load: bool,
     form: str,
     reports: tuple[tuple[str, str], ...],
     quiet: bool,
     verbose: bool,
+    inputs: tuple[Any, ...],
+    custom_objects: tuple[str, ...],
+    allow_unsafe_load: bool,
+    **choices: Any,
 ) -> int:
     """Hold each CANDIDATE against REFERENCE: every output, and every slope bit for bit.
 
     Both are any SOURCE: model.onnx, model.keras, nets.py:Net@weights.pt. ONNX candidates run in
     onnxruntime on each --provider; a provider that did not run every node is exit 3, never a pass.
 
+    Without any SOURCE, the checks run that prelu-tools.toml lists as [[checks]], or pyproject.toml
+    as [[tool.prelu-tools.checks]], in the current folder.
+
     \b
     Example: prelu-tools verify nets.py:Net@weights.pt net.onnx
     """
     from prelu_tools.cli.output import Output
-    from prelu_tools.commands.verify import VerifyRequest, verify
+    from prelu_tools.commands.request import VerifyRequest
+    from prelu_tools.commands.verify import verify
 
+    output = Output(form, reports, quiet)
+    if reference is None:
+        _refuse_options_of_one_check(ctx)
+        return _verify_many(output, verbose)
+    _refuse_a_reference_alone(ctx, reference, candidates)
     request = VerifyRequest(
         reference=reference,
         candidates=candidates,
-        providers=providers,
-        samples=samples,
-        seed=seed,
-        inputs_file=inputs_file,
-        tolerance=tolerance,
-        layouts=layouts,
-        min_coverage=min_coverage,
-        allow_no_prelu=allow_no_prelu,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
+        **choices,  # named as the fields are
     )
     result = verify(request)
-    Output(form, reports, quiet).show(result)
+    output.show(result)
+    return _EXIT[result.verdict]
+
+
+def _refuse_a_reference_alone(
+    ctx: click.Context, reference: str, candidates: tuple[str, ...]
+) -> None:
+    if not candidates:
+        raise click.UsageError(
+            f"{reference} has nothing to be held against: give a CANDIDATE behind it; without any "
+            "SOURCE, the checks of prelu-tools.toml or pyproject.toml run",
+            ctx,
+        )
+
+
+def _refuse_options_of_one_check(ctx: click.Context) -> None:
+    """What says how to check has no place beside a list that says so for each of its checks."""
+    for param in ctx.command.params:
+        given = ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+        if given and isinstance(param, click.Option) and param.name not in _FOR_EVERY_CHECK:
+            raise click.UsageError(
+                f"{param.opts[0]} is for one REFERENCE and its CANDIDATEs: for a list of checks, "
+                "what each of them asks for belongs in the file",
+                ctx,
+            )
+
+
+def _verify_many(output: Output, verbose: bool) -> int:
+    """Run the checks of the current folder's file, and show what became of them."""
+    from prelu_tools.cli.output import progress
+    from prelu_tools.commands.checks import find_checks, run_checks
+    from prelu_tools.reports.printable import printable
+
+    def trace(error: BaseException) -> None:
+        if verbose:
+            traceback.print_exception(error)
+
+    found = find_checks(show_chatter=verbose)
+    if not output.quiet:
+        for note in found.notes:
+            click.echo(f"Note: {note}", err=True)
+    with progress(output.quiet) as tell:
+        result = run_checks(found, lambda name: tell(printable(name)), trace)
+    output.show(result)
     return _EXIT[result.verdict]

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from prelu_tools.backends.onnxruntime import PROVIDERS, OrtRunner, available_providers
+from prelu_tools.backends.onnxruntime.session import PROVIDERS, Session, available_providers
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results import DoctorItem, DoctorResult
@@ -71,7 +71,7 @@ def _try_provider(name: str) -> DoctorItem:
         path = Path(folder) / "prelu.onnx"
         path.write_bytes(_one_prelu().SerializeToString())
         try:
-            runner = OrtRunner(path, name, "a model of one PRelu node")
+            runner = Session(path, name, "a model of one PRelu node")
             result = runner.run({"x": np.array([[-2.0, 2.0]], np.float32)})["y"]
         except PReLUToolsError as error:
             found, _, advice = str(error).partition(": ")

@@ -10,10 +10,12 @@ from typing import cast
 from prelu_tools.backends.interface import ConvertibleSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.backends.spelling import parse_spelling
-from prelu_tools.commands.verify import VerifyRequest, verify_source
+from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.results import ExportResult, VerifyResult
+from prelu_tools.core.results import ExportResult
+from prelu_tools.core.verification import VerifyResult
 from prelu_tools.graph.finish import finish
 from prelu_tools.graph.layers import read_layers
 from prelu_tools.graph.reader import OnnxModel
@@ -101,6 +103,8 @@ def _verify(source: ConvertibleSource, written: Path, request: ExportRequest) ->
             reference=request.source,
             candidates=(str(written),),
             layouts={"reference": "nchw", "candidate": "nchw"},  # the export keeps the layout
+            search_seconds=0.0,
+            power=False,
             allow_no_prelu=True,
             options=request.options,
         ),

@@ -12,11 +12,14 @@ import numpy as np
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.inputs import draw
+from prelu_tools.core.inputs import Wanted, draw
 from prelu_tools.core.layout import Layout, Permutation, candidates, from_layouts
+from prelu_tools.core.options import Dim
 from prelu_tools.core.slopes import Shape
+from prelu_tools.graph.writer import replacing
 
 Feeds = dict[str, Array]
+_LARGER = 16  # what is added to a free size: most nets halve four times at most
 
 
 @dataclass(frozen=True)
@@ -109,43 +112,76 @@ def move(feeds: Mapping[str, Array], links: Sequence[InputLink]) -> Feeds:
     }
 
 
+@dataclass(frozen=True)
+class DrawPlan:
+    """What to draw."""
+
+    samples: int
+    """Rows in all."""
+    seed: int
+    """Of the draws."""
+    ranges: Mapping[str, tuple[float, float]]
+    """For an input's name the values that it may take."""
+
+
 def draw_feeds(
     reference: Sequence[TensorSpec],
     others: Sequence[tuple[Sequence[TensorSpec], Sequence[InputLink]]],
-    samples: int,
-    seed: int,
+    plan: DrawPlan,
 ) -> list[Feeds]:
     """Draw the inputs of a check in the reference's layout.
 
-    A size that any of the models fixes is kept, the batch included; else `samples` rows are run
-    in one batch, and the first of them again alone.
+    A size that any of the models fixes is kept, the batch included. Else `samples` rows are run in
+    one batch, the first of them again alone, and where other sizes are free too, three rows of a
+    larger size.
     """
-    sizes: dict[str, tuple[str, tuple[int, ...]]] = {}
-    batches: set[int] = set()
-    for spec in reference:
-        known: list[int | str] = list(spec.shape)
-        for specs, links in others:
-            link = next(link for link in links if link.reference == spec.name)
-            other = next(s for s in specs if s.name == link.candidate)
-            for axis, source in enumerate(link.permutation):
-                if isinstance(known[source], str) and isinstance(other.shape[axis], int):
-                    known[source] = other.shape[axis]
-        row = [k if isinstance(k, int) else e for k, e in zip(known, spec.example, strict=True)]
-        sizes[spec.name] = (spec.dtype, tuple(row[1:]))
-        batches |= {size for size in known[:1] if isinstance(size, int)}
-    if not batches:
-        return draw(sizes, samples, seed)
-    batch = max(batches)
-    rows = draw(sizes, -(-samples // batch) * batch, seed)[0]
-    count = len(next(iter(rows.values()))) // batch
-    return [
-        {name: values[i * batch : (i + 1) * batch] for name, values in rows.items()}
-        for i in range(count)
-    ]
+    shapes = {spec.name: _known_shape(spec, others) for spec in reference}
+    batches = {shape[0] for shape in shapes.values() if shape and isinstance(shape[0], int)}
+    wanted = {s.name: _wanted(s, shapes[s.name], plan, 0) for s in reference}
+    if batches:
+        batch = max(batches)
+        rows = draw(wanted, -(-plan.samples // batch) * batch, plan.seed)
+        count = len(next(iter(rows.values()))) // batch
+        return [
+            {name: values[i * batch : (i + 1) * batch] for name, values in rows.items()}
+            for i in range(count)
+        ]
+    rows = draw(wanted, plan.samples, plan.seed)
+    feeds = [rows]
+    if plan.samples > 1:
+        feeds.append({name: values[:1] for name, values in rows.items()})
+    if any(isinstance(size, str) for shape in shapes.values() for size in shape[1:]):
+        larger = {s.name: _wanted(s, shapes[s.name], plan, _LARGER) for s in reference}
+        feeds.append(draw(larger, min(3, plan.samples), plan.seed + 1))
+    return feeds
+
+
+def _known_shape(
+    spec: TensorSpec, others: Sequence[tuple[Sequence[TensorSpec], Sequence[InputLink]]]
+) -> list[Dim]:
+    """An input's shape with the sizes that any of the models fixes."""
+    known: list[Dim] = list(spec.shape)
+    for specs, links in others:
+        link = next(link for link in links if link.reference == spec.name)
+        other = next(s for s in specs if s.name == link.candidate)
+        for axis, source in enumerate(link.permutation):
+            if isinstance(known[source], str) and isinstance(other.shape[axis], int):
+                known[source] = other.shape[axis]
+    return known
+
+
+def _wanted(spec: TensorSpec, shape: Sequence[Dim], plan: DrawPlan, more: int) -> Wanted:
+    row = tuple(
+        size if isinstance(size, int) else example + more
+        for size, example in zip(shape[1:], spec.example[1:], strict=True)
+    )
+    return Wanted(spec.dtype, row, plan.ranges.get(spec.name))
 
 
 def replay_feeds(path: Path, reference: Sequence[TensorSpec]) -> list[Feeds]:
     """The inputs of a check from an `.npz` file with an array for each input.
+
+    `save_feeds` numbers the arrays of several runs: `run0/x`, `run1/x`.
 
     Raises:
         UsageError: it lacks an input of the reference.
@@ -156,11 +192,36 @@ def replay_feeds(path: Path, reference: Sequence[TensorSpec]) -> list[Feeds]:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
         raise PReLUToolsError(f"{path} cannot be read as an .npz file ({error})") from error
+    runs: dict[str, dict[str, Array]] = {}
+    for name, values in arrays.items():
+        run, separator, plain = name.partition("/")
+        numbered = bool(separator) and run.startswith("run") and run[3:].isdigit()
+        runs.setdefault(run if numbered else "", {})[plain if numbered else name] = values
+    return [_as_feeds(path, found, reference) for found in runs.values()] or [
+        _as_feeds(path, {}, reference)
+    ]
+
+
+def _as_feeds(path: Path, arrays: Mapping[str, Array], reference: Sequence[TensorSpec]) -> Feeds:
     if len(reference) == 1 and len(arrays) == 1:
-        return [{reference[0].name: next(iter(arrays.values())).astype(reference[0].dtype)}]
+        return {reference[0].name: next(iter(arrays.values())).astype(reference[0].dtype)}
     missing = [spec.name for spec in reference if spec.name not in arrays]
     if missing:
         raise UsageError(
             f"{path} has {', '.join(arrays) or 'no arrays'}; expected {_names(reference)}"
         )
-    return [{spec.name: arrays[spec.name].astype(spec.dtype) for spec in reference}]
+    return {spec.name: arrays[spec.name].astype(spec.dtype) for spec in reference}
+
+
+def save_feeds(path: Path, feeds: Sequence[Feeds]) -> None:
+    """Keep inputs as an `.npz` file that `replay_feeds` reads.
+
+    Raises:
+        PReLUToolsError: it cannot be written.
+    """
+    arrays = {f"run{i}/{name}": v for i, feed in enumerate(feeds) for name, v in feed.items()}
+    try:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+    except OSError as error:
+        raise PReLUToolsError(f"{path} cannot be written: {error.strerror}") from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prelu_tools.backends.interface import Source
-from prelu_tools.backends.onnxruntime import OnnxSource
+from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_for_inspection
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.findings import slope_findings

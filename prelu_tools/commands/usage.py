@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prelu_tools.backends.onnxruntime import OnnxSource, run_tapped
+from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.feeds import replay_feeds
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import PReLUToolsError
@@ -29,13 +29,13 @@ def layer_usage(
         PReLUToolsError: the file cannot be read, or the model does not run on it.
     """
     feeds = replay_feeds(path, source.inputs())[0]
-    taps = {m.x for located in layers for view, m in located.calls if view.outer is None}
-    totals = [_Total(located) for located in layers]
-    for part in _parts(feeds, source):
-        tapped = run_tapped(source.model, sorted(taps), part, source.spelled)
-        for total in totals:
-            total.add(tapped)
-    return tuple(total.usage() for total in totals)
+    totals = {located.layer.name: _Total(located) for located in layers}
+    if any(view.outer is None for located in layers for view, _ in located.calls):
+        session = source.tapped("cpu")
+        for part in _parts(feeds, source):
+            for tap, x, _ in session.parts(part):
+                totals[tap.layer].add(x)
+    return tuple(total.usage() for total in totals.values())
 
 
 def _parts(feeds: Mapping[str, Array], source: OnnxSource) -> list[dict[str, Array]]:
@@ -62,20 +62,16 @@ class _Total:
         self._carried = 0.0
         self._output = 0.0
 
-    def add(self, tapped: Mapping[str, Array]) -> None:
-        """Add what one run saw."""
-        for view, match in self._located.calls:
-            x = tapped.get(match.x)
-            if x is None or view.outer is not None:
-                continue
-            slopes = match.slopes.astype(np.float64)
-            carried = np.where(x < 0, np.abs(slopes * x), 0.0)
-            self._carried += float(carried.sum())
-            self._output += float(carried.sum() + np.where(x > 0, x, 0.0).sum())
-            if x.ndim == self._slopes.ndim:
-                axes = tuple(a for a, size in enumerate(self._slopes.shape) if size == 1)
-                self._negative += (x < 0).sum(axis=axes, keepdims=True)
-                self._count += x.size // self._slopes.size
+    def add(self, x: Array) -> None:
+        """Add the input of one call."""
+        slopes = self._located.layer.slopes.astype(np.float64)
+        carried = np.where(x < 0, np.abs(slopes * x), 0.0)
+        self._carried += float(carried.sum())
+        self._output += float(carried.sum() + np.where(x > 0, x, 0.0).sum())
+        if x.ndim == self._slopes.ndim:
+            axes = tuple(a for a, size in enumerate(self._slopes.shape) if size == 1)
+            self._negative += (x < 0).sum(axis=axes, keepdims=True)
+            self._count += x.size // self._slopes.size
 
     def usage(self) -> LayerUsage | None:
         """The shares; None where nothing was seen."""

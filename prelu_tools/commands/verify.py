@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from prelu_tools.backends.interface import Reach, Runner, Source
-from prelu_tools.backends.onnxruntime import OnnxSource, OrtRunner
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
+from prelu_tools.commands.bundle import write_bundle
+from prelu_tools.commands.candidate import Checks, Judged, Linked, judge
 from prelu_tools.commands.feeds import (
+    DrawPlan,
     Feeds,
-    InputLink,
     Layouts,
     draw_feeds,
     link_inputs,
-    move,
     replay_feeds,
+    save_feeds,
 )
-from prelu_tools.commands.judge import compare_all_layers, compare_all_outputs, layer_coverage
-from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.inputs import DEFAULT_SAMPLES, DEFAULT_SEED
-from prelu_tools.core.layout import Layout
-from prelu_tools.core.options import SourceOptions
+from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
+from prelu_tools.commands.reference import Reference, ReferencePlan, is_first_row, run_reference
+from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.inputs import DEFAULT_SAMPLES
 from prelu_tools.core.parity import worst
-from prelu_tools.core.results import (
+from prelu_tools.core.verification import (
+    Agreement,
     CandidateReport,
     Coverage,
     ProviderReport,
@@ -34,58 +34,9 @@ from prelu_tools.core.results import (
     Verdict,
     VerifyResult,
 )
-from prelu_tools.core.slopes import PReLULayer
 
 _PACKAGES = ("prelu-tools", "numpy", "onnx", "onnxruntime", "torch", "keras", "tensorflow")
-
-
-@dataclass(frozen=True)
-class VerifyRequest:
-    """What to check, and how."""
-
-    reference: str
-    """The source that is taken to be right."""
-    candidates: tuple[str, ...]
-    """The sources to hold against it; at least one."""
-    providers: tuple[str, ...] = ("cpu",)
-    """Execution providers for ONNX candidates; each is checked."""
-    samples: int = DEFAULT_SAMPLES
-    """Rows of input to draw."""
-    seed: int = DEFAULT_SEED
-    """Of the inputs."""
-    inputs_file: Path | None = None
-    """An `.npz` file to replay in place of drawing."""
-    tolerance: Tolerance | None = None
-    """None for the default of each output's type."""
-    layouts: Mapping[str, Layout] = field(default_factory=dict)
-    """By `reference`, `candidate`, or a model's spelling."""
-    min_coverage: float | None = None
-    """The share of slopes that the inputs have to reach; None for no gate."""
-    allow_no_prelu: bool = False
-    """Whether models without any PReLU may pass."""
-    options: SourceOptions = field(default_factory=SourceOptions)
-    """How to read the sources."""
-
-
-@dataclass(frozen=True)
-class _Reference:
-    """The reference and everything that was seen of it."""
-
-    source: Source
-    layers: tuple[PReLULayer, ...]
-    feeds: list[Feeds]
-    outputs: list[dict[str, Array]]
-    reach: Reach
-
-
-@dataclass(frozen=True)
-class _Linked:
-    """A candidate that could be opened."""
-
-    spelled: str
-    source: Source
-    links: tuple[InputLink, ...]
-    layouts: Layouts
+_RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 
 
 def verify(request: VerifyRequest) -> VerifyResult:
@@ -99,109 +50,123 @@ def verify(request: VerifyRequest) -> VerifyResult:
     return verify_source(source, request)
 
 
-def verify_source(source: Source, request: VerifyRequest) -> VerifyResult:
-    """The same, for a reference that is open."""
-    source.inputs()
-    linked: list[_Linked | CandidateReport] = []
+def verify_source(
+    source: Source, request: VerifyRequest, candidates: Mapping[str, Source] | None = None
+) -> VerifyResult:
+    """The same, for a reference that is open.
+
+    Args:
+        source: the reference.
+        request: what to check.
+        candidates: those of the request's that are open already, by their spelling.
+    """
+    _check_ranges(source, request)
+    linked: list[Linked | CandidateReport] = []
     for text in request.candidates:
         try:
-            linked.append(_link(source, text, request))
+            candidate = (candidates or {}).get(text) or open_source(text, request.options)
+            linked.append(_link(source, candidate, text, request))
         except PReLUToolsError as error:
             linked.append(_unjudged(text, None, str(error)))
-    opened = [item for item in linked if isinstance(item, _Linked)]
-    reference = _run_reference(source, opened, request)
-    reports: list[CandidateReport] = []
-    for item in linked:
-        reports += [item] if isinstance(item, CandidateReport) else _judge(reference, item, request)
-    return _conclude(reference, reports, request)
+    opened = [item for item in linked if isinstance(item, Linked)]
+    plan = ReferencePlan(
+        wide=request.tolerance.multiple is not None,
+        layers=request.layers,
+        search_seconds=0.0 if _replays(request) else request.search_seconds,
+        seed=request.seed,
+        ranges=_named_ranges(source, request),
+        whole=any(_fixes_batch(item.source) for item in opened) or _fixes_batch(source),
+    )
+    with run_reference(source, _feeds(source, opened, request), plan) as reference:
+        if request.save_inputs is not None:
+            save_feeds(request.save_inputs, reference.feeds)
+        judged: list[Judged] = []
+        for item in linked:
+            if isinstance(item, CandidateReport):
+                judged.append(Judged(item))
+            else:
+                judged += _judge(reference, item, request)
+        agreements = _agreements(reference, judged, request)
+        result = _conclude(reference, judged, agreements, request)
+        failed = [i for i, item in enumerate(judged) if item.report.verdict == "fail"]
+        if request.bundle is not None and failed:
+            bundled = judged[failed[0]]
+            where = next(o for o in opened if o.spelled == bundled.report.model)
+            write_bundle(request.bundle, reference, where, bundled, request.seed)
+        return result
 
 
-def _link(source: Source, text: str, request: VerifyRequest) -> _Linked:
-    candidate = open_source(text, request.options)
+def _check_ranges(source: Source, request: VerifyRequest) -> None:
+    names = [spec.name for spec in source.inputs()]
+    for name in request.ranges:
+        if name and name not in names:
+            raise UsageError(
+                f"--input-range {name}: {request.reference} has no such input; it has "
+                f"{', '.join(names)}"
+            )
+
+
+def _named_ranges(source: Source, request: VerifyRequest) -> dict[str, tuple[float, float]]:
+    """The range of each input that has one; "" in the request stands for all others."""
+    everything = request.ranges.get("")
+    found = {spec.name: request.ranges.get(spec.name, everything) for spec in source.inputs()}
+    return {name: limits for name, limits in found.items() if limits is not None}
+
+
+def _replays(request: VerifyRequest) -> bool:
+    """Whether exactly the inputs of a file are used."""
+    return request.inputs_file is not None and request.samples is None
+
+
+def _fixes_batch(source: Source) -> bool:
+    return any(spec.shape and isinstance(spec.shape[0], int) for spec in source.inputs())
+
+
+def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) -> Linked:
     layouts = Layouts(
         request.layouts.get(request.reference, request.layouts.get("reference")),
         request.layouts.get(text, request.layouts.get("candidate")),
     )
     links = link_inputs(source.inputs(), candidate.inputs(), layouts)
-    return _Linked(text, candidate, links, layouts)
+    return Linked(text, candidate, links, layouts)
 
 
-def _run_reference(source: Source, opened: Sequence[_Linked], request: VerifyRequest) -> _Reference:
+def _feeds(source: Source, opened: Sequence[Linked], request: VerifyRequest) -> list[Feeds]:
     specs = source.inputs()
+    feeds: list[Feeds] = []
     if request.inputs_file is not None:
-        feeds = replay_feeds(request.inputs_file, specs)
-    else:
+        feeds += replay_feeds(request.inputs_file, specs)
+    if not _replays(request):
         others = [(item.source.inputs(), item.links) for item in opened]
-        feeds = draw_feeds(specs, others, request.samples, request.seed)
-    reach = Reach()
-    with source.runner(reach) as runner:
-        outputs = [runner.run(feed) for feed in feeds]
-    return _Reference(source, source.layers(), feeds, outputs, reach)
-
-
-def _judge(reference: _Reference, linked: _Linked, request: VerifyRequest) -> list[CandidateReport]:
-    """One report for each provider; a candidate that onnxruntime does not run has one."""
-    if not isinstance(linked.source, OnnxSource):
-        try:
-            with linked.source.runner(Reach()) as runner:
-                return [_compare(reference, linked, runner, None, request)]
-        except PReLUToolsError as error:
-            return [_unjudged(linked.spelled, None, str(error))]
-    reports = []
-    for provider in request.providers:
-        try:
-            ort = OrtRunner(linked.source.path, provider, linked.spelled)
-            reports.append(_compare(reference, linked, ort, ort.report, request))
-        except PReLUToolsError as error:
-            reports.append(_unjudged(linked.spelled, provider, str(error)))
-    return reports
-
-
-def _compare(
-    reference: _Reference,
-    linked: _Linked,
-    runner: Runner,
-    provider: ProviderReport | None,
-    request: VerifyRequest,
-) -> CandidateReport:
-    results = [runner.run(move(feed, linked.links)) for feed in reference.feeds]
-    moved = any(tuple(sorted(link.permutation)) != link.permutation for link in linked.links)
-    outputs, tolerance = compare_all_outputs(
-        reference.outputs, results, linked.layouts, moved, request.tolerance
-    )
-    layers = compare_all_layers(
-        reference.layers, linked.source.layers(), linked.layouts, reference.reach
-    )
-    reasons = [layer.difference for layer in layers if layer.difference]
-    reasons += [
-        f"output {output.name}: {output.n_mismatched + output.n_nonfinite_mismatch} values differ, "
-        f"by {output.max_abs_diff:.3g} at most"
-        if output.verdict == "fail"
-        else f"output {output.name} is NaN on both sides, so nothing is proven"
-        for output in outputs
-        if output.verdict != "pass"
-    ]
-    verdicts: list[Verdict] = [*(o.verdict for o in outputs), *(x.verdict for x in layers)]
-    if provider is not None and provider.nodes_elsewhere:
-        verdicts.append("inconclusive")
-        reasons.append(
-            f"{provider.requested} was asked for, and {len(provider.nodes_elsewhere)} nodes ran on "
-            f"{', '.join(name for name in provider.actual)}"
+        samples = DEFAULT_SAMPLES if request.samples is None else request.samples
+        feeds = (
+            draw_feeds(
+                specs, others, DrawPlan(samples, request.seed, _named_ranges(source, request))
+            )
+            + feeds
         )
-    if not layers and not request.allow_no_prelu:
-        verdicts.append("inconclusive")
-        reasons.append("there is no PReLU on either side; --allow-no-prelu compares outputs only")
-    diverging = next((layer.name for layer in layers if layer.verdict == "fail"), None)
-    return CandidateReport(
-        model=linked.spelled,
-        verdict=worst(verdicts),
-        provider=provider,
-        tolerance=tolerance,
-        outputs=outputs,
-        layers=layers,
-        first_divergence=diverging,
-        reasons=tuple(reasons),
+    return feeds
+
+
+def _judge(reference: Reference, linked: Linked, request: VerifyRequest) -> list[Judged]:
+    """One report for each provider; a candidate that onnxruntime does not run has one."""
+    checks = Checks(
+        tolerance=request.tolerance,
+        layers=request.layers,
+        power=request.power,
+        allow_fallback=request.allow_fallback,
+        allow_no_prelu=request.allow_no_prelu,
+        runtime=_version(*_RUNTIMES) or "",
+        seed=request.seed,
     )
+    providers = request.providers if isinstance(linked.source, OnnxSource) else (None,)
+    found = []
+    for provider in providers:
+        try:
+            found.append(judge(reference, linked, provider, checks))
+        except PReLUToolsError as error:
+            found.append(Judged(_unjudged(linked.spelled, provider, str(error))))
+    return found
 
 
 def _unjudged(text: str, provider: str | None, reason: str) -> CandidateReport:
@@ -217,63 +182,113 @@ def _unjudged(text: str, provider: str | None, reason: str) -> CandidateReport:
     )
 
 
+def _agreements(
+    reference: Reference, judged: Sequence[Judged], request: VerifyRequest
+) -> tuple[Agreement, ...]:
+    """Each further provider of a candidate against its first one."""
+    found = []
+    for model in dict.fromkeys(item.report.model for item in judged):
+        runs = [item for item in judged if item.report.model == model and item.results]
+        for other in runs[1:]:
+            first = runs[0]
+            if first.report.provider is None or other.report.provider is None:
+                continue
+            if first.report.provider.requested == other.report.provider.requested:
+                continue
+            names = pair_outputs(reference.outputs[0], first.results[0])
+            extents = {theirs: reference.extents[mine] for mine, theirs in names}
+            outputs = OutputJudge(
+                first.results, extents, Layouts(), False, request.tolerance
+            ).compare(other.results)
+            providers = (first.report.provider.requested, other.report.provider.requested)
+            verdict = worst([output.verdict for output in outputs])
+            found.append(Agreement(model, providers, outputs, verdict))
+    return tuple(found)
+
+
 def _conclude(
-    reference: _Reference, reports: Sequence[CandidateReport], request: VerifyRequest
+    reference: Reference,
+    judged: Sequence[Judged],
+    agreements: tuple[Agreement, ...],
+    request: VerifyRequest,
 ) -> VerifyResult:
-    coverage = _coverage(reference)
-    verdicts = [report.verdict for report in reports]
+    book = reference.coverage
+    coverage = Coverage(book.exercised, book.total, book.unreached()) if request.layers else None
+    reports = tuple(item.report for item in judged)
+    verdicts: list[Verdict] = [report.verdict for report in reports]
+    verdicts += [agreement.verdict for agreement in agreements]
     reasons = [f"{report.model}: {reason}" for report in reports for reason in report.reasons]
-    if request.min_coverage is not None:
-        if coverage is None:
-            verdicts.append("inconclusive")
-            reasons.append(
-                "coverage is not known for this reference, and --min-coverage asks for it"
-            )
-        elif coverage.exercised < request.min_coverage * coverage.total:
-            verdicts.append("fail")
-            reasons.append(
-                f"the inputs reached {coverage.exercised} of {coverage.total} slopes; "
-                f"--min-coverage {request.min_coverage} asks for more"
-            )
+    for agreement in agreements:
+        where = f"{agreement.model}, {' against '.join(agreement.providers)}"
+        reasons += [f"{where}: {text}" for text in differences(agreement.outputs)]
+    gates = [_coverage_gate(coverage, request), *(_power_gate(r, request) for r in reports)]
+    for verdict, reason in filter(None, gates):
+        verdicts.append(verdict)
+        reasons.append(reason)
+    for doubt in reference.doubts:
+        verdicts.append("inconclusive")
+        reasons.append(doubt)
     return VerifyResult(
         verdict=worst(verdicts),
         reference=request.reference,
-        reference_precision="float32",
+        reference_precision=reference.precision,
         versions=_versions(),
         seed=request.seed,
-        samples=_count_samples(reference.feeds),
+        samples=_count_samples(reference.feeds[: reference.n_given]),
         coverage=coverage,
-        candidates=tuple(reports),
+        candidates=reports,
         reasons=tuple(reasons),
+        agreements=agreements,
+        n_searched=reference.n_searched,
+        notes=tuple(dict.fromkeys([*reference.notes, *(n for item in judged for n in item.notes)])),
+    )
+
+
+def _coverage_gate(coverage: Coverage | None, request: VerifyRequest) -> tuple[Verdict, str] | None:
+    if request.min_coverage is None:
+        return None
+    if coverage is None:
+        return "inconclusive", "--min-coverage asks for what --no-layers leaves out"
+    if coverage.exercised >= request.min_coverage * coverage.total:
+        return None
+    return "fail", (
+        f"the inputs reached {coverage.exercised} of {coverage.total} slopes; "
+        f"--min-coverage {request.min_coverage:g} asks for more"
+    )
+
+
+def _power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict, str] | None:
+    power = report.power
+    wanted = 1.0 if request.min_power is None else request.min_power
+    if power is None:
+        if request.min_power is None:
+            return None
+        return "inconclusive", f"{report.model}: power is not known, and --min-power asks for it"
+    if power.detected >= wanted * power.planted:
+        return None
+    return "fail", (
+        f"{report.model}: {power.detected} of {power.planted} planted slope faults were caught; "
+        f"--min-power {wanted:g} asks for more ({'; '.join(power.escaped[:3])})"
     )
 
 
 def _count_samples(feeds: Sequence[Feeds]) -> int:
     """Different rows: the first one is run again by itself."""
     sizes = [len(next(iter(feed.values()))) for feed in feeds if feed]
-    return sizes[0] if sizes[1:] == [1] else sum(sizes)
-
-
-def _coverage(reference: _Reference) -> Coverage | None:
-    if reference.source.framework == "onnx":
-        return None
-    parts = [layer_coverage(layer, reference.reach) for layer in reference.layers]
-    return Coverage(
-        exercised=sum(int(part.sum()) for part in parts),
-        total=sum(part.size for part in parts),
-        unreached=tuple(
-            f"{layer.name}[{index}]"
-            for layer, part in zip(reference.layers, parts, strict=True)
-            for index in (~part).nonzero()[0]
-        ),
-    )
+    again = len(feeds) > 1 and is_first_row(feeds[1], feeds[0])
+    return sum(sizes) - int(again)
 
 
 def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
+    found = {name: _version(name) for name in _PACKAGES}
+    return {name: version for name, version in found.items() if version is not None}
+
+
+def _version(*packages: str) -> str | None:
+    """The version of the first of these that is installed."""
+    for package in packages:
         try:
-            found[package] = importlib.metadata.version(package)
+            return importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return None

@@ -1,8 +1,9 @@
-"""Inputs that have something to say: seeded, of both signs, and of several scales."""
+"""Inputs that have something to say: seeded, of both signs, of several scales and structures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,39 +11,70 @@ from prelu_tools.core.arrays import Array
 
 DEFAULT_SAMPLES = 16
 DEFAULT_SEED = 0
+_SMALL_INTEGERS = (0.0, 9.0)
 
 
-def draw(
-    shapes: Mapping[str, tuple[str, tuple[int, ...]]], samples: int, seed: int
-) -> list[dict[str, Array]]:
-    """Feeds for a model: the rows in one batch, and the first of them again by itself.
+class Wanted(NamedTuple):
+    """One input to draw."""
 
-    Floating inputs cycle through N(0, 1), 4 N(0, 1), U(-1, 1), U(0, 1), one value everywhere, and
-    N(0, 1) with nine zeros in ten; integers are small and not negative; booleans are fair coins.
+    dtype: str
+    """The numpy name of its type."""
+    sizes: tuple[int, ...]
+    """Sizes of one row, without the batch."""
+    limits: tuple[float, float] | None = None
+    """The values that it may take; None for any."""
+
+
+def draw(wanted: Mapping[str, Wanted], samples: int, seed: int) -> dict[str, Array]:
+    """A batch of inputs for a model.
+
+    Floating inputs cycle through N(0, 1), 4 N(0, 1), U(-1, 1), U(0, 1), one value everywhere,
+    N(0, 1) with nine zeros in ten, a smooth wave, and 32 N(0, 1); within limits these are moved and
+    clipped. Integers lie within their limits, or from 0 to 9; booleans are fair coins.
 
     Args:
-        shapes: for each input its numpy dtype and the sizes of one row, without the batch.
+        wanted: the inputs by name.
         samples: rows in all, at least 1.
         seed: of the generator.
     """
     generator = np.random.default_rng(seed)
-    batch = {
-        name: np.stack([_row(generator, dtype, sizes, i) for i in range(samples)]).astype(dtype)
-        for name, (dtype, sizes) in shapes.items()
+    return {
+        name: np.stack([_row(generator, what, i) for i in range(samples)]).astype(what.dtype)
+        for name, what in wanted.items()
     }
-    return [batch, {name: values[:1] for name, values in batch.items()}]
 
 
-def _row(generator: np.random.Generator, dtype: str, sizes: Sequence[int], index: int) -> Array:
-    if dtype == "bool":
-        return generator.random(sizes) < 0.5
-    if np.issubdtype(np.dtype(dtype), np.integer):
-        return generator.integers(0, 10, sizes)
-    kind = index % 6
-    if kind in (0, 1):
-        return generator.normal(0.0, 1.0 if kind == 0 else 4.0, sizes)
+def _row(generator: np.random.Generator, wanted: Wanted, index: int) -> Array:
+    if wanted.dtype == "bool":
+        return generator.random(wanted.sizes) < 0.5
+    if np.issubdtype(np.dtype(wanted.dtype), np.integer):
+        low, high = wanted.limits or _SMALL_INTEGERS
+        return generator.integers(int(np.ceil(low)), int(np.floor(high)) + 1, wanted.sizes)
+    row = _floating(generator, wanted.sizes, index % 8)
+    if wanted.limits is None:
+        return row
+    low, high = wanted.limits
+    return np.asarray((low + (high - low) * (row + 2.0) / 4.0).clip(low, high))
+
+
+def _floating(generator: np.random.Generator, sizes: Sequence[int], kind: int) -> Array:
+    normal = generator.normal(0.0, 1.0, sizes)
     if kind in (2, 3):
         return generator.uniform(-1.0 if kind == 2 else 0.0, 1.0, sizes)
     if kind == 4:
         return np.full(sizes, generator.normal())
-    return np.asarray(generator.normal(0.0, 1.0, sizes) * (generator.random(sizes) < 0.1))
+    if kind == 5:
+        return np.asarray(normal * (generator.random(sizes) < 0.1))
+    if kind == 6:
+        return _wave(generator, sizes)
+    return np.asarray(normal * {0: 1.0, 1: 4.0, 7: 32.0}[kind])
+
+
+def _wave(generator: np.random.Generator, sizes: Sequence[int]) -> Array:
+    """A sum of a few slow waves along the axes: what pictures and sounds look like from afar."""
+    total = np.zeros(sizes)
+    for axis, size in enumerate(sizes):
+        phase, turns = generator.uniform(0, 2 * np.pi), generator.uniform(0.25, 3.0)
+        wave = np.sin(phase + 2 * np.pi * turns * np.arange(size) / size)
+        total = total + wave.reshape([size if a == axis else 1 for a in range(len(sizes))])
+    return np.asarray(generator.normal(0.0, 2.0) + generator.uniform(0.5, 2.0) * total)

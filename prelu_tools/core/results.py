@@ -1,17 +1,15 @@
-"""What export, verify and doctor return: frozen, complete, and free of any framework.
+"""What export and doctor return: frozen, complete, and free of any framework.
 
 The JSON contract names the fields (`reports/json.py` writes them); the reports need nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from prelu_tools.core.slopes import PReLULayer
-
-Verdict = Literal["pass", "fail", "inconclusive"]
+from prelu_tools.core.verification import VerifyResult
 
 
 @dataclass(frozen=True)
@@ -36,130 +34,6 @@ class ExportResult:
     """The check of the file against its source; None with `--no-verify`."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it went."""
-
-
-@dataclass(frozen=True)
-class OutputParity:
-    """One output of the candidate against the reference's, over all inputs."""
-
-    name: str
-    """The candidate's name of it."""
-    shape: tuple[int, ...]
-    """Its shape in the first run, in the reference's layout."""
-    max_abs_diff: float
-    """Largest absolute difference; 0.0 or more, NaN where nothing finite could be compared."""
-    max_rel_diff: float
-    """Largest difference relative to the reference's value."""
-    n_mismatched: int
-    """Elements beyond the tolerance."""
-    n_nonfinite_mismatch: int
-    """Elements that are NaN or infinite on one side and not the same on the other."""
-    verdict: Verdict
-    """`inconclusive` where only NaN at the same places on both sides is wrong."""
-
-
-@dataclass(frozen=True)
-class LayerParity:
-    """The slopes of one layer against the reference's, and how far the inputs reached them."""
-
-    name: str
-    """The reference's name of the layer (the candidate's, where the reference has none)."""
-    slopes_equal: bool
-    """Bit for bit, after sign and layout."""
-    difference: str | None
-    """In words, what differs: "channels 3 and 7 exchanged"; None where nothing does."""
-    max_abs_diff: float | None
-    """Of the layer's output; None where it was not tapped."""
-    max_ulp_diff: int | None
-    """Of the layer's output, in units in the last place; None where it was not tapped."""
-    coverage: float | None
-    """Share of its slopes whose negative branch the inputs reached; None where unknown."""
-    verdict: Verdict
-    """`fail` where anything of it differs."""
-
-
-@dataclass(frozen=True)
-class ProviderReport:
-    """What was asked of onnxruntime and what it did."""
-
-    requested: str
-    """The name that the user gave."""
-    actual: tuple[str, ...]
-    """The execution providers that ran at least one node, most nodes first."""
-    nodes_elsewhere: tuple[str, ...]
-    """Nodes that ran on another provider than the one asked for."""
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """|reference - candidate| <= rtol * |reference| + atol * max|reference|, per output."""
-
-    rtol: float
-    """Relative to each value."""
-    atol: float
-    """Relative to the largest absolute value of the output, or absolute where `scaled` is False."""
-    scaled: bool
-    """Whether `atol` is relative to the scale of the output."""
-    origin: str
-    """Where it comes from: "default for float32", "given"."""
-
-
-@dataclass(frozen=True)
-class CandidateReport:
-    """One candidate on one provider."""
-
-    model: str
-    """As the user spelled it."""
-    verdict: Verdict
-    """The worst of its parts."""
-    provider: ProviderReport | None
-    """None for a candidate that onnxruntime does not run."""
-    tolerance: Tolerance
-    """What the outputs were held to."""
-    outputs: tuple[OutputParity, ...]
-    """Every output of the reference."""
-    layers: tuple[LayerParity, ...]
-    """Every layer of either side."""
-    first_divergence: str | None
-    """The first layer, in the reference's order, that differs; None where none does."""
-    reasons: tuple[str, ...]
-    """Why it is not a pass, in words."""
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How many of all slopes had their negative branch exercised by the inputs."""
-
-    exercised: int
-    """Slopes that met a negative pre-activation at least once."""
-    total: int
-    """All slopes of the reference."""
-    unreached: tuple[str, ...]
-    """The others, as `layer[index]` into the flat slopes."""
-
-
-@dataclass(frozen=True)
-class VerifyResult:
-    """What `verify` found."""
-
-    verdict: Verdict
-    """`fail` if any candidate failed, else `inconclusive` if any could not be judged."""
-    reference: str
-    """As the user spelled it."""
-    reference_precision: Literal["float64", "float32"]
-    """The precision of the reference outputs."""
-    versions: Mapping[str, str]
-    """Packages that took part."""
-    seed: int
-    """Of the inputs."""
-    samples: int
-    """Rows of input that were drawn or replayed."""
-    coverage: Coverage | None
-    """None where the reference's pre-activations cannot be seen."""
-    candidates: tuple[CandidateReport, ...]
-    """One for each candidate and provider."""
-    reasons: tuple[str, ...]
-    """Why the verdict is not a pass, in words."""
 
 
 @dataclass(frozen=True)

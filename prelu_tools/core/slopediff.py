@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.layout import Permutation, candidates
-from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.slopes import PReLULayer, Shape
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,15 @@ def compare_slopes(
     if left.size == 1 or left.ndim != right.ndim:
         return _difference(left.reshape(-1), right.reshape(-1))
     outcomes = {
-        order: _difference(left.transpose(order).reshape(-1), right.reshape(-1))
-        for order in _orders(reference, candidate)
+        fitting: _difference(left.transpose(fitting).reshape(-1), right.reshape(-1))
+        for fitting in _orders(reference, candidate)
     }
+    usual = candidates((None,) * left.ndim, (None,) * left.ndim)
+    if outcomes and candidate.axes in usual and candidate.axes not in outcomes:
+        moved = left.transpose(candidate.axes).shape
+        if _could_lie(moved, candidate.input_shape):
+            words = f"slopes lie as {list(right.shape)} where {list(moved)} was expected"
+            return SlopeDifference(False, words)
     if not outcomes:
         where = f"{list(left.shape)} on the reference's input"
         return SlopeDifference(False, f"slopes lie as {list(right.shape)} where {where} is right")
@@ -77,6 +83,11 @@ def compare_slopes(
     if order in outcomes:
         return outcomes[order]
     return SlopeDifference(False, "the axis order cannot be told from the shapes", True)
+
+
+def _could_lie(slopes: tuple[int, ...], shape: Shape | None) -> bool:
+    """Whether slopes of this shape could be laid over an input of a known shape."""
+    return shape is not None and all(a in (1, b) for a, b in zip(slopes, shape, strict=True))
 
 
 def _difference(left: Array, right: Array) -> SlopeDifference:
@@ -145,3 +156,27 @@ def line_up(references: Iterable[PReLULayer], candidates: Iterable[PReLULayer]) 
         rest_left, rest_right = [], []
     pairs = tuple((layer, named[layer.name]) for layer in left if layer.name in named)
     return LayerPairs(pairs, tuple(rest_left), tuple(rest_right))
+
+
+def pair_layers(references: Sequence[PReLULayer], found: Sequence[PReLULayer]) -> LayerPairs:
+    """Which layer of the candidate is which of the reference."""
+    return line_up(references, _split_unproven(references, found))
+
+
+def _split_unproven(
+    references: Sequence[PReLULayer], found: Sequence[PReLULayer]
+) -> list[PReLULayer]:
+    """Take apart what merely shares an initializer, where that gives the reference's number."""
+    if len(found) == len(references):
+        return list(found)
+    split: list[PReLULayer] = []
+    for layer in found:
+        if layer.same_instance or len(layer.nodes) == 1:
+            split.append(layer)
+            continue
+        positions = layer.positions or (len(split),) * len(layer.nodes)
+        for node, position in zip(layer.nodes, positions, strict=True):
+            split.append(replace(layer, name=node, nodes=(node,), positions=(position,)))
+    if all(layer.positions for layer in split):
+        split.sort(key=lambda layer: layer.positions[0])
+    return split if len(split) == len(references) else list(found)

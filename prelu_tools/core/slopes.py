@@ -41,6 +41,8 @@ class PReLULayer:
     """Whether several nodes provably are one instance, and not merely of equal value."""
     axes: tuple[int, ...] | None = None
     """How the source's axes were moved to this input's, as in numpy.transpose; None if unknown."""
+    positions: tuple[int, ...] = ()
+    """For each of `nodes` its number among all PReLU calls of the model; empty where unknown."""
 
     @property
     def dtype(self) -> str:

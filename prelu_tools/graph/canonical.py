@@ -55,14 +55,13 @@ def fuse_prelus(proto: onnx.ModelProto, wanted: Callable[[Match], bool]) -> None
     for match in [m for m in find_prelus(view) if wanted(m)]:
         slope = next(n for i in numbers if (n := f"prelu_tools/slope_{i}") not in view.initializers)
         graph.initializer.append(numpy_helper.from_array(match.slopes, slope))
-        _replace(graph, match, slope)
+        replace_by_prelu(graph, match, slope)
     prune(graph)
 
 
-def _replace(graph: onnx.GraphProto, match: Match, slope: str) -> None:
+def replace_by_prelu(graph: onnx.GraphProto, match: Match, slope: str) -> None:
     """Put PRelu (and the Transpose that a form may hide) where the form's last node is."""
-    output = match.node.output[0]
-    inner = output if match.order is None else f"{output}/prelu"
+    output, inner = match.node.output[0], prelu_output(match)
     nodes = [helper.make_node("PRelu", [match.x, slope], [inner], name=match.node.name)]
     nodes[0].metadata_props.extend(match.node.metadata_props)
     if match.order is not None:
@@ -73,6 +72,12 @@ def _replace(graph: onnx.GraphProto, match: Match, slope: str) -> None:
     del graph.node[position]
     for offset, node in enumerate(nodes):
         graph.node.insert(position + offset, node)
+
+
+def prelu_output(match: Match) -> str:
+    """What `replace_by_prelu` calls the output of the PRelu itself."""
+    output = match.node.output[0]
+    return output if match.order is None else f"{output}/prelu"
 
 
 def settle_slopes(

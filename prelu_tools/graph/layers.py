@@ -50,18 +50,20 @@ def read_layers(model: OnnxModel) -> tuple[PReLULayer, ...]:
 
 def locate_layers(views: Iterable[GraphView]) -> tuple[LocatedLayer, ...]:
     """The layers of the graphs of a model (`graph/view.py`), and where they are."""
-    groups: dict[tuple[str, str, bytes], list[tuple[GraphView, Match]]] = {}
-    for view in views:
-        for match in find_prelus(view):
-            groups.setdefault(_key(match), []).append((view, match))
+    groups: dict[tuple[str, str, bytes], list[tuple[int, GraphView, Match]]] = {}
+    every = ((view, match) for view in views for match in find_prelus(view))
+    for position, (view, match) in enumerate(every):
+        groups.setdefault(_key(match), []).append((position, view, match))
     found: list[LocatedLayer] = []
     taken: set[str] = set()
-    for calls in groups.values():
-        view, first = calls[0]
+    for group in groups.values():
+        _, view, first = group[0]
         name = _unique_name(first, taken)
         taken.add(name)
-        matches = tuple(match for _, match in calls)
-        found.append(LocatedLayer(_layer(view, name, matches), tuple(calls)))
+        calls = tuple((view, match) for _, view, match in group)
+        positions = tuple(position for position, _, _ in group)
+        layer = _layer(view, name, [match for _, match in calls], positions)
+        found.append(LocatedLayer(layer, calls))
     return tuple(found)
 
 
@@ -85,7 +87,9 @@ def _module(match: Match) -> str:
     return module_scope(known.get(TORCH_SCOPES, ""))
 
 
-def _layer(view: GraphView, name: str, matches: Sequence[Match]) -> PReLULayer:
+def _layer(
+    view: GraphView, name: str, matches: Sequence[Match], positions: tuple[int, ...]
+) -> PReLULayer:
     first = matches[0]
     shape = view.shape(first.x)
     return PReLULayer(
@@ -99,6 +103,7 @@ def _layer(view: GraphView, name: str, matches: Sequence[Match]) -> PReLULayer:
         preceding_parameters=_preceding_parameters(view, first.x),
         same_instance=len(matches) == 1 or LAYER in properties(first.node),
         axes=stated_axes(first.node),
+        positions=positions,
     )
 
 

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 if TYPE_CHECKING:
+    from prelu_tools.core.checks import ChecksResult
     from prelu_tools.core.comparison import CompareResult
     from prelu_tools.core.inspection import InspectResult
-    from prelu_tools.core.results import DoctorResult, ExportResult, VerifyResult
+    from prelu_tools.core.results import DoctorResult, ExportResult
+    from prelu_tools.core.verification import VerifyResult
 
-Result: TypeAlias = "InspectResult | CompareResult | ExportResult | VerifyResult | DoctorResult"
+Result: TypeAlias = (
+    "InspectResult | CompareResult | ExportResult | VerifyResult | ChecksResult | DoctorResult"
+)
 COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown")
 """What every command can write."""
-_MORE_FORMATS: Mapping[str, tuple[str, ...]] = {"inspect": ("csv", "html")}
+_MORE_FORMATS: Mapping[str, tuple[str, ...]] = {"inspect": ("csv", "html"), "verify": ("junit",)}
 
 
 def formats_of(command: str) -> tuple[str, ...]:

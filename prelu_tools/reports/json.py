@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from prelu_tools.reports import Result, Style
 
 if TYPE_CHECKING:
+    from prelu_tools.core.checks import CheckOutcome, ChecksResult
     from prelu_tools.core.comparison import CompareResult
     from prelu_tools.core.inspection import Finding, InspectResult, LayerReport, LayerUsage
-    from prelu_tools.core.results import CandidateReport, DoctorResult, ExportResult, VerifyResult
+    from prelu_tools.core.results import DoctorResult, ExportResult
     from prelu_tools.core.slopes import PReLULayer
+    from prelu_tools.core.verification import CandidateReport, VerifyResult
 
 SCHEMA_VERSION = 1
 
@@ -109,9 +111,30 @@ def _verify(result: VerifyResult, _style: Style) -> dict[str, Any]:
         "seed": result.seed,
         "samples": result.samples,
         "coverage": dataclasses.asdict(coverage) if coverage else None,
-        "power": None,
+        "power": dataclasses.asdict(power) if (power := result.power) else None,
         "candidates": [_candidate(report) for report in result.candidates],
         "reasons": list(result.reasons),
+        "agreements": [dataclasses.asdict(agreement) for agreement in result.agreements],
+        "n_searched": result.n_searched,
+        "notes": list(result.notes),
+    }
+
+
+def _checks(result: ChecksResult, style: Style) -> dict[str, Any]:
+    return {
+        "kind": "verify-many",
+        "models": [_outcome(outcome, style) for outcome in result.outcomes],
+        "summary": dict(result.summary),
+    }
+
+
+def _outcome(outcome: CheckOutcome, style: Style) -> dict[str, Any]:
+    if outcome.result is not None:
+        return {"name": outcome.name, **document(outcome.result, style)}
+    return {
+        "name": outcome.name,
+        "model": {"path": outcome.reference},
+        "error": outcome.error,
     }
 
 
@@ -125,6 +148,8 @@ def _candidate(report: CandidateReport) -> dict[str, Any]:
         "layers": [dataclasses.asdict(layer) for layer in report.layers],
         "first_divergence": report.first_divergence,
         "reasons": list(report.reasons),
+        "special": [dataclasses.asdict(value) for value in report.special],
+        "power": dataclasses.asdict(report.power) if report.power else None,
     }
 
 
@@ -165,6 +190,7 @@ _BODIES: Mapping[str, Callable[[Any, Style], dict[str, Any]]] = {
     "InspectResult": _inspect,
     "CompareResult": _compare,
     "VerifyResult": _verify,
+    "ChecksResult": _checks,
     "ExportResult": _export,
     "DoctorResult": _doctor,
 }

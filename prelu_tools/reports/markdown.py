@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
+from prelu_tools.core.checks import ChecksResult
 from prelu_tools.core.comparison import CompareResult
 from prelu_tools.core.inspection import InspectResult, LayerReport
-from prelu_tools.core.results import CandidateReport, DoctorResult, ExportResult, VerifyResult
+from prelu_tools.core.results import DoctorResult, ExportResult
+from prelu_tools.core.verification import VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import by_severity, which
+from prelu_tools.reports.markdown_verify import checks_blocks, verify_blocks
+from prelu_tools.reports.markup import bullets, code, escaped, table
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.tables.compare import summary
 from prelu_tools.reports.tables.parts import (
@@ -21,11 +24,6 @@ from prelu_tools.reports.tables.parts import (
     shape,
     share,
 )
-from prelu_tools.reports.tables.verify import reached
-
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#~$&])")
-_BAR = r"\|"
-_MENTION = re.compile(r"(?<!\w)@(?=\w)")
 
 
 def render(result: Result, style: Style) -> str:
@@ -40,38 +38,12 @@ def _blocks(result: Result, style: Style) -> Iterable[str]:
     if isinstance(result, CompareResult):
         return _compare(result)
     if isinstance(result, VerifyResult):
-        return _verify(result, "##")
+        return verify_blocks(result, "##")
+    if isinstance(result, ChecksResult):
+        return checks_blocks(result)
     if isinstance(result, ExportResult):
         return _export(result)
     return _doctor(result)
-
-
-def escaped(text: str) -> str:
-    """Text that means itself: nothing in it marks anything up, breaks a line or calls anyone."""
-    return " ".join(_MENTION.sub("@\u200b", _SPECIAL.sub(r"\\\1", text)).split())
-
-
-def code(text: str) -> str:
-    """A name as code, whatever is in it."""
-    line = " ".join(text.split())
-    longest = max((len(run) for run in re.findall("`+", line)), default=0)
-    fence = "`" * (longest + 1)
-    space = " " if line.startswith("`") or line.endswith("`") or not line else ""
-    return f"{fence}{space}{line}{space}{fence}"
-
-
-def table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """A table; the columns from `left` on are numbers."""
-    marks = [":--" if column < left else "--:" for column in range(len(headers))]
-    lines = [headers, marks, *rows]
-    return "\n".join(
-        f"| {' | '.join(cell.replace('|', _BAR) for cell in line)} |" for line in lines
-    )
-
-
-def bullets(items: Iterable[str]) -> str:
-    """A list."""
-    return "\n".join(f"- {item}" for item in items)
 
 
 def _model(result: InspectResult) -> str:
@@ -180,46 +152,6 @@ def _compare(result: CompareResult) -> Iterable[str]:
     yield f"{summary(result)}."
 
 
-def _verify(result: VerifyResult, heading: str) -> Iterable[str]:
-    yield f"{heading} {result.verdict.upper()}: {code(result.reference)}"
-    yield f"{reached(result)}."
-    yield bullets(escaped(reason) for reason in result.reasons)
-    for report in result.candidates:
-        yield from _candidate(report, heading)
-
-
-def _candidate(report: CandidateReport, heading: str) -> Iterable[str]:
-    provider = report.provider
-    where = ", ".join(provider.actual) or provider.requested if provider else ""
-    place = f" on {escaped(where)}" if where else ""
-    yield f"{heading}# {report.verdict}: {code(report.model)}{place}"
-    if report.outputs:
-        headers = ("output", "shape", "verdict", "max abs diff", "max rel diff", "wrong")
-        rows = [
-            (
-                code(output.name),
-                shape(output.shape),
-                output.verdict,
-                f"{output.max_abs_diff:.2e}",
-                f"{output.max_rel_diff:.2e}",
-                f"{output.n_mismatched + output.n_nonfinite_mismatch}",
-            )
-            for output in report.outputs
-        ]
-        yield table(headers, rows, left=3)
-    if report.layers:
-        layers = [
-            (
-                code(layer.name),
-                "equal" if layer.slopes_equal else escaped(layer.difference or "differ"),
-                layer.verdict,
-                "-" if layer.coverage is None else percentage(layer.coverage),
-            )
-            for layer in report.layers
-        ]
-        yield table(("layer", "slopes", "verdict", "reached"), layers, left=3)
-
-
 def _export(result: ExportResult) -> Iterable[str]:
     yield f"## {code(result.source)} to {code(result.path)}"
     n_calls = sum(len(layer.nodes) for layer in result.layers)
@@ -232,7 +164,7 @@ def _export(result: ExportResult) -> Iterable[str]:
     if result.verification is None:
         yield "**Not verified.**"
     else:
-        yield from _verify(result.verification, "###")
+        yield from verify_blocks(result.verification, "###")
 
 
 def _doctor(result: DoctorResult) -> Iterable[str]:

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# Control characters but for the line break, those that turn the direction of writing, and halves of
-# characters, which no file can hold.
-_STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# Control characters but for the line break, those that turn the direction of writing, and what no
+# file (halves of characters) and no XML (U+FFFE and U+FFFF) can hold.
+_STEERING = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 
 
 def printable(text: str) -> str:

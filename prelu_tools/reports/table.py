@@ -45,8 +45,18 @@ def _body(result: Any, style: Style) -> RenderableType:
         from prelu_tools.reports.tables.compare import compare_table
 
         return compare_table(result)
-    from prelu_tools.reports.tables.verify import doctor_table, export_text, verify_tables
-
     if kind == "VerifyResult":
-        return verify_tables(result)
-    return export_text(result) if kind == "ExportResult" else doctor_table(result)
+        from prelu_tools.reports.tables.verify import verify_tables
+
+        return verify_tables(result, style)
+    if kind == "ChecksResult":
+        from prelu_tools.reports.tables.checks import checks_tables
+
+        return checks_tables(result, style)
+    if kind == "ExportResult":
+        from prelu_tools.reports.tables.export import export_text
+
+        return export_text(result)
+    from prelu_tools.reports.tables.doctor import doctor_table
+
+    return doctor_table(result)

@@ -1,19 +1,22 @@
-"""From calls to layers and parameters, and what the inputs of a call reach."""
+"""From calls to layers and parameters, and the numbers of calls."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from observing import Told
 
-from prelu_tools.backends.calls import PReLUCall, layers_of, note_reach, parameters_of
+from prelu_tools.backends.calls import PReLUCall, Tally, activation_of, layers_of, parameters_of
 from prelu_tools.backends.conversion import Parameter
-from prelu_tools.backends.interface import Reach
 from prelu_tools.core.arrays import Array, IntArray
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.slopes import Shape
 
 VALUES = np.array([0.25, -0.5, 0.125], np.float32)
 CHANNELS = np.arange(3).reshape(1, 3, 1)
-SHARED = np.zeros((1, 1, 1), np.int64)
+X, Y = np.ones((2, 3, 4)), np.zeros((2, 3, 4))
 
 
 def _call(
@@ -63,56 +66,26 @@ def test_parameters_count_their_calls() -> None:
     assert np.array_equal(found["b.weight"].indices, turned)
 
 
-@pytest.mark.parametrize(
-    ("negative", "reached"),
-    [([], [0, 0, 0]), ([(0, 1, 3)], [0, 1, 0]), ([(1, 0, 0), (0, 2, 3)], [1, 0, 1])],
-)
-def test_a_slope_is_reached_by_a_negative_input_of_its_own(
-    negative: list[tuple[int, int, int]], reached: list[int]
-) -> None:
-    x = np.ones((2, 3, 4))
-    x[0, 0, 0] = 0.0
-    for place in negative:
-        x[place] = -1e-30
-    reach = Reach()
-    note_reach(reach, [_call()], "act.weight", x)
-    assert reach.masks["act"].tolist() == [bool(value) for value in reached]
+def test_calls_are_numbered_by_layer() -> None:
+    told = Told()
+    tally = Tally([_call("a"), _call("b"), _call("a")], told)
+    found = [tally(f"{name}.weight", X, Y) for name in ("a", "b", "a", "other", "a")]
+    assert found == [True, True, True, False, True]
+    assert told.numbers == [("a", 0), ("b", 0), ("a", 1), ("a", 2)]
+    assert all(x is X and y is Y for _, _, x, y in told.given)
 
 
-def test_a_shared_slope_is_reached_anywhere() -> None:
-    reach = Reach()
-    x = np.ones((2, 3, 4))
-    x[1, 2, 3] = -1
-    note_reach(reach, [_call(values=VALUES[:1], indices=SHARED)], "act.weight", x)
-    assert reach.masks["act"].tolist() == [True]
+def test_the_activation_is_that_of_the_layer_by_its_name() -> None:
+    calls = [
+        replace(_call("a"), apply=lambda x: x + 1),
+        replace(_call("b"), apply=lambda x: x + 2),
+        _call("c"),
+        replace(_call("c"), apply=lambda x: x + 3),
+    ]
+    assert [float(activation_of(calls, name)(np.zeros(1))[0]) for name in "abc"] == [1, 2, 3]
 
 
-def test_what_was_reached_stays_reached() -> None:
-    reach = Reach()
-    first = np.array([[-1, 1, 1]]).reshape(1, 3, 1)
-    for x in (first, -first, np.ones((1, 3, 1))):
-        note_reach(reach, [_call()], "act.weight", x)
-    assert reach.masks["act"].tolist() == [True, True, True]
-
-
-def test_slopes_that_lie_in_another_order_are_noted_in_their_own() -> None:
-    reach = Reach()
-    turned = np.array([2, 0, 1]).reshape(1, 3, 1)
-    note_reach(reach, [_call(indices=turned)], "act.weight", np.array([[[-1], [1], [1]]]))
-    assert reach.masks["act"].tolist() == [False, False, True]
-
-
-def test_a_call_of_another_rank_is_looked_up_by_its_rank() -> None:
-    reach = Reach()
-    calls = [_call(), _call(indices=np.arange(3).reshape(1, 3), shape=(None, 3))]
-    note_reach(reach, calls, "act.weight", np.array([[1, -1, 1]]))
-    assert reach.masks["act"].tolist() == [False, True, False]
-
-
-@pytest.mark.parametrize(
-    ("parameter", "x"), [("other.weight", -np.ones((1, 3, 4))), ("act.weight", -np.ones(3))]
-)
-def test_an_unknown_call_reaches_nothing(parameter: str, x: Array) -> None:
-    reach = Reach()
-    note_reach(reach, [_call()], parameter, x)
-    assert reach.masks == {}
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_a_layer_that_cannot_be_called_by_itself_is_said(name: str) -> None:
+    with pytest.raises(PReLUToolsError, match=f"{name} cannot be called by itself"):
+        activation_of([_call("a")], name)

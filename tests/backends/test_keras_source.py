@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from observing import coverage
 from running import cli
 
-from prelu_tools.backends.interface import Reach
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import InputOption, SourceOptions
 
@@ -39,8 +39,8 @@ def _prelu(keras: Any, values: Any, **options: Any) -> Any:
     return keras.layers.PReLU(_constant(keras, values), **options)
 
 
-def _run(source: Any, reach: Reach | None = None, **feeds: Any) -> dict[str, Any]:
-    with source.runner(reach or Reach()) as runner:
+def _run(source: Any, **feeds: Any) -> dict[str, Any]:
+    with source.runner() as runner:
         return dict(runner.run({n: np.asarray(v, np.float32) for n, v in feeds.items()}))
 
 
@@ -193,7 +193,7 @@ def test_what_only_resembles_prelu_is_no_layer(keras: Any) -> None:
     assert _source(keras.Sequential(parts)).layers() == ()
 
 
-# Modes and reach
+# Modes and coverage
 
 
 def test_the_model_runs_in_inference_mode(keras: Any) -> None:
@@ -219,9 +219,9 @@ def test_a_slope_is_reached_where_its_position_is_negative(keras: Any) -> None:
             _prelu(keras, [5, 6], shared_axes=[1], name="shared"),
         ]
     )
-    reach = Reach()
-    _run(_source(model), reach, x=[[[1, 1], [1, 1]], [[1, 1], [1, -1]]])
-    found = {name: mask.tolist() for name, mask in reach.masks.items()}
+    source = _source(model)
+    book = coverage(source, {"x": np.array([[[1, 1], [1, 1]], [[1, 1], [1, -1]]], np.float32)})
+    found = {layer.name: book.reached(layer.name).tolist() for layer in source.layers()}
     assert found == {"each": [False, False, False, True], "shared": [False, True]}
 
 

@@ -10,15 +10,9 @@ import pytest
 from onnx import TensorProto, helper
 from tiny_models import save_dense, save_graph, save_prelu
 
-from prelu_tools.backends.interface import Reach
-from prelu_tools.backends.onnxruntime import (
-    PROVIDERS,
-    OnnxSource,
-    OrtRunner,
-    available_providers,
-    from_file,
-    from_object,
-)
+from prelu_tools.backends.onnxruntime import from_file, from_object
+from prelu_tools.backends.onnxruntime.session import PROVIDERS, Session, available_providers
+from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import InputOption, SourceOptions
 
@@ -88,7 +82,7 @@ def test_outputs_come_by_name_in_the_order_of_the_model(tmp_path: Path) -> None:
     dims = ("n", 2)
     tensors = {"slope": np.array([0.5, -2.0], np.float32)}
     path = save_graph(tmp_path / "net.onnx", nodes, {"x": dims}, {"z": dims, "a": dims}, tensors)
-    with _source(path).runner(Reach()) as runner:
+    with _source(path).runner() as runner:
         found = runner.run({"x": np.array([[-1, -1], [3, 4]], np.float32)})
     assert {name: array.tolist() for name, array in found.items()} == {
         "z": [[-0.5, 2.0], [3.0, 4.0]],
@@ -98,7 +92,7 @@ def test_outputs_come_by_name_in_the_order_of_the_model(tmp_path: Path) -> None:
 
 
 def test_inputs_that_are_refused_are_said_with_their_shapes(net: Path) -> None:
-    runner = OrtRunner(net, "cpu", "the net")
+    runner = Session(net, "cpu", "the net")
     with pytest.raises(PReLUToolsError, match=r"the net fails on inputs x\[2, 9\]: "):
         runner.run({"x": np.zeros((2, 9), np.float32)})
     with pytest.raises(PReLUToolsError, match=r"the net fails on inputs other\[1, 4\]: "):
@@ -109,11 +103,11 @@ def test_a_model_that_is_refused_is_said(tmp_path: Path) -> None:
     node = helper.make_node("NoSuchOperator", ["x"], ["y"])
     path = save_graph(tmp_path / "net.onnx", [node], {"x": ("n", 2)}, {"y": ("n", 2)}, {})
     with pytest.raises(PReLUToolsError, match=r"onnxruntime \S+ cannot load the net: .*NoSuch"):
-        OrtRunner(path, "cpu", "the net")
+        Session(path, "cpu", "the net")
 
 
 def test_each_node_is_accounted_for(net: Path) -> None:
-    report = OrtRunner(net, "cpu", "the net").report
+    report = Session(net, "cpu", "the net").report
     assert report.requested == "cpu"
     assert report.actual == ("CPUExecutionProvider",)
     assert report.nodes_elsewhere == ()
@@ -124,11 +118,11 @@ def test_a_provider_that_is_missing_comes_with_advice(net: Path, name: str) -> N
     if PROVIDERS[name] in onnxruntime.get_available_providers():
         pytest.skip(f"this build of onnxruntime has {name}")
     with pytest.raises(PReLUToolsError, match=r"which has .*CPUExecutionProvider.*pip install"):
-        OrtRunner(net, name, "the net")
+        Session(net, name, "the net")
 
 
 def test_a_full_name_is_a_name_too(net: Path) -> None:
-    report = OrtRunner(net, "CPUExecutionProvider", "the net").report
+    report = Session(net, "CPUExecutionProvider", "the net").report
     assert (report.requested, report.nodes_elsewhere) == ("CPUExecutionProvider", ())
 
 
@@ -144,7 +138,7 @@ def test_half_precision_runs(tmp_path: Path) -> None:
     source = _source(path)
     assert source.inputs()[0].dtype == "float16"
     assert source.layers()[0].dtype == "float16"
-    with source.runner(Reach()) as runner:
+    with source.runner() as runner:
         found = runner.run({"x": np.array([[-1, -1]], np.float16)})
     assert found["y"].tolist() == [[-0.5, 2.0]]
     assert helper.tensor_dtype_to_np_dtype(TensorProto.FLOAT16) == found["y"].dtype

@@ -10,7 +10,6 @@ import pytest
 from sample_list import FOLDER
 from tiny_models import save_dense
 
-from prelu_tools.backends.interface import Reach
 from prelu_tools.backends.registry import ROWS, Row, open_source
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions
@@ -75,7 +74,7 @@ def test_each_source_runs_its_inputs(row: Row, source: Any) -> None:
     assert specs
     assert all(len(spec.shape) == len(spec.example) for spec in specs)
     feeds = {spec.name: np.ones((2, *spec.example[1:]), spec.dtype) for spec in specs}
-    with source.runner(Reach()) as runner:
+    with source.runner() as runner:
         first, second = runner.run(feeds), runner.run(feeds)
     assert first.keys() == second.keys()
     for name in first:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from observing import Told
 from running import cli
 
-from prelu_tools.backends.interface import Reach
 from prelu_tools.backends.registry import open_for_inspection
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import PReLUToolsError
@@ -87,18 +87,21 @@ def test_a_program_has_the_layers_of_its_module(net: Any, saved: Path) -> None:
         assert same_bits(found.slopes, wanted.slopes)
 
 
-def test_a_program_runs_and_notes_what_its_slopes_meet(net: Any, saved: Path) -> None:
+def test_a_program_runs_and_tells_what_its_slopes_meet(net: Any, saved: Path) -> None:
     source = _open(saved)
     (spec,) = source.inputs()
     assert (spec.name, spec.shape) == ("x", ("batch", 3, 8, 8))
     x = np.random.default_rng(0).normal(size=(4, 3, 8, 8)).astype(np.float32)
-    reach = Reach()
-    with source.runner(reach) as runner:
+    told = Told()
+    with source.runner(told) as runner:
         (output,) = runner.run({"x": x}).values()
     with torch.no_grad():
         assert np.allclose(output, net(torch.from_numpy(x)), rtol=1e-5, atol=1e-6)
-    assert set(reach.masks) == {"features.1", "features.3", "act", "slope"}
-    assert all(mask.any() for mask in reach.masks.values())
+    assert told.numbers == [
+        ("features.1", 0), ("features.3", 0), ("act", 0), ("act", 1), ("slope", 0)
+    ]  # fmt: skip
+    told.check(source.layers())
+    assert all((x < 0).any() for _, _, x, _ in told.calls)
 
 
 def test_a_program_goes_to_onnx_with_its_names(saved: Path, tmp_path: Path) -> None:

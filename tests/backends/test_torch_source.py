@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from observing import coverage
 
-from prelu_tools.backends.interface import Reach
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import InputOption, SourceOptions
 
@@ -100,7 +100,7 @@ def test_inputs_go_where_their_names_say(way: str) -> None:
 
     options = () if way == "example" else (_vector(2, name="b"), _vector(2, name="a"))
     ones, zeros = np.ones((2, 2), np.float32), np.zeros((2, 2), np.float32)
-    with _source(Net(), *options).runner(Reach()) as runner:
+    with _source(Net(), *options).runner() as runner:
         found = runner.run({"a": -ones, "b": zeros})
     assert found["output"].tolist() == [[-0.5, -0.25], [-0.5, -0.25]]
 
@@ -241,7 +241,7 @@ class _Pair(NamedTuple):
 )
 def test_outputs_have_names_whatever_they_are_nested_in(result: Any, names: list[str]) -> None:
     net = _Net(lambda self, x: result(self.act(x)), act=_prelu([0.5]))
-    with _source(net, _vector(2)).runner(Reach()) as runner:
+    with _source(net, _vector(2)).runner() as runner:
         found = runner.run({"x": np.array([[-1.0, 1.0]], np.float32)})
     assert list(found) == names
     assert found[names[0]].tolist() == [[-0.5, 1.0]]
@@ -249,7 +249,7 @@ def test_outputs_have_names_whatever_they_are_nested_in(result: Any, names: list
 
 def test_the_module_runs_in_inference_mode() -> None:
     net = nn.Sequential(nn.Dropout(0.9), nn.BatchNorm1d(2), _prelu([0.5])).train()
-    with _source(net, _vector(2)).runner(Reach()) as runner:
+    with _source(net, _vector(2)).runner() as runner:
         x = np.array([[-1.0, 1.0], [-3.0, 5.0]], np.float32)
         found = runner.run({"x": x})["output"]
     np.testing.assert_allclose(found, np.where(x < 0, 0.5 * x, x), rtol=1e-4)
@@ -261,18 +261,17 @@ def test_inputs_that_do_not_fit_are_said() -> None:
         _layers(nn.Sequential(nn.Linear(3, 2)), _vector(7))
 
 
-# Reach
+# Coverage
 
 
 def _reached(module: Any, x: Array, *inputs: InputOption) -> dict[str, list[bool]]:
-    reach = Reach()
-    with _source(module, *inputs).runner(reach) as runner:
-        runner.run({"x": np.asarray(x, np.float32)})
-    return {name: mask.tolist() for name, mask in reach.masks.items()}
+    source = _source(module, *inputs)
+    book = coverage(source, {"x": np.asarray(x, np.float32)})
+    return {layer.name: book.reached(layer.name).tolist() for layer in source.layers()}
 
 
 @pytest.fixture
-def images() -> Iterator[Array]:
+def images() -> Array:
     x = np.ones((2, 3, 2, 2), np.float32)
     x[1, 2, 0, 1] = -1
     return x

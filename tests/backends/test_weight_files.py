@@ -175,7 +175,7 @@ def test_weights_alone_are_not_run(tmp_path: Path) -> None:
         assert outcome.code == 3
         assert f"name the code too, as nets.py:Net@{path}" in outcome.err.replace("\n", " ")
     with pytest.raises(PReLUToolsError, match="holds weights and no model"):
-        _open(path).runner(None)
+        _open(path).runner()
 
 
 def test_an_unknown_suffix_lists_the_known_ones(tmp_path: Path) -> None:

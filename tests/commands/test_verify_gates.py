@@ -29,7 +29,12 @@ def other(tmp_path: Path) -> Path:
 def test_the_cpu_runs_every_node(net: Path) -> None:
     found = cli("verify", net, net, "--format", "json")
     assert found.code == 0
-    expected = {"requested": "cpu", "actual": ["CPUExecutionProvider"], "nodes_elsewhere": []}
+    expected = {
+        "requested": "cpu",
+        "actual": ["CPUExecutionProvider"],
+        "nodes_elsewhere": [],
+        "options": {},
+    }
     assert found.json["candidates"][0]["provider"] == expected
 
 
@@ -49,7 +54,8 @@ def test_a_provider_that_nobody_knows_never_passes(net: Path) -> None:
     found = cli("verify", net, net, "--provider", "abacus", "--format", "json")
     assert found.code == 3
     (candidate,) = found.json["candidates"]
-    assert candidate["provider"] == {"requested": "abacus", "actual": [], "nodes_elsewhere": []}
+    nothing = {"requested": "abacus", "actual": [], "nodes_elsewhere": [], "options": {}}
+    assert candidate["provider"] == nothing
     assert "abacus" in found.json["reasons"][0]
 
 
@@ -128,7 +134,8 @@ def test_min_coverage_in_torch_says_yes_and_no() -> None:
     full = cli("verify", mlp, mlp, "--min-coverage", "1", "--format", "json")
     assert full.json["coverage"] == {"exercised": 512, "total": 512, "unreached": []}
     assert full.code == 0
-    one = cli("verify", mlp, mlp, "--min-coverage=0.9", "--samples=1", "--format=json")
+    few = ("--samples=1", "--search-seconds=0")
+    one = cli("verify", mlp, mlp, "--min-coverage=0.9", *few, "--format=json")
     coverage = one.json["coverage"]
     assert one.code == 1
     assert one.json["verdict"] == "fail"
@@ -137,7 +144,7 @@ def test_min_coverage_in_torch_says_yes_and_no() -> None:
     assert coverage["unreached"][0].startswith("prelu1[")
     assert any("--min-coverage 0.9 asks for more" in reason for reason in one.json["reasons"])
     share = coverage["exercised"] / 512
-    enough = cli("verify", mlp, mlp, "--min-coverage", share, "--samples", 1)
+    enough = cli("verify", mlp, mlp, "--min-coverage", share, "--samples", 1, "--search-seconds", 0)
     assert enough.code == 0
 
 

@@ -1,4 +1,4 @@
-"""Drawn inputs: the same for a seed, of both signs, of several scales."""
+"""Drawn inputs: the same for a seed, of both signs, of several scales, within their limits."""
 
 from __future__ import annotations
 
@@ -6,50 +6,54 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.inputs import DEFAULT_SAMPLES, draw
+from prelu_tools.core.inputs import DEFAULT_SAMPLES, Wanted, draw
 
-IMAGE = {"x": ("float32", (4, 5, 6))}
-WIDE = {"x": ("float32", (5000,))}
+IMAGE = {"x": Wanted("float32", (4, 5, 6))}
+KINDS = 8
 
 
-def _wide_rows(samples: int = 7, seed: int = 0) -> Array:
-    return draw(WIDE, samples, seed)[0]["x"]
+def _wide_rows(samples: int = KINDS, seed: int = 0) -> Array:
+    return draw({"x": Wanted("float32", (5000,))}, samples, seed)["x"]
 
 
 def test_a_seed_gives_the_same_bits_twice() -> None:
-    first, second = draw(IMAGE, 8, seed=3), draw(IMAGE, 8, seed=3)
-    assert [feed["x"].tobytes() for feed in first] == [feed["x"].tobytes() for feed in second]
+    first, second = draw(IMAGE, 8, seed=3)["x"], draw(IMAGE, 8, seed=3)["x"]
+    assert first.tobytes() == second.tobytes()
 
 
 def test_another_seed_gives_other_rows() -> None:
-    first, second = draw(IMAGE, 8, seed=3)[0]["x"], draw(IMAGE, 8, seed=4)[0]["x"]
+    first, second = draw(IMAGE, 8, seed=3)["x"], draw(IMAGE, 8, seed=4)["x"]
     assert not any(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_all_rows_in_one_batch_and_the_first_again_alone() -> None:
-    batch, alone = draw(IMAGE, 5, seed=0)
-    assert batch["x"].shape == (5, 4, 5, 6)
-    assert alone["x"].shape == (1, 4, 5, 6)
-    assert np.array_equal(alone["x"][0], batch["x"][0])
+def test_all_rows_in_one_batch() -> None:
+    batch = draw(IMAGE, 5, seed=0)["x"]
+    assert batch.shape == (5, 4, 5, 6)
+    assert len({row.tobytes() for row in batch}) == 5
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64", "uint8", "bool"])
 def test_the_type_asked_for(dtype: str) -> None:
-    for feed in draw({"x": (dtype, (7,))}, 3, seed=0):
-        assert feed["x"].dtype == np.dtype(dtype)
+    assert draw({"x": Wanted(dtype, (7,))}, 3, seed=0)["x"].dtype == np.dtype(dtype)
 
 
-def test_a_row_may_be_a_single_number() -> None:
-    assert draw({"x": ("float32", ())}, 3, seed=0)[0]["x"].shape == (3,)
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+def test_a_row_may_be_a_single_number(dtype: str) -> None:
+    assert draw({"x": Wanted(dtype, ())}, 2 * KINDS, seed=0)["x"].shape == (2 * KINDS,)
+
+
+@pytest.mark.parametrize("limits", [None, (0.0, 1.0)])
+def test_a_row_may_be_empty(limits: tuple[float, float] | None) -> None:
+    assert draw({"x": Wanted("float32", (3, 0), limits)}, KINDS, 0)["x"].shape == (KINDS, 3, 0)
 
 
 def test_the_default_number_of_rows_has_every_kind_twice() -> None:
-    assert DEFAULT_SAMPLES >= 12
+    assert DEFAULT_SAMPLES >= 2 * KINDS
 
 
-@pytest.mark.parametrize(("row", "deviation"), [(0, 1.0), (1, 4.0), (6, 1.0)])
+@pytest.mark.parametrize(("row", "deviation"), [(0, 1.0), (1, 4.0), (7, 32.0), (8, 1.0), (9, 4.0)])
 def test_normal_rows(row: int, deviation: float) -> None:
-    values = _wide_rows()[row]
+    values = _wide_rows(10)[row]
     assert values.std() == pytest.approx(deviation, rel=0.05)
     assert abs(values.mean()) < 0.05 * deviation
     assert abs(values).max() > 3 * deviation
@@ -75,23 +79,65 @@ def test_a_row_with_nine_zeros_in_ten() -> None:
     assert abs(row[row != 0].mean()) < 0.15
 
 
+def test_a_row_that_is_a_slow_wave() -> None:
+    row = _wide_rows()[6]
+    assert row.std() > 0.1
+    assert abs(np.diff(row)).max() < 0.01 * (row.max() - row.min())
+    picture = draw({"x": Wanted("float32", (40, 50))}, KINDS, 0)["x"][6]
+    for axis in (0, 1):
+        assert abs(np.diff(picture, axis=axis)).max() < 0.5 * (picture.max() - picture.min())
+        assert np.ptp(picture, axis=axis).max() > 0.1  # it runs along every axis
+
+
 def test_every_position_meets_both_signs() -> None:
-    values = draw(IMAGE, DEFAULT_SAMPLES, seed=0)[0]["x"]
+    values = draw(IMAGE, DEFAULT_SAMPLES, seed=0)["x"]
     assert (values < 0).any(axis=0).all()
     assert (values > 0).any(axis=0).all()
 
 
 def test_integers_are_small_and_not_negative() -> None:
-    values = draw({"x": ("int64", (1000,))}, 2, seed=0)[0]["x"]
+    values = draw({"x": Wanted("int64", (1000,))}, 2, seed=0)["x"]
     assert set(np.unique(values)) == set(range(10))
 
 
 def test_booleans_are_fair_coins() -> None:
-    values = draw({"x": ("bool", (5000,))}, 2, seed=0)[0]["x"]
+    values = draw({"x": Wanted("bool", (5000,))}, 2, seed=0)["x"]
     assert values.mean() == pytest.approx(0.5, abs=0.03)
 
 
 def test_two_inputs_are_drawn_apart() -> None:
-    batch = draw({"a": ("float32", (9,)), "b": ("float32", (9,))}, 4, seed=0)[0]
+    wanted = Wanted("float32", (9,))
+    batch = draw({"a": wanted, "b": wanted}, 4, seed=0)
     assert list(batch) == ["a", "b"]
     assert not np.array_equal(batch["a"], batch["b"])
+
+
+# Limits
+
+
+@pytest.mark.parametrize("limits", [(0.0, 255.0), (-3.0, -2.0), (0.0, 1e-3)])
+def test_floating_values_lie_within_their_limits_and_fill_them(
+    limits: tuple[float, float],
+) -> None:
+    low, high = limits
+    values = draw({"x": Wanted("float32", (5000,), limits)}, KINDS, 0)["x"].astype(np.float64)
+    assert values.min() >= np.float32(low)
+    assert values.max() <= np.float32(high)
+    size = high - low
+    for row in values[[0, 1, 7]]:
+        assert (row.min(), row.max()) == (np.float32(low), np.float32(high))
+    assert values[0].mean() == pytest.approx(low + size / 2, abs=0.05 * size)
+    assert values[0].std() == pytest.approx(size / 4, rel=0.1)
+
+
+def test_integers_within_limits() -> None:
+    values = draw({"x": Wanted("int64", (2000,), (-2.5, 3.0))}, 2, seed=0)["x"]
+    assert set(np.unique(values)) == set(range(-2, 4))
+    bytes_ = draw({"x": Wanted("uint8", (20000,), (0.0, 255.0))}, 2, seed=0)["x"]
+    assert set(np.unique(bytes_)) == set(range(256))
+
+
+def test_limits_are_those_of_one_input() -> None:
+    batch = draw({"a": Wanted("float32", (99,), (0, 1)), "b": Wanted("float32", (99,))}, 4, 0)
+    assert batch["a"].min() >= 0
+    assert batch["b"].min() < -1

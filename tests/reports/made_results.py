@@ -21,20 +21,22 @@ from prelu_tools.core.inspection import (
     OtherActivation,
     RefusedForm,
 )
-from prelu_tools.core.results import (
+from prelu_tools.core.results import DoctorItem, DoctorResult, ExportResult
+from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.statistics import slope_health, slope_statistics
+from prelu_tools.core.verification import (
+    Agreement,
     CandidateReport,
     Coverage,
-    DoctorItem,
-    DoctorResult,
-    ExportResult,
+    Deviation,
     LayerParity,
     OutputParity,
+    Power,
     ProviderReport,
+    SpecialValue,
     Tolerance,
     VerifyResult,
 )
-from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.core.statistics import slope_health, slope_statistics
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 GOLD = Path(__file__).parent / "gold"
@@ -131,20 +133,34 @@ def compared() -> CompareResult:
 
 
 def verified() -> VerifyResult:
-    """A check that failed in one layer."""
+    """A check that failed in one layer, with a bit of everything."""
+    wrong = OutputParity(
+        name="y",
+        shape=(16, 10),
+        max_abs_diff=1.5e-7,
+        max_rel_diff=2.5e-3,
+        n_mismatched=3,
+        n_nonfinite_mismatch=1,
+        verdict="fail",
+        deviation=Deviation(1.5e-7, 2.5e-3, 12, 1e-8, 1.4e-7, 0.99, 40.5),
+        top1_agreement=0.9375,
+        limit=1.2e-7,
+        of_rounding=2.25,
+        difference="output y: 3 of 160 values differ",
+    )
     candidate = CandidateReport(
         model="net.onnx",
         verdict="fail",
-        provider=ProviderReport("cpu", ("CPUExecutionProvider",), ()),
-        tolerance=Tolerance(1e-4, 1e-5, scaled=True, origin="default for float32"),
-        outputs=(OutputParity("y", (16, 10), 1.5e-7, 2.5e-3, 3, 1, "fail"),),
-        layers=(
-            LayerParity("act1", True, None, None, None, 0.5, "pass"),
-            LayerParity("act2", False, "channels 3 and 7 exchanged", None, None, None, "fail"),
-        ),
+        provider=ProviderReport("cpu", ("CPUExecutionProvider",), (), {"threads": "1"}),
+        tolerance=Tolerance(0.0, 1.2e-7, scaled=False, origin="calibrated", multiple=8, ulps=4),
+        outputs=(wrong,),
+        layers=_layers(),
         first_divergence="act2",
         reasons=("act2: channels 3 and 7 exchanged",),
+        special=_special(),
+        power=Power(36, 35, 34, 30, ("act1[3]: slope 0.25 made 0.26",), 8, sampled=True),
     )
+    same = OutputParity("y", (16, 10), 1e-9, 1e-8, 0, 0, "pass")
     return VerifyResult(
         verdict="fail",
         reference="nets.py:Net",
@@ -155,6 +171,47 @@ def verified() -> VerifyResult:
         coverage=Coverage(468, 544, ("act1[3]",)),
         candidates=(candidate,),
         reasons=("net.onnx: act2: channels 3 and 7 exchanged",),
+        agreements=(Agreement("net.onnx", ("cpu", "openvino"), (same,), "pass"),),
+        n_searched=4,
+        notes=("the reference was run in float32: torch has no float64 for it",),
+    )
+
+
+def _layers() -> tuple[LayerParity, ...]:
+    """A layer that passes, one that differs, and one of which little is known."""
+    apart = Deviation(2e-8, 1e-7, 3, 1e-9, 1e-8, 1.0, 120.0)
+    right = LayerParity(
+        *("act1", True, None, 2e-8, 0, 0.998, "pass"),
+        deviation=apart,
+        limit=1e-7,
+        n_slopes=512,
+        n_by_value=512,
+        n_by_behaviour=460,
+        least_positions=3,
+        provider="CPUExecutionProvider",
+        parameter="act1.weight",
+        node="act1",
+    )
+    wrong = LayerParity(
+        *("act2", False, "act2: channels 3 and 7 exchanged", 0.25, 1234, 0.5, "fail"),
+        n_slopes=32,
+        n_by_value=30,
+        n_by_behaviour=0,
+        least_positions=0,
+        parameter="act2.weight",
+        node="act2",
+    )
+    unknown = LayerParity("act3", False, "act3: [C] in doubt", None, None, None, "inconclusive")
+    return right, wrong, unknown
+
+
+def _special() -> tuple[SpecialValue, ...]:
+    """One kind that is documented, in two layers, and one that is not."""
+    why = "ONNX leaves the sign of a zero open"
+    return (
+        SpecialValue("act1", "PRelu", -0.5, -0.0, 0.0, -0.0, why),
+        SpecialValue("act2", "PRelu", -0.25, -0.0, 0.0, -0.0, why),
+        SpecialValue("act2", "relu_neg", 0.25, float("inf"), float("inf"), 1e30, None),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import re
 
@@ -20,6 +21,7 @@ from made_results import (
 from markdown_it import MarkdownIt
 
 from prelu_tools.core.inspection import Finding
+from prelu_tools.core.verification import LayerParity
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.markdown import render
 
@@ -88,3 +90,26 @@ def test_an_export_that_was_not_verified_says_so() -> None:
 def test_the_worst_finding_comes_first() -> None:
     found = re.findall(r"^- \*\*(\w+)\*\* `(\w+)`", render(usual(), Style()), re.MULTILINE)
     assert [code for _, code in found] == ["slope_rank", "at_init", "quantizer", "one_slope"]
+
+
+def test_a_check_says_what_else_was_found_and_what_of_it_failed() -> None:
+    page = _html(verified())
+    said = _text(page)
+    assert "<strong>fail</strong> special values: inf with slope 0.25" in page
+    assert page.count("<strong>fail</strong>") == 1
+    for fact in ("power 0.97: 35 of 36", "escaped: act1[3]", "agree within", "note: the reference"):
+        assert fact in said
+    outputs, layer = _rows(page)[1], _rows(page)[4]
+    assert outputs[3:] == ["1.50e-07", "2.2x", "1.2e-07", "2.50e-03", "93.8%", "4"]
+    assert layer[2:] == ["fail", "1,234 ulp", "0.250", "50.0%", "0"]
+
+
+def test_a_layer_whose_slopes_are_equal_says_what_else_is_wrong() -> None:
+    (candidate,) = verified().candidates
+    wrong = LayerParity("act", True, "used twice", None, None, None, "fail")
+    bare = LayerParity("other", False, None, None, None, None, "fail")
+    changed = dataclasses.replace(candidate, layers=(wrong, bare))
+    page = _html(dataclasses.replace(verified(), candidates=(changed,)))
+    assert [row[1] for row in _rows(page)[3:]] == ["equal; used twice", "differ"]
+    assert "itself: the layer" not in page
+    assert "itself: the layer" in _html(verified())

@@ -16,6 +16,7 @@ from prelu_tools.reports.printable import cleaned, printable
         ("a\r\t", "a\\r\\t"),
         ("\u202eabc\u2066", "\\u202eabc\\u2066"),
         ("\udc80", "\\udc80"),
+        ("\uffff\ufffe", "\\uffff\\ufffe"),
     ],
 )
 def test_what_steers_is_spelled_out(text: str, shown: str) -> None:

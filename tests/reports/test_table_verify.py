@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from made_results import assert_gold, examined, exported, usual, verified
 
-from prelu_tools.core.results import OutputParity, ProviderReport, VerifyResult
+from prelu_tools.core.verification import (
+    LayerParity,
+    OutputParity,
+    Power,
+    ProviderReport,
+    VerifyResult,
+)
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.table import render
 
@@ -22,8 +29,13 @@ def _passed() -> VerifyResult:
         provider=None,
         outputs=(output,),
         layers=failed.candidates[0].layers[:1],
+        reasons=(),
+        special=(),
+        power=Power(36, 36, 36, 34, (), 0, sampled=False),
     )
-    return dataclasses.replace(failed, verdict="pass", candidates=(candidate,), reasons=())
+    return dataclasses.replace(
+        failed, verdict="pass", candidates=(candidate,), reasons=(), agreements=(), notes=()
+    )
 
 
 def _both() -> VerifyResult:
@@ -35,6 +47,7 @@ def _both() -> VerifyResult:
     ("name", "result"),
     [
         ("verify", verified()),
+        ("verify_passed", _passed()),
         ("verify_two", _both()),
         ("export", exported(_passed())),
         ("export_unverified", exported()),
@@ -49,6 +62,7 @@ def test_verdicts_have_their_colour() -> None:
     text = render(_both(), Style(colour=True))
     assert "\x1b[1;31mFAIL" in text
     assert "\x1b[32mequal" in text
+    assert "\x1b[1;31m[1] special values: inf" in text
     assert "\x1b[1;31mdiffer" in text
     assert "\x1b" not in render(usual(), Style())
 
@@ -63,3 +77,88 @@ def test_where_nothing_ran_it_says_what_was_asked_for() -> None:
 def test_an_export_of_outputs_alone_says_so() -> None:
     nothing = dataclasses.replace(_passed(), candidates=(), coverage=None)
     assert "0 outputs within 0.0e+00" in render(exported(nothing), Style())
+
+
+def _changed(**changes: Any) -> VerifyResult:
+    candidate = dataclasses.replace(verified().candidates[0], **changes)
+    return dataclasses.replace(verified(), candidates=(candidate,))
+
+
+def _lines(result: VerifyResult, start: str) -> list[str]:
+    return [line for line in render(result, Style()).splitlines() if line.startswith(start)]
+
+
+def test_no_line_is_wider_than_80_columns_with_names_of_real_models() -> None:
+    (report,) = verified().candidates
+    name = "backbone.layer4.2.residual_function.activation"
+    layers = tuple(dataclasses.replace(one, name=f"{name}{one.name}") for one in report.layers)
+    output = dataclasses.replace(report.outputs[0], name=name, shape=(16, 2048, 112, 112))
+    for n_candidates in (1, 2, 4, 7):
+        one = dataclasses.replace(report, layers=layers, outputs=(output,))
+        result = dataclasses.replace(verified(), candidates=(one,) * n_candidates)
+        text = render(result, Style(width=80))
+        assert max(map(len, text.splitlines())) <= 80
+        for number in ("1,234 ulp", "1.50e-07", "inconclusive" if n_candidates == 1 else "unknown"):
+            assert number in text
+
+
+def test_more_candidates_than_have_room_go_below_each_other() -> None:
+    five = dataclasses.replace(verified(), candidates=verified().candidates * 5)
+    heads = _lines(five, "layer ")
+    assert [head.split()[2:] for head in heads] == [["[1]", "[2]", "[3]"], ["[4]", "[5]"]]
+
+
+def test_columns_of_which_nothing_is_known_are_left_out() -> None:
+    (output,) = verified().candidates[0].outputs
+    bare = dataclasses.replace(output, top1_agreement=None, of_rounding=None)
+    assert _lines(_changed(outputs=(bare,)), "output")[0].split()[2:] == [
+        *("max", "abs", "diff", "limit", "wrong", "verdict")
+    ]
+    assert _lines(_changed(outputs=(bare,)), "y ")[0].split()[2:] == [
+        "1.50e-07",
+        "1.2e-07",
+        *"4",
+        "fail",
+    ]
+    bare = dataclasses.replace(bare, limit=None)
+    assert "limit" not in _lines(_changed(outputs=(bare,)), "output")[0]
+
+
+@pytest.mark.parametrize(
+    ("coverage", "text"),
+    [(None, "-"), (0.0, "0%"), (0.001, "<1%"), (0.29, "29%"), (0.9999, "99%"), (1.0, "100%")],
+)
+def test_all_are_reached_only_where_all_are(coverage: float | None, text: str) -> None:
+    layer = LayerParity("act", True, None, None, None, coverage, "pass")
+    (line,) = _lines(_changed(layers=(layer,)), "act ")
+    assert line.split() == ["act", "equal", "-", "-", text, "-", "pass"]
+
+
+def test_a_layer_that_fails_with_equal_slopes_is_not_called_equal_beside_others() -> None:
+    layer = LayerParity("act", True, "used twice", None, 5, 1.0, "fail")
+    good = dataclasses.replace(layer, verdict="pass", max_ulp_diff=0)
+    doubt = dataclasses.replace(layer, verdict="inconclusive", max_ulp_diff=None)
+    reports = tuple(_changed(layers=(one,)).candidates[0] for one in (layer, good, doubt))
+    result = dataclasses.replace(verified(), candidates=reports)
+    assert _lines(result, "act ") == ["act      100% fail 5 ulp equal 0 ulp unknown"]
+
+
+def test_layers_that_were_not_tapped_need_no_legend() -> None:
+    layer = LayerParity("act", True, None, None, None, 1.0, "pass")
+    assert "itself: the layer" not in render(_changed(layers=(layer,)), Style())
+    assert "itself: the layer" in render(verified(), Style())
+
+
+def test_lines_that_go_on_stand_further_in() -> None:
+    reason = "net.onnx: " + "a word " * 20
+    text = render(dataclasses.replace(verified(), reasons=(f"{reason}\nsecond",)), Style())
+    last = text.splitlines()[-3:]
+    assert [len(line) - len(line.lstrip()) for line in last] == [2, 4, 4]
+    assert last[-1].strip() == "second"
+
+
+def test_providers_that_differ_are_a_failure_in_colour() -> None:
+    agreement = dataclasses.replace(*verified().agreements, verdict="inconclusive")
+    result = dataclasses.replace(verified(), agreements=(agreement,))
+    text = render(result, Style(colour=True))
+    assert "\x1b[33mnet.onnx: cpu and openvino cannot be compared" in text

@@ -34,7 +34,14 @@ def _verified(net: str, left: str, right: str, exports: Exports) -> Any:
         for role, side in (("reference", left), ("candidate", right))
     ]
     found = cli(
-        "verify", _path(net, left, exports), _path(net, right, exports), *layouts, "--format=json"
+        "verify",
+        _path(net, left, exports),
+        _path(net, right, exports),
+        *layouts,
+        "--format=json",
+        "--input-range=-1,1",
+        "--search-seconds=0",
+        "--no-power",
     )
     assert found.code == 0, found.out + found.err
     return found.json["candidates"][0]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.slopes import PReLULayer, Shape
 
 if TYPE_CHECKING:
     from prelu_tools.backends.conversion import Conversion
-from prelu_tools.backends.interface import Reach, Runner, TensorSpec
+from prelu_tools.backends.interface import (
+    Observer,
+    Runner,
+    SearchLimits,
+    TensorSpec,
+    WideRunner,
+)
 
 BY_NAME = "by name"
 """The form of a layer of which the file says no more than its name."""
@@ -60,7 +67,21 @@ class FileSource:
         """
         self._refuse()
 
-    def runner(self, reach: Reach) -> AbstractContextManager[Runner]:
+    def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
+        """Not to be had; see `inputs`."""
+        self._refuse()
+
+    def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
+        """Not to be had; see `inputs`."""
+        self._refuse()
+
+    def activation(self, layer: str) -> Callable[[Array], Array]:
+        """Not to be had; see `inputs`."""
+        self._refuse()
+
+    def seek(
+        self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
+    ) -> Iterator[dict[str, Array]]:
         """Not to be had; see `inputs`."""
         self._refuse()
 

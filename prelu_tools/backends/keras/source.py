@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.calls import PReLUCall, layers_of, note_reach, parameters_of
+from prelu_tools.backends.calls import (
+    PReLUCall,
+    Tally,
+    activation_of,
+    layers_of,
+    parameters_of,
+)
 from prelu_tools.backends.conversion import Conversion
-from prelu_tools.backends.interface import Reach, Runner, TensorSpec
+from prelu_tools.backends.interface import (
+    Observer,
+    Runner,
+    SearchLimits,
+    TensorSpec,
+    WideRunner,
+)
 from prelu_tools.backends.keras.framework import keras, tf
+from prelu_tools.backends.keras.search import gradients_of
 from prelu_tools.backends.keras.trace import convert_model
-from prelu_tools.backends.keras.watch import CallFinder, layer_names, slope_variables, watching
+from prelu_tools.backends.keras.watch import CallFinder, slope_name, slope_variables, watching
+from prelu_tools.backends.keras.wide import WideKerasRunner
 from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import Dim, SourceOptions
@@ -105,7 +121,7 @@ class KerasSource:
         flat = [tf.constant(feeds[spec.name]) for spec in self.inputs()]
         try:
             with quiet(self._options.show_chatter):
-                return self.named_outputs(self._model(self.packed(flat), training=False))
+                return self.call_flat(flat)
         except Exception as error:
             shapes = ", ".join(f"{name}{list(array.shape)}" for name, array in feeds.items())
             raise PReLUToolsError(
@@ -131,23 +147,43 @@ class KerasSource:
             names = ["output"] if len(flat) == 1 else [f"output_{i}" for i in range(len(flat))]
         return distinct_outputs(dict(zip(names, flat, strict=True)), inputs)
 
-    def runner(self, reach: Reach) -> AbstractContextManager[Runner]:
+    def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
         """See `Source.runner`."""
-        return self._running(reach)
+        return nullcontext(_KerasRunner(self, observe))
 
-    @contextmanager
-    def _running(self, reach: Reach) -> Iterator[Runner]:
-        calls = self._find_calls()
-        names = layer_names(self._model)
-        names.setdefault(id(self._model), self._model.name)
+    def run_observed(self, feeds: Mapping[str, Array], observe: Observer) -> dict[str, Array]:
+        """Run the model once, and tell an observer of its calls."""
+        tally = Tally(self._find_calls(), observe)
 
-        def after(layer: Any, x: Any, _y: Any) -> None:
-            if len(layer.weights) == 1:
-                name = f"{names[id(layer)]}/{layer.weights[0].name}"
-                note_reach(reach, calls, name, np.asarray(x))
+        def after(layer: Any, x: Any, y: Any) -> None:
+            name = slope_name(self._model, layer)
+            if name is not None and tally.knows(name):
+                tally(name, np.asarray(x), np.asarray(y))
 
         with watching(self._model, None, after):
-            yield _KerasRunner(self)
+            return self.run(feeds)
+
+    def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
+        """See `Source.wide_runner`: the trace of the model, widened."""
+        calls = self._find_calls()
+        tally = None if observe is None else partial(Tally, calls, observe)
+        return nullcontext(WideKerasRunner(self._model, self.inputs(), self.call_flat, tally))
+
+    def call_flat(self, flat: Sequence[Any]) -> dict[str, Any]:
+        """Run the model on its inputs in order, and name its outputs."""
+        return self.named_outputs(self._model(self.packed(flat), training=False))
+
+    def activation(self, layer: str) -> Callable[[Array], Array]:
+        """See `Source.activation`."""
+        return activation_of(self._find_calls(), layer)
+
+    def seek(
+        self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
+    ) -> Iterator[dict[str, Array]]:
+        """See `Source.seek`: gradient descent on the inputs."""
+        calls = self._find_calls()
+        pull = gradients_of(self._model, self.inputs(), self.call_flat, calls)
+        return seek(layers_of(calls), self.runner, pull, targets, start, limits)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run the model once."""
@@ -159,7 +195,7 @@ class KerasSource:
         return convert_model(
             model=self._model,
             specs=self.inputs(),
-            call=lambda flat: self.named_outputs(self._model(self.packed(flat), training=False)),
+            call=self.call_flat,
             slopes=slope_variables(self._model, calls),
             parameters=parameters_of(calls),
             opset=opset,
@@ -170,12 +206,15 @@ class KerasSource:
 class _KerasRunner:
     """Runs the model."""
 
-    def __init__(self, source: KerasSource) -> None:
+    def __init__(self, source: KerasSource, observe: Observer | None) -> None:
         self._source = source
+        self._observe = observe
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """See `Runner.run`."""
-        return self._source.run(feeds)
+        if self._observe is None:
+            return self._source.run(feeds)
+        return self._source.run_observed(feeds, self._observe)
 
 
 def _model_inputs(model: Any) -> dict[str, Any] | None:

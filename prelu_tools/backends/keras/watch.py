@@ -101,15 +101,17 @@ class CallFinder:
 
         indices = probe(call, tuple(weight.shape), shape)
         if indices is not None:
+            values = np.array(weight)
             self.calls.append(
                 PReLUCall(
                     layer=self._names[id(layer)],
                     parameter=self._parameter(layer, weight),
                     kind=type(layer).__name__,
-                    values=np.array(weight),
+                    values=values,
                     indices=indices,
                     input_shape=shape,
                     preceding_parameters=self._preceding,
+                    apply=lambda x: call(x, values),
                 )
             )
 
@@ -118,6 +120,14 @@ def _keeps_shape(x: Any, y: Any) -> bool:
     shapes = getattr(x, "shape", None), getattr(y, "shape", None)
     floating = str(getattr(x, "dtype", "")).find("float") >= 0
     return floating and shapes[0] is not None and tuple(shapes[0]) == tuple(shapes[1] or ())
+
+
+def slope_name(model: Any, layer: Any) -> str | None:
+    """The name of the one variable of a leaf layer; None where it has another number of them."""
+    if len(layer.weights) != 1:
+        return None
+    names = layer_names(model)
+    return f"{names.get(id(layer), model.name)}/{layer.weights[0].name}"
 
 
 def slope_variables(model: Any, calls: Sequence[PReLUCall]) -> Mapping[str, Any]:

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
-from torch.overrides import TorchFunctionMode
 
-from prelu_tools.backends.calls import PReLUCall, note_reach
+from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.conversion import Conversion
-from prelu_tools.backends.interface import Reach, Source, TensorSpec
+from prelu_tools.backends.interface import Source, TensorSpec
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.source import TorchSource
+from prelu_tools.backends.torch.watch import functional_prelu
 from prelu_tools.backends.torch.weights import to_numpy
-from prelu_tools.core.arrays import Array, IntArray
+from prelu_tools.core.arrays import IntArray
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import Dim, SourceOptions
 from prelu_tools.core.slopes import Shape
@@ -81,35 +81,13 @@ class ProgramSource(TorchSource):
             self._calls = _calls_of(self._program)
         return self._calls
 
-    def run(self, feeds: Mapping[str, Array], reach: Reach) -> dict[str, Array]:
-        """Run the program once and note what its slopes meet."""
-        names = {id(p): name for name, p in self._module.named_parameters()}
-        with _Reached(reach, self._find_calls(), names):
-            return super().run(feeds, reach)
-
     def convert(self, opset: int) -> Conversion:
         """See `ConvertibleSource.convert`."""
         sizes = {s.name: (2 if isinstance(s.shape[0], str) else s.shape[0], *s.example[1:])
                  for s in self.inputs()}  # fmt: skip
         feeds = {s.name: np.zeros(sizes[s.name], np.dtype(s.dtype)) for s in self.inputs()}
-        self._outputs = list(super().run(feeds, Reach()))
+        self._outputs = list(self.run(feeds, None))
         return super().convert(opset)
-
-
-class _Reached(TorchFunctionMode):
-    """Sees what the slopes meet while the program runs."""
-
-    def __init__(self, reach: Reach, calls: list[PReLUCall], names: Mapping[int, str]) -> None:
-        super().__init__()
-        self._reach = reach
-        self._calls = calls
-        self._names = names
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if str(func) == _PRELU and id(args[1]) in self._names:
-            x = args[0].detach().cpu().numpy()
-            note_reach(self._reach, self._calls, self._names[id(args[1])], x)
-        return func(*args, **(kwargs or {}))
 
 
 def _calls_of(program: ExportedProgram) -> list[PReLUCall]:
@@ -157,6 +135,7 @@ def _call(
         indices=_indices(values.size, len(shape)),
         input_shape=(None, *shape[1:]),
         preceding_parameters=preceding,
+        apply=lambda x: functional_prelu(x, values),
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect as python_inspect
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,27 @@ import onnx
 import torch
 from torch import nn
 
-from prelu_tools.backends.calls import PReLUCall, layers_of, parameters_of
+from prelu_tools.backends.calls import PReLUCall, activation_of, layers_of, parameters_of
 from prelu_tools.backends.conversion import Conversion
-from prelu_tools.backends.interface import Reach, Runner, TensorSpec
+from prelu_tools.backends.interface import (
+    Observer,
+    Runner,
+    SearchLimits,
+    TensorSpec,
+    WideRunner,
+)
 from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.torch.watch import Watch
+from prelu_tools.backends.seeking import seek
+from prelu_tools.backends.torch.search import gradients_of
+from prelu_tools.backends.torch.watch import (
+    CallFinder,
+    Watch,
+    parameter_names,
+    telling,
+    to_array,
+)
+from prelu_tools.backends.torch.wide import WideTorchRunner
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import Dim, SourceOptions
@@ -44,6 +59,26 @@ class TorchSource:
         self._calls: list[PReLUCall] | None = None
         self._specs: list[TensorSpec] | None = None
         self._outputs: list[str] = []
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not as it would be in inference, though the module is in eval mode."""
+        modules = list(self._module.named_modules())
+        training = [name or "the module" for name, module in modules if module.training]
+        batch = [
+            name
+            for name, module in modules
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None
+        ]
+        notes = []
+        if training:
+            notes.append(f"{training[0]} stays in training mode after eval()")
+        if batch:
+            notes.append(
+                f"{batch[0]} has no running statistics and uses those of each batch "
+                "(track_running_stats=False): a row's result depends on the others"
+            )
+        return tuple(notes)
 
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`: from `--input`, else from the module's `example_inputs()`."""
@@ -93,18 +128,21 @@ class TorchSource:
             feeds = {
                 spec.name: np.zeros(_batched(spec), np.dtype(spec.dtype)) for spec in self.inputs()
             }
-            watch = Watch(self._module)
-            with torch.no_grad(), watch:
+            finder = CallFinder()
+            with torch.no_grad(), Watch(self._module, parameter_names(self._module), finder):
                 outputs = self._run(feeds)
-            self._calls = watch.calls
+            self._calls = finder.calls
             self._outputs = list(self._named(outputs))
         return self._calls
 
-    def _run(self, feeds: Mapping[str, Array]) -> Any:
+    def _run(self, feeds: Mapping[str, Array], state: Mapping[str, Any] | None = None) -> Any:
+        """The outputs as the module returns them; with other parameters and buffers if given."""
         tensors = {name: torch.from_numpy(np.array(array)) for name, array in feeds.items()}
-        positional = [tensors[spec.name] for spec in self.inputs()]
+        positional = tuple(tensors[spec.name] for spec in self.inputs())
         try:
-            return self._module(*positional)
+            if state is None:
+                return self._module(*positional)
+            return torch.func.functional_call(self._module, dict(state), positional)
         except Exception as error:
             shapes = ", ".join(f"{name}{list(array.shape)}" for name, array in feeds.items())
             raise PReLUToolsError(
@@ -114,21 +152,49 @@ class TorchSource:
     def _named(self, outputs: Any) -> dict[str, torch.Tensor]:
         return distinct_outputs(_flatten(outputs), [spec.name for spec in self.inputs()])
 
-    def runner(self, reach: Reach) -> AbstractContextManager[Runner]:
+    def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
         """See `Source.runner`."""
-        return self._running(reach)
-
-    @contextmanager
-    def _running(self, reach: Reach) -> Iterator[Runner]:
         self._find_calls()
-        yield _TorchRunner(self, reach)
+        return nullcontext(_TorchRunner(self, observe))
 
-    def run(self, feeds: Mapping[str, Array], reach: Reach) -> dict[str, Array]:
-        """Run the module once and note what its slopes meet."""
-        watch = Watch(self._module, known=self._find_calls(), reach=reach)
-        with torch.no_grad(), watch:
-            outputs = self._named(self._run(feeds))
-        return {name: tensor.detach().cpu().numpy() for name, tensor in outputs.items()}
+    def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
+        """See `Source.wide_runner`: parameters and buffers in float64 take the place of its own."""
+        self._find_calls()
+        wide = WideTorchRunner(self._module, lambda feeds, state: self.run(feeds, observe, state))
+        return nullcontext(wide)
+
+    def activation(self, layer: str) -> Callable[[Array], Array]:
+        """See `Source.activation`."""
+        return activation_of(self._find_calls(), layer)
+
+    def seek(
+        self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
+    ) -> Iterator[dict[str, Array]]:
+        """See `Source.seek`: gradient descent on the inputs."""
+        calls = self._find_calls()
+        pull = gradients_of(self._module, self.inputs(), calls)
+        return seek(layers_of(calls), self.runner, pull, targets, start, limits)
+
+    def run(
+        self,
+        feeds: Mapping[str, Array],
+        observe: Observer | None,
+        state: Mapping[str, torch.Tensor] | None = None,
+    ) -> dict[str, Array]:
+        """Run the module once, with other parameters and buffers if they are given."""
+        with torch.no_grad(), self._watching(observe, state):
+            outputs = self._named(self._run(feeds, state))
+        return {name: to_array(tensor) for name, tensor in outputs.items()}
+
+    def _watching(
+        self, observe: Observer | None, state: Mapping[str, torch.Tensor] | None
+    ) -> AbstractContextManager[Any]:
+        if observe is None:
+            return nullcontext()
+        names = parameter_names(self._module)
+        if state is not None:
+            names = {id(tensor): name for name, tensor in state.items()}
+        return Watch(self._module, names, telling(self._find_calls(), observe))
 
     def convert(self, opset: int) -> Conversion:
         """See `ConvertibleSource.convert`."""
@@ -178,13 +244,13 @@ class TorchSource:
 class _TorchRunner:
     """Runs the module."""
 
-    def __init__(self, source: TorchSource, reach: Reach) -> None:
+    def __init__(self, source: TorchSource, observe: Observer | None) -> None:
         self._source = source
-        self._reach = reach
+        self._observe = observe
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """See `Runner.run`."""
-        return self._source.run(feeds, self._reach)
+        return self._source.run(feeds, self._observe)
 
 
 def _named(given: Any, names: Sequence[str]) -> dict[str, torch.Tensor]:

@@ -2,36 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from prelu_tools.backends.calls import PReLUCall, note_reach
-from prelu_tools.backends.interface import Reach
+from prelu_tools.backends.calls import PReLUCall, Tally
+from prelu_tools.backends.interface import Observer
 from prelu_tools.backends.probe import probe
 from prelu_tools.core.arrays import Array
+
+_PRELU = ("prelu", "prelu.default")  # torch.prelu, and what an exported program calls
+
+
+class Seen(NamedTuple):
+    """Something that may be a call of a PReLU."""
+
+    parameter: str
+    """The name of its one parameter."""
+    layer: str
+    """The module's name."""
+    kind: str
+    """The class or function that was called."""
+    x: torch.Tensor
+    """What went in."""
+    y: torch.Tensor
+    """What came out."""
+    weight: torch.Tensor
+    """The parameter."""
+    call: Callable[[Array, Array], Array]
+    """The same computation on an input and a parameter of float32."""
+    preceding: int | None
+    """Weights and biases of the layer that was called before."""
 
 
 class Watch(TorchFunctionMode):
     """Sees every PReLU of a module while it runs.
 
     `prelu` itself is seen as a function, with its weight; a module that spells PReLU otherwise is
-    seen by a hook, and probed.
+    seen by a hook, if nothing inside it was.
     """
 
     def __init__(
-        self, root: nn.Module, known: list[PReLUCall] | None = None, reach: Reach | None = None
+        self, root: nn.Module, names: Mapping[int, str], seen: Callable[[Seen], bool]
     ) -> None:
+        """Watch a module.
+
+        Args:
+            root: the module.
+            names: the names of its parameters by the ids of the tensors that it runs with.
+            seen: is told of what may be a PReLU, and says whether it is one.
+        """
         super().__init__()
-        self.calls: list[PReLUCall] = []
         self._root = root
-        self._known = known
-        self._reach = reach
+        self._names = names
+        self._seen = seen
         self._count = 0
-        self._names = {id(p): name for name, p in root.named_parameters(remove_duplicate=True)}
         self._handles: list[Any] = []
         self._inside: list[int] = []
         self._preceding: int | None = None
@@ -51,16 +80,15 @@ class Watch(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, "__name__", "") == "prelu":
+        result = func(*args, **kwargs)
+        if getattr(func, "__name__", "") in _PRELU:
             x, weight = [*args, *kwargs.values()][:2]
-            with torch._C.DisableTorchFunction():
-                self._prelu(x, weight)
-        return func(*args, **kwargs)
-
-    def _prelu(self, x: torch.Tensor, weight: torch.Tensor) -> None:
-        name = self._names.get(id(weight))
-        if name is not None:
-            self._note(name, _layer_name(self._root, name), "PReLU", x, weight, _functional)
+            name = self._names.get(id(weight))
+            if name is not None:
+                layer = _layer_name(self._root, name)
+                with torch._C.DisableTorchFunction():
+                    self._tell(name, layer, "PReLU", x, result, weight, functional_prelu)
+        return result
 
     def _before(self, _module: nn.Module, _args: Any) -> None:
         self._inside.append(self._count)
@@ -73,45 +101,99 @@ class Watch(TorchFunctionMode):
                 local, weight = own[0]
                 name = self._names.get(id(weight))
                 if name is not None:
+                    kind = type(module).__name__
+                    call = _module_call(module, local)
                     with torch._C.DisableTorchFunction():
-                        layer = path or type(module).__name__
-                        kind = type(module).__name__
-                        self._note(name, layer, kind, args[0], weight, _module_call(module, local))
+                        self._tell(name, path or kind, kind, args[0], output, weight, call)
             if any(parameter.ndim > 1 for _, parameter in own):
                 self._preceding = sum(parameter.numel() for _, parameter in own)
 
         return hook
 
-    def _note(
-        self, name: str, layer: str, kind: str, x: torch.Tensor, weight: torch.Tensor, call: Any
+    def _tell(
+        self,
+        name: str,
+        layer: str,
+        kind: str,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        weight: torch.Tensor,
+        call: Callable[[Array, Array], Array],
     ) -> None:
-        if self._known is not None:
-            if self._reach is not None:
-                note_reach(self._reach, self._known, name, x.detach().cpu().numpy())
-            self._count += 1
-            return
-        shape = (None, *x.shape[1:])
-        indices = probe(call, tuple(weight.shape), shape) if x.is_floating_point() else None
-        if indices is not None:
-            values = weight.detach().cpu().numpy().copy()
-            found = PReLUCall(layer, name, kind, values, indices, shape, self._preceding)
-            self.calls.append(found)
-            self._count += 1
+        seen = Seen(name, layer, kind, x, y, weight, call, self._preceding)
+        self._count += bool(self._seen(seen))
 
 
-def _functional(x: Array, weight: Array) -> Array:
+class CallFinder:
+    """Collects the PReLU calls of a module: a `seen` of `Watch`."""
+
+    def __init__(self) -> None:
+        """Nothing is seen yet."""
+        self.calls: list[PReLUCall] = []
+
+    def __call__(self, seen: Seen) -> bool:
+        """Probe it."""
+        if not seen.x.is_floating_point():
+            return False
+        shape = (None, *seen.x.shape[1:])
+        indices = probe(seen.call, tuple(seen.weight.shape), shape)
+        if indices is None:
+            return False
+        values = seen.weight.detach().cpu().numpy().copy()
+        self.calls.append(
+            PReLUCall(
+                layer=seen.layer,
+                parameter=seen.parameter,
+                kind=seen.kind,
+                values=values,
+                indices=indices,
+                input_shape=shape,
+                preceding_parameters=seen.preceding,
+                apply=lambda x: seen.call(x, values),
+            )
+        )
+        return True
+
+
+def parameter_names(root: nn.Module) -> dict[int, str]:
+    """The names of a module's parameters by their ids."""
+    return {id(p): name for name, p in root.named_parameters(remove_duplicate=True)}
+
+
+def telling(calls: Iterable[PReLUCall], observe: Observer) -> Callable[[Seen], bool]:
+    """A `seen` of `Watch` that tells an observer of the known calls of one run."""
+    tally = Tally(calls, observe)
+
+    def seen(call: Seen) -> bool:
+        return tally(call.parameter, to_array(call.x), to_array(call.y))
+
+    return seen
+
+
+def to_array(tensor: torch.Tensor) -> Array:
+    """A tensor as a numpy array."""
+    return np.asarray(tensor.detach().cpu().numpy())
+
+
+def functional_prelu(x: Array, weight: Array) -> Array:
+    """Torch's own PReLU on arrays."""
     with torch.no_grad():
-        result = nn.functional.prelu(torch.from_numpy(x), torch.from_numpy(weight))
+        result = nn.functional.prelu(_to_tensor(x), _to_tensor(weight))
     return np.asarray(result.numpy())
+
+
+def _to_tensor(array: Array) -> torch.Tensor:
+    """A tensor of an array; torch warns of memory that it may not write to."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def _module_call(module: nn.Module, local: str) -> Any:
     def call(x: Array, weight: Array) -> Array:
-        state = {local: torch.from_numpy(weight)}
+        state = {local: _to_tensor(weight)}
         with torch.no_grad():
             # The bound forward, not the module: our own hooks would see this call.
             result = torch.func.functional_call(
-                _Bare(module), {f"inner.{local}": state[local]}, (torch.from_numpy(x),)
+                _Bare(module), {f"inner.{local}": state[local]}, (_to_tensor(x),)
             )
         return np.asarray(result.numpy())
 

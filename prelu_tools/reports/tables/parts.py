@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Literal
 
 from rich import box
@@ -85,3 +86,27 @@ def shape(sizes: tuple[int, ...]) -> str:
 def percentage(part: float) -> str:
     """A share from 0 to 1, to a tenth of a percent."""
     return f"{100 * part:.1f}%"
+
+
+def covered(coverage: float | None) -> str:
+    """A coverage in percent, rounded down: 100% only where every slope was reached."""
+    if coverage is None:
+        return "-"
+    percent = int(100 * coverage + 1e-9)
+    return "<1%" if coverage and not percent else f"{percent}%"
+
+
+def wrapped(text: str, width: int, indent: str = "", style: str = "") -> Text:
+    """Text whose lines after the first stand two columns further in; long names stay whole."""
+    lines = [
+        textwrap.fill(
+            line,
+            width,
+            initial_indent=f"{indent}  " if number else indent,
+            subsequent_indent=f"{indent}  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for number, line in enumerate(text.splitlines())
+    ]
+    return Text("\n".join(lines), style=style)

@@ -1,108 +1,159 @@
-"""What `export`, `verify` and `doctor` found, for people."""
+"""What `verify` found, for people."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from prelu_tools.core.results import (
+from prelu_tools.core.verification import (
     CandidateReport,
-    DoctorResult,
-    ExportResult,
     LayerParity,
+    OutputParity,
     VerifyResult,
 )
-from prelu_tools.reports.tables.parts import COLOURS, counted, grid, shape, word
+from prelu_tools.reports import Style
+from prelu_tools.reports.facts import (
+    LEGEND,
+    agreement_line,
+    n_wrong,
+    of_rounding,
+    power_lines,
+    proven,
+    reached,
+    special_lines,
+    tapped,
+    tolerances,
+    unreached,
+    where,
+)
+from prelu_tools.reports.tables.parts import (
+    COLOURS,
+    covered,
+    grid,
+    moved,
+    percentage,
+    shape,
+    word,
+    wrapped,
+)
+
+_SIDE_BY_SIDE = 3  # candidates that have room beside each other
 
 
-def export_text(result: ExportResult) -> RenderableType:
-    """What was written, and whether it held."""
-    n_calls = sum(len(layer.nodes) for layer in result.layers)
-    title = Text(f"{result.source} -> {result.path}", style="bold")
-    title.append(
-        f"\n{result.n_bytes:,} bytes, opset {result.opset}, {counted(result.n_nodes, 'node')}, "
-        f"by {result.route}\n{counted(len(result.layers), 'PReLU layer')} in "
-        f"{counted(n_calls, 'PRelu node')}",
-        style="not bold",
-    )
-    parts: list[RenderableType] = [title]
-    parts += [Text(note) for note in result.notes]
-    checked = result.verification
-    parts.append(Text("not verified", style="yellow") if checked is None else _held(checked))
-    return Group(*parts)
-
-
-def _held(result: VerifyResult) -> Text:
-    """A verification that passed, in two lines."""
-    outputs = [output for report in result.candidates for output in report.outputs]
-    layers = [layer for report in result.candidates for layer in report.layers]
-    worst = max((output.max_abs_diff for output in outputs), default=0.0)
-    text = Text("verified: ", style=COLOURS[result.verdict])
-    text.append(
-        f"{counted(len(outputs), 'output')} within {worst:.1e} of the source's, "
-        f"slopes of {counted(len(layers), 'layer')} equal bit for bit",
-        style="default",
-    )
-    return text.append(f"\n{reached(result)}", style="default")
-
-
-def reached(result: VerifyResult) -> str:
-    """The inputs, and how many slopes they exercised."""
-    text = f"{counted(result.samples, 'input')}, seed {result.seed}"
-    if result.coverage is not None and result.coverage.total:
-        exercised, total = result.coverage.exercised, result.coverage.total
-        text += f"; {exercised:,} of {total:,} slopes met a negative input"
-    return text
-
-
-def verify_tables(result: VerifyResult) -> RenderableType:
-    """The outputs, the layers and the verdict."""
+def verify_tables(result: VerifyResult, style: Style) -> RenderableType:
+    """The outputs, the layers, what else was found, and the verdict."""
     reports = result.candidates
     marks = [f"[{number}]" for number in range(1, len(reports) + 1)]
     parts: list[RenderableType] = [Text(f"reference  {result.reference}")]
     for mark, report in zip(marks, reports, strict=True):
         label = "candidate" if len(reports) == 1 else mark.rjust(9)
-        parts.append(Text(f"{label}  {report.model}{_where(report)}"))
+        place = where(report)
+        parts.append(Text(f"{label}  {report.model}{f' on {place}' if place else ''}"))
     if any(report.outputs for report in reports):
         parts += [Text(""), _output_table(marks, reports)]
     if any(report.layers for report in reports):
-        parts += [Text(""), _layer_table(marks, reports)]
+        parts += _layer_tables(marks, reports)
+    facts = [*_facts(result, marks, style.width)]
+    parts += [Text(""), *facts] if facts else []
     summary = Text("\n")
     summary.append(result.verdict.upper(), style=COLOURS[result.verdict])
     summary.append(f"  {reached(result)}")
     parts.append(summary)
-    parts += [Text(f"  {reason}") for reason in result.reasons]
+    parts += [wrapped(reason, style.width, "  ") for reason in result.reasons]
     return Group(*parts)
 
 
-def _where(report: CandidateReport) -> str:
-    if report.provider is None:
-        return ""
-    return f" on {', '.join(report.provider.actual) or report.provider.requested}"
+def _facts(result: VerifyResult, marks: Sequence[str], width: int) -> Iterator[Text]:
+    """What else was found, a sentence a line; what failed has the colour of a failure."""
+    for line in (*tolerances(result), *unreached(result)):
+        yield wrapped(line, width)
+    for mark, report in zip(marks, result.candidates, strict=True):
+        start = "" if len(marks) == 1 else f"{mark} "
+        for line in (*proven(report), *(power_lines(report.power) if report.power else ())):
+            yield wrapped(start + line, width)
+        for line in special_lines(report.special, documented=False):
+            yield wrapped(start + line, width, style=COLOURS["fail"])
+        for line in special_lines(report.special, documented=True):
+            yield wrapped(start + line, width)
+    for agreement in result.agreements:
+        passed = agreement.verdict == "pass"
+        colour = "" if passed else COLOURS[agreement.verdict]
+        yield wrapped(agreement_line(agreement), width, style=colour)
+    for note in result.notes:
+        yield wrapped(f"note: {note}", width)
 
 
 def _output_table(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Table:
-    table = grid("output", "shape", "max abs diff", "max rel diff", "wrong", "verdict", left=2)
+    """A row an output; columns of which nothing is known are left out."""
+    outputs = [output for report in reports for output in report.outputs]
+    rounding = any(output.of_rounding is not None for output in outputs)
+    limit = any(output.of_rounding is None and output.limit is not None for output in outputs)
+    top1 = any(output.top1_agreement is not None for output in outputs)
+    extra = [("x rounding", rounding), ("limit", limit), ("top-1", top1)]
+    shown = [name for name, known in extra if known]
+    table = grid("output", "shape", "max abs diff", *shown, "wrong", "verdict", left=2)
     for mark, report in zip(marks, reports, strict=True):
         for output in report.outputs:
+            cells = _output_cells(output)
             table.add_row(
                 output.name if len(reports) == 1 else f"{mark} {output.name}",
                 shape(output.shape),
                 f"{output.max_abs_diff:.2e}",
-                f"{output.max_rel_diff:.2e}",
-                f"{output.n_mismatched + output.n_nonfinite_mismatch}",
+                *(cells[name] for name in shown),
+                f"{n_wrong(output):,}",
                 word(output.verdict),
             )
     return table
 
 
-def _layer_table(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Table:
-    """A row a layer; a column a candidate, which says whether its slopes are the reference's."""
-    columns = ["slopes"] if len(reports) == 1 else list(marks)
-    table = grid("layer", "reached", *columns)
+def _output_cells(output: OutputParity) -> dict[str, str]:
+    """What is not known of every output; a dash where it is not known of this one."""
+    limit, top1 = output.limit, output.top1_agreement
+    return {
+        "x rounding": of_rounding(output),
+        "limit": "-" if limit is None else f"{limit:.1e}",
+        "top-1": "-" if top1 is None else percentage(top1),
+    }
+
+
+def _layer_tables(
+    marks: Sequence[str], reports: Sequence[CandidateReport]
+) -> Iterator[RenderableType]:
+    """One candidate in full; of several, a few at a time side by side."""
+    if len(reports) == 1:
+        yield Text("")
+        yield _full_layer_table(reports[0].layers)
+        if any(layer.max_ulp_diff is not None for layer in reports[0].layers):
+            yield Text(LEGEND, style="dim")
+        return
+    for start in range(0, len(reports), _SIDE_BY_SIDE):
+        part = slice(start, start + _SIDE_BY_SIDE)
+        yield Text("")
+        yield _layers_side_by_side(marks[part], reports[part])
+
+
+def _full_layer_table(layers: Sequence[LayerParity]) -> Table:
+    headers = ("layer", "slopes", "itself", "along", "reached", "fewest", "verdict")
+    table = grid(*headers, left=2)
+    for layer in layers:
+        table.add_row(
+            layer.name,
+            _slopeword(layer),
+            tapped(layer),
+            moved(layer.max_abs_diff),
+            covered(layer.coverage),
+            "-" if layer.least_positions is None else f"{layer.least_positions:,}",
+            word(layer.verdict),
+        )
+    return table
+
+
+def _layers_side_by_side(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Table:
+    """A row a layer; a column a candidate: its slopes, and the layer by itself."""
+    table = grid("layer", "reached", *marks)
     names = dict.fromkeys(layer.name for report in reports for layer in report.layers)
     for name in names:
         found = [
@@ -110,34 +161,27 @@ def _layer_table(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Ta
             for report in reports
         ]
         coverage = next((x.coverage for x in found if x and x.coverage is not None), None)
-        table.add_row(
-            name,
-            "-" if coverage is None else f"{100 * coverage:.0f}%",
-            *(_slopeword(layer) for layer in found),
-        )
+        table.add_row(name, covered(coverage), *(_in_short(layer) for layer in found))
     return table
 
 
-def _slopeword(layer: LayerParity | None) -> Text:
+def _slopeword(layer: LayerParity) -> Text:
+    if layer.slopes_equal:
+        return Text("equal", style=COLOURS["pass"])
+    return _unequal(layer, "differ")
+
+
+def _unequal(layer: LayerParity, failed: str) -> Text:
+    known = layer.verdict != "inconclusive"
+    return Text(failed if known else "unknown", style=COLOURS["fail" if known else "inconclusive"])
+
+
+def _in_short(layer: LayerParity | None) -> Text:
+    """The slopes and the layer by itself; `fail` where the slopes are equal and it still fails."""
     if layer is None:
         return Text("-")
-    words = {"pass": "equal", "fail": "differ", "inconclusive": "unknown"}
-    return Text(words[layer.verdict], style=COLOURS[layer.verdict])
-
-
-def doctor_table(result: DoctorResult) -> RenderableType:
-    """What was looked at, and what to do."""
-    table = grid("", "state", "found", left=3)
-    sections = (("core", result.core), ("extras", result.extras), ("providers", result.providers))
-    for name, items in sections:
-        table.add_row(Text(name, style="bold"))
-        for item in items:
-            table.add_row(f"  {item.name}", word(item.state), item.detail)
-    advice = [
-        Text(f"{item.name}: {item.advice}")
-        for _, items in sections
-        for item in items
-        if item.advice and item.state != "ok"
-    ]
-    title = Text(f"Python {result.python} on {result.platform}\n")
-    return Group(title, table, *([Text("\nTo get what is not there:"), *advice] if advice else []))
+    failed = layer.slopes_equal and layer.verdict != "pass"
+    text = _unequal(layer, "fail") if failed else _slopeword(layer)
+    if layer.max_ulp_diff is not None:
+        text.append(f" {tapped(layer)}")
+    return text

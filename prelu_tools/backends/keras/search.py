@@ -1,0 +1,58 @@
+"""Look for inputs of a Keras model that reach slopes, by its gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from prelu_tools.backends.calls import PReLUCall
+from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.backends.keras.framework import tf
+from prelu_tools.backends.keras.watch import slope_name, watching
+from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.seeking import Pick, Pull
+from prelu_tools.core.arrays import Array
+
+
+def gradients_of(
+    model: Any,
+    specs: Sequence[TensorSpec],
+    call: Callable[[list[Any]], dict[str, Any]],
+    calls: Iterable[PReLUCall],
+) -> Pull:
+    """The `Pull` of a model.
+
+    Args:
+        model: the `keras.Model`.
+        specs: its inputs.
+        call: runs the model on its flat inputs.
+        calls: its known calls of PReLU.
+    """
+    layers = {known.parameter: known.layer for known in calls}
+
+    def pull(feeds: Mapping[str, Array], picks: list[Pick]) -> tuple[Array, dict[str, Array]]:
+        tensors = {spec.name: tf.constant(feeds[spec.name]) for spec in specs}
+        floating = {name: t for name, t in tensors.items() if t.dtype.is_floating}
+        met: list[list[Any]] = [[] for _ in picks]
+
+        def after(layer: Any, x: Any, _y: Any) -> None:
+            found = layers.get(slope_name(model, layer) or "")
+            for pick, lows in zip(picks, met, strict=True):
+                if pick.layer == found and len(x.shape) == len(pick.where) + 1:
+                    lows.append(tf.reduce_min(x[(pick.row, *pick.where)]))
+
+        with quiet(show=False), tf.GradientTape() as tape, watching(model, None, after):
+            for tensor in floating.values():
+                tape.watch(tensor)
+            call(list(tensors.values()))
+            if not all(met) or not floating:
+                return np.zeros(len(picks)), {}
+            lows = tf.stack([tf.reduce_min(tf.stack(found)) for found in met])
+            total = tf.reduce_sum(lows)
+        found = tape.gradient(total, floating)
+        dense = {n: tf.convert_to_tensor(g) for n, g in found.items() if g is not None}
+        return np.asarray(lows), {name: np.asarray(g) for name, g in dense.items()}
+
+    return pull

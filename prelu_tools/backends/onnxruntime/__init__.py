@@ -1,0 +1,31 @@
+"""ONNX files, run by onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.options import SourceOptions
+from prelu_tools.graph.reader import read_model
+
+
+def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+    """Read the skeleton of an ONNX file; nothing is run yet.
+
+    Raises:
+        PReLUToolsError: it cannot be read, or is not ONNX.
+    """
+    return OnnxSource(path, read_model(path), spelled, options)
+
+
+def from_object(
+    model: object, spelled: str, weights: Path | None, options: SourceOptions
+) -> Source:
+    """No live object is an ONNX source yet.
+
+    Raises:
+        UsageError: always.
+    """
+    raise UsageError(f"{spelled} is a {type(model).__name__}: expected a path to an .onnx file")

@@ -1,0 +1,159 @@
+"""onnxruntime sessions on the execution provider that was asked for, and no other in silence."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnx
+
+from prelu_tools.backends.quiet import quiet
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.graph.reader import OnnxModel
+
+if TYPE_CHECKING:
+    from prelu_tools.core.verification import ProviderReport
+
+PROVIDERS: Mapping[str, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+}
+_ADVICE = {
+    "cuda": "pip install onnxruntime-gpu (in place of onnxruntime), and a CUDA that it can load",
+    "tensorrt": "pip install onnxruntime-gpu (in place of onnxruntime), and TensorRT",
+    "openvino": "pip install onnxruntime-openvino (in place of onnxruntime)",
+}
+# TF32 keeps 10 bits of mantissa: agreement to 1e-3 only (onnxruntime#19288).
+_OPTIONS: Mapping[str, Mapping[str, str]] = {"CUDAExecutionProvider": {"use_tf32": "0"}}
+_LARGE = 256 << 20  # bytes; onnxruntime holds the weights of a larger file twice if it parses them
+
+
+class Session:
+    """An onnxruntime session on one execution provider; a `Runner`."""
+
+    def __init__(
+        self, model: Path | onnx.ModelProto, provider: str, spelled: str, folder: Path | None = None
+    ) -> None:
+        """Load a model.
+
+        Args:
+            model: a file, or a graph in memory.
+            provider: one of `PROVIDERS`, or onnxruntime's own name.
+            spelled: the model's name for messages.
+            folder: where the external tensors of a graph in memory are; None where it has none.
+
+        Raises:
+            PReLUToolsError: the provider is not in this build, or onnxruntime refuses the model.
+        """
+        ort = _import_onnxruntime()
+        self._wanted = PROVIDERS.get(provider, provider)
+        _check_built(ort, provider, self._wanted)
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        if folder is not None:
+            key = "session.model_external_initializers_file_folder_path"
+            options.add_session_config_entry(key, str(folder.resolve()))
+        self.options: Mapping[str, str] = dict(_OPTIONS.get(self._wanted, {}))
+        content = str(model) if isinstance(model, Path) else model.SerializeToString()
+        try:
+            with quiet(show=False):
+                self._session = ort.InferenceSession(
+                    content, options, providers=[(self._wanted, dict(self.options))]
+                )
+        except Exception as error:
+            raise PReLUToolsError(
+                f"onnxruntime {ort.__version__} cannot load {spelled}: {sentence(error)}"
+            ) from error
+        self._provider = provider
+        self._spelled = spelled
+        self._names = [output.name for output in self._session.get_outputs()]
+
+    def placement(self) -> dict[str, str]:
+        """The execution provider of each node by the node's name, as onnxruntime recorded it."""
+        return {
+            node.name or node.op_type: part.ep_name
+            for part in self._session.get_provider_graph_assignment_info()
+            for node in part.get_nodes()
+        }
+
+    @property
+    def report(self) -> ProviderReport:
+        """Which provider each node was given to."""
+        from prelu_tools.core.verification import ProviderReport
+
+        counts: Counter[str] = Counter()
+        elsewhere: list[str] = []
+        for part in self._session.get_provider_graph_assignment_info():
+            nodes = part.get_nodes()
+            counts[part.ep_name] += len(nodes)
+            if part.ep_name != self._wanted:
+                elsewhere += [node.name or node.op_type for node in nodes]
+        return ProviderReport(
+            requested=self._provider,
+            actual=tuple(name for name, _ in counts.most_common()),
+            nodes_elsewhere=tuple(elsewhere),
+            options=self.options,
+        )
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """See `Runner.run`."""
+        return self.fetch(feeds, self._names)
+
+    def fetch(self, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
+        """Some of the outputs.
+
+        Raises:
+            PReLUToolsError: the model rejects the inputs.
+        """
+        try:
+            results = self._session.run(list(names), dict(feeds))
+        except Exception as error:
+            shapes = ", ".join(f"{name}{list(array.shape)}" for name, array in feeds.items())
+            raise PReLUToolsError(
+                f"{self._spelled} fails on inputs {shapes}: {sentence(error)}"
+            ) from error
+        return dict(zip(names, results, strict=True))
+
+
+def open_session(path: Path, model: OnnxModel, provider: str, spelled: str) -> Session:
+    """A session of a file; a large one by its skeleton, whose weights stay where they are.
+
+    Raises:
+        PReLUToolsError: see `Session`.
+    """
+    if model.file is not None and path.stat().st_size > _LARGE:
+        return Session(model.proto, provider, spelled, model.file.parent)
+    return Session(path, provider, spelled)
+
+
+def _check_built(ort: Any, provider: str, wanted: str) -> None:
+    available = ort.get_available_providers()
+    if wanted not in available:
+        advice = f": {_ADVICE[provider]}" if provider in _ADVICE else ""
+        raise PReLUToolsError(
+            f"execution provider {provider} is not in this build of onnxruntime "
+            f"{ort.__version__}, which has {', '.join(available)}{advice}"
+        )
+
+
+def available_providers() -> tuple[str, Sequence[str]]:
+    """The version of onnxruntime, and the providers that it was built with."""
+    ort = _import_onnxruntime()
+    return ort.__version__, ort.get_available_providers()
+
+
+def _import_onnxruntime() -> Any:
+    return importlib.import_module("onnxruntime")
+
+
+def sentence(error: Exception) -> str:
+    """What onnxruntime says, without its prefix."""
+    text = " ".join(str(error).split())
+    return text.rpartition("] : ")[2] or text

@@ -1,0 +1,210 @@
+"""An ONNX file as a source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+
+from prelu_tools.backends.interface import (
+    Observer,
+    Runner,
+    SearchLimits,
+    TensorSpec,
+    WideRunner,
+)
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import Dim, SourceOptions
+from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.graph.constants import attributes, read_constant
+from prelu_tools.graph.layers import LocatedLayer, locate_layers
+from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.view import GraphView, all_views
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.onnxruntime.session import Session
+    from prelu_tools.backends.onnxruntime.tapped import TappedSession
+
+# What runs a model is imported when one is run: `inspect` runs none, and is in a hurry.
+_EXAMPLE = 48  # size of a free dimension other than the batch
+
+
+class OnnxSource:
+    """An ONNX file."""
+
+    framework = "onnx"
+
+    def __init__(self, path: Path, model: OnnxModel, spelled: str, options: SourceOptions) -> None:
+        """Take a model that was read."""
+        self.spelled = spelled
+        self.path = path
+        self.model = model
+        proto = model.proto
+        self.producer = f"{proto.producer_name} {proto.producer_version}".strip()
+        self.opset = model.opset
+        self._view = GraphView(model)
+        self._options = options
+
+    @property
+    def n_parameters(self) -> int:
+        """Elements of all initializers of floating type."""
+        floating = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE,
+                    onnx.TensorProto.BFLOAT16)  # fmt: skip
+        tensors = [t for t in self._view.graph.initializer if t.data_type in floating]
+        return sum(int(np.prod(tensor.dims, dtype=np.int64)) for tensor in tensors)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nodes that are in training mode: they do not belong into a model that is shipped."""
+        nodes = [node for node in self._view.graph.node if _trains(self._view, node)]
+        return tuple(
+            f"{node.op_type} {node.name or node.output[0]} is in training mode: its result depends "
+            "on the rest of the batch, or is random"
+            for node in nodes
+        )
+
+    def inputs(self) -> Sequence[TensorSpec]:
+        """See `Source.inputs`: from the graph; `--input` gives sizes to what is dynamic."""
+        given = {option.name: option.shape for option in self._options.inputs}
+        values = [v for v in self._view.graph.input if v.name in self._view.inputs]
+        return [_spec(value, given.get(value.name)) for value in values]
+
+    def layers(self) -> tuple[PReLULayer, ...]:
+        """See `Source.layers`."""
+        return tuple(item.layer for item in self.located)
+
+    @cached_property
+    def located(self) -> tuple[LocatedLayer, ...]:
+        """The layers, and where they are in the graph, whose functions are inlined for that."""
+        return locate_layers(all_views(self.model))
+
+    def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
+        """See `Source.runner`: on the CPU."""
+        return self.running("cpu", observe)
+
+    @contextmanager
+    def running(self, provider: str, observe: Observer | None = None) -> Iterator[OnnxRunner]:
+        """The model on an execution provider.
+
+        Raises:
+            PReLUToolsError: see `Session`.
+        """
+        yield OnnxRunner(self, provider, observe)
+
+    def session(self, provider: str) -> Session:
+        """The file as it is on an execution provider."""
+        from prelu_tools.backends.onnxruntime.session import open_session
+
+        return open_session(self.path, self.model, provider, self.spelled)
+
+    def tapped(self, provider: str) -> TappedSession:
+        """The model on an execution provider, with its PReLU to be looked at.
+
+        Raises:
+            PReLUToolsError: there is no PReLU that could be; or see `Session`.
+        """
+        from prelu_tools.backends.onnxruntime.tapped import TappedSession, taps_of
+
+        taps = taps_of(self.located)
+        if not taps:
+            raise PReLUToolsError(f"{self.spelled} has no PReLU that can be looked at as it runs")
+        model = self.located[0].calls[0][0].model
+        return TappedSession(model, taps, provider, self.spelled)
+
+    def tensors(
+        self, provider: str, names: Sequence[str], feeds: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """Tensors from inside the main graph, functions inlined, in one run.
+
+        Raises:
+            PReLUToolsError: see `Session`.
+        """
+        from prelu_tools.backends.onnxruntime.session import Session
+        from prelu_tools.graph.instrument import tapped
+
+        model = self.located[0].calls[0][0].model
+        folder = None if model.file is None else model.file.parent
+        inputs = {name: feeds[name] for name in names if name in feeds}
+        inside = [name for name in names if name not in inputs]
+        session = Session(tapped(model.proto, inside), provider, self.spelled, folder)
+        return {**inputs, **session.fetch(feeds, inside)}
+
+    def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
+        """Not to be had: onnxruntime lacks the kernels.
+
+        Raises:
+            PReLUToolsError: always.
+        """
+        raise PReLUToolsError("onnxruntime has no float64 kernels for most operators")
+
+    def activation(self, layer: str) -> Callable[[Array], Array]:
+        """See `Source.activation`: the node's own form, on the CPU."""
+        from prelu_tools.backends.onnxruntime.single import SingleLayers
+
+        item = next((item for item in self.located if item.layer.name == layer), None)
+        if item is None:
+            raise PReLUToolsError(f"{layer} is no layer of {self.spelled}")
+        single = SingleLayers([item], "cpu", self.spelled)
+        return lambda x: single.run({layer: x})[layer]
+
+    def seek(
+        self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
+    ) -> Iterator[dict[str, Array]]:
+        """See `Source.seek`: more draws, since onnxruntime gives no gradients."""
+        from prelu_tools.backends.seeking import redraw
+
+        return redraw(start, limits)
+
+
+class OnnxRunner:
+    """Runs a file on one execution provider; what is observed is run apart from it."""
+
+    def __init__(self, source: OnnxSource, provider: str, observe: Observer | None) -> None:
+        """Load the model, and once more with taps where somebody observes."""
+        from prelu_tools.backends.onnxruntime.tapped import taps_of
+
+        self.session = source.session(provider)
+        self._observe = observe
+        watched = observe is not None and bool(taps_of(source.located))
+        self._tapped = source.tapped(provider) if watched else None
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """See `Runner.run`."""
+        outputs = self.session.run(feeds)
+        if self._tapped is not None and self._observe is not None:
+            self._tapped.run(feeds, self._observe)
+        return outputs
+
+
+def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec:
+    kind = value.type.tensor_type
+    sizes: list[Dim] = [
+        dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or f"dim_{axis}")
+        for axis, dim in enumerate(kind.shape.dim)
+    ]
+    if given is not None and len(given) != len(sizes):
+        raise UsageError(
+            f"--input {value.name} has {len(given)} dimensions; the model's has {len(sizes)}"
+        )
+    example = tuple(
+        size if isinstance(size, int) else (1 if axis == 0 else _EXAMPLE)
+        for axis, size in enumerate(given or sizes)
+    )
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+    return TensorSpec(value.name, dtype, tuple(sizes), example)
+
+
+def _trains(view: GraphView, node: onnx.NodeProto) -> bool:
+    if node.op_type == "BatchNormalization":
+        given = attributes(node).get("training_mode")
+        return given is not None and bool(given.i)
+    if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
+        mode = read_constant(view, node.input[2])
+        return mode is not None and bool(mode.values.any())
+    return False

@@ -1,0 +1,298 @@
+"""Judge one candidate on one execution provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prelu_tools.backends.interface import Observer, Runner, Source
+from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.commands.feeds import Feeds, InputLink, Layouts, move
+from prelu_tools.commands.layers import LayerJudge
+from prelu_tools.commands.outputs import OutputJudge, differences
+from prelu_tools.commands.power import PowerPlan, measure_power
+from prelu_tools.commands.reference import Reference, unsteady
+from prelu_tools.commands.special import compare_special_values
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.coverage import CoverageBook
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.parity import worst
+from prelu_tools.core.tolerance import default_tolerance
+from prelu_tools.core.verification import (
+    CandidateReport,
+    LayerParity,
+    OutputParity,
+    Power,
+    ProviderReport,
+    SpecialValue,
+    Tolerance,
+    Verdict,
+)
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A candidate that could be opened."""
+
+    spelled: str
+    """As the user spelled it."""
+    source: Source
+    """The source itself."""
+    links: tuple[InputLink, ...]
+    """How its inputs are fed."""
+    layouts: Layouts
+    """What the user said of axis orders."""
+
+    @property
+    def moved(self) -> bool:
+        """Whether any input has another axis order than the reference's."""
+        return any(tuple(sorted(link.permutation)) != link.permutation for link in self.links)
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What is looked at, beyond slopes and outputs."""
+
+    tolerance: Tolerance
+    """What differences may be."""
+    layers: bool
+    """Whether to look at every layer as the candidate runs."""
+    power: bool
+    """Whether to plant faults."""
+    allow_fallback: bool
+    """Whether nodes may run on another provider than the one asked for."""
+    allow_no_prelu: bool
+    """Whether a model without PReLU may pass on its outputs."""
+    runtime: str
+    """The version of onnxruntime."""
+    seed: int
+    """Of the choice of faults."""
+
+
+@dataclass
+class Judged:
+    """A candidate on a provider: the report, and what it rests on."""
+
+    report: CandidateReport
+    """What was found."""
+    results: list[dict[str, Array]] = field(default_factory=list)
+    """The outputs of each run; empty where it could not be run."""
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
+
+
+@dataclass
+class _Seen:
+    """What a candidate did."""
+
+    results: list[dict[str, Array]]
+    reached: CoverageBook
+    provider: ProviderReport | None = None
+    placement: Mapping[str, str] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
+
+
+def judge(reference: Reference, linked: Linked, provider: str | None, checks: Checks) -> Judged:
+    """Run a candidate and hold it against the reference.
+
+    Args:
+        reference: the reference, which was run.
+        linked: the candidate.
+        provider: what runs it; None for a candidate that onnxruntime does not run.
+        checks: what is looked at.
+
+    Raises:
+        PReLUToolsError: it cannot be run, or its outputs cannot be paired.
+    """
+    feeds = [move(feed, linked.links) for feed in reference.feeds]
+    layers = LayerJudge(reference, linked.source.layers(), linked.layouts, checks.tolerance)
+    seen = _run(linked.source, provider, feeds, layers, checks)
+    outputs = OutputJudge(
+        reference.outputs, reference.extents, linked.layouts, linked.moved, checks.tolerance
+    )
+    parities = outputs.compare(seen.results)
+    notes = [f"{linked.spelled}: {note}" for note in getattr(linked.source, "notes", ())]
+    special = _special(reference, linked, provider, checks, seen)
+    power = _power(reference, linked, provider, checks, feeds, outputs, seen, notes)
+    report = _report(
+        linked,
+        seen,
+        checks,
+        parities,
+        layers.parities(seen.placement),
+        special,
+        power,
+        _used(reference, checks.tolerance),
+    )
+    return Judged(report, seen.results, tuple(notes))
+
+
+def _run(
+    source: Source,
+    provider: str | None,
+    feeds: Sequence[Feeds],
+    layers: LayerJudge,
+    checks: Checks,
+) -> _Seen:
+    reached = CoverageBook(source.layers())
+
+    def observe(layer: str, call: int, x: Array, y: Array) -> None:
+        reached.note(layer, x)
+        layers.observe(layer, call, x, y)
+
+    observer = observe if checks.layers and source.layers() else None
+    smallest = min(range(len(feeds)), key=lambda run: _rows(feeds[run]))
+    if not isinstance(source, OnnxSource) or provider is None:
+        with source.runner(observer) as runner:
+            results = _run_feeds(runner, feeds, layers)
+        with source.runner() as runner:
+            doubt = unsteady(runner, feeds[smallest], results[smallest])
+        return _Seen(results, reached, doubts=[f"it {doubt}"] if doubt else [])
+    session = source.session(provider)
+    results = _run_feeds(session, feeds, layers)
+    seen = _Seen(results, reached, session.report, session.placement())
+    doubt = unsteady(session, feeds[smallest], results[smallest])
+    seen.doubts += [f"it {doubt}"] if doubt else []
+    del session  # a large model is not held twice
+    if observer is not None:
+        _observe(source, provider, feeds, layers, observer)
+    return seen
+
+
+def _run_feeds(
+    runner: Runner, feeds: Sequence[Feeds], layers: LayerJudge
+) -> list[dict[str, Array]]:
+    results = []
+    for layers.run, feed in enumerate(feeds):
+        results.append(runner.run(feed))
+    return results
+
+
+def _observe(
+    source: OnnxSource,
+    provider: str,
+    feeds: Sequence[Feeds],
+    layers: LayerJudge,
+    observe: Observer,
+) -> None:
+    if any(view.outer is None for item in source.located for view, _ in item.calls):
+        tapped = source.tapped(provider)
+        for layers.run, feed in enumerate(feeds):
+            tapped.run(feed, observe)
+
+
+def _rows(feeds: Feeds) -> int:
+    return next((len(values) for values in feeds.values() if values.ndim), 1)
+
+
+def _special(
+    reference: Reference,
+    linked: Linked,
+    provider: str | None,
+    checks: Checks,
+    seen: _Seen,
+) -> tuple[SpecialValue, ...]:
+    if not (checks.layers and reference.layers and linked.source.layers()):
+        return ()
+    runtime = checks.runtime if provider else ""
+    try:
+        return compare_special_values(
+            reference.source, linked.source, provider or "", runtime, linked.layouts
+        )
+    except PReLUToolsError as error:
+        seen.doubts.append(f"special values could not be tried ({error})")
+        return ()
+
+
+def _power(
+    reference: Reference,
+    linked: Linked,
+    provider: str | None,
+    checks: Checks,
+    feeds: Sequence[Feeds],
+    outputs: OutputJudge,
+    seen: _Seen,
+    notes: list[str],
+) -> Power | None:
+    source = linked.source
+    wanted = checks.power and checks.layers and reference.layers
+    if not wanted or provider is None or not isinstance(source, OnnxSource) or seen.doubts:
+        return None
+    plan = PowerPlan(
+        references=reference.layers,
+        source=source,
+        provider=provider,
+        feeds=feeds,
+        outputs=outputs,
+        reached=seen.reached,
+        seed=checks.seed,
+    )
+    try:
+        return measure_power(plan)
+    except PReLUToolsError as error:
+        notes.append(f"{linked.spelled}: power was not measured ({error})")
+        return None
+
+
+def _used(reference: Reference, tolerance: Tolerance) -> Tolerance:
+    """What was really used: without float64 a calibrated tolerance is the default of the type."""
+    if tolerance.multiple is None or reference.precision == "float64":
+        return tolerance
+    first = next(iter(reference.outputs[0].values()), None)
+    return tolerance if first is None else default_tolerance(first.dtype)
+
+
+def _report(
+    linked: Linked,
+    seen: _Seen,
+    checks: Checks,
+    outputs: tuple[OutputParity, ...],
+    layers: tuple[LayerParity, ...],
+    special: tuple[SpecialValue, ...],
+    power: Power | None,
+    tolerance: Tolerance,
+) -> CandidateReport:
+    verdicts: list[Verdict] = [*(o.verdict for o in outputs), *(x.verdict for x in layers)]
+    reasons = [layer.difference for layer in layers if layer.difference] + differences(outputs)
+    wrong = [value for value in special if value.documented is None]
+    if wrong:
+        verdicts.append("fail")
+        reasons += [_words(value) for value in wrong]
+    elsewhere = seen.provider.nodes_elsewhere if seen.provider else ()
+    if elsewhere and seen.provider and not checks.allow_fallback:
+        verdicts.append("inconclusive")
+        reasons.append(
+            f"{seen.provider.requested} was asked for, and {len(elsewhere)} nodes ran on "
+            f"{', '.join(seen.provider.actual)}; --allow-fallback takes that"
+        )
+    for doubt in seen.doubts:
+        verdicts.append("inconclusive")
+        reasons.append(doubt)
+    if not layers and not checks.allow_no_prelu:
+        verdicts.append("inconclusive")
+        reasons.append("there is no PReLU on either side; --allow-no-prelu compares outputs only")
+    diverging = next((layer for layer in layers if layer.verdict == "fail"), None)
+    if diverging is not None and diverging.node is not None:
+        reasons.append(
+            f"the first to diverge is {diverging.name}: {diverging.parameter or 'no parameter'} in "
+            f"the reference, node {diverging.node} in the candidate"
+        )
+    return CandidateReport(
+        model=linked.spelled,
+        verdict=worst(verdicts),
+        provider=seen.provider,
+        tolerance=tolerance,
+        outputs=outputs,
+        layers=layers,
+        first_divergence=None if diverging is None else diverging.name,
+        reasons=tuple(reasons),
+        special=special,
+        power=power,
+    )
+
+
+def _words(value: SpecialValue) -> str:
+    return (
+        f"{value.layer}: {value.value:g} with slope {value.slope:g} gives {value.found:g} where "
+        f"the reference gives {value.expected:g} ({value.form})"
+    )

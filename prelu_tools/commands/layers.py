@@ -1,0 +1,298 @@
+"""Hold the PReLU layers of a candidate against the reference's: slopes, behaviour, and place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from prelu_tools.commands.feeds import Layouts
+from prelu_tools.commands.reference import Reference
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.layout import Permutation, candidates, inverse
+from prelu_tools.core.parity import Comparison, ulps, worst
+from prelu_tools.core.slopediff import (
+    SlopeDifference,
+    compare_slopes,
+    owner_of,
+    pair_layers,
+)
+from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.tolerance import Extent, limit_of
+from prelu_tools.core.verification import LayerParity, Tolerance, Verdict
+
+_OWN_ULPS = 4
+"""Forms such as (1-a)*relu(x) + a*x round twice more than PRelu does."""
+
+
+@dataclass
+class _Watched:
+    """What was seen of one layer while the candidate ran."""
+
+    along: Comparison | None = None
+    own_ulps: int | None = None
+    lost: str | None = None
+
+
+class LayerJudge:
+    """Compares the layers of one candidate while it runs; an observer of its runner."""
+
+    def __init__(
+        self,
+        reference: Reference,
+        found: Sequence[PReLULayer],
+        layouts: Layouts,
+        tolerance: Tolerance,
+    ) -> None:
+        """Pair the layers.
+
+        Args:
+            reference: the reference, which was run.
+            found: the candidate's layers.
+            layouts: what the user said.
+            tolerance: what the layers' outputs are held to.
+        """
+        self.run = 0
+        self._reference = reference
+        self._layouts = layouts
+        self._tolerance = tolerance
+        self._pairs = pair_layers(reference.layers, found)
+        self._by_name = {other.name: (mine, other) for mine, other in self._pairs.pairs}
+        self._calls = {  # a layer that was taken apart is told of by the name of the whole
+            (layer.name, number): (node, 0) if node in self._by_name else (layer.name, number)
+            for layer in found
+            for number, node in enumerate(layer.nodes)
+        }
+        self._watched = {mine.name: _Watched() for mine, _ in self._pairs.pairs}
+
+    def observe(self, layer: str, call: int, x: Array, y: Array) -> None:
+        """One call of a layer of the candidate, in the run `self.run`."""
+        name, number = self._calls.get((layer, call), (layer, call))
+        pair = self._by_name.get(name)
+        if pair is None:
+            return
+        mine, other = pair
+        watched = self._watched[mine.name]
+        expected = self._reference.activation(self.run, mine.name, number)
+        shape = None if expected is None else expected.shape
+        orders = axis_orders(mine, other, x.shape, shape)
+        if expected is not None:
+            self._follow(watched, mine.name, expected, y, orders)
+        own = own_ulps(mine, orders, x, y)
+        if own is not None:
+            watched.own_ulps = max(watched.own_ulps or 0, own)
+
+    def _follow(
+        self,
+        watched: _Watched,
+        name: str,
+        expected: Array,
+        y: Array,
+        orders: Sequence[Permutation],
+    ) -> None:
+        """The layer's output against the reference's."""
+        moved = [y.transpose(inverse(order)) for order in orders]
+        fitting = [array for array in moved if array.shape == expected.shape]
+        if not fitting:
+            watched.lost = f"gives {list(y.shape)} where {list(expected.shape)} was expected"
+            return
+        if watched.along is None:
+            extent = self._reference.layer_extents.get(name, Extent())
+            watched.along = Comparison(limit_of(self._tolerance, extent, y.dtype))
+        best = min(fitting, key=lambda array: _distance(expected, array))
+        watched.along.add(expected, best)
+
+    def parities(self, placement: Mapping[str, str]) -> tuple[LayerParity, ...]:
+        """The outcome for every layer of either side, in the reference's order.
+
+        Args:
+            placement: the execution provider of each node of the candidate; empty if unknown.
+        """
+        found = {
+            mine.name: self._parity(mine, other, placement.get(other.nodes[0]))
+            for mine, other in self._pairs.pairs
+        }
+        for layer in self._pairs.missing:
+            found[layer.name] = _failed(layer.name, f"{layer.name}: missing in the candidate")
+        order = [layer.name for layer in self._reference.layers if layer.name in found]
+        self._forgive(found, order)
+        extra = [
+            _failed(layer.name, f"{layer.name}: a PReLU that the reference does not have")
+            for layer in self._pairs.unexpected
+        ]
+        return (*(found[name] for name in order), *extra)
+
+    def _forgive(self, found: dict[str, LayerParity], order: Sequence[str]) -> None:
+        """What comes after the first layer that diverges only hands on what it was given."""
+        diverged = False
+        for name in order:
+            layer = found[name]
+            watched = self._watched.get(name)
+            right = watched is not None and layer.slopes_equal and _right(watched)
+            if diverged and right and layer.difference == f"{name}: {_behaviour(watched)}":
+                found[name] = replace(layer, verdict="pass", difference=None)
+            diverged = diverged or layer.verdict == "fail"
+
+    def _parity(self, mine: PReLULayer, other: PReLULayer, provider: str | None) -> LayerParity:
+        watched = self._watched[mine.name]
+        slopes = self._compare_slopes(mine, other)
+        said = [slopes.description, _behaviour(watched)]
+        words = "; ".join(part for part in said if part)
+        along = watched.along
+        verdicts: list[Verdict] = ["pass" if slopes.equal else "fail"]
+        if slopes.ambiguous:
+            verdicts = ["inconclusive"]
+        if len(mine.nodes) != len(other.nodes):
+            verdicts.append("fail")
+            words = words or f"used {len(other.nodes)} times where {len(mine.nodes)} were expected"
+        if _behaviour(watched):
+            nan_only = along is not None and along.verdict == "inconclusive"
+            verdicts.append("inconclusive" if nan_only and _right(watched) else "fail")
+        counts = self._reference.coverage.counts(mine.name)
+        behaves = slopes.equal and _right(watched) and watched.own_ulps is not None
+        return LayerParity(
+            name=mine.name,
+            slopes_equal=slopes.equal,
+            difference=f"{mine.name}: {words}" if words else None,
+            max_abs_diff=None if along is None else along.max_abs,
+            max_ulp_diff=watched.own_ulps,
+            coverage=float((counts > 0).mean()),
+            verdict=worst(verdicts),
+            deviation=None if along is None else along.deviation,
+            limit=None if along is None else along.limit.atol,
+            n_slopes=int(counts.size),
+            n_by_value=int(counts.size) if slopes.equal else 0,
+            n_by_behaviour=int((counts > 0).sum()) if behaves else 0,
+            least_positions=int(counts.min()),
+            provider=provider,
+            parameter=mine.parameter,
+            node=other.nodes[0],
+        )
+
+    def _compare_slopes(self, mine: PReLULayer, other: PReLULayer) -> SlopeDifference:
+        difference = compare_slopes(mine, other, self._layouts.permutation(mine.slopes.ndim))
+        if difference.equal or difference.ambiguous:
+            return difference
+        others = [layer for layer in self._reference.layers if layer.name != mine.name]
+        owner = owner_of(other, others)
+        return replace(difference, description=f"has {owner}'s slopes") if owner else difference
+
+
+def _behaviour(watched: _Watched | None) -> str | None:
+    """What its runs say against it, in words."""
+    if watched is None:
+        return None
+    if watched.lost:
+        return watched.lost
+    if is_off(watched.own_ulps):
+        return f"by itself it is {watched.own_ulps:,} ulp from the reference's slopes"
+    along = watched.along
+    if along is not None and along.verdict == "fail":
+        return f"its output is {along.max_abs:.3g} from the reference's"
+    if along is not None and along.verdict == "inconclusive":
+        return "its output is NaN on both sides"
+    return None
+
+
+def axis_orders(
+    mine: PReLULayer,
+    other: PReLULayer,
+    shape: tuple[int, ...],
+    expected: tuple[int, ...] | None,
+) -> list[Permutation]:
+    """How the reference's axes may have become the candidate's: by what the node says, else shapes.
+
+    What the user says of layouts is about inputs and outputs: inside, a converter has its own.
+    Where several fit, a wrong one gives other values, so that the best of them counts.
+
+    Args:
+        mine: the reference's layer.
+        other: the candidate's.
+        shape: of its input.
+        expected: the shape of the reference's; None where it is not known.
+    """
+    rank = len(shape)
+    fitting = [
+        order
+        for order in candidates((None,) * rank if expected is None else expected, shape)
+        if mine.slopes.ndim != rank or _lies(mine.slopes.transpose(order).shape, shape)
+    ]
+    alike = [
+        order
+        for order in fitting
+        if mine.slopes.ndim == rank and mine.slopes.transpose(order).shape == other.slopes.shape
+    ]
+    fitting = alike or fitting
+    stated = [order for order in fitting if order == other.axes]
+    return stated or fitting or [tuple(range(rank))]
+
+
+def _lies(slopes: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    return all(a in (1, b) for a, b in zip(slopes, shape, strict=True))
+
+
+def own_ulps(
+    reference: PReLULayer, orders: Sequence[Permutation], x: Array, y: Array
+) -> int | None:
+    """The reference's slopes on a candidate's own input, against its own output, in ulps.
+
+    None where the slopes cannot be laid over this input.
+    """
+    found = [_own(reference, order, x, y) for order in orders]
+    return min((value for value in found if value is not None), default=None)
+
+
+def is_off(ulps_apart: int | None) -> bool:
+    """Whether a layer by itself is farther from the reference's slopes than rounding."""
+    return ulps_apart is not None and ulps_apart > _OWN_ULPS
+
+
+def _own(mine: PReLULayer, order: Permutation, x: Array, y: Array) -> int | None:
+    slopes = mine.slopes
+    if slopes.size > 1 and slopes.ndim != x.ndim:
+        return None
+    laid = slopes.reshape(-1)[0] if slopes.size == 1 else slopes.transpose(order)
+    laid = np.asarray(laid).astype(x.dtype)
+    try:
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            expected = np.where(x > 0, x, laid * x)
+    except ValueError:
+        return None
+    return _ulps_apart(expected, y)
+
+
+def _right(watched: _Watched) -> bool:
+    return watched.lost is None and not is_off(watched.own_ulps)
+
+
+def _distance(left: Array, right: Array) -> float:
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.abs(left.astype(np.float64) - right)
+    return float(np.nan_to_num(difference, nan=0.0, posinf=0.0).max(initial=0.0))
+
+
+def _ulps_apart(expected: Array, y: Array) -> int:
+    """The largest difference in ulps of the layer's type, where both are finite."""
+    if expected.shape != y.shape:
+        return 2**62
+    left, right = expected.astype(np.float64), y.astype(np.float64)
+    finite = np.isfinite(left) & np.isfinite(right)
+    unlike = (np.isfinite(left) != np.isfinite(right)) | (np.isnan(left) != np.isnan(right))
+    if unlike.any():
+        return 2**62
+    difference = np.abs(left[finite] - right[finite])
+    size = np.maximum(np.abs(left[finite]), np.abs(right[finite]))
+    return ulps(difference, size, y.dtype)
+
+
+def _failed(name: str, reason: str) -> LayerParity:
+    return LayerParity(
+        name=name,
+        slopes_equal=False,
+        difference=reason,
+        max_abs_diff=None,
+        max_ulp_diff=None,
+        coverage=None,
+        verdict="fail",
+    )

@@ -1,0 +1,167 @@
+"""Hold the outputs of a candidate against the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from prelu_tools.commands.feeds import Layouts
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.layout import candidates, inverse
+from prelu_tools.core.parity import Comparison, Top1
+from prelu_tools.core.tolerance import Extent, limit_of
+from prelu_tools.core.verification import OutputParity, Tolerance
+
+Results = Sequence[Mapping[str, Array]]
+
+
+class OutputJudge:
+    """Knows which output of a candidate is which of the reference, and in which layout."""
+
+    def __init__(
+        self,
+        references: Results,
+        extents: Mapping[str, Extent],
+        layouts: Layouts,
+        moved: bool,
+        tolerance: Tolerance,
+    ) -> None:
+        """Take the reference's side.
+
+        Args:
+            references: its outputs by name, for each run.
+            extents: what is known of them.
+            layouts: what the user said.
+            moved: whether the inputs had to be moved to another layout.
+            tolerance: what they are held to.
+        """
+        self._references = references
+        self._extents = extents
+        self._layouts = layouts
+        self._moved = moved
+        self._tolerance = tolerance
+
+    def compare(self, results: Results) -> tuple[OutputParity, ...]:
+        """Compare every output over all runs.
+
+        Raises:
+            PReLUToolsError: the numbers of outputs differ, or a layout is in doubt.
+        """
+        pairs = pair_outputs(self._references[0], results[0])
+        return tuple(self._parity(reference, candidate, results) for reference, candidate in pairs)
+
+    def notices(self, results: Mapping[str, Array], run: int) -> bool:
+        """Whether any output of one run is beyond its limit."""
+        pairs = pair_outputs(self._references[run], results)
+        for reference, candidate in pairs:
+            left = self._references[run][reference]
+            right = self._to_reference(left, results[candidate], candidate)
+            if left.shape != right.shape:
+                return True
+            limit = limit_of(self._tolerance, self._extents[reference], right.dtype)
+            comparison = Comparison(limit)
+            comparison.add(left, right)
+            if comparison.verdict == "fail":
+                return True
+        return False
+
+    def _parity(self, reference: str, name: str, results: Results) -> OutputParity:
+        extent = self._extents[reference]
+        limit = limit_of(self._tolerance, extent, results[0][name].dtype)
+        comparison, top1 = Comparison(limit), Top1()
+        first = results[0][name].shape
+        for run, (references, found) in enumerate(zip(self._references, results, strict=True)):
+            left = references[reference]
+            right = self._to_reference(left, found[name], name)
+            if left.shape != right.shape:
+                return _other_shape(name, left, right)
+            first = right.shape if run == 0 else first
+            comparison.add(left, right)
+            top1.add(left, right)
+        rounding = extent.own_error
+        return OutputParity(
+            name=name,
+            shape=first,
+            max_abs_diff=comparison.max_abs,
+            max_rel_diff=comparison.deviation.max_rel,
+            n_mismatched=comparison.n_mismatched,
+            n_nonfinite_mismatch=comparison.n_nonfinite_mismatch,
+            verdict=comparison.verdict,
+            deviation=comparison.deviation,
+            top1_agreement=top1.agreement,
+            limit=limit.atol,
+            of_rounding=comparison.max_abs / rounding if rounding else None,
+            difference=_words(name, comparison),
+        )
+
+    def _to_reference(self, reference: Array, candidate: Array, name: str) -> Array:
+        """The candidate's output in the reference's axis order."""
+        if not self._moved or reference.ndim < 3:
+            return candidate
+        fitting = candidates(reference.shape, candidate.shape)
+        given = self._layouts.permutation(reference.ndim)
+        if given is not None and given in fitting:
+            return candidate.transpose(inverse(given))
+        if len(fitting) > 1:
+            raise PReLUToolsError(
+                f"output {name} has shape {list(candidate.shape)}, and the reference's "
+                f"{list(reference.shape)}: their layouts cannot be told from that; give "
+                "--layout reference=nchw|nhwc and --layout candidate=nchw|nhwc"
+            )
+        return candidate.transpose(inverse(fitting[0])) if fitting else candidate
+
+
+def pair_outputs(
+    references: Mapping[str, Array], results: Mapping[str, Array]
+) -> list[tuple[str, str]]:
+    """Pair outputs by name; those left over by order, unless their shapes say another order.
+
+    Raises:
+        PReLUToolsError: their numbers differ.
+    """
+    if len(references) != len(results):
+        raise PReLUToolsError(
+            f"it has {len(results)} outputs ({', '.join(results)}); the reference has "
+            f"{len(references)} ({', '.join(references)})"
+        )
+    pairs = {name: name for name in references if name in results}
+    left = [name for name in references if name not in pairs]
+    right = [name for name in results if name not in pairs]
+    shapes = [sorted(references[name].shape) for name in left]
+    others = [sorted(results[name].shape) for name in right]
+    if shapes != others and sorted(shapes) == sorted(others) and not _repeats(shapes):
+        right = [right[others.index(shape)] for shape in shapes]
+    pairs |= dict(zip(left, right, strict=True))
+    return [(name, pairs[name]) for name in references]
+
+
+def _repeats(shapes: Sequence[list[int]]) -> bool:
+    return any(shape in shapes[:i] for i, shape in enumerate(shapes))
+
+
+def _other_shape(name: str, reference: Array, candidate: Array) -> OutputParity:
+    return OutputParity(
+        name=name,
+        shape=candidate.shape,
+        max_abs_diff=float("nan"),
+        max_rel_diff=float("nan"),
+        n_mismatched=candidate.size,
+        n_nonfinite_mismatch=0,
+        verdict="fail",
+        difference=f"output {name} has shape {list(candidate.shape)} where "
+        f"{list(reference.shape)} was expected",
+    )
+
+
+def _words(name: str, comparison: Comparison) -> str | None:
+    if comparison.verdict == "pass":
+        return None
+    if comparison.verdict == "inconclusive":
+        return f"output {name} is NaN on both sides, so nothing is proven"
+    count = comparison.n_mismatched + comparison.n_nonfinite_mismatch
+    return f"output {name}: {count} values differ, by {comparison.max_abs:.3g} at most"
+
+
+def differences(outputs: Iterable[OutputParity]) -> list[str]:
+    """What is wrong with them, in words."""
+    return [output.difference for output in outputs if output.difference is not None]

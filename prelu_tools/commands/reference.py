@@ -1,0 +1,253 @@
+"""Run the reference: once as it is, once in float64, and once more for what is left unreached."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from prelu_tools.backends.interface import Runner, SearchLimits, Source
+from prelu_tools.commands.feeds import Feeds
+from prelu_tools.core.arrays import Array, same_bits
+from prelu_tools.core.coverage import CoverageBook
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.stash import Stash
+from prelu_tools.core.tolerance import Extent
+
+_SEARCHED = 32  # rows that search at once
+_PASSES = 4  # a search has to have time for a few runs at least
+
+
+@dataclass
+class Reference:
+    """The reference, and everything that was seen of it."""
+
+    source: Source
+    """The source itself."""
+    layers: tuple[PReLULayer, ...]
+    """Its layers."""
+    feeds: list[Feeds]
+    """The inputs, one a run."""
+    coverage: CoverageBook
+    """Which slopes they reached."""
+    stash: Stash
+    """Outputs of layers, by run, layer and call; see `activation`."""
+    outputs: list[dict[str, Array]] = field(default_factory=list)
+    """Outputs of each run: in float64, where that was to be had."""
+    extents: dict[str, Extent] = field(default_factory=dict)
+    """Scale and rounding of each output."""
+    layer_extents: dict[str, Extent] = field(default_factory=dict)
+    """Scale and rounding of each layer's output."""
+    precision: Literal["float64", "float32"] = "float32"
+    """Of `outputs` and of the stash."""
+    n_searched: int = 0
+    """Rows that a search added, in feeds after the others."""
+    seconds_per_row: float = 0.0
+    """What a run takes, as far as it was measured: how long a search may be."""
+    n_given: int = 0
+    """Feeds that were drawn or replayed."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should know."""
+    doubts: list[str] = field(default_factory=list)
+    """What keeps a comparison with it from proving anything."""
+
+    def activation(self, run: int, layer: str, call: int) -> Array | None:
+        """The output of a layer in one run; None where it was not seen."""
+        for key in ((self.precision, run, layer, call), ("float32", run, layer, call)):
+            if key in self.stash:
+                return self.stash.get(key)
+        return None
+
+
+@dataclass(frozen=True)
+class ReferencePlan:
+    """How to run a reference."""
+
+    wide: bool
+    """Whether to run it in float64 too."""
+    layers: bool
+    """Whether to keep what its layers give."""
+    search_seconds: float
+    """How long to look for inputs that reach the slopes left over; 0 for not at all."""
+    seed: int
+    """Of that search."""
+    ranges: Mapping[str, tuple[float, float]]
+    """Of the inputs."""
+    whole: bool
+    """Whether batches have to keep their size, because one of the models fixes it."""
+
+
+@contextmanager
+def run_reference(
+    source: Source, feeds: Sequence[Feeds], plan: ReferencePlan
+) -> Iterator[Reference]:
+    """Run a reference; what it holds is gone after the block.
+
+    Raises:
+        PReLUToolsError: it cannot be run.
+    """
+    with Stash() as stash:
+        layers = source.layers()
+        reference = Reference(source, layers, list(feeds), CoverageBook(layers), stash)
+        reference.n_given = len(feeds)
+        reference.notes += getattr(source, "notes", ())
+        _run_all(reference, plan, 0)
+        _check_steady(reference)
+        if plan.search_seconds > 0:
+            _search(reference, plan)
+        if plan.wide:
+            _run_wide(reference, plan)
+        yield reference
+
+
+def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
+    """Run the feeds from this one on."""
+    run = first
+
+    def observe(layer: str, call: int, x: Array, y: Array) -> None:
+        reference.coverage.note(layer, x)
+        if plan.layers:
+            reference.stash.put(("float32", run, layer, call), y)
+            reference.layer_extents.setdefault(layer, Extent()).note(y)
+
+    with reference.source.runner(observe) as runner:
+        for run in range(first, len(reference.feeds)):
+            began = time.monotonic()
+            outputs = runner.run(reference.feeds[run])
+            taken = (time.monotonic() - began) / _rows(reference.feeds[run])
+            reference.seconds_per_row = taken
+            reference.outputs.append(outputs)
+            for name, values in outputs.items():
+                reference.extents.setdefault(name, Extent()).note(values)
+
+
+def _check_steady(reference: Reference) -> None:
+    """The same inputs have to give the same outputs, in company or alone."""
+    with reference.source.runner() as runner:
+        smallest = min(range(len(reference.feeds)), key=lambda i: _rows(reference.feeds[i]))
+        doubt = unsteady(runner, reference.feeds[smallest], reference.outputs[smallest])
+    if doubt:
+        reference.doubts.append(f"the reference {doubt}")
+    if len(reference.outputs) < 2 or not is_first_row(reference.feeds[1], reference.feeds[0]):
+        return
+    together, alone = reference.outputs[:2]
+    for name, values in alone.items():
+        row = together[name][:1]
+        if row.shape == values.shape and np.issubdtype(row.dtype, np.floating):
+            size = float(np.nan_to_num(np.abs(row)).max(initial=0.0))
+            if float(np.nan_to_num(np.abs(row - values)).max(initial=0.0)) > 1e-2 * size:
+                reference.notes.append(
+                    f"output {name} of a row depends on the rest of its batch: is a BatchNorm "
+                    "using batch statistics?"
+                )
+
+
+def unsteady(runner: Runner, feeds: Feeds, outputs: Mapping[str, Array]) -> str | None:
+    """What to say of a model that gives other outputs for the same inputs; None if it does not."""
+    again = runner.run(feeds)
+    if all(same_bits(again[name], values) for name, values in outputs.items()):
+        return None
+    return (
+        "gives other outputs when it is run again on the same inputs: something in it is random "
+        "(a Dropout that still acts?), so nothing can be proven"
+    )
+
+
+def is_first_row(alone: Feeds, together: Feeds) -> bool:
+    """Whether the one run is the first row of the other."""
+    return _rows(together) > 1 == _rows(alone) and all(
+        np.array_equal(together[name][:1], values) for name, values in alone.items()
+    )
+
+
+def _rows(feeds: Feeds) -> int:
+    return next((len(values) for values in feeds.values() if values.ndim), 1)
+
+
+def _search(reference: Reference, plan: ReferencePlan) -> None:
+    """Look for inputs that reach the slopes left over, and add the batches that do."""
+    book = reference.coverage
+    targets = {layer.name: ~book.reached(layer.name) for layer in reference.layers}
+    if not any(mask.any() for mask in targets.values()):
+        return
+    first = reference.feeds[0]
+    rows = int(plan.search_seconds / (_PASSES * max(reference.seconds_per_row, 1e-6)))
+    if rows < (_rows(first) if plan.whole else 1):
+        reference.notes.append(
+            f"no search for inputs: one run of the reference takes too long for --search-seconds "
+            f"{plan.search_seconds:g}"
+        )
+        return
+    count = min(rows, _SEARCHED)
+    start = first if plan.whole else {n: _repeated(v, count) for n, v in first.items()}
+    deadline = time.monotonic() + plan.search_seconds
+    limits = SearchLimits(deadline, plan.seed, plan.ranges, plan.whole)
+    before = len(reference.feeds)
+    with reference.source.runner(lambda layer, _call, x, _y: trial.note(layer, x)) as runner:
+        for feeds in reference.source.seek(targets, start, limits):
+            trial = CoverageBook(reference.layers)
+            runner.run(feeds)
+            new = {name: mask & trial.reached(name) for name, mask in targets.items()}
+            if any(mask.any() for mask in new.values()):
+                reference.feeds.append(feeds)
+                reference.n_searched += _rows(feeds)
+                targets = {name: mask & ~new[name] for name, mask in targets.items()}
+            if not any(mask.any() for mask in targets.values()):
+                break
+    _run_all(reference, plan, before)
+
+
+def _repeated(values: Array, rows: int) -> Array:
+    """As many rows as search at once."""
+    return np.resize(values, (rows, *values.shape[1:])) if values.ndim else values
+
+
+def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
+    """Run everything in float64; where that fails, the reference stays as it is."""
+    extents: dict[str, Extent] = {}
+    outputs: list[dict[str, Array]] = []
+    run = 0
+
+    def observe(layer: str, call: int, _x: Array, y: Array) -> None:
+        key = ("float32", run, layer, call)
+        if key in reference.stash:
+            narrow = reference.stash.get(key)
+            wide_layers.setdefault(layer, Extent()).note(narrow, y)
+            reference.stash.put(("float64", run, layer, call), y)
+
+    wide_layers: dict[str, Extent] = {}
+    try:
+        with reference.source.wide_runner(observe if plan.layers else None) as runner:
+            for run, feeds in enumerate(reference.feeds):
+                found = runner.run(feeds)
+                for name, narrow in reference.outputs[run].items():
+                    extents.setdefault(name, Extent()).note(narrow, found[name])
+                outputs.append(found)
+            narrow_parts = tuple(runner.stayed_narrow)
+    except (PReLUToolsError, KeyError, ValueError) as error:
+        reference.notes.append(
+            f"float64 is not to be had for the reference ({error}): the defaults of each type are "
+            "used"
+        )
+        return
+    strange = [name for name, extent in extents.items() if not extent.is_plausible]
+    strange += [name for name, extent in wide_layers.items() if not extent.is_plausible]
+    if strange:
+        reference.notes.append(
+            f"in float64 {strange[0]} is another value altogether, beyond any rounding: that run "
+            "is not used, and the defaults of each type are"
+        )
+        return
+    reference.outputs = outputs
+    reference.extents |= extents
+    reference.layer_extents |= wide_layers
+    reference.precision = "float64"
+    reference.stash.keep(lambda key: key[0] == "float64")
+    if narrow_parts:
+        named = ", ".join(narrow_parts[:5]) + (", ..." if len(narrow_parts) > 5 else "")
+        reference.notes.append(f"in float64 these stayed narrower inside: {named}")

@@ -1,0 +1,122 @@
+"""Feed special values to each layer by itself, on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.onnxruntime.single import SingleLayers
+from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.commands.feeds import Layouts
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.layout import Permutation, candidates, inverse
+from prelu_tools.core.slopediff import compare_slopes, pair_layers
+from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.special import differs, documented, special_values
+from prelu_tools.core.verification import SpecialValue
+
+
+def compare_special_values(
+    reference: Source,
+    candidate: Source,
+    provider: str,
+    runtime: str,
+    layouts: Layouts,
+) -> tuple[SpecialValue, ...]:
+    """Every special value, through every layer with every one of its slopes, where both differ.
+
+    A layer whose slopes are not the reference's is passed over: it has failed already. Of a layer
+    each kind of difference is told once.
+
+    Args:
+        reference: the source that is taken to be right.
+        candidate: the one that is held against it.
+        provider: what runs the candidate; "" for its own framework.
+        runtime: the version of onnxruntime; "" if it does not run it.
+        layouts: what the user said.
+
+    Raises:
+        PReLUToolsError: the layers cannot be run by themselves.
+    """
+    pairs = [
+        (mine, other)
+        for mine, other in pair_layers(reference.layers(), candidate.layers()).pairs
+        if compare_slopes(mine, other, layouts.permutation(mine.slopes.ndim)).equal
+    ]
+    orders = {other.name: _order(mine, other, layouts) for mine, other in pairs}
+    inputs = {
+        other.name: _laid(mine).transpose(order).astype(other.slopes.dtype)
+        for mine, other in pairs
+        if (order := orders[other.name]) is not None
+    }
+    outputs = _run(candidate, inputs, provider)
+    found: list[SpecialValue] = []
+    for mine, other in pairs:
+        order = orders[other.name]
+        if order is None or other.name not in outputs:
+            continue
+        x = _laid(mine)
+        expected = reference.activation(mine.name)(x)
+        result = outputs[other.name].transpose(inverse(order))
+        found += _differences(mine, other, x, expected, result, provider, runtime)
+    return tuple(found)
+
+
+def _run(candidate: Source, inputs: Mapping[str, Array], provider: str) -> dict[str, Array]:
+    if not isinstance(candidate, OnnxSource):
+        return {name: candidate.activation(name)(values) for name, values in inputs.items()}
+    located = [
+        item
+        for item in candidate.located
+        if item.layer.name in inputs and item.calls[0][0].outer is None
+    ]
+    if not located:
+        return {}
+    single = SingleLayers(located, provider, candidate.spelled)
+    return single.run({item.layer.name: inputs[item.layer.name] for item in located})
+
+
+def _order(mine: PReLULayer, other: PReLULayer, layouts: Layouts) -> Permutation | None:
+    """From the reference's axes to the candidate's; None where that is not known."""
+    if mine.slopes.size != other.slopes.size or mine.slopes.ndim != other.slopes.ndim:
+        return None
+    fitting = candidates(mine.slopes.shape, other.slopes.shape)
+    said = [other.axes, layouts.permutation(mine.slopes.ndim)]
+    stated = [order for order in said if order is not None and order in fitting]
+    return next(iter([*stated, *fitting]), None)
+
+
+def _laid(layer: PReLULayer) -> Array:
+    """An input of the layer: a row for each special value, which meets every slope."""
+    values = special_values(layer.slopes.dtype)
+    shape = (values.size, *layer.slopes.shape[1:])
+    rows = values.reshape(-1, *[1] * (len(shape) - 1))
+    return np.ascontiguousarray(np.broadcast_to(rows, shape))
+
+
+def _differences(
+    mine: PReLULayer,
+    other: PReLULayer,
+    x: Array,
+    expected: Array,
+    found: Array,
+    provider: str,
+    runtime: str,
+) -> list[SpecialValue]:
+    if expected.shape != found.shape:
+        raise PReLUToolsError(f"{mine.name} gives {list(found.shape)} by itself")
+    slopes = np.broadcast_to(mine.slopes, x.shape)
+    told: dict[tuple[float, bool], SpecialValue] = {}
+    for place in zip(*np.nonzero(differs(expected, found)), strict=True):
+        value, was, now = float(x[place]), float(expected[place]), float(found[place])
+        slope = float(slopes[place])
+        why = documented(other.form, value, slope, (was, now), provider, runtime)
+        key = (np.copysign(1.0, value) * (abs(value) + 1 if value == value else -1), why is None)
+        told.setdefault(
+            key,
+            SpecialValue(mine.name, other.form, slope, value, was, now, why),
+        )
+    return list(told.values())

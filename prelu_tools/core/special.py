@@ -1,0 +1,71 @@
+"""Special values: where forms of PReLU that agree on every draw come apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array
+
+_ULPS = 4.0
+
+
+def special_values(dtype: np.dtype[Any]) -> Array:
+    """0, -0, subnormals, the smallest and largest numbers, 1, infinities and NaN, of both signs."""
+    information = np.finfo(dtype)
+    sizes = [0.0, information.smallest_subnormal, information.tiny, 1.0, information.max, np.inf]
+    values = [value for size in sizes for value in (size, -size)]
+    return np.array([*values, np.nan], dtype)
+
+
+def differs(expected: Array, found: Array) -> Array:
+    """Where two results are not the same: values within a few ulps are, zeros by their sign."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        left, right = expected.astype(np.float64), found.astype(np.float64)
+        room = _ULPS * float(np.finfo(found.dtype).eps) * np.maximum(np.abs(left), np.abs(right))
+        room = np.maximum(room, float(np.finfo(found.dtype).smallest_subnormal))
+        close = np.isfinite(left) & np.isfinite(right) & (np.abs(left - right) <= room)
+        both_zero = (left == 0) & (right == 0)
+        same = np.where(both_zero, np.signbit(left) == np.signbit(right), close | (left == right))
+    return np.asarray(~(same | (np.isnan(left) & np.isnan(right))))
+
+
+def documented(
+    form: str,
+    value: float,
+    slope: float,
+    results: tuple[float, float],
+    provider: str,
+    runtime: str,
+) -> str | None:
+    """Why a difference is to be expected; None where it is not.
+
+    Args:
+        form: how the candidate spells PReLU.
+        value: the input.
+        slope: what it met.
+        results: what the reference makes of it, and what the candidate does.
+        provider: what ran the candidate; "" for its own framework.
+        runtime: the version of onnxruntime; "" if it did not run it.
+    """
+    expected, found = results
+    if expected == 0 and found == 0:
+        return "only the sign of a zero is another"
+    if form == "prelu" and value == np.inf and np.isnan(found) and _before(runtime, (1, 27)):
+        return "onnxruntime before 1.27 computes PRelu of +inf as NaN on the CPU"
+    tiny = float(np.finfo(np.float32).tiny)
+    subnormal = any(0 < abs(number) < tiny for number in (value, slope))
+    subnormal = subnormal or any(0 < abs(number) <= tiny for number in results)
+    lost = 0.0 in results or (np.isinf(value) and abs(slope) <= tiny)
+    if subnormal and lost and not (np.isfinite(value) and np.isnan(results).any()):
+        who = "the reference" if expected == 0 or np.isnan(expected) else provider
+        return f"{who or 'the candidate'} takes subnormal numbers for 0, as TensorFlow does"
+    return None
+
+
+def _before(version: str, limit: tuple[int, int]) -> bool:
+    parts = version.split(".")
+    if len(parts) < 2 or not all(part.isdigit() for part in parts[:2]):
+        return False
+    return (int(parts[0]), int(parts[1])) < limit

@@ -1,0 +1,230 @@
+"""What a verification found besides its tables, in sentences: the same in every format."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from prelu_tools.core.verification import (
+    Agreement,
+    CandidateReport,
+    LayerParity,
+    OutputParity,
+    Power,
+    SpecialValue,
+    Tolerance,
+    VerifyResult,
+)
+from prelu_tools.reports.tables.parts import counted
+
+LEGEND = (
+    "itself: the layer alone, on its own input; along: its output in the whole model;\n"
+    "fewest: negative inputs that the least exercised of its slopes met"
+)
+"""What the columns of a table of layers mean; in lines of at most 80 columns."""
+_MOST_NAMES, _MOST_KINDS = 5, 5
+
+
+def listed(names: Sequence[str], most: int = _MOST_NAMES) -> str:
+    """The first few names, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def reached(result: VerifyResult) -> str:
+    """The inputs, and how many slopes they exercised."""
+    text = counted(result.samples, "input")
+    if result.n_searched:
+        text += f" ({result.n_searched:,} found by a search)"
+    text += f", seed {result.seed}"
+    if result.coverage is not None and result.coverage.total:
+        exercised, total = result.coverage.exercised, result.coverage.total
+        text += f"; {exercised:,} of {total:,} slopes met a negative input"
+    return text
+
+
+def unreached(result: VerifyResult) -> tuple[str, ...]:
+    """At most one sentence: the slopes whose negative branch was never used."""
+    names = result.coverage.unreached if result.coverage else ()
+    return (f"not reached: {listed(names)}",) if names else ()
+
+
+def tolerances(result: VerifyResult) -> tuple[str, ...]:
+    """What the outputs were held to, each tolerance once."""
+    held = [report.tolerance for report in result.candidates if report.outputs]
+    return tuple(f"tolerance: {_tolerance(one)}" for one in dict.fromkeys(held))
+
+
+def _tolerance(tolerance: Tolerance) -> str:
+    if tolerance.multiple is not None:
+        text = f"{tolerance.multiple:g} times the reference's own float32 rounding"
+        if tolerance.ulps:
+            text += f", plus {tolerance.ulps:g} ulp of the largest value"
+    else:
+        scale = " of the largest value" if tolerance.scaled else ""
+        text = f"{tolerance.rtol:g} of each value plus {tolerance.atol:g}{scale}"
+    return f"{text} ({tolerance.origin})"
+
+
+def where(report: CandidateReport) -> str:
+    """What ran a candidate: the execution providers, or the one that was asked for; or nothing."""
+    if report.provider is None:
+        return ""
+    return ", ".join(report.provider.actual) or report.provider.requested
+
+
+def proven(report: CandidateReport) -> tuple[str, ...]:
+    """At most one sentence: how many slopes are proven, and how."""
+    total = sum(layer.n_slopes for layer in report.layers)
+    if not total:
+        return ()
+    by_value = sum(layer.n_by_value for layer in report.layers)
+    by_behaviour = sum(layer.n_by_behaviour for layer in report.layers)
+    return (
+        f"slopes: {by_value:,} of {total:,} equal bit for bit, "
+        f"{by_behaviour:,} of these proven by behaviour too",
+    )
+
+
+def tapped(layer: LayerParity) -> str:
+    """How far a layer by itself is from the reference's: `3 ulp`; a dash where nobody looked."""
+    ulp = layer.max_ulp_diff
+    if ulp is None:
+        return "-"
+    return f"{ulp:,} ulp" if ulp < 100_000 else f"{ulp:.1e} ulp"
+
+
+def worst_difference(result: VerifyResult) -> float | None:
+    """The largest difference of all outputs; NaN where one has no finite value, None without any.
+
+    NaN is worse than any number: of such an output nothing could be compared.
+    """
+    found = [output.max_abs_diff for report in result.candidates for output in report.outputs]
+    return next(filter(math.isnan, found), max(found, default=None))
+
+
+def coverage_share(result: VerifyResult) -> float | None:
+    """The share of all slopes that met a negative input; None where it is not known."""
+    coverage = result.coverage
+    return coverage.exercised / coverage.total if coverage and coverage.total else None
+
+
+def n_wrong(output: OutputParity) -> int:
+    """The elements of an output that are not as they should be."""
+    return output.n_mismatched + output.n_nonfinite_mismatch
+
+
+def of_rounding(output: OutputParity) -> str:
+    """The difference as a multiple of the reference's own rounding: `1.1x`; a dash for unknown."""
+    times = output.of_rounding
+    if times is None or math.isnan(times):
+        return "-"
+    return f"{times:.1f}x" if times < 10_000 else f"{times:.1e}x"
+
+
+def power_share(power: Power) -> str:
+    """The share of the planted faults that were caught; 1.00 only where all were."""
+    if not power.planted:
+        return "-"
+    return f"{math.floor(100 * power.detected / power.planted) / 100:.2f}"
+
+
+def power_lines(power: Power) -> Iterator[str]:
+    """How many of the planted slope faults were caught, and which were not."""
+    if power.planted:
+        sample = ", a sample of all that are possible" if power.sampled else ""
+        yield (
+            f"power {power_share(power)}: {power.detected:,} of "
+            f"{counted(power.planted, 'planted slope fault')} caught "
+            f"({power.by_layers:,} at layers, {power.by_outputs:,} at outputs){sample}"
+        )
+    else:
+        yield "power unknown: no slope fault could be planted where the inputs reach"
+    if power.escaped:
+        yield f"escaped: {listed(power.escaped)}"
+    if power.unreached:
+        their = "its slope" if power.unreached == 1 else "their slopes"
+        faults = counted(power.unreached, "more planted fault")
+        yield f"{faults} cannot be seen: no input reaches {their}"
+
+
+def special_lines(values: Iterable[SpecialValue], documented: bool) -> tuple[str, ...]:
+    """What layers make of special values, those of one kind in one sentence.
+
+    Args:
+        values: of one candidate.
+        documented: whether those that are to be expected are wanted, or the failures.
+    """
+    kinds: dict[tuple[str, ...], list[SpecialValue]] = {}
+    for one in values:
+        if documented and one.documented is not None:
+            kinds.setdefault((one.documented,), []).append(one)
+        elif not documented and one.documented is None:
+            # As text: a NaN is not equal to itself.
+            numbers = map(_value, (one.value, one.found, one.expected))
+            key = (*numbers, _sign(one.slope), one.form)
+            kinds.setdefault(key, []).append(one)
+    lines = [(_documented if documented else _special)(kind) for kind in kinds.values()]
+    rest = len(lines) - _MOST_KINDS
+    more = [f"special values: {counted(rest, 'more kind')}"] if rest > 0 else []
+    return (*lines[:_MOST_KINDS], *more)
+
+
+def _documented(kind: Sequence[SpecialValue]) -> str:
+    values = list(dict.fromkeys(_value(one.value) for one in kind))
+    verb = "comes" if len(values) == 1 else "come"
+    return (
+        f"special values: {' and '.join(values)} {verb} out otherwise in {_layers(kind)}, as "
+        f"documented ({kind[0].documented})"
+    )
+
+
+def _layers(kind: Sequence[SpecialValue]) -> str:
+    layers = list(dict.fromkeys(one.layer for one in kind))
+    return ", ".join(layers) if len(layers) <= 3 else f"{len(layers):,} layers"
+
+
+def _special(kind: Sequence[SpecialValue]) -> str:
+    first = kind[0]
+    slopes = dict.fromkeys(_value(one.slope) for one in kind)
+    slope = f"slope {next(iter(slopes))}" if len(slopes) == 1 else _sign(first.slope)
+    return (
+        f"special values: {_value(first.value)} with {slope} gives {_value(first.found)} in "
+        f"{first.form}, {_value(first.expected)} in the reference, in {_layers(kind)} (documented "
+        "nowhere)"
+    )
+
+
+def _sign(slope: float) -> str:
+    if slope == 0:
+        return "a slope of 0"
+    if math.isnan(slope):
+        return "slope NaN"
+    return "a negative slope" if slope < 0 else "a positive slope"
+
+
+def _value(value: float) -> str:
+    """A number to six digits, the sign of a zero included."""
+    if value == 0:
+        return "-0.0" if math.copysign(1.0, value) < 0 else "0.0"
+    return "NaN" if math.isnan(value) else f"{value:.6g}"
+
+
+def agreement_line(agreement: Agreement) -> str:
+    """Whether two providers give the same on one candidate."""
+    first, second = agreement.providers
+    if agreement.verdict == "pass":
+        worst = max((output.max_abs_diff for output in agreement.outputs), default=0.0)
+        return f"{agreement.model}: {first} and {second} agree within {worst:.1e}"
+    if agreement.verdict == "fail":
+        wrong = [output for output in agreement.outputs if output.verdict == "fail"]
+        return f"{agreement.model}: {first} and {second} differ{_in_outputs(wrong)}"
+    return f"{agreement.model}: {first} and {second} cannot be compared"
+
+
+def _in_outputs(outputs: Sequence[OutputParity]) -> str:
+    said = [
+        f"{output.name} ({output.difference or f'by up to {output.max_abs_diff:.1e}'})"
+        for output in outputs
+    ]
+    return f" in {listed(said)}" if said else ""

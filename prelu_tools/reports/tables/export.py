@@ -1,0 +1,42 @@
+"""What `export` wrote, for people."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from prelu_tools.core.results import ExportResult
+from prelu_tools.core.verification import VerifyResult
+from prelu_tools.reports.facts import reached
+from prelu_tools.reports.tables.parts import COLOURS, counted
+
+
+def export_text(result: ExportResult) -> RenderableType:
+    """What was written, and whether it held."""
+    n_calls = sum(len(layer.nodes) for layer in result.layers)
+    title = Text(f"{result.source} -> {result.path}", style="bold")
+    title.append(
+        f"\n{result.n_bytes:,} bytes, opset {result.opset}, {counted(result.n_nodes, 'node')}, "
+        f"by {result.route}\n{counted(len(result.layers), 'PReLU layer')} in "
+        f"{counted(n_calls, 'PRelu node')}",
+        style="not bold",
+    )
+    parts: list[RenderableType] = [title]
+    parts += [Text(note) for note in result.notes]
+    checked = result.verification
+    parts.append(Text("not verified", style="yellow") if checked is None else _held(checked))
+    return Group(*parts)
+
+
+def _held(result: VerifyResult) -> Text:
+    """A verification that passed, in two lines."""
+    outputs = [output for report in result.candidates for output in report.outputs]
+    layers = [layer for report in result.candidates for layer in report.layers]
+    worst = max((output.max_abs_diff for output in outputs), default=0.0)
+    text = Text("verified: ", style=COLOURS[result.verdict])
+    text.append(
+        f"{counted(len(outputs), 'output')} within {worst:.1e} of the source's, "
+        f"slopes of {counted(len(layers), 'layer')} equal bit for bit",
+        style="default",
+    )
+    return text.append(f"\n{reached(result)}", style="default")

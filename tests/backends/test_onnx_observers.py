@@ -1,0 +1,272 @@
+"""What the observer of an ONNX file is told, whatever the form and however many runs it takes."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.parser
+import pytest
+from observing import Told, coverage, observed
+from tiny_models import save_convolution, save_dense, save_prelu, save_relu
+
+from prelu_tools.backends.interface import SearchLimits
+from prelu_tools.backends.onnxruntime import from_file
+from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.onnxruntime.tapped import taps_of
+from prelu_tools.core import grouping
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import SourceOptions
+
+IMAGE = "float[N,3,4,5]"
+SLOPES = np.array([0.25, -0.5, 0.125], np.float32)  # powers of two: products of these are exact
+_COLUMN = SLOPES.reshape(3, 1, 1)
+CONSTANTS: Mapping[str, Array] = {
+    "a": _COLUMN,
+    "a_half": _COLUMN / 2,
+    "a_negated": -_COLUMN,
+    "a_rest": 1 - _COLUMN,
+    "w_minus_one": np.full((3, 1, 1, 1), -1, np.float32),
+    "zero": np.array(0, np.float32),
+    "one": np.array(1, np.float32),
+}
+TO_LAST = "Transpose<perm = [0, 2, 3, 1]>"
+FORMS = {
+    "prelu": "y = PRelu(x, a)",
+    "relu_neg": "p = Relu(x) n = Neg(x) q = Relu(n) s = Mul(q, a_negated) y = Add(p, s)",
+    "relu_sub": "p = Relu(x) n = Neg(x) q = Relu(n) s = Mul(q, a) y = Sub(p, s)",
+    "where": "c = Greater(x, zero) s = Mul(x, a) y = Where(c, x, s)",
+    "where_mask": "c = GreaterOrEqual(x, zero) d = Not(c) m = Cast<to = 1>(c) k = Cast<to = 1>(d) "
+    "s = Mul(x, a) u = Mul(m, x) v = Mul(k, s) y = Add(u, v)",
+    "max_min": "p = Relu(x) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)",
+    "clip": "p = Relu(x) q = Clip(x, , zero) s = Mul(q, a) y = Add(p, s)",
+    "abs": "p = Relu(x) b = Abs(x) q = Sub(x, b) s = Mul(q, a_half) y = Add(p, s)",
+    "max": "s = Mul(x, a) y = Max(x, s)",
+    "linear": "p = Relu(x) r = Mul(p, a_rest) s = Mul(a, x) y = Add(r, s)",
+    "depthwise": "p = Relu(x) n = Conv<group = 3>(x, w_minus_one) q = Relu(n) "
+    "s = Mul(q, a_negated) y = Add(p, s)",
+}
+
+
+def numbers(*shape: int, seed: int = 0) -> Array:
+    """Multiples of 1/8 of both signs, zero among them: products with `SLOPES` are exact."""
+    drawn = np.random.default_rng(seed).integers(-32, 33, shape)
+    return (drawn / 8).astype(np.float32)
+
+
+def model(
+    body: str,
+    inputs: str = f"{IMAGE} x",
+    outputs: str = f"{IMAGE} y",
+    constants: Mapping[str, Array] | None = None,
+) -> onnx.ModelProto:
+    """A model from the text of its nodes; constants that it names become initializers."""
+    proto = onnx.parser.parse_model(
+        f'<ir_version: 8, opset_import: ["": 18]> graph ({inputs}) => ({outputs}) {{ {body} }}'
+    )
+    for name, values in {**CONSTANTS, **(constants or {})}.items():
+        if re.search(rf"\b{name}\b", body):
+            proto.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
+    return proto
+
+
+def _save(proto: onnx.ModelProto, path: Path) -> OnnxSource:
+    onnx.save(proto, path)
+    return _open(path)
+
+
+def _open(path: Path) -> OnnxSource:
+    source = from_file(path, str(path), SourceOptions())
+    assert isinstance(source, OnnxSource)
+    return source
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_told_with_its_input_and_its_output(form: str, tmp_path: Path) -> None:
+    source = _save(model(FORMS[form]), tmp_path / "net.onnx")
+    x = numbers(2, 3, 4, 5)
+    told = observed(source, {"x": x})
+    ((_, number, found_x, found_y),) = told.calls
+    assert (source.layers()[0].form, number) == (form, 0)
+    assert np.array_equal(found_x, x)
+    assert np.array_equal(found_y, np.where(x > 0, x, x * SLOPES.reshape(3, 1, 1)))
+    told.check(source.layers())
+
+
+def test_a_transpose_that_a_form_hides_is_undone(tmp_path: Path) -> None:
+    body = (
+        f"p = Relu(x) t = {TO_LAST}(p) q = Min(x, zero) u = {TO_LAST}(q) s = Mul(u, e) "
+        "y = Add(t, s)"
+    )
+    elements = numbers(4, 5, 3, seed=3)  # a slope for each position, channels last
+    proto = model(body, outputs="float[N,4,5,3] y", constants={"e": elements})
+    source = _save(proto, tmp_path / "net.onnx")
+    (tap,) = taps_of(source.located)
+    assert tap.order == (0, 2, 3, 1)
+    x = numbers(2, 3, 4, 5)
+    told = observed(source, {"x": x})
+    ((_, _, found_x, found_y),) = told.calls
+    assert np.array_equal(found_x, x)
+    assert np.array_equal(found_y, np.where(x > 0, x, x * elements.transpose(2, 0, 1)))
+    told.check(source.layers())
+
+
+def test_an_order_that_is_not_its_own_inverse_is_undone(tmp_path: Path) -> None:
+    """On sizes that are all equal a wrong order would go unnoticed by its shape."""
+    cube = numbers(3, 3, 3, seed=3)
+    body = (
+        f"p = Relu(x) t = {TO_LAST}(p) q = Min(x, zero) u = {TO_LAST}(q) s = Mul(u, e) "
+        "y = Add(t, s)"
+    )
+    kind = "float[N,3,3,3]"
+    proto = model(body, inputs=f"{kind} x", outputs=f"{kind} y", constants={"e": cube})
+    source = _save(proto, tmp_path / "net.onnx")
+    observed(source, {"x": numbers(2, 3, 3, 3)}).check(source.layers())
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_a_layer_is_told_in_the_axis_order_of_the_graph(layout: str, tmp_path: Path) -> None:
+    source = _open(save_convolution(tmp_path / "net.onnx", layout, size=4))
+    feeds = {"x": numbers(2, 3, 4, 4) if layout == "nchw" else numbers(2, 4, 4, 3)}
+    told = observed(source, feeds)
+    assert [x.shape for _, _, x, _ in told.calls] == [(2, 3, 4, 4)]
+    told.check(source.layers())
+
+
+TWICE = "t = PRelu(x, a) u = Sub(t, one) v = Neg(u) y = PRelu(v, a)"
+
+
+def test_a_layer_used_twice_is_told_twice_and_numbers_begin_anew(tmp_path: Path) -> None:
+    source = _save(model(TWICE), tmp_path / "net.onnx")
+    told = Told()
+    x = numbers(2, 3, 4, 5)
+    with source.runner(told) as runner:
+        first = runner.run({"x": x})["y"]
+        runner.run({"x": x[:1]})
+    assert told.numbers == [("a", 0), ("a", 1)] * 2
+    assert [len(x) for _, _, x, _ in told.calls] == [2, 2, 1, 1]
+    assert np.array_equal(told.calls[1][2], 1 - told.calls[0][3])
+    assert np.array_equal(told.calls[1][3], first)
+    told.check(source.layers())
+
+
+def test_what_is_asked_for_at_once_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = "t = PRelu(x, a) u = PRelu(t, a_half) v = Neg(u) y = PRelu(v, a_rest)"
+    source = _save(model(body), tmp_path / "net.onnx")
+    feeds = {"x": numbers(2, 3, 4, 5)}
+    size = 2 * 4 * 2 * 3 * 4 * 5
+    whole = observed(source, feeds)
+    for budget, groups in ((1, [1, 1, 1]), (2 * size, [2, 1]), (3 * size, [3])):
+        found: list[int] = []
+
+        def few(items: list[object], sizes: list[int], budget: int = budget,
+                found: list[int] = found) -> list[list[object]]:  # fmt: skip
+            assert sizes == [size] * 3
+            made = list(grouping.grouped(items, sizes, budget))
+            found += [len(group) for group in made]
+            return made
+
+        monkeypatch.setattr("prelu_tools.backends.onnxruntime.tapped.grouped", few)
+        told = observed(source, feeds)
+        assert found == groups
+        assert told.numbers == whole.numbers == [("a", 0), ("a_half", 0), ("a_rest", 0)]
+        for left, right in zip(told.calls, whole.calls, strict=True):
+            assert left[2].tobytes() == right[2].tobytes()
+            assert left[3].tobytes() == right[3].tobytes()
+
+
+def test_observing_changes_no_output(tmp_path: Path) -> None:
+    source = _save(model(TWICE), tmp_path / "net.onnx")
+    feeds = {"x": numbers(2, 3, 4, 5)}
+    with source.runner() as plain, source.runner(Told()) as watched:
+        left, right = plain.run(feeds), watched.run(feeds)
+    assert list(left) == list(right) == ["y"]
+    assert left["y"].tobytes() == right["y"].tobytes()
+
+
+def test_weights_outside_of_the_file_are_found(tmp_path: Path) -> None:
+    slopes = np.linspace(-1, 1, 5000, dtype=np.float32)
+    path = save_prelu(tmp_path / "inner.onnx", slopes=slopes, dims=("n", 5000))
+    outer = tmp_path / "outer.onnx"
+    onnx.save(onnx.load(path), outer, save_as_external_data=True, location="w.bin",
+              size_threshold=0)  # fmt: skip
+    path.unlink()
+    source = _open(outer)
+    told = observed(source, {"x": numbers(2, 5000)})
+    assert told.numbers == [("act", 0)]
+    told.check(source.layers())
+
+
+def test_layers_in_functions_are_told(tmp_path: Path) -> None:
+    proto = onnx.parser.parse_model(
+        f"""<ir_version: 8, opset_import: ["": 18, "own": 1]>
+        graph ({IMAGE} x) => ({IMAGE} y) <float[3,1,1] a = {{0.25, -0.5, 0.125}}>
+        {{ t = own.act(x, a) y = own.act(t, a) }}
+        <opset_import: ["": 18], domain: "own"> act (v, s) => (w) {{ w = PRelu(v, s) }}"""
+    )
+    source = _save(proto, tmp_path / "net.onnx")
+    told = observed(source, {"x": numbers(2, 3, 4, 5)})
+    assert told.numbers == [("a", 0), ("a", 1)]
+    told.check(source.layers())
+
+
+def test_the_body_of_an_if_cannot_be_looked_into(tmp_path: Path) -> None:
+    body = (
+        f"t = PRelu(x, a) y = If (c) <then_branch = yes () => ({IMAGE} u) {{ u = PRelu(t, a_half) "
+        f"}}, else_branch = no () => ({IMAGE} w) {{ w = Identity(t) }}>"
+    )
+    source = _save(model(body, inputs=f"{IMAGE} x, bool c"), tmp_path / "net.onnx")
+    assert len(source.layers()) == 2
+    feeds = {"x": numbers(2, 3, 4, 5), "c": np.array(True)}
+    assert observed(source, feeds).numbers == [("a", 0)]
+    assert coverage(source, feeds).unreached() == ("a_half[0]", "a_half[1]", "a_half[2]")
+
+
+def test_a_model_without_prelu_tells_nothing(tmp_path: Path) -> None:
+    source = _open(save_relu(tmp_path / "net.onnx"))
+    assert observed(source, {"x": numbers(2, 3)}).numbers == []
+    with pytest.raises(PReLUToolsError, match="has no PReLU that can be looked at as it runs"):
+        source.tapped("cpu")
+
+
+def test_half_precision_is_told_as_it_is(tmp_path: Path) -> None:
+    slopes = np.array([0.5, -2.0], np.float16)
+    source = _open(save_prelu(tmp_path / "net.onnx", slopes=slopes, dims=("n", 2)))
+    told = observed(source, {"x": np.array([[-1, -1]], np.float16)})
+    assert told.calls[0][2].dtype == np.float16
+    told.check(source.layers())
+
+
+@pytest.mark.parametrize(("bias", "reached"), [(0.0, True), (1e6, False)])
+def test_coverage_comes_from_what_is_told(bias: float, reached: bool, tmp_path: Path) -> None:
+    source = _open(save_dense(tmp_path / "net.onnx", bias=bias))
+    book = coverage(source, {"x": numbers(16, 4)})
+    assert book.reached("act").tolist() == [reached] * 3
+
+
+# Float64 and the search
+
+
+def test_there_is_no_float64(tmp_path: Path) -> None:
+    with pytest.raises(PReLUToolsError, match="no float64 kernels"):
+        _open(save_dense(tmp_path / "net.onnx")).wide_runner()
+
+
+def test_the_search_draws_again_until_slopes_are_reached(tmp_path: Path) -> None:
+    source = _open(save_dense(tmp_path / "net.onnx", bias=12.0))
+    start = {"x": np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)}
+    assert coverage(source, start).exercised == 0
+    targets: dict[str, Array] = {"act": np.ones(3, np.bool_)}
+    batches = list(source.seek(targets, start, SearchLimits(time.monotonic() + 60, 0, {})))
+    assert coverage(source, *batches).unreached() == ()
+    limits = SearchLimits(time.monotonic() + 60, 0, {"x": (-1.0, 1.0)})
+    assert max(abs(feeds["x"]).max() for feeds in source.seek(targets, start, limits)) <= 1.0
+    past = SearchLimits(time.monotonic() - 1, 0, {})
+    assert list(source.seek(targets, start, past)) == []

@@ -1,0 +1,172 @@
+"""Special values, through each layer by itself: what they tell, what is known, and what fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from running import Outcome
+from text_nets import COLUMN, IMAGE, SLOPES, candidate, save, verify
+
+_MASK = (
+    "c = GreaterOrEqual(x, zero) d = Not(c) m = Cast<to = 1>(c) k = Cast<to = 1>(d) "
+    "s = Mul(x, a) u = Mul(m, x) v = Mul(k, s) y = Add(u, v)"
+)
+_FORMS = {
+    "relu_neg": "p = Relu(x) n = Neg(x) q = Relu(n) s = Mul(q, a_negated) y = Add(p, s)",
+    "relu_sub": "p = Relu(x) n = Neg(x) q = Relu(n) s = Mul(q, a) y = Sub(p, s)",
+    "where": "c = Greater(x, zero) s = Mul(x, a) y = Where(c, x, s)",
+    "where_mask": _MASK,
+    "max_min": "p = Relu(x) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)",
+    "abs": "p = Relu(x) b = Abs(x) q = Sub(x, b) s = Mul(q, a_half) y = Add(p, s)",
+    "linear": "p = Relu(x) r = Mul(p, a_rest) s = Mul(a, x) y = Add(r, s)",
+}
+_CONSTANTS = {
+    "a": COLUMN, "a_negated": -COLUMN, "a_half": COLUMN / 2, "a_rest": 1 - COLUMN, "zero": 0.0
+}  # fmt: skip
+
+
+def _save(path: Path, form: str = "prelu", **other: Any) -> Path:
+    body = _FORMS.get(form, "y = PRelu(x, a)")
+    names = {name: values for name, values in _CONSTANTS.items() if f"{name})" in body or
+             f"{name}," in body}  # fmt: skip
+    return save(path, body, **{**names, **other})
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> Path:
+    return _save(tmp_path / "reference.onnx")
+
+
+def _special(found: Outcome) -> list[Any]:
+    return list(candidate(found)["special"])
+
+
+def _undocumented(found: Outcome) -> dict[Any, Any]:
+    return {s["value"]: s["found"] for s in _special(found) if s["documented"] is None}
+
+
+def test_a_model_is_like_itself(reference: Path) -> None:
+    found = verify(reference, reference)
+    assert (found.code, _special(found)) == (0, [])
+
+
+@pytest.mark.parametrize("form", ["relu_neg", "relu_sub", "where", "max_min"])
+def test_forms_that_differ_in_the_sign_of_a_zero_pass_and_say_so(
+    form: str, reference: Path, tmp_path: Path
+) -> None:
+    found = verify(reference, _save(tmp_path / "net.onnx", form))
+    assert found.code == 0, found.json["reasons"]
+    for value in _special(found):
+        assert value["form"] == form
+        assert (value["expected"], value["found"]) == (0.0, 0.0)
+        assert "sign of a zero" in value["documented"]
+
+
+def test_the_sign_of_a_zero_is_told(reference: Path, tmp_path: Path) -> None:
+    (value,) = _special(verify(reference, _save(tmp_path / "net.onnx", "relu_sub")))
+    assert np.signbit(value["value"])
+    assert np.signbit(value["expected"]) != np.signbit(value["found"])
+    assert value["slope"] in SLOPES
+
+
+def test_a_mask_makes_nan_of_infinity_and_fails(reference: Path, tmp_path: Path) -> None:
+    found = verify(reference, _save(tmp_path / "mask.onnx", "where_mask"))
+    assert found.code == 1
+    report = candidate(found)
+    assert {x["verdict"] for x in [*report["outputs"], *report["layers"]]} == {"pass"}
+    assert _undocumented(found) == {"Infinity": "NaN", "-Infinity": "NaN"}
+    words = "a: inf with slope 0.25 gives nan where the reference gives inf (where_mask)"
+    assert words in report["reasons"]
+    assert report["verdict"] == "fail"
+
+
+@pytest.mark.parametrize(("form", "values"), [
+    ("linear", {"Infinity", "-Infinity"}), ("abs", {"Infinity", "-Infinity"}),
+])  # fmt: skip
+def test_forms_that_subtract_infinities_fail(
+    form: str, values: set[str], reference: Path, tmp_path: Path
+) -> None:
+    found = verify(reference, _save(tmp_path / "net.onnx", form))
+    assert found.code == 1
+    assert _undocumented(found).keys() & values
+    assert set(_undocumented(found).values()) <= {"NaN", "Infinity", "-Infinity"}
+
+
+def test_a_mask_against_a_mask_is_the_same(tmp_path: Path) -> None:
+    mask = _save(tmp_path / "mask.onnx", "where_mask")
+    found = verify(mask, mask)
+    assert (found.code, _special(found)) == (0, [])
+
+
+def test_every_layer_is_tried_and_named(tmp_path: Path) -> None:
+    body = "y1 = PRelu(x, b) {}"
+    second = _MASK.replace("(x", "(y1").replace(" x)", " y1)")
+    left = save(tmp_path / "l.onnx", body.format("y = PRelu(y1, a)"), a=COLUMN, b=COLUMN)
+    right = save(tmp_path / "r.onnx", body.format(second), a=COLUMN, b=COLUMN, zero=0.0)
+    found = verify(left, right)
+    assert found.code == 1
+    assert {s["layer"] for s in _special(found) if s["documented"] is None} == {"a"}
+
+
+def test_every_slope_is_tried(tmp_path: Path) -> None:
+    """(1 - a) * inf is no infinity of the same sign where a > 1, in one channel of three."""
+    slopes = np.array([0.25, 2.0, 0.5], np.float32).reshape(3, 1, 1)
+    left = _save(tmp_path / "l.onnx", a=slopes)
+    right = _save(tmp_path / "r.onnx", "linear", a=slopes, a_rest=1 - slopes)
+    wrong = [s for s in _special(verify(left, right)) if s["documented"] is None]
+    assert ("Infinity", 2.0) in {(s["value"], s["slope"]) for s in wrong}
+
+
+def test_nothing_is_tried_without_layers(reference: Path, tmp_path: Path) -> None:
+    found = verify(reference, _save(tmp_path / "mask.onnx", "where_mask"), "--no-layers")
+    assert (found.code, _special(found)) == (0, [])
+
+
+def test_half_precision_has_its_own_largest_number(tmp_path: Path) -> None:
+    kind = IMAGE.replace("float", "float16")
+    slopes = np.array([0.25, 2.0, 0.5], np.float16).reshape(3, 1, 1)
+    left = save(tmp_path / "l.onnx", "y = PRelu(x, a)", f"{kind} x", f"{kind} y", a=slopes)
+    found = verify(left, left)
+    assert (found.code, _special(found)) == (0, [])
+
+
+def test_a_channels_last_candidate_is_tried_in_its_own_layout(tmp_path: Path) -> None:
+    shape = "float[batch,4,5,3]"
+    right = save(
+        tmp_path / "r.onnx", _FORMS["relu_sub"], f"{shape} x", f"{shape} y", a=SLOPES
+    )  # fmt: skip
+    found = verify(_save(tmp_path / "l.onnx"), right)
+    assert found.code == 0, found.json["reasons"]
+    assert "special values were not tried" not in found.words
+    assert [s["value"] for s in _special(found)] == [0.0]
+    wrong = save(
+        tmp_path / "w.onnx", _FORMS["linear"], f"{shape} x", f"{shape} y",
+        a=SLOPES, a_rest=1 - SLOPES,
+    )  # fmt: skip
+    assert verify(_save(tmp_path / "l.onnx"), wrong).code == 1
+
+
+@pytest.mark.torch
+def test_torch_against_its_export(tmp_path: Path) -> None:
+    nets = tmp_path / "special_nets.py"
+    nets.write_text(
+        "import torch\n"
+        "def net():\n"
+        "    net = torch.nn.Sequential(torch.nn.PReLU(3))\n"
+        "    net.example_inputs = lambda: (torch.zeros(1, 3, 4, 5),)\n"
+        "    torch.nn.init.constant_(net[0].weight, 0.25)\n"
+        "    return net\n"
+    )
+    same = np.full((3, 1, 1), 0.25, np.float32)
+    shape = "float[batch,3,4,5]"
+    right = save(tmp_path / "r.onnx", "y = PRelu(x, a)", f"{shape} x", f"{shape} y", a=same)
+    found = verify(f"{nets}:net", right)
+    assert found.code == 0, found.json["reasons"]
+    assert all(value["documented"] for value in _special(found))
+    apart = save(tmp_path / "m.onnx", _FORMS["abs"], f"{shape} x", f"{shape} y", a_half=same / 2)
+    wrong = verify(f"{nets}:net", apart)
+    assert wrong.code == 1
+    assert _undocumented(wrong)["Infinity"] == "NaN"

@@ -1,0 +1,148 @@
+"""Special values: which they are, when two results differ, and which differences are known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from prelu_tools.core.special import differs, documented, special_values
+
+NAN, INF = math.nan, math.inf
+TINY = float(np.finfo(np.float32).tiny)
+SUBNORMAL = float(np.finfo(np.float32).smallest_subnormal)
+DTYPES = [np.float16, np.float32, np.float64]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_values_of_both_signs(dtype: type) -> None:
+    values = special_values(np.dtype(dtype))
+    assert values.dtype == dtype
+    information = np.finfo(dtype)
+    zeros = values[values == 0]
+    assert sorted(np.signbit(zeros).tolist()) == [False, True]
+    for size in (information.smallest_subnormal, information.tiny, 1, information.max, np.inf):
+        assert dtype(size) in values
+        assert -dtype(size) in values
+    assert np.isnan(values).sum() == 1
+    assert values.size == 13
+
+
+def _differ(expected: float, found: float, dtype: type = np.float32) -> bool:
+    with np.errstate(over="ignore"):
+        return bool(differs(np.array([expected], dtype), np.array([found], dtype))[0])
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "apart"),
+    [
+        (1.0, 1.0, False),
+        (0.0, 0.0, False),
+        (0.0, -0.0, True),
+        (-0.0, 0.0, True),
+        (-0.0, -0.0, False),
+        (INF, INF, False),
+        (INF, -INF, True),
+        (INF, 3e38, True),
+        (NAN, NAN, False),
+        (NAN, 0.0, True),
+        (0.0, NAN, True),
+        (NAN, INF, True),
+        (1.0, 1.0 + 2**-23, False),
+        (1.0, 1.0 + 8 * 2**-23, True),
+        (3e38, 2.9e38, True),
+        (TINY, TINY / 2, True),
+        (TINY, 0.0, True),
+        (0.0, 100 * SUBNORMAL, True),
+        (100 * SUBNORMAL, 101 * SUBNORMAL, False),  # rounded at the end of the numbers
+    ],
+)
+def test_results_that_differ(expected: float, found: float, apart: bool) -> None:
+    assert _differ(expected, found) is apart
+
+
+def test_results_differ_one_by_one() -> None:
+    found = differs(np.array([1, 2, NAN], np.float32), np.array([1, 3, NAN], np.float32))
+    assert found.tolist() == [False, True, False]
+
+
+def test_the_units_are_those_of_the_candidates_type() -> None:
+    assert not differs(np.array([1.0], np.float32), np.array([1 + 2**-10], np.float16))[0]
+    assert differs(np.array([1.0], np.float32), np.array([1 + 2**-10], np.float32))[0]
+
+
+def test_the_sign_of_a_zero_is_documented() -> None:
+    why = documented("prelu", -0.0, -0.5, (-0.0, 0.0), "cpu", "1.27")
+    assert why is not None
+    assert "sign of a zero" in why
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "found", "runtime", "known"),
+    [
+        ("prelu", INF, NAN, "1.26.3", True),
+        ("prelu", INF, NAN, "0.99.0", True),
+        ("prelu", INF, NAN, "1.27.0", False),
+        ("prelu", INF, NAN, "1.100.0", False),
+        ("prelu", INF, NAN, "2.0", False),
+        ("prelu", INF, NAN, "", False),
+        ("prelu", INF, NAN, "unknown", False),
+        ("prelu", -INF, NAN, "1.26.3", False),
+        ("prelu", INF, 0.0, "1.26.3", False),
+        ("where_mask", INF, NAN, "1.26.3", False),
+        ("linear", INF, NAN, "1.26.3", False),
+    ],
+)
+def test_nan_of_infinity_is_documented_for_the_node_of_old_versions_only(
+    form: str, value: float, found: float, runtime: str, known: bool
+) -> None:
+    why = documented(form, value, 0.5, (INF, found), "cpu", runtime)
+    assert (why is not None) is known
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "known"),
+    [
+        (SUBNORMAL, 0.0, True),
+        (-SUBNORMAL, 0.0, True),
+        (0.0, TINY / 4, True),
+        (TINY, 0.0, True),
+        (0.0, 1e-30, False),
+        (1e-30, 0.0, False),
+        (0.0, NAN, False),
+        (TINY / 2, TINY / 4, False),
+    ],
+)
+def test_subnormals_taken_for_zero_are_documented(
+    expected: float, found: float, known: bool
+) -> None:
+    assert (documented("prelu", TINY, 0.5, (expected, found), "cuda", "1.27") is not None) is known
+
+
+def test_who_takes_them_for_zero_is_said() -> None:
+    def why(expected: float, found: float, provider: str) -> str:
+        return documented("prelu", SUBNORMAL, 0.5, (expected, found), provider, "1.27") or ""
+
+    assert why(0.0, SUBNORMAL, "cuda").startswith("the reference takes")
+    assert why(SUBNORMAL, 0.0, "cuda").startswith("cuda takes")
+    assert why(SUBNORMAL, 0.0, "").startswith("the candidate takes")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "found"),
+    [(1.0, 1.0, 2.0), (NAN, NAN, 0.0), (INF, INF, -INF), (-1.0, -0.25, 0.25)],
+)
+def test_nothing_else_is_documented(value: float, expected: float, found: float) -> None:
+    assert documented("prelu", value, 0.5, (expected, found), "cpu", "1.20") is None
+
+
+def test_a_slope_that_is_subnormal_may_be_taken_for_0_too() -> None:
+    small = float(SUBNORMAL)
+    big = -3e38
+    assert "the reference takes subnormal" in (
+        documented("prelu", big, small, (-0.0, big * small), "cpu", "1.27") or ""
+    )
+    assert documented("prelu", -INF, small, (float("nan"), -INF), "cpu", "1.27") is not None
+    assert documented("prelu", big, 0.5, (0.0, big), "cpu", "1.27") is None
+    assert documented("prelu", big, small, (float("nan"), big * small), "cpu", "1.27") is None

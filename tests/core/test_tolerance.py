@@ -1,0 +1,157 @@
+"""Limits: by the reference's own rounding where that is known, else by type; integers have none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from prelu_tools.core.parity import Comparison
+from prelu_tools.core.tolerance import CALIBRATED, Extent, Limit, default_tolerance, limit_of
+from prelu_tools.core.verification import Tolerance
+
+SINGLE, HALF, DOUBLE = (np.dtype(name) for name in ("float32", "float16", "float64"))
+EPSILON = 2.0**-23
+
+
+def _array(*values: float, dtype: Any = np.float32) -> Any:
+    return np.array(values, dtype)
+
+
+# What is known of a tensor
+
+
+def test_the_scale_is_the_largest_finite_value_of_all_runs() -> None:
+    extent = Extent()
+    extent.note(_array(1, -8, np.inf, np.nan))
+    extent.note(_array(2))
+    assert extent == Extent(8.0, None)
+
+
+def test_the_rounding_is_the_largest_difference_from_float64() -> None:
+    extent = Extent()
+    extent.note(_array(1, 3), _array(1.5, 3, dtype=np.float64))
+    extent.note(_array(1, -7), _array(1, -7.25, dtype=np.float64))
+    assert extent == Extent(7.25, 0.5)
+
+
+def test_no_rounding_is_not_the_same_as_rounding_that_is_not_known() -> None:
+    extent = Extent()
+    extent.note(_array(1), _array(1, dtype=np.float64))
+    assert extent.own_error == 0.0
+
+
+def test_what_is_not_finite_on_one_side_is_no_rounding() -> None:
+    extent = Extent()
+    extent.note(_array(np.inf, 1), _array(1e39, 1, dtype=np.float64))
+    assert extent == Extent(1.0, 0.0)
+
+
+def test_integers_have_no_rounding() -> None:
+    extent = Extent()
+    extent.note(np.array([7]), np.array([7]))
+    assert extent == Extent(0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "plausible"), [(None, True), (0.0, True), (1.09e-3, True), (1.11e-3, False)]
+)
+def test_more_than_the_default_is_another_function(error: float | None, plausible: bool) -> None:
+    assert Extent(10.0, error).is_plausible is plausible
+
+
+def test_any_error_of_zeros_is_another_function() -> None:
+    assert not Extent(0.0, 1e-30).is_plausible
+
+
+# Calibrated
+
+
+def test_the_calibrated_limit_is_a_multiple_of_the_rounding_and_a_few_units_of_the_scale() -> None:
+    limit = limit_of(CALIBRATED, Extent(10.0, 1e-6), SINGLE)
+    assert limit.rtol == 0.0
+    assert limit.atol == pytest.approx(8 * 1e-6 + 4 * EPSILON * 10.0, rel=1e-12)
+
+
+def test_without_any_rounding_a_few_units_are_left() -> None:
+    assert limit_of(CALIBRATED, Extent(2.0, 0.0), SINGLE) == Limit(0.0, 8 * EPSILON)
+
+
+def test_the_multiple_and_the_units_are_those_of_the_tolerance() -> None:
+    tolerance = Tolerance(0.0, 0.0, False, "calibrated", multiple=2.0, ulps=1.0)
+    assert limit_of(tolerance, Extent(1.0, 1e-6), SINGLE).atol == pytest.approx(2e-6 + EPSILON)
+
+
+def test_a_narrower_type_has_room_in_proportion() -> None:
+    single = limit_of(CALIBRATED, Extent(10.0, 1e-6), SINGLE)
+    half = limit_of(CALIBRATED, Extent(10.0, 1e-6), HALF)
+    assert half.atol == pytest.approx(2**13 * single.atol)
+
+
+def test_a_wider_type_has_the_room_of_float32() -> None:
+    extent = Extent(10.0, 1e-6)
+    assert limit_of(CALIBRATED, extent, DOUBLE) == limit_of(CALIBRATED, extent, SINGLE)
+
+
+@pytest.mark.parametrize("dtype", [SINGLE, HALF, DOUBLE])
+def test_rounding_that_is_not_known_falls_back_to_the_default(dtype: Any) -> None:
+    default = default_tolerance(dtype)
+    limit = limit_of(CALIBRATED, Extent(10.0), dtype)
+    assert limit == Limit(default.rtol, 10.0 * default.atol)
+    assert limit.rtol > 0
+
+
+# Given, and by type
+
+
+def test_a_given_tolerance_does_not_look_at_the_scale() -> None:
+    given = Tolerance(0.5, 0.25, scaled=False, origin="given")
+    assert limit_of(given, Extent(100.0, 1e-3), SINGLE) == Limit(0.5, 0.25)
+    scaled = Tolerance(0.5, 0.25, scaled=True, origin="default")
+    assert limit_of(scaled, Extent(100.0, 1e-3), SINGLE) == Limit(0.5, 25.0)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int8", "uint8", "bool"])
+@pytest.mark.parametrize(
+    "tolerance", [CALIBRATED, Tolerance(1.0, 1.0, scaled=False, origin="given")]
+)
+def test_integers_and_booleans_have_to_be_equal(dtype: str, tolerance: Tolerance) -> None:
+    assert limit_of(tolerance, Extent(10.0, 1.0), np.dtype(dtype)) == Limit(0.0, 0.0)
+    default = default_tolerance(np.dtype(dtype))
+    assert (default.rtol, default.atol) == (0.0, 0.0)
+
+
+def _verdict(reference: Any, candidate: Any, limit: Limit) -> str:
+    comparison = Comparison(limit)
+    comparison.add(reference, candidate)
+    return comparison.verdict
+
+
+@pytest.mark.parametrize(
+    ("dtype", "passes", "fails"),
+    [("float64", 5e-8, 2e-7), ("float32", 5e-5, 2e-4), ("float16", 5e-3, 2e-2)],
+)
+def test_the_default_tolerance_of_a_type(dtype: str, passes: float, fails: float) -> None:
+    tolerance = default_tolerance(np.dtype(dtype))
+    assert tolerance.scaled
+    assert dtype in tolerance.origin
+    assert tolerance.atol < tolerance.rtol
+    reference = np.array([1.0, 1000.0])
+    limit = Limit(tolerance.rtol, 0.0)
+    assert _verdict(reference, reference * (1 + passes), limit) == "pass"
+    assert _verdict(reference, reference * (1 + fails), limit) == "fail"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "passes", "fails"),
+    [("float64", 5e-10, 2e-9), ("float32", 5e-6, 2e-5), ("float16", 2e-3, 8e-3)],
+)
+def test_the_default_tolerance_beside_a_large_value(
+    dtype: str, passes: float, fails: float
+) -> None:
+    limit = limit_of(default_tolerance(np.dtype(dtype)), Extent(1000.0), np.dtype(dtype))
+    reference = np.array([0.0, 1000.0])
+    near, far = np.array([1000 * passes, 1000.0]), np.array([1000 * fails, 1000.0])
+    assert _verdict(reference, near, limit) == "pass"
+    assert _verdict(reference, far, limit) == "fail"

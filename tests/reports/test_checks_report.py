@@ -1,0 +1,143 @@
+"""Many checks in each format: the worst of each, the verdict over all, and nothing unseen."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from made_results import HOSTILE, assert_gold, verified
+
+from prelu_tools.core.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.verification import Coverage, VerifyResult
+from prelu_tools.reports import Style, render
+from prelu_tools.reports.facts import coverage_share, worst_difference
+
+
+def _passed(**changes: Any) -> VerifyResult:
+    failed = verified()
+    (old,) = failed.candidates
+    output = dataclasses.replace(
+        old.outputs[0], verdict="pass", n_mismatched=0, n_nonfinite_mismatch=0
+    )
+    candidate = dataclasses.replace(
+        old, verdict="pass", outputs=(output,), layers=old.layers[:1], special=(), reasons=()
+    )
+    made: dict[str, Any] = {"candidates": (candidate,), "agreements": (), "reasons": (), **changes}
+    return dataclasses.replace(failed, verdict="pass", **made)
+
+
+def _outcome(name: str, result: VerifyResult | None) -> CheckOutcome:
+    error = None if result else "gone.keras cannot be read: no such file"
+    reference = result.reference if result else "gone.keras"
+    return CheckOutcome(name, reference, ("net.onnx", "folder/other.onnx"), result, error)
+
+
+def _many() -> ChecksResult:
+    outcomes = [("digits", _passed()), ("faces, aligned", verified()), ("lost", None)]
+    return ChecksResult("prelu-tools.toml", tuple(_outcome(*one) for one in outcomes))
+
+
+@pytest.mark.parametrize(
+    ("form", "suffix"), [("table", "txt"), ("markdown", "md"), ("junit", "junit.xml")]
+)
+def test_the_whole_report(form: str, suffix: str) -> None:
+    assert_gold(f"checks.{suffix}", render(_many(), form, Style()))
+
+
+@pytest.mark.parametrize("width", [20, 80])
+def test_the_table_fits(width: int) -> None:
+    long = "some/folder/of/models/" * 5
+    outcome = dataclasses.replace(_outcome(long, None), candidates=(long, long))
+    text = render(ChecksResult("prelu-tools.toml", (outcome,)), "table", Style(width=width))
+    head = text.partition("\nINCONCLUSIVE")[0]
+    assert max(map(len, head.splitlines())) <= 80
+    assert "error" in head
+
+
+def test_names_that_are_references_are_shown_once() -> None:
+    text = render(ChecksResult("a.toml", (_outcome("nets.py:Net", _passed()),)), "table", Style())
+    assert text.count("nets.py:Net") == 1
+    assert "check" not in text.partition("──")[0]
+    assert "PASS  1 check of a.toml: 1 pass" in text
+
+
+def test_the_json_has_each_document_with_its_name() -> None:
+    document = json.loads(render(_many(), "json", Style()))
+    alone = json.loads(render(verified(), "json", Style()))
+    assert document["models"][1] == {"name": "faces, aligned", **alone}
+    assert document["models"][2] == {
+        "name": "lost",
+        "model": {"path": "gone.keras"},
+        "error": "gone.keras cannot be read: no such file",
+    }
+    assert document["summary"] == {"pass": 1, "fail": 1, "inconclusive": 0, "error": 1}
+
+
+def test_the_suites_are_those_of_each_check_and_counted_once() -> None:
+    root = ElementTree.fromstring(render(_many(), "junit", Style()))
+    assert [suite.get("name") for suite in root] == [
+        *("digits: net.onnx[cpu]", "faces, aligned: net.onnx[cpu]"),
+        *("faces, aligned: net.onnx[cpu and openvino]", "lost"),
+    ]
+    for suite in root:
+        assert {case.get("classname") for case in suite.iter("testcase")} == {suite.get("name")}
+    for element in (root, *root):
+        assert int(element.attrib["tests"]) == len(list(element.iter("testcase")))
+        assert int(element.attrib["errors"]) == len(list(element.iter("error")))
+        assert int(element.attrib["failures"]) == len(list(element.iter("failure")))
+    error = root[-1].find("testcase/error")
+    assert error is not None
+    assert error.get("message") == "gone.keras cannot be read: no such file"
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "json", "junit"])
+def test_no_checks_at_all_do_not_look_like_a_pass(form: str) -> None:
+    text = render(ChecksResult("a.toml", ()), form, Style())
+    assert "PASS" not in text
+    if form == "junit":
+        assert ElementTree.fromstring(text).get("errors") == "1"
+    if form in ("table", "markdown"):
+        assert "INCONCLUSIVE" in text
+        assert "nothing was checked" in text
+
+
+def test_whatever_is_in_a_name_it_is_text() -> None:
+    name = f"{HOSTILE}|\x1b[2J"
+    outcome = CheckOutcome(name, name, (name,), None, name)
+    result = ChecksResult("a.toml", (outcome,))
+    for form in ("table", "markdown", "junit"):
+        assert "\x1b" not in render(result, form, Style())
+    assert ElementTree.fromstring(render(result, "junit", Style()))[0].get("name") is not None
+
+
+def test_other_formats_refuse() -> None:
+    for form in ("csv", "html"):
+        with pytest.raises(UsageError):
+            render(_many(), form, Style())
+
+
+def test_the_worst_difference() -> None:
+    (candidate,) = _passed().candidates
+    (output,) = candidate.outputs
+
+    def of(*values: float) -> float | None:
+        outputs = tuple(dataclasses.replace(output, max_abs_diff=value) for value in values)
+        return worst_difference(
+            _passed(candidates=(dataclasses.replace(candidate, outputs=outputs),))
+        )
+
+    assert of() is None
+    assert (of(1.0, 3.0, 2.0), of(0.0)) == (3.0, 0.0)
+    assert [str(of(*values)) for values in ((1.0, float("nan")), (float("nan"), 1.0))] == [
+        "nan"
+    ] * 2
+
+
+def test_the_coverage_share_is_that_of_all_slopes() -> None:
+    assert coverage_share(verified()) == 468 / 544
+    assert coverage_share(_passed(coverage=None)) is None
+    assert coverage_share(_passed(coverage=Coverage(0, 0, ()))) is None

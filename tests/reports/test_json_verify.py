@@ -1,0 +1,88 @@
+"""The JSON of `verify`: the fields of the contract, and what was added to them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from made_results import assert_gold, verified
+
+from prelu_tools.core.verification import CandidateReport, VerifyResult
+from prelu_tools.reports import Style, render
+
+SCHEMA = Path(__file__).parents[1] / "cli" / "verify.schema.json"
+
+
+def _document(result: VerifyResult) -> Any:
+    return json.loads(render(result, "json", Style()), parse_constant=pytest.fail)
+
+
+def _bare() -> VerifyResult:
+    """A result of which as little is known as can be."""
+    (full,) = verified().candidates
+    bare = CandidateReport(
+        full.model, "inconclusive", None, full.tolerance, (), (), None, ("no such file",)
+    )
+    return dataclasses.replace(
+        verified(), candidates=(bare,), coverage=None, agreements=(), notes=(), n_searched=0
+    )
+
+
+def _not_numbers() -> VerifyResult:
+    """A result in which numbers are none."""
+    (full,) = verified().candidates
+    nan = float("nan")
+    special = dataclasses.replace(full.special[0], value=nan, found=-float("inf"))
+    output = dataclasses.replace(full.outputs[0], max_abs_diff=nan, max_rel_diff=nan)
+    candidate = dataclasses.replace(full, special=(special,), outputs=(output,))
+    return dataclasses.replace(verified(), candidates=(candidate,))
+
+
+@pytest.mark.parametrize("result", [verified(), _bare(), _not_numbers()])
+def test_it_is_what_the_schema_says(result: VerifyResult) -> None:
+    schema = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    assert [error.message for error in schema.iter_errors(_document(result))] == []
+
+
+def test_the_whole_document() -> None:
+    assert_gold("verify.json", render(verified(), "json", Style()))
+
+
+def test_every_field_of_the_results_is_there() -> None:
+    result = verified()
+    document = _document(result)
+    names = {field.name for field in dataclasses.fields(result)}
+    assert set(document) == {"schema_version", "kind", "power", *names}
+    (candidate,) = result.candidates
+    (found,) = document["candidates"]
+    for part, one in (
+        (found, candidate),
+        (found["outputs"][0], candidate.outputs[0]),
+        (found["layers"][0], candidate.layers[0]),
+        (found["special"][0], candidate.special[0]),
+        (found["power"], candidate.power),
+        (found["tolerance"], candidate.tolerance),
+        (found["provider"], candidate.provider),
+        (document["agreements"][0], result.agreements[0]),
+    ):
+        assert set(part) == {field.name for field in dataclasses.fields(one)}  # type: ignore[arg-type]
+
+
+def test_power_at_the_top_is_that_of_all_candidates() -> None:
+    twice = dataclasses.replace(verified(), candidates=verified().candidates * 2)
+    power = _document(twice)["power"]
+    assert (power["planted"], power["detected"], len(power["escaped"])) == (72, 70, 2)
+    assert _document(_bare())["power"] is None
+
+
+def test_numbers_that_json_lacks_are_words() -> None:
+    (candidate,) = _document(_not_numbers())["candidates"]
+    assert candidate["outputs"][0]["max_abs_diff"] == "NaN"
+    assert (candidate["special"][0]["value"], candidate["special"][0]["found"]) == (
+        "NaN",
+        "-Infinity",
+    )

@@ -1,0 +1,125 @@
+"""`prelu_tools.testing`: assertions on live models and on paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from prelu_tools.testing import assert_parity, assert_slopes_equal
+
+pytestmark = pytest.mark.torch
+
+
+def _net(seed: int = 0) -> Any:
+    import torch
+    from torch import nn
+
+    torch.manual_seed(seed)
+    act = nn.PReLU(4)
+    nn.init.normal_(act.weight, 0.2, 0.5)
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), act, nn.Conv2d(4, 2, 1))
+
+
+SHAPE = {"input": ("batch", 3, 8, 8)}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+
+    path = tmp_path_factory.mktemp("testing") / "net.onnx"
+    net = _net().eval()
+    torch.onnx.export(
+        net, (torch.zeros(2, 3, 8, 8),), path, dynamo=False, input_names=["input"],
+        dynamic_axes={"input": {0: "batch"}},
+    )  # fmt: skip
+    return path
+
+
+def _spoilt(path: Path, scale: float) -> onnx.ModelProto:
+    """The model with its first slope multiplied."""
+    model = onnx.load(path)
+    slope = next(node.input[1] for node in model.graph.node if node.op_type == "PRelu")
+    (tensor,) = (t for t in model.graph.initializer if t.name == slope)
+    values = numpy_helper.to_array(tensor).copy()
+    values.reshape(-1)[0] *= scale
+    tensor.CopyFrom(numpy_helper.from_array(values, slope))
+    return model
+
+
+def test_a_live_module_and_its_export_are_equal(exported: Path) -> None:
+    result = assert_parity(_net(), exported, inputs=SHAPE, min_coverage=1.0, min_power=1.0)
+    assert result.verdict == "pass"
+    assert result.reference_precision == "float64"
+
+
+def test_a_model_in_memory_is_taken_too(exported: Path) -> None:
+    model = onnx.load(exported)
+    assert_parity(_net(), model, inputs=SHAPE)
+    assert_slopes_equal(_net(), model, inputs=SHAPE)
+
+
+def test_a_path_may_be_text(exported: Path) -> None:
+    assert_parity(str(exported), str(exported))
+
+
+def test_a_wrong_slope_is_said_as_numpy_says_it(exported: Path) -> None:
+    with pytest.raises(AssertionError) as caught:
+        assert_parity(_net(), _spoilt(exported, 1.5), inputs=SHAPE)
+    text = str(caught.value)
+    assert "Not equal: reference (Sequential) (reference), candidate (ModelProto)" in text
+    assert "elements differ" in text
+    assert "Max absolute difference: " in text
+    assert "1 of 4 slopes differ, most at 0" in text
+
+
+def test_another_net_fails_and_another_seed_of_inputs_does_not(exported: Path) -> None:
+    assert_parity(_net(), exported, inputs=SHAPE, seed=7, samples=3)
+    with pytest.raises(AssertionError, match="Not equal"):
+        assert_parity(_net(1), exported, inputs=SHAPE)
+
+
+def test_slopes_that_differ_are_named(exported: Path) -> None:
+    with pytest.raises(AssertionError, match=r"1: 1 of 4 slopes differ"):
+        assert_slopes_equal(_net(), _spoilt(exported, 1.0001), inputs=SHAPE)
+
+
+def test_a_layer_that_is_missing_is_named(exported: Path) -> None:
+    from torch import nn
+
+    net = _net()
+    net.append(nn.PReLU())
+    with pytest.raises(AssertionError, match=r"missing in"):
+        assert_slopes_equal(net, exported, inputs=SHAPE)
+
+
+def test_nothing_to_compare_never_passes() -> None:
+    from torch import nn
+
+    with pytest.raises(AssertionError, match="has a PReLU to compare"):
+        assert_slopes_equal(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), inputs=SHAPE)
+    with pytest.raises(AssertionError, match="Not proven equal"):
+        assert_parity(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), inputs=SHAPE)
+
+
+def test_coverage_and_tolerance_are_gates(exported: Path, tmp_path: Path) -> None:
+    inputs = tmp_path / "zeros.npz"
+    np.savez(inputs, input=np.zeros((1, 3, 8, 8), np.float32))
+    with pytest.raises(AssertionError, match="--min-coverage 1 asks for more"):
+        assert_parity(_net(), exported, inputs=SHAPE, inputs_file=inputs, min_coverage=1.0)
+    with pytest.raises(AssertionError, match="values differ"):
+        assert_parity(_net(), exported, inputs=SHAPE, tolerance=(0.0, 1e-12))
+
+
+def test_the_module_is_left_in_the_mode_that_it_had(exported: Path) -> None:
+    net = _net().train()
+    net[2].eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    assert_parity(net, exported, inputs=SHAPE)
+    assert [module.training for module in net.modules()] == [True, True, True, False]
+    assert all(bool((net.state_dict()[name] == value).all()) for name, value in before.items())
