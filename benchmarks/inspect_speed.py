@@ -31,7 +31,8 @@ def make_model(path: Path, n_layers: int, megabytes: float) -> None:
     generator = np.random.default_rng(0)
     nodes, tensors, last = [], [], "x"
     for i in range(n_layers):
-        weight = generator.normal(size=(width, width, 3, 3)).astype(np.float32)
+        scale = (9 * width) ** -0.5  # so that the model can be run too
+        weight = generator.normal(0.0, scale, (width, width, 3, 3)).astype(np.float32)
         slope = generator.normal(0.25, 0.2, size=(width, 1, 1)).astype(np.float32)
         tensors.append(numpy_helper.from_array(weight, f"conv{i}.weight"))
         tensors.append(numpy_helper.from_array(slope, f"prelu{i}.weight"))

@@ -72,8 +72,9 @@ def _parse_ranges(
     multiple=True,
     default=("cpu",),
     show_default=True,
-    metavar="NAME",
-    help="cpu, cuda, tensorrt, openvino or onnxruntime's own name; each is checked; repeatable.",
+    metavar="NAME[:KEY=VALUE,...]",
+    help="cpu, cuda, tensorrt, openvino or onnxruntime's own name, with options if need be "
+    "(cuda:use_tf32=1); each is checked; repeatable.",
 )
 @click.option(
     "--allow-fallback",

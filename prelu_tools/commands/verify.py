@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import Mapping, Sequence
 
 from prelu_tools.backends.interface import Source
+from prelu_tools.backends.onnxruntime.session import parse_provider
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.bundle import write_bundle
@@ -61,6 +62,8 @@ def verify_source(
         candidates: those of the request's that are open already, by their spelling.
     """
     _check_ranges(source, request)
+    for provider in request.providers:
+        parse_provider(provider)
     linked: list[Linked | CandidateReport] = []
     for text in request.candidates:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -58,11 +59,12 @@ def compare_slopes(
     """
     left, right = reference.slopes, candidate.slopes
     if left.size != right.size:
-        return SlopeDifference(False, f"{right.size} slopes where {left.size} were expected")
+        found = "one slope shared by all" if right.size == 1 else f"{right.size} slopes"
+        return SlopeDifference(False, f"{found} where {left.size} were expected")
     if left.size == 1 or left.ndim != right.ndim:
         return _difference(left.reshape(-1), right.reshape(-1))
     outcomes = {
-        fitting: _difference(left.transpose(fitting).reshape(-1), right.reshape(-1))
+        fitting: _laid_difference(left.transpose(fitting), right)
         for fitting in _orders(reference, candidate)
     }
     usual = candidates((None,) * left.ndim, (None,) * left.ndim)
@@ -88,6 +90,18 @@ def compare_slopes(
 def _could_lie(slopes: tuple[int, ...], shape: Shape | None) -> bool:
     """Whether slopes of this shape could be laid over an input of a known shape."""
     return shape is not None and all(a in (1, b) for a, b in zip(slopes, shape, strict=True))
+
+
+def _laid_difference(left: Array, right: Array) -> SlopeDifference:
+    """Of slopes in one axis order; a transposition of two axes is told as such."""
+    found = _difference(left.reshape(-1), right.reshape(-1))
+    varying = [axis for axis, size in enumerate(left.shape) if size > 1]
+    if not found.equal and len(varying) > 1:
+        for first, second in itertools.combinations(varying, 2):
+            turned = left.swapaxes(first, second).reshape(-1)
+            if same_bits(turned, right.reshape(-1)):
+                return SlopeDifference(False, f"slopes transposed (axes {first} and {second})")
+    return found
 
 
 def _difference(left: Array, right: Array) -> SlopeDifference:

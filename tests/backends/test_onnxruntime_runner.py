@@ -11,7 +11,12 @@ from onnx import TensorProto, helper
 from tiny_models import save_dense, save_graph, save_prelu
 
 from prelu_tools.backends.onnxruntime import from_file, from_object
-from prelu_tools.backends.onnxruntime.session import PROVIDERS, Session, available_providers
+from prelu_tools.backends.onnxruntime.session import (
+    PROVIDERS,
+    Session,
+    available_providers,
+    parse_provider,
+)
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import InputOption, SourceOptions
@@ -142,3 +147,22 @@ def test_half_precision_runs(tmp_path: Path) -> None:
         found = runner.run({"x": np.array([[-1, -1]], np.float16)})
     assert found["y"].tolist() == [[-0.5, 2.0]]
     assert helper.tensor_dtype_to_np_dtype(TensorProto.FLOAT16) == found["y"].dtype
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "options"),
+    [
+        ("cuda", "cuda", {}),
+        ("cuda:use_tf32=1", "cuda", {"use_tf32": "1"}),
+        ("openvino:device_type=CPU,num_streams=2", "openvino",
+         {"device_type": "CPU", "num_streams": "2"}),
+    ],
+)  # fmt: skip
+def test_a_provider_may_have_options(text: str, name: str, options: dict[str, str]) -> None:
+    assert parse_provider(text) == (name, options)
+
+
+@pytest.mark.parametrize("text", ["cuda:", "cuda:use_tf32", "cuda:=1", "cuda:a=1,b="])
+def test_options_that_are_none_are_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError, match="expected KEY=VALUE"):
+        parse_provider(text)

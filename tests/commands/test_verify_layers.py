@@ -293,3 +293,25 @@ def test_providers_are_held_to_the_limit_of_the_same_output(tmp_path: Path) -> N
     limits = {o["name"]: o["limit"] for o in found.json["candidates"][0]["outputs"]}
     (agreement,) = found.json["agreements"]
     assert {o["name"]: o["limit"] for o in agreement["outputs"]} == limits
+
+
+def test_a_large_file_is_held_once_and_judged_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its skeleton, whose weights onnxruntime reads from the file itself."""
+    generator = np.random.default_rng(0)
+    weights = {
+        "w": generator.normal(0, 0.1, (3, 2000)).astype(np.float32),
+        "a": generator.normal(0, 0.5, 2000).astype(np.float32),
+        "v": generator.normal(0, 0.1, (2000, 2)).astype(np.float32),
+    }
+    body = "h = MatMul(x, w) p = PRelu(h, a) y = MatMul(p, v)"
+    shapes = ("float[n,3] x", "float[n,2] y")
+    right = save(tmp_path / "right.onnx", body, *shapes, **weights)
+    weights["a"] = weights["a"].copy()
+    weights["a"][[3, 7]] = weights["a"][[7, 3]]
+    wrong = save(tmp_path / "wrong.onnx", body, *shapes, **weights)
+    usual = [verify(right, other).json for other in (right, wrong)]
+    monkeypatch.setattr("prelu_tools.backends.onnxruntime.session._LARGE", 0)
+    assert [verify(right, other).json for other in (right, wrong)] == usual
+    assert [result["verdict"] for result in usual] == ["pass", "fail"]

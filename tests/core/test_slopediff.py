@@ -274,3 +274,13 @@ def test_line_up(left: str, right: str, pairs: list[str], missing: str, unexpect
     assert [a.name + b.name for a, b in found.pairs] == pairs
     assert "".join(layer.name for layer in found.missing) == missing
     assert "".join(layer.name for layer in found.unexpected) == unexpected
+
+
+def test_a_transposition_and_one_slope_for_all_are_said_in_words() -> None:
+    values = np.random.default_rng(0).normal(size=(1, 2, 3, 3)).astype(np.float32)
+    left = _layer(values, (None, 2, 3, 3))
+    turned = replace(left, slopes=np.ascontiguousarray(values.swapaxes(2, 3)))
+    assert compare_slopes(left, turned).description == "slopes transposed (axes 2 and 3)"
+    shared = replace(left, slopes=values[:, :1, :1, :1])
+    words = "one slope shared by all where 18 were expected"
+    assert compare_slopes(left, shared).description == words

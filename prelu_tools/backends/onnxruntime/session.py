@@ -12,7 +12,7 @@ import onnx
 
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.graph.reader import OnnxModel
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Session:
 
         Args:
             model: a file, or a graph in memory.
-            provider: one of `PROVIDERS`, or onnxruntime's own name.
+            provider: one of `PROVIDERS`, or onnxruntime's own name; see `parse_provider`.
             spelled: the model's name for messages.
             folder: where the external tensors of a graph in memory are; None where it has none.
 
@@ -52,15 +52,16 @@ class Session:
             PReLUToolsError: the provider is not in this build, or onnxruntime refuses the model.
         """
         ort = _import_onnxruntime()
-        self._wanted = PROVIDERS.get(provider, provider)
-        _check_built(ort, provider, self._wanted)
+        plain, given = parse_provider(provider)
+        self._wanted = PROVIDERS.get(plain, plain)
+        _check_built(ort, plain, self._wanted)
         options = ort.SessionOptions()
         options.log_severity_level = 4
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         if folder is not None:
             key = "session.model_external_initializers_file_folder_path"
             options.add_session_config_entry(key, str(folder.resolve()))
-        self.options: Mapping[str, str] = dict(_OPTIONS.get(self._wanted, {}))
+        self.options: Mapping[str, str] = {**_OPTIONS.get(self._wanted, {}), **given}
         content = str(model) if isinstance(model, Path) else model.SerializeToString()
         try:
             with quiet(show=False):
@@ -122,15 +123,39 @@ class Session:
         return dict(zip(names, results, strict=True))
 
 
+def parse_provider(text: str) -> tuple[str, dict[str, str]]:
+    """The name and the options of `NAME` or `NAME:KEY=VALUE,...`, as in `cuda:use_tf32=1`.
+
+    Raises:
+        UsageError: an option is no KEY=VALUE.
+    """
+    name, separator, rest = text.partition(":")
+    options: dict[str, str] = {}
+    for part in rest.split(",") if separator else ():
+        key, equals, value = part.partition("=")
+        if not (key and equals and value):
+            raise UsageError(
+                f"--provider {text}: {part!r} is no option; expected KEY=VALUE, as in "
+                "cuda:use_tf32=1"
+            )
+        options[key] = value
+    return name, options
+
+
 def open_session(path: Path, model: OnnxModel, provider: str, spelled: str) -> Session:
     """A session of a file; a large one by its skeleton, whose weights stay where they are.
 
     Raises:
         PReLUToolsError: see `Session`.
     """
-    if model.file is not None and path.stat().st_size > _LARGE:
+    if model.file is not None and is_large(path, model):
         return Session(model.proto, provider, spelled, model.file.parent)
     return Session(path, provider, spelled)
+
+
+def is_large(path: Path, model: OnnxModel) -> bool:
+    """Whether a file is run by its skeleton, and held once at a time."""
+    return model.file is not None and path.stat().st_size > _LARGE
 
 
 def _check_built(ort: Any, provider: str, wanted: str) -> None:

@@ -163,23 +163,31 @@ class OnnxSource:
 
 
 class OnnxRunner:
-    """Runs a file on one execution provider; what is observed is run apart from it."""
+    """Runs a file on one execution provider; what is observed is run apart from it.
+
+    Of a large file one session is held, not two: the one that is observed gives the outputs too.
+    """
 
     def __init__(self, source: OnnxSource, provider: str, observe: Observer | None) -> None:
         """Load the model, and once more with taps where somebody observes."""
+        from prelu_tools.backends.onnxruntime.session import is_large
         from prelu_tools.backends.onnxruntime.tapped import taps_of
 
-        self.session = source.session(provider)
-        self._observe = observe
         watched = observe is not None and bool(taps_of(source.located))
+        self._observe = observe
         self._tapped = source.tapped(provider) if watched else None
+        alone = self._tapped is not None and is_large(source.path, source.model)
+        self._session = None if alone else source.session(provider)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """See `Runner.run`."""
-        outputs = self.session.run(feeds)
         if self._tapped is not None and self._observe is not None:
             self._tapped.run(feeds, self._observe)
-        return outputs
+            if self._session is None:
+                return self._tapped.outputs(feeds)
+        if self._session is None:
+            raise AssertionError("a runner without a session")
+        return self._session.run(feeds)
 
 
 def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec:

@@ -77,6 +77,10 @@ class TappedSession:
                 y = found[tap.y]
                 yield tap, found[tap.x], y if tap.order is None else y.transpose(inverse(tap.order))
 
+    def outputs(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """The model's own outputs."""
+        return self._session.fetch(feeds, [value.name for value in self._proto.graph.output])
+
     def run(self, feeds: Mapping[str, Array], observe: Observer) -> None:
         """Tell an observer of every call."""
         for tap, x, y in self.parts(feeds):
