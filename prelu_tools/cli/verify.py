@@ -181,7 +181,7 @@ def command(
     allow_unsafe_load: bool,
     **choices: Any,
 ) -> int:
-    """Hold each CANDIDATE against REFERENCE: every output, and every slope bit for bit.
+    """Hold each CANDIDATE against REFERENCE: slopes bit for bit, every layer, every output.
 
     Both are any SOURCE: model.onnx, model.keras, nets.py:Net@weights.pt. ONNX candidates run in
     onnxruntime on each --provider; a provider that did not run every node is exit 3, never a pass.
@@ -192,9 +192,10 @@ def command(
     \b
     Example: prelu-tools verify nets.py:Net@weights.pt net.onnx
     """
-    from prelu_tools.cli.output import Output
+    from prelu_tools.cli.output import Output, progress
     from prelu_tools.commands.request import VerifyRequest
     from prelu_tools.commands.verify import verify
+    from prelu_tools.reports.printable import printable
 
     output = Output(form, reports, quiet)
     if reference is None:
@@ -207,7 +208,8 @@ def command(
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
         **choices,  # named as the fields are
     )
-    result = verify(request)
+    with progress(quiet) as tell:
+        result = verify(request, lambda stage: tell(printable(stage)))
     output.show(result)
     return _EXIT[result.verdict]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import parse_provider
@@ -20,6 +20,7 @@ from prelu_tools.commands.feeds import (
     replay_feeds,
     save_feeds,
 )
+from prelu_tools.commands.gates import coverage_gate, power_gate
 from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.reference import Reference, ReferencePlan, is_first_row, run_reference
 from prelu_tools.commands.request import VerifyRequest
@@ -40,19 +41,35 @@ _PACKAGES = ("prelu-tools", "numpy", "onnx", "onnxruntime", "torch", "keras", "t
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 
 
-def verify(request: VerifyRequest) -> VerifyResult:
+Tell = Callable[[str], None]
+"""Is told what is being done."""
+
+
+def _silence(_stage: str) -> None:
+    pass
+
+
+def verify(request: VerifyRequest, tell: Tell = _silence) -> VerifyResult:
     """Open everything, run the reference once and every candidate on every provider.
+
+    Args:
+        request: what to check, and how.
+        tell: is told what is being done.
 
     Raises:
         PReLUToolsError: the reference cannot be read or run. What is wrong with a candidate is
             part of the result instead.
     """
+    tell(f"loading {request.reference}")
     source = open_source(request.reference, request.options)
-    return verify_source(source, request)
+    return verify_source(source, request, tell=tell)
 
 
 def verify_source(
-    source: Source, request: VerifyRequest, candidates: Mapping[str, Source] | None = None
+    source: Source,
+    request: VerifyRequest,
+    candidates: Mapping[str, Source] | None = None,
+    tell: Tell = _silence,
 ) -> VerifyResult:
     """The same, for a reference that is open.
 
@@ -60,17 +77,12 @@ def verify_source(
         source: the reference.
         request: what to check.
         candidates: those of the request's that are open already, by their spelling.
+        tell: is told what is being done.
     """
     _check_ranges(source, request)
     for provider in request.providers:
         parse_provider(provider)
-    linked: list[Linked | CandidateReport] = []
-    for text in request.candidates:
-        try:
-            candidate = (candidates or {}).get(text) or open_source(text, request.options)
-            linked.append(_link(source, candidate, text, request))
-        except PReLUToolsError as error:
-            linked.append(_unjudged(text, None, str(error)))
+    linked = _open_candidates(source, request, candidates or {})
     opened = [item for item in linked if isinstance(item, Linked)]
     plan = ReferencePlan(
         wide=request.tolerance.multiple is not None,
@@ -80,6 +92,7 @@ def verify_source(
         ranges=_named_ranges(source, request),
         whole=any(_fixes_batch(item.source) for item in opened) or _fixes_batch(source),
     )
+    tell(f"running {request.reference}")
     with run_reference(source, _feeds(source, opened, request), plan) as reference:
         if request.save_inputs is not None:
             save_feeds(request.save_inputs, reference.feeds)
@@ -88,7 +101,7 @@ def verify_source(
             if isinstance(item, CandidateReport):
                 judged.append(Judged(item))
             else:
-                judged += _judge(reference, item, request)
+                judged += _judge(reference, item, request, tell)
         agreements = _agreements(reference, judged, request)
         result = _conclude(reference, judged, agreements, request)
         failed = [i for i, item in enumerate(judged) if item.report.verdict == "fail"]
@@ -121,6 +134,20 @@ def _replays(request: VerifyRequest) -> bool:
     return request.inputs_file is not None and request.samples is None
 
 
+def _open_candidates(
+    source: Source, request: VerifyRequest, ready: Mapping[str, Source]
+) -> list[Linked | CandidateReport]:
+    """Each candidate with its inputs paired; a report of what is wrong where that cannot be."""
+    linked: list[Linked | CandidateReport] = []
+    for text in request.candidates:
+        try:
+            candidate = ready.get(text) or open_source(text, request.options)
+            linked.append(_link(source, candidate, text, request))
+        except PReLUToolsError as error:
+            linked.append(_unjudged(text, None, str(error)))
+    return linked
+
+
 def _fixes_batch(source: Source) -> bool:
     return any(spec.shape and isinstance(spec.shape[0], int) for spec in source.inputs())
 
@@ -151,7 +178,9 @@ def _feeds(source: Source, opened: Sequence[Linked], request: VerifyRequest) -> 
     return feeds
 
 
-def _judge(reference: Reference, linked: Linked, request: VerifyRequest) -> list[Judged]:
+def _judge(
+    reference: Reference, linked: Linked, request: VerifyRequest, tell: Tell
+) -> list[Judged]:
     """One report for each provider; a candidate that onnxruntime does not run has one."""
     checks = Checks(
         tolerance=request.tolerance,
@@ -165,6 +194,7 @@ def _judge(reference: Reference, linked: Linked, request: VerifyRequest) -> list
     providers = request.providers if isinstance(linked.source, OnnxSource) else (None,)
     found = []
     for provider in providers:
+        tell(f"checking {linked.spelled}{f' on {provider}' if provider else ''}")
         try:
             found.append(judge(reference, linked, provider, checks))
         except PReLUToolsError as error:
@@ -224,7 +254,7 @@ def _conclude(
     for agreement in agreements:
         where = f"{agreement.model}, {' against '.join(agreement.providers)}"
         reasons += [f"{where}: {text}" for text in differences(agreement.outputs)]
-    gates = [_coverage_gate(coverage, request), *(_power_gate(r, request) for r in reports)]
+    gates = [coverage_gate(coverage, request), *(power_gate(r, request) for r in reports)]
     for verdict, reason in filter(None, gates):
         verdicts.append(verdict)
         reasons.append(reason)
@@ -244,34 +274,6 @@ def _conclude(
         agreements=agreements,
         n_searched=reference.n_searched,
         notes=tuple(dict.fromkeys([*reference.notes, *(n for item in judged for n in item.notes)])),
-    )
-
-
-def _coverage_gate(coverage: Coverage | None, request: VerifyRequest) -> tuple[Verdict, str] | None:
-    if request.min_coverage is None:
-        return None
-    if coverage is None:
-        return "inconclusive", "--min-coverage asks for what --no-layers leaves out"
-    if coverage.exercised >= request.min_coverage * coverage.total:
-        return None
-    return "fail", (
-        f"the inputs reached {coverage.exercised} of {coverage.total} slopes; "
-        f"--min-coverage {request.min_coverage:g} asks for more"
-    )
-
-
-def _power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict, str] | None:
-    power = report.power
-    wanted = 1.0 if request.min_power is None else request.min_power
-    if power is None:
-        if request.min_power is None:
-            return None
-        return "inconclusive", f"{report.model}: power is not known, and --min-power asks for it"
-    if power.detected >= wanted * power.planted:
-        return None
-    return "fail", (
-        f"{report.model}: {power.detected} of {power.planted} planted slope faults were caught; "
-        f"--min-power {wanted:g} asks for more ({'; '.join(power.escaped[:3])})"
     )
 
 

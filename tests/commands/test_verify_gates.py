@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 import pytest
 from onnx import helper
@@ -224,3 +225,27 @@ def test_the_seed_and_the_samples_are_stated_and_used(net: Path) -> None:
 @pytest.mark.parametrize("option", [("--samples", "0"), ("--seed", "-1"), ("--samples", "x")])
 def test_a_number_that_makes_no_sense_is_a_usage_error(net: Path, option: tuple[str, str]) -> None:
     assert cli("verify", net, net, *option).code == 2
+
+
+def test_gates_on_nothing_are_no_verdict(tmp_path: Path) -> None:
+    relu = save_graph(
+        tmp_path / "relu.onnx",
+        [helper.make_node("Relu", ["x"], ["y"])],
+        {"x": ("batch", 3)},
+        {"y": ("batch", 3)},
+        {},
+    )
+    assert cli("verify", relu, relu, "--allow-no-prelu").code == 0
+    found = cli("verify", relu, relu, "--allow-no-prelu", "--min-coverage", 1)
+    assert found.code == 3
+    assert "there are no slopes, and --min-coverage asks for some" in found.words
+    found = cli("verify", relu, relu, "--allow-no-prelu", "--min-power", 1)
+    assert found.code == 3
+    assert "power is not known, and --min-power asks for it" in found.words
+    net = save_prelu(tmp_path / "net.onnx", dims=("batch", 3))
+    np.savez(tmp_path / "ones.npz", x=np.ones((2, 3), np.float32))
+    ones = ("--inputs", tmp_path / "ones.npz")
+    assert cli("verify", net, net, *ones).code == 0
+    found = cli("verify", net, net, *ones, "--min-power", 0.5)
+    assert found.code == 3
+    assert "no fault could be planted in slopes that the inputs reach" in found.words
