@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from prelu_tools.backends.interface import Observer, Runner, Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.commands.feeds import Feeds, InputLink, Layouts, move
+from prelu_tools.commands.feeds import Feeds, InputLink, Layouts, move, rows_of
 from prelu_tools.commands.layers import LayerJudge
 from prelu_tools.commands.outputs import OutputJudge, differences
 from prelu_tools.commands.power import PowerPlan, measure_power
@@ -141,7 +141,7 @@ def _run(
         layers.observe(layer, call, x, y)
 
     observer = observe if checks.layers and source.layers() else None
-    smallest = min(range(len(feeds)), key=lambda run: _rows(feeds[run]))
+    smallest = min(range(len(feeds)), key=lambda run: rows_of(feeds[run]))
     if not isinstance(source, OnnxSource) or provider is None:
         with source.runner(observer) as runner:
             results = _run_feeds(runner, feeds, layers)
@@ -179,10 +179,6 @@ def _observe(
         tapped = source.tapped(provider)
         for layers.run, feed in enumerate(feeds):
             tapped.run(feed, observe)
-
-
-def _rows(feeds: Feeds) -> int:
-    return next((len(values) for values in feeds.values() if values.ndim), 1)
 
 
 def _special(

@@ -22,6 +22,11 @@ Feeds = dict[str, Array]
 _LARGER = 16  # what is added to a free size: most nets halve four times at most
 
 
+def rows_of(feeds: Feeds) -> int:
+    """How many rows a run has: the first axis of its first input that has any."""
+    return next((len(values) for values in feeds.values() if values.ndim), 1)
+
+
 @dataclass(frozen=True)
 class InputLink:
     """How one input of a candidate is fed."""

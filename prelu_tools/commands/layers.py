@@ -125,14 +125,20 @@ class LayerJudge:
 
     def _forgive(self, found: dict[str, LayerParity], order: Sequence[str]) -> None:
         """What comes after the first layer that diverges only hands on what it was given."""
+        others = {mine.name: (mine, other) for mine, other in self._pairs.pairs}
         diverged = False
         for name in order:
             layer = found[name]
-            watched = self._watched.get(name)
-            right = watched is not None and layer.slopes_equal and _right(watched)
-            if diverged and right and layer.difference == f"{name}: {_behaviour(watched)}":
+            if diverged and name in others and self._hands_on(*others[name], layer):
                 found[name] = replace(layer, verdict="pass", difference=None)
             diverged = diverged or layer.verdict == "fail"
+
+    def _hands_on(self, mine: PReLULayer, other: PReLULayer, layer: LayerParity) -> bool:
+        """Whether nothing is wrong with a layer but what it was given."""
+        watched = self._watched[mine.name]
+        strayed = watched.along is not None and watched.along.verdict == "fail"
+        same_use = len(mine.nodes) == len(other.nodes)
+        return strayed and same_use and layer.slopes_equal and _right(watched)
 
     def _parity(self, mine: PReLULayer, other: PReLULayer, provider: str | None) -> LayerParity:
         watched = self._watched[mine.name]
@@ -179,10 +185,8 @@ class LayerJudge:
         return replace(difference, description=f"has {owner}'s slopes") if owner else difference
 
 
-def _behaviour(watched: _Watched | None) -> str | None:
+def _behaviour(watched: _Watched) -> str | None:
     """What its runs say against it, in words."""
-    if watched is None:
-        return None
     if watched.lost:
         return watched.lost
     if is_off(watched.own_ulps):

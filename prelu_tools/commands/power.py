@@ -10,7 +10,7 @@ import numpy as np
 
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.commands.feeds import Feeds
+from prelu_tools.commands.feeds import Feeds, rows_of
 from prelu_tools.commands.layers import axis_orders, is_off, own_ulps
 from prelu_tools.commands.outputs import OutputJudge
 from prelu_tools.core.arrays import Array
@@ -111,7 +111,7 @@ def measure_power(plan: PowerPlan) -> Power:
 
 def _in_order(plan: PowerPlan) -> list[int]:
     """The runs, small ones first."""
-    return sorted(range(len(plan.feeds)), key=lambda run: _rows(plan.feeds[run]))
+    return sorted(range(len(plan.feeds)), key=lambda run: rows_of(plan.feeds[run]))
 
 
 def plant(copy: SlopeCopy, faults: Iterable[Fault], hasty: bool = False) -> Iterator[Planted]:
@@ -237,7 +237,3 @@ class SlopeCopy:
     def _off(self, target: _Target, x: Array, y: Array) -> bool:
         orders = axis_orders(target.reference, target.layer, x.shape, None)
         return is_off(own_ulps(target.reference, orders, x, y))
-
-
-def _rows(feeds: Feeds) -> int:
-    return next((len(values) for values in feeds.values() if values.ndim), 1)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from prelu_tools.backends.interface import Runner, SearchLimits, Source
-from prelu_tools.commands.feeds import Feeds
+from prelu_tools.commands.feeds import Feeds, rows_of
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
@@ -119,7 +119,7 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
         for run in range(first, len(reference.feeds)):
             began = time.monotonic()
             outputs = runner.run(reference.feeds[run])
-            taken = (time.monotonic() - began) / _rows(reference.feeds[run])
+            taken = (time.monotonic() - began) / rows_of(reference.feeds[run])
             reference.seconds_per_row = taken
             reference.outputs.append(outputs)
             for name, values in outputs.items():
@@ -129,7 +129,7 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
 def _check_steady(reference: Reference) -> None:
     """The same inputs have to give the same outputs, in company or alone."""
     with reference.source.runner() as runner:
-        smallest = min(range(len(reference.feeds)), key=lambda i: _rows(reference.feeds[i]))
+        smallest = min(range(len(reference.feeds)), key=lambda i: rows_of(reference.feeds[i]))
         doubt = unsteady(runner, reference.feeds[smallest], reference.outputs[smallest])
     if doubt:
         reference.doubts.append(f"the reference {doubt}")
@@ -160,13 +160,9 @@ def unsteady(runner: Runner, feeds: Feeds, outputs: Mapping[str, Array]) -> str 
 
 def is_first_row(alone: Feeds, together: Feeds) -> bool:
     """Whether the one run is the first row of the other."""
-    return _rows(together) > 1 == _rows(alone) and all(
+    return rows_of(together) > 1 == rows_of(alone) and all(
         np.array_equal(together[name][:1], values) for name, values in alone.items()
     )
-
-
-def _rows(feeds: Feeds) -> int:
-    return next((len(values) for values in feeds.values() if values.ndim), 1)
 
 
 def _search(reference: Reference, plan: ReferencePlan) -> None:
@@ -177,7 +173,7 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
         return
     first = reference.feeds[0]
     rows = int(plan.search_seconds / (_PASSES * max(reference.seconds_per_row, 1e-6)))
-    if rows < (_rows(first) if plan.whole else 1):
+    if rows < (rows_of(first) if plan.whole else 1):
         reference.notes.append(
             f"no search for inputs: one run of the reference takes too long for --search-seconds "
             f"{plan.search_seconds:g}"
@@ -195,7 +191,7 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
             new = {name: mask & trial.reached(name) for name, mask in targets.items()}
             if any(mask.any() for mask in new.values()):
                 reference.feeds.append(feeds)
-                reference.n_searched += _rows(feeds)
+                reference.n_searched += rows_of(feeds)
                 targets = {name: mask & ~new[name] for name, mask in targets.items()}
             if not any(mask.any() for mask in targets.values()):
                 break

@@ -15,7 +15,7 @@ from prelu_tools.core.options import SourceOptions
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
-    """No file is a torch model by itself yet.
+    """No file of weights is a model by itself; `program.py` reads those that are (`.pt2`).
 
     Raises:
         UsageError: always.
