@@ -28,6 +28,16 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class RefusedRoute:
+    """A converter that was tried and did not take the model."""
+
+    route: str
+    """Which one, with its version."""
+    reason: str
+    """What it said, in one line."""
+
+
+@dataclass(frozen=True)
 class Conversion:
     """A source as an ONNX graph, with tags in place of its slopes (`core/tags.py`)."""
 
@@ -41,5 +51,7 @@ class Conversion:
     """Which converter was used, with its version."""
     kept_names: Mapping[str, str] = field(default_factory=dict)
     """Initializers that carry a name of the source, with the name to give them."""
+    refused: tuple[RefusedRoute, ...] = ()
+    """Routes that were tried before and failed, in order."""
     notes: tuple[str, ...] = ()
     """What the user should know."""

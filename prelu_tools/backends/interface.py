@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.options import Dim, SourceOptions
+from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ class Source(Protocol):
 class ConvertibleSource(Source, Protocol):
     """A source that can be brought to ONNX."""
 
-    def convert(self, opset: int) -> Conversion:
-        """The source as an ONNX graph of this opset.
+    def convert(self, wanted: ConversionOptions) -> Conversion:
+        """The source as an ONNX graph, of the opset that is wanted or the nearest one below.
 
         Raises:
             PReLUToolsError: it cannot be converted; the message says which layer, and why.

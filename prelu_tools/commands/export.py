@@ -13,7 +13,7 @@ from prelu_tools.backends.spelling import parse_spelling
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError
-from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.results import ExportResult
 from prelu_tools.core.verification import VerifyResult
 from prelu_tools.graph.finish import finish
@@ -65,7 +65,7 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
             f"{request.source} is ONNX already: export takes a Keras or PyTorch model"
         )
     progress("converting")
-    conversion = source.convert(request.opset)
+    conversion = source.convert(ConversionOptions(request.opset))
     proto = conversion.proto
     properties = {"prelu_tools.source": _base_name(request.source)}
     properties["prelu_tools.route"] = conversion.route

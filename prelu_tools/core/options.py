@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 Dim = int | str
 """A size, or the name of a dynamic dimension."""
@@ -30,3 +31,17 @@ class SourceOptions:
     """Whether pickles and Lambda layers may run code of the file."""
     show_chatter: bool = False
     """Whether to let the frameworks write to standard error."""
+
+
+InputLayout = Literal["keep", "nchw", "nhwc"]
+
+
+@dataclass(frozen=True)
+class ConversionOptions:
+    """What an export asks of the graph that a backend makes."""
+
+    opset: int = 18
+    """Opset of the default domain that the result is to have. A converter that does not reach it
+    writes its own nearest one below; `commands/export.py` takes it from there, or refuses."""
+    input_layout: InputLayout = "keep"
+    """Axis order of the inputs of rank 4 (of rank 3 and 5 likewise): the source's own, or this."""

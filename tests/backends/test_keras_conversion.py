@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from running import ROOT, cli, environment, process
 
 from prelu_tools.backends.registry import open_source
-from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.options import ConversionOptions, SourceOptions
 
 pytestmark = pytest.mark.keras
 
@@ -163,7 +163,7 @@ def test_a_layer_used_twice_keeps_one_initializer(nets: Path, tmp_path: Path) ->
 
 def test_a_keras_output_called_like_an_input_is_another_tensor(nets: Path) -> None:
     source: Any = open_source(f"{nets}:echo", SourceOptions())
-    graph = source.convert(18).proto.graph
+    graph = source.convert(ConversionOptions(18)).proto.graph
     assert {value.name for value in graph.input}.isdisjoint(value.name for value in graph.output)
 
 

@@ -12,7 +12,7 @@ from tiny_models import save_dense
 
 from prelu_tools.backends.registry import ROWS, Row, open_source
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.options import ConversionOptions, SourceOptions
 
 _SOURCES = {
     "torch": f"{FOLDER}/torch_layers.py:PerChannel",
@@ -96,7 +96,7 @@ def test_each_source_has_layers_that_are_read_only(row: Row, source: Any) -> Non
 def test_each_framework_converts_with_a_tag_in_the_place_of_each_slope(
     row: Row, source: Any
 ) -> None:
-    conversion = source.convert(17)
+    conversion = source.convert(ConversionOptions(17))
     assert {parameter.n_calls for parameter in conversion.parameters.values()} == {1}
     assert [layer.parameter for layer in source.layers()] == list(conversion.parameters)
     nodes = [node for node in conversion.proto.graph.node if node.op_type == "PRelu"]

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from running import ROOT, cli, environment, process
 
 from prelu_tools.backends.registry import open_source
-from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.options import ConversionOptions, SourceOptions
 
 pytestmark = pytest.mark.torch
 
@@ -152,7 +152,7 @@ def test_bytes_do_not_depend_on_torch_process_or_folder(nets: Path, tmp_path: Pa
 
 def test_a_torch_output_called_like_an_input_is_another_tensor(nets: Path) -> None:
     source: Any = open_source(f"{nets}:Echo", SourceOptions())
-    graph = source.convert(18).proto.graph
+    graph = source.convert(ConversionOptions(18)).proto.graph
     assert {value.name for value in graph.input}.isdisjoint(value.name for value in graph.output)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.slopes import PReLULayer, Shape
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class FileSource:
         """Not to be had; see `inputs`."""
         self._refuse()
 
-    def convert(self, opset: int) -> Conversion:
+    def convert(self, wanted: ConversionOptions) -> Conversion:
         """Not to be had; see `inputs`."""
         self._refuse()
 

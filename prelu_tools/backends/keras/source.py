@@ -36,7 +36,7 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.options import Dim, SourceOptions
+from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
 _GENERATED = re.compile(r"^(keras_tensor|input_layer)(_\d+)?$")
@@ -189,7 +189,7 @@ class KerasSource:
         """Run the model once."""
         return {name: np.asarray(value) for name, value in self._call(feeds).items()}
 
-    def convert(self, opset: int) -> Conversion:
+    def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `ConvertibleSource.convert`."""
         calls = self._find_calls()
         return convert_model(
@@ -198,7 +198,7 @@ class KerasSource:
             call=self.call_flat,
             slopes=slope_variables(self._model, calls),
             parameters=parameters_of(calls),
-            opset=opset,
+            opset=wanted.opset,
             options=self._options,
         )
 

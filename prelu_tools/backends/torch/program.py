@@ -20,7 +20,7 @@ from prelu_tools.backends.torch.watch import functional_prelu
 from prelu_tools.backends.torch.weights import to_numpy
 from prelu_tools.core.arrays import IntArray
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.options import Dim, SourceOptions
+from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
 from prelu_tools.core.slopes import Shape
 
 _PRELU = "aten.prelu.default"
@@ -81,13 +81,13 @@ class ProgramSource(TorchSource):
             self._calls = _calls_of(self._program)
         return self._calls
 
-    def convert(self, opset: int) -> Conversion:
+    def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `ConvertibleSource.convert`."""
         sizes = {s.name: (2 if isinstance(s.shape[0], str) else s.shape[0], *s.example[1:])
                  for s in self.inputs()}  # fmt: skip
         feeds = {s.name: np.zeros(sizes[s.name], np.dtype(s.dtype)) for s in self.inputs()}
         self._outputs = list(self.run(feeds, None))
-        return super().convert(opset)
+        return super().convert(wanted)
 
 
 def _calls_of(program: ExportedProgram) -> list[PReLUCall]:

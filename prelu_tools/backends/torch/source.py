@@ -35,7 +35,7 @@ from prelu_tools.backends.torch.watch import (
 from prelu_tools.backends.torch.wide import WideTorchRunner
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.options import Dim, SourceOptions
+from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.canonical import fuse_prelus
@@ -196,7 +196,7 @@ class TorchSource:
             names = {id(tensor): name for name, tensor in state.items()}
         return Watch(self._module, names, telling(self._find_calls(), observe))
 
-    def convert(self, opset: int) -> Conversion:
+    def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `ConvertibleSource.convert`."""
         calls = self._find_calls()
         parameters = parameters_of(calls)
@@ -212,7 +212,7 @@ class TorchSource:
                 exported = torch.onnx.export(
                     program,
                     dynamo=True,
-                    opset_version=opset,
+                    opset_version=wanted.opset,
                     input_names=[spec.name for spec in specs],
                     output_names=self._outputs,
                     dynamic_shapes=_dynamic(specs, None),
