@@ -1,0 +1,1 @@
+"""The nets of the latency benchmark: published architectures with PReLU, weights from seeds."""
