@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from benchmarks.nets import faces, pictures, sound, start
+from benchmarks.nets.inputs import natural
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -45,7 +46,7 @@ def _made(
         start.seeded(0)
         net = build()
         start.draw_slopes(net)
-        calibrate(net, torch.randn(batch, *shape))
+        calibrate(net, torch.from_numpy(natural((batch, *shape), 1)))
         return net.eval()
 
     return make
