@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import onnx
-
 from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.tags import TagBook
+from prelu_tools.graph.model import OnnxModel
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ class RefusedRoute:
 class Conversion:
     """A source as an ONNX graph, with tags in place of its slopes (`core/tags.py`)."""
 
-    proto: onnx.ModelProto
-    """Every PReLU is one PRelu node; its slopes are tags."""
+    model: OnnxModel
+    """Every PReLU is one PRelu node; its slopes are tags. Large weights are in its `memory`."""
     tags: TagBook
     """What the tags stand for."""
     parameters: Mapping[str, Parameter]

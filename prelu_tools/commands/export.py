@@ -18,7 +18,6 @@ from prelu_tools.core.results import ExportResult
 from prelu_tools.core.verification import VerifyResult
 from prelu_tools.graph.finish import finish
 from prelu_tools.graph.layers import read_layers
-from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.writer import refuse_existing, replacing, write_model
 
 DEFAULT_OPSET = 18
@@ -66,11 +65,10 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         )
     progress("converting")
     conversion = source.convert(ConversionOptions(request.opset))
-    proto = conversion.proto
+    model = conversion.model
     properties = {"prelu_tools.source": _base_name(request.source)}
     properties["prelu_tools.route"] = conversion.route
-    finish(proto, conversion.tags, conversion.parameters, conversion.kept_names, properties)
-    model = OnnxModel(proto, None)
+    finish(model, conversion.tags, conversion.parameters, conversion.kept_names, properties)
     if model.opset != request.opset:
         raise PReLUToolsError(
             f"the converter wrote opset {model.opset} where {request.opset} was asked: "
@@ -78,7 +76,7 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         )
     with replacing(request.output) as temporary:
         progress("writing")
-        n_bytes = write_model(proto, temporary)
+        n_bytes = write_model(model, temporary, "never").n_bytes
         verification = None
         if request.verify:
             progress("verifying")
@@ -90,7 +88,7 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         opset=model.opset,
         route=conversion.route,
         layers=read_layers(model),
-        n_nodes=len(proto.graph.node),
+        n_nodes=len(model.proto.graph.node),
         verification=verification,
         notes=conversion.notes,
     )

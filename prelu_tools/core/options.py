@@ -36,6 +36,9 @@ class SourceOptions:
 InputLayout = Literal["keep", "nchw", "nhwc"]
 
 
+ExternalData = Literal["auto", "always", "never"]
+
+
 @dataclass(frozen=True)
 class ConversionOptions:
     """What an export asks of the graph that a backend makes."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.errors import PReLUToolsError
@@ -16,7 +16,7 @@ from prelu_tools.core.layout import Permutation, candidates
 from prelu_tools.core.slopes import align
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.metadata import describe_layer
-from prelu_tools.graph.prune import prune
+from prelu_tools.graph.prune import prune_model
 from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.recognise import Match, find_prelus
 from prelu_tools.graph.tidy import rename_values
@@ -47,16 +47,16 @@ class SlopeParameter(Protocol):
         """How many PRelu nodes there have to be."""
 
 
-def fuse_prelus(proto: onnx.ModelProto, wanted: Callable[[Match], bool]) -> None:
+def fuse_prelus(model: OnnxModel, wanted: Callable[[Match], bool]) -> None:
     """Replace every wanted form by one PRelu node, in place; what is left unused goes."""
-    view = GraphView(OnnxModel(proto, None))
-    graph = proto.graph
+    view = GraphView(model)
+    graph = model.proto.graph
     numbers = itertools.count()
     for match in [m for m in find_prelus(view) if wanted(m)]:
         slope = next(n for i in numbers if (n := f"prelu_tools/slope_{i}") not in view.initializers)
-        graph.initializer.append(numpy_helper.from_array(match.slopes, slope))
+        graph.initializer.append(model.tensor(slope, match.slopes))
         replace_by_prelu(graph, match, slope)
-    prune(graph)
+    prune_model(model)
 
 
 def replace_by_prelu(graph: onnx.GraphProto, match: Match, slope: str) -> None:
@@ -81,7 +81,7 @@ def prelu_output(match: Match) -> str:
 
 
 def settle_slopes(
-    proto: onnx.ModelProto, tags: TagBook, parameters: Mapping[str, SlopeParameter]
+    model: OnnxModel, tags: TagBook, parameters: Mapping[str, SlopeParameter]
 ) -> None:
     """Put the true slopes in the place of their tags, and name nodes and initializers, in place.
 
@@ -92,8 +92,8 @@ def settle_slopes(
     Raises:
         PReLUToolsError: a call of the source has not become one PRelu node.
     """
-    graph = proto.graph
-    view = GraphView(OnnxModel(proto, None))
+    graph = model.proto.graph
+    view = GraphView(model)
     boundary = {value.name for value in [*graph.input, *graph.output]}
     settled = _Settled(parameters.values(), boundary)
     counts = dict.fromkeys(parameters, 0)
@@ -116,8 +116,8 @@ def settle_slopes(
     for node, name in slopes:
         node.input[1] = name
     for name, values in settled.values.items():
-        graph.initializer.append(numpy_helper.from_array(values, name))
-    prune(graph)
+        graph.initializer.append(model.tensor(name, values))
+    prune_model(model)
 
 
 class _Settled:

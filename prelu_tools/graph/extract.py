@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import onnx
-from onnx import TensorProto, external_data_helper, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from prelu_tools.graph.constants import is_constant
 from prelu_tools.graph.layers import LocatedLayer
@@ -69,11 +67,5 @@ def _value(view: GraphView, name: str) -> onnx.ValueInfoProto:
 
 def _inline(view: GraphView, name: str) -> onnx.TensorProto:
     """An initializer with its values in it."""
-    tensor = onnx.TensorProto()
-    tensor.CopyFrom(view.initializers[name])
-    if tensor.data_location == TensorProto.EXTERNAL:
-        folder = view.model.file.parent if view.model.file else Path()
-        external_data_helper.load_external_data_for_tensor(tensor, str(folder))
-        tensor.data_location = TensorProto.DEFAULT
-        del tensor.external_data[:]
-    return tensor
+    tensor = view.initializers[name]
+    return numpy_helper.from_array(view.model.values(tensor), name)

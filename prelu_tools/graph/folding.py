@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import onnx
-from onnx import numpy_helper, shape_inference
+from onnx import shape_inference
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.slopes import align
 from prelu_tools.graph.constants import is_constant, read_constant
-from prelu_tools.graph.prune import prune, reads
+from prelu_tools.graph.prune import prune_model, reads
 from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.view import GraphView
 
 
-def attach_weights(graph: onnx.GraphProto, weights: Mapping[str, Array]) -> None:
-    """Turn graph inputs into initializers with these values, in place."""
+def attach_weights(model: OnnxModel, weights: Mapping[str, Array]) -> None:
+    """Turn graph inputs into initializers with these values, which are not copied, in place."""
+    graph = model.proto.graph
     kept = [value for value in graph.input if value.name not in weights]
     del graph.input[:]
     graph.input.extend(kept)
     for name, values in weights.items():
-        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        graph.initializer.append(model.tensor(name, np.asarray(values)))
 
 
-def fold_constants(proto: onnx.ModelProto) -> None:
+def fold_constants(model: OnnxModel) -> None:
     """Replace what depends on parameters only by an initializer, in place."""
-    view = GraphView(OnnxModel(proto, None))
-    graph = proto.graph
+    view = GraphView(model)
+    graph = model.proto.graph
     wanted = {value.name for value in graph.output}
     for node in graph.node:
         foldable = not is_constant(view, node.output[0])
@@ -44,14 +46,16 @@ def fold_constants(proto: onnx.ModelProto) -> None:
         if node.output[0] in folded:
             node.output[0] = ""  # its output is an initializer now: prune takes the rest
     for name, values in folded.items():
-        graph.initializer.append(numpy_helper.from_array(values, name))
-    prune(graph)
+        graph.initializer.append(model.tensor(name, values))
+    prune_model(model)
 
 
-def fix_reshapes(proto: onnx.ModelProto) -> None:
+def fix_reshapes(model: OnnxModel) -> None:
     """Write the target of a Reshape as a constant where only one size is dynamic, in place."""
-    view = GraphView(OnnxModel(shape_inference.infer_shapes(proto, data_prop=True), None))
-    for number, node in enumerate(proto.graph.node):
+    graph = model.proto.graph
+    inferred = shape_inference.infer_shapes(model.proto, data_prop=True)
+    view = GraphView(replace(model, proto=inferred))
+    for number, node in enumerate(graph.node):
         if node.op_type != "Reshape" or is_constant(view, node.input[1]):
             continue
         shape = view.shape(node.output[0])
@@ -59,28 +63,29 @@ def fix_reshapes(proto: onnx.ModelProto) -> None:
             continue
         target = np.array([-1 if size is None else size for size in shape], np.int64)
         name = f"prelu_tools/shape_{number}"
-        proto.graph.initializer.append(numpy_helper.from_array(target, name))
+        graph.initializer.append(model.tensor(name, target))
         node.input[1] = name
-    prune(proto.graph)
+    prune_model(model)
 
 
-def fold_batch_normalization(proto: onnx.ModelProto) -> None:
+def fold_batch_normalization(model: OnnxModel) -> None:
     """Fold a Mul and Add by constants per channel into the convolution before them, in place.
 
     In float64: weight' = weight * scale, bias' = bias * scale + shift (Jacob et al., 2018,
     https://arxiv.org/abs/1712.05877, section 3.2).
     """
-    view = GraphView(OnnxModel(proto, None))
+    view = GraphView(model)
+    graph = model.proto.graph
     users: dict[str, list[onnx.NodeProto]] = {}
-    for node in proto.graph.node:
+    for node in graph.node:
         for name in reads(node):
             users.setdefault(name, []).append(node)
-    kept = {value.name for value in proto.graph.output}
-    for node in [n for n in proto.graph.node if n.op_type == "Conv"]:
+    kept = {value.name for value in graph.output}
+    for node in [n for n in graph.node if n.op_type == "Conv"]:
         while len(used := users.get(node.output[0], [])) == 1 and node.output[0] not in kept:
             if not _fold_into(view, node, used[0]):
                 break
-    prune(proto.graph)
+    prune_model(model)
 
 
 def _fold_into(view: GraphView, conv: onnx.NodeProto, user: onnx.NodeProto) -> bool:
@@ -121,10 +126,10 @@ def _fold_into(view: GraphView, conv: onnx.NodeProto, user: onnx.NodeProto) -> b
 def _set_input(view: GraphView, node: onnx.NodeProto, position: int, values: Array) -> None:
     name = f"{node.output[0]}/{'weight' if position == 1 else 'bias'}/folded"
     if name in view.initializers:
-        view.initializers[name].CopyFrom(numpy_helper.from_array(values, name))
+        view.initializers[name].CopyFrom(view.model.tensor(name, values))
     else:
         tensor = view.graph.initializer.add()
-        tensor.CopyFrom(numpy_helper.from_array(values, name))
+        tensor.CopyFrom(view.model.tensor(name, values))
         view.initializers[name] = tensor
     while len(node.input) <= position:
         node.input.append("")

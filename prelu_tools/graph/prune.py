@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import onnx
 
+from prelu_tools.graph.model import OnnxModel
+
 
 def prune(graph: onnx.GraphProto) -> None:
     """Drop dead nodes, unused initializers and stale type information, in place."""
@@ -23,6 +25,12 @@ def prune(graph: onnx.GraphProto) -> None:
         graph.node.extend(live)
     _keep(graph.initializer, needed)
     _keep(graph.value_info, {name for node in live for name in node.output})
+
+
+def prune_model(model: OnnxModel) -> None:
+    """`prune` the main graph, and let go of weights that were its."""
+    prune(model.proto.graph)
+    model.forget_unused()
 
 
 def reads(node: onnx.NodeProto) -> list[str]:

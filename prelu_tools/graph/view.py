@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import ChainMap, Counter
 from collections.abc import Iterator, MutableMapping
+from dataclasses import replace
 from functools import cached_property
 
 import onnx
@@ -102,7 +103,7 @@ def all_views(model: OnnxModel) -> Iterator[GraphView]:
         proto = inliner.inline_local_functions(proto)
     with contextlib.suppress(*_INFERENCE_ERRORS):
         proto = shape_inference.infer_shapes(proto)
-    yield from _views(GraphView(OnnxModel(proto, model.file), typed=True))
+    yield from _views(GraphView(replace(model, proto=proto), typed=True))
 
 
 def _views(view: GraphView) -> Iterator[GraphView]:

@@ -6,11 +6,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
-
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import ExternalData
+from prelu_tools.graph.model import OnnxModel
+from prelu_tools.graph.stream import Streamed, split, write_data
 
 _PROTOBUF_LIMIT = 2**31 - 1
 
@@ -64,16 +66,51 @@ def _umask() -> int:
     return mask
 
 
-def write_model(proto: onnx.ModelProto, path: Path) -> int:
-    """Write a model to a file, the same bytes for the same model; returns how many.
+@dataclass(frozen=True)
+class WrittenModel:
+    """What `write_model` wrote."""
+
+    n_bytes: int
+    """Size of the file of the graph, in bytes."""
+    data: Path | None = None
+    """The file beside it that holds the large tensors; None where the graph holds them."""
+    n_data_bytes: int = 0
+    """Size of that file."""
+
+
+def write_model(model: OnnxModel, path: Path, external_data: ExternalData = "auto") -> WrittenModel:
+    """Write a model to a file, the same bytes for the same model; its weights are streamed.
+
+    With external data, large tensors (above 1 KB) go to a file beside it, called after it, with
+    `.data` behind. `auto` does so where one file would have 2 GB and more.
 
     Raises:
-        PReLUToolsError: it is larger than one protobuf file can be.
+        PReLUToolsError: `external_data` is "never" and one file cannot hold it, or a tensor's
+            values cannot be read.
+        OSError: it cannot be written.
     """
-    if proto.ByteSize() > _PROTOBUF_LIMIT:
+    streamed = Streamed(model)
+    fits = streamed.n_bytes <= _PROTOBUF_LIMIT
+    if external_data == "never" and not fits:
         raise PReLUToolsError(
-            f"the model has {proto.ByteSize():,} bytes, and one ONNX file holds less than 2 GB"
+            f"the model has {streamed.n_bytes:,} bytes, and one ONNX file holds less than 2 GB: "
+            "give --external-data auto to put its weights in a second file"
         )
-    data = proto.SerializeToString(deterministic=True)
-    path.write_bytes(data)
-    return len(data)
+    if external_data != "always" and fits:
+        with path.open("wb") as file:
+            streamed.write(file)
+        return WrittenModel(streamed.n_bytes)
+    data = data_path(path)
+    proto, places = split(model, data.name)
+    if not places:
+        return write_model(model, path)
+    with data.open("wb") as file:
+        n_data_bytes = write_data(model, places, file)
+    content = proto.SerializeToString(deterministic=True)
+    path.write_bytes(content)
+    return WrittenModel(len(content), data, n_data_bytes)
+
+
+def data_path(path: Path) -> Path:
+    """Where the large tensors of a model go if they are not in its own file."""
+    return path.with_name(f"{path.name}.data")

@@ -163,7 +163,7 @@ def test_a_layer_used_twice_keeps_one_initializer(nets: Path, tmp_path: Path) ->
 
 def test_a_keras_output_called_like_an_input_is_another_tensor(nets: Path) -> None:
     source: Any = open_source(f"{nets}:echo", SourceOptions())
-    graph = source.convert(ConversionOptions(18)).proto.graph
+    graph = source.convert(ConversionOptions(18)).model.proto.graph
     assert {value.name for value in graph.input}.isdisjoint(value.name for value in graph.output)
 
 

@@ -152,7 +152,7 @@ def test_bytes_do_not_depend_on_torch_process_or_folder(nets: Path, tmp_path: Pa
 
 def test_a_torch_output_called_like_an_input_is_another_tensor(nets: Path) -> None:
     source: Any = open_source(f"{nets}:Echo", SourceOptions())
-    graph = source.convert(ConversionOptions(18)).proto.graph
+    graph = source.convert(ConversionOptions(18)).model.proto.graph
     assert {value.name for value in graph.input}.isdisjoint(value.name for value in graph.output)
 
 

@@ -62,6 +62,11 @@ def model(
     return proto
 
 
+def whole(proto: onnx.ModelProto) -> OnnxModel:
+    """A model that was never a file."""
+    return OnnxModel(proto, None)
+
+
 def view(proto: onnx.ModelProto) -> GraphView:
     """The main graph of a model."""
     return GraphView(OnnxModel(proto, None))

@@ -16,6 +16,7 @@ from graph_text import (
     numbers,
     operators,
     run,
+    whole,
 )
 
 from prelu_tools.backends.conversion import Parameter
@@ -49,7 +50,7 @@ def _settled(
     body: str, parameters: Mapping[str, Parameter], shapes: Mapping[str, Dims], *signature: str
 ) -> onnx.ModelProto:
     proto, book = _tagged(body, parameters, shapes, *signature)
-    settle_slopes(proto, book, parameters)
+    settle_slopes(whole(proto), book, parameters)
     return proto
 
 
@@ -75,7 +76,7 @@ def test_the_elements_go_where_the_converter_put_them() -> None:
     proto = model("y = PRelu(x, s)", constants={"s": tags})
     book = TagBook()
     book.tag("k", (3,))
-    settle_slopes(proto, book, {"k": parameter})
+    settle_slopes(whole(proto), book, {"k": parameter})
     assert initializers(proto)["w"].ravel().tolist() == SLOPES[[2, 0, 1]].tolist()
 
 
@@ -157,7 +158,7 @@ def _both_ranks(*extra: Parameter) -> onnx.ModelProto:
     before = "".join(f"x_{key} = PRelu(x, {key}) " for key in tags if key != "s")
     body = before + (BOTH_RANKS.replace("PRelu(x, s)", "PRelu(x_k, s)") if before else BOTH_RANKS)
     proto = model(body, "float[2,3,4,5] x", "float[40,3] y", {**ROWS, **tags})
-    settle_slopes(proto, book, parameters)
+    settle_slopes(whole(proto), book, parameters)
     return proto
 
 
@@ -210,14 +211,14 @@ def test_a_call_that_became_something_else_is_an_error(body: str, found: str) ->
     parameters = {"s": _parameter("block.act.weight", SLOPES, 2)}
     proto, book = _tagged(body, parameters, {"s": (3, 1, 1)})
     with pytest.raises(PReLUToolsError, match=rf"a form that is not known: block.act \({found}\)"):
-        settle_slopes(proto, book, parameters)
+        settle_slopes(whole(proto), book, parameters)
 
 
 def test_every_layer_that_is_missing_is_named() -> None:
     parameters = {key: _parameter(f"{key}.weight", SLOPES) for key in ("k", "s", "t")}
     proto, book = _tagged("y = PRelu(x, s)", parameters, {"s": (3, 1, 1)})
     with pytest.raises(PReLUToolsError, match=r": k \(.*, t \(") as caught:
-        settle_slopes(proto, book, parameters)
+        settle_slopes(whole(proto), book, parameters)
     assert "s (" not in str(caught.value)
 
 
@@ -256,7 +257,7 @@ def test_how_the_axes_moved_is_noted(order: Dims, shape: str, axes: str) -> None
     book = TagBook()
     book.tag("s", (60,))
     proto = model("y = PRelu(x, s)", f"float[{shape}] x", f"float[{shape}] y", {"s": tags})
-    settle_slopes(proto, book, {"s": parameter})
+    settle_slopes(whole(proto), book, {"s": parameter})
     assert properties(proto.graph.node[0])["prelu_tools.axes"] == axes
     assert layers(proto)[0].axes == order
 
@@ -270,7 +271,7 @@ def test_axes_that_nothing_tells_are_not_noted() -> None:
 def test_only_what_is_wanted_is_fused() -> None:
     body = "s = Mul(x, half) t = Max(x, s) p = Relu(t) q = Min(t, zero) r = Mul(q, a) y = Add(p, r)"
     proto = model(body)
-    fuse_prelus(proto, lambda match: match.form == "max")
+    fuse_prelus(whole(proto), lambda match: match.form == "max")
     assert operators(proto) == ["PRelu", "Relu", "Min", "Mul", "Add"]
 
 
@@ -279,7 +280,7 @@ def test_nodes_that_others_use_stay() -> None:
     proto = model(body)
     x = numbers(2, 3, 4, 5)
     before = run(proto, x=x)[0]
-    fuse_prelus(proto, lambda _: True)
+    fuse_prelus(whole(proto), lambda _: True)
     assert operators(proto) == ["Min", "PRelu", "Add"]
     assert np.array_equal(run(proto, x=x)[0], before)
 
@@ -288,7 +289,7 @@ def test_a_fused_node_keeps_the_name_and_the_notes_of_the_form() -> None:
     proto = model("p = Relu(x) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)")
     proto.graph.node[3].name = "block/act"
     proto.graph.node[3].metadata_props.add(key="note", value="kept")
-    fuse_prelus(proto, lambda _: True)
+    fuse_prelus(whole(proto), lambda _: True)
     (node,) = proto.graph.node
     assert (node.name, properties(node), node.output) == ("block/act", {"note": "kept"}, ["y"])
 
@@ -298,7 +299,7 @@ def test_forms_can_be_fused_in_two_passes() -> None:
     proto = model(body)
     x = numbers(2, 3, 4, 5)
     before = run(proto, x=x)[0]
-    fuse_prelus(proto, lambda match: match.form == "max")
-    fuse_prelus(proto, lambda match: match.form == "max_min")
+    fuse_prelus(whole(proto), lambda match: match.form == "max")
+    fuse_prelus(whole(proto), lambda match: match.form == "max_min")
     assert len(initializers(proto)) == len(proto.graph.initializer) == 2
     assert np.array_equal(run(proto, x=x)[0], before)

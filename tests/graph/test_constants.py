@@ -18,6 +18,7 @@ from graph_text import (
     operators,
     run,
     view,
+    whole,
 )
 
 from prelu_tools.core.arrays import same_bits
@@ -92,7 +93,7 @@ def test_slopes_behind_other_nodes(chain: str, form: str) -> None:
     found = match_one(proto)
     assert found.parameter in ROOTS
     assert found.slopes.dtype == np.float32
-    fuse_prelus(proto, lambda _: True)
+    fuse_prelus(whole(proto), lambda _: True)
     assert operators(proto) == ["PRelu"]
     assert np.array_equal(run(proto, x=x)[0], before)
 

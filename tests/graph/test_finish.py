@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 import pytest
-from graph_text import IMAGE, SLOPES, initializers, model, numbers, run
+from graph_text import IMAGE, SLOPES, initializers, model, numbers, run, whole
 from onnx import helper
 
 import prelu_tools
@@ -33,7 +33,7 @@ def _finished(
     for field, value in (change or {}).items():
         setattr(proto, field, value)
     parameter = Parameter("act", name, SLOPES, np.arange(3).reshape(1, 3, 1, 1), 1)
-    finish(proto, book, {"s": parameter}, keep or {}, PROPERTIES)
+    finish(whole(proto), book, {"s": parameter}, keep or {}, PROPERTIES)
     return proto
 
 
@@ -62,7 +62,7 @@ def test_functions_and_old_metadata_go() -> None:
     proto.functions.add(name="f", domain="custom")
     proto.metadata_props.add(key="note", value="old")
     parameter = Parameter("act", "w", SLOPES, np.arange(3).reshape(1, 3, 1, 1), 1)
-    finish(proto, book, {"s": parameter}, {}, PROPERTIES)
+    finish(whole(proto), book, {"s": parameter}, {}, PROPERTIES)
     assert not proto.functions
     assert "note" not in {entry.key for entry in proto.metadata_props}
 
@@ -76,7 +76,7 @@ def test_the_result_runs_and_has_the_names_of_the_source() -> None:
 
 def test_a_source_without_a_name_is_called_after_the_tool() -> None:
     proto = model("y = Relu(x)")
-    finish(proto, TagBook(), {}, {}, {})
+    finish(whole(proto), TagBook(), {}, {}, {})
     assert proto.graph.name == "prelu-tools"
 
 
@@ -92,7 +92,7 @@ def test_a_graph_that_is_no_onnx_is_an_error() -> None:
     proto.graph.output.append(helper.make_tensor_value_info("z", 1, ["N", 3, 4, 5]))
     parameter = Parameter("act", "w", SLOPES, np.arange(3).reshape(1, 3, 1, 1), 1)
     with pytest.raises(PReLUToolsError, match=r"is not valid ONNX: .*NoSuchOp") as caught:
-        finish(proto, book, {"s": parameter}, {}, {})
+        finish(whole(proto), book, {"s": parameter}, {}, {})
     assert "\n" not in str(caught.value)
 
 

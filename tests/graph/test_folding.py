@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import onnx
 import pytest
-from graph_text import IMAGE, SLOPES, Array, initializers, model, numbers, operators, run
+from graph_text import IMAGE, SLOPES, Array, initializers, model, numbers, operators, run, whole
 
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.graph.folding import (
@@ -16,6 +16,7 @@ from prelu_tools.graph.folding import (
     fold_batch_normalization,
     fold_constants,
 )
+from prelu_tools.graph.model import OnnxModel
 
 X = numbers(2, 3, 4, 5)
 ROW = np.array([2, -3, 0.5, 1], np.float32)
@@ -47,12 +48,12 @@ def _model(body: str, outputs: str = MAPS, inputs: str = f"{IMAGE} x") -> onnx.M
 
 
 def _after(
-    step: Callable[[onnx.ModelProto], None], proto: onnx.ModelProto, **feeds: Array
+    step: Callable[[OnnxModel], None], proto: onnx.ModelProto, **feeds: Array
 ) -> onnx.ModelProto:
     """The model after a step, which computes what it did before (in float32)."""
     feeds = feeds or {"x": X}
     before = run(proto, **feeds)
-    step(proto)
+    step(whole(proto))
     onnx.checker.check_model(proto, full_check=True)
     for ours, expected in zip(run(proto, **feeds), before, strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-5)
@@ -106,7 +107,7 @@ def test_folding_is_done_in_float64() -> None:
     proto = model(
         "c = Conv(x, w, b) m = Mul(c, s) y = Add(m, t)", outputs=MAPS, constants=constants
     )
-    fold_batch_normalization(proto)
+    fold_batch_normalization(whole(proto))
     weight, bias = (initializers(proto)[name] for name in proto.graph.node[0].input[1:])
     wide = scale.reshape(4, 1, 1, 1).astype(np.float64)
     assert same_bits(weight, (w.astype(np.float64) * wide).astype(np.float32))
@@ -136,7 +137,7 @@ NOT_FOLDED = {
 def test_what_is_no_batch_normalisation_stays(body: str, outputs: str) -> None:
     proto = _model(body, outputs)
     before = proto.SerializeToString()
-    fold_batch_normalization(proto)
+    fold_batch_normalization(whole(proto))
     assert proto.SerializeToString() == before
 
 
@@ -177,7 +178,7 @@ def test_what_depends_on_parameters_only_is_folded(body: str, left: list[str]) -
 
 def test_a_folded_constant_keeps_the_name_of_its_tensor() -> None:
     proto = _model("k = Neg(scale3) y = Mul(x, k)", f"{IMAGE} y")
-    fold_constants(proto)
+    fold_constants(whole(proto))
     assert same_bits(initializers(proto)["k"], -SLOPES.reshape(1, 3, 1, 1))
     assert set(initializers(proto)) == {"k"}
 
@@ -197,7 +198,7 @@ def test_graph_inputs_become_initializers() -> None:
         "m = Mul(x, k) y = Add(m, b)", f"{IMAGE} x, float[3,1,1] k, float b", f"{IMAGE} y"
     )
     column = np.asfortranarray(numbers(3, 1, 1))
-    attach_weights(proto.graph, {"k": column, "b": np.float32(2)})
+    attach_weights(whole(proto), {"k": column, "b": np.float32(2)})
     assert [value.name for value in proto.graph.input] == ["x"]
     assert same_bits(initializers(proto)["k"], column)
     assert np.array_equal(run(proto, x=X)[0], X * column + 2)
@@ -206,7 +207,7 @@ def test_graph_inputs_become_initializers() -> None:
 def test_a_weight_that_is_not_contiguous_is_attached_in_order() -> None:
     proto = model("y = Add(x, k)", f"{IMAGE} x, float[3,4,5] k", f"{IMAGE} y")
     values = numbers(5, 4, 3).transpose(2, 1, 0)
-    attach_weights(proto.graph, {"k": values})
+    attach_weights(whole(proto), {"k": values})
     assert np.array_equal(initializers(proto)["k"], values)
 
 
@@ -244,5 +245,5 @@ def test_a_target_with_one_dynamic_size_becomes_a_constant(
 def test_another_target_stays(body: str, inputs: str, outputs: str) -> None:
     proto = _model(body, outputs, inputs)
     before = proto.SerializeToString()
-    fix_reshapes(proto)
+    fix_reshapes(whole(proto))
     assert proto.SerializeToString() == before

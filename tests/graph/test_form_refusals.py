@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from graph_text import IMAGE, SLOPES, matches, model
+from graph_text import IMAGE, SLOPES, matches, model, whole
 
 from prelu_tools.graph.canonical import fuse_prelus
 
@@ -122,7 +122,7 @@ def _refused(body: str, **constants: object) -> None:
     proto = model(body, IMAGES, f"{IMAGE} y", {**WEIGHTS, **constants})  # type: ignore[dict-item]
     before = proto.SerializeToString()
     assert matches(proto) == []
-    fuse_prelus(proto, lambda _: True)
+    fuse_prelus(whole(proto), lambda _: True)
     assert proto.SerializeToString() == before
 
 

@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from graph_text import IMAGE, SLOPES, match_one, model, numbers, operators, run
+from graph_text import IMAGE, SLOPES, match_one, model, numbers, operators, run, whole
 
 from prelu_tools.graph.canonical import fuse_prelus
 from prelu_tools.graph.forms import FORMS
@@ -162,7 +162,7 @@ def test_a_fused_form_computes_the_same(form: str, body: str) -> None:
     proto = model(body)
     x = numbers(2, 3, 4, 5)
     before = run(proto, x=x)[0]
-    fuse_prelus(proto, lambda match: match.form == form)
+    fuse_prelus(whole(proto), lambda match: match.form == form)
     assert operators(proto) == ["PRelu"]
     assert np.array_equal(run(proto, x=x)[0], before)
     assert np.array_equal(before, np.where(x > 0, x, x * SLOPES.reshape(3, 1, 1)))
@@ -183,7 +183,7 @@ def test_clip_with_attributes_as_before_opset_11(positive: str, negative: str) -
     assert match_one(proto).form == "clip"
     x = numbers(2, 3, 4, 5)
     before = run(proto, x=x)[0]
-    fuse_prelus(proto, lambda _: True)
+    fuse_prelus(whole(proto), lambda _: True)
     assert operators(proto) == ["PRelu"]
     assert np.array_equal(run(proto, x=x)[0], before)
 
@@ -194,7 +194,7 @@ def test_max_up_to_a_slope_of_one(largest: float) -> None:
     proto = model("s = Mul(x, b) y = Max(x, s)", constants={"b": slopes})
     x = numbers(2, 3, 4, 5)
     before = run(proto, x=x)[0]
-    fuse_prelus(proto, lambda match: match.form == "max")
+    fuse_prelus(whole(proto), lambda match: match.form == "max")
     assert operators(proto) == ["PRelu"]
     assert np.array_equal(run(proto, x=x)[0], before)
 
@@ -208,7 +208,7 @@ def test_slopes_of_any_shape_that_fits(shape: tuple[int, ...]) -> None:
     assert np.array_equal(match_one(proto).slopes, slopes)
     x = numbers(2, 3, 4, 5)
     before = run(proto, x=x)[0]
-    fuse_prelus(proto, lambda _: True)
+    fuse_prelus(whole(proto), lambda _: True)
     assert np.array_equal(run(proto, x=x)[0], before)
 
 

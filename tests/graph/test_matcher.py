@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from graph_text import SLOPES, Array, match_one, matches, model, numbers, operators, run
+from graph_text import SLOPES, Array, match_one, matches, model, numbers, operators, run, whole
 
 from prelu_tools.graph.canonical import fuse_prelus
 
@@ -20,7 +20,7 @@ def _fused(proto: onnx.ModelProto, **feeds: Array) -> onnx.ModelProto:
     """The model with its one PReLU fused, which computes what it did before."""
     before = run(proto, **feeds)
     found = match_one(proto)
-    fuse_prelus(proto, lambda _: True)
+    fuse_prelus(whole(proto), lambda _: True)
     after = run(proto, **feeds)
     assert [np.array_equal(a, b) for a, b in zip(after, before, strict=True)] == [True] * len(
         before

@@ -30,6 +30,7 @@ from prelu_tools.graph.folding import (
     fold_batch_normalization,
     fold_constants,
 )
+from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.tidy import rename_values
 
 _LARGE = 1 << 16  # bytes; above, a variable is an input of the trace
@@ -64,15 +65,17 @@ def convert_model(
     with quiet(options.show_chatter, logger="tf2onnx"):
         trace = _Trace(model, specs, call, values)
         proto = trace.convert(tf2onnx, opset)
-        fuse_prelus(proto, lambda match: tags.find(match.slopes) is not None)
-        proto = tf2onnx.graph.GraphUtil.optimize_model_proto(proto, catch_errors=False)
-    attach_weights(proto.graph, trace.weights())
-    fold_constants(proto)
-    fold_batch_normalization(proto)
-    fix_reshapes(proto)
-    _name_boundaries(proto.graph, specs, trace.outputs)
-    trace.name_nodes(proto.graph)
-    return Conversion(proto, tags, parameters, f"tf2onnx {tf2onnx.__version__}")
+        fused = OnnxModel(proto, None)
+        fuse_prelus(fused, lambda match: tags.find(match.slopes) is not None)
+        optimize = tf2onnx.graph.GraphUtil.optimize_model_proto
+        converted = OnnxModel(optimize(fused.inlined(), catch_errors=False), None)
+    attach_weights(converted, trace.weights())
+    fold_constants(converted)
+    fold_batch_normalization(converted)
+    fix_reshapes(converted)
+    _name_boundaries(converted.proto.graph, specs, trace.outputs)
+    trace.name_nodes(converted.proto.graph)
+    return Conversion(converted, tags, parameters, f"tf2onnx {tf2onnx.__version__}")
 
 
 class _Trace:
@@ -151,8 +154,8 @@ class _Trace:
         return proto
 
     def weights(self) -> dict[str, Array]:
-        """The values of the larger variables by the names of their inputs."""
-        return {f"weight_{i}:0": np.array(v) for i, v in enumerate(self._large)}
+        """The values of the larger variables, not copied, by the names of their inputs."""
+        return {f"weight_{i}:0": _array(v) for i, v in enumerate(self._large)}
 
     def name_nodes(self, graph: onnx.GraphProto) -> None:
         """Name nodes after the layers whose scopes they were traced in."""
@@ -160,6 +163,12 @@ class _Trace:
         for node in graph.node:
             scope = next((s for s in scopes if s and node.name.startswith(f"{s}/")), None)
             node.name = f"{self._scopes[scope]}/{node.op_type}" if scope else ""
+
+
+def _array(variable: Any) -> Array:
+    """What a variable holds; TensorFlow's numpy() would copy it."""
+    held = tf.convert_to_tensor(variable.value)
+    return np.array(held) if held.dtype == tf.bfloat16 else np.asarray(memoryview(held))
 
 
 def _freeze(function: Any) -> Any:

@@ -25,6 +25,7 @@ from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.seeking import seek
 from prelu_tools.backends.torch.search import gradients_of
+from prelu_tools.backends.torch.skeleton import without_weights
 from prelu_tools.backends.torch.watch import (
     CallFinder,
     Watch,
@@ -225,12 +226,12 @@ class TorchSource:
                 ) from error
         if exported is None:
             raise PReLUToolsError(f"torch.onnx.export returned nothing for {self.spelled}")
-        proto: onnx.ModelProto = exported.model_proto
-        fuse_prelus(proto, lambda match: tags.find(match.slopes) is not None)
-        _name_nodes(proto.graph)
+        model = without_weights(exported.model)
+        fuse_prelus(model, lambda match: tags.find(match.slopes) is not None)
+        _name_nodes(model.proto.graph)
         keep = {name: name for name in self._module.state_dict()}
         route = f"torch.onnx dynamo {torch.__version__}"
-        return Conversion(proto, tags, parameters, route, keep)
+        return Conversion(model, tags, parameters, route, keep)
 
     @staticmethod
     def _put_tags(program: Any, tags: TagBook, parameters: Mapping[str, Any]) -> None:
