@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from prelu_tools.core.arrays import Array, IntArray
+from prelu_tools.core.results import RefusedRoute
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.model import OnnxModel
+
+__all__ = ["Conversion", "Parameter", "RefusedRoute"]
 
 
 @dataclass(frozen=True)
@@ -24,16 +27,6 @@ class Parameter:
     """How it is laid over the input of its first call: the result of `backends/probe.py`."""
     n_calls: int
     """How often the source uses it: as many PRelu nodes have to be in the result."""
-
-
-@dataclass(frozen=True)
-class RefusedRoute:
-    """A converter that was tried and did not take the model."""
-
-    route: str
-    """Which one, with its version."""
-    reason: str
-    """What it said, in one line."""
 
 
 @dataclass(frozen=True)

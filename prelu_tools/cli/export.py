@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -22,6 +22,13 @@ from prelu_tools.cli.options import gather_source_options, output_options, sourc
 )
 @click.option("--opset", type=int, default=18, show_default=True, help="Opset of the result.")
 @click.option(
+    "--external-data",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Put large weights in MODEL.onnx.data beside the model: only from 2 GB on, or as asked.",
+)
+@click.option(
     "--verify/--no-verify",
     default=True,
     show_default=True,
@@ -34,6 +41,7 @@ def command(
     source: str,
     output: Path,
     opset: int,
+    external_data: Literal["auto", "always", "never"],
     verify: bool,
     force: bool,
     inputs: tuple[Any, ...],
@@ -60,6 +68,7 @@ def command(
         source=source,
         output=output,
         opset=opset,
+        external_data=external_data,
         verify=verify,
         force=force,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from prelu_tools.backends.interface import ConvertibleSource
+from prelu_tools.backends.conversion import Conversion
+from prelu_tools.backends.interface import ConvertibleSource, TensorSpec
+from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.backends.registry import open_source
-from prelu_tools.backends.spelling import parse_spelling
+from prelu_tools.commands.provenance import provenance
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError
-from prelu_tools.core.options import ConversionOptions, SourceOptions
+from prelu_tools.core.options import ConversionOptions, ExternalData, SourceOptions
 from prelu_tools.core.results import ExportResult
 from prelu_tools.core.verification import VerifyResult
 from prelu_tools.graph.finish import finish
 from prelu_tools.graph.layers import read_layers
-from prelu_tools.graph.writer import refuse_existing, replacing, write_model
+from prelu_tools.graph.operators import check_operators
+from prelu_tools.graph.opset import FIRST_OPSET, inline_functions, newest_known, raise_opset
+from prelu_tools.graph.placement import placing
+from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.writer import data_path, refuse_existing, write_model
 
 DEFAULT_OPSET = 18
-OPSETS = range(16, 19)
 
 Progress = Callable[[str], None]
 
@@ -38,6 +44,8 @@ class ExportRequest:
     """Opset of the default domain."""
     verify: bool = True
     """Whether to hold the result against its source before it is put in place."""
+    external_data: ExternalData = "auto"
+    """Where large weights go: see `graph.writer.write_model`."""
     force: bool = False
     """Whether to replace a file that is there."""
     options: SourceOptions = field(default_factory=SourceOptions)
@@ -52,46 +60,87 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         ExportVerificationError: the result is not its source; nothing was written.
         PReLUToolsError: the source cannot be read, converted or checked; nothing was written.
     """
-    refuse_existing(request.output, request.force)
-    if request.opset not in OPSETS:
-        raise PReLUToolsError(
-            f"opset {request.opset} cannot be written: expected {OPSETS[0]} to {OPSETS[-1]}"
-        )
+    refuse_existing(request.output, request.force, request.external_data == "always")
+    _check_opset(request.opset)
     progress("loading")
-    source = cast(ConvertibleSource, open_source(request.source, request.options))
-    if not hasattr(source, "convert"):
-        raise PReLUToolsError(
-            f"{request.source} is ONNX already: export takes a Keras or PyTorch model"
-        )
+    source = _open(request)
     progress("converting")
     conversion = source.convert(ConversionOptions(request.opset))
-    model = conversion.model
-    properties = {"prelu_tools.source": _base_name(request.source)}
-    properties["prelu_tools.route"] = conversion.route
-    finish(model, conversion.tags, conversion.parameters, conversion.kept_names, properties)
-    if model.opset != request.opset:
-        raise PReLUToolsError(
-            f"the converter wrote opset {model.opset} where {request.opset} was asked: "
-            f"give --opset {model.opset}"
-        )
-    with replacing(request.output) as temporary:
+    progress("canonicalising")
+    model = _finished(conversion, source, request)
+    with placing(request.output, request.force) as temporary:
         progress("writing")
-        n_bytes = write_model(model, temporary, "never").n_bytes
+        written = write_model(model, temporary, request.external_data)
         verification = None
         if request.verify:
             progress("verifying")
             verification = _verify(source, temporary, request)
+        progress("putting in place")
     return ExportResult(
         source=request.source,
         path=str(request.output),
-        n_bytes=n_bytes,
+        n_bytes=written.n_bytes,
         opset=model.opset,
         route=conversion.route,
         layers=read_layers(model),
         n_nodes=len(model.proto.graph.node),
         verification=verification,
         notes=conversion.notes,
+        refused=conversion.refused,
+        data_path=str(data_path(request.output)) if written.data else None,
+        n_data_bytes=written.n_data_bytes,
     )
+
+
+def _check_opset(opset: int) -> None:
+    known = range(FIRST_OPSET, min(newest_known(), newest_opset()) + 1)
+    if opset not in known:
+        raise PReLUToolsError(
+            f"opset {opset} cannot be written: expected {known[0]} to {known[-1]}, the newest that "
+            "the installed onnx and onnxruntime know"
+        )
+
+
+def _open(request: ExportRequest) -> ConvertibleSource:
+    source = open_source(request.source, request.options)
+    if not hasattr(source, "convert"):
+        raise PReLUToolsError(
+            f"{request.source} is ONNX already: export takes a Keras or PyTorch model"
+        )
+    return cast(ConvertibleSource, source)
+
+
+def _finished(
+    conversion: Conversion, source: ConvertibleSource, request: ExportRequest
+) -> OnnxModel:
+    """The model that is written: in the opset that was asked, canonical, described and checked."""
+    inline_functions(conversion.model)
+    check_operators(conversion.model.proto)
+    model = raise_opset(conversion.model, request.opset)
+    properties = provenance(source, request.source, conversion.route)
+    finish(model, conversion.tags, conversion.parameters, conversion.kept_names, properties)
+    _check_inputs(model, source.inputs())
+    return model
+
+
+def _check_inputs(model: OnnxModel, declared: Sequence[TensorSpec]) -> None:
+    """Each input is there, and each size that was declared dynamic is; the axes may have moved."""
+    written = {value.name: value for value in model.proto.graph.input}
+    for spec in declared:
+        if spec.name not in written:
+            raise PReLUToolsError(
+                f"input {spec.name} of the source is not in the result, which has "
+                f"{', '.join(written) or 'none'}: the model does not use it"
+            )
+        dims = written[spec.name].type.tensor_type.shape.dim
+        found = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
+        wanted = [size if isinstance(size, int) else None for size in spec.shape]
+        if Counter(found) != Counter(wanted):
+            raise PReLUToolsError(
+                f"input {spec.name} is declared [{', '.join(map(str, spec.shape))}], and the "
+                f"converter wrote [{', '.join(str(size or '?') for size in found)}]: the model "
+                "works at these sizes only; give them with --input"
+            )
 
 
 def _verify(source: ConvertibleSource, written: Path, request: ExportRequest) -> VerifyResult:
@@ -128,12 +177,3 @@ def _renamed(result: VerifyResult, temporary: str, final: str) -> VerifyResult:
         candidates=tuple(replace(report, model=final) for report in result.candidates),
         reasons=tuple(reason.replace(temporary, final) for reason in result.reasons),
     )
-
-
-def _base_name(source: str) -> str:
-    """The source without its folders: the result must not depend on where it lies."""
-    spelling = parse_spelling(source)
-    name = Path(spelling.module or spelling.file or source).name
-    call = f":{spelling.call}" if spelling.call else ""
-    weights = f"@{spelling.weights.name}" if spelling.weights else ""
-    return f"{name}{call}{weights}"

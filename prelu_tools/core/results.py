@@ -13,6 +13,16 @@ from prelu_tools.core.verification import VerifyResult
 
 
 @dataclass(frozen=True)
+class RefusedRoute:
+    """A converter that was tried and did not take the model."""
+
+    route: str
+    """Which one, with its version."""
+    reason: str
+    """What it said, in one line."""
+
+
+@dataclass(frozen=True)
 class ExportResult:
     """What `export` wrote."""
 
@@ -34,6 +44,12 @@ class ExportResult:
     """The check of the file against its source; None with `--no-verify`."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it went."""
+    refused: tuple[RefusedRoute, ...] = ()
+    """The converters that were tried before and failed, in order."""
+    data_path: str | None = None
+    """The file with the large weights; None where they are in the model's own."""
+    n_data_bytes: int = 0
+    """Its size in bytes."""
 
 
 @dataclass(frozen=True)

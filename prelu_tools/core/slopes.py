@@ -57,17 +57,7 @@ class PReLULayer:
     @property
     def sharing(self) -> Sharing:
         """Who shares a slope, in the paper's terms; see `PReLULayer.slopes` for the shapes."""
-        varying = self.varying_axes
-        if not varying:
-            return "channel-shared"
-        if len(varying) == 1:
-            return "channel-wise"
-        if self.input_shape is None:
-            return "partial"
-        covered = all(
-            axis in varying or size == 1 for axis, size in enumerate(self.input_shape) if axis > 0
-        )
-        return "element-wise" if covered and 0 not in varying else "partial"
+        return sharing_of(self.slopes.shape, self.input_shape)
 
     @property
     def channel_axis(self) -> int | None:
@@ -82,6 +72,19 @@ class PReLULayer:
         if not self.preceding_parameters:
             return None
         return 100.0 * int(self.slopes.size) / self.preceding_parameters
+
+
+def sharing_of(slopes: tuple[int, ...], input_shape: Shape | None) -> Sharing:
+    """Who shares a slope, from the shape of the slopes, aligned to the input's, and the input's."""
+    varying = tuple(axis for axis, size in enumerate(slopes) if size != 1)
+    if not varying:
+        return "channel-shared"
+    if len(varying) == 1:
+        return "channel-wise"
+    if input_shape is None:
+        return "partial"
+    covered = all(axis in varying or size == 1 for axis, size in enumerate(input_shape) if axis > 0)
+    return "element-wise" if covered and 0 not in varying else "partial"
 
 
 def align(values: Array, rank: int | None) -> Array:

@@ -13,7 +13,7 @@ from onnx import helper
 from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.layout import Permutation, candidates
-from prelu_tools.core.slopes import align
+from prelu_tools.core.slopes import align, sharing_of
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.metadata import describe_layer
 from prelu_tools.graph.prune import prune_model
@@ -109,7 +109,13 @@ def settle_slopes(
         slopes.append((match.node, settled.initializer(parameter.name, values)))
         match.node.name = settled.node(parameter.layer, counts[tagged.key])
         counts[tagged.key] += 1
-        describe_layer(match.node, parameter.layer, parameter.name, _axes(parameter.indices, found))
+        describe_layer(
+            match.node,
+            parameter.layer,
+            parameter.name,
+            _axes(parameter.indices, found),
+            sharing_of(found.shape, shape),
+        )
     _check(counts, parameters)
     # What the exporter called like a slope makes way for it.
     rename_values(graph, {name: f"{name}/exported" for name in settled.values})

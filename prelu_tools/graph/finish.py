@@ -13,8 +13,11 @@ import prelu_tools
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.canonical import SlopeParameter, settle_slopes
-from prelu_tools.graph.metadata import TOOL
+from prelu_tools.graph.fingerprint import weights_sha256
+from prelu_tools.graph.metadata import SOURCE, SOURCE_HASH, TOOL, WEIGHTS_HASH
 from prelu_tools.graph.model import MEMORY, OnnxModel, all_tensors, is_external, set_place
+from prelu_tools.graph.operators import all_nodes, check_operators
+from prelu_tools.graph.survey import survey
 from prelu_tools.graph.tidy import tidy
 
 _IR_VERSION = 10  # the first with metadata on nodes (onnx 1.16); onnxruntime 1.18 loads it
@@ -34,7 +37,8 @@ def finish(
         tags: what they stand for.
         parameters: the slope tensors by their key in `tags`.
         kept_names: initializers that carry a name of the source.
-        properties: what the model says of itself, as metadata.
+        properties: what the model says of itself, as metadata; the hash of its weights is added
+            where they name none of the source.
 
     Raises:
         PReLUToolsError: a PReLU is missing, or the result is no valid ONNX model.
@@ -42,26 +46,30 @@ def finish(
     proto = model.proto
     settle_slopes(model, tags, parameters)
     tidy(proto.graph, kept_names)
-    proto.graph.name = properties.get("prelu_tools.source", TOOL)
+    proto.graph.name = properties.get(SOURCE, TOOL)
     proto.producer_name, proto.producer_version = TOOL, prelu_tools.__version__
     proto.ir_version = max(proto.ir_version, _IR_VERSION)
     proto.doc_string = ""
-    used = {node.domain for node in proto.graph.node} | {""}
+    used = {node.domain for node in all_nodes(proto.graph)} | {""}
     opsets = [entry for entry in proto.opset_import if entry.domain in used]
     del proto.opset_import[:]
     proto.opset_import.extend(opsets)
     del proto.metadata_props[:], proto.functions[:]
-    for key, value in sorted(properties.items()):
+    said = dict(properties)
+    if SOURCE_HASH not in said:
+        said[WEIGHTS_HASH] = weights_sha256(model)
+    for key, value in sorted(said.items()):
         proto.metadata_props.add(key=key, value=value)
     check(model)
 
 
 def check(model: OnnxModel) -> None:
-    """Let onnx look at a model and infer its shapes; it sees no large tensor's values.
+    """Whether a model is valid: for its opset, for onnx, and as to its slopes.
 
     Raises:
-        PReLUToolsError: it is not valid.
+        PReLUToolsError: it is not.
     """
+    check_operators(model.proto)
     try:
         _check_skeleton(model.proto)
         shape_inference.infer_shapes(model.proto, strict_mode=True)
@@ -69,6 +77,17 @@ def check(model: OnnxModel) -> None:
         raise PReLUToolsError(
             f"the exported graph is not valid ONNX: {' '.join(str(error).split())}"
         ) from error
+    _check_slopes(model)
+
+
+def _check_slopes(model: OnnxModel) -> None:
+    """What `inspect` calls an error is one: onnx accepts slopes that no runtime can use."""
+    for found in survey(model, explain=False, target=None).layer_findings:
+        for finding in found:
+            if finding.severity == "error":
+                raise PReLUToolsError(
+                    f"layer {finding.layer!r} cannot be exported: {finding.message}"
+                )
 
 
 def _check_skeleton(proto: onnx.ModelProto) -> None:

@@ -6,15 +6,24 @@ import ast
 
 import onnx
 
-LAYER = "prelu_tools.layer"
-PARAMETER = "prelu_tools.parameter"
-AXES = "prelu_tools.axes"
+PREFIX = "prelu_tools."
+LAYER = f"{PREFIX}layer"
+PARAMETER = f"{PREFIX}parameter"
+AXES = f"{PREFIX}axes"
+SHARING = f"{PREFIX}sharing"
+SOURCE = f"{PREFIX}source"
+SOURCE_HASH = f"{PREFIX}source_sha256"
+WEIGHTS_HASH = f"{PREFIX}weights_sha256"
 TORCH_SCOPES = "pkg.torch.onnx.name_scopes"
 TOOL = "prelu-tools"
 
 
 def describe_layer(
-    node: onnx.NodeProto, layer: str, parameter: str, axes: tuple[int, ...] | None
+    node: onnx.NodeProto,
+    layer: str,
+    parameter: str,
+    axes: tuple[int, ...] | None,
+    sharing: str | None = None,
 ) -> None:
     """Write the source's names on a PRelu node, and how its axes moved; what else stood there goes.
 
@@ -23,12 +32,15 @@ def describe_layer(
         layer: the layer's name in the source.
         parameter: the slope tensor's name in the source.
         axes: node input = transpose(source input, axes), as far as the slopes tell; None if not.
+        sharing: who shares a slope (`core.slopes.Sharing`); None to say nothing of it.
     """
     del node.metadata_props[:]
     node.metadata_props.add(key=LAYER, value=layer)
     node.metadata_props.add(key=PARAMETER, value=parameter)
     if axes is not None:
         node.metadata_props.add(key=AXES, value=",".join(map(str, axes)))
+    if sharing is not None:
+        node.metadata_props.add(key=SHARING, value=sharing)
 
 
 def stated_axes(node: onnx.NodeProto) -> tuple[int, ...] | None:

@@ -17,20 +17,29 @@ from prelu_tools.graph.stream import Streamed, split, write_data
 _PROTOBUF_LIMIT = 2**31 - 1
 
 
-def refuse_existing(path: Path, force: bool) -> None:
+def refuse_existing(path: Path, force: bool, with_data: bool = False) -> None:
     """Say no to a target that is there already, or that cannot be written.
 
+    Args:
+        path: of the model.
+        force: whether what is there may be replaced.
+        with_data: whether a file of external data is sure to be written beside it.
+
     Raises:
-        UsageError: the file exists and `force` is False, or its folder does not exist.
+        UsageError: a file exists and `force` is False, or its folder does not exist.
+        PReLUToolsError: nothing can be written in its folder.
     """
     if path.is_dir():
         raise UsageError(f"{path} is a folder: expected the name of a file")
     if path.suffix != ".onnx":
         raise UsageError(f"{path} is no name for an ONNX model: expected one that ends in .onnx")
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists already: give --force to replace it")
+    for taken in (path, *([data_path(path)] if with_data else [])):
+        if taken.exists() and not force:
+            raise UsageError(f"{taken} exists already: give --force to replace it")
     if not path.parent.is_dir():
         raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise PReLUToolsError(f"{path} cannot be written: no permission to write in its folder")
 
 
 @contextmanager

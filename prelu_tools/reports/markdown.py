@@ -160,6 +160,9 @@ def _export(result: ExportResult) -> Iterable[str]:
         f"{escaped(result.route)}; {counted(len(result.layers), 'PReLU layer')} in "
         f"{counted(n_calls, 'PRelu node')}"
     )
+    if result.data_path is not None:
+        yield f"Weights: {code(result.data_path)}, {result.n_data_bytes:,} bytes."
+    yield bullets(f"{escaped(r.route)} refused it: {escaped(r.reason)}" for r in result.refused)
     yield bullets(escaped(note) for note in result.notes)
     if result.verification is None:
         yield "**Not verified.**"

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 import pytest
-from graph_text import IMAGE, SLOPES, initializers, model, numbers, run, whole
-from onnx import helper
+from graph_text import IMAGE, SLOPES, Array, initializers, model, numbers, run, whole
+from onnx import helper, numpy_helper
 
 import prelu_tools
 from prelu_tools.backends.conversion import Parameter
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.finish import finish
+from prelu_tools.graph.metadata import SOURCE_HASH, WEIGHTS_HASH
 
 PROPERTIES = {"prelu_tools.source": "nets.py:Net", "prelu_tools.route": "torch.onnx 2.9"}
 
@@ -43,8 +44,52 @@ def test_what_a_model_says_of_itself() -> None:
     assert proto.graph.name == "nets.py:Net"
     assert proto.doc_string == ""
     found = {entry.key: entry.value for entry in proto.metadata_props}
+    assert len(found.pop(WEIGHTS_HASH)) == 64
     assert found == PROPERTIES
     assert list(found) == sorted(found)
+
+
+def test_a_source_with_a_hash_needs_none_of_its_weights() -> None:
+    proto = model("y = Relu(x)")
+    finish(whole(proto), TagBook(), {}, {}, {SOURCE_HASH: "0f"})
+    assert {entry.key: entry.value for entry in proto.metadata_props} == {SOURCE_HASH: "0f"}
+
+
+def test_the_hash_is_that_of_names_types_shapes_and_values() -> None:
+    def found(name: str, values: Array) -> str:
+        proto = model(f"y = Add(x, {name})", constants={name: values})
+        finish(whole(proto), TagBook(), {}, {name: name}, {})
+        return {entry.key: entry.value for entry in proto.metadata_props}[WEIGHTS_HASH]
+
+    values = numbers(3, 4, 5)
+    one = found("weight", values)
+    assert found("weight", np.asfortranarray(values)) == one
+    others = [found("bias", values), found("weight", values[None]), found("weight", -values)]
+    assert len({one, *others}) == 4
+
+
+def test_a_slope_that_no_runtime_can_use_is_an_error() -> None:
+    """Onnx's checker and its shape inference accept it."""
+    proto = model("y = PRelu(x, s)", constants={"s": np.ones(3, np.float32)})
+    onnx.checker.check_model(proto, full_check=True)
+    with pytest.raises(PReLUToolsError, match=r"cannot be exported: a slope of shape \[3\]"):
+        finish(whole(proto), TagBook(), {}, {}, {})
+
+
+def test_domains_of_bodies_are_imported_too() -> None:
+    body = helper.make_graph(
+        [helper.make_node("Scaler", ["x"], ["s"], domain="ai.onnx.ml", offset=[0.0], scale=[1.0])],
+        "body", [], [helper.make_tensor_value_info("s", 1, ["N", 3, 4, 5])],
+    )  # fmt: skip
+    proto = model("y = Relu(x)")
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+    proto.graph.node.append(
+        helper.make_node("If", ["yes"], ["z"], then_branch=body, else_branch=body)
+    )
+    proto.graph.output.append(helper.make_tensor_value_info("z", 1, ["N", 3, 4, 5]))
+    proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    finish(whole(proto), TagBook(), {}, {}, {})
+    assert sorted(o.domain for o in proto.opset_import) == ["", "ai.onnx.ml"]
 
 
 def test_only_domains_that_are_used_are_imported() -> None:
@@ -91,7 +136,7 @@ def test_a_graph_that_is_no_onnx_is_an_error() -> None:
     proto.graph.node.append(helper.make_node("NoSuchOp", ["y"], ["z"]))
     proto.graph.output.append(helper.make_tensor_value_info("z", 1, ["N", 3, 4, 5]))
     parameter = Parameter("act", "w", SLOPES, np.arange(3).reshape(1, 3, 1, 1), 1)
-    with pytest.raises(PReLUToolsError, match=r"is not valid ONNX: .*NoSuchOp") as caught:
+    with pytest.raises(PReLUToolsError, match=r"became NoSuchOp, which opset 18") as caught:
         finish(whole(proto), book, {"s": parameter}, {}, {})
     assert "\n" not in str(caught.value)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ _ADVICE = {
 }
 # TF32 keeps 10 bits of mantissa: agreement to 1e-3 only (onnxruntime#19288).
 _OPTIONS: Mapping[str, Mapping[str, str]] = {"CUDAExecutionProvider": {"use_tf32": "0"}}
+_IR_VERSION = 10  # loaded by every onnxruntime from 1.18 on
 _LARGE = 256 << 20  # bytes; onnxruntime holds the weights of a larger file twice if it parses them
 
 
@@ -172,6 +175,23 @@ def available_providers() -> tuple[str, Sequence[str]]:
     """The version of onnxruntime, and the providers that it was built with."""
     ort = _import_onnxruntime()
     return ort.__version__, ort.get_available_providers()
+
+
+@cache
+def newest_opset() -> int:
+    """The newest opset that the installed onnxruntime loads: found by trying, it does not say."""
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["x"], ["y"])], "one node", [value],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])],
+    )  # fmt: skip
+    for version in range(onnx.defs.onnx_opset_version(), 0, -1):
+        opsets = [onnx.helper.make_opsetid("", version)]
+        model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+        with suppress(PReLUToolsError):
+            Session(model, "cpu", "a model of one node")
+            return version
+    raise PReLUToolsError("onnxruntime loads no model at all: reinstall it, or see doctor")
 
 
 def _import_onnxruntime() -> Any:

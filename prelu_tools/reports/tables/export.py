@@ -21,7 +21,12 @@ def export_text(result: ExportResult) -> RenderableType:
         f"{counted(n_calls, 'PRelu node')}",
         style="not bold",
     )
+    if result.data_path is not None:
+        title.append(
+            f"\nweights in {result.data_path}, {result.n_data_bytes:,} bytes", style="not bold"
+        )
     parts: list[RenderableType] = [title]
+    parts += [Text(f"{route.route} refused it: {route.reason}") for route in result.refused]
     parts += [Text(note) for note in result.notes]
     checked = result.verification
     parts.append(Text("not verified", style="yellow") if checked is None else _held(checked))
