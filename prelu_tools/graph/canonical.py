@@ -16,11 +16,11 @@ from prelu_tools.core.layout import Permutation, candidates
 from prelu_tools.core.slopes import align, sharing_of
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.metadata import describe_layer
-from prelu_tools.graph.prune import prune_model
+from prelu_tools.graph.prune import inner_names, prune_model
 from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.recognise import Match, find_prelus
 from prelu_tools.graph.tidy import rename_values
-from prelu_tools.graph.view import GraphView
+from prelu_tools.graph.view import GraphView, nested_views
 
 
 class SlopeParameter(Protocol):
@@ -94,16 +94,17 @@ def settle_slopes(
     """
     graph = model.proto.graph
     view = GraphView(model)
-    boundary = {value.name for value in [*graph.input, *graph.output]}
+    boundary = {value.name for value in [*graph.input, *graph.output]} | inner_names(graph)
     settled = _Settled(parameters.values(), boundary)
     counts = dict.fromkeys(parameters, 0)
     slopes: list[tuple[onnx.NodeProto, str]] = []
-    for match in list(find_prelus(view)):
+    every = [(inner, match) for inner in nested_views(view) for match in find_prelus(inner)]
+    for inner, match in every:
         tagged = tags.find(match.slopes)
         if tagged is None or tagged.sign != 1 or match.form != "prelu":
             continue
         parameter = parameters[tagged.key]
-        shape = view.shape(match.x)
+        shape = inner.shape(match.x)
         found = align(tagged.indices, len(shape) if shape else None)
         values = _minimal(parameter.values.reshape(-1)[found])
         slopes.append((match.node, settled.initializer(parameter.name, values)))

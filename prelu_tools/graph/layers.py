@@ -23,6 +23,7 @@ from prelu_tools.graph.view import GraphView, all_views
 
 _GENERATED = re.compile(r"^(val_\d+|onnx::.*|Const(_\d+)?(:0)?|const.*|.*__\d+(:0)?|slope.*|\d+)$")
 _SLOPE_NAMES = re.compile(r"[./](weight|alpha|slope|Neg|ReadVariableOp|Identity)(:0)?$")
+_OPERATIONS = re.compile(r"/(Neg|ReadVariableOp|Identity)(:0)?$")
 _LINEAR = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 _PASSED = {"BatchNormalization", "Transpose", "Reshape", "Identity", "Cast", "Squeeze", "Unsqueeze",
            "MaxPool", "AveragePool", "Dropout", "Flatten", "Mul", "Add", "Sub"}  # fmt: skip
@@ -117,9 +118,17 @@ def _unique_name(match: Match, taken: set[str]) -> str:
 
 
 def _name_from_parameter(match: Match) -> str:
-    if _GENERATED.match(match.parameter):
-        return ""
-    return _SLOPE_NAMES.sub("", match.parameter)
+    return "" if is_generated(match.parameter) else _SLOPE_NAMES.sub("", match.parameter)
+
+
+def is_generated(tensor: str) -> bool:
+    """Whether a tensor's name was made up by an exporter."""
+    return bool(_GENERATED.match(tensor))
+
+
+def name_of_operation(tensor: str) -> bool:
+    """Whether a tensor is called by the operation that made it, as TensorFlow's are."""
+    return bool(_OPERATIONS.search(tensor))
 
 
 def _name_from_node(match: Match) -> str:

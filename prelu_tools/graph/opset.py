@@ -8,7 +8,8 @@ import onnx
 from onnx import inliner, version_converter
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.model import OnnxModel
+from prelu_tools.graph.prune import UNLISTED
 
 FIRST_OPSET = 13
 """The oldest that is written: from it on operators take axes and shapes as inputs."""
@@ -41,6 +42,7 @@ def raise_opset(model: OnnxModel, wanted: int) -> OnnxModel:
             f"the model is of opset {model.opset}, which is not lowered to {wanted}: give "
             f"--opset {model.opset}, or none"
         )
+    model.proto.ir_version = max(model.proto.ir_version, UNLISTED)
     try:
         proto: onnx.ModelProto = version_converter.convert_version(model.proto, wanted)
     except _FAILURES as error:

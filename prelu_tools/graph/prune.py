@@ -6,9 +6,12 @@ import onnx
 
 from prelu_tools.graph.model import OnnxModel
 
+UNLISTED = 4
+"""The first IR version in which an initializer need not be an input too."""
+
 
 def prune(graph: onnx.GraphProto) -> None:
-    """Drop dead nodes, unused initializers and stale type information, in place."""
+    """Drop dead nodes, unused initializers and stale type information, in place; in bodies too."""
     producer = {name: node for node in graph.node for name in node.output if name}
     needed: set[str] = set()
     stack = [value.name for value in graph.output]
@@ -25,6 +28,51 @@ def prune(graph: onnx.GraphProto) -> None:
         graph.node.extend(live)
     _keep(graph.initializer, needed)
     _keep(graph.value_info, {name for node in live for name in node.output})
+    for node in live:
+        for body in bodies(node):
+            prune(body)
+
+
+def bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """The graphs inside an If, Loop or Scan."""
+    return [
+        graph
+        for attribute in node.attribute
+        for graph in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
+    ]
+
+
+def inner_names(graph: onnx.GraphProto) -> set[str]:
+    """Every tensor that a body of this graph makes or keeps: outside they must not be used."""
+    names: set[str] = set()
+    for node in graph.node:
+        for body in bodies(node):
+            names.update(value.name for value in body.input)
+            names.update(tensor.name for tensor in body.initializer)
+            names.update(name for inner in body.node for name in inner.output if name)
+            names |= inner_names(body)
+    return names
+
+
+def unlist_weights(proto: onnx.ModelProto) -> int:
+    """Take initializers off the inputs of the graph, in place.
+
+    Before IR version 4 each of them had to be listed there; since then that makes it a default,
+    which a caller may override.
+
+    Returns:
+        How many a caller could have overridden.
+    """
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    kept = [value for value in proto.graph.input if value.name not in weights]
+    listed = len(proto.graph.input) - len(kept)
+    if not listed:
+        return 0
+    del proto.graph.input[:]
+    proto.graph.input.extend(kept)
+    overridable = proto.ir_version >= UNLISTED
+    proto.ir_version = max(proto.ir_version, UNLISTED)
+    return listed if overridable else 0
 
 
 def prune_model(model: OnnxModel) -> None:
@@ -36,11 +84,10 @@ def prune_model(model: OnnxModel) -> None:
 def reads(node: onnx.NodeProto) -> list[str]:
     """The tensors that a node uses, those that its subgraphs take from outside included."""
     names = [name for name in node.input if name]
-    for attribute in node.attribute:
-        for graph in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
-            for inner in graph.node:
-                names.extend(reads(inner))
-            names.extend(value.name for value in graph.output)
+    for graph in bodies(node):
+        for inner in graph.node:
+            names.extend(reads(inner))
+        names.extend(value.name for value in graph.output)
     return names
 
 

@@ -10,7 +10,7 @@ import onnx
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.metadata import LAYER, properties
-from prelu_tools.graph.prune import reads
+from prelu_tools.graph.prune import inner_names, reads
 
 _ROLES = {
     "Conv": ("", "weight", "bias"),
@@ -109,7 +109,7 @@ def _name_values(graph: onnx.GraphProto, keep: Mapping[str, str]) -> None:
     fixed = {value.name for value in [*graph.input, *graph.output]}
     names = {name: name for name in fixed}
     slopes = {node.input[1] for node in graph.node if LAYER in properties(node)}
-    taken = fixed | slopes
+    taken = fixed | slopes | inner_names(graph)
     names |= {name: name for name in slopes}
     parameters = {tensor.name for tensor in graph.initializer}
     for name in sorted((parameters & set(keep)) - slopes):

@@ -12,6 +12,7 @@ import onnx
 from onnx import inliner, shape_inference
 
 from prelu_tools.core.slopes import Shape
+from prelu_tools.graph.prune import bodies
 from prelu_tools.graph.reader import OnnxModel
 
 _INFERENCE_ERRORS = (shape_inference.InferenceError, RuntimeError, ValueError)
@@ -103,12 +104,12 @@ def all_views(model: OnnxModel) -> Iterator[GraphView]:
         proto = inliner.inline_local_functions(proto)
     with contextlib.suppress(*_INFERENCE_ERRORS):
         proto = shape_inference.infer_shapes(proto)
-    yield from _views(GraphView(replace(model, proto=proto), typed=True))
+    yield from nested_views(GraphView(replace(model, proto=proto), typed=True))
 
 
-def _views(view: GraphView) -> Iterator[GraphView]:
+def nested_views(view: GraphView) -> Iterator[GraphView]:
+    """A view, and those of the bodies in it, outer ones first."""
     yield view
     for node in view.graph.node:
-        for attribute in node.attribute:
-            for graph in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
-                yield from _views(GraphView(view.model, graph, view))
+        for body in bodies(node):
+            yield from nested_views(GraphView(view.model, body, view))
