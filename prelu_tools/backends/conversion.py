@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from prelu_tools.backends.interface import Source
 from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.results import RefusedRoute
 from prelu_tools.core.tags import TagBook
@@ -47,3 +48,7 @@ class Conversion:
     """Routes that were tried before and failed, in order."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
+    properties: Mapping[str, str] = field(default_factory=dict)
+    """Metadata of the source's own model that is kept."""
+    reference: Source | None = None
+    """What the result is held against, where the source itself does not run."""

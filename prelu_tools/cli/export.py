@@ -20,7 +20,18 @@ from prelu_tools.cli.options import gather_source_options, output_options, sourc
     metavar="MODEL.onnx",
     help="The file to write: whole, or not at all.",
 )
-@click.option("--opset", type=int, default=18, show_default=True, help="Opset of the result.")
+@click.option(
+    "--opset",
+    type=int,
+    help="Opset of the result  [default: 18, or that of an ONNX file where it is newer]",
+)
+@click.option(
+    "--slope-axis",
+    type=int,
+    metavar="AXIS",
+    help="For an ONNX file with slopes of shape [C] that can be read in two ways: the axis that "
+    "they lie along, 1 for the channels of NCHW, -1 for the last.",
+)
 @click.option(
     "--external-data",
     type=click.Choice(["auto", "always", "never"]),
@@ -40,8 +51,9 @@ from prelu_tools.cli.options import gather_source_options, output_options, sourc
 def command(
     source: str,
     output: Path,
-    opset: int,
+    opset: int | None,
     external_data: Literal["auto", "always", "never"],
+    slope_axis: int | None,
     verify: bool,
     force: bool,
     inputs: tuple[Any, ...],
@@ -52,9 +64,10 @@ def command(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Take SOURCE, a Keras or PyTorch model, to ONNX: each PReLU call is one PRelu node.
+    """Take SOURCE, a Keras, PyTorch or ONNX model, to ONNX: each PReLU call is one PRelu node.
 
-    SOURCE is model.keras, or Python: nets.py:Net(10), package.module:name, with @weights.pt behind
+    SOURCE is model.keras, model.onnx (whose PReLU, however they are spelled, become PRelu nodes),
+    or Python: nets.py:Net(10), package.module:name, with @weights.pt behind
     it if need be. Python sources are your own code, and run as such.
 
     \b
@@ -69,6 +82,7 @@ def command(
         output=output,
         opset=opset,
         external_data=external_data,
+        slope_axis=slope_axis,
         verify=verify,
         force=force,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),

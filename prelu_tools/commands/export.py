@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import cast
 
 from prelu_tools.backends.conversion import Conversion
-from prelu_tools.backends.interface import ConvertibleSource, TensorSpec
+from prelu_tools.backends.interface import ConvertibleSource, Source, TensorSpec
 from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.provenance import provenance
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify_source
-from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError
+from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, ExternalData, SourceOptions
 from prelu_tools.core.results import ExportResult
 from prelu_tools.core.verification import VerifyResult
@@ -40,14 +40,16 @@ class ExportRequest:
     """The model as the user spelled it."""
     output: Path
     """The file to write."""
-    opset: int = DEFAULT_OPSET
-    """Opset of the default domain."""
+    opset: int | None = None
+    """Opset of the default domain; None for `DEFAULT_OPSET`, or an ONNX file's own newer one."""
     verify: bool = True
     """Whether to hold the result against its source before it is put in place."""
     external_data: ExternalData = "auto"
     """Where large weights go: see `graph.writer.write_model`."""
     force: bool = False
     """Whether to replace a file that is there."""
+    slope_axis: int | None = None
+    """See `ConversionOptions.slope_axis`: for ONNX files only."""
     options: SourceOptions = field(default_factory=SourceOptions)
     """How to read the source."""
 
@@ -61,20 +63,22 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         PReLUToolsError: the source cannot be read, converted or checked; nothing was written.
     """
     refuse_existing(request.output, request.force, request.external_data == "always")
-    _check_opset(request.opset)
+    if request.opset is not None:
+        _check_opset(request.opset)
     progress("loading")
     source = _open(request)
+    wanted = request.opset or max(DEFAULT_OPSET, getattr(source, "opset", 0))
     progress("converting")
-    conversion = source.convert(ConversionOptions(request.opset))
+    conversion = source.convert(ConversionOptions(wanted, slope_axis=request.slope_axis))
     progress("canonicalising")
-    model = _finished(conversion, source, request)
+    model = _finished(conversion, source, request, wanted)
     with placing(request.output, request.force) as temporary:
         progress("writing")
         written = write_model(model, temporary, request.external_data)
         verification = None
         if request.verify:
             progress("verifying")
-            verification = _verify(source, temporary, request)
+            verification = _verify(conversion.reference or source, temporary, request)
         progress("putting in place")
     return ExportResult(
         source=request.source,
@@ -105,19 +109,24 @@ def _open(request: ExportRequest) -> ConvertibleSource:
     source = open_source(request.source, request.options)
     if not hasattr(source, "convert"):
         raise PReLUToolsError(
-            f"{request.source} is ONNX already: export takes a Keras or PyTorch model"
+            f"{request.source} cannot be converted: export takes a Keras, PyTorch or ONNX model"
         )
+    if request.slope_axis is not None and source.framework != "onnx":
+        raise UsageError("--slope-axis is for ONNX files: other sources know their axes")
     return cast(ConvertibleSource, source)
 
 
 def _finished(
-    conversion: Conversion, source: ConvertibleSource, request: ExportRequest
+    conversion: Conversion, source: ConvertibleSource, request: ExportRequest, opset: int
 ) -> OnnxModel:
     """The model that is written: in the opset that was asked, canonical, described and checked."""
     inline_functions(conversion.model)
     check_operators(conversion.model.proto)
-    model = raise_opset(conversion.model, request.opset)
-    properties = provenance(source, request.source, conversion.route)
+    model = raise_opset(conversion.model, opset)
+    properties = {
+        **conversion.properties,
+        **provenance(source, request.source, conversion.route),
+    }
     finish(model, conversion.tags, conversion.parameters, conversion.kept_names, properties)
     _check_inputs(model, source.inputs())
     return model
@@ -143,7 +152,7 @@ def _check_inputs(model: OnnxModel, declared: Sequence[TensorSpec]) -> None:
             )
 
 
-def _verify(source: ConvertibleSource, written: Path, request: ExportRequest) -> VerifyResult:
+def _verify(source: Source, written: Path, request: ExportRequest) -> VerifyResult:
     result = verify_source(
         source,
         VerifyRequest(

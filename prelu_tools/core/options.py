@@ -48,3 +48,6 @@ class ConversionOptions:
     writes its own nearest one below; `commands/export.py` takes it from there, or refuses."""
     input_layout: InputLayout = "keep"
     """Axis order of the inputs of rank 4 (of rank 3 and 5 likewise): the source's own, or this."""
+    slope_axis: int | None = None
+    """The axis that an ONNX file's one-dimensional slopes lie along where they can be read in two
+    ways (1: the channels of NCHW, -1: the last); None to refuse such a file."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from running import Outcome, cli
-from tiny_models import save_prelu
 
 
 def _export(source: object, output: Path, *more: str) -> Outcome:
@@ -104,12 +103,6 @@ def test_a_file_of_another_kind_is_no_verdict(tmp_path: Path) -> None:
     found = _export(text, tmp_path / "net.onnx")
     assert found.code == 3
     assert ".keras" in found.err
-
-
-def test_an_onnx_model_is_exported_already(tmp_path: Path) -> None:
-    found = _export(save_prelu(tmp_path / "there.onnx"), tmp_path / "net.onnx")
-    assert found.code == 3
-    assert "ONNX already" in found.err
 
 
 def test_a_python_file_needs_a_name_in_it(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from prelu_tools.backends.interface import (
 )
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.options import Dim, SourceOptions
+from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.graph.constants import attributes, read_constant
 from prelu_tools.graph.layers import LocatedLayer, locate_layers
@@ -28,6 +28,7 @@ from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.view import GraphView, all_views
 
 if TYPE_CHECKING:
+    from prelu_tools.backends.conversion import Conversion
     from prelu_tools.backends.onnxruntime.session import Session
     from prelu_tools.backends.onnxruntime.tapped import TappedSession
 
@@ -49,7 +50,7 @@ class OnnxSource:
         self.producer = f"{proto.producer_name} {proto.producer_version}".strip()
         self.opset = model.opset
         self._view = GraphView(model)
-        self._options = options
+        self.options = options
 
     @property
     def n_parameters(self) -> int:
@@ -71,7 +72,7 @@ class OnnxSource:
 
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`: from the graph; `--input` gives sizes to what is dynamic."""
-        given = {option.name: option.shape for option in self._options.inputs}
+        given = {option.name: option.shape for option in self.options.inputs}
         values = [v for v in self._view.graph.input if v.name in self._view.inputs]
         return [_spec(value, given.get(value.name)) for value in values]
 
@@ -152,6 +153,16 @@ class OnnxSource:
             raise PReLUToolsError(f"{layer} is no layer of {self.spelled}")
         single = SingleLayers([item], "cpu", self.spelled)
         return lambda x: single.run({layer: x})[layer]
+
+    def convert(self, wanted: ConversionOptions) -> Conversion:
+        """See `ConvertibleSource.convert`: the file in its canonical form.
+
+        Raises:
+            PReLUToolsError: a slope has two readings, or the file is of a newer opset than wanted.
+        """
+        from prelu_tools.backends.onnxruntime.canonicalise import canonicalise
+
+        return canonicalise(self, wanted)
 
     def seek(
         self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits

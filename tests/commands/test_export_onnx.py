@@ -1,0 +1,209 @@
+"""`export old.onnx -o clean.onnx`: canonical, repaired, verified; what is the user's own stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper, parser
+from running import Outcome, cli
+from text_nets import COLUMN, SLOPES, save
+from tiny_models import save_relu
+
+FIVE = "r = Relu(x) n = Neg(x) m = Relu(n) s = Mul(m, a) y = Add(r, s)"
+
+
+def _export(source: Path, *more: object) -> tuple[Outcome, Path]:
+    target = source.with_name("clean.onnx")
+    return cli("export", source, "-o", target, *more), target
+
+
+def _clean(source: Path, *more: object) -> onnx.ModelProto:
+    found, target = _export(source, *more)
+    assert found.code == 0, found.err
+    assert "verified: " in found.out
+    return onnx.load(target)
+
+
+def _shapes(proto: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    return {tensor.name: tuple(tensor.dims) for tensor in proto.graph.initializer}
+
+
+def _opset(proto: onnx.ModelProto) -> int:
+    (entry,) = proto.opset_import
+    return int(entry.version)
+
+
+def test_five_ops_become_one(tmp_path: Path) -> None:
+    found = _clean(save(tmp_path / "old.onnx", FIVE, a=-COLUMN))
+    assert [node.op_type for node in found.graph.node] == ["PRelu"]
+    assert np.array_equal(numpy_helper.to_array(found.graph.initializer[0]), COLUMN)
+    assert [value.name for value in (*found.graph.input, *found.graph.output)] == ["x", "y"]
+
+
+def test_the_same_file_gives_the_same_bytes_wherever_it_lies(tmp_path: Path) -> None:
+    found = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        source = save(folder / "old.onnx", FIVE, a=-COLUMN)
+        found.append(_export(source, "-q")[1].read_bytes())
+    assert found[0] == found[1]
+
+
+def test_metadata_that_is_not_ours_stays(tmp_path: Path) -> None:
+    source = save(tmp_path / "old.onnx", "y = PRelu(x, a)", a=COLUMN)
+    proto = onnx.load(source)
+    proto.metadata_props.add(key="classes", value="cat, dog")
+    proto.metadata_props.add(key="prelu_tools.source", value="older.keras")
+    onnx.save(proto, source)
+    stated = {entry.key: entry.value for entry in _clean(source).metadata_props}
+    assert stated["classes"] == "cat, dog"
+    assert stated["prelu_tools.source"] == "old.onnx"
+
+
+def test_weights_beside_the_file_come_into_the_new_one(tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    folder.mkdir()
+    weight = np.random.default_rng(0).normal(size=(3, 3, 1, 1))
+    source = save(folder / "old.onnx", "c = Conv(x, w) y = PRelu(c, a)", a=COLUMN,
+                  w=weight.astype(np.float32))  # fmt: skip
+    onnx.save(onnx.load(source), source, save_as_external_data=True, location="w.data",
+              size_threshold=0)  # fmt: skip
+    found, target = _export(source)
+    assert found.code == 0, found.err
+    for path in (source, folder / "w.data"):
+        path.unlink()
+    assert _shapes(onnx.load(target)) == {"a": (3, 1, 1), "w": (3, 3, 1, 1)}
+
+
+def test_a_model_without_prelu_is_verified_by_its_outputs(tmp_path: Path) -> None:
+    found, _ = _export(save_relu(tmp_path / "old.onnx"))
+    assert found.code == 0
+    assert "0 PReLU layers" in found.out
+
+
+# Opsets
+
+
+def _of_opset(path: Path, opset: int) -> Path:
+    proto = onnx.load(save(path, "y = PRelu(x, a)", a=COLUMN))
+    proto.opset_import[0].version = opset
+    onnx.save(proto, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("opset", "asked", "written"), [(9, (), 18), (18, (), 18), (21, (), 21), (16, (21,), 21)]
+)
+def test_the_opset_is_raised_and_never_lowered_in_silence(
+    tmp_path: Path, opset: int, asked: tuple[int, ...], written: int
+) -> None:
+    options = [option for number in asked for option in ("--opset", number)]
+    assert _opset(_clean(_of_opset(tmp_path / "old.onnx", opset), *options)) == written
+
+
+def test_a_lower_opset_is_refused(tmp_path: Path) -> None:
+    found, target = _export(_of_opset(tmp_path / "old.onnx", 21), "--opset", 18)
+    assert found.code == 3
+    assert "opset 21, which is not lowered to 18" in found.err
+    assert not target.exists()
+
+
+# Slopes that lie wrong
+
+
+def _arcface(path: Path, opset: int = 8, **batch_norm: Any) -> Path:
+    """As MXNet wrote it: IR version 3, weights among the inputs, `[C]` slopes on maps."""
+    generator = np.random.default_rng(0)
+    attributes = {"epsilon": 1e-5, **batch_norm}
+    dense = {} if opset >= 7 else {"broadcast": 1}
+    nodes = [
+        helper.make_node("Conv", ["data", "conv_weight"], ["c"], pads=[1, 1, 1, 1],
+                         kernel_shape=[3, 3]),
+        helper.make_node("BatchNormalization", ["c", "g", "b", "m", "v"], ["n"], **attributes),
+        helper.make_node("PRelu", ["n", "relu0_gamma"], ["p"], name="relu0"),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("Gemm", ["f", "fc_weight", "fc_bias"], ["d"], transB=1, **dense),
+        helper.make_node("PRelu", ["d", "relu1_gamma"], ["fc1"], name="relu1"),
+    ]  # fmt: skip
+    shapes = {"conv_weight": (3, 3, 3, 3), "g": (3,), "b": (3,), "m": (3,), "fc_bias": (3,),
+              "fc_weight": (3, 75), "relu0_gamma": (3,), "relu1_gamma": (3,)}  # fmt: skip
+    tensors = {name: generator.normal(size=shape) for name, shape in shapes.items()}
+    tensors |= {"v": generator.uniform(0.5, 1, 3), "relu0_gamma": SLOPES}
+    weights = [numpy_helper.from_array(v.astype(np.float32), n) for n, v in tensors.items()]
+    listed = [helper.make_tensor_value_info(t.name, TensorProto.FLOAT, t.dims) for t in weights]
+    data = helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, 5, 5])
+    output = helper.make_tensor_value_info("fc1", TensorProto.FLOAT, [1, 3])
+    graph = helper.make_graph(nodes, "arcface", [data, *listed], [output], weights)
+    opsets = [helper.make_opsetid("", opset)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=3), path)
+    return path
+
+
+@pytest.mark.parametrize(("opset", "given"), [(8, {"spatial": 1}), (6, {"is_test": 1}), (9, {})])
+def test_slopes_of_an_old_arcface_file_are_laid_along_the_channels(
+    tmp_path: Path, opset: int, given: dict[str, Any]
+) -> None:
+    source = _arcface(tmp_path / "old.onnx", opset, **given)
+    found, target = _export(source)
+    assert found.code == 0, found.err
+    assert "relu0: its slope of shape [3] was laid along axis 1 as [3, 1, 1]" in found.words
+    assert "held against its own graph in onnx's evaluator (numpy)" in found.words
+    proto = onnx.load(target)
+    shapes = _shapes(proto)
+    assert (shapes["relu0_gamma"], shapes["relu1_gamma"]) == ((3, 1, 1), (3,))
+    assert [value.name for value in proto.graph.input] == ["data"]
+
+
+def test_a_repair_that_went_wrong_would_be_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reference is the file as it is, and not what the repair made of it."""
+    from prelu_tools.graph import canonical
+
+    minimal = canonical._minimal
+    monkeypatch.setattr(canonical, "_minimal", lambda slopes: minimal(slopes)[::-1])
+    found, target = _export(_arcface(tmp_path / "old.onnx", spatial=1))
+    assert found.code == 1
+    assert not target.exists()
+
+
+SQUARE = {"inputs": "float[N,3,5,3] x", "outputs": "float[N,3,5,3] y"}
+
+
+def test_two_readings_are_no_verdict(tmp_path: Path) -> None:
+    source = save(tmp_path / "old.onnx", "[act] y = PRelu(x, a)", **SQUARE, a=SLOPES)
+    found, target = _export(source)
+    assert found.code == 3
+    assert "act: a slope of shape [3] on an input of [?, 3, 5, 3] has two readings" in found.err
+    assert "--repair-slopes" in found.err
+    assert "--slope-axis" in found.err
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(1, (3, 1, 1)), (-1, (1, 3))])
+def test_the_user_says_which_is_meant(tmp_path: Path, axis: int, shape: tuple[int, ...]) -> None:
+    source = save(tmp_path / "old.onnx", "y = PRelu(x, a)", **SQUARE, a=SLOPES)
+    assert _shapes(_clean(source, "--slope-axis", axis)) == {"a": shape}
+
+
+# Bodies and functions
+
+
+def test_what_cannot_be_looked_into_is_said(tmp_path: Path) -> None:
+    text = """<ir_version: 8, opset_import: ["": 18]>
+        graph (float[N,3] x) => (float[N,3] y) {
+            k = ReduceSum<keepdims=0>(x) z = Constant<value = float {0}>() c = Greater(k, z)
+            y = If(c) <then_branch = t () => (float[N,3] e) { e = PRelu(x, a) },
+                       else_branch = f () => (float[N,3] o) { o = PRelu(x, b) }> }"""
+    proto = parser.parse_model(text)
+    for name, values in {"a": SLOPES, "b": 2 * SLOPES}.items():
+        proto.graph.initializer.append(numpy_helper.from_array(values, name))
+    onnx.save(proto, tmp_path / "old.onnx")
+    found, _ = _export(tmp_path / "old.onnx")
+    assert found.code == 0, found.err
+    assert "2 PReLU calls are in the body of an If, Loop or Scan" in found.words
+    assert "2 PReLU layers in 2 PRelu nodes" in found.words
