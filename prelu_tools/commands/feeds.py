@@ -146,10 +146,12 @@ def draw_feeds(
     if batches:
         batch = max(batches)
         rows = draw(wanted, -(-plan.samples // batch) * batch, plan.seed)
-        count = len(next(iter(rows.values()))) // batch
+        own = {name: shape[0] if shape else batch for name, shape in shapes.items()}
+        sizes = {name: size if isinstance(size, int) else batch for name, size in own.items()}
+        starts = range(0, len(next(iter(rows.values()))), batch)
         return [
-            {name: values[i * batch : (i + 1) * batch] for name, values in rows.items()}
-            for i in range(count)
+            {name: values[start : start + sizes[name]] for name, values in rows.items()}
+            for start in starts
         ]
     rows = draw(wanted, plan.samples, plan.seed)
     feeds = [rows]

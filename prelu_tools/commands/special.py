@@ -90,8 +90,13 @@ def _order(mine: PReLULayer, other: PReLULayer, layouts: Layouts) -> Permutation
 
 
 def _laid(layer: PReLULayer) -> Array:
-    """An input of the layer: a row for each special value, which meets every slope."""
+    """An input of the layer: a row for each special value, which meets every slope.
+
+    Slopes that differ along the batch fix its size: there each slope meets one of the values.
+    """
     values = special_values(layer.slopes.dtype)
+    if layer.slopes.shape[:1] not in ((), (1,)):
+        return np.resize(values, layer.slopes.shape)
     shape = (values.size, *layer.slopes.shape[1:])
     rows = values.reshape(-1, *[1] * (len(shape) - 1))
     return np.ascontiguousarray(np.broadcast_to(rows, shape))

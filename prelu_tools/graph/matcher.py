@@ -127,10 +127,13 @@ class Filled:
         self.value = value
 
     def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
-        """The constant has to hold nothing but the value."""
-        if not is_constant(view, place.tensor):
+        """The constant has to hold nothing but the value, in whatever type."""
+        tensor = place.tensor
+        while (node := view.maker(tensor)) is not None and node.op_type == "CastLike":
+            tensor, binding = node.input[0], binding.with_node(node)
+        if not is_constant(view, tensor):
             return
-        constant = read_constant(view, place.tensor)
+        constant = read_constant(view, tensor)
         if constant is None or not constant.values.size:
             return
         if (constant.values == self.value).all():

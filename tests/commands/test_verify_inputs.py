@@ -197,3 +197,13 @@ def test_free_sizes_take_what_the_input_option_says(tmp_path: Path) -> None:
     wrong = cli("verify", net, net, "--input", "x:batch,2,9")
     assert wrong.code == 2
     assert "3 dimensions" in wrong.err
+
+
+def test_inputs_keep_their_own_fixed_batches(tmp_path: Path) -> None:
+    node = [
+        helper.make_node("PRelu", ["x", "a"], ["h"]),
+        helper.make_node("Add", ["h", "b"], ["y"]),
+    ]
+    net = save_graph(tmp_path / "net.onnx", node, {"x": (3, 4, 5), "b": (5,)}, {"y": (3, 4, 5)},
+                     {"a": np.ones((1, 5), np.float32) / 4})  # fmt: skip
+    assert cli("verify", net, net).code == 0

@@ -170,3 +170,10 @@ def test_torch_against_its_export(tmp_path: Path) -> None:
     wrong = verify(f"{nets}:net", apart)
     assert wrong.code == 1
     assert _undocumented(wrong)["Infinity"] == "NaN"
+
+
+def test_slopes_that_differ_along_the_batch_are_tried(tmp_path: Path) -> None:
+    slopes = np.linspace(-1, 2, 60, dtype=np.float32).reshape(3, 4, 5)
+    image = {"inputs": "float[3,4,5] x", "outputs": "float[3,4,5] y"}
+    net = save(tmp_path / "net.onnx", "y = PRelu(x, a)", **image, a=slopes)
+    assert verify(net, net).code == 0

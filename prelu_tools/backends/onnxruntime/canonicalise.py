@@ -20,6 +20,8 @@ from prelu_tools.graph.repair import Repair, repair_slopes
 if TYPE_CHECKING:
     from prelu_tools.backends.onnxruntime.source import OnnxSource
 
+_FIRST_RUN = 7  # the first opset that onnxruntime promises to run
+
 
 def canonicalise(source: OnnxSource, wanted: ConversionOptions) -> Conversion:
     """Bring a file to its canonical form.
@@ -34,10 +36,10 @@ def canonicalise(source: OnnxSource, wanted: ConversionOptions) -> Conversion:
     found = canonical(repaired)
     raised = raise_opset(found.model, wanted.opset)
     reference = None
-    if repairs:
-        from prelu_tools.backends.onnxruntime.numpy_source import RepairedSource
+    if repairs or source.model.opset < _FIRST_RUN:
+        from prelu_tools.backends.onnxruntime.numpy_source import NumpySource
 
-        reference = RepairedSource(source, original, repaired, repairs)
+        reference = NumpySource(source, original, repaired, repairs)
     return Conversion(
         model=raised,
         tags=found.tags,
@@ -81,6 +83,11 @@ def _notes(
         notes.append(
             f"{source.spelled} does not run as it is meant: the result is held against its own "
             "graph in onnx's evaluator (numpy), with these slopes along these axes"
+        )
+    elif source.model.opset < _FIRST_RUN:
+        notes.append(
+            f"onnxruntime does not run opset {source.model.opset}: the result is held against "
+            f"{source.spelled} in onnx's evaluator (numpy)"
         )
     if listed:
         notes.append(

@@ -20,8 +20,8 @@ from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.repair import Repair
 
 
-class RepairedSource(OnnxSource):
-    """A file with slopes along the wrong axis, as it was meant.
+class NumpySource(OnnxSource):
+    """A file as it was meant, which onnxruntime runs otherwise or not at all.
 
     It is run as it is written, in its own opset, by onnx's evaluator; only what PRelu does with the
     slopes that were repaired is told to it: the axis. None of the rewriting takes part in that.
