@@ -26,6 +26,11 @@ from prelu_tools.cli.options import gather_source_options, output_options, sourc
     help="Opset of the result  [default: 18, or that of an ONNX file where it is newer]",
 )
 @click.option(
+    "--dtype",
+    metavar="[float32|float16]",
+    help="Type of the weights, inputs and outputs  [default: the source's own]",
+)
+@click.option(
     "--slope-axis",
     type=int,
     metavar="AXIS",
@@ -53,6 +58,7 @@ def command(
     output: Path,
     opset: int | None,
     external_data: Literal["auto", "always", "never"],
+    dtype: str | None,
     slope_axis: int | None,
     verify: bool,
     force: bool,
@@ -82,6 +88,7 @@ def command(
         output=output,
         opset=opset,
         external_data=external_data,
+        dtype=dtype,
         slope_axis=slope_axis,
         verify=verify,
         force=force,

@@ -112,6 +112,7 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     )
     parities = outputs.compare(seen.results)
     notes = [f"{linked.spelled}: {note}" for note in getattr(linked.source, "notes", ())]
+    notes += _rounded(reference, linked)
     special = _special(reference, linked, provider, checks, seen)
     power = _power(reference, linked, provider, checks, feeds, outputs, seen, notes)
     report = _report(
@@ -122,9 +123,21 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         layers.parities(seen.placement),
         special,
         power,
-        _used(reference, checks.tolerance),
+        _used(reference, seen, checks.tolerance),
     )
     return Judged(report, seen.results, tuple(notes))
+
+
+def _rounded(reference: Reference, linked: Linked) -> list[str]:
+    """Says so where slopes are compared as float16 holds them."""
+    kinds = {layer.dtype for layer in linked.source.layers()}
+    wider = {layer.dtype for layer in reference.layers} - {"float16"}
+    if "float16" not in kinds or not wider:
+        return []
+    return [
+        f"{linked.spelled} is float16: its slopes are held against the reference's, rounded to "
+        "that, and its inputs are rounded too"
+    ]
 
 
 def _run(
@@ -230,11 +243,11 @@ def _power(
         return None
 
 
-def _used(reference: Reference, tolerance: Tolerance) -> Tolerance:
+def _used(reference: Reference, seen: _Seen, tolerance: Tolerance) -> Tolerance:
     """What was really used: without float64 a calibrated tolerance is the default of the type."""
     if tolerance.multiple is None or reference.precision == "float64":
         return tolerance
-    first = next(iter(reference.outputs[0].values()), None)
+    first = next(iter(seen.results[0].values()), None)
     return tolerance if first is None else default_tolerance(first.dtype)
 
 

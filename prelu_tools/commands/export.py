@@ -21,10 +21,11 @@ from prelu_tools.core.results import ExportResult
 from prelu_tools.core.verification import VerifyResult
 from prelu_tools.graph.finish import finish
 from prelu_tools.graph.layers import read_layers
+from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.operators import check_operators
 from prelu_tools.graph.opset import FIRST_OPSET, inline_functions, newest_known, raise_opset
 from prelu_tools.graph.placement import placing
-from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.types import FLOAT16, refuse_types
 from prelu_tools.graph.writer import data_path, refuse_existing, write_model
 
 DEFAULT_OPSET = 18
@@ -48,6 +49,8 @@ class ExportRequest:
     """Where large weights go: see `graph.writer.write_model`."""
     force: bool = False
     """Whether to replace a file that is there."""
+    dtype: str | None = None
+    """`float16` to round the model to it; `float32`, or None for the source's own type."""
     slope_axis: int | None = None
     """See `ConversionOptions.slope_axis`: for ONNX files only."""
     options: SourceOptions = field(default_factory=SourceOptions)
@@ -65,13 +68,18 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
     refuse_existing(request.output, request.force, request.external_data == "always")
     if request.opset is not None:
         _check_opset(request.opset)
+    if request.dtype not in (None, "float32", "float16"):
+        raise UsageError(
+            f"--dtype {request.dtype}: expected float32 or float16; onnxruntime's CPU provider has "
+            "no convolutions in float64 or bfloat16"
+        )
     progress("loading")
     source = _open(request)
     wanted = request.opset or max(DEFAULT_OPSET, getattr(source, "opset", 0))
     progress("converting")
     conversion = source.convert(ConversionOptions(wanted, slope_axis=request.slope_axis))
     progress("canonicalising")
-    model = _finished(conversion, source, request, wanted)
+    model, notes = _in_type(_finished(conversion, source, request, wanted), request.dtype)
     with placing(request.output, request.force) as temporary:
         progress("writing")
         written = write_model(model, temporary, request.external_data)
@@ -89,7 +97,7 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         layers=read_layers(model),
         n_nodes=len(model.proto.graph.node),
         verification=verification,
-        notes=conversion.notes,
+        notes=(*conversion.notes, *notes),
         refused=conversion.refused,
         data_path=str(data_path(request.output)) if written.data else None,
         n_data_bytes=written.n_data_bytes,
@@ -150,6 +158,26 @@ def _check_inputs(model: OnnxModel, declared: Sequence[TensorSpec]) -> None:
                 f"converter wrote [{', '.join(str(size or '?') for size in found)}]: the model "
                 "works at these sizes only; give them with --input"
             )
+
+
+def _in_type(model: OnnxModel, wanted: str | None) -> tuple[OnnxModel, tuple[str, ...]]:
+    """The model in the type that was asked for, and what the user should know of it.
+
+    Raises:
+        PReLUToolsError: it cannot be had.
+    """
+    refuse_types(model)
+    if wanted == "float16":
+        from prelu_tools.backends.onnxruntime.half import to_float16
+
+        return to_float16(model)
+    kinds = {value.type.tensor_type.elem_type for value in model.proto.graph.input}
+    if wanted == "float32" and FLOAT16 in kinds:
+        raise PReLUToolsError(
+            "the source computes in float16: what it lost is not brought back by --dtype float32; "
+            "give none to keep float16"
+        )
+    return model, ()
 
 
 def _verify(source: Source, written: Path, request: ExportRequest) -> VerifyResult:

@@ -37,6 +37,8 @@ class InputLink:
     """The candidate's name of it."""
     permutation: Permutation
     """From the reference's axis order to the candidate's."""
+    narrow: str | None = None
+    """The candidate's type of it where that is float16 and the reference's a wider one."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,14 @@ def link_inputs(
         pairs = [(spec, by_name[spec.name]) for spec in reference]
     else:
         pairs = list(zip(reference, candidate, strict=True))
-    return tuple(InputLink(a.name, b.name, _permutation(a, b, layouts)) for a, b in pairs)
+    return tuple(
+        InputLink(a.name, b.name, _permutation(a, b, layouts), _narrow(a, b)) for a, b in pairs
+    )
+
+
+def _narrow(reference: TensorSpec, candidate: TensorSpec) -> str | None:
+    narrower = reference.dtype in ("float32", "float64") and candidate.dtype == "float16"
+    return candidate.dtype if narrower else None
 
 
 def _names(specs: Sequence[TensorSpec]) -> str:
@@ -112,9 +121,25 @@ def _text(spec: TensorSpec) -> str:
 def move(feeds: Mapping[str, Array], links: Sequence[InputLink]) -> Feeds:
     """The reference's feeds as the candidate takes them."""
     return {
-        link.candidate: np.ascontiguousarray(feeds[link.reference].transpose(link.permutation))
+        link.candidate: np.ascontiguousarray(
+            _rounded(feeds[link.reference], link.narrow).transpose(link.permutation)
+        )
         for link in links
     }
+
+
+def round_feeds(feeds: Mapping[str, Array], links: Sequence[InputLink]) -> Feeds:
+    """Inputs of the reference that a candidate of a narrower type can be given as they are."""
+    found = dict(feeds)
+    for link in links:
+        values = found[link.reference]
+        found[link.reference] = _rounded(values, link.narrow).astype(values.dtype)
+    return found
+
+
+def _rounded(values: Array, kind: str | None) -> Array:
+    with np.errstate(over="ignore", under="ignore"):
+        return values if kind is None else values.astype(kind)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from prelu_tools.core.parity import Comparison, ulps, worst
 from prelu_tools.core.slopediff import (
     SlopeDifference,
     compare_slopes,
+    in_type_of,
     owner_of,
     pair_layers,
 )
@@ -57,7 +58,9 @@ class LayerJudge:
         self._reference = reference
         self._layouts = layouts
         self._tolerance = tolerance
-        self._pairs = pair_layers(reference.layers, found)
+        pairs = pair_layers(reference.layers, found)
+        typed = tuple((in_type_of(mine, other), other) for mine, other in pairs.pairs)
+        self._pairs = replace(pairs, pairs=typed)
         self._by_name = {other.name: (mine, other) for mine, other in self._pairs.pairs}
         self._calls = {  # a layer that was taken apart is told of by the name of the whole
             (layer.name, number): (node, 0) if node in self._by_name else (layer.name, number)

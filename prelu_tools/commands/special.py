@@ -13,10 +13,12 @@ from prelu_tools.commands.feeds import Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.layout import Permutation, candidates, inverse
-from prelu_tools.core.slopediff import compare_slopes, pair_layers
+from prelu_tools.core.slopediff import compare_slopes, in_type_of, pair_layers
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.special import differs, documented, special_values
 from prelu_tools.core.verification import SpecialValue
+
+_SMALLEST_HALF = float(np.finfo(np.float16).tiny)
 
 
 def compare_special_values(
@@ -43,7 +45,8 @@ def compare_special_values(
     """
     pairs = [
         (mine, other)
-        for mine, other in pair_layers(reference.layers(), candidate.layers()).pairs
+        for own, other in pair_layers(reference.layers(), candidate.layers()).pairs
+        for mine in [in_type_of(own, other)]
         if compare_slopes(mine, other, layouts.permutation(mine.slopes.ndim)).equal
     ]
     orders = {other.name: _order(mine, other, layouts) for mine, other in pairs}
@@ -59,10 +62,17 @@ def compare_special_values(
         if order is None or other.name not in outputs:
             continue
         x = _laid(mine)
-        expected = reference.activation(mine.name)(x)
+        expected = _activation(reference, mine, x)
         result = outputs[other.name].transpose(inverse(order))
         found += _differences(mine, other, x, expected, result, provider, runtime)
     return tuple(found)
+
+
+def _activation(reference: Source, layer: PReLULayer, x: Array) -> Array:
+    """What a layer of the reference makes of an input in a type that may be narrower than its."""
+    own = next(other for other in reference.layers() if other.name == layer.name)
+    with np.errstate(over="ignore", under="ignore"):
+        return reference.activation(layer.name)(x.astype(own.slopes.dtype)).astype(x.dtype)
 
 
 def _run(candidate: Source, inputs: Mapping[str, Array], provider: str) -> dict[str, Array]:
@@ -119,6 +129,8 @@ def _differences(
         value, was, now = float(x[place]), float(expected[place]), float(found[place])
         slope = float(slopes[place])
         why = documented(other.form, value, slope, (was, now), provider, runtime)
+        if why is None and x.dtype == np.float16 and abs(slope) < _SMALLEST_HALF:
+            why = "the slope is too small for float16, which holds it badly or as 0"
         key = (np.copysign(1.0, value) * (abs(value) + 1 if value == value else -1), why is None)
         told.setdefault(
             key,

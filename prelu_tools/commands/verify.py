@@ -18,6 +18,7 @@ from prelu_tools.commands.feeds import (
     draw_feeds,
     link_inputs,
     replay_feeds,
+    round_feeds,
     save_feeds,
 )
 from prelu_tools.commands.gates import coverage_gate, power_gate
@@ -169,12 +170,9 @@ def _feeds(source: Source, opened: Sequence[Linked], request: VerifyRequest) -> 
     if not _replays(request):
         others = [(item.source.inputs(), item.links) for item in opened]
         samples = DEFAULT_SAMPLES if request.samples is None else request.samples
-        feeds = (
-            draw_feeds(
-                specs, others, DrawPlan(samples, request.seed, _named_ranges(source, request))
-            )
-            + feeds
-        )
+        plan = DrawPlan(samples, request.seed, _named_ranges(source, request))
+        links = [link for item in opened for link in item.links]
+        feeds = [round_feeds(drawn, links) for drawn in draw_feeds(specs, others, plan)] + feeds
     return feeds
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from prelu_tools.core.arrays import Array, same_bits
+from prelu_tools.core.arrays import Array, frozen, same_bits
 from prelu_tools.core.layout import Permutation, candidates
 from prelu_tools.core.slopes import PReLULayer, Shape
 
@@ -85,6 +85,18 @@ def compare_slopes(
     if order in outcomes:
         return outcomes[order]
     return SlopeDifference(False, "the axis order cannot be told from the shapes", True)
+
+
+def in_type_of(reference: PReLULayer, candidate: PReLULayer) -> PReLULayer:
+    """The reference's layer as the candidate's type can hold it, where that is a narrower one.
+
+    float16 cannot hold what float32 holds: the slopes to be expected are the nearest ones.
+    """
+    kind, own = candidate.slopes.dtype, reference.slopes.dtype
+    if own.kind != "f" or kind != np.float16 or own == kind:
+        return reference
+    with np.errstate(over="ignore", under="ignore"):
+        return replace(reference, slopes=frozen(reference.slopes.astype(kind)))
 
 
 def _could_lie(slopes: tuple[int, ...], shape: Shape | None) -> bool:
