@@ -124,6 +124,7 @@ def _differences(
     if expected.shape != found.shape:
         raise PReLUToolsError(f"{mine.name} gives {list(found.shape)} by itself")
     slopes = np.broadcast_to(mine.slopes, x.shape)
+    by_definition = _is_definition(x, slopes, expected, found)
     told: dict[tuple[float, bool], SpecialValue] = {}
     for place in zip(*np.nonzero(differs(expected, found)), strict=True):
         value, was, now = float(x[place]), float(expected[place]), float(found[place])
@@ -131,9 +132,19 @@ def _differences(
         why = documented(other.form, value, slope, (was, now), provider, runtime)
         if why is None and x.dtype == np.float16 and abs(slope) < _SMALLEST_HALF:
             why = "the slope is too small for float16, which holds it badly or as 0"
+        if why is None and other.form == "prelu" and by_definition[place]:
+            why = "PRelu gives what PReLU is; the reference's own form departs from it there"
         key = (np.copysign(1.0, value) * (abs(value) + 1 if value == value else -1), why is None)
         told.setdefault(
             key,
             SpecialValue(mine.name, other.form, slope, value, was, now, why),
         )
     return list(told.values())
+
+
+def _is_definition(x: Array, slopes: Array, expected: Array, found: Array) -> Array:
+    """Where infinities or NaN are in play, and the candidate gives PReLU's definition."""
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        definition = np.where(x > 0, x, slopes * x).astype(x.dtype)
+    finite = np.isfinite(x) & np.isfinite(expected) & np.isfinite(found)
+    return np.asarray(~finite & ~differs(definition, found))

@@ -103,6 +103,11 @@ def _walk(view: GraphView, place: Place, binding: Binding) -> tuple[Place, Bindi
     return place, binding
 
 
+def behind_transposes(view: GraphView, tensor: str) -> Place:
+    """The tensor that this one is but for its axis order, and that order."""
+    return _walk(view, Place(tensor), Binding())[0]
+
+
 class Input:
     """The input of the activation, x: the same tensor wherever it stands."""
 

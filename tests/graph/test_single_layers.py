@@ -140,3 +140,26 @@ def test_slopes_of_another_shape_can_be_fed(shape: tuple[int, ...]) -> None:
     x, slopes = numbers(2, 3, 4, 5), numbers(*shape, seed=2)
     (found,) = run(copy, x=x, **{name: slopes})
     assert np.array_equal(found, -_prelu(x, slopes))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        # x is read as it is in one branch, and in another order in the other
+        f"t = {TO_LAST}(h) c = GreaterOrEqual(t, zero) d = Not(c) m = Cast<to = 1>(c) "
+        f"k = Cast<to = 1>(d) s = Mul(h, a) r = {TO_LAST}(s) u = Mul(m, t) v = Mul(k, r) "
+        "y = Add(u, v)",
+        f"p = Relu(h) t = {TO_LAST}(h) n = Neg(t) q = Relu(n) s = Mul(q, row) "
+        "r = Transpose<perm = [0, 3, 1, 2]>(s) y = Add(p, r)",
+    ],
+)
+def test_a_form_that_reads_its_input_in_two_orders(body: str) -> None:
+    last = "Mul(h, a)" in body
+    outputs = "float[N,4,5,3] y" if last else "float[N,3,4,5] y"
+    proto = model(f"h = Abs(x) {body}", outputs=outputs, constants={"row": -SLOPES})
+    seen = view(proto)
+    (match,) = find_prelus(seen)
+    x = numbers(2, 4, 5, 3) if last else numbers(2, 3, 4, 5)
+    slopes = SLOPES if last else COLUMN
+    (found,) = run(single_layers(seen, [("act", match)]), **{"act/x": x})
+    assert np.array_equal(found, _prelu(x, slopes))

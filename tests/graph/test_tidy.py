@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from graph_text import IMAGE, SLOPES, Array, initializers, model, numbers, operators, run
+from onnx import TensorProto, checker, helper
 
 from prelu_tools.graph.metadata import describe_layer
 from prelu_tools.graph.tidy import rename_values, tidy
@@ -211,3 +212,20 @@ def test_nodes_whose_first_output_is_left_out_stay() -> None:
         node.output[0] = ""
     tidy(proto.graph, {})
     assert operators(proto) == ["LSTM", "LSTM", "Add"]
+
+
+def test_a_name_that_a_body_uses_is_not_given_again() -> None:
+    """Else what reads the one outside would get the one inside."""
+    output = helper.make_tensor_value_info("Relu:0", TensorProto.FLOAT, None)
+    branch = helper.make_graph([helper.make_node("Neg", ["h"], ["Relu:0"])], "b", [], [output])
+    nodes = [
+        helper.make_node("Relu", ["x"], ["h"]),
+        helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch),
+    ]
+    proto = model("y = Relu(x)", "float[2] x, bool c", "float[2] y")
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    tidy(proto.graph, {})
+    checker.check_model(proto, full_check=True)
+    x = np.float32([1, -2])
+    assert run(proto, x=x, c=np.array(True))[0].tolist() == [-1, 0]
