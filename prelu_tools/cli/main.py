@@ -24,6 +24,7 @@ _COMMANDS = {
     "doctor": "Show what is installed, what works, and what to install.",
     "export": "Take a Keras or PyTorch model to ONNX, one PRelu node a call.",
     "inspect": "Show the PReLU slopes of a model, layer by layer.",
+    "optimize": "Write PReLU in the form that runs fastest, proven equal.",
     "verify": "Prove that candidates compute what a reference computes.",
 }
 

@@ -22,6 +22,26 @@ from prelu_tools.graph.matcher import (
     Pattern,
     PerChannel,
     Scaled,
+    Stated,
+)
+from prelu_tools.graph.writing import (
+    Writing,
+    all_are,
+    all_equal,
+    at_most_one,
+    at_most_one_and_not_zero,
+    by_channel,
+    write_depthwise,
+    write_identity,
+    write_leaky_relu,
+    write_linear,
+    write_max,
+    write_max_min,
+    write_max_neg,
+    write_prelu,
+    write_relu,
+    write_relu_mul,
+    write_relu_neg,
 )
 
 Slots = Mapping[str, Array]
@@ -35,7 +55,9 @@ POSITIVE_PART = AnyOf(
         Clamp("positive", X),
     )
 )
-NEGATED = AnyOf((Op("Neg", (X,)), Op("Mul", (X, Filled(-1.0)), commutative=True)))
+TIMES_MINUS_ONE = Op("Mul", (X, Filled(-1.0)), commutative=True)
+NEGATIVE_PART = Op("Min", (X, ZERO), commutative=True)
+NEGATED = AnyOf((Op("Neg", (X,)), TIMES_MINUS_ONE))
 IS_POSITIVE = AnyOf((Op("Greater|GreaterOrEqual", (X, ZERO)), Op("Less|LessOrEqual", (ZERO, X))))
 IS_NEGATIVE = AnyOf((Op("Less|LessOrEqual", (X, ZERO)), Op("Greater|GreaterOrEqual", (ZERO, X))))
 POSITIVE = AnyOf((IS_POSITIVE, Op("Not", (IS_NEGATIVE,))))
@@ -57,6 +79,13 @@ def _always(_: Slots) -> bool:
     return True
 
 
+def _none_above_one(slots: Slots) -> bool:
+    return bool((slots["a"] <= 1).all())
+
+
+_ABOVE_ONE = "a slope is above 1, and max(x, a*x) is then the larger of the two for x > 0"
+
+
 @dataclass(frozen=True)
 class Form:
     """One spelling of PReLU."""
@@ -73,10 +102,30 @@ class Form:
     """Whether it equals PReLU with these constants."""
     unless: str = ""
     """What is wrong where that does not hold, for people."""
+    writing: Writing | None = None
+    """How `optimize` writes it; None where it does not."""
 
 
 FORMS: tuple[Form, ...] = (
-    Form("prelu", ("PRelu",), Op("PRelu", (X, Parameter()))),
+    Form("prelu", ("PRelu",), Op("PRelu", (X, Parameter())), writing=Writing(write_prelu)),
+    Form(
+        "relu",  # every slope is 0, and the node says that it is a PReLU
+        ("Relu",),
+        Stated("Relu", 0.0),
+        writing=Writing(write_relu, all_are(0.0), special=False),
+    ),
+    Form(
+        "identity",
+        ("Identity",),
+        Stated("Identity", 1.0),
+        writing=Writing(write_identity, all_are(1.0)),
+    ),
+    Form(
+        "leaky_relu",  # every slope is the same, and the node says that it is a PReLU
+        ("LeakyRelu",),
+        Stated("LeakyRelu", None),
+        writing=Writing(write_leaky_relu, all_equal),
+    ),
     Form(
         "depthwise",  # relu(x) + conv(-a, relu(conv(-1, x))): stays in onnxruntime's NCHWc layout
         ("Add",),
@@ -86,12 +135,21 @@ FORMS: tuple[Form, ...] = (
             commutative=True,
         ),
         slope=_times(-1.0),
+        writing=Writing(write_depthwise, by_channel),
+    ),
+    Form(
+        "relu_mul",  # relu(x) + (-a) * relu(-1 * x), a -1 for each slope
+        ("Add",),
+        Op("Add", (POSITIVE_PART, Scaled(Op("Relu", (TIMES_MINUS_ONE,)))), commutative=True),
+        slope=_times(-1.0),
+        writing=Writing(write_relu_mul),
     ),
     Form(
         "relu_neg",  # relu(x) + (-a) * relu(-x): what Keras writes
         ("Add",),
-        Op("Add", (POSITIVE_PART, Scaled(Op("Relu", (NEGATED,)))), commutative=True),
+        Op("Add", (POSITIVE_PART, Scaled(Op("Relu", (Op("Neg", (X,)),)))), commutative=True),
         slope=_times(-1.0),
+        writing=Writing(write_relu_neg),
     ),
     Form(
         "relu_sub",  # relu(x) - a * relu(-x)
@@ -120,9 +178,10 @@ FORMS: tuple[Form, ...] = (
         ("Add",),
         Op(
             "Add",
-            (POSITIVE_PART, Scaled(Op("Min", (X, ZERO), commutative=True))),
+            (POSITIVE_PART, Scaled(NEGATIVE_PART)),
             commutative=True,
         ),
+        writing=Writing(write_max_min),
     ),
     Form(
         "clip",
@@ -143,8 +202,17 @@ FORMS: tuple[Form, ...] = (
         "max",  # max(x, a * x): for a > 1 and x > 0 it is a * x
         ("Max",),
         Op("Max", (X, Scaled(X)), commutative=True),
-        holds=lambda slots: bool((slots["a"] <= 1).all()),
-        unless="a slope is above 1, and max(x, a*x) is then the larger of the two for x > 0",
+        holds=_none_above_one,
+        unless=_ABOVE_ONE,
+        writing=Writing(write_max, at_most_one_and_not_zero),
+    ),
+    Form(
+        "max_neg",  # max(x, a * min(x, 0)): for a > 1 and x < 0 it is x
+        ("Max",),
+        Op("Max", (X, Scaled(NEGATIVE_PART)), commutative=True),
+        holds=_none_above_one,
+        unless="a slope is above 1, and max(x, a*min(x, 0)) is then x for x < 0",
+        writing=Writing(write_max_neg, at_most_one),
     ),
     Form(
         "linear",  # (1 - a) * relu(x) + a * x
@@ -152,9 +220,14 @@ FORMS: tuple[Form, ...] = (
         Op("Add", (Scaled(POSITIVE_PART, slot="b"), Scaled(X)), commutative=True),
         holds=lambda slots: bool(np.array_equal(slots["b"], 1 - slots["a"])),
         unless="its two factors are not a and 1 - a",
+        writing=Writing(write_linear, special=False, rounds=True),
     ),
 )
 BY_ROOT: Mapping[str, tuple[Form, ...]] = {
     root: tuple(form for form in FORMS if root in form.roots)
     for root in {root for form in FORMS for root in form.roots}
 }
+WRITTEN: Mapping[str, Writing] = {
+    form.name: form.writing for form in FORMS if form.writing is not None
+}
+"""How forms are written, by their names."""

@@ -16,7 +16,14 @@ import numpy as np
 import onnx
 
 from prelu_tools.core.layout import Permutation, compose
-from prelu_tools.graph.constants import attributes, is_constant, permutation, read_constant
+from prelu_tools.graph.constants import (
+    Constant,
+    attributes,
+    is_constant,
+    permutation,
+    read_constant,
+)
+from prelu_tools.graph.metadata import stated_slopes
 from prelu_tools.graph.view import GraphView
 
 
@@ -36,6 +43,8 @@ class Factor(NamedTuple):
     """Whether it divides."""
     per_channel: bool = False
     """Whether it is the weight [C, 1, 1, ...] of a depthwise convolution."""
+    given: Constant | None = None
+    """The constant itself where no tensor holds it."""
 
 
 class Product(NamedTuple):
@@ -324,3 +333,28 @@ class Clamp:
         low, high = found
         low = None if low is not None and low <= -limit else low
         return low, None if high is not None and high >= limit else high
+
+
+class Stated:
+    """A node whose slopes are all equal, and which says how many they are (`stated_slopes`)."""
+
+    def __init__(self, kind: str, slope: float | None) -> None:
+        """Take an operator, and the slope that it stands for; None for its attribute alpha."""
+        self.kind = kind
+        self.slope = slope
+
+    def match(self, view: GraphView, place: Place, binding: Binding) -> Iterator[Binding]:
+        """The node has to be of the kind, and to say so."""
+        node = view.maker(place.tensor)
+        stated = stated_slopes(node) if node is not None and node.op_type == self.kind else None
+        if node is None or stated is None:
+            return
+        name, shape = stated
+        alpha = attributes(node).get("alpha")
+        value = self.slope if self.slope is not None else (alpha.f if alpha else 0.01)
+        kind = view.element_type(node.input[0]) or onnx.TensorProto.FLOAT
+        values = np.full(shape, value, onnx.helper.tensor_dtype_to_np_dtype(kind))
+        factor = Factor(place, given=Constant(name, values, shape))
+        bound = binding.with_node(node).with_product("a", Product((factor,)))
+        x = place._replace(tensor=node.input[0])
+        yield bound._replace(x=x, seen=(*bound.seen, x))

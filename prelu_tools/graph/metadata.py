@@ -14,6 +14,10 @@ SHARING = f"{PREFIX}sharing"
 SOURCE = f"{PREFIX}source"
 SOURCE_HASH = f"{PREFIX}source_sha256"
 WEIGHTS_HASH = f"{PREFIX}weights_sha256"
+SLOPE_NAME = f"{PREFIX}slope_name"
+SLOPE_SHAPE = f"{PREFIX}slope_shape"
+NEGATED = "/negated"
+"""Ends the name of a tensor that holds minus the slopes which the rest of its name names."""
 TORCH_SCOPES = "pkg.torch.onnx.name_scopes"
 TOOL = "prelu-tools"
 
@@ -50,6 +54,19 @@ def stated_axes(node: onnx.NodeProto) -> tuple[int, ...] | None:
         return None
     axes = tuple(int(part) for part in text.split(",") if part)
     return axes if sorted(axes) == list(range(len(axes))) else None
+
+
+def stated_slopes(node: onnx.NodeProto) -> tuple[str, tuple[int, ...]] | None:
+    """The name and shape of slopes that a node has no tensor for; None where it says nothing.
+
+    A LeakyRelu, Relu or Identity that `optimize` put in the place of a PRelu whose slopes are all
+    equal is still that layer.
+    """
+    known = properties(node)
+    sizes = known.get(SLOPE_SHAPE, "").split(",")
+    if SLOPE_NAME not in known or not all(size.isdecimal() and int(size) for size in sizes):
+        return None
+    return known[SLOPE_NAME], tuple(map(int, sizes))
 
 
 def properties(node: onnx.NodeProto) -> dict[str, str]:

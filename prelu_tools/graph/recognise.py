@@ -13,6 +13,7 @@ from prelu_tools.core.layout import Permutation, inverse
 from prelu_tools.core.slopes import Shape, align
 from prelu_tools.graph.constants import read_constant
 from prelu_tools.graph.forms import BY_ROOT, Form
+from prelu_tools.graph.metadata import NEGATED
 from prelu_tools.graph.matcher import Binding, Place, Product
 from prelu_tools.graph.view import GraphView
 
@@ -40,7 +41,8 @@ class Match:
     slopes: Array
     """In true sign, such that it broadcasts to x."""
     parameter: str
-    """The initializer (or Constant) that the slopes begin at."""
+    """The initializer (or Constant) that the slopes begin at; by its plain name where it holds minus
+    the slopes of that name."""
     stored_shape: tuple[int, ...]
     """The shape of that."""
 
@@ -78,7 +80,7 @@ def _match(view: GraphView, form: Form, node: onnx.NodeProto) -> Match | None:
             x=x.tensor,
             order=x.order,
             slopes=slopes,
-            parameter=parameter,
+            parameter=parameter.removesuffix(NEGATED),
             stored_shape=stored_shape,
         )
     return None
@@ -130,7 +132,7 @@ def _product(
     parameter, stored = "", np.zeros(0)
     stored_shape: tuple[int, ...] = ()
     for factor in product.factors:
-        constant = read_constant(view, factor.place.tensor)
+        constant = factor.given or read_constant(view, factor.place.tensor)
         if constant is None:
             raise UnreadableConstantError(factor.place.tensor)
         plain = constant.values

@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from prelu_tools.core.checks import ChecksResult
     from prelu_tools.core.comparison import CompareResult
     from prelu_tools.core.inspection import InspectResult
+    from prelu_tools.core.optimization import OptimizeResult
     from prelu_tools.core.results import DoctorResult, ExportResult
     from prelu_tools.core.verification import VerifyResult
 
 Result: TypeAlias = (
-    "InspectResult | CompareResult | ExportResult | VerifyResult | ChecksResult | DoctorResult"
+    "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult | ChecksResult"
+    " | DoctorResult"
 )
 COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown")
 """What every command can write."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.checks import CheckOutcome, ChecksResult
     from prelu_tools.core.comparison import CompareResult
     from prelu_tools.core.inspection import Finding, InspectResult, LayerReport, LayerUsage
+    from prelu_tools.core.optimization import OptimizeResult
     from prelu_tools.core.results import DoctorResult, ExportResult
     from prelu_tools.core.slopes import PReLULayer
     from prelu_tools.core.verification import CandidateReport, VerifyResult
@@ -173,6 +174,22 @@ def _export(result: ExportResult, style: Style) -> dict[str, Any]:
     }
 
 
+def _optimize(result: OptimizeResult, style: Style) -> dict[str, Any]:
+    exact = result.exact
+    return {
+        "kind": "optimize",
+        "source": result.source,
+        "model": {"path": result.path, "bytes": result.n_bytes},
+        "target": result.target,
+        "exact": exact.kind if exact.kind != "approximate" else f"approximate={exact.ulps}",
+        "layers": [dataclasses.asdict(layer) for layer in result.layers],
+        "held": dataclasses.asdict(result.held),
+        "latency": dataclasses.asdict(result.latency) if result.latency else None,
+        "verification": _verify(result.verification, style),
+        "notes": list(result.notes),
+    }
+
+
 def _doctor(result: DoctorResult, _style: Style) -> dict[str, Any]:
     return {"kind": "doctor", **dataclasses.asdict(result), "works": result.works}
 
@@ -195,5 +212,6 @@ _BODIES: Mapping[str, Callable[[Any, Style], dict[str, Any]]] = {
     "VerifyResult": _verify,
     "ChecksResult": _checks,
     "ExportResult": _export,
+    "OptimizeResult": _optimize,
     "DoctorResult": _doctor,
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from prelu_tools.core.checks import ChecksResult
 from prelu_tools.core.comparison import CompareResult
 from prelu_tools.core.inspection import InspectResult, LayerReport
+from prelu_tools.core.optimization import OptimizeResult
 from prelu_tools.core.results import DoctorResult, ExportResult
 from prelu_tools.core.verification import VerifyResult
 from prelu_tools.reports import Result, Style
@@ -15,6 +16,7 @@ from prelu_tools.reports.markdown_verify import checks_blocks, verify_blocks
 from prelu_tools.reports.markup import bullets, code, escaped, table
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.tables.compare import summary
+from prelu_tools.reports.tables.optimize import gained, latency_words, proven
 from prelu_tools.reports.tables.parts import (
     counted,
     moved,
@@ -43,6 +45,8 @@ def _blocks(result: Result, style: Style) -> Iterable[str]:
         return checks_blocks(result)
     if isinstance(result, ExportResult):
         return _export(result)
+    if isinstance(result, OptimizeResult):
+        return _optimize(result)
     return _doctor(result)
 
 
@@ -168,6 +172,36 @@ def _export(result: ExportResult) -> Iterable[str]:
         yield "**Not verified.**"
     else:
         yield from verify_blocks(result.verification, "###")
+
+
+def _optimize(result: OptimizeResult) -> Iterable[str]:
+    yield f"## {code(result.source)} to {code(result.path)}"
+    yield (
+        f"{result.n_bytes:,} bytes for {result.target}; {result.n_changed} of "
+        f"{counted(len(result.layers), 'PReLU layer')} written anew"
+    )
+    rows = [
+        (
+            code(layer.name),
+            escaped(layer.before),
+            escaped(layer.form),
+            layer.chosen,
+            shape(layer.shape) if layer.shape is not None else "-",
+            f"{layer.n_slopes:,}",
+            gained(layer),
+        )
+        for layer in result.layers
+    ]
+    headers = ("layer", "before", "now", "chosen by", "input", "slopes", "gained")
+    yield table(headers, rows, left=4)
+    held = result.held
+    if result.latency is not None:
+        yield (
+            f"{latency_words(result.latency)}; {counted(result.latency.threads, 'thread')}, "
+            f"onnxruntime {held.runtime} on {escaped(held.processor or 'an unnamed processor')}"
+        )
+    yield escaped(proven(result))
+    yield bullets(escaped(note) for note in result.notes)
 
 
 def _doctor(result: DoctorResult) -> Iterable[str]:

@@ -57,6 +57,10 @@ def _body(result: Any, style: Style) -> RenderableType:
         from prelu_tools.reports.tables.export import export_text
 
         return export_text(result)
+    if kind == "OptimizeResult":
+        from prelu_tools.reports.tables.optimize import optimize_table
+
+        return optimize_table(result, style.width)
     from prelu_tools.reports.tables.doctor import doctor_table
 
     return doctor_table(result)

@@ -54,7 +54,7 @@ class Session:
         Raises:
             PReLUToolsError: the provider is not in this build, or onnxruntime refuses the model.
         """
-        ort = _import_onnxruntime()
+        ort = import_onnxruntime()
         plain, given = parse_provider(provider)
         self._wanted = PROVIDERS.get(plain, plain)
         _check_built(ort, plain, self._wanted)
@@ -173,7 +173,7 @@ def _check_built(ort: Any, provider: str, wanted: str) -> None:
 
 def available_providers() -> tuple[str, Sequence[str]]:
     """The version of onnxruntime, and the providers that it was built with."""
-    ort = _import_onnxruntime()
+    ort = import_onnxruntime()
     return ort.__version__, ort.get_available_providers()
 
 
@@ -194,7 +194,8 @@ def newest_opset() -> int:
     raise PReLUToolsError("onnxruntime loads no model at all: reinstall it, or see doctor")
 
 
-def _import_onnxruntime() -> Any:
+def import_onnxruntime() -> Any:
+    """onnxruntime, imported late."""
     return importlib.import_module("onnxruntime")
 
 

@@ -1,0 +1,83 @@
+"""Time variants of a model against each other, in turns."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prelu_tools.backends.onnxruntime.session import import_onnxruntime, sentence
+from prelu_tools.backends.quiet import quiet
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.graph.reader import OnnxModel
+
+Run = Callable[[], list[Array]]
+
+
+def runtime_version() -> str:
+    """The version of onnxruntime."""
+    return str(import_onnxruntime().__version__)
+
+
+def open_run(model: OnnxModel, threads: int, feeds: Mapping[str, Array], spelled: str) -> Run:
+    """A model that is ready to run on the CPU provider with these inputs.
+
+    Args:
+        model: its weights may lie in a file.
+        threads: how many onnxruntime may use inside an operator.
+        feeds: inputs by name.
+        spelled: the model's name for messages.
+
+    Raises:
+        PReLUToolsError: onnxruntime cannot load or run it.
+    """
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    if model.file is not None:
+        key = "session.model_external_initializers_file_folder_path"
+        options.add_session_config_entry(key, str(model.file.parent.resolve()))
+    try:
+        with quiet(show=False):
+            session = ort.InferenceSession(
+                model.proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+            session.run(None, dict(feeds))
+    except Exception as error:
+        raise PReLUToolsError(
+            f"onnxruntime {ort.__version__} cannot run {spelled}: {sentence(error)}"
+        ) from error
+    return _bound(session, dict(feeds))
+
+
+def _bound(session: Any, feeds: dict[str, Array]) -> Run:
+    return lambda: list(session.run(None, feeds))
+
+
+def race(runs: Mapping[str, Run], seconds: float, fewest: int, seed: int) -> dict[str, list[float]]:
+    """Run each in every round, in an order that is drawn anew.
+
+    Args:
+        runs: what to time, by name.
+        seconds: how long to go on.
+        fewest: rounds that are run in any case.
+        seed: of the order.
+
+    Returns:
+        For each name its seconds, round by round.
+    """
+    generator = random.Random(seed)
+    names = list(runs)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    stop = time.perf_counter() + seconds
+    while len(times[names[0]]) < fewest or time.perf_counter() < stop:
+        generator.shuffle(names)
+        for name in names:
+            start = time.perf_counter()
+            runs[name]()
+            times[name].append(time.perf_counter() - start)
+    return times

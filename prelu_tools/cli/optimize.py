@@ -1,0 +1,127 @@
+"""`prelu-tools optimize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from prelu_tools.cli.options import gather_source_options, output_options, parse_inputs
+
+if TYPE_CHECKING:
+    from prelu_tools.core.optimization import Exactness
+
+_TARGETS = ("onnxruntime-cpu", "portable", "onnxruntime-cuda", "openvino", "tensorrt")
+
+
+def _parse_exact(ctx: click.Context, param: click.Parameter, value: str) -> Exactness:
+    from prelu_tools.core.optimization import Exactness
+
+    kind, separator, ulps = value.partition("=")
+    if kind == "approximate" and ulps.isdecimal() and int(ulps) > 0:
+        return Exactness("approximate", int(ulps))
+    plain: dict[str, Exactness] = {
+        "layer": Exactness("layer"),
+        "bitwise": Exactness("bitwise"),
+        "special": Exactness("special"),
+    }
+    if not separator and kind in plain:
+        return plain[kind]
+    raise click.BadParameter(
+        f"{value!r}: expected layer, bitwise, special or approximate=ULPS, as in approximate=4"
+    )
+
+
+@click.command("optimize")
+@click.argument("source", metavar="MODEL.onnx")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FAST.onnx",
+    help="The file to write: whole, or not at all.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(_TARGETS),
+    default="onnxruntime-cpu",
+    show_default=True,
+    help="What it is to run on; all but onnxruntime-cpu get one PRelu node a call.",
+)
+@click.option(
+    "--exact",
+    callback=_parse_exact,
+    default="layer",
+    show_default=True,
+    metavar="layer|bitwise|special|approximate=ULPS",
+    help="layer: each layer gives what PRelu gives for every finite input; bitwise: the model's "
+    "outputs keep their bits too, on this machine; special: infinities and NaN too; "
+    "approximate: a layer may be off by ULPS.",
+)
+@click.option(
+    "--tune/--no-tune",
+    default=None,
+    help="Time the forms in the model; by default where it runs in under a second. --no-tune "
+    "takes what a cost model says, the same on every machine.",
+)
+@click.option(
+    "--tune-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="How long that may take.",
+)
+@click.option(
+    "--choices",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Take the choices of a run before again, from its --report json=FILE.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads of onnxruntime when it is timed.",
+)
+@click.option(
+    "--input",
+    "inputs",
+    callback=parse_inputs,
+    multiple=True,
+    metavar="NAME:DIMS",
+    help="Sizes to time with, x:1,3,112,112, where the model leaves them open; repeatable.",
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@output_options
+def command(
+    source: str,
+    output: Path,
+    inputs: tuple[Any, ...],
+    form: str,
+    reports: tuple[tuple[str, str], ...],
+    quiet: bool,
+    verbose: bool,
+    **choices: Any,
+) -> int:
+    """Write every PReLU of MODEL.onnx in the form that runs fastest, proven equal.
+
+    onnxruntime's CPU kernel for PRelu is slow on inputs of both signs; the same function in other
+    operators is not. Each layer gets the form that is fastest in this model, on this machine.
+
+    \b
+    Example: prelu-tools optimize net.onnx -o fast.onnx
+    And back: prelu-tools optimize fast.onnx -o net.onnx --target portable
+    """
+    from prelu_tools.cli.output import Output
+    from prelu_tools.cli.output import progress as show_progress
+    from prelu_tools.commands.optimize import OptimizeRequest, optimize
+
+    options = gather_source_options(inputs, (), False, verbose)
+    request = OptimizeRequest(source=source, output=output, options=options, **choices)
+    with show_progress(quiet) as progress:
+        result = optimize(request, progress)
+    Output(form, reports, quiet).show(result)
+    return 0

@@ -1,0 +1,154 @@
+"""How equal two writings of a model are: layer by layer, and in the bits of its outputs."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from prelu_tools.backends.onnxruntime.racing import Run, runtime_version
+from prelu_tools.backends.onnxruntime.single import SingleLayers
+from prelu_tools.commands.spots import Spot
+from prelu_tools.commands.tuning import Bench, Choices
+from prelu_tools.core.arrays import Array, same_bits
+from prelu_tools.core.optimization import Held
+from prelu_tools.core.parity import ulps
+from prelu_tools.core.slopes import align
+from prelu_tools.core.special import special_values
+from prelu_tools.core.verification import VerifyResult
+from prelu_tools.graph.layers import LocatedLayer, locate_layers
+from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.view import GraphView
+
+_ROWS = 64
+
+
+def held(
+    before: OnnxModel, after: OnnxModel, bitwise: bool, n_inputs: int, verification: VerifyResult
+) -> Held:
+    """What was found equal.
+
+    Args:
+        before: every PReLU is a PRelu node.
+        after: the same model in the forms that were chosen.
+        bitwise: whether all outputs had the same bits.
+        n_inputs: rows that this rests on.
+        verification: of the new file.
+    """
+    distance = _farthest(before, after)
+    told = [value for report in verification.candidates for value in report.special]
+    special = all(value.expected == 0 and value.found == 0 for value in told)
+    return Held(
+        layer=distance == 0,
+        bitwise=bitwise,
+        special=special,
+        max_ulps=distance,
+        n_inputs=n_inputs,
+        processor=_processor(),
+        runtime=runtime_version(),
+    )
+
+
+def same_outputs(first: Sequence[Run], second: Sequence[Run]) -> bool:
+    """Whether two models give the same bits on each of their inputs."""
+    return all(
+        same_bits(a, b)
+        for one, other in zip(first, second, strict=True)
+        for a, b in zip(one(), other(), strict=True)
+    )
+
+
+def keep_bits(
+    benches: Sequence[Bench], spots: Sequence[Spot], choices: Choices, wanted: Sequence[Run]
+) -> None:
+    """Take back the forms that change a bit of the model's outputs, layer by layer, in place.
+
+    A layer may change how onnxruntime fuses the nodes around it. Each takes the next best form that
+    changes nothing together with those that were settled before it.
+
+    Args:
+        benches: the model, once for each of the inputs that are tried.
+        spots: the layers.
+        choices: what was chosen.
+        wanted: the original on these inputs.
+    """
+    if same_outputs(wanted, _open(benches, choices.forms)):
+        return
+    settled: dict[str, str] = {}
+    for spot in spots:
+        chosen = choices.forms[spot.name]
+        order = [chosen, *(form for form in spot.forms if form != chosen)]
+        for form in order[: order.index("prelu") + 1]:
+            if same_outputs(wanted, _open(benches, {**settled, spot.name: form})):
+                break
+        settled[spot.name] = form
+        if form != chosen:
+            choices.forms[spot.name] = form
+            choices.chosen[spot.name] = "exactness"
+            choices.gains.pop(spot.name, None)
+
+
+def _open(benches: Sequence[Bench], forms: Mapping[str, str]) -> list[Run]:
+    return [bench.open(forms) for bench in benches]
+
+
+def _farthest(before: OnnxModel, after: OnnxModel) -> int:
+    """How far the layers are apart by themselves, in ulps, on finite values of every size."""
+    pairs = list(zip(_located(before), _located(after), strict=True))
+    if not pairs:
+        return 0
+    left = SingleLayers([item for item, _ in pairs], "cpu", "the model with PRelu nodes")
+    right = SingleLayers([item for _, item in pairs], "cpu", "the optimized model")
+    inputs = {item.layer.name: _values(item) for item, _ in pairs}
+    names = {item.layer.name: other.layer.name for item, other in pairs}
+    expected = left.run(inputs)
+    found = right.run({names[name]: x for name, x in inputs.items()})
+    return max(_apart(y, found[names[name]]) for name, y in expected.items())
+
+
+def _located(model: OnnxModel) -> tuple[LocatedLayer, ...]:
+    return locate_layers([GraphView(model)])
+
+
+def _values(item: LocatedLayer) -> Array:
+    """Rows that meet every slope with values of all sizes and both signs."""
+    _, match = item.calls[0]
+    rank = len(item.layer.input_shape or ()) or max(match.slopes.ndim, 2)
+    slopes = align(match.slopes, rank)
+    dtype = slopes.dtype
+    generator = np.random.default_rng(0)
+    shape = (_ROWS, *slopes.shape[1:])
+    limits = np.finfo(dtype)
+    exponents = generator.uniform(limits.minexp, limits.maxexp, shape)
+    wide = np.exp2(exponents) * generator.choice([-1.0, 1.0], shape)
+    usual = generator.normal(0.0, 1.0, shape)
+    values = np.where(np.arange(_ROWS).reshape(-1, *[1] * (rank - 1)) % 2 == 0, usual, wide)
+    values = np.asarray(values.astype(dtype))
+    special = special_values(dtype)
+    finite = special[np.isfinite(special)]
+    values[: finite.size] = finite.reshape(-1, *[1] * (rank - 1))
+    return values
+
+
+def _apart(expected: Array, found: Array) -> int:
+    """0 where all values are equal by ==, or NaN on both sides."""
+    same = (expected == found) | (np.isnan(expected) & np.isnan(found))
+    if same.all():
+        return 0
+    with np.errstate(all="ignore"):
+        left, right = expected[~same].astype(np.float64), found[~same].astype(np.float64)
+        size = np.maximum(np.abs(left), np.abs(right))
+        apart = np.nan_to_num(np.abs(left - right), nan=np.inf)
+        return ulps(apart, np.nan_to_num(size, nan=1.0, posinf=1.0), expected.dtype)
+
+
+def _processor() -> str:
+    """What the machine calls its processor; "" where it does not."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor())

@@ -1,0 +1,307 @@
+"""Write every PReLU of a model in the form that is fastest where it runs, proven equal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import onnx
+
+from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
+from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.registry import open_source
+from prelu_tools.commands.equality import held, keep_bits, same_outputs
+from prelu_tools.commands.feeds import Feeds, rows_of
+from prelu_tools.commands.replay import read_choices
+from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.commands.spots import Spot, spots_of
+from prelu_tools.commands.tuning import Bench, Choices, by_cost, tune
+from prelu_tools.commands.verify import verify_source
+from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError, UsageError
+from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, draw
+from prelu_tools.core.optimization import Exactness, LayerChoice, OptimizeResult, Target
+from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.timing import Latency, ratio_of
+from prelu_tools.core.verification import VerifyResult
+from prelu_tools.graph.canonical import fuse_prelus
+from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.writer import refuse_existing, replacing, write_model
+
+_SLOW = 1.0  # seconds a run: a slower model is tuned only where that is asked for
+_FINAL_SECONDS, _FINAL_ROUNDS = 3.0, 15
+_BATCHES = 8  # inputs on which the outputs' bits are compared: one of each kind that is drawn
+
+Tell = Callable[[str], None]
+
+
+def _silence(_stage: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class OptimizeRequest:
+    """What to optimize, and how."""
+
+    source: str
+    """An ONNX file, as the user spelled it."""
+    output: Path
+    """The file to write."""
+    target: Target = "onnxruntime-cpu"
+    """What it is to run on."""
+    exact: Exactness = field(default_factory=Exactness)
+    """How equal a form has to be to a PRelu node."""
+    tune: bool | None = None
+    """Whether to time forms in the model; None where it runs in under a second."""
+    tune_seconds: float = 30.0
+    """How long that may take."""
+    choices: Path | None = None
+    """A JSON report of a run before, whose choices are taken again; None for none."""
+    threads: int = 1
+    """Threads that onnxruntime may use inside an operator, when timed."""
+    force: bool = False
+    """Whether to replace a file that is there."""
+    options: SourceOptions = field(default_factory=SourceOptions)
+    """How to read the source: the inputs' sizes that it is timed with, if it leaves them open."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the steps share."""
+
+    request: OptimizeRequest
+    source: OnnxSource
+    portable: OnnxModel
+    """The model with every PReLU as a PRelu node."""
+    feeds: list[Feeds]
+    """Inputs; the first is timed."""
+    spots: tuple[Spot, ...]
+    tell: Tell
+
+    def benches(self) -> list[Bench]:
+        """The model with each of the inputs."""
+        threads = self.request.threads
+        return [Bench(self.portable, feed, threads, DEFAULT_SEED) for feed in self.feeds]
+
+    def originals(self, feeds: Sequence[Feeds]) -> list[Run]:
+        """The file as it is, ready to run on each of these inputs."""
+        threads, spelled = self.request.threads, self.source.spelled
+        return [open_run(self.source.model, threads, feed, spelled) for feed in feeds]
+
+
+def optimize(request: OptimizeRequest, tell: Tell = _silence) -> OptimizeResult:
+    """Optimize a model; `tell` is told what is being done.
+
+    Raises:
+        UsageError: the output exists, or the source is no ONNX file.
+        ExportVerificationError: the result is not its source; nothing was written.
+        PReLUToolsError: the source cannot be read, has no PReLU, or could not be checked; nothing
+            was written.
+    """
+    refuse_existing(request.output, request.force)
+    tell("reading")
+    work = _prepare(request, tell)
+    choices = _choose(work)
+    if request.exact.kind == "bitwise":
+        tell("comparing the outputs' bits")
+        keep_bits(work.benches(), work.spots, choices, work.originals(work.feeds))
+    latency = _settle(work, choices)
+    model = work.benches()[0].written(choices.forms)
+    with replacing(request.output) as temporary:
+        tell("writing")
+        n_bytes = write_model(model.proto, temporary)
+        tell("verifying")
+        verification = _verify(work, temporary)
+        bitwise = same_outputs(
+            work.originals(work.feeds), [bench.open(choices.forms) for bench in work.benches()]
+        )
+        n_inputs = sum(rows_of(feed) for feed in work.feeds)
+        equal = held(work.portable, model, bitwise, n_inputs, verification)
+        _demand(request, equal.layer, equal.bitwise, equal.max_ulps)
+    return OptimizeResult(
+        source=request.source,
+        path=str(request.output),
+        n_bytes=n_bytes,
+        target=request.target,
+        exact=request.exact,
+        layers=_layers(work, choices),
+        held=equal,
+        latency=latency,
+        verification=verification,
+        notes=tuple(choices.notes),
+    )
+
+
+def _prepare(request: OptimizeRequest, tell: Tell) -> _Work:
+    source = open_source(request.source, request.options)
+    if not isinstance(source, OnnxSource):
+        raise UsageError(
+            f"{request.source} is no ONNX file: export it first (prelu-tools export "
+            f"{request.source} -o model.onnx)"
+        )
+    copy = onnx.ModelProto()
+    copy.CopyFrom(source.model.proto)
+    portable = OnnxModel(copy, source.model.file)
+    fuse_prelus(copy, lambda match: match.form != "prelu")
+    feeds = _draw(source)
+    tell("running the model")
+    spots = spots_of(portable, feeds[0], request.exact, runtime_version())
+    if not spots:
+        raise PReLUToolsError(
+            f"found no PReLU in {request.source}: there is nothing to optimize (prelu-tools "
+            "inspect -v says what came close)"
+        )
+    return _Work(request, source, portable, feeds, spots, tell)
+
+
+def _draw(source: OnnxSource) -> list[Feeds]:
+    """Inputs of the sizes that the model has, or that the user gave."""
+    specs = source.inputs()
+    rows = max((spec.example[0] for spec in specs if spec.example), default=1)
+    wanted = {spec.name: Wanted(spec.dtype, spec.example[1:]) for spec in specs}
+    drawn = draw(wanted, _BATCHES * rows, DEFAULT_SEED)
+    return [
+        {name: values[i * rows : (i + 1) * rows] for name, values in drawn.items()}
+        for i in range(_BATCHES)
+    ]
+
+
+def _choose(work: _Work) -> Choices:
+    request = work.request
+    if request.target != "onnxruntime-cpu":
+        names = [spot.name for spot in work.spots]
+        return Choices(dict.fromkeys(names, "prelu"), dict.fromkeys(names, "target"))
+    if request.choices is not None:
+        return read_choices(request.choices, work.spots)
+    bench = work.benches()[0]
+    tuned = request.tune
+    if tuned is None:
+        run = bench.open({})
+        start = time.perf_counter()
+        run()
+        tuned = time.perf_counter() - start < _SLOW
+    if not tuned:
+        return by_cost(work.spots)
+    return tune(bench, work.spots, request.tune_seconds, work.tell)
+
+
+def _settle(work: _Work, choices: Choices) -> Latency | None:
+    """Time the model before and after; where nothing was gained, it stays as it was, in place."""
+    if work.request.target != "onnxruntime-cpu":
+        return None
+    work.tell("timing the model before and after")
+    latency = _latency(work, choices)
+    fixed = work.request.choices is not None or work.request.tune is False
+    before = _before(work)
+    if latency.ratio.low <= 1.0 or fixed or choices.forms == before:
+        return latency
+    choices.notes.append(
+        f"no form was faster than what the model had (it took {latency.ratio.median:.2f} times as "
+        "long): its layers stay as they were"
+    )
+    for name, form in before.items():
+        choices.forms[name] = form
+        choices.chosen[name] = "speed"
+    choices.gains.clear()
+    return _latency(work, choices)
+
+
+def _before(work: _Work) -> dict[str, str]:
+    """The form that each layer had, or PRelu where that one is never written."""
+    had = _forms(work.source)
+    return {
+        spot.name: had[spot.name] if had[spot.name] in spot.forms else "prelu"
+        for spot in work.spots
+    }
+
+
+def _forms(source: OnnxSource) -> dict[str, str]:
+    return {layer.name: layer.form for layer in source.layers()}
+
+
+def _latency(work: _Work, choices: Choices) -> Latency:
+    first = work.feeds[0]
+    runs = {
+        "before": work.originals([first])[0],
+        "after": work.benches()[0].open(choices.forms),
+    }
+    times = race(runs, _FINAL_SECONDS, _FINAL_ROUNDS, DEFAULT_SEED)
+    before, after = (sorted(times[name])[len(times[name]) // 2] for name in ("before", "after"))
+    shapes = tuple((name, values.shape) for name, values in first.items())
+    ratio = ratio_of(times["after"], times["before"])
+    return Latency(before, after, ratio, work.request.threads, shapes)
+
+
+def _verify(work: _Work, written: Path) -> VerifyResult:
+    request = work.request
+    result = verify_source(
+        work.source,
+        VerifyRequest(
+            reference=request.source,
+            candidates=(str(written),),
+            layouts={"reference": "nchw", "candidate": "nchw"},  # the layout stays
+            search_seconds=0.0,
+            power=False,
+            options=request.options,
+        ),
+    )
+    result = replace(
+        result,
+        candidates=tuple(replace(r, model=str(request.output)) for r in result.candidates),
+        reasons=tuple(r.replace(str(written), str(request.output)) for r in result.reasons),
+    )
+    if result.verdict == "pass":
+        return result
+    reasons = "; ".join(result.reasons) or "no reason given"
+    if result.verdict == "fail":
+        raise ExportVerificationError(
+            f"the optimized model is not its source, and was not written: {reasons}"
+        )
+    raise PReLUToolsError(
+        f"the optimized model could not be verified, and was not written: {reasons}"
+    )
+
+
+def _demand(request: OptimizeRequest, layer: bool, bitwise: bool, max_ulps: int) -> None:
+    """Hold the result against what `--exact` asks.
+
+    Raises:
+        ExportVerificationError: it does not hold.
+    """
+    exact = request.exact
+    if exact.kind == "approximate":
+        if max_ulps > exact.ulps:
+            raise ExportVerificationError(
+                f"a layer is off by {max_ulps} ulp, and --exact approximate={exact.ulps} was "
+                "asked: nothing was written"
+            )
+    elif not layer:
+        raise ExportVerificationError(
+            f"a layer does not give what PRelu gives ({max_ulps:,} ulp apart): nothing was written"
+        )
+    if exact.kind == "bitwise" and not bitwise:
+        raise ExportVerificationError(
+            "the outputs do not have the bits of the model as it was: nothing was written"
+        )
+
+
+def _layers(work: _Work, choices: Choices) -> tuple[LayerChoice, ...]:
+    had = _forms(work.source)
+    found = []
+    for spot in work.spots:
+        gained, gain = choices.gains.get(spot.name, (None, None))
+        found.append(
+            LayerChoice(
+                name=spot.name,
+                shape=spot.shape,
+                n_slopes=spot.n_slopes,
+                before=had.get(spot.name, "prelu"),
+                form=choices.forms[spot.name],
+                chosen=choices.chosen[spot.name],
+                gained=gained,
+                gain=gain,
+                group=choices.groups.get(spot.name),
+            )
+        )
+    return tuple(found)

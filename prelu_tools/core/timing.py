@@ -1,0 +1,58 @@
+"""What repeated timings say: medians, and ratios with the interval that the noise leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_RESAMPLES = 400
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How long one thing takes against another, both timed in the same rounds."""
+
+    median: float
+    """Median over the rounds of their ratio; below 1 where the first is faster."""
+    low: float
+    """Lower end of the 95 % interval of that median."""
+    high: float
+    """Upper end of it."""
+    n_rounds: int
+    """Rounds that it rests on."""
+
+
+def ratio_of(first: Sequence[float], second: Sequence[float], seed: int = 0) -> Ratio:
+    """The ratio of two things that were timed round by round.
+
+    The interval is the bootstrap's over the rounds (Efron and Tibshirani, 1993, chapter 13): what
+    slows a whole round down cancels in its ratio.
+
+    Args:
+        first: seconds of each round.
+        second: seconds of the other in the same rounds.
+        seed: of the resampling.
+    """
+    ratios = np.asarray(first, np.float64) / np.asarray(second, np.float64)
+    generator = np.random.default_rng(seed)
+    picked = generator.integers(0, ratios.size, (_RESAMPLES, ratios.size))
+    low, high = np.quantile(np.median(ratios[picked], axis=1), (0.025, 0.975))
+    return Ratio(float(np.median(ratios)), float(low), float(high), int(ratios.size))
+
+
+@dataclass(frozen=True)
+class Latency:
+    """A model before and after, in one run."""
+
+    before: float
+    """Seconds that the model as it was takes, the median."""
+    after: float
+    """Seconds that it takes now."""
+    ratio: Ratio
+    """`after` against `before`."""
+    threads: int
+    """Threads that onnxruntime had."""
+    shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    """The inputs' names and shapes."""
