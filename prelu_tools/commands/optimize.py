@@ -30,7 +30,7 @@ from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.writer import refuse_existing, replacing, write_model
 
 _SLOW = 1.0  # seconds a run: a slower model is tuned only where that is asked for
-_FINAL_SECONDS, _FINAL_ROUNDS = 3.0, 15
+_FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)
 _BATCHES = 8  # inputs on which the outputs' bits are compared: one of each kind that is drawn
 
 Tell = Callable[[str], None]

@@ -18,8 +18,8 @@ from prelu_tools.graph.reader import OnnxModel
 
 _CONTENDERS = 4
 """Forms of a group that are timed, beside PRelu."""
-_ROUNDS = 9
-"""Rounds that a group gets in any case."""
+_FEWEST, _MOST = 9, 400
+"""Rounds that a group gets in any case, and at most."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def tune(
     """
     choices = by_cost(spots)
     groups = _grouped(spots)
-    total = sum(_weight(group) for group in groups) or 1.0
+    shares = _shares(groups)
     stop = time.perf_counter() + seconds
     for number, group in enumerate(groups):
         left = stop - time.perf_counter()
@@ -102,8 +102,7 @@ def tune(
             )
             break
         tell(f"timing group {number + 1} of {len(groups)}")
-        share = max(_weight(group) / total, 0.5 / len(groups))
-        _tune_group(bench, choices, group, number, min(left, seconds * share))
+        _tune_group(bench, choices, group, number, min(left, seconds * shares[number]))
     return choices
 
 
@@ -113,6 +112,12 @@ def _grouped(spots: Sequence[Spot]) -> list[list[Spot]]:
     for spot in spots:
         found.setdefault(spot.kind, []).append(spot)
     return sorted(found.values(), key=lambda group: -_weight(group))
+
+
+def _shares(groups: Sequence[Sequence[Spot]]) -> list[float]:
+    """Which part of the time each group gets: by its weight, half of it evenly."""
+    total = sum(_weight(group) for group in groups) or 1.0
+    return [0.5 * _weight(group) / total + 0.5 / len(groups) for group in groups]
 
 
 def _weight(group: Sequence[Spot]) -> float:
@@ -130,7 +135,7 @@ def _tune_group(
         for form in contenders
     }
     seconds -= time.perf_counter() - opening
-    times = race(runs, seconds, _ROUNDS, bench.seed)
+    times = race(runs, seconds, range(_FEWEST, _MOST), bench.seed)
     best = group[0].forms[0]
     for form in contenders:
         if form != best and ratio_of(times[form], times[best]).high < 1.0:

@@ -31,6 +31,7 @@ from prelu_tools.graph.writing import (
     at_most_one,
     at_most_one_and_not_zero,
     by_channel,
+    from_zero_to_one,
     write_depthwise,
     write_identity,
     write_leaky_relu,
@@ -220,7 +221,7 @@ FORMS: tuple[Form, ...] = (
         Op("Add", (Scaled(POSITIVE_PART, slot="b"), Scaled(X)), commutative=True),
         holds=lambda slots: bool(np.array_equal(slots["b"], 1 - slots["a"])),
         unless="its two factors are not a and 1 - a",
-        writing=Writing(write_linear, special=False, rounds=True),
+        writing=Writing(write_linear, from_zero_to_one, special=False, rounds=True),
     ),
 )
 BY_ROOT: Mapping[str, tuple[Form, ...]] = {

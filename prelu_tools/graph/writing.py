@@ -232,6 +232,11 @@ def at_most_one_and_not_zero(place: Place) -> bool:
     return at_most_one(place) and bool((place.slopes != 0).all())
 
 
+def from_zero_to_one(place: Place) -> bool:
+    """Whether neither a nor 1 - a makes a large number larger: their terms cannot overflow."""
+    return bool(((place.slopes >= 0) & (place.slopes <= 1)).all())
+
+
 def by_channel(place: Place) -> bool:
     """Whether there is a slope for each channel of an image: axis 1 of 4."""
     shape = place.input_shape

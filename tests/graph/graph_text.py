@@ -38,6 +38,7 @@ CONSTANTS: Mapping[str, Array] = {
     "two": np.float32(2),
     "six": np.float32(6),
     "minus_one": np.float32(-1),
+    "minus_ones": np.full((3, 1, 1), -1, np.float32),
 }  # fmt: skip
 
 

@@ -18,7 +18,8 @@ from prelu_tools.graph.forms import FORMS
 POSITIVE_PARTS = (
     "Relu(x)", "Max(x, zero)", "Max(zero, x)", "Max(x, zeros)", "Clip(x, zero)", "Clip(x, zero, )"
 )  # fmt: skip
-NEGATED = ("Neg(x)", "Mul(x, minus_one)", "Mul(minus_one, x)")
+TIMES_MINUS_ONE = ("Mul(x, minus_one)", "Mul(minus_one, x)", "Mul(x, minus_ones)")
+NEGATED = ("Neg(x)", *TIMES_MINUS_ONE)
 IS_POSITIVE = (
     "Greater(x, zero)", "GreaterOrEqual(x, zeros)", "Less(zero, x)", "LessOrEqual(zero, x)"
 )  # fmt: skip
@@ -46,9 +47,14 @@ def _scaled(slope: str) -> tuple[str, str]:
 
 
 def _relu_neg() -> Iterator[str]:
-    for negated, scaled in product(NEGATED, _scaled("a_negated")):
-        yield from _sum_of(f"n = {negated} q = Relu(n) {scaled}")
+    for scaled in _scaled("a_negated"):
+        yield from _sum_of(f"n = Neg(x) q = Relu(n) {scaled}")
     yield "p = Relu(x) n = Neg(x) q = Relu(n) t = Mul(q, a) s = Neg(t) y = Add(p, s)"
+
+
+def _relu_mul() -> Iterator[str]:
+    for negated, scaled in product(TIMES_MINUS_ONE, _scaled("a_negated")):
+        yield from _sum_of(f"n = {negated} q = Relu(n) {scaled}")
 
 
 def _relu_sub() -> Iterator[str]:
@@ -105,6 +111,12 @@ def _max() -> Iterator[str]:
         yield f"s = {scaled} y = Max({order})"
 
 
+def _max_neg() -> Iterator[str]:
+    negative = ("Min(x, zero)", "Min(zeros, x)")
+    for least, scaled, order in product(negative, _scaled("a"), ("x, s", "s, x")):
+        yield f"q = {least} {scaled} y = Max({order})"
+
+
 def _linear() -> Iterator[str]:
     for positive, order in product(POSITIVE_PARTS, ("r, s", "s, r")):
         yield f"p = {positive} r = Mul(p, a_rest) s = Mul(a, x) y = Add({order})"
@@ -123,6 +135,7 @@ def _depthwise() -> Iterator[str]:
 SPELLINGS = {
     "prelu": lambda: iter(["y = PRelu(x, a)"]),
     "relu_neg": _relu_neg,
+    "relu_mul": _relu_mul,
     "relu_sub": _relu_sub,
     "where": _where,
     "where_mask": _where_mask,
@@ -130,6 +143,7 @@ SPELLINGS = {
     "clip": _clip,
     "abs": _abs,
     "max": _max,
+    "max_neg": _max_neg,
     "linear": _linear,
     "depthwise": _depthwise,
 }
@@ -140,8 +154,11 @@ CASES = [
 ]
 
 
+STATED = {"relu", "identity", "leaky_relu"}  # PReLU where the node says so: test_lowering.py
+
+
 def test_every_form_has_its_spellings() -> None:
-    assert {form.name for form in FORMS} == set(SPELLINGS)
+    assert {form.name for form in FORMS} == set(SPELLINGS) | STATED
 
 
 def test_no_form_is_declared_twice() -> None:

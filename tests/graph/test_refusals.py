@@ -30,7 +30,7 @@ def _refusals(proto: onnx.ModelProto) -> list[RefusedForm]:
             "it has the constant 0.001, not 0", id="no zero",
         ),
         pytest.param(
-            "p = Relu(x) n = Mul(x, two) q = Relu(n) s = Mul(q, a) y = Add(p, s)", "relu_neg",
+            "p = Relu(x) n = Mul(x, two) q = Relu(n) s = Mul(q, a) y = Add(p, s)", "relu_mul",
             "it has the constant 2, not -1", id="no minus one",
         ),
         pytest.param(

@@ -58,13 +58,15 @@ def _bound(session: Any, feeds: dict[str, Array]) -> Run:
     return lambda: list(session.run(None, feeds))
 
 
-def race(runs: Mapping[str, Run], seconds: float, fewest: int, seed: int) -> dict[str, list[float]]:
+def race(
+    runs: Mapping[str, Run], seconds: float, rounds: range, seed: int
+) -> dict[str, list[float]]:
     """Run each in every round, in an order that is drawn anew.
 
     Args:
         runs: what to time, by name.
         seconds: how long to go on.
-        fewest: rounds that are run in any case.
+        rounds: at least its start, and at most its stop.
         seed: of the order.
 
     Returns:
@@ -74,7 +76,9 @@ def race(runs: Mapping[str, Run], seconds: float, fewest: int, seed: int) -> dic
     names = list(runs)
     times: dict[str, list[float]] = {name: [] for name in names}
     stop = time.perf_counter() + seconds
-    while len(times[names[0]]) < fewest or time.perf_counter() < stop:
+    for number in range(rounds.stop):
+        if number >= rounds.start and time.perf_counter() >= stop:
+            break
         generator.shuffle(names)
         for name in names:
             start = time.perf_counter()
