@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from prelu_tools.backends.onnxruntime.racing import Run, runtime_version
 from prelu_tools.backends.onnxruntime.single import SingleLayers
+from prelu_tools.commands.feeds import Feeds, rows_of
 from prelu_tools.commands.spots import Spot
 from prelu_tools.commands.tuning import Bench, Choices
 from prelu_tools.core.arrays import Array, same_bits
@@ -26,15 +27,15 @@ _ROWS = 64
 
 
 def held(
-    before: OnnxModel, after: OnnxModel, bitwise: bool, n_inputs: int, verification: VerifyResult
+    before: OnnxModel, after: OnnxModel, witness: Witness, run: Run, verification: VerifyResult
 ) -> Held:
     """What was found equal.
 
     Args:
         before: every PReLU is a PRelu node.
         after: the same model in the forms that were chosen.
-        bitwise: whether all outputs had the same bits.
-        n_inputs: rows that this rests on.
+        witness: the outputs of the model as it was.
+        run: the model as it is now.
         verification: of the new file.
     """
     distance = _farthest(before, after)
@@ -42,46 +43,53 @@ def held(
     special = all(value.expected == 0 and value.found == 0 for value in told)
     return Held(
         layer=distance == 0,
-        bitwise=bitwise,
+        bitwise=witness.agrees(run),
         special=special,
         max_ulps=distance,
-        n_inputs=n_inputs,
+        n_inputs=sum(rows_of(feed) for feed in witness.feeds),
         processor=_processor(),
         runtime=runtime_version(),
     )
 
 
-def same_outputs(first: Sequence[Run], second: Sequence[Run]) -> bool:
-    """Whether two models give the same bits on each of their inputs."""
-    return all(
-        same_bits(a, b)
-        for one, other in zip(first, second, strict=True)
-        for a, b in zip(one(), other(), strict=True)
-    )
+class Witness:
+    """The outputs of the model as it was, to hold others against."""
+
+    def __init__(self, original: Run, feeds: Sequence[Feeds]) -> None:
+        """Run it on each of these inputs."""
+        self.feeds = feeds
+        self._outputs = [original(feed) for feed in feeds]
+
+    def agrees(self, other: Run) -> bool:
+        """Whether another model gives the same bits at every output."""
+        return all(
+            same_bits(a, b)
+            for feed, expected in zip(self.feeds, self._outputs, strict=True)
+            for a, b in zip(expected, other(feed), strict=True)
+        )
 
 
-def keep_bits(
-    benches: Sequence[Bench], spots: Sequence[Spot], choices: Choices, wanted: Sequence[Run]
-) -> None:
-    """Take back the forms that change a bit of the model's outputs, layer by layer, in place.
+def keep_bits(bench: Bench, spots: Sequence[Spot], choices: Choices, witness: Witness) -> None:
+    """Take back the forms that change a bit of the model's outputs, in place.
 
-    A layer may change how onnxruntime fuses the nodes around it. Each takes the next best form that
-    changes nothing together with those that were settled before it.
+    A layer may change how onnxruntime fuses the nodes around it. Each such layer takes the next
+    best form that, together with those that were settled before it, changes nothing.
 
     Args:
-        benches: the model, once for each of the inputs that are tried.
+        bench: opens the model in other forms.
         spots: the layers.
         choices: what was chosen.
-        wanted: the original on these inputs.
+        witness: the outputs that have to stay.
     """
-    if same_outputs(wanted, _open(benches, choices.forms)):
-        return
-    settled: dict[str, str] = {}
-    for spot in spots:
+    found = list(_disturbing(bench, [spot.name for spot in spots], choices.forms, witness))
+    settled = {name: form for name, form in choices.forms.items() if name not in found}
+    if not witness.agrees(bench.open(settled)):  # together they disturb what none does alone
+        found, settled = [spot.name for spot in spots], {}
+    for spot in (spot for spot in spots if spot.name in found):
         chosen = choices.forms[spot.name]
         order = [chosen, *(form for form in spot.forms if form != chosen)]
         for form in order[: order.index("prelu") + 1]:
-            if same_outputs(wanted, _open(benches, {**settled, spot.name: form})):
+            if witness.agrees(bench.open({**settled, spot.name: form})):
                 break
         settled[spot.name] = form
         if form != chosen:
@@ -90,8 +98,18 @@ def keep_bits(
             choices.gains.pop(spot.name, None)
 
 
-def _open(benches: Sequence[Bench], forms: Mapping[str, str]) -> list[Run]:
-    return [bench.open(forms) for bench in benches]
+def _disturbing(
+    bench: Bench, names: Sequence[str], forms: Mapping[str, str], witness: Witness
+) -> Iterator[str]:
+    """The layers whose forms change a bit, by halves: few do."""
+    if witness.agrees(bench.open({name: forms[name] for name in names})):
+        return
+    if len(names) == 1:
+        yield names[0]
+        return
+    half = len(names) // 2
+    yield from _disturbing(bench, names[:half], forms, witness)
+    yield from _disturbing(bench, names[half:], forms, witness)
 
 
 def _farthest(before: OnnxModel, after: OnnxModel) -> int:

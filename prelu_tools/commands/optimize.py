@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,8 +12,8 @@ import onnx
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
-from prelu_tools.commands.equality import held, keep_bits, same_outputs
-from prelu_tools.commands.feeds import Feeds, rows_of
+from prelu_tools.commands.equality import Witness, held, keep_bits
+from prelu_tools.commands.feeds import Feeds
 from prelu_tools.commands.replay import read_choices
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.spots import Spot, spots_of
@@ -79,15 +79,14 @@ class _Work:
     spots: tuple[Spot, ...]
     tell: Tell
 
-    def benches(self) -> list[Bench]:
-        """The model with each of the inputs."""
-        threads = self.request.threads
-        return [Bench(self.portable, feed, threads, DEFAULT_SEED) for feed in self.feeds]
+    @property
+    def bench(self) -> Bench:
+        """Opens the model in other forms, and times it on the first inputs."""
+        return Bench(self.portable, self.feeds[0], self.request.threads, DEFAULT_SEED)
 
-    def originals(self, feeds: Sequence[Feeds]) -> list[Run]:
-        """The file as it is, ready to run on each of these inputs."""
-        threads, spelled = self.request.threads, self.source.spelled
-        return [open_run(self.source.model, threads, feed, spelled) for feed in feeds]
+    def original(self) -> Run:
+        """The file as it is, loaded."""
+        return open_run(self.source.model, self.request.threads, self.source.spelled)
 
 
 def optimize(request: OptimizeRequest, tell: Tell = _silence) -> OptimizeResult:
@@ -103,21 +102,18 @@ def optimize(request: OptimizeRequest, tell: Tell = _silence) -> OptimizeResult:
     tell("reading")
     work = _prepare(request, tell)
     choices = _choose(work)
+    witness = Witness(work.original(), work.feeds)
     if request.exact.kind == "bitwise":
         tell("comparing the outputs' bits")
-        keep_bits(work.benches(), work.spots, choices, work.originals(work.feeds))
+        keep_bits(work.bench, work.spots, choices, witness)
     latency = _settle(work, choices)
-    model = work.benches()[0].written(choices.forms)
+    model = work.bench.written(choices.forms)
     with replacing(request.output) as temporary:
         tell("writing")
         n_bytes = write_model(model.proto, temporary)
         tell("verifying")
         verification = _verify(work, temporary)
-        bitwise = same_outputs(
-            work.originals(work.feeds), [bench.open(choices.forms) for bench in work.benches()]
-        )
-        n_inputs = sum(rows_of(feed) for feed in work.feeds)
-        equal = held(work.portable, model, bitwise, n_inputs, verification)
+        equal = held(work.portable, model, witness, work.bench.open(choices.forms), verification)
         _demand(request, equal.layer, equal.bitwise, equal.max_ulps)
     return OptimizeResult(
         source=request.source,
@@ -143,7 +139,8 @@ def _prepare(request: OptimizeRequest, tell: Tell) -> _Work:
     copy = onnx.ModelProto()
     copy.CopyFrom(source.model.proto)
     portable = OnnxModel(copy, source.model.file)
-    fuse_prelus(copy, lambda match: match.form != "prelu")
+    if any(layer.form != "prelu" for layer in source.layers()):
+        fuse_prelus(copy, lambda match: match.form != "prelu")
     feeds = _draw(source)
     tell("running the model")
     spots = spots_of(portable, feeds[0], request.exact, runtime_version())
@@ -174,12 +171,13 @@ def _choose(work: _Work) -> Choices:
         return Choices(dict.fromkeys(names, "prelu"), dict.fromkeys(names, "target"))
     if request.choices is not None:
         return read_choices(request.choices, work.spots)
-    bench = work.benches()[0]
+    bench = work.bench
     tuned = request.tune
     if tuned is None:
         run = bench.open({})
+        run(bench.feeds)
         start = time.perf_counter()
-        run()
+        run(bench.feeds)
         tuned = time.perf_counter() - start < _SLOW
     if not tuned:
         return by_cost(work.spots)
@@ -222,11 +220,8 @@ def _forms(source: OnnxSource) -> dict[str, str]:
 
 def _latency(work: _Work, choices: Choices) -> Latency:
     first = work.feeds[0]
-    runs = {
-        "before": work.originals([first])[0],
-        "after": work.benches()[0].open(choices.forms),
-    }
-    times = race(runs, _FINAL_SECONDS, _FINAL_ROUNDS, DEFAULT_SEED)
+    runs = {"before": work.original(), "after": work.bench.open(choices.forms)}
+    times = race(runs, first, _FINAL_SECONDS, _FINAL_ROUNDS, DEFAULT_SEED)
     before, after = (sorted(times[name])[len(times[name]) // 2] for name in ("before", "after"))
     shapes = tuple((name, values.shape) for name, values in first.items())
     ratio = ratio_of(times["after"], times["before"])

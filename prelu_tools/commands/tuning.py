@@ -29,19 +29,19 @@ class Bench:
     model: OnnxModel
     """Every PReLU is a PRelu node."""
     feeds: Mapping[str, Array]
-    """What it is run on."""
+    """What it is timed on."""
     threads: int
     """Threads inside an operator."""
     seed: int
     """Of the order within a round."""
 
     def open(self, forms: Mapping[str, str]) -> Run:
-        """The model with layers in these forms, ready to run.
+        """The model with layers in these forms, loaded.
 
         Raises:
             PReLUToolsError: onnxruntime does not take it.
         """
-        return open_run(self.written(forms), self.threads, self.feeds, "a variant of the model")
+        return open_run(self.written(forms), self.threads, "a variant of the model")
 
     def written(self, forms: Mapping[str, str]) -> OnnxModel:
         """A copy of the model with layers in these forms."""
@@ -135,7 +135,7 @@ def _tune_group(
         for form in contenders
     }
     seconds -= time.perf_counter() - opening
-    times = race(runs, seconds, range(_FEWEST, _MOST), bench.seed)
+    times = race(runs, bench.feeds, seconds, range(_FEWEST, _MOST), bench.seed)
     best = group[0].forms[0]
     for form in contenders:
         if form != best and ratio_of(times[form], times[best]).high < 1.0:

@@ -48,7 +48,7 @@ CASES = {
     "max_min": ABOVE_ONE,
     "max": BELOW_ONE,
     "max_neg": [0.0, -0.5, 1.0],
-    "linear": [0.25, 0.3, 1.0],
+    "linear": [0.1, 0.3, 0.9],
 }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from prelu_tools.backends.onnxruntime.session import import_onnxruntime, sentence
 from prelu_tools.backends.quiet import quiet
@@ -13,7 +12,8 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.reader import OnnxModel
 
-Run = Callable[[], list[Array]]
+Run = Callable[[Mapping[str, Array]], list[Array]]
+"""A model that is loaded: its outputs, in order, for inputs by name."""
 
 
 def runtime_version() -> str:
@@ -21,17 +21,16 @@ def runtime_version() -> str:
     return str(import_onnxruntime().__version__)
 
 
-def open_run(model: OnnxModel, threads: int, feeds: Mapping[str, Array], spelled: str) -> Run:
-    """A model that is ready to run on the CPU provider with these inputs.
+def open_run(model: OnnxModel, threads: int, spelled: str) -> Run:
+    """Load a model on the CPU provider.
 
     Args:
         model: its weights may lie in a file.
         threads: how many onnxruntime may use inside an operator.
-        feeds: inputs by name.
         spelled: the model's name for messages.
 
     Raises:
-        PReLUToolsError: onnxruntime cannot load or run it.
+        PReLUToolsError: onnxruntime cannot load it; or, when it is called, run it.
     """
     ort = import_onnxruntime()
     options = ort.SessionOptions()
@@ -46,25 +45,34 @@ def open_run(model: OnnxModel, threads: int, feeds: Mapping[str, Array], spelled
             session = ort.InferenceSession(
                 model.proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
-            session.run(None, dict(feeds))
     except Exception as error:
         raise PReLUToolsError(
-            f"onnxruntime {ort.__version__} cannot run {spelled}: {sentence(error)}"
+            f"onnxruntime {ort.__version__} cannot load {spelled}: {sentence(error)}"
         ) from error
-    return _bound(session, dict(feeds))
 
+    def run(feeds: Mapping[str, Array]) -> list[Array]:
+        try:
+            return list(session.run(None, dict(feeds)))
+        except Exception as error:
+            raise PReLUToolsError(
+                f"onnxruntime {ort.__version__} cannot run {spelled}: {sentence(error)}"
+            ) from error
 
-def _bound(session: Any, feeds: dict[str, Array]) -> Run:
-    return lambda: list(session.run(None, feeds))
+    return run
 
 
 def race(
-    runs: Mapping[str, Run], seconds: float, rounds: range, seed: int
+    runs: Mapping[str, Run],
+    feeds: Mapping[str, Array],
+    seconds: float,
+    rounds: range,
+    seed: int,
 ) -> dict[str, list[float]]:
-    """Run each in every round, in an order that is drawn anew.
+    """Run each in every round, in an order that is drawn anew; before that once, untimed.
 
     Args:
         runs: what to time, by name.
+        feeds: the inputs of all.
         seconds: how long to go on.
         rounds: at least its start, and at most its stop.
         seed: of the order.
@@ -75,6 +83,8 @@ def race(
     generator = random.Random(seed)
     names = list(runs)
     times: dict[str, list[float]] = {name: [] for name in names}
+    for name in names:
+        runs[name](feeds)
     stop = time.perf_counter() + seconds
     for number in range(rounds.stop):
         if number >= rounds.start and time.perf_counter() >= stop:
@@ -82,6 +92,6 @@ def race(
         generator.shuffle(names)
         for name in names:
             start = time.perf_counter()
-            runs[name]()
+            runs[name](feeds)
             times[name].append(time.perf_counter() - start)
     return times
