@@ -80,6 +80,13 @@ def _parse_exact(ctx: click.Context, param: click.Parameter, value: str) -> Exac
     help="Take the choices of a run before again, from its --report json=FILE.",
 )
 @click.option(
+    "--inputs",
+    "inputs_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Inputs to time with, and to compare the outputs' bits on; otherwise they are drawn.",
+)
+@click.option(
     "--threads",
     type=click.IntRange(min=1),
     default=1,

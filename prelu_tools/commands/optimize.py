@@ -13,14 +13,14 @@ from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.equality import Witness, held, keep_bits
-from prelu_tools.commands.feeds import Feeds
+from prelu_tools.commands.feeds import Feeds, replay_feeds
 from prelu_tools.commands.replay import read_choices
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.spots import Spot, spots_of
 from prelu_tools.commands.tuning import Bench, Choices, by_cost, tune
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError, UsageError
-from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, draw
+from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, draw, pictures
 from prelu_tools.core.optimization import Exactness, LayerChoice, OptimizeResult, Target
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.timing import Latency, ratio_of
@@ -58,6 +58,8 @@ class OptimizeRequest:
     """How long that may take."""
     choices: Path | None = None
     """A JSON report of a run before, whose choices are taken again; None for none."""
+    inputs_file: Path | None = None
+    """An `.npz` file of inputs, of which the first is timed; None for drawn ones."""
     threads: int = 1
     """Threads that onnxruntime may use inside an operator, when timed."""
     force: bool = False
@@ -141,7 +143,7 @@ def _prepare(request: OptimizeRequest, tell: Tell) -> _Work:
     portable = OnnxModel(copy, source.model.file)
     if any(layer.form != "prelu" for layer in source.layers()):
         fuse_prelus(copy, lambda match: match.form != "prelu")
-    feeds = _draw(source)
+    feeds = _draw(source, request.inputs_file)
     tell("running the model")
     spots = spots_of(portable, feeds[0], request.exact, runtime_version())
     if not spots:
@@ -152,16 +154,19 @@ def _prepare(request: OptimizeRequest, tell: Tell) -> _Work:
     return _Work(request, source, portable, feeds, spots, tell)
 
 
-def _draw(source: OnnxSource) -> list[Feeds]:
-    """Inputs of the sizes that the model has, or that the user gave."""
+def _draw(source: OnnxSource, file: Path | None) -> list[Feeds]:
+    """Inputs of the sizes that the model has, or that the user gave; the user's own come first."""
     specs = source.inputs()
     rows = max((spec.example[0] for spec in specs if spec.example), default=1)
     wanted = {spec.name: Wanted(spec.dtype, spec.example[1:]) for spec in specs}
     drawn = draw(wanted, _BATCHES * rows, DEFAULT_SEED)
-    return [
+    batches = [
         {name: values[i * rows : (i + 1) * rows] for name, values in drawn.items()}
         for i in range(_BATCHES)
     ]
+    if file is not None:
+        return [*replay_feeds(file, specs), *batches]
+    return [pictures(wanted, rows, DEFAULT_SEED), *batches]
 
 
 def _choose(work: _Work) -> Choices:

@@ -78,3 +78,40 @@ def _wave(generator: np.random.Generator, sizes: Sequence[int]) -> Array:
         wave = np.sin(phase + 2 * np.pi * turns * np.arange(size) / size)
         total = total + wave.reshape([size if a == axis else 1 for a in range(len(sizes))])
     return np.asarray(generator.normal(0.0, 2.0) + generator.uniform(0.5, 2.0) * total)
+
+
+def pictures(wanted: Mapping[str, Wanted], rows: int, seed: int) -> dict[str, Array]:
+    """A batch as a net would meet it: what a kernel with a branch costs depends on it.
+
+    Inputs of three axes a row are pictures, whose amplitudes fall with 1/frequency (Field, 1987,
+    https://doi.org/10.1364/JOSAA.4.002379), of mean 0 and deviation 1 a channel, channels first or,
+    where the last axis is the shortest, last. Other floating inputs are N(0, 1); see `draw` for
+    limits, integers and booleans.
+
+    Args:
+        wanted: the inputs by name.
+        rows: rows in all, at least 1.
+        seed: of the generator.
+    """
+    generator = np.random.default_rng(seed)
+    found = {}
+    for name, what in wanted.items():
+        floating = np.issubdtype(np.dtype(what.dtype), np.inexact)
+        if len(what.sizes) == 3 and floating and what.limits is None:
+            drawn = [_picture(generator, what.sizes) for _ in range(rows)]
+        else:
+            drawn = [_row(generator, what, 0) for _ in range(rows)]
+        found[name] = np.stack(drawn).astype(what.dtype)
+    return found
+
+
+def _picture(generator: np.random.Generator, sizes: Sequence[int]) -> Array:
+    axes = (0, 1) if sizes[2] < min(sizes[:2]) else (1, 2)
+    high, wide = (sizes[axis] for axis in axes)
+    frequency = np.hypot(np.fft.fftfreq(high)[:, None], np.fft.rfftfreq(wide))
+    frequency[0, 0] = np.inf  # no constant part
+    frequency = np.expand_dims(frequency, 2 if axes == (0, 1) else 0)
+    spectrum = np.fft.rfftn(generator.normal(0.0, 1.0, sizes), axes=axes) / frequency
+    picture = np.fft.irfftn(spectrum, s=(high, wide), axes=axes)
+    deviation = picture.std(axis=axes, keepdims=True)
+    return np.asarray(picture / np.where(deviation > 0, deviation, 1.0))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.inputs import DEFAULT_SAMPLES, Wanted, draw
+from prelu_tools.core.inputs import DEFAULT_SAMPLES, Wanted, draw, pictures
 
 IMAGE = {"x": Wanted("float32", (4, 5, 6))}
 KINDS = 8
@@ -141,3 +141,31 @@ def test_limits_are_those_of_one_input() -> None:
     batch = draw({"a": Wanted("float32", (99,), (0, 1)), "b": Wanted("float32", (99,))}, 4, 0)
     assert batch["a"].min() >= 0
     assert batch["b"].min() < -1
+
+
+@pytest.mark.parametrize(("sizes", "axes"), [((3, 32, 48), (2, 3)), ((32, 48, 3), (1, 2))])
+def test_pictures_change_slowly_along_their_own_axes(
+    sizes: tuple[int, ...], axes: tuple[int, int]
+) -> None:
+    x = pictures({"x": Wanted("float32", sizes)}, 2, seed=0)["x"]
+    assert (x.shape, x.dtype) == ((2, *sizes), np.float32)
+    np.testing.assert_allclose(x.std(axis=axes), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(x.mean(axis=axes), 0.0, atol=1e-5)
+    for axis in axes:  # noise: neighbours are as far apart as any two, by a factor of sqrt(2)
+        assert np.diff(x, axis=axis).std() < 0.8
+
+
+def test_what_is_no_picture_is_drawn_as_usual() -> None:
+    wanted = {
+        "tokens": Wanted("int64", (7,)),
+        "sound": Wanted("float32", (4, 100)),
+        "bounded": Wanted("float32", (3, 8, 8), (0.0, 1.0)),
+        "one": Wanted("float32", (3, 1, 1)),
+    }
+    found = pictures(wanted, 3, seed=0)
+    assert found["tokens"].dtype == np.int64
+    assert 0.9 < found["sound"].std() < 1.1
+    assert 0 <= found["bounded"].min() <= found["bounded"].max() <= 1
+    assert np.isfinite(found["one"]).all()
+    again = pictures(wanted, 3, seed=0)
+    assert all(np.array_equal(found[name], again[name]) for name in wanted)
