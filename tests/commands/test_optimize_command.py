@@ -1,0 +1,245 @@
+"""`optimize` from the outside: what is written, what is proven, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from optimize_nets import forms, outputs, save_chain, save_residual, slopes
+from running import Outcome, cli
+from text_nets import npz, save
+
+from prelu_tools.commands import optimize as command
+from prelu_tools.graph import forms as declared
+from prelu_tools.graph.writing import Draft, write_max
+
+NO_TUNE = ("--no-tune", "--format", "json")
+
+
+def optimize(source: Path, output: Path, *options: object) -> Outcome:
+    return cli("optimize", source, "-o", output, *options)
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_chain(tmp_path_factory.mktemp("optimize") / "chain.onnx")
+
+
+def test_each_layer_gets_a_form_that_equals_it(chain: Path, tmp_path: Path) -> None:
+    fast = tmp_path / "fast.onnx"
+    found = optimize(chain, fast, *NO_TUNE)
+    assert found.code == 0, found.err
+    written = {layer["name"]: layer["form"] for layer in found.json["layers"]}
+    assert written == {
+        "mixed": "relu_mul",  # one is above 1
+        "small": "relu_mul",
+        "uniform": "leaky_relu",
+        "none": "relu",
+    }
+    assert forms(fast) == written
+    assert slopes(fast) == slopes(chain)
+    assert np.array_equal(outputs(fast), outputs(chain))
+
+
+def test_what_held_is_told(chain: Path, tmp_path: Path) -> None:
+    found = optimize(chain, tmp_path / "fast.onnx", *NO_TUNE)
+    held = found.json["held"]
+    assert (held["layer"], held["bitwise"], held["max_ulps"]) == (True, True, 0)
+    assert held["special"] is False  # Relu of -inf is 0, and 0 * -inf is NaN
+    assert held["runtime"].count(".") == 2
+    assert found.json["verification"]["verdict"] == "pass"
+    assert found.json["latency"]["ratio"]["n_rounds"] >= 15
+
+
+def test_no_tune_is_the_same_every_time(chain: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    assert optimize(chain, first, *NO_TUNE).code == 0
+    assert optimize(chain, second, *NO_TUNE).code == 0
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_choices_are_replayed_byte_for_byte(chain: Path, tmp_path: Path) -> None:
+    report, first, second = (tmp_path / name for name in ("r.json", "a.onnx", "b.onnx"))
+    options = ("--tune", "--tune-seconds", 0.5, "--report", f"json={report}", "-q")
+    found = optimize(chain, first, *options)
+    assert found.code == 0, found.err
+    again = optimize(chain, second, "--choices", report, "--format", "json")
+    assert again.code == 0, again.err
+    assert first.read_bytes() == second.read_bytes()
+    assert {layer["chosen"] for layer in again.json["layers"]} == {"choices"}
+
+
+def test_there_and_back(chain: Path, tmp_path: Path) -> None:
+    fast, back = tmp_path / "fast.onnx", tmp_path / "back.onnx"
+    assert optimize(chain, fast, "--no-tune", "-q").code == 0
+    found = optimize(fast, back, "--target", "portable", "--format", "json")
+    assert found.code == 0, found.err
+    assert set(forms(back).values()) == {"prelu"}
+    assert slopes(back) == slopes(chain)
+    assert found.json["latency"] is None
+
+
+@pytest.mark.parametrize("target", ["onnxruntime-cuda", "openvino", "tensorrt"])
+def test_other_runtimes_get_the_operator(chain: Path, tmp_path: Path, target: str) -> None:
+    fast = tmp_path / "fast.onnx"
+    found = optimize(chain, fast, "--target", target, "--format", "json")
+    assert found.code == 0, found.err
+    assert set(forms(fast).values()) == {"prelu"}
+    assert {layer["chosen"] for layer in found.json["layers"]} == {"target"}
+
+
+def test_special_keeps_infinities(chain: Path, tmp_path: Path) -> None:
+    found = optimize(chain, tmp_path / "fast.onnx", *NO_TUNE, "--exact", "special")
+    assert found.code == 0, found.err
+    assert found.json["layers"][3]["form"] == "leaky_relu"
+    assert found.json["held"]["special"] is True
+
+
+def test_a_layer_that_changes_bits_takes_another_form(tmp_path: Path) -> None:
+    source = save_residual(tmp_path / "residual.onnx")
+    loose = optimize(source, tmp_path / "loose.onnx", *NO_TUNE)
+    assert loose.code == 0, loose.err
+    assert loose.json["held"]["bitwise"] is False
+    assert loose.json["layers"][0]["form"] == "relu_mul"
+    exact = optimize(source, tmp_path / "exact.onnx", *NO_TUNE, "--exact", "bitwise")
+    assert exact.code == 0, exact.err
+    assert exact.json["held"]["bitwise"] is True
+    first, second = exact.json["layers"]
+    assert (first["chosen"], second["chosen"]) == ("exactness", "cost model")
+    assert first["form"] not in ("relu_mul", "depthwise")
+    assert np.array_equal(outputs(tmp_path / "exact.onnx"), outputs(source))
+
+
+def test_the_users_inputs_are_timed(chain: Path, tmp_path: Path) -> None:
+    inputs = npz(tmp_path / "x.npz", x=np.ones((1, 16, 12, 12), np.float32))
+    found = optimize(chain, tmp_path / "fast.onnx", *NO_TUNE, "--inputs", inputs)
+    assert found.code == 0, found.err
+    assert found.json["held"]["n_inputs"] == 9
+
+
+def test_sizes_that_the_model_leaves_open(tmp_path: Path) -> None:
+    source = save_chain(tmp_path / "open.onnx", "float[n,16,h,w]")
+    found = optimize(source, tmp_path / "fast.onnx", *NO_TUNE, "--input", "x:2,16,12,12")
+    assert found.code == 0, found.err
+    assert found.json["latency"]["shapes"] == [["x", [2, 16, 12, 12]]]
+    assert found.json["layers"][0]["shape"] == [2, 16, 12, 12]
+
+
+def _wrong(draft: Draft) -> None:
+    """max(x, a * x) with the slopes turned around."""
+    draft.slopes = draft.slopes[::-1].copy()
+    write_max(draft)
+
+
+def test_a_form_that_is_wrong_is_never_written(
+    chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = replace(declared.WRITTEN["relu_mul"], build=_wrong, fits=lambda place: True)
+    monkeypatch.setitem(declared.WRITTEN, "relu_mul", wrong)  # type: ignore[arg-type]
+    output = tmp_path / "fast.onnx"
+    found = optimize(chain, output, "--no-tune")
+    assert found.code == 1
+    assert "is not its source, and was not written" in found.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_slower_is_taken_back(
+    chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(runs: Any, *_: Any) -> dict[str, list[float]]:
+        return {name: [2.0 if name in ("after", "relu_mul") else 1.0] * 20 for name in runs}
+
+    monkeypatch.setattr(command, "race", slow)
+    found = optimize(chain, tmp_path / "fast.onnx", "--tune", "--tune-seconds", 0.01,
+                     "--format", "json")  # fmt: skip
+    assert found.code == 0, found.err
+    assert {layer["form"] for layer in found.json["layers"]} == {"prelu"}
+    assert {layer["chosen"] for layer in found.json["layers"]} == {"speed"}
+    assert "2.00 times as long" in found.json["notes"][-1]
+
+
+def test_groups_that_time_does_not_reach_keep_the_cost_model(chain: Path, tmp_path: Path) -> None:
+    found = optimize(chain, tmp_path / "fast.onnx", "--tune", "--tune-seconds", 1e-9,
+                     "--format", "json")  # fmt: skip
+    assert found.code == 0, found.err
+    assert {layer["chosen"] for layer in found.json["layers"]} <= {"cost model", "speed"}
+    assert "groups of layers were not timed" in found.json["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "sentence"),
+    [
+        (("--exact", "nearly"), 2, "expected layer, bitwise, special or approximate=ULPS"),
+        (("--exact", "approximate"), 2, "expected layer, bitwise"),
+        (("--exact", "approximate=0"), 2, "expected layer, bitwise"),
+        (("--target", "phone"), 2, "'phone' is not one of"),
+        (("--threads", "0"), 2, "0 is not in the range"),
+        (("--input", "x:1,16,12"), 2, "--input x has 3 dimensions; the model's has 4"),
+        (("--input", "x:1,15,12,12"), 3, "cannot run"),
+        (("--choices", "missing.json"), 3, "missing.json cannot be read"),
+        (("--inputs", "missing.npz"), 3, "missing.npz"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    chain: Path, tmp_path: Path, options: tuple[str, ...], code: int, sentence: str
+) -> None:
+    found = optimize(chain, tmp_path / "fast.onnx", *options)
+    assert found.code == code, found.err
+    assert sentence in found.words
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ("nothing", "is no JSON document"),
+        ('{"kind": "inspect", "layers": []}', "is no report of optimize"),
+        ('{"kind": "optimize", "layers": [{"name": "mixed"}]}', "is no report of optimize"),
+        ('{"kind": "optimize", "layers": []}', "it has no layer 'mixed'"),
+        ('{"kind": "optimize", "layers": [{"name": "other", "form": "max"}]}', "a layer 'other'"),
+    ],
+)
+def test_choices_of_something_else(
+    chain: Path, tmp_path: Path, document: str, sentence: str
+) -> None:
+    choices = tmp_path / "choices.json"
+    choices.write_text(document)
+    found = optimize(chain, tmp_path / "fast.onnx", "--choices", choices)
+    assert found.code == 3
+    assert sentence in found.words
+
+
+def test_a_choice_that_does_not_equal_prelu(chain: Path, tmp_path: Path) -> None:
+    names = ("mixed", "small", "uniform", "none")
+    choices = tmp_path / "choices.json"
+    layers = [{"name": name, "form": "max"} for name in names]
+    choices.write_text(json.dumps({"kind": "optimize", "layers": layers}))
+    found = optimize(chain, tmp_path / "fast.onnx", "--choices", choices)
+    assert found.code == 3
+    assert "mixed cannot be written as 'max'" in found.words
+
+
+def test_an_output_that_exists_is_kept(chain: Path, tmp_path: Path) -> None:
+    there = tmp_path / "fast.onnx"
+    there.write_bytes(b"mine")
+    assert optimize(chain, there).code == 2
+    assert there.read_bytes() == b"mine"
+    assert optimize(chain, there, "--no-tune", "--force", "-q").code == 0
+
+
+def test_a_model_without_prelu(tmp_path: Path) -> None:
+    source = save(tmp_path / "none.onnx", "y = Relu(x)")
+    found = optimize(source, tmp_path / "fast.onnx")
+    assert found.code == 3
+    assert "there is nothing to optimize" in found.words
+
+
+def test_a_source_that_is_no_onnx_file(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(b"")
+    found = optimize(Path("samples/torch_layers.py:Mlp"), tmp_path / "fast.onnx")
+    assert found.code == 2
+    assert "export it first" in found.words
