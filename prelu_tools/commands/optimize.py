@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import onnx
-
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
@@ -25,7 +23,7 @@ from prelu_tools.core.optimization import Exactness, LayerChoice, OptimizeResult
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.timing import Latency, ratio_of
 from prelu_tools.core.verification import VerifyResult
-from prelu_tools.graph.canonical import fuse_prelus
+from prelu_tools.graph.portable import to_portable
 from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.writer import refuse_existing, replacing, write_model
 
@@ -138,11 +136,7 @@ def _prepare(request: OptimizeRequest, tell: Tell) -> _Work:
             f"{request.source} is no ONNX file: export it first (prelu-tools export "
             f"{request.source} -o model.onnx)"
         )
-    copy = onnx.ModelProto()
-    copy.CopyFrom(source.model.proto)
-    portable = OnnxModel(copy, source.model.file)
-    if any(layer.form != "prelu" for layer in source.layers()):
-        fuse_prelus(copy, lambda match: match.form != "prelu")
+    portable = to_portable(source.model)
     feeds = _draw(source, request.inputs_file)
     tell("running the model")
     spots = spots_of(portable, feeds[0], request.exact, runtime_version())

@@ -13,8 +13,8 @@ from prelu_tools.core.layout import Permutation, inverse
 from prelu_tools.core.slopes import Shape, align
 from prelu_tools.graph.constants import read_constant
 from prelu_tools.graph.forms import BY_ROOT, Form
-from prelu_tools.graph.metadata import NEGATED
 from prelu_tools.graph.matcher import Binding, Place, Product
+from prelu_tools.graph.metadata import NEGATED
 from prelu_tools.graph.view import GraphView
 
 _BROADCASTING = 7  # the first opset in which a slope is laid over the input by numpy's rule
@@ -41,8 +41,8 @@ class Match:
     slopes: Array
     """In true sign, such that it broadcasts to x."""
     parameter: str
-    """The initializer (or Constant) that the slopes begin at; by its plain name where it holds minus
-    the slopes of that name."""
+    """The initializer (or Constant) that the slopes begin at; by its plain name where it holds
+    minus the slopes of that name."""
     stored_shape: tuple[int, ...]
     """The shape of that."""
 

@@ -22,7 +22,7 @@ IMAGE = f"float[1,{CHANNELS},12,12]"
 def _constants() -> dict[str, Array]:
     generator = np.random.default_rng(0)
     kernel = (CHANNELS, CHANNELS, 3, 3)
-    constants = {f"w{i}": (generator.normal(size=kernel) / 9).astype(np.float32) for i in range(3)}
+    constants = {f"w{i}": (generator.normal(size=kernel) / 9).astype(np.float32) for i in range(4)}
     slopes = generator.normal(0.2, 0.3, CHANNELS)
     constants["mixed"] = np.append(slopes[1:], 1.5).astype(np.float32).reshape(-1, 1, 1)
     constants["small"] = slopes.clip(-0.9, 0.9).astype(np.float32).reshape(-1, 1, 1)
@@ -37,8 +37,8 @@ def save_chain(path: Path, image: str = IMAGE) -> Path:
     body = f"""
         c0 = Conv{pads}(x, w0) [act0] p0 = PRelu(c0, mixed)
         c1 = Conv{pads}(p0, w1) [act1] p1 = PRelu(c1, small)
-        c2 = Conv{pads}(p1, w2) [act2] p2 = PRelu(c2, uniform)
-        [act3] y = PRelu(p2, none)"""
+        c2 = Conv{pads}(p1, w2) [act2] p2 = PRelu(c2, none)
+        c3 = Conv{pads}(p2, w3) [act3] y = PRelu(c3, uniform)"""
     return save(path, body, f"{image} x", f"{image} y", **_constants())
 
 
@@ -49,7 +49,7 @@ def save_residual(path: Path) -> Path:
         c0 = Conv{pads}(x, w0) [act0] p0 = PRelu(c0, mixed)
         c1 = Conv{pads}(p0, w1) s = Add(c1, p0)
         c2 = Conv{pads}(s, w2) [act1] y = PRelu(c2, small)"""
-    constants = {n: v for n, v in _constants().items() if n not in ("uniform", "none")}
+    constants = {n: v for n, v in _constants().items() if n not in ("uniform", "none", "w3")}
     return save(path, body, f"{IMAGE} x", f"{IMAGE} y", **constants)
 
 
