@@ -21,9 +21,11 @@ from prelu_tools.core.inspection import (
     OtherActivation,
     RefusedForm,
 )
+from prelu_tools.core.optimization import Exactness, Held, LayerChoice, OptimizeResult
 from prelu_tools.core.results import DoctorItem, DoctorResult, ExportResult
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.statistics import slope_health, slope_statistics
+from prelu_tools.core.timing import Latency, Ratio
 from prelu_tools.core.verification import (
     Agreement,
     CandidateReport,
@@ -221,6 +223,30 @@ def exported(verification: VerifyResult | None = None) -> ExportResult:
     notes = ("the batch is dynamic",)
     return ExportResult(
         "nets.py:Net", "net.onnx", 1234, 18, "torch 2.13.0", layers, 24, verification, notes
+    )
+
+
+def optimized() -> OptimizeResult:
+    """A model with a layer that was timed, one that was not, and one that was taken back."""
+    ratio = Ratio(0.345, 0.34, 0.352, 172)
+    layers = (
+        LayerChoice(
+            "stem|act", (1, 64, 56, 56), 64, "prelu", "relu_mul", "timing", 1.2e-3, ratio, 0
+        ),
+        LayerChoice("act2", (1, 256), 256, "relu_neg", "max", "cost model", None, None, None),
+        LayerChoice("act3", None, 1, "prelu", "prelu", "exactness", None, None, 1),
+    )
+    return OptimizeResult(
+        source="net.onnx",
+        path="fast.onnx",
+        n_bytes=4_190_000,
+        target="onnxruntime-cpu",
+        exact=Exactness("approximate", 4),
+        layers=layers,
+        held=Held(False, True, False, 2, 9, "A | B", "1.31.1"),
+        latency=Latency(20.98e-3, 7.23e-3, ratio, 2, (("x", (1, 3, 112, 112)),)),
+        verification=verified(),
+        notes=("1 of 12 groups of layers were not timed",),
     )
 
 

@@ -1,0 +1,57 @@
+"""What `optimize` says of its work, in every format."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from made_results import assert_gold, optimized
+
+from prelu_tools.reports import Style, formats_of, render
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("table", "txt"), ("markdown", "md")])
+def test_gold(form: str, suffix: str) -> None:
+    assert_gold(f"optimize.{suffix}", render(optimized(), form, Style()))
+
+
+def test_a_table_fits_80_columns() -> None:
+    assert max(map(len, render(optimized(), "table", Style()).splitlines())) <= 80
+
+
+def test_json() -> None:
+    document = json.loads(render(optimized(), "json", Style()))
+    assert (document["schema_version"], document["kind"]) == (1, "optimize")
+    assert document["exact"] == "approximate=4"
+    assert document["layers"][0] == {
+        "name": "stem|act",
+        "shape": [1, 64, 56, 56],
+        "n_slopes": 64,
+        "before": "prelu",
+        "form": "relu_mul",
+        "chosen": "timing",
+        "gained": 1.2e-3,
+        "gain": {"median": 0.345, "low": 0.34, "high": 0.352, "n_rounds": 172},
+        "group": 0,
+    }
+    assert document["held"]["max_ulps"] == 2
+    assert document["latency"]["threads"] == 2
+
+
+def test_what_held_is_said_as_it_is() -> None:
+    result = optimized()
+    loose = render(result, "table", Style())
+    assert "layers are up to 2 ulp from PRelu, the same bits" in " ".join(loose.split())
+    strict = replace(result, held=replace(result.held, layer=True, bitwise=False, special=True))
+    words = " ".join(render(strict, "table", Style()).split())
+    assert "every layer gives what PRelu gives (==), outputs of other bits on 9 inputs" in words
+    assert "infinities and NaN the same" in words
+
+
+def test_without_timing() -> None:
+    assert "ms before" not in render(replace(optimized(), latency=None), "table", Style())
+
+
+def test_its_formats() -> None:
+    assert formats_of("optimize") == ("table", "json", "markdown")
