@@ -101,6 +101,19 @@ def _parse_exact(ctx: click.Context, param: click.Parameter, value: str) -> Exac
     metavar="NAME:DIMS",
     help="Sizes to time with, x:1,3,112,112, where the model leaves them open; repeatable.",
 )
+@click.option(
+    "--repair-slopes",
+    is_flag=True,
+    help="Lay slopes [C] that stand on maps [N, C, H, W] along the channels, as files from MXNet "
+    "mean them.",
+)
+@click.option(
+    "--slope-axis",
+    type=int,
+    metavar="N",
+    help="The axis that such slopes are meant for, where C equals both: 1 for the channels, -1 "
+    "for the last.",
+)
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @output_options
 def command(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
@@ -29,6 +30,7 @@ from prelu_tools.graph.writer import refuse_existing, replacing, write_model
 
 _SLOW = 1.0  # seconds a run: a slower model is tuned only where that is asked for
 _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)
+_EVALUATED = 2  # rows for onnx's evaluator, which is slow
 _BATCHES = 8  # inputs on which the outputs' bits are compared: one of each kind that is drawn
 
 Tell = Callable[[str], None]
@@ -56,6 +58,10 @@ class OptimizeRequest:
     """How long that may take."""
     choices: Path | None = None
     """A JSON report of a run before, whose choices are taken again; None for none."""
+    repair_slopes: bool = False
+    """Whether slopes that lie along the wrong axis are laid where the channels are."""
+    slope_axis: int | None = None
+    """The axis that they are meant for, where the shapes leave it open; None where they do not."""
     inputs_file: Path | None = None
     """An `.npz` file of inputs, of which the first is timed; None for drawn ones."""
     threads: int = 1
@@ -72,8 +78,10 @@ class _Work:
 
     request: OptimizeRequest
     source: OnnxSource
+    meant: Meant
+    """The source with its slopes where they belong."""
     portable: OnnxModel
-    """The model with every PReLU as a PRelu node."""
+    """The same with every PReLU as a PRelu node."""
     feeds: list[Feeds]
     """Inputs; the first is timed."""
     spots: tuple[Spot, ...]
@@ -85,8 +93,9 @@ class _Work:
         return Bench(self.portable, self.feeds[0], self.request.threads, DEFAULT_SEED)
 
     def original(self) -> Run:
-        """The file as it is, loaded."""
-        return open_run(self.source.model, self.request.threads, self.source.spelled)
+        """The file as it is, loaded; the one with PRelu nodes where its slopes were repaired."""
+        model = self.portable if self.meant.repairs else self.source.model
+        return open_run(model, self.request.threads, self.source.spelled)
 
 
 def optimize(request: OptimizeRequest, tell: Tell = _silence) -> OptimizeResult:
@@ -125,7 +134,7 @@ def optimize(request: OptimizeRequest, tell: Tell = _silence) -> OptimizeResult:
         held=equal,
         latency=latency,
         verification=verification,
-        notes=tuple(choices.notes),
+        notes=(*map(str, work.meant.repairs), *choices.notes),
     )
 
 
@@ -136,7 +145,14 @@ def _prepare(request: OptimizeRequest, tell: Tell) -> _Work:
             f"{request.source} is no ONNX file: export it first (prelu-tools export "
             f"{request.source} -o model.onnx)"
         )
-    portable = to_portable(source.model)
+    meant = as_meant(source, request.slope_axis)
+    if meant.repairs and not request.repair_slopes:
+        first, n = meant.repairs[0], len(meant.repairs)
+        raise PReLUToolsError(
+            f"{first.node} has a slope of shape {list(first.before)} that belongs on axis "
+            f"{first.axis} ({first.reason}), as {n} of its slopes do: --repair-slopes writes it so"
+        )
+    portable = to_portable(meant.model)
     feeds = _draw(source, request.inputs_file)
     tell("running the model")
     spots = spots_of(portable, feeds[0], request.exact, runtime_version())
@@ -145,7 +161,7 @@ def _prepare(request: OptimizeRequest, tell: Tell) -> _Work:
             f"found no PReLU in {request.source}: there is nothing to optimize (prelu-tools "
             "inspect -v says what came close)"
         )
-    return _Work(request, source, portable, feeds, spots, tell)
+    return _Work(request, source, meant, portable, feeds, spots, tell)
 
 
 def _draw(source: OnnxSource, file: Path | None) -> list[Feeds]:
@@ -230,9 +246,10 @@ def _latency(work: _Work, choices: Choices) -> Latency:
 def _verify(work: _Work, written: Path) -> VerifyResult:
     request = work.request
     result = verify_source(
-        work.source,
+        work.meant.reference,
         VerifyRequest(
             reference=request.source,
+            samples=_EVALUATED if work.meant.repairs else None,
             candidates=(str(written),),
             layouts={"reference": "nchw", "candidate": "nchw"},  # the layout stays
             search_seconds=0.0,

@@ -16,7 +16,7 @@ from prelu_tools.core.timing import Ratio, ratio_of
 from prelu_tools.graph.lowering import lower
 from prelu_tools.graph.reader import OnnxModel
 
-_CONTENDERS = 4
+_CONTENDERS = 5
 """Forms of a group that are timed, beside PRelu."""
 _FEWEST, _MOST = 9, 400
 """Rounds that a group gets in any case, and at most."""

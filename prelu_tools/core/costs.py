@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_BLOCK = 8
-"""Channels of a block: 8 with AVX2, 16 with AVX-512."""
+_BLOCK, _PART = 8, 4
+"""Channels of a block (8 with AVX2, 16 with AVX-512), and those that a tensor may be short of."""
 _REORDER = 0.16
 _SLOW_PRELU, _FAST_PRELU = 5.6, 0.34  # since onnxruntime 1.27, and before it
 _SLOW_SINCE = (1, 27)
@@ -65,7 +65,7 @@ def forecast(form: str, place: Surroundings, runtime: str) -> float:
     if form == "prelu":
         return place.n_elements * (around + (_SLOW_PRELU if _is_slow(runtime) else _FAST_PRELU))
     uniform = form in ("identity", "relu", "leaky_relu")
-    odd = place.n_channels % _BLOCK
+    odd = place.n_channels % _PART != 0
     if not place.blocked:
         return place.n_elements * _PLAIN[form]
     if not (uniform or (place.by_channel and form in _BLOCKED)):
@@ -74,7 +74,7 @@ def forecast(form: str, place: Surroundings, runtime: str) -> float:
         return place.n_elements * (_PLAIN[form] + left + twice)
     if odd and form == "depthwise":  # a grouped convolution has to fill its blocks
         return place.n_elements * (_PLAIN[form] + _REORDER)
-    padding = (_BLOCK - odd) / place.n_channels if odd else 0.0
+    padding = -place.n_channels % _BLOCK / place.n_channels
     return place.n_elements * (1.0 + padding) * _BLOCKED[form]
 
 

@@ -1,8 +1,8 @@
 """Will onnxruntime keep a tensor in its blocked layout (NCHWc)?
 
 What its optimizer does was read off the graphs that it writes (docs/performance.md): a 2D
-convolution is blocked where its channels fill whole blocks, or where it reads a picture of fewer
-channels than a block; Relu, Add, pooling and normalization hand the layout on.
+convolution is blocked where its input channels come in fours, or are fewer than a block; Relu, Add,
+pooling and normalization hand the layout on.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from prelu_tools.graph.constants import attributes, is_constant
 from prelu_tools.graph.view import GraphView
 
-_BLOCK = 8
+_BLOCK, _PART = 8, 4
 _HAND_ON = {"Relu", "Add", "BatchNormalization", "MaxPool", "AveragePool", "Identity", "PRelu",
             "LeakyRelu", "Clip", "Sum", "Max"}  # fmt: skip
 _STEPS = 32
@@ -37,7 +37,7 @@ def is_blocked(view: GraphView, tensor: str) -> bool:
 
 def _convolution_is_blocked(n_filters: int, n_inputs: int, group: int) -> bool:
     if group == 1:
-        return n_inputs < _BLOCK or n_inputs % _BLOCK == 0
-    if n_filters % _BLOCK:
-        return False
-    return (n_inputs == 1 and n_filters == group) or n_inputs % _BLOCK == 0
+        return n_inputs < _BLOCK or n_inputs % _PART == 0
+    if n_inputs == 1 and n_filters == group:
+        return n_filters % _PART == 0
+    return n_filters % _BLOCK == 0 and n_inputs % _BLOCK == 0

@@ -243,3 +243,37 @@ def test_a_source_that_is_no_onnx_file(tmp_path: Path) -> None:
     found = optimize(Path("samples/torch_layers.py:Mlp"), tmp_path / "fast.onnx")
     assert found.code == 2
     assert "export it first" in found.words
+
+
+def _arcface(path: Path, width: int) -> Path:
+    """A slope [C] on a map, as MXNet's exports have it."""
+    constants = {
+        "w": np.random.default_rng(0).normal(size=(6, 3, 1, 1)).astype(np.float32),
+        "a": np.linspace(-0.5, 0.5, 6, dtype=np.float32),
+    }
+    body = "c = Conv(x, w) [act] y = PRelu(c, a)"
+    shapes = (f"float[1,{n},5,{width}] {name}" for n, name in ((3, "x"), (6, "y")))
+    return save(path, body, *shapes, **constants)
+
+
+def test_slopes_are_repaired_where_that_is_asked(tmp_path: Path) -> None:
+    source, fast = _arcface(tmp_path / "mxnet.onnx", 4), tmp_path / "fast.onnx"
+    refused = optimize(source, fast)
+    assert refused.code == 3
+    assert "belongs on axis 1" in refused.words
+    assert "--repair-slopes writes it so" in refused.words
+    assert not fast.exists()
+    found = optimize(source, fast, *NO_TUNE, "--repair-slopes")
+    assert found.code == 0, found.err
+    assert "its slope of shape [6] was laid along axis 1 as [6, 1, 1]" in found.json["notes"][0]
+    assert forms(fast) != {"a": "prelu"}
+
+
+def test_slopes_of_two_readings_need_an_axis(tmp_path: Path) -> None:
+    source, fast = _arcface(tmp_path / "mxnet.onnx", 6), tmp_path / "fast.onnx"
+    refused = optimize(source, fast, "--repair-slopes")
+    assert refused.code == 3
+    assert "--slope-axis 1" in refused.words
+    found = optimize(source, fast, *NO_TUNE, "--repair-slopes", "--slope-axis", 1)
+    assert found.code == 0, found.err
+    assert "as --slope-axis says" in found.json["notes"][0]
