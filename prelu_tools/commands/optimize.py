@@ -94,7 +94,7 @@ class _Work:
 
     def original(self) -> Run:
         """The file as it is, loaded; the one with PRelu nodes where its slopes were repaired."""
-        model = self.portable if self.meant.repairs else self.source.model
+        model = self.portable if self.meant.reference is not self.source else self.source.model
         return open_run(model, self.request.threads, self.source.spelled)
 
 
@@ -119,7 +119,7 @@ def optimize(request: OptimizeRequest, tell: Tell = _silence) -> OptimizeResult:
     model = work.bench.written(choices.forms)
     with replacing(request.output) as temporary:
         tell("writing")
-        n_bytes = write_model(model.proto, temporary)
+        n_bytes = write_model(model, temporary, "never").n_bytes
         tell("verifying")
         verification = _verify(work, temporary)
         equal = held(work.portable, model, witness, work.bench.open(choices.forms), verification)
@@ -153,6 +153,7 @@ def _prepare(request: OptimizeRequest, tell: Tell) -> _Work:
             f"{first.axis} ({first.reason}), as {n} of its slopes do: --repair-slopes writes it so"
         )
     portable = to_portable(meant.model)
+    portable.take_in()  # slopes
     feeds = _draw(source, request.inputs_file)
     tell("running the model")
     spots = spots_of(portable, feeds[0], request.exact, runtime_version())
@@ -249,7 +250,7 @@ def _verify(work: _Work, written: Path) -> VerifyResult:
         work.meant.reference,
         VerifyRequest(
             reference=request.source,
-            samples=_EVALUATED if work.meant.repairs else None,
+            samples=None if work.meant.reference is work.source else _EVALUATED,
             candidates=(str(written),),
             layouts={"reference": "nchw", "candidate": "nchw"},  # the layout stays
             search_seconds=0.0,

@@ -74,6 +74,13 @@ class OnnxModel:
         for key in [key for key in self.memory if key not in used]:
             del self.memory[key]
 
+    def take_in(self) -> None:
+        """Put what `memory` holds into the graph, in place: for small tensors, and a session."""
+        for tensor in all_tensors(self.proto):
+            if _in_memory(tensor):
+                tensor.CopyFrom(numpy_helper.from_array(self.values(tensor), tensor.name))
+        self.memory.clear()
+
     def inlined(self) -> onnx.ModelProto:
         """A copy with the values of every tensor in it, for whoever takes a protobuf message.
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from made_results import assert_gold, optimized
 
+from prelu_tools.core.timing import Ratio
 from prelu_tools.reports import Style, formats_of, render
 
 
@@ -55,3 +56,11 @@ def test_without_timing() -> None:
 
 def test_its_formats() -> None:
     assert formats_of("optimize") == ("table", "json", "markdown")
+
+
+def test_a_gain_within_the_noise_is_no_figure() -> None:
+    first, *rest = optimized().layers
+    doubt = replace(first, gained=-1e-3, gain=Ratio(1.01, 0.9, 1.2, 9))
+    table = render(replace(optimized(), layers=(doubt, *rest)), "table", Style())
+    assert "within noise" in table
+    assert "-1.00 ms" not in table

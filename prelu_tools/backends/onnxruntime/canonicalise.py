@@ -5,22 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import onnx
-from onnx import inliner
 
 from prelu_tools.backends.conversion import Conversion, Parameter
+from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.graph.layers import is_generated
 from prelu_tools.graph.metadata import TOOL
-from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.opset import raise_opset
 from prelu_tools.graph.portable import Canonical, canonical
-from prelu_tools.graph.prune import unlist_weights
-from prelu_tools.graph.repair import Repair, repair_slopes
 
 if TYPE_CHECKING:
     from prelu_tools.backends.onnxruntime.source import OnnxSource
-
-_FIRST_RUN = 7  # the first opset that onnxruntime promises to run
 
 
 def canonicalise(source: OnnxSource, wanted: ConversionOptions) -> Conversion:
@@ -29,17 +24,9 @@ def canonicalise(source: OnnxSource, wanted: ConversionOptions) -> Conversion:
     Raises:
         PReLUToolsError: a slope has two readings, or the opset cannot be had.
     """
-    original = _inlined(source.model)
-    listed = unlist_weights(original.proto)
-    repaired = _copy(original, original.proto)
-    repairs = repair_slopes(repaired, wanted.slope_axis, source.options.inputs)
-    found = canonical(repaired)
+    meant = as_meant(source, wanted.slope_axis)
+    found = canonical(meant.model)
     raised = raise_opset(found.model, wanted.opset)
-    reference = None
-    if repairs or source.model.opset < _FIRST_RUN:
-        from prelu_tools.backends.onnxruntime.numpy_source import NumpySource
-
-        reference = NumpySource(source, original, repaired, repairs)
     return Conversion(
         model=raised,
         tags=found.tags,
@@ -53,45 +40,31 @@ def canonicalise(source: OnnxSource, wanted: ConversionOptions) -> Conversion:
             for tensor in raised.proto.graph.initializer
             if not is_generated(tensor.name)
         },
-        notes=_notes(source, found, repairs, listed),
+        notes=_notes(source, found, meant),
         properties={
             entry.key: entry.value
             for entry in source.model.proto.metadata_props
             if not entry.key.startswith("prelu_tools.")
         },
-        reference=reference,
+        reference=None if meant.reference is source else meant.reference,
     )
 
 
-def _inlined(model: OnnxModel) -> OnnxModel:
-    """A copy of a model, its local functions inlined."""
-    proto = model.proto
-    return _copy(model, inliner.inline_local_functions(proto) if proto.functions else proto)
-
-
-def _copy(model: OnnxModel, proto: onnx.ModelProto) -> OnnxModel:
-    copy = onnx.ModelProto()
-    copy.CopyFrom(proto)
-    return OnnxModel(copy, model.file, dict(model.memory))
-
-
-def _notes(
-    source: OnnxSource, found: Canonical, repairs: tuple[Repair, ...], listed: int
-) -> tuple[str, ...]:
-    notes = [str(repair) for repair in repairs]
-    if repairs:
+def _notes(source: OnnxSource, found: Canonical, meant: Meant) -> tuple[str, ...]:
+    notes = [str(repair) for repair in meant.repairs]
+    if meant.repairs:
         notes.append(
             f"{source.spelled} does not run as it is meant: the result is held against its own "
             "graph in onnx's evaluator (numpy), with these slopes along these axes"
         )
-    elif source.model.opset < _FIRST_RUN:
+    elif meant.reference is not source:
         notes.append(
             f"onnxruntime does not run opset {source.model.opset}: the result is held against "
             f"{source.spelled} in onnx's evaluator (numpy)"
         )
-    if listed:
+    if meant.n_listed:
         notes.append(
-            f"{listed} weights were listed as inputs that a caller may override: they are "
+            f"{meant.n_listed} weights were listed as inputs that a caller may override: they are "
             "constants now"
         )
     if source.model.proto.functions:

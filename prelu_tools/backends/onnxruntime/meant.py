@@ -1,16 +1,21 @@
-"""An ONNX file with its slopes where they were meant to lie, and what to hold that against."""
+"""An ONNX file as it was meant: its slopes where they belong, and what to hold that against."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import onnx
 from onnx import inliner
 
-from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.prune import unlist_weights
-from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.repair import Repair, repair_slopes
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.onnxruntime.source import OnnxSource
+
+_FIRST_RUN = 7  # the first opset that onnxruntime promises to run
 
 
 @dataclass(frozen=True)
@@ -18,11 +23,13 @@ class Meant:
     """A file as it was meant."""
 
     model: OnnxModel
-    """A copy, local functions inlined, its slopes where they belong."""
+    """A copy, local functions inlined, its slopes where they belong; weights stay in their file."""
     repairs: tuple[Repair, ...]
-    """What was laid elsewhere; none where the file says what it means."""
+    """What was laid along another axis; none where the file says what it means."""
+    n_listed: int
+    """Weights that were listed as inputs, and are constants now."""
     reference: OnnxSource
-    """What results are held against: the file, or onnx's evaluator where that does not run so."""
+    """What results are held against: the file, or onnx's evaluator where it does not run so."""
 
 
 def as_meant(source: OnnxSource, axis: int | None) -> Meant:
@@ -35,19 +42,21 @@ def as_meant(source: OnnxSource, axis: int | None) -> Meant:
     Raises:
         PReLUToolsError: a slope has two readings.
     """
-    original, repaired = _inlined(source.model), _inlined(source.model)
-    unlist_weights(original.proto)
+    proto = source.model.proto
+    inlined = inliner.inline_local_functions(proto) if proto.functions else proto
+    original = _copy(source.model, inlined)
+    n_listed = unlist_weights(original.proto)
+    repaired = _copy(original, original.proto)
     repairs = repair_slopes(repaired, axis, source.options.inputs)
-    if not repairs:
-        return Meant(repaired, (), source)
-    from prelu_tools.backends.onnxruntime.numpy_source import NumpySource
+    reference = source
+    if repairs or source.model.opset < _FIRST_RUN:
+        from prelu_tools.backends.onnxruntime.numpy_source import NumpySource
 
-    return Meant(repaired, repairs, NumpySource(source, original, repaired, repairs))
+        reference = NumpySource(source, original, repaired, repairs)
+    return Meant(repaired, repairs, n_listed, reference)
 
 
-def _inlined(model: OnnxModel) -> OnnxModel:
-    proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
-    if proto.functions:
-        proto = inliner.inline_local_functions(proto)
-    return OnnxModel(proto, model.file)
+def _copy(model: OnnxModel, proto: onnx.ModelProto) -> OnnxModel:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    return OnnxModel(copy, model.file, dict(model.memory))

@@ -47,7 +47,11 @@ def _layers(result: OptimizeResult) -> RenderableType:
 
 def gained(layer: LayerChoice) -> str:
     """What the model gains by one layer, against a PRelu node; a dash where it was not timed."""
-    return "-" if layer.gained is None else f"{1e3 * layer.gained:.2f} ms"
+    if layer.gained is None or layer.gain is None:
+        return "-"
+    if layer.gain.low <= 1.0 <= layer.gain.high:
+        return "within noise"
+    return f"{1e3 * layer.gained:.2f} ms"
 
 
 def _latency(latency: Latency, held: Held) -> Text:
