@@ -31,6 +31,14 @@ from prelu_tools.cli.options import gather_source_options, output_options, sourc
     help="Type of the weights, inputs and outputs  [default: the source's own]",
 )
 @click.option(
+    "--target",
+    type=click.Choice(["portable", "onnxruntime-cpu"]),
+    default="portable",
+    show_default=True,
+    help="portable: one PRelu node a call; onnxruntime-cpu: the forms that a cost model takes for "
+    "the fastest there (prelu-tools optimize measures).",
+)
+@click.option(
     "--slope-axis",
     type=int,
     metavar="AXIS",
@@ -59,6 +67,7 @@ def command(
     opset: int | None,
     external_data: Literal["auto", "always", "never"],
     dtype: str | None,
+    target: Literal["portable", "onnxruntime-cpu"],
     slope_axis: int | None,
     verify: bool,
     force: bool,
@@ -89,6 +98,7 @@ def command(
         opset=opset,
         external_data=external_data,
         dtype=dtype,
+        target=target,
         slope_axis=slope_axis,
         verify=verify,
         force=force,

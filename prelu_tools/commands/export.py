@@ -6,16 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.interface import ConvertibleSource, Source, TensorSpec
 from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.backends.registry import open_source
+from prelu_tools.commands.optimize import OptimizeRequest, optimize
 from prelu_tools.commands.provenance import provenance
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError, UsageError
+from prelu_tools.core.optimization import OptimizeResult
 from prelu_tools.core.options import ConversionOptions, ExternalData, SourceOptions
 from prelu_tools.core.results import ExportResult
 from prelu_tools.core.verification import VerifyResult
@@ -25,6 +27,7 @@ from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.operators import check_operators
 from prelu_tools.graph.opset import FIRST_OPSET, inline_functions, newest_known, raise_opset
 from prelu_tools.graph.placement import placing
+from prelu_tools.graph.reader import read_model
 from prelu_tools.graph.types import FLOAT16, refuse_types
 from prelu_tools.graph.writer import data_path, refuse_existing, write_model
 
@@ -51,6 +54,8 @@ class ExportRequest:
     """Whether to replace a file that is there."""
     dtype: str | None = None
     """`float16` to round the model to it; `float32`, or None for the source's own type."""
+    target: Literal["portable", "onnxruntime-cpu"] = "portable"
+    """What is written for: `portable` is one PRelu node a call, everywhere the same."""
     slope_axis: int | None = None
     """See `ConversionOptions.slope_axis`: for ONNX files only."""
     options: SourceOptions = field(default_factory=SourceOptions)
@@ -83,6 +88,12 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
     with placing(request.output, request.force) as temporary:
         progress("writing")
         written = write_model(model, temporary, request.external_data)
+        optimized = None
+        if request.target == "onnxruntime-cpu" and read_layers(model):
+            progress("optimizing")
+            optimized = _optimize(temporary, request)
+            model = read_model(temporary)
+            written = replace(written, n_bytes=optimized.n_bytes)
         verification = None
         if request.verify:
             progress("verifying")
@@ -99,8 +110,18 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         verification=verification,
         notes=(*conversion.notes, *notes),
         refused=conversion.refused,
+        optimized=optimized,
         data_path=str(data_path(request.output)) if written.data else None,
         n_data_bytes=written.n_data_bytes,
+    )
+
+
+def _optimize(written: Path, request: ExportRequest) -> OptimizeResult:
+    """Write the file anew for onnxruntime's CPU provider; the cost model chooses, and no clock."""
+    portable = written.with_name(f"portable.{written.name}")
+    written.replace(portable)
+    return optimize(
+        OptimizeRequest(str(portable), written, tune=False, timed=False, options=request.options)
     )
 
 

@@ -24,9 +24,10 @@ from prelu_tools.core.optimization import Exactness, LayerChoice, OptimizeResult
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.timing import Latency, ratio_of
 from prelu_tools.core.verification import VerifyResult
+from prelu_tools.graph.placement import placing
 from prelu_tools.graph.portable import to_portable
 from prelu_tools.graph.reader import OnnxModel
-from prelu_tools.graph.writer import refuse_existing, replacing, write_model
+from prelu_tools.graph.writer import refuse_existing, write_model
 
 _SLOW = 1.0  # seconds a run: a slower model is tuned only where that is asked for
 _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)
@@ -66,6 +67,8 @@ class OptimizeRequest:
     """An `.npz` file of inputs, of which the first is timed; None for drawn ones."""
     threads: int = 1
     """Threads that onnxruntime may use inside an operator, when timed."""
+    timed: bool = True
+    """Whether to time the model before and after."""
     force: bool = False
     """Whether to replace a file that is there."""
     options: SourceOptions = field(default_factory=SourceOptions)
@@ -117,9 +120,9 @@ def optimize(request: OptimizeRequest, tell: Tell = _silence) -> OptimizeResult:
         keep_bits(work.bench, work.spots, choices, witness)
     latency = _settle(work, choices)
     model = work.bench.written(choices.forms)
-    with replacing(request.output) as temporary:
+    with placing(request.output, request.force) as temporary:
         tell("writing")
-        n_bytes = write_model(model, temporary, "never").n_bytes
+        n_bytes = write_model(model, temporary).n_bytes
         tell("verifying")
         verification = _verify(work, temporary)
         equal = held(work.portable, model, witness, work.bench.open(choices.forms), verification)
@@ -202,7 +205,7 @@ def _choose(work: _Work) -> Choices:
 
 def _settle(work: _Work, choices: Choices) -> Latency | None:
     """Time the model before and after; where nothing was gained, it stays as it was, in place."""
-    if work.request.target != "onnxruntime-cpu":
+    if work.request.target != "onnxruntime-cpu" or not work.request.timed:
         return None
     work.tell("timing the model before and after")
     latency = _latency(work, choices)

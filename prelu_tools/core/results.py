@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from prelu_tools.core.optimization import OptimizeResult
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.verification import VerifyResult
 
@@ -50,6 +51,8 @@ class ExportResult:
     """The file with the large weights; None where they are in the model's own."""
     n_data_bytes: int = 0
     """Its size in bytes."""
+    optimized: OptimizeResult | None = None
+    """How its layers were written for onnxruntime's CPU provider; None for PRelu nodes."""
 
 
 @dataclass(frozen=True)

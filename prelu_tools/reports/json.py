@@ -170,6 +170,7 @@ def _export(result: ExportResult, style: Style) -> dict[str, Any]:
         "refused": [dataclasses.asdict(route) for route in result.refused],
         "layers": [_layer(layer) for layer in result.layers],
         "verification": _verify(result.verification, style) if result.verification else None,
+        "optimized": _optimize(result.optimized, style) if result.optimized else None,
         "notes": list(result.notes),
     }
 

@@ -16,6 +16,7 @@ from prelu_tools.reports.markdown_verify import checks_blocks, verify_blocks
 from prelu_tools.reports.markup import bullets, code, escaped, table
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.tables.compare import summary
+from prelu_tools.reports.tables.export import layer_words
 from prelu_tools.reports.tables.optimize import gained, latency_words, proven
 from prelu_tools.reports.tables.parts import (
     counted,
@@ -158,11 +159,9 @@ def _compare(result: CompareResult) -> Iterable[str]:
 
 def _export(result: ExportResult) -> Iterable[str]:
     yield f"## {code(result.source)} to {code(result.path)}"
-    n_calls = sum(len(layer.nodes) for layer in result.layers)
     yield (
         f"{result.n_bytes:,} bytes, opset {result.opset}, {counted(result.n_nodes, 'node')}, by "
-        f"{escaped(result.route)}; {counted(len(result.layers), 'PReLU layer')} in "
-        f"{counted(n_calls, 'PRelu node')}"
+        f"{escaped(result.route)}; {escaped(layer_words(result))}"
     )
     if result.data_path is not None:
         yield f"Weights: {code(result.data_path)}, {result.n_data_bytes:,} bytes."

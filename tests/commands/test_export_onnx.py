@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper, parser
+from optimize_nets import save_chain
 from running import Outcome, cli
 from text_nets import COLUMN, SLOPES, save
 from tiny_models import save_relu
@@ -207,3 +208,21 @@ def test_what_cannot_be_looked_into_is_said(tmp_path: Path) -> None:
     assert found.code == 0, found.err
     assert "2 PReLU calls are in the body of an If, Loop or Scan" in found.words
     assert "2 PReLU layers in 2 PRelu nodes" in found.words
+
+
+def test_a_target_gets_its_forms(tmp_path: Path) -> None:
+    source = save_chain(tmp_path / "chain.onnx")
+    fast, again = tmp_path / "fast.onnx", tmp_path / "again.onnx"
+    found = cli("export", source, "-o", fast, "--target", "onnxruntime-cpu", "--format", "json")
+    assert found.code == 0, found.err
+    assert [layer["form"] for layer in found.json["layers"]] == [
+        "relu_mul", "relu_mul", "relu", "leaky_relu"
+    ]  # fmt: skip
+    assert found.json["optimized"]["held"]["layer"] is True
+    assert found.json["verification"]["verdict"] == "pass"
+    words = cli("export", source, "-o", again, "--target", "onnxruntime-cpu")
+    assert "4 PReLU layers as relu_mul (2), relu (1), leaky_relu (1)" in words.words
+    assert again.read_bytes() == fast.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "again.onnx", "chain.onnx", "fast.onnx"
+    ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -13,12 +15,10 @@ from prelu_tools.reports.tables.parts import COLOURS, counted
 
 def export_text(result: ExportResult) -> RenderableType:
     """What was written, and whether it held."""
-    n_calls = sum(len(layer.nodes) for layer in result.layers)
     title = Text(f"{result.source} -> {result.path}", style="bold")
     title.append(
         f"\n{result.n_bytes:,} bytes, opset {result.opset}, {counted(result.n_nodes, 'node')}, "
-        f"by {result.route}\n{counted(len(result.layers), 'PReLU layer')} in "
-        f"{counted(n_calls, 'PRelu node')}",
+        f"by {result.route}\n{layer_words(result)}",
         style="not bold",
     )
     if result.data_path is not None:
@@ -31,6 +31,16 @@ def export_text(result: ExportResult) -> RenderableType:
     checked = result.verification
     parts.append(Text("not verified", style="yellow") if checked is None else _held(checked))
     return Group(*parts)
+
+
+def layer_words(result: ExportResult) -> str:
+    """How many layers there are, and how they are written."""
+    layers = counted(len(result.layers), "PReLU layer")
+    if result.optimized is None:
+        n_calls = sum(len(layer.nodes) for layer in result.layers)
+        return f"{layers} in {counted(n_calls, 'PRelu node')}"
+    forms = Counter(layer.form for layer in result.layers)
+    return f"{layers} as {', '.join(f'{form} ({n})' for form, n in forms.most_common())}"
 
 
 def _held(result: VerifyResult) -> Text:
