@@ -22,7 +22,8 @@ class SRVGG(nn.Module):
     def forward(self, picture: Tensor) -> Tensor:
         """Map [N, 3, H, W] to [N, 3, 4 H, 4 W]."""
         enlarged: Tensor = functional.interpolate(picture, scale_factor=4.0, mode="nearest")
-        return self.shuffle(self.body(picture)) + enlarged
+        detail: Tensor = self.shuffle(self.body(picture))
+        return detail + enlarged
 
 
 class FSRCNN(nn.Module):

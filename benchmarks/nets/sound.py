@@ -50,4 +50,4 @@ class Separator(nn.Module):
             x, skip = block(x)
             total = skip if total is None else total + skip
         masks: Tensor = self.exit(total)
-        return masks.unflatten(1, (2, 512))
+        return masks.reshape(masks.shape[0], 2, 512, -1)

@@ -14,11 +14,6 @@ SHARE_ABOVE_ONE = 0.004
 """Share of slopes above 1: 3 of 870 in MTCNN's three nets."""
 
 
-def seeded(seed: int) -> None:
-    """Make what the constructors draw from here on depend on ``seed`` only."""
-    torch.manual_seed(seed)
-
-
 def draw_slopes(net: nn.Module) -> None:
     """Give every PReLU of ``net`` slopes from N(0.2, 0.25), a few of them from U(1, 1.4).
 
@@ -74,7 +69,7 @@ def _normalise(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> Tenso
     shift = 0.3 * torch.randn_like(mean)
     shape = [1] * weight.ndim
     shape[1 if isinstance(layer, nn.ConvTranspose2d) else 0] = -1
-    weight /= std.reshape(shape)
+    weight.div_(std.reshape(shape))
     bias.copy_((bias - mean) / std + shift)
     along = [1, -1] + [1] * (output.ndim - 2)
     return (output - mean.reshape(along)) / std.reshape(along) + shift.reshape(along)

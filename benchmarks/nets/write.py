@@ -17,30 +17,22 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmarks.nets.catalog import BY_NAME, NETS, Net, keras_digits
+from benchmarks.nets.build import build, sample, with_relu
+from benchmarks.nets.catalog import BY_NAME, NETS, Net
 from prelu_tools.backends.quiet import quiet
 
 
 def write(net: Net, folder: Path, batch: int = 1) -> tuple[Path, Path]:
     """Write the net and its bound into ``folder``, and return the two paths."""
     paths = folder / f"{net.name}.onnx", folder / f"{net.name}.relu.onnx"
-    if net.build is None:
+    if net.name == "digits":
         for activation, path in zip(("prelu", "relu"), paths, strict=True):
             write_keras(activation, (batch, *net.shape), path)
         return paths
-    module = net.build()
+    module = build(net.name)
     write_torch(module, (batch, *net.shape), paths[0])
     write_torch(with_relu(module), (batch, *net.shape), paths[1])
     return paths
-
-
-def with_relu(module: nn.Module) -> nn.Module:
-    """Put ReLU in the place of every PReLU of ``module``, and return it."""
-    for parent in list(module.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.PReLU):
-                setattr(parent, name, nn.ReLU())
-    return module
 
 
 def write_torch(module: nn.Module, shape: Sequence[int], path: Path) -> None:
@@ -57,7 +49,7 @@ def write_keras(activation: str, shape: Sequence[int], path: Path) -> None:
         import keras
 
         signature = [keras.InputSpec(shape=tuple(shape), dtype="float32")]
-        model = keras_digits(activation)
+        model = sample("keras_digits").convnet(activation=activation)
         model.export(str(path), format="onnx", input_signature=signature, verbose=False)
 
 
