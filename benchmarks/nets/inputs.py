@@ -40,4 +40,5 @@ def _picture(shape: tuple[int, ...], axes: tuple[int, int], seed: int) -> Floats
     frequency = np.expand_dims(frequency, 2) if axes == (1, 2) else frequency
     spectrum = np.fft.rfftn(noise, axes=axes) / frequency
     drawn = np.fft.irfftn(spectrum, s=(high, wide), axes=axes)
-    return (drawn / drawn.std(axis=axes, keepdims=True)).astype(np.float32)
+    picture: Floats = (drawn / drawn.std(axis=axes, keepdims=True)).astype(np.float32)
+    return picture

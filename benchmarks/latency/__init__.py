@@ -1,0 +1,1 @@
+"""Latency of PReLU nets on onnxruntime: this project's file against every peer's."""

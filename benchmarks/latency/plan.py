@@ -1,0 +1,56 @@
+"""What is measured: which nets, batches and thread counts, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.nets.catalog import NETS
+
+PEERS = ("raw", "onnxsim", "onnxslim", "onnxruntime")
+"""Whose file is compared: the exporter's, two optimizers', onnxruntime's own offline one."""
+OURS, BOUND = "prelu-tools", "relu"
+"""This project's file, and the net with ReLU in place of PReLU."""
+VARIANTS = (*PEERS, OURS, BOUND)
+
+LEAST_ROUNDS, MOST_ROUNDS = 5, 80
+"""However slow or fast a net is."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One net in one setting; all variants of it are measured side by side."""
+
+    net: str
+    """Its name in the catalogue."""
+    batch: int
+    """How many inputs a run takes."""
+    threads: int
+    """onnxruntime's intra-op threads."""
+    seconds: float
+    """How long to measure, if that gives rounds enough."""
+
+
+FULL = {(1, 1): 20.0, (1, 2): 10.0, (8, 1): 5.0, (8, 2): 5.0}
+"""Seconds for every batch and thread count. The figures that are quoted are those of (1, 1)."""
+SHORT = {(1, 1): 9.0, (1, 2): 5.0}
+"""For an older onnxruntime, where only batch 1 is asked."""
+QUICK = {(1, 1): 0.6, (1, 2): 0.4, (8, 1): 0.4}
+"""To try the code; figures mean nothing."""
+QUICK_NETS = ("mobilefacenet", "onet", "digits")
+
+
+def cells(
+    seconds: dict[tuple[int, int], float],
+    nets: Sequence[str] = (),
+    batches: Sequence[int] = (),
+    threads: Sequence[int] = (),
+) -> list[Cell]:
+    """List what to measure, nets in the catalogue's order; nothing named means all."""
+    return [
+        Cell(net.name, batch, count, budget)
+        for net in NETS
+        if not nets or net.name in nets
+        for (batch, count), budget in seconds.items()
+        if (not batches or batch in batches) and (not threads or count in threads)
+    ]

@@ -1,0 +1,99 @@
+"""Measures, and writes what was measured as JSON.
+
+    python -m benchmarks.latency.run NETS --output FOLDER [--short | --quick]
+
+NETS has the exporters' files, in a folder ``batch-N`` for every batch (``benchmarks.nets.write``
+makes them). Runs in an environment that has onnxsim, onnxslim, this project and the onnxruntime to
+be measured, and writes FOLDER/onnxruntime-VERSION.json; ``benchmarks.latency.report`` makes the
+tables and the chart of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnxruntime
+
+from benchmarks.latency import plan
+from benchmarks.latency.measure import measure
+from benchmarks.latency.peers import Files, Ours, versions
+from benchmarks.latency.results import Results
+from benchmarks.nets.catalog import BY_NAME
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what the command line asks for."""
+    options = _parser().parse_args(arguments)
+    onnxruntime.set_default_logger_severity(4)
+    files = Files(
+        options.nets,
+        options.nets / f"onnxruntime-{onnxruntime.__version__}",
+        Ours(options.ours, shlex.split(options.ours_options)),
+    )
+    measured = []
+    for cell in _cells(options):
+        start = time.perf_counter()
+        paths, missing = files.of(cell)
+        ready = time.perf_counter()
+        measured.append(measure(cell, paths, missing))
+        print(
+            f"{cell.net:<14} batch {cell.batch} threads {cell.threads}: "
+            f"{len(measured[-1].microseconds['raw'])} rounds, "
+            f"{ready - start:.0f} s to make the files, {time.perf_counter() - ready:.0f} s to run",
+            flush=True,
+        )
+        for variant, reason in missing.items():
+            print(f"  no file of {variant}: {reason}", flush=True)
+    results = Results(versions(), processor(), os.cpu_count() or 0, options.quick, tuple(measured))
+    path = options.output / f"onnxruntime-{results.onnxruntime}.json"
+    results.write(path)
+    print(path)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("nets", type=Path, metavar="NETS")
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--short", action="store_true", help="batch 1 only, a third of the time")
+    parser.add_argument("--quick", action="store_true", help="try the code; figures mean nothing")
+    parser.add_argument("--net", action="append", default=[], choices=list(BY_NAME))
+    parser.add_argument("--batch", action="append", type=int, default=[])
+    parser.add_argument("--threads", action="append", type=int, default=[])
+    parser.add_argument(
+        "--ours",
+        metavar="TEMPLATE",
+        help="paths of files to take as ours, with {net}, {batch} and {threads}",
+    )
+    parser.add_argument("--ours-options", default="", help="more options of prelu-tools optimize")
+    return parser
+
+
+def _cells(options: argparse.Namespace) -> list[plan.Cell]:
+    seconds = plan.QUICK if options.quick else plan.SHORT if options.short else plan.FULL
+    nets = options.net or (plan.QUICK_NETS if options.quick else ())
+    return plan.cells(seconds, nets, options.batch, options.threads)
+
+
+def processor() -> str:
+    """Return the processor's name, from the system's own list where there is one."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    facts = dict(line.split(":", 1) for line in lines if ":" in line)
+    named = {key.strip(): value.strip() for key, value in facts.items()}
+    return (
+        f"{named.get('model name', platform.machine())} "
+        f"(family {named.get('cpu family')}, model {named.get('model')})"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
