@@ -8,13 +8,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo test test-browser test-openvino lint lock clean
+.PHONY: help demo test test-browser test-openvino bench bench-exporters lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
 	@echo "make test   run the tests"
 	@echo "make test-browser   the page of inspect in a headless Chromium (part of make test, if it is there)"
 	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
+	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
+	@echo "make bench-exporters  the same models through the raw exporters and through export"
 	@echo "make lint   ruff and mypy"
 	@echo "make lock   resolve requirements/dev.in anew into $(LOCK)"
 	@echo "make clean  remove .venv and build"
@@ -54,6 +56,33 @@ test-openvino: .venv-openvino/.ready
 	@PRELU_REQUIRED_MARKERS="openvino" .venv-openvino/bin/python -m pytest -q -m openvino \
 	  tests/backends/test_openvino.py
 
+# One environment for each onnxruntime that is measured: the locked one, and the last before PRelu's
+# kernel became slow.
+ORT_NOW := $(shell sed -n 's/^onnxruntime==//p' $(LOCK))
+ORT_BEFORE := 1.26.0
+BENCH_OUT := $(if $(QUICK),build/bench/quick,docs/latency)
+
+.venv-bench-%/.ready: requirements/bench.txt pyproject.toml
+	@rm -rf .venv-bench-$*
+	@$(PYTHON) -m venv .venv-bench-$*
+	@.venv-bench-$*/bin/python -m pip --disable-pip-version-check -q install \
+	  -r requirements/bench.txt onnxruntime==$*
+	@.venv-bench-$*/bin/python -m pip --disable-pip-version-check -q install --no-deps \
+	  --no-build-isolation -e .
+	@touch $@
+
+build/bench/batch-%/.ready: $(wildcard benchmarks/nets/*.py) | $(READY)
+	@$(BIN)/python -m benchmarks.nets.write build/bench/batch-$* --batch $*
+	@touch $@
+
+bench: $(READY) .venv-bench-$(ORT_NOW)/.ready .venv-bench-$(ORT_BEFORE)/.ready \
+  build/bench/batch-1/.ready build/bench/batch-8/.ready
+	@.venv-bench-$(ORT_NOW)/bin/python -m benchmarks.latency.run build/bench \
+	  --output $(BENCH_OUT) $(if $(QUICK),--quick) $(BENCH_OPTIONS)
+	@.venv-bench-$(ORT_BEFORE)/bin/python -m benchmarks.latency.run build/bench \
+	  --output $(BENCH_OUT) $(if $(QUICK),--quick,--short) $(BENCH_OPTIONS)
+	@$(BIN)/python -m benchmarks.latency.report $(BENCH_OUT)
+
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -70,4 +99,4 @@ lock:
 	@echo "wrote $(LOCK)"
 
 clean:
-	rm -rf $(VENV) .venv-openvino build
+	rm -rf $(VENV) .venv-openvino .venv-bench-* build

@@ -57,20 +57,18 @@ def ratio(cell: Measured, variant: str, base: str) -> Figure:
     return Figure(float(np.median(values)), np.median(values[_draws(cell)], axis=1))
 
 
-def extra_cost_left(cell: Measured) -> Figure:
+def extra_cost_left(cell: Measured) -> Figure | None:
     """Return (ours - bound) / (best peer - bound), of medians over rounds.
 
     It is what is left of PReLU's extra cost, 0 at the price of ReLU and 1 where nothing was gained.
+    None where the best peer's extra cost itself cannot be told from noise.
     """
     times = [_times(cell, variant) for variant in (OURS, best_peer(cell), BOUND)]
-    draws = _draws(cell)
-    ours, peer, bound = (np.median(values[draws], axis=1) for values in times)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        resampled = (ours - bound) / (peer - bound)
+    ours, peer, bound = (np.median(values[_draws(cell)], axis=1) for values in times)
+    if np.percentile(peer - bound, 2.5) <= 0:
+        return None
     whole = [float(np.median(values)) for values in times]
-    if whole[1] == whole[2]:
-        return Figure(float("nan"), resampled)
-    return Figure((whole[0] - whole[2]) / (whole[1] - whole[2]), resampled)
+    return Figure((whole[0] - whole[2]) / (whole[1] - whole[2]), (ours - bound) / (peer - bound))
 
 
 def mean(figures: Sequence[Figure]) -> Figure:

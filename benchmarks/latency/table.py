@@ -51,8 +51,9 @@ def _legend() -> str:
         "bootstrap over rounds. *Best peer* is the fastest of the raw exporter's file, onnxsim's, "
         "onnxslim's and onnxruntime's own offline optimization at its highest level; the *bound* "
         "is the same net with ReLU in place of PReLU. *Extra cost left* is (prelu-tools - bound) / "
-        "(best peer - bound). *Equal* compares all outputs with the raw file's, bit for bit, on "
-        "four inputs of both signs. Nets and weights: `benchmarks/nets/`."
+        "(best peer - bound); where the best peer costs no more than the bound, as far as can be "
+        "told, there is nothing to gain. *Equal* compares all outputs with the raw file's, bit for "
+        "bit, on four inputs of both signs. Nets and weights: `benchmarks/nets/`."
     )
 
 
@@ -80,12 +81,11 @@ def _single(cells: Sequence[Measured]) -> str:
         row = [_title(cell), f"{LABELS[peer]}, {_ms(milliseconds(cell, peer))}"]
         if OURS in cell.microseconds:
             figure = extra_cost_left(cell)
-            yardstick = BY_NAME[cell.net].yardstick
-            left += [figure] if yardstick else []
+            left += [figure] if figure and BY_NAME[cell.net].yardstick else []
             row += [
                 _spread(ratio(cell, OURS, peer)),
                 f"{ratio(cell, BOUND, peer).value:.2f}",
-                _percent(figure),
+                _percent(figure) if figure else "nothing to gain",
                 _equal(cell.differences[OURS]),
             ]
         else:
