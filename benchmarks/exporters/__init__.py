@@ -1,0 +1,1 @@
+"""The same models through the raw exporters and through ``prelu-tools export``."""
