@@ -32,7 +32,7 @@ class Model:
 MODELS = (
     Model("MTCNN PNet, torch", "samples/mtcnn_torch.py:PNet", (1, 3, 48, 64)),
     Model("MTCNN ONet, torch", "samples/mtcnn_torch.py:ONet", (1, 3, 48, 48)),
-    Model("hand-written PReLU, torch", "samples/torch_layers.py:OneSlopeNet", (1, 3, 32, 32)),
+    Model("hand-written PReLU, torch", "samples/torch_layers.py:OneSlopeNet", (1, 1, 16, 16)),
     Model("MLP, torch", "samples/torch_layers.py:Mlp", (1, 784)),
     Model("IResNet-50, torch", "benchmarks/exporters/torch_iresnet.py:iresnet50", (1, 3, 112, 112)),
     Model("MTCNN PNet, Keras", "samples/mtcnn_keras.py:PNet", (1, 48, 64, 3)),
