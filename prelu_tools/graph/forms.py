@@ -14,16 +14,14 @@ import numpy as np
 from prelu_tools.core.arrays import Array
 from prelu_tools.graph.matcher import (
     AnyOf,
-    Clamp,
     Filled,
     Input,
     Op,
     Parameter,
     Pattern,
-    PerChannel,
     Scaled,
-    Stated,
 )
+from prelu_tools.graph.single_ops import Clamp, PerChannel, Stated
 from prelu_tools.graph.writing import (
     Writing,
     all_are,
