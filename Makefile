@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo test test-browser test-openvino bench bench-exporters lint lock clean
+.PHONY: help demo test test-browser test-openvino bench bench-exporters bench-openvino lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
 	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
 	@echo "make bench-exporters  the same models through the raw exporters and through export"
+	@echo "make bench-openvino  PRelu nodes against the CPU's forms on OpenVINO's provider"
 	@echo "make lint   ruff and mypy"
 	@echo "make lock   resolve requirements/dev.in anew into $(LOCK)"
 	@echo "make clean  remove .venv and build"
@@ -82,6 +83,12 @@ bench: $(READY) .venv-bench-$(ORT_NOW)/.ready .venv-bench-$(ORT_BEFORE)/.ready \
 	@.venv-bench-$(ORT_BEFORE)/bin/python -m benchmarks.latency.run build/bench \
 	  --output $(BENCH_OUT) $(if $(QUICK),--quick,--short) $(BENCH_OPTIONS)
 	@$(BIN)/python -m benchmarks.latency.report $(BENCH_OUT)
+
+bench-openvino: $(READY) .venv-openvino/.ready build/bench/batch-1/.ready
+	@$(BIN)/prelu-tools optimize build/bench/batch-1/mobilefacenet.onnx --no-tune --force -q \
+	  -o build/bench/mobilefacenet.fast.onnx
+	@.venv-openvino/bin/python -m benchmarks.openvino build/bench/batch-1/mobilefacenet.onnx \
+	  build/bench/mobilefacenet.fast.onnx
 
 lint: $(READY)
 	@$(BIN)/ruff check .
