@@ -1,4 +1,4 @@
-"""Keep the frameworks' chatter out of the terminal; show it to whoever asks.
+"""Keep the frameworks' chatter out of the terminal; show it to whoever asks, and what matters.
 
 TensorFlow and oneDNN write from C++ before any of their switches is read, so the file descriptor
 itself is turned away while they are imported or run.
@@ -7,11 +7,46 @@ itself is turned away while they are imported or run.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+
+_MATTERS = re.compile(
+    r"trace to be incorrect"  # torch: a value that was taken for a constant
+    r"|may generate (an )?incorrect|was assigned during export|were assigned during export"
+    r"|unbuilt state|doesn't match the expected structure|Skipping variable loading"
+    r"|skipping loading|could not be loaded|will be truncated|overflow"
+)
+_heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
+
+
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """What `quiet` silences within the block and a user should know all the same, as sentences.
+
+    These are Python warnings which say that the result may not be what was meant. The list is
+    filled while the block runs.
+    """
+    heard: list[str] = []
+    token = _heard.set(heard)
+    try:
+        yield heard
+    finally:
+        _heard.reset(token)
+
+
+def _note(raised: list[warnings.WarningMessage]) -> None:
+    heard = _heard.get()
+    if heard is None:
+        return
+    for warning in raised:
+        text = " ".join(str(warning.message).split())
+        if _MATTERS.search(text) and text not in heard:
+            heard.append(text)
 
 
 @contextmanager
@@ -32,9 +67,12 @@ def quiet(show: bool, logger: str | None = None) -> Iterator[None]:
         os.dup2(sink.fileno(), 2)
         os.dup2(sink.fileno(), 1)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                yield
+            with warnings.catch_warnings(record=True) as raised:
+                warnings.simplefilter("always")
+                try:
+                    yield
+                finally:
+                    _note(raised)
         finally:
             sys.stderr.flush()
             sys.stdout.flush()

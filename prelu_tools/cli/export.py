@@ -104,7 +104,7 @@ def command(
         force=force,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
     )
-    with show_progress(quiet) as progress:
+    with show_progress(quiet, verbose) as progress:
         result = export(request, progress)
     Output(form, reports, quiet).show(result)
     return 0

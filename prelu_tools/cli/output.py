@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -78,16 +79,42 @@ def write(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Something to tell the name of each stage to; it shows on a terminal, and leaves no trace."""
+def progress(quiet: bool, verbose: bool = False) -> Iterator[Callable[[str], None]]:
+    """Something to tell the name of each stage to; it shows on a terminal, and leaves no trace.
+
+    With `verbose`, where the frameworks write to the same terminal, each stage is a line of its
+    own.
+    """
     if quiet or not sys.stderr.isatty():
         yield lambda stage: None
-        return
+    elif verbose:
+        yield lambda stage: click.echo(f"{stage} ...", err=True)
+    else:
+        with _spinner() as tell:
+            yield tell
 
-    def tell(stage: str) -> None:
-        click.echo(f"\r\033[K{stage} ...", nl=False, err=True)
 
-    try:
-        yield tell
-    finally:
-        click.echo("\r\033[K", nl=False, err=True)
+@contextmanager
+def _spinner() -> Iterator[Callable[[str], None]]:
+    """The stage and how long it has taken, on a line that is redrawn.
+
+    It has a descriptor of its own: while a framework runs, standard error is turned away
+    (`backends/quiet.py`).
+    """
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=Console(file=terminal), transient=True) as shown:
+
+            def tell(stage: str) -> None:
+                for task in shown.task_ids:
+                    shown.remove_task(task)
+                shown.add_task(f"{stage} ...", total=None)
+
+            yield tell

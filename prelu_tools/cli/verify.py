@@ -208,7 +208,7 @@ def command(
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
         **choices,  # named as the fields are
     )
-    with progress(quiet) as tell:
+    with progress(quiet, verbose) as tell:
         result = verify(request, lambda stage: tell(printable(stage)))
     output.show(result)
     return _EXIT[result.verdict]
@@ -251,7 +251,7 @@ def _verify_many(output: Output, verbose: bool) -> int:
     if not output.quiet:
         for note in found.notes:
             click.echo(f"Note: {note}", err=True)
-    with progress(output.quiet) as tell:
+    with progress(output.quiet, verbose) as tell:
         result = run_checks(found, lambda name: tell(printable(name)), trace)
     output.show(result)
     return _EXIT[result.verdict]

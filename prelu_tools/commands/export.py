@@ -11,6 +11,7 @@ from typing import Literal, cast
 from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.interface import ConvertibleSource, Source, TensorSpec
 from prelu_tools.backends.onnxruntime.session import newest_opset
+from prelu_tools.backends.quiet import listening
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.optimize import OptimizeRequest, optimize
 from prelu_tools.commands.provenance import provenance
@@ -78,11 +79,12 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
             f"--dtype {request.dtype}: expected float32 or float16; onnxruntime's CPU provider has "
             "no convolutions in float64 or bfloat16"
         )
-    progress("loading")
-    source = _open(request)
-    wanted = request.opset or max(DEFAULT_OPSET, getattr(source, "opset", 0))
-    progress("converting")
-    conversion = source.convert(ConversionOptions(wanted, slope_axis=request.slope_axis))
+    with listening() as warnings:
+        progress("loading")
+        source = _open(request)
+        wanted = request.opset or max(DEFAULT_OPSET, getattr(source, "opset", 0))
+        progress("converting")
+        conversion = source.convert(ConversionOptions(wanted, slope_axis=request.slope_axis))
     progress("canonicalising")
     model, notes = _in_type(_finished(conversion, source, request, wanted), request.dtype)
     with placing(request.output, request.force) as temporary:
@@ -108,7 +110,7 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         layers=read_layers(model),
         n_nodes=len(model.proto.graph.node),
         verification=verification,
-        notes=(*conversion.notes, *notes),
+        notes=(*conversion.notes, *notes, *_told(source, warnings)),
         refused=conversion.refused,
         optimized=optimized,
         data_path=str(data_path(request.output)) if written.data else None,
@@ -123,6 +125,10 @@ def _optimize(written: Path, request: ExportRequest) -> OptimizeResult:
     return optimize(
         OptimizeRequest(str(portable), written, tune=False, timed=False, options=request.options)
     )
+
+
+def _told(source: Source, warnings: Sequence[str]) -> list[str]:
+    return [f"{source.framework} warns: {text}" for text in warnings]
 
 
 def _check_opset(opset: int) -> None:

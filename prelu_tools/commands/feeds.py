@@ -19,7 +19,7 @@ from prelu_tools.core.slopes import Shape
 from prelu_tools.graph.writer import replacing
 
 Feeds = dict[str, Array]
-_LARGER = 16  # what is added to a free size: most nets halve four times at most
+_LARGER = 16  # what is added to the first free size: most nets halve four times at most
 
 
 def rows_of(feeds: Feeds) -> int:
@@ -162,8 +162,8 @@ def draw_feeds(
     """Draw the inputs of a check in the reference's layout.
 
     A size that any of the models fixes is kept, the batch included. Else `samples` rows are run in
-    one batch, the first of them again alone, and where other sizes are free too, three rows of a
-    larger size.
+    one batch, the first of them again alone, and where other sizes are free too, three rows of
+    larger sizes, each another one, so that one taken for another is seen.
     """
     shapes = {spec.name: _known_shape(spec, others) for spec in reference}
     batches = {shape[0] for shape in shapes.values() if shape and isinstance(shape[0], int)}
@@ -203,8 +203,9 @@ def _known_shape(
 
 
 def _wanted(spec: TensorSpec, shape: Sequence[Dim], plan: DrawPlan, more: int) -> Wanted:
+    free = list(dict.fromkeys(size for size in shape[1:] if isinstance(size, str)))
     row = tuple(
-        size if isinstance(size, int) else example + more
+        size if isinstance(size, int) else example + more * (1 + free.index(size))
         for size, example in zip(shape[1:], spec.example[1:], strict=True)
     )
     return Wanted(spec.dtype, row, plan.ranges.get(spec.name))

@@ -165,8 +165,8 @@ def _export(result: ExportResult) -> Iterable[str]:
     )
     if result.data_path is not None:
         yield f"Weights: {code(result.data_path)}, {result.n_data_bytes:,} bytes."
-    yield bullets(f"{escaped(r.route)} refused it: {escaped(r.reason)}" for r in result.refused)
-    yield bullets(escaped(note) for note in result.notes)
+    refused = [f"{route.route} refused it: {route.reason}" for route in result.refused]
+    yield bullets(escaped(note) for note in (*refused, *result.notes))
     if result.verification is None:
         yield "**Not verified.**"
     else:

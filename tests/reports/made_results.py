@@ -22,7 +22,7 @@ from prelu_tools.core.inspection import (
     RefusedForm,
 )
 from prelu_tools.core.optimization import Exactness, Held, LayerChoice, OptimizeResult
-from prelu_tools.core.results import DoctorItem, DoctorResult, ExportResult
+from prelu_tools.core.results import DoctorItem, DoctorResult, ExportResult, RefusedRoute
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.statistics import slope_health, slope_statistics
 from prelu_tools.core.timing import Latency, Ratio
@@ -221,9 +221,11 @@ def exported(verification: VerifyResult | None = None) -> ExportResult:
     """A file that was written."""
     layers = tuple(report.layer for report in usual().layers)
     notes = ("the batch is dynamic",)
+    refused = (RefusedRoute("dynamo", "no rule for aten::thing"),)
     return ExportResult(
-        "nets.py:Net", "net.onnx", 1234, 18, "torch 2.13.0", layers, 24, verification, notes
-    )
+        "nets.py:Net", "net.onnx", 1234, 18, "torch 2.13.0", layers, 24, verification, notes,
+        refused, "net.onnx.data", 3_000_000_000,
+    )  # fmt: skip
 
 
 def optimized() -> OptimizeResult:
