@@ -225,7 +225,7 @@ def test_free_sizes_are_run_at_two_of_them(tmp_path: Path) -> None:
     assert found.code == 0
     with np.load(saved) as archive:
         shapes = [archive[name].shape for name in archive.files]
-    assert shapes == [(16, 3, 48, 48), (1, 3, 48, 48), (3, 3, 64, 64)]
+    assert shapes == [(16, 3, 48, 48), (1, 3, 48, 48), (3, 3, 64, 80)]
     assert found.json["samples"] == 19
 
 
