@@ -11,7 +11,7 @@ from typing import Literal, cast
 from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.interface import ConvertibleSource, Source, TensorSpec
 from prelu_tools.backends.onnxruntime.session import newest_opset
-from prelu_tools.backends.quiet import listening
+from prelu_tools.backends.quiet import listening, quiet
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.optimize import OptimizeRequest, optimize
 from prelu_tools.commands.provenance import provenance
@@ -22,7 +22,7 @@ from prelu_tools.core.optimization import OptimizeResult
 from prelu_tools.core.options import ConversionOptions, ExternalData, SourceOptions
 from prelu_tools.core.results import ExportResult
 from prelu_tools.core.verification import VerifyResult
-from prelu_tools.graph.finish import finish
+from prelu_tools.graph.finish import check, finish
 from prelu_tools.graph.layers import read_layers
 from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.operators import check_operators
@@ -71,36 +71,29 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         ExportVerificationError: the result is not its source; nothing was written.
         PReLUToolsError: the source cannot be read, converted or checked; nothing was written.
     """
-    refuse_existing(request.output, request.force, request.external_data == "always")
-    if request.opset is not None:
-        _check_opset(request.opset)
-    if request.dtype not in (None, "float32", "float16"):
-        raise UsageError(
-            f"--dtype {request.dtype}: expected float32 or float16; onnxruntime's CPU provider has "
-            "no convolutions in float64 or bfloat16"
-        )
-    with listening() as warnings:
+    _check_request(request)
+    with listening() as warnings, quiet(request.options.show_chatter):
         progress("loading")
         source = _open(request)
         wanted = request.opset or max(DEFAULT_OPSET, getattr(source, "opset", 0))
         progress("converting")
         conversion = source.convert(ConversionOptions(wanted, slope_axis=request.slope_axis))
-    progress("canonicalising")
-    model, notes = _in_type(_finished(conversion, source, request, wanted), request.dtype)
-    with placing(request.output, request.force) as temporary:
-        progress("writing")
-        written = write_model(model, temporary, request.external_data)
-        optimized = None
-        if request.target == "onnxruntime-cpu" and read_layers(model):
-            progress("optimizing")
-            optimized = _optimize(temporary, request)
-            model = read_model(temporary)
-            written = replace(written, n_bytes=optimized.n_bytes)
-        verification = None
-        if request.verify:
-            progress("verifying")
-            verification = _verify(conversion.reference or source, temporary, request)
-        progress("putting in place")
+        progress("canonicalising")
+        model, notes = _in_type(_finished(conversion, source, request, wanted), request.dtype)
+        with placing(request.output, request.force) as temporary:
+            progress("writing")
+            written = write_model(model, temporary, request.external_data)
+            optimized = None
+            if request.target == "onnxruntime-cpu" and read_layers(model):
+                progress("optimizing")
+                optimized = _optimize(temporary, request)
+                model = read_model(temporary)
+                written = replace(written, n_bytes=optimized.n_bytes)
+            verification = None
+            if request.verify:
+                progress("verifying")
+                verification = _verify(conversion.reference or source, temporary, request)
+            progress("putting in place")
     return ExportResult(
         source=request.source,
         path=str(request.output),
@@ -131,12 +124,19 @@ def _told(source: Source, warnings: Sequence[str]) -> list[str]:
     return [f"{source.framework} warns: {text}" for text in warnings]
 
 
-def _check_opset(opset: int) -> None:
+def _check_request(request: ExportRequest) -> None:
+    """Say no before anything is loaded to what can only come to nothing."""
+    refuse_existing(request.output, request.force, request.external_data == "always")
     known = range(FIRST_OPSET, min(newest_known(), newest_opset()) + 1)
-    if opset not in known:
+    if request.opset is not None and request.opset not in known:
         raise PReLUToolsError(
-            f"opset {opset} cannot be written: expected {known[0]} to {known[-1]}, the newest that "
-            "the installed onnx and onnxruntime know"
+            f"opset {request.opset} cannot be written: expected {known[0]} to {known[-1]}, the "
+            "newest that the installed onnx and onnxruntime know"
+        )
+    if request.dtype not in (None, "float32", "float16"):
+        raise UsageError(
+            f"--dtype {request.dtype}: expected float32 or float16; onnxruntime's CPU provider has "
+            "no convolutions in float64 or bfloat16"
         )
 
 
@@ -197,7 +197,9 @@ def _in_type(model: OnnxModel, wanted: str | None) -> tuple[OnnxModel, tuple[str
     if wanted == "float16":
         from prelu_tools.backends.onnxruntime.half import to_float16
 
-        return to_float16(model)
+        narrow, notes = to_float16(model)
+        check(narrow)
+        return narrow, notes
     kinds = {value.type.tensor_type.elem_type for value in model.proto.graph.input}
     if wanted == "float32" and FLOAT16 in kinds:
         raise PReLUToolsError(

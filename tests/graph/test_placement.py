@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from graph_text import Array, initializers, model, numbers, run
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.placement import placing
-from prelu_tools.graph.writer import write_model
+from prelu_tools.graph.writer import refuse_existing, write_model
 
 X = numbers(2, 3, 4, 5)
 
@@ -147,3 +148,30 @@ def test_the_modes_are_those_of_any_new_file(tmp_path: Path) -> None:
         os.umask(before)
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes == {"net.onnx": 0o640, "net.onnx.data": 0o640}
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    """A limit on the size of files, which the system answers as it does a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        for external in ("never", "always"):
+            with pytest.raises(PReLUToolsError, match="cannot be written: File too large"):
+                _put(tmp_path / "net.onnx", 1, external)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert _entries(tmp_path) == []
+
+
+def test_a_folder_that_takes_no_files_is_a_sentence() -> None:
+    """Not even from root, whom no permission stops."""
+    with pytest.raises(PReLUToolsError, match=r"/proc/net\.onnx cannot be written"):
+        _put(Path("/proc/net.onnx"), 1, "never")
+
+
+def test_a_folder_without_permission_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(PReLUToolsError, match="no permission to write in its folder"):
+        refuse_existing(tmp_path / "net.onnx", force=False)
