@@ -46,9 +46,10 @@ def probe(call: Call, parameter_shape: tuple[int, ...], input_shape: Shape) -> I
         Flat indices into the parameter, of the input's rank, size 1 where the slopes are shared
         (so `parameter.reshape(-1)[indices]` broadcasts to the input); None for no PReLU.
     """
-    if len(input_shape) < 2 or not could_be_slope(parameter_shape, input_shape):
+    if not input_shape or not could_be_slope(parameter_shape, input_shape):
         return None
-    shape = (1, *(_FREE if size is None else size for size in input_shape[1:]))
+    batch = 1 if len(input_shape) > 1 else _FREE
+    shape = (batch, *(_FREE if size is None else size for size in input_shape[1:]))
     book = TagBook()
     tags = book.tag("slope", parameter_shape)
     sizes, others = _scattered(shape, 0), _scattered(shape, 1)

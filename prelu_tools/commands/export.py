@@ -77,7 +77,8 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         source = _open(request)
         wanted = request.opset or max(DEFAULT_OPSET, getattr(source, "opset", 0))
         progress("converting")
-        conversion = source.convert(ConversionOptions(wanted, slope_axis=request.slope_axis))
+        asked = ConversionOptions(wanted, slope_axis=request.slope_axis, is_verified=request.verify)
+        conversion = source.convert(asked)
         progress("canonicalising")
         model, notes = _in_type(_finished(conversion, source, request, wanted), request.dtype)
         with placing(request.output, request.force) as temporary:

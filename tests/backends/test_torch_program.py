@@ -114,11 +114,18 @@ def test_a_program_goes_to_onnx_with_its_names(saved: Path, tmp_path: Path) -> N
     ]  # fmt: skip
 
 
-def test_other_spellings_are_not_looked_for_and_that_is_said(program: Any, tmp_path: Path) -> None:
+def test_other_spellings_are_found_too(net: Any, program: Any, tmp_path: Path) -> None:
+    """Decomposed, a program has `where` and `mul` in the place of `prelu`."""
     torch.export.save(program.run_decompositions(), tmp_path / "plain.pt2")
-    source = _open(tmp_path / "plain.pt2")
-    assert source.layers() == ()
-    assert "only aten.prelu is looked for" in source.notes[0]
+    found, wanted = _open(tmp_path / "plain.pt2").layers(), _live(net).layers()
+    assert [(x.name, x.nodes, x.form) for x in found] == [
+        (x.name, x.nodes, "where") for x in wanted
+    ]
+    for plain, layer in zip(found, wanted, strict=True):
+        assert same_bits(plain.slopes, layer.slopes)
+    target = tmp_path / "plain.onnx"
+    outcome = cli("export", tmp_path / "plain.pt2", "-o", target, "-q")
+    assert outcome.code == 0, outcome.err
 
 
 def test_what_is_no_program_is_refused(net: Any, saved: Path, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from torch import nn
 
 from prelu_tools.backends.interface import Source
+from prelu_tools.backends.torch.prepare import prepared, unwrapped
 from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.backends.torch.weights import load_weights
 from prelu_tools.core.errors import UsageError
@@ -31,7 +33,9 @@ def from_object(
     Raises:
         PReLUToolsError: the weights cannot be read, or do not fit.
     """
-    module = cast(nn.Module, model)
+    module, notes = unwrapped(cast(nn.Module, model), spelled)
     if weights is not None:
-        load_weights(module, weights, options.allow_unsafe_load)
-    return TorchSource(module.eval(), spelled, options)
+        notes += load_weights(module, weights, options.allow_unsafe_load)
+    ready = prepared(module)
+    ready = replace(ready, notes=notes + ready.notes)
+    return TorchSource(ready.module, spelled, options, ready)

@@ -1,30 +1,21 @@
-"""`.pt2`: an exported torch program as a source; its graph says where PReLU is."""
+"""`.pt2`: an exported torch program as a source."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
-from prelu_tools.backends.calls import PReLUCall
-from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.interface import Source, TensorSpec
 from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.torch.arguments import Arguments, Constant, from_structure, paths_of
 from prelu_tools.backends.torch.source import TorchSource
-from prelu_tools.backends.torch.watch import functional_prelu
-from prelu_tools.backends.torch.weights import to_numpy
-from prelu_tools.core.arrays import IntArray
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
-from prelu_tools.core.slopes import Shape
+from prelu_tools.core.options import Dim, SourceOptions
 
-_PRELU = "aten.prelu.default"
-_VIEWS = ("aten.view.default", "aten.reshape.default", "aten.alias.default", "aten.detach.default")
 _EXAMPLE = 48  # size of a free dimension other than the batch
 
 
@@ -55,94 +46,38 @@ class ProgramSource(TorchSource):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to know where no PReLU was found: which spellings are not looked for."""
-        if self._find_calls():
-            return ()
-        return (
-            f"only aten.prelu is looked for in a torch program, and {self.spelled} has none: a "
-            "PReLU that is spelled with where or mul is seen once it is exported to ONNX",
-        )
+        """What to know of its arguments; whatever mode it was exported in is in its graph."""
+        return self._arguments().notes
 
-    def _find_inputs(self) -> list[TensorSpec]:
-        names: dict[str, str] = {}
-        specs = []
-        for argument in self._program.graph_signature.input_specs:
-            if argument.kind == InputKind.USER_INPUT:
-                value = self._values().get(str(argument.arg.name))
-                if isinstance(value, torch.Tensor):
-                    specs.append(_spec(argument.arg.name, value, names))
-        return specs
-
-    def _values(self) -> dict[str, Any]:
-        return {node.name: node.meta.get("val") for node in self._program.graph.nodes}
-
-    def _find_calls(self) -> list[PReLUCall]:
-        if self._calls is None:
-            self._calls = _calls_of(self._program)
-        return self._calls
-
-    def convert(self, wanted: ConversionOptions) -> Conversion:
-        """See `ConvertibleSource.convert`."""
-        sizes = {s.name: (2 if isinstance(s.shape[0], str) else s.shape[0], *s.example[1:])
-                 for s in self.inputs()}  # fmt: skip
-        feeds = {s.name: np.zeros(sizes[s.name], np.dtype(s.dtype)) for s in self.inputs()}
-        self._outputs = list(self.run(feeds, None))
-        return super().convert(wanted)
+    def _find_arguments(self) -> Arguments:
+        program = self._program
+        values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+        structure = program.call_spec.in_spec
+        if structure is None:
+            raise PReLUToolsError(f"{self.spelled} does not say how it is called")
+        given = [
+            argument.arg
+            for argument in program.graph_signature.input_specs
+            if argument.kind == InputKind.USER_INPUT
+        ]
+        paths = paths_of(structure)
+        free: dict[str, str] = {}
+        leaves: list[TensorSpec | Constant] = []
+        for argument, path in zip(given, paths, strict=True):
+            value = values.get(argument.name)
+            if isinstance(value, torch.Tensor):
+                leaves.append(_spec(_name(argument.name, path), value, free))
+            else:
+                leaves.append(Constant(getattr(argument, "value", None)))
+        return from_structure(structure, leaves)
 
 
-def _calls_of(program: ExportedProgram) -> list[PReLUCall]:
-    """Every call of aten.prelu on a parameter, in the order of the graph."""
-    signature = program.graph_signature
-    sources = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-    state = program.state_dict
-    calls = []
-    preceding: int | None = None
-    for node in program.graph.nodes:
-        if node.op != "call_function":
-            continue
-        if str(node.target) == _PRELU:
-            name = sources.get(_origin(node.args[1]).name)
-            if name is not None:
-                calls.append(_call(name, state, node.args[0].meta["val"].shape, preceding))
-            continue
-        used = [sources[n.name] for n in node.all_input_nodes if n.name in sources]
-        owners = [name.rpartition(".")[0] for name in used if state[name].ndim > 1]
-        if owners:
-            parts = [n for n in signature.parameters if n.rpartition(".")[0] == owners[-1]]
-            preceding = sum(state[name].numel() for name in parts)
-    return calls
-
-
-def _origin(node: Any) -> Any:
-    """What a node is a view of."""
-    while node.op == "call_function" and str(node.target) in _VIEWS:
-        node = node.args[0]
-    return node
-
-
-def _call(
-    name: str, state: Mapping[str, torch.Tensor], sizes: Any, preceding: int | None
-) -> PReLUCall:
-    owner = name.rpartition(".")[0]
-    alone = sum(other.startswith(f"{owner}.") for other in state) == 1
-    values = to_numpy(state[name])
-    shape: Shape = tuple(size if isinstance(size, int) else None for size in sizes)
-    return PReLUCall(
-        layer=owner if owner and alone else name,
-        parameter=name,
-        kind="PReLU",
-        values=values,
-        indices=_indices(values.size, len(shape)),
-        input_shape=(None, *shape[1:]),
-        preceding_parameters=preceding,
-        apply=lambda x: functional_prelu(x, values),
-    )
-
-
-def _indices(n_slopes: int, rank: int) -> IntArray:
-    """aten.prelu: one slope, or one a channel, and channels are axis 1."""
-    shape = [n_slopes if axis == 1 else 1 for axis in range(rank)]
-    return np.arange(n_slopes, dtype=np.int64).reshape(shape if n_slopes > 1 else [1] * rank)
+def _name(placeholder: str, path: Sequence[str]) -> str:
+    """An input's name, with its keys behind dots: `batch.image` of the program's `batch_image`."""
+    behind = "_".join(path)
+    if not path or not placeholder.endswith(f"_{behind}"):
+        return placeholder
+    return ".".join([placeholder[: -len(behind) - 1], *path])
 
 
 def _spec(name: str, value: torch.Tensor, names: dict[str, str]) -> TensorSpec:

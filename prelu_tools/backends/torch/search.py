@@ -9,19 +9,26 @@ import torch
 from torch import nn
 
 from prelu_tools.backends.calls import PReLUCall
-from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.seeking import Pick, Pull
-from prelu_tools.backends.torch.watch import Seen, Watch, parameter_names
+from prelu_tools.backends.torch.arguments import Arguments
+from prelu_tools.backends.torch.regions import Spelling
+from prelu_tools.backends.torch.watch import Seen, Watch, knowing, tensor_names
 from prelu_tools.core.arrays import Array
 
 
-def gradients_of(module: nn.Module, specs: Sequence[TensorSpec], calls: list[PReLUCall]) -> Pull:
+def gradients_of(
+    module: nn.Module,
+    arguments: Arguments,
+    calls: Sequence[PReLUCall],
+    known: Mapping[Spelling, str],
+) -> Pull:
     """The `Pull` of a module.
 
     Args:
         module: the module, in eval mode.
-        specs: its inputs, in the order in which it takes them.
+        arguments: what it is called with.
         calls: its known calls of PReLU.
+        known: how these are spelled.
     """
     layers = {call.parameter: call.layer for call in calls}
 
@@ -37,9 +44,10 @@ def gradients_of(module: nn.Module, specs: Sequence[TensorSpec], calls: list[PRe
                     found.append(call.x[(pick.row, *pick.where)].amin())
             return layer is not None
 
-        with Watch(module, parameter_names(module), seen):
+        with Watch(module, tensor_names(module), knowing(known, seen)):
             # Copies: a module may change its inputs in place, and leaves may not be.
-            module(*(tensors[spec.name].clone() for spec in specs))
+            args, kwargs = arguments.build({n: tensor.clone() for n, tensor in tensors.items()})
+            module(*args, **kwargs)
         if not all(met) or not floating:
             return np.zeros(len(picks)), {}
         lows = torch.stack([torch.stack(found).amin() for found in met])

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect as python_inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from torch import nn
 
-from prelu_tools.backends.calls import PReLUCall, activation_of, layers_of, parameters_of
+from prelu_tools.backends.calls import PReLUCall, activation_of, layers_of
 from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.interface import (
     Observer,
@@ -24,25 +23,25 @@ from prelu_tools.backends.interface import (
 from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.seeking import seek
+from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
+from prelu_tools.backends.torch.convert import converted
+from prelu_tools.backends.torch.prepare import Prepared, check_types
+from prelu_tools.backends.torch.regions import Spelling
 from prelu_tools.backends.torch.search import gradients_of
-from prelu_tools.backends.torch.skeleton import without_weights
+from prelu_tools.backends.torch.task import Task
 from prelu_tools.backends.torch.watch import (
     CallFinder,
     Watch,
-    parameter_names,
+    knowing,
     telling,
-    to_array,
+    tensor_names,
 )
+from prelu_tools.backends.torch.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.wide import WideTorchRunner
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.core.tags import TagBook
-from prelu_tools.graph.canonical import fuse_prelus
-from prelu_tools.graph.metadata import TORCH_SCOPES, module_scope, properties
-
-_BATCH = 2  # torch.export takes a dimension of size 1 for a constant
 
 
 class TorchSource:
@@ -50,15 +49,23 @@ class TorchSource:
 
     framework = "torch"
 
-    def __init__(self, module: nn.Module, spelled: str, options: SourceOptions) -> None:
-        """Take a module; nothing is run yet."""
+    def __init__(
+        self,
+        module: nn.Module,
+        spelled: str,
+        options: SourceOptions,
+        prepared: Prepared | None = None,
+    ) -> None:
+        """Take a module; nothing is run yet. `prepared` says what was done to it before."""
         self.spelled = spelled
+        self._prepared = prepared or Prepared(module)
         self.producer = f"torch {torch.__version__}"
         self.n_parameters = sum(parameter.numel() for parameter in module.parameters())
         self._module = module
         self._options = options
         self._calls: list[PReLUCall] | None = None
-        self._specs: list[TensorSpec] | None = None
+        self._known: dict[Spelling, str] = {}
+        self._taken: Arguments | None = None
         self._outputs: list[str] = []
 
     @property
@@ -71,7 +78,7 @@ class TorchSource:
             for name, module in modules
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None
         ]
-        notes = []
+        notes = [*self._prepared.notes, *(self._taken.notes if self._taken else ())]
         if training:
             notes.append(f"{training[0]} stays in training mode after eval()")
         if batch:
@@ -83,42 +90,18 @@ class TorchSource:
 
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`: from `--input`, else from the module's `example_inputs()`."""
-        if self._specs is None:
-            self._specs = self._in_order(self._find_inputs())
-        return self._specs
+        return self._arguments().specs
 
-    def _in_order(self, specs: list[TensorSpec]) -> list[TensorSpec]:
-        """The inputs in the order in which `forward` takes them, where their names are its own."""
-        names = list(python_inspect.signature(self._module.forward).parameters)
-        if not all(spec.name in names for spec in specs):
-            return specs
-        ordered = sorted(specs, key=lambda spec: names.index(spec.name))
-        found = [spec.name for spec in ordered]
-        if found != names[: len(found)]:
-            raise UsageError(
-                f"{self.spelled} takes {', '.join(names)}, and inputs are given for "
-                f"{', '.join(found)}: give those before the last of them too"
-            )
-        return ordered
+    def _arguments(self) -> Arguments:
+        if self._taken is None:
+            self._taken = self._find_arguments()
+        return self._taken
 
-    def _find_inputs(self) -> list[TensorSpec]:
-        if self._options.inputs:
-            return [
-                TensorSpec(option.name, "float32", option.shape, _example(option.shape))
-                for option in self._options.inputs
-            ]
-        names = list(python_inspect.signature(self._module.forward).parameters)
+    def _find_arguments(self) -> Arguments:
         make = getattr(self._module, "example_inputs", None)
-        if make is None:
-            wanted = " ".join(f"--input {name}:batch,..." for name in names)
-            raise UsageError(
-                f"the input shapes of {self.spelled} are not known: give {wanted} (for an image "
-                f"--input {names[0] if names else 'x'}:batch,3,112,112), or the module a method "
-                "example_inputs() that returns tensors"
-            )
-        given = make()
-        examples = dict(given) if isinstance(given, Mapping) else _named(given, names)
-        return [_spec(name, value) for name, value in examples.items()]
+        given = self._options.inputs
+        taken = arguments_of(self._module.forward, make, given, self.spelled)
+        return taken.widened() if self._prepared.is_widened else taken
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`."""
@@ -126,24 +109,40 @@ class TorchSource:
 
     def _find_calls(self) -> list[PReLUCall]:
         if self._calls is None:
-            feeds = {
-                spec.name: np.zeros(_batched(spec), np.dtype(spec.dtype)) for spec in self.inputs()
-            }
-            finder = CallFinder()
-            with torch.no_grad(), Watch(self._module, parameter_names(self._module), finder):
-                outputs = self._run(feeds)
-            self._calls = finder.calls
-            self._outputs = list(self._named(outputs))
+            try:
+                self._calls = self._look()
+            except PReLUToolsError as error:
+                if not self._arguments().is_assumed:
+                    raise
+                self._calls = self._look_at_one_batch(error)
         return self._calls
+
+    def _look(self) -> list[PReLUCall]:
+        finder = CallFinder()
+        with torch.no_grad(), Watch(self._module, tensor_names(self._module), finder):
+            outputs = self._run(zeros_for(self.inputs()))
+        self._known = finder.known
+        self._outputs = list(self._named(outputs))
+        return finder.calls
+
+    def _look_at_one_batch(self, error: PReLUToolsError) -> list[PReLUCall]:
+        """The module takes no other batch than that of its examples, if it takes that one."""
+        free = self._arguments()
+        self._taken = free.with_fixed_batch(str(error))
+        try:
+            return self._look()
+        except PReLUToolsError:
+            self._taken = free
+            raise error from None
 
     def _run(self, feeds: Mapping[str, Array], state: Mapping[str, Any] | None = None) -> Any:
         """The outputs as the module returns them; with other parameters and buffers if given."""
-        tensors = {name: torch.from_numpy(np.array(array)) for name, array in feeds.items()}
-        positional = tuple(tensors[spec.name] for spec in self.inputs())
+        tensors = {name: to_tensor(np.array(array)) for name, array in feeds.items()}
+        args, kwargs = self._arguments().build(tensors)
         try:
             if state is None:
-                return self._module(*positional)
-            return torch.func.functional_call(self._module, dict(state), positional)
+                return self._module(*args, **kwargs)
+            return torch.func.functional_call(self._module, dict(state), args, kwargs)
         except Exception as error:
             shapes = ", ".join(f"{name}{list(array.shape)}" for name, array in feeds.items())
             raise PReLUToolsError(
@@ -173,7 +172,7 @@ class TorchSource:
     ) -> Iterator[dict[str, Array]]:
         """See `Source.seek`: gradient descent on the inputs."""
         calls = self._find_calls()
-        pull = gradients_of(self._module, self.inputs(), calls)
+        pull = gradients_of(self._module, self._arguments(), calls, self._known)
         return seek(layers_of(calls), self.runner, pull, targets, start, limits)
 
     def run(
@@ -185,61 +184,34 @@ class TorchSource:
         """Run the module once, with other parameters and buffers if they are given."""
         with torch.no_grad(), self._watching(observe, state):
             outputs = self._named(self._run(feeds, state))
-        return {name: to_array(tensor) for name, tensor in outputs.items()}
+        return {name: to_numpy(tensor) for name, tensor in outputs.items()}
 
     def _watching(
         self, observe: Observer | None, state: Mapping[str, torch.Tensor] | None
     ) -> AbstractContextManager[Any]:
         if observe is None:
             return nullcontext()
-        names = parameter_names(self._module)
+        names = tensor_names(self._module)
         if state is not None:
             names = {id(tensor): name for name, tensor in state.items()}
-        return Watch(self._module, names, telling(self._find_calls(), observe))
+        told = knowing(self._known, telling(self._find_calls(), observe))
+        return Watch(self._module, names, told)
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `ConvertibleSource.convert`."""
-        calls = self._find_calls()
-        parameters = parameters_of(calls)
-        specs = self.inputs()
-        args = tuple(torch.zeros(_batched(s), dtype=getattr(torch, s.dtype)) for s in specs)
-        tags = TagBook()
+        check_types(self._module, self.spelled)
+        task = Task(
+            module=self._module,
+            spelled=self.spelled,
+            calls=tuple(self._find_calls()),
+            arguments=self._arguments(),
+            outputs=tuple(self._outputs),
+            derived={name: s.origin for s, name in self._known.items() if s.derivation},
+            flatten=lambda outputs: list(self._named(outputs).values()),
+        )
         with quiet(self._options.show_chatter, logger="torch.onnx"):
-            try:
-                program = torch.export.export(
-                    self._module, args, dynamic_shapes=_dynamic(specs, torch.export.Dim.DYNAMIC)
-                )
-                self._put_tags(program, tags, parameters)
-                exported = torch.onnx.export(
-                    program,
-                    dynamo=True,
-                    opset_version=wanted.opset,
-                    input_names=[spec.name for spec in specs],
-                    output_names=self._outputs,
-                    dynamic_shapes=_dynamic(specs, None),
-                    verbose=False,
-                )
-            except Exception as error:
-                raise PReLUToolsError(
-                    f"torch.onnx.export refuses {self.spelled} with {type(error).__name__}: "
-                    f"{_first_line(error)}"
-                ) from error
-        if exported is None:
-            raise PReLUToolsError(f"torch.onnx.export returned nothing for {self.spelled}")
-        model = without_weights(exported.model)
-        fuse_prelus(model, lambda match: tags.find(match.slopes) is not None)
-        _name_nodes(model.proto.graph)
-        keep = {name: name for name in self._module.state_dict()}
-        route = f"torch.onnx dynamo {torch.__version__}"
-        return Conversion(model, tags, parameters, route, keep)
-
-    @staticmethod
-    def _put_tags(program: Any, tags: TagBook, parameters: Mapping[str, Any]) -> None:
-        state = program.state_dict
-        for name, parameter in parameters.items():
-            if name in state:
-                shape = tuple(parameter.values.shape)
-                state[name] = nn.Parameter(torch.from_numpy(tags.tag(name, shape)))
+            conversion = converted(task, wanted)
+        return replace(conversion, notes=(*self.notes, *conversion.notes))
 
 
 class _TorchRunner:
@@ -252,37 +224,6 @@ class _TorchRunner:
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """See `Runner.run`."""
         return self._source.run(feeds, self._observe)
-
-
-def _named(given: Any, names: Sequence[str]) -> dict[str, torch.Tensor]:
-    tensors = (given,) if isinstance(given, torch.Tensor) else tuple(given)
-    return dict(zip(names, tensors, strict=False))
-
-
-def _spec(name: str, value: torch.Tensor) -> TensorSpec:
-    sizes = tuple(value.shape)
-    shape: tuple[Dim, ...] = ("batch", *sizes[1:]) if sizes else ()
-    return TensorSpec(name, str(value.dtype).removeprefix("torch."), shape, sizes)
-
-
-def _example(shape: Sequence[Dim]) -> tuple[int, ...]:
-    return tuple(
-        size if isinstance(size, int) else (1 if axis == 0 else 32)
-        for axis, size in enumerate(shape)
-    )
-
-
-def _batched(spec: TensorSpec) -> tuple[int, ...]:
-    if spec.shape and isinstance(spec.shape[0], str):
-        return (_BATCH, *spec.example[1:])
-    return spec.example
-
-
-def _dynamic(specs: Sequence[TensorSpec], hint: Any) -> tuple[dict[int, Any], ...]:
-    return tuple(
-        {axis: hint or dim for axis, dim in enumerate(spec.shape) if isinstance(dim, str)}
-        for spec in specs
-    )
 
 
 def _flatten(outputs: Any) -> dict[str, torch.Tensor]:
@@ -302,15 +243,3 @@ def _flatten(outputs: Any) -> dict[str, torch.Tensor]:
             inner = _flatten(value)
             flat |= {f"{name}.{key}": tensor for key, tensor in inner.items()}
     return flat
-
-
-def _name_nodes(graph: onnx.GraphProto) -> None:
-    """Name nodes after the modules that the exporter saw them in."""
-    for node in graph.node:
-        module = module_scope(properties(node).get(TORCH_SCOPES, ""))
-        node.name = f"{module}/{node.op_type}" if module else ""
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else "no message"

@@ -32,19 +32,23 @@ class StateFile:
     """The keys that it was found under, the outermost first."""
 
 
-def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> None:
+def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str, ...]:
     """Load a state dict into a module; every name has to fit.
+
+    Returns:
+        What to say of what the names were taken out of.
 
     Raises:
         PReLUToolsError: the file cannot be read, or its names or shapes are not the module's.
     """
-    found = read_state(path, allow_unsafe).state
+    file = read_state(path, allow_unsafe)
+    found = file.state
     if not_text := [name for name in found if not isinstance(name, str)]:
         raise PReLUToolsError(
             f"the weights in {path} do not fit {type(module).__name__}: {not_text[0]!r} is no name "
             "of a parameter"
         )
-    state, _ = strip_prefixes(found, set(module.state_dict()))
+    state, prefixes = strip_prefixes(found, set(module.state_dict()))
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
@@ -52,6 +56,8 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> None:
         raise PReLUToolsError(
             f"the weights in {path} do not fit {type(module).__name__}: {detail}"
         ) from error
+    taken = [*file.wrappers, *prefixes]
+    return (f"taken off the names in {path.name}: {', '.join(taken)}",) if taken else ()
 
 
 def read_state(path: Path, allow_unsafe: bool) -> StateFile:
@@ -83,6 +89,14 @@ def to_numpy(tensor: torch.Tensor) -> Array:
     if tensor.element_size() == 1:
         tensor = tensor.float()  # numpy has none of them; the values stay
     return np.asarray(tensor.numpy())
+
+
+def to_tensor(array: Array) -> torch.Tensor:
+    """A tensor of an array, on its memory where torch may write to it."""
+    plain = array if array.flags.writeable else array.copy()
+    if plain.dtype.name == "bfloat16":
+        return torch.from_numpy(plain.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(plain)
 
 
 def _load(path: Path, allow_unsafe: bool) -> Any:

@@ -1,0 +1,287 @@
+"""What a torch module is called with: tensors by name, and how they are nested in its arguments."""
+
+from __future__ import annotations
+
+import inspect as python_inspect
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils import _pytree as pytree
+
+from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.options import Dim, InputOption
+
+_TRACED = 2  # torch.export takes a dimension of size 1 for a constant
+_FREE = 32  # size of a free dimension that nothing is known of
+_VARIADIC = (python_inspect.Parameter.VAR_POSITIONAL, python_inspect.Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The arguments of a forward: its tensors in order, and what they are nested in."""
+
+    specs: tuple[TensorSpec, ...]
+    """The tensors."""
+    structure: pytree.TreeSpec
+    """Of `(args, kwargs)`."""
+    leaves: tuple[Any, ...]
+    """Every leaf of that; a tensor's is its `TensorSpec.name`, wrapped in `_Slot`."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of them."""
+    is_assumed: bool = False
+    """Whether the batch is free because nobody said otherwise."""
+
+    def build(self, tensors: Mapping[str, torch.Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """`(args, kwargs)` of a call with these tensors."""
+        filled = [tensors[leaf.name] if isinstance(leaf, _Slot) else leaf for leaf in self.leaves]
+        args, kwargs = pytree.tree_unflatten(filled, self.structure)
+        return args, kwargs
+
+    def with_fixed_batch(self, why: str) -> Arguments:
+        """The same for the batch of the examples alone."""
+        specs = tuple(
+            replace(spec, shape=(spec.example[0], *spec.shape[1:])) if spec.shape else spec
+            for spec in self.specs
+        )
+        size = next((spec.example[0] for spec in self.specs if spec.shape), 1)
+        notes = (*self.notes, f"the batch is fixed at {size}, that of example_inputs(): {why}")
+        return replace(self, specs=specs, is_assumed=False, notes=notes)
+
+    def widened(self) -> Arguments:
+        """The same with float32 in the place of float16."""
+        specs = (replace(s, dtype="float32") if s.dtype == "float16" else s for s in self.specs)
+        return replace(self, specs=tuple(specs))
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """Where a tensor goes."""
+
+    name: str
+
+
+def arguments_of(
+    forward: Callable[..., Any], make: Callable[[], Any] | None, given: Sequence[InputOption],
+    spelled: str,
+) -> Arguments:  # fmt: skip
+    """The arguments of a module: from its examples, and what the user said of their shapes.
+
+    Args:
+        forward: what is called.
+        make: the module's `example_inputs`; None where it has none.
+        given: shapes from the command line, which beat those of the examples.
+        spelled: what to call the module.
+
+    Raises:
+        UsageError: the shapes are not known, or do not fit `forward`.
+    """
+    signature = python_inspect.signature(forward)
+    if make is not None:
+        return _overridden(_from_examples(signature, make(), spelled), given, spelled)
+    if given:
+        return _from_options(signature, given, spelled)
+    names = [p.name for p in signature.parameters.values() if p.kind not in _VARIADIC] or ["x"]
+    wanted = " ".join(f"--input {name}:batch,..." for name in names)
+    raise UsageError(
+        f"the input shapes of {spelled} are not known: give {wanted} (for an image "
+        f"--input {names[0]}:batch,3,112,112), or the module a method "
+        "example_inputs() that returns tensors"
+    )
+
+
+@dataclass(frozen=True)
+class Constant:
+    """An argument that is no tensor."""
+
+    value: Any
+    """It."""
+
+
+def from_structure(
+    structure: pytree.TreeSpec, leaves: Sequence[TensorSpec | Constant]
+) -> Arguments:
+    """The arguments of a program: the structure of `(args, kwargs)`, and its leaves in order."""
+    return Arguments(
+        specs=tuple(leaf for leaf in leaves if isinstance(leaf, TensorSpec)),
+        structure=structure,
+        leaves=tuple(
+            leaf.value if isinstance(leaf, Constant) else _Slot(leaf.name) for leaf in leaves
+        ),
+    )
+
+
+def paths_of(structure: pytree.TreeSpec) -> list[list[str]]:
+    """For each leaf of `(args, kwargs)` the keys and positions inside its argument."""
+    numbered = pytree.tree_unflatten(range(structure.num_leaves), structure)
+    return [
+        [_key(key) for key in path[2:]] for path, _ in pytree.tree_flatten_with_path(numbered)[0]
+    ]
+
+
+def zeros_for(specs: Sequence[TensorSpec]) -> dict[str, Array]:
+    """Inputs of zeros, of the sizes that a model is traced with."""
+    return {spec.name: np.zeros(traced_sizes(spec), np.dtype(spec.dtype)) for spec in specs}
+
+
+def traced_sizes(spec: TensorSpec) -> tuple[int, ...]:
+    """The sizes of an input that a model is traced with: none of 1 where it is free."""
+    return tuple(
+        max(_TRACED, size) if isinstance(dim, str) else size
+        for dim, size in zip(spec.shape, spec.example, strict=True)
+    )
+
+
+def example_sizes(shape: Sequence[Dim]) -> tuple[int, ...]:
+    """A size for every dimension: 1 for a free batch."""
+    return tuple(
+        size if isinstance(size, int) else (1 if axis == 0 else _FREE)
+        for axis, size in enumerate(shape)
+    )
+
+
+def _from_options(
+    signature: python_inspect.Signature, given: Sequence[InputOption], spelled: str
+) -> Arguments:
+    """Float tensors by name: at their places in the signature, or in order under other names."""
+    specs = [
+        TensorSpec(option.name, "float32", option.shape, example_sizes(option.shape))
+        for option in given
+    ]
+    slots = {spec.name: _Slot(spec.name) for spec in specs}
+    names = set(signature.parameters)
+    calls: tuple[tuple[Any, ...], dict[str, Any]] = (tuple(slots.values()), {})
+    if set(slots) <= names or any(
+        p.kind is python_inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values()
+    ):
+        calls = ((), slots)
+    return _arguments(_bound(signature, *calls, spelled), specs)
+
+
+def _from_examples(signature: python_inspect.Signature, given: Any, spelled: str) -> Arguments:
+    args, kwargs = _as_call(signature, given)
+    args, kwargs = _bound(signature, args, kwargs, spelled)
+    found: dict[str, torch.Tensor] = {}
+    fixed: list[str] = []
+
+    def slot(path: Any, leaf: Any) -> Any:
+        name = _name(path, signature)
+        if isinstance(leaf, torch.Tensor):
+            found[name] = leaf
+            return _Slot(name)
+        if leaf is not None:
+            fixed.append(f"{name}={textwrap.shorten(repr(leaf), 40)}")
+        return leaf
+
+    slots = pytree.tree_map_with_path(slot, (args, kwargs))
+    sizes = [tuple(tensor.shape) for tensor in found.values()]
+    batch = next((shape[0] for shape in sizes if shape), None)
+    specs = [_spec(name, tensor, batch) for name, tensor in found.items()]
+    notes = (f"fixed in the graph: {', '.join(fixed)}",) if fixed else ()
+    made = _arguments(slots, specs)
+    return replace(made, notes=notes, is_assumed=True)
+
+
+def _spec(name: str, tensor: torch.Tensor, batch: int | None) -> TensorSpec:
+    """A tensor's first dimension is the batch where it is as long as that of the first tensor."""
+    sizes = tuple(tensor.shape)
+    shape: tuple[Dim, ...] = ("batch", *sizes[1:]) if sizes and sizes[0] == batch else sizes
+    return TensorSpec(name, str(tensor.dtype).removeprefix("torch."), shape, sizes)
+
+
+def _overridden(known: Arguments, given: Sequence[InputOption], spelled: str) -> Arguments:
+    """The examples, with the shapes that the user gave in their places."""
+    if not given:
+        return known
+    shapes = {option.name: option.shape for option in given}
+    names = [spec.name for spec in known.specs]
+    if unknown := [name for name in shapes if name not in names]:
+        raise UsageError(
+            f"--input {unknown[0]}: {spelled} takes {', '.join(names)} (from its example_inputs())"
+        )
+    specs = tuple(
+        replace(spec, shape=shape, example=_sizes_like(shape, spec.example))
+        if (shape := shapes.get(spec.name)) is not None
+        else spec
+        for spec in known.specs
+    )
+    return replace(known, specs=specs, is_assumed=False)
+
+
+def _sizes_like(shape: Sequence[Dim], example: Sequence[int]) -> tuple[int, ...]:
+    """The example's own size for each dimension that is free."""
+    if len(shape) != len(example):
+        return example_sizes(shape)
+    return tuple(
+        size if isinstance(size, int) else known for size, known in zip(shape, example, strict=True)
+    )
+
+
+def _as_call(
+    signature: python_inspect.Signature, given: Any
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What `example_inputs()` returned as `(args, kwargs)`.
+
+    A mapping or a NamedTuple holds arguments by name where `forward` has these names; else it is
+    the one argument itself.
+    """
+    fields = getattr(given, "_fields", None)
+    if isinstance(given, Mapping) or fields:
+        named = dict(given) if isinstance(given, Mapping) else given._asdict()
+        parameters = signature.parameters.values()
+        takes_any = any(p.kind is python_inspect.Parameter.VAR_KEYWORD for p in parameters)
+        if takes_any or set(named) <= set(signature.parameters):
+            return (), named
+        return (given,), {}
+    return (tuple(given), {}) if isinstance(given, (tuple, list)) else ((given,), {})
+
+
+def _bound(
+    signature: python_inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any], spelled: str
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same call with its arguments at their places, as far as none is left out before them."""
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        given = [*("one" for _ in args), *kwargs]
+        raise UsageError(
+            f"{spelled} takes ({', '.join(map(str, signature.parameters.values()))}), and "
+            f"{len(given)} inputs are given: {error}"
+        ) from error
+    return bound.args, bound.kwargs
+
+
+def _arguments(call: Any, specs: Sequence[TensorSpec]) -> Arguments:
+    leaves, structure = pytree.tree_flatten(call)
+    order = [leaf.name for leaf in leaves if isinstance(leaf, _Slot)]
+    ordered = sorted(specs, key=lambda spec: order.index(spec.name))
+    return Arguments(tuple(ordered), structure, tuple(leaves))
+
+
+def _name(path: Sequence[Any], signature: python_inspect.Signature) -> str:
+    """A tensor's name: its argument's, with keys and positions behind a dot."""
+    (_, first, *rest) = path
+    return ".".join([_argument(path[0].idx, first, signature), *map(_key, rest)])
+
+
+def _argument(part: int, key: Any, signature: python_inspect.Signature) -> str:
+    if part == 1:
+        return str(key.key)
+    for position, parameter in enumerate(signature.parameters.values()):
+        if parameter.kind is python_inspect.Parameter.VAR_POSITIONAL:
+            return f"{parameter.name}_{key.idx - position}"
+        if position == key.idx:
+            return parameter.name
+    return f"input_{key.idx}"
+
+
+def _key(key: Any) -> str:
+    for field in ("key", "idx", "name"):
+        if hasattr(key, field):
+            return str(getattr(key, field))
+    return str(key)

@@ -1,0 +1,121 @@
+"""A torch module to ONNX: the routes that are tried, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+
+from prelu_tools.backends.calls import parameters_of
+from prelu_tools.backends.conversion import Conversion, Parameter, RefusedRoute
+from prelu_tools.backends.torch.dynamo import FixedDimensionError, by_program
+from prelu_tools.backends.torch.task import INNER, RouteError, Task
+from prelu_tools.backends.torch.tracing import by_tracing
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import ConversionOptions
+from prelu_tools.core.tags import TagBook
+from prelu_tools.graph.canonical import fuse_prelus
+from prelu_tools.graph.metadata import TORCH_SCOPES, module_scope, properties
+from prelu_tools.graph.recognise import Match
+
+_ROUTES = ("dynamo", "dynamo strict", "tracing")
+
+
+def converted(task: Task, wanted: ConversionOptions) -> Conversion:
+    """Bring a module to ONNX by the first route that takes it.
+
+    Raises:
+        UsageError: a dimension that the user declared free is fixed by the module.
+        PReLUToolsError: no route takes it; the message says why for each.
+    """
+    try:
+        return _converted(task, wanted)
+    except FixedDimensionError as error:
+        if task.arguments.is_assumed and all(axis == 0 for _, axis, _ in error.fixed):
+            why = error.code or "the module fixes it"
+            fixed = replace(task, arguments=task.arguments.with_fixed_batch(why))
+            found = _converted(fixed, wanted)
+            return replace(found, notes=(*fixed.arguments.notes, *found.notes))
+        raise UsageError(_fixed_dimensions(task, error)) from error
+
+
+def _converted(task: Task, wanted: ConversionOptions) -> Conversion:
+    refused: list[RefusedRoute] = []
+    for name in _ROUTES:
+        route = f"torch.onnx {name} {torch.__version__}"
+        tags, parameters = TagBook(), parameters_of(task.calls)
+        try:
+            proto, notes = _by(name, task, wanted, tags, parameters)
+        except RouteError as error:
+            refused.append(RefusedRoute(route, str(error)))
+            continue
+        _spell_out(proto, tags)
+        keep = {f"{INNER}.{own}": own for own in task.module.state_dict()}
+        return Conversion(proto, tags, parameters, route, keep, tuple(refused), notes)
+    reasons = "; ".join(f"{found.route}: {found.reason}" for found in refused)
+    raise PReLUToolsError(f"no converter takes {task.spelled} to ONNX: {reasons}")
+
+
+def _by(
+    route: str,
+    task: Task,
+    wanted: ConversionOptions,
+    tags: TagBook,
+    parameters: Mapping[str, Parameter],
+) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    if route == "tracing":
+        proto, fixed = by_tracing(task, wanted.opset, tags, parameters)
+        if fixed and not wanted.is_verified:
+            raise RouteError(f"{fixed[0]}, so the result has to be verified (--verify)")
+        return proto, tuple(f"fixed by tracing: {what}" for what in fixed)
+    proto, notes = by_program(task, wanted.opset, tags, parameters, route.endswith("strict"))
+    _name_nodes(proto.graph)
+    return proto, notes
+
+
+def _fixed_dimensions(task: Task, error: FixedDimensionError) -> str:
+    specs = task.arguments.specs
+    found = ", ".join(
+        f"{specs[i].shape[axis]} of {specs[i].name} is always {size}"
+        for i, axis, size in error.fixed
+    )
+    i, axis, size = error.fixed[0]
+    dims = ",".join(str(size if at == axis else dim) for at, dim in enumerate(specs[i].shape))
+    code = f" ({error.code})" if error.code else ""
+    return (
+        f"{task.spelled} fixes a dimension that is to be free: {found}{code}; give the size, as "
+        f"in --input {specs[i].name}:{dims}"
+    )
+
+
+def _spell_out(proto: onnx.ModelProto, tags: TagBook) -> None:
+    """One PRelu node for every PReLU; one LeakyRelu where the slope is a number of the code."""
+
+    def wanted(match: Match) -> bool:
+        return tags.find(match.slopes) is not None or _is_one_number(match.slopes)
+
+    fuse_prelus(proto, wanted)
+    tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
+    for node in proto.graph.node:
+        if node.op_type == "PRelu" and node.input[1] in tensors:
+            slopes = numpy_helper.to_array(tensors[node.input[1]])
+            if _is_one_number(slopes) and tags.find(slopes) is None:
+                node.op_type = "LeakyRelu"
+                del node.input[1:]
+                node.attribute.append(helper.make_attribute("alpha", float(slopes.flat[0])))
+
+
+def _is_one_number(slopes: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bool:
+    return slopes.size > 0 and bool((slopes == slopes.flat[0]).all())
+
+
+def _name_nodes(graph: onnx.GraphProto) -> None:
+    """Name nodes after the modules that the exporter saw them in."""
+    for node in graph.node:
+        module = module_scope(properties(node).get(TORCH_SCOPES, ""))
+        module = module.removeprefix(INNER).removeprefix(".")
+        node.name = f"{module}/{node.op_type}" if module else ""

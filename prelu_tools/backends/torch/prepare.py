@@ -1,0 +1,167 @@
+"""A torch module as it is in inference: out of its wrappers, with plain weights in float32."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from prelu_tools.core.errors import PReLUToolsError
+
+_WRAPPERS = {
+    "OptimizedModule": ("_orig_mod", "torch.compile"),
+    "DataParallel": ("module", "DataParallel"),
+    "DistributedDataParallel": ("module", "DistributedDataParallel"),
+    "FullyShardedDataParallel": ("module", "FullyShardedDataParallel"),
+}
+_OLD_HOOKS = ("WeightNorm", "SpectralNorm")
+_REFUSED = {
+    torch.bfloat16: "in which onnxruntime's CPU provider has no convolutions",
+    torch.float64: "in which onnxruntime's CPU provider has no convolutions",
+    torch.float16: "and a program cannot be widened",
+}
+
+
+def unwrapped(module: nn.Module, spelled: str) -> tuple[nn.Module, tuple[str, ...]]:
+    """The module inside torch.compile's and the parallel wrappers, and what to say of them.
+
+    Raises:
+        PReLUToolsError: it is a ScriptModule, or has one inside.
+    """
+    taken = []
+    while (wrapper := _wrapper(module)) is not None:
+        attribute, name = wrapper
+        module = getattr(module, attribute)
+        taken.append(name)
+    for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            where = f"{name} in {spelled}" if name else spelled
+            raise PReLUToolsError(
+                f"{where} is a ScriptModule, whose Python code is gone: name the class that it was "
+                "made from, and give its weights behind an @ (the state_dict() of "
+                "torch.jit.load(...), saved with torch.save)"
+            )
+    notes = (f"taken out of its wrapper: {', '.join(taken)}",) if taken else ()
+    return module, notes
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A module as it is in inference."""
+
+    module: nn.Module
+    """In eval mode."""
+    notes: tuple[str, ...] = ()
+    """What was done to it."""
+    is_widened: bool = False
+    """Whether it was float16 and is float32 now."""
+
+
+def prepared(module: nn.Module) -> Prepared:
+    """The module with wrappers inside it taken off, and parametrizations computed once.
+
+    Where something is to be done, it is done to a copy of the modules that shares their tensors.
+    """
+    module.eval()
+    wrapped = [name for name, part in module.named_modules() if _wrapper(part) is not None]
+    derived = [name for name, part in module.named_modules() if _is_parametrized(part)]
+    halves = [name for name, p in module.named_parameters() if p.dtype == torch.float16]
+    compiled = any(part._compiled_call_impl is not None for part in module.modules())
+    if not (wrapped or derived or halves or compiled):
+        return Prepared(module)
+    notes = []
+    own = _structure_of(module)
+    if wrapped:
+        _unwrap_inside(own)
+        notes.append(f"taken out of its wrapper: {', '.join(wrapped)}")
+    with torch.no_grad():
+        for part in list(own.modules()):
+            part._compiled_call_impl = None
+            _compute_parametrized(part)
+    if derived:
+        named = ", ".join(name or type(module).__name__ for name in derived[:4])
+        more = ", ..." if len(derived) > 4 else ""
+        notes.append(f"parametrized weights were computed once: {named}{more}")
+    if halves:
+        own = own.float()
+        notes.append(
+            "float16 was widened to float32, which holds its values exactly; --dtype float16 "
+            "writes float16"
+        )
+    return Prepared(own, tuple(notes), bool(halves))
+
+
+def check_types(module: nn.Module, spelled: str) -> None:
+    """Refuse what onnxruntime has no kernels for.
+
+    Raises:
+        PReLUToolsError: a parameter is of another floating type than float32.
+    """
+    for name, tensor in module.named_parameters():
+        if tensor.dtype in _REFUSED:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise PReLUToolsError(
+                f"{name} of {spelled} is {kind}, {_REFUSED[tensor.dtype]}: expected float32; call "
+                ".float() on the module where it is made"
+            )
+
+
+def _wrapper(module: nn.Module) -> tuple[str, str] | None:
+    """The attribute that the real module is in, told by the class's name: not all are imported."""
+    for base in type(module).__mro__:
+        if base.__module__.startswith("torch.") and base.__name__ in _WRAPPERS:
+            return _WRAPPERS[base.__name__]
+    return None
+
+
+def _unwrap_inside(module: nn.Module) -> None:
+    for name, child in list(module.named_children()):
+        while (wrapper := _wrapper(child)) is not None:
+            child = getattr(child, wrapper[0])
+            setattr(module, name, child)
+        _unwrap_inside(child)
+
+
+def _old_hooks(module: nn.Module) -> Iterator[tuple[int, Any]]:
+    """The hooks of the older weight_norm and spectral_norm, which have no public list."""
+    for key, hook in module._forward_pre_hooks.items():
+        if type(hook).__name__ in _OLD_HOOKS and type(hook).__module__.startswith("torch.nn.utils"):
+            yield key, hook
+
+
+def _is_parametrized(module: nn.Module) -> bool:
+    return parametrize.is_parametrized(module) or any(True for _ in _old_hooks(module))
+
+
+def _compute_parametrized(module: nn.Module) -> None:
+    """Put the computed tensors in the place of what they are computed from, under their names."""
+    if parametrize.is_parametrized(module):
+        # Not remove_parametrizations: it takes the names off a class that the original has too.
+        names = [name for name, _ in module.get_submodule("parametrizations").named_children()]
+        values = {name: getattr(module, name).detach() for name in names}
+        del module._modules["parametrizations"]
+        module.__class__ = type(module).__bases__[0]
+        for name, value in values.items():
+            module.register_parameter(name, nn.Parameter(value))
+    for key, hook in list(_old_hooks(module)):
+        hook(module, None)  # computes the weight as a plain attribute
+        value = getattr(module, hook.name).detach()
+        delattr(module, hook.name)
+        for suffix in ("_g", "_v", "_orig"):
+            module._parameters.pop(hook.name + suffix, None)
+        module.register_parameter(hook.name, nn.Parameter(value))
+        del module._forward_pre_hooks[key]
+
+
+def _structure_of(module: nn.Module) -> nn.Module:
+    """A copy of the modules that shares their tensors."""
+    shared: dict[int, Any] = {}
+    for part in module.modules():
+        held = [*part._parameters.values(), *part._buffers.values(), *vars(part).values()]
+        shared |= {id(value): value for value in held if isinstance(value, torch.Tensor)}
+    return copy.deepcopy(module, shared)

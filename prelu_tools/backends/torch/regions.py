@@ -1,0 +1,261 @@
+"""From the functions that a torch module called: which of them together may be a PReLU.
+
+What a function gave is a node, with the nodes that it was given. A *region* is a node and what it
+was computed from, back to one single tensor x, by elementwise functions and parameters alone.
+Whether it is a PReLU is then asked as of any layer: run again with tags (`backends/probe.py`).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils import _pytree as pytree
+from torch.utils.weak import WeakIdKeyDictionary
+
+from prelu_tools.backends.torch.weights import to_tensor
+from prelu_tools.core.arrays import Array
+
+_STEPS = 16  # functions that one region may have
+ELEMENTWISE = frozenset(
+    (
+        *("add", "radd", "iadd", "sub", "rsub", "isub", "subtract", "mul", "rmul", "imul"),
+        *("multiply", "div", "truediv", "neg", "positive", "pos", "abs", "absolute", "sign", "sgn"),
+        *("relu", "leaky_relu", "prelu", "prelu_kernel", "threshold", "hardtanh"),
+        *("clamp", "clamp_min", "clamp_max", "clip", "max", "min", "fmax", "fmin"),
+        *("maximum", "minimum", "where", "masked_fill", "logical_not", "bitwise_not", "invert"),
+        *("gt", "ge", "lt", "le", "ne", "greater", "greater_equal", "less", "less_equal"),
+        *("not_equal", "zeros_like", "ones_like", "full_like", "to", "to_copy", "type_as"),
+        *("float", "clone", "contiguous", "detach", "alias"),
+    )
+)
+"""Functions that compute each element from those at its place."""
+
+
+@dataclass(eq=False)
+class Node:
+    """What a function gave."""
+
+    index: int
+    """Its number, in the order of the calls."""
+    tensor: Callable[[], torch.Tensor | None]
+    """The tensor, as long as it lives and holds what the function gave."""
+    origins: frozenset[str] | None
+    """The parameters that alone it was computed from; None where an input took part."""
+    name: str = ""
+    """The parameter's own name, where it is one."""
+    function: Any = None
+    """What was called; None where nothing behind it matters."""
+    arguments: Any = ()
+    """`(args, kwargs)`, with nodes in the place of tensors."""
+    inputs: tuple[Node, ...] = ()
+    """The nodes among them."""
+    is_layer: bool = False
+    """Whether it was found to be the output of a PReLU."""
+
+    @property
+    def label(self) -> str:
+        """The function's name, without the underscores that say how it was called."""
+        return label_of(self.function)
+
+
+class Spelling(NamedTuple):
+    """How a call of a PReLU is spelled: equal in every run of a module."""
+
+    origin: str
+    """The parameter that its slopes come from."""
+    derivation: str
+    """How they are computed from it; "" where they are its elements."""
+    form: str
+    """The functions."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A node that may be the output of a PReLU."""
+
+    spelling: Spelling
+    """How it is spelled."""
+    x: torch.Tensor
+    """What goes in."""
+    y: Node
+    """What comes out."""
+    weight: torch.Tensor
+    """What may be its slopes."""
+    call: Callable[[Array, Array], Array]
+    """The same computation on an input and slopes of float32."""
+
+
+def label_of(function: Any) -> str:
+    """A function's name: `mul` of `torch.mul`, of `aten.mul.Tensor` and of `mul_`."""
+    return str(getattr(function, "__name__", "")).partition(".")[0].strip("_")
+
+
+@dataclass
+class Tracer:
+    """Keeps the nodes of the tensors that are alive."""
+
+    names: Mapping[int, str]
+    """The names of parameters by the ids of their tensors."""
+    _nodes: Any = field(default_factory=WeakIdKeyDictionary)
+    _count: int = 0
+
+    def note(self, function: Any, args: Any, kwargs: Any, result: Any) -> Node | None:
+        """Take a call; the node of its result, where that is one tensor."""
+        raw = str(getattr(function, "__name__", ""))
+        changed = _changed_in_place(raw, args, kwargs)
+        found: list[Node] = []
+
+        def node_for(value: Any) -> Any:
+            if not isinstance(value, torch.Tensor):
+                return value
+            node = self._node(value)
+            found.append(node)
+            return node
+
+        arguments = pytree.tree_map(node_for, (args, kwargs))
+        if changed is not None and isinstance(changed, torch.Tensor):
+            self._node(changed).tensor = _gone
+            self._nodes.pop(changed, None)
+        if not isinstance(result, torch.Tensor):
+            return None
+        if result in self._nodes or id(result) in self.names:
+            return self._node(result)  # returned as it was given
+        constant = all(node.origins is not None for node in found)
+        kept = constant or label_of(function) in ELEMENTWISE
+        node = self._new(result, _joined(found) if constant else None)
+        if kept:
+            node.function, node.arguments, node.inputs = function, arguments, tuple(found)
+        return node
+
+    def _node(self, tensor: torch.Tensor) -> Node:
+        node: Node | None = self._nodes.get(tensor)
+        if node is None:
+            name = self.names.get(id(tensor), "")
+            node = self._new(tensor, frozenset([name]) if name else None)
+            node.name = name
+        return node
+
+    def _new(self, tensor: torch.Tensor, origins: frozenset[str] | None) -> Node:
+        # What an input took part in is not kept alive: a net's maps would pile up.
+        holder = weakref.ref(tensor) if origins is None else lambda: tensor
+        self._count += 1
+        node = Node(self._count, holder, origins)
+        self._nodes[tensor] = node
+        return node
+
+
+def regions_of(y: Node) -> Iterator[Region]:
+    """The regions that end in a node, the smallest first."""
+    output = y.tensor()
+    if output is None or y.origins is not None or not output.is_floating_point():
+        return
+    edge = {y.index: y}
+    constants: dict[int, Node] = {}
+    labels: list[str] = []
+    for _ in range(_STEPS):
+        latest = edge.pop(max(edge))
+        if latest.function is None or latest.is_layer:
+            return
+        labels.append(latest.label)
+        for node in latest.inputs:
+            (constants if node.origins is not None else edge)[node.index] = node
+        if not edge:
+            return
+        (x, *others) = edge.values()
+        before = x.tensor()
+        if not others and before is not None and before.shape == output.shape:
+            for constant in constants.values():
+                yield from _with_slopes(y, x, before, constant, "-".join(reversed(labels)))
+
+
+def _with_slopes(
+    y: Node, x: Node, before: torch.Tensor, constant: Node, form: str
+) -> Iterator[Region]:
+    """The region with each node as its slopes: the parameter itself, then what is made of it."""
+    value = constant.tensor()
+    if value is None or not value.is_floating_point() or len(constant.origins or ()) != 1:
+        return
+    root = next(node for node in _behind(constant) if node.name)
+    for slopes in dict.fromkeys((root, constant)):
+        weight = slopes.tensor()
+        if weight is not None:
+            derivation = "" if slopes is root else _text(slopes)
+            call = _replay(y, x, slopes)
+            yield Region(Spelling(root.name, derivation, form), before, y, weight, call)
+
+
+def _behind(node: Node) -> list[Node]:
+    """A node and everything that it was computed from, in the order of the calls."""
+    found: dict[int, Node] = {}
+    left = [node]
+    while left:
+        inner = left.pop()
+        if inner.index not in found:
+            found[inner.index] = inner
+            left.extend(inner.inputs)
+    return [found[index] for index in sorted(found)]
+
+
+def _text(node: Node) -> str:
+    """How a constant is computed, in words."""
+    steps = []
+    for inner in _behind(node):
+        arguments = pytree.tree_map(
+            lambda value: "_" if isinstance(value, Node) else str(value), inner.arguments
+        )
+        steps.append(inner.name or f"{inner.label}{arguments}")
+    return "-".join(steps)
+
+
+def _replay(y: Node, x: Node, slopes: Node) -> Callable[[Array, Array], Array]:
+    """Compute y again for another x and other slopes."""
+
+    def call(x_values: Array, slope_values: Array) -> Array:
+        known = {x.index: to_tensor(x_values), slopes.index: to_tensor(slope_values)}
+        with torch.no_grad():
+            return np.asarray(_computed(y, known).numpy())
+
+    return call
+
+
+def _computed(node: Node, known: dict[int, torch.Tensor]) -> torch.Tensor:
+    if node.index in known:
+        return known[node.index]
+    value = node.tensor() if node.origins is not None else None
+    if value is not None and not any(inner.index in known for inner in _behind(node)):
+        return value.detach()
+    copied = str(getattr(node.function, "__name__", "")).endswith("_")
+
+    def filled(part: Any) -> Any:
+        if not isinstance(part, Node):
+            return part
+        found = _computed(part, known)
+        return found.clone() if copied else found
+
+    args, kwargs = pytree.tree_map(filled, node.arguments)
+    result: torch.Tensor = node.function(*args, **kwargs)
+    known[node.index] = result
+    return result
+
+
+def _changed_in_place(name: str, args: Any, kwargs: Any) -> Any:
+    in_place = (name.endswith("_") and not name.endswith("__")) or name in ("__setitem__",)
+    in_place = in_place or name in ("__iadd__", "__isub__", "__imul__", "__itruediv__")
+    in_place = in_place or kwargs.get("inplace") is True
+    return args[0] if in_place and args else kwargs.get("out")
+
+
+def _joined(nodes: list[Node]) -> frozenset[str]:
+    names: frozenset[str] = frozenset()
+    for node in nodes:
+        names |= node.origins or frozenset()
+    return names
+
+
+def _gone() -> None:
+    return None

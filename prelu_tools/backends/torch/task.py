@@ -1,0 +1,73 @@
+"""What is to be converted: a torch module, and all that its routes have to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from prelu_tools.backends.calls import PReLUCall
+from prelu_tools.backends.torch.arguments import Arguments, zeros_for
+
+INNER = "inner"
+"""Where `Flat` keeps the module: it stands in front of every name of the graph."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A module that is to be converted."""
+
+    module: nn.Module
+    """In eval mode."""
+    spelled: str
+    """As the user spelled it."""
+    arguments: Arguments
+    """What it is called with."""
+    outputs: tuple[str, ...]
+    """Names of its outputs."""
+    calls: tuple[PReLUCall, ...]
+    """Its calls of PReLU."""
+    derived: Mapping[str, str]
+    """Slopes that the module computes as it runs, and the parameter that it does that from."""
+    flatten: Callable[[Any], list[torch.Tensor]]
+    """Its outputs, out of what they are nested in."""
+
+    @property
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """Inputs to trace it with."""
+        return tuple(torch.from_numpy(array) for array in zeros_for(self.arguments.specs).values())
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of its inputs."""
+        return [spec.name for spec in self.arguments.specs]
+
+
+class Flat(nn.Module):
+    """Takes and returns tensors, whatever the module nests them in."""
+
+    def __init__(self, task: Task) -> None:
+        """Hold the module, which stays as it is."""
+        super().__init__()
+        self.training = False
+        self.inner = task.module
+        self._task = task
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Call the module."""
+        named = dict(zip(self._task.input_names, tensors, strict=True))
+        args, kwargs = self._task.arguments.build(named)
+        return tuple(self._task.flatten(self.inner(*args, **kwargs)))
+
+
+class RouteError(Exception):
+    """A route does not take the module; the message says why, in one line."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a framework says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
