@@ -89,6 +89,8 @@ def _names(specs: Sequence[TensorSpec]) -> str:
 
 def _static(spec: TensorSpec) -> Shape:
     """The shape with None for what is dynamic; the batch counts as dynamic."""
+    if not spec.shape:
+        return ()
     return (None, *(d if isinstance(d, int) else None for d in spec.shape[1:]))
 
 
@@ -121,8 +123,8 @@ def _text(spec: TensorSpec) -> str:
 def move(feeds: Mapping[str, Array], links: Sequence[InputLink]) -> Feeds:
     """The reference's feeds as the candidate takes them."""
     return {
-        link.candidate: np.ascontiguousarray(
-            _rounded(feeds[link.reference], link.narrow).transpose(link.permutation)
+        link.candidate: np.asarray(
+            _rounded(feeds[link.reference], link.narrow).transpose(link.permutation), order="C"
         )
         for link in links
     }
@@ -166,12 +168,22 @@ def draw_feeds(
     larger sizes, each another one, so that one taken for another is seen.
     """
     shapes = {spec.name: _known_shape(spec, others) for spec in reference}
+    return [
+        {name: values if shapes[name] else np.asarray(values[0]) for name, values in run.items()}
+        for run in _runs(reference, shapes, plan)
+    ]
+
+
+def _runs(
+    reference: Sequence[TensorSpec], shapes: Mapping[str, Sequence[Dim]], plan: DrawPlan
+) -> list[Feeds]:
+    """What to run, with rows even for an input that has no axis."""
     batches = {shape[0] for shape in shapes.values() if shape and isinstance(shape[0], int)}
     wanted = {s.name: _wanted(s, shapes[s.name], plan, 0) for s in reference}
     if batches:
         batch = max(batches)
         rows = draw(wanted, -(-plan.samples // batch) * batch, plan.seed)
-        own = {name: shape[0] if shape else batch for name, shape in shapes.items()}
+        own = {name: shape[0] if shape else 1 for name, shape in shapes.items()}
         sizes = {name: size if isinstance(size, int) else batch for name, size in own.items()}
         starts = range(0, len(next(iter(rows.values()))), batch)
         return [

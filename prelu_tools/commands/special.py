@@ -47,7 +47,8 @@ def compare_special_values(
         (mine, other)
         for own, other in pair_layers(reference.layers(), candidate.layers()).pairs
         for mine in [in_type_of(own, other)]
-        if compare_slopes(mine, other, layouts.permutation(mine.slopes.ndim)).equal
+        if mine.slopes.ndim  # a layer on a scalar has no rows to lay them in
+        and compare_slopes(mine, other, layouts.permutation(mine.slopes.ndim)).equal
     ]
     orders = {other.name: _order(mine, other, layouts) for mine, other in pairs}
     inputs = {

@@ -19,6 +19,7 @@ from prelu_tools.commands.feeds import (
     link_inputs,
     replay_feeds,
     round_feeds,
+    rows_of,
     save_feeds,
 )
 from prelu_tools.commands.gates import coverage_gate, power_gate
@@ -277,7 +278,7 @@ def _conclude(
 
 def _count_samples(feeds: Sequence[Feeds]) -> int:
     """Different rows: the first one is run again by itself."""
-    sizes = [len(next(iter(feed.values()))) for feed in feeds if feed]
+    sizes = [rows_of(feed) for feed in feeds if feed]
     again = len(feeds) > 1 and is_first_row(feeds[1], feeds[0])
     return sum(sizes) - int(again)
 
