@@ -40,16 +40,17 @@ def probe(call: Call, parameter_shape: tuple[int, ...], input_shape: Shape) -> I
     Args:
         call: runs the layer on an input and a value of its parameter, both float32.
         parameter_shape: the shape of the parameter.
-        input_shape: the shape of the layer's input, None for a dynamic dimension.
+        input_shape: the shape of the layer's input, None for a dynamic dimension; the first one
+            is the batch.
 
     Returns:
         Flat indices into the parameter, of the input's rank, size 1 where the slopes are shared
         (so `parameter.reshape(-1)[indices]` broadcasts to the input); None for no PReLU.
     """
-    if not input_shape or not could_be_slope(parameter_shape, input_shape):
+    if not could_be_slope(parameter_shape, input_shape):
         return None
-    batch = 1 if len(input_shape) > 1 else _FREE
-    shape = (batch, *(_FREE if size is None else size for size in input_shape[1:]))
+    batch = (1,) if len(input_shape) > 1 else (_FREE,) * len(input_shape)
+    shape = (*batch, *(_FREE if size is None else size for size in input_shape[1:]))
     book = TagBook()
     tags = book.tag("slope", parameter_shape)
     sizes, others = _scattered(shape, 0), _scattered(shape, 1)
@@ -69,7 +70,7 @@ def probe(call: Call, parameter_shape: tuple[int, ...], input_shape: Shape) -> I
 def _scattered(shape: tuple[int, ...], seed: int) -> Array:
     """Sizes that differ from position to position, so that a layer that moves them is found out."""
     generator = np.random.default_rng(seed)
-    return generator.choice(np.array(_SIZES, np.float32), size=shape)
+    return np.asarray(generator.choice(np.array(_SIZES, np.float32), size=shape))
 
 
 def _equal(left: Array, right: Array) -> bool:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
+from torch import nn
 
 from prelu_tools.backends.calls import parameters_of
 from prelu_tools.backends.conversion import Conversion, Parameter, RefusedRoute
 from prelu_tools.backends.torch.dynamo import FixedDimensionError, by_program
 from prelu_tools.backends.torch.task import INNER, RouteError, Task
 from prelu_tools.backends.torch.tracing import by_tracing
+from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.tags import TagBook
@@ -53,7 +55,7 @@ def _converted(task: Task, wanted: ConversionOptions) -> Conversion:
         except RouteError as error:
             refused.append(RefusedRoute(route, str(error)))
             continue
-        _spell_out(proto, tags)
+        _spell_out(proto, tags, _learned_numbers(task.module))
         keep = {f"{INNER}.{own}": own for own in task.module.state_dict()}
         return Conversion(proto, tags, parameters, route, keep, tuple(refused), notes)
     reasons = "; ".join(f"{found.route}: {found.reason}" for found in refused)
@@ -92,25 +94,37 @@ def _fixed_dimensions(task: Task, error: FixedDimensionError) -> str:
     )
 
 
-def _spell_out(proto: onnx.ModelProto, tags: TagBook) -> None:
-    """One PRelu node for every PReLU; one LeakyRelu where the slope is a number of the code."""
+def _learned_numbers(module: nn.Module) -> set[float]:
+    """The values of parameters and buffers that are one number throughout."""
+    tensors = [*module.parameters(), *module.buffers()]
+    floating = [t for t in tensors if t.is_floating_point() and t.numel()]
+    firsts = [(tensor, tensor.flatten()[0]) for tensor in floating]
+    return {float(first) for tensor, first in firsts if bool((tensor == first).all())}
+
+
+def _spell_out(proto: onnx.ModelProto, tags: TagBook, learned: Collection[float]) -> None:
+    """One PRelu node for every PReLU; one LeakyRelu where the slope is a number of the code.
+
+    A number that is learned is a slope that was not seen in the source: its node stays, for
+    verification to find.
+    """
+
+    def is_of_the_code(slopes: Array) -> bool:
+        first = slopes.flat[0] if slopes.size else np.nan
+        return bool((slopes == first).all()) and float(first) not in learned
 
     def wanted(match: Match) -> bool:
-        return tags.find(match.slopes) is not None or _is_one_number(match.slopes)
+        return tags.find(match.slopes) is not None or is_of_the_code(match.slopes)
 
     fuse_prelus(proto, wanted)
     tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
     for node in proto.graph.node:
         if node.op_type == "PRelu" and node.input[1] in tensors:
             slopes = numpy_helper.to_array(tensors[node.input[1]])
-            if _is_one_number(slopes) and tags.find(slopes) is None:
+            if tags.find(slopes) is None and is_of_the_code(slopes):
                 node.op_type = "LeakyRelu"
                 del node.input[1:]
                 node.attribute.append(helper.make_attribute("alpha", float(slopes.flat[0])))
-
-
-def _is_one_number(slopes: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bool:
-    return slopes.size > 0 and bool((slopes == slopes.flat[0]).all())
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:

@@ -171,7 +171,7 @@ class CallFinder:
         """Probe it."""
         if not seen.x.is_floating_point():
             return False
-        shape = (None, *seen.x.shape[1:])
+        shape: Shape = (None, *seen.x.shape[1:]) if seen.x.ndim else ()
         indices = probe(seen.call, tuple(seen.weight.shape), shape)
         if indices is None:
             return False

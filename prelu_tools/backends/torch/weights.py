@@ -93,7 +93,7 @@ def to_numpy(tensor: torch.Tensor) -> Array:
 
 def to_tensor(array: Array) -> torch.Tensor:
     """A tensor of an array, on its memory where torch may write to it."""
-    plain = array if array.flags.writeable else array.copy()
+    plain = array if array.flags.writeable else np.array(array)
     if plain.dtype.name == "bfloat16":
         return torch.from_numpy(plain.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(plain)
