@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import torch
-from onnx import helper, numpy_helper
+from onnx import helper
 from torch import nn
 
 from prelu_tools.backends.calls import parameters_of
@@ -22,6 +22,7 @@ from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.canonical import fuse_prelus
 from prelu_tools.graph.metadata import TORCH_SCOPES, module_scope, properties
+from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.recognise import Match
 
 _ROUTES = ("dynamo", "dynamo strict", "tracing")
@@ -51,13 +52,13 @@ def _converted(task: Task, wanted: ConversionOptions) -> Conversion:
         route = f"torch.onnx {name} {torch.__version__}"
         tags, parameters = TagBook(), parameters_of(task.calls)
         try:
-            proto, notes = _by(name, task, wanted, tags, parameters)
+            model, notes = _by(name, task, wanted, tags, parameters)
         except RouteError as error:
             refused.append(RefusedRoute(route, str(error)))
             continue
-        _spell_out(proto, tags, _learned_numbers(task.module))
+        _spell_out(model, tags, _learned_numbers(task.module))
         keep = {f"{INNER}.{own}": own for own in task.module.state_dict()}
-        return Conversion(proto, tags, parameters, route, keep, tuple(refused), notes)
+        return Conversion(model, tags, parameters, route, keep, tuple(refused), notes)
     reasons = "; ".join(f"{found.route}: {found.reason}" for found in refused)
     raise PReLUToolsError(f"no converter takes {task.spelled} to ONNX: {reasons}")
 
@@ -68,15 +69,15 @@ def _by(
     wanted: ConversionOptions,
     tags: TagBook,
     parameters: Mapping[str, Parameter],
-) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+) -> tuple[OnnxModel, tuple[str, ...]]:
     if route == "tracing":
-        proto, fixed = by_tracing(task, wanted.opset, tags, parameters)
+        model, fixed = by_tracing(task, wanted.opset, tags, parameters)
         if fixed and not wanted.is_verified:
             raise RouteError(f"{fixed[0]}, so the result has to be verified (--verify)")
-        return proto, tuple(f"fixed by tracing: {what}" for what in fixed)
-    proto, notes = by_program(task, wanted.opset, tags, parameters, route.endswith("strict"))
-    _name_nodes(proto.graph)
-    return proto, notes
+        return model, tuple(f"fixed by tracing: {what}" for what in fixed)
+    model, notes = by_program(task, wanted.opset, tags, parameters, route.endswith("strict"))
+    _name_nodes(model.proto.graph)
+    return model, notes
 
 
 def _fixed_dimensions(task: Task, error: FixedDimensionError) -> str:
@@ -102,7 +103,7 @@ def _learned_numbers(module: nn.Module) -> set[float]:
     return {float(first) for tensor, first in firsts if bool((tensor == first).all())}
 
 
-def _spell_out(proto: onnx.ModelProto, tags: TagBook, learned: Collection[float]) -> None:
+def _spell_out(model: OnnxModel, tags: TagBook, learned: Collection[float]) -> None:
     """One PRelu node for every PReLU; one LeakyRelu where the slope is a number of the code.
 
     A number that is learned is a slope that was not seen in the source: its node stays, for
@@ -116,11 +117,11 @@ def _spell_out(proto: onnx.ModelProto, tags: TagBook, learned: Collection[float]
     def wanted(match: Match) -> bool:
         return tags.find(match.slopes) is not None or is_of_the_code(match.slopes)
 
-    fuse_prelus(proto, wanted)
-    tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
-    for node in proto.graph.node:
+    fuse_prelus(model, wanted)
+    tensors = {tensor.name: tensor for tensor in model.proto.graph.initializer}
+    for node in model.proto.graph.node:
         if node.op_type == "PRelu" and node.input[1] in tensors:
-            slopes = numpy_helper.to_array(tensors[node.input[1]])
+            slopes = model.values(tensors[node.input[1]])
             if tags.find(slopes) is None and is_of_the_code(slopes):
                 node.op_type = "LeakyRelu"
                 del node.input[1:]

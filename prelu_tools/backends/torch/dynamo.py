@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from torch import nn
 from torch.export import ExportedProgram
@@ -18,10 +17,12 @@ from torch.utils._sympy.numbers import int_oo
 from prelu_tools.backends.conversion import Parameter
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.torch.simplify import simplify
+from prelu_tools.backends.torch.skeleton import without_weights
 from prelu_tools.backends.torch.task import INNER, Flat, RouteError, Task, first_line
 from prelu_tools.backends.torch.weights import to_numpy
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.tags import TagBook
+from prelu_tools.graph.model import OnnxModel
 
 _NEWEST = 23  # opset that torch's translations are written for
 _FEWEST = 2  # torch.export takes a free dimension to be that at least, and writes no check of it
@@ -43,7 +44,7 @@ class FixedDimensionError(Exception):
 
 def by_program(
     task: Task, opset: int, tags: TagBook, parameters: Mapping[str, Parameter], strict: bool
-) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+) -> tuple[OnnxModel, tuple[str, ...]]:
     """Convert a module by way of a `torch.export` program.
 
     Args:
@@ -77,11 +78,10 @@ def by_program(
         raise RouteError(first_line(error.__cause__ or error)) from error
     if exported is None:
         raise RouteError("torch.onnx.export returned nothing")
-    proto = exported.model_proto
-    written = next(entry.version for entry in proto.opset_import if entry.domain == "")
-    if written > opset:
-        raise RouteError(f"it writes opset {written}, and {opset} is asked")
-    return proto, _limits(program, task)
+    model = without_weights(exported.model)
+    if model.opset > opset:
+        raise RouteError(f"it writes opset {model.opset}, and {opset} is asked")
+    return model, _limits(program, task)
 
 
 def _program_of(task: Task, strict: bool) -> ExportedProgram:

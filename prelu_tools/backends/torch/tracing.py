@@ -17,13 +17,14 @@ from torch.jit._trace import TracerWarning
 from prelu_tools.backends.conversion import Parameter
 from prelu_tools.backends.torch.task import INNER, Flat, RouteError, Task, first_line
 from prelu_tools.core.tags import TagBook
+from prelu_tools.graph.model import OnnxModel
 
 _OPSETS = (13, 20)  # that it is asked for
 
 
 def by_tracing(
     task: Task, opset: int, tags: TagBook, parameters: Mapping[str, Parameter]
-) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+) -> tuple[OnnxModel, tuple[str, ...]]:
     """Convert a module by tracing it.
 
     Returns:
@@ -58,7 +59,7 @@ def by_tracing(
     proto = onnx.load_from_string(written.getvalue())
     for node in proto.graph.node:
         node.name = _plain_name(node.name)
-    return proto, tuple(_fixed(heard))
+    return OnnxModel(proto, None), tuple(_fixed(heard))
 
 
 @contextmanager
