@@ -137,7 +137,7 @@ def _check_steady(reference: Reference) -> None:
         return
     together, alone = reference.outputs[:2]
     for name, values in alone.items():
-        row = together[name][:1]
+        row = _first_row(together[name])
         if row.shape == values.shape and np.issubdtype(row.dtype, np.floating):
             size = float(np.nan_to_num(np.abs(row)).max(initial=0.0))
             if float(np.nan_to_num(np.abs(row - values)).max(initial=0.0)) > 1e-2 * size:
@@ -158,10 +158,15 @@ def unsteady(runner: Runner, feeds: Feeds, outputs: Mapping[str, Array]) -> str 
     )
 
 
+def _first_row(values: Array) -> Array:
+    """A batch of the first row; all there is of what has no axis."""
+    return values[:1] if values.ndim else values
+
+
 def is_first_row(alone: Feeds, together: Feeds) -> bool:
     """Whether the one run is the first row of the other."""
     return rows_of(together) > 1 == rows_of(alone) and all(
-        np.array_equal(together[name][:1], values) for name, values in alone.items()
+        np.array_equal(_first_row(together[name]), values) for name, values in alone.items()
     )
 
 

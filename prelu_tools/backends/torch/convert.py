@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -32,21 +31,10 @@ def converted(task: Task, wanted: ConversionOptions) -> Conversion:
     """Bring a module to ONNX by the first route that takes it.
 
     Raises:
-        UsageError: a dimension that the user declared free is fixed by the module.
+        FixedDimensionError: a batch that was taken to be free is fixed by the module.
+        UsageError: a dimension that the user declared free is.
         PReLUToolsError: no route takes it; the message says why for each.
     """
-    try:
-        return _converted(task, wanted)
-    except FixedDimensionError as error:
-        if task.arguments.is_assumed and all(axis == 0 for _, axis, _ in error.fixed):
-            why = error.code or "the module fixes it"
-            fixed = replace(task, arguments=task.arguments.with_fixed_batch(why))
-            found = _converted(fixed, wanted)
-            return replace(found, notes=(*fixed.arguments.notes, *found.notes))
-        raise UsageError(_fixed_dimensions(task, error)) from error
-
-
-def _converted(task: Task, wanted: ConversionOptions) -> Conversion:
     refused: list[RefusedRoute] = []
     for name in _ROUTES:
         route = f"torch.onnx {name} {torch.__version__}"
@@ -56,6 +44,10 @@ def _converted(task: Task, wanted: ConversionOptions) -> Conversion:
         except RouteError as error:
             refused.append(RefusedRoute(route, str(error)))
             continue
+        except FixedDimensionError as error:
+            if task.arguments.is_assumed and all(axis == 0 for _, axis, _ in error.fixed):
+                raise
+            raise UsageError(_fixed_dimensions(task, error)) from error
         _spell_out(model, tags, _learned_numbers(task.module))
         keep = {f"{INNER}.{own}": own for own in task.module.state_dict()}
         return Conversion(model, tags, parameters, route, keep, tuple(refused), notes)

@@ -80,8 +80,10 @@ class Region:
 
     spelling: Spelling
     """How it is spelled."""
-    x: torch.Tensor
+    source: Node
     """What goes in."""
+    x: torch.Tensor
+    """Its tensor."""
     y: Node
     """What comes out."""
     weight: torch.Tensor
@@ -186,7 +188,8 @@ def _with_slopes(
         if weight is not None:
             derivation = "" if slopes is root else _text(slopes)
             call = _replay(y, x, slopes)
-            yield Region(Spelling(root.name, derivation, form), before, y, weight, call)
+            spelling = Spelling(root.name, derivation, form)
+            yield Region(spelling, x, before, y, weight, call)
 
 
 def _behind(node: Node) -> list[Node]:

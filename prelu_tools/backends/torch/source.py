@@ -25,6 +25,7 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.seeking import seek
 from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
 from prelu_tools.backends.torch.convert import converted
+from prelu_tools.backends.torch.dynamo import FixedDimensionError
 from prelu_tools.backends.torch.prepare import Prepared, check_types
 from prelu_tools.backends.torch.regions import Spelling
 from prelu_tools.backends.torch.search import gradients_of
@@ -200,7 +201,18 @@ class TorchSource:
     def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `ConvertibleSource.convert`."""
         check_types(self._module, self.spelled)
-        task = Task(
+        with quiet(self._options.show_chatter, logger="torch.onnx"):
+            try:
+                conversion = converted(self._task(), wanted)
+            except FixedDimensionError as error:
+                why = error.code or "the module fixes it"
+                self._taken = self._arguments().with_fixed_batch(why)
+                self._calls = None  # a loop over rows calls its layers less often now
+                conversion = converted(self._task(), wanted)
+        return replace(conversion, notes=(*self.notes, *conversion.notes))
+
+    def _task(self) -> Task:
+        return Task(
             module=self._module,
             spelled=self.spelled,
             calls=tuple(self._find_calls()),
@@ -209,9 +221,6 @@ class TorchSource:
             derived={name: s.origin for s, name in self._known.items() if s.derivation},
             flatten=lambda outputs: list(self._named(outputs).values()),
         )
-        with quiet(self._options.show_chatter, logger="torch.onnx"):
-            conversion = converted(task, wanted)
-        return replace(conversion, notes=(*self.notes, *conversion.notes))
 
 
 class _TorchRunner:

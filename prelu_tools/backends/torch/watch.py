@@ -79,6 +79,7 @@ class Watch(TorchFunctionMode):
         self._inside: list[tuple[nn.Module, int]] = []
         self._preceding: int | None = None
         self._tracer = Tracer(names)
+        self._told: set[tuple[int, Spelling]] = set()
 
     def __enter__(self) -> Watch:
         for name, module in self._root.named_modules():
@@ -107,6 +108,16 @@ class Watch(TorchFunctionMode):
         return result
 
     def _tell_region(self, region: Region, result: torch.Tensor, function: str) -> bool:
+        same = (region.source.index, region.spelling)
+        if same in self._told:
+            self._count += 1
+            return True  # the same again, which exporters make one of
+        found = self._tell_new(region, result, function)
+        if found:
+            self._told.add(same)
+        return found
+
+    def _tell_new(self, region: Region, result: torch.Tensor, function: str) -> bool:
         origin = region.spelling.origin
         layer = _layer_name(self._root, origin)
         kind = self._kind(origin, function)
