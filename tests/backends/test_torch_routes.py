@@ -157,13 +157,12 @@ def test_sizes_that_the_graph_is_not_for_are_said(nets: Path) -> None:
 
 
 def test_every_opset_is_the_one_that_was_asked(nets: Path) -> None:
-    for opset, route in ((16, "tracing"), (17, "dynamo"), (18, "dynamo"), (23, "dynamo")):
-        found = _convert(nets, "Normed", opset=opset)
-        assert (found.model.opset, found.route.split()[1]) == (opset, route)
+    """Above what torch writes, its nearest; below, the older exporter where torch's keeps 18."""
+    for asked, written, route in ((17, 17, "dynamo"), (16, 16, "tracing"), (26, 23, "dynamo")):
+        found = _convert(nets, "Normed", opset=asked)
+        assert (found.model.opset, found.route.split()[1]) == (written, route)
         assert bool(found.refused) == (route == "tracing")
-    operators = export(f"{nets}:Normed", "--opset", "16").operators
-    assert "LayerNormalization" not in operators
-    plain = export(f"{nets}:Numpy", "--opset", "16")
-    assert (plain.opset, plain.operators) == (16, ["PRelu", "Mul"])
-    assert _convert(nets, "Numpy", opset=26).model.opset == 23  # the nearest that torch writes
     assert _convert(nets, "Harmless", opset=14).model.opset == 14
+    found = export(f"{nets}:Normed", "--opset", "16")
+    assert found.opset == 16
+    assert "LayerNormalization" not in found.operators
