@@ -28,6 +28,8 @@ class Parameter:
     """How it is laid over the input of its first call: the result of `backends/probe.py`."""
     n_calls: int
     """How often the source uses it: as many PRelu nodes have to be in the result."""
+    call: int = 0
+    """Which of the source's calls these begin with, where each has tags of its own."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "keras",
         "prelu_tools.backends.keras",
-        (".keras", ".h5"),
+        (".keras", ".h5", "/saved_model.pb"),
         "keras",
         ("tensorflow", "keras", "tf2onnx"),
     ),

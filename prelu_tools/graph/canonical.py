@@ -46,6 +46,10 @@ class SlopeParameter(Protocol):
     def n_calls(self) -> int:
         """How many PRelu nodes there have to be."""
 
+    @property
+    def call(self) -> int:
+        """The number of the first of them among all calls of these slopes."""
+
 
 def fuse_prelus(model: OnnxModel, wanted: Callable[[Match], bool]) -> None:
     """Replace every wanted form by one PRelu node, in place; what is left unused goes."""
@@ -109,7 +113,7 @@ def settle_slopes(
         values = _minimal(parameter.values.reshape(-1)[found])
         values = values.reshape(()) if shape == () else values  # [1] does not broadcast to []
         slopes.append((match.node, settled.initializer(parameter.name, values)))
-        match.node.name = settled.node(parameter.layer, counts[tagged.key])
+        match.node.name = settled.node(parameter.layer, parameter.call + counts[tagged.key])
         counts[tagged.key] += 1
         describe_layer(
             match.node,

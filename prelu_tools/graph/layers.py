@@ -57,7 +57,8 @@ def locate_layers(views: Iterable[GraphView]) -> tuple[LocatedLayer, ...]:
         groups.setdefault(_key(match), []).append((position, view, match))
     found: list[LocatedLayer] = []
     taken: set[str] = set()
-    for group in groups.values():
+    for unsorted in groups.values():
+        group = sorted(unsorted, key=lambda item: _call_number(item[2]))
         _, view, first = group[0]
         name = _unique_name(first, taken)
         taken.add(name)
@@ -86,6 +87,13 @@ def _module(match: Match) -> str:
     if LAYER in known:
         return known[LAYER]
     return module_scope(known.get(TORCH_SCOPES, ""))
+
+
+def _call_number(match: Match) -> int:
+    """Which call of its layer a node says that it is: the graph may have them in another order."""
+    layer = properties(match.node).get(LAYER)
+    number = match.node.name.removeprefix(f"{layer}_") if layer is not None else ""
+    return int(number) if number.isdecimal() else 0
 
 
 def _layer(

@@ -216,26 +216,34 @@ def test_several_inputs_go_where_their_names_say(keras: Any) -> None:
     assert {name: array.tolist() for name, array in found.items()} == {"difference": [[-4.5] * 2]}
 
 
-def test_a_part_of_half_precision_is_named(keras: Any) -> None:
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "float64"])
+def test_a_policy_says_how_a_model_was_trained_and_not_what_it_is(keras: Any, policy: str) -> None:
+    """It runs in float32 or float64 with its own weights, and is left as it was."""
+    kernel = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4) / 7
     parts = [
-        keras.layers.Conv2D(4, 1, dtype="mixed_float16", name="half"),
-        keras.layers.PReLU(shared_axes=[1, 2], name="act"),
-    ]
-    found, narrow = _run(_source(_functional(keras, parts)), np.ones((1, 6, 6, 4), np.float32))
-    assert found.dtype == np.float64
-    assert any("half" in name for name in narrow)
-    assert not any("act" in name for name in narrow)
-
-
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_an_output_that_stays_narrow_is_refused(keras: Any, policy: str) -> None:
-    parts = [
-        keras.layers.PReLU(shared_axes=[1, 2], name="act"),
         keras.layers.Conv2D(4, 1, dtype=policy, name="half"),
+        keras.layers.PReLU(
+            keras.initializers.Constant(0.3), shared_axes=[1, 2], dtype=policy, name="act"
+        ),
     ]
-    said = f"output half is {policy.removeprefix('mixed_')} even then"
-    with pytest.raises(PReLUToolsError, match=said):
-        _run(_source(_functional(keras, parts)), np.ones((1, 6, 6, 4), np.float32))
+    model = _functional(keras, parts)
+    parts[0].kernel.assign(kernel)
+    types = [str(v.dtype) for v in model.weights]
+    source = _source(model)
+    x = np.random.default_rng(0).normal(size=(1, 6, 6, 4)).astype(np.float32)
+    h = x.astype(np.float64) @ np.array(parts[0].kernel).astype(np.float64)[0, 0]
+    wanted = np.where(h > 0, h, np.array(parts[1].alpha).astype(np.float64) * h)
+    found, narrow = _run(source, x)
+    assert (found.dtype, narrow) == (np.float64, ())
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
+    with source.runner() as plain:
+        (rounded,) = plain.run({"x": x}).values()
+    assert rounded.dtype == np.float32
+    np.testing.assert_allclose(rounded, wanted, rtol=1e-5, atol=1e-5)
+    (layer,) = source.layers()
+    assert layer.slopes.reshape(-1).tolist() == [float(parts[1].alpha[0, 0, 0])] * 4
+    assert [str(v.dtype) for v in model.weights] == types
+    assert keras.backend.standardize_dtype(model(x).dtype) == policy.removeprefix("mixed_")
 
 
 def test_an_input_of_another_size_is_refused(keras: Any) -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from prelu_tools.backends.interface import Source
+from prelu_tools.backends.keras import saved
 from prelu_tools.backends.keras.loading import load_archive
 from prelu_tools.backends.keras.source import KerasSource
 from prelu_tools.core.options import SourceOptions
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
-    """Load a `.keras` archive.
+    """Load a `.keras` archive, an HDF5 file of a whole model, or the folder of a SavedModel.
 
     Raises:
         PReLUToolsError: Keras cannot load it; the message says how to help.
     """
+    if path.is_dir():
+        return saved.from_file(path, spelled, options)
     return KerasSource(load_archive(path, options), spelled, options)
 
 

@@ -1,4 +1,4 @@
-"""Look for inputs of a Keras model that reach slopes, by its gradients."""
+"""Look for inputs of a model that reach slopes, by its gradients."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ import numpy as np
 from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.keras.framework import tf
+from prelu_tools.backends.keras.program import Program
+from prelu_tools.backends.keras.running import as_written
 from prelu_tools.backends.keras.watch import slope_name, watching
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.seeking import Pick, Pull
 from prelu_tools.core.arrays import Array
+
+_Entered = Callable[[str, Any], None]
+"""Is told of what goes into the layer of these slopes."""
 
 
 def gradients_of(
@@ -22,7 +27,7 @@ def gradients_of(
     call: Callable[[list[Any]], dict[str, Any]],
     calls: Iterable[PReLUCall],
 ) -> Pull:
-    """The `Pull` of a model.
+    """The `Pull` of a Keras model.
 
     Args:
         model: the `keras.Model`.
@@ -30,6 +35,37 @@ def gradients_of(
         call: runs the model on its flat inputs.
         calls: its known calls of PReLU.
     """
+
+    def run(tensors: list[Any], entered: _Entered) -> None:
+        def after(layer: Any, x: Any, _y: Any) -> None:
+            entered(slope_name(model, layer) or "", x)
+
+        with watching(model, None, after):
+            call(tensors)
+
+    return _pull(specs, calls, run)
+
+
+def gradients_in(program: Program, calls: Iterable[PReLUCall]) -> Pull:
+    """The `Pull` of the graph of a model, whose calls are its taps."""
+    with quiet(show=False):
+        function = program.function(program.inputs, [tap.x for tap in program.taps])
+        weights = program.tensors([])
+
+    def run(tensors: list[Any], entered: _Entered) -> None:
+        with as_written():
+            inputs = function(*tensors, *weights)
+        for tap, x in zip(program.taps, inputs, strict=True):
+            entered(tap.parameter, x)
+
+    return _pull(program.specs, calls, run)
+
+
+def _pull(
+    specs: Sequence[TensorSpec],
+    calls: Iterable[PReLUCall],
+    run: Callable[[list[Any], _Entered], None],
+) -> Pull:
     layers = {known.parameter: known.layer for known in calls}
 
     def pull(feeds: Mapping[str, Array], picks: list[Pick]) -> tuple[Array, dict[str, Array]]:
@@ -37,22 +73,22 @@ def gradients_of(
         floating = {name: t for name, t in tensors.items() if t.dtype.is_floating}
         met: list[list[Any]] = [[] for _ in picks]
 
-        def after(layer: Any, x: Any, _y: Any) -> None:
-            found = layers.get(slope_name(model, layer) or "")
+        def entered(parameter: str, x: Any) -> None:
+            found = layers.get(parameter)
             for pick, lows in zip(picks, met, strict=True):
                 if pick.layer == found and len(x.shape) == len(pick.where) + 1:
                     lows.append(tf.reduce_min(x[(pick.row, *pick.where)]))
 
-        with quiet(show=False), tf.GradientTape() as tape, watching(model, None, after):
+        with quiet(show=False), tf.GradientTape() as tape:
             for tensor in floating.values():
                 tape.watch(tensor)
-            call(list(tensors.values()))
+            run(list(tensors.values()), entered)
             if not all(met) or not floating:
                 return np.zeros(len(picks)), {}
             lows = tf.stack([tf.reduce_min(tf.stack(found)) for found in met])
             total = tf.reduce_sum(lows)
-        found = tape.gradient(total, floating)
-        dense = {n: tf.convert_to_tensor(g) for n, g in found.items() if g is not None}
+        gradients = tape.gradient(total, floating)
+        dense = {n: tf.convert_to_tensor(g) for n, g in gradients.items() if g is not None}
         return np.asarray(lows), {name: np.asarray(g) for name, g in dense.items()}
 
     return pull

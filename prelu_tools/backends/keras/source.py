@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,11 +28,15 @@ from prelu_tools.backends.interface import (
     TensorSpec,
     WideRunner,
 )
+from prelu_tools.backends.keras.convert import convert_program
+from prelu_tools.backends.keras.finding import find_inside
 from prelu_tools.backends.keras.framework import keras, tf
-from prelu_tools.backends.keras.search import gradients_of
-from prelu_tools.backends.keras.trace import convert_model
-from prelu_tools.backends.keras.watch import CallFinder, slope_name, slope_variables, watching
-from prelu_tools.backends.keras.wide import WideKerasRunner
+from prelu_tools.backends.keras.program import Program
+from prelu_tools.backends.keras.running import other_precisions, plainly
+from prelu_tools.backends.keras.search import gradients_in, gradients_of
+from prelu_tools.backends.keras.tracing import trace_model
+from prelu_tools.backends.keras.watch import CallFinder, owners, slope_name, watching
+from prelu_tools.backends.keras.wide import ProgramRunner
 from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.seeking import seek
@@ -56,7 +62,8 @@ class KerasSource:
         self._options = options
         self._specs: list[TensorSpec] | None = None
         self._calls: list[PReLUCall] | None = None
-        self._outputs: list[str] = []
+        self._program: Program | None = None
+        self._inside = False  # whether a layer with other variables holds a PReLU
 
     @property
     def n_parameters(self) -> int:
@@ -80,7 +87,7 @@ class KerasSource:
                 f"the weights in {path} do not fit {self.spelled} "
                 f"({type(error).__name__}: {' '.join(str(error).split())})"
             ) from error
-        self._calls = None
+        self._calls = self._program = None
 
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`: from the model itself, else from `--input`."""
@@ -92,6 +99,11 @@ class KerasSource:
                 self._specs = [
                     TensorSpec(o.name, "float32", o.shape, _sizes(o.shape))
                     for o in self._options.inputs
+                ]
+            elif (built := _built_for(self._model)) is not None:
+                self._specs = [
+                    TensorSpec(name, "float32", shape, _sizes(shape))
+                    for name, shape in built.items()
                 ]
             else:
                 raise UsageError(
@@ -113,9 +125,38 @@ class KerasSource:
             self._call(feeds)  # builds what is not built yet
             finder = CallFinder(self._model)
             with watching(self._model, None, finder):
-                self._outputs = list(self._call(feeds))
+                self._call(feeds)
             self._calls = finder.calls
+            self._look_inside()
         return self._calls
+
+    def _look_inside(self) -> None:
+        """Find the PReLU of layers that have other variables too, in the order of all calls."""
+        calls = self._calls or []
+        known = {call.parameter for call in calls}
+        found = owners(self._model).values()
+        foreign = {owner.parameter for owner in found if owner.foreign} - known
+        if not foreign:
+            return
+        program = self._trace()
+        candidates = [weight for weight in program.weights if weight.name in foreign]
+        inside = find_inside(program, candidates, self._options.show_chatter)
+        if not inside:
+            return
+        pairs = [*zip(calls, program.taps, strict=True), *((f.call, f.tap) for f in inside)]
+        places = {name: place for place, name in enumerate(program.nodes)}
+        pairs.sort(key=lambda pair: places[program.origin(pair[1].y).partition(":")[0]])
+        self._calls = [call for call, _ in pairs]
+        self._program = replace(program, taps=tuple(tap for _, tap in pairs))
+        self._inside = True
+
+    def _trace(self) -> Program:
+        if self._program is None:
+            slopes = [call.parameter for call in self._calls or ()]
+            self._program = trace_model(
+                self._model, self.inputs(), self.call_flat, slopes, self._options.show_chatter
+            )
+        return self._program
 
     def _call(self, feeds: Mapping[str, Array]) -> dict[str, Any]:
         flat = [tf.constant(feeds[spec.name]) for spec in self.inputs()]
@@ -132,6 +173,9 @@ class KerasSource:
         """Inputs in the structure that the model takes."""
         structure = getattr(self._model, "_inputs_struct", None)
         if structure is None:
+            names = [spec.name for spec in self.inputs()]
+            if isinstance(_built_shape(self._model), Mapping):
+                return dict(zip(names, flat, strict=True))
             return flat[0] if len(flat) == 1 else list(flat)
         return keras.tree.pack_sequence_as(structure, list(flat))
 
@@ -149,6 +193,9 @@ class KerasSource:
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
         """See `Source.runner`."""
+        calls = self._find_calls()
+        if observe is not None and self._inside:
+            return nullcontext(ProgramRunner(self._trace(), partial(Tally, calls, observe)))
         return nullcontext(_KerasRunner(self, observe))
 
     def run_observed(self, feeds: Mapping[str, Array], observe: Observer) -> dict[str, Array]:
@@ -167,11 +214,12 @@ class KerasSource:
         """See `Source.wide_runner`: the trace of the model, widened."""
         calls = self._find_calls()
         tally = None if observe is None else partial(Tally, calls, observe)
-        return nullcontext(WideKerasRunner(self._model, self.inputs(), self.call_flat, tally))
+        return nullcontext(ProgramRunner(self._trace(), tally, wide=True))
 
     def call_flat(self, flat: Sequence[Any]) -> dict[str, Any]:
         """Run the model on its inputs in order, and name its outputs."""
-        return self.named_outputs(self._model(self.packed(flat), training=False))
+        with plainly(self._model):
+            return self.named_outputs(self._model(self.packed(flat), training=False))
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`."""
@@ -182,7 +230,10 @@ class KerasSource:
     ) -> Iterator[dict[str, Array]]:
         """See `Source.seek`: gradient descent on the inputs."""
         calls = self._find_calls()
-        pull = gradients_of(self._model, self.inputs(), self.call_flat, calls)
+        if self._inside:
+            pull = gradients_in(self._trace(), calls)
+        else:
+            pull = gradients_of(self._model, self.inputs(), self.call_flat, calls)
         return seek(layers_of(calls), self.runner, pull, targets, start, limits)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -191,16 +242,17 @@ class KerasSource:
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `ConvertibleSource.convert`."""
-        calls = self._find_calls()
-        return convert_model(
-            model=self._model,
-            specs=self.inputs(),
-            call=self.call_flat,
-            slopes=slope_variables(self._model, calls),
-            parameters=parameters_of(calls),
-            opset=wanted.opset,
-            options=self._options,
-        )
+        parameters = parameters_of(self._find_calls())
+        show = self._options.show_chatter
+        return convert_program(self._trace(), parameters, wanted, show, self._notes())
+
+    def _notes(self) -> list[str]:
+        policies = other_precisions(self._model)
+        if not policies:
+            return []
+        said = f"the model was made in {' and '.join(policies)}"
+        rounded = "rounded to it" if "float64" in policies else "which holds their values"
+        return [f"{said}: it is run and exported in float32, with its weights {rounded}"]
 
 
 class _KerasRunner:
@@ -229,6 +281,24 @@ def _model_inputs(model: Any) -> dict[str, Any] | None:
     if any(_GENERATED.match(name) for name in names) or len(set(names)) != len(names):
         names = ["input"] if len(names) == 1 else [f"input_{i}" for i in range(len(names))]
     return dict(zip(names, tensors, strict=True))
+
+
+def _built_shape(model: Any) -> Any:
+    """What a subclassed model was built for, or remembers from its file; None for nothing."""
+    shapes = model._build_shapes_dict or {}
+    return next(iter(shapes.values())) if len(shapes) == 1 else None
+
+
+def _built_for(model: Any) -> dict[str, tuple[Dim, ...]] | None:
+    """The inputs of a subclassed model by name, with the batch free; None where not known."""
+    built = _built_shape(model)
+    if not isinstance(built, Mapping):
+        parameters = list(inspect.signature(type(model).call).parameters)
+        built = {parameters[1]: built} if built and len(parameters) > 1 else {}
+    shapes = {str(name): tuple(shape or ()) for name, shape in built.items()}
+    if not all(shape and all(isinstance(s, int) for s in shape[1:]) for shape in shapes.values()):
+        return None
+    return {name: ("batch", *shape[1:]) for name, shape in shapes.items()} or None
 
 
 def _spec(name: str, tensor: Any) -> TensorSpec:

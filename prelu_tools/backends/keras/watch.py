@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.keras.framework import keras, tf
+from prelu_tools.backends.keras.running import plainly, values_of
 from prelu_tools.backends.probe import probe
 from prelu_tools.core.arrays import Array
 
@@ -40,12 +42,18 @@ def layer_names(model: Any) -> dict[int, str]:
 def watching(
     model: Any, before: Callable[[Any], None] | None, after: Seen | None
 ) -> Iterator[None]:
-    """Within the block, `before(layer)` and `after(layer, x, y)` are told of each leaf's call."""
-    layers = list({id(layer): layer for _, layer in walk(model) if is_leaf(layer)}.values())
+    """Within the block, the calls of layers are told of.
+
+    Args:
+        model: whose layers.
+        before: is told of each layer, before it is called; None for nobody.
+        after: is told of each leaf with its input and output.
+    """
+    layers = list({id(layer): layer for _, layer in walk(model)}.values())
     if not layers and is_leaf(model):
         layers = [model]
     for layer in layers:
-        layer.__dict__["call"] = _told(layer, layer.call, before, after)
+        layer.__dict__["call"] = _told(layer, layer.call, before, after if is_leaf(layer) else None)
     try:
         yield
     finally:
@@ -95,13 +103,12 @@ class CallFinder:
 
     def _probe(self, layer: Any, weight: Any, shape: tuple[int | None, ...]) -> None:
         def call(x: Array, tags: Array) -> Array:
-            scope = keras.StatelessScope(state_mapping=[(weight, tf.constant(tags))])
-            with scope:
+            with plainly(layer), keras.StatelessScope([(weight, tf.constant(tags))]):
                 return np.asarray(type(layer).call(layer, tf.constant(x)))
 
         indices = probe(call, tuple(weight.shape), shape)
         if indices is not None:
-            values = np.array(weight)
+            values = values_of(weight)
             self.calls.append(
                 PReLUCall(
                     layer=self._names[id(layer)],
@@ -130,16 +137,31 @@ def slope_name(model: Any, layer: Any) -> str | None:
     return f"{names.get(id(layer), model.name)}/{layer.weights[0].name}"
 
 
-def slope_variables(model: Any, calls: Sequence[PReLUCall]) -> Mapping[str, Any]:
-    """The variables of the slopes by the parameter names of the calls."""
+class Owner(NamedTuple):
+    """Who has a variable."""
+
+    layer: str
+    """The layer's name; "" for the model itself."""
+    parameter: str
+    """The variable's name, its layer's included."""
+    foreign: bool
+    """Whether the layer is none of Keras' own."""
+
+
+def owners(model: Any) -> dict[int, Owner]:
+    """The owner of each variable by its id."""
     names = layer_names(model)
-    names.setdefault(id(model), model.name)
-    wanted = {call.parameter for call in calls}
-    layers = [layer for _, layer in walk(model) if is_leaf(layer)] or [model]
-    found = {}
-    for layer in layers:
-        for weight in layer.weights:
-            name = f"{names[id(layer)]}/{weight.name}"
-            if name in wanted:
-                found[name] = weight
+    found: dict[int, Owner] = {}
+    taken: set[str] = set()
+    for path, layer in [(model.name if is_leaf(model) else "", model), *walk(model)]:
+        name = names.get(id(layer), path)
+        foreign = not type(layer).__module__.startswith("keras.")
+        for variable in [*layer._trainable_variables, *layer._non_trainable_variables]:
+            parameter = base = f"{name}/{variable.name}".lstrip("/")
+            numbers = itertools.count(1)
+            while parameter in taken:
+                parameter = f"{base}_{next(numbers)}"
+            if id(variable) not in found:
+                taken.add(parameter)
+                found[id(variable)] = Owner(name, parameter, foreign)
     return found

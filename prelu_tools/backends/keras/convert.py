@@ -1,0 +1,236 @@
+"""From the graph of a model to ONNX.
+
+tf2onnx works on a graph without the larger weights, so that it weighs kilobytes; they are attached
+to its result. Slopes are constants in it, and tags (`core/tags.py`): tf2onnx moves a constant to
+the axis order that it gives to the graph, and leaves Transposes around anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, shape_inference
+
+from prelu_tools.backends.conversion import Conversion, Parameter
+from prelu_tools.backends.keras.framework import tf
+from prelu_tools.backends.keras.optimizing import optimized
+from prelu_tools.backends.keras.program import Program
+from prelu_tools.backends.quiet import quiet
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
+from prelu_tools.core.options import ConversionOptions
+from prelu_tools.core.tags import TagBook
+from prelu_tools.graph.canonical import fuse_prelus
+from prelu_tools.graph.folding import (
+    attach_weights,
+    fix_reshapes,
+    fold_batch_normalization,
+    fold_constants,
+)
+from prelu_tools.graph.model import OnnxModel
+from prelu_tools.graph.prune import prune_model
+from prelu_tools.graph.recognise import find_prelus
+from prelu_tools.graph.tidy import rename_values
+from prelu_tools.graph.view import GraphView
+
+_LARGE = 1 << 16  # bytes; above, a weight is an input of what tf2onnx converts
+_NEWEST = 18  # opset of tf2onnx
+
+
+def convert_program(
+    program: Program,
+    parameters: Mapping[str, Parameter],
+    wanted: ConversionOptions,
+    show: bool,
+    notes: Sequence[str],
+) -> Conversion:
+    """Convert a program.
+
+    Args:
+        program: the graph; its taps say which call of a slope tensor is which.
+        parameters: the slope tensors by the names of their weights.
+        wanted: what the result is to be.
+        show: whether to let the framework write to standard error.
+        notes: what the user should know.
+
+    Raises:
+        PReLUToolsError: tf2onnx cannot convert it.
+    """
+    tf2onnx = _import_tf2onnx()
+    tags = TagBook()
+    slopes = {w.name: tags.tag(w.name, w.shape) for w in program.weights if w.name in parameters}
+    constants = constants_of(program, slopes)
+    with quiet(show, logger="tf2onnx"):
+        fused = OnnxModel(to_onnx(program, constants, min(wanted.opset, _NEWEST)), None)
+        fuse_prelus(fused, lambda match: tags.find(match.slopes) is not None)
+        numbered = _number_calls(fused, program, tags, parameters)
+        model = OnnxModel(optimized(tf2onnx, fused.inlined(), program.name), None)
+    attach_weights(
+        model, {w.tensor: w.read() for w in program.weights if w.tensor not in constants}
+    )
+    fold_constants(model)
+    fold_batch_normalization(model)
+    fix_reshapes(model)
+    _fix_groups(model)
+    _name_boundaries(model.proto.graph, program)
+    for node in model.proto.graph.node:
+        layer = program.layer_of(node.name)
+        node.name = f"{layer}/{node.op_type}" if layer else ""
+    return Conversion(model, tags, numbered, f"tf2onnx {tf2onnx.__version__}", notes=tuple(notes))
+
+
+def constants_of(program: Program, tagged: Mapping[str, Array]) -> dict[str, Array]:
+    """What is a constant for tf2onnx: slopes, as tags by their names, and all that is small."""
+    return {
+        weight.tensor: tagged[weight.name] if weight.name in tagged else weight.read()
+        for weight in program.weights
+        if weight.name in tagged or weight.n_bytes <= _LARGE
+    }
+
+
+def to_onnx(program: Program, constants: Mapping[str, Array], opset: int) -> onnx.ModelProto:
+    """A program as ONNX, before any of tf2onnx's optimizations; its tensors keep their names.
+
+    Args:
+        program: the graph.
+        constants: values for placeholders of weights; the others become inputs.
+        opset: of the result.
+
+    Raises:
+        PReLUToolsError: tf2onnx cannot convert it.
+    """
+    tf2onnx = _import_tf2onnx()
+    left = [weight.tensor for weight in program.weights if weight.tensor not in constants]
+    try:
+        with tf.Graph().as_default() as graph:
+            tf.import_graph_def(program.with_constants(constants), name="")
+            with tf2onnx.tf_loader.tf_session(graph=graph):
+                converted = tf2onnx.tfonnx.process_tf_graph(
+                    graph,
+                    opset=opset,
+                    input_names=[*program.inputs, *left],
+                    output_names=list(program.outputs.values()),
+                    custom_op_handlers={"Erfc": (_erfc, [])},
+                )
+        proto: onnx.ModelProto = converted.make_model("prelu-tools")
+        proto.graph.value_info.extend(_missing_shapes(proto, converted))
+    except Exception as error:
+        raise PReLUToolsError(
+            f"tf2onnx cannot convert {program.name} ({type(error).__name__}: {error})"
+        ) from error
+    return proto
+
+
+def _missing_shapes(proto: onnx.ModelProto, graph: Any) -> list[onnx.ValueInfoProto]:
+    """Ranks that tf2onnx knows from TensorFlow, where ONNX' own inference finds nothing.
+
+    Its optimizers fail where they need one; and where they see more, a Transpose along a size of 1
+    becomes a Reshape that no other cancels.
+    """
+    inferred = {
+        value.name: value.type for value in shape_inference.infer_shapes(proto).graph.value_info
+    }
+    found = []
+    for node in graph.get_nodes():
+        for name in node.output:
+            known, shape = inferred.get(name), graph.get_shape(name)
+            if shape is None or (known is not None and known.tensor_type.HasField("shape")):
+                continue
+            kind = graph.get_dtype(name) if known is None else known.tensor_type.elem_type
+            if kind:
+                found.append(helper.make_tensor_value_info(name, kind, [None] * len(shape)))
+    return found
+
+
+def _erfc(context: Any, node: Any, _name: str, _args: Any) -> Any:
+    """1 - Erf(x): ONNX has no other."""
+    kind = context.get_dtype(node.output[0])
+    erf = context.make_node("Erf", [node.input[0]], dtypes=[kind])
+    one = np.array(1, helper.tensor_dtype_to_np_dtype(kind))
+    inputs = [context.make_const(f"{node.name}/one", one).output[0], erf.output[0]]
+    shapes, dtypes = node.output_shapes, node.output_dtypes
+    context.remove_node(node.name)
+    return context.make_node(
+        "Sub", inputs, name=node.name, outputs=node.output, shapes=shapes, dtypes=dtypes
+    )
+
+
+def _number_calls(
+    model: OnnxModel,
+    program: Program,
+    tags: TagBook,
+    parameters: Mapping[str, Parameter],
+) -> dict[str, Parameter]:
+    """Give each call tags of its own, in place: where it comes out, it says which one it is."""
+    orders: dict[str, list[str]] = {}
+    for tap in program.taps:
+        orders.setdefault(tap.parameter, []).append(program.origin(tap.y))
+    found = dict(parameters)
+    for match in list(find_prelus(GraphView(model))):
+        tagged = tags.find(match.slopes) if match.form == "prelu" else None
+        if tagged is None or tagged.key not in parameters:
+            continue
+        order = orders.get(tagged.key, [])
+        output = program.origin(match.node.output[0].removesuffix("/prelu"))
+        if output not in order:
+            continue
+        parameter, number = parameters[tagged.key], order.index(output)
+        key = f"{tagged.key}#{number}"
+        own = tags.tag(key, parameter.values.shape).reshape(-1)[tagged.indices]
+        name = f"prelu_tools/{key}"
+        model.proto.graph.initializer.append(model.tensor(name, own * tagged.sign))
+        match.node.input[1] = name
+        found[key] = replace(parameter, n_calls=1, call=number)
+        left = found[tagged.key]
+        found[tagged.key] = replace(left, n_calls=left.n_calls - 1)
+    prune_model(model)
+    return {key: parameter for key, parameter in found.items() if parameter.n_calls}
+
+
+def _fix_groups(model: OnnxModel) -> None:
+    """Say how many groups a convolution has: of Conv3D tf2onnx does not, in place."""
+    view = GraphView(model)
+    for node in model.proto.graph.node:
+        inputs, kernel = (
+            (view.shape(node.input[0]), view.shape(node.input[1]))
+            if node.op_type == "Conv"
+            else (None, None)
+        )
+        if not inputs or not kernel or not inputs[1] or not kernel[1]:
+            continue
+        for attribute in node.attribute:
+            if attribute.name == "group":
+                attribute.i = inputs[1] // kernel[1]
+
+
+def _name_boundaries(graph: onnx.GraphProto, program: Program) -> None:
+    """Give inputs and outputs the source's names and dimensions."""
+    names = dict(zip(program.inputs, (spec.name for spec in program.specs), strict=True))
+    names |= {value.name: name for value, name in zip(graph.output, program.outputs, strict=True)}
+    rename_values(graph, names)
+    specs = {spec.name: spec for spec in program.specs}
+    for value in graph.input:
+        for dim, size in zip(
+            value.type.tensor_type.shape.dim, specs[value.name].shape, strict=True
+        ):
+            if isinstance(size, str):
+                dim.dim_param = size
+    for value in graph.output:
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+            if not dim.HasField("dim_value"):
+                dim.dim_param = "batch" if axis == 0 else f"{value.name}_dim_{axis}"
+
+
+def _import_tf2onnx() -> Any:
+    try:
+        import tf2onnx
+        import tf2onnx.graph
+        import tf2onnx.tf_loader
+        import tf2onnx.tfonnx
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("tf2onnx", "keras", "to convert Keras models") from error
+    return tf2onnx

@@ -1,0 +1,124 @@
+"""Trace a Keras model, once, as a function of its inputs and of its variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.backends.keras.framework import keras, tf
+from prelu_tools.backends.keras.freezing import flat_graph, freeze
+from prelu_tools.backends.keras.program import Program, Tap, Weight
+from prelu_tools.backends.keras.running import plainly, values_of
+from prelu_tools.backends.keras.watch import layer_names, owners, slope_name, watching
+from prelu_tools.backends.quiet import quiet
+from prelu_tools.core.errors import PReLUToolsError
+
+
+def trace_model(
+    model: Any,
+    specs: Sequence[TensorSpec],
+    call: Callable[[list[Any]], dict[str, Any]],
+    slopes: Sequence[str],
+    show: bool,
+) -> Program:
+    """The graph of a model.
+
+    Args:
+        model: the `keras.Model`, built.
+        specs: its inputs.
+        call: runs the model on its flat inputs and names its outputs.
+        slopes: parameters of layers that are PReLU: their calls are marked (`Program.taps`).
+        show: whether to let the framework write to standard error.
+
+    Raises:
+        PReLUToolsError: Keras cannot trace it.
+    """
+    try:
+        with quiet(show), plainly(model):
+            return _Trace(model, specs, call, slopes).program()
+    except Exception as error:
+        raise PReLUToolsError(
+            f"Keras cannot trace {model.name} ({type(error).__name__}: {error})"
+        ) from error
+
+
+class _Trace:
+    def __init__(
+        self,
+        model: Any,
+        specs: Sequence[TensorSpec],
+        call: Callable[[list[Any]], dict[str, Any]],
+        slopes: Sequence[str],
+    ) -> None:
+        self._model = model
+        self._specs = specs
+        self._call = call
+        self._slopes = slopes
+        self._variables = list({id(v): v for v in model.variables}.values())
+        self._names = layer_names(model)
+        self._scopes: dict[str, str] = {}
+        self._outputs: list[str] = []
+        self._parameters: list[str] = []
+        self._taps: list[Any] = []
+
+    def program(self) -> Program:
+        specs = [
+            tf.TensorSpec(
+                [s if isinstance(s, int) else None for s in spec.shape], spec.dtype, f"in_{i}"
+            )
+            for i, spec in enumerate(self._specs)
+        ]
+        specs += [
+            tf.TensorSpec(v.shape, v.dtype, f"weight_{i}") for i, v in enumerate(self._variables)
+        ]
+        with watching(self._model, self._before, self._after):
+            function = tf.function(self._traced, autograph=False).get_concrete_function(*specs)
+        frozen = freeze(function)
+        inputs = [tensor.name for tensor in frozen.inputs]
+        outputs = [tensor.name for tensor in frozen.outputs]
+        n, taps = len(self._specs), outputs[len(self._outputs) :]
+        return Program(
+            name=self._model.name,
+            definition=flat_graph(frozen),
+            specs=tuple(self._specs),
+            inputs=tuple(inputs[:n]),
+            outputs=dict(zip(self._outputs, outputs, strict=False)),
+            weights=self._weights(inputs[n:]),
+            taps=tuple(
+                Tap(name, taps[2 * k], taps[2 * k + 1]) for k, name in enumerate(self._parameters)
+            ),
+            layers=self._scopes,
+        )
+
+    def _weights(self, tensors: Sequence[str]) -> tuple[Weight, ...]:
+        owner = owners(self._model)
+        return tuple(
+            Weight(
+                tensor=tensor,
+                layer=owner[id(v)].layer if id(v) in owner else "",
+                name=owner[id(v)].parameter if id(v) in owner else v.path,
+                shape=tuple(v.shape),
+                read=partial(values_of, v),
+            )
+            for tensor, v in zip(tensors, self._variables, strict=True)
+        )
+
+    def _before(self, layer: Any) -> None:
+        self._scopes[tf.get_current_name_scope()] = self._names.get(id(layer), layer.name)
+
+    def _after(self, layer: Any, x: Any, y: Any) -> None:
+        name = slope_name(self._model, layer)
+        if name is not None and name in self._slopes:
+            self._parameters.append(name)
+            self._taps += [tf.identity(x), tf.identity(y)]
+
+    def _traced(self, *flat: Any) -> list[Any]:
+        self._parameters, self._taps = [], []
+        inputs, weights = list(flat[: len(self._specs)]), flat[len(self._specs) :]
+        with keras.StatelessScope(list(zip(self._variables, weights, strict=True))):
+            outputs: Mapping[str, Any] = self._call(inputs)
+        self._outputs = list(outputs)
+        ends = [tf.identity(v, name=f"out_{i}") for i, v in enumerate(outputs.values())]
+        return ends + self._taps
