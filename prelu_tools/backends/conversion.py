@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.core.arrays import Array, IntArray
+from prelu_tools.core.layout import Layout
 from prelu_tools.core.results import RefusedRoute
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.model import OnnxModel
@@ -48,6 +49,8 @@ class Conversion:
     """Initializers that carry a name of the source, with the name to give them."""
     refused: tuple[RefusedRoute, ...] = ()
     """Routes that were tried before and failed, in order."""
+    input_layouts: tuple[Layout, Layout] | None = None
+    """The axis order of the source's inputs and of the result's, where they were asked for."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
     properties: Mapping[str, str] = field(default_factory=dict)

@@ -46,6 +46,13 @@ from prelu_tools.cli.options import gather_source_options, output_options, sourc
     "they lie along, 1 for the channels of NCHW, -1 for the last.",
 )
 @click.option(
+    "--input-layout",
+    type=click.Choice(["keep", "nchw", "nhwc"]),
+    default="keep",
+    show_default=True,
+    help="Axis order of the inputs of a Keras model, from rank 3 on; outputs keep theirs.",
+)
+@click.option(
     "--external-data",
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
@@ -69,6 +76,7 @@ def command(
     dtype: str | None,
     target: Literal["portable", "onnxruntime-cpu"],
     slope_axis: int | None,
+    input_layout: Literal["keep", "nchw", "nhwc"],
     verify: bool,
     force: bool,
     inputs: tuple[Any, ...],
@@ -100,6 +108,7 @@ def command(
         dtype=dtype,
         target=target,
         slope_axis=slope_axis,
+        input_layout=input_layout,
         verify=verify,
         force=force,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),

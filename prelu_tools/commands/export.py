@@ -19,7 +19,7 @@ from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError, UsageError
 from prelu_tools.core.optimization import OptimizeResult
-from prelu_tools.core.options import ConversionOptions, ExternalData, SourceOptions
+from prelu_tools.core.options import ConversionOptions, ExternalData, InputLayout, SourceOptions
 from prelu_tools.core.results import ExportResult
 from prelu_tools.core.verification import VerifyResult
 from prelu_tools.graph.finish import check, finish
@@ -47,6 +47,8 @@ class ExportRequest:
     """The file to write."""
     opset: int | None = None
     """Opset of the default domain; None for `DEFAULT_OPSET`, or an ONNX file's own newer one."""
+    input_layout: InputLayout = "keep"
+    """See `ConversionOptions.input_layout`: for Keras models only."""
     verify: bool = True
     """Whether to hold the result against its source before it is put in place."""
     external_data: ExternalData = "auto"
@@ -77,7 +79,9 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         source = _open(request)
         wanted = request.opset or max(DEFAULT_OPSET, getattr(source, "opset", 0))
         progress("converting")
-        asked = ConversionOptions(wanted, slope_axis=request.slope_axis, is_verified=request.verify)
+        asked = ConversionOptions(
+            wanted, request.input_layout, request.slope_axis, is_verified=request.verify
+        )
         conversion = source.convert(asked)
         progress("canonicalising")
         model, notes = _in_type(_finished(conversion, source, request, wanted), request.dtype)
@@ -93,7 +97,7 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
             verification = None
             if request.verify:
                 progress("verifying")
-                verification = _verify(conversion.reference or source, temporary, request)
+                verification = _verify(conversion, source, temporary, request)
             progress("putting in place")
     return ExportResult(
         source=request.source,
@@ -149,6 +153,8 @@ def _open(request: ExportRequest) -> ConvertibleSource:
         )
     if request.slope_axis is not None and source.framework != "onnx":
         raise UsageError("--slope-axis is for ONNX files: other sources know their axes")
+    if request.input_layout != "keep" and source.framework != "keras":
+        raise UsageError("--input-layout is for Keras models: others have one axis order only")
     return cast(ConvertibleSource, source)
 
 
@@ -210,13 +216,17 @@ def _in_type(model: OnnxModel, wanted: str | None) -> tuple[OnnxModel, tuple[str
     return model, ()
 
 
-def _verify(source: Source, written: Path, request: ExportRequest) -> VerifyResult:
+def _verify(
+    conversion: Conversion, source: Source, written: Path, request: ExportRequest
+) -> VerifyResult:
+    moved = conversion.input_layouts
     result = verify_source(
-        source,
+        conversion.reference or source,
         VerifyRequest(
             reference=request.source,
             candidates=(str(written),),
             layouts={"reference": "nchw", "candidate": "nchw"},  # the export keeps the layout
+            input_layouts={} if moved is None else {"reference": moved[0], "candidate": moved[1]},
             search_seconds=0.0,
             power=False,
             allow_no_prelu=True,

@@ -39,6 +39,8 @@ class VerifyRequest:
     """What differences may be."""
     layouts: Mapping[str, Layout] = field(default_factory=dict)
     """By `reference`, `candidate`, or a model's spelling."""
+    input_layouts: Mapping[str, Layout] = field(default_factory=dict)
+    """The same for inputs only, where those differ; by `reference` or `candidate`."""
     layers: bool = True
     """Whether to look at every layer as the models run."""
     search_seconds: float = 5.0

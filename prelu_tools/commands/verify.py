@@ -159,7 +159,9 @@ def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) 
         request.layouts.get(request.reference, request.layouts.get("reference")),
         request.layouts.get(text, request.layouts.get("candidate")),
     )
-    links = link_inputs(source.inputs(), candidate.inputs(), layouts)
+    asked = request.input_layouts
+    entered = Layouts(asked["reference"], asked["candidate"]) if asked else layouts
+    links = link_inputs(source.inputs(), candidate.inputs(), entered)
     return Linked(text, candidate, links, layouts)
 
 

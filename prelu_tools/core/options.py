@@ -34,6 +34,7 @@ class SourceOptions:
 
 
 InputLayout = Literal["keep", "nchw", "nhwc"]
+"""An axis order to give inputs; `keep` for the source's own."""
 
 
 ExternalData = Literal["auto", "always", "never"]

@@ -39,6 +39,8 @@ class FileSlope:
     the input of its first call."""
     n_calls: int
     """How many PReLU of the file are this layer."""
+    call: int = 0
+    """The number of the first: they are numbered as they come."""
 
 
 @dataclass(frozen=True)

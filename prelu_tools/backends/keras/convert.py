@@ -22,7 +22,8 @@ from prelu_tools.backends.keras.program import Program
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
-from prelu_tools.core.options import ConversionOptions
+from prelu_tools.core.layout import from_layouts
+from prelu_tools.core.options import ConversionOptions, InputLayout
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.canonical import fuse_prelus
 from prelu_tools.graph.folding import (
@@ -31,6 +32,7 @@ from prelu_tools.graph.folding import (
     fold_batch_normalization,
     fold_constants,
 )
+from prelu_tools.graph.layouts import move_inputs, reduce_before_transposing
 from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.prune import prune_model
 from prelu_tools.graph.recognise import find_prelus
@@ -66,6 +68,7 @@ def convert_program(
     constants = constants_of(program, slopes)
     with quiet(show, logger="tf2onnx"):
         fused = OnnxModel(to_onnx(program, constants, min(wanted.opset, _NEWEST)), None)
+        move_inputs(fused.proto.graph, program.layout, wanted.input_layout)
         fuse_prelus(fused, lambda match: tags.find(match.slopes) is not None)
         numbered = _number_calls(fused, program, tags, parameters)
         model = OnnxModel(optimized(tf2onnx, fused.inlined(), program.name), None)
@@ -75,12 +78,22 @@ def convert_program(
     fold_constants(model)
     fold_batch_normalization(model)
     fix_reshapes(model)
+    reduce_before_transposing(model)
     _fix_groups(model)
-    _name_boundaries(model.proto.graph, program)
+    _name_boundaries(model.proto.graph, program, wanted.input_layout)
     for node in model.proto.graph.node:
         layer = program.layer_of(node.name)
         node.name = f"{layer}/{node.op_type}" if layer else ""
-    return Conversion(model, tags, numbered, f"tf2onnx {tf2onnx.__version__}", notes=tuple(notes))
+    return Conversion(
+        model=model,
+        tags=tags,
+        parameters=numbered,
+        route=f"tf2onnx {tf2onnx.__version__}",
+        notes=tuple(notes),
+        input_layouts=None
+        if wanted.input_layout == "keep"
+        else (program.layout, wanted.input_layout),
+    )
 
 
 def constants_of(program: Program, tagged: Mapping[str, Array]) -> dict[str, Array]:
@@ -207,16 +220,18 @@ def _fix_groups(model: OnnxModel) -> None:
                 attribute.i = inputs[1] // kernel[1]
 
 
-def _name_boundaries(graph: onnx.GraphProto, program: Program) -> None:
+def _name_boundaries(graph: onnx.GraphProto, program: Program, layout: InputLayout) -> None:
     """Give inputs and outputs the source's names and dimensions."""
     names = dict(zip(program.inputs, (spec.name for spec in program.specs), strict=True))
     names |= {value.name: name for value, name in zip(graph.output, program.outputs, strict=True)}
     rename_values(graph, names)
-    specs = {spec.name: spec for spec in program.specs}
+    shapes = {spec.name: spec.shape for spec in program.specs}
     for value in graph.input:
-        for dim, size in zip(
-            value.type.tensor_type.shape.dim, specs[value.name].shape, strict=True
-        ):
+        shape = shapes[value.name]
+        if layout != "keep":
+            order = from_layouts(program.layout, layout, len(shape))
+            shape = tuple(shape[axis] for axis in order)
+        for dim, size in zip(value.type.tensor_type.shape.dim, shape, strict=True):
             if isinstance(size, str):
                 dim.dim_param = size
     for value in graph.output:

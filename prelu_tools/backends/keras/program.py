@@ -12,6 +12,7 @@ import numpy as np
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Program:
     """The variables."""
     taps: tuple[Tap, ...] = ()
     """The calls of PReLU that were seen, in the order in which the model makes them."""
+    layout: Layout = "nhwc"
+    """The axis order of its inputs."""
     layers: Mapping[str, str] | None = None
     """The layer that each name scope of the graph belongs to."""
 

@@ -17,6 +17,7 @@ from prelu_tools.backends.keras.program import Program, Weight
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.layout import Layout
 from prelu_tools.core.options import Dim, SourceOptions
 
 _DEFAULT = "serving_default"
@@ -64,6 +65,7 @@ def trace_signature(loaded: Any, spelled: str, options: SourceOptions) -> Progra
             zip(function.structured_outputs, (t.name for t in frozen.outputs), strict=True)
         ),
         weights=_weights(loaded, concrete, definition),
+        layout=_layout(definition),
         layers=_layers(definition),
     )
 
@@ -177,6 +179,11 @@ def _layer_name(name: str, names: Any) -> str:
     short = owner.rpartition("/")[2]
     alike = [other for other in owners if other.rpartition("/")[2] == short]
     return short if len(alike) == 1 else owner
+
+
+def _layout(definition: Any) -> Layout:
+    formats = {node.attr["data_format"].s for node in definition.node if "data_format" in node.attr}
+    return "nchw" if formats and all(found.startswith(b"NC") for found in formats) else "nhwc"
 
 
 def _layers(definition: Any) -> dict[str, str]:
