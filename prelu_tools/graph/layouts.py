@@ -80,6 +80,28 @@ def reduce_before_transposing(model: OnnxModel) -> None:
     prune_model(model)
 
 
+def drop_idle_reshapes(model: OnnxModel) -> None:
+    """Take away each Reshape to the shape that its input has already, in place."""
+    graph = model.proto.graph
+    view = GraphView(model)
+    outputs = {value.name for value in graph.output}
+    names: dict[str, str] = {}
+    for node in graph.node:
+        shape = view.shape(node.input[0]) if node.op_type == "Reshape" else None
+        if shape is None or shape.count(None) > 1 or node.output[0] in outputs:
+            continue
+        if shape == view.shape(node.output[0]) and read_constant(view, node.input[1]) is not None:
+            names[node.output[0]] = names.get(node.input[0], node.input[0])
+    rename_values(graph, names)  # the nodes themselves make what nobody reads now
+    kept = [
+        node for node in graph.node if node.op_type != "Reshape" or node.input[0] != node.output[0]
+    ]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+    del graph.node[:]
+    graph.node.extend(copies)
+    prune_model(model)
+
+
 def _left_of(perm: Permutation, reduced: list[int], keepdims: bool) -> Permutation:
     """What a reduction along these axes (before the Transpose) leaves of a Transpose."""
     if keepdims:

@@ -81,12 +81,7 @@ def test_slopes_have_the_fewest_axes_that_no_runtime_misreads(
 
 
 @each_sample(lambda one: bool(one.layers))
-def test_no_transpose_stands_beside_a_prelu(
-    sample: Sample, exports: Exports, request: pytest.FixtureRequest
-) -> None:
-    if "article_net" in sample.spelled:
-        reason = "the pooling behind prelu1 is moved back to NHWC before it is averaged"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+def test_no_transpose_stands_beside_a_prelu(sample: Sample, exports: Exports) -> None:
     graph = onnx.load(exports(sample)).graph
     maker = {name: node for node in graph.node for name in node.output}
     users: dict[str, list[onnx.NodeProto]] = {}

@@ -32,7 +32,7 @@ from prelu_tools.graph.folding import (
     fold_batch_normalization,
     fold_constants,
 )
-from prelu_tools.graph.layouts import move_inputs, reduce_before_transposing
+from prelu_tools.graph.layouts import drop_idle_reshapes, move_inputs, reduce_before_transposing
 from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.prune import prune_model
 from prelu_tools.graph.recognise import find_prelus
@@ -79,6 +79,7 @@ def convert_program(
     fold_batch_normalization(model)
     fix_reshapes(model)
     reduce_before_transposing(model)
+    drop_idle_reshapes(model)
     _fix_groups(model)
     _name_boundaries(model.proto.graph, program, wanted.input_layout)
     for node in model.proto.graph.node:
@@ -186,6 +187,8 @@ def _number_calls(
     for match in list(find_prelus(GraphView(model))):
         tagged = tags.find(match.slopes) if match.form == "prelu" else None
         if tagged is None or tagged.key not in parameters:
+            continue
+        if parameters[tagged.key].n_calls == 1:
             continue
         order = orders.get(tagged.key, [])
         output = program.origin(match.node.output[0].removesuffix("/prelu"))
