@@ -123,11 +123,15 @@ def _named(found: Sequence[Found]) -> list[Found]:
     for item in found:
         owned.setdefault(item.call.layer, set()).add(item.call.parameter)
     return [
-        item._replace(call=replace(item.call, layer=item.call.parameter))
+        item._replace(call=replace(item.call, layer=_own_name(item.call)))
         if len(owned[item.call.layer]) > 1 or not item.call.layer
         else item
         for item in found
     ]
+
+
+def _own_name(call: PReLUCall) -> str:
+    return f"{call.layer}/{call.parameter.rpartition('/')[2]}".lstrip("/")
 
 
 def _apply(program: Program, x: str, y: str, values: Array) -> Array:
