@@ -168,14 +168,13 @@ def _parse_call(call: str) -> tuple[str, list[Any], dict[str, Any]]:
 
 
 def model_framework(model: object) -> str | None:
-    """Which framework a live object belongs to, told by its class alone: nothing is imported.
-
-    A model on Keras' torch backend is a torch module.
-    """
-    bases = [(base.__module__, base.__name__) for base in type(model).__mro__]
-    if any(m.startswith("torch.nn.modules.") and name == "Module" for m, name in bases):
-        return "torch"
-    return "keras" if any(m.startswith("keras.") and n == "Model" for m, n in bases) else None
+    """Which framework a live object belongs to, told by its class alone: nothing is imported."""
+    for base in type(model).__mro__:
+        if base.__module__.startswith("torch.nn.modules.") and base.__name__ == "Module":
+            return "torch"
+        if base.__module__.startswith("keras.") and base.__name__ == "Model":
+            return "keras"
+    return None
 
 
 def _is_model(target: object) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-from running import cli
+from running import ROOT, cli, environment, process
 
 pytestmark = pytest.mark.keras
 
@@ -350,3 +350,11 @@ def test_a_saved_model_without_a_signature_says_how_to_save_it(saved: Path, tmp_
 
 def test_a_model_in_hdf5_is_exported(saved: Path, tmp_path: Path) -> None:
     assert _prelus(_exported(str(saved / "p.h5"), tmp_path)[0]) == {"p": [2]}
+
+
+def test_another_backend_of_keras_is_refused_with_what_to_set(nets: Path, tmp_path: Path) -> None:
+    env = environment(KERAS_BACKEND="torch", PYTHONPATH=str(ROOT))
+    found = process("export", f"{nets}:last", "-o", "net.onnx", cwd=tmp_path, env=env)
+    assert found.code == 3
+    assert "KERAS_BACKEND=tensorflow" in found.err
+    assert list(tmp_path.iterdir()) == []
