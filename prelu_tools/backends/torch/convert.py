@@ -50,7 +50,7 @@ def converted(task: Task, wanted: ConversionOptions) -> Conversion:
             raise UsageError(_fixed_dimensions(task, error)) from error
         _spell_out(model, tags, _learned_numbers(task.module))
         keep = {f"{INNER}.{own}": own for own in task.module.state_dict()}
-        return Conversion(model, tags, parameters, route, keep, tuple(refused), notes)
+        return Conversion(model, tags, parameters, route, keep, tuple(refused), notes=notes)
     reasons = "; ".join(f"{found.route}: {found.reason}" for found in refused)
     raise PReLUToolsError(f"no converter takes {task.spelled} to ONNX: {reasons}")
 
