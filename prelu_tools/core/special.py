@@ -60,10 +60,21 @@ def documented(
     subnormal = any(0 < abs(number) < tiny for number in (value, slope))
     subnormal = subnormal or any(0 < abs(number) <= tiny for number in results)
     lost = 0.0 in results or (np.isinf(value) and abs(slope) <= tiny)
-    if subnormal and lost and not (np.isfinite(value) and np.isnan(results).any()):
-        who = "the reference" if expected == 0 or np.isnan(expected) else provider
+    crossed = _on_the_other_side(value, slope, results, tiny)
+    if subnormal and (lost or crossed) and not (np.isfinite(value) and np.isnan(results).any()):
+        by_reference = expected == 0 or np.isnan(expected)
+        by_reference |= crossed and (expected == value) == (value < 0)
+        who = "the reference" if by_reference else provider
         return f"{who or 'the candidate'} takes subnormal numbers for 0, as TensorFlow does"
     return None
+
+
+def _on_the_other_side(
+    value: float, slope: float, results: tuple[float, float], tiny: float
+) -> bool:
+    """Whether x < 0 or x > 0 was told of 0 in place of a subnormal x, which then went on."""
+    largest = tiny * max(1.0, abs(slope))
+    return 0 < abs(value) < tiny and value in results and max(map(abs, results)) <= largest
 
 
 def _before(version: str, limit: tuple[int, int]) -> bool:

@@ -130,6 +130,25 @@ def test_who_takes_them_for_zero_is_said() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "expected", "found", "who"),
+    [
+        (-SUBNORMAL, -SUBNORMAL, SUBNORMAL, "the reference"),
+        (-SUBNORMAL, SUBNORMAL, -SUBNORMAL, "cpu"),
+        (SUBNORMAL, -SUBNORMAL, SUBNORMAL, "the reference"),
+        (SUBNORMAL, SUBNORMAL, -SUBNORMAL, "cpu"),
+        (-SUBNORMAL, -SUBNORMAL, 1e-30, None),
+        (-SUBNORMAL, -SUBNORMAL, NAN, None),
+        (-TINY, -TINY, TINY, None),
+    ],
+)
+def test_subnormals_taken_for_zero_may_pass_as_the_other_side(
+    value: float, expected: float, found: float, who: str | None
+) -> None:
+    why = documented("prelu", value, -1.0, (expected, found), "cpu", "1.27")
+    assert why == (who and f"{who} takes subnormal numbers for 0, as TensorFlow does")
+
+
+@pytest.mark.parametrize(
     ("value", "expected", "found"),
     [(1.0, 1.0, 2.0), (NAN, NAN, 0.0), (INF, INF, -INF), (-1.0, -0.25, 0.25)],
 )
