@@ -47,15 +47,19 @@ Slots = Mapping[str, Array]
 
 X = Input()
 ZERO = Filled(0.0)
-POSITIVE_PART = AnyOf(
-    (
-        Op("Relu", (X,)),
-        Op("Max", (X, ZERO), commutative=True),
-        Clamp("positive", X),
-    )
-)
+
+
+def _part(cut: str, other: str, no_limit: float) -> AnyOf:
+    """Max or Min of x and zero; the other one with an infinity, as in clip(x, 0, inf), is x."""
+    limit = Filled(no_limit)
+    unlimited = AnyOf((X, Op(other, (X, limit), commutative=True)))
+    plain = Op(cut, (unlimited, ZERO), commutative=True)
+    return AnyOf((plain, Op(other, (plain, limit), commutative=True)))
+
+
+POSITIVE_PART = AnyOf((Op("Relu", (X,)), _part("Max", "Min", float("inf")), Clamp("positive", X)))
+NEGATIVE_PART = _part("Min", "Max", float("-inf"))
 TIMES_MINUS_ONE = Op("Mul", (X, Filled(-1.0)), commutative=True)
-NEGATIVE_PART = Op("Min", (X, ZERO), commutative=True)
 NEGATED = AnyOf((Op("Neg", (X,)), TIMES_MINUS_ONE))
 IS_POSITIVE = AnyOf((Op("Greater|GreaterOrEqual", (X, ZERO)), Op("Less|LessOrEqual", (ZERO, X))))
 IS_NEGATIVE = AnyOf((Op("Less|LessOrEqual", (X, ZERO)), Op("Greater|GreaterOrEqual", (ZERO, X))))

@@ -133,7 +133,7 @@ class Input:
 
 
 class Filled:
-    """A constant all of whose elements are this value."""
+    """A constant all of whose elements are this value, by itself or widened to the shape of x."""
 
     def __init__(self, value: float) -> None:
         self.value = value
@@ -143,6 +143,9 @@ class Filled:
         tensor = place.tensor
         while (node := view.maker(tensor)) is not None and node.op_type == "CastLike":
             tensor, binding = node.input[0], binding.with_node(node)
+        if node is not None and node.op_type == "Expand":
+            yield from self._widened(view, node, place, binding)
+            return
         if not is_constant(view, tensor):
             return
         constant = read_constant(view, tensor)
@@ -153,6 +156,21 @@ class Filled:
         elif binding.faults is not None and constant.values.size == 1:
             found = f"it has the constant {constant.values.item():g}, not {self.value:g}"
             yield binding.with_fault(found)
+
+    def _widened(
+        self, view: GraphView, node: onnx.NodeProto, place: Place, binding: Binding
+    ) -> Iterator[Binding]:
+        """What zeros_like(x) becomes where a dimension is dynamic: Expand(0, Shape(x))."""
+        shape = view.maker(node.input[1])
+        if shape is None or shape.op_type != "Shape":
+            return
+        limits = attributes(shape)
+        if "end" in limits or ("start" in limits and limits["start"].i != 0):
+            return
+        binding = binding.with_node(node).with_node(shape)
+        like = place._replace(tensor=shape.input[0])
+        for bound in self.match(view, place._replace(tensor=node.input[0]), binding):
+            yield from Input().match(view, like, bound)
 
 
 class Parameter:

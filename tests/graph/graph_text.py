@@ -39,6 +39,8 @@ CONSTANTS: Mapping[str, Array] = {
     "six": np.float32(6),
     "minus_one": np.float32(-1),
     "minus_ones": np.full((3, 1, 1), -1, np.float32),
+    "infinity": np.float32(np.inf),
+    "minus_infinity": np.float32(-np.inf),
 }  # fmt: skip
 
 

@@ -26,6 +26,8 @@ OTHER_TENSOR = {
         "s = Mul(z, a) u = Mul(m, x) v = Mul(k, s) y = Add(u, v)"
     ),
     "max_min": "p = Relu(x) q = Min(z, zero) s = Mul(q, a) y = Add(p, s)",
+    "max_min, zeros of": "d = Shape(z) o = Expand(zero, d) p = Max(x, o) q = Min(x, o) "
+    "s = Mul(q, a) y = Add(p, s)",
     "clip": "p = Relu(x) q = Clip(z, , zero) s = Mul(q, a) y = Add(p, s)",
     "abs, outside": "p = Relu(x) b = Abs(z) q = Sub(x, b) s = Mul(q, a) y = Add(p, s)",
     "abs, inside": "p = Relu(x) b = Abs(x) q = Sub(z, b) s = Mul(q, a) y = Add(p, s)",
@@ -49,6 +51,15 @@ CUT_ELSEWHERE = {
     "at six too": "p = Clip(x, zero, six) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)",
     "at minus one too": "p = Relu(x) q = Clip(x, minus_one, zero) s = Mul(q, a) y = Add(p, s)",
     "nowhere": "p = Relu(x) q = Clip(x) s = Mul(q, a) y = Add(p, s)",
+    "at six too, as min": "u = Max(x, zero) p = Min(u, six) q = Min(x, zero) s = Mul(q, a) "
+    "y = Add(p, s)",
+    "at infinity only": "p = Min(x, infinity) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)",
+    "at the wrong infinity": "u = Max(x, zero) p = Min(u, minus_infinity) q = Min(x, zero) "
+    "s = Mul(q, a) y = Add(p, s)",
+    "widened by part of the shape": "d = Shape<start = 1>(x) o = Expand(zero, d) p = Max(x, o) "
+    "q = Min(x, o) s = Mul(q, a) y = Add(p, s)",
+    "widened ones": "d = Shape(x) o = Expand(one, d) p = Max(x, o) q = Min(x, o) s = Mul(q, a) "
+    "y = Add(p, s)",
     "by the input": "m = ReduceMax<keepdims = 0>(x) p = Clip(x, m) q = Min(x, zero) "
     "s = Mul(q, a) y = Add(p, s)",
 }

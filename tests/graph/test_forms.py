@@ -93,6 +93,15 @@ def _max_min() -> Iterator[str]:
     yield "p = Relu(x) q = Min(x, zero) s = Div(q, a_inverse) y = Add(p, s)"
     yield "p = Relu(x) q = Min(x, zero) t = Mul(q, a_half) s = Mul(two, t) y = Add(p, s)"
     yield "p = Relu(x) q = Min(x, zero) t = Neg(q) s = Mul(a_negated, t) y = Add(p, s)"
+    widened = "d = Shape(x) z = Expand(zero, d) "  # zeros_like(x)
+    yield f"{widened}p = Max(x, z) q = Min(z, x) s = Mul(a, q) y = Add(p, s)"
+    below = ("u = Min(x, infinity) p = Max(u, zero)", "u = Max(zero, x) p = Min(infinity, u)")
+    above = (
+        "v = Max(x, minus_infinity) q = Min(v, zero)",
+        "v = Min(x, zero) q = Max(minus_infinity, v)",
+    )
+    for positive, negative in product(below, above):  # clip(x, 0, inf) and clip(x, -inf, 0)
+        yield f"{positive} {negative} s = Mul(a, q) y = Add(p, s)"
 
 
 def _clip() -> Iterator[str]:
