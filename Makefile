@@ -14,6 +14,8 @@ help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
 	@echo "make test   run the tests"
 	@echo "make test-browser   the page of inspect in a headless Chromium (part of make test, if it is there)"
+	@echo "make test-matrix    exports of every layer, sharing, rank, opset and type (of which make test does"
+	@echo "                    every pair)"
 	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
 	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
 	@echo "make bench-exporters  the same models through the raw exporters and through export"
@@ -43,6 +45,9 @@ test-browser: $(READY)
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
 	  echo "chromium or chromedriver is missing: apt-get install chromium chromium-driver"; exit 1; }
 	@PRELU_REQUIRED_MARKERS="browser" $(BIN)/python -m pytest -q -m browser
+
+test-matrix: $(READY)
+	@PRELU_REQUIRED_MARKERS="matrix torch keras" $(BIN)/python -m pytest -q -n 2 -m matrix tests/matrix
 
 .venv-openvino/.ready: requirements/openvino.txt pyproject.toml
 	@rm -rf .venv-openvino

@@ -1,0 +1,60 @@
+"""Every spelling of PReLU in Keras, with every sharing, rank, opset and type, through export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cells import EXCLUDED, Cell, Group, every_cell, groups, pairwise
+from checking import Array, Framework, problems_of, report_each
+
+pytestmark = pytest.mark.keras
+
+FORMS = (
+    "native", "where", "tf_where", "mask", "clip", "max_min", "relu_sub", "relu_neg", "abs", "max"
+)  # fmt: skip
+CELLS = every_cell(FORMS, EXCLUDED)
+
+
+def _run(forms: Sequence[str], group: Group, x: Array) -> Mapping[str, Array]:
+    from keras_cells import net
+
+    outputs = net(forms, group.sharing, group.rank, group.size)(x)
+    return {form: np.asarray(output) for form, output in outputs.items()}
+
+
+KERAS = Framework(
+    source=f"{Path(__file__).with_name('keras_cells.py')}:net",
+    slopes="{}/alpha",
+    channels_last=True,
+    around={
+        2: frozenset({"MatMul", "Add", "Gemm"}),
+        3: frozenset({"Transpose", "Unsqueeze", "Conv", "Squeeze", "Add"}),
+        4: frozenset({"Transpose", "Conv"}),
+        5: frozenset({"Transpose", "Conv"}),
+    },
+    run=_run,
+)
+
+
+def test_the_matrix_of_keras_is_whole() -> None:
+    from keras_cells import SPELLINGS
+
+    assert ("native", *SPELLINGS) == FORMS
+    # By the rank, and what slopes a position leave dynamic: 10 forms, 3 opsets, 2 types.
+    at_rank_2, channels, places = 2, 3 * 3 * 2, 3 * 2 * 2
+    assert len(CELLS) == (at_rank_2 + channels + places) * 10 * 3 * 2
+    assert len(set(CELLS)) == len(CELLS)
+
+
+@pytest.mark.parametrize("cell", pairwise(CELLS), ids=str)
+def test_keras_cell(cell: Cell, tmp_path: Path) -> None:
+    assert problems_of(KERAS, cell.group, [cell.form], tmp_path) == ""
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("group", groups(CELLS), ids=str)
+def test_every_keras_cell(group: Group, tmp_path: Path) -> None:
+    assert report_each(KERAS, group, groups(CELLS)[group], tmp_path) == {}
