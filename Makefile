@@ -95,6 +95,10 @@ bench-openvino: $(READY) .venv-openvino/.ready build/bench/batch-1/.ready
 	@.venv-openvino/bin/python -m benchmarks.openvino build/bench/batch-1/mobilefacenet.onnx \
 	  build/bench/mobilefacenet.fast.onnx
 
+bench-exporters: $(READY)
+	@$(BIN)/python -m benchmarks.exporters.run build/exporters \
+	  $(if $(QUICK),--quick,--output docs/exporters.md)
+
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

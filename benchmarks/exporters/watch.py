@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 import time
@@ -12,6 +11,9 @@ from pathlib import Path
 
 LEAVE = 2 * 2**30
 """Bytes that the system keeps; a command that takes them is stopped."""
+
+PAUSE = 0.01
+"""Seconds between two looks at a process."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +33,14 @@ def watch(command: Sequence[str]) -> Watched:
     with tempfile.TemporaryFile("w+") as words:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=words, stderr=subprocess.STDOUT)
-        stopped = False
-        while True:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                break
+        stopped, peak = False, 0
+        while process.poll() is None:
+            peak = max(peak, _held(process.pid))
             if not stopped and available() < LEAVE:
                 process.kill()
                 stopped = True
-            time.sleep(0.02)
+            time.sleep(PAUSE)
         seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
         words.seek(0)
         said = words.read().strip().splitlines()
     failed = ""
@@ -49,12 +48,29 @@ def watch(command: Sequence[str]) -> Watched:
         failed = "stopped: less than 2 GB of the machine's memory was left"
     elif process.returncode:
         failed = said[-1] if said else f"exit code {process.returncode}"
-    return Watched(seconds, usage.ru_maxrss * 1024, failed)
+    return Watched(seconds, peak, failed)
+
+
+def _held(pid: int) -> int:
+    """Return the most that a process has held since it began; 0 once it is over.
+
+    Not ``ru_maxrss``, which a child begins with its parent's.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except ProcessLookupError:
+        return 0
+    return _kilobytes(status, "VmHWM") * 1024
 
 
 def available() -> int:
     """Return the bytes that the system could still give."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError("/proc/meminfo has no MemAvailable")
+    return _kilobytes(Path("/proc/meminfo").read_text(), "MemAvailable") * 1024
+
+
+def _kilobytes(text: str, key: str) -> int:
+    """Read a line ``KEY: N kB``; 0 where there is none."""
+    for line in text.splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1])
+    return 0

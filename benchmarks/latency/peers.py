@@ -12,6 +12,8 @@ from pathlib import Path
 
 import onnxruntime
 
+import prelu_tools
+from benchmarks.latency import plan
 from benchmarks.latency.plan import BOUND, OURS, Cell
 
 
@@ -25,8 +27,13 @@ class Ours:
 
     template: str | None = None
     """Paths of files that exist, with {net}, {batch}, {threads}; None to make them."""
-    options: Sequence[str] = ()
-    """More options for ``prelu-tools optimize``."""
+    options: Sequence[str] = ("--exact", "bitwise")
+    """Options of ``prelu-tools optimize`` beside its threads and how long it may tune."""
+
+    @property
+    def words(self) -> str:
+        """How they were made, to be said in the tables."""
+        return self.template or shlex.join(["prelu-tools", "optimize", *self.options])
 
 
 @dataclass(frozen=True)
@@ -78,8 +85,9 @@ class Files:
             if not Path(given).exists():
                 raise PeerFailedError(f"{given} is missing")
             return Path(given)
-        options = ["--threads", str(cell.threads), "--force", *self.ours.options]
-        return _made("prelu-tools", raw, path, ["optimize"], ["-o", str(path), *options])
+        options = ["--threads", str(cell.threads), "--tune-seconds", str(plan.tune_seconds(cell))]
+        arguments = ["-o", str(path), "--force", *options, *self.ours.options]
+        return _made("prelu-tools", raw, path, ["optimize"], arguments)
 
 
 def _made(
@@ -89,17 +97,29 @@ def _made(
     before: Sequence[str] = (),
     after: Sequence[str] | None = None,
 ) -> Path:
-    """Run a command line tool of this environment, unless its file is newer than its source."""
-    if path.exists() and path.stat().st_mtime >= source.stat().st_mtime:
-        return path
+    """Run a command line tool of this environment, unless it made this file before."""
     program = Path(sys.executable).parent / tool
     command = [str(program), *before, str(source), *(after or [str(path)])]
+    words, noted = shlex.join(command), path.with_suffix(".command")
+    age = max(source.stat().st_mtime, _changed() if tool == "prelu-tools" else 0.0)
+    if noted.exists() and noted.read_text() == words and path.stat().st_mtime >= age:
+        return path
+    noted.unlink(missing_ok=True)
+    if not program.exists():
+        raise PeerFailedError(f"{tool} is not installed in this environment")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode or not path.exists():
         said = (done.stderr or done.stdout).strip().splitlines()
         reason = said[-1] if said else f"exit code {done.returncode}"
-        raise PeerFailedError(f"{shlex.join(command)}: {reason}")
+        raise PeerFailedError(f"{words}: {reason}")
+    noted.write_text(words)
     return path
+
+
+def _changed() -> float:
+    """Return when this project's own code was changed last."""
+    package = Path(prelu_tools.__file__).parent
+    return max(path.stat().st_mtime for path in package.rglob("*.py"))
 
 
 def _offline(source: Path, path: Path, cell: Cell) -> Path:

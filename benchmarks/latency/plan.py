@@ -40,6 +40,11 @@ QUICK = {(1, 1): 0.6, (1, 2): 0.4, (8, 1): 0.4}
 QUICK_NETS = ("mobilefacenet", "onet", "digits")
 
 
+def tune_seconds(cell: Cell) -> float:
+    """Return how long this project may look for the fastest forms; its default where it counts."""
+    return 30.0 if (cell.batch, cell.threads) == (1, 1) else 10.0
+
+
 def cells(
     seconds: dict[tuple[int, int], float],
     nets: Sequence[str] = (),

@@ -42,6 +42,8 @@ class Results:
     """Its name, as the system gives it."""
     cores: int
     """Cores of the machine."""
+    ours: str
+    """How this project's files were made."""
     quick: bool
     """Whether this was a try, whose figures mean nothing."""
     cells: tuple[Measured, ...]

@@ -31,11 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what the command line asks for."""
     options = _parser().parse_args(arguments)
     onnxruntime.set_default_logger_severity(4)
-    files = Files(
-        options.nets,
-        options.nets / f"onnxruntime-{onnxruntime.__version__}",
-        Ours(options.ours, shlex.split(options.ours_options)),
-    )
+    ours = Ours(options.ours, shlex.split(options.ours_options))
+    files = Files(options.nets, options.nets / f"onnxruntime-{onnxruntime.__version__}", ours)
     measured = []
     for cell in _cells(options):
         start = time.perf_counter()
@@ -50,7 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         for variant, reason in missing.items():
             print(f"  no file of {variant}: {reason}", flush=True)
-    results = Results(versions(), processor(), os.cpu_count() or 0, options.quick, tuple(measured))
+    results = Results(
+        versions=versions(),
+        processor=processor(),
+        cores=os.cpu_count() or 0,
+        ours=ours.words,
+        quick=options.quick,
+        cells=tuple(measured),
+    )
     path = options.output / f"onnxruntime-{results.onnxruntime}.json"
     results.write(path)
     print(path)
@@ -71,7 +75,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TEMPLATE",
         help="paths of files to take as ours, with {net}, {batch} and {threads}",
     )
-    parser.add_argument("--ours-options", default="", help="more options of prelu-tools optimize")
+    parser.add_argument(
+        "--ours-options",
+        default=shlex.join(Ours().options),
+        help="options of prelu-tools optimize (default: %(default)s)",
+    )
     return parser
 
 

@@ -62,7 +62,7 @@ def _sections(run: Results) -> list[str]:
     versions = ", ".join(f"{tool} {run.versions[tool]}" for tool in tools)
     parts = [
         f"## onnxruntime {run.onnxruntime}",
-        f"{run.processor}, {run.cores} cores; {versions}.",
+        f"{run.processor}, {run.cores} cores; {versions}. Ours: `{run.ours}`.",
     ]
     if single := [cell for cell in run.cells if (cell.batch, cell.threads) == (1, 1)]:
         parts += ["One thread, batch 1:", _single(single), "The same, each file on its own:"]

@@ -9,10 +9,13 @@ import numpy as np
 import onnx.parser
 import pytest
 
-from benchmarks.latency import measure, results, table
+from benchmarks.latency import measure, peers, results, table
 from benchmarks.latency.figures import best_peer, extra_cost_left, ratio
 from benchmarks.latency.plan import BOUND, OURS, PEERS, SHORT, Cell, cells
 from benchmarks.nets.inputs import natural
+
+ONE_NODE = """<ir_version: 10, opset_import: ["": 18]>
+g (float[1,2,4,4] x) => (float[1,2,4,4] y) <float[1] a = {{{slope}}}> {{ y = PRelu(x, a) }}"""
 
 
 def _cell(
@@ -32,7 +35,7 @@ def _cell(
 def _run(*measured: results.Measured, version: str = "1.31.1") -> results.Results:
     packages = ("onnxsim", "onnxslim", "prelu-tools")
     versions = {"onnxruntime": version, **dict.fromkeys(packages, "1")}
-    return results.Results(versions, "a processor", 2, quick=False, cells=measured)
+    return results.Results(versions, "a processor", 2, "optimize", quick=False, cells=measured)
 
 
 def test_a_drift_that_all_share_leaves_ratios_alone():
@@ -101,9 +104,7 @@ def test_a_plan_keeps_to_what_was_asked():
 def test_outputs_that_differ_on_negative_inputs_only_are_seen(tmp_path: Path):
     runners = {}
     for variant, slope in (("raw", "0.25"), ("onnxsim", "0.25"), (OURS, "0.2500001")):
-        text = f"""<ir_version: 10, opset_import: ["": 18]>
-            g (float[1,2,4,4] x) => (float[1,2,4,4] y) <float[1] a = {{{slope}}}>
-            {{ y = PRelu(x, a) }}"""
+        text = ONE_NODE.format(slope=slope)
         path = tmp_path / f"{variant}.onnx"
         onnx.save(onnx.parser.parse_model(text), path)
         runners[variant] = measure.open_runner(path, threads=1)
@@ -120,3 +121,25 @@ def test_pictures_are_smoother_than_noise(shape: tuple[int, ...]):
     assert picture.shape == shape
     assert 0.02 < flips < 0.3
     assert np.array_equal(picture, natural(shape, seed=0))
+
+
+def test_a_file_is_made_once_and_again_when_its_command_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    program = tmp_path / "bin" / "prelu-tools"
+    program.parent.mkdir()
+    program.write_text(
+        '#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\n'
+        'echo made >> "$2.log"; [ "$3" = --force ] && touch "$2"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(program.parent / "python"))
+    nets = tmp_path / "batch-1"
+    nets.mkdir()
+    for name in ("onet.onnx", "onet.relu.onnx"):
+        onnx.save(onnx.parser.parse_model(ONE_NODE.format(slope="0.25")), nets / name)
+    for options, times in (((), 1), ((), 1), (("--no-tune",), 2)):
+        files = peers.Files(tmp_path, tmp_path / "work", peers.Ours(options=options))
+        paths, missing = files.of(Cell("onet", 1, 1, 1.0))
+        assert Path(f"{paths[OURS]}.log").read_text().count("made") == times
+        assert set(missing) == {"onnxsim", "onnxslim"}
