@@ -34,12 +34,12 @@ MODELS = (
     Model("MTCNN ONet, torch", "samples/mtcnn_torch.py:ONet", (1, 3, 48, 48)),
     Model("hand-written PReLU, torch", "samples/torch_layers.py:OneSlopeNet", (1, 1, 16, 16)),
     Model("MLP, torch", "samples/torch_layers.py:Mlp", (1, 784)),
-    Model("IResNet-50, torch", "benchmarks/exporters/torch_iresnet.py:iresnet50", (1, 3, 112, 112)),
+    Model("IResNet-50, torch", "benchmarks.exporters.torch_iresnet:iresnet50", (1, 3, 112, 112)),
     Model("MTCNN PNet, Keras", "samples/mtcnn_keras.py:PNet", (1, 48, 64, 3)),
     Model("MTCNN ONet, Keras", "samples/mtcnn_keras.py:ONet", (1, 48, 48, 3)),
     Model("digits, Keras", "samples/keras_digits.py:convnet", (1, 28, 28, 1)),
     Model("hand-written PReLU, Keras", "samples/keras_where.py:sequential_net", (1, 16, 16, 3)),
-    Model("IResNet-50, Keras", "benchmarks/exporters/keras_iresnet.py:iresnet50", (1, 112, 112, 3)),
+    Model("IResNet-50, Keras", "benchmarks.exporters.keras_iresnet:iresnet50", (1, 112, 112, 3)),
 )
 """All models, in the order of the table."""
 
