@@ -123,6 +123,8 @@ def test_the_check_is_part_of_the_result(nets: Path, tmp_path: Path) -> None:
         "bytes": path.stat().st_size,
         "opset": 18,
         "n_nodes": len(model.graph.node),
+        "data_path": None,
+        "data_bytes": 0,
     }
     assert [layer["name"] for layer in document["layers"]] == ["act"]
     check = document["verification"]
