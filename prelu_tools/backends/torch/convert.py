@@ -13,7 +13,7 @@ from torch import nn
 from prelu_tools.backends.calls import parameters_of
 from prelu_tools.backends.conversion import Conversion, Parameter, RefusedRoute
 from prelu_tools.backends.torch.dynamo import FixedDimensionError, by_program
-from prelu_tools.backends.torch.task import INNER, RouteError, Task
+from prelu_tools.backends.torch.task import INNER, LateRouteError, RouteError, Task
 from prelu_tools.backends.torch.tracing import by_tracing
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -36,13 +36,17 @@ def converted(task: Task, wanted: ConversionOptions) -> Conversion:
         PReLUToolsError: no route takes it; the message says why for each.
     """
     refused: list[RefusedRoute] = []
+    skipped = ""
     for name in _ROUTES:
+        if name == skipped:
+            continue
         route = f"torch.onnx {name} {torch.__version__}"
         tags, parameters = TagBook(), parameters_of(task.calls)
         try:
             model, notes = _by(name, task, wanted, tags, parameters)
         except RouteError as error:
             refused.append(RefusedRoute(route, str(error)))
+            skipped = "dynamo strict" if isinstance(error, LateRouteError) else skipped
             continue
         except FixedDimensionError as error:
             if task.arguments.is_assumed and all(axis == 0 for _, axis, _ in error.fixed):

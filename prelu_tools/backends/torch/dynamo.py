@@ -18,7 +18,14 @@ from prelu_tools.backends.conversion import Parameter
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.torch.simplify import simplify
 from prelu_tools.backends.torch.skeleton import without_weights
-from prelu_tools.backends.torch.task import INNER, Flat, RouteError, Task, first_line
+from prelu_tools.backends.torch.task import (
+    INNER,
+    Flat,
+    LateRouteError,
+    RouteError,
+    Task,
+    first_line,
+)
 from prelu_tools.backends.torch.weights import to_numpy
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.tags import TagBook
@@ -75,12 +82,12 @@ def by_program(
             verbose=False,
         )
     except Exception as error:
-        raise RouteError(first_line(error.__cause__ or error)) from error
+        raise LateRouteError(first_line(error.__cause__ or error)) from error
     if exported is None:
-        raise RouteError("torch.onnx.export returned nothing")
+        raise LateRouteError("torch.onnx.export returned nothing")
     model = without_weights(exported.model)
     if model.opset > opset:
-        raise RouteError(f"it writes opset {model.opset}, and {opset} is asked")
+        raise LateRouteError(f"it writes opset {model.opset}, and {opset} is asked")
     return model, _limits(program, task)
 
 

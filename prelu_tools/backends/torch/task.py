@@ -67,6 +67,10 @@ class RouteError(Exception):
     """A route does not take the module; the message says why, in one line."""
 
 
+class LateRouteError(RouteError):
+    """torch.export takes the module; what comes after it does not, however it was exported."""
+
+
 def first_line(error: BaseException) -> str:
     """The first line of what a framework says."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
