@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.exporters.convert import inputs
 from benchmarks.exporters.facts import Facts, latencies, read_facts
-from benchmarks.exporters.models import MODELS, OURS, QUICK, ROUTES, Model
+from benchmarks.exporters.models import FAST, MODELS, OURS, QUICK, ROUTES, Model
 from benchmarks.exporters.watch import Watched, watch
 
 HEAD = (
@@ -52,9 +52,11 @@ def export(route: str, model: Model, path: Path) -> Watched:
     """Run one export in a process of its own."""
     shutil.rmtree(path.parent, ignore_errors=True)
     path.parent.mkdir(parents=True)
-    if route == OURS:
+    if route in (OURS, FAST):
         program = Path(sys.executable).parent / "prelu-tools"
-        return watch([str(program), "export", model.source, "-o", str(path), "--no-verify"])
+        target = "portable" if route == OURS else "onnxruntime-cpu"
+        options = ["-o", str(path), "--target", target, "--no-verify"]
+        return watch([str(program), "export", model.source, *options])
     module = [sys.executable, "-m", "benchmarks.exporters.convert"]
     return watch([*module, route, model.source, str(path)])
 

@@ -67,5 +67,5 @@ def test_a_route_that_failed_says_so_in_its_row():
 
 
 def test_every_model_goes_through_ours():
-    assert all(ROUTES[model.framework][-1] == OURS for model in MODELS)
+    assert all(OURS in ROUTES[model.framework] for model in MODELS)
     assert {model.framework for model in MODELS} == set(ROUTES)
