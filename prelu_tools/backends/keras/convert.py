@@ -19,6 +19,7 @@ from prelu_tools.backends.conversion import Conversion, Parameter
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.optimizing import optimized
 from prelu_tools.backends.keras.program import Program
+from prelu_tools.backends.keras.rewriting import sparing_prelus
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
@@ -122,7 +123,10 @@ def to_onnx(program: Program, constants: Mapping[str, Array], opset: int) -> onn
     try:
         with tf.Graph().as_default() as graph:
             tf.import_graph_def(program.with_constants(constants), name="")
-            with tf2onnx.tf_loader.tf_session(graph=graph):
+            with (
+                tf2onnx.tf_loader.tf_session(graph=graph),
+                sparing_prelus(tf2onnx.tfonnx, constants),
+            ):
                 converted = tf2onnx.tfonnx.process_tf_graph(
                     graph,
                     opset=opset,
