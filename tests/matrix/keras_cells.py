@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from typing import Any
 
 import keras
@@ -67,3 +68,28 @@ def net(forms: Sequence[str], sharing: str, rank: int, size: str) -> keras.Model
         layer = native(slopes) if form == "native" else ByHand(form, slopes)
         outputs[form] = layer(hidden)
     return keras.Model(x, outputs)
+
+
+def every_sharing(rank: int) -> keras.Model:
+    """A layer for each combination of shared axes, all on one input as wide as it is long."""
+    keras.utils.set_random_seed(0)
+    x = keras.Input((*place_sizes(rank, "cube"), FEATURES), name="x")
+    kind = {3: layers.Conv1D, 4: layers.Conv2D, 5: layers.Conv3D}[rank]
+    hidden = kind(CHANNELS, 1, name="layer")(x)
+    outputs = {}
+    for axes in combinations_of(rank):
+        name = sharing_name(axes)
+        layer = layers.PReLU("random_normal", shared_axes=axes or None, name=name)
+        outputs[name] = layer(hidden)
+    return keras.Model(x, outputs)
+
+
+def combinations_of(rank: int) -> list[tuple[int, ...]]:
+    """Every choice of axes besides the batch."""
+    axes = range(1, rank)
+    return [chosen for count in range(rank) for chosen in combinations(axes, count)]
+
+
+def sharing_name(axes: tuple[int, ...]) -> str:
+    """The name of the layer that shares its slopes along these axes."""
+    return "_".join(["shared", *map(str, axes)])

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
-from cells import EXCLUDED, Cell, Group, every_cell, groups, pairwise
+from cells import CHANNELS, EXCLUDED, Cell, Group, every_cell, groups, pairwise
 from checking import Array, Framework, problems_of, report_each
+from onnx import numpy_helper
+from running import cli
 
 pytestmark = pytest.mark.keras
 
@@ -58,3 +61,24 @@ def test_keras_cell(cell: Cell, tmp_path: Path) -> None:
 @pytest.mark.parametrize("group", groups(CELLS), ids=str)
 def test_every_keras_cell(group: Group, tmp_path: Path) -> None:
     assert report_each(KERAS, group, groups(CELLS)[group], tmp_path) == {}
+
+
+@pytest.mark.parametrize("rank", [3, 4, 5])
+def test_keras_slopes_shared_along_every_combination_of_axes(rank: int, tmp_path: Path) -> None:
+    from keras_cells import combinations_of, every_sharing, sharing_name
+
+    source = f"{Path(__file__).with_name('keras_cells.py')}:every_sharing({rank})"
+    found = cli("export", source, "-o", tmp_path / "net.onnx", "-q")
+    assert found.code == 0, found.err
+    graph = onnx.load(tmp_path / "net.onnx").graph
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    nodes = [node for node in graph.node if node.op_type == "PRelu"]
+    names = [sharing_name(axes) for axes in combinations_of(rank)]
+    assert [node.name for node in nodes] == names
+    net = every_sharing(rank)
+    for node in nodes:
+        due = np.moveaxis(np.asarray(net.get_layer(node.name).alpha), -1, 0)
+        slopes = tensors[node.input[1]]
+        assert slopes.size == 1 or slopes.ndim > 1
+        broadcast = np.broadcast_to(slopes, (CHANNELS,) * (rank - 1))
+        assert np.array_equal(broadcast, np.broadcast_to(due, broadcast.shape))
