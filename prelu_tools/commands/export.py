@@ -98,6 +98,7 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
             if request.verify:
                 progress("verifying")
                 verification = _verify(conversion, source, temporary, request)
+            layers = read_layers(model)  # while its file is where it says
             progress("putting in place")
     return ExportResult(
         source=request.source,
@@ -105,7 +106,7 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         n_bytes=written.n_bytes,
         opset=model.opset,
         route=conversion.route,
-        layers=read_layers(model),
+        layers=layers,
         n_nodes=len(model.proto.graph.node),
         verification=verification,
         notes=(*conversion.notes, *notes, *_told(source, warnings)),

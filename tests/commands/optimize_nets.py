@@ -42,6 +42,13 @@ def save_chain(path: Path, image: str = IMAGE) -> Path:
     return save(path, body, f"{image} x", f"{image} y", **_constants())
 
 
+def save_positions(path: Path) -> Path:
+    """A slope for each position: a tensor that is not kept in the skeleton of a graph."""
+    slopes = np.random.default_rng(0).normal(0.2, 0.3, (CHANNELS, 12, 12)).astype(np.float32)
+    body = "c = Conv<pads = [1, 1, 1, 1]>(x, w0) [act] y = PRelu(c, alpha)"
+    return save(path, body, f"{IMAGE} x", f"{IMAGE} y", w0=_constants()["w0"], alpha=slopes)
+
+
 def save_residual(path: Path) -> Path:
     """A layer whose output is added to that of a convolution: onnxruntime fuses the sum into it."""
     pads = "<pads = [1, 1, 1, 1]>"

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper, parser
-from optimize_nets import save_chain
+from optimize_nets import save_chain, save_positions
 from running import Outcome, cli
 from text_nets import COLUMN, SLOPES, save
 from tiny_models import save_relu
@@ -226,3 +226,12 @@ def test_a_target_gets_its_forms(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "again.onnx", "chain.onnx", "fast.onnx"
     ]  # fmt: skip
+
+
+def test_a_target_and_a_slope_for_each_position(tmp_path: Path) -> None:
+    source = save_positions(tmp_path / "positions.onnx")
+    fast = tmp_path / "fast.onnx"
+    found = cli("export", source, "-o", fast, "--target", "onnxruntime-cpu", "--format", "json")
+    assert found.code == 0, found.err
+    assert found.json["layers"][0]["sharing"] == "element-wise"
+    assert found.json["layers"][0]["form"] != "prelu"
