@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
 from prelu_tools.backends.conversion import Conversion
-from prelu_tools.backends.interface import ConvertibleSource, Source, TensorSpec
+from prelu_tools.backends.interface import ConvertibleSource, Source
 from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.backends.quiet import listening, quiet
 from prelu_tools.backends.registry import open_source
-from prelu_tools.commands.optimize import OptimizeRequest, optimize
-from prelu_tools.commands.provenance import provenance
+from prelu_tools.commands.export_steps import finished, for_onnxruntime, in_type
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError, UsageError
-from prelu_tools.core.optimization import OptimizeResult
 from prelu_tools.core.options import ConversionOptions, ExternalData, InputLayout, SourceOptions
 from prelu_tools.core.results import ExportResult
 from prelu_tools.core.verification import VerifyResult
-from prelu_tools.graph.finish import check, finish
 from prelu_tools.graph.layers import read_layers
-from prelu_tools.graph.model import OnnxModel
-from prelu_tools.graph.operators import check_operators
-from prelu_tools.graph.opset import FIRST_OPSET, inline_functions, newest_known, raise_opset
+from prelu_tools.graph.opset import FIRST_OPSET, newest_known
 from prelu_tools.graph.placement import placing
-from prelu_tools.graph.reader import read_model
-from prelu_tools.graph.types import FLOAT16, refuse_types
 from prelu_tools.graph.writer import data_path, refuse_existing, write_model
 
 DEFAULT_OPSET = 18
@@ -84,21 +77,21 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         )
         conversion = source.convert(asked)
         progress("canonicalising")
-        model, notes = _in_type(_finished(conversion, source, request, wanted), request.dtype)
+        model = finished(conversion, source, request.source, wanted)
+        model, notes = in_type(model, request.dtype)
         with placing(request.output, request.force) as temporary:
-            progress("writing")
-            written = write_model(model, temporary, request.external_data)
             optimized = None
             if request.target == "onnxruntime-cpu" and read_layers(model):
                 progress("optimizing")
-                optimized = _optimize(temporary, request)
-                model = read_model(temporary)
-                written = replace(written, n_bytes=optimized.n_bytes)
+                folder = Path(tempfile.mkdtemp(dir=temporary.parent))
+                model, optimized = for_onnxruntime(model, folder, request.options)
+            progress("writing")
+            written = write_model(model, temporary, request.external_data)
             verification = None
             if request.verify:
                 progress("verifying")
                 verification = _verify(conversion, source, temporary, request)
-            layers = read_layers(model)  # while its file is where it says
+            layers = read_layers(model)  # its values may be in a file beside the temporary one
             progress("putting in place")
     return ExportResult(
         source=request.source,
@@ -114,15 +107,6 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         optimized=optimized,
         data_path=str(data_path(request.output)) if written.data else None,
         n_data_bytes=written.n_data_bytes,
-    )
-
-
-def _optimize(written: Path, request: ExportRequest) -> OptimizeResult:
-    """Write the file anew for onnxruntime's CPU provider; the cost model chooses, and no clock."""
-    portable = written.with_name(f"portable.{written.name}")
-    written.replace(portable)
-    return optimize(
-        OptimizeRequest(str(portable), written, tune=False, timed=False, options=request.options)
     )
 
 
@@ -157,64 +141,6 @@ def _open(request: ExportRequest) -> ConvertibleSource:
     if request.input_layout != "keep" and source.framework != "keras":
         raise UsageError("--input-layout is for Keras models: others have one axis order only")
     return cast(ConvertibleSource, source)
-
-
-def _finished(
-    conversion: Conversion, source: ConvertibleSource, request: ExportRequest, opset: int
-) -> OnnxModel:
-    """The model that is written: in the opset that was asked, canonical, described and checked."""
-    inline_functions(conversion.model)
-    check_operators(conversion.model.proto)
-    model = raise_opset(conversion.model, opset)
-    properties = {
-        **conversion.properties,
-        **provenance(source, request.source, conversion.route),
-    }
-    finish(model, conversion.tags, conversion.parameters, conversion.kept_names, properties)
-    _check_inputs(model, source.inputs())
-    return model
-
-
-def _check_inputs(model: OnnxModel, declared: Sequence[TensorSpec]) -> None:
-    """Each input is there, and each size that was declared dynamic is; the axes may have moved."""
-    written = {value.name: value for value in model.proto.graph.input}
-    for spec in declared:
-        if spec.name not in written:
-            raise PReLUToolsError(
-                f"input {spec.name} of the source is not in the result, which has "
-                f"{', '.join(written) or 'none'}: the model does not use it"
-            )
-        dims = written[spec.name].type.tensor_type.shape.dim
-        found = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
-        wanted = [size if isinstance(size, int) else None for size in spec.shape]
-        if Counter(found) != Counter(wanted):
-            raise PReLUToolsError(
-                f"input {spec.name} is declared [{', '.join(map(str, spec.shape))}], and the "
-                f"converter wrote [{', '.join(str(size or '?') for size in found)}]: the model "
-                "works at these sizes only; give them with --input"
-            )
-
-
-def _in_type(model: OnnxModel, wanted: str | None) -> tuple[OnnxModel, tuple[str, ...]]:
-    """The model in the type that was asked for, and what the user should know of it.
-
-    Raises:
-        PReLUToolsError: it cannot be had.
-    """
-    refuse_types(model)
-    if wanted == "float16":
-        from prelu_tools.backends.onnxruntime.half import to_float16
-
-        narrow, notes = to_float16(model)
-        check(narrow)
-        return narrow, notes
-    kinds = {value.type.tensor_type.elem_type for value in model.proto.graph.input}
-    if wanted == "float32" and FLOAT16 in kinds:
-        raise PReLUToolsError(
-            "the source computes in float16: what it lost is not brought back by --dtype float32; "
-            "give none to keep float16"
-        )
-    return model, ()
 
 
 def _verify(

@@ -235,3 +235,35 @@ def test_a_target_and_a_slope_for_each_position(tmp_path: Path) -> None:
     assert found.code == 0, found.err
     assert found.json["layers"][0]["sharing"] == "element-wise"
     assert found.json["layers"][0]["form"] != "prelu"
+
+
+@pytest.mark.parametrize("external", ["always", "never"])
+def test_a_target_gets_its_forms_with_large_slopes_and_weights_where_they_are_asked(
+    external: str, tmp_path: Path
+) -> None:
+    """Of the steps on the way nothing is left, and nothing of the file is in them."""
+    channels = 300
+    draws = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], "conv"),
+        helper.make_node("PRelu", ["c", "s"], ["y"], "act"),
+    ]
+    weight = draws.normal(size=(channels, 4, 1, 1)).astype(np.float32)
+    slopes = draws.normal(size=(channels, 1, 1)).astype(np.float32)
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", 1, ["n", 4, 6, 6])],
+        [helper.make_tensor_value_info("y", 1, ["n", channels, 6, 6])],
+        [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(slopes, "s")],
+    )  # fmt: skip
+    source, target = tmp_path / "wide.onnx", tmp_path / "fast.onnx"
+    opsets = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), source)
+    found = cli("export", source, "-o", target, "--target", "onnxruntime-cpu",
+                "--external-data", external, "--format", "json")  # fmt: skip
+    assert found.code == 0, found.err
+    (layer,) = found.json["layers"]
+    assert layer["form"] != "prelu"
+    assert layer["sharing"] == "channel-wise"
+    left = ["fast.onnx", *(["fast.onnx.data"] if external == "always" else []), "wide.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
+    assert cli("verify", source, target).code == 0
