@@ -1,4 +1,4 @@
-"""The whole tool on real models: train, export, verify and inspect, in both frameworks.
+"""The whole tool on real models: train, export, verify, inspect and optimize, in both frameworks.
 
     python samples/demo.py build/demo
 
@@ -78,7 +78,10 @@ def mtcnn(folder: Path) -> None:
         prelu_tools(
             "verify", sources["torch"], sources["keras"], *models.values(), "--report", report
         )
-    prelu_tools("inspect", str(folder / "onet_torch.onnx"))
+    onet, fast = str(folder / "onet_torch.onnx"), str(folder / "onet_fast.onnx")
+    prelu_tools("inspect", onet)
+    report = f"json={folder / 'onet_fast.json'}"
+    prelu_tools("optimize", onet, "-o", fast, "--tune-seconds", "5", "--report", report, "--force")
 
 
 def main(arguments: Sequence[str]) -> int:
