@@ -33,7 +33,8 @@ class Group:
     """Of PReLU's input, the batch included."""
     size: str
     """Of the dimensions besides batch and channels: all distinct, all as many as there are channels
-    (a slope along a wrong axis would still broadcast), or dynamic."""
+    (a slope along a wrong axis would still broadcast), or the first two dynamic: with three, verify
+    would run on volumes of half a million places."""
     opset: int
     """`--opset`."""
     dtype: str
@@ -47,6 +48,11 @@ class Group:
     def places(self) -> tuple[int, ...]:
         """The sizes besides batch and channels."""
         return place_sizes(self.rank, self.size)
+
+    @property
+    def free(self) -> tuple[bool, ...]:
+        """Which of these are dynamic."""
+        return tuple(self.size == "dynamic" and axis < 2 for axis in range(self.rank - 2))
 
     @property
     def options(self) -> tuple[str, ...]:

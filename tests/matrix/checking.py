@@ -107,7 +107,8 @@ def _wrong_values(
     path: Path, framework: Framework, group: Group, forms: Sequence[str]
 ) -> list[str]:
     """The file computes what the net does, for another batch and other dynamic sizes."""
-    places = tuple(size + 3 if group.size == "dynamic" else size for size in group.places)
+    sizes = zip(group.places, group.free, strict=True)
+    places = tuple(size + 3 * free for size, free in sizes)
     shape = (3, *places, FEATURES) if framework.channels_last else (3, FEATURES, *places)
     x = np.random.default_rng(0).normal(size=shape).astype(group.dtype)
     due = framework.run(forms, group, x.astype(np.float32))

@@ -58,7 +58,8 @@ def native(slopes: np.ndarray[Any, Any]) -> layers.PReLU:
 def net(forms: Sequence[str], sharing: str, rank: int, size: str) -> keras.Model:
     """[N, ..., 2] to an output for each form."""
     keras.utils.set_random_seed(0)
-    places = [None if size == "dynamic" else count for count in place_sizes(rank, size)]
+    counts = enumerate(place_sizes(rank, size))
+    places = [None if size == "dynamic" and axis < 2 else count for axis, count in counts]
     x = keras.Input((*places, FEATURES), name="x")
     kind = {2: layers.Dense, 3: layers.Conv1D, 4: layers.Conv2D, 5: layers.Conv3D}[rank]
     hidden = kind(CHANNELS, *([] if rank == 2 else [1]), name="layer")(x)

@@ -35,7 +35,9 @@ def _run(forms: Sequence[str], group: Group, x: Array) -> Mapping[str, Array]:
 
 
 def _input(group: Group) -> tuple[str, ...]:
-    sizes = ["batch", str(FEATURES), *(f"size_{axis}" for axis in range(2, group.rank))]
+    places = zip(group.free, group.places, strict=True)
+    free = [f"size_{axis}" if free else str(size) for axis, (free, size) in enumerate(places)]
+    sizes = ["batch", str(FEATURES), *free]
     return ("--input", f"x:{','.join(sizes)}") if group.size == "dynamic" else ()
 
 
