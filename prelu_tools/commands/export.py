@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
@@ -14,9 +14,10 @@ from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.backends.quiet import listening, quiet
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.export_steps import finished, for_onnxruntime, in_type
+from prelu_tools.commands.holding import demand_pass
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify_source
-from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError, UsageError
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, ExternalData, InputLayout, SourceOptions
 from prelu_tools.core.results import ExportResult
 from prelu_tools.core.verification import VerifyResult
@@ -160,24 +161,6 @@ def _verify(
             options=request.options,
         ),
     )
-    result = _renamed(result, str(written), str(request.output))
-    if result.verdict == "pass":
-        return result
-    reasons = "; ".join(result.reasons) or "no reason given"
-    if result.verdict == "fail":
-        raise ExportVerificationError(
-            f"the exported model is not its source, and was not written: {reasons}"
-        )
-    raise PReLUToolsError(
-        f"the exported model could not be verified, and was not written: {reasons}; "
-        "--no-verify writes it unchecked"
-    )
-
-
-def _renamed(result: VerifyResult, temporary: str, final: str) -> VerifyResult:
-    """The result with the name that the user gave in the place of the temporary file's."""
-    return replace(
-        result,
-        candidates=tuple(replace(report, model=final) for report in result.candidates),
-        reasons=tuple(reason.replace(temporary, final) for reason in result.reasons),
+    return demand_pass(
+        result, "exported", written, request.output, "; --no-verify writes it unchecked"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
@@ -13,6 +13,7 @@ from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.equality import Witness, held, keep_bits
 from prelu_tools.commands.feeds import Feeds, replay_feeds
+from prelu_tools.commands.holding import demand_pass
 from prelu_tools.commands.replay import read_choices
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.spots import Spot, spots_of
@@ -27,6 +28,7 @@ from prelu_tools.core.verification import VerifyResult
 from prelu_tools.graph.placement import placing
 from prelu_tools.graph.portable import to_portable
 from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.targets import TARGETS
 from prelu_tools.graph.writer import refuse_existing, write_model
 
 _SLOW = 1.0  # seconds a run: a slower model is tuned only where that is asked for
@@ -137,8 +139,15 @@ def optimize(request: OptimizeRequest, tell: Tell = _silence) -> OptimizeResult:
         held=equal,
         latency=latency,
         verification=verification,
-        notes=(*map(str, work.meant.repairs), *choices.notes),
+        notes=(*map(str, work.meant.repairs), *choices.notes, *_remark(request.target)),
     )
+
+
+def _remark(target: Target) -> tuple[str, ...]:
+    """What another runtime does with the PRelu nodes that it gets."""
+    if target not in TARGETS or target == "onnxruntime-cpu":
+        return ()
+    return (f"{target}: PRelu {TARGETS[target].remark} ({TARGETS[target].source})",)
 
 
 def _prepare(request: OptimizeRequest, tell: Tell) -> _Work:
@@ -261,21 +270,7 @@ def _verify(work: _Work, written: Path) -> VerifyResult:
             options=request.options,
         ),
     )
-    result = replace(
-        result,
-        candidates=tuple(replace(r, model=str(request.output)) for r in result.candidates),
-        reasons=tuple(r.replace(str(written), str(request.output)) for r in result.reasons),
-    )
-    if result.verdict == "pass":
-        return result
-    reasons = "; ".join(result.reasons) or "no reason given"
-    if result.verdict == "fail":
-        raise ExportVerificationError(
-            f"the optimized model is not its source, and was not written: {reasons}"
-        )
-    raise PReLUToolsError(
-        f"the optimized model could not be verified, and was not written: {reasons}"
-    )
+    return demand_pass(result, "optimized", written, request.output)
 
 
 def _demand(request: OptimizeRequest, layer: bool, bitwise: bool, max_ulps: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,7 +14,9 @@ from running import Outcome, cli
 from text_nets import npz, save
 
 from prelu_tools.commands import optimize as command
+from prelu_tools.core.optimization import Target
 from prelu_tools.graph import forms as declared
+from prelu_tools.graph.targets import TARGETS
 from prelu_tools.graph.writing import Draft, write_max
 
 NO_TUNE = ("--no-tune", "--format", "json")
@@ -90,6 +92,11 @@ def test_other_runtimes_get_the_operator(chain: Path, tmp_path: Path, target: st
     assert found.code == 0, found.err
     assert set(forms(fast).values()) == {"prelu"}
     assert {layer["chosen"] for layer in found.json["layers"]} == {"target"}
+    assert found.json["notes"][-1].startswith(f"{target}: PRelu ")
+
+
+def test_every_runtime_of_the_forecast_is_a_target() -> None:
+    assert set(get_args(Target)) == {*TARGETS, "portable"}
 
 
 def test_special_keeps_infinities(chain: Path, tmp_path: Path) -> None:

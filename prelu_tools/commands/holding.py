@@ -1,0 +1,42 @@
+"""Hold a file that was written against what it was made from, before it is put in place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError
+from prelu_tools.core.verification import VerifyResult
+
+
+def demand_pass(
+    result: VerifyResult, what: str, written: Path, final: Path, otherwise: str = ""
+) -> VerifyResult:
+    """The result, with the name that the file will have in the place of its temporary one.
+
+    Args:
+        result: of the file's verification.
+        what: the model, as in "exported".
+        written: where the file is.
+        final: where it is going to be.
+        otherwise: what else can be done, for the end of a sentence.
+
+    Raises:
+        ExportVerificationError: it failed.
+        PReLUToolsError: it came to no verdict.
+    """
+    named = replace(
+        result,
+        candidates=tuple(replace(report, model=str(final)) for report in result.candidates),
+        reasons=tuple(reason.replace(str(written), str(final)) for reason in result.reasons),
+    )
+    if named.verdict == "pass":
+        return named
+    reasons = "; ".join(named.reasons) or "no reason given"
+    if named.verdict == "fail":
+        raise ExportVerificationError(
+            f"the {what} model is not its source, and was not written: {reasons}"
+        )
+    raise PReLUToolsError(
+        f"the {what} model could not be verified, and was not written: {reasons}{otherwise}"
+    )
