@@ -16,6 +16,7 @@ import platform
 import shlex
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import onnxruntime
@@ -33,30 +34,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     onnxruntime.set_default_logger_severity(4)
     ours = Ours(options.ours, shlex.split(options.ours_options))
     files = Files(options.nets, options.nets / f"onnxruntime-{onnxruntime.__version__}", ours)
-    measured = []
-    for cell in _cells(options):
-        start = time.perf_counter()
-        paths, missing = files.of(cell)
-        ready = time.perf_counter()
-        measured.append(measure(cell, paths, missing))
-        print(
-            f"{cell.net:<14} batch {cell.batch} threads {cell.threads}: "
-            f"{len(measured[-1].microseconds['raw'])} rounds, "
-            f"{ready - start:.0f} s to make the files, {time.perf_counter() - ready:.0f} s to run",
-            flush=True,
-        )
-        for variant, reason in missing.items():
-            print(f"  no file of {variant}: {reason}", flush=True)
     results = Results(
         versions=versions(),
         processor=processor(),
         cores=os.cpu_count() or 0,
         ours=ours.words,
         quick=options.quick,
-        cells=tuple(measured),
+        cells=(),
     )
     path = options.output / f"onnxruntime-{results.onnxruntime}.json"
-    results.write(path)
+    for cell in _cells(options):
+        start = time.perf_counter()
+        paths, missing = files.of(cell)
+        ready = time.perf_counter()
+        found = measure(cell, paths, missing)
+        results = replace(results, cells=(*results.cells, found))
+        results.write(path)  # what is there is there, should the rest be stopped
+        print(
+            f"{cell.net:<14} batch {cell.batch} threads {cell.threads}: "
+            f"{len(found.microseconds['raw'])} rounds, "
+            f"{ready - start:.0f} s to make the files, {time.perf_counter() - ready:.0f} s to run",
+            flush=True,
+        )
+        for variant, reason in missing.items():
+            print(f"  no file of {variant}: {reason}", flush=True)
     print(path)
     return 0
 

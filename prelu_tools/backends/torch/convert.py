@@ -16,7 +16,7 @@ from prelu_tools.backends.torch.dynamo import FixedDimensionError, by_program
 from prelu_tools.backends.torch.task import INNER, LateRouteError, RouteError, Task
 from prelu_tools.backends.torch.tracing import by_tracing
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.errors import PReLUToolsError, UsageError, missing_extra
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.canonical import fuse_prelus
@@ -45,6 +45,8 @@ def converted(task: Task, wanted: ConversionOptions) -> Conversion:
         try:
             model, notes = _by(name, task, wanted, tags, parameters)
         except RouteError as error:
+            if (missing := missing_extra(error)) is not None:  # no reason to take another route
+                raise missing from error
             refused.append(RefusedRoute(route, str(error)))
             skipped = "dynamo strict" if isinstance(error, LateRouteError) else skipped
             continue
