@@ -52,8 +52,8 @@ def documented(
     expected, found = results
     if expected == 0 and found == 0:
         return "only the sign of a zero is another"
-    if form == "prelu" and value == np.inf and np.isnan(found) and _before(runtime, (1, 27)):
-        return "onnxruntime before 1.27 computes PRelu of +inf as NaN on the CPU"
+    if form == "prelu" and np.isinf(value) and np.isnan(found) and _before(runtime, (1, 27)):
+        return "onnxruntime before 1.27 computes PRelu of infinities as NaN on the CPU"
     if value == -np.inf and slope == 0 and 0.0 in results and np.isnan(results).any():
         return "a slope of 0 makes NaN of -inf, and a Relu in its place 0"
     tiny = float(np.finfo(np.float32).tiny)

@@ -95,6 +95,18 @@ def test_forms_that_subtract_infinities_fail(
     assert set(_undocumented(found).values()) <= {"NaN", "Infinity", "-Infinity"}
 
 
+@pytest.mark.parametrize("form", ["relu_neg", "where", "prelu"])
+def test_what_is_right_where_the_reference_gives_nan_passes_and_says_so(
+    form: str, tmp_path: Path
+) -> None:
+    masked = _save(tmp_path / "masked.onnx", "where_mask")
+    found = verify(masked, _save(tmp_path / "net.onnx", form))
+    assert found.code == 0, found.err
+    told = [value for value in _special(found) if value["expected"] == "NaN"]
+    assert told
+    assert all("the reference's own form departs" in value["documented"] for value in told)
+
+
 def test_a_mask_against_a_mask_is_the_same(tmp_path: Path) -> None:
     mask = _save(tmp_path / "mask.onnx", "where_mask")
     found = verify(mask, mask)

@@ -88,7 +88,7 @@ def test_the_sign_of_a_zero_is_documented() -> None:
         ("prelu", INF, NAN, "2.0", False),
         ("prelu", INF, NAN, "", False),
         ("prelu", INF, NAN, "unknown", False),
-        ("prelu", -INF, NAN, "1.26.3", False),
+        ("prelu", -INF, NAN, "1.26.3", True),
         ("prelu", INF, 0.0, "1.26.3", False),
         ("where_mask", INF, NAN, "1.26.3", False),
         ("linear", INF, NAN, "1.26.3", False),
