@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,10 +21,11 @@ from prelu_tools.commands.tuning import Bench, Choices, by_cost, tune
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError, UsageError
 from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, draw, pictures
-from prelu_tools.core.optimization import Exactness, LayerChoice, OptimizeResult, Target
+from prelu_tools.core.optimization import Exactness, Held, LayerChoice, OptimizeResult, Target
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.timing import Latency, ratio_of
 from prelu_tools.core.verification import VerifyResult
+from prelu_tools.graph.layers import read_layers
 from prelu_tools.graph.placement import placing
 from prelu_tools.graph.portable import to_portable
 from prelu_tools.graph.reader import OnnxModel
@@ -87,6 +88,8 @@ class _Work:
     """The source with its slopes where they belong."""
     portable: OnnxModel
     """The same with every PReLU as a PRelu node."""
+    had: Mapping[str, str]
+    """The form that each layer had, by its name."""
     feeds: list[Feeds]
     """Inputs; the first is timed."""
     spots: tuple[Spot, ...]
@@ -128,7 +131,7 @@ def optimize(request: OptimizeRequest, tell: Tell = _silence) -> OptimizeResult:
         tell("verifying")
         verification = _verify(work, temporary)
         equal = held(work.portable, model, witness, work.bench.open(choices.forms), verification)
-        _demand(request, equal.layer, equal.bitwise, equal.max_ulps)
+        _demand(request.exact, equal)
     return OptimizeResult(
         source=request.source,
         path=str(request.output),
@@ -174,7 +177,8 @@ def _prepare(request: OptimizeRequest, tell: Tell) -> _Work:
             f"found no PReLU in {request.source}: there is nothing to optimize (prelu-tools "
             "inspect -v says what came close)"
         )
-    return _Work(request, source, meant, portable, feeds, spots, tell)
+    had = {layer.name: layer.form for layer in read_layers(meant.model)}
+    return _Work(request, source, meant, portable, had, feeds, spots, tell)
 
 
 def _draw(source: OnnxSource, file: Path | None) -> list[Feeds]:
@@ -235,15 +239,10 @@ def _settle(work: _Work, choices: Choices) -> Latency | None:
 
 def _before(work: _Work) -> dict[str, str]:
     """The form that each layer had, or PRelu where that one is never written."""
-    had = _forms(work.source)
     return {
-        spot.name: had[spot.name] if had[spot.name] in spot.forms else "prelu"
+        spot.name: form if (form := work.had[spot.name]) in spot.forms else "prelu"
         for spot in work.spots
     }
-
-
-def _forms(source: OnnxSource) -> dict[str, str]:
-    return {layer.name: layer.form for layer in source.layers()}
 
 
 def _latency(work: _Work, choices: Choices) -> Latency:
@@ -273,31 +272,26 @@ def _verify(work: _Work, written: Path) -> VerifyResult:
     return demand_pass(result, "optimized", written, request.output)
 
 
-def _demand(request: OptimizeRequest, layer: bool, bitwise: bool, max_ulps: int) -> None:
+def _demand(exact: Exactness, equal: Held) -> None:
     """Hold the result against what `--exact` asks.
 
     Raises:
         ExportVerificationError: it does not hold.
     """
-    exact = request.exact
-    if exact.kind == "approximate":
-        if max_ulps > exact.ulps:
-            raise ExportVerificationError(
-                f"a layer is off by {max_ulps} ulp, and --exact approximate={exact.ulps} was "
-                "asked: nothing was written"
-            )
-    elif not layer:
-        raise ExportVerificationError(
-            f"a layer does not give what PRelu gives ({max_ulps:,} ulp apart): nothing was written"
-        )
-    if exact.kind == "bitwise" and not bitwise:
-        raise ExportVerificationError(
-            "the outputs do not have the bits of the model as it was: nothing was written"
-        )
+    wrong = None
+    if exact.kind == "approximate" and equal.max_ulps > exact.ulps:
+        wrong = f"a layer is off by {equal.max_ulps:,} ulp, where {exact.ulps} were allowed"
+    elif exact.kind != "approximate" and not equal.layer:
+        wrong = f"a layer does not give what PRelu gives ({equal.max_ulps:,} ulp apart)"
+    elif exact.kind == "bitwise" and not equal.bitwise:
+        wrong = "the outputs do not have the bits of the model as it was"
+    elif exact.kind == "special" and not equal.special:
+        wrong = "infinities or NaN do not give what they gave in the model as it was"
+    if wrong is not None:
+        raise ExportVerificationError(f"{wrong} (--exact {exact.kind}): nothing was written")
 
 
 def _layers(work: _Work, choices: Choices) -> tuple[LayerChoice, ...]:
-    had = _forms(work.source)
     found = []
     for spot in work.spots:
         gained, gain = choices.gains.get(spot.name, (None, None))
@@ -306,7 +300,7 @@ def _layers(work: _Work, choices: Choices) -> tuple[LayerChoice, ...]:
                 name=spot.name,
                 shape=spot.shape,
                 n_slopes=spot.n_slopes,
-                before=had.get(spot.name, "prelu"),
+                before=work.had[spot.name],
                 form=choices.forms[spot.name],
                 chosen=choices.chosen[spot.name],
                 gained=gained,

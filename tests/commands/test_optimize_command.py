@@ -154,6 +154,18 @@ def test_a_form_that_is_wrong_is_never_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_infinities_that_come_out_otherwise_are_told_where_that_is_asked(
+    chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A form that claims to keep them: Relu gives 0 for -inf, and 0 times -inf is NaN."""
+    claimed = replace(declared.WRITTEN["relu"], special=True)
+    monkeypatch.setitem(declared.WRITTEN, "relu", claimed)  # type: ignore[arg-type]
+    found = optimize(chain, tmp_path / "fast.onnx", "--no-tune", "--exact", "special")
+    assert found.code == 1
+    assert "infinities or NaN do not give what they gave" in found.words
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_slower_is_taken_back(
     chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
