@@ -69,7 +69,7 @@ def fix_reshapes(model: OnnxModel) -> None:
 
 
 def fold_batch_normalization(model: OnnxModel) -> None:
-    """Fold a Mul and Add by constants per channel into the convolution before them, in place.
+    """Fold a Mul, Add and Sub by constants per channel into the convolution before them, in place.
 
     In float64: weight' = weight * scale, bias' = bias * scale + shift (Jacob et al., 2018,
     https://arxiv.org/abs/1712.05877, section 3.2).
@@ -89,11 +89,14 @@ def fold_batch_normalization(model: OnnxModel) -> None:
 
 
 def _fold_into(view: GraphView, conv: onnx.NodeProto, user: onnx.NodeProto) -> bool:
-    """Fold one Mul or Add behind a convolution into it; whether that was possible."""
+    """Fold one of these behind a convolution into it; whether that was possible."""
     weight = read_constant(view, conv.input[1])
-    if user.op_type not in ("Mul", "Add") or weight is None:
+    if user.op_type not in ("Mul", "Add", "Sub") or weight is None:
         return False
-    other = user.input[1] if user.input[0] == conv.output[0] else user.input[0]
+    is_first = user.input[0] == conv.output[0]
+    if user.op_type == "Sub" and not is_first:
+        return False
+    other = user.input[1] if is_first else user.input[0]
     constant = read_constant(view, other)
     if constant is None:
         return False
@@ -116,7 +119,8 @@ def _fold_into(view: GraphView, conv: onnx.NodeProto, user: onnx.NodeProto) -> b
         if has_bias:
             _set_input(view, conv, 2, (bias.astype(np.float64) * term).astype(dtype))
     else:
-        _set_input(view, conv, 2, (bias.astype(np.float64) + term).astype(dtype))
+        shift = -term if user.op_type == "Sub" else term
+        _set_input(view, conv, 2, (bias.astype(np.float64) + shift).astype(dtype))
     conv.output[0] = user.output[0]
     view.producer[user.output[0]] = conv
     user.output[0] = ""

@@ -1,7 +1,8 @@
-"""Transposes that a graph written by hand would not have."""
+"""Transposes, Reshapes and Casts that a graph written by hand would not have."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,17 @@ def reduce_before_transposing(model: OnnxModel) -> None:
     prune_model(model)
 
 
+def _drop(model: OnnxModel, kind: str, names: Mapping[str, str]) -> None:
+    """Take away nodes of a kind whose outputs are equal to other tensors."""
+    graph = model.proto.graph
+    rename_values(graph, names)  # the nodes themselves make what they read now
+    kept = [node for node in graph.node if node.op_type != kind or node.input[0] != node.output[0]]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+    del graph.node[:]
+    graph.node.extend(copies)
+    prune_model(model)
+
+
 def drop_idle_reshapes(model: OnnxModel) -> None:
     """Take away each Reshape to the shape that its input has already, in place."""
     graph = model.proto.graph
@@ -92,14 +104,21 @@ def drop_idle_reshapes(model: OnnxModel) -> None:
             continue
         if shape == view.shape(node.output[0]) and read_constant(view, node.input[1]) is not None:
             names[node.output[0]] = names.get(node.input[0], node.input[0])
-    rename_values(graph, names)  # the nodes themselves make what nobody reads now
-    kept = [
-        node for node in graph.node if node.op_type != "Reshape" or node.input[0] != node.output[0]
-    ]
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
-    del graph.node[:]
-    graph.node.extend(copies)
-    prune_model(model)
+    _drop(model, "Reshape", names)
+
+
+def drop_idle_casts(model: OnnxModel) -> None:
+    """Take away each Cast to the type that its input has already, in place."""
+    graph = model.proto.graph
+    view = GraphView(model)
+    outputs = {value.name for value in graph.output}
+    names: dict[str, str] = {}
+    for node in graph.node:
+        if node.op_type != "Cast" or node.output[0] in outputs:
+            continue
+        if view.element_type(node.input[0]) == _attribute(node, "to", 0):
+            names[node.output[0]] = names.get(node.input[0], node.input[0])
+    _drop(model, "Cast", names)
 
 
 def _left_of(perm: Permutation, reduced: list[int], keepdims: bool) -> Permutation:

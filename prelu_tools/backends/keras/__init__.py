@@ -1,14 +1,15 @@
-"""Keras 3 on TensorFlow: archives and live models; converted by tf2onnx from one trace."""
+"""Keras 3: archives and live models, as Keras runs them: on TensorFlow, or on PyTorch.
+
+On TensorFlow a model is converted by tf2onnx, from one trace; on PyTorch by torch.onnx.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from prelu_tools.backends.interface import Source
-from prelu_tools.backends.keras import saved
-from prelu_tools.backends.keras.framework import keras
+from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.keras.loading import load_archive
-from prelu_tools.backends.keras.source import KerasSource
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 
@@ -19,10 +20,11 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     Raises:
         PReLUToolsError: Keras cannot load it; the message says how to help.
     """
-    _check_backend(spelled)
     if path.is_dir():
+        from prelu_tools.backends.keras import saved
+
         return saved.from_file(path, spelled, options)
-    return KerasSource(load_archive(path, options), spelled, options)
+    return from_object(load_archive(path, options), spelled, None, options)
 
 
 def from_object(
@@ -33,18 +35,20 @@ def from_object(
     Raises:
         PReLUToolsError: the weights cannot be read, or do not fit.
     """
-    _check_backend(spelled)
-    source = KerasSource(model, spelled, options)
-    if weights is not None:
-        source.load_weights(weights)
-    return source
-
-
-def _check_backend(spelled: str) -> None:
-    """A model that Keras runs on torch or jax has no TensorFlow graph to take."""
     backend = keras.backend.backend()
-    if backend != "tensorflow":
-        raise PReLUToolsError(
-            f"{spelled} is run by Keras on its {backend} backend, and TensorFlow's was expected: "
-            "set KERAS_BACKEND=tensorflow; a .keras file and its weights are the same for each"
-        )
+    if backend == "torch":
+        from prelu_tools.backends.keras.on_torch import KerasTorchSource
+
+        return KerasTorchSource(model, spelled, options, weights)
+    if backend == "tensorflow":
+        from prelu_tools.backends.keras.source import KerasSource
+
+        source = KerasSource(model, spelled, options)
+        if weights is not None:
+            source.load_weights(weights)
+        return source
+    raise PReLUToolsError(
+        f"{spelled} is run by Keras on its {backend} backend, and TensorFlow's or PyTorch's was "
+        "expected: set KERAS_BACKEND=tensorflow or KERAS_BACKEND=torch; a .keras file and its "
+        "weights are the same for each"
+    )

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from prelu_tools.backends.keras.framework import keras
+from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.spelling import import_named
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -51,6 +51,23 @@ def load_archive(path: Path, options: SourceOptions) -> Any:
             )
     except Exception as error:
         raise PReLUToolsError(_explain(path, error)) from error
+
+
+def load_weights(model: Any, path: Path, spelled: str) -> None:
+    """Load a `.weights.h5` file into a model that is built.
+
+    Raises:
+        PReLUToolsError: it cannot be read, or does not fit.
+    """
+    if not path.exists():
+        raise PReLUToolsError(f"{path} cannot be read: no such file")
+    try:
+        model.load_weights(path)
+    except Exception as error:
+        raise PReLUToolsError(
+            f"the weights in {path} do not fit {spelled} "
+            f"({type(error).__name__}: {' '.join(str(error).split())})"
+        ) from error
 
 
 def _explain(path: Path, error: Exception) -> str:

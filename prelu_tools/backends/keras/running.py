@@ -8,27 +8,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from prelu_tools.backends.keras.framework import keras, tf
+from prelu_tools.backends.keras.precision import OTHERS, computing_in, other_precisions
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import channels_first, channels_last
-
-_OTHERS = ("float16", "bfloat16", "float64")
-
-
-def other_precisions(model: Any) -> tuple[str, ...]:
-    """The policies and types of a model that are another than float32."""
-    layers = [model, *model._flatten_layers(include_self=False)]
-    names = (str(getattr(layer.dtype_policy, "name", "")) for layer in layers)
-    types = (str(variable.dtype) for variable in model.variables)
-    return tuple(
-        dict.fromkeys(name for name in (*names, *types) if name.removeprefix("mixed_") in _OTHERS)
-    )
 
 
 def values_of(variable: Any) -> Array:
@@ -37,7 +26,7 @@ def values_of(variable: Any) -> Array:
     Of other floating types than float32 it is cast; TensorFlow's numpy() would copy all of it.
     """
     held = tf.convert_to_tensor(getattr(variable, "value", variable))
-    if held.dtype.name in _OTHERS:
+    if held.dtype.name in OTHERS:
         return np.array(held).astype(np.float32)
     return np.asarray(memoryview(held))
 
@@ -69,25 +58,11 @@ def as_written() -> Iterator[None]:
 
 @contextmanager
 def _in_float32(model: Any) -> Iterator[None]:
-    layers = [model, *model._flatten_layers(include_self=False)]
-    variables = [v for v in model.variables if str(v.dtype) in _OTHERS]
-    tensors = [t for t in getattr(model, "_inputs", None) or () if str(t.dtype) in _OTHERS]
-    kept = [(v, v._dtype) for v in (*variables, *tensors)]
-    policies = [(layer, layer._dtype_policy) for layer in layers]
     outer = keras.src.backend.common.stateless_scope.get_stateless_scope()
-    values = [(v, tf.cast(v._value, "float32")) for v in variables] if outer is None else []
-    for layer, _ in policies:
-        layer._dtype_policy = keras.dtype_policies.DTypePolicy("float32")
-    for item, _ in kept:
-        item._dtype = "float32"
-    try:
-        with keras.StatelessScope(values) if values else ExitStack():
-            yield
-    finally:
-        for layer, policy in policies:
-            layer._dtype_policy = policy
-        for item, dtype in kept:
-            item._dtype = dtype
+    others = [v for v in model.variables if str(v.dtype) in OTHERS] if outer is None else []
+    values = [(v, tf.cast(v._value, "float32")) for v in others]
+    with computing_in(model, "float32"), keras.StatelessScope(values) if values else nullcontext():
+        yield
 
 
 @contextmanager

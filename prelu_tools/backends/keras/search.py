@@ -10,9 +10,10 @@ import numpy as np
 from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.keras.framework import tf
+from prelu_tools.backends.keras.layers import watching
 from prelu_tools.backends.keras.program import Program
 from prelu_tools.backends.keras.running import as_written
-from prelu_tools.backends.keras.watch import slope_name, watching
+from prelu_tools.backends.keras.watch import slope_name
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.seeking import Pick, Pull
 from prelu_tools.core.arrays import Array

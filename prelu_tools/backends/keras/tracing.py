@@ -9,12 +9,12 @@ from typing import Any
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.keras.framework import keras, tf
 from prelu_tools.backends.keras.freezing import flat_graph, freeze
+from prelu_tools.backends.keras.layers import data_layout, layer_names, owners, watching
 from prelu_tools.backends.keras.program import Program, Tap, Weight
 from prelu_tools.backends.keras.running import plainly, values_of
-from prelu_tools.backends.keras.watch import layer_names, owners, slope_name, walk, watching
+from prelu_tools.backends.keras.watch import slope_name
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.layout import Layout
 
 
 def trace_model(
@@ -90,14 +90,9 @@ class _Trace:
             taps=tuple(
                 Tap(name, taps[2 * k], taps[2 * k + 1]) for k, name in enumerate(self._parameters)
             ),
-            layout=self._layout(),
+            layout=data_layout(self._model),
             layers=self._scopes,
         )
-
-    def _layout(self) -> Layout:
-        """Channels first, where every layer that could have them elsewhere has."""
-        formats = {getattr(layer, "data_format", None) for _, layer in walk(self._model)} - {None}
-        return "nchw" if formats == {"channels_first"} else "nhwc"
 
     def _weights(self, tensors: Sequence[str]) -> tuple[Weight, ...]:
         owner = owners(self._model)

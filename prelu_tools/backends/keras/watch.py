@@ -2,77 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.keras.framework import keras, tf
+from prelu_tools.backends.keras.layers import layer_names
 from prelu_tools.backends.keras.running import plainly, values_of
 from prelu_tools.backends.probe import probe
 from prelu_tools.core.arrays import Array
-
-Seen = Callable[[Any, Any, Any], None]
-
-
-def walk(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every layer below a model with its path of names, outer models first."""
-    for layer in model._flatten_layers(include_self=False, recursive=False):
-        path = f"{prefix}{layer.name}"
-        yield path, layer
-        yield from walk(layer, f"{path}/")
-
-
-def is_leaf(layer: Any) -> bool:
-    """Whether a layer has no layers inside."""
-    return next(iter(layer._flatten_layers(include_self=False, recursive=False)), None) is None
-
-
-def layer_names(model: Any) -> dict[int, str]:
-    """The name of each leaf layer by its id: short where that is unique, else the whole path."""
-    paths = {id(layer): (path, layer.name) for path, layer in walk(model) if is_leaf(layer)}
-    short = [name for _, name in paths.values()]
-    return {key: name if short.count(name) == 1 else path for key, (path, name) in paths.items()}
-
-
-@contextmanager
-def watching(
-    model: Any, before: Callable[[Any], None] | None, after: Seen | None
-) -> Iterator[None]:
-    """Within the block, the calls of layers are told of.
-
-    Args:
-        model: whose layers.
-        before: is told of each layer, before it is called; None for nobody.
-        after: is told of each leaf with its input and output.
-    """
-    layers = list({id(layer): layer for _, layer in walk(model)}.values())
-    if not layers and is_leaf(model):
-        layers = [model]
-    for layer in layers:
-        layer.__dict__["call"] = _told(layer, layer.call, before, after if is_leaf(layer) else None)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            del layer.__dict__["call"]
-
-
-def _told(
-    layer: Any, call: Any, before: Callable[[Any], None] | None, after: Seen | None
-) -> Callable[..., Any]:
-    def told(*args: Any, **kwargs: Any) -> Any:
-        if before is not None:
-            before(layer)
-        result = call(*args, **kwargs)
-        if after is not None and (args or kwargs):
-            after(layer, args[0] if args else next(iter(kwargs.values())), result)
-        return result
-
-    return told
 
 
 class CallFinder:
@@ -135,33 +74,3 @@ def slope_name(model: Any, layer: Any) -> str | None:
         return None
     names = layer_names(model)
     return f"{names.get(id(layer), model.name)}/{layer.weights[0].name}"
-
-
-class Owner(NamedTuple):
-    """Who has a variable."""
-
-    layer: str
-    """The layer's name; "" for the model itself."""
-    parameter: str
-    """The variable's name, its layer's included."""
-    foreign: bool
-    """Whether the layer is none of Keras' own."""
-
-
-def owners(model: Any) -> dict[int, Owner]:
-    """The owner of each variable by its id."""
-    names = layer_names(model)
-    found: dict[int, Owner] = {}
-    taken: set[str] = set()
-    for path, layer in [(model.name if is_leaf(model) else "", model), *walk(model)]:
-        name = names.get(id(layer), path)
-        foreign = not type(layer).__module__.startswith("keras.")
-        for variable in [*layer._trainable_variables, *layer._non_trainable_variables]:
-            parameter = base = f"{name}/{variable.name}".lstrip("/")
-            numbers = itertools.count(1)
-            while parameter in taken:
-                parameter = f"{base}_{next(numbers)}"
-            if id(variable) not in found:
-                taken.add(parameter)
-                found[id(variable)] = Owner(name, parameter, foreign)
-    return found

@@ -71,8 +71,8 @@ def _by(
     if route == "tracing":
         model, fixed = by_tracing(task, wanted.opset, tags, parameters)
         if fixed and not wanted.is_verified:
-            raise RouteError(f"{fixed[0]}, so the result has to be verified (--verify)")
-        return model, tuple(f"fixed by tracing: {what}" for what in fixed)
+            raise RouteError(f"{fixed[0].text}, so the result has to be verified (--verify)")
+        return model, tuple(f"fixed by tracing: {what.text}" for what in fixed if what.is_own)
     model, notes = by_program(task, wanted.opset, tags, parameters, route.endswith("strict"))
     _name_nodes(model.proto.graph)
     return model, notes

@@ -13,6 +13,7 @@ from torch import nn
 
 from prelu_tools.backends.calls import PReLUCall, activation_of, layers_of
 from prelu_tools.backends.conversion import Conversion
+from prelu_tools.backends.failures import failed_on
 from prelu_tools.backends.interface import (
     Observer,
     Runner,
@@ -119,12 +120,15 @@ class TorchSource:
         return self._calls
 
     def _look(self) -> list[PReLUCall]:
-        finder = CallFinder()
-        with torch.no_grad(), Watch(self._module, tensor_names(self._module), finder):
+        names = tensor_names(self._module)
+        with torch.no_grad(), self._finding() as finder, Watch(self._module, names, finder):
             outputs = self._run(zeros_for(self.inputs()))
         self._known = finder.known
         self._outputs = list(self._named(outputs))
         return finder.calls
+
+    def _finding(self) -> AbstractContextManager[CallFinder]:
+        return nullcontext(CallFinder())
 
     def _look_at_one_batch(self, error: PReLUToolsError) -> list[PReLUCall]:
         """The module takes no other batch than that of its examples, if it takes that one."""
@@ -145,10 +149,7 @@ class TorchSource:
                 return self._module(*args, **kwargs)
             return torch.func.functional_call(self._module, dict(state), args, kwargs)
         except Exception as error:
-            shapes = ", ".join(f"{name}{list(array.shape)}" for name, array in feeds.items())
-            raise PReLUToolsError(
-                f"{self.spelled} fails on inputs {shapes} with {type(error).__name__}: {error}"
-            ) from error
+            raise failed_on(self.spelled, feeds, error) from error
 
     def _named(self, outputs: Any) -> dict[str, torch.Tensor]:
         return distinct_outputs(_flatten(outputs), [spec.name for spec in self.inputs()])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import onnx
 import torch
@@ -17,19 +18,28 @@ from torch.jit._trace import TracerWarning
 from prelu_tools.backends.conversion import Parameter
 from prelu_tools.backends.torch.task import INNER, Flat, RouteError, Task, first_line
 from prelu_tools.core.tags import TagBook
+from prelu_tools.graph.layouts import drop_idle_casts
 from prelu_tools.graph.model import OnnxModel
 
 _OPSETS = (13, 20)  # that it is asked for
 
 
+class Fixed(NamedTuple):
+    """Python code that depends on values: it ran as it does for the inputs of the trace."""
+
+    text: str
+    """Where it is, and what it does."""
+    is_own: bool
+    """Whether it is the user's own, and none of the framework's."""
+
+
 def by_tracing(
     task: Task, opset: int, tags: TagBook, parameters: Mapping[str, Parameter]
-) -> tuple[OnnxModel, tuple[str, ...]]:
+) -> tuple[OnnxModel, tuple[Fixed, ...]]:
     """Convert a module by tracing it.
 
     Returns:
-        The graph, and what of the module became fixed: Python code that depends on values ran as
-        it does for the inputs of the trace.
+        The graph, and what of the module became fixed.
 
     Raises:
         RouteError: torch refuses the module.
@@ -59,7 +69,9 @@ def by_tracing(
     proto = onnx.load_from_string(written.getvalue())
     for node in proto.graph.node:
         node.name = _plain_name(node.name)
-    return OnnxModel(proto, None), tuple(_fixed(heard))
+    model = OnnxModel(proto, None)
+    drop_idle_casts(model)
+    return model, tuple(_fixed(heard))
 
 
 @contextmanager
@@ -97,11 +109,15 @@ def _plain_name(name: str) -> str:
     return "/".join([".".join(parts), operator] if parts else [operator])
 
 
-def _fixed(heard: list[warnings.WarningMessage]) -> Iterator[str]:
+def _fixed(heard: list[warnings.WarningMessage]) -> Iterator[Fixed]:
     """What the tracer says that it cannot see, once a place."""
-    found: dict[str, None] = {}
+    frameworks = (sys.modules.get(name) for name in ("torch", "keras"))
+    homes = [Path(str(module.__file__)).parent for module in frameworks if module is not None]
+    found: dict[Fixed, None] = {}
     for warning in heard:
         if issubclass(warning.category, TracerWarning):
             text = str(warning.message).splitlines()[0].partition(" might cause")[0]
-            found[f"{Path(warning.filename).name}, line {warning.lineno}: {text}"] = None
+            path = Path(warning.filename)
+            where = f"{path.name}, line {warning.lineno}: {text}"
+            found[Fixed(where, not any(path.is_relative_to(home) for home in homes))] = None
     yield from found

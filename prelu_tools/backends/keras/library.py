@@ -1,0 +1,26 @@
+"""Keras, imported without a word.
+
+Its backend is what the user set; else TensorFlow, and PyTorch on a machine without TensorFlow.
+"""
+
+# mypy: disable-error-code="import-untyped"
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+from prelu_tools.backends.quiet import quiet
+
+
+def _installed_backend() -> str:
+    without = find_spec("tensorflow") is None and find_spec("torch") is not None
+    return "torch" if without else "tensorflow"
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", _installed_backend())
+
+with quiet(show=False):
+    import keras
+
+__all__ = ["keras"]

@@ -1,0 +1,200 @@
+"""A Keras model on Keras' PyTorch backend as a source: what PyTorch runs, by the names of Keras."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from prelu_tools.backends.calls import PReLUCall
+from prelu_tools.backends.conversion import Conversion
+from prelu_tools.backends.failures import failed_on
+from prelu_tools.backends.keras.layers import Owner, data_layout, owners, watching
+from prelu_tools.backends.keras.library import keras
+from prelu_tools.backends.keras.loading import load_weights
+from prelu_tools.backends.keras.precision import OTHERS, computing_in, note_precisions
+from prelu_tools.backends.keras.structure import Structure
+from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.torch.arguments import Arguments, from_structure
+from prelu_tools.backends.torch.prepare import Prepared
+from prelu_tools.backends.torch.source import TorchSource
+from prelu_tools.backends.torch.watch import CallFinder, Seen
+from prelu_tools.core.options import ConversionOptions, SourceOptions
+from prelu_tools.graph.folding import fold_batch_normalization
+from prelu_tools.graph.layouts import move_inputs, reduce_before_transposing
+from prelu_tools.graph.sinking import sink_transposes
+
+
+class KerasModule(nn.Module):
+    """Calls a Keras model with parameters of its own in the place of the model's variables.
+
+    Keras' own modules name their parameters by numbers, keep them on a GPU, and compute in the
+    type of their policy; these have the names of Keras, are on the CPU, and the model computes in
+    the type that they have.
+    """
+
+    def __init__(self, model: Any, structure: Structure) -> None:
+        """Take a model whose variables exist; they share their memory with the parameters."""
+        super().__init__()
+        self.training = False
+        self._plain = {"model": model, "structure": structure}  # kept from being a module in it
+        self._variables: list[tuple[str, Any]] = []
+        self._is_other = bool(note_precisions(model))
+        self.owners: dict[str, Owner] = {}
+        """Whose each parameter is."""
+        owner = owners(model)
+        for variable in model.weights:
+            own = owner.get(id(variable)) or Owner("", variable.path, False, "", False)
+            name = own.parameter.replace(".", "_")  # PyTorch's names are divided by dots
+            self.owners[name] = own
+            self._variables.append((name, variable))
+            self.register_parameter(name, _parameter(variable.value))
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The names of the parameters by the ids of their variables."""
+        return {id(variable): name for name, variable in self._variables}
+
+    def forward(self, *tensors: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Call the model; outputs by name."""
+        model, structure = self._plain["model"], self._plain["structure"]
+        state = [(variable, self._parameters[name]) for name, variable in self._variables]
+        wide = any(value is not None and value.dtype == torch.float64 for _, value in state)
+        other = computing_in(model, "float64" if wide else "float32")
+        typed = other if wide or self._is_other else nullcontext()
+        with keras.device("cpu"), typed, _unrolled(model), keras.StatelessScope(state):
+            outputs = model(structure.packed(tensors), training=False)
+        named: dict[str, torch.Tensor] = structure.named_outputs(outputs)
+        return named
+
+
+@contextmanager
+def _unrolled(model: Any) -> Iterator[None]:
+    """Within the block, recurrent layers are loops over the steps: the others fix the batch."""
+    layers = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.RNN) and not layer.unroll
+    ]
+    for layer in layers:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.unroll = False
+
+
+class KerasTorchSource(TorchSource):
+    """A `keras.Model` that PyTorch runs, with training=False."""
+
+    framework = "keras"
+
+    def __init__(
+        self, model: Any, spelled: str, options: SourceOptions, weights: Path | None = None
+    ) -> None:
+        """Take a model; it is run once, which makes the variables that it lacks.
+
+        Args:
+            model: the model.
+            spelled: what to call it.
+            options: how to read it.
+            weights: a `.weights.h5` file to load into it; None for none.
+
+        Raises:
+            UsageError: the shapes of its inputs are not known.
+            PReLUToolsError: it does not run, or the weights do not fit.
+        """
+        self._model = model
+        self._structure = Structure(model, spelled, options.inputs)
+        _build(model, self._structure, spelled, options.show_chatter)
+        if weights is not None:
+            load_weights(model, weights, spelled)
+        module = KerasModule(model, self._structure)
+        super().__init__(module, spelled, options, Prepared(module, tuple(note_precisions(model))))
+        self.producer = f"keras {keras.__version__}, torch {torch.__version__}"
+        self._owners, self._names = module.owners, module.names
+
+    def _find_arguments(self) -> Arguments:
+        specs = self._structure.inputs()
+        _, structure = pytree.tree_flatten((tuple(specs), {}))
+        return from_structure(structure, specs)
+
+    def _look(self) -> list[PReLUCall]:
+        calls = super()._look()
+        parameters = {call.parameter for call in calls}
+        counts = Counter(self._owners[name].layer for name in parameters if name in self._owners)
+        return [self._as_in_keras(call, counts) for call in calls]
+
+    @contextmanager
+    def _finding(self) -> Iterator[CallFinder]:
+        finder = _Finder(self._names)
+        with watching(self._model, None, finder.after):
+            yield finder
+
+    def _as_in_keras(self, call: PReLUCall, counts: Mapping[str, int]) -> PReLUCall:
+        """A call with the name and the class of its layer, which PyTorch knows nothing of."""
+        owner = self._owners.get(call.parameter)
+        if owner is None or not owner.layer or counts[owner.layer] > 1:
+            return call
+        kind = owner.kind if owner.is_alone else call.kind
+        return replace(call, layer=owner.layer, kind=kind)
+
+    def convert(self, wanted: ConversionOptions) -> Conversion:
+        """See `ConvertibleSource.convert`; PyTorch computes on channels first, and so the graph."""
+        conversion = super().convert(wanted)
+        layout = data_layout(self._model)
+        move_inputs(conversion.model.proto.graph, layout, wanted.input_layout)
+        sink_transposes(conversion.model)
+        fold_batch_normalization(conversion.model)
+        reduce_before_transposing(conversion.model)
+        moved = None if wanted.input_layout == "keep" else (layout, wanted.input_layout)
+        return replace(conversion, input_layouts=moved)
+
+
+class _Finder(CallFinder):
+    """Knows which layer of Keras was called before."""
+
+    def __init__(self, names: Mapping[int, str]) -> None:
+        super().__init__()
+        self._names_of_variables = names
+        self._before: int | None = None
+
+    def after(self, layer: Any, _x: Any, _y: Any) -> None:
+        """Take a layer that was called: the one before the next PReLU, where it has a matrix."""
+        slopes = {call.parameter for call in self.calls}
+        if {self._names_of_variables[id(weight)] for weight in layer.weights} <= slopes:
+            return
+        if any(len(weight.shape) > 1 for weight in layer.trainable_weights):
+            self._before = sum(int(np.prod(weight.shape)) for weight in layer.weights)
+
+    def __call__(self, seen: Seen) -> bool:
+        return super().__call__(seen._replace(preceding=self._before))
+
+
+def _build(model: Any, structure: Structure, spelled: str, show: bool) -> None:
+    feeds = {
+        spec.name: np.zeros((2, *spec.example[1:]), np.dtype(spec.dtype))
+        for spec in structure.inputs()
+    }
+    flat = [keras.ops.convert_to_tensor(array) for array in feeds.values()]
+    try:
+        with quiet(show), torch.no_grad():
+            model(structure.packed(flat), training=False)
+    except Exception as error:
+        raise failed_on(spelled, feeds, error) from error
+
+
+def _parameter(value: torch.Tensor) -> nn.Parameter:
+    plain = value.detach().cpu()
+    if str(plain.dtype).removeprefix("torch.") in OTHERS:
+        plain = plain.float()
+    return nn.Parameter(plain, requires_grad=False)

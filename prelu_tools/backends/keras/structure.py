@@ -1,0 +1,115 @@
+"""What a Keras model takes and returns, by name."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.backends.keras.library import keras
+from prelu_tools.backends.outputs import distinct_outputs
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.options import Dim, InputOption
+
+_GENERATED = re.compile(r"^(keras_tensor|input_layer)(_\d+)?$")
+_EXAMPLE = 48  # size of a free dimension other than the batch
+
+
+class Structure:
+    """The inputs and outputs of a `keras.Model`."""
+
+    def __init__(self, model: Any, spelled: str, given: Sequence[InputOption]) -> None:
+        """Take a model, and the inputs that the user gave; nothing is run."""
+        self._model = model
+        self._spelled = spelled
+        self._given = given
+        self._specs: list[TensorSpec] | None = None
+
+    def inputs(self) -> Sequence[TensorSpec]:
+        """See `Source.inputs`: from the model itself, else from `--input`."""
+        if self._specs is None:
+            self._specs = self._find_inputs()
+        return self._specs
+
+    def _find_inputs(self) -> list[TensorSpec]:
+        if (known := _model_inputs(self._model)) is not None:
+            return [_spec(name, tensor) for name, tensor in known.items()]
+        given = {option.name: option.shape for option in self._given}
+        shapes = given or _built_for(self._model)
+        if shapes is None:
+            raise UsageError(
+                f"the input shapes of {self._spelled} are not known: give --input "
+                "NAME:batch,... (for an image --input x:batch,112,112,3)"
+            )
+        return [TensorSpec(n, "float32", shape, _sizes(shape)) for n, shape in shapes.items()]
+
+    def packed(self, flat: Sequence[Any]) -> Any:
+        """Inputs in the structure that the model takes."""
+        structure = getattr(self._model, "_inputs_struct", None)
+        if structure is None:
+            names = [spec.name for spec in self.inputs()]
+            if isinstance(_built_shape(self._model), Mapping):
+                return dict(zip(names, flat, strict=True))
+            return flat[0] if len(flat) == 1 else list(flat)
+        return keras.tree.pack_sequence_as(structure, list(flat))
+
+    def named_outputs(self, outputs: Any) -> dict[str, Any]:
+        """Outputs by name: the keys of a dict, the names of output layers, or `output_0`..."""
+        inputs = [spec.name for spec in self.inputs()]
+        if isinstance(outputs, Mapping):
+            named = {str(key): value for key, value in outputs.items()}
+            return distinct_outputs(named, inputs)
+        flat = keras.tree.flatten(outputs)
+        names = getattr(self._model, "output_names", None) or []
+        if len(set(names)) != len(flat):
+            names = ["output"] if len(flat) == 1 else [f"output_{i}" for i in range(len(flat))]
+        return distinct_outputs(dict(zip(names, flat, strict=True)), inputs)
+
+
+def _model_inputs(model: Any) -> dict[str, Any] | None:
+    """The symbolic inputs by name, with generated names made plain; None where there are none."""
+    try:
+        tensors = model.inputs
+    except AttributeError:
+        return None
+    if not tensors:
+        return None
+    names = [tensor.name for tensor in tensors]
+    if any(_GENERATED.match(name) for name in names) or len(set(names)) != len(names):
+        names = ["input"] if len(names) == 1 else [f"input_{i}" for i in range(len(names))]
+    return dict(zip(names, tensors, strict=True))
+
+
+def _built_shape(model: Any) -> Any:
+    """What a subclassed model was built for, or remembers from its file; None for nothing."""
+    shapes = model._build_shapes_dict or {}
+    return next(iter(shapes.values())) if len(shapes) == 1 else None
+
+
+def _built_for(model: Any) -> dict[str, tuple[Dim, ...]] | None:
+    """The inputs of a subclassed model by name, with the batch free; None where not known."""
+    built = _built_shape(model)
+    if not isinstance(built, Mapping):
+        parameters = list(inspect.signature(type(model).call).parameters)
+        built = {parameters[1]: built} if built and len(parameters) > 1 else {}
+    shapes = {str(name): tuple(shape or ()) for name, shape in built.items()}
+    if not all(shape and all(isinstance(s, int) for s in shape[1:]) for shape in shapes.values()):
+        return None
+    return {name: ("batch", *shape[1:]) for name, shape in shapes.items()} or None
+
+
+def _spec(name: str, tensor: Any) -> TensorSpec:
+    shape: list[Dim] = [
+        int(size) if size is not None else ("batch" if axis == 0 else f"{name}_dim_{axis}")
+        for axis, size in enumerate(tensor.shape)
+    ]
+    return TensorSpec(name, str(tensor.dtype), tuple(shape), _sizes(shape))
+
+
+def _sizes(shape: Sequence[Dim]) -> tuple[int, ...]:
+    return tuple(
+        size if isinstance(size, int) else (1 if axis == 0 else _EXAMPLE)
+        for axis, size in enumerate(shape)
+    )

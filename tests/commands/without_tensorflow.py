@@ -1,0 +1,19 @@
+"""Runs commands in a process in which TensorFlow is not installed, as far as Python can tell.
+
+Standard input has a JSON list of the commands' arguments, standard output gets one of their exit
+codes and of what they wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+for name in ("tensorflow", "tf2onnx"):
+    sys.modules[name] = None  # type: ignore[assignment]
+
+from running import cli  # noqa: E402 - after TensorFlow is gone
+
+if __name__ == "__main__":
+    outcomes = [cli(*arguments) for arguments in json.load(sys.stdin)]
+    json.dump([[found.code, found.out, found.err] for found in outcomes], sys.stdout)
