@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,37 @@ class Results:
     def onnxruntime(self) -> str:
         """The version that ran."""
         return self.versions["onnxruntime"]
+
+    @property
+    def _made_by(self) -> tuple[object, ...]:
+        return (dict(self.versions), self.processor, self.cores, self.ours, self.quick)
+
+    def beside(self, earlier: Results) -> Results:
+        """These results with the cells of an earlier run, of the same versions and machine.
+
+        Raises:
+            ValueError: it is of others.
+        """
+        if self._made_by != earlier._made_by:
+            raise ValueError(
+                "what was measured before is of other versions, of another machine or made with "
+                "other options: measure all anew"
+            )
+        found = earlier
+        for cell in self.cells:
+            found = found.having(cell)
+        return found
+
+    def having(self, cell: Measured) -> Results:
+        """These results with a cell, in the place of an older one of the same net and setting."""
+        places = [(old.net, old.batch, old.threads) for old in self.cells]
+        key = (cell.net, cell.batch, cell.threads)
+        cells = list(self.cells)
+        if key in places:
+            cells[places.index(key)] = cell
+        else:
+            cells.append(cell)
+        return replace(self, cells=tuple(cells))
 
     def write(self, path: Path) -> None:
         """Write the results as JSON, a cell a line."""

@@ -1,6 +1,6 @@
 """Measures, and writes what was measured as JSON.
 
-    python -m benchmarks.latency.run NETS --output FOLDER [--short | --quick]
+    python -m benchmarks.latency.run NETS --output FOLDER [--short | --quick] [--add]
 
 NETS has the exporters' files, in a folder ``batch-N`` for every batch (``benchmarks.nets.write``
 makes them). Runs in an environment that has onnxsim, onnxslim, this project and the onnxruntime to
@@ -16,7 +16,6 @@ import platform
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import onnxruntime
@@ -24,7 +23,7 @@ import onnxruntime
 from benchmarks.latency import plan
 from benchmarks.latency.measure import measure
 from benchmarks.latency.peers import Files, Ours, versions
-from benchmarks.latency.results import Results
+from benchmarks.latency.results import Results, read
 from benchmarks.nets.catalog import BY_NAME
 
 
@@ -43,12 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cells=(),
     )
     path = options.output / f"onnxruntime-{results.onnxruntime}.json"
+    if options.add and path.exists():
+        results = results.beside(read(path))
     for cell in _cells(options):
         start = time.perf_counter()
         paths, missing = files.of(cell)
         ready = time.perf_counter()
         found = measure(cell, paths, missing)
-        results = replace(results, cells=(*results.cells, found))
+        results = results.having(found)
         results.write(path)  # what is there is there, should the rest be stopped
         print(
             f"{cell.net:<14} batch {cell.batch} threads {cell.threads}: "
@@ -66,8 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("nets", type=Path, metavar="NETS")
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--short", action="store_true", help="batch 1 only, a third of the time")
+    parser.add_argument("--short", action="store_true", help="less time, fewer settings")
     parser.add_argument("--quick", action="store_true", help="try the code; figures mean nothing")
+    parser.add_argument("--add", action="store_true", help="keep what was measured before")
     parser.add_argument("--net", action="append", default=[], choices=list(BY_NAME))
     parser.add_argument("--batch", action="append", type=int, default=[])
     parser.add_argument("--threads", action="append", type=int, default=[])

@@ -45,6 +45,7 @@ def build(name: str) -> nn.Module:
     torch.manual_seed(0)
     net = architecture()
     start.draw_slopes(net)
+    start.draw_group_norms(net)
     calibrate(net, torch.from_numpy(natural((batch, *BY_NAME[name].shape), seed=1)))
     return net.eval()
 

@@ -1,8 +1,9 @@
 """Weights as training leaves them: slopes of every sign, pre-activations of both signs.
 
 A net as its constructor leaves it makes a poor benchmark: its slopes are all equal (an exporter
-merges them, an optimizer folds them), and its pre-activations drift away from zero (a kernel whose
-time depends on their signs then runs on its best side). Trained nets have neither.
+merges them, an optimizer folds them), its norms scale by 1 (an optimizer drops that), and its
+pre-activations drift away from zero (a kernel whose time depends on their signs then runs on its
+best side). Trained nets have neither.
 """
 
 from __future__ import annotations
@@ -25,6 +26,14 @@ def draw_slopes(net: nn.Module) -> None:
             above = torch.rand_like(layer.weight) < SHARE_ABOVE_ONE
             drawn = torch.empty_like(layer.weight).uniform_(1.0, 1.4)
             layer.weight.data = torch.where(above, drawn, layer.weight.data)
+
+
+def draw_group_norms(net: nn.Module) -> None:
+    """Give every GroupNorm a scale from U(0.7, 1.3) and a shift from N(0, 0.3)."""
+    for layer in net.modules():
+        if isinstance(layer, nn.GroupNorm):
+            nn.init.uniform_(layer.weight, 0.7, 1.3)
+            nn.init.normal_(layer.bias, 0.0, 0.3)
 
 
 def calibrate_norms(net: nn.Module, example: Tensor) -> None:

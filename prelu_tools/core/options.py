@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 Dim = int | str
 """A size, or the name of a dynamic dimension."""
+
+
+_FREE, _FREE_OF_MANY = 48, 16
+"""Sizes for dimensions that are free: many nets halve four times. Of a volume, the smaller one."""
+
+
+def example_sizes(shape: Sequence[Dim]) -> tuple[int, ...]:
+    """A size for every dimension that a model is likely to take: 1 for a free batch."""
+    n_free = sum(isinstance(size, str) for size in shape[1:])
+    free = _FREE if n_free < 3 else _FREE_OF_MANY
+    return tuple(
+        size if isinstance(size, int) else (free if axis else 1) for axis, size in enumerate(shape)
+    )
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,14 @@ def test_results_are_read_as_they_were_written(tmp_path: Path):
     assert results.read(tmp_path / "run.json") == run
 
 
+def test_a_setting_that_is_measured_again_takes_the_place_of_the_old_one():
+    earlier = _run(_cell(), _cell(threads=2))
+    again = _cell(ours=460.0)
+    assert _run(again).beside(earlier).cells == (again, earlier.cells[1])
+    with pytest.raises(ValueError, match="of other versions"):
+        _run(again, version="1.26.0").beside(earlier)
+
+
 def test_results_of_another_schema_are_refused(tmp_path: Path):
     path = tmp_path / "run.json"
     _run(_cell()).write(path)

@@ -18,10 +18,9 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.layout import Layout
-from prelu_tools.core.options import Dim, SourceOptions
+from prelu_tools.core.options import Dim, SourceOptions, example_sizes
 
 _DEFAULT = "serving_default"
-_EXAMPLE = 48  # size of a free dimension other than the batch
 _UNNAMED = re.compile(r"^(Variable(_\d+)?)?$")
 
 
@@ -102,10 +101,7 @@ def _inputs(function: Any, options: SourceOptions) -> tuple[TensorSpec, ...]:
             size if size is not None else ("batch" if axis == 0 else f"{name}_dim_{axis}")
             for axis, size in enumerate(sizes)
         )
-        example = tuple(
-            size if isinstance(size, int) else (1 if axis == 0 else _EXAMPLE)
-            for axis, size in enumerate(shape)
-        )
+        example = example_sizes(shape)
         found.append(TensorSpec(name, spec.dtype.name, shape, example))
     return tuple(found)
 

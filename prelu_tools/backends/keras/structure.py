@@ -11,10 +11,9 @@ from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.options import Dim, InputOption
+from prelu_tools.core.options import Dim, InputOption, example_sizes
 
 _GENERATED = re.compile(r"^(keras_tensor|input_layer)(_\d+)?$")
-_EXAMPLE = 48  # size of a free dimension other than the batch
 
 
 class Structure:
@@ -43,7 +42,9 @@ class Structure:
                 f"the input shapes of {self._spelled} are not known: give --input "
                 "NAME:batch,... (for an image --input x:batch,112,112,3)"
             )
-        return [TensorSpec(n, "float32", shape, _sizes(shape)) for n, shape in shapes.items()]
+        return [
+            TensorSpec(n, "float32", shape, example_sizes(shape)) for n, shape in shapes.items()
+        ]
 
     def packed(self, flat: Sequence[Any]) -> Any:
         """Inputs in the structure that the model takes."""
@@ -105,11 +106,4 @@ def _spec(name: str, tensor: Any) -> TensorSpec:
         int(size) if size is not None else ("batch" if axis == 0 else f"{name}_dim_{axis}")
         for axis, size in enumerate(tensor.shape)
     ]
-    return TensorSpec(name, str(tensor.dtype), tuple(shape), _sizes(shape))
-
-
-def _sizes(shape: Sequence[Dim]) -> tuple[int, ...]:
-    return tuple(
-        size if isinstance(size, int) else (1 if axis == 0 else _EXAMPLE)
-        for axis, size in enumerate(shape)
-    )
+    return TensorSpec(name, str(tensor.dtype), tuple(shape), example_sizes(shape))

@@ -20,7 +20,7 @@ from prelu_tools.backends.interface import (
 )
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
+from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions, example_sizes
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.graph.constants import attributes, read_constant
 from prelu_tools.graph.layers import LocatedLayer, locate_layers
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from prelu_tools.backends.onnxruntime.tapped import TappedSession
 
 # What runs a model is imported when one is run: `inspect` runs none, and is in a hurry.
-_EXAMPLE = 48  # size of a free dimension other than the batch
 
 
 class OnnxSource:
@@ -211,10 +210,7 @@ def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec
         raise UsageError(
             f"--input {value.name} has {len(given)} dimensions; the model's has {len(sizes)}"
         )
-    example = tuple(
-        size if isinstance(size, int) else (1 if axis == 0 else _EXAMPLE)
-        for axis, size in enumerate(given or sizes)
-    )
+    example = example_sizes(given or sizes)
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
     return TensorSpec(value.name, dtype, tuple(sizes), example)
 

@@ -15,10 +15,9 @@ from torch.utils import _pytree as pytree
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.options import Dim, InputOption
+from prelu_tools.core.options import Dim, InputOption, example_sizes
 
 _TRACED = 2  # torch.export takes a dimension of size 1 for a constant
-_FREE = 32  # size of a free dimension that nothing is known of
 _VARIADIC = (python_inspect.Parameter.VAR_POSITIONAL, python_inspect.Parameter.VAR_KEYWORD)
 
 
@@ -134,14 +133,6 @@ def traced_sizes(spec: TensorSpec) -> tuple[int, ...]:
     return tuple(
         max(_TRACED, size) if isinstance(dim, str) else size
         for dim, size in zip(spec.shape, spec.example, strict=True)
-    )
-
-
-def example_sizes(shape: Sequence[Dim]) -> tuple[int, ...]:
-    """A size for every dimension: 1 for a free batch."""
-    return tuple(
-        size if isinstance(size, int) else (1 if axis == 0 else _FREE)
-        for axis, size in enumerate(shape)
     )
 
 

@@ -14,9 +14,7 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.arguments import Arguments, Constant, from_structure, paths_of
 from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.options import Dim, SourceOptions
-
-_EXAMPLE = 48  # size of a free dimension other than the batch
+from prelu_tools.core.options import Dim, SourceOptions, example_sizes
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
@@ -88,8 +86,5 @@ def _spec(name: str, value: torch.Tensor, names: dict[str, str]) -> TensorSpec:
             shape.append(size)
         else:
             shape.append(names.setdefault(str(size), f"{name}_dim_{axis}" if axis else "batch"))
-    example = tuple(
-        size if isinstance(size, int) else (1 if axis == 0 else _EXAMPLE)
-        for axis, size in enumerate(shape)
-    )
+    example = example_sizes(shape)
     return TensorSpec(name, str(value.dtype).removeprefix("torch."), tuple(shape), example)
