@@ -60,6 +60,13 @@ def volume_first():
     return seq(X(2, 4, 4, 4), L.Conv3D(3, 2, data_format=f), act("a", [2, 3, 4]))
 
 
+def sound():
+    return seq(
+        X(16, 3), L.Conv1D(4, 3, padding="same"), act("a", [1]), L.SeparableConv1D(4, 3, strides=2),
+        L.BatchNormalization(), act("b", [1]), L.GlobalAveragePooling1D(),
+    )
+
+
 def recurrent():
     return seq(
         X(5, 3), L.Dense(4), act("a", [1]), L.Bidirectional(L.LSTM(3, return_sequences=True)),
@@ -155,6 +162,7 @@ AXES = [
 LAYERS: list[tuple[str, dict[str, list[int]]]] = [
     ("grouped", {"a": [4, 1, 1, 1], "b": [6, 1, 1]}),
     ("volume_first", {"a": [3, 1, 1, 1]}),
+    ("sound", {"a": [4, 1], "b": [4, 1]}),
     ("recurrent", {"a": [1, 4], "b": [1, 6], "c": [3]}),
     ("blocks", {"conv/low": [3, 1, 1], "conv/high": [1], "mix": [1, 4], "last": [4, 4, 2]}),
     ("subclassed", {"act": [4], "alpha": [4]}),

@@ -90,6 +90,11 @@ def test_every_layer_is_one_prelu(
     assert [layer["name"] for layer in document["layers"]] == list(expected)
 
 
+def test_a_convolution_of_one_dimension_is_one_node(nets: Path, tmp_path: Path) -> None:
+    graph, _ = _exported(f"{nets}:sound", tmp_path)
+    assert _operators(graph) == Counter({"Conv": 3, "PRelu": 2, "Transpose": 1, "ReduceMean": 1})
+
+
 def test_the_parameter_of_a_block_is_named_as_its_layer_has_it(nets: Path, tmp_path: Path) -> None:
     graph, _ = _exported(f"{nets}:blocks", tmp_path)
     tensors = {t.name: numpy_helper.to_array(t) for t in graph.initializer}

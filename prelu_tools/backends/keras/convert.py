@@ -35,6 +35,7 @@ from prelu_tools.graph.folding import (
 )
 from prelu_tools.graph.layouts import drop_idle_reshapes, move_inputs, reduce_before_transposing
 from prelu_tools.graph.model import OnnxModel
+from prelu_tools.graph.narrowing import narrow_convolutions
 from prelu_tools.graph.prune import prune_model
 from prelu_tools.graph.recognise import find_prelus
 from prelu_tools.graph.tidy import rename_values
@@ -77,6 +78,7 @@ def convert_program(
         model, {w.tensor: w.read() for w in program.weights if w.tensor not in constants}
     )
     fold_constants(model)
+    narrow_convolutions(model)
     fold_batch_normalization(model)
     fix_reshapes(model)
     reduce_before_transposing(model)
