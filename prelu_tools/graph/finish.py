@@ -20,7 +20,9 @@ from prelu_tools.graph.operators import all_nodes, check_operators
 from prelu_tools.graph.survey import survey
 from prelu_tools.graph.tidy import tidy
 
-_IR_VERSION = 10  # the first with metadata on nodes (onnx 1.16); onnxruntime 1.18 loads it
+IR_VERSION = 10
+"""What is written: the first with metadata on nodes (onnx 1.16); onnxruntime 1.18 loads it."""
+_NEWER_TYPES = range(onnx.TensorProto.INT4 + 1, 64)  # of later versions
 
 
 def finish(
@@ -48,7 +50,8 @@ def finish(
     tidy(proto.graph, kept_names)
     proto.graph.name = properties.get(SOURCE, TOOL)
     proto.producer_name, proto.producer_version = TOOL, prelu_tools.__version__
-    proto.ir_version = max(proto.ir_version, _IR_VERSION)
+    if not any(tensor.data_type in _NEWER_TYPES for tensor in all_tensors(proto)):
+        proto.ir_version = IR_VERSION
     proto.doc_string = ""
     used = {node.domain for node in all_nodes(proto.graph)} | {""}
     opsets = [entry for entry in proto.opset_import if entry.domain in used]

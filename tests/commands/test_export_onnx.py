@@ -14,6 +14,8 @@ from running import Outcome, cli
 from text_nets import COLUMN, SLOPES, save
 from tiny_models import save_relu
 
+from prelu_tools.backends.onnxruntime.session import newest_ir_version
+
 FIVE = "r = Relu(x) n = Neg(x) m = Relu(n) s = Mul(m, a) y = Add(r, s)"
 
 
@@ -267,3 +269,21 @@ def test_a_target_gets_its_forms_with_large_slopes_and_weights_where_they_are_as
     left = ["fast.onnx", *(["fast.onnx.data"] if external == "always" else []), "wide.onnx"]
     assert sorted(path.name for path in tmp_path.iterdir()) == left
     assert cli("verify", source, target).code == 0
+
+
+def test_an_ir_version_that_onnxruntime_does_not_load_is_lowered(tmp_path: Path) -> None:
+    newest = int(onnx.IR_VERSION)
+    if newest <= newest_ir_version():
+        pytest.skip("onnxruntime loads the newest IR version")
+    path = save(tmp_path / "new.onnx", FIVE, a=-COLUMN)
+    proto = onnx.load(path)
+    proto.ir_version = newest
+    onnx.save(proto, path)
+    refused = cli("verify", path, path)
+    assert refused.code == 3
+    assert f"IR version {newest}" in refused.err
+    assert "prelu-tools export" in refused.err
+    found = cli("export", tmp_path / "new.onnx", "-o", tmp_path / "net.onnx", "--format", "json")
+    assert found.code == 0, found.err
+    assert any(f"IR version {newest}" in note for note in found.json["notes"])
+    assert onnx.load(tmp_path / "net.onnx").ir_version == 10

@@ -57,6 +57,11 @@ def _notes(source: OnnxSource, found: Canonical, meant: Meant) -> tuple[str, ...
             f"{source.spelled} does not run as it is meant: the result is held against its own "
             "graph in onnx's evaluator (numpy), with these slopes along these axes"
         )
+    elif meant.is_lowered:
+        notes.append(
+            f"onnxruntime does not load IR version {source.model.proto.ir_version}: "
+            f"{source.spelled} was run as one of an older version, and an older one is written"
+        )
     elif meant.reference is not source:
         notes.append(
             f"onnxruntime does not run opset {source.model.opset}: the result is held against "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import inliner
 
+from prelu_tools.graph.finish import IR_VERSION
 from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.prune import unlist_weights
 from prelu_tools.graph.repair import Repair, repair_slopes
@@ -30,6 +31,8 @@ class Meant:
     """Weights that were listed as inputs, and are constants now."""
     reference: OnnxSource
     """What results are held against: the file, or onnx's evaluator where it does not run so."""
+    is_lowered: bool = False
+    """Whether the file is run as one of an older IR version, which changes nothing it computes."""
 
 
 def as_meant(source: OnnxSource, axis: int | None) -> Meant:
@@ -49,11 +52,22 @@ def as_meant(source: OnnxSource, axis: int | None) -> Meant:
     repaired = _copy(original, original.proto)
     repairs = repair_slopes(repaired, axis, source.options.inputs)
     reference = source
+    is_lowered = False
     if repairs or source.model.opset < _FIRST_RUN:
         from prelu_tools.backends.onnxruntime.numpy_source import NumpySource
 
         reference = NumpySource(source, original, repaired, repairs)
-    return Meant(repaired, repairs, n_listed, reference)
+    elif proto.ir_version > IR_VERSION and not _loads(proto.ir_version):
+        from prelu_tools.backends.onnxruntime.lowered import LoweredSource
+
+        reference, is_lowered = LoweredSource(source), True
+    return Meant(repaired, repairs, n_listed, reference, is_lowered)
+
+
+def _loads(ir_version: int) -> bool:
+    from prelu_tools.backends.onnxruntime.session import newest_ir_version
+
+    return ir_version <= newest_ir_version()
 
 
 def _copy(model: OnnxModel, proto: onnx.ModelProto) -> OnnxModel:

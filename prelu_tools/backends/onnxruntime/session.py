@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -33,7 +34,8 @@ _ADVICE = {
 }
 # TF32 keeps 10 bits of mantissa: agreement to 1e-3 only (onnxruntime#19288).
 _OPTIONS: Mapping[str, Mapping[str, str]] = {"CUDAExecutionProvider": {"use_tf32": "0"}}
-_IR_VERSION = 10  # loaded by every onnxruntime from 1.18 on
+_IR_VERSION, _OPSET = 10, 16  # loaded by every onnxruntime from 1.18 on
+_IR_TOO_NEW = re.compile(r"IR version: (\d+), max supported IR version: (\d+)")
 _LARGE = 256 << 20  # bytes; onnxruntime holds the weights of a larger file twice if it parses them
 
 
@@ -180,18 +182,35 @@ def available_providers() -> tuple[str, Sequence[str]]:
 @cache
 def newest_opset() -> int:
     """The newest opset that the installed onnxruntime loads: found by trying, it does not say."""
-    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Identity", ["x"], ["y"])], "one node", [value],
-        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])],
-    )  # fmt: skip
-    for version in range(onnx.defs.onnx_opset_version(), 0, -1):
-        opsets = [onnx.helper.make_opsetid("", version)]
-        model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
-        with suppress(PReLUToolsError):
-            Session(model, "cpu", "a model of one node")
-            return version
-    raise PReLUToolsError("onnxruntime loads no model at all: reinstall it, or see doctor")
+    newest = onnx.defs.onnx_opset_version()
+    return _newest(_loads_at(opset, _IR_VERSION) and opset for opset in range(newest, 0, -1))
+
+
+@cache
+def newest_ir_version() -> int:
+    """The newest IR version that the installed onnxruntime loads: found by trying."""
+    versions = range(int(onnx.IR_VERSION), 0, -1)
+    return _newest(_loads_at(_OPSET, version) and version for version in versions)
+
+
+def _newest(found: Iterable[int]) -> int:
+    newest = next(filter(None, found), None)
+    if newest is None:
+        raise PReLUToolsError("onnxruntime loads no model at all: reinstall it, or see doctor")
+    return newest
+
+
+def _loads_at(opset: int, ir_version: int) -> bool:
+    """Whether onnxruntime loads a model of one node."""
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    x, y = (helper.make_tensor_value_info(name, kind, [1]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "one node", [x], [y])
+    opsets = [helper.make_opsetid("", opset)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=ir_version)
+    with suppress(PReLUToolsError):
+        Session(model, "cpu", "a model of one node")
+        return True
+    return False
 
 
 def import_onnxruntime() -> Any:
@@ -202,4 +221,9 @@ def import_onnxruntime() -> Any:
 def sentence(error: Exception) -> str:
     """What onnxruntime says, without its prefix."""
     text = " ".join(str(error).split())
+    if found := _IR_TOO_NEW.search(text):
+        return (
+            f"the file is of IR version {found[1]}, and it knows {found[2]} at most: prelu-tools "
+            "export FILE -o NEW.onnx writes it in an older one"
+        )
     return text.rpartition("] : ")[2] or text
