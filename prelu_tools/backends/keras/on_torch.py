@@ -54,6 +54,8 @@ class KerasModule(nn.Module):
         for variable in model.weights:
             own = owner.get(id(variable)) or Owner("", variable.path, False, "", False)
             name = own.parameter.replace(".", "_")  # PyTorch's names are divided by dots
+            while name in self.owners:
+                name += "_"
             self.owners[name] = own
             self._variables.append((name, variable))
             self.register_parameter(name, _parameter(variable.value))
@@ -181,10 +183,7 @@ class _Finder(CallFinder):
 
 
 def _build(model: Any, structure: Structure, spelled: str, show: bool) -> None:
-    feeds = {
-        spec.name: np.zeros((2, *spec.example[1:]), np.dtype(spec.dtype))
-        for spec in structure.inputs()
-    }
+    feeds = structure.zeros()
     flat = [keras.ops.convert_to_tensor(array) for array in feeds.values()]
     try:
         with quiet(show), torch.no_grad():

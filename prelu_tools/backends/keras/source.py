@@ -85,10 +85,7 @@ class KerasSource:
 
     def _find_calls(self) -> list[PReLUCall]:
         if self._calls is None:
-            feeds = {
-                spec.name: np.zeros((2, *spec.example[1:]), np.dtype(spec.dtype))
-                for spec in self.inputs()
-            }
+            feeds = self._structure.zeros()
             self._call(feeds)  # builds what is not built yet
             finder = CallFinder(self._model)
             with watching(self._model, None, finder):

@@ -7,9 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.outputs import distinct_outputs
+from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, InputOption, example_sizes
 
@@ -46,6 +49,13 @@ class Structure:
             TensorSpec(n, "float32", shape, example_sizes(shape)) for n, shape in shapes.items()
         ]
 
+    def zeros(self) -> dict[str, Array]:
+        """Inputs of zeros, two rows where the batch is free."""
+        return {
+            spec.name: np.zeros((_rows(spec), *spec.example[1:]), np.dtype(spec.dtype))
+            for spec in self.inputs()
+        }
+
     def packed(self, flat: Sequence[Any]) -> Any:
         """Inputs in the structure that the model takes."""
         structure = getattr(self._model, "_inputs_struct", None)
@@ -67,6 +77,10 @@ class Structure:
         if len(set(names)) != len(flat):
             names = ["output"] if len(flat) == 1 else [f"output_{i}" for i in range(len(flat))]
         return distinct_outputs(dict(zip(names, flat, strict=True)), inputs)
+
+
+def _rows(spec: TensorSpec) -> int:
+    return 2 if isinstance(spec.shape[0], str) else spec.example[0]
 
 
 def _model_inputs(model: Any) -> dict[str, Any] | None:
