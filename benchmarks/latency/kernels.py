@@ -1,0 +1,87 @@
+"""Shows where the time of a net goes: what onnxruntime's own profile says of each operator.
+
+    python -m benchmarks.latency.kernels NETS NET... [--threads N]
+
+NETS is the folder that ``benchmarks.latency.run`` measured; of every net the exporter's file, this
+project's, and the bound with ReLU. Times are milliseconds a run, medians of single runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnxruntime
+
+from benchmarks.nets.catalog import BY_NAME
+from benchmarks.nets.inputs import natural
+
+SECONDS = 4.0
+"""How long a file is run."""
+
+
+def kernels(path: Path, threads: int) -> Mapping[str, tuple[float, int]]:
+    """Return the milliseconds a run that each operator takes, and how many nodes it has."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    options.enable_profiling = True
+    with tempfile.TemporaryDirectory() as folder:
+        options.profile_file_prefix = str(Path(folder, "profile"))
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+        value = session.get_inputs()[0]
+        feeds = {value.name: natural(value.shape, seed=7)}
+        runs, end = 0, time.monotonic() + SECONDS
+        while runs < 5 or time.monotonic() < end:
+            session.run(None, feeds)
+            runs += 1
+        events = json.loads(Path(session.end_profiling()).read_text())
+    return _summed(events)
+
+
+def _summed(events: Sequence[Mapping[str, object]]) -> Mapping[str, tuple[float, int]]:
+    nodes: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for event in events:
+        name = str(event["name"])
+        if event.get("cat") == "Node" and name.endswith("_kernel_time"):
+            operator = event["args"]["op_name"]  # type: ignore[index]
+            nodes[operator][name].append(float(event["dur"]) / 1000)  # type: ignore[arg-type]
+    sums = {
+        operator: (sum(map(statistics.median, times.values())), len(times))
+        for operator, times in nodes.items()
+    }
+    return dict(sorted(sums.items(), key=lambda item: -item[1][0]))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Show what the command line asks for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("nets", type=Path, metavar="NETS")
+    parser.add_argument("names", nargs="+", choices=list(BY_NAME), metavar="NET")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args(arguments)
+    made = options.nets / f"onnxruntime-{onnxruntime.__version__}" / "batch-1"
+    for name in options.names:
+        files = {
+            "raw export": options.nets / "batch-1" / f"{name}.onnx",
+            "prelu-tools": made / f"{name}.t{options.threads}.ours.onnx",
+            "ReLU (bound)": options.nets / "batch-1" / f"{name}.relu.onnx",
+        }
+        for label, path in files.items():
+            found = kernels(path, options.threads)
+            total = sum(milliseconds for milliseconds, _ in found.values())
+            parts = ", ".join(f"{n} {kind} {ms:.2f}" for kind, (ms, n) in list(found.items())[:7])
+            print(f"{name:<14} {label:<13} {total:8.2f} ms: {parts}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
