@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 import click
 
+from prelu_tools.cli.completing import complete_source, complete_words
 from prelu_tools.cli.options import gather_source_options, output_options, source_options
 
 
 @click.command("export")
-@click.argument("source", metavar="SOURCE")
+@click.argument("source", metavar="SOURCE", shell_complete=complete_source)
 @click.option(
     "-o",
     "--output",
@@ -28,6 +29,7 @@ from prelu_tools.cli.options import gather_source_options, output_options, sourc
 @click.option(
     "--dtype",
     metavar="[float32|float16]",
+    shell_complete=complete_words("float32", "float16"),
     help="Type of the weights, inputs and outputs  [default: the source's own]",
 )
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.options import gather_source_options, output_options, source_options
 
 if TYPE_CHECKING:
@@ -24,7 +25,13 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
 
 
 @click.command("inspect")
-@click.argument("sources", metavar="SOURCE [OTHER]", nargs=-1, required=True)
+@click.argument(
+    "sources",
+    metavar="SOURCE [OTHER]",
+    nargs=-1,
+    required=True,
+    shell_complete=complete_source,
+)
 @click.option("--slopes", is_flag=True, help="Show the value of every slope.")
 @click.option("--all", "others", is_flag=True, help="Show each LeakyRelu and Relu too.")
 @click.option(

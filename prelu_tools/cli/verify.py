@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from prelu_tools.cli.completing import complete_source, complete_words
 from prelu_tools.cli.options import gather_source_options, output_options, source_options
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ def _parse_layouts(
     return found
 
 
-def _parse_tolerance(ctx: click.Context, param: click.Parameter, value: str) -> Tolerance:
+def _parse_tolerance(ctx: click.Context, param: click.Parameter, value: str) -> Tolerance | None:
     """`calibrated`, or RTOL,ATOL."""
+    if ctx.resilient_parsing:  # a shell asks for completions, and is in a hurry
+        return None
     from prelu_tools.commands.check_fields import WrongValueError, given_tolerance
 
     try:
@@ -49,6 +52,8 @@ def _parse_ranges(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, tuple[float, float]]:
     """LOW,HIGH for every input, or NAME=LOW,HIGH."""
+    if not values:
+        return {}
     from prelu_tools.commands.check_fields import WrongValueError, given_range
 
     found = {}
@@ -64,8 +69,8 @@ def _parse_ranges(
 
 
 @click.command("verify")
-@click.argument("reference", metavar="[REFERENCE", required=False)
-@click.argument("candidates", metavar="CANDIDATE...]", nargs=-1)
+@click.argument("reference", metavar="[REFERENCE", required=False, shell_complete=complete_source)
+@click.argument("candidates", metavar="CANDIDATE...]", nargs=-1, shell_complete=complete_source)
 @click.option(
     "--provider",
     "providers",
@@ -73,6 +78,7 @@ def _parse_ranges(
     default=("cpu",),
     show_default=True,
     metavar="NAME[:KEY=VALUE,...]",
+    shell_complete=complete_words("cpu", "cuda", "tensorrt", "openvino"),
     help="cpu, cuda, tensorrt, openvino or onnxruntime's own name, with options if need be "
     "(cuda:use_tf32=1); each is checked; repeatable.",
 )
@@ -123,6 +129,7 @@ def _parse_ranges(
     default="calibrated",
     show_default=True,
     metavar="calibrated|RTOL,ATOL",
+    shell_complete=complete_words("calibrated"),
     help="By the rounding of the reference, or |a - b| <= ATOL + RTOL |a|.",
 )
 @click.option(
@@ -159,6 +166,9 @@ def _parse_ranges(
     callback=_parse_layouts,
     multiple=True,
     metavar="NAME=nchw|nhwc",
+    shell_complete=complete_words(
+        *(f"{role}={layout}" for role in ("reference", "candidate") for layout in ("nchw", "nhwc"))
+    ),
     help="The axis order of reference=, candidate= or a model's path=; repeatable.",
 )
 @click.option(
