@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prelu_tools.core.optimization import OptimizeResult
+from prelu_tools.core.showing import Shown
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.verification import VerifyResult
 
@@ -23,8 +24,8 @@ class RefusedRoute:
     """What it said, in one line."""
 
 
-@dataclass(frozen=True)
-class ExportResult:
+@dataclass(frozen=True, repr=False)
+class ExportResult(Shown):
     """What `export` wrote."""
 
     source: str
@@ -53,6 +54,10 @@ class ExportResult:
     """Its size in bytes."""
     optimized: OptimizeResult | None = None
     """How its layers were written for onnxruntime's CPU provider; None for PRelu nodes."""
+
+    def _in_short(self) -> str:
+        held = "not verified" if self.verification is None else "verified"
+        return f"{self.source} -> {self.path}: {len(self.layers)} PReLU layers, {held}"
 
 
 @dataclass(frozen=True)

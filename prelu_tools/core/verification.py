@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from prelu_tools.core.errors import VerdictError
+from prelu_tools.core.showing import Shown
+
 Verdict = Literal["pass", "fail", "inconclusive"]
 
 
@@ -228,9 +231,9 @@ class Agreement:
     """The worst of the outputs."""
 
 
-@dataclass(frozen=True)
-class VerifyResult:
-    """What `verify` found."""
+@dataclass(frozen=True, repr=False)
+class VerifyResult(Shown):
+    """What `verify` found; true only if everything passed."""
 
     verdict: Verdict
     """`fail` if any candidate failed, else `inconclusive` if any could not be judged."""
@@ -256,6 +259,25 @@ class VerifyResult:
     """Rows of input beside these that a search for unreached slopes found."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it was done."""
+
+    def __bool__(self) -> bool:
+        """Whether it is a pass: what failed, or could not be judged, is false."""
+        return self.verdict == "pass"
+
+    def raise_for_verdict(self) -> VerifyResult:
+        """This result, where it is a pass.
+
+        Raises:
+            VerdictError: it is none; the message has the reasons, and `result` is this.
+        """
+        if self.verdict == "pass":
+            return self
+        raise VerdictError(self._in_short(), self)
+
+    def _in_short(self) -> str:
+        models = ", ".join(dict.fromkeys(report.model for report in self.candidates))
+        reasons = "".join(f"; {reason}" for reason in self.reasons)
+        return f"{self.verdict}: {models} against {self.reference}{reasons}"
 
     @property
     def power(self) -> Power | None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
+from prelu_tools.core.errors import UsageError
+
 if TYPE_CHECKING:
     from prelu_tools.core.checks import ChecksResult
     from prelu_tools.core.comparison import CompareResult
@@ -64,3 +66,15 @@ def render(result: Result, form: str, style: Style) -> str:
     """
     report = cast(Report, importlib.import_module(f"prelu_tools.reports.{form}"))
     return report.render(result, style)
+
+
+def render_named(result: Result, form: str, style: Style) -> str:
+    """The same for a format that a program names, which may be none.
+
+    Raises:
+        UsageError: there is no such format, or it cannot show this kind of result.
+    """
+    known = {*COMMON_FORMATS, "notebook", *(f for forms in _MORE_FORMATS.values() for f in forms)}
+    if form not in known:
+        raise UsageError(f"{form!r} is no format: expected one of {', '.join(sorted(known))}")
+    return render(result, form, style)

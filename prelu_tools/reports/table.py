@@ -23,6 +23,7 @@ def render(result: Result, style: Style) -> str:
         file=out,
         width=style.width,
         force_terminal=style.colour,
+        force_jupyter=False,  # else it shows the text there, and writes nothing
         color_system="standard" if style.colour else None,
         no_color=not style.colour,
         highlight=False,
