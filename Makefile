@@ -8,7 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo test test-browser test-openvino bench bench-exporters bench-openvino lint lock clean
+.PHONY: help demo docs test test-browser test-docs test-openvino bench bench-exporters bench-openvino \
+  lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
@@ -20,6 +21,8 @@ help:
 	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
 	@echo "make bench-exporters  the same models through the raw exporters and through export"
 	@echo "make bench-openvino  PRelu nodes against the CPU's forms on OpenVINO's provider"
+	@echo "make docs   the site, in build/site; warnings are errors"
+	@echo "make test-docs  every command that the site shows (part of make test: the quick pages)"
 	@echo "make lint   ruff and mypy"
 	@echo "make lock   resolve requirements/dev.in anew into $(LOCK)"
 	@echo "make clean  remove .venv and build"
@@ -61,6 +64,21 @@ test-matrix: $(READY)
 test-openvino: .venv-openvino/.ready
 	@PRELU_REQUIRED_MARKERS="openvino" .venv-openvino/bin/python -m pytest -q -m openvino \
 	  tests/backends/test_openvino.py
+
+test-docs: $(READY)
+	@PRELU_REQUIRED_MARKERS="docs" $(BIN)/python -m pytest -q -n 2 -m docs tests/docs
+
+.venv-docs/.ready: requirements/docs.txt pyproject.toml
+	@rm -rf .venv-docs
+	@$(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/python -m pip --disable-pip-version-check -q install -r requirements/docs.txt
+	@.venv-docs/bin/python -m pip --disable-pip-version-check -q install --no-deps \
+	  --no-build-isolation -e .
+	@touch $@
+
+docs: .venv-docs/.ready
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+	@echo "build/site/index.html"
 
 # One environment for each onnxruntime that is measured: the locked one, and the last before PRelu's
 # kernel became slow.
@@ -115,4 +133,4 @@ lock:
 	@echo "wrote $(LOCK)"
 
 clean:
-	rm -rf $(VENV) .venv-openvino .venv-bench-* build
+	rm -rf $(VENV) .venv-docs .venv-openvino .venv-bench-* build

@@ -10,10 +10,11 @@ import click
 def command(shell: str) -> int:
     """Print what makes SHELL complete commands, options, files and what Python files define.
 
-    \b
-    In ~/.bashrc:                  eval "$(prelu-tools completion bash)"
-    In ~/.zshrc, behind compinit:  eval "$(prelu-tools completion zsh)"
-    In ~/.config/fish/config.fish: prelu-tools completion fish | source
+    bash, in ~/.bashrc: eval "$(prelu-tools completion bash)"
+
+    zsh, in ~/.zshrc behind compinit: eval "$(prelu-tools completion zsh)"
+
+    fish, in ~/.config/fish/config.fish: prelu-tools completion fish | source
     """
     from click.shell_completion import get_completion_class
 
