@@ -27,9 +27,8 @@ def _is_installed() -> bool:
 
 
 @pytest.fixture
-def folder(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(pytester: pytest.Pytester) -> Path:
     """A project with two models and a test of them."""
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     save_dense(pytester.path / "net.onnx")
     save_dense(pytester.path / "same.onnx")
     _write(pytester)
@@ -43,7 +42,8 @@ def _write(pytester: pytest.Pytester, more: str = "") -> None:
 
 def _pytest(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     plugin = () if _is_installed() else ("-p", _ENTRY)
-    return pytester.runpytest_subprocess(*plugin, "-p", "no:cacheprovider", *options)
+    quick = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    return pytester.runpytest_subprocess(*plugin, *quick, *options)
 
 
 def test_it_is_an_entry_point_of_the_package() -> None:
@@ -146,4 +146,4 @@ def test_unused_it_loads_nothing(pytester: pytest.Pytester) -> None:
             assert ours == {"prelu_tools.pytest_plugin"}
         """
     )
-    _pytest(pytester, "-p", "no:hypothesispytest", "-p", "no:anyio").assert_outcomes(passed=1)
+    _pytest(pytester).assert_outcomes(passed=1)
