@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .PHONY: help demo docs test test-browser test-docs test-openvino bench bench-exporters bench-openvino \
-  lint lock clean
+  schema lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-openvino  PRelu nodes against the CPU's forms on OpenVINO's provider"
 	@echo "make docs   the site, in build/site; warnings are errors"
 	@echo "make test-docs  every command that the site shows (part of make test: the quick pages)"
+	@echo "make schema the JSON schema of prelu-tools.toml, from the keys that the code declares"
 	@echo "make lint   ruff and mypy"
 	@echo "make lock   resolve requirements/dev.in anew into $(LOCK)"
 	@echo "make clean  remove .venv and build"
@@ -116,6 +117,10 @@ bench-openvino: $(READY) .venv-openvino/.ready build/bench/batch-1/.ready
 bench-exporters: $(READY)
 	@$(BIN)/python -m benchmarks.exporters.run build/exporters \
 	  $(if $(QUICK),--quick,--output docs/exporters.md)
+
+schema: $(READY)
+	@$(BIN)/python -m prelu_tools.commands.check_schema > build.schema.json
+	@mv build.schema.json prelu_tools/prelu-tools.schema.json
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -33,6 +33,7 @@ BELOW = {
     "live.py": {"backends", "core"},
     "api.py": {"arguments", "live", "commands", "core"},
     "testing.py": {"arguments", "live", "commands", "reports", "core"},
+    "pytest_plugin.py": {"testing", "commands", "core"},
     "": {"api", "cli", "reports", "core"},
 }
 FRAMEWORKS = ("torch", "keras", "tensorflow", "tf2onnx", "onnxruntime", "onnxscript")

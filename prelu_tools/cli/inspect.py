@@ -11,6 +11,8 @@ from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.options import gather_source_options, output_options, source_options
 
 if TYPE_CHECKING:
+    from prelu_tools.cli.output import Output
+    from prelu_tools.commands.inspect import InspectRequest
     from prelu_tools.core.inspection import InspectResult
 
 _FIGURES = (".png", ".svg")
@@ -32,6 +34,7 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
     required=True,
     shell_complete=complete_source,
 )
+@click.option("--each", is_flag=True, help="Show sources one by one, not what changed.")
 @click.option("--slopes", is_flag=True, help="Show the value of every slope.")
 @click.option("--all", "others", is_flag=True, help="Show each LeakyRelu and Relu too.")
 @click.option(
@@ -74,6 +77,7 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
 @output_options
 def command(
     sources: tuple[str, ...],
+    each: bool,
     slopes: bool,
     others: bool,
     plot: Path | None,
@@ -102,11 +106,14 @@ def command(
     from prelu_tools.commands.inspect import InspectRequest, inspect_source
     from prelu_tools.core.statistics import Thresholds
 
-    if len(sources) > 2:
+    each = each and len(sources) > 1
+    if each:
+        _refuse_for_each(form, reports, plot)
+    elif len(sources) > 2:
         raise click.UsageError(
-            f"{len(sources)} sources were given: expected one, or two to compare"
+            f"{len(sources)} sources were given: expected one, two to compare, or --each"
         )
-    if len(sources) == 2:
+    elif len(sources) == 2:
         _refuse_for_two(form, reports, plot)
     request = InspectRequest(
         thresholds=Thresholds(near),
@@ -116,6 +123,8 @@ def command(
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
     )
     output = Output(form, reports, quiet, slopes, others)
+    if each:
+        return _each(sources, request, output, fail_on, expect_layers)
     if len(sources) == 2:
         from prelu_tools.commands.compare import compare_sources
 
@@ -142,6 +151,41 @@ def _refuse_for_two(form: str, reports: tuple[tuple[str, str], ...], plot: Path 
             "html shows one model: give one source, or compare two with --format table, json, csv "
             "or markdown"
         )
+
+
+def _refuse_for_each(form: str, reports: tuple[tuple[str, str], ...], plot: Path | None) -> None:
+    """Say no to what holds one model."""
+    if form not in ("table", "markdown") or reports or plot is not None:
+        raise click.UsageError(
+            "--each shows one source after another: only --format table and markdown can, and "
+            "neither --report nor --plot"
+        )
+
+
+def _each(
+    sources: tuple[str, ...],
+    request: InspectRequest,
+    output: Output,
+    fail_on: str | None,
+    expect_layers: int | None,
+) -> int:
+    """Show each source, whatever becomes of the others: 1 beats 3 beats 0."""
+    from prelu_tools.commands.inspect import inspect_source
+    from prelu_tools.core.errors import PReLUToolsError, missing_extra
+
+    codes = []
+    for number, source in enumerate(sources):
+        try:
+            result = inspect_source(source, request)
+        except (PReLUToolsError, ImportError) as error:
+            click.echo(f"Error: {missing_extra(error) or error}", err=True)
+            codes.append(3)
+            continue
+        if number and not output.quiet:
+            click.echo()
+        output.show(result)
+        codes.append(_verdict(result, fail_on, expect_layers))
+    return next((code for code in (1, 3) if code in codes), 0)
 
 
 def _verdict(result: InspectResult, fail_on: str | None, expect_layers: int | None) -> int:

@@ -24,6 +24,7 @@ _COMMANDS = {
     "completion": "Print what makes bash, zsh or fish complete command lines.",
     "doctor": "Show what is installed, what works, and what to install.",
     "export": "Take a Keras or PyTorch model to ONNX, one PRelu node a call.",
+    "init": "Write a list of checks for the models in this folder.",
     "inspect": "Show the PReLU slopes of a model, layer by layer.",
     "optimize": "Write PReLU in the form that runs fastest, proven equal.",
     "verify": "Prove that candidates compute what a reference computes.",

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from prelu_tools.cli.baseline import OPTIONS as BASELINE_OPTIONS
+from prelu_tools.cli.baseline import baseline_options, chosen
 from prelu_tools.cli.completing import complete_source, complete_words
 from prelu_tools.cli.options import gather_source_options, output_options, source_options
 
 if TYPE_CHECKING:
+    from prelu_tools.cli.baseline import BaselineChoice
     from prelu_tools.cli.output import Output
     from prelu_tools.core.verification import Tolerance
 
 _EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
-_FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose")
+_FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose", *BASELINE_OPTIONS)
 
 
 def _parse_layouts(
@@ -174,6 +177,7 @@ def _parse_ranges(
 @click.option(
     "--allow-no-prelu", is_flag=True, help="Let models without any PReLU pass on their outputs."
 )
+@baseline_options
 @source_options
 @output_options
 @click.pass_context
@@ -189,6 +193,9 @@ def command(
     inputs: tuple[Any, ...],
     custom_objects: tuple[str, ...],
     allow_unsafe_load: bool,
+    baseline: Path | None,
+    baseline_factor: float | None,
+    update_baseline: bool,
     **choices: Any,
 ) -> int:
     """Hold each CANDIDATE against REFERENCE: slopes bit for bit, every layer, every output.
@@ -210,7 +217,9 @@ def command(
     output = Output(form, reports, quiet)
     if reference is None:
         _refuse_options_of_one_check(ctx)
-        return _verify_many(output, verbose)
+        with output.explaining():
+            held = chosen(baseline, baseline_factor, update_baseline)
+            return _verify_many(output, verbose, held)
     _refuse_a_reference_alone(ctx, reference, candidates)
     request = VerifyRequest(
         reference=reference,
@@ -218,9 +227,14 @@ def command(
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
         **choices,  # named as the fields are
     )
-    with progress(quiet, verbose) as tell:
-        result = verify(request, lambda stage: tell(printable(stage)))
-    output.show(result)
+    with output.explaining():
+        held = chosen(baseline, baseline_factor, update_baseline)
+        with progress(quiet, verbose) as tell:
+            result = verify(request, lambda stage: tell(printable(stage)))
+        name = f"{reference} against {', '.join(candidates)}"
+        result = held.hold(name, result)
+        output.show(result)
+        held.renew({name: result}, whole=False, quiet=quiet)
     return _EXIT[result.verdict]
 
 
@@ -247,7 +261,7 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
             )
 
 
-def _verify_many(output: Output, verbose: bool) -> int:
+def _verify_many(output: Output, verbose: bool, held: BaselineChoice) -> int:
     """Run the checks of the current folder's file, and show what became of them."""
     from prelu_tools.cli.output import progress
     from prelu_tools.commands.checks import find_checks, run_checks
@@ -263,5 +277,7 @@ def _verify_many(output: Output, verbose: bool) -> int:
             click.echo(f"Note: {note}", err=True)
     with progress(output.quiet, verbose) as tell:
         result = run_checks(found, lambda name: tell(printable(name)), trace)
+    result = held.hold_checks(result)
     output.show(result)
+    held.renew({one.name: one.result for one in result.outcomes}, whole=True, quiet=output.quiet)
     return _EXIT[result.verdict]

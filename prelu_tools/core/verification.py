@@ -231,6 +231,42 @@ class Agreement:
     """The worst of the outputs."""
 
 
+@dataclass(frozen=True)
+class WorseFigure:
+    """A figure that is worse than it was, by more than it may be."""
+
+    part: str
+    """What it is of: `net.onnx[cpu] output y`, `net.onnx[cpu] layer act`, `net.onnx[cpu]`."""
+    figure: str
+    """Its name: `max_abs_diff`, `coverage`."""
+    before: float
+    """What the baseline has."""
+    now: float
+    """What was measured."""
+    allowed: float
+    """The worst that would have passed."""
+
+
+@dataclass(frozen=True)
+class BaselineReport:
+    """A verification held against what an earlier one measured."""
+
+    path: str
+    """The file of the baseline."""
+    verdict: Verdict
+    """`fail` where a figure is worse, else `inconclusive` where the two cannot be compared."""
+    factor: float
+    """How many times as bad a figure may be; 1 or more."""
+    n_compared: int
+    """Figures that both have."""
+    worse: tuple[WorseFigure, ...] = ()
+    """Those that fail."""
+    unknown: tuple[str, ...] = ()
+    """Parts that were measured and that the baseline does not have."""
+    lost: tuple[str, ...] = ()
+    """Figures of the baseline that were not measured."""
+
+
 @dataclass(frozen=True, repr=False)
 class VerifyResult(Shown):
     """What `verify` found; true only if everything passed."""
@@ -259,6 +295,8 @@ class VerifyResult(Shown):
     """Rows of input beside these that a search for unreached slopes found."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it was done."""
+    baseline: BaselineReport | None = None
+    """How it stands against an earlier one; None where that was not asked for."""
 
     def __bool__(self) -> bool:
         """Whether it is a pass: what failed, or could not be judged, is false."""

@@ -62,6 +62,10 @@ def _body(result: Any, style: Style) -> RenderableType:
         from prelu_tools.reports.tables.optimize import optimize_table
 
         return optimize_table(result, style.width)
+    if kind == "InitResult":
+        from prelu_tools.reports.tables.init import init_table
+
+        return init_table(result, style)
     from prelu_tools.reports.tables.doctor import doctor_table
 
     return doctor_table(result)

@@ -21,6 +21,9 @@ PAGES = sorted(DOCS.rglob("*.md"))
 QUICK = ("howto/arcface.md", "howto/completion.md", "verify.md")
 """Pages that need no framework, or run nothing but definitions: part of `make test`."""
 
+ELSEWHERE = {"ci.md": "tests/test_docs_ci.py"}
+"""Pages whose blocks another test runs."""
+
 CANNOT_RUN = {
     "pip install": "would change the environment that runs the tests",
     "prelu-tools verify nets.py:Net net.onnx --provider cpu --provider cuda": "needs a GPU",
@@ -36,6 +39,8 @@ def _name(page: Path) -> str:
 
 def _with_something_to_run() -> Iterator[object]:
     for page in PAGES:
+        if _name(page) in ELSEWHERE:
+            continue
         if any(block.language in RUN for block in blocks_of(page.read_text(encoding="utf-8"))):
             marks = [] if _name(page) in QUICK else [pytest.mark.docs]
             yield pytest.param(page, id=_name(page), marks=marks)
@@ -104,6 +109,9 @@ def _run(block: Block, session: Session) -> tuple[bool, str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_every_block_is_of_a_kind_that_is_run_or_shown(page: Path) -> None:
+    if _name(page) in ELSEWHERE:
+        assert (ROOT / ELSEWHERE[_name(page)]).is_file()
+        return
     for block in blocks_of(page.read_text(encoding="utf-8")):
         assert block.language in (*RUN, *SHOWN), f"line {block.line}: {block.language!r}"
 
@@ -112,6 +120,7 @@ def test_what_cannot_run_is_in_the_pages() -> None:
     shown = [
         command
         for page in PAGES
+        if _name(page) not in ELSEWHERE
         for block in blocks_of(page.read_text(encoding="utf-8"))
         if block.language in ("console", "sh", "fish")
         for command, _ in commands_of(block)
