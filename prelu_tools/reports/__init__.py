@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from prelu_tools.core.optimization import OptimizeResult
     from prelu_tools.core.results import DoctorResult, ExportResult
     from prelu_tools.core.verification import VerifyResult
+    from prelu_tools.core.zoo import ZooResult
 
 Result: TypeAlias = (
     "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult | ChecksResult"
-    " | DoctorResult"
+    " | DoctorResult | ZooResult"
 )
 COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown")
 """What every command can write."""
-_MORE_FORMATS: Mapping[str, tuple[str, ...]] = {"inspect": ("csv", "html"), "verify": ("junit",)}
+_MORE_FORMATS: Mapping[str, tuple[str, ...]] = {
+    "inspect": ("csv", "html"),
+    "verify": ("junit",),
+}
 
 
 def formats_of(command: str) -> tuple[str, ...]:

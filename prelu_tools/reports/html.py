@@ -17,9 +17,11 @@ from importlib import resources
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.inspection import InspectResult
+from prelu_tools.core.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.page import page_data
 from prelu_tools.reports.printable import cleaned
+from prelu_tools.reports.zoo.html import zoo_page
 
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
@@ -28,8 +30,10 @@ def render(result: Result, style: Style) -> str:
     """The page.
 
     Raises:
-        UsageError: the result is not that of one model.
+        UsageError: the result is neither that of one model nor of a zoo.
     """
+    if isinstance(result, ZooResult):
+        return zoo_page(result)
     if not isinstance(result, InspectResult):
         raise UsageError(
             "html shows one model: inspect each by itself, or compare two with --format table, "

@@ -61,6 +61,10 @@ def _body(result: Any, style: Style) -> RenderableType:
         from prelu_tools.reports.tables.optimize import optimize_table
 
         return optimize_table(result, style.width)
+    if kind == "ZooResult":
+        from prelu_tools.reports.zoo.table import zoo_table
+
+        return zoo_table(result, style)
     from prelu_tools.reports.tables.doctor import doctor_table
 
     return doctor_table(result)
