@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo test test-browser test-openvino bench bench-exporters bench-openvino lint lock clean
+.PHONY: help demo test test-browser test-dask test-openvino bench bench-exporters bench-openvino lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-browser   the page of inspect in a headless Chromium (part of make test, if it is there)"
 	@echo "make test-matrix    exports of every layer, sharing, rank, opset and type (of which make test does"
 	@echo "                    every pair)"
+	@echo "make test-dask      many models on clusters of Dask: real schedulers and workers (make test does a part)"
 	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
 	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
 	@echo "make bench-exporters  the same models through the raw exporters and through export"
@@ -39,12 +40,15 @@ demo: $(READY)
 	@$(BIN)/python samples/demo.py build/demo
 
 test: $(READY)
-	@PRELU_REQUIRED_MARKERS="torch keras real_models" $(BIN)/python -m pytest -q -n 2
+	@PRELU_REQUIRED_MARKERS="torch keras real_models dask" $(BIN)/python -m pytest -q -n 2 -m "not (dask and slow)"
 
 test-browser: $(READY)
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
 	  echo "chromium or chromedriver is missing: apt-get install chromium chromium-driver"; exit 1; }
 	@PRELU_REQUIRED_MARKERS="browser" $(BIN)/python -m pytest -q -m browser
+
+test-dask: $(READY)
+	@PRELU_REQUIRED_MARKERS="dask" $(BIN)/python -m pytest -q -m dask tests/zoo
 
 test-matrix: $(READY)
 	@PRELU_REQUIRED_MARKERS="matrix torch keras" $(BIN)/python -m pytest -q -n 2 -m matrix tests/matrix

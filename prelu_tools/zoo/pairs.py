@@ -14,6 +14,7 @@ from prelu_tools.zoo.manifest import is_manifest, read_manifest
 from prelu_tools.zoo.sources import Found, expand, is_folder, is_many
 
 STEM = "{stem}"
+_MARK = "__stem__"  # the same as part of a name in Python
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,8 @@ def _by_stem(sources: Sequence[str]) -> Iterator[Pair]:
 
 
 def _files_of(text: str) -> Iterator[str]:
-    parts = python_parts(text)
-    path = text if parts is None else parts[1]
+    parts = python_parts(text.replace(STEM, _MARK))
+    path = text if parts is None else parts[1].replace(_MARK, STEM)
     if STEM in path:
         yield path
 

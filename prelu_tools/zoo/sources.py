@@ -55,8 +55,11 @@ def expand(texts: Sequence[str], command: Command) -> list[Found]:
         UsageError: a list makes no sense.
         PReLUToolsError: a pattern, a folder or a list has no model in it, or cannot be read.
     """
-    found = [one for text in texts for one in _meant(text, command)]
-    return list({one.text: one for one in reversed(found)}.values())[::-1]
+    found: dict[str, Found] = {}
+    for text in texts:
+        for one in _meant(text, command):
+            found.setdefault(one.text, one)
+    return list(found.values())
 
 
 def place_of(text: str) -> str:

@@ -18,7 +18,7 @@ def zoo_table(result: ZooResult, style: Style) -> RenderableType:
     names = N_NAMES[result.command]
     parts: list[RenderableType] = []
     if any(shown):
-        parts += [Text(f"{text}\n") for text in shown if text]
+        parts += [Text(f"{text.rstrip()}\n") for text in shown if text]
     else:
         headers = (header.replace("max abs", "max\nabs") for header in HEADERS[result.command])
         table = grid(*headers, left=names, folding=tuple(range(names)))
