@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo test test-browser test-dask test-openvino bench bench-exporters bench-openvino lint lock clean
+.PHONY: help demo test test-browser test-dask test-openvino bench bench-exporters bench-openvino schema lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
 	@echo "make bench-exporters  the same models through the raw exporters and through export"
 	@echo "make bench-openvino  PRelu nodes against the CPU's forms on OpenVINO's provider"
+	@echo "make schema the JSON schema of prelu-tools.toml, from the keys that the code declares"
 	@echo "make lint   ruff and mypy"
 	@echo "make lock   resolve requirements/dev.in anew into $(LOCK)"
 	@echo "make clean  remove .venv and build"
@@ -102,6 +103,10 @@ bench-openvino: $(READY) .venv-openvino/.ready build/bench/batch-1/.ready
 bench-exporters: $(READY)
 	@$(BIN)/python -m benchmarks.exporters.run build/exporters \
 	  $(if $(QUICK),--quick,--output docs/exporters.md)
+
+schema: $(READY)
+	@$(BIN)/python -m prelu_tools.commands.check_schema > build.schema.json
+	@mv build.schema.json prelu_tools/prelu-tools.schema.json
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -116,6 +116,7 @@ def command(
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
     )
     output = Output(form, reports, quiet, slopes, others)
+    each = each and len(sources) > 1
     gates = InspectGates(fail_on, expect_layers)
     if _is_zoo(sources, each or asks_for_zoo(choices)):
         if plot is not None:

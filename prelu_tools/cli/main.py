@@ -23,6 +23,7 @@ EXIT_VERDICT, EXIT_USAGE, EXIT_NO_VERDICT, EXIT_INTERRUPTED = 1, 2, 3, 130
 _COMMANDS = {
     "doctor": "Show what is installed, what works, and what to install.",
     "export": "Take a Keras or PyTorch model to ONNX, one PRelu node a call.",
+    "init": "Write a list of checks for the models in this folder.",
     "inspect": "Show the PReLU slopes of a model, layer by layer.",
     "optimize": "Write PReLU in the form that runs fastest, proven equal.",
     "verify": "Prove that candidates compute what a reference computes.",

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from prelu_tools.cli.baseline import OPTIONS as BASELINE_OPTIONS
+from prelu_tools.cli.baseline import baseline_options, chosen
 from prelu_tools.cli.options import gather_source_options, output_options, source_options
 from prelu_tools.cli.zoo import NAMES, are_models, asks_for_zoo, run_many, zoo_options
 
 if TYPE_CHECKING:
+    from prelu_tools.cli.baseline import BaselineChoice
     from prelu_tools.cli.output import Output
     from prelu_tools.core.verification import Tolerance
 
 _EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
-_FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose")
+_FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose", *BASELINE_OPTIONS)
 
 
 def _parse_layouts(
@@ -165,6 +168,7 @@ def _parse_ranges(
 @click.option(
     "--allow-no-prelu", is_flag=True, help="Let models without any PReLU pass on their outputs."
 )
+@baseline_options
 @zoo_options
 @source_options
 @output_options
@@ -181,6 +185,9 @@ def command(
     inputs: tuple[Any, ...],
     custom_objects: tuple[str, ...],
     allow_unsafe_load: bool,
+    baseline: Path | None,
+    baseline_factor: float | None,
+    update_baseline: bool,
     **choices: Any,
 ) -> int:
     """Hold each CANDIDATE against REFERENCE: slopes bit for bit, every layer, every output.
@@ -205,7 +212,9 @@ def command(
     output = Output(form, reports, quiet)
     if reference is None:
         _refuse_options_of_one_check(ctx)
-        return _verify_many(output, verbose)
+        with output.explaining():
+            held = chosen(baseline, baseline_factor, update_baseline)
+            return _verify_many(output, verbose, held)
     zoo = {name: choices.pop(name) for name in NAMES}
     is_zoo = asks_for_zoo(zoo) or _are_many((reference, *candidates))
     if not is_zoo:
@@ -219,10 +228,18 @@ def command(
     if is_zoo:
         from prelu_tools.zoo.making import verify_tasks
 
-        return run_many("verify", verify_tasks(request), output, verbose, zoo)
-    with progress(quiet, verbose) as tell:
-        result = verify(request, lambda stage: tell(printable(stage)))
-    output.show(result)
+        if baseline is not None or update_baseline:
+            raise click.UsageError("--baseline is for one check, or for a list of checks", ctx)
+        with output.explaining():
+            return run_many("verify", verify_tasks(request), output, verbose, zoo)
+    with output.explaining():
+        held = chosen(baseline, baseline_factor, update_baseline)
+        with progress(quiet, verbose) as tell:
+            result = verify(request, lambda stage: tell(printable(stage)))
+        name = f"{reference} against {', '.join(candidates)}"
+        result = held.hold(name, result)
+        output.show(result)
+        held.renew({name: result}, whole=False, quiet=quiet)
     return _EXIT[result.verdict]
 
 
@@ -257,7 +274,7 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
             )
 
 
-def _verify_many(output: Output, verbose: bool) -> int:
+def _verify_many(output: Output, verbose: bool, held: BaselineChoice) -> int:
     """Run the checks of the current folder's file, and show what became of them."""
     from prelu_tools.cli.output import progress
     from prelu_tools.commands.checks import find_checks, run_checks
@@ -273,5 +290,7 @@ def _verify_many(output: Output, verbose: bool) -> int:
             click.echo(f"Note: {note}", err=True)
     with progress(output.quiet, verbose) as tell:
         result = run_checks(found, lambda name: tell(printable(name)), trace)
+    result = held.hold_checks(result)
     output.show(result)
+    held.renew({one.name: one.result for one in result.outcomes}, whole=True, quiet=output.quiet)
     return _EXIT[result.verdict]

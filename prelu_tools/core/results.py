@@ -88,3 +88,45 @@ class DoctorResult:
     def works(self) -> bool:
         """Whether the core does: inspect, and verify on the CPU."""
         return all(item.state == "ok" for item in self.core)
+
+
+@dataclass(frozen=True)
+class InitCheck:
+    """A check that `init` wrote."""
+
+    name: str
+    """Its name."""
+    reference: str
+    """The source that is taken to be right; with a glob, of many models."""
+    candidates: tuple[str, ...]
+    """What is held against it."""
+    variants: tuple[str, ...] = ()
+    """Files that are called after the candidate and are of another type by their names."""
+    inputs: tuple[str, ...] = ()
+    """NAME:DIMS of inputs that the reference does not know."""
+    n_models: int = 1
+    """References that it stands for."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A model that `init` wrote no check for."""
+
+    path: str
+    """The model."""
+    reason: str
+    """Why, in words."""
+
+
+@dataclass(frozen=True)
+class InitResult:
+    """What `init` found and wrote."""
+
+    path: str
+    """The list of checks."""
+    schema_path: str | None
+    """Its schema, beside it; None where that was not wanted."""
+    checks: tuple[InitCheck, ...]
+    """At least one."""
+    left_out: tuple[LeftOut, ...]
+    """Models without a check."""

@@ -229,6 +229,42 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class WorseFigure:
+    """A figure that is worse than it was, by more than it may be."""
+
+    part: str
+    """What it is of: `net.onnx[cpu] output y`, `net.onnx[cpu] layer act`, `net.onnx[cpu]`."""
+    figure: str
+    """Its name: `max_abs_diff`, `coverage`."""
+    before: float
+    """What the baseline has."""
+    now: float
+    """What was measured."""
+    allowed: float
+    """The worst that would have passed."""
+
+
+@dataclass(frozen=True)
+class BaselineReport:
+    """A verification held against what an earlier one measured."""
+
+    path: str
+    """The file of the baseline."""
+    verdict: Verdict
+    """`fail` where a figure is worse, else `inconclusive` where the two cannot be compared."""
+    factor: float
+    """How many times as bad a figure may be; 1 or more."""
+    n_compared: int
+    """Figures that both have."""
+    worse: tuple[WorseFigure, ...] = ()
+    """Those that fail."""
+    unknown: tuple[str, ...] = ()
+    """Parts that were measured and that the baseline does not have."""
+    lost: tuple[str, ...] = ()
+    """Figures of the baseline that were not measured."""
+
+
+@dataclass(frozen=True)
 class VerifyResult:
     """What `verify` found."""
 
@@ -256,6 +292,8 @@ class VerifyResult:
     """Rows of input beside these that a search for unreached slopes found."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it was done."""
+    baseline: BaselineReport | None = None
+    """How it stands against an earlier one; None where that was not asked for."""
 
     @property
     def power(self) -> Power | None:

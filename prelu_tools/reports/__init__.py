@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from prelu_tools.core.comparison import CompareResult
     from prelu_tools.core.inspection import InspectResult
     from prelu_tools.core.optimization import OptimizeResult
-    from prelu_tools.core.results import DoctorResult, ExportResult
+    from prelu_tools.core.results import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.verification import VerifyResult
     from prelu_tools.core.zoo import ZooResult
 
 Result: TypeAlias = (
     "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult | ChecksResult"
-    " | DoctorResult | ZooResult"
+    " | DoctorResult | InitResult | ZooResult"
 )
 COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown")
 """What every command can write."""
 _MORE_FORMATS: Mapping[str, tuple[str, ...]] = {
     "inspect": ("csv", "html"),
-    "verify": ("junit",),
+    "verify": ("html", "junit", "github"),
 }
 
 
@@ -50,6 +50,8 @@ class Style:
     """Whether each slope's value is shown."""
     others: bool = False
     """Whether each LeakyRelu and Relu is shown, and not their number alone."""
+    folder: str = ""
+    """Of the current folder, its place in the repository, where that is asked for."""
 
 
 class Report(Protocol):

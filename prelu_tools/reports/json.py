@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.comparison import CompareResult
     from prelu_tools.core.inspection import Finding, InspectResult, LayerReport, LayerUsage
     from prelu_tools.core.optimization import OptimizeResult
-    from prelu_tools.core.results import DoctorResult, ExportResult
+    from prelu_tools.core.results import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.slopes import PReLULayer
     from prelu_tools.core.verification import CandidateReport, VerifyResult
     from prelu_tools.core.zoo import ZooResult
@@ -124,6 +124,7 @@ def _verify(result: VerifyResult, _style: Style) -> dict[str, Any]:
         "agreements": [dataclasses.asdict(agreement) for agreement in result.agreements],
         "n_searched": result.n_searched,
         "notes": list(result.notes),
+        "baseline": dataclasses.asdict(held) if (held := result.baseline) else None,
     }
 
 
@@ -201,6 +202,10 @@ def _doctor(result: DoctorResult, _style: Style) -> dict[str, Any]:
     return {"kind": "doctor", **dataclasses.asdict(result), "works": result.works}
 
 
+def _init(result: InitResult, _style: Style) -> dict[str, Any]:
+    return {"kind": "init", **dataclasses.asdict(result)}
+
+
 def _zoo(result: ZooResult, _style: Style) -> dict[str, Any]:
     from prelu_tools.reports.zoo.json import zoo_body
 
@@ -227,5 +232,6 @@ _BODIES: Mapping[str, Callable[[Any, Style], dict[str, Any]]] = {
     "ExportResult": _export,
     "OptimizeResult": _optimize,
     "DoctorResult": _doctor,
+    "InitResult": _init,
     "ZooResult": _zoo,
 }

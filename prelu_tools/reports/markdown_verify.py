@@ -9,6 +9,7 @@ from prelu_tools.core.verification import CandidateReport, LayerParity, OutputPa
 from prelu_tools.reports.facts import (
     LEGEND,
     agreement_line,
+    baseline_lines,
     coverage_share,
     n_wrong,
     of_rounding,
@@ -46,6 +47,7 @@ def _facts(result: VerifyResult) -> Iterator[str]:
     yield from unreached(result)
     for agreement in result.agreements:
         yield agreement_line(agreement)
+    yield from baseline_lines(result)
     for note in result.notes:
         yield f"note: {note}"
 

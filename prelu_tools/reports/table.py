@@ -61,6 +61,10 @@ def _body(result: Any, style: Style) -> RenderableType:
         from prelu_tools.reports.tables.optimize import optimize_table
 
         return optimize_table(result, style.width)
+    if kind == "InitResult":
+        from prelu_tools.reports.tables.init import init_table
+
+        return init_table(result, style)
     if kind == "ZooResult":
         from prelu_tools.reports.zoo.table import zoo_table
 
