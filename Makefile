@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo test test-browser test-dask test-openvino bench bench-exporters bench-openvino schema lint lock clean
+.PHONY: help demo test test-browser test-dask test-openvino bench bench-exporters bench-fleet bench-openvino schema lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
 	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
 	@echo "make bench-exporters  the same models through the raw exporters and through export"
+	@echo "make bench-fleet      many small models: one process, two, Dask, and the command for each"
 	@echo "make bench-openvino  PRelu nodes against the CPU's forms on OpenVINO's provider"
 	@echo "make schema the JSON schema of prelu-tools.toml, from the keys that the code declares"
 	@echo "make lint   ruff and mypy"
@@ -99,6 +100,15 @@ bench-openvino: $(READY) .venv-openvino/.ready build/bench/batch-1/.ready
 	  -o build/bench/mobilefacenet.fast.onnx
 	@.venv-openvino/bin/python -m benchmarks.openvino build/bench/batch-1/mobilefacenet.onnx \
 	  build/bench/mobilefacenet.fast.onnx
+
+FLEET := $(BIN)/python -m benchmarks.fleet.run build/fleet --output $(if $(QUICK),build/fleet/fleet.json,docs/fleet.json)
+
+bench-fleet: $(READY)
+	@$(FLEET) --models $(if $(QUICK),20,500)
+	@$(FLEET) --models $(if $(QUICK),10,50) --ways one,two,dask
+	@$(FLEET) --models $(if $(QUICK),40,5000) --ways one,two,dask
+	@$(FLEET) --models $(if $(QUICK),10,500) --command verify
+	@$(BIN)/python -m benchmarks.fleet.report $(if $(QUICK),build/fleet/fleet.json,docs/fleet.json)
 
 bench-exporters: $(READY)
 	@$(BIN)/python -m benchmarks.exporters.run build/exporters \

@@ -38,7 +38,8 @@ def pair(sources: Sequence[str]) -> list[Pair]:
     """The checks that are meant.
 
     A list has them; of two folders, files of the same name make a pair; `{stem}` stands for the
-    same text in every source; and one reference is held against each of many candidates.
+    same text in every source, or in candidates for the name of each file that a pattern fits; and
+    one reference is held against each of many candidates.
 
     Raises:
         UsageError: it cannot be told which belong together.
@@ -57,6 +58,8 @@ def pair(sources: Sequence[str]) -> list[Pair]:
             f"{reference} has nothing to be held against: give a CANDIDATE behind it, or a list of "
             "pairs (.csv with the columns reference and candidate)"
         )
+    if is_many(reference) and STEM not in reference and all(STEM in text for text in candidates):
+        return list(_by_match(reference, candidates))
     if any(STEM in text for text in sources):
         return list(_by_stem(sources))
     if is_folder(reference) and len(candidates) == 1 and is_folder(candidates[0]):
@@ -71,6 +74,13 @@ def pair(sources: Sequence[str]) -> list[Pair]:
         return [Pair(reference, reference, tuple(candidates))]
     found = expand(candidates, "verify")
     return [Pair(f"{reference} {one.text}", reference, (one.text,)) for one in found]
+
+
+def _by_match(reference: str, candidates: Sequence[str]) -> Iterator[Pair]:
+    """As in a list of checks: a pair for each reference that fits, whose name candidates have."""
+    for one in expand([reference], "verify"):
+        name = one.place.rpartition("/")[2]
+        yield Pair(one.place, one.text, tuple(text.replace(STEM, name) for text in candidates))
 
 
 def _by_place(left: str, right: str) -> Iterator[Pair]:

@@ -140,6 +140,10 @@ def test_pairs_by_what_names_have_in_common(
         Pair("b", "k/b.keras", ("o/b.onnx",)),
         Pair("c", "k/c.keras", ("o/c.onnx",)),  # no reference: an error, never passed over
     ]
+    assert pair(["k/*.keras", "o/{stem}.onnx"]) == [
+        Pair("a", "k/a.keras", ("o/a.onnx",)),
+        Pair("b", "k/b.keras", ("o/b.onnx",)),
+    ]
     _touch("w/Net.pt")
     assert pair(["nets.py:{stem}@w/{stem}.pt", "{stem}/{stem}.onnx"]) == [
         Pair("Net", "nets.py:Net@w/Net.pt", ("Net/Net.onnx",))
