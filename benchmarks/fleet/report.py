@@ -51,11 +51,13 @@ def growth(grown: Sequence[Mapping[str, Any]]) -> str:
     each = (last["seconds"] - first["seconds"]) / more
     start = first["seconds"] - each * first["models"]
     cpu = (last["cpu_seconds"] - first["cpu_seconds"]) / more
+    disk = (last["disk_seconds"] - first["disk_seconds"]) / more
     memory = (last["peak_mb"] - first["peak_mb"]) / more
     return (
         f"{first['command']}, {WAYS[first['way']]}, from {first['models']:,} to {last['models']:,} "
         f"models: {start:.1f} s to start, {1000 * each:.1f} ms for each more; of the process that "
-        f"gathers {1000 * cpu:.2f} ms of CPU and {1000 * memory:.1f} KB for each more; "
+        f"gathers {1000 * cpu:.2f} ms of CPU, {1000 * disk:.2f} ms of waiting for "
+        f"the disk and {1000 * memory:.1f} KB for each more; "
         f"{last['result_bytes']:,.0f} bytes a result."
     )
 

@@ -37,13 +37,20 @@ _OPTIONS = {
 }
 # The process alone, without those that work for it: what bounds many workers on other machines.
 _RUN = """
-import json, resource, sys, time
+import json, os, resource, sys, time
 from prelu_tools.cli.main import run
+synced, waited = os.fsync, [0.0]
+def fsync(file):
+    start = time.perf_counter()
+    synced(file)
+    waited[0] += time.perf_counter() - start
+os.fsync = fsync
 if __name__ == "__main__":
     code = run(sys.argv[2:])
     usage = resource.getrusage(resource.RUSAGE_SELF)
     with open(sys.argv[1], "w") as file:
-        json.dump({"code": code, "cpu": time.process_time(), "peak": usage.ru_maxrss / 1024}, file)
+        facts = {"cpu": time.process_time(), "peak": usage.ru_maxrss / 1024, "disk": waited[0]}
+        json.dump({"code": code, **facts}, file)
 """
 
 
@@ -63,6 +70,8 @@ class Measured:
     """Processor time of the process that hands out and gathers; None for `alone`."""
     peak_mb: float | None
     """Its largest resident memory."""
+    disk_seconds: float | None
+    """How long it waited for the disk, a result being safe before the next is taken."""
     result_bytes: float | None
     """Size of a result's line in the file of results, on average."""
 
@@ -88,7 +97,9 @@ def measure(command: str, way: str, folder: Path, number: int) -> Measured:
         if found["code"] != 0 or len(written) != number:
             raise SystemExit(f"{command}, {way}: exit {found['code']}, {len(written)} results")
         size = statistics.mean(map(len, written))
-    return Measured(command, way, number, seconds, found["cpu"], found["peak"], size)
+    return Measured(
+        command, way, number, seconds, *(found[fact] for fact in ("cpu", "peak", "disk")), size
+    )
 
 
 def _arguments(command: str, folder: Path) -> list[str]:
@@ -108,7 +119,7 @@ def _alone(command: str, folder: Path, number: int) -> Measured:
             [Path(sys.executable).with_name("prelu-tools"), command, *sources, "-q"], check=True
         )
         taken.append(time.perf_counter() - start)
-    return Measured(command, "alone", number, statistics.mean(taken) * number, None, None, None)
+    return Measured(command, "alone", number, statistics.mean(taken) * number, *[None] * 4)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from functools import cache
 
 PACKAGES = ("prelu-tools", "numpy", "onnx", "onnxruntime", "torch", "keras", "tensorflow")
 
@@ -19,5 +20,10 @@ def installed_version(*packages: str) -> str | None:
 
 def installed_versions() -> dict[str, str]:
     """Of those of `PACKAGES` that are installed; nothing is imported."""
-    found = {name: installed_version(name) for name in PACKAGES}
-    return {name: version for name, version in found.items() if version is not None}
+    return dict(_installed())
+
+
+@cache  # it reads files, and is asked for each of thousands of models
+def _installed() -> tuple[tuple[str, str], ...]:
+    found = ((name, installed_version(name)) for name in PACKAGES)
+    return tuple((name, version) for name, version in found if version is not None)

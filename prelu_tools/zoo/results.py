@@ -83,7 +83,7 @@ class ResultsFile:
 
     def begin(self, task: Task) -> None:
         """Keep that a task which writes a file was begun: what it leaves behind is ours."""
-        self._append({"kind": "zoo-begun", "task": task_hash(task), "name": task.name})
+        self._append(_json({"kind": "zoo-begun", "task": task_hash(task), "name": task.name}))
 
     def add(self, task: Task, done: Done) -> None:
         """Append what became of a task.
@@ -91,13 +91,11 @@ class ResultsFile:
         Raises:
             PReLUToolsError: it cannot be written.
         """
-        self._append(line_of(task, done))
+        self._append(result_line(task, done))
 
-    def _append(self, line: Mapping[str, Any]) -> None:
+    def _append(self, line: str) -> None:
         try:
-            self._file.write(
-                json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
-            )
+            self._file.write(line.encode("utf-8", "replace") + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -124,19 +122,23 @@ class ResultsFile:
                 self._begun.discard(line["task"])
 
 
-def line_of(task: Task, done: Done) -> dict[str, Any]:
-    """What became of a task, for JSON."""
+def result_line(task: Task, done: Done) -> str:
+    """What became of a task as JSON; the document stands last, as it came."""
     entry = dataclasses.asdict(done.entry)
-    del entry["text"]
-    return {
+    document = entry.pop("text")
+    head = {
         "schema_version": SCHEMA_VERSION,
         "kind": "zoo-result",
         **entry,
         "task": task_hash(task),
         "files": done.files,
         "worker": dataclasses.asdict(done.worker) if done.worker else None,
-        "document": done.entry.document,
     }
+    return f'{_json(head)[:-1]}, "document": {document}}}'
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _done(line: Mapping[str, Any]) -> Done:
@@ -146,7 +148,7 @@ def _done(line: Mapping[str, Any]) -> Done:
     }
     fields["reasons"] = tuple(fields["reasons"])
     fields["worker"] = worker and worker["name"]
-    entry = ZooEntry(**fields, text=json.dumps(line["document"], ensure_ascii=False))
+    entry = ZooEntry(**fields, text=_json(line["document"]))
     if worker:
         worker = WorkerInfo(**{**worker, "providers": tuple(worker["providers"])})
     return Done(entry, dict(line["files"]), worker or None)

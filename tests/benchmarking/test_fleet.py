@@ -30,7 +30,9 @@ def test_a_run_is_measured_and_one_that_lost_a_model_is_none(tmp_path: Path) -> 
 
 
 def _measured(way: str, models: int, seconds: float, cpu: float | None = None) -> dict[str, object]:
-    return vars(Measured("inspect", way, models, seconds, cpu, cpu and 50 + models / 10, 3000.0))
+    return vars(
+        Measured("inspect", way, models, seconds, cpu, cpu and 50 + models / 10, cpu, 3000.0)
+    )
 
 
 def test_the_table_and_the_growth() -> None:
