@@ -82,9 +82,9 @@ class MemoryGate:
             full: called once if there is no room at first: to give back what it holds idle.
         """
         with self._changed:
-            if self._open and not self._has_room(need, held()):
+            if self._open and not self._has_room(need, held):
                 full()
-            while self._open and not self._has_room(need, held()):
+            while self._open and not self._has_room(need, held):
                 self._changed.wait(0.5)
             self._at_work[who] = (need, held)
             return self._open
@@ -101,9 +101,12 @@ class MemoryGate:
             self._open = False
             self._changed.notify_all()
 
-    def _has_room(self, need: int, held: int) -> bool:
+    def _has_room(self, need: int, held: Callable[[], int]) -> bool:
         """What is promised to those at work, and not taken yet, is not free."""
         if not self._at_work:
             return True
+        free, promised = self._available(), sum(wanted for wanted, _ in self._at_work.values())
+        if free >= promised + need:  # whatever is held: that takes long to find out
+            return True
         promised = sum(max(0, wanted - now()) for wanted, now in self._at_work.values())
-        return self._available() - promised >= need - held
+        return free - promised >= need - held()
