@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo docs test test-browser test-docs test-openvino bench bench-exporters bench-openvino \
-  schema lint lock clean
+.PHONY: help demo docs test test-browser test-dask test-docs test-openvino bench bench-exporters \
+  bench-fleet bench-openvino schema lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
@@ -17,9 +17,11 @@ help:
 	@echo "make test-browser   the page of inspect in a headless Chromium (part of make test, if it is there)"
 	@echo "make test-matrix    exports of every layer, sharing, rank, opset and type (of which make test does"
 	@echo "                    every pair)"
+	@echo "make test-dask      many models on clusters of Dask: real schedulers and workers (make test does a part)"
 	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
 	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
 	@echo "make bench-exporters  the same models through the raw exporters and through export"
+	@echo "make bench-fleet      many small models: one process, two, Dask, and the command for each"
 	@echo "make bench-openvino  PRelu nodes against the CPU's forms on OpenVINO's provider"
 	@echo "make docs   the site, in build/site; warnings are errors"
 	@echo "make test-docs  every command that the site shows (part of make test: the quick pages)"
@@ -43,12 +45,15 @@ demo: $(READY)
 	@$(BIN)/python samples/demo.py build/demo
 
 test: $(READY)
-	@PRELU_REQUIRED_MARKERS="torch keras real_models" $(BIN)/python -m pytest -q -n 2
+	@PRELU_REQUIRED_MARKERS="torch keras real_models dask" $(BIN)/python -m pytest -q -n 2 -m "not (dask and slow)"
 
 test-browser: $(READY)
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
 	  echo "chromium or chromedriver is missing: apt-get install chromium chromium-driver"; exit 1; }
 	@PRELU_REQUIRED_MARKERS="browser" $(BIN)/python -m pytest -q -m browser
+
+test-dask: $(READY)
+	@PRELU_REQUIRED_MARKERS="dask" $(BIN)/python -m pytest -q -m dask tests/zoo
 
 test-matrix: $(READY)
 	@PRELU_REQUIRED_MARKERS="matrix torch keras" $(BIN)/python -m pytest -q -n 2 -m matrix tests/matrix
@@ -113,6 +118,15 @@ bench-openvino: $(READY) .venv-openvino/.ready build/bench/batch-1/.ready
 	  -o build/bench/mobilefacenet.fast.onnx
 	@.venv-openvino/bin/python -m benchmarks.openvino build/bench/batch-1/mobilefacenet.onnx \
 	  build/bench/mobilefacenet.fast.onnx
+
+FLEET := $(BIN)/python -m benchmarks.fleet.run build/fleet --output $(if $(QUICK),build/fleet/fleet.json,docs/fleet.json)
+
+bench-fleet: $(READY)
+	@$(FLEET) --models $(if $(QUICK),20,500)
+	@$(FLEET) --models $(if $(QUICK),10,50) --ways one,two,dask
+	@$(FLEET) --models $(if $(QUICK),40,5000) --ways one,two,dask
+	@$(FLEET) --models $(if $(QUICK),10,500) --command verify
+	@$(BIN)/python -m benchmarks.fleet.report $(if $(QUICK),build/fleet/fleet.json,docs/fleet.json)
 
 bench-exporters: $(READY)
 	@$(BIN)/python -m benchmarks.exporters.run build/exporters \

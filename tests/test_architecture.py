@@ -19,11 +19,12 @@ from prelu_tools.cli.main import cli
 
 PACKAGE = Path(__file__).resolve().parent.parent / "prelu_tools"
 FILES = sorted(PACKAGE.rglob("*.py"))
-FLOORS = ("cli", "commands", "reports", "backends", "graph", "core")
+FLOORS = ("cli", "zoo", "commands", "reports", "backends", "graph", "core")
 
 # What each floor may import of the others, where packages belong, and with which a floor does.
 BELOW = {
-    "cli": {"commands", "reports", "core", "graph.writer"},
+    "cli": {"zoo", "commands", "reports", "core", "graph.writer"},
+    "zoo": {"commands", "reports", "backends", "graph.reader", "graph.placement", "core"},
     "commands": {"backends", "graph", "core"},
     "reports": {"core"},
     "backends": {"graph", "core"},
@@ -44,6 +45,8 @@ HOMES = {
     "onnx": {"commands", "backends", "graph"},
     "google": {"backends", "graph", "live.py"},
     "markdown_it": {"reports"},
+    "fsspec": {"backends"},
+    "distributed": {"zoo"},
 }
 ENOUGH = {"core": {"numpy"}, "graph": {"numpy", "onnx", "google"}, "": set()}
 
@@ -126,6 +129,9 @@ def test_packages_stay_on_their_floor(path: Path) -> None:
         ("reports", "prelu_tools.verify", False),
         ("api.py", "prelu_tools.reports.render", False),
         ("testing.py", "prelu_tools.arguments.tolerance_of", True),
+        ("commands", "prelu_tools.zoo.task.Task", False),
+        ("reports", "prelu_tools.zoo.task.Task", False),
+        ("zoo", "prelu_tools.cli.output.Output", False),
     ],
 )
 def test_the_rule_says_no(floor: str, imported: str, allowed: bool) -> None:

@@ -13,6 +13,7 @@ from prelu_tools.cli.baseline import OPTIONS as BASELINE_OPTIONS
 from prelu_tools.cli.baseline import baseline_options, chosen
 from prelu_tools.cli.completing import complete_source, complete_words
 from prelu_tools.cli.options import gather_source_options, output_options, source_options
+from prelu_tools.cli.zoo import NAMES, are_models, asks_for_zoo, run_many, zoo_options
 
 if TYPE_CHECKING:
     from prelu_tools.cli.baseline import BaselineChoice
@@ -178,6 +179,7 @@ def _parse_ranges(
     "--allow-no-prelu", is_flag=True, help="Let models without any PReLU pass on their outputs."
 )
 @baseline_options
+@zoo_options
 @source_options
 @output_options
 @click.pass_context
@@ -203,6 +205,9 @@ def command(
     Both are any SOURCE: model.onnx, model.keras, nets.py:Net@weights.pt. ONNX candidates run in
     onnxruntime on each --provider; a provider that did not run every node is exit 3, never a pass.
 
+    Many pairs: {stem} stands for what names have in common ('keras/{stem}.keras'
+    'onnx/{stem}.onnx'); or give two folders, or a list (.csv with reference and candidate, .toml).
+
     Without any SOURCE, the checks run that prelu-tools.toml lists as [[checks]], or pyproject.toml
     as [[tool.prelu-tools.checks]], in the current folder.
 
@@ -220,13 +225,23 @@ def command(
         with output.explaining():
             held = chosen(baseline, baseline_factor, update_baseline)
             return _verify_many(output, verbose, held)
-    _refuse_a_reference_alone(ctx, reference, candidates)
+    zoo = {name: choices.pop(name) for name in NAMES}
+    is_zoo = asks_for_zoo(zoo) or _are_many((reference, *candidates))
+    if not is_zoo:
+        _refuse_a_reference_alone(ctx, reference, candidates)
     request = VerifyRequest(
         reference=reference,
         candidates=candidates,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
         **choices,  # named as the fields are
     )
+    if is_zoo:
+        from prelu_tools.zoo.making import verify_tasks
+
+        if baseline is not None or update_baseline:
+            raise click.UsageError("--baseline is for one check, or for a list of checks", ctx)
+        with output.explaining():
+            return run_many("verify", verify_tasks(request), output, verbose, zoo)
     with output.explaining():
         held = chosen(baseline, baseline_factor, update_baseline)
         with progress(quiet, verbose) as tell:
@@ -236,6 +251,14 @@ def command(
         output.show(result)
         held.renew({name: result}, whole=False, quiet=quiet)
     return _EXIT[result.verdict]
+
+
+def _are_many(sources: tuple[str, ...]) -> bool:
+    if are_models(sources):
+        return False
+    from prelu_tools.zoo.pairs import are_many
+
+    return are_many(sources)
 
 
 def _refuse_a_reference_alone(

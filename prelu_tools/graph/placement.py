@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -42,6 +43,21 @@ def placing(path: Path, force: bool) -> Iterator[Path]:
     except OSError as error:
         raise PReLUToolsError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def unfinished(path: Path) -> set[Path]:
+    """The folders of `placing` that are there for this path: of a process at work, or killed."""
+    name = re.compile(re.escape(f".{path.name}.") + r"\w{8}")
+    try:
+        return {entry for entry in path.parent.iterdir() if name.fullmatch(entry.name)}
+    except OSError:
+        return set()
+
+
+def discard_unfinished(path: Path, known: Collection[Path] = ()) -> None:
+    """Remove what a process that was killed left beside a path, but for what is `known`."""
+    for folder in unfinished(path) - set(known):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from prelu_tools.core.optimization import OptimizeResult
     from prelu_tools.core.results import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.verification import VerifyResult
+    from prelu_tools.core.zoo import ZooResult
 
 Result: TypeAlias = (
     "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult | ChecksResult"
-    " | DoctorResult | InitResult"
+    " | DoctorResult | InitResult | ZooResult"
 )
 COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown")
 """What every command can write."""

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator
 from prelu_tools.core.checks import CheckOutcome, ChecksResult
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.verification import VerifyResult
+from prelu_tools.core.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.facts import reached
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.tables.parts import counted
+from prelu_tools.reports.zoo.rows import headline, overall
 
 _MOST_REASONS = 20
 _TITLE = "prelu-tools verify"
@@ -31,6 +33,8 @@ def render(result: Result, style: Style) -> str:
         return "".join(_one(result, style))
     if isinstance(result, ChecksResult):
         return "".join(_many(result, style))
+    if isinstance(result, ZooResult):
+        return "".join(_zoo(result, style))
     raise UsageError("github shows what `verify` found, and nothing else")
 
 
@@ -80,6 +84,17 @@ def _many(result: ChecksResult, style: Style) -> Iterator[str]:
     if not result.outcomes:
         yield annotation("error", _TITLE, counts, style.folder, result.path)
     yield _line(f"{result.verdict.upper()}  {number} of {result.path}: {counts}")
+
+
+def _zoo(result: ZooResult, style: Style) -> Iterator[str]:
+    for entry in result.entries:
+        yield _line(f"{entry.status} {entry.name}")
+        if entry.status != "pass":
+            title = f"{_TITLE}: {entry.name}: {entry.status}"
+            yield annotation("error", title, _text(entry.reasons), style.folder)
+    if not result.entries:
+        yield annotation("error", _TITLE, "nothing was checked", style.folder)
+    yield _line(f"{overall(result).upper()}  {headline(result)}")
 
 
 def _outcome(outcome: CheckOutcome, path: str, folder: str) -> str:

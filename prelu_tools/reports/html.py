@@ -20,6 +20,7 @@ from prelu_tools.core.checks import ChecksResult
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.inspection import InspectResult
 from prelu_tools.core.verification import VerifyResult
+from prelu_tools.core.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.page import page_data
 from prelu_tools.reports.printable import cleaned
@@ -31,8 +32,12 @@ def render(result: Result, style: Style) -> str:
     """The page.
 
     Raises:
-        UsageError: the result is neither that of one model nor of `verify`.
+        UsageError: the result is neither that of one model, nor of `verify`, nor of many models.
     """
+    if isinstance(result, ZooResult):
+        from prelu_tools.reports.zoo.html import zoo_page
+
+        return zoo_page(result)
     if isinstance(result, VerifyResult | ChecksResult):
         from prelu_tools.reports.html_verify import page_parts
 

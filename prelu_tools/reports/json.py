@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.results import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.slopes import PReLULayer
     from prelu_tools.core.verification import CandidateReport, VerifyResult
+    from prelu_tools.core.zoo import ZooResult
 
 SCHEMA_VERSION = 1
 
@@ -25,6 +26,11 @@ SCHEMA_VERSION = 1
 def render(result: Result, style: Style) -> str:
     """The result as an indented JSON document."""
     return json.dumps(_plain(document(result, style)), indent=2, ensure_ascii=False) + "\n"
+
+
+def one_line(result: Result, style: Style) -> str:
+    """The same document on one line, for files of many."""
+    return json.dumps(_plain(document(result, style)), ensure_ascii=False)
 
 
 def document(result: Result, style: Style) -> dict[str, Any]:
@@ -201,6 +207,12 @@ def _init(result: InitResult, _style: Style) -> dict[str, Any]:
     return {"kind": "init", **dataclasses.asdict(result)}
 
 
+def _zoo(result: ZooResult, _style: Style) -> dict[str, Any]:
+    from prelu_tools.reports.zoo.json import zoo_body
+
+    return zoo_body(result)
+
+
 def _plain(value: Any) -> Any:
     """Tuples as lists, and what JSON has no number for as a string."""
     if isinstance(value, float) and not math.isfinite(value):
@@ -222,4 +234,5 @@ _BODIES: Mapping[str, Callable[[Any, Style], dict[str, Any]]] = {
     "OptimizeResult": _optimize,
     "DoctorResult": _doctor,
     "InitResult": _init,
+    "ZooResult": _zoo,
 }

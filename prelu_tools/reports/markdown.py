@@ -10,6 +10,7 @@ from prelu_tools.core.inspection import InspectResult, LayerReport
 from prelu_tools.core.optimization import OptimizeResult
 from prelu_tools.core.results import DoctorResult, ExportResult, InitResult
 from prelu_tools.core.verification import VerifyResult
+from prelu_tools.core.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import by_severity, which
 from prelu_tools.reports.markdown_verify import checks_blocks, verify_blocks
@@ -27,6 +28,7 @@ from prelu_tools.reports.tables.parts import (
     shape,
     share,
 )
+from prelu_tools.reports.zoo.markdown import zoo_blocks
 
 
 def render(result: Result, style: Style) -> str:
@@ -50,6 +52,8 @@ def _blocks(result: Result, style: Style) -> Iterable[str]:
         return _optimize(result)
     if isinstance(result, InitResult):
         return _init(result)
+    if isinstance(result, ZooResult):
+        return zoo_blocks(result)
     return _doctor(result)
 
 
