@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import random
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -145,7 +148,8 @@ def build_object(spelling: Spelling) -> object:
     """Import the module of a Python source and make the object that it names.
 
     A class is called without arguments where none are given, and so is a function; any other
-    object is taken as it is.
+    object is taken as it is. What the call draws at random, such as weights that nothing is loaded
+    into, is the same every time, so that an export can be held against its source later on.
 
     Raises:
         UsageError: the arguments are not literals.
@@ -167,13 +171,36 @@ def build_object(spelling: Spelling) -> object:
     if not (spelling.call.endswith(")") or (wants_call and callable(target))):
         return target
     try:
-        return target(*args, **kwargs)
+        with _seeded():
+            return target(*args, **kwargs)
     except PReLUToolsError:
         raise
     except (Exception, SystemExit) as error:
         raise PReLUToolsError(
             f"calling {spelling.text} failed with {type(error).__name__}: {error}"
         ) from error
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Draw from seed 0, and leave the generators as they were; Keras seeds by Python's own."""
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    python_state = random.getstate()
+    numpy_state = numpy.random.get_state() if numpy else None
+    torch_state = torch.get_rng_state() if torch else None
+    random.seed(0)
+    if numpy:
+        numpy.random.seed(0)
+    if torch:
+        torch.manual_seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        if numpy:
+            numpy.random.set_state(numpy_state)
+        if torch:
+            torch.set_rng_state(torch_state)
 
 
 def _parse_call(call: str) -> tuple[str, list[Any], dict[str, Any]]:

@@ -79,7 +79,7 @@ def python_models(
 
 def _in_file(path: Path, tree: ast.Module, left_out: list[LeftOut]) -> Iterator[PythonModel]:
     told = any(isinstance(n, _Function) and n.name == "example_inputs" for n in tree.body)
-    nodes = [node for node in tree.body if isinstance(node, _Maker) and _makes_a_model(node)]
+    nodes = [node for node in _inherited(tree) if _makes_a_model(node)]
     callable_ones = []
     for node in nodes:
         needed = _needed(node)
@@ -91,6 +91,25 @@ def _in_file(path: Path, tree: ast.Module, left_out: list[LeftOut]) -> Iterator[
     for node in callable_ones:
         arguments = None if told else _call_arguments(node)
         yield PythonModel(path, node.name, len(callable_ones) == 1, arguments)
+
+
+def _inherited(tree: ast.Module) -> Iterator[_Maker]:
+    """Functions and classes; a class with what it has from classes above it in the same file."""
+    known: dict[str, ast.ClassDef] = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            yield node
+        elif isinstance(node, ast.ClassDef):
+            above = [known[name] for base in node.bases if (name := _last_name(base)) in known]
+            whole = ast.ClassDef(
+                name=node.name,
+                bases=[*node.bases, *(base for each in above for base in each.bases)],
+                keywords=node.keywords,
+                body=[*node.body, *(part for each in above for part in each.body)],
+                decorator_list=node.decorator_list,
+            )
+            known[node.name] = whole
+            yield whole
 
 
 def _makes_a_model(node: _Maker) -> bool:

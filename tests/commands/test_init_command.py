@@ -27,7 +27,11 @@ class SmallNet(nn.Module):
         return self.act(self.fc(x)) * scale
 
 
-class Told(SmallNet, nn.Module):
+class Inherited(SmallNet):
+    pass
+
+
+class Told(SmallNet):
     def example_inputs(self):
         return (torch.zeros(2, 4),)
 
@@ -101,17 +105,27 @@ def test_python_is_parsed_and_named_by_class_or_file() -> None:
     Path("alone.py").write_text("import keras\ndef net() -> keras.Model:\n    raise SystemExit\n")
     Path("broken.py").write_text("class Net(nn.Module\n")
     Path("test_nets.py").write_text("class Other(Module): pass\n")
-    _onnx("small_net.onnx", "told.onnx", "sized.onnx", "made.onnx", "alone.onnx", "other.onnx")
+    _onnx(
+        "small_net.onnx",
+        "inherited.onnx",
+        "told.onnx",
+        "sized.onnx",
+        "made.onnx",
+        "alone.onnx",
+        "other.onnx",
+    )
     _touch("told.safetensors")
     found = _init()
     assert sorted(_pairs(found)) == [
         ("alone.py:net", ("alone.onnx",)),
+        ("nets.py:Inherited", ("inherited.onnx",)),
         ("nets.py:SmallNet", ("small_net.onnx",)),
         ("nets.py:Told@told.safetensors", ("told.onnx",)),
         ("nets.py:made", ("made.onnx",)),
     ]
     assert {one["reference"]: one.get("input") for one in _written()} == {
         "alone.py:net": None,
+        "nets.py:Inherited": ["x:batch,4"],
         "nets.py:SmallNet": ["x:batch,4"],
         "nets.py:Told@told.safetensors": None,
         "nets.py:made": None,
