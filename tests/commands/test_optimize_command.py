@@ -257,6 +257,7 @@ def test_a_model_without_prelu(tmp_path: Path) -> None:
     assert "there is nothing to optimize" in found.words
 
 
+@pytest.mark.torch
 def test_a_source_that_is_no_onnx_file(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(b"")
     found = optimize(Path("samples/torch_layers.py:Mlp"), tmp_path / "fast.onnx")
