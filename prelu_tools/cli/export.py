@@ -19,6 +19,7 @@ from prelu_tools.cli.zoo import are_models, asks_for_zoo, run_many, zoo_options
 @click.option(
     "-o",
     "--output",
+    type=click.Path(),
     metavar="MODEL.onnx",
     help="The file to write: whole, or not at all. For many models a folder, or a name with {stem} "
     "in it.",

@@ -98,7 +98,7 @@ def test_a_source_that_is_missing_is_no_verdict(tmp_path: Path, source: str, wor
 
 
 def test_a_file_of_another_kind_is_no_verdict(tmp_path: Path) -> None:
-    text = tmp_path / "net.txt"
+    text = tmp_path / "net.bin"
     text.write_text("net")
     found = _export(text, tmp_path / "net.onnx")
     assert found.code == 3

@@ -31,7 +31,8 @@ TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
                        "parameter": None, "node": None}),
         (Tolerance, {"multiple": None, "ulps": None}),
         (CandidateReport, {"special": (), "power": None}),
-        (VerifyResult, {"agreements": (), "n_searched": 0, "notes": ()}),
+        (VerifyResult, {"agreements": (), "n_searched": 0, "notes": (),
+                        "baseline": None}),
         (Deviation, {}),
     ],
 )  # fmt: skip
