@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.model import INLINE_LIMIT, MEMORY, OnnxModel, names_memory
+from prelu_tools.graph.sanity import refuse_broken
 from prelu_tools.graph.wire import CHILDREN, FileBytes, MalformedError, fields, heading
 
 __all__ = ["INLINE_LIMIT", "OnnxModel", "read_model"]
@@ -28,7 +29,8 @@ def read_model(path: Path) -> OnnxModel:
     """Read the skeleton of an ONNX file.
 
     Raises:
-        PReLUToolsError: the file is missing, unreadable, or not an ONNX model.
+        PReLUToolsError: the file is missing, unreadable, not an ONNX model, or one that no runtime
+            would load.
     """
     try:
         with path.open("rb") as file:
@@ -53,6 +55,7 @@ def read_model(path: Path) -> OnnxModel:
         raise PReLUToolsError(
             f"{path} keeps tensor {claimed!r} at {MEMORY!r}, which is no file: refused"
         )
+    refuse_broken(proto, str(path), path.name)
     return OnnxModel(proto, path)
 
 
