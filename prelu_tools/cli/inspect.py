@@ -139,15 +139,16 @@ def _refuse_for_two(form: str, reports: tuple[tuple[str, str], ...], plot: Path 
 
 def _verdict(result: InspectResult, fail_on: str | None, expect_layers: int | None) -> int:
     """1 where a gate says no, with the reason on standard error; else 0."""
+    from prelu_tools.reports.printable import printable
+
+    path = printable(result.path)
     failing = {"error": ("error",), "warning": ("error", "warning"), None: ()}[fail_on]
     found = [finding for finding in result.all_findings if finding.severity in failing]
     if found:
         codes = ", ".join(dict.fromkeys(finding.code for finding in found))
-        click.echo(f"Error: {result.path} has findings at --fail-on {fail_on}: {codes}", err=True)
+        click.echo(f"Error: {path} has findings at --fail-on {fail_on}: {codes}", err=True)
     n_layers = len(result.layers)
     lost = expect_layers is not None and n_layers != expect_layers
     if lost:
-        click.echo(
-            f"Error: {result.path} has {n_layers} PReLU layers; expected {expect_layers}", err=True
-        )
+        click.echo(f"Error: {path} has {n_layers} PReLU layers; expected {expect_layers}", err=True)
     return int(bool(found) or lost)

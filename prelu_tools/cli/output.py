@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ import click
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.reports import Result, Style, render
+from prelu_tools.reports.printable import printable, shortened
+
+_LONGEST_SENTENCE, _LONGEST_TRACEBACK = 4000, 100_000  # characters
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,16 @@ class Output:
         return Style(columns, colour=True, slopes=self.slopes, others=self.others)
 
 
+def say(text: str, longest: int = _LONGEST_SENTENCE) -> None:
+    """Write to standard error what may have names out of a file in it."""
+    click.echo(printable(shortened(text, longest)), err=True)
+
+
+def say_traceback(error: BaseException) -> None:
+    """Write to standard error where an error happened."""
+    say("".join(traceback.format_exception(error)).rstrip(), _LONGEST_TRACEBACK)
+
+
 def _print(text: str) -> None:
     try:
         click.echo(text, nl=False, color=True)
@@ -64,7 +78,7 @@ def _print(text: str) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put a file in place, whole or not at all.
+    """Put a file in place, whole or not at all; a device or a pipe is written to.
 
     Raises:
         PReLUToolsError: it cannot be written.
@@ -72,6 +86,9 @@ def write(path: Path, content: bytes) -> None:
     from prelu_tools.graph.writer import replacing
 
     try:
+        if path.exists() and not path.is_file():  # a rename would put a file in its place
+            path.write_bytes(content)
+            return
         with replacing(path) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
@@ -88,7 +105,7 @@ def progress(quiet: bool, verbose: bool = False) -> Iterator[Callable[[str], Non
     if quiet or not sys.stderr.isatty():
         yield lambda stage: None
     elif verbose:
-        yield lambda stage: click.echo(f"{stage} ...", err=True)
+        yield lambda stage: click.echo(f"{printable(stage)} ...", err=True)
     else:
         with _spinner() as tell:
             yield tell
@@ -115,6 +132,6 @@ def _spinner() -> Iterator[Callable[[str], None]]:
             def tell(stage: str) -> None:
                 for task in shown.task_ids:
                     shown.remove_task(task)
-                shown.add_task(f"{stage} ...", total=None)
+                shown.add_task(f"{printable(stage)} ...", total=None)
 
             yield tell

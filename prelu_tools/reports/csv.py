@@ -16,6 +16,7 @@ from prelu_tools.core.comparison import CompareResult, LayerChange
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.inspection import InspectResult, LayerReport
 from prelu_tools.reports import Result, Style
+from prelu_tools.reports.printable import cleaned
 
 Cell = str | int | float | Sequence[str] | Sequence[float] | None
 
@@ -39,6 +40,7 @@ def render(result: Result, style: Style) -> str:
     Raises:
         UsageError: the result has no layers to show.
     """
+    result = cleaned(result)
     if isinstance(result, InspectResult):
         columns = (*COLUMNS, "slopes") if style.slopes else COLUMNS
         return _written(columns, (_row(result, report, style) for report in result.layers))
