@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo test test-browser test-openvino bench bench-exporters bench-openvino lint lock clean
+.PHONY: help demo test test-browser test-openvino fuzz fuzz-files bench bench-exporters bench-openvino lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
@@ -17,6 +17,8 @@ help:
 	@echo "make test-matrix    exports of every layer, sharing, rank, opset and type (of which make test does"
 	@echo "                    every pair)"
 	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
+	@echo "make fuzz-files  inspect, export and verify on 20,000 broken files (START, COUNT, JOBS)"
+	@echo "make fuzz   coverage-guided fuzzing of the ONNX reader and the recogniser (FUZZ_SECONDS)"
 	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
 	@echo "make bench-exporters  the same models through the raw exporters and through export"
 	@echo "make bench-openvino  PRelu nodes against the CPU's forms on OpenVINO's provider"
@@ -61,6 +63,23 @@ test-matrix: $(READY)
 test-openvino: .venv-openvino/.ready
 	@PRELU_REQUIRED_MARKERS="openvino" .venv-openvino/bin/python -m pytest -q -m openvino \
 	  tests/backends/test_openvino.py
+
+# What was done is kept in build/fuzz: the same command goes on where it was stopped.
+START ?= 0
+COUNT ?= 20000
+JOBS ?= 1
+fuzz-files: $(READY)
+	@$(BIN)/python -m fuzz.files --start $(START) --count $(COUNT) --jobs $(JOBS)
+
+.venv-fuzz/.ready: requirements/fuzz.txt
+	@rm -rf .venv-fuzz
+	@$(PYTHON) -m venv .venv-fuzz
+	@.venv-fuzz/bin/python -m pip --disable-pip-version-check -q install -r requirements/fuzz.txt
+	@touch $@
+
+FUZZ_SECONDS ?= 600
+fuzz: .venv-fuzz/.ready
+	@.venv-fuzz/bin/python -m fuzz.coverage --seconds $(FUZZ_SECONDS)
 
 # One environment for each onnxruntime that is measured: the locked one, and the last before PRelu's
 # kernel became slow.
@@ -115,4 +134,4 @@ lock:
 	@echo "wrote $(LOCK)"
 
 clean:
-	rm -rf $(VENV) .venv-openvino .venv-bench-* build
+	rm -rf $(VENV) .venv-openvino .venv-fuzz .venv-bench-* build

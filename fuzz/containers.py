@@ -16,6 +16,8 @@ _ADDRESSES = (0, 8, 96, 2**32, 2**63 - 1, 2**64 - 1)
 
 def change_hdf5(data: bytes, rng: random.Random) -> bytes:
     """The superblock, a structure that has a signature, or an address somewhere."""
+    if len(data) < 100:
+        return data
     out = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 4))):
         match rng.randrange(4):
@@ -90,6 +92,8 @@ def change_zip(data: bytes, rng: random.Random) -> bytes:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [(info, archive.read(info)) for info in archive.infolist()]
     except Exception:
+        return anything(data, rng)
+    if not members:
         return anything(data, rng)
     place = _member(members, rng)
     info, content = members[place]

@@ -67,5 +67,5 @@ def case(number: int) -> Case:
     name, data = rng.choice(seeds_of(kind))
     change = STRUCTURED[kind] if rng.random() < 0.7 else anything
     for _ in range(rng.choice((1, 1, 1, 2))):
-        data = change(data, rng)
+        data = change(data, rng) if len(data) > 100 else data
     return Case(number, kind, name, data[:LARGEST])

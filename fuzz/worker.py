@@ -95,7 +95,7 @@ def run_case(case: Case, folder: Path) -> Iterable[Seen]:
 
 def _run(case: Case, index: int, arguments: list[str]) -> Seen:
     held = _reset_peak()
-    used = time.process_time()
+    used = _processor_time()
     signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
     signal.setitimer(signal.ITIMER_REAL, WALL_SECONDS)
     said = io.StringIO()
@@ -109,10 +109,12 @@ def _run(case: Case, index: int, arguments: list[str]) -> Seen:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
-    seconds = time.process_time() - used
+    seconds = _processor_time() - used
     grown = max(_peak() - held, 0)
     text = said.getvalue()
     fault = _fault(case, code, text, grown, escaped)
+    if seconds > CPU_SECONDS:
+        fault = fault or f"hang: {seconds:.1f} s"
     kept = text[-3000:] if fault else ""
     return Seen(case.number, index, case.kind, fault, code, round(seconds, 3), grown, kept)
 
@@ -133,6 +135,12 @@ def _fault(
         return "said nothing"
     limit = max(LEAST_MEMORY, MEMORY_A_BYTE * len(case.data))
     return f"memory: {grown >> 20} MB" if grown > limit else ""
+
+
+def _processor_time() -> float:
+    """Seconds that this process and those that it has waited for took."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def _reset_peak() -> int:

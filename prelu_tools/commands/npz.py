@@ -26,6 +26,8 @@ def read_arrays(path: Path) -> dict[str, Array]:
         PReLUToolsError: it is no such file, is damaged, would run code, holds what are no numbers,
             or unpacks to more than ten times its size (and 500 MB).
     """
+    if path.exists() and not path.is_file():
+        raise PReLUToolsError(f"{path} cannot be read as an .npz file: it is no regular file")
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_bomb(archive, path)

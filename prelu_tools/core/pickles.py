@@ -6,14 +6,17 @@ operations are listed with the standard library's `pickletools`, and none is car
 
 from __future__ import annotations
 
+import io
 import pickletools
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 _LARGEST: Final = 64 << 20
 _MOST: Final = 5
+_MOST_IN_A_ROW: Final = 16
 _HARMLESS: Final = re.compile(
     r"collections\.OrderedDict|torch\._utils\._rebuild_\w+|torch\.\w*Storage|torch\.Size"
     r"|torch\.storage\.\w+|torch\.b?float\d*|torch\.u?int\d+|torch\.bool|torch\.device"
@@ -30,26 +33,34 @@ def wanted_by(data: bytes) -> tuple[str, ...]:
     a pickle is harmless.
     """
     found: dict[str, None] = {}
-    texts: list[str] = []
-    memo: dict[int, str] = {}
+    stream = io.BytesIO(data[:_LARGEST])
     try:
-        for operation, argument, _ in pickletools.genops(data[:_LARGEST]):
-            name = operation.name
-            if name in ("GLOBAL", "INST"):
-                found[str(argument).replace(" ", ".", 1)] = None
-            elif name == "STACK_GLOBAL" and len(texts) > 1:
-                found[".".join(texts[-2:])] = None
-            elif name == "MEMOIZE":
-                memo[len(memo)] = texts[-1] if texts else ""
-            elif name in _PUTS and isinstance(argument, int):
-                memo[argument] = texts[-1] if texts else ""
-            elif name in _GETS and isinstance(argument, int):
-                texts.append(memo.get(argument, ""))
-            elif isinstance(argument, str):
-                texts.append(argument)
-    except Exception:  # damaged: what was named until here is what is known
+        for _ in range(_MOST_IN_A_ROW):  # torch's older files are several, one behind the other
+            for name in _named(stream):
+                found[name] = None
+    except Exception:  # damaged, or at its end: what was named until here is what is known
         pass
     return tuple(name for name in found if not _HARMLESS.fullmatch(name))
+
+
+def _named(stream: io.BytesIO) -> Iterator[str]:
+    """The names in one pickle."""
+    texts: list[str] = []
+    memo: dict[int, str] = {}
+    for operation, argument, _ in pickletools.genops(stream):
+        name = operation.name
+        if name in ("GLOBAL", "INST"):
+            yield str(argument).replace(" ", ".", 1)
+        elif name == "STACK_GLOBAL" and len(texts) > 1:
+            yield ".".join(texts[-2:])
+        elif name == "MEMOIZE":
+            memo[len(memo)] = texts[-1] if texts else ""
+        elif name in _PUTS and isinstance(argument, int):
+            memo[argument] = texts[-1] if texts else ""
+        elif name in _GETS and isinstance(argument, int):
+            texts.append(memo.get(argument, ""))
+        elif isinstance(argument, str):
+            texts.append(argument)
 
 
 def wanted_by_file(path: Path) -> tuple[str, ...]:

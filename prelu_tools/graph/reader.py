@@ -15,7 +15,17 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.model import INLINE_LIMIT, MEMORY, OnnxModel, names_memory
+from prelu_tools.graph.locations import data_file
+from prelu_tools.graph.model import (
+    INLINE_LIMIT,
+    MEMORY,
+    OnnxModel,
+    all_tensors,
+    is_external,
+    names_memory,
+    place_of,
+    set_place,
+)
 from prelu_tools.graph.sanity import refuse_broken
 from prelu_tools.graph.wire import CHILDREN, FileBytes, MalformedError, fields, heading
 
@@ -55,8 +65,30 @@ def read_model(path: Path) -> OnnxModel:
         raise PReLUToolsError(
             f"{path} keeps tensor {claimed!r} at {MEMORY!r}, which is no file: refused"
         )
-    refuse_broken(proto, str(path), path.name)
-    return OnnxModel(proto, path)
+    refuse_broken(proto, path)
+    return OnnxModel(proto, _settle(proto, path))
+
+
+def _settle(proto: onnx.ModelProto, path: Path) -> Path:
+    """Where a model is to be taken from: from behind its link where its data is there too.
+
+    onnxruntime follows no link out of a model's folder, and that is how Hugging Face's cache is
+    laid out. The graph's locations become those of the files that the links lead to.
+    """
+    tensors = [tensor for tensor in all_tensors(proto) if is_external(tensor)]
+    if not path.is_symlink() or not tensors:
+        return path
+    real = path.resolve()
+    places = [place_of(tensor) for tensor in tensors]
+    for tensor, place in zip(tensors, places, strict=True):
+        inside = place["location"] == path.name
+        file = real if inside else data_file(path, tensor.name, place["location"])
+        if not file.is_relative_to(real.parent):
+            return path
+        place["location"] = str(file.relative_to(real.parent))
+    for tensor, place in zip(tensors, places, strict=True):
+        set_place(tensor, place)
+    return real
 
 
 class _Walker:

@@ -7,89 +7,63 @@ shape says.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import onnx
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.model import all_tensors, is_external, n_bytes_of, place_of
 from prelu_tools.graph.prune import bodies
+from prelu_tools.graph.tensor_checks import (
+    BrokenGraphError,
+    named,
+    refuse_no_text,
+    refuse_tensors,
+)
 
 _OWN: Final = ("", "ai.onnx")
 _MOST_NODES: Final = 1_000_000
-_MOST_AXES: Final = 64  # numpy's limit
-_LARGEST: Final = 2**63 - 1
-_SHOWN: Final = 120
+_DEEPEST: Final = 64
+_SILENT: Final = 2  # the last IR version whose models name no opset
 
 
-class BrokenGraphError(Exception):
-    """What is wrong, as the end of a sentence that begins with the model's name."""
-
-
-def refuse_broken(proto: onnx.ModelProto, spelled: str, file: str) -> None:
+def refuse_broken(proto: onnx.ModelProto, path: Path) -> None:
     """Look at every graph, function and tensor of a model.
 
     Args:
         proto: the model.
-        spelled: what to call it.
-        file: the name of its file, as tensors that lie in it have it.
+        path: its file; whether the files of its data are there is for their reader to say.
 
     Raises:
         PReLUToolsError: something in it cannot be; the message names it.
     """
     try:
-        _texts(proto.producer_name, proto.producer_version)
-        _texts(*(o.domain for o in proto.opset_import))
-        _texts(*(text for entry in proto.metadata_props for text in (entry.key, entry.value)))
-        for tensor in all_tensors(proto):
-            _texts(tensor.name, *(t for e in tensor.external_data for t in (e.key, e.value)))
-            _tensor(tensor, file)
-        versions = {o.domain: o.version for o in proto.opset_import}
+        refuse_no_text(proto.producer_name, proto.producer_version)
+        refuse_no_text(*(o.domain for o in proto.opset_import))
+        refuse_no_text(
+            *(text for entry in proto.metadata_props for text in (entry.key, entry.value))
+        )
+        refuse_tensors(proto, path)
+        versions = _versions(proto)
         _functions(proto, versions)
         _graph(proto.graph, frozenset(), _Operators(versions))
     except BrokenGraphError as error:
-        raise PReLUToolsError(f"{spelled} is not a valid ONNX model: {error}") from error
+        raise PReLUToolsError(f"{path} is not a valid ONNX model: {error}") from error
 
 
-def named(name: str) -> str:
-    """A name in a message: quoted, and not longer than it can be read."""
-    return repr(name if len(name) <= _SHOWN else f"{name[: _SHOWN - 20]}...{name[-17:]}")
-
-
-def _texts(*texts: str) -> None:
-    """Every text is one: protobuf hands out bytes where it is not UTF-8."""
-    try:
-        "".join(texts)
-    except TypeError:
-        found = next(text for text in texts if isinstance(text, bytes))
-        raise BrokenGraphError(f"its text {found[:_SHOWN]!r} is not UTF-8") from None
-
-
-def _tensor(tensor: onnx.TensorProto, file: str) -> None:
-    """Its shape is one, and it has as many bytes as that says."""
-    count = math.prod(tensor.dims)
-    if len(tensor.dims) > _MOST_AXES or any(d < 0 for d in tensor.dims) or count > _LARGEST:
-        shape = f"{list(tensor.dims[:8])}{' and more' if len(tensor.dims) > 8 else ''}"
-        raise BrokenGraphError(f"tensor {named(tensor.name)} has the impossible shape {shape}")
-    held = None
-    if tensor.HasField("raw_data"):
-        held = len(tensor.raw_data)
-    elif is_external(tensor):
-        place = place_of(tensor)
-        stated = place.get("length", "")
-        held = int(stated) if place.get("location") == file and stated.isdecimal() else None
-    try:
-        wanted = n_bytes_of(tensor)
-    except PReLUToolsError:
-        return  # of a type that is unknown here: whoever wants its values is told so
-    if held is not None and held != wanted:
-        raise BrokenGraphError(
-            f"tensor {named(tensor.name)} should have {wanted:,} bytes, by its shape "
-            f"{list(tensor.dims)}, and has {held:,}"
-        )
+def _versions(proto: onnx.ModelProto) -> dict[str, int]:
+    """The opsets that a model imports: before IR version 3 it says none, and means 1."""
+    found = {o.domain: o.version for o in proto.opset_import}
+    for domain, version in found.items():
+        if not 0 <= version < _MOST_NODES:
+            raise BrokenGraphError(f"it is of opset {version} of the domain {named(domain)}")
+    own = any(domain in found for domain in _OWN)
+    nodes = _all_nodes(proto.graph.node)
+    if proto.ir_version > _SILENT and not own and any(node.domain in _OWN for node in nodes):
+        raise BrokenGraphError("it has operators of ONNX, and does not say of which opset")
+    return found
 
 
 class _Operators:
@@ -132,8 +106,8 @@ def _graph(graph: onnx.GraphProto, outer: Collection[str], operators: _Operators
     _once(stored, "is stored twice")
     inputs = [value.name for value in graph.input]
     values = [*graph.input, *graph.output, *graph.value_info]
-    _texts(*(v.name for v in values))
-    _texts(*(d.dim_param for v in values for d in v.type.tensor_type.shape.dim))
+    refuse_no_text(*(v.name for v in values))
+    refuse_no_text(*(d.dim_param for v in values for d in v.type.tensor_type.shape.dim))
     _once(inputs, "is an input twice")
     known = {*outer, *stored, *inputs}
     _nodes(graph.node, known, operators, {*stored, *inputs})
@@ -154,9 +128,11 @@ def _nodes(
     """The nodes of a graph or function; what they make becomes `known`."""
     made = set(own)
     for node in nodes:
-        _texts(node.name, node.op_type, node.domain, *node.input, *node.output)
-        _texts(*(text for entry in node.metadata_props for text in (entry.key, entry.value)))
-        _texts(*(attribute.name for attribute in node.attribute))
+        refuse_no_text(node.name, node.op_type, node.domain, *node.input, *node.output)
+        refuse_no_text(
+            *(text for entry in node.metadata_props for text in (entry.key, entry.value))
+        )
+        refuse_no_text(*(attribute.name for attribute in node.attribute))
         if not node.output:
             raise BrokenGraphError(f"{_called(node)} has no output")
         needed = operators.needed(node)
@@ -220,7 +196,7 @@ def _functions(proto: onnx.ModelProto, versions: Mapping[str, int]) -> None:
     sizes: dict[tuple[str, str, str], int] = {}
     for function in functions.values():
         own = {o.domain: o.version for o in function.opset_import}
-        _texts(function.name, function.domain, *function.input, *function.output, *own)
+        refuse_no_text(function.name, function.domain, *function.input, *function.output, *own)
         _once(function.input, "is an input twice")
         _nodes(function.node, set(function.input), _Operators({**versions, **own}), function.input)
     total = _size(_all_nodes(proto.graph.node), functions, sizes, ())
@@ -246,7 +222,7 @@ def _size(
         if key not in functions:
             total += 1
             continue
-        if key in path or len(path) > _MOST_AXES:
+        if key in path or len(path) > _DEEPEST:
             raise BrokenGraphError(f"its function {named(node.op_type)} calls itself")
         if key not in sizes:
             inner = _all_nodes(functions[key].node)

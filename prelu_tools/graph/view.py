@@ -14,6 +14,7 @@ from prelu_tools.graph.natives import inferred, inlined
 from prelu_tools.graph.prune import bodies
 from prelu_tools.graph.reader import OnnxModel
 
+_TYPES = frozenset(onnx.TensorProto.DataType.values())
 _MOST_AXES = 64  # numpy's limit; no runtime has more
 
 
@@ -89,7 +90,8 @@ class GraphView:
         if tensor in self.initializers:
             return self.initializers[tensor].data_type
         kind = self._type(tensor)
-        return kind.tensor_type.elem_type or None if kind is not None else None
+        found = kind.tensor_type.elem_type if kind is not None else 0
+        return found if found in _TYPES and found else None
 
 
 def is_known(dim: onnx.TensorShapeProto.Dimension) -> bool:

@@ -123,8 +123,8 @@ def test_a_process_that_was_taken_over_can_send_nothing_but_values() -> None:
 
 def test_the_limits_grow_with_the_file() -> None:
     small, large = isolated.limits_for(1000), isolated.limits_for(1 << 30)
-    assert (small.cpu_seconds, small.memory) == (5, 500 << 20)
-    assert (large.cpu_seconds, large.memory) == (21, 10 << 30)
+    assert (small.cpu_seconds, small.memory) == (3, 500 << 20)
+    assert (large.cpu_seconds, large.memory) == (19, 10 << 30)
 
 
 def _open(path: Path) -> Any:

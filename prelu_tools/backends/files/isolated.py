@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import io
 import json
+import math
 import os
 import pickle
 import signal
@@ -22,7 +23,7 @@ from typing import Any, Final
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.limits import allowed_memory
 
-_CPU_SECONDS: Final = 5
+_CPU_SECONDS: Final = 3
 _BYTES_A_SECOND: Final = 64 << 20
 _WALL_SECONDS: Final = 60.0
 _ANSWERED: Final = 0
@@ -48,7 +49,7 @@ class Limits:
 
 
 def limits_for(size: int) -> Limits:
-    """The limits for a file of this many bytes: 5 s, and one more for each 64 MB."""
+    """The limits for a file of this many bytes: 3 s, and one more for each 64 MB."""
     seconds = _CPU_SECONDS + size // _BYTES_A_SECOND
     return Limits(seconds, _WALL_SECONDS + 2 * seconds, allowed_memory(size))
 
@@ -154,6 +155,9 @@ def main(reader: str, path: str, cpu_seconds: str, memory: str) -> None:
         outcome = "error", str(error)
     except MemoryError:
         outcome = "error", f"{path} is damaged: reading it takes more than {int(memory):,} bytes"
+    except Exception as error:
+        detail = " ".join(str(error).split())
+        outcome = "error", f"{path} is damaged ({type(error).__name__}: {detail})"
     sys.stdout.buffer.write(pickle.dumps(outcome))
     sys.stdout.buffer.flush()
 
@@ -164,7 +168,7 @@ def _limit(cpu_seconds: int, memory: int) -> None:
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         used = resource.getrusage(resource.RUSAGE_SELF)
-        until = int(used.ru_utime + used.ru_stime) + cpu_seconds + 1
+        until = math.ceil(used.ru_utime + used.ru_stime) + cpu_seconds
         resource.setrlimit(resource.RLIMIT_CPU, (until, until + 1))
         held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (held + memory, held + memory))

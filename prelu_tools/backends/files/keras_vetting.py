@@ -79,7 +79,7 @@ def rehearse(path: Path) -> Wanted:
     with opened(path, str(path), size) as file:
         _read_all(file, size)
         text = file.attribute("/", "model_config")
-    return Wanted() if text is None else _wanted(json.loads(text), size)
+        return Wanted() if text is None else _wanted(json.loads(text), size)
 
 
 def _read_all(file: Hdf5, size: int) -> None:

@@ -211,7 +211,12 @@ def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec
             f"--input {value.name} has {len(given)} dimensions; the model's has {len(sizes)}"
         )
     example = example_sizes(given or sizes)
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+    try:
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+    except (KeyError, ValueError, TypeError) as error:
+        raise PReLUToolsError(
+            f"input {value.name!r} is of type {kind.elem_type}, which is unknown here"
+        ) from error
     return TensorSpec(value.name, dtype, tuple(sizes), example)
 
 
