@@ -57,7 +57,8 @@ from prelu_tools.cli.options import gather_source_options, output_options, sourc
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
     show_default=True,
-    help="Put large weights in MODEL.onnx.data beside the model: only from 2 GB on, or as asked.",
+    help="Put large weights in a file beside the model, MODEL.onnx.HASH.data: only from 2 GB on, "
+    "or as asked.",
 )
 @click.option(
     "--verify/--no-verify",
