@@ -13,6 +13,7 @@ from optimize_nets import save_chain, save_positions
 from running import Outcome, cli
 from text_nets import COLUMN, SLOPES, save
 from tiny_models import save_relu
+from versions import slow_kernel
 
 from prelu_tools.backends.onnxruntime.session import newest_ir_version
 
@@ -230,6 +231,7 @@ def test_a_target_gets_its_forms(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@slow_kernel
 def test_a_target_and_a_slope_for_each_position(tmp_path: Path) -> None:
     source = save_positions(tmp_path / "positions.onnx")
     fast = tmp_path / "fast.onnx"

@@ -44,7 +44,7 @@ class Tally:
     ended: int = 0
     """Runs that ended before the signal."""
     found: Counter[str] = field(default_factory=Counter)
-    """What was at the path: `old`, `new`, `nothing`."""
+    """What was at the path: `old`, `new`, `nothing`; of several files, `some new`."""
     left: int = 0
     """Kills after which a temporary file was there."""
 
@@ -93,17 +93,23 @@ def _whole_run(job: Job, folder: Path) -> tuple[Files, float, float]:
 
 
 def _kill_one(job: Job, folder: Path, random: Random, writes: float, end: float) -> bool:
-    """Kill a run: every other time anywhere in its life, else from the first temporary file on."""
+    """Kill a run: anywhere in its life, or while it writes, or as it puts things in place."""
     running = _start(job, folder)
-    if random.random() < 0.5:
+    mode = random.choice(["anywhere", "writing", "placing"])
+    if mode == "anywhere":
         time.sleep(random.uniform(0, end))
     else:
-        while running.poll() is None and not hidden(folder):
-            time.sleep(0.001)
-        time.sleep(random.uniform(0, max(end - writes, 0.01)))
+        begun = hidden if mode == "writing" or job.each else _is_placing
+        while running.poll() is None and not begun(folder):
+            time.sleep(0.0002)
+        time.sleep(random.uniform(0, max(end - writes, 0.01) if begun is hidden else 0.03))
     running.send_signal(signal.SIGKILL)
     running.communicate()
     return running.returncode == -signal.SIGKILL
+
+
+def _is_placing(folder: Path) -> bool:
+    return any(folder.glob(".*/under-way"))
 
 
 def _what(job: Job, found: Files, new: Files) -> str:
@@ -115,10 +121,12 @@ def _what(job: Job, found: Files, new: Files) -> str:
         return found.get(name) == content
 
     if job.each:
-        for name, content in found.items():
-            whole = content == job.before.get(name) or same(name, new[name])
-            assert whole, f"{job.name}: {name} is half a file"
-        return "new" if found and found.keys() == new.keys() else "old" if found else "nothing"
+        old = {name for name, content in found.items() if content == job.before.get(name)}
+        for name in found.keys() - old:
+            assert same(name, new[name]), f"{job.name}: {name} is half a file"
+        if found.keys() == new.keys() and not old:
+            return "new"
+        return "some new" if found.keys() - old else "old"
     if all(found.get(name) == content for name, content in job.before.items()) and job.before:
         return "old"  # data that no model uses yet may lie beside it
     if all(same(name, content) for name, content in new.items()):
