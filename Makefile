@@ -17,6 +17,13 @@ help:
 	@echo "make test-matrix    exports of every layer, sharing, rank, opset and type (of which make test does"
 	@echo "                    every pair)"
 	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
+	@echo "make test-kill      kill -9 at random moments of export, optimize and reports (KILLS=100)"
+	@echo "make test-python    a part of the tests on another Python: PYTHON=python3.13 [EXTRAS=keras];"
+	@echo "                    test-matrix-python: on each of 3.11 to 3.13 that is here"
+	@echo "make test-onnxruntime  the part that needs no framework, on one onnxruntime: VERSION=1.26.0"
+	@echo "make dist   the sdist and the wheel, in dist/"
+	@echo "make check-dist  the same bytes twice, twine check, the wheel alone in an empty environment, audit"
+	@echo "make audit  known weaknesses of the locked packages (pip-audit; needs its service)"
 	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
 	@echo "make bench-exporters  the same models through the raw exporters and through export"
 	@echo "make bench-openvino  PRelu nodes against the CPU's forms on OpenVINO's provider"
@@ -99,6 +106,8 @@ bench-exporters: $(READY)
 	@$(BIN)/python -m benchmarks.exporters.run build/exporters \
 	  $(if $(QUICK),--quick,--output docs/exporters.md)
 
+include release/targets.mk
+
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -115,4 +124,4 @@ lock:
 	@echo "wrote $(LOCK)"
 
 clean:
-	rm -rf $(VENV) .venv-openvino .venv-bench-* build
+	rm -rf $(VENV) .venv-* build dist
