@@ -8,7 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo test test-browser test-openvino bench bench-exporters bench-openvino lint lock clean
+.PHONY: help demo docs test test-browser test-dask test-docs test-openvino bench bench-exporters \
+  bench-fleet bench-openvino schema lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
@@ -16,6 +17,7 @@ help:
 	@echo "make test-browser   the page of inspect in a headless Chromium (part of make test, if it is there)"
 	@echo "make test-matrix    exports of every layer, sharing, rank, opset and type (of which make test does"
 	@echo "                    every pair)"
+	@echo "make test-dask      many models on clusters of Dask: real schedulers and workers (make test does a part)"
 	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
 	@echo "make test-kill      kill -9 at random moments of export, optimize and reports (KILLS=100)"
 	@echo "make test-python    a part of the tests on another Python: PYTHON=python3.13 [EXTRAS=keras];"
@@ -26,7 +28,11 @@ help:
 	@echo "make audit  known weaknesses of the locked packages (pip-audit; needs its service)"
 	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
 	@echo "make bench-exporters  the same models through the raw exporters and through export"
+	@echo "make bench-fleet      many small models: one process, two, Dask, and the command for each"
 	@echo "make bench-openvino  PRelu nodes against the CPU's forms on OpenVINO's provider"
+	@echo "make docs   the site, in build/site; warnings are errors"
+	@echo "make test-docs  every command that the site shows (part of make test: the quick pages)"
+	@echo "make schema the JSON schema of prelu-tools.toml, from the keys that the code declares"
 	@echo "make lint   ruff and mypy"
 	@echo "make lock   resolve requirements/dev.in anew into $(LOCK)"
 	@echo "make clean  remove .venv and build"
@@ -46,12 +52,15 @@ demo: $(READY)
 	@$(BIN)/python samples/demo.py build/demo
 
 test: $(READY)
-	@PRELU_REQUIRED_MARKERS="torch keras real_models" $(BIN)/python -m pytest -q -n 2
+	@PRELU_REQUIRED_MARKERS="torch keras real_models dask" $(BIN)/python -m pytest -q -n 2 -m "not (dask and slow)"
 
 test-browser: $(READY)
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
 	  echo "chromium or chromedriver is missing: apt-get install chromium chromium-driver"; exit 1; }
 	@PRELU_REQUIRED_MARKERS="browser" $(BIN)/python -m pytest -q -m browser
+
+test-dask: $(READY)
+	@PRELU_REQUIRED_MARKERS="dask" $(BIN)/python -m pytest -q -m dask tests/zoo
 
 test-matrix: $(READY)
 	@PRELU_REQUIRED_MARKERS="matrix torch keras" $(BIN)/python -m pytest -q -n 2 -m matrix tests/matrix
@@ -68,6 +77,21 @@ test-matrix: $(READY)
 test-openvino: .venv-openvino/.ready
 	@PRELU_REQUIRED_MARKERS="openvino" .venv-openvino/bin/python -m pytest -q -m openvino \
 	  tests/backends/test_openvino.py
+
+test-docs: $(READY)
+	@PRELU_REQUIRED_MARKERS="docs" $(BIN)/python -m pytest -q -n 2 -m docs tests/docs
+
+.venv-docs/.ready: requirements/docs.txt pyproject.toml
+	@rm -rf .venv-docs
+	@$(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/python -m pip --disable-pip-version-check -q install -r requirements/docs.txt
+	@.venv-docs/bin/python -m pip --disable-pip-version-check -q install --no-deps \
+	  --no-build-isolation -e .
+	@touch $@
+
+docs: .venv-docs/.ready
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+	@echo "build/site/index.html"
 
 # One environment for each onnxruntime that is measured: the locked one, and the last before PRelu's
 # kernel became slow.
@@ -102,11 +126,24 @@ bench-openvino: $(READY) .venv-openvino/.ready build/bench/batch-1/.ready
 	@.venv-openvino/bin/python -m benchmarks.openvino build/bench/batch-1/mobilefacenet.onnx \
 	  build/bench/mobilefacenet.fast.onnx
 
+FLEET := $(BIN)/python -m benchmarks.fleet.run build/fleet --output $(if $(QUICK),build/fleet/fleet.json,docs/fleet.json)
+
+bench-fleet: $(READY)
+	@$(FLEET) --models $(if $(QUICK),20,500)
+	@$(FLEET) --models $(if $(QUICK),10,50) --ways one,two,dask
+	@$(FLEET) --models $(if $(QUICK),40,5000) --ways one,two,dask
+	@$(FLEET) --models $(if $(QUICK),10,500) --command verify
+	@$(BIN)/python -m benchmarks.fleet.report $(if $(QUICK),build/fleet/fleet.json,docs/fleet.json)
+
 bench-exporters: $(READY)
 	@$(BIN)/python -m benchmarks.exporters.run build/exporters \
 	  $(if $(QUICK),--quick,--output docs/exporters.md)
 
 include release/targets.mk
+
+schema: $(READY)
+	@$(BIN)/python -m prelu_tools.commands.check_schema > build.schema.json
+	@mv build.schema.json prelu_tools/prelu-tools.schema.json
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -1,3 +1,84 @@
-"""Take models with PReLU to ONNX, prove that every slope arrived, and show what was learned."""
+"""Take models with PReLU to ONNX, prove that every slope arrived, and show what was learned.
+
+    from prelu_tools import export, inspect, optimize, verify
+
+Importing this loads nothing else: no numpy, no onnx, no framework. What is used is loaded when it
+is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prelu_tools.core.showing import show_with
+
+if TYPE_CHECKING:
+    from prelu_tools.api import export, inspect, optimize, verify
+    from prelu_tools.core.comparison import CompareResult
+    from prelu_tools.core.errors import (
+        ExportVerificationError,
+        MissingExtraError,
+        PReLUToolsError,
+        UsageError,
+        VerdictError,
+    )
+    from prelu_tools.core.inspection import InspectResult
+    from prelu_tools.core.optimization import OptimizeResult
+    from prelu_tools.core.results import ExportResult
+    from prelu_tools.core.verification import VerifyResult
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "CompareResult",
+    "ExportResult",
+    "ExportVerificationError",
+    "InspectResult",
+    "MissingExtraError",
+    "OptimizeResult",
+    "PReLUToolsError",
+    "UsageError",
+    "VerdictError",
+    "VerifyResult",
+    "__version__",
+    "export",
+    "inspect",
+    "optimize",
+    "verify",
+]
+
+_HOMES = {
+    **dict.fromkeys(("export", "inspect", "optimize", "verify"), "api"),
+    **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "core.errors"),
+    "CompareResult": "core.comparison",
+    "ExportResult": "core.results",
+    "InspectResult": "core.inspection",
+    "OptimizeResult": "core.optimization",
+    "VerifyResult": "core.verification",
+}
+
+
+if not TYPE_CHECKING:  # a type checker would take every name for one of these
+
+    def __getattr__(name: str) -> Any:
+        """Load what is asked for, and keep it (PEP 562)."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _render(result: Any, form: str) -> str:
+    from prelu_tools.reports import Style, render_named
+
+    return render_named(result, form, Style())
+
+
+show_with(_render)

@@ -10,27 +10,20 @@ assert_parity(net, tmp_path / "net.onnx", min_coverage=1.0)
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from prelu_tools.core.errors import UsageError
-from prelu_tools.core.options import Dim, InputOption, SourceOptions
-from prelu_tools.core.tolerance import CALIBRATED
-from prelu_tools.core.verification import Tolerance, VerifyResult
+from prelu_tools.arguments import source_options, tolerance_of
+from prelu_tools.core.options import Dim, SourceOptions
+from prelu_tools.core.verification import VerifyResult
+from prelu_tools.live import Model, name_of, opened
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.interface import Source
     from prelu_tools.core.layout import Layout
 
 __all__ = ["assert_parity", "assert_slopes_equal"]
-
-Model = Any
-"""A path or any other SOURCE as on the command line, a torch.nn.Module, a keras.Model or an
-onnx.ModelProto."""
 
 
 def assert_parity(
@@ -82,9 +75,10 @@ def assert_parity(
     from prelu_tools.commands.request import VerifyRequest
     from prelu_tools.commands.verify import verify_source
 
+    left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
     with (
-        _opened(reference, "reference", _options(inputs)) as (left_name, left),
-        _opened(candidate, "candidate", SourceOptions()) as (right_name, right),
+        opened(reference, left_name, source_options(inputs)) as left,
+        opened(candidate, right_name, SourceOptions()) as right,
     ):
         request = VerifyRequest(
             reference=left_name,
@@ -93,7 +87,7 @@ def assert_parity(
             samples=samples,
             seed=seed,
             inputs_file=None if inputs_file is None else Path(inputs_file),
-            tolerance=CALIBRATED if tolerance == "calibrated" else _given(tolerance),
+            tolerance=tolerance_of(tolerance),
             layouts=dict(layouts or {}),
             min_coverage=min_coverage,
             min_power=min_power,
@@ -131,9 +125,10 @@ def assert_slopes_equal(
     from prelu_tools.core.slopediff import compare_slopes, pair_layers
 
     given = dict(layouts or {})
+    left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
     with (
-        _opened(reference, "reference", _options(inputs)) as (left_name, left),
-        _opened(candidate, "candidate", _options(inputs)) as (right_name, right),
+        opened(reference, left_name, source_options(inputs)) as left,
+        opened(candidate, right_name, source_options(inputs)) as right,
     ):
         mine, theirs = left.layers(), right.layers()
     if not mine and not theirs:
@@ -151,42 +146,6 @@ def assert_slopes_equal(
     if lines:
         title = f"Slopes are not equal: {left_name} (reference), {right_name}"
         raise AssertionError("\n".join(["", title, *(f"  {line}" for line in lines)]))
-
-
-def _options(inputs: Mapping[str, Sequence[Dim]] | None) -> SourceOptions:
-    given = tuple(InputOption(name, tuple(shape)) for name, shape in (inputs or {}).items())
-    return SourceOptions(inputs=given)
-
-
-def _given(tolerance: tuple[float, float]) -> Tolerance:
-    rtol, atol = tolerance
-    return Tolerance(float(rtol), float(atol), scaled=False, origin="given")
-
-
-@contextmanager
-def _opened(model: Model, role: str, options: SourceOptions) -> Iterator[tuple[str, Source]]:
-    """A model as a source, and what to call it; a live torch module gets its mode back."""
-    from prelu_tools.backends.registry import open_object, open_source
-
-    if isinstance(model, (str, os.PathLike)):
-        text = os.fspath(model)
-        yield str(text), open_source(str(text), options)
-        return
-    name = f"{role} ({type(model).__name__})"
-    if type(model).__name__ == "ModelProto":
-        with tempfile.TemporaryDirectory(prefix="prelu-tools-") as folder:
-            path = Path(folder) / f"{role}.onnx"
-            path.write_bytes(model.SerializeToString())
-            yield name, open_source(str(path), options)
-        return
-    if not hasattr(model, "__dict__"):
-        raise UsageError(f"{role} is a {type(model).__name__}: expected a path or a model")
-    training = [m for m in getattr(model, "modules", list)() if getattr(m, "training", False)]
-    try:
-        yield name, open_object(model, name, options)
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _message(result: VerifyResult) -> str:

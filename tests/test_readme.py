@@ -7,19 +7,13 @@ import shlex
 from pathlib import Path
 
 import pytest
+from shown import normal
 
 from prelu_tools.cli.main import run
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
-
-
-def _normal(text: str) -> str:
-    """Text without what may differ: the numbers, and where lines are broken by their length."""
-    text = re.sub(r"(onnxruntime \S+ on) .*", r"\1 #", text)  # the machine
-    text = re.sub(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?", "#", text)
-    return " ".join(re.sub(r"[─▁▂▃▄▅▆▇█·\s]+", " ", text).split())
 
 
 @pytest.mark.torch
@@ -39,7 +33,26 @@ def test_every_command_prints_what_the_readme_says(
         code = run(shlex.split(command)[2:])
         printed = capfd.readouterr().out
         assert code == (3 if "cuda" in command else 0), command
-        assert _normal(printed) == _normal(expected), command
+        assert normal(printed) == normal(expected), command
+
+
+@pytest.mark.torch
+def test_the_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from torch import nn
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.act = nn.Conv2d(3, 4, 3, stride=4), nn.PReLU(4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.act(self.conv(x))
+
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(block, {"net": Net()})
+    assert {path.name for path in tmp_path.iterdir()} == {"net.onnx", "fast.onnx"}
 
 
 def test_the_readme_names_every_command_and_exit_code() -> None:

@@ -131,7 +131,7 @@ def _begin(
     feeds = {name: np.array(values[chosen]) for name, values in start.items()}
     for name, values in feeds.items():
         if np.issubdtype(values.dtype, np.floating) and attempt:
-            spread = float(values.std()) or 1.0
+            spread = (float(values.std()) if values.size else 0.0) or 1.0
             moved = values + generator.normal(0.0, attempt * spread, values.shape)
             if name in limits.ranges:
                 moved = moved.clip(*limits.ranges[name])

@@ -5,13 +5,17 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import random
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from prelu_tools.backends.remote import is_url, local_copy
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 
 # A drive letter before a colon is part of the path; a name never has one.
@@ -21,6 +25,7 @@ _PYTHON = re.compile(
 _WEIGHTS = re.compile(
     r"^(?P<head>.*?(?:\.\w+|:[A-Za-z_][\w.]*(?:\(.*\))?))@(?P<weights>.*)$", re.DOTALL
 )
+_PYTHON_URL = re.compile(r"\.py(:[A-Za-z_]|$|[?#])")
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Spelling:
     text: str
     """As the user typed it."""
     file: Path | None
-    """The model file; None for a Python source."""
+    """The model file, or the copy of one at a URL; None for a Python source."""
     module: str | None
     """A module's name or a Python file; None for a model file."""
     call: str | None
@@ -45,6 +50,8 @@ def parse_spelling(text: str) -> Spelling:
     Raises:
         UsageError: it is spelled like nothing that is known.
     """
+    if is_url(text):
+        return Spelling(text, _copied(text), None, None, None)
     if text and Path(text).exists():
         return Spelling(text, Path(text), None, None, None)
     head, weights = _split_weights(text)
@@ -59,6 +66,15 @@ def parse_spelling(text: str) -> Spelling:
     return Spelling(text, Path(head), None, None, weights)
 
 
+def python_parts(text: str) -> tuple[str, str] | None:
+    """A Python source as what is before the `@` of its weights and behind it; None for a file."""
+    if is_url(text) or not text:
+        return None
+    match = _WEIGHTS.match(text)
+    head, weights = (match["head"], match["weights"]) if match else (text, "")
+    return (head, weights) if _PYTHON.match(head) else None
+
+
 def _split_weights(text: str) -> tuple[str, Path | None]:
     """Split at the @ behind a file or a call; one in a folder's name or an argument is none."""
     match = _WEIGHTS.match(text)
@@ -66,7 +82,18 @@ def _split_weights(text: str) -> tuple[str, Path | None]:
         return text, None
     if not match["weights"]:
         raise UsageError(f"{text!r} ends in @: expected SOURCE@WEIGHTS with a file of weights")
-    return match["head"], Path(match["weights"])
+    weights = match["weights"]
+    return match["head"], local_copy(weights) if is_url(weights) else Path(weights)
+
+
+def _copied(url: str) -> Path:
+    """A copy of the model at a URL; a Python source there is refused before anything is read."""
+    if _PYTHON_URL.search(url):
+        raise UsageError(
+            f"{url!r} is Python code at a URL, which is never run: save it here, and give "
+            "FILE.py:NAME"
+        )
+    return local_copy(url)
 
 
 def import_named(name: str) -> ModuleType:
@@ -121,7 +148,8 @@ def build_object(spelling: Spelling) -> object:
     """Import the module of a Python source and make the object that it names.
 
     A class is called without arguments where none are given, and so is a function; any other
-    object is taken as it is.
+    object is taken as it is. What the call draws at random, such as weights that nothing is loaded
+    into, is the same every time, so that an export can be held against its source later on.
 
     Raises:
         UsageError: the arguments are not literals.
@@ -143,13 +171,36 @@ def build_object(spelling: Spelling) -> object:
     if not (spelling.call.endswith(")") or (wants_call and callable(target))):
         return target
     try:
-        return target(*args, **kwargs)
+        with _seeded():
+            return target(*args, **kwargs)
     except PReLUToolsError:
         raise
     except (Exception, SystemExit) as error:
         raise PReLUToolsError(
             f"calling {spelling.text} failed with {type(error).__name__}: {error}"
         ) from error
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Draw from seed 0, and leave the generators as they were; Keras seeds by Python's own."""
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    python_state = random.getstate()
+    numpy_state = numpy.random.get_state() if numpy else None
+    torch_state = torch.get_rng_state() if torch else None
+    random.seed(0)
+    if numpy:
+        numpy.random.seed(0)
+    if torch:
+        torch.manual_seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        if numpy:
+            numpy.random.set_state(numpy_state)
+        if torch:
+            torch.set_rng_state(torch_state)
 
 
 def _parse_call(call: str) -> tuple[str, list[Any], dict[str, Any]]:

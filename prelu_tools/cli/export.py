@@ -7,18 +7,21 @@ from typing import Any, Literal
 
 import click
 
+from prelu_tools.cli.completing import complete_source, complete_words
 from prelu_tools.cli.options import gather_source_options, output_options, source_options
+from prelu_tools.cli.zoo import are_models, asks_for_zoo, run_many, zoo_options
 
 
 @click.command("export")
-@click.argument("source", metavar="SOURCE")
+@click.argument(
+    "sources", metavar="SOURCE...", nargs=-1, required=True, shell_complete=complete_source
+)
 @click.option(
     "-o",
     "--output",
-    required=True,
-    type=click.Path(path_type=Path),
     metavar="MODEL.onnx",
-    help="The file to write: whole, or not at all.",
+    help="The file to write: whole, or not at all. For many models a folder, or a name with {stem} "
+    "in it.",
 )
 @click.option(
     "--opset",
@@ -28,6 +31,7 @@ from prelu_tools.cli.options import gather_source_options, output_options, sourc
 @click.option(
     "--dtype",
     metavar="[float32|float16]",
+    shell_complete=complete_words("float32", "float16"),
     help="Type of the weights, inputs and outputs  [default: the source's own]",
 )
 @click.option(
@@ -67,11 +71,12 @@ from prelu_tools.cli.options import gather_source_options, output_options, sourc
     help="Hold the result against SOURCE before it is put in place.",
 )
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
+@zoo_options
 @source_options
 @output_options
 def command(
-    source: str,
-    output: Path,
+    sources: tuple[str, ...],
+    output: str | None,
     opset: int | None,
     external_data: Literal["auto", "always", "never"],
     dtype: str | None,
@@ -87,12 +92,14 @@ def command(
     reports: tuple[tuple[str, str], ...],
     quiet: bool,
     verbose: bool,
+    **choices: Any,
 ) -> int:
     """Take SOURCE, a Keras, PyTorch or ONNX model, to ONNX: each PReLU call is one PRelu node.
 
     SOURCE is model.keras, model.onnx (whose PReLU, however they are spelled, become PRelu nodes),
     or Python: nets.py:Net(10), package.module:name, with @weights.pt behind
-    it if need be. Python sources are your own code, and run as such.
+    it if need be. Python sources are your own code, and run as such. Many models, a folder, a
+    pattern ('models/*.keras') or a list (.txt, .csv, .toml) go to a folder: -o onnx/.
 
     \b
     Example: prelu-tools export nets.py:Net@weights.pt -o net.onnx
@@ -101,9 +108,12 @@ def command(
     from prelu_tools.cli.output import progress as show_progress
     from prelu_tools.commands.export import ExportRequest, export
 
+    many = len(sources) > 1 or asks_for_zoo(choices) or _are_many(sources)
+    if output is None and not many:
+        raise click.UsageError("Missing option '-o' / '--output'.")
     request = ExportRequest(
-        source=source,
-        output=output,
+        source=sources[0],
+        output=Path(output or ""),
         opset=opset,
         external_data=external_data,
         dtype=dtype,
@@ -114,7 +124,20 @@ def command(
         force=force,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
     )
+    if many:
+        from prelu_tools.zoo.making import export_tasks
+
+        tasks = export_tasks(sources, output, request)
+        return run_many("export", tasks, Output(form, reports, quiet), verbose, choices)
     with show_progress(quiet, verbose) as progress:
         result = export(request, progress)
     Output(form, reports, quiet).show(result)
     return 0
+
+
+def _are_many(sources: tuple[str, ...]) -> bool:
+    if are_models(sources):
+        return False
+    from prelu_tools.zoo.sources import is_many
+
+    return any(is_many(text) for text in sources)

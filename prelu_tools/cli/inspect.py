@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.options import gather_source_options, output_options, source_options
+from prelu_tools.cli.zoo import are_models, asks_for_zoo, run_many, zoo_options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from prelu_tools.cli.output import Output
+    from prelu_tools.commands.inspect import InspectRequest
+    from prelu_tools.core.inspect_gates import InspectGates
     from prelu_tools.core.inspection import InspectResult
+    from prelu_tools.zoo.task import Task
 
 _FIGURES = (".png", ".svg")
 _TARGETS = ("onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino")
@@ -24,7 +32,10 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
 
 
 @click.command("inspect")
-@click.argument("sources", metavar="SOURCE [OTHER]", nargs=-1, required=True)
+@click.argument(
+    "sources", metavar="SOURCE...", nargs=-1, required=True, shell_complete=complete_source
+)
+@click.option("--each", is_flag=True, help="Show each of several models by itself.")
 @click.option("--slopes", is_flag=True, help="Show the value of every slope.")
 @click.option("--all", "others", is_flag=True, help="Show each LeakyRelu and Relu too.")
 @click.option(
@@ -63,17 +74,19 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
     metavar="N",
     help="Exit 1 unless the model has N PReLU layers.",
 )
+@zoo_options
 @source_options
 @output_options
 def command(
     sources: tuple[str, ...],
+    each: bool,
     slopes: bool,
     others: bool,
     plot: Path | None,
     near: float,
     data: Path | None,
     target: str | None,
-    fail_on: str | None,
+    fail_on: Literal["error", "warning"] | None,
     expect_layers: int | None,
     inputs: tuple[Any, ...],
     custom_objects: tuple[str, ...],
@@ -82,25 +95,22 @@ def command(
     reports: tuple[tuple[str, str], ...],
     quiet: bool,
     verbose: bool,
+    **choices: Any,
 ) -> int:
     """Show the PReLU slopes of SOURCE, layer by layer: what was learned, and what is wrong.
 
     SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two of
-    them it shows what changed from the first to the second.
+    them it shows what changed from the first to the second; with more, a folder, a pattern
+    ('models/*.onnx') or a list (.txt, .csv, .toml), a line for each.
 
     \b
     Example: prelu-tools inspect model.onnx
     """
     from prelu_tools.cli.output import Output, write
     from prelu_tools.commands.inspect import InspectRequest, inspect_source
+    from prelu_tools.core.inspect_gates import InspectGates
     from prelu_tools.core.statistics import Thresholds
 
-    if len(sources) > 2:
-        raise click.UsageError(
-            f"{len(sources)} sources were given: expected one, or two to compare"
-        )
-    if len(sources) == 2:
-        _refuse_for_two(form, reports, plot)
     request = InspectRequest(
         thresholds=Thresholds(near),
         explain=verbose,
@@ -109,21 +119,57 @@ def command(
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
     )
     output = Output(form, reports, quiet, slopes, others)
+    each = each and len(sources) > 1
+    gates = InspectGates(fail_on, expect_layers)
+    if _is_zoo(sources, each or asks_for_zoo(choices)):
+        if plot is not None:
+            raise click.UsageError("--plot draws one model: give one source")
+        if len(sources) == 2 and not each and not _are_many(sources):
+            raise click.UsageError(
+                "two sources are compared, in this process: give --each to look at many models"
+            )
+        tasks = _tasks(sources, request, gates, output, each)
+        return run_many("inspect", tasks, output, verbose, choices)
     if len(sources) == 2:
         from prelu_tools.commands.compare import compare_sources
 
+        _refuse_for_two(form, reports, plot)
         compared = compare_sources(sources[0], sources[1], request)
         output.show(compared)
-        return max(
-            _verdict(side, fail_on, expect_layers) for side in (compared.left, compared.right)
-        )
+        return max(_verdict(side, gates) for side in (compared.left, compared.right))
     result = inspect_source(sources[0], request)
     if plot is not None:
         from prelu_tools.reports.plot import draw
 
         write(plot, draw(result, plot.suffix.lower()))
     output.show(result)
-    return _verdict(result, fail_on, expect_layers)
+    return _verdict(result, gates)
+
+
+def _is_zoo(sources: tuple[str, ...], asked: bool) -> bool:
+    return asked or len(sources) > 2 or _are_many(sources)
+
+
+def _are_many(sources: tuple[str, ...]) -> bool:
+    if are_models(sources):
+        return False
+    from prelu_tools.zoo.sources import is_many
+
+    return any(is_many(text) for text in sources)
+
+
+def _tasks(
+    sources: tuple[str, ...],
+    request: InspectRequest,
+    gates: InspectGates,
+    output: Output,
+    each: bool,
+) -> Sequence[Task]:
+    """One for each model that is meant."""
+    from prelu_tools.zoo.making import inspect_tasks
+
+    shown = output.form if each and output.form in ("table", "markdown") else None
+    return inspect_tasks(sources, request, gates, slopes=output.slopes, each=shown)
 
 
 def _refuse_for_two(form: str, reports: tuple[tuple[str, str], ...], plot: Path | None) -> None:
@@ -132,22 +178,14 @@ def _refuse_for_two(form: str, reports: tuple[tuple[str, str], ...], plot: Path 
         raise click.UsageError("--plot draws one model: give one source")
     if "html" in (form, *(report for report, _ in reports)):
         raise click.UsageError(
-            "html shows one model: give one source, or compare two with --format table, json, csv "
-            "or markdown"
+            "html shows one model, or many: give --each, or compare two with --format table, json, "
+            "csv or markdown"
         )
 
 
-def _verdict(result: InspectResult, fail_on: str | None, expect_layers: int | None) -> int:
+def _verdict(result: InspectResult, gates: InspectGates) -> int:
     """1 where a gate says no, with the reason on standard error; else 0."""
-    failing = {"error": ("error",), "warning": ("error", "warning"), None: ()}[fail_on]
-    found = [finding for finding in result.all_findings if finding.severity in failing]
-    if found:
-        codes = ", ".join(dict.fromkeys(finding.code for finding in found))
-        click.echo(f"Error: {result.path} has findings at --fail-on {fail_on}: {codes}", err=True)
-    n_layers = len(result.layers)
-    lost = expect_layers is not None and n_layers != expect_layers
-    if lost:
-        click.echo(
-            f"Error: {result.path} has {n_layers} PReLU layers; expected {expect_layers}", err=True
-        )
-    return int(bool(found) or lost)
+    reasons = gates.reasons(result)
+    for reason in reasons:
+        click.echo(f"Error: {reason}", err=True)
+    return int(bool(reasons))

@@ -23,8 +23,10 @@ EXIT_VERDICT, EXIT_USAGE, EXIT_NO_VERDICT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 # Short helps stand here, so that `--help` imports no command.
 _COMMANDS = {
+    "completion": "Print what makes bash, zsh or fish complete command lines.",
     "doctor": "Show what is installed, what works, and what to install.",
     "export": "Take a Keras or PyTorch model to ONNX, one PRelu node a call.",
+    "init": "Write a list of checks for the models in this folder.",
     "inspect": "Show the PReLU slopes of a model, layer by layer.",
     "optimize": "Write PReLU in the form that runs fastest, proven equal.",
     "verify": "Prove that candidates compute what a reference computes.",
@@ -104,6 +106,9 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code."""
+    completing = "_PRELU_TOOLS_COMPLETE" in os.environ
+    if completing:
+        importlib.import_module("prelu_tools.cli.completing")
     try:
         code = cli.main(arguments, prog_name="prelu-tools", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -126,8 +131,8 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NO_VERDICT
-    except SystemExit:  # click's, where the reader of a pipe went away
-        return EXIT_NO_VERDICT
+    except SystemExit as stop:  # click's: completions were shown, or a pipe's reader went away
+        return 0 if completing and not stop.code else EXIT_NO_VERDICT
     except Exception as error:
         return _explain(error, _is_verbose(arguments))
 

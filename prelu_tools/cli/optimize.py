@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from prelu_tools.cli.completing import complete_source, complete_words
 from prelu_tools.cli.options import gather_source_options, output_options, parse_inputs
 
 if TYPE_CHECKING:
@@ -15,26 +16,20 @@ if TYPE_CHECKING:
 _TARGETS = ("onnxruntime-cpu", "portable", "onnxruntime-cuda", "openvino", "tensorrt")
 
 
-def _parse_exact(ctx: click.Context, param: click.Parameter, value: str) -> Exactness:
+def _parse_exact(ctx: click.Context, param: click.Parameter, value: str) -> Exactness | None:
+    if ctx.resilient_parsing:  # a shell asks for completions, and is in a hurry
+        return None
+    from prelu_tools.core.errors import UsageError
     from prelu_tools.core.optimization import Exactness
 
-    kind, separator, ulps = value.partition("=")
-    if kind == "approximate" and ulps.isdecimal() and int(ulps) > 0:
-        return Exactness("approximate", int(ulps))
-    plain: dict[str, Exactness] = {
-        "layer": Exactness("layer"),
-        "bitwise": Exactness("bitwise"),
-        "special": Exactness("special"),
-    }
-    if not separator and kind in plain:
-        return plain[kind]
-    raise click.BadParameter(
-        f"{value!r}: expected layer, bitwise, special or approximate=ULPS, as in approximate=4"
-    )
+    try:
+        return Exactness.parse(value)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command("optimize")
-@click.argument("source", metavar="MODEL.onnx")
+@click.argument("source", metavar="MODEL.onnx", shell_complete=complete_source)
 @click.option(
     "-o",
     "--output",
@@ -56,6 +51,7 @@ def _parse_exact(ctx: click.Context, param: click.Parameter, value: str) -> Exac
     default="layer",
     show_default=True,
     metavar="layer|bitwise|special|approximate=ULPS",
+    shell_complete=complete_words("layer", "bitwise", "special", "approximate="),
     help="layer: each layer gives what PRelu gives for every finite input; bitwise: the model's "
     "outputs keep their bits too, on this machine; special: infinities and NaN too; "
     "approximate: a layer may be off by ULPS.",

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from prelu_tools.cli.completing import complete_report, complete_source, complete_words
 from prelu_tools.reports import commands_with, formats_of
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from prelu_tools.core.options import InputOption, SourceOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -23,6 +26,12 @@ class FormatType(click.ParamType):  # type: ignore[type-arg]  # older clicks tak
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         """The formats, for the help."""
         return f"[{'|'.join(formats_of(ctx.command.name or ''))}]"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        """The formats that begin so."""
+        return complete_words(*formats_of(ctx.command.name or ""))(ctx, param, incomplete)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name of a format, or a sentence that says which there are."""
@@ -80,6 +89,7 @@ def source_options(function: Function) -> Function:
             "--custom-objects",
             multiple=True,
             metavar="MODULE_OR_FILE[:NAME]",
+            shell_complete=complete_source,
             help="Where a Keras file's own classes are; repeatable.",
         ),
         click.option(
@@ -107,6 +117,7 @@ def output_options(function: Function) -> Function:
             callback=parse_reports,
             multiple=True,
             metavar="FORMAT=PATH",
+            shell_complete=complete_report,
             help="Write the result to a file too; repeatable.",
         ),
         click.option(

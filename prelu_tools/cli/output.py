@@ -7,11 +7,12 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
+from prelu_tools.cli.github import append_summary, folder, is_summary
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.reports import Result, Style, render
 
@@ -41,17 +42,39 @@ class Output:
             text = render(result, form, self._style(terminal=False))
             if path == "-":
                 _print(text)
+            elif is_summary(path):
+                append_summary(text)
             else:
                 write(Path(path), text.encode("utf-8", "backslashreplace"))
+        if self._is_for_github:
+            append_summary(render(result, "markdown", self._style(terminal=False)))
         if not self.quiet:
             style = self._style(terminal=sys.stdout.isatty())
             _print(render(result, self.form, style))
 
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Make an annotation of an error too, where the result would have been some."""
+        try:
+            yield
+        except PReLUToolsError as error:
+            if self.form == "github" and not self.quiet:
+                from prelu_tools.reports.github import annotation
+
+                place = (getattr(error, "path", None), getattr(error, "line", None))
+                _print(annotation("error", "prelu-tools verify", str(error), folder(), *place))
+            raise
+
+    @property
+    def _is_for_github(self) -> bool:
+        return "github" in (self.form, *(form for form, _ in self.reports))
+
     def _style(self, terminal: bool) -> Style:
+        place = folder() if self._is_for_github else ""
+        style = Style(slopes=self.slopes, others=self.others, folder=place)
         if not terminal:
-            return Style(slopes=self.slopes, others=self.others)
-        columns = shutil.get_terminal_size().columns
-        return Style(columns, colour=True, slopes=self.slopes, others=self.others)
+            return style
+        return replace(style, width=shutil.get_terminal_size().columns, colour=True)
 
 
 def _print(text: str) -> None:

@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from prelu_tools.cli.baseline import OPTIONS as BASELINE_OPTIONS
+from prelu_tools.cli.baseline import baseline_options, chosen
+from prelu_tools.cli.completing import complete_source, complete_words
 from prelu_tools.cli.options import gather_source_options, output_options, source_options
+from prelu_tools.cli.zoo import NAMES, are_models, asks_for_zoo, run_many, zoo_options
 
 if TYPE_CHECKING:
+    from prelu_tools.cli.baseline import BaselineChoice
     from prelu_tools.cli.output import Output
     from prelu_tools.core.verification import Tolerance
 
 _EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
-_FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose")
+_FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose", *BASELINE_OPTIONS)
 
 
 def _parse_layouts(
@@ -35,8 +40,10 @@ def _parse_layouts(
     return found
 
 
-def _parse_tolerance(ctx: click.Context, param: click.Parameter, value: str) -> Tolerance:
+def _parse_tolerance(ctx: click.Context, param: click.Parameter, value: str) -> Tolerance | None:
     """`calibrated`, or RTOL,ATOL."""
+    if ctx.resilient_parsing:  # a shell asks for completions, and is in a hurry
+        return None
     from prelu_tools.commands.check_fields import WrongValueError, given_tolerance
 
     try:
@@ -49,6 +56,8 @@ def _parse_ranges(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, tuple[float, float]]:
     """LOW,HIGH for every input, or NAME=LOW,HIGH."""
+    if not values:
+        return {}
     from prelu_tools.commands.check_fields import WrongValueError, given_range
 
     found = {}
@@ -64,8 +73,8 @@ def _parse_ranges(
 
 
 @click.command("verify")
-@click.argument("reference", metavar="[REFERENCE", required=False)
-@click.argument("candidates", metavar="CANDIDATE...]", nargs=-1)
+@click.argument("reference", metavar="[REFERENCE", required=False, shell_complete=complete_source)
+@click.argument("candidates", metavar="CANDIDATE...]", nargs=-1, shell_complete=complete_source)
 @click.option(
     "--provider",
     "providers",
@@ -73,6 +82,7 @@ def _parse_ranges(
     default=("cpu",),
     show_default=True,
     metavar="NAME[:KEY=VALUE,...]",
+    shell_complete=complete_words("cpu", "cuda", "tensorrt", "openvino"),
     help="cpu, cuda, tensorrt, openvino or onnxruntime's own name, with options if need be "
     "(cuda:use_tf32=1); each is checked; repeatable.",
 )
@@ -123,6 +133,7 @@ def _parse_ranges(
     default="calibrated",
     show_default=True,
     metavar="calibrated|RTOL,ATOL",
+    shell_complete=complete_words("calibrated"),
     help="By the rounding of the reference, or |a - b| <= ATOL + RTOL |a|.",
 )
 @click.option(
@@ -159,11 +170,16 @@ def _parse_ranges(
     callback=_parse_layouts,
     multiple=True,
     metavar="NAME=nchw|nhwc",
+    shell_complete=complete_words(
+        *(f"{role}={layout}" for role in ("reference", "candidate") for layout in ("nchw", "nhwc"))
+    ),
     help="The axis order of reference=, candidate= or a model's path=; repeatable.",
 )
 @click.option(
     "--allow-no-prelu", is_flag=True, help="Let models without any PReLU pass on their outputs."
 )
+@baseline_options
+@zoo_options
 @source_options
 @output_options
 @click.pass_context
@@ -179,12 +195,18 @@ def command(
     inputs: tuple[Any, ...],
     custom_objects: tuple[str, ...],
     allow_unsafe_load: bool,
+    baseline: Path | None,
+    baseline_factor: float | None,
+    update_baseline: bool,
     **choices: Any,
 ) -> int:
     """Hold each CANDIDATE against REFERENCE: slopes bit for bit, every layer, every output.
 
     Both are any SOURCE: model.onnx, model.keras, nets.py:Net@weights.pt. ONNX candidates run in
     onnxruntime on each --provider; a provider that did not run every node is exit 3, never a pass.
+
+    Many pairs: {stem} stands for what names have in common ('keras/{stem}.keras'
+    'onnx/{stem}.onnx'); or give two folders, or a list (.csv with reference and candidate, .toml).
 
     Without any SOURCE, the checks run that prelu-tools.toml lists as [[checks]], or pyproject.toml
     as [[tool.prelu-tools.checks]], in the current folder.
@@ -200,18 +222,43 @@ def command(
     output = Output(form, reports, quiet)
     if reference is None:
         _refuse_options_of_one_check(ctx)
-        return _verify_many(output, verbose)
-    _refuse_a_reference_alone(ctx, reference, candidates)
+        with output.explaining():
+            held = chosen(baseline, baseline_factor, update_baseline)
+            return _verify_many(output, verbose, held)
+    zoo = {name: choices.pop(name) for name in NAMES}
+    is_zoo = asks_for_zoo(zoo) or _are_many((reference, *candidates))
+    if not is_zoo:
+        _refuse_a_reference_alone(ctx, reference, candidates)
     request = VerifyRequest(
         reference=reference,
         candidates=candidates,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
         **choices,  # named as the fields are
     )
-    with progress(quiet, verbose) as tell:
-        result = verify(request, lambda stage: tell(printable(stage)))
-    output.show(result)
+    if is_zoo:
+        from prelu_tools.zoo.making import verify_tasks
+
+        if baseline is not None or update_baseline:
+            raise click.UsageError("--baseline is for one check, or for a list of checks", ctx)
+        with output.explaining():
+            return run_many("verify", verify_tasks(request), output, verbose, zoo)
+    with output.explaining():
+        held = chosen(baseline, baseline_factor, update_baseline)
+        with progress(quiet, verbose) as tell:
+            result = verify(request, lambda stage: tell(printable(stage)))
+        name = f"{reference} against {', '.join(candidates)}"
+        result = held.hold(name, result)
+        output.show(result)
+        held.renew({name: result}, whole=False, quiet=quiet)
     return _EXIT[result.verdict]
+
+
+def _are_many(sources: tuple[str, ...]) -> bool:
+    if are_models(sources):
+        return False
+    from prelu_tools.zoo.pairs import are_many
+
+    return are_many(sources)
 
 
 def _refuse_a_reference_alone(
@@ -237,7 +284,7 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
             )
 
 
-def _verify_many(output: Output, verbose: bool) -> int:
+def _verify_many(output: Output, verbose: bool, held: BaselineChoice) -> int:
     """Run the checks of the current folder's file, and show what became of them."""
     from prelu_tools.cli.output import progress
     from prelu_tools.commands.checks import find_checks, run_checks
@@ -253,5 +300,7 @@ def _verify_many(output: Output, verbose: bool) -> int:
             click.echo(f"Note: {note}", err=True)
     with progress(output.quiet, verbose) as tell:
         result = run_checks(found, lambda name: tell(printable(name)), trace)
+    result = held.hold_checks(result)
     output.show(result)
+    held.renew({one.name: one.result for one in result.outcomes}, whole=True, quiet=output.quiet)
     return _EXIT[result.verdict]

@@ -154,33 +154,107 @@ class Field(NamedTuple):
     """Its value as the request has it; raises WrongValueError."""
     attribute: str
     """The name of it in the request, or in the options for sources."""
+    schema: Mapping[str, Any]
+    """What `read` takes, as JSON Schema has it."""
+    help: str
+    """What it says, in a line."""
+    example: str
+    """A value, as TOML writes it."""
     of_source: bool = False
     """Whether it says how sources are read."""
 
 
+_TEXT = {"type": "string", "pattern": r"\S"}
+_TEXTS = {"type": "array", "items": _TEXT, "minItems": 1}
+_FLAG = {"type": "boolean"}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_ONE_PAIR = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+_TWO_NUMBERS = {"type": "string", "pattern": "^[^,]+,[^,]+$"}
+_NOT_NEGATIVE = {**_ONE_PAIR, "items": {"type": "number", "minimum": 0}}
+
 FIELDS: Mapping[str, Field] = {
-    "name": Field(_text, "name"),
-    "reference": Field(_text, "reference"),
-    "candidates": Field(_texts, "candidates"),
-    "inputs": Field(_path, "inputs_file"),
-    "providers": Field(_texts, "providers"),
-    "layouts": Field(_layouts, "layouts"),
-    "min_coverage": Field(_share, "min_coverage"),
-    "min_power": Field(_share, "min_power"),
-    "tolerance": Field(given_tolerance, "tolerance"),
-    "samples": Field(_whole(1), "samples"),
-    "seed": Field(_whole(0), "seed"),
-    "search_seconds": Field(_seconds, "search_seconds"),
-    "power": Field(_flag, "power"),
-    "layers": Field(_flag, "layers"),
-    "allow_fallback": Field(_flag, "allow_fallback"),
-    "allow_no_prelu": Field(_flag, "allow_no_prelu"),
-    "input_range": Field(_ranges, "ranges"),
-    "input": Field(_inputs, "inputs", of_source=True),
-    "custom_objects": Field(_texts, "custom_objects", of_source=True),
-    "allow_unsafe_load": Field(_flag, "allow_unsafe_load", of_source=True),
-}
+    "name": Field(
+        _text, "name", _TEXT, "what to call it; {stem} and the like follow the reference's glob",
+        '"detector"',
+    ),
+    "reference": Field(
+        _text, "reference", _TEXT, "the source that is right; a glob makes a check of each match",
+        '"nets.py:Net@weights.pt"',
+    ),
+    "candidates": Field(
+        _texts, "candidates", _TEXTS,
+        "what is held against it; globs, and {stem}, {name}, {folder} of the reference's match",
+        '["net.onnx"]',
+    ),
+    "inputs": Field(
+        _path, "inputs_file", _TEXT, "a file of inputs to replay; {stem} and the like as above",
+        '"batch.npz"',
+    ),
+    "providers": Field(
+        _texts, "providers", _TEXTS, "execution providers for ONNX; each is checked",
+        '["cpu", "cuda"]',
+    ),
+    "layouts": Field(
+        _layouts, "layouts",
+        {"type": "object", "additionalProperties": {"enum": ["nchw", "nhwc"]}},
+        "axis orders, by reference, candidate or a model", '{ candidate = "nhwc" }',
+    ),
+    "min_coverage": Field(
+        _share, "min_coverage", _SHARE,
+        "share of all slopes whose negative branch the inputs have to reach", "1.0",
+    ),
+    "min_power": Field(
+        _share, "min_power", _SHARE, "share of planted slope faults that has to be caught", "1.0"
+    ),
+    "tolerance": Field(
+        given_tolerance, "tolerance",
+        {"anyOf": [{"const": "calibrated"}, _NOT_NEGATIVE, _TWO_NUMBERS]},
+        "by the reference's own rounding, or [RTOL, ATOL]", '"calibrated"',
+    ),
+    "samples": Field(
+        _whole(1), "samples", {"type": "integer", "minimum": 1}, "how many inputs to draw", "16"
+    ),
+    "seed": Field(_whole(0), "seed", {"type": "integer", "minimum": 0}, "of the inputs", "0"),
+    "search_seconds": Field(
+        _seconds, "search_seconds", {"type": "number", "minimum": 0},
+        "how long to look for inputs that reach slopes which no draw reached", "5",
+    ),
+    "power": Field(
+        _flag, "power", _FLAG, "whether to plant slope faults, to see what would be caught", "true"
+    ),
+    "layers": Field(
+        _flag, "layers", _FLAG, "whether to look at every layer as the models run", "true"
+    ),
+    "allow_fallback": Field(
+        _flag, "allow_fallback", _FLAG, "take nodes that run on another provider than asked",
+        "false",
+    ),
+    "allow_no_prelu": Field(
+        _flag, "allow_no_prelu", _FLAG, "let models without any PReLU pass on their outputs",
+        "false",
+    ),
+    "input_range": Field(
+        _ranges, "ranges",
+        {"type": "object", "additionalProperties": {"anyOf": [_ONE_PAIR, _TWO_NUMBERS]}},
+        'the values that inputs may take, "" for all others', "{ image = [0, 255] }",
+    ),
+    "input": Field(
+        _inputs, "inputs", {**_TEXTS, "items": {"type": "string", "pattern": "^.+:[^:]+$"}},
+        "shapes of inputs, where the source does not know them", '["x:batch,3,112,112"]',
+        of_source=True,
+    ),
+    "custom_objects": Field(
+        _texts, "custom_objects", _TEXTS, "where a Keras file's own classes are", '["layers.py"]',
+        of_source=True,
+    ),
+    "allow_unsafe_load": Field(
+        _flag, "allow_unsafe_load", _FLAG, "load pickles and Lambda layers that may run code",
+        "false", of_source=True,
+    ),
+}  # fmt: skip
 """Every key that a check may have."""
+NEEDED = ("reference", "candidates")
+"""What every check needs."""
 
 
 def shown(value: object) -> str:

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from prelu_tools import __version__
-from prelu_tools.commands.check_fields import FIELDS, WrongValueError, shown, suggestion
+from prelu_tools.commands.check_fields import FIELDS, NEEDED, WrongValueError, shown, suggestion
+from prelu_tools.commands.check_file import CheckListError, CheckTable, find_file, read_tables
+from prelu_tools.commands.check_globs import Match, candidates_of, filled, matches, placeholders
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify
 from prelu_tools.core.checks import CheckOutcome, ChecksResult
 from prelu_tools.core.errors import PReLUToolsError, UsageError, missing_extra
 from prelu_tools.core.options import SourceOptions
-
-OWN_FILE, PROJECT_FILE = "prelu-tools.toml", "pyproject.toml"
-_SECTION = "prelu-tools"
-_TABLES = {OWN_FILE: "[[checks]]", PROJECT_FILE: "[[tool.prelu-tools.checks]]"}
-_EXAMPLE = 'with reference = "net.keras" and candidates = ["net.onnx"]'
+from prelu_tools.core.parity import worst
+from prelu_tools.core.verification import VerifyResult
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check of a list."""
+    """One check of a list; of a reference with a glob, one match."""
 
     name: str
     """No other check of the list has it."""
     request: VerifyRequest
     """What it asks for."""
+    line: int = 1
+    """The line of the file that declares it."""
+    unmatched: str | None = None
+    """The glob of it that matches nothing, in words, which keeps it from passing; None for none."""
+    can_run: bool = True
+    """Whether its reference is there, and a candidate."""
 
 
 @dataclass(frozen=True)
@@ -54,106 +58,96 @@ def find_checks(show_chatter: bool = False) -> CheckList:
         UsageError: there is no such file, it has no checks, or something in it makes no sense.
         PReLUToolsError: a file cannot be read.
     """
-    if Path(OWN_FILE).exists():
-        section = _parsed(OWN_FILE)
-        notes = (_both(),) if Path(PROJECT_FILE).exists() and _project_has_section() else ()
-        return CheckList(OWN_FILE, _checks(OWN_FILE, section, show_chatter), notes)
-    if Path(PROJECT_FILE).exists():
-        section = _project_section(_parsed(PROJECT_FILE))
-        return CheckList(PROJECT_FILE, _checks(PROJECT_FILE, section, show_chatter))
-    raise UsageError(
-        f"there is nothing to check: give REFERENCE CANDIDATE..., or list checks under "
-        f"{_TABLES[PROJECT_FILE]} in {PROJECT_FILE} (or {_TABLES[OWN_FILE]} in {OWN_FILE}) of the "
-        f"current folder, each {_EXAMPLE}"
-    )
+    path, notes = find_file()
+    tables = read_tables(path)
+    checks, given = [], []
+    for table in tables:
+        found = _checks(table, show_chatter)
+        checks += found
+        given += ["name" in table.values and len(found) == 1] * len(found)
+    return CheckList(path, tuple(_named_apart(path, checks, given)), notes)
 
 
-def _both() -> str:
-    return f"the checks are those of {OWN_FILE}; [tool.{_SECTION}] of {PROJECT_FILE} is not read"
-
-
-def _parsed(path: str) -> dict[str, Any]:
+def _checks(table: CheckTable, show_chatter: bool) -> list[Check]:
+    """The check of a table, or one for each match of its reference."""
+    values, of_source = _values(table)
+    options = SourceOptions(show_chatter=show_chatter, **of_source)
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is no TOML file: {error}") from error
+        found = matches(values["reference"])
+        if found:
+            return [_check(table, values, options, match) for match in found]
+    except CheckListError:
+        raise
+    except UsageError as error:
+        raise table.error(str(error)) from error
+    # Nothing is filled in: the check is named as it is written.
+    _refuse_what_has_no_effect(table, values, {})
+    name = values.pop("name", values["reference"])
+    why = f"the reference {values['reference']!r} matches no file"
+    return [Check(name, VerifyRequest(options=options, **values), table.line, why, can_run=False)]
 
 
-def _project_has_section() -> bool:
-    """Whether it has, as far as it can be read: where it is not used, its faults are no matter."""
-    try:
-        return bool(_project_section(_parsed(PROJECT_FILE)))
-    except PReLUToolsError:
-        return False
-
-
-def _project_section(document: Mapping[str, Any]) -> dict[str, Any]:
-    tool = document.get("tool", {})
-    section = tool.get(_SECTION, {}) if isinstance(tool, dict) else {}
-    if not isinstance(section, dict):
-        raise UsageError(
-            f"{PROJECT_FILE}: tool.{_SECTION} is {shown(section)}; expected a table that holds "
-            f"{_TABLES[PROJECT_FILE]}"
-        )
-    return section
-
-
-def _checks(path: str, section: Mapping[str, Any], show_chatter: bool) -> tuple[Check, ...]:
-    for key in section:
-        if key != "checks":
-            raise UsageError(
-                f"{path}: there is no key {key!r} beside the checks, each written as "
-                f"{_TABLES[path]}; {suggestion(key, ('checks',))}"
-            )
-    tables = section.get("checks", [])
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise UsageError(f"{path}: checks is {shown(tables)}; expected tables {_TABLES[path]}")
-    if not tables:
-        raise UsageError(
-            f"{path} lists no checks: write {_TABLES[path]} {_EXAMPLE}, or give "
-            "REFERENCE CANDIDATE..."
-        )
-    checks = [
-        _check(_label(path, number, table), table, show_chatter)
-        for number, table in enumerate(tables, 1)
-    ]
-    return tuple(_named_apart(path, checks, ["name" in table for table in tables]))
-
-
-def _label(path: str, number: int, table: Mapping[str, Any]) -> str:
-    """The file, and which of its checks it is: by its number, and its name where it has one."""
-    name = table.get("name", table.get("reference"))
-    return f"{path}, check {number}" + (f" ({name!r})" if isinstance(name, str) else "")
-
-
-def _check(label: str, table: Mapping[str, Any], show_chatter: bool) -> Check:
+def _values(table: CheckTable) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a table says of the request, and of how sources are read."""
     values: dict[str, Any] = {}
-    of_source: dict[str, Any] = {"show_chatter": show_chatter}
-    for key, value in table.items():
+    of_source: dict[str, Any] = {}
+    for key, value in table.values.items():
         field = FIELDS.get(key)
         if field is None:
-            raise UsageError(f"{label}: there is no key {key!r}; {suggestion(key, FIELDS)}")
+            raise table.error(f"there is no key {key!r}; {suggestion(key, FIELDS)}")
         try:
             (of_source if field.of_source else values)[field.attribute] = field.read(value)
         except WrongValueError as error:
-            raise UsageError(f"{label}: {key} is {shown(value)}; expected {error}") from error
-    for key in ("reference", "candidates"):
+            raise table.error(f"{key} is {shown(value)}; expected {error}") from error
+    for key in NEEDED:
         if key not in values:
-            raise UsageError(f"{label}: there is no {key!r}, which every check needs")
-    _refuse_what_has_no_effect(label, values)
-    name = values.pop("name", values["reference"])
-    return Check(name, VerifyRequest(options=SourceOptions(**of_source), **values))
+            raise table.error(f"there is no {key!r}, which every check needs")
+    return values, of_source
 
 
-def _refuse_what_has_no_effect(label: str, values: Mapping[str, Any]) -> None:
+def _check(
+    table: CheckTable, values: Mapping[str, Any], options: SourceOptions, match: Match
+) -> Check:
+    found = candidates_of(values["candidates"], match)
+    _refuse_what_has_no_effect(table, values, found.written)
+    values = {**values, "reference": match.reference, "candidates": found.sources}
+    if match.places is not None and "inputs_file" in values:
+        values["inputs_file"] = Path(filled(str(values["inputs_file"]), match))
+    if "layouts" in values:
+        values["layouts"] = _layouts(values["layouts"], table, match, found.written)
+    name = _name(values.pop("name", None), match)
+    lost = ", ".join(map(repr, found.missing))
+    why = f"no file matches {lost} of its candidates" if lost else None
+    request = VerifyRequest(options=options, **values)
+    return Check(name, request, table.line, why, can_run=bool(found.sources))
+
+
+def _name(given: str | None, match: Match) -> str:
+    """The name of a match: as the file says it, or the reference; apart from the other matches'."""
+    if given is None or match.places is None:
+        return given or match.reference
+    return filled(given, match) if placeholders(given) else f"{given}: {match.reference}"
+
+
+def _layouts(
+    given: Mapping[str, Any], table: CheckTable, match: Match, written: Mapping[str, str]
+) -> dict[str, Any]:
+    """The axis orders by what the sources are now called; a glob's stands for all its matches."""
+    found = dict(given)
+    spelled = {match.reference: str(table.values["reference"]), **written}
+    found.update({source: given[text] for source, text in spelled.items() if text in given})
+    return found
+
+
+def _refuse_what_has_no_effect(
+    table: CheckTable, values: Mapping[str, Any], written: Mapping[str, str]
+) -> None:
     """What would be passed over in silence, and so let a check pass that should not."""
-    known = ("reference", "candidate", values["reference"], *values["candidates"])
+    known = ("reference", "candidate", values["reference"], *values["candidates"], *written)
     for name in values.get("layouts", {}):
         if name not in known:
-            raise UsageError(
-                f"{label}: layouts has {name!r}, which is no model of the check; "
+            raise table.error(
+                f"layouts has {name!r}, which is no model of the check; "
                 f"{suggestion(name, set(known))}"
             )
     for gate, needed in (
@@ -162,16 +156,19 @@ def _refuse_what_has_no_effect(label: str, values: Mapping[str, Any]) -> None:
         ("min_coverage", "layers"),
     ):
         if gate in values and not values.get(needed, True):
-            raise UsageError(f"{label}: {gate} asks for what {needed} = false leaves out")
+            raise table.error(f"{gate} asks for what {needed} = false leaves out")
 
 
 def _named_apart(path: str, checks: Sequence[Check], is_named: Sequence[bool]) -> Iterator[Check]:
-    """Names that were given stay as they are; a reference that would name two gets a number."""
+    """Names that were given stay as they are; one that would name two gets a number."""
     given = [check.name for check, named in zip(checks, is_named, strict=True) if named]
     taken = set(given)
     for name in taken:
         if given.count(name) > 1:
-            raise UsageError(f"{path}: {given.count(name)} checks have the name {name!r}")
+            line = [check.line for check in checks if check.name == name][1]
+            raise CheckListError(
+                f"{path}: {given.count(name)} checks have the name {name!r}", path, line
+            )
     for check, named in zip(checks, is_named, strict=True):
         name, number = check.name, 1
         while not named and name in taken:
@@ -196,17 +193,26 @@ def run_checks(
     outcomes = []
     for check in found.checks:
         started(check.name)
-        result, why = None, None
+        result, why = None, None if check.can_run else check.unmatched
         try:
-            result = verify(check.request)
+            result = _run(check) if check.can_run else None
         except (Exception, SystemExit) as error:  # a source that exits is no verdict on the others
             failed(error)
             why = _in_words(error)
         request = check.request
         outcomes.append(
-            CheckOutcome(check.name, request.reference, request.candidates, result, why)
+            CheckOutcome(check.name, request.reference, request.candidates, result, why, check.line)
         )
     return ChecksResult(found.path, tuple(outcomes))
+
+
+def _run(check: Check) -> VerifyResult:
+    """What is there is judged; what is not there keeps it from passing."""
+    result = verify(check.request)
+    if check.unmatched is None:
+        return result
+    verdict = worst([result.verdict, "inconclusive"])
+    return replace(result, verdict=verdict, reasons=(*result.reasons, check.unmatched))
 
 
 def _in_words(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prelu_tools.commands.inspect import InspectRequest, inspect_source
 from prelu_tools.core.comparison import CompareResult, LayerChange
+from prelu_tools.core.inspection import InspectResult
 from prelu_tools.core.slopediff import compare_slopes, line_up
 from prelu_tools.core.slopes import PReLULayer
 
@@ -14,14 +15,18 @@ def compare_sources(left: str, right: str, request: InspectRequest) -> CompareRe
     Raises:
         PReLUToolsError: a source cannot be read.
     """
-    first, second = inspect_source(left, request), inspect_source(right, request)
+    return compare(inspect_source(left, request), inspect_source(right, request))
+
+
+def compare(first: InspectResult, second: InspectResult) -> CompareResult:
+    """The same for two models that were inspected."""
     pairs = line_up(
         [report.layer for report in first.layers], [report.layer for report in second.layers]
     )
     changes = {a.name: _change(a, b) for a, b in pairs.pairs}
-    changes |= {layer.name: _one_sided(layer, f"only in {left}") for layer in pairs.missing}
+    changes |= {layer.name: _one_sided(layer, f"only in {first.path}") for layer in pairs.missing}
     order = [changes[report.layer.name] for report in first.layers]
-    order += [_one_sided(layer, f"only in {right}") for layer in pairs.unexpected]
+    order += [_one_sided(layer, f"only in {second.path}") for layer in pairs.unexpected]
     return CompareResult(first, second, tuple(order))
 
 

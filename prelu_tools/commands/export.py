@@ -15,6 +15,7 @@ from prelu_tools.backends.quiet import listening, quiet
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.export_steps import finished, for_onnxruntime, in_type
 from prelu_tools.commands.holding import demand_pass
+from prelu_tools.commands.provenance import provenance
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -29,6 +30,10 @@ from prelu_tools.graph.writer import refuse_existing, write_model
 DEFAULT_OPSET = 18
 
 Progress = Callable[[str], None]
+
+
+def _silence(_stage: str) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,15 @@ class ExportRequest:
     """How to read the source."""
 
 
-def export(request: ExportRequest, progress: Progress) -> ExportResult:
-    """Export a source; `progress` is told the name of each stage.
+def export(
+    request: ExportRequest, progress: Progress = _silence, opened: Source | None = None
+) -> ExportResult:
+    """Export a source.
+
+    Args:
+        request: what to export, and how.
+        progress: is told the name of each stage.
+        opened: the source, where it is a live object and `request.source` only its name.
 
     Raises:
         UsageError: the output exists, or cannot be.
@@ -70,7 +82,8 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
     _check_request(request)
     with listening() as warnings, quiet(request.options.show_chatter):
         progress("loading")
-        source = _open(request)
+        source = open_source(request.source, request.options) if opened is None else opened
+        source = _convertible(source, request)
         wanted = request.opset or max(DEFAULT_OPSET, getattr(source, "opset", 0))
         progress("converting")
         asked = ConversionOptions(
@@ -78,7 +91,8 @@ def export(request: ExportRequest, progress: Progress) -> ExportResult:
         )
         conversion = source.convert(asked)
         progress("canonicalising")
-        model = finished(conversion, source, request.source, wanted)
+        origin = provenance(source, request.source, conversion.route, is_file=opened is None)
+        model = finished(conversion, source, origin, wanted)
         model, notes = in_type(model, request.dtype)
         with placing(request.output, request.force) as temporary:
             optimized = None
@@ -131,8 +145,7 @@ def _check_request(request: ExportRequest) -> None:
         )
 
 
-def _open(request: ExportRequest) -> ConvertibleSource:
-    source = open_source(request.source, request.options)
+def _convertible(source: Source, request: ExportRequest) -> ConvertibleSource:
     if not hasattr(source, "convert"):
         raise PReLUToolsError(
             f"{request.source} cannot be converted: export takes a Keras, PyTorch or ONNX model"

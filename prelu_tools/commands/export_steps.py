@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.interface import Source, TensorSpec
 from prelu_tools.commands.optimize import OptimizeRequest, optimize
-from prelu_tools.commands.provenance import provenance
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.optimization import OptimizeResult
 from prelu_tools.core.options import SourceOptions
@@ -22,8 +21,16 @@ from prelu_tools.graph.types import FLOAT16, refuse_types
 from prelu_tools.graph.writer import write_model
 
 
-def finished(conversion: Conversion, source: Source, spelled: str, opset: int) -> OnnxModel:
+def finished(
+    conversion: Conversion, source: Source, origin: Mapping[str, str], opset: int
+) -> OnnxModel:
     """A conversion in the opset that was asked, canonical, described and checked.
+
+    Args:
+        conversion: what the backend made.
+        source: what it was made from.
+        origin: its metadata: see `provenance`.
+        opset: of the result.
 
     Raises:
         PReLUToolsError: it cannot be had, or is not valid.
@@ -31,10 +38,7 @@ def finished(conversion: Conversion, source: Source, spelled: str, opset: int) -
     inline_functions(conversion.model)
     check_operators(conversion.model.proto)
     model = raise_opset(conversion.model, opset)
-    properties = {
-        **conversion.properties,
-        **provenance(source, spelled, conversion.route),
-    }
+    properties = {**conversion.properties, **origin}
     finish(model, conversion.tags, conversion.parameters, conversion.kept_names, properties)
     _check_inputs(model, source.inputs())
     return model

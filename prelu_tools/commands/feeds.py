@@ -19,6 +19,7 @@ from prelu_tools.core.slopes import Shape
 from prelu_tools.graph.writer import replacing
 
 Feeds = dict[str, Array]
+_NO_ROWS = "has no rows, so nothing would be compared: expected one at least"
 _LARGER = 16  # what is added to the first free size: most nets halve four times at most
 
 
@@ -166,6 +167,9 @@ def draw_feeds(
     A size that any of the models fixes is kept, the batch included. Else `samples` rows are run in
     one batch, the first of them again alone, and where other sizes are free too, three rows of
     larger sizes, each another one, so that one taken for another is seen.
+
+    Raises:
+        PReLUToolsError: a model fixes a batch of no rows.
     """
     shapes = {spec.name: _known_shape(spec, others) for spec in reference}
     return [
@@ -179,6 +183,9 @@ def _runs(
 ) -> list[Feeds]:
     """What to run, with rows even for an input that has no axis."""
     batches = {shape[0] for shape in shapes.values() if shape and isinstance(shape[0], int)}
+    for name, shape in shapes.items():
+        if shape and shape[0] == 0:
+            raise PReLUToolsError(f"input {name} {_NO_ROWS}")
     wanted = {s.name: _wanted(s, shapes[s.name], plan, 0) for s in reference}
     if batches:
         batch = max(batches)
@@ -230,7 +237,7 @@ def replay_feeds(path: Path, reference: Sequence[TensorSpec]) -> list[Feeds]:
 
     Raises:
         UsageError: it lacks an input of the reference.
-        PReLUToolsError: it cannot be read.
+        PReLUToolsError: it cannot be read, or an input has no rows.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -249,7 +256,10 @@ def replay_feeds(path: Path, reference: Sequence[TensorSpec]) -> list[Feeds]:
 
 def _as_feeds(path: Path, arrays: Mapping[str, Array], reference: Sequence[TensorSpec]) -> Feeds:
     if len(reference) == 1 and len(arrays) == 1:
-        return {reference[0].name: next(iter(arrays.values())).astype(reference[0].dtype)}
+        arrays = {reference[0].name: next(iter(arrays.values()))}
+    for name, values in arrays.items():
+        if values.ndim and not len(values):
+            raise PReLUToolsError(f"{path}: input {name} {_NO_ROWS}")
     missing = [spec.name for spec in reference if spec.name not in arrays]
     if missing:
         raise UsageError(

@@ -35,7 +35,7 @@ def demand_pass(
     reasons = "; ".join(named.reasons) or "no reason given"
     if named.verdict == "fail":
         raise ExportVerificationError(
-            f"the {what} model is not its source, and was not written: {reasons}"
+            f"the {what} model is not its source, and was not written: {reasons}", named
         )
     raise PReLUToolsError(
         f"the {what} model could not be verified, and was not written: {reasons}{otherwise}"

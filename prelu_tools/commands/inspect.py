@@ -49,14 +49,18 @@ def inspect_source(text: str, request: InspectRequest) -> InspectResult:
         UsageError: the request needs a graph, and the source is none.
         PReLUToolsError: the source cannot be read, or the data cannot be run.
     """
-    source = open_for_inspection(text, request.options)
+    return inspect_opened(open_for_inspection(text, request.options), request)
+
+
+def inspect_opened(source: Source, request: InspectRequest) -> InspectResult:
+    """The same, for a source that is open."""
     if isinstance(source, OnnxSource):
         return _inspect_graph(source, request)
     for wanted, option in ((request.target, "--target"), (request.data, "--data")):
         if wanted is not None:
             raise UsageError(
-                f"{option} needs an ONNX model, and {text} is none: export it first, and inspect "
-                "the result"
+                f"{option} needs an ONNX model, and {source.spelled} is none: export it first, and "
+                "inspect the result"
             )
     reports = tuple(_report(layer, request.thresholds) for layer in source.layers())
     return _result(source, reports, ())

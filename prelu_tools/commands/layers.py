@@ -156,9 +156,12 @@ class LayerJudge:
             verdicts.append("fail")
             words = words or f"used {len(other.nodes)} times where {len(mine.nodes)} were expected"
         if _behaviour(watched):
-            nan_only = along is not None and along.verdict == "inconclusive"
-            verdicts.append("inconclusive" if nan_only and _right(watched) else "fail")
+            doubtful = along is not None and along.doubt is not None
+            verdicts.append("inconclusive" if doubtful and _right(watched) else "fail")
         counts = self._reference.coverage.counts(mine.name)
+        if not counts.size:
+            verdicts.append("inconclusive")
+            words = words or "it has no slopes, so nothing is proven"
         behaves = slopes.equal and _right(watched) and watched.own_ulps is not None
         return LayerParity(
             name=mine.name,
@@ -166,14 +169,14 @@ class LayerJudge:
             difference=f"{mine.name}: {words}" if words else None,
             max_abs_diff=None if along is None else along.max_abs,
             max_ulp_diff=watched.own_ulps,
-            coverage=float((counts > 0).mean()),
+            coverage=float((counts > 0).mean()) if counts.size else None,
             verdict=worst(verdicts),
             deviation=None if along is None else along.deviation,
             limit=None if along is None else along.limit.atol,
             n_slopes=int(counts.size),
             n_by_value=int(counts.size) if slopes.equal else 0,
             n_by_behaviour=int((counts > 0).sum()) if behaves else 0,
-            least_positions=int(counts.min()),
+            least_positions=int(counts.min()) if counts.size else None,
             provider=provider,
             parameter=mine.parameter,
             node=other.nodes[0],
@@ -197,9 +200,7 @@ def _behaviour(watched: _Watched) -> str | None:
     along = watched.along
     if along is not None and along.verdict == "fail":
         return f"its output is {along.max_abs:.3g} from the reference's"
-    if along is not None and along.verdict == "inconclusive":
-        return "its output is NaN on both sides"
-    return None
+    return f"its output {along.doubt}" if along is not None and along.doubt else None
 
 
 def axis_orders(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
 from prelu_tools.backends.onnxruntime.source import OnnxSource
@@ -106,8 +107,15 @@ class _Work:
         return open_run(model, self.request.threads, self.source.spelled)
 
 
-def optimize(request: OptimizeRequest, tell: Tell = _silence) -> OptimizeResult:
-    """Optimize a model; `tell` is told what is being done.
+def optimize(
+    request: OptimizeRequest, tell: Tell = _silence, opened: Source | None = None
+) -> OptimizeResult:
+    """Optimize a model.
+
+    Args:
+        request: what to optimize, and how.
+        tell: is told what is being done.
+        opened: the source, where it is open already; None to open it.
 
     Raises:
         UsageError: the output exists, or the source is no ONNX file.
@@ -117,7 +125,8 @@ def optimize(request: OptimizeRequest, tell: Tell = _silence) -> OptimizeResult:
     """
     refuse_existing(request.output, request.force)
     tell("reading")
-    work = _prepare(request, tell)
+    source = open_source(request.source, request.options) if opened is None else opened
+    work = _prepare(source, request, tell)
     choices = _choose(work)
     witness = Witness(work.original(), work.feeds)
     if request.exact.kind == "bitwise":
@@ -153,8 +162,7 @@ def _remark(target: Target) -> tuple[str, ...]:
     return (f"{target}: PRelu {TARGETS[target].remark} ({TARGETS[target].source})",)
 
 
-def _prepare(request: OptimizeRequest, tell: Tell) -> _Work:
-    source = open_source(request.source, request.options)
+def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
     if not isinstance(source, OnnxSource):
         raise UsageError(
             f"{request.source} is no ONNX file: export it first (prelu-tools export "

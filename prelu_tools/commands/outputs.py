@@ -156,8 +156,8 @@ def _other_shape(name: str, reference: Array, candidate: Array) -> OutputParity:
 def _words(name: str, comparison: Comparison) -> str | None:
     if comparison.verdict == "pass":
         return None
-    if comparison.verdict == "inconclusive":
-        return f"output {name} is NaN on both sides, so nothing is proven"
+    if comparison.doubt:
+        return f"output {name} {comparison.doubt}, so nothing is proven"
     count = comparison.n_mismatched + comparison.n_nonfinite_mismatch
     return f"output {name}: {count} values differ, by {comparison.max_abs:.3g} at most"
 

@@ -15,22 +15,24 @@ from prelu_tools.graph.metadata import PREFIX, SOURCE, SOURCE_HASH
 _BLOCK = 1 << 20
 
 
-def provenance(source: Source, spelled: str, route: str) -> dict[str, str]:
+def provenance(source: Source, spelled: str, route: str, is_file: bool = True) -> dict[str, str]:
     """The metadata of a model that was made from this source.
 
     The hash is that of the file (or of the weights' file, where one is named: `@weights.pt`), as
-    sha256sum shows it. A Python source has none: its model is known by its weights
-    (`graph/finish.py`).
+    sha256sum shows it. A Python source has none, nor has a live object (`is_file` is false): its
+    model is known by its weights (`graph/finish.py`).
 
     Raises:
         PReLUToolsError: the file cannot be read.
     """
     found = {
-        SOURCE: base_name(spelled),
+        SOURCE: base_name(spelled) if is_file else spelled,
         f"{PREFIX}framework": source.producer,
         f"{PREFIX}onnx": onnx.__version__,
         f"{PREFIX}route": route,
     }
+    if not is_file:
+        return found
     spelling = parse_spelling(spelled)
     file = spelling.weights or spelling.file
     if file is not None:

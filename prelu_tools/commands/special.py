@@ -133,7 +133,8 @@ def _differences(
         why = documented(other.form, value, slope, (was, now), provider, runtime)
         if why is None and x.dtype == np.float16 and abs(slope) < _SMALLEST_HALF:
             why = "the slope is too small for float16, which holds it badly or as 0"
-        if why is None and by_definition[place] and (other.form == "prelu" or np.isnan(was)):
+        departs = np.isnan(was) or np.isinf(now)  # it may cut off infinities, as a Clip does
+        if why is None and by_definition[place] and (other.form == "prelu" or departs):
             why = "it gives what PReLU is; the reference's own form departs from it there"
         key = (np.copysign(1.0, value) * (abs(value) + 1 if value == value else -1), why is None)
         told.setdefault(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 
 from prelu_tools.backends.interface import Source
@@ -38,8 +37,8 @@ from prelu_tools.core.verification import (
     Verdict,
     VerifyResult,
 )
+from prelu_tools.core.versions import installed_version, installed_versions
 
-_PACKAGES = ("prelu-tools", "numpy", "onnx", "onnxruntime", "torch", "keras", "tensorflow")
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 
 
@@ -189,7 +188,7 @@ def _judge(
         power=request.power,
         allow_fallback=request.allow_fallback,
         allow_no_prelu=request.allow_no_prelu,
-        runtime=_version(*_RUNTIMES) or "",
+        runtime=installed_version(*_RUNTIMES) or "",
         seed=request.seed,
     )
     providers = request.providers if isinstance(linked.source, OnnxSource) else (None,)
@@ -266,7 +265,7 @@ def _conclude(
         verdict=worst(verdicts),
         reference=request.reference,
         reference_precision=reference.precision,
-        versions=_versions(),
+        versions=installed_versions(),
         seed=request.seed,
         samples=_count_samples(reference.feeds[: reference.n_given]),
         coverage=coverage,
@@ -283,18 +282,3 @@ def _count_samples(feeds: Sequence[Feeds]) -> int:
     sizes = [rows_of(feed) for feed in feeds if feed]
     again = len(feeds) > 1 and is_first_row(feeds[1], feeds[0])
     return sum(sizes) - int(again)
-
-
-def _versions() -> dict[str, str]:
-    found = {name: _version(name) for name in _PACKAGES}
-    return {name: version for name, version in found.items() if version is not None}
-
-
-def _version(*packages: str) -> str | None:
-    """The version of the first of these that is installed."""
-    for package in packages:
-        try:
-            return importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return None

@@ -31,6 +31,8 @@ class CheckOutcome:
     """What was found; None where the check could not be run."""
     error: str | None
     """Why it could not be run, in words; None where it was."""
+    line: int | None = None
+    """The line of the file that declares it, from 1; None where there is none."""
 
     def __post_init__(self) -> None:
         if (self.result is None) == (self.error is None):

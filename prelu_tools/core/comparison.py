@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prelu_tools.core.inspection import InspectResult
+from prelu_tools.core.showing import Shown
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class LayerChange:
     """Slopes that are below 0 on one side and above on the other; None as above."""
 
 
-@dataclass(frozen=True)
-class CompareResult:
+@dataclass(frozen=True, repr=False)
+class CompareResult(Shown):
     """What `inspect A B` saw."""
 
     left: InspectResult
@@ -37,3 +38,10 @@ class CompareResult:
     """The second model."""
     changes: tuple[LayerChange, ...]
     """In the order of the first model; layers that only the second has come last."""
+
+    def _in_short(self) -> str:
+        n_changed = sum(change.difference is not None for change in self.changes)
+        return (
+            f"{self.left.path} to {self.right.path}: {n_changed} of "
+            f"{len(self.changes)} layers changed"
+        )

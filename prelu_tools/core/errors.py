@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prelu_tools.core.verification import VerifyResult
+
 
 class PReLUToolsError(Exception):
     """No verdict could be reached: something is missing, unreadable or not supported (exit 3)."""
@@ -28,7 +33,21 @@ class MissingExtraError(PReLUToolsError):
         )
 
 
-class ExportVerificationError(PReLUToolsError):
+class VerdictError(PReLUToolsError):
+    """A model did not pass its check; raised where a program asks for that.
+
+    Args:
+        message: what was found.
+        result: all that was found; None where there is no more than the message.
+    """
+
+    def __init__(self, message: str, result: VerifyResult | None = None) -> None:
+        """Keep the result beside the sentence."""
+        super().__init__(message)
+        self.result = result
+
+
+class ExportVerificationError(VerdictError):
     """The exported model differs from its source: a verdict (exit 1); nothing was written."""
 
 

@@ -43,6 +43,8 @@ def faults_in(
         seed: of the choice of single slopes.
     """
     right = slopes[layer]
+    if not right.size:
+        return
     generator = np.random.default_rng([seed, layer])
     for kind, description, wrong in _variants(layer, slopes, reached, generator):
         touched = (_bits(wrong) != _bits(right)) & ((wrong != 0) | (right != 0))

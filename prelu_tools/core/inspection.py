@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.showing import Shown
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.statistics import SlopeStatistics, slope_statistics
 
@@ -83,8 +84,8 @@ class LayerReport:
     """What the data of `--data` did in it; None without."""
 
 
-@dataclass(frozen=True)
-class InspectResult:
+@dataclass(frozen=True, repr=False)
+class InspectResult(Shown):
     """What `inspect` saw in one model."""
 
     path: str
@@ -107,6 +108,10 @@ class InspectResult:
     """What only resembles PReLU; looked for where the user asks why."""
     notes: tuple[str, ...] = ()
     """What the user should know of how the model was read."""
+
+    def _in_short(self) -> str:
+        n_slopes = sum(report.statistics.count for report in self.layers)
+        return f"{self.path}: {len(self.layers)} PReLU layers, {n_slopes:,} slopes"
 
     @property
     def all_findings(self) -> tuple[Finding, ...]:

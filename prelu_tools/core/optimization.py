@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.showing import Shown
 from prelu_tools.core.timing import Latency, Ratio
 from prelu_tools.core.verification import VerifyResult
 
@@ -12,6 +14,8 @@ Chosen = Literal["cost model", "timing", "choices", "target", "exactness", "spee
 """`exactness`: the faster form changed a bit of an output; `speed`: no form was faster."""
 Target = Literal["onnxruntime-cpu", "portable", "onnxruntime-cuda", "openvino", "tensorrt"]
 """All but the first have a fast PRelu of their own: every layer becomes a PRelu node."""
+
+_PLAIN: tuple[Literal["layer", "bitwise", "special"], ...] = ("layer", "bitwise", "special")
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,23 @@ class Exactness:
     may be off by `ulps`."""
     ulps: int = 0
     """Units in the last place that a layer may be off; 0 but for `approximate`."""
+
+    @classmethod
+    def parse(cls, text: str) -> Exactness:
+        """What `--exact` says: a kind, or `approximate=ULPS`.
+
+        Raises:
+            UsageError: it is none of these.
+        """
+        kind, separator, ulps = text.partition("=")
+        if kind == "approximate" and ulps.isdecimal() and int(ulps) > 0:
+            return cls("approximate", int(ulps))
+        for plain in _PLAIN:
+            if text == plain and not separator:
+                return cls(plain)
+        raise UsageError(
+            f"{text!r}: expected layer, bitwise, special or approximate=ULPS, as in approximate=4"
+        )
 
 
 @dataclass(frozen=True)
@@ -70,8 +91,8 @@ class Held:
     """The version of onnxruntime."""
 
 
-@dataclass(frozen=True)
-class OptimizeResult:
+@dataclass(frozen=True, repr=False)
+class OptimizeResult(Shown):
     """What `optimize` wrote."""
 
     source: str
@@ -95,6 +116,13 @@ class OptimizeResult:
     """The new file against the one it was made from."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
+
+    def _in_short(self) -> str:
+        gained = "" if self.latency is None else f", {self.latency.ratio.median:.2f} of the time"
+        return (
+            f"{self.source} -> {self.path}: {self.n_changed} of "
+            f"{len(self.layers)} PReLU layers written anew{gained}"
+        )
 
     @property
     def n_changed(self) -> int:

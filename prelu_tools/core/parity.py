@@ -87,6 +87,13 @@ class Comparison:
         return self._max_ulp
 
     @property
+    def doubt(self) -> str | None:
+        """Why `inconclusive`, as the end of a sentence; None where it is not."""
+        if self.verdict != "inconclusive":
+            return None
+        return "is NaN on both sides" if self._n_both_nan else "holds no values"
+
+    @property
     def verdict(self) -> Verdict:
         """`inconclusive` where nothing was compared, or both sides are NaN at the same places."""
         if self.n_mismatched or self.n_nonfinite_mismatch:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prelu_tools.core.optimization import OptimizeResult
+from prelu_tools.core.showing import Shown
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.verification import VerifyResult
 
@@ -23,8 +24,8 @@ class RefusedRoute:
     """What it said, in one line."""
 
 
-@dataclass(frozen=True)
-class ExportResult:
+@dataclass(frozen=True, repr=False)
+class ExportResult(Shown):
     """What `export` wrote."""
 
     source: str
@@ -53,6 +54,10 @@ class ExportResult:
     """Its size in bytes."""
     optimized: OptimizeResult | None = None
     """How its layers were written for onnxruntime's CPU provider; None for PRelu nodes."""
+
+    def _in_short(self) -> str:
+        held = "not verified" if self.verification is None else "verified"
+        return f"{self.source} -> {self.path}: {len(self.layers)} PReLU layers, {held}"
 
 
 @dataclass(frozen=True)
@@ -88,3 +93,45 @@ class DoctorResult:
     def works(self) -> bool:
         """Whether the core does: inspect, and verify on the CPU."""
         return all(item.state == "ok" for item in self.core)
+
+
+@dataclass(frozen=True)
+class InitCheck:
+    """A check that `init` wrote."""
+
+    name: str
+    """Its name."""
+    reference: str
+    """The source that is taken to be right; with a glob, of many models."""
+    candidates: tuple[str, ...]
+    """What is held against it."""
+    variants: tuple[str, ...] = ()
+    """Files that are called after the candidate and are of another type by their names."""
+    inputs: tuple[str, ...] = ()
+    """NAME:DIMS of inputs that the reference does not know."""
+    n_models: int = 1
+    """References that it stands for."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A model that `init` wrote no check for."""
+
+    path: str
+    """The model."""
+    reason: str
+    """Why, in words."""
+
+
+@dataclass(frozen=True)
+class InitResult:
+    """What `init` found and wrote."""
+
+    path: str
+    """The list of checks."""
+    schema_path: str | None
+    """Its schema, beside it; None where that was not wanted."""
+    checks: tuple[InitCheck, ...]
+    """At least one."""
+    left_out: tuple[LeftOut, ...]
+    """Models without a check."""

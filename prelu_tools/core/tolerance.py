@@ -39,7 +39,7 @@ class Extent:
         exact = values if wide is None else wide
         if not np.issubdtype(exact.dtype, np.inexact):
             return
-        with np.errstate(invalid="ignore", over="ignore"):
+        with np.errstate(over="ignore"):
             finite = np.isfinite(exact) & np.isfinite(values)
             self.scale = max(self.scale, float(np.abs(exact[finite]).max(initial=0.0)))
             if wide is not None:

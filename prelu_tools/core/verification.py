@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from prelu_tools.core.errors import VerdictError
+from prelu_tools.core.showing import Shown
+
 Verdict = Literal["pass", "fail", "inconclusive"]
 
 
@@ -229,8 +232,44 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class VerifyResult:
-    """What `verify` found."""
+class WorseFigure:
+    """A figure that is worse than it was, by more than it may be."""
+
+    part: str
+    """What it is of: `net.onnx[cpu] output y`, `net.onnx[cpu] layer act`, `net.onnx[cpu]`."""
+    figure: str
+    """Its name: `max_abs_diff`, `coverage`."""
+    before: float
+    """What the baseline has."""
+    now: float
+    """What was measured."""
+    allowed: float
+    """The worst that would have passed."""
+
+
+@dataclass(frozen=True)
+class BaselineReport:
+    """A verification held against what an earlier one measured."""
+
+    path: str
+    """The file of the baseline."""
+    verdict: Verdict
+    """`fail` where a figure is worse, else `inconclusive` where the two cannot be compared."""
+    factor: float
+    """How many times as bad a figure may be; 1 or more."""
+    n_compared: int
+    """Figures that both have."""
+    worse: tuple[WorseFigure, ...] = ()
+    """Those that fail."""
+    unknown: tuple[str, ...] = ()
+    """Parts that were measured and that the baseline does not have."""
+    lost: tuple[str, ...] = ()
+    """Figures of the baseline that were not measured."""
+
+
+@dataclass(frozen=True, repr=False)
+class VerifyResult(Shown):
+    """What `verify` found; true only if everything passed."""
 
     verdict: Verdict
     """`fail` if any candidate failed, else `inconclusive` if any could not be judged."""
@@ -256,6 +295,27 @@ class VerifyResult:
     """Rows of input beside these that a search for unreached slopes found."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it was done."""
+    baseline: BaselineReport | None = None
+    """How it stands against an earlier one; None where that was not asked for."""
+
+    def __bool__(self) -> bool:
+        """Whether it is a pass: what failed, or could not be judged, is false."""
+        return self.verdict == "pass"
+
+    def raise_for_verdict(self) -> VerifyResult:
+        """This result, where it is a pass.
+
+        Raises:
+            VerdictError: it is none; the message has the reasons, and `result` is this.
+        """
+        if self.verdict == "pass":
+            return self
+        raise VerdictError(self._in_short(), self)
+
+    def _in_short(self) -> str:
+        models = ", ".join(dict.fromkeys(report.model for report in self.candidates))
+        reasons = "".join(f"; {reason}" for reason in self.reasons)
+        return f"{self.verdict}: {models} against {self.reference}{reasons}"
 
     @property
     def power(self) -> Power | None:

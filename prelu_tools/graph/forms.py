@@ -28,8 +28,8 @@ from prelu_tools.graph.writing import (
     all_equal,
     at_most_one,
     at_most_one_and_not_zero,
+    between_zero_and_one,
     by_channel,
-    from_zero_to_one,
     write_depthwise,
     write_identity,
     write_leaky_relu,
@@ -223,7 +223,7 @@ FORMS: tuple[Form, ...] = (
         Op("Add", (Scaled(POSITIVE_PART, slot="b"), Scaled(X)), commutative=True),
         holds=lambda slots: bool(np.array_equal(slots["b"], 1 - slots["a"])),
         unless="its two factors are not a and 1 - a",
-        writing=Writing(write_linear, from_zero_to_one, special=False, rounds=True),
+        writing=Writing(write_linear, between_zero_and_one, special=False, rounds=True),
     ),
 )
 BY_ROOT: Mapping[str, tuple[Form, ...]] = {

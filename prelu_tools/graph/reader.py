@@ -8,17 +8,25 @@ model that onnxruntime can run. Reads are positioned, not mapped: mapped pages s
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import onnx
 from google.protobuf.message import DecodeError
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.model import INLINE_LIMIT, MEMORY, OnnxModel, names_memory
+from prelu_tools.graph.model import (
+    INLINE_LIMIT,
+    MEMORY,
+    OnnxModel,
+    all_tensors,
+    is_external,
+    names_memory,
+    place_of,
+)
 from prelu_tools.graph.wire import CHILDREN, FileBytes, MalformedError, fields, heading
 
-__all__ = ["INLINE_LIMIT", "OnnxModel", "read_model"]
+__all__ = ["INLINE_LIMIT", "OnnxModel", "files_beside", "read_model"]
 
 _RAW_DATA: Final = 9
 _LITTLE_ENDIAN: Final = {4: onnx.TensorProto.FLOAT, 10: onnx.TensorProto.DOUBLE}  # packed = raw
@@ -54,6 +62,20 @@ def read_model(path: Path) -> OnnxModel:
             f"{path} keeps tensor {claimed!r} at {MEMORY!r}, which is no file: refused"
         )
     return OnnxModel(proto, path)
+
+
+def files_beside(path: Path) -> tuple[str, ...]:
+    """The files that a model's tensors lie in, in its own folder; none if it cannot be read.
+
+    What would lie outside that folder is left out: reading such a model refuses it.
+    """
+    try:
+        proto = read_model(path).proto
+    except PReLUToolsError:
+        return ()
+    names = {place_of(t).get("location", "") for t in all_tensors(proto) if is_external(t)}
+    inside = (name for name in names - {"", path.name} if ".." not in PurePosixPath(name).parts)
+    return tuple(sorted(name for name in inside if not PurePosixPath(name).is_absolute()))
 
 
 class _Walker:

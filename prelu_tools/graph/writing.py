@@ -232,9 +232,9 @@ def at_most_one_and_not_zero(place: Place) -> bool:
     return at_most_one(place) and bool((place.slopes != 0).all())
 
 
-def from_zero_to_one(place: Place) -> bool:
-    """Whether neither a nor 1 - a makes a large number larger: their terms cannot overflow."""
-    return bool(((place.slopes >= 0) & (place.slopes <= 1)).all())
+def between_zero_and_one(place: Place) -> bool:
+    """Whether neither a nor 1 - a makes a large number larger, or NaN of infinity times 0."""
+    return bool(((place.slopes > 0) & (place.slopes < 1)).all())
 
 
 def by_channel(place: Place) -> bool:

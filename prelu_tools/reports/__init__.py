@@ -7,21 +7,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
+from prelu_tools.core.errors import UsageError
+
 if TYPE_CHECKING:
     from prelu_tools.core.checks import ChecksResult
     from prelu_tools.core.comparison import CompareResult
     from prelu_tools.core.inspection import InspectResult
     from prelu_tools.core.optimization import OptimizeResult
-    from prelu_tools.core.results import DoctorResult, ExportResult
+    from prelu_tools.core.results import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.verification import VerifyResult
+    from prelu_tools.core.zoo import ZooResult
 
 Result: TypeAlias = (
     "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult | ChecksResult"
-    " | DoctorResult"
+    " | DoctorResult | InitResult | ZooResult"
 )
 COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown")
 """What every command can write."""
-_MORE_FORMATS: Mapping[str, tuple[str, ...]] = {"inspect": ("csv", "html"), "verify": ("junit",)}
+_MORE_FORMATS: Mapping[str, tuple[str, ...]] = {
+    "inspect": ("csv", "html"),
+    "verify": ("html", "junit", "github"),
+}
 
 
 def formats_of(command: str) -> tuple[str, ...]:
@@ -46,6 +52,8 @@ class Style:
     """Whether each slope's value is shown."""
     others: bool = False
     """Whether each LeakyRelu and Relu is shown, and not their number alone."""
+    folder: str = ""
+    """Of the current folder, its place in the repository, where that is asked for."""
 
 
 class Report(Protocol):
@@ -64,3 +72,15 @@ def render(result: Result, form: str, style: Style) -> str:
     """
     report = cast(Report, importlib.import_module(f"prelu_tools.reports.{form}"))
     return report.render(result, style)
+
+
+def render_named(result: Result, form: str, style: Style) -> str:
+    """The same for a format that a program names, which may be none.
+
+    Raises:
+        UsageError: there is no such format, or it cannot show this kind of result.
+    """
+    known = {*COMMON_FORMATS, "notebook", *(f for forms in _MORE_FORMATS.values() for f in forms)}
+    if form not in known:
+        raise UsageError(f"{form!r} is no format: expected one of {', '.join(sorted(known))}")
+    return render(result, form, style)

@@ -1,5 +1,7 @@
 """One row a layer, for a spreadsheet or a data frame; of two models, one row a change.
 
+Of many models, those rows of each, and one for a model that has no layers or cannot be read.
+
 Lists are joined by blanks, shapes by `x`; what is not known is empty; numbers have all their
 digits, and what is no number is NaN, Infinity or -Infinity, which pandas and R read as such.
 """
@@ -15,7 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from prelu_tools.core.comparison import CompareResult, LayerChange
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.inspection import InspectResult, LayerReport
+from prelu_tools.core.zoo import ZooResult
 from prelu_tools.reports import Result, Style
+from prelu_tools.reports.zoo.csv import MORE_COLUMNS, zoo_rows
 
 Cell = str | int | float | Sequence[str] | Sequence[float] | None
 
@@ -44,6 +48,9 @@ def render(result: Result, style: Style) -> str:
         return _written(columns, (_row(result, report, style) for report in result.layers))
     if isinstance(result, CompareResult):
         return _written(CHANGE_COLUMNS, (_change(result, change) for change in result.changes))
+    if isinstance(result, ZooResult) and result.command == "inspect":
+        columns = (*COLUMNS, *(["slopes"] if style.slopes else []), *MORE_COLUMNS)
+        return _written(columns, zoo_rows(result))
     raise UsageError("csv has a row a layer, and only inspect looks at layers one by one")
 
 
@@ -52,7 +59,7 @@ def _written(columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> str:
     writer = csv.DictWriter(out, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({column: _text(cell) for column, cell in row.items()})
+        writer.writerow({column: _text(row.get(column)) for column in columns})
     return out.getvalue()
 
 

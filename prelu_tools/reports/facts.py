@@ -49,6 +49,18 @@ def unreached(result: VerifyResult) -> tuple[str, ...]:
     return (f"not reached: {listed(names)}",) if names else ()
 
 
+def baseline_lines(result: VerifyResult) -> tuple[str, ...]:
+    """At most one sentence: how it stands against an earlier run, where that was asked for."""
+    report = result.baseline
+    if report is None:
+        return ()
+    figures = counted(report.n_compared, "figure")
+    return (
+        f"baseline {report.path}: {len(report.worse):,} of {figures} worse by more than a factor "
+        f"of {report.factor:g}",
+    )
+
+
 def tolerances(result: VerifyResult) -> tuple[str, ...]:
     """What the outputs were held to, each tolerance once."""
     held = [report.tolerance for report in result.candidates if report.outputs]

@@ -1,8 +1,9 @@
 """One page that needs nothing else: no server, no network, no other file.
 
-Its parts lie in `assets/`. The data stands in the page as JSON in which no character can end a
-script, and the page's policy lets no script run but its own two (by their hashes), nor anything be
-fetched: a hostile name in a model is text.
+What `verify` found is plain HTML, without any script (`html_verify.py`). The page of `inspect`
+draws: its parts lie in `assets/`. The data stands in the page as JSON in which no character can end
+a script, and the page's policy lets no script run but its own two (by their hashes), nor anything
+be fetched: a hostile name in a model is text.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ import re
 from collections.abc import Mapping
 from importlib import resources
 
+from prelu_tools.core.checks import ChecksResult
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.inspection import InspectResult
+from prelu_tools.core.verification import VerifyResult
+from prelu_tools.core.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.page import page_data
 from prelu_tools.reports.printable import cleaned
@@ -28,8 +32,16 @@ def render(result: Result, style: Style) -> str:
     """The page.
 
     Raises:
-        UsageError: the result is not that of one model.
+        UsageError: the result is neither that of one model, nor of `verify`, nor of many models.
     """
+    if isinstance(result, ZooResult):
+        from prelu_tools.reports.zoo.html import zoo_page
+
+        return zoo_page(result)
+    if isinstance(result, VerifyResult | ChecksResult):
+        from prelu_tools.reports.html_verify import page_parts
+
+        return filled(asset("verify.html"), page_parts(cleaned(result)))
     if not isinstance(result, InspectResult):
         raise UsageError(
             "html shows one model: inspect each by itself, or compare two with --format table, "
@@ -37,7 +49,7 @@ def render(result: Result, style: Style) -> str:
         )
     result = cleaned(result)
     library, script = asset("uPlot.iife.min.js"), asset("charts.js") + asset("page.js")
-    return _filled(
+    return filled(
         asset("page.html"),
         {
             "title": html.escape(result.path),
@@ -68,6 +80,6 @@ def _hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _filled(template: str, parts: Mapping[str, str]) -> str:
+def filled(template: str, parts: Mapping[str, str]) -> str:
     """The template with each place filled, in one go: what is filled in is not looked at again."""
     return _PLACE.sub(lambda found: parts[found[1]], template)

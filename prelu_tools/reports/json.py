@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from prelu_tools.core.comparison import CompareResult
     from prelu_tools.core.inspection import Finding, InspectResult, LayerReport, LayerUsage
     from prelu_tools.core.optimization import OptimizeResult
-    from prelu_tools.core.results import DoctorResult, ExportResult
+    from prelu_tools.core.results import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.slopes import PReLULayer
     from prelu_tools.core.verification import CandidateReport, VerifyResult
+    from prelu_tools.core.zoo import ZooResult
 
 SCHEMA_VERSION = 1
 
@@ -25,6 +26,11 @@ SCHEMA_VERSION = 1
 def render(result: Result, style: Style) -> str:
     """The result as an indented JSON document."""
     return json.dumps(_plain(document(result, style)), indent=2, ensure_ascii=False) + "\n"
+
+
+def one_line(result: Result, style: Style) -> str:
+    """The same document on one line, for files of many."""
+    return json.dumps(_plain(document(result, style)), ensure_ascii=False)
 
 
 def document(result: Result, style: Style) -> dict[str, Any]:
@@ -118,6 +124,7 @@ def _verify(result: VerifyResult, _style: Style) -> dict[str, Any]:
         "agreements": [dataclasses.asdict(agreement) for agreement in result.agreements],
         "n_searched": result.n_searched,
         "notes": list(result.notes),
+        "baseline": dataclasses.asdict(held) if (held := result.baseline) else None,
     }
 
 
@@ -155,6 +162,7 @@ def _candidate(report: CandidateReport) -> dict[str, Any]:
 
 
 def _export(result: ExportResult, style: Style) -> dict[str, Any]:
+    checked = result.verification
     return {
         "kind": "export",
         "source": result.source,
@@ -169,7 +177,7 @@ def _export(result: ExportResult, style: Style) -> dict[str, Any]:
         "route": result.route,
         "refused": [dataclasses.asdict(route) for route in result.refused],
         "layers": [_layer(layer) for layer in result.layers],
-        "verification": _verify(result.verification, style) if result.verification else None,
+        "verification": _verify(checked, style) if checked is not None else None,
         "optimized": _optimize(result.optimized, style) if result.optimized else None,
         "notes": list(result.notes),
     }
@@ -195,6 +203,16 @@ def _doctor(result: DoctorResult, _style: Style) -> dict[str, Any]:
     return {"kind": "doctor", **dataclasses.asdict(result), "works": result.works}
 
 
+def _init(result: InitResult, _style: Style) -> dict[str, Any]:
+    return {"kind": "init", **dataclasses.asdict(result)}
+
+
+def _zoo(result: ZooResult, _style: Style) -> dict[str, Any]:
+    from prelu_tools.reports.zoo.json import zoo_body
+
+    return zoo_body(result)
+
+
 def _plain(value: Any) -> Any:
     """Tuples as lists, and what JSON has no number for as a string."""
     if isinstance(value, float) and not math.isfinite(value):
@@ -215,4 +233,6 @@ _BODIES: Mapping[str, Callable[[Any, Style], dict[str, Any]]] = {
     "ExportResult": _export,
     "OptimizeResult": _optimize,
     "DoctorResult": _doctor,
+    "InitResult": _init,
+    "ZooResult": _zoo,
 }

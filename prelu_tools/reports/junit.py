@@ -21,6 +21,7 @@ from prelu_tools.core.verification import (
     Verdict,
     VerifyResult,
 )
+from prelu_tools.core.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.facts import (
     agreement_line,
@@ -33,6 +34,7 @@ from prelu_tools.reports.facts import (
 )
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.tables.parts import moved, percentage
+from prelu_tools.reports.zoo.junit import zoo_suites
 
 _TAGS = {"fail": "failure", "inconclusive": "error"}
 _COUNTS = {"failures": "failure", "errors": "error", "skipped": "skipped"}
@@ -49,6 +51,8 @@ def render(result: Result, style: Style) -> str:
         root = _suites(result)
     elif isinstance(result, ChecksResult):
         root = _suites_of_checks(result)
+    elif isinstance(result, ZooResult):
+        root = zoo_suites(result)
     else:
         raise UsageError("junit shows what `verify` found, and nothing else")
     _count(root)

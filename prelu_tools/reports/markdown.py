@@ -8,8 +8,9 @@ from prelu_tools.core.checks import ChecksResult
 from prelu_tools.core.comparison import CompareResult
 from prelu_tools.core.inspection import InspectResult, LayerReport
 from prelu_tools.core.optimization import OptimizeResult
-from prelu_tools.core.results import DoctorResult, ExportResult
+from prelu_tools.core.results import DoctorResult, ExportResult, InitResult
 from prelu_tools.core.verification import VerifyResult
+from prelu_tools.core.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import by_severity, which
 from prelu_tools.reports.markdown_verify import checks_blocks, verify_blocks
@@ -27,6 +28,7 @@ from prelu_tools.reports.tables.parts import (
     shape,
     share,
 )
+from prelu_tools.reports.zoo.markdown import zoo_blocks
 
 
 def render(result: Result, style: Style) -> str:
@@ -48,6 +50,10 @@ def _blocks(result: Result, style: Style) -> Iterable[str]:
         return _export(result)
     if isinstance(result, OptimizeResult):
         return _optimize(result)
+    if isinstance(result, InitResult):
+        return _init(result)
+    if isinstance(result, ZooResult):
+        return zoo_blocks(result)
     return _doctor(result)
 
 
@@ -201,6 +207,16 @@ def _optimize(result: OptimizeResult) -> Iterable[str]:
         )
     yield escaped(proven(result))
     yield bullets(escaped(note) for note in result.notes)
+
+
+def _init(result: InitResult) -> Iterable[str]:
+    yield f"## {code(result.path)}: {counted(len(result.checks), 'check')}"
+    rows = [
+        (code(check.reference), ", ".join(map(code, check.candidates)), f"{check.n_models:,}")
+        for check in result.checks
+    ]
+    yield table(("reference", "candidates", "models"), rows, left=2)
+    yield bullets(f"left out: {code(one.path)}: {escaped(one.reason)}" for one in result.left_out)
 
 
 def _doctor(result: DoctorResult) -> Iterable[str]:

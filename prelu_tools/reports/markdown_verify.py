@@ -9,6 +9,7 @@ from prelu_tools.core.verification import CandidateReport, LayerParity, OutputPa
 from prelu_tools.reports.facts import (
     LEGEND,
     agreement_line,
+    baseline_lines,
     coverage_share,
     n_wrong,
     of_rounding,
@@ -46,6 +47,7 @@ def _facts(result: VerifyResult) -> Iterator[str]:
     yield from unreached(result)
     for agreement in result.agreements:
         yield agreement_line(agreement)
+    yield from baseline_lines(result)
     for note in result.notes:
         yield f"note: {note}"
 
@@ -126,9 +128,9 @@ def checks_blocks(result: ChecksResult) -> Iterator[str]:
 
 def _check_row(outcome: CheckOutcome) -> tuple[str, ...]:
     found = outcome.result
-    worst = worst_difference(found) if found else None
-    power = found.power if found else None
-    reached_part = covered(coverage_share(found) if found else None)
+    worst = worst_difference(found) if found is not None else None
+    power = found.power if found is not None else None
+    reached_part = covered(coverage_share(found) if found is not None else None)
     return (
         code(outcome.name),
         outcome.verdict,

@@ -23,6 +23,7 @@ def render(result: Result, style: Style) -> str:
         file=out,
         width=style.width,
         force_terminal=style.colour,
+        force_jupyter=False,  # else it shows the text there, and writes nothing
         color_system="standard" if style.colour else None,
         no_color=not style.colour,
         highlight=False,
@@ -61,6 +62,14 @@ def _body(result: Any, style: Style) -> RenderableType:
         from prelu_tools.reports.tables.optimize import optimize_table
 
         return optimize_table(result, style.width)
+    if kind == "InitResult":
+        from prelu_tools.reports.tables.init import init_table
+
+        return init_table(result, style)
+    if kind == "ZooResult":
+        from prelu_tools.reports.zoo.table import zoo_table
+
+        return zoo_table(result, style)
     from prelu_tools.reports.tables.doctor import doctor_table
 
     return doctor_table(result)

@@ -272,3 +272,25 @@ def test_a_keras_model_is_taken_as_it_is(tmp_path: Path) -> None:
     )
     assert model_framework(build_object(parse_spelling("spelled_keras.py:net"))) == "keras"
     assert model_framework(build_object(parse_spelling("spelled_keras.py:layer"))) is None
+
+
+@pytest.mark.torch
+@pytest.mark.keras
+@pytest.mark.parametrize("library", ["random", "numpy", "torch", "keras"])
+def test_what_a_call_draws_is_the_same_every_time(library: str, tmp_path: Path) -> None:
+    (tmp_path / "spelled_draws.py").write_text(
+        """
+import random as python, numpy as np
+import keras as k, torch as t
+
+def random(): return python.random()
+def numpy(): return np.random.rand()
+def torch(): return t.nn.Linear(1, 1).weight.item()
+def keras(): return float(k.Sequential([k.Input((1,)), k.layers.Dense(1)]).weights[0].numpy()[0, 0])
+"""
+    )
+    source = parse_spelling(f"spelled_draws.py:{library}")
+    draw = getattr(import_named("spelled_draws.py"), library)
+    first, between, second = build_object(source), draw(), build_object(source)
+    assert first == second
+    assert between not in (first, draw())  # the generators go on where they were

@@ -36,8 +36,10 @@ def test_each_format_of_each_command_is_a_module_and_stands_in_its_help(command:
     assert f"[{'|'.join(forms)}]" in cli(command, "--help").words
 
 
-def test_the_formats_of_a_table_of_layers_are_for_inspect_alone() -> None:
-    assert commands_with("csv") == commands_with("html") == ("inspect",)
+def test_it_is_known_which_commands_have_a_format() -> None:
+    assert commands_with("csv") == ("inspect",)
+    assert commands_with("html") == ("inspect", "verify")
+    assert commands_with("junit") == commands_with("github") == ("verify",)
     assert commands_with("table") == commands_with("nonsense") == ()
 
 
@@ -50,16 +52,23 @@ def test_inspect_writes_each_of_its_formats(model: Path) -> None:
     assert "act   prelu channel 3" in cli("inspect", model).out
 
 
-@pytest.mark.parametrize("form", ["csv", "html"])
-@pytest.mark.parametrize("command", ["verify", "export", "doctor"])
+@pytest.mark.parametrize(
+    ("form", "command"),
+    [
+        *(("csv", command) for command in ("verify", "export", "doctor", "init")),
+        *(("html", command) for command in ("export", "doctor", "init")),
+        *(("github", command) for command in ("inspect", "export", "init")),
+    ],
+)
 def test_a_format_that_makes_no_sense_for_a_command_is_a_usage_error(
     command: str, form: str
 ) -> None:
-    arguments = {"verify": ("a", "b"), "export": ("a", "-o", "b.onnx"), "doctor": ()}[command]
+    arguments = {"verify": ("a", "b"), "export": ("a", "-o", "b.onnx"), "inspect": ("a",)}
     for option in (("--format", form), ("--report", f"{form}=x")):
-        found = cli(command, *arguments, *option)
+        found = cli(command, *arguments.get(command, ()), *option)
         assert (found.code, found.out) == (2, "")
-        assert f"'{form}' is for inspect; {command} has table, json, markdown" in found.words
+        others = ", ".join(commands_with(form))
+        assert f"'{form}' is for {others}; {command} has table, json, markdown" in found.words
 
 
 def test_an_unknown_format_is_a_usage_error(model: Path) -> None:

@@ -21,6 +21,8 @@ _FORMS = {
     "where": "c = Greater(x, zero) s = Mul(x, a) y = Where(c, x, s)",
     "where_mask": _MASK,
     "max_min": "p = Relu(x) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)",
+    "max_neg": "q = Min(x, zero) s = Mul(q, a) y = Max(x, s)",
+    "clip": "p = Relu(x) q = Clip(x, , zero) s = Mul(q, a) y = Add(p, s)",
     "abs": "p = Relu(x) b = Abs(x) q = Sub(x, b) s = Mul(q, a_half) y = Add(p, s)",
     "linear": "p = Relu(x) r = Mul(p, a_rest) s = Mul(a, x) y = Add(r, s)",
 }
@@ -111,6 +113,23 @@ def test_what_is_right_where_the_reference_gives_nan_passes_and_says_so(
     told = [value for value in _special(found) if value["expected"] == "NaN"]
     assert told
     assert all("the reference's own form departs" in value["documented"] for value in told)
+
+
+@pytest.mark.parametrize("form", ["max_neg", "relu_neg", "where", "prelu"])
+def test_infinities_that_only_the_reference_cuts_off_pass(form: str, tmp_path: Path) -> None:
+    """A Clip without a lower limit has the largest number for one in onnxruntime."""
+    cut = _save(tmp_path / "cut.onnx", "clip")
+    found = verify(cut, _save(tmp_path / "net.onnx", form))
+    assert found.code == 0, found.json["reasons"]
+    told = [value for value in _special(found) if value["value"] == "-Infinity"]
+    assert told
+    assert all("the reference's own form departs" in value["documented"] for value in told)
+
+
+def test_infinities_that_only_the_candidate_cuts_off_fail(reference: Path, tmp_path: Path) -> None:
+    found = verify(reference, _save(tmp_path / "cut.onnx", "clip"))
+    assert found.code == 1
+    assert "-Infinity" in _undocumented(found)
 
 
 def test_a_mask_against_a_mask_is_the_same(tmp_path: Path) -> None:

@@ -51,3 +51,8 @@ def test_an_outcome_is_a_result_or_an_error() -> None:
     with pytest.raises(ValueError, match="either a result or an error"):
         CheckOutcome("c", "a", ("b",), _outcome("pass").result, "no such file")
     assert CheckOutcome("c", "a", ("b",), None, "").verdict == "error"
+
+
+def test_an_error_without_words_is_one() -> None:
+    found = CheckOutcome("c", "a", ("b",), None, "")
+    assert (found.verdict, found.reasons) == ("error", ("",))

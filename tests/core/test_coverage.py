@@ -100,3 +100,7 @@ def test_a_call_that_fits_no_layer_reaches_nothing(layer: str, shape: tuple[int,
     book = _book()
     book.note(layer, -np.ones(shape))
     assert book.exercised == 0
+
+
+def test_positions_are_whole_numbers() -> None:
+    assert _book().counts("act").dtype == np.int64

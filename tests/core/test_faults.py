@@ -205,3 +205,43 @@ def test_the_right_slopes_stay_as_they_are() -> None:
     before = ELEMENTS.copy()
     _faults(ELEMENTS, ELEMENTS)
     assert same_bits(ELEMENTS, before)
+
+
+def test_slopes_that_are_all_one_are_misplaced_nowhere() -> None:
+    column = np.array([0.25, 0.5, 0.75], np.float32).reshape(3, 1)
+    assert "misplaced" in _faults(column, size=3)
+    assert _faults(column, size=3)["misplaced"].touched.dtype == np.bool_
+    assert "misplaced" not in _faults(np.full((3, 1), 0.25, np.float32), size=3)
+
+
+def test_no_slopes_have_no_faults() -> None:
+    assert _faults(np.zeros((1, 0, 1), np.float32), size=0) == {}
+
+
+def test_each_fault_says_what_it_is() -> None:
+    neighbour = ELEMENTS.reshape(1, 5, 3, 2) + 1
+    found = _faults(ELEMENTS, neighbour)
+    words = {kind: found[kind].description for kind in found if kind not in ("moved", "exchanged")}
+    assert words == {
+        "negated": "slopes negated",
+        "transposed": "slopes transposed",
+        "averaged": "slopes averaged",
+        "shifted": "slopes shifted by one",
+        "neighbour": "has the slopes of its neighbour",
+        "rounded": "slopes rounded to float16",
+    }
+    assert found["neighbour"].slopes.shape == ELEMENTS.shape
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_slope_that_float16_cannot_hold_is_rounded_to_infinity() -> None:
+    assert _faults(np.array([1e6], np.float32))["rounded"].slopes.tolist() == [np.inf]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_slope_is_exchanged_with_the_next_one_that_is_another(seed: int) -> None:
+    right = np.array([1, 1, 2, 2, 3], np.float32)
+    fault = _faults(right, seed=seed)["exchanged"]
+    place, other = (int(word) for word in fault.description.split() if word.isdecimal())
+    following = [(place + step) % 5 for step in range(5)]
+    assert other == next(i for i in following if right[i] != right[place])

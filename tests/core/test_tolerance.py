@@ -155,3 +155,30 @@ def test_the_default_tolerance_beside_a_large_value(
     near, far = np.array([1000 * passes, 1000.0]), np.array([1000 * fails, 1000.0])
     assert _verdict(reference, near, limit) == "pass"
     assert _verdict(reference, far, limit) == "fail"
+
+
+def test_the_calibrated_tolerance_has_no_limit_of_its_own() -> None:
+    assert Tolerance(0.0, 0.0, False, "calibrated", multiple=8.0, ulps=4.0) == CALIBRATED
+    assert isinstance(CALIBRATED.scaled, bool)
+
+
+def test_no_error_at_all_is_plausible() -> None:
+    assert Extent(0.0, 0.0).is_plausible
+    assert not Extent(0.0, 1e-30).is_plausible
+
+
+def test_what_is_small_or_empty_is_no_larger() -> None:
+    extent = Extent()
+    extent.note(_array(0.5))
+    assert extent.scale == 0.5
+    extent.note(_array(), _array(dtype=np.float64))
+    assert (extent.scale, extent.own_error) == (0.5, 0.0)
+    extent.note(_array(np.nan), _array(np.nan, dtype=np.float64))
+    assert (extent.scale, extent.own_error) == (0.5, 0.0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_error_beyond_all_numbers_is_infinite() -> None:
+    extent = Extent()
+    extent.note(_array(1.7e308, dtype=np.float64), _array(-1.7e308, dtype=np.float64))
+    assert extent.own_error == np.inf

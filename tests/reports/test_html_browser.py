@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from made_results import HOSTILE, layer, model, usual
+from test_checks_report import many_checks
+from test_html_verify import hostile
 
 from prelu_tools.core.inspection import Finding, InspectResult, LayerUsage
 from prelu_tools.reports import Style
@@ -424,3 +426,22 @@ def test_the_policy_stops_what_an_injected_element_would_run(page: Page, tmp_pat
     assert len(refused) >= 2
     assert all("Content Security Policy" in message for message in refused)
     page.open(usual())
+
+
+@pytest.mark.parametrize("width", [420, 1280])
+def test_what_verify_found_is_seen_in_any_width(width: int, driver: Any, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    for result in (*hostile(), many_checks()):
+        path.write_text(render(result, Style()), encoding="utf-8")
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        driver.get(path.as_uri())
+        page = "document.documentElement"
+        assert driver.execute_script(f"return {page}.scrollWidth <= {page}.clientWidth")
+        assert driver.execute_script("return document.scripts.length + document.images.length") == 0
+        assert driver.get_log("browser") == []
+    closed = driver.find_element(By.CSS_SELECTOR, "#check-1 .panel")
+    assert not closed.is_displayed()
+    driver.find_element(By.CSS_SELECTOR, "#check-1 summary").click()
+    assert closed.is_displayed()
+    assert driver.find_element(By.CSS_SELECTOR, "#check-2 .panel").is_displayed()

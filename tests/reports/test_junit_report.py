@@ -21,7 +21,7 @@ def _parsed(result: VerifyResult) -> Element:
 
 def _with(result: VerifyResult | None = None, **changes: Any) -> VerifyResult:
     """The result with its only candidate changed."""
-    result = result or verified()
+    result = verified() if result is None else result
     candidate = dataclasses.replace(result.candidates[0], **changes)
     return dataclasses.replace(result, candidates=(candidate,))
 

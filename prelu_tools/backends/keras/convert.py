@@ -16,6 +16,7 @@ import onnx
 from onnx import helper, shape_inference
 
 from prelu_tools.backends.conversion import Conversion, Parameter
+from prelu_tools.backends.keras.constants import fold
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.optimizing import optimized
 from prelu_tools.backends.keras.program import Program
@@ -124,7 +125,8 @@ def to_onnx(program: Program, constants: Mapping[str, Array], opset: int) -> onn
     left = [weight.tensor for weight in program.weights if weight.tensor not in constants]
     try:
         with tf.Graph().as_default() as graph:
-            tf.import_graph_def(program.with_constants(constants), name="")
+            ends = [*program.outputs.values(), *(t for tap in program.taps for t in (tap.x, tap.y))]
+            tf.import_graph_def(fold(program.with_constants(constants), ends), name="")
             with (
                 tf2onnx.tf_loader.tf_session(graph=graph),
                 sparing_prelus(tf2onnx.tfonnx, constants),

@@ -19,6 +19,8 @@ def freeze(function: Any) -> Any:
     TensorFlow inlines no function that XLA is to compile, as Keras asks of grouped convolutions;
     the mark is dropped, and the functions renamed so that they are not taken for the known ones.
     """
+    if not function.captured_inputs and not function.graph.as_graph_def().library.function:
+        return function
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
     definition = frozen.graph.as_graph_def(add_shapes=True)
     if not any(node.op in _CALLS for node in definition.node):

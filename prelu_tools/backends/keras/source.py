@@ -30,7 +30,7 @@ from prelu_tools.backends.interface import (
 from prelu_tools.backends.keras.convert import convert_program
 from prelu_tools.backends.keras.finding import find_inside
 from prelu_tools.backends.keras.framework import keras, tf
-from prelu_tools.backends.keras.layers import owners, watching
+from prelu_tools.backends.keras.layers import owners, walk, watching
 from prelu_tools.backends.keras.loading import load_weights
 from prelu_tools.backends.keras.precision import note_precisions
 from prelu_tools.backends.keras.program import Program
@@ -86,7 +86,8 @@ class KerasSource:
     def _find_calls(self) -> list[PReLUCall]:
         if self._calls is None:
             feeds = self._structure.zeros()
-            self._call(feeds)  # builds what is not built yet
+            if not all(layer.built for layer in (self._model, *(x for _, x in walk(self._model)))):
+                self._call(feeds)  # builds the rest, and may make layers that are to be watched
             finder = CallFinder(self._model)
             with watching(self._model, None, finder):
                 self._call(feeds)

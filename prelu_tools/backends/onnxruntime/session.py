@@ -109,7 +109,13 @@ class Session:
         )
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """See `Runner.run`."""
+        """See `Runner.run`.
+
+        Raises:
+            PReLUToolsError: it has no outputs, or see `fetch`.
+        """
+        if not self._names:
+            raise PReLUToolsError(f"{self._spelled} has no outputs: nothing can be compared")
         return self.fetch(feeds, self._names)
 
     def fetch(self, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:

@@ -18,6 +18,7 @@ from prelu_tools.reports import Style
 from prelu_tools.reports.facts import (
     LEGEND,
     agreement_line,
+    baseline_lines,
     n_wrong,
     of_rounding,
     power_lines,
@@ -82,6 +83,8 @@ def _facts(result: VerifyResult, marks: Sequence[str], width: int) -> Iterator[T
         passed = agreement.verdict == "pass"
         colour = "" if passed else COLOURS[agreement.verdict]
         yield wrapped(agreement_line(agreement), width, style=colour)
+    for line in baseline_lines(result):
+        yield wrapped(line, width)
     for note in result.notes:
         yield wrapped(f"note: {note}", width)
 

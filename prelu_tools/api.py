@@ -1,0 +1,394 @@
+"""The four commands for programs and notebooks: on live models and on paths.
+
+    from prelu_tools import export, inspect, optimize, verify
+
+    export(net, "net.onnx", input={"x": ("batch", 3, 112, 112)})
+    verify(net, "net.onnx", input={"x": ("batch", 3, 112, 112)}).raise_for_verdict()
+
+A model is a path, any other SOURCE as on the command line (`nets.py:Net@weights.pt`), a
+`torch.nn.Module`, a `keras.Model` or an `onnx.ModelProto`; live modules keep the mode that they
+are in. Keyword arguments are named as the commands' options, and mean the same. Results are
+frozen dataclasses, which show themselves as tables in Jupyter and in `print`. What the commands
+exit with 2 or 3 for is a `PReLUToolsError` here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal, overload
+
+from prelu_tools.arguments import (
+    PathLike,
+    Range,
+    Shapes,
+    Values,
+    as_path,
+    one_of,
+    ranges_of,
+    source_options,
+    tolerance_of,
+    values_file,
+    within,
+)
+from prelu_tools.core.comparison import CompareResult
+from prelu_tools.core.inspection import InspectResult
+from prelu_tools.core.layout import Layout
+from prelu_tools.core.optimization import Exactness, OptimizeResult, Target
+from prelu_tools.core.options import ExternalData, InputLayout
+from prelu_tools.core.results import ExportResult
+from prelu_tools.core.verification import VerifyResult
+from prelu_tools.live import Model, is_live, name_of, opened
+
+__all__ = ["Model", "export", "inspect", "optimize", "verify"]
+
+_TARGETS = ("onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino")
+
+
+def export(
+    source: Model,
+    output: PathLike,
+    *,
+    opset: int | None = None,
+    dtype: Literal["float32", "float16"] | None = None,
+    target: Literal["portable", "onnxruntime-cpu"] = "portable",
+    slope_axis: int | None = None,
+    input_layout: InputLayout = "keep",
+    external_data: ExternalData = "auto",
+    verify: bool = True,
+    force: bool = False,
+    input: Shapes | None = None,
+    custom_objects: str | Sequence[str] = (),
+    allow_unsafe_load: bool = False,
+    verbose: bool = False,
+) -> ExportResult:
+    """Take a Keras, PyTorch or ONNX model to ONNX: each PReLU call is one PRelu node.
+
+    The file is held against its source before it is put in place, as `prelu-tools export` does.
+
+    Args:
+        source: the model.
+        output: the file to write: whole, or not at all.
+        opset: of the result; None for 18, or that of an ONNX file where it is newer.
+        dtype: of the weights, inputs and outputs; None for the source's own.
+        target: `portable` for one PRelu node a call; `onnxruntime-cpu` for the forms that a cost
+            model takes for the fastest there.
+        slope_axis: for an ONNX file with slopes `[C]` that can be read in two ways: the axis that
+            they lie along, 1 for the channels of NCHW, -1 for the last.
+        input_layout: axis order of the inputs of a Keras model, from rank 3 on.
+        external_data: whether large weights go to a file beside the model.
+        verify: whether to hold the result against its source.
+        force: whether to replace a file that is there.
+        input: the inputs' sizes, where the model does not know them.
+        custom_objects: modules or files (`layers.py`, `layers.py:Name`) with the classes of a
+            Keras file.
+        allow_unsafe_load: whether pickles and Lambda layers may run code of the file.
+        verbose: whether the frameworks' own messages are shown.
+
+    Returns:
+        What was written, and its verification.
+
+    Raises:
+        UsageError: the output exists, or an argument makes no sense.
+        ExportVerificationError: the result is not its source; nothing was written.
+        PReLUToolsError: the source cannot be read, converted or checked; nothing was written.
+    """
+    from prelu_tools.commands.export import ExportRequest
+    from prelu_tools.commands.export import export as run
+
+    one_of("target", target, ("portable", "onnxruntime-cpu"))
+    one_of("input_layout", input_layout, ("keep", "nchw", "nhwc"))
+    one_of("external_data", external_data, ("auto", "always", "never"))
+    options = source_options(input, custom_objects, allow_unsafe_load, verbose)
+    request = ExportRequest(
+        source=name_of(source),
+        output=Path(output),
+        opset=opset,
+        input_layout=input_layout,
+        verify=verify,
+        external_data=external_data,
+        force=force,
+        dtype=dtype,
+        target=target,
+        slope_axis=slope_axis,
+        options=options,
+    )
+    if not is_live(source):
+        return run(request)
+    with opened(source, request.source, options) as live:
+        return run(request, opened=live)
+
+
+def verify(
+    reference: Model,
+    *candidates: Model,
+    provider: str | Sequence[str] = "cpu",
+    allow_fallback: bool = False,
+    inputs: Values | None = None,
+    save_inputs: PathLike | None = None,
+    input_range: Range | Mapping[str, Range] | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    search_seconds: float = 5.0,
+    tolerance: Literal["calibrated"] | tuple[float, float] = "calibrated",
+    layers: bool = True,
+    min_coverage: float | None = None,
+    power: bool = True,
+    min_power: float | None = None,
+    bundle: PathLike | None = None,
+    layout: Mapping[str, Layout] | None = None,
+    allow_no_prelu: bool = False,
+    input: Shapes | None = None,
+    custom_objects: str | Sequence[str] = (),
+    allow_unsafe_load: bool = False,
+    verbose: bool = False,
+) -> VerifyResult:
+    """Hold each candidate against a reference: slopes bit for bit, every layer, every output.
+
+    A candidate that fails, or that cannot be read, is part of the result and raises nothing: look
+    at its `verdict`, at its truth (`if verify(...)`), or call `raise_for_verdict()`.
+
+    Args:
+        reference: what is taken to be right.
+        candidates: what is held against it; at least one.
+        provider: the execution provider, or several, that ONNX candidates run on: `cpu`, `cuda`,
+            `tensorrt`, `openvino` or onnxruntime's own name, with options if need be
+            (`cuda:use_tf32=1`).
+        allow_fallback: whether nodes may run on another provider than the one asked for.
+        inputs: inputs to replay, exactly these; with `samples`, beside what is drawn.
+        save_inputs: an `.npz` file to keep the inputs in that were used.
+        input_range: `(low, high)` of the values that inputs may take, for all or by name.
+        samples: rows to draw; None for 16.
+        seed: of the inputs.
+        search_seconds: how long to look for inputs that reach slopes which no draw reached.
+        tolerance: `calibrated`, by the rounding of the reference, or `(rtol, atol)` as in
+            `numpy.testing.assert_allclose`.
+        layers: whether to look at every PReLU layer as the models run.
+        min_coverage: share of all slopes, from 0 to 1, whose negative branch the inputs have to
+            reach.
+        power: whether to plant slope faults in a copy, to see what the checks would have caught.
+        min_power: share of the planted faults on reached slopes that has to be caught; None for
+            all of them, where that can be measured.
+        bundle: a folder for the smallest thing that shows a failure.
+        layout: the axis order, `nchw` or `nhwc`, of `reference`, `candidate` or a model's path.
+        allow_no_prelu: whether models without any PReLU may pass on their outputs.
+        input: the inputs' sizes, where a model does not know them.
+        custom_objects: modules or files (`layers.py`, `layers.py:Name`) with the classes of a
+            Keras file.
+        allow_unsafe_load: whether pickles and Lambda layers may run code of the file.
+        verbose: whether the frameworks' own messages are shown.
+
+    Returns:
+        What was found; true if all of it passed.
+
+    Raises:
+        UsageError: an argument makes no sense.
+        PReLUToolsError: the reference cannot be read or run.
+    """
+    from prelu_tools.commands.request import VerifyRequest
+    from prelu_tools.commands.verify import verify_source
+    from prelu_tools.core.errors import UsageError
+
+    if not candidates:
+        raise UsageError(f"{name_of(reference)} has nothing to be held against: give a candidate")
+    within("samples", samples, 1)
+    within("seed", seed, 0)
+    within("search_seconds", search_seconds, 0)
+    within("min_coverage", min_coverage, 0, 1)
+    within("min_power", min_power, 0, 1)
+    for axes in (layout or {}).values():
+        one_of("layout", axes, ("nchw", "nhwc"))
+    options = source_options(input, custom_objects, allow_unsafe_load, verbose)
+    left = name_of(reference, "reference")
+    names = _names(candidates)
+    with ExitStack() as stack:
+        file = stack.enter_context(values_file(inputs))
+        source = stack.enter_context(opened(reference, left, options))
+        live = {
+            name: stack.enter_context(opened(model, name, options))
+            for name, model in zip(names, candidates, strict=True)
+            if is_live(model)
+        }
+        request = VerifyRequest(
+            reference=left,
+            candidates=names,
+            providers=(provider,) if isinstance(provider, str) else tuple(provider),
+            samples=samples,
+            seed=seed,
+            inputs_file=file,
+            bundle=as_path(bundle),
+            save_inputs=as_path(save_inputs),
+            ranges=ranges_of(input_range),
+            tolerance=tolerance_of(tolerance),
+            layouts=dict(layout or {}),
+            layers=layers,
+            search_seconds=search_seconds,
+            min_coverage=min_coverage,
+            power=power,
+            min_power=min_power,
+            allow_fallback=allow_fallback,
+            allow_no_prelu=allow_no_prelu,
+            options=options,
+        )
+        return verify_source(source, request, live)
+
+
+def _names(candidates: Sequence[Model]) -> tuple[str, ...]:
+    """What each is called; objects are numbered where there are several."""
+    many = len(candidates) > 1
+    return tuple(
+        name_of(model, f"candidate {number}" if many else "candidate")
+        for number, model in enumerate(candidates, start=1)
+    )
+
+
+@overload
+def inspect(
+    source: Model,
+    other: None = None,
+    *,
+    near: float = ...,
+    data: Values | None = ...,
+    target: Target | None = ...,
+    input: Shapes | None = ...,
+    custom_objects: str | Sequence[str] = ...,
+    allow_unsafe_load: bool = ...,
+    verbose: bool = ...,
+) -> InspectResult: ...
+@overload
+def inspect(
+    source: Model,
+    other: Model,
+    *,
+    near: float = ...,
+    data: Values | None = ...,
+    target: Target | None = ...,
+    input: Shapes | None = ...,
+    custom_objects: str | Sequence[str] = ...,
+    allow_unsafe_load: bool = ...,
+    verbose: bool = ...,
+) -> CompareResult: ...
+def inspect(
+    source: Model,
+    other: Model | None = None,
+    *,
+    near: float = 0.01,
+    data: Values | None = None,
+    target: Target | None = None,
+    input: Shapes | None = None,
+    custom_objects: str | Sequence[str] = (),
+    allow_unsafe_load: bool = False,
+    verbose: bool = False,
+) -> InspectResult | CompareResult:
+    """Show the PReLU slopes of a model, layer by layer, or what changed from one to another.
+
+    Args:
+        source: the model, or a file of weights alone.
+        other: a second one, to compare the first with.
+        near: how close to 0 (or 1) a slope counts as ReLU (or the identity).
+        data: inputs to run an ONNX model on, to see how often each negative branch is used.
+        target: a runtime to forecast for, for ONNX models: `onnxruntime-cpu`,
+            `onnxruntime-cuda`, `tensorrt` or `openvino`.
+        input: the inputs' sizes, where the model does not know them.
+        custom_objects: modules or files (`layers.py`, `layers.py:Name`) with the classes of a
+            Keras file.
+        allow_unsafe_load: whether pickles and Lambda layers may run code of the file.
+        verbose: whether to look for what only resembles PReLU, and show the frameworks' messages.
+
+    Returns:
+        The layers with their statistics, health and findings; of two models, what changed.
+
+    Raises:
+        UsageError: an argument makes no sense, or needs an ONNX model.
+        PReLUToolsError: a model cannot be read, or the data cannot be run.
+    """
+    from prelu_tools.commands.compare import compare
+    from prelu_tools.commands.inspect import InspectRequest, inspect_opened
+    from prelu_tools.core.statistics import Thresholds
+
+    within("near", near, 0)
+    one_of("target", target, _TARGETS)
+    options = source_options(input, custom_objects, allow_unsafe_load, verbose)
+    found = []
+    with values_file(data) as file:
+        request = InspectRequest(Thresholds(near), verbose, target, file, options)
+        for model in (source,) if other is None else (source, other):
+            with opened(model, name_of(model), options, inspecting=True) as live:
+                found.append(inspect_opened(live, request))
+    return found[0] if other is None else compare(found[0], found[1])
+
+
+def optimize(
+    source: Model,
+    output: PathLike,
+    *,
+    target: Target = "onnxruntime-cpu",
+    exact: str | Exactness = "layer",
+    tune: bool | None = None,
+    tune_seconds: float = 30.0,
+    choices: PathLike | None = None,
+    inputs: Values | None = None,
+    threads: int = 1,
+    repair_slopes: bool = False,
+    slope_axis: int | None = None,
+    force: bool = False,
+    input: Shapes | None = None,
+    verbose: bool = False,
+) -> OptimizeResult:
+    """Write every PReLU of an ONNX model in the form that runs fastest, proven equal.
+
+    Args:
+        source: an ONNX model: a path, or an `onnx.ModelProto`.
+        output: the file to write: whole, or not at all.
+        target: what it is to run on; all but `onnxruntime-cpu` get one PRelu node a call.
+        exact: `layer`, `bitwise`, `special` or `approximate=ULPS`; see `Exactness`.
+        tune: whether to time the forms in the model; None where it runs in under a second. False
+            takes what a cost model says, the same on every machine.
+        tune_seconds: how long that may take.
+        choices: a JSON report of a run before, whose choices are taken again.
+        inputs: inputs to time with, and to compare the outputs' bits on; None to draw them.
+        threads: of onnxruntime when it is timed.
+        repair_slopes: whether slopes `[C]` that stand on maps `[N, C, H, W]` are laid along the
+            channels, as files from MXNet mean them.
+        slope_axis: the axis that such slopes are meant for, where C equals both: 1 for the
+            channels, -1 for the last.
+        force: whether to replace a file that is there.
+        input: sizes to time with, where the model leaves them open.
+        verbose: whether the frameworks' own messages are shown.
+
+    Returns:
+        The form of each layer, what was gained, and what was found equal.
+
+    Raises:
+        UsageError: the output exists, or an argument makes no sense.
+        ExportVerificationError: the result is not its source; nothing was written.
+        PReLUToolsError: the source cannot be read, has no PReLU, or could not be checked; nothing
+            was written.
+    """
+    from prelu_tools.commands.optimize import OptimizeRequest
+    from prelu_tools.commands.optimize import optimize as run
+
+    one_of("target", target, (*_TARGETS, "portable"))
+    within("tune_seconds", tune_seconds, 0)
+    within("threads", threads, 1)
+    exactness = Exactness.parse(exact) if isinstance(exact, str) else exact
+    options = source_options(input, verbose=verbose)
+    name = name_of(source)
+    with values_file(inputs) as file, opened(source, name, options) as live:
+        request = OptimizeRequest(
+            source=name,
+            output=Path(output),
+            target=target,
+            exact=exactness,
+            tune=tune,
+            tune_seconds=tune_seconds,
+            choices=as_path(choices),
+            repair_slopes=repair_slopes,
+            slope_axis=slope_axis,
+            inputs_file=file,
+            threads=threads,
+            force=force,
+            options=options,
+        )
+        return run(request, opened=live)

@@ -1,0 +1,108 @@
+"""`--baseline` of `verify`: what an earlier run measured, and how much worse it may get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from prelu_tools.core.baseline import Baseline
+    from prelu_tools.core.checks import ChecksResult
+    from prelu_tools.core.verification import VerifyResult
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+OPTIONS = ("baseline", "baseline_factor", "update_baseline")
+_FACTOR = 2.0
+
+
+def baseline_options(function: Function) -> Function:
+    """Against what the figures are held, and whether it is renewed."""
+    for option in (
+        click.option(
+            "--update-baseline",
+            is_flag=True,
+            help="Write the figures to the baseline, if all could be judged.",
+        ),
+        click.option(
+            "--baseline-factor",
+            type=click.FloatRange(min=1),
+            metavar="TIMES",
+            help=f"How many times as bad a figure may be.  [default: {_FACTOR:g}]",
+        ),
+        click.option(
+            "--baseline",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE.json",
+            help="Fail where figures are worse than in this file.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@dataclass(frozen=True)
+class BaselineChoice:
+    """What `baseline_options` were given."""
+
+    path: Path | None
+    """The file; None without any."""
+    factor: float
+    """How many times as bad a figure may be."""
+    update: bool
+    """Whether the file is to be written, and not held against."""
+    known: Baseline | None
+    """What is in it; None where it is not held against."""
+
+    def hold(self, name: str, result: VerifyResult) -> VerifyResult:
+        """A verification held against the file, where there is one to hold it against."""
+        from prelu_tools.core.baseline import held_against
+
+        if self.known is None:
+            return result
+        return held_against(result, self.known, name, self.factor)
+
+    def hold_checks(self, result: ChecksResult) -> ChecksResult:
+        """The same for a list of checks."""
+        from prelu_tools.commands.baseline import hold_checks
+
+        return result if self.known is None else hold_checks(result, self.known, self.factor)
+
+    def renew(self, results: Mapping[str, VerifyResult | None], whole: bool, quiet: bool) -> None:
+        """Write the file where that was asked for, and say what became of it on standard error."""
+        from prelu_tools.commands.baseline import renew
+        from prelu_tools.reports.printable import printable
+
+        if self.path is None or not self.update:
+            return
+        renewed = renew(self.path, results, whole)
+        if renewed.refused is not None or not quiet:
+            click.echo(printable(renewed.sentence), err=True)
+
+
+def chosen(path: Path | None, factor: float | None, update: bool) -> BaselineChoice:
+    """The options as one value; the file is read before anything runs.
+
+    Raises:
+        UsageError: an option has no effect without another.
+        PReLUToolsError: the file cannot be read, or is no baseline.
+    """
+    if path is None:
+        for name, given in (("--baseline-factor", factor), ("--update-baseline", update or None)):
+            if given is not None:
+                raise click.UsageError(f"{name} has no effect without --baseline FILE.json")
+        return BaselineChoice(None, _FACTOR, update=False, known=None)
+    if update and factor is not None:
+        raise click.UsageError(
+            "--baseline-factor has no effect with --update-baseline: nothing is held against the "
+            "old figures"
+        )
+    from prelu_tools.commands.baseline import old_entries, read_baseline
+
+    if update:
+        old_entries(path)  # what is no baseline is refused now, and not after an hour
+    known = None if update else read_baseline(path)
+    return BaselineChoice(path, factor or _FACTOR, update, known)

@@ -1,0 +1,40 @@
+"""`prelu-tools init`."""
+
+from __future__ import annotations
+
+import click
+
+from prelu_tools.cli.options import output_options
+
+
+@click.command("init")
+@click.option("--force", is_flag=True, help="Replace files that are there already.")
+@click.option(
+    "--schema/--no-schema",
+    default=True,
+    show_default=True,
+    help="Write prelu-tools.schema.json beside it, by which editors know its keys.",
+)
+@output_options
+def command(
+    force: bool,
+    schema: bool,
+    form: str,
+    reports: tuple[tuple[str, str], ...],
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Write prelu-tools.toml for the models in the current folder.
+
+    It looks for sources with the ONNX files made of them, by their names: net.keras, net.pt2,
+    net.h5 or a class Net in a Python file, with net.onnx. Python is parsed, not run. What it writes
+    is what prelu-tools verify checks when it is called without arguments.
+
+    \b
+    Example: prelu-tools init && prelu-tools verify
+    """
+    from prelu_tools.cli.output import Output
+    from prelu_tools.commands.init import InitRequest, init
+
+    Output(form, reports, quiet).show(init(InitRequest(force, schema)))
+    return 0

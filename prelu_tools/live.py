@@ -1,0 +1,144 @@
+"""Whatever a program has of a model, as a source: a path, a spelling, or the living object."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import SourceOptions
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.interface import Source
+
+
+class TorchModule(Protocol):
+    """A `torch.nn.Module`."""
+
+    training: bool
+
+    def modules(self) -> Iterator[Any]:
+        """It and all modules in it."""
+        ...
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Its tensors by name."""
+        ...
+
+
+class KerasModel(Protocol):
+    """A `keras.Model`."""
+
+    def get_weights(self) -> Any:
+        """Its arrays."""
+        ...
+
+    def get_layer(self, name: Any = None, index: Any = None) -> Any:
+        """One of its layers."""
+        ...
+
+
+class OnnxProto(Protocol):
+    """An `onnx.ModelProto`."""
+
+    @property
+    def graph(self) -> Any:
+        """Its graph."""
+        ...
+
+    def SerializeToString(self) -> bytes:  # noqa: N802  # protobuf's name
+        """Its bytes."""
+        ...
+
+
+Model: TypeAlias = "str | os.PathLike[str] | TorchModule | KerasModel | OnnxProto"
+"""A path or any other SOURCE as on the command line, a torch.nn.Module, a keras.Model or an
+onnx.ModelProto."""
+
+
+def is_live(model: Model) -> bool:
+    """Whether it is an object in memory, and not a path or a spelling."""
+    return not isinstance(model, (str, os.PathLike))
+
+
+def name_of(model: Model, role: str = "") -> str:
+    """A path or a spelling as it is; of an object its class, behind its role if it has one."""
+    if isinstance(model, (str, os.PathLike)):
+        return os.fspath(model)
+    kind = type(model).__name__
+    return f"{role} ({kind})" if role else kind
+
+
+@contextmanager
+def opened(
+    model: Model, name: str, options: SourceOptions, inspecting: bool = False
+) -> Iterator[Source]:
+    """A model as a source; a live torch module gets the modes back that its parts had.
+
+    Args:
+        model: what to open.
+        name: what to call it, if it is an object.
+        options: how to read it.
+        inspecting: whether only its layers are looked at: then a file may be read without its
+            framework.
+
+    Raises:
+        UsageError: it is nothing that can be a source.
+        PReLUToolsError: it cannot be read.
+    """
+    from prelu_tools.backends.registry import open_for_inspection, open_object, open_source
+
+    if isinstance(model, (str, os.PathLike)):
+        yield (open_for_inspection if inspecting else open_source)(os.fspath(model), options)
+    elif type(model).__name__ == "ModelProto":
+        with _written(model, name, options) as source:
+            yield source
+    else:
+        _refuse_other_objects(model, name)
+        with _modes_kept(model):
+            yield open_object(model, name, options)
+
+
+def _refuse_other_objects(model: object, name: str) -> None:
+    from prelu_tools.backends.spelling import model_framework
+
+    if model_framework(model) is None:
+        kind = type(model)
+        raise UsageError(
+            f"{name} is a {kind.__module__}.{kind.__qualname__}: expected a path, a "
+            "torch.nn.Module, a keras.Model or an onnx.ModelProto"
+        )
+
+
+@contextmanager
+def _written(model: Any, name: str, options: SourceOptions) -> Iterator[Source]:
+    """A ModelProto as the file that it would be."""
+    from google.protobuf.message import EncodeError
+
+    from prelu_tools.backends import onnxruntime
+
+    with tempfile.TemporaryDirectory(prefix="prelu-tools-") as folder:
+        path = Path(folder) / "model.onnx"
+        try:
+            path.write_bytes(model.SerializeToString())
+        except (EncodeError, ValueError) as error:
+            raise PReLUToolsError(
+                f"{name} cannot be serialised ({error}), as models from 2 GB on cannot: save it "
+                "with external data (onnx.save_model), and give the path"
+            ) from error
+        yield onnxruntime.from_file(path, name, options)
+
+
+@contextmanager
+def _modes_kept(model: Any) -> Iterator[None]:
+    parts: Iterable[Any] = getattr(model, "modules", list)()
+    training = [part for part in parts if getattr(part, "training", False)]
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True

@@ -1,0 +1,122 @@
+"""GitHub's workflow commands: an annotation for each check that did not pass, where it is declared.
+
+What stands in a log line of a runner may be taken for a command; nothing of a model's names is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prelu_tools.core.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.verification import VerifyResult
+from prelu_tools.core.zoo import ZooResult
+from prelu_tools.reports import Result, Style
+from prelu_tools.reports.facts import reached
+from prelu_tools.reports.printable import cleaned
+from prelu_tools.reports.tables.parts import counted
+from prelu_tools.reports.zoo.rows import headline, overall
+
+_MOST_REASONS = 20
+_TITLE = "prelu-tools verify"
+_NOTHING = "\u200b"  # takes no room
+
+
+def render(result: Result, style: Style) -> str:
+    """A line for the log and an annotation for each check that is no pass, and the verdict.
+
+    Raises:
+        UsageError: it is not of `verify`.
+    """
+    result = cleaned(result)
+    if isinstance(result, VerifyResult):
+        return "".join(_one(result, style))
+    if isinstance(result, ChecksResult):
+        return "".join(_many(result, style))
+    if isinstance(result, ZooResult):
+        return "".join(_zoo(result, style))
+    raise UsageError("github shows what `verify` found, and nothing else")
+
+
+def annotation(
+    level: str,
+    title: str,
+    message: str,
+    folder: str = "",
+    file: str | None = None,
+    line: int | None = None,
+) -> str:
+    """A workflow command, on a line of its own.
+
+    Args:
+        level: `error`, `warning` or `notice`.
+        title: what it is called.
+        message: what it says; it may have several lines.
+        folder: the place in the repository that `file` is in.
+        file: what it is about; None for nothing of the repository.
+        line: where in it, from 1.
+    """
+    properties = {"title": title}
+    if file is not None:
+        properties = {"file": f"{folder}/{file}" if folder else file, **properties}
+        if line is not None:
+            properties = {**properties, "line": str(line)}
+    order = [(key, properties[key]) for key in ("file", "line", "title") if key in properties]
+    said = ",".join(f"{key}={_property(value)}" for key, value in order)
+    return f"::{level} {said}::{_data(message)}\n"
+
+
+def _one(result: VerifyResult, style: Style) -> Iterator[str]:
+    if result.verdict != "pass":
+        title = f"{_TITLE}: {result.reference}: {result.verdict}"
+        yield annotation("error", title, _text(result.reasons), style.folder)
+    yield _line(f"{result.verdict.upper()}  {result.reference}: {reached(result)}")
+
+
+def _many(result: ChecksResult, style: Style) -> Iterator[str]:
+    for outcome in result.outcomes:
+        yield _line(f"{outcome.verdict} {outcome.name}")
+        if outcome.verdict != "pass":
+            yield _outcome(outcome, result.path, style.folder)
+    number = counted(len(result.outcomes), "check")
+    counts = ", ".join(f"{n:,} {kind}" for kind, n in result.summary.items() if n)
+    counts = counts or "nothing was checked"
+    if not result.outcomes:
+        yield annotation("error", _TITLE, counts, style.folder, result.path)
+    yield _line(f"{result.verdict.upper()}  {number} of {result.path}: {counts}")
+
+
+def _zoo(result: ZooResult, style: Style) -> Iterator[str]:
+    for entry in result.entries:
+        yield _line(f"{entry.status} {entry.name}")
+        if entry.status != "pass":
+            title = f"{_TITLE}: {entry.name}: {entry.status}"
+            yield annotation("error", title, _text(entry.reasons), style.folder)
+    if not result.entries:
+        yield annotation("error", _TITLE, "nothing was checked", style.folder)
+    yield _line(f"{overall(result).upper()}  {headline(result)}")
+
+
+def _outcome(outcome: CheckOutcome, path: str, folder: str) -> str:
+    title = f"{_TITLE}: {outcome.name}: {outcome.verdict}"
+    return annotation("error", title, _text(outcome.reasons), folder, path, outcome.line)
+
+
+def _text(reasons: Iterable[str]) -> str:
+    lines = list(reasons) or ["nothing was compared"]
+    rest = len(lines) - _MOST_REASONS
+    return "\n".join([*lines[:_MOST_REASONS], *([f"and {rest:,} more"] if rest > 0 else [])])
+
+
+def _line(text: str) -> str:
+    """A line that is no command: these start with `::`, or have `##[` anywhere."""
+    words = " ".join(text.split()).replace("##[", f"##{_NOTHING}[")
+    return f"{_NOTHING if words.startswith('::') else ''}{words}\n"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

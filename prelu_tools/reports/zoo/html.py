@@ -1,0 +1,105 @@
+"""Many models as one page: a table to sort and to search, with what went wrong in each row.
+
+As the page of one model it needs nothing else, and its policy lets no script run but its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+from collections.abc import Iterable, Sequence
+from importlib import resources
+
+from prelu_tools.core.zoo import ZooResult
+from prelu_tools.reports.printable import printable
+from prelu_tools.reports.zoo.rows import (
+    HEADERS,
+    N_NAMES,
+    Row,
+    finding_lines,
+    headline,
+    overall,
+    rows_of,
+)
+
+
+def zoo_page(result: ZooResult) -> str:
+    """The page."""
+    rows = list(rows_of(result))
+    script = _asset("zoo.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'"
+    )
+    title = f"{overall(result).upper()}: {headline(result)}"
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<title>{html.escape(title)}</title>
+<style>
+{_asset("page.css")}
+{_asset("zoo.css")}
+</style>
+</head>
+<body>
+<div id="page">
+<h1>{html.escape(title)}</h1>
+{_list(map(printable, result.notes))}{_list(finding_lines(rows))}
+<p><label>Show models with <input id="search" type="search" autocomplete="off"></label>
+<span id="count" role="status"></span></p>
+<div class="wide">
+{_table(result, rows)}
+</div>
+{_workers(result)}</div>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def _asset(name: str) -> str:
+    folder = resources.files("prelu_tools.reports") / "assets"
+    return (folder / name).read_text(encoding="utf-8")
+
+
+def _list(items: Iterable[str]) -> str:
+    body = "".join(f"<li>{html.escape(item)}</li>" for item in items)
+    return f"<ul>{body}</ul>\n" if body else ""
+
+
+def _table(result: ZooResult, rows: Sequence[Row]) -> str:
+    names = N_NAMES[result.command]
+    head = "".join(
+        f'<th scope="col"><button type="button">{html.escape(text)}</button></th>'
+        for text in HEADERS[result.command]
+    )
+    body = "\n".join(_row(row, names) for row in rows)
+    return f'<table id="models"><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>'
+
+
+def _row(row: Row, names: int) -> str:
+    cells = [f"<td>{html.escape(text)}</td>" for text in row.cells[:names]]
+    cells += [f'<td class="number">{html.escape(text)}</td>' for text in row.cells[names:-1]]
+    reasons = "".join(f"<p>{html.escape(reason)}</p>" for reason in row.reasons)
+    why = f"<details><summary>why</summary>{reasons}</details>" if reasons else ""
+    cells.append(f'<td class="{row.status}">{html.escape(row.status)}{why}</td>')
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _workers(result: ZooResult) -> str:
+    if not result.workers:
+        return ""
+    lines = (
+        f"{worker.name}: Python {worker.python} on {worker.platform}; "
+        f"{', '.join(f'{name} {version}' for name, version in worker.versions.items())}; "
+        f"{', '.join(worker.providers) or 'no execution provider'}"
+        for worker in result.workers
+    )
+    return f"<h2>Workers</h2>\n{_list(map(printable, lines))}"

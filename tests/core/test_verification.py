@@ -1,0 +1,72 @@
+"""The results of `verify`: what they hold where nothing is said, and power over all candidates."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from typing import Any
+
+import pytest
+
+from prelu_tools.core.verification import (
+    CandidateReport,
+    Deviation,
+    LayerParity,
+    OutputParity,
+    Power,
+    ProviderReport,
+    Tolerance,
+    VerifyResult,
+)
+
+TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (OutputParity, {"deviation": None, "top1_agreement": None, "limit": None,
+                        "of_rounding": None, "difference": None}),
+        (LayerParity, {"deviation": None, "limit": None, "n_slopes": 0, "n_by_value": 0,
+                       "n_by_behaviour": 0, "least_positions": None, "provider": None,
+                       "parameter": None, "node": None}),
+        (Tolerance, {"multiple": None, "ulps": None}),
+        (CandidateReport, {"special": (), "power": None}),
+        (VerifyResult, {"agreements": (), "n_searched": 0, "notes": ()}),
+        (Deviation, {}),
+    ],
+)  # fmt: skip
+def test_what_is_not_said_is_nothing(kind: Any, expected: dict[str, Any]) -> None:
+    found = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
+    assert found == expected
+    assert {name: type(value) for name, value in found.items()} == {
+        name: type(value) for name, value in expected.items()
+    }
+
+
+def test_a_provider_without_options() -> None:
+    assert ProviderReport("cpu", ("CPUExecutionProvider",), ()).options == {}
+
+
+def _report(power: Power | None) -> CandidateReport:
+    return CandidateReport("m", "pass", None, TOLERANCE, (), (), None, (), power=power)
+
+
+def _result(*powers: Power | None) -> VerifyResult:
+    reports = tuple(map(_report, powers))
+    return VerifyResult("pass", "r", "float64", {}, 0, 1, None, reports, ())
+
+
+ONE = Power(5, 4, 3, 2, ("a: moved",), 1, False)
+TWO = Power(50, 40, 30, 20, ("b: moved", "b: negated"), 10, True)
+
+
+def test_power_over_all_candidates() -> None:
+    both = ("a: moved", "b: moved", "b: negated")
+    assert _result(ONE, None, TWO).power == Power(55, 44, 33, 22, both, 11, True)
+    assert _result(ONE).power == ONE
+    assert _result(ONE, ONE).power == Power(10, 8, 6, 4, ("a: moved",) * 2, 2, False)
+
+
+def test_power_that_was_never_measured_is_none() -> None:
+    assert _result().power is None
+    assert _result(None, None).power is None

@@ -1,0 +1,123 @@
+"""GitHub's annotations: on the file and line of the check, and nothing of a model is a command."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+from made_results import HOSTILE, usual, verified
+from test_checks_report import _passed, many_checks
+
+from prelu_tools.core.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.errors import UsageError
+from prelu_tools.reports import Style, render
+from prelu_tools.reports.github import annotation
+
+_COMMAND = re.compile(r"^::(\w+) ?([^:]*)::(.*)$")
+
+
+def _commands(text: str) -> list[tuple[str, dict[str, str], str]]:
+    """The commands as a runner reads them: names, properties and message, unescaped."""
+    found = []
+    for line in text.splitlines():
+        match = _COMMAND.match(line.lstrip())
+        if match is None:
+            assert "##[" not in line
+            continue
+        pairs = [pair.partition("=") for pair in match[2].split(",")]
+        found.append((match[1], {k: _raw(v) for k, _, v in pairs}, _raw(match[3])))
+    return found
+
+
+def _raw(text: str) -> str:
+    for code, sign in (("3A", ":"), ("2C", ","), ("0D", "\r"), ("0A", "\n"), ("25", "%")):
+        text = text.replace(f"%{code}", sign)
+    return text
+
+
+def _lined() -> ChecksResult:
+    many = many_checks()
+    outcomes = tuple(
+        dataclasses.replace(one, line=10 * number) for number, one in enumerate(many.outcomes, 1)
+    )
+    return dataclasses.replace(many, outcomes=outcomes)
+
+
+def test_each_check_that_is_no_pass_is_annotated_where_it_is_declared() -> None:
+    text = render(_lined(), "github", Style())
+    failed, lost = _commands(text)
+    assert failed[:2] == (
+        "error",
+        {"file": "prelu-tools.toml", "line": "20",
+         "title": "prelu-tools verify: faces, aligned: fail"},
+    )  # fmt: skip
+    assert failed[2].splitlines() == list(verified().reasons)
+    assert lost == (
+        "error",
+        {"file": "prelu-tools.toml", "line": "30", "title": "prelu-tools verify: lost: error"},
+        "gone.keras cannot be read: no such file",
+    )
+    lines = [line for line in text.splitlines() if not line.startswith("::")]
+    assert lines == [
+        "pass digits", "fail faces, aligned", "error lost",
+        "FAIL 3 checks of prelu-tools.toml: 1 pass, 1 fail, 1 error",
+    ]  # fmt: skip
+
+
+def test_the_file_is_that_of_the_repository() -> None:
+    text = render(_lined(), "github", Style(folder="models/faces"))
+    assert {one[1]["file"] for one in _commands(text)} == {"models/faces/prelu-tools.toml"}
+
+
+def test_a_single_check_has_no_file_and_a_pass_no_annotation() -> None:
+    ((level, properties, message),) = _commands(render(verified(), "github", Style()))
+    assert (level, set(properties)) == ("error", {"title"})
+    assert message.splitlines() == list(verified().reasons)
+    passed = render(_passed(), "github", Style())
+    assert _commands(passed) == []
+    assert passed.startswith("PASS ")
+
+
+def test_no_checks_at_all_are_an_annotation() -> None:
+    text = render(ChecksResult("a.toml", ()), "github", Style())
+    assert _commands(text)[0][2] == "nothing was checked"
+    assert "INCONCLUSIVE" in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "::error::x", "a\n::error::x", " ::warning file=x::y", "##[error]x", "x ##[group]y",
+        "100%0A::error::x", "a,line=3:b", HOSTILE, "\r\n::add-mask::x", "\u2028::error::x",
+    ],
+)  # fmt: skip
+def test_whatever_is_in_a_name_it_is_text(name: str) -> None:
+    outcomes = (
+        CheckOutcome(name, name, (name,), None, name, 7),
+        CheckOutcome(f"{name} ", name, (name,), _passed(reference=name), None, 8),
+    )
+    found = _commands(render(ChecksResult("a.toml", outcomes), "github", Style()))
+    assert [one[:1] for one in found] == [("error",)]
+    assert (found[0][1]["file"], found[0][1]["line"]) == ("a.toml", "7")
+    assert (
+        len(_commands(render(dataclasses.replace(verified(), reference=name), "github", Style())))
+        == 1
+    )
+
+
+def test_a_great_many_reasons_are_counted() -> None:
+    result = dataclasses.replace(verified(), reasons=tuple(f"reason {n}" for n in range(50)))
+    ((_, _, message),) = _commands(render(result, "github", Style()))
+    assert message.splitlines()[-2:] == ["reason 19", "and 30 more"]
+
+
+def test_other_results_refuse() -> None:
+    with pytest.raises(UsageError):
+        render(usual(), "github", Style())
+
+
+def test_an_annotation_without_a_line() -> None:
+    assert annotation("notice", "t:1", "a\nb%", "x", "f,g") == (
+        "::notice file=x/f%2Cg,title=t%3A1::a%0Ab%25\n"
+    )

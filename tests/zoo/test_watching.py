@@ -1,0 +1,124 @@
+"""What shows on a terminal while many models are at work, and that nothing shows elsewhere."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from odd_models import Odd, results
+from running import ROOT, cli, environment
+
+_PLAIN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
+
+
+class _Terminal:
+    """A command on a terminal of its own; what it wrote, without the colours."""
+
+    def __init__(self, *arguments: object, columns: int = 80) -> None:
+        master, slave = pty.openpty()
+        self._master = master
+        self.seen = ""
+        self.running = subprocess.Popen(
+            [sys.executable, "-m", "prelu_tools", *map(str, arguments)],
+            stdin=slave, stdout=subprocess.PIPE, stderr=slave, text=True, start_new_session=True,
+            preexec_fn=lambda: _own(slave),
+            env=environment(PYTHONPATH=str(ROOT), TERM="xterm", COLUMNS=str(columns)),
+        )  # fmt: skip
+        os.close(slave)
+        os.set_blocking(master, False)
+
+    def read(self) -> str:
+        try:
+            while found := os.read(self._master, 1 << 16):
+                self.seen += _PLAIN.sub("", found.decode())
+        except BlockingIOError:
+            pass
+        except OSError:  # the other side is closed
+            return self.seen
+        return self.seen
+
+    def until(self, text: str) -> None:
+        end = time.monotonic() + 90
+        while text not in self.read():
+            assert time.monotonic() < end and self.running.poll() is None, self.seen  # noqa: PT018
+            time.sleep(0.02)
+
+    def press(self, key: bytes) -> None:
+        os.write(self._master, key)
+
+    def end(self) -> str:
+        """Standard output, once it has ended."""
+        assert self.running.stdout is not None
+        out = self.running.stdout.read()
+        self.running.wait(60)
+        self.read()
+        os.close(self._master)
+        return out
+
+
+def _own(terminal: int) -> None:
+    """The terminal is the one that Ctrl-C comes from."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+
+@pytest.fixture
+def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Odd:
+    monkeypatch.chdir(tmp_path)
+    return Odd(tmp_path)
+
+
+def test_a_terminal_sees_how_many_are_done_and_which_is_at_hand(odd: Odd) -> None:
+    first, second = (Path("nets") / net.name for net in odd.nets(2))
+    Path("bad.onnx").write_bytes(b"nonsense")
+    terminal = _Terminal("inspect", first, "bad.onnx", "odd.py:waits", second)
+    terminal.until("odd.py:waits")
+    assert re.search(r"2/4 .*--:--|2/4 .*0:0", terminal.read())
+    assert "error  bad.onnx: bad.onnx is not an ONNX model" in terminal.seen  # as it comes
+    odd.go.touch()
+    out = terminal.end()
+    assert terminal.running.returncode == 3
+    assert "4 models: 2 ok, 2 error" in out
+    assert "models" not in terminal.seen  # results are for standard output alone
+
+
+def test_ctrl_c_on_a_terminal_ends_all_and_says_how_to_go_on(odd: Odd) -> None:
+    (net,) = odd.nets(1)
+    terminal = _Terminal("inspect", net, "odd.py:sleeps", "--each", "--results", "r.jsonl")
+    terminal.until("odd.py:sleeps")
+    while not odd.ready.exists():
+        time.sleep(0.02)
+    owned = psutil.Process(terminal.running.pid).children(recursive=True)
+    assert owned
+    terminal.press(b"\x03")
+    assert terminal.end() == ""
+    assert terminal.running.returncode == 130
+    _, alive = psutil.wait_procs(owned, timeout=20)
+    assert alive == []
+    words = " ".join(terminal.seen.split())
+    assert "1 of 2 models are done and kept in r.jsonl: the same command with --resume" in words
+    assert "Traceback" not in words
+    assert len(results(Path("r.jsonl"))) == 1
+
+
+def test_with_chatter_each_model_is_a_line(odd: Odd) -> None:
+    first, second = odd.nets(2)
+    terminal = _Terminal("inspect", first, second, first, second, "--each", "-v")
+    terminal.end()
+    assert f"1 of 2: ok  {first}\r\n2 of 2: ok  {second}" in terminal.seen
+
+
+def test_nothing_shows_elsewhere(odd: Odd) -> None:
+    odd.nets(2)
+    found = cli("inspect", "nets")
+    assert (found.code, found.err) == (0, "")
+    assert cli("inspect", "nets", "-q").out == ""
