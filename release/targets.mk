@@ -5,7 +5,7 @@ VERSION ?= 1.26.0
 EXTRAS ?= all
 PIP_IN = $(1)/bin/python -m pip --disable-pip-version-check -q
 
-.PHONY: test-kill test-python test-matrix-python test-onnxruntime \
+.PHONY: test-kill test-python test-matrix-python test-oldest test-newest test-onnxruntime \
   dist check-dist audit
 
 test-kill: $(READY)
@@ -35,6 +35,15 @@ test-matrix-python:
 	    $(MAKE) test-python PYTHON=$$python || exit 1; \
 	  else echo "$$python is not here"; fi; done; \
 	echo "tested on:$$ran"; test -n "$$ran"
+
+.venv-oldest/.ready .venv-newest/.ready: .venv-%/.ready: requirements/%.txt requirements/compat.in pyproject.toml
+	@rm -rf .venv-$*
+	@$(PYTHON) -m venv .venv-$*
+	@$(call PIP_IN,.venv-$*) install -c requirements/$*.txt -r requirements/compat.in -e '.[$(EXTRAS)]'
+	@touch $@
+
+test-oldest test-newest: test-%: .venv-%/.ready
+	@$(call COMPATIBLE,.venv-$*)
 
 # One onnxruntime, and no framework.
 .venv-onnxruntime-%/.ready: requirements/compat.in pyproject.toml
