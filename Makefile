@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo test test-browser test-openvino bench bench-exporters bench-openvino lint lock clean
+.PHONY: help demo test test-browser test-openvino test-properties mutants bench bench-exporters bench-openvino lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
@@ -16,6 +16,9 @@ help:
 	@echo "make test-browser   the page of inspect in a headless Chromium (part of make test, if it is there)"
 	@echo "make test-matrix    exports of every layer, sharing, rank, opset and type (of which make test does"
 	@echo "                    every pair)"
+	@echo "make test-properties  5,000 random nets (GRAPHS=, SEED=) through export, optimize and verify,"
+	@echo "                    against numpy (of which make test does 200)"
+	@echo "make mutants  changes in the tool's own verification that its tests have to notice (MODULE=)"
 	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
 	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
 	@echo "make bench-exporters  the same models through the raw exporters and through export"
@@ -48,6 +51,24 @@ test-browser: $(READY)
 
 test-matrix: $(READY)
 	@PRELU_REQUIRED_MARKERS="matrix torch keras" $(BIN)/python -m pytest -q -n 2 -m matrix tests/matrix
+
+GRAPHS ?= 5000
+SEED ?= 0
+test-properties: $(READY)
+	@PRELU_GRAPHS=$(GRAPHS) PRELU_SEED=$(SEED) $(BIN)/python -m pytest -q -n 2 --dist worksteal \
+	  tests/properties
+
+.venv-mutation/.ready: requirements/mutation.txt pyproject.toml
+	@rm -rf .venv-mutation
+	@$(PYTHON) -m venv .venv-mutation
+	@.venv-mutation/bin/python -m pip --disable-pip-version-check -q install \
+	  -r requirements/mutation.txt
+	@.venv-mutation/bin/python -m pip --disable-pip-version-check -q install --no-deps \
+	  --no-build-isolation -e .
+	@touch $@
+
+mutants: .venv-mutation/.ready
+	@.venv-mutation/bin/python tests/mutation/run.py $(MODULE) $(MUTANT_OPTIONS)
 
 .venv-openvino/.ready: requirements/openvino.txt pyproject.toml
 	@rm -rf .venv-openvino
@@ -115,4 +136,4 @@ lock:
 	@echo "wrote $(LOCK)"
 
 clean:
-	rm -rf $(VENV) .venv-openvino .venv-bench-* build
+	rm -rf $(VENV) .venv-openvino .venv-mutation .venv-bench-* build
