@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, get_args, overload
 
 from prelu_tools.arguments import (
     PathLike,
@@ -43,7 +43,7 @@ from prelu_tools.live import Model, is_live, name_of, opened
 
 __all__ = ["Model", "export", "inspect", "optimize", "verify"]
 
-_TARGETS = ("onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino")
+_TARGETS = get_args(Target)
 
 
 def export(
@@ -308,7 +308,7 @@ def inspect(
     from prelu_tools.core.statistics import Thresholds
 
     within("near", near, 0)
-    one_of("target", target, _TARGETS)
+    one_of("target", target, [name for name in _TARGETS if name != "portable"])
     options = source_options(input, custom_objects, allow_unsafe_load, verbose)
     found = []
     with values_file(data) as file:
@@ -369,7 +369,7 @@ def optimize(
     from prelu_tools.commands.optimize import OptimizeRequest
     from prelu_tools.commands.optimize import optimize as run
 
-    one_of("target", target, (*_TARGETS, "portable"))
+    one_of("target", target, _TARGETS)
     within("tune_seconds", tune_seconds, 0)
     within("threads", threads, 1)
     exactness = Exactness.parse(exact) if isinstance(exact, str) else exact

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 OPTIONS = ("baseline", "baseline_factor", "update_baseline")
-_FACTOR = 2.0
 
 
 def baseline_options(function: Function) -> Function:
@@ -31,7 +30,7 @@ def baseline_options(function: Function) -> Function:
             "--baseline-factor",
             type=click.FloatRange(min=1),
             metavar="TIMES",
-            help=f"How many times as bad a figure may be.  [default: {_FACTOR:g}]",
+            help="How many times as bad a figure may be.  [default: 2]",
         ),
         click.option(
             "--baseline",
@@ -94,15 +93,16 @@ def chosen(path: Path | None, factor: float | None, update: bool) -> BaselineCho
         for name, given in (("--baseline-factor", factor), ("--update-baseline", update or None)):
             if given is not None:
                 raise click.UsageError(f"{name} has no effect without --baseline FILE.json")
-        return BaselineChoice(None, _FACTOR, update=False, known=None)
+        return BaselineChoice(None, 1.0, update=False, known=None)
     if update and factor is not None:
         raise click.UsageError(
             "--baseline-factor has no effect with --update-baseline: nothing is held against the "
             "old figures"
         )
     from prelu_tools.commands.baseline import old_entries, read_baseline
+    from prelu_tools.core.baseline import DEFAULT_FACTOR
 
     if update:
         old_entries(path)  # what is no baseline is refused now, and not after an hour
     known = None if update else read_baseline(path)
-    return BaselineChoice(path, factor or _FACTOR, update, known)
+    return BaselineChoice(path, factor or DEFAULT_FACTOR, update, known)

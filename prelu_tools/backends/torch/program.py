@@ -13,6 +13,7 @@ from prelu_tools.backends.interface import Source, TensorSpec
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.arguments import Arguments, Constant, from_structure, paths_of
 from prelu_tools.backends.torch.source import TorchSource
+from prelu_tools.backends.torch.vetting import refuse_unsafe
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import Dim, SourceOptions, example_sizes
 
@@ -21,12 +22,17 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     """Load a program that torch.export.save wrote.
 
     Raises:
-        PReLUToolsError: it is no such file, damaged, or of another version of torch.
+        PReLUToolsError: it is no such file, damaged, of another version of torch, or it would run
+            code.
     """
     try:
         with quiet(options.show_chatter):
+            if not options.allow_unsafe_load:
+                refuse_unsafe(path)
             program = torch.export.load(path)
             return ProgramSource(program, spelled, options)
+    except PReLUToolsError:
+        raise
     except Exception as error:
         raise PReLUToolsError(
             f"{path} cannot be read as a torch program: torch.export.save did not write it, it is "
