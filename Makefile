@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo docs test test-browser test-dask test-docs test-openvino bench bench-exporters \
+.PHONY: help demo docs test test-browser test-dask test-docs test-openvino fuzz fuzz-files bench bench-exporters \
   bench-fleet bench-openvino schema lint lock clean
 
 help:
@@ -19,6 +19,8 @@ help:
 	@echo "                    every pair)"
 	@echo "make test-dask      many models on clusters of Dask: real schedulers and workers (make test does a part)"
 	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
+	@echo "make fuzz-files  inspect, export and verify on 20,000 broken files (START, COUNT, JOBS)"
+	@echo "make fuzz   coverage-guided fuzzing of the ONNX reader and the recogniser (FUZZ_SECONDS)"
 	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
 	@echo "make bench-exporters  the same models through the raw exporters and through export"
 	@echo "make bench-fleet      many small models: one process, two, Dask, and the command for each"
@@ -86,6 +88,23 @@ docs: .venv-docs/.ready
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
 	@echo "build/site/index.html"
 
+# What was done is kept in build/fuzz: the same command goes on where it was stopped.
+START ?= 0
+COUNT ?= 20000
+JOBS ?= 1
+fuzz-files: $(READY)
+	@$(BIN)/python -m fuzz.files --start $(START) --count $(COUNT) --jobs $(JOBS)
+
+.venv-fuzz/.ready: requirements/fuzz.txt
+	@rm -rf .venv-fuzz
+	@$(PYTHON) -m venv .venv-fuzz
+	@.venv-fuzz/bin/python -m pip --disable-pip-version-check -q install -r requirements/fuzz.txt
+	@touch $@
+
+FUZZ_SECONDS ?= 600
+fuzz: .venv-fuzz/.ready
+	@.venv-fuzz/bin/python -m fuzz.coverage --seconds $(FUZZ_SECONDS)
+
 # One environment for each onnxruntime that is measured: the locked one, and the last before PRelu's
 # kernel became slow.
 ORT_NOW := $(shell sed -n 's/^onnxruntime==//p' $(LOCK))
@@ -152,4 +171,4 @@ lock:
 	@echo "wrote $(LOCK)"
 
 clean:
-	rm -rf $(VENV) .venv-docs .venv-openvino .venv-bench-* build
+	rm -rf $(VENV) .venv-docs .venv-openvino .venv-fuzz .venv-bench-* build

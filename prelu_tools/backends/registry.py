@@ -13,6 +13,7 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.spelling import Spelling, build_object, model_framework, parse_spelling
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.pickles import in_words, wanted_by_file
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ ROWS: tuple[Row, ...] = (
 """The frameworks, which run models."""
 
 _FILES = "prelu_tools.backends.files"
+_PICKLES = (".pkl", ".pickle", ".joblib", ".dill")
 READERS: tuple[Row, ...] = (
     Row("keras archive", f"{_FILES}.keras_archive", (".keras",), "keras", ("h5py",)),
     Row("keras HDF5", f"{_FILES}.keras_h5", (".h5", ".weights.h5"), "keras", ("h5py",)),
@@ -121,6 +123,8 @@ def _open_file(spelling: Spelling, options: SourceOptions, rows: Sequence[Row]) 
         raise AssertionError("not a file")
     if not path.exists():
         raise PReLUToolsError(f"{path} cannot be read: no such file")
+    if not (path.is_file() or path.is_dir()):
+        raise PReLUToolsError(f"{path} is neither a regular file nor a folder: expected a model")
     row = _row_for(path, rows)
     if row is None:
         raise PReLUToolsError(_unknown_kind(path, rows))
@@ -147,6 +151,12 @@ def _fits(path: Path, suffix: str) -> bool:
 def _unknown_kind(path: Path, rows: Sequence[Row]) -> str:
     if path.is_dir():
         return f"{path} is a folder, and no SavedModel: it has no saved_model.pb"
+    if path.suffix.lower() in _PICKLES:
+        wanted = in_words(wanted_by_file(path))
+        return (
+            f"{path} is a pickle, and loading it would run {wanted}: refused, save the "
+            "state_dict() as .safetensors or .pt"
+        )
     suffixes = (suffix for row in rows for suffix in row.suffixes if suffix.startswith("."))
     known = ", ".join(sorted(set(suffixes)))
     return (

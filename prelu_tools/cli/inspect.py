@@ -185,7 +185,9 @@ def _refuse_for_two(form: str, reports: tuple[tuple[str, str], ...], plot: Path 
 
 def _verdict(result: InspectResult, gates: InspectGates) -> int:
     """1 where a gate says no, with the reason on standard error; else 0."""
+    from prelu_tools.cli.output import say
+
     reasons = gates.reasons(result)
     for reason in reasons:
-        click.echo(f"Error: {reason}", err=True)
+        say(f"Error: {reason}")
     return int(bool(reasons))

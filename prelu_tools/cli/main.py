@@ -114,6 +114,7 @@ def _is_verbose(arguments: list[str]) -> bool:
 
 
 def _explain(error: Exception, verbose: bool) -> int:
+    from prelu_tools.cli.output import say, say_traceback
     from prelu_tools.core.errors import (
         ExportVerificationError,
         PReLUToolsError,
@@ -122,9 +123,7 @@ def _explain(error: Exception, verbose: bool) -> int:
     )
 
     if verbose:
-        import traceback
-
-        traceback.print_exception(error)
+        say_traceback(error)
     error = missing_extra(error) or error
     codes: dict[type[Any], int] = {
         UsageError: EXIT_USAGE,
@@ -133,11 +132,10 @@ def _explain(error: Exception, verbose: bool) -> int:
     }
     for kind, code in codes.items():
         if isinstance(error, kind):
-            click.echo(f"Error: {error}", err=True)
+            say(f"Error: {error}")
             return code
-    click.echo(
+    say(
         f"Error: unexpected {type(error).__name__}: {error}. This is a defect of prelu-tools "
-        f"{__version__}; -v shows where it happened.",
-        err=True,
+        f"{__version__}; -v shows where it happened."
     )
     return EXIT_NO_VERDICT

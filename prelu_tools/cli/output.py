@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +16,9 @@ import click
 from prelu_tools.cli.github import append_summary, folder, is_summary
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.reports import Result, Style, render
+from prelu_tools.reports.printable import printable, shortened
+
+_LONGEST_SENTENCE, _LONGEST_TRACEBACK = 4000, 100_000  # characters
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,16 @@ class Output:
         return replace(style, width=shutil.get_terminal_size().columns, colour=True)
 
 
+def say(text: str, longest: int = _LONGEST_SENTENCE) -> None:
+    """Write to standard error what may have names out of a file in it."""
+    click.echo(printable(shortened(text, longest)), err=True)
+
+
+def say_traceback(error: BaseException) -> None:
+    """Write to standard error where an error happened."""
+    say("".join(traceback.format_exception(error)).rstrip(), _LONGEST_TRACEBACK)
+
+
 def _print(text: str) -> None:
     try:
         click.echo(text, nl=False, color=True)
@@ -87,7 +101,7 @@ def _print(text: str) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put a file in place, whole or not at all.
+    """Put a file in place, whole or not at all; a device or a pipe is written to.
 
     Raises:
         PReLUToolsError: it cannot be written.
@@ -95,6 +109,9 @@ def write(path: Path, content: bytes) -> None:
     from prelu_tools.graph.writer import replacing
 
     try:
+        if path.exists() and not path.is_file():  # a rename would put a file in its place
+            path.write_bytes(content)
+            return
         with replacing(path) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
@@ -111,7 +128,7 @@ def progress(quiet: bool, verbose: bool = False) -> Iterator[Callable[[str], Non
     if quiet or not sys.stderr.isatty():
         yield lambda stage: None
     elif verbose:
-        yield lambda stage: click.echo(f"{stage} ...", err=True)
+        yield lambda stage: click.echo(f"{printable(stage)} ...", err=True)
     else:
         with _spinner() as tell:
             yield tell
@@ -138,6 +155,6 @@ def _spinner() -> Iterator[Callable[[str], None]]:
             def tell(stage: str) -> None:
                 for task in shown.task_ids:
                     shown.remove_task(task)
-                shown.add_task(f"{stage} ...", total=None)
+                shown.add_task(f"{printable(stage)} ...", total=None)
 
             yield tell

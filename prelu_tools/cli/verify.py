@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -217,7 +216,6 @@ def command(
     from prelu_tools.cli.output import Output, progress
     from prelu_tools.commands.request import VerifyRequest
     from prelu_tools.commands.verify import verify
-    from prelu_tools.reports.printable import printable
 
     output = Output(form, reports, quiet)
     if reference is None:
@@ -245,7 +243,7 @@ def command(
     with output.explaining():
         held = chosen(baseline, baseline_factor, update_baseline)
         with progress(quiet, verbose) as tell:
-            result = verify(request, lambda stage: tell(printable(stage)))
+            result = verify(request, tell)
         name = f"{reference} against {', '.join(candidates)}"
         result = held.hold(name, result)
         output.show(result)
@@ -286,20 +284,19 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
 
 def _verify_many(output: Output, verbose: bool, held: BaselineChoice) -> int:
     """Run the checks of the current folder's file, and show what became of them."""
-    from prelu_tools.cli.output import progress
+    from prelu_tools.cli.output import progress, say_traceback
     from prelu_tools.commands.checks import find_checks, run_checks
-    from prelu_tools.reports.printable import printable
 
     def trace(error: BaseException) -> None:
         if verbose:
-            traceback.print_exception(error)
+            say_traceback(error)
 
     found = find_checks(show_chatter=verbose)
     if not output.quiet:
         for note in found.notes:
             click.echo(f"Note: {note}", err=True)
     with progress(output.quiet, verbose) as tell:
-        result = run_checks(found, lambda name: tell(printable(name)), trace)
+        result = run_checks(found, tell, trace)
     result = held.hold_checks(result)
     output.show(result)
     held.renew({one.name: one.result for one in result.outcomes}, whole=True, quiet=output.quiet)

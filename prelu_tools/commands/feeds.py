@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.commands.npz import read_arrays
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.inputs import Wanted, draw
@@ -239,11 +239,7 @@ def replay_feeds(path: Path, reference: Sequence[TensorSpec]) -> list[Feeds]:
         UsageError: it lacks an input of the reference.
         PReLUToolsError: it cannot be read, or an input has no rows.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
-        raise PReLUToolsError(f"{path} cannot be read as an .npz file ({error})") from error
+    arrays = read_arrays(path)
     runs: dict[str, dict[str, Array]] = {}
     for name, values in arrays.items():
         run, separator, plain = name.partition("/")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
 
 DEFAULT_SAMPLES = 16
 DEFAULT_SEED = 0
+_MOST = 1 << 29  # values of one input in all rows: 4 GB while they are drawn
 _SMALL_INTEGERS = (0.0, 9.0)
 
 
@@ -36,7 +39,17 @@ def draw(wanted: Mapping[str, Wanted], samples: int, seed: int) -> dict[str, Arr
         wanted: the inputs by name.
         samples: rows in all, at least 1.
         seed: of the generator.
+
+    Raises:
+        PReLUToolsError: an input is so large that its rows do not fit in memory.
     """
+    for name, what in wanted.items():
+        count = samples * math.prod(what.sizes)
+        if count > _MOST:
+            raise PReLUToolsError(
+                f"{samples} rows of the input {name!r} are {count:,} values, and would fill the "
+                "memory: give fewer --samples, or smaller sizes with --input where they are free"
+            )
     generator = np.random.default_rng(seed)
     return {
         name: np.stack([_row(generator, what, i) for i in range(samples)]).astype(what.dtype)

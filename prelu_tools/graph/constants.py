@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import onnx
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.view import GraphView
+
+LONGEST: Final = 64
+"""How many nodes may stand in a row where one is looked through; no exporter writes ten."""
+_LARGEST: Final = 1 << 24
+_LARGER: Final = 10
 
 Attributes = Mapping[str, onnx.AttributeProto]
 
@@ -42,42 +50,108 @@ def read_constant(view: GraphView, tensor: str) -> Constant | None:
 
     Through Identity, Reshape, Unsqueeze, Squeeze, Transpose, Expand, Cast, Neg and
     DequantizeLinear, whose other inputs are constants.
+
+    Raises:
+        PReLUToolsError: the nodes between are too many, or make too much of what is stored.
     """
-    if tensor in view.initializers:
-        stored = view.model.values(view.initializers[tensor])
-        return Constant(tensor, stored, stored.shape)
-    node = view.maker(tensor)
-    if node is None:
-        return None
-    if node.op_type == "Constant":
-        values = _constant_node(view, node)
-        return None if values is None else Constant(tensor, values, values.shape)
-    step = _STEPS.get(node.op_type)
-    if step is None:
-        return None
-    parts = [read_constant(view, name) if name else None for name in node.input]
-    if any(part is None for part, name in zip(parts, node.input, strict=True) if name):
-        return None
-    arrays = [part.values if part else None for part in parts]
-    first = parts[0]
-    if first is None:
-        return None
-    try:
-        return Constant(first.root, step(attributes(node), arrays), first.stored_shape)
-    except (ValueError, TypeError, IndexError, KeyError):  # a node that no runtime would run either
-        return None
+    return _Reading(view).read(tensor, 0)
 
 
 def is_constant(view: GraphView, tensor: str) -> bool:
-    """Whether `read_constant` would find one, without reading values of parameters."""
-    if tensor in view.initializers:
-        return True
-    node = view.maker(tensor)
-    if node is None:
-        return False
-    if node.op_type == "Constant":
-        return True
-    return node.op_type in _STEPS and all(is_constant(view, name) for name in node.input if name)
+    """Whether `read_constant` would find one, without reading values of parameters.
+
+    Raises:
+        PReLUToolsError: the nodes between are too many.
+    """
+    return _Reading(view).can_be_read(tensor, 0)
+
+
+def refuse_chain(tensor: str) -> None:
+    """Say no to a tensor that too many nodes in a row lead to.
+
+    Raises:
+        PReLUToolsError: always.
+    """
+    raise PReLUToolsError(
+        f"tensor {tensor!r} is behind more than {LONGEST} nodes in a row that only turn, copy or "
+        "scale it: such a graph is refused; simplify it (onnxsim, onnxslim)"
+    )
+
+
+class _Reading:
+    """One look at a tensor; of what several nodes use, each is looked at once."""
+
+    def __init__(self, view: GraphView) -> None:
+        self._view = view
+        self._read: dict[str, Constant | None] = {}
+        self._known: dict[str, bool] = {}
+
+    def read(self, tensor: str, depth: int) -> Constant | None:
+        """See `read_constant`."""
+        if tensor not in self._read:
+            self._read[tensor] = self._computed(tensor, depth)
+        return self._read[tensor]
+
+    def _computed(self, tensor: str, depth: int) -> Constant | None:
+        view = self._view
+        if tensor in view.initializers:
+            stored = view.model.values(view.initializers[tensor])
+            return Constant(tensor, stored, stored.shape)
+        node = view.maker(tensor)
+        if node is None:
+            return None
+        if node.op_type == "Constant":
+            values = _constant_node(view, node)
+            return None if values is None else Constant(tensor, values, values.shape)
+        step = _STEPS.get(node.op_type)
+        if step is None:
+            return None
+        if depth > LONGEST:
+            refuse_chain(tensor)
+        parts = [self.read(name, depth + 1) if name else None for name in node.input]
+        if any(part is None for part, name in zip(parts, node.input, strict=True) if name):
+            return None
+        arrays = [part.values if part else None for part in parts]
+        first = parts[0] if parts else None
+        if first is None:
+            return None
+        try:
+            values = step(attributes(node), arrays)
+        # A node that no runtime would run either.
+        except (ValueError, TypeError, IndexError, KeyError, OverflowError):
+            return None
+        return Constant(first.root, values, first.stored_shape)
+
+    def can_be_read(self, tensor: str, depth: int) -> bool:
+        """See `is_constant`."""
+        if tensor not in self._known:
+            self._known[tensor] = self._looks_constant(tensor, depth)
+        return self._known[tensor]
+
+    def _looks_constant(self, tensor: str, depth: int) -> bool:
+        if tensor in self._view.initializers:
+            return True
+        node = self._view.maker(tensor)
+        if node is None or not (node.op_type == "Constant" or node.op_type in _STEPS):
+            return False
+        if depth > LONGEST:
+            refuse_chain(tensor)
+        return all(self.can_be_read(name, depth + 1) for name in node.input if name)
+
+
+def fitting(shape: tuple[int, ...], *stored: Array) -> tuple[int, ...]:
+    """The shape of a constant that is to be computed from these.
+
+    Raises:
+        PReLUToolsError: it would have more than 16 million elements, and ten times theirs.
+    """
+    wanted, held = math.prod(shape), sum(array.size for array in stored)
+    if wanted > max(_LARGEST, _LARGER * held):
+        raise PReLUToolsError(
+            f"the graph makes a constant of shape {list(shape)[:9]} of {held:,} stored values: "
+            "refused, it would fill the memory"
+        )
+    return shape
 
 
 def _constant_node(view: GraphView, node: onnx.NodeProto) -> Array | None:
@@ -129,7 +203,8 @@ def _transpose(attrs: Attributes, inputs: list[Array | None]) -> Array:
 
 def _expand(_: Attributes, inputs: list[Array | None]) -> Array:
     data, target = _given(inputs[0]), _given(inputs[1])
-    return np.broadcast_to(data, np.broadcast_shapes(data.shape, tuple(int(s) for s in target)))
+    shape = np.broadcast_shapes(data.shape, tuple(int(s) for s in target))
+    return np.broadcast_to(data, fitting(shape, data))
 
 
 def _cast(attrs: Attributes, inputs: list[Array | None]) -> Array:
@@ -143,6 +218,7 @@ def _dequantize(attrs: Attributes, inputs: list[Array | None]) -> Array:
         axis = attrs["axis"].i if "axis" in attrs else 1
         shape = [-1 if i == axis % data.ndim else 1 for i in range(data.ndim)]
         scale, zero = scale.reshape(shape), zero.reshape(shape)
+    fitting(np.broadcast_shapes(data.shape, scale.shape, zero.shape), data)
     return np.asarray((data.astype(scale.dtype) - zero.astype(scale.dtype)) * scale)
 
 

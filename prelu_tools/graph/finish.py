@@ -76,7 +76,7 @@ def check(model: OnnxModel) -> None:
     try:
         _check_skeleton(model.proto)
         shape_inference.infer_shapes(model.proto, strict_mode=True)
-    except (checker.ValidationError, shape_inference.InferenceError) as error:
+    except Exception as error:
         raise PReLUToolsError(
             f"the exported graph is not valid ONNX: {' '.join(str(error).split())}"
         ) from error

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
-from onnx import shape_inference
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.slopes import align
 from prelu_tools.graph.constants import is_constant, read_constant
+from prelu_tools.graph.natives import inferred
 from prelu_tools.graph.prune import prune_model, reads
 from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.view import GraphView
@@ -53,8 +53,7 @@ def fold_constants(model: OnnxModel) -> None:
 def fix_reshapes(model: OnnxModel) -> None:
     """Write the target of a Reshape as a constant where only one size is dynamic, in place."""
     graph = model.proto.graph
-    inferred = shape_inference.infer_shapes(model.proto, data_prop=True)
-    view = GraphView(replace(model, proto=inferred))
+    view = GraphView(replace(model, proto=inferred(model.proto, data_prop=True)))
     for number, node in enumerate(graph.node):
         if node.op_type != "Reshape" or is_constant(view, node.input[1]):
             continue

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import onnx
-from onnx import helper, shape_inference
+from onnx import helper
 
 from prelu_tools.core.layout import Permutation, compose, inverse
 from prelu_tools.graph.canonical import replace_by_prelu
 from prelu_tools.graph.matcher import behind_transposes
+from prelu_tools.graph.natives import inferred
 from prelu_tools.graph.prune import prune
 from prelu_tools.graph.recognise import Match
 from prelu_tools.graph.view import GraphView
@@ -68,10 +69,7 @@ def tensor_bytes(
             dim.dim_value = size
     for value in copy.graph.output:
         value.type.tensor_type.ClearField("shape")
-    try:
-        graph = shape_inference.infer_shapes(copy).graph
-    except (shape_inference.InferenceError, RuntimeError, ValueError):
-        graph = copy.graph
+    graph = inferred(copy).graph
     known = {v.name: v.type for v in [*graph.input, *graph.value_info, *graph.output]}
     return [_bytes(known.get(name)) for name in tensors]
 

@@ -93,7 +93,7 @@ def _call_number(match: Match) -> int:
     """Which call of its layer a node says that it is: the graph may have them in another order."""
     layer = properties(match.node).get(LAYER)
     number = match.node.name.removeprefix(f"{layer}_") if layer is not None else ""
-    return int(number) if number.isdecimal() else 0
+    return int(number) if number.isdecimal() and len(number) < 10 else 0
 
 
 def _layer(

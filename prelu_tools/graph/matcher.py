@@ -16,11 +16,13 @@ import onnx
 
 from prelu_tools.core.layout import Permutation, compose
 from prelu_tools.graph.constants import (
+    LONGEST,
     Constant,
     attributes,
     is_constant,
     permutation,
     read_constant,
+    refuse_chain,
 )
 from prelu_tools.graph.view import GraphView
 
@@ -88,8 +90,14 @@ class Pattern(Protocol):
 
 
 def walk(view: GraphView, place: Place, binding: Binding) -> tuple[Place, Binding]:
-    """Behind the Identity and Transpose nodes that make this tensor."""
+    """Behind the Identity and Transpose nodes that make this tensor.
+
+    Raises:
+        PReLUToolsError: they are too many.
+    """
     while (node := view.maker(place.tensor)) is not None:
+        if len(binding.nodes) > LONGEST:
+            refuse_chain(place.tensor)
         if node.op_type == "Transpose":
             if place.order is None and "perm" not in attributes(node):
                 break
@@ -246,6 +254,8 @@ class Scaled:
         node = view.maker(place.tensor)
         if node is None or node.op_type not in ("Mul", "Div", "Neg", "Conv"):
             return
+        if len(binding.nodes) > LONGEST:
+            refuse_chain(place.tensor)
         binding = binding.with_node(node)
         for factor, rest in _splits(view, node, place):
             product = binding.slots.get(self.slot, Product())

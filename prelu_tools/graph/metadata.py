@@ -20,6 +20,8 @@ NEGATED = "/negated"
 """Ends the name of a tensor that holds minus the slopes which the rest of its name names."""
 TORCH_SCOPES = "pkg.torch.onnx.name_scopes"
 TOOL = "prelu-tools"
+_LONGEST = 10_000  # characters of a list of module names
+_MOST_DIGITS = 18
 
 
 def describe_layer(
@@ -52,7 +54,10 @@ def stated_axes(node: onnx.NodeProto) -> tuple[int, ...] | None:
     text = properties(node).get(AXES, "")
     if not text.replace(",", "").isdecimal():
         return None
-    axes = tuple(int(part) for part in text.split(",") if part)
+    parts = [part for part in text.split(",") if part]
+    if any(len(part) > _MOST_DIGITS for part in parts):
+        return None
+    axes = tuple(int(part) for part in parts)
     return axes if sorted(axes) == list(range(len(axes))) else None
 
 
@@ -64,9 +69,13 @@ def stated_slopes(node: onnx.NodeProto) -> tuple[str, tuple[int, ...]] | None:
     """
     known = properties(node)
     sizes = known.get(SLOPE_SHAPE, "").split(",")
-    if SLOPE_NAME not in known or not all(size.isdecimal() and int(size) for size in sizes):
+    if SLOPE_NAME not in known or not all(_is_size(size) for size in sizes):
         return None
     return known[SLOPE_NAME], tuple(map(int, sizes))
+
+
+def _is_size(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _MOST_DIGITS and int(text) > 0
 
 
 def properties(node: onnx.NodeProto) -> dict[str, str]:
@@ -77,7 +86,7 @@ def properties(node: onnx.NodeProto) -> dict[str, str]:
 def module_scope(text: str) -> str:
     """The module that torch's exporter saw a node in; "" for the root, or where it says nothing."""
     try:
-        scopes = ast.literal_eval(text) if text else ()
-    except (ValueError, SyntaxError):
+        scopes = ast.literal_eval(text) if 0 < len(text) < _LONGEST else ()
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # nested without end
         return ""
     return str(scopes[-2]) if isinstance(scopes, list) and len(scopes) > 1 else ""

@@ -20,6 +20,7 @@ from onnx import numpy_helper
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.graph.locations import data_file
 
 INLINE_LIMIT: Final = 1024  # bytes; shape inference wants the small tensors in place
 MEMORY: Final = "prelu_tools.memory"
@@ -161,19 +162,8 @@ class OnnxModel:
         if self.file is None or not location:
             raise PReLUToolsError(f"tensor {name!r} is external data, and its file is not named")
         if location == self.file.name:
-            return (
-                self.file
-            )  # elided by `read_model`, or a link to elsewhere: it was opened already
-        root = self.file.parent.resolve()
-        try:
-            path = (root / location).resolve()
-        except (ValueError, OSError) as error:
-            raise PReLUToolsError(f"tensor {name!r} is kept at {location!r}: no path") from error
-        if not path.is_relative_to(root):
-            raise PReLUToolsError(
-                f"tensor {name!r} is kept at {location!r}, outside the model's own folder: refused"
-            )
-        return path
+            return self.file  # elided by `read_model`: it was opened already
+        return data_file(self.file, name, location)
 
 
 def is_external(tensor: onnx.TensorProto) -> bool:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import onnx
-from onnx import inliner, version_converter
+from onnx import version_converter
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.model import OnnxModel
+from prelu_tools.graph.natives import inlined
 from prelu_tools.graph.prune import UNLISTED
 
 FIRST_OPSET = 13
 """The oldest that is written: from it on operators take axes and shapes as inputs."""
-_FAILURES = (RuntimeError, ValueError, version_converter.ConvertError)
 
 
 def newest_known() -> int:
@@ -24,7 +24,7 @@ def newest_known() -> int:
 def inline_functions(model: OnnxModel) -> None:
     """Put the nodes of local functions in the place of their calls, in place."""
     if model.proto.functions:
-        model.proto.CopyFrom(inliner.inline_local_functions(model.proto))
+        model.proto.CopyFrom(inlined(model.proto))
 
 
 def raise_opset(model: OnnxModel, wanted: int) -> OnnxModel:
@@ -45,7 +45,7 @@ def raise_opset(model: OnnxModel, wanted: int) -> OnnxModel:
     model.proto.ir_version = max(model.proto.ir_version, UNLISTED)
     try:
         proto: onnx.ModelProto = version_converter.convert_version(model.proto, wanted)
-    except _FAILURES as error:
+    except Exception as error:
         raise PReLUToolsError(
             f"opset {model.opset} cannot be raised to {wanted} by onnx {onnx.__version__}: "
             f"{' '.join(str(error).split())}; give --opset {model.opset}"

@@ -15,6 +15,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.graph.locations import data_file
 from prelu_tools.graph.model import (
     INLINE_LIMIT,
     MEMORY,
@@ -23,7 +24,9 @@ from prelu_tools.graph.model import (
     is_external,
     names_memory,
     place_of,
+    set_place,
 )
+from prelu_tools.graph.sanity import refuse_broken
 from prelu_tools.graph.wire import CHILDREN, FileBytes, MalformedError, fields, heading
 
 __all__ = ["INLINE_LIMIT", "OnnxModel", "files_beside", "read_model"]
@@ -36,7 +39,8 @@ def read_model(path: Path) -> OnnxModel:
     """Read the skeleton of an ONNX file.
 
     Raises:
-        PReLUToolsError: the file is missing, unreadable, or not an ONNX model.
+        PReLUToolsError: the file is missing, unreadable, not an ONNX model, or one that no runtime
+            would load.
     """
     try:
         with path.open("rb") as file:
@@ -61,7 +65,30 @@ def read_model(path: Path) -> OnnxModel:
         raise PReLUToolsError(
             f"{path} keeps tensor {claimed!r} at {MEMORY!r}, which is no file: refused"
         )
-    return OnnxModel(proto, path)
+    refuse_broken(proto, path)
+    return OnnxModel(proto, _settle(proto, path))
+
+
+def _settle(proto: onnx.ModelProto, path: Path) -> Path:
+    """Where a model is to be taken from: from behind its link where its data is there too.
+
+    onnxruntime follows no link out of a model's folder, and that is how Hugging Face's cache is
+    laid out. The graph's locations become those of the files that the links lead to.
+    """
+    tensors = [tensor for tensor in all_tensors(proto) if is_external(tensor)]
+    if not path.is_symlink() or not tensors:
+        return path
+    real = path.resolve()
+    places = [place_of(tensor) for tensor in tensors]
+    for tensor, place in zip(tensors, places, strict=True):
+        inside = place["location"] == path.name
+        file = real if inside else data_file(path, tensor.name, place["location"])
+        if not file.is_relative_to(real.parent):
+            return path
+        place["location"] = str(file.relative_to(real.parent))
+    for tensor, place in zip(tensors, places, strict=True):
+        set_place(tensor, place)
+    return real
 
 
 def files_beside(path: Path) -> tuple[str, ...]:

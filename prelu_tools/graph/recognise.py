@@ -11,12 +11,13 @@ import onnx
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation, inverse
 from prelu_tools.core.slopes import Shape, align
-from prelu_tools.graph.constants import read_constant
+from prelu_tools.graph.constants import fitting, read_constant
 from prelu_tools.graph.forms import BY_ROOT, Form
 from prelu_tools.graph.matcher import Binding, Place, Product
 from prelu_tools.graph.metadata import NEGATED
 from prelu_tools.graph.view import GraphView
 
+_NO_NUMBERS = "OUSbc"  # kinds of numpy's types: objects, texts, truth values, complex numbers
 _BROADCASTING = 7  # the first opset in which a slope is laid over the input by numpy's rule
 
 
@@ -61,29 +62,39 @@ def find_prelus(view: GraphView) -> Iterator[Match]:
 
 def _match(view: GraphView, form: Form, node: onnx.NodeProto) -> Match | None:
     for binding in form.pattern.match(view, Place(node.output[0]), Binding()):
-        x = _input_place(binding)
         try:
-            arrays = slot_values(view, binding)
-        except UnreadableConstantError:
+            found = _valued(view, form, node, binding)
+        # Constants that do not fit together, or are no numbers: no runtime would run it either.
+        except (UnreadableConstantError, ValueError, TypeError):
             continue
-        widens = form.name != "prelu" and _widens(view, node, x)
-        if widens or not form.holds(arrays):
-            continue
-        _, parameter, stored_shape = _product(view, binding.slots["a"], x.order)
-        slopes = form.slope(arrays)
-        if form.name == "prelu" and view.model.opset < _BROADCASTING:
-            slopes = _by_channel(slopes, view.shape(x.tensor))
-        return Match(
-            form=form.name,
-            node=node,
-            nodes=binding.nodes,
-            x=x.tensor,
-            order=x.order,
-            slopes=slopes,
-            parameter=parameter.removesuffix(NEGATED),
-            stored_shape=stored_shape,
-        )
+        if found is not None:
+            return found
     return None
+
+
+def _valued(view: GraphView, form: Form, node: onnx.NodeProto, binding: Binding) -> Match | None:
+    """What was matched, with its constants; None where they make it no PReLU."""
+    x = _input_place(binding)
+    arrays = slot_values(view, binding)
+    widens = form.name != "prelu" and _widens(view, node, x)
+    if widens or any(a.dtype.kind in _NO_NUMBERS or not a.size for a in arrays.values()):
+        return None
+    if not form.holds(arrays):
+        return None
+    _, parameter, stored_shape = _product(view, binding.slots["a"], x.order)
+    slopes = form.slope(arrays)
+    if form.name == "prelu" and view.model.opset < _BROADCASTING:
+        slopes = _by_channel(slopes, view.shape(x.tensor))
+    return Match(
+        form=form.name,
+        node=node,
+        nodes=binding.nodes,
+        x=x.tensor,
+        order=x.order,
+        slopes=slopes,
+        parameter=parameter.removesuffix(NEGATED),
+        stored_shape=stored_shape,
+    )
 
 
 def _widens(view: GraphView, node: onnx.NodeProto, x: Place) -> bool:
@@ -138,16 +149,22 @@ def _product(
         plain = constant.values
         if factor.per_channel:
             plain = plain.reshape(-1, *[1] * (plain.ndim - 2))
-        term = _in_order_of(plain, factor.place.order, x_order)
-        if factor.inverted:
-            term = term.dtype.type(1) / term
-        values = term if values is None else values * term
+        values = _times(values, _in_order_of(plain, factor.place.order, x_order), factor.inverted)
         if not parameter or constant.values.size > stored.size:
             parameter, stored = constant.root, constant.values
             stored_shape = constant.stored_shape
     if values is None:
         raise AssertionError("a product without a constant")
     return (-values if product.sign < 0 else values), parameter, stored_shape
+
+
+def _times(values: Array | None, term: Array, inverted: bool) -> Array:
+    if inverted:
+        term = term.dtype.type(1) / term
+    if values is None:
+        return term
+    fitting(np.broadcast_shapes(values.shape, term.shape), values, term)
+    return np.asarray(values * term)
 
 
 def _in_order_of(values: Array, order: Permutation | None, x_order: Permutation | None) -> Array:

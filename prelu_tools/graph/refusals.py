@@ -37,7 +37,7 @@ def refuse(view: GraphView, form: Form, node: onnx.NodeProto) -> RefusedForm | N
             return RefusedForm(name, form.name, faults[0])
         try:
             holds = bool(faults) or form.holds(slot_values(view, binding))
-        except UnreadableConstantError:
+        except (UnreadableConstantError, ValueError, TypeError):
             return RefusedForm(name, form.name, "a constant in it cannot be computed")
         if not holds:
             return RefusedForm(name, form.name, form.unless)

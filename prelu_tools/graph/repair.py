@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import onnx
-from onnx import inliner
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -19,6 +18,7 @@ from prelu_tools.core.options import InputOption
 from prelu_tools.core.slopes import Shape
 from prelu_tools.graph.constants import read_constant
 from prelu_tools.graph.model import OnnxModel
+from prelu_tools.graph.natives import inlined
 from prelu_tools.graph.prune import inner_names, prune_model, unlist_weights
 from prelu_tools.graph.tidy import rename_values
 from prelu_tools.graph.view import GraphView, all_views, nested_views
@@ -72,7 +72,7 @@ def repair_slopes(
     proto = model.proto
     unlist_weights(proto)
     if proto.functions:
-        proto.CopyFrom(inliner.inline_local_functions(proto))
+        proto.CopyFrom(inlined(proto))
     types = list(all_views(replace(model, proto=with_sizes(proto, inputs))))
     views = list(nested_views(GraphView(model)))
     repairs: list[Repair] = []

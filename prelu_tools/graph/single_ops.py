@@ -67,7 +67,8 @@ class Clamp:
         for side, name in enumerate(node.input[1:3]):
             constant = read_constant(view, name) if name else None
             if name:
-                scalar = constant is not None and constant.values.size == 1
+                plain = constant is not None and constant.values.dtype.kind in "fiuV"
+                scalar = plain and constant is not None and constant.values.size == 1
                 found[side] = constant.values.item() if constant and scalar else float("nan")
         limit = float(np.finfo(np.float32).max)  # "no bound" as exporters of opset 6 write it
         low, high = found

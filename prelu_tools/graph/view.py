@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import ChainMap, Counter
 from collections.abc import Iterator, MutableMapping
 from dataclasses import replace
 from functools import cached_property
 
 import onnx
-from onnx import inliner, shape_inference
 
 from prelu_tools.core.slopes import Shape
+from prelu_tools.graph.natives import inferred, inlined
 from prelu_tools.graph.prune import bodies
 from prelu_tools.graph.reader import OnnxModel
 
-_INFERENCE_ERRORS = (shape_inference.InferenceError, RuntimeError, ValueError)
+_TYPES = frozenset(onnx.TensorProto.DataType.values())
+_MOST_AXES = 64  # numpy's limit; no runtime has more
 
 
 class GraphView:
@@ -65,10 +65,7 @@ class GraphView:
     def _types(self) -> dict[str, onnx.TypeProto]:
         graph = self.graph
         if not self._typed:
-            try:
-                graph = shape_inference.infer_shapes(self.model.proto).graph
-            except _INFERENCE_ERRORS:
-                graph = self.graph
+            graph = inferred(self.model.proto).graph
         values = [*graph.input, *graph.value_info, *graph.output]
         return {value.name: value.type for value in values}
 
@@ -84,14 +81,22 @@ class GraphView:
         if kind is None or not kind.tensor_type.HasField("shape"):
             return None
         dims = kind.tensor_type.shape.dim
-        return tuple(d.dim_value if d.HasField("dim_value") else None for d in dims)
+        if len(dims) > _MOST_AXES:
+            return None
+        return tuple(d.dim_value if is_known(d) else None for d in dims)
 
     def element_type(self, tensor: str) -> int | None:
         """The `TensorProto.DataType` of a tensor; None if unknown."""
         if tensor in self.initializers:
             return self.initializers[tensor].data_type
         kind = self._type(tensor)
-        return kind.tensor_type.elem_type or None if kind is not None else None
+        found = kind.tensor_type.elem_type if kind is not None else 0
+        return found if found in _TYPES and found else None
+
+
+def is_known(dim: onnx.TensorShapeProto.Dimension) -> bool:
+    """Whether a dimension has a size; exporters write -1 for one that is free."""
+    return dim.HasField("dim_value") and dim.dim_value >= 0
 
 
 def all_views(model: OnnxModel) -> Iterator[GraphView]:
@@ -99,11 +104,7 @@ def all_views(model: OnnxModel) -> Iterator[GraphView]:
 
     Local functions are inlined first, so that what is in them has shapes and a place.
     """
-    proto = model.proto
-    if proto.functions:
-        proto = inliner.inline_local_functions(proto)
-    with contextlib.suppress(*_INFERENCE_ERRORS):
-        proto = shape_inference.infer_shapes(proto)
+    proto = inferred(inlined(model.proto))
     yield from nested_views(GraphView(replace(model, proto=proto), typed=True))
 
 

@@ -33,6 +33,9 @@ def refuse_existing(path: Path, force: bool, with_data: bool = False) -> None:
         raise UsageError(f"{path} is a folder: expected the name of a file")
     if path.suffix != ".onnx":
         raise UsageError(f"{path} is no name for an ONNX model: expected one that ends in .onnx")
+    for taken in (path, data_path(path)):
+        if taken.exists() and not taken.is_file():
+            raise UsageError(f"{taken} is no regular file: expected the name of one, or a new one")
     for taken in (path, *([data_path(path)] if with_data else [])):
         if taken.exists() and not force:
             raise UsageError(f"{taken} exists already: give --force to replace it")

@@ -19,6 +19,7 @@ from prelu_tools.core.errors import UsageError
 from prelu_tools.core.inspection import InspectResult, LayerReport
 from prelu_tools.core.zoo import ZooResult
 from prelu_tools.reports import Result, Style
+from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.zoo.csv import MORE_COLUMNS, zoo_rows
 
 Cell = str | int | float | Sequence[str] | Sequence[float] | None
@@ -43,6 +44,7 @@ def render(result: Result, style: Style) -> str:
     Raises:
         UsageError: the result has no layers to show.
     """
+    result = cleaned(result)
     if isinstance(result, InspectResult):
         columns = (*COLUMNS, "slopes") if style.slopes else COLUMNS
         return _written(columns, (_row(result, report, style) for report in result.layers))

@@ -23,7 +23,7 @@ from prelu_tools.core.verification import VerifyResult
 from prelu_tools.core.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.page import page_data
-from prelu_tools.reports.printable import cleaned
+from prelu_tools.reports.printable import LONGEST, cleaned
 
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
@@ -47,7 +47,7 @@ def render(result: Result, style: Style) -> str:
             "html shows one model: inspect each by itself, or compare two with --format table, "
             "json, csv or markdown"
         )
-    result = cleaned(result)
+    result = cleaned(result, LONGEST)
     library, script = asset("uPlot.iife.min.js"), asset("charts.js") + asset("page.js")
     return filled(
         asset("page.html"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prelu_tools.reports import Result, Style
+from prelu_tools.reports.printable import printable_json
 
 if TYPE_CHECKING:
     from prelu_tools.core.checks import CheckOutcome, ChecksResult
@@ -25,7 +26,8 @@ SCHEMA_VERSION = 1
 
 def render(result: Result, style: Style) -> str:
     """The result as an indented JSON document."""
-    return json.dumps(_plain(document(result, style)), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(_plain(document(result, style)), indent=2, ensure_ascii=False)
+    return printable_json(text) + "\n"
 
 
 def one_line(result: Result, style: Style) -> str:

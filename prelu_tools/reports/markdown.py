@@ -15,7 +15,7 @@ from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import by_severity, which
 from prelu_tools.reports.markdown_verify import checks_blocks, verify_blocks
 from prelu_tools.reports.markup import bullets, code, escaped, table
-from prelu_tools.reports.printable import cleaned
+from prelu_tools.reports.printable import LONGEST, cleaned
 from prelu_tools.reports.tables.compare import summary
 from prelu_tools.reports.tables.export import layer_words
 from prelu_tools.reports.tables.optimize import gained, latency_words, proven
@@ -33,7 +33,7 @@ from prelu_tools.reports.zoo.markdown import zoo_blocks
 
 def render(result: Result, style: Style) -> str:
     """The result as Markdown."""
-    blocks = _blocks(cleaned(result), style)
+    blocks = _blocks(cleaned(result, LONGEST), style)
     return "\n\n".join(block.strip("\n") for block in blocks if block) + "\n"
 
 

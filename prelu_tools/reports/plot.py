@@ -16,7 +16,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError
 from prelu_tools.core.inspection import InspectResult, LayerReport
 from prelu_tools.reports.distribution import Scale, common_scale, flat
-from prelu_tools.reports.printable import cleaned
+from prelu_tools.reports.printable import LONGEST, cleaned
 from prelu_tools.reports.tables.histogram import shortened
 from prelu_tools.reports.tables.parts import counted
 
@@ -74,7 +74,7 @@ def draw(result: InspectResult, suffix: str) -> bytes:
     metadata = {"Date": None} if suffix == ".svg" else {"Software": None}
     with style.context("default"), matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
-        figure(cleaned(result)).savefig(out, format=suffix[1:], dpi=150, metadata=metadata)
+        figure(cleaned(result, LONGEST)).savefig(out, format=suffix[1:], dpi=150, metadata=metadata)
     return out.getvalue()
 
 

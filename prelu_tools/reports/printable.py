@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+LONGEST: Final = 2000
+"""Characters of a text that people read; names of megabytes are cut in the middle."""
 
 # Control characters but for the line break, those that turn the direction of writing, and what no
 # file (halves of characters) and no XML (U+FFFE and U+FFFF) can hold.
@@ -21,21 +24,39 @@ def printable(text: str) -> str:
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def cleaned(value: T) -> T:
-    """A result whose every text is printable, however deep it lies; the rest is as it was."""
-    return _cleaned(value)  # type: ignore[no-any-return]
+def printable_json(document: str) -> str:
+    """A JSON document of the same meaning, in which each such character is spelled out."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
 
 
-def _cleaned(value: Any) -> Any:
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """The text, or its beginning and its end with what is left out counted between them."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2 - 20
+    return f"{text[:half]}[{len(text) - 2 * half:,} characters left out]{text[-half:]}"
+
+
+def cleaned(value: T, longest: int | None = None) -> T:
+    """A result whose every text is printable, however deep it lies; the rest is as it was.
+
+    Args:
+        value: the result.
+        longest: characters that a text may have; None for any number.
+    """
+    return _cleaned(value, longest)  # type: ignore[no-any-return]
+
+
+def _cleaned(value: Any, longest: int | None) -> Any:
     if isinstance(value, str):
-        return printable(value)
+        return printable(value if longest is None else shortened(value, longest))
     if isinstance(value, tuple):
-        return tuple(_cleaned(item) for item in value)
+        return tuple(_cleaned(item, longest) for item in value)
     if isinstance(value, Mapping):
-        return {_cleaned(key): _cleaned(item) for key, item in value.items()}
+        return {_cleaned(key, longest): _cleaned(item, longest) for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         old = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        new = {name: _cleaned(item) for name, item in old.items()}
+        new = {name: _cleaned(item, longest) for name, item in old.items()}
         changed = {name: item for name, item in new.items() if item is not old[name]}
         return dataclasses.replace(value, **changed)
     return value

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from prelu_tools.reports import Result, Style
-from prelu_tools.reports.printable import cleaned
+from prelu_tools.reports.printable import LONGEST, cleaned
 
 NARROWEST = 80
 """A terminal that is narrower breaks the lines itself: numbers are never cut."""
@@ -31,7 +31,7 @@ def render(result: Result, style: Style) -> str:
         markup=False,
         legacy_windows=False,
     )
-    console.print(_body(cleaned(result), style))
+    console.print(_body(cleaned(result, LONGEST), style))
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines()) + "\n"
 
 

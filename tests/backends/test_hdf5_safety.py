@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from prelu_tools.backends.files import isolated
-from prelu_tools.backends.files.isolated import run_isolated
+from prelu_tools.backends.files.isolated import Limits, run_isolated
 from prelu_tools.backends.registry import open_for_inspection
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
@@ -36,8 +36,33 @@ def hang(path):
     time.sleep(600)
 
 
+def spin(path):
+    while True:
+        pass
+
+
 def grow(path):
-    return bytearray(64 << 30)
+    return bytearray(3 << 30)
+
+
+def answer_with_a_call(path):
+    import pickle
+    import sys
+
+    class Call:
+        def __reduce__(self):
+            return os.system, ("touch marker",)
+
+    sys.stdout.buffer.write(pickle.dumps(("value", Call())))
+    sys.stdout.buffer.flush()
+    os._exit(0)
+
+
+def arrays(path):
+    import ml_dtypes
+    import numpy as np
+
+    return [np.arange(3.0), np.array([1, 2], ml_dtypes.bfloat16), {1}, np.float32(3)]
 
 
 def refuse(path):
@@ -48,7 +73,9 @@ def refuse(path):
 @pytest.fixture
 def readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bad_readers.py").write_text(_READERS)
+    (tmp_path / "x.h5").write_bytes(b"")
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
 
 
 def _refusal(reader: str) -> str:
@@ -65,18 +92,39 @@ def test_what_a_reader_returns_comes_back() -> None:
 
 @pytest.mark.usefixtures("readers")
 def test_a_crash_is_an_error_with_a_sentence() -> None:
-    assert "x.h5 is damaged: reading it ended with exit code" in _refusal("crash")
+    assert _refusal("crash") == "x.h5 is damaged: reading it ended with SIGABRT"
 
 
 @pytest.mark.usefixtures("readers")
 def test_a_reader_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolated, "TIME_LIMIT", 1.0)
-    assert "did not end within 1 s" in _refusal("hang")
+    monkeypatch.setattr(isolated, "limits_for", lambda size: Limits(1, 2.0, 500 << 20))
+    assert "did not end within 2 s" in _refusal("hang")
+    monkeypatch.setattr(isolated, "limits_for", lambda size: Limits(1, 60.0, 500 << 20))
+    assert "takes more than 1 s of processor time" in _refusal("spin")
 
 
 @pytest.mark.usefixtures("readers")
 def test_memory_is_limited() -> None:
-    assert "takes more than" in _refusal("grow")
+    assert "takes more than 524,288,000 bytes" in _refusal("grow")
+
+
+@pytest.mark.usefixtures("readers")
+def test_values_come_back_as_they_are() -> None:
+    plain, half, numbers, single = run_isolated("bad_readers:arrays", Path("x.h5"))
+    assert (plain.tolist(), half.tolist(), half.dtype.name) == ([0, 1, 2], [1, 2], "bfloat16")
+    assert (numbers, single) == ({1}, 3)
+
+
+@pytest.mark.usefixtures("readers")
+def test_a_process_that_was_taken_over_can_send_nothing_but_values() -> None:
+    assert "its reader gave no answer" in _refusal("answer_with_a_call")
+    assert not Path("marker").exists()
+
+
+def test_the_limits_grow_with_the_file() -> None:
+    small, large = isolated.limits_for(1000), isolated.limits_for(1 << 30)
+    assert (small.cpu_seconds, small.memory) == (3, 500 << 20)
+    assert (large.cpu_seconds, large.memory) == (19, 10 << 30)
 
 
 def _open(path: Path) -> Any:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import json
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,28 +12,14 @@ import pytest
 from attacks import Attack, pickled, rewritten, torch_saved, with_json
 from running import cli
 
+from fuzz.corpus import SEEDS
 from prelu_tools.backends.torch.program_text import code_in, is_arithmetic
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-SEEDS = Path(tempfile.mkdtemp(prefix="prelu-tools-programs-"))
-atexit.register(shutil.rmtree, SEEDS, ignore_errors=True)
 NET = SEEDS / "net.pt2"
 Change = Callable[[str, bytes], bytes | None]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _honest_programs() -> None:
-    """NET with a batch of any size, and the same with a fixed one."""
-    net = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 4, 3), torch.nn.PReLU(4), torch.nn.Conv2d(4, 2, 3),
-        torch.nn.BatchNorm2d(2), torch.nn.PReLU(),
-    ).eval()  # fmt: skip
-    batch = torch.export.Dim("batch")
-    for name, shapes in (("net.pt2", ({0: batch},)), ("fixed.pt2", None)):
-        program = torch.export.export(net, (torch.rand(2, 3, 8, 8),), dynamic_shapes=shapes)
-        torch.export.save(program, SEEDS / name)
 
 
 @pytest.fixture

@@ -104,6 +104,44 @@ class Hdf5:
             position=int(info.addr),
         )
 
+    def variables(self) -> Iterator[Variable]:
+        """Every dataset that lies in the file itself, whatever its place and name."""
+        import h5py
+
+        for path in self._objects():
+            if self._file.get(path, getclass=True) is h5py.Dataset:
+                variable = self.variable(path, None)
+                if variable is None and self._file[path].shape is not None:
+                    raise ValueError(f"{path} lies in another file")
+                if variable is not None:
+                    yield variable
+
+    def _objects(self) -> Iterator[str]:
+        """The path of every object, each once; the attributes of each are read on the way.
+
+        Raises:
+            ValueError: a link leads to another file, or there is no end.
+        """
+        import h5py
+
+        waiting, seen = ["/"], set()
+        while waiting:
+            path = waiting.pop()
+            found = self._file[path]
+            address = int(h5py.h5o.get_info(found.id).addr)
+            if address in seen:
+                continue
+            seen.add(address)
+            if len(seen) > _MOST_OBJECTS or path.count("/") > _DEEPEST:
+                raise ValueError("its groups are nested without end")
+            for name in found.attrs:
+                found.attrs[name]
+            yield path
+            for key in found if isinstance(found, h5py.Group) else ():
+                if found.get(key, getclass=True, getlink=True) is h5py.ExternalLink:
+                    raise ValueError(f"{path}/{key} is a link to another file")
+                waiting.append(f"{path.rstrip('/')}/{key}")
+
     def groups(self) -> list[Group]:
         """Every group `vars` of Keras 3, in the order of names."""
         import h5py

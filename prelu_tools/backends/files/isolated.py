@@ -1,4 +1,4 @@
-"""Run a reader in a process of its own.
+"""Run a reader in a process of its own, with limits.
 
 HDF5 has no checksums, and its library may crash, hang or ask for gigabytes on a damaged file.
 """
@@ -7,70 +7,168 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import json
+import math
+import os
 import pickle
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.limits import allowed_memory
 
-TIME_LIMIT = 30.0
-"""Seconds that a reader may take."""
-MEMORY_LIMIT = 4 << 30
-"""Bytes of address space that a reader may take, where the system can limit it."""
+_CPU_SECONDS: Final = 3
+_BYTES_A_SECOND: Final = 64 << 20
+_WALL_SECONDS: Final = 60.0
+_ANSWERED: Final = 0
 
 _START = (
     "import json, sys; path, *rest = sys.argv[1:]; sys.path[:] = json.loads(path); "
     "from prelu_tools.backends.files.isolated import main; main(*rest)"
 )
+_PLAIN = {"numpy", "numpy.core", "numpy._core", "ml_dtypes", "prelu_tools", "pathlib", "builtins"}
+_BUILTINS = {"set", "frozenset", "bytearray", "complex", "slice", "range"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a reader may take, by the size of its file."""
+
+    cpu_seconds: int
+    """Seconds of processor time."""
+    wall_seconds: float
+    """Seconds by the clock, for one that waits and does nothing."""
+    memory: int
+    """Bytes beyond what the process has at its start, where the system can limit it."""
+
+
+def limits_for(size: int) -> Limits:
+    """The limits for a file of this many bytes: 3 s, and one more for each 64 MB."""
+    seconds = _CPU_SECONDS + size // _BYTES_A_SECOND
+    return Limits(seconds, _WALL_SECONDS + 2 * seconds, allowed_memory(size))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended."""
+
+    code: int | None
+    """Its exit code, negative for a signal; None where it was stopped for the time it took."""
+    written: bytes
+    """What it wrote to standard output."""
+
+
+Launch = Callable[[str, Path, Limits], Ended]
+
+
+def in_new_process(reader: str, path: Path, limits: Limits) -> Ended:
+    """Run `main` in a new interpreter."""
+    given = (str(limits.cpu_seconds), str(limits.memory))
+    command = [sys.executable, "-c", _START, json.dumps(sys.path), reader, str(path), *given]
+    environment: Mapping[str, str] = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=limits.wall_seconds,
+            env=environment,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Ended(None, b"")
+    return Ended(done.returncode, done.stdout)
+
+
+launch: Launch = in_new_process
+"""How a reader's process is started."""
 
 
 def run_isolated(reader: str, path: Path) -> Any:
     """Call a reader on a file, in a process of its own.
 
     Args:
-        reader: `module:function`; it takes a path, and what it returns can be pickled.
+        reader: `module:function`; it takes a path, and returns values of numpy and of this package.
         path: the file.
 
     Raises:
         PReLUToolsError: the reader raised one, crashed, or took too much time or memory.
     """
-    command = [sys.executable, "-c", _START, json.dumps(sys.path), reader, str(path)]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=TIME_LIMIT, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise PReLUToolsError(
-            f"{path} is damaged: reading it did not end within {TIME_LIMIT:.0f} s"
-        ) from error
+        size = path.stat().st_size
+    except OSError as error:
+        raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
+    limits = limits_for(size)
+    ended = launch(reader, path, limits)
+    if ended.code != _ANSWERED:
+        raise PReLUToolsError(f"{path} is damaged: {_why(ended, limits)}")
     try:
-        kind, value = pickle.loads(done.stdout)  # written by our own process
+        kind, value = _Answer(io.BytesIO(ended.written)).load()
     except Exception as error:
-        raise PReLUToolsError(
-            f"{path} is damaged: reading it ended with exit code {done.returncode}"
-        ) from error
+        raise PReLUToolsError(f"{path} is damaged: its reader gave no answer") from error
     if kind == "error":
         raise PReLUToolsError(value)
     return value
 
 
-def main(reader: str, path: str) -> None:
+def _why(ended: Ended, limits: Limits) -> str:
+    if ended.code is None:
+        return f"reading it did not end within {limits.wall_seconds:.0f} s"
+    if ended.code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return f"reading it takes more than {limits.cpu_seconds} s of processor time"
+    if ended.code < 0:
+        with contextlib.suppress(ValueError):
+            return f"reading it ended with {signal.Signals(-ended.code).name}"
+    return f"reading it ended with exit code {ended.code}"
+
+
+class _Answer(pickle.Unpickler):
+    """What a reader returned; a process that a file took over can send nothing but values."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The classes of this package, of numpy's arrays, and no functions but those for them."""
+        package = module.partition(".")[0]
+        found = super().find_class(module, name) if package in _PLAIN else None
+        is_value = isinstance(found, type) and (module != "builtins" or name in _BUILTINS)
+        if is_value or (package == "numpy" and name in ("_reconstruct", "_frombuffer", "scalar")):
+            return found
+        raise pickle.UnpicklingError(f"{module}.{name} is no value")
+
+
+def main(reader: str, path: str, cpu_seconds: str, memory: str) -> None:
     """The process' side: write `("value" or "error", ...)`, pickled, to standard output."""
-    _limit_memory()
     module, _, function = reader.partition(":")
+    call = getattr(importlib.import_module(module), function)
+    with contextlib.suppress(ImportError):
+        import h5py  # noqa: F401  (what it takes by itself is not the file's doing)
+    _limit(int(cpu_seconds), int(memory))
     outcome: tuple[str, Any]
     try:
-        outcome = "value", getattr(importlib.import_module(module), function)(Path(path))
+        outcome = "value", call(Path(path))
     except PReLUToolsError as error:
         outcome = "error", str(error)
     except MemoryError:
-        outcome = "error", f"{path} is damaged: reading it takes more than {MEMORY_LIMIT:,} bytes"
+        outcome = "error", f"{path} is damaged: reading it takes more than {int(memory):,} bytes"
+    except Exception as error:
+        detail = " ".join(str(error).split())
+        outcome = "error", f"{path} is damaged ({type(error).__name__}: {detail})"
     sys.stdout.buffer.write(pickle.dumps(outcome))
+    sys.stdout.buffer.flush()
 
 
-def _limit_memory() -> None:
+def _limit(cpu_seconds: int, memory: int) -> None:
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        until = math.ceil(used.ru_utime + used.ru_stime) + cpu_seconds
+        resource.setrlimit(resource.RLIMIT_CPU, (until, until + 1))
+        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + memory, held + memory))

@@ -9,14 +9,19 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from prelu_tools.backends.files.hdf5 import SIGNATURE, Group, Hdf5, opened
+from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.backends.files.keras_layers import Entry, is_entry, is_state, leaves_of
 from prelu_tools.backends.files.keras_slopes import read_slopes
 from prelu_tools.backends.files.source import Contents, FileSource, told_by_names
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.arrays import frozen
+from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
+from prelu_tools.core.limits import is_bomb
 
 if TYPE_CHECKING:
     from prelu_tools.backends.interface import Source
@@ -24,18 +29,30 @@ if TYPE_CHECKING:
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _IN_MEMORY = 64 << 20  # bytes of weights; more go to a temporary file
-_LARGEST_JSON = 256 << 20
-_BOMB_SIZE, _BOMB_RATIO = 64 << 20, 100  # weights do not compress a hundredfold
+_LARGEST_JSON = 16 << 20  # as Python objects it takes twenty times that
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
-    """Read a `.keras` archive.
+    """Read a `.keras` archive, in a process of its own.
+
+    Raises:
+        PReLUToolsError: it is no such archive, or damaged.
+    """
+    return source_of("prelu_tools.backends.files.keras_archive:read", path, spelled)
+
+
+def source_of(reader: str, path: Path, spelled: str) -> FileSource:
+    """What a reader makes of a file, in a process of its own (`files/isolated.py`).
 
     Raises:
         MissingExtraError: h5py is not installed.
-        PReLUToolsError: it is no such archive, or damaged.
+        PReLUToolsError: the file is damaged, or nothing that the reader knows.
     """
-    return FileSource(spelled, read(path))
+    if find_spec("h5py") is None:
+        raise MissingExtraError("h5py", "keras", f"to read {spelled}")
+    contents: Contents = run_isolated(reader, path)
+    layers = tuple(replace(layer, slopes=frozen(layer.slopes)) for layer in contents.layers)
+    return FileSource(spelled, replace(contents, layers=layers))
 
 
 def read(path: Path) -> Contents:
@@ -45,17 +62,45 @@ def read(path: Path) -> Contents:
         MissingExtraError: h5py is not installed.
         PReLUToolsError: it is no such archive, or damaged.
     """
+    with _opened_archive(path) as archive:
+        root = _json(archive, _CONFIG, path)
+        if not is_entry(root):
+            raise PReLUToolsError(f"{path} is no Keras archive: its {_CONFIG} has no model")
+        known = _METADATA in archive.namelist()
+        metadata = _json(archive, _METADATA, path) if known else {}
+        with _member(archive, _WEIGHTS, path) as weights:
+            size = archive.getinfo(_WEIGHTS).file_size
+            with opened(weights, f"{path} ({_WEIGHTS})", size) as file:
+                return describe(file, file.groups(), root, _version(metadata))
+
+
+def read_config(path: Path) -> Mapping[str, Any]:
+    """The configuration of an archive's model.
+
+    Raises:
+        PReLUToolsError: it is no such archive, or damaged.
+    """
+    with _opened_archive(path) as archive:
+        return _json(archive, _CONFIG, path)
+
+
+@contextmanager
+def open_weights(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """The file of weights in an archive, and its size.
+
+    Raises:
+        PReLUToolsError: it is no such archive, or damaged; errors within the block included.
+    """
+    with _opened_archive(path) as archive, _member(archive, _WEIGHTS, path) as weights:
+        yield weights, archive.getinfo(_WEIGHTS).file_size
+
+
+@contextmanager
+def _opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
-            root = _json(archive, _CONFIG, path)
-            if not is_entry(root):
-                raise PReLUToolsError(f"{path} is no Keras archive: its {_CONFIG} has no model")
-            known = _METADATA in archive.namelist()
-            metadata = _json(archive, _METADATA, path) if known else {}
-            with _member(archive, _WEIGHTS, path) as weights:
-                size = archive.getinfo(_WEIGHTS).file_size
-                with opened(weights, f"{path} ({_WEIGHTS})", size) as file:
-                    return describe(file, file.groups(), root, _version(metadata))
+            _refuse_bomb(archive, path)
+            yield archive
     except PReLUToolsError:
         raise
     except zipfile.BadZipFile as error:
@@ -129,20 +174,24 @@ def _json(archive: zipfile.ZipFile, name: str, path: Path) -> Mapping[str, Any]:
 
 
 def _checked_size(archive: zipfile.ZipFile, name: str, path: Path) -> int:
-    """The size of a member, refused where it can only be a zip bomb."""
     try:
-        info = archive.getinfo(name)
+        return archive.getinfo(name).file_size
     except KeyError as error:
         raise PReLUToolsError(
             f"{path} is no Keras archive: it has no {name} (expected {_CONFIG}, {_METADATA} and "
             f"{_WEIGHTS}, as model.save writes them)"
         ) from error
-    if info.file_size > _BOMB_SIZE and info.file_size > _BOMB_RATIO * info.compress_size:
+
+
+def _refuse_bomb(archive: zipfile.ZipFile, path: Path) -> None:
+    """Say no to what unpacks to more than any file of weights: they hardly compress."""
+    size = path.stat().st_size
+    unpacked = sum(info.file_size for info in archive.infolist())
+    if is_bomb(size, unpacked):
         raise PReLUToolsError(
-            f"{path} is refused: its {name} unpacks from {info.compress_size:,} to "
-            f"{info.file_size:,} bytes, as only a zip bomb does"
+            f"{path} is refused: it unpacks from {size:,} to {unpacked:,} bytes, as only a zip "
+            "bomb does"
         )
-    return info.file_size
 
 
 def _no_archive(path: Path, error: Exception) -> str:

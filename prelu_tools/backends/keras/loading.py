@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from prelu_tools.backends.files.keras_vetting import refuse_unsafe
 from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.spelling import import_named
@@ -41,6 +42,8 @@ def load_archive(path: Path, options: SourceOptions) -> Any:
         PReLUToolsError: it cannot be loaded; the message says what to do.
     """
     objects = custom_objects(options.custom_objects)
+    known = {**keras.saving.get_custom_objects(), **objects}
+    refuse_unsafe(path, known, options.allow_unsafe_load)
     try:
         with quiet(options.show_chatter):
             return keras.saving.load_model(
@@ -61,6 +64,7 @@ def load_weights(model: Any, path: Path, spelled: str) -> None:
     """
     if not path.exists():
         raise PReLUToolsError(f"{path} cannot be read: no such file")
+    refuse_unsafe(path, {}, allow_unsafe=False)
     try:
         model.load_weights(path)
     except Exception as error:

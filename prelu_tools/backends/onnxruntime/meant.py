@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import onnx
-from onnx import inliner
 
 from prelu_tools.graph.finish import IR_VERSION
 from prelu_tools.graph.model import OnnxModel
+from prelu_tools.graph.natives import inlined
 from prelu_tools.graph.prune import unlist_weights
 from prelu_tools.graph.repair import Repair, repair_slopes
 
@@ -46,8 +46,7 @@ def as_meant(source: OnnxSource, axis: int | None) -> Meant:
         PReLUToolsError: a slope has two readings.
     """
     proto = source.model.proto
-    inlined = inliner.inline_local_functions(proto) if proto.functions else proto
-    original = _copy(source.model, inlined)
+    original = _copy(source.model, inlined(proto))
     n_listed = unlist_weights(original.proto)
     repaired = _copy(original, original.proto)
     repairs = repair_slopes(repaired, axis, source.options.inputs)

@@ -154,12 +154,14 @@ def parse_provider(text: str) -> tuple[str, dict[str, str]]:
 
 
 def open_session(path: Path, model: OnnxModel, provider: str, spelled: str) -> Session:
-    """A session of a file; a large one by its skeleton, whose weights stay where they are.
+    """A session of a file; a large one, or one behind a link, by its skeleton.
+
+    Its weights stay where they are.
 
     Raises:
         PReLUToolsError: see `Session`.
     """
-    if model.file is not None and is_large(path, model):
+    if model.file is not None and (is_large(path, model) or model.file != path):
         return Session(model.proto, provider, spelled, model.file.parent)
     return Session(path, provider, spelled)
 

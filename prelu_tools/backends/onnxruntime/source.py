@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx
 
 from prelu_tools.backends.interface import (
@@ -25,7 +25,7 @@ from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.graph.constants import attributes, read_constant
 from prelu_tools.graph.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.reader import OnnxModel
-from prelu_tools.graph.view import GraphView, all_views
+from prelu_tools.graph.view import GraphView, all_views, is_known
 
 if TYPE_CHECKING:
     from prelu_tools.backends.conversion import Conversion
@@ -57,7 +57,7 @@ class OnnxSource:
         floating = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE,
                     onnx.TensorProto.BFLOAT16)  # fmt: skip
         tensors = [t for t in self._view.graph.initializer if t.data_type in floating]
-        return sum(int(np.prod(tensor.dims, dtype=np.int64)) for tensor in tensors)
+        return sum(math.prod(tensor.dims) for tensor in tensors)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -203,7 +203,7 @@ class OnnxRunner:
 def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec:
     kind = value.type.tensor_type
     sizes: list[Dim] = [
-        dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or f"dim_{axis}")
+        dim.dim_value if is_known(dim) else (dim.dim_param or f"dim_{axis}")
         for axis, dim in enumerate(kind.shape.dim)
     ]
     if given is not None and len(given) != len(sizes):
@@ -211,7 +211,12 @@ def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec
             f"--input {value.name} has {len(given)} dimensions; the model's has {len(sizes)}"
         )
     example = example_sizes(given or sizes)
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+    try:
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+    except (KeyError, ValueError, TypeError) as error:
+        raise PReLUToolsError(
+            f"input {value.name!r} is of type {kind.elem_type}, which is unknown here"
+        ) from error
     return TensorSpec(value.name, dtype, tuple(sizes), example)
 
 

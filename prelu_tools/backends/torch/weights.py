@@ -18,6 +18,8 @@ from torch import nn
 from prelu_tools.backends.files.naming import strip_prefixes
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.limits import allowed_memory, is_bomb
+from prelu_tools.core.pickles import in_words, wanted_by_file
 
 _WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net")
 
@@ -74,6 +76,8 @@ def read_state(path: Path, allow_unsafe: bool) -> StateFile:
 
             return StateFile(load_file(path), ())
         content = _load(path, allow_unsafe)
+    except PReLUToolsError:
+        raise
     except Exception as error:
         raise PReLUToolsError(_unreadable(path, error)) from error
     return _unwrap(content, path)
@@ -81,6 +85,12 @@ def read_state(path: Path, allow_unsafe: bool) -> StateFile:
 
 def to_numpy(tensor: torch.Tensor) -> Array:
     """The values of a floating tensor: bfloat16 as ml_dtypes has it, 8-bit floats as float32."""
+    held = tensor.untyped_storage().nbytes()
+    if tensor.numel() * tensor.element_size() > allowed_memory(held):
+        raise PReLUToolsError(
+            f"a tensor has the shape {list(tensor.shape)[:8]}, and {held:,} bytes are stored of "
+            "it: refused, it would fill the memory"
+        )
     tensor = tensor.detach().cpu().contiguous()
     if tensor.dtype == torch.bfloat16:
         import ml_dtypes
@@ -100,6 +110,8 @@ def to_tensor(array: Array) -> torch.Tensor:
 
 
 def _load(path: Path, allow_unsafe: bool) -> Any:
+    if zipfile.is_zipfile(path):
+        _refuse_bomb(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what matters is in the error
         return torch.load(
@@ -107,6 +119,15 @@ def _load(path: Path, allow_unsafe: bool) -> Any:
             map_location="cpu",
             weights_only=not allow_unsafe,
             mmap=zipfile.is_zipfile(path),  # tensors that nobody asks for are not read
+        )
+
+
+def _refuse_bomb(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(info.file_size for info in archive.infolist())
+    if is_bomb(path.stat().st_size, unpacked):
+        raise PReLUToolsError(
+            f"{path} is refused: it unpacks to {unpacked:,} bytes, as only a zip bomb does"
         )
 
 
@@ -129,8 +150,9 @@ def _unreadable(path: Path, error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, pickle.UnpicklingError) and "Unsupported operand" not in text:
         return (
-            f"{path} holds more than tensors, and loading it would run code of the file: save its "
-            "state_dict(), or give --allow-unsafe-load if you trust it"
+            f"{path} holds more than tensors, and loading it would run "
+            f"{in_words(wanted_by_file(path))}: save its state_dict(), or give --allow-unsafe-load "
+            "if you trust it"
         )
     if "TorchScript" in text:
         return (

@@ -1,0 +1,71 @@
+"""The corpus: case N is always the same file, made of a real one in `seeds/`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from fuzz.containers import change_hdf5, change_zip
+from fuzz.generic import Change, anything
+from fuzz.protobuf import change_message
+from fuzz.texts import change_safetensors, change_toml
+
+SEEDS: Final = Path(__file__).parent / "seeds"
+LARGEST: Final = 100 << 20
+"""No case is larger."""
+
+STRUCTURED: Final[Mapping[str, Change]] = {
+    ".onnx": change_message,
+    ".keras": change_zip,
+    ".h5": change_hdf5,
+    ".weights.h5": change_hdf5,
+    ".safetensors": change_safetensors,
+    ".pt": change_zip,
+    ".pt2": change_zip,
+    ".npz": change_zip,
+    ".toml": change_toml,
+}
+"""The kinds of files by their suffixes, and what changes each of them by its structure."""
+KINDS: Final = tuple(STRUCTURED)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file of the corpus."""
+
+    number: int
+    """Which one it is."""
+    kind: str
+    """Its suffix."""
+    seed: str
+    """The name of the file that it was made of."""
+    data: bytes
+    """What is in it."""
+
+
+@cache
+def seeds_of(kind: str) -> tuple[tuple[str, bytes], ...]:
+    """The real files of a kind."""
+    paths = sorted(path for path in SEEDS.iterdir() if _kind_of(path) == kind)
+    if not paths:
+        raise FileNotFoundError(f"{SEEDS} has no file *{kind}: python -m fuzz.make_seeds")
+    return tuple((path.name, path.read_bytes()) for path in paths)
+
+
+def _kind_of(path: Path) -> str:
+    return max((kind for kind in KINDS if path.name.endswith(kind)), key=len, default="")
+
+
+def case(number: int) -> Case:
+    """The file of this number; every kind comes equally often."""
+    kind = KINDS[number % len(KINDS)]
+    rng = random.Random(number)
+    name, data = rng.choice(seeds_of(kind))
+    change = STRUCTURED[kind] if rng.random() < 0.7 else anything
+    for _ in range(rng.choice((1, 1, 1, 2))):
+        data = change(data, rng) if len(data) > 100 else data
+    return Case(number, kind, name, data[:LARGEST])

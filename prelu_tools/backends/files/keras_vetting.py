@@ -1,0 +1,135 @@
+"""Look at a Keras file before Keras loads it: in a process of its own, and without running it.
+
+Keras loads a file within this process, with the same HDF5 library that crashes on damaged files,
+and older versions of it import and call what a configuration names. So everything that Keras would
+read is read once where a crash does no harm, and the configuration is searched for code.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prelu_tools.backends.files.hdf5 import Hdf5, opened
+from prelu_tools.backends.files.isolated import run_isolated
+from prelu_tools.backends.files.keras_archive import open_weights, read_config
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.limits import allowed_memory
+
+_LAMBDAS = ("Lambda", "__lambda__")
+_OWN = ("keras", "builtins")
+_SIZES = ("units", "filters", "input_dim", "output_dim")
+_MOST = 5
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a file wants to run when it is loaded."""
+
+    lambdas: tuple[str, ...] = ()
+    """The names of its Lambda layers."""
+    classes: tuple[tuple[str, str], ...] = ()
+    """Modules that are not Keras' own, and what to take from them."""
+
+
+def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -> None:
+    """Say no to a file that Keras should not be given.
+
+    Args:
+        path: `.keras`, `.h5` or `.weights.h5`.
+        known: the user's own classes and functions by name.
+        allow_unsafe: whether the file may run code.
+
+    Raises:
+        PReLUToolsError: it is damaged, declares more than it holds, or would run code.
+    """
+    wanted: Wanted = run_isolated("prelu_tools.backends.files.keras_vetting:rehearse", path)
+    if allow_unsafe:
+        return
+    if wanted.lambdas:
+        raise PReLUToolsError(
+            f"{path} holds the Lambda layer {wanted.lambdas[0]!r}, and loading it would run code "
+            "of the file: give --allow-unsafe-load if you trust it"
+        )
+    names = {name.rpartition(">")[2] for name in known}
+    for module, name in wanted.classes:
+        if name.rpartition(">")[2] not in names:
+            raise PReLUToolsError(
+                f"{path} cannot be loaded: it uses the custom class {name}, of {module}; give the "
+                f"module or file that defines it, as --custom-objects layers.py:{name}"
+            )
+
+
+def rehearse(path: Path) -> Wanted:
+    """Read all that Keras would read; returns what the file would run.
+
+    Raises:
+        PReLUToolsError: it is damaged, reaches outside itself, or declares more than it holds.
+    """
+    size = path.stat().st_size
+    if zipfile.is_zipfile(path):
+        config = read_config(path)
+        with open_weights(path) as (weights, held), opened(weights, str(path), held) as file:
+            _read_all(file, held)
+        return _wanted(config, size)
+    with opened(path, str(path), size) as file:
+        _read_all(file, size)
+        text = file.attribute("/", "model_config")
+        return Wanted() if text is None else _wanted(json.loads(text), size)
+
+
+def _read_all(file: Hdf5, size: int) -> None:
+    """Every variable, as `Hdf5.read` lets it be read; together no more than a file may take."""
+    total, allowed = 0, allowed_memory(size)
+    for variable in file.variables():
+        total += int(file.read(variable).nbytes)
+        if total > allowed:
+            raise ValueError("its variables declare more than the file holds")
+
+
+def _wanted(config: Any, size: int) -> Wanted:
+    """What a configuration names that is not Keras' own.
+
+    Raises:
+        PReLUToolsError: a layer is larger than the file.
+    """
+    lambdas: dict[str, None] = {}
+    classes: dict[tuple[str, str], None] = {}
+    for entry in _entries(config):
+        kind, inner = str(entry["class_name"]), entry.get("config")
+        settings = inner if isinstance(inner, Mapping) else {}
+        _refuse_large(kind, settings, size)
+        if kind in _LAMBDAS:
+            lambdas[str(settings.get("name") or kind)] = None
+        module = entry.get("module")
+        name = str(inner) if kind == "function" and isinstance(inner, str) else kind
+        if module and str(module).partition(".")[0] not in _OWN:
+            classes[(str(module), name)] = None
+    return Wanted(tuple(lambdas)[:_MOST], tuple(classes))
+
+
+def _refuse_large(kind: str, settings: Mapping[str, Any], size: int) -> None:
+    for key in _SIZES:
+        value = settings.get(key)
+        if isinstance(value, int) and value > size:
+            raise PReLUToolsError(
+                f"the file is damaged: its layer {settings.get('name', kind)!r} has {key} "
+                f"{value:,}, more than the file has bytes"
+            )
+
+
+def _entries(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Everything with a class in a configuration, however deep."""
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, Mapping):
+            if isinstance(found.get("class_name"), str):
+                yield found
+            waiting += found.values()
+        elif isinstance(found, list):
+            waiting += found

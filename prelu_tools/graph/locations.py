@@ -1,0 +1,46 @@
+"""Where the data of a model may lie: beside it, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePath
+
+from prelu_tools.core.errors import PReLUToolsError
+
+
+def data_file(model: Path, tensor: str, location: str) -> Path:
+    """The file that a tensor of a model's file is kept in.
+
+    The location has to be a path below the model's own folder. A link there is followed as long as
+    it stays below that folder; or, where the model itself is a link, if it leads to the folder that
+    the model's file really is in. So the cache of Hugging Face is read, where
+    `snapshots/x/model.onnx` and `snapshots/x/model.onnx_data` are links to files in `blobs/`, and a
+    link that somebody put into an archive of a model leads nowhere else.
+
+    Args:
+        model: the path of the model.
+        tensor: the tensor's name, for errors.
+        location: as the graph has it.
+
+    Raises:
+        PReLUToolsError: it is anywhere else, or no path.
+    """
+    if not location:
+        raise PReLUToolsError(f"tensor {tensor!r} is external data, and its file is not named")
+    folder = model.parent.resolve()
+    try:
+        path = (folder / location).resolve()
+    except (ValueError, OSError, RuntimeError) as error:
+        raise PReLUToolsError(f"tensor {tensor!r} is kept at {location!r}: no path") from error
+    normal = PurePath(os.path.normpath(location))
+    leaves = normal.is_absolute() or ".." in normal.parts
+    allowed = [folder, *([model.resolve().parent] if model.is_symlink() else [])]
+    if leaves or not any(path.is_relative_to(root) for root in allowed):
+        raise PReLUToolsError(
+            f"tensor {tensor!r} is kept at {location!r}, outside the model's own folder: refused"
+        )
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise PReLUToolsError(
+            f"tensor {tensor!r} is kept at {location!r}, which is no regular file: refused"
+        )
+    return path

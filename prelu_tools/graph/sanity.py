@@ -1,0 +1,241 @@
+"""Say no to a graph that no runtime loads, before anything else looks at it.
+
+Everything behind may rely on it: a node has the inputs that its operator needs and an output, what
+is read is made, nothing is made twice or of itself, functions end, and a tensor holds what its
+shape says.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import onnx
+
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.graph.prune import bodies
+from prelu_tools.graph.tensor_checks import (
+    BrokenGraphError,
+    named,
+    refuse_no_text,
+    refuse_tensors,
+)
+
+_OWN: Final = ("", "ai.onnx")
+_MOST_NODES: Final = 1_000_000
+_DEEPEST: Final = 64
+_SILENT: Final = 2  # the last IR version whose models name no opset
+
+
+def refuse_broken(proto: onnx.ModelProto, path: Path) -> None:
+    """Look at every graph, function and tensor of a model.
+
+    Args:
+        proto: the model.
+        path: its file; whether the files of its data are there is for their reader to say.
+
+    Raises:
+        PReLUToolsError: something in it cannot be; the message names it.
+    """
+    try:
+        refuse_no_text(proto.producer_name, proto.producer_version)
+        refuse_no_text(*(o.domain for o in proto.opset_import))
+        refuse_no_text(
+            *(text for entry in proto.metadata_props for text in (entry.key, entry.value))
+        )
+        refuse_tensors(proto, path)
+        versions = _versions(proto)
+        _functions(proto, versions)
+        _graph(proto.graph, frozenset(), _Operators(versions))
+    except BrokenGraphError as error:
+        raise PReLUToolsError(f"{path} is not a valid ONNX model: {error}") from error
+
+
+def _versions(proto: onnx.ModelProto) -> dict[str, int]:
+    """The opsets that a model imports: before IR version 3 it says none, and means 1."""
+    found = {o.domain: o.version for o in proto.opset_import}
+    for domain, version in found.items():
+        if not 0 <= version < _MOST_NODES:
+            raise BrokenGraphError(f"it is of opset {version} of the domain {named(domain)}")
+    own = any(domain in found for domain in _OWN)
+    nodes = _all_nodes(proto.graph.node)
+    if proto.ir_version > _SILENT and not own and any(node.domain in _OWN for node in nodes):
+        raise BrokenGraphError("it has operators of ONNX, and does not say of which opset")
+    return found
+
+
+class _Operators:
+    """How many inputs an operator needs, by the versions that a model imports."""
+
+    def __init__(self, versions: Mapping[str, int]) -> None:
+        self._version = max((versions.get(domain, 0) for domain in _OWN), default=0)
+        self._needed: dict[str, int] = {}
+
+    def needed(self, node: onnx.NodeProto) -> int:
+        """How many inputs the node has to have at least; 0 where its operator is unknown."""
+        if node.domain not in _OWN:
+            return 0
+        if node.op_type not in self._needed:
+            self._needed[node.op_type] = self._looked_up(node.op_type)
+        return self._needed[node.op_type]
+
+    def _looked_up(self, operator: str) -> int:
+        try:
+            version = self._version or onnx.defs.onnx_opset_version()
+            return int(onnx.defs.get_schema(operator, version, "").min_input)
+        except onnx.defs.SchemaError:
+            return 0
+
+
+def _called(node: onnx.NodeProto) -> str:
+    return f"node {named(node.name or next(iter(node.output), ''))} ({named(node.op_type)})"
+
+
+def _graph(graph: onnx.GraphProto, outer: Collection[str], operators: _Operators) -> None:
+    """One graph, and those in it.
+
+    Args:
+        graph: the graph.
+        outer: what the graphs around it have.
+        operators: what operators need.
+    """
+    stored = [tensor.name for tensor in graph.initializer]
+    stored += [sparse.values.name for sparse in graph.sparse_initializer]
+    _once(stored, "is stored twice")
+    inputs = [value.name for value in graph.input]
+    values = [*graph.input, *graph.output, *graph.value_info]
+    refuse_no_text(*(v.name for v in values))
+    refuse_no_text(*(d.dim_param for v in values for d in v.type.tensor_type.shape.dim))
+    _once(inputs, "is an input twice")
+    known = {*outer, *stored, *inputs}
+    _nodes(graph.node, known, operators, {*stored, *inputs})
+    for value in graph.output:
+        if value.name not in known:
+            raise BrokenGraphError(f"its output {named(value.name)} is made by no node")
+
+
+def _once(names: Iterable[str], why: str) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise BrokenGraphError(f"tensor {named(name)} {why}")
+
+
+def _nodes(
+    nodes: Sequence[onnx.NodeProto], known: set[str], operators: _Operators, own: Collection[str]
+) -> None:
+    """The nodes of a graph or function; what they make becomes `known`."""
+    made = set(own)
+    for node in nodes:
+        refuse_no_text(node.name, node.op_type, node.domain, *node.input, *node.output)
+        refuse_no_text(
+            *(text for entry in node.metadata_props for text in (entry.key, entry.value))
+        )
+        refuse_no_text(*(attribute.name for attribute in node.attribute))
+        if not node.output:
+            raise BrokenGraphError(f"{_called(node)} has no output")
+        needed = operators.needed(node)
+        if len([name for name in node.input[:needed] if name]) < needed:
+            raise BrokenGraphError(f"{_called(node)} lacks one of its {needed} inputs")
+        for name in filter(None, node.output):
+            if name in made:
+                raise BrokenGraphError(f"tensor {named(name)} is made twice")
+            made.add(name)
+    _refuse_circles(nodes, set(known), made)
+    known |= made
+    for node in nodes:
+        for body in bodies(node):
+            _graph(body, known, operators)
+
+
+def _refuse_circles(nodes: Sequence[onnx.NodeProto], ready: set[str], made: set[str]) -> None:
+    """What nodes read is there, made by nodes before or behind them, and not by themselves."""
+    lacking: dict[int, int] = {}
+    users: dict[str, list[int]] = {}
+    for index, node in enumerate(nodes):
+        lacks = {name for name in _used(node) if name not in ready}
+        for name in lacks:
+            if name not in made:
+                raise BrokenGraphError(f"{_called(node)} reads {named(name)}, which nothing makes")
+            users.setdefault(name, []).append(index)
+        lacking[index] = len(lacks)
+        free = [] if lacks else [index]
+        while free:
+            done = free.pop()
+            del lacking[done]
+            for name in nodes[done].output:
+                ready.add(name)
+                for user in users.pop(name, ()):
+                    lacking[user] -= 1
+                    free += [] if lacking[user] else [user]
+    if lacking:
+        raise BrokenGraphError(
+            f"{_called(nodes[min(lacking)])} is part of a circle, or reads what one makes"
+        )
+
+
+def _used(node: onnx.NodeProto) -> list[str]:
+    """What a node reads of the graph that it is in, and of those around it."""
+    names = [name for name in node.input if name]
+    for body in bodies(node):
+        inside = {value.name for value in body.input} | {t.name for t in body.initializer}
+        inside |= {t.values.name for t in body.sparse_initializer}
+        inside |= {name for inner in body.node for name in inner.output}
+        read = [name for inner in body.node for name in _used(inner)]
+        read += [value.name for value in body.output]
+        names += [name for name in read if name not in inside]
+    return names
+
+
+def _functions(proto: onnx.ModelProto, versions: Mapping[str, int]) -> None:
+    """Local functions end, and put in the place of their calls they are no bomb."""
+    functions = {(f.domain, f.name, f.overload): f for f in proto.functions}
+    if not functions:
+        return
+    sizes: dict[tuple[str, str, str], int] = {}
+    for function in functions.values():
+        own = {o.domain: o.version for o in function.opset_import}
+        refuse_no_text(function.name, function.domain, *function.input, *function.output, *own)
+        _once(function.input, "is an input twice")
+        _nodes(function.node, set(function.input), _Operators({**versions, **own}), function.input)
+    total = _size(_all_nodes(proto.graph.node), functions, sizes, ())
+    if total > _MOST_NODES:
+        raise BrokenGraphError(
+            f"its functions, put in the place of their calls, make more than {_MOST_NODES:,} nodes"
+        )
+
+
+_Key = tuple[str, str, str]
+
+
+def _size(
+    nodes: Iterable[onnx.NodeProto],
+    functions: Mapping[_Key, onnx.FunctionProto],
+    sizes: dict[_Key, int],
+    path: tuple[_Key, ...],
+) -> int:
+    """How many nodes these are once every call of a function is its nodes."""
+    total = 0
+    for node in nodes:
+        key = (node.domain, node.op_type, node.overload)
+        if key not in functions:
+            total += 1
+            continue
+        if key in path or len(path) > _DEEPEST:
+            raise BrokenGraphError(f"its function {named(node.op_type)} calls itself")
+        if key not in sizes:
+            inner = _all_nodes(functions[key].node)
+            sizes[key] = _size(inner, functions, sizes, (*path, key))
+        total = min(total + sizes[key], _MOST_NODES + 1)
+    return total
+
+
+def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The nodes, and those in their bodies."""
+    found = []
+    for node in nodes:
+        found.append(node)
+        for body in bodies(node):
+            found += _all_nodes(body.node)
+    return found
