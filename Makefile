@@ -21,6 +21,13 @@ help:
 	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
 	@echo "make fuzz-files  inspect, export and verify on 20,000 broken files (START, COUNT, JOBS)"
 	@echo "make fuzz   coverage-guided fuzzing of the ONNX reader and the recogniser (FUZZ_SECONDS)"
+	@echo "make test-kill      kill -9 at random moments of export, optimize and reports (KILLS=100)"
+	@echo "make test-python    a part of the tests on another Python: PYTHON=python3.13 [EXTRAS=keras];"
+	@echo "                    test-matrix-python: on each of 3.11 to 3.13 that is here"
+	@echo "make test-onnxruntime  the part that needs no framework, on one onnxruntime: VERSION=1.26.0"
+	@echo "make dist   the sdist and the wheel, in dist/"
+	@echo "make check-dist  the same bytes twice, twine check, the wheel alone in an empty environment, audit"
+	@echo "make audit  known weaknesses of the locked packages (pip-audit; needs its service)"
 	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
 	@echo "make bench-exporters  the same models through the raw exporters and through export"
 	@echo "make bench-fleet      many small models: one process, two, Dask, and the command for each"
@@ -155,6 +162,8 @@ schema: $(READY)
 	@$(BIN)/python -m prelu_tools.commands.check_schema > build.schema.json
 	@mv build.schema.json prelu_tools/prelu-tools.schema.json
 
+include release/targets.mk
+
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -171,4 +180,4 @@ lock:
 	@echo "wrote $(LOCK)"
 
 clean:
-	rm -rf $(VENV) .venv-docs .venv-openvino .venv-fuzz .venv-bench-* build
+	rm -rf $(VENV) .venv-* build dist

@@ -62,7 +62,8 @@ from prelu_tools.cli.zoo import are_models, asks_for_zoo, run_many, zoo_options
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
     show_default=True,
-    help="Put large weights in MODEL.onnx.data beside the model: only from 2 GB on, or as asked.",
+    help="Put large weights in a file beside the model, MODEL.onnx.HASH.data: only from 2 GB on, "
+    "or as asked.",
 )
 @click.option(
     "--verify/--no-verify",

@@ -1,7 +1,7 @@
 """The command group, and what becomes of errors: one sentence, and the contract's exit code.
 
-0: all held. 1: a verdict against a model. 2: usage. 3: no verdict. 130: Ctrl-C. Click and Python
-use 1 for much else, so everything is mapped here.
+0: all held. 1: a verdict against a model. 2: usage. 3: no verdict. 130: Ctrl-C; 143: SIGTERM, and
+129: SIGHUP. Click and Python use 1 for much else, so everything is mapped here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import atexit
 import gc
 import importlib
 import os
+import signal
 import sys
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -29,6 +31,28 @@ _COMMANDS = {
     "optimize": "Write PReLU in the form that runs fastest, proven equal.",
     "verify": "Prove that candidates compute what a reference computes.",
 }
+
+
+class Stopped(BaseException):
+    """The process was asked to end: what it has begun is put away on the way out."""
+
+    def __init__(self, number: int) -> None:
+        """Keep the number of the signal."""
+        super().__init__(number)
+        self.code = 128 + number
+        """The exit code that shells give to it."""
+
+
+def _stop_at_signals() -> None:
+    """End as at Ctrl-C when the system or a supervisor asks to; at once when it asks twice."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise Stopped(number)
+
+    for number in {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:  # not on Windows
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, stop)
 
 
 class _LazyGroup(click.Group):
@@ -70,6 +94,7 @@ def main() -> NoReturn:
     which native libraries do not always survive: the exit code is that of the verdict.
     """
     gc.set_threshold(100_000)  # imports make much and drop little: collecting costs a tenth of them
+    _stop_at_signals()
     code = run(sys.argv[1:])
     atexit._run_exitfuncs()
     try:
@@ -94,6 +119,9 @@ def run(arguments: list[str]) -> int:
             return _explain(stop.__context__, _is_verbose(arguments))
         click.echo("\nStopped.", err=True)
         return EXIT_INTERRUPTED
+    except Stopped as stop:
+        click.echo("Stopped.", err=True)
+        return stop.code
     except click.UsageError as error:
         error.show()
         return EXIT_USAGE
@@ -134,6 +162,10 @@ def _explain(error: Exception, verbose: bool) -> int:
         if isinstance(error, kind):
             say(f"Error: {error}")
             return code
+    if isinstance(error, OSError) and error.strerror:  # a full disk, too many open files
+        where = f" ({error.filename})" if error.filename else ""
+        say(f"Error: the system says: {error.strerror}{where}")
+        return EXIT_NO_VERDICT
     say(
         f"Error: unexpected {type(error).__name__}: {error}. This is a defect of prelu-tools "
         f"{__version__}; -v shows where it happened."

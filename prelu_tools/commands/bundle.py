@@ -14,9 +14,12 @@ from prelu_tools.commands.feeds import Feeds, move, save_feeds
 from prelu_tools.commands.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.scratch import scratch_folder
 from prelu_tools.graph.extract import extract_around
 from prelu_tools.graph.layers import LocatedLayer
-from prelu_tools.graph.writer import replacing
+
+_LAST = "command.txt"
+_OTHERS = ("inputs.npz", "reference.npz", "candidate.npz", "layer.onnx", "layer.npz")
 
 
 def write_bundle(
@@ -27,7 +30,8 @@ def write_bundle(
     `inputs.npz`: the run in which its outputs are farthest from the reference's. `reference.npz`
     and `candidate.npz`: both sides' outputs of that run. `layer.onnx` and `layer.npz`: the part of
     an ONNX candidate up to the first layer that diverges, from the PReLU before it on; its inputs,
-    what it gives, and what the reference gives there. `command.txt`: what to type.
+    what it gives, and what the reference gives there. `command.txt`: what to type; it is the last
+    to be written, and the first of an older bundle to go: with it, a bundle is whole.
 
     Args:
         folder: where to; it is made if need be, and files of these names are replaced.
@@ -41,21 +45,33 @@ def write_bundle(
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(folder / "bundle") as made:
+            _write(made, folder, reference, linked, judged, seed)
+            for name in (_LAST, *_OTHERS):
+                (folder / name).unlink(missing_ok=True)
+            for name in (*_OTHERS, _LAST):
+                if (made / name).exists():
+                    (made / name).replace(folder / name)
     except OSError as error:
-        raise PReLUToolsError(f"{folder} cannot be made: {error.strerror}") from error
+        raise PReLUToolsError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def _write(
+    made: Path, folder: Path, reference: Reference, linked: Linked, judged: Judged, seed: int
+) -> None:
     run = _farthest(reference, judged)
-    save_feeds(folder / "inputs.npz", [reference.feeds[run]])
-    _save(folder / "reference.npz", reference.outputs[run])
+    save_feeds(made / "inputs.npz", [reference.feeds[run]])
+    _save(made / "reference.npz", reference.outputs[run])
     if judged.results:
-        _save(folder / "candidate.npz", judged.results[run])
+        _save(made / "candidate.npz", judged.results[run])
     provider = judged.report.provider
     if isinstance(linked.source, OnnxSource) and provider is not None:
         feeds = move(reference.feeds[run], linked.links)
-        _save_layer(folder, linked.source, judged, provider.requested, feeds)
+        _save_layer(made, linked.source, judged, provider.requested, feeds)
     command = ["prelu-tools", "verify", reference.source.spelled, linked.spelled]
     command += ["--inputs", str(folder / "inputs.npz"), "--seed", str(seed)]
     command += ["--provider", provider.requested] if provider else []
-    (folder / "command.txt").write_text(f"{shlex.join(command)}\n", encoding="utf-8")
+    (made / _LAST).write_text(f"{shlex.join(command)}\n", encoding="utf-8")
 
 
 def _farthest(reference: Reference, judged: Judged) -> int:
@@ -88,8 +104,7 @@ def _save_layer(
     if located is None:
         return
     proto, inputs, output = extract_around(located)
-    with replacing(folder / "layer.onnx") as temporary:
-        temporary.write_bytes(proto.SerializeToString())
+    (folder / "layer.onnx").write_bytes(proto.SerializeToString())
     tapped = source.tensors(provider, [*inputs, output], feeds)
     _save(folder / "layer.npz", tapped)
 
@@ -102,5 +117,5 @@ def _with_node(source: OnnxSource, node: str | None) -> LocatedLayer | None:
 
 
 def _save(path: Path, arrays: Mapping[str, Array]) -> None:
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)

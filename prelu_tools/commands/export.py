@@ -25,7 +25,7 @@ from prelu_tools.core.verification import VerifyResult
 from prelu_tools.graph.layers import read_layers
 from prelu_tools.graph.opset import FIRST_OPSET, newest_known
 from prelu_tools.graph.placement import placing
-from prelu_tools.graph.writer import data_path, refuse_existing, write_model
+from prelu_tools.graph.writer import refuse_existing, write_model
 
 DEFAULT_OPSET = 18
 
@@ -120,7 +120,7 @@ def export(
         notes=(*conversion.notes, *notes, *_told(source, warnings)),
         refused=conversion.refused,
         optimized=optimized,
-        data_path=str(data_path(request.output)) if written.data else None,
+        data_path=str(request.output.with_name(written.data.name)) if written.data else None,
         n_data_bytes=written.n_data_bytes,
     )
 
@@ -131,7 +131,7 @@ def _told(source: Source, warnings: Sequence[str]) -> list[str]:
 
 def _check_request(request: ExportRequest) -> None:
     """Say no before anything is loaded to what can only come to nothing."""
-    refuse_existing(request.output, request.force, request.external_data == "always")
+    refuse_existing(request.output, request.force)
     known = range(FIRST_OPSET, min(newest_known(), newest_opset()) + 1)
     if request.opset is not None and request.opset not in known:
         raise PReLUToolsError(

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.scratch import clear, left_beside, locked, scratch_folder, thoroughly
 from prelu_tools.graph.model import all_tensors, is_external, place_of
 from prelu_tools.graph.reader import read_model
-from prelu_tools.graph.writer import data_path
+from prelu_tools.graph.writer import is_data_of
+
+_UNDER_WAY = "under-way"  # in the scratch folder: names of data that may be in use no longer
 
 
 @contextmanager
@@ -21,96 +21,79 @@ def placing(path: Path, force: bool) -> Iterator[Path]:
     """A path to write a model to (`write_model`), which is put in place when the block ends.
 
     It is called what it will be called, in a folder of its own beside `path`, so that it can be run
-    with its data before it is put in place. Until then an old model and its data stay as they are;
-    then the data goes first and the model last, and after an error both are the old ones. Only an
-    end of the process between these two renames leaves an old model with new data. The data of an
-    old model that the new one does not need goes too.
+    with its data before it is put in place. Until then an old model and its data stay as they are.
+    The data are called after their content (`write_model`): they are put in place first, beside
+    those of the old model, then the model takes the old one's place, at one stroke, and the old
+    model's data go last, unless another model of the folder uses them. So wherever the process
+    ends, a whole model is at `path`; what it left behind goes with the next run to that path.
 
     Raises:
         UsageError: there is a file already, and `force` is False.
         PReLUToolsError: it cannot be written.
     """
     try:
-        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    except OSError as error:
-        raise PReLUToolsError(f"{path} cannot be written: {error.strerror}") from error
-    try:
-        temporary = folder / path.name
-        yield temporary
-        if not force:
-            _refuse_taken(path, data_path(temporary).exists())
-        _place(temporary, path)
+        with scratch_folder(path, lambda left: _forget(left, path)) as folder:
+            temporary = folder / path.name
+            yield temporary
+            _place(temporary, path, force)
     except OSError as error:
         raise PReLUToolsError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def unfinished(path: Path) -> set[Path]:
     """The folders of `placing` that are there for this path: of a process at work, or killed."""
-    name = re.compile(re.escape(f".{path.name}.") + r"\w{8}")
-    try:
-        return {entry for entry in path.parent.iterdir() if name.fullmatch(entry.name)}
-    except OSError:
-        return set()
+    return {entry for entry in left_beside(path) if entry.is_dir()}
 
 
 def discard_unfinished(path: Path, known: Collection[Path] = ()) -> None:
     """Remove what a process that was killed left beside a path, but for what is `known`."""
-    for folder in unfinished(path) - set(known):
-        shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        clear(path, lambda left: _forget(left, path), known)
 
 
-def _refuse_taken(path: Path, with_data: bool) -> None:
-    """Say no to files that were made, or needed, only after the first look."""
-    for taken in (path, *([data_path(path)] if with_data else [])):
-        if taken.exists():
-            raise UsageError(f"{taken} exists already: give --force to replace it")
-
-
-def _place(temporary: Path, path: Path) -> None:
-    new, old = data_path(temporary), data_path(path)
-    had_data = path.exists() and _refers_to(path, old.name)
-    for file in filter(Path.exists, (new, temporary)):
+def _place(temporary: Path, path: Path, force: bool) -> None:
+    data = sorted(file for file in temporary.parent.iterdir() if is_data_of(file.name, path))
+    for file in (*data, temporary):
         _sync(file)
-    if new.exists():
-        with _kept(old, temporary.parent / "before"):
-            new.replace(old)
-            temporary.replace(path)
-    else:
-        temporary.replace(path)
-        if had_data:
-            old.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-@contextmanager
-def _kept(file: Path, copy: Path) -> Iterator[None]:
-    """A file that is what it was, or is not there if it was not, if the block ends in an error."""
-    existed = file.exists()
-    if existed:
+    with locked(path.parent):
+        if path.exists() and not force:  # it was made only after the first look
+            raise UsageError(f"{path} exists already: give --force to replace it")
+        new = {file.name for file in data if not path.with_name(file.name).exists()}
+        touched = new | _data_of(path)
+        (temporary.parent / _UNDER_WAY).write_text("\n".join(touched))
         try:
-            os.link(file, copy)
-        except OSError:  # a file system without hard links
-            shutil.copy2(file, copy)
-    try:
-        yield
-    except BaseException:
-        if existed:
-            copy.replace(file)
-        else:
-            file.unlink(missing_ok=True)
-        raise
+            for file in data:
+                file.replace(path.with_name(file.name))
+            _sync(path.parent)
+            temporary.replace(path)
+            _sync(path.parent)
+        finally:  # either the old model's or, if it is still there, the new one's
+            thoroughly(lambda: _drop(touched, path))
 
 
-def _refers_to(path: Path, location: str) -> bool:
-    """Whether a file is a model that keeps tensors in another one of this name."""
+def _forget(left: Path, path: Path) -> None:
+    """Remove the data of the model that a killed run was replacing, or did not put in place."""
+    with suppress(FileNotFoundError):
+        _drop(set((left / _UNDER_WAY).read_text().split("\n")), path)
+
+
+def _drop(names: set[str], path: Path) -> None:
+    """Remove data beside a model that neither it nor another one of its folder uses."""
+    found = {name for name in names if is_data_of(name, path) and path.with_name(name).is_file()}
+    if found:
+        for model in path.parent.glob("*.onnx"):
+            found -= _data_of(model)
+    for name in found:
+        with suppress(OSError):
+            path.with_name(name).unlink()
+
+
+def _data_of(path: Path) -> set[str]:
+    """The names of the files in which a model keeps tensors; none of what is no model."""
     with suppress(PReLUToolsError):
-        return any(
-            is_external(tensor) and place_of(tensor).get("location") == location
-            for tensor in all_tensors(read_model(path).proto)
-        )
-    return False
+        tensors = all_tensors(read_model(path).proto)
+        return {place_of(tensor).get("location", "") for tensor in tensors if is_external(tensor)}
+    return set()
 
 
 def _sync(path: Path) -> None:

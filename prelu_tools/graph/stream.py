@@ -45,6 +45,7 @@ class Streamed:
         skeleton = MemoryBytes(model.proto.SerializeToString(deterministic=True))
         self._segments = _message("Model", skeleton, 0, skeleton.size)
         self.n_bytes = _length(self._segments)
+        self.n_large = sum(is_external(tensor) for tensor in all_tensors(model.proto))
 
     def write(self, file: BinaryIO) -> None:
         """Write everything."""
@@ -82,38 +83,42 @@ def _tensor(_kind: str, source: MemoryBytes, start: int, end: int) -> _Segments:
     return [head, heading(_RAW_DATA, n_bytes), _Payload(tensor, n_bytes)]
 
 
-def split(model: OnnxModel, location: str) -> tuple[onnx.ModelProto, list[tuple[int, int]]]:
-    """A copy of the skeleton whose large tensors are external data at `location`.
+Places = list[tuple[int, int]]
+"""For each large tensor, in the order of `all_tensors`: where its values begin, and their bytes."""
 
-    Returns:
-        The copy; and for each large tensor, in the order of `all_tensors`, where its values begin
-        in that file, and how many bytes they have. Those of 1 MiB and more begin at a page.
-    """
-    proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
+
+def lay_out(model: OnnxModel) -> Places:
+    """Where large tensors go in a file of their own; those of 1 MiB and more begin at a page."""
     places = []
     end = 0
-    for tensor in all_tensors(proto):
-        if is_external(tensor):
-            n_bytes = n_bytes_of(tensor)
-            unit = _PAGE if n_bytes >= _MIB else _LINE
-            start = -(-end // unit) * unit
-            place = {"location": location, "offset": str(start), "length": str(n_bytes)}
-            set_place(tensor, place)
-            places.append((start, n_bytes))
-            end = start + n_bytes
-    return proto, places
+    for tensor in _large(model.proto):
+        n_bytes = n_bytes_of(tensor)
+        unit = _PAGE if n_bytes >= _MIB else _LINE
+        start = -(-end // unit) * unit
+        places.append((start, n_bytes))
+        end = start + n_bytes
+    return places
 
 
-def write_data(model: OnnxModel, places: list[tuple[int, int]], file: BinaryIO) -> int:
+def split(model: OnnxModel, places: Places, location: str) -> onnx.ModelProto:
+    """A copy of the skeleton whose large tensors are external data at `location`."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    for tensor, (start, n_bytes) in zip(list(_large(proto)), places, strict=True):
+        place = {"location": location, "offset": str(start), "length": str(n_bytes)}
+        set_place(tensor, place)
+    return proto
+
+
+def write_data(model: OnnxModel, places: Places, file: BinaryIO) -> int:
     """Write the large tensors of a model at these places; returns how many bytes there are."""
     end = 0
-    for tensor, (start, n_bytes) in zip(_large(model), places, strict=True):
+    for tensor, (start, n_bytes) in zip(_large(model.proto), places, strict=True):
         file.write(bytes(start - end))
         file.write(model.payload(tensor))
         end = start + n_bytes
     return end
 
 
-def _large(model: OnnxModel) -> Iterator[onnx.TensorProto]:
-    return (tensor for tensor in all_tensors(model.proto) if is_external(tensor))
+def _large(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    return (tensor for tensor in all_tensors(proto) if is_external(tensor))

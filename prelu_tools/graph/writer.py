@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import tempfile
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,19 +12,20 @@ from pathlib import Path
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ExternalData
+from prelu_tools.core.scratch import scratch_file
 from prelu_tools.graph.model import OnnxModel
-from prelu_tools.graph.stream import Streamed, split, write_data
+from prelu_tools.graph.stream import Streamed, lay_out, split, write_data
 
 _PROTOBUF_LIMIT = 2**31 - 1
+_DIGITS = 16  # of the hash of the data, in their name
 
 
-def refuse_existing(path: Path, force: bool, with_data: bool = False) -> None:
+def refuse_existing(path: Path, force: bool) -> None:
     """Say no to a target that is there already, or that cannot be written.
 
     Args:
         path: of the model.
         force: whether what is there may be replaced.
-        with_data: whether a file of external data is sure to be written beside it.
 
     Raises:
         UsageError: a file exists and `force` is False, or its folder does not exist.
@@ -33,12 +35,10 @@ def refuse_existing(path: Path, force: bool, with_data: bool = False) -> None:
         raise UsageError(f"{path} is a folder: expected the name of a file")
     if path.suffix != ".onnx":
         raise UsageError(f"{path} is no name for an ONNX model: expected one that ends in .onnx")
-    for taken in (path, data_path(path)):
-        if taken.exists() and not taken.is_file():
-            raise UsageError(f"{taken} is no regular file: expected the name of one, or a new one")
-    for taken in (path, *([data_path(path)] if with_data else [])):
-        if taken.exists() and not force:
-            raise UsageError(f"{taken} exists already: give --force to replace it")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no regular file: expected the name of one, or a new one")
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already: give --force to replace it")
     if not path.parent.is_dir():
         raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK | os.X_OK):
@@ -53,23 +53,14 @@ def replacing(path: Path) -> Iterator[Path]:
         PReLUToolsError: it cannot be written.
     """
     try:
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
-        )
-    except OSError as error:
-        raise PReLUToolsError(f"{path} cannot be written: {error.strerror}") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        with scratch_file(path) as temporary:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
     except OSError as error:
         raise PReLUToolsError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _umask() -> int:
@@ -93,8 +84,9 @@ class WrittenModel:
 def write_model(model: OnnxModel, path: Path, external_data: ExternalData = "auto") -> WrittenModel:
     """Write a model to a file, the same bytes for the same model; its weights are streamed.
 
-    With external data, large tensors (above 1 KB) go to a file beside it, called after it, with
-    `.data` behind. `auto` does so where one file would have 2 GB and more.
+    With external data, large tensors (above 1 KB) go to a file beside it, called after the model
+    and after its own content: so no model is ever beside data that are not its own. `auto` does so
+    where one file would have 2 GB and more.
 
     Raises:
         PReLUToolsError: `external_data` is "never" and one file cannot hold it, or a tensor's
@@ -112,17 +104,25 @@ def write_model(model: OnnxModel, path: Path, external_data: ExternalData = "aut
         with path.open("wb") as file:
             streamed.write(file)
         return WrittenModel(streamed.n_bytes)
-    data = data_path(path)
-    proto, places = split(model, data.name)
-    if not places:
+    if not streamed.n_large:
         return write_model(model, path)
-    with data.open("wb") as file:
+    unnamed = path.with_name(f"{path.name}.data")
+    places = lay_out(model)
+    with unnamed.open("wb") as file:
         n_data_bytes = write_data(model, places, file)
-    content = proto.SerializeToString(deterministic=True)
+    data = unnamed.replace(path.with_name(f"{path.name}.{_digest(unnamed)}.data"))
+    content = split(model, places, data.name).SerializeToString(deterministic=True)
     path.write_bytes(content)
     return WrittenModel(len(content), data, n_data_bytes)
 
 
-def data_path(path: Path) -> Path:
-    """Where the large tensors of a model go if they are not in its own file."""
-    return path.with_name(f"{path.name}.data")
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
+
+
+def is_data_of(name: str, path: Path) -> bool:
+    """Whether a file beside a model is called as one that holds its large tensors."""
+    return (
+        re.fullmatch(rf"{re.escape(path.name)}(\.[0-9a-f]{{{_DIGITS}}})?\.data", name) is not None
+    )

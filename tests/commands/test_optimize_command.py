@@ -12,6 +12,7 @@ import pytest
 from optimize_nets import forms, outputs, save_chain, save_residual, slopes
 from running import Outcome, cli
 from text_nets import npz, save
+from versions import fused_add, infinities
 
 from prelu_tools.commands import optimize as command
 from prelu_tools.core.optimization import Target
@@ -99,6 +100,7 @@ def test_every_runtime_of_the_forecast_is_a_target() -> None:
     assert set(get_args(Target)) == {*TARGETS, "portable"}
 
 
+@infinities
 def test_special_keeps_infinities(chain: Path, tmp_path: Path) -> None:
     found = optimize(chain, tmp_path / "fast.onnx", *NO_TUNE, "--exact", "special")
     assert found.code == 0, found.err
@@ -106,6 +108,7 @@ def test_special_keeps_infinities(chain: Path, tmp_path: Path) -> None:
     assert found.json["held"]["special"] is True
 
 
+@fused_add
 def test_a_layer_that_changes_bits_takes_another_form(tmp_path: Path) -> None:
     source = save_residual(tmp_path / "residual.onnx")
     loose = optimize(source, tmp_path / "loose.onnx", *NO_TUNE)

@@ -86,4 +86,4 @@ def test_a_bundle_that_cannot_be_written_is_no_verdict(
     (tmp_path / "file").write_text("in the way")
     found = cli("verify", source, wrong, "--bundle", tmp_path / "file" / "bundle")
     assert found.code == 3
-    assert "cannot be made" in found.err
+    assert "bundle cannot be written: Not a directory" in found.words

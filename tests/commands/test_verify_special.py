@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from running import Outcome
 from text_nets import COLUMN, IMAGE, SLOPES, candidate, save, verify
+from versions import infinities
 
 _MASK = (
     "c = GreaterOrEqual(x, zero) d = Not(c) m = Cast<to = 1>(c) k = Cast<to = 1>(d) "
@@ -55,6 +56,7 @@ def test_a_model_is_like_itself(reference: Path) -> None:
     assert (found.code, _special(found)) == (0, [])
 
 
+@infinities
 @pytest.mark.parametrize("form", ["relu_neg", "relu_sub", "where", "max_min"])
 def test_forms_that_differ_in_the_sign_of_a_zero_pass_and_say_so(
     form: str, reference: Path, tmp_path: Path
@@ -67,6 +69,7 @@ def test_forms_that_differ_in_the_sign_of_a_zero_pass_and_say_so(
         assert "sign of a zero" in value["documented"]
 
 
+@infinities
 def test_the_sign_of_a_zero_is_told(reference: Path, tmp_path: Path) -> None:
     (value,) = _special(verify(reference, _save(tmp_path / "net.onnx", "relu_sub")))
     assert np.signbit(value["value"])
@@ -74,6 +77,7 @@ def test_the_sign_of_a_zero_is_told(reference: Path, tmp_path: Path) -> None:
     assert value["slope"] in SLOPES
 
 
+@infinities
 def test_a_mask_makes_nan_of_infinity_and_fails(reference: Path, tmp_path: Path) -> None:
     found = verify(reference, _save(tmp_path / "mask.onnx", "where_mask"))
     assert found.code == 1
@@ -85,6 +89,7 @@ def test_a_mask_makes_nan_of_infinity_and_fails(reference: Path, tmp_path: Path)
     assert report["verdict"] == "fail"
 
 
+@infinities
 @pytest.mark.parametrize(("form", "values"), [
     ("linear", {"Infinity", "-Infinity"}), ("abs", {"Infinity", "-Infinity"}),
 ])  # fmt: skip
@@ -97,6 +102,7 @@ def test_forms_that_subtract_infinities_fail(
     assert set(_undocumented(found).values()) <= {"NaN", "Infinity", "-Infinity"}
 
 
+@infinities
 @pytest.mark.parametrize("form", ["relu_neg", "where", "prelu"])
 def test_what_is_right_where_the_reference_gives_nan_passes_and_says_so(
     form: str, tmp_path: Path
@@ -132,6 +138,7 @@ def test_a_mask_against_a_mask_is_the_same(tmp_path: Path) -> None:
     assert (found.code, _special(found)) == (0, [])
 
 
+@infinities
 def test_every_layer_is_tried_and_named(tmp_path: Path) -> None:
     body = "y1 = PRelu(x, b) {}"
     second = _MASK.replace("(x", "(y1").replace(" x)", " y1)")
@@ -142,6 +149,7 @@ def test_every_layer_is_tried_and_named(tmp_path: Path) -> None:
     assert {s["layer"] for s in _special(found) if s["documented"] is None} == {"a"}
 
 
+@infinities
 def test_every_slope_is_tried(tmp_path: Path) -> None:
     """(1 - a) * inf is no infinity of the same sign where a > 1, in one channel of three."""
     slopes = np.array([0.25, 2.0, 0.5], np.float32).reshape(3, 1, 1)
@@ -164,6 +172,7 @@ def test_half_precision_has_its_own_largest_number(tmp_path: Path) -> None:
     assert (found.code, _special(found)) == (0, [])
 
 
+@infinities
 def test_a_channels_last_candidate_is_tried_in_its_own_layout(tmp_path: Path) -> None:
     shape = "float[batch,4,5,3]"
     right = save(

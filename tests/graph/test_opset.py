@@ -8,6 +8,7 @@ import pytest
 from graph_text import IMAGE, initializers, model, numbers, run
 from onnx import parser
 
+from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.metadata import describe_layer, properties
 from prelu_tools.graph.model import OnnxModel, is_external
@@ -47,8 +48,9 @@ def test_names_notes_and_weights_survive(given: int, wanted: int) -> None:
     assert all(np.array_equal(found[name], values) for name, values in expected.items())
     assert [v.name for v in after.input] == ["x"]
     assert after.input[0].type.tensor_type.shape.dim[0].dim_param == "N"
-    x = numbers(2, 3, 4, 5)
-    assert np.array_equal(run(raised.inlined(), x=x)[0], run(made.inlined(), x=x)[0])
+    if wanted <= newest_opset():  # onnxruntime loads it
+        x = numbers(2, 3, 4, 5)
+        assert np.array_equal(run(raised.inlined(), x=x)[0], run(made.inlined(), x=x)[0])
 
 
 def test_the_opset_that_it_has_already_changes_nothing() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,8 @@ from prelu_tools.graph.placement import placing
 from prelu_tools.graph.writer import refuse_existing, write_model
 
 X = numbers(2, 3, 4, 5)
+DATA = {1: "net.onnx.b53b729baac252b7.data", 2: "net.onnx.2a8320e7008ae767.data"}
+"""What the weights of seeds 1 and 2 are called: after their content."""
 
 
 def _model(seed: int) -> OnnxModel:
@@ -56,7 +57,7 @@ def test_the_new_model_is_there_with_what_it_needs(
         # It runs where it is, and the old one is as it was.
         assert np.array_equal(_weight(temporary), numbers(40, 3, 3, 3, seed=2))
         assert before is None or np.array_equal(_weight(target), numbers(40, 3, 3, 3, seed=1))
-    data = ["net.onnx.data"] if after == "always" else []
+    data = [DATA[2]] if after == "always" else []
     assert _entries(tmp_path) == ["net.onnx", *data]
     assert run(onnx.load(target), x=X)[0].shape == (2, 40, 2, 3)
     assert np.array_equal(_weight(target), numbers(40, 3, 3, 3, seed=2))
@@ -78,15 +79,12 @@ def test_an_error_leaves_things_as_they_were(
     assert before is None or np.array_equal(_weight(target), numbers(40, 3, 3, 3, seed=1))
 
 
-@pytest.mark.parametrize("before", [None, "always"])
-@pytest.mark.parametrize("link", [os.link, None])
+@pytest.mark.parametrize("before", [None, "never", "always"])
+@pytest.mark.parametrize("same", [False, True])
 def test_an_error_between_the_two_renames_is_undone(
-    before: str | None,
-    link: Callable[..., None] | None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    before: str | None, same: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a file system with hard links and without."""
+    """Where the weights are the same ones, too."""
     target = tmp_path / "net.onnx"
     if before is not None:
         _put(target, 1, before)
@@ -98,27 +96,52 @@ def test_an_error_between_the_two_renames_is_undone(
             raise OSError(28, "No space left on device")
         return replace(self, other)
 
-    def no_link(*_: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
     monkeypatch.setattr(Path, "replace", failing)
-    monkeypatch.setattr(os, "link", link or no_link)
     with pytest.raises(PReLUToolsError, match=r"net\.onnx cannot be written: No space left"):
-        _put(target, 2, "always", force=True)
+        _put(target, 1 if same else 2, "always", force=True)
     monkeypatch.undo()
     assert _entries(tmp_path) == entries
     assert before is None or np.array_equal(_weight(target), numbers(40, 3, 3, 3, seed=1))
 
 
-@pytest.mark.parametrize("taken", ["net.onnx", "net.onnx.data"])
-def test_what_was_made_in_the_meantime_is_not_replaced(taken: str, tmp_path: Path) -> None:
+def test_what_was_made_in_the_meantime_is_not_replaced(tmp_path: Path) -> None:
     target = tmp_path / "net.onnx"
-    with pytest.raises(UsageError, match=f"{taken} exists already: give --force"):  # noqa: PT012, SIM117
+    with pytest.raises(UsageError, match=r"net\.onnx exists already: give --force"):  # noqa: PT012, SIM117
         with placing(target, force=False) as temporary:
             write_model(_model(2), temporary, "always")
-            (tmp_path / taken).write_text("precious")
-    assert _entries(tmp_path) == [taken]
-    assert (tmp_path / taken).read_text() == "precious"
+            target.write_text("precious")
+    assert _entries(tmp_path) == ["net.onnx"]
+    assert target.read_text() == "precious"
+
+
+def test_data_of_an_older_name_go_with_their_model(tmp_path: Path) -> None:
+    """As torch's exporter calls them."""
+    target = tmp_path / "net.onnx"
+    _put(target, 1, "never")
+    old = onnx.load(target)
+    onnx.save(old, target, save_as_external_data=True, location="net.onnx.data", size_threshold=0)
+    _put(target, 2, "always", force=True)
+    assert _entries(tmp_path) == ["net.onnx", DATA[2]]
+
+
+@pytest.mark.parametrize("after", ["never", "always"])
+def test_data_that_another_model_uses_stay(after: str, tmp_path: Path) -> None:
+    target = tmp_path / "net.onnx"
+    _put(target, 1, "always")
+    (tmp_path / "kept.onnx").write_bytes(target.read_bytes())
+    (tmp_path / "odd.onnx").write_bytes(b"no model")
+    _put(target, 2, after, force=True)
+    assert DATA[1] in _entries(tmp_path)
+    assert np.array_equal(_weight(tmp_path / "kept.onnx"), numbers(40, 3, 3, 3, seed=1))
+
+
+def test_the_same_weights_may_be_there_already(tmp_path: Path) -> None:
+    _put(tmp_path / "net.onnx", 1, "always")
+    (tmp_path / "net.onnx").replace(tmp_path / "kept.onnx")
+    _put(tmp_path / "net.onnx", 1, "always")
+    assert _entries(tmp_path) == ["kept.onnx", "net.onnx", DATA[1]]
+    for name in ("net.onnx", "kept.onnx"):
+        assert np.array_equal(_weight(tmp_path / name), numbers(40, 3, 3, 3, seed=1))
 
 
 def test_a_file_of_that_name_that_is_no_ones_data_stays(tmp_path: Path) -> None:
@@ -132,7 +155,7 @@ def test_a_file_of_that_name_that_is_no_ones_data_stays(tmp_path: Path) -> None:
 def test_a_file_that_is_no_model_can_be_replaced(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(content)
     _put(tmp_path / "net.onnx", 2, "always", force=True)
-    assert _entries(tmp_path) == ["net.onnx", "net.onnx.data"]
+    assert _entries(tmp_path) == ["net.onnx", DATA[2]]
 
 
 def test_a_folder_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
@@ -147,7 +170,7 @@ def test_the_modes_are_those_of_any_new_file(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
-    assert modes == {"net.onnx": 0o640, "net.onnx.data": 0o640}
+    assert modes == {"net.onnx": 0o640, DATA[1]: 0o640}
 
 
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:

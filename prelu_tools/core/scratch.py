@@ -1,0 +1,168 @@
+"""Temporary files beside the place that they are going to take, and locks that say whose they are.
+
+A run holds a lock on what it writes for as long as it lives, and the system takes the lock from a
+run that was killed. So the next run that writes to the same path knows what was left behind, and
+removes it. Where a file system has no locks, nothing is removed.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+PATIENCE = 30.0
+"""Seconds that a run waits for another one which is putting something in place."""
+_PAUSE = 0.01
+_LONGEST = 40  # characters of the final name: a file system takes 255 bytes in all
+
+Forget = Callable[[Path], None]
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name[:_LONGEST]}.prelu-tools-"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """No other run puts anything in place in a folder meanwhile, where the system can lock it.
+
+    Raises:
+        OSError: another process does not let go of it.
+    """
+    descriptor = None
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if descriptor is not None:
+            _wait_for(descriptor)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _wait_for(descriptor: int) -> None:
+    """Lock a folder, which others hold for as long as a few names take to change."""
+    for _ in range(int(PATIENCE / _PAUSE)):
+        try:
+            _lock(descriptor)
+            return
+        except BlockingIOError:
+            time.sleep(_PAUSE)
+        except OSError:  # a file system without locks
+            return
+    raise TimeoutError(errno.ETIMEDOUT, "another process holds a lock on its folder")
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file, or raise OSError: it is locked, or this system or file system has no locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        raise OSError(errno.ENOLCK, "no locks") from None
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def scratch_folder(path: Path, forget: Forget | None = None) -> AbstractContextManager[Path]:
+    """A new folder beside `path`, which is gone when the block ends.
+
+    Args:
+        path: of the file that is being made.
+        forget: called with each folder that a killed run left, before it is removed.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    return _made(path, lambda prefix: tempfile.mkdtemp(dir=path.parent, prefix=prefix), forget)
+
+
+def scratch_file(path: Path) -> AbstractContextManager[Path]:
+    """A new empty file beside `path`, which is gone when the block ends, if it is still there.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+
+    def make(prefix: str) -> str:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix)
+        os.close(handle)
+        return name
+
+    return _made(path, make)
+
+
+@contextmanager
+def _made(path: Path, make: Callable[[str], str], forget: Forget | None = None) -> Iterator[Path]:
+    made, descriptor = None, None
+    try:
+        with locked(path.parent):  # nobody finds it before it is locked itself
+            _clear(path, forget)
+            made = Path(make(_prefix(path)))
+            descriptor = os.open(_owned(made), os.O_RDONLY | os.O_CREAT)
+            with suppress(OSError):
+                _lock(descriptor)
+        yield made
+    finally:
+        if made is not None:
+            thoroughly(partial(_remove, made))
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _owned(made: Path) -> Path:
+    """The file that is locked by the run that made something."""
+    return made / ".owned" if made.is_dir() else made
+
+
+def thoroughly(tidy: Callable[[], None]) -> None:
+    """Put away what was begun, from the start once more if Ctrl-C or a signal comes in between."""
+    try:
+        tidy()
+    except BaseException:
+        tidy()
+        raise
+
+
+def left_beside(path: Path) -> set[Path]:
+    """The temporary files and folders of a path: of runs that live, or were killed."""
+    return set(path.parent.glob(f"{glob.escape(_prefix(path))}*"))
+
+
+def clear(path: Path, forget: Forget | None, known: Collection[Path] = ()) -> None:
+    """Remove what runs that were killed left beside a path, but for what is `known`.
+
+    Raises:
+        OSError: another process does not let go of its folder.
+    """
+    with locked(path.parent):
+        _clear(path, forget, known)
+
+
+def _clear(path: Path, forget: Forget | None, known: Collection[Path] = ()) -> None:
+    """Remove what runs that were killed left beside a path; its folder is locked."""
+    for left in left_beside(path) - set(known):
+        with suppress(OSError):  # another user's, or in use
+            descriptor = os.open(_owned(left), os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW)
+            try:
+                _lock(descriptor)
+                if forget is not None:
+                    forget(left)
+                _remove(left)
+            finally:
+                os.close(descriptor)
+
+
+def _remove(made: Path) -> None:
+    if made.is_dir():
+        shutil.rmtree(made, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            made.unlink(missing_ok=True)
