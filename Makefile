@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo docs test test-browser test-dask test-docs test-openvino fuzz fuzz-files bench bench-exporters \
+.PHONY: help demo docs test test-browser test-dask test-docs test-openvino test-properties mutants fuzz fuzz-files bench bench-exporters \
   bench-fleet bench-openvino schema lint lock clean
 
 help:
@@ -18,6 +18,9 @@ help:
 	@echo "make test-matrix    exports of every layer, sharing, rank, opset and type (of which make test does"
 	@echo "                    every pair)"
 	@echo "make test-dask      many models on clusters of Dask: real schedulers and workers (make test does a part)"
+	@echo "make test-properties  5,000 random nets (GRAPHS=, SEED=) through export, optimize and verify,"
+	@echo "                    against numpy (of which make test does 200)"
+	@echo "make mutants  changes in the tool's own verification that its tests have to notice (MODULE=)"
 	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
 	@echo "make fuzz-files  inspect, export and verify on 20,000 broken files (START, COUNT, JOBS)"
 	@echo "make fuzz   coverage-guided fuzzing of the ONNX reader and the recogniser (FUZZ_SECONDS)"
@@ -66,6 +69,24 @@ test-dask: $(READY)
 
 test-matrix: $(READY)
 	@PRELU_REQUIRED_MARKERS="matrix torch keras" $(BIN)/python -m pytest -q -n 2 -m matrix tests/matrix
+
+GRAPHS ?= 5000
+SEED ?= 0
+test-properties: $(READY)
+	@PRELU_GRAPHS=$(GRAPHS) PRELU_SEED=$(SEED) $(BIN)/python -m pytest -q -n 2 --dist worksteal \
+	  tests/properties
+
+.venv-mutation/.ready: requirements/mutation.txt pyproject.toml
+	@rm -rf .venv-mutation
+	@$(PYTHON) -m venv .venv-mutation
+	@.venv-mutation/bin/python -m pip --disable-pip-version-check -q install \
+	  -r requirements/mutation.txt
+	@.venv-mutation/bin/python -m pip --disable-pip-version-check -q install --no-deps \
+	  --no-build-isolation -e .
+	@touch $@
+
+mutants: .venv-mutation/.ready
+	@.venv-mutation/bin/python tests/mutation/run.py $(MODULE) $(MUTANT_OPTIONS)
 
 .venv-openvino/.ready: requirements/openvino.txt pyproject.toml
 	@rm -rf .venv-openvino

@@ -1,0 +1,225 @@
+"""Mutation testing of the tool's own verification: how many changes in it do the tests notice?
+
+    python tests/mutation/run.py                    # every module of plan.toml
+    python tests/mutation/run.py core.parity ...    # some
+    python tests/mutation/run.py core.parity --survivors
+
+What was found stays in build/mutants: a run that was broken off goes on, and after a change of the
+tests only the mutants that survived are tried again. Exit code 1 where fewer than 90 % were
+killed, or a survivor is not in equivalent.toml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import re
+import signal
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from making import Mutant, make
+from trying import Host
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+RESULTS = ROOT / "build" / "mutants"
+ENOUGH = 0.9
+KILLED = ("killed", "too slow")
+_QUIET = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:xdist"]
+_NO_FRAMEWORK = "not torch and not keras and not real_models and not browser and not matrix"
+
+
+@dataclass
+class Part:
+    """One module and what became of its mutants."""
+
+    module: str
+    """Below `prelu_tools`."""
+    mutants: list[Mutant]
+    outcomes: dict[int, str]
+
+    @property
+    def survivors(self) -> list[Mutant]:
+        """Those that no test noticed."""
+        return [m for m in self.mutants if self.outcomes.get(m.number) not in (*KILLED, None)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Try what is not settled, and say what was found."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("modules", nargs="*", help="as in core.parity; all where none is named")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=3600.0, help="when to stop")
+    parser.add_argument("--fresh", action="store_true", help="forget what was found before")
+    parser.add_argument("--survivors", action="store_true", help="show each of them")
+    chosen = parser.parse_args(arguments)
+    groups = tomllib.loads((HERE / "plan.toml").read_text())
+    unknown = set(chosen.modules) - {m for group in groups.values() for m in group["modules"]}
+    if unknown:
+        parser.error(f"not in plan.toml: {', '.join(sorted(unknown))}")
+    until = time.monotonic() + chosen.seconds
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("broken off"))
+    parts = []
+    for name, group in groups.items():
+        modules = [m for m in group["modules"] if m in chosen.modules or not chosen.modules]
+        parts += _try(name, modules, group["tests"], chosen, until)
+    for part in parts:
+        _say(part, chosen.survivors)
+    return _conclude(parts)
+
+
+def _try(
+    name: str, modules: Sequence[str], tests: list[str], chosen: argparse.Namespace, until: float
+) -> list[Part]:
+    """The modules of one group, and what is known of them after trying."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    parts, states = [], {}
+    for module in modules:
+        path = _path(module)
+        states[module] = {
+            "source": _digest([path, HERE / "making.py"]),
+            "tests": _digest(_files(tests)),
+        }
+        known = {} if chosen.fresh else _known(RESULTS / f"{module}.json", states[module])
+        parts.append(Part(module, make(path.read_text()), known))
+    left = {
+        f"prelu_tools.{part.module}": [m for m in part.mutants if m.number not in part.outcomes]
+        for part in parts
+    }
+    cache = RESULTS / f"reach-{name}-{_digest(_files(['prelu_tools']))[:16]}.json"
+    by_name = {f"prelu_tools.{part.module}": part for part in parts}
+    try:
+        if any(left.values()):
+            for module, number, outcome in _outcomes(left, tests, chosen.jobs, until, cache):
+                by_name[module].outcomes[number] = outcome
+    finally:
+        for part in parts:
+            document = {**states[part.module], "outcomes": part.outcomes}
+            (RESULTS / f"{part.module}.json").write_text(json.dumps(document, indent=0))
+    return parts
+
+
+def _path(module: str) -> Path:
+    return ROOT / "prelu_tools" / Path(*module.split(".")).with_suffix(".py")
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()
+
+
+def _files(tests: Sequence[str]) -> list[Path]:
+    found = [ROOT / name.partition("::")[0] for name in tests]
+    return sorted(f for p in found for f in (p.rglob("*.py") if p.is_dir() else [p]))
+
+
+def _known(store: Path, state: dict[str, str]) -> dict[int, str]:
+    if not store.exists():
+        return {}
+    stored: Any = json.loads(store.read_text())
+    if stored["source"] != state["source"]:
+        return {}
+    same = stored["tests"] == state["tests"]
+    return {int(n): o for n, o in stored["outcomes"].items() if same or o in KILLED}
+
+
+def _outcomes(
+    mutants: dict[str, list[Mutant]], tests: list[str], jobs: int, until: float, cache: Path
+) -> Iterator[tuple[str, int, str]]:
+    """What becomes of mutants, in a fresh process: pytest and the modules are loaded there."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.SimpleQueue()
+    arguments = (queue, mutants, tests, jobs, until, cache)
+    context.Process(target=_serve, args=arguments, daemon=True).start()
+    while isinstance(found := queue.get(), tuple):
+        yield found
+    if found:
+        sys.exit(f"these tests fail without any change: {', '.join(found)}")
+
+
+def _serve(
+    queue: Any,
+    mutants: dict[str, list[Mutant]],
+    tests: list[str],
+    jobs: int,
+    until: float,
+    cache: Path,
+) -> None:
+    """Put each outcome in the queue, and a list of what is wrong in the end."""
+    host = Host(mutants, jobs, until, cache, lambda *outcome: queue.put(outcome))
+    failed = ["(they cannot be collected)"]
+    try:
+        paths = [str(ROOT / name) for name in tests]
+        code = pytest.main(["--rootdir", str(ROOT), *_QUIET, "-m", _NO_FRAMEWORK, *paths], [host])
+        loaded = {"torch", "tensorflow", "keras"} & set(sys.modules)
+        failed = [f"{name} is loaded" for name in loaded] or host.reach.failed
+        if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            failed = failed or ["(they cannot be collected)"]
+    finally:
+        queue.put(failed)
+
+
+def _say(part: Part, survivors: bool) -> None:
+    counts = Counter(part.outcomes.values())
+    killed = sum(counts[kind] for kind in KILLED)
+    untried = len(part.mutants) - len(part.outcomes)
+    named = sum(_is_equivalent(part.module, mutant) for mutant in part.survivors)
+    rest = f", {untried} not tried" if untried else ""
+    print(
+        f"{part.module:22} {len(part.mutants):5} mutants, {killed:5} killed "
+        f"({killed / max(len(part.mutants), 1):5.1%}), {named} equivalent, "
+        f"{len(part.survivors) - named} survived{rest}",
+        flush=True,
+    )
+    for mutant in part.survivors if survivors else ():
+        if not _is_equivalent(part.module, mutant):
+            print(f"  {mutant.line}: {mutant.key}   [{part.outcomes[mutant.number]}]")
+
+
+def _is_equivalent(module: str, mutant: Mutant) -> bool:
+    """Whether equivalent.toml names it, or a rule there, which exchanges one piece of text."""
+    listed = tomllib.loads((HERE / "equivalent.toml").read_text())
+    if any(
+        mutant.key in entry["mutants"]
+        for entry in listed.get("same", [])
+        if entry["module"] == module
+    ):
+        return True
+    return any(
+        mutant.after in _exchanged(mutant.before, rule["text"], rule["becomes"])
+        for rule in listed.get("rule", [])
+    )
+
+
+def _exchanged(text: str, old: str, new: str) -> list[str]:
+    """The text with each one of the occurrences of a pattern exchanged."""
+    return [
+        text[: found.start()] + found.expand(new) + text[found.end() :]
+        for found in re.finditer(old, text)
+    ]
+
+
+def _conclude(parts: Sequence[Part]) -> int:
+    total = sum(len(part.mutants) for part in parts)
+    killed = sum(outcome in KILLED for part in parts for outcome in part.outcomes.values())
+    unnamed = [m for part in parts for m in part.survivors if not _is_equivalent(part.module, m)]
+    untried = total - sum(len(part.outcomes) for part in parts)
+    print(
+        f"{killed} of {total} mutants killed ({killed / max(total, 1):.1%}); "
+        f"{len(unnamed)} survivors are neither killed nor named as equivalent"
+        + (f"; {untried} were not tried: run it again" if untried else "")
+    )
+    return int(killed < ENOUGH * total or bool(unnamed) or bool(untried))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
