@@ -10,14 +10,13 @@ import atexit
 import gc
 import importlib
 import os
-import signal
 import sys
-from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
 from prelu_tools import __version__
+from prelu_tools.core.stopping import Stopped, stop_at_signals
 
 EXIT_VERDICT, EXIT_USAGE, EXIT_NO_VERDICT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -31,28 +30,6 @@ _COMMANDS = {
     "optimize": "Write PReLU in the form that runs fastest, proven equal.",
     "verify": "Prove that candidates compute what a reference computes.",
 }
-
-
-class Stopped(BaseException):
-    """The process was asked to end: what it has begun is put away on the way out."""
-
-    def __init__(self, number: int) -> None:
-        """Keep the number of the signal."""
-        super().__init__(number)
-        self.code = 128 + number
-        """The exit code that shells give to it."""
-
-
-def _stop_at_signals() -> None:
-    """End as at Ctrl-C when the system or a supervisor asks to; at once when it asks twice."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        raise Stopped(number)
-
-    for number in {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:  # not on Windows
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
-            signal.signal(number, stop)
 
 
 class _LazyGroup(click.Group):
@@ -94,7 +71,7 @@ def main() -> NoReturn:
     which native libraries do not always survive: the exit code is that of the verdict.
     """
     gc.set_threshold(100_000)  # imports make much and drop little: collecting costs a tenth of them
-    _stop_at_signals()
+    stop_at_signals()
     code = run(sys.argv[1:])
     atexit._run_exitfuncs()
     try:

@@ -96,7 +96,7 @@ def run_many(
     """Run all of them, show what became of them, and return the exit code.
 
     Raises:
-        KeyboardInterrupt: the user stopped it; what is done is kept, and how to go on was said.
+        StoppedError: it was stopped from outside; what is done is kept, and how to go on was said.
     """
     from prelu_tools.zoo.run import Plan, StoppedError, run_zoo
     from prelu_tools.zoo.worker import Limits

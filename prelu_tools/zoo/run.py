@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.stopping import Stopped, stopping
 from prelu_tools.core.versions import installed_versions
 from prelu_tools.core.zoo import Command, WorkerInfo, ZooEntry, ZooResult
 from prelu_tools.graph.placement import discard_unfinished
@@ -51,15 +52,15 @@ class Watch(Protocol):
         """A model is done."""
 
 
-class StoppedError(KeyboardInterrupt):
-    """The run was stopped by the user; the text says what is kept, and how to go on."""
+class StoppedError(Stopped):
+    """The run was stopped from outside; the text says what is kept, and how to go on."""
 
 
 def run_zoo(command: Command, tasks: Sequence[Task], plan: Plan, watch: Watch) -> ZooResult:
     """Do every task, whatever becomes of the others.
 
     Raises:
-        StoppedError: Ctrl-C or SIGTERM came; what was done until then is kept in a file.
+        StoppedError: Ctrl-C, SIGTERM or SIGHUP came; what was done until then is kept in a file.
         UsageError: the file of results cannot be used.
         PReLUToolsError: it cannot be written, or the cluster does not answer.
     """
@@ -82,8 +83,9 @@ def run_zoo(command: Command, tasks: Sequence[Task], plan: Plan, watch: Watch) -
                         file.add(task, one)
                     done[task.name] = one
                     watch.finished(one.entry)
-        except KeyboardInterrupt as error:
-            raise StoppedError(_how_to_go_on(command, tasks, done, plan)) from error
+        except (KeyboardInterrupt, Stopped) as error:
+            number = error.number if isinstance(error, Stopped) else signal.SIGINT
+            raise StoppedError(number, _how_to_go_on(command, tasks, done, plan)) from error
     ordered = [done[task.name] for task in tasks]
     return ZooResult(command, tuple(one.entry for one in ordered), *_workers(ordered))
 
@@ -151,18 +153,6 @@ def _how_to_go_on(
     return f"{count} and kept in {path}: the same command with --results {path} --resume goes on"
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM is as Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _terminable() -> AbstractContextManager[None]:
+    is_main = threading.current_thread() is threading.main_thread()
+    return stopping() if is_main else nullcontext()

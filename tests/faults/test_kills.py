@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
-from killing import Files, Job, Tally, kill_at_random, kills_wanted
+from killing import Files, Job, Tally, files_of, hidden, kill_at_random, kills_wanted
 from onnx import helper
-from running import ROOT, cli
+from running import ROOT, cli, environment
 from tiny_models import save_graph
 
 SEED = 8
@@ -133,3 +139,72 @@ def test_many_kills_leave_whole_files(name: str, net: Path, tmp_path: Path) -> N
     kills = max(1, round(SHARES[name] * kills_wanted() / 100))
     tally = _kill(name, kills, net, tmp_path)
     assert tally.killed > kills // 3
+
+
+_NETS, _IN_ZOO = 12, 10
+
+
+@pytest.fixture
+def zoo(net: Path, tmp_path: Path) -> tuple[list[str], Path, Files]:
+    """A command that exports a dozen nets, where to, and what an undisturbed run makes there."""
+    nets = tmp_path / "nets"
+    nets.mkdir()
+    for number in range(_NETS):
+        (nets / f"net{number:02}.onnx").write_bytes(net.read_bytes())
+    undisturbed = tmp_path / "undisturbed"
+    assert cli("export", nets, "-o", f"{undisturbed}/", "-q").code == 0
+    out = tmp_path / "out"
+    command = ["export", str(nets), "-o", f"{out}/", "--jobs", "2", "-q"]
+    return [*command, "--results", str(tmp_path / "r.jsonl")], out, files_of(undisturbed)
+
+
+def _kill_a_zoo(command: list[str], kills: int, out: Path, new: Files) -> Counter[str]:
+    """Kill one run again and again, each time after another while; then let it end."""
+    random, found, results = Random(SEED), Counter[str](), Path(command[-1])
+    for _ in range(kills):
+        resume = ["--resume"] if results.exists() else []
+        running = subprocess.Popen(
+            [sys.executable, "-m", "prelu_tools", *command, *resume],
+            cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        begun, at_first = time.monotonic(), len(list(out.glob("*"))) if out.exists() else 0
+        while running.poll() is None and time.monotonic() - begun < 60:
+            if out.exists() and len(list(out.iterdir())) > at_first:
+                break
+            time.sleep(0.001)
+        time.sleep(random.uniform(0, 0.3))
+        running.send_signal(signal.SIGKILL)
+        found["killed" if running.wait() == -signal.SIGKILL else "ended"] += 1
+        for name, content in files_of(out).items() if out.exists() else ():
+            assert content == new[name], f"{name} is half a file"
+        if running.returncode == 0:
+            break
+    return found
+
+
+def _completes(command: list[str], out: Path, new: Files) -> None:
+    done = cli(*command, "--resume", "--format", "json")
+    assert done.code == 0, done.err
+    assert files_of(out) == new
+    assert not hidden(out)
+
+
+def test_a_zoo_that_is_killed_completes(zoo: tuple[list[str], Path, Files]) -> None:
+    command, out, new = zoo
+    assert _kill_a_zoo(command, 1, out, new)["killed"] == 1
+    _completes(command, out, new)
+
+
+@pytest.mark.kill
+def test_a_zoo_that_is_killed_many_times_completes(
+    zoo: tuple[list[str], Path, Files], tmp_path: Path
+) -> None:
+    command, out, new = zoo
+    found: Counter[str] = Counter()
+    while found["killed"] < max(1, round(_IN_ZOO * kills_wanted() / 100)):
+        found += _kill_a_zoo(command, 3, out, new)
+        _completes(command, out, new)
+        for path in out.iterdir():
+            path.unlink()
+        (tmp_path / "r.jsonl").unlink()
+    print(f"\nzoo: {sum(found.values())} kills, {found['killed']} in time; --resume completed each")

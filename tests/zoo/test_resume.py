@@ -162,7 +162,7 @@ def test_a_run_that_is_stopped_says_how_to_go_on(how: signal.Signals, kept: bool
     _until(odd.ready.exists, running)
     running.send_signal(how)
     out, err = running.communicate(timeout=60)
-    assert (running.returncode, out) == (130, "")
+    assert (running.returncode, out) == (128 + how, "")
     more = "" if kept else f"--results {file} "
     said = (
         f"2 of 3 models are done and kept in {file}: the same command with {more}--resume goes on"
@@ -190,7 +190,7 @@ def test_exports_that_were_begun_are_done_again_and_nothing_else_is_replaced(odd
     lines = file.read_text().splitlines(keepends=True)
     kept = [line for line in lines if "zoo-begun" in line or "net0" in line]
     file.write_text("".join(kept))
-    (out / ".net1.onnx.abcd_123").mkdir()
+    (out / ".net1.onnx.prelu-tools-abcd_123").mkdir()
     (out / "net1.onnx").write_bytes(b"of the run that was killed")
     again = cli(*command, "--resume", "--format", "json")
     assert by_status(again.json) == {"net0.onnx": "ok", "net1.onnx": "ok", "net2.onnx": "error"}
