@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+WRITTEN: Final = {"written": True}
+"""What the metadata of a field say whose text is a document by itself, as it goes to a file."""
 
 Command = Literal["inspect", "verify", "export"]
 Status = Literal["pass", "ok", "fail", "inconclusive", "error"]
@@ -50,7 +53,7 @@ class ZooEntry:
     """The model as the user spells it; of a verification its reference."""
     status: Status
     """What is to be thought of it."""
-    text: str
+    text: str = field(metadata=WRITTEN)
     """The document of the model alone, as JSON; of one without a result, its path and the error."""
     reasons: tuple[str, ...] = ()
     """Why it is neither a pass nor ok, in words."""
@@ -58,7 +61,7 @@ class ZooEntry:
     """Which worker had it last; None where none did."""
     seconds: float = 0.0
     """How long it took there."""
-    shown: str | None = None
+    shown: str | None = field(default=None, metadata=WRITTEN)
     """The report of this model alone, where every one is to be shown."""
 
     @property

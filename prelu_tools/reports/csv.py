@@ -52,7 +52,7 @@ def render(result: Result, style: Style) -> str:
         return _written(CHANGE_COLUMNS, (_change(result, change) for change in result.changes))
     if isinstance(result, ZooResult) and result.command == "inspect":
         columns = (*COLUMNS, *(["slopes"] if style.slopes else []), *MORE_COLUMNS)
-        return _written(columns, zoo_rows(result))
+        return _written(columns, map(cleaned, zoo_rows(result)))
     raise UsageError("csv has a row a layer, and only inspect looks at layers one by one")
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
+from prelu_tools.core.zoo import WRITTEN
+
 T = TypeVar("T")
 
 LONGEST: Final = 2000
@@ -40,6 +42,9 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 def cleaned(value: T, longest: int | None = None) -> T:
     """A result whose every text is printable, however deep it lies; the rest is as it was.
 
+    A text that is a document by itself (`WRITTEN`) stays: what is shown of it is cleaned as it is
+    taken out.
+
     Args:
         value: the result.
         longest: characters that a text may have; None for any number.
@@ -50,12 +55,13 @@ def cleaned(value: T, longest: int | None = None) -> T:
 def _cleaned(value: Any, longest: int | None) -> Any:
     if isinstance(value, str):
         return printable(value if longest is None else shortened(value, longest))
-    if isinstance(value, tuple):
-        return tuple(_cleaned(item, longest) for item in value)
+    if isinstance(value, tuple | list):
+        return type(value)(_cleaned(item, longest) for item in value)
     if isinstance(value, Mapping):
         return {_cleaned(key, longest): _cleaned(item, longest) for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        old = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        fields = (field for field in dataclasses.fields(value) if field.metadata != WRITTEN)
+        old = {field.name: getattr(value, field.name) for field in fields}
         new = {name: _cleaned(item, longest) for name, item in old.items()}
         changed = {name: item for name, item in new.items() if item is not old[name]}
         return dataclasses.replace(value, **changed)

@@ -144,7 +144,9 @@ def test_commands_and_options_in_the_prose_exist(page: Path) -> None:
     for span in _inline(page.read_text(encoding="utf-8")):
         words = span.split()
         if words[0] == "make" and len(words) > 1 and "." not in words[1]:
-            targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+            makefiles = "".join(map(Path.read_text, (ROOT / "Makefile", *ROOT.glob("*/*.mk"))))
+            targets = re.findall(r"^([\w-]+)(?=[\w -]*:)", makefiles, re.MULTILINE)
+            targets += re.findall(r"^\w[\w-]* ([\w-]+):", makefiles, re.MULTILINE)
             assert words[1] in targets, span
         if words[0] == "python" and words[1].endswith(".py"):
             assert (ROOT / words[1]).is_file(), span

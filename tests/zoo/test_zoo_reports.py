@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import onnx
 import pytest
 from odd_models import Odd
 from running import cli
@@ -172,3 +173,21 @@ def test_export_writes_each_model_in_its_place(
     alone = cli("export", "nets/net0.onnx", "-o", "out/net0.onnx", "--force", "--format", "json")
     assert found.json["models"][1] == alone.json
     assert "3 models: 2 ok, 1 error" in cli("export", "nets", "-o", "out", "--force").words
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
+def test_names_of_a_file_steer_no_terminal_and_no_report(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each document is JSON: what is spelled out, or cut, in it has to be so in its texts."""
+    monkeypatch.chdir(tmp_path)
+    name = "act\x9b2J" + "n" * 5000
+    net = save_dense(tmp_path / "net.onnx")
+    model = onnx.load(net)
+    model.graph.node[-1].name = name
+    onnx.save(model, net)
+    found = cli("inspect", net, "--results", "r.jsonl", "--format", form)
+    assert found.code == 0, found.err
+    assert "\x9b" not in found.out
+    if form == "json":
+        assert found.json["models"][0]["layers"][0]["nodes"] == [name]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prelu_tools.core.zoo import Command, Status, ZooEntry, ZooResult
-from prelu_tools.reports.printable import printable
+from prelu_tools.reports.printable import LONGEST, cleaned
 from prelu_tools.reports.tables.parts import counted, covered, number, share
 
 _SEVERITIES = ("error", "warning")
@@ -25,16 +25,16 @@ N_NAMES: Mapping[Command, int] = {"inspect": 1, "verify": 2, "export": 2}
 
 @dataclass(frozen=True)
 class Row:
-    """One model."""
+    """One model; every text is printable."""
 
     cells: tuple[str, ...]
-    """For `HEADERS`; printable."""
+    """For `HEADERS`."""
     status: Status
     """Of the entry."""
     name: str
-    """Of the entry; printable."""
+    """Of the entry."""
     reasons: tuple[str, ...]
-    """Why it is neither a pass nor ok; printable."""
+    """Why it is neither a pass nor ok."""
     findings: tuple[tuple[str, str], ...] = ()
     """Severity and code of each finding that is an error or a warning, each once."""
 
@@ -48,13 +48,14 @@ def rows_of(result: ZooResult) -> Iterator[Row]:
         figures = cells(document) if known else ("-",) * (len(HEADERS[result.command]) - 2)
         if not known and result.command != "inspect":
             figures = ("", *figures[1:])
-        yield Row(
-            cells=tuple(map(printable, (_title(entry), *figures, entry.status))),
+        row = Row(
+            cells=(_title(entry), *figures, entry.status),
             status=entry.status,
-            name=printable(entry.name),
-            reasons=tuple(map(printable, entry.reasons)),
+            name=entry.name,
+            reasons=entry.reasons,
             findings=tuple(dict.fromkeys(_findings(document))),
         )
+        yield cleaned(row, LONGEST)
 
 
 def headline(result: ZooResult) -> str:
@@ -82,7 +83,7 @@ def finding_lines(rows: Sequence[Row]) -> Iterator[str]:
             rest = len(names) - _MOST_NAMES
             more = f" and {rest:,} more" if rest > 0 else ""
             shown = ", ".join(names[:_MOST_NAMES])
-            yield f"{severity} {printable(kind[1])}: {counted(len(names), 'model')}: {shown}{more}"
+            yield f"{severity} {kind[1]}: {counted(len(names), 'model')}: {shown}{more}"
 
 
 def _title(entry: ZooEntry) -> str:
