@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickletools
 import random
+import warnings
 import zipfile
 
 from fuzz.generic import ODD_NUMBERS, ODD_TEXTS, Change, anything
@@ -123,7 +124,8 @@ def _member(members: list[tuple[zipfile.ZipInfo, bytes]], rng: random.Random) ->
 def _zipped(members: list[tuple[zipfile.ZipInfo, bytes]], compressed: bool) -> bytes:
     out = io.BytesIO()
     kind = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
-    with zipfile.ZipFile(out, "w", kind) as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(out, "w", kind) as archive:
+        warnings.filterwarnings("ignore", message="Duplicate name")
         for info, content in members:
             name = info.filename.encode("utf-8", "replace").decode()
             copy = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))

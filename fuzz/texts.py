@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from copy import deepcopy
 from typing import Any
 
 from fuzz.generic import ODD_NUMBERS, ODD_TEXTS, anything
@@ -48,7 +49,9 @@ def _change(inside: Any, rng: random.Random) -> None:
     if not keys:
         return
     key = rng.choice(keys)
-    odd = rng.choice((*_VALUES, *ODD_TEXTS, *ODD_NUMBERS))
+    odd = deepcopy(
+        rng.choice((*_VALUES, *ODD_TEXTS, *ODD_NUMBERS))
+    )  # what changes is this one's own
     match rng.randrange(6):
         case 0 | 1 | 2:
             inside[key] = odd
@@ -56,11 +59,11 @@ def _change(inside: Any, rng: random.Random) -> None:
             del inside[key]
         case 4:
             other = rng.choice(keys)
-            inside[key] = inside[other]
+            inside[key] = deepcopy(inside[other])
         case _ if isinstance(inside, dict):
             inside[rng.choice(ODD_TEXTS)] = rng.choice((odd, inside.pop(key)))
         case _:
-            inside.extend([odd] * rng.choice((1, 1000)))
+            inside.extend(deepcopy(odd) for _ in range(rng.choice((1, 1000))))
 
 
 def change_safetensors(data: bytes, rng: random.Random) -> bytes:

@@ -34,6 +34,7 @@ LEAST_MEMORY: Final = 500 << 20
 MEMORY_A_BYTE: Final = 10
 """How many times its size a file may take."""
 _ADDRESS_SPACE: Final = 6 << 30  # beyond what the process starts with: keeps the machine alive
+_OUR_ERRORS: Final = "prelu_tools.core.errors."  # with -v their tracebacks are shown
 _BESIDE: Final = ("forms.onnx", "old.onnx", "outside.bin", "batch.npz", "large.onnx")
 
 
@@ -127,7 +128,7 @@ def _fault(
         return f"escaped: {type(escaped).__name__}: {escaped}"
     if code not in (0, 1, 2, 3):
         return f"exit code {code}"
-    if "This is a defect" in text or ("Traceback" in text and "PReLUToolsError" not in text):
+    if "This is a defect" in text or ("Traceback" in text and _OUR_ERRORS not in text):
         return "traceback"
     if "\x1b" in text or "\x07" in text or "\u202e" in text:
         return "steers the terminal"

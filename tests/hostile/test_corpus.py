@@ -43,6 +43,12 @@ def test_a_case_is_always_the_same_file(number: int) -> None:
     assert first.data != (SEEDS / first.seed).read_bytes()
 
 
+def test_no_case_changes_another_one() -> None:
+    numbers = [number for number in range(400) if KINDS[number % len(KINDS)] == ".keras"]
+    forwards = {number: case(number).data for number in numbers}
+    assert all(case(number).data == forwards[number] for number in reversed(numbers))
+
+
 def _told(run: Callable[[list[str]], int], monkeypatch: pytest.MonkeyPatch) -> str:
     """The fault that is seen where the command line does this."""
     monkeypatch.setattr(worker, "run", run)
