@@ -8,39 +8,43 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo docs test test-browser test-dask test-docs test-openvino test-properties mutants fuzz fuzz-files bench bench-exporters \
-  bench-fleet bench-openvino schema lint lock clean
+.PHONY: help demo docs test test-browser test-dask test-docs test-matrix test-openvino \
+  test-properties mutants fuzz fuzz-files bench bench-exporters bench-fleet bench-openvino schema \
+  lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
 	@echo "make test   run the tests"
-	@echo "make test-browser   the page of inspect in a headless Chromium (part of make test, if it is there)"
-	@echo "make test-matrix    exports of every layer, sharing, rank, opset and type (of which make test does"
-	@echo "                    every pair)"
-	@echo "make test-dask      many models on clusters of Dask: real schedulers and workers (make test does a part)"
-	@echo "make test-properties  5,000 random nets (GRAPHS=, SEED=) through export, optimize and verify,"
-	@echo "                    against numpy (of which make test does 200)"
-	@echo "make mutants  changes in the tool's own verification that its tests have to notice (MODULE=)"
-	@echo "make test-openvino  the tests of the OpenVINO provider, in an environment of their own"
-	@echo "make fuzz-files  inspect, export and verify on 20,000 broken files (START, COUNT, JOBS)"
-	@echo "make fuzz   coverage-guided fuzzing of the ONNX reader and the recogniser (FUZZ_SECONDS)"
-	@echo "make test-kill      kill -9 at random moments of export, optimize and reports (KILLS=100)"
-	@echo "make test-python    a part of the tests on another Python: PYTHON=python3.13 [EXTRAS=keras];"
-	@echo "                    test-matrix-python: on each of 3.11 to 3.13 that is here"
-	@echo "make test-onnxruntime  the part that needs no framework, on one onnxruntime: VERSION=1.26.0"
-	@echo "make dist   the sdist and the wheel, in dist/"
-	@echo "make check-dist  the same bytes twice, twine check, the wheel alone in an empty environment, audit"
-	@echo "make audit  known weaknesses of the locked packages (pip-audit; needs its service)"
-	@echo "make bench  PReLU's latency on two versions of onnxruntime, against every peer (QUICK=1 to try)"
-	@echo "make bench-exporters  the same models through the raw exporters and through export"
-	@echo "make bench-fleet      many small models: one process, two, Dask, and the command for each"
-	@echo "make bench-openvino  PRelu nodes against the CPU's forms on OpenVINO's provider"
-	@echo "make docs   the site, in build/site; warnings are errors"
-	@echo "make test-docs  every command that the site shows (part of make test: the quick pages)"
-	@echo "make schema the JSON schema of prelu-tools.toml, from the keys that the code declares"
 	@echo "make lint   ruff and mypy"
-	@echo "make lock   resolve requirements/dev.in anew into $(LOCK)"
-	@echo "make clean  remove .venv and build"
+	@echo "make docs   the site, in build/site; warnings are errors"
+	@echo
+	@echo "More tests, of which make test does a part:"
+	@echo "  test-browser     the page of inspect in a headless Chromium"
+	@echo "  test-dask        many models on clusters of Dask: real schedulers and workers"
+	@echo "  test-docs        every command that the site shows"
+	@echo "  test-matrix      exports of every layer, sharing, rank, opset and type"
+	@echo "  test-openvino    the OpenVINO provider, in an environment of its own"
+	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
+	@echo "  test-kill        kill -9 at random moments of export, optimize and reports (KILLS=100)"
+	@echo "  fuzz-files       inspect, export and verify on 20,000 broken files (START=, COUNT=, JOBS=)"
+	@echo "  fuzz             coverage-guided fuzzing of the ONNX reader (FUZZ_SECONDS=)"
+	@echo "  mutants          changes in the tool's own verification that tests have to notice (MODULE=)"
+	@echo
+	@echo "Other versions, and a release:"
+	@echo "  test-oldest, test-newest   the oldest and the newest version of everything"
+	@echo "  test-onnxruntime VERSION=1.26.0   one onnxruntime, without a framework"
+	@echo "  test-python PYTHON=python3.13 [EXTRAS=keras]; test-matrix-python: each Python that is here"
+	@echo "  dist         the sdist and the wheel, in dist/"
+	@echo "  check-dist   the same bytes twice, twine check, the wheel alone, audit"
+	@echo "  audit        known weaknesses of the locked packages (pip-audit; needs its service)"
+	@echo
+	@echo "Speed, beside a peer:"
+	@echo "  bench             PReLU's latency on two versions of onnxruntime (QUICK=1 to try)"
+	@echo "  bench-exporters   the same models through the raw exporters and through export"
+	@echo "  bench-fleet       many small models: one process, two, Dask, and the command for each"
+	@echo "  bench-openvino    PRelu nodes against the CPU's forms on OpenVINO's provider"
+	@echo
+	@echo "schema: of prelu-tools.toml; lock: $(LOCK) anew; clean: remove .venv* and build"
 
 $(READY): $(LOCK) requirements/real-models.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
