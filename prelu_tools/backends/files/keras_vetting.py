@@ -76,6 +76,10 @@ def rehearse(path: Path) -> Wanted:
         with open_weights(path) as (weights, held), opened(weights, str(path), held) as file:
             _read_all(file, held)
         return _wanted(config, size)
+    if path.suffix == ".keras":
+        raise PReLUToolsError(
+            f"{path} cannot be loaded: a Keras archive is a zip file, and this is none"
+        )
     with opened(path, str(path), size) as file:
         _read_all(file, size)
         text = file.attribute("/", "model_config")
