@@ -64,6 +64,29 @@ def test_equal_names_with_each_others_slopes_fail(tmp_path: Path) -> None:
     assert any("p: has q's slopes" in reason for reason in reasons)
 
 
+def _shared(path: Path, order: Sequence[int], left: str = "y", right: str = "z") -> Path:
+    """One layer used three times: twice in a row, and once on another branch."""
+    nodes = [
+        helper.make_node("PRelu", ["x", "a"], ["h"], name="act"),
+        helper.make_node("Neg", ["h"], ["n"]),
+        helper.make_node("PRelu", ["n", "a"], [left], name="act_1"),
+        helper.make_node("Add", ["x", "x"], ["d"]),
+        helper.make_node("PRelu", ["d", "a"], [right], name="act_2"),
+    ]
+    tensors = {"a": np.asarray(_A, np.float32)}
+    outputs = {"y": _DIMS, "z": _DIMS}
+    return save_graph(path, [nodes[n] for n in order], {"x": _DIMS}, outputs, tensors)
+
+
+def test_calls_that_do_not_need_each_other_may_stand_in_any_order(tmp_path: Path) -> None:
+    reference = _shared(tmp_path / "left.onnx", range(5))
+    for number, order in enumerate([(3, 4, 0, 1, 2), (0, 3, 4, 1, 2), (3, 0, 1, 4, 2)]):
+        other = _shared(tmp_path / f"right{number}.onnx", order)
+        assert _verify(reference, other) == (0, {"a": "pass"}, [])
+    exchanged = _shared(tmp_path / "exchanged.onnx", range(5), "z", "y")
+    assert _verify(reference, exchanged)[0] == 1
+
+
 def test_a_merged_initializer_is_two_layers_again(tmp_path: Path) -> None:
     """Exporters merge initializers of equal value."""
     left = _named(tmp_path / "left.onnx", _A, _A)
