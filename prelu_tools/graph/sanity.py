@@ -24,6 +24,8 @@ from prelu_tools.graph.tensor_checks import (
 )
 
 _OWN: Final = ("", "ai.onnx")
+_ANY: Final = (0, 2**31)
+_LATEST: Final = 1_000_000  # opset: beyond any that there will be, and below what onnx takes
 _MOST_NODES: Final = 1_000_000
 _DEEPEST: Final = 64
 _SILENT: Final = 2  # the last IR version whose models name no opset
@@ -55,10 +57,7 @@ def refuse_broken(proto: onnx.ModelProto, path: Path) -> None:
 
 def _versions(proto: onnx.ModelProto) -> dict[str, int]:
     """The opsets that a model imports: before IR version 3 it says none, and means 1."""
-    found = {o.domain: o.version for o in proto.opset_import}
-    for domain, version in found.items():
-        if not 0 <= version < _MOST_NODES:
-            raise BrokenGraphError(f"it is of opset {version} of the domain {named(domain)}")
+    found = _imported(proto.opset_import)
     own = any(domain in found for domain in _OWN)
     nodes = _all_nodes(proto.graph.node)
     if proto.ir_version > _SILENT and not own and any(node.domain in _OWN for node in nodes):
@@ -66,27 +65,35 @@ def _versions(proto: onnx.ModelProto) -> dict[str, int]:
     return found
 
 
+def _imported(opsets: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
+    found = {o.domain: o.version for o in opsets}
+    for domain, version in found.items():
+        if not 0 <= version < _LATEST:
+            raise BrokenGraphError(f"it is of opset {version} of the domain {named(domain)}")
+    return found
+
+
 class _Operators:
-    """How many inputs an operator needs, by the versions that a model imports."""
+    """How many inputs an operator takes, by the versions that a model imports."""
 
     def __init__(self, versions: Mapping[str, int]) -> None:
         self._version = max((versions.get(domain, 0) for domain in _OWN), default=0)
-        self._needed: dict[str, int] = {}
+        self._known: dict[str, tuple[int, int]] = {}
 
-    def needed(self, node: onnx.NodeProto) -> int:
-        """How many inputs the node has to have at least; 0 where its operator is unknown."""
+    def n_inputs(self, node: onnx.NodeProto) -> tuple[int, int]:
+        """The least and the most that a node may have; any number where it is unknown."""
         if node.domain not in _OWN:
-            return 0
-        if node.op_type not in self._needed:
-            self._needed[node.op_type] = self._looked_up(node.op_type)
-        return self._needed[node.op_type]
+            return _ANY
+        if node.op_type not in self._known:
+            self._known[node.op_type] = self._looked_up(node.op_type)
+        return self._known[node.op_type]
 
-    def _looked_up(self, operator: str) -> int:
+    def _looked_up(self, operator: str) -> tuple[int, int]:
         try:
-            version = self._version or onnx.defs.onnx_opset_version()
-            return int(onnx.defs.get_schema(operator, version, "").min_input)
+            schema = onnx.defs.get_schema(operator, self._version or 1, "")
         except onnx.defs.SchemaError:
-            return 0
+            return _ANY
+        return schema.min_input, schema.max_input
 
 
 def _called(node: onnx.NodeProto) -> str:
@@ -135,9 +142,13 @@ def _nodes(
         refuse_no_text(*(attribute.name for attribute in node.attribute))
         if not node.output:
             raise BrokenGraphError(f"{_called(node)} has no output")
-        needed = operators.needed(node)
-        if len([name for name in node.input[:needed] if name]) < needed:
-            raise BrokenGraphError(f"{_called(node)} lacks one of its {needed} inputs")
+        least, most = operators.n_inputs(node)
+        if len([name for name in node.input[:least] if name]) < least:
+            raise BrokenGraphError(f"{_called(node)} lacks one of its {least} inputs")
+        if len(node.input) > most:
+            raise BrokenGraphError(
+                f"{_called(node)} has {len(node.input)} inputs, and may have {most}"
+            )
         for name in filter(None, node.output):
             if name in made:
                 raise BrokenGraphError(f"tensor {named(name)} is made twice")
@@ -195,7 +206,7 @@ def _functions(proto: onnx.ModelProto, versions: Mapping[str, int]) -> None:
         return
     sizes: dict[tuple[str, str, str], int] = {}
     for function in functions.values():
-        own = {o.domain: o.version for o in function.opset_import}
+        own = _imported(function.opset_import)
         refuse_no_text(function.name, function.domain, *function.input, *function.output, *own)
         _once(function.input, "is an input twice")
         _nodes(function.node, set(function.input), _Operators({**versions, **own}), function.input)
