@@ -10,7 +10,7 @@ import numpy as np
 from prelu_tools.commands.feeds import Layouts
 from prelu_tools.commands.reference import Reference
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.layout import Permutation, candidates, inverse
+from prelu_tools.core.layout import Permutation, candidates, inverse, moved_from
 from prelu_tools.core.parity import Comparison, ulps, worst
 from prelu_tools.core.slopediff import (
     SlopeDifference,
@@ -258,7 +258,7 @@ def axis_orders(
         if mine.slopes.ndim == rank and mine.slopes.transpose(order).shape == other.slopes.shape
     ]
     fitting = alike or fitting
-    stated = [order for order in fitting if order == other.axes]
+    stated = [order for order in fitting if order == moved_from(mine.axes, other.axes)]
     return stated or fitting or [tuple(range(rank))]
 
 

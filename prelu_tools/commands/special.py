@@ -12,7 +12,7 @@ from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.feeds import Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.layout import Permutation, candidates, inverse
+from prelu_tools.core.layout import Permutation, candidates, inverse, moved_from
 from prelu_tools.core.slopediff import compare_slopes, in_type_of, pair_layers
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.special import differs, documented, special_values
@@ -95,7 +95,7 @@ def _order(mine: PReLULayer, other: PReLULayer, layouts: Layouts) -> Permutation
     if mine.slopes.size != other.slopes.size or mine.slopes.ndim != other.slopes.ndim:
         return None
     fitting = candidates(mine.slopes.shape, other.slopes.shape)
-    said = [other.axes, layouts.permutation(mine.slopes.ndim)]
+    said = [moved_from(mine.axes, other.axes), layouts.permutation(mine.slopes.ndim)]
     stated = [order for order in said if order is not None and order in fitting]
     return next(iter([*stated, *fitting]), None)
 
@@ -133,7 +133,8 @@ def _differences(
         why = documented(other.form, value, slope, (was, now), provider, runtime)
         if why is None and x.dtype == np.float16 and abs(slope) < _SMALLEST_HALF:
             why = "the slope is too small for float16, which holds it badly or as 0"
-        departs = np.isnan(was) or np.isinf(now)  # it may cut off infinities, as a Clip does
+        # It may cut off infinities, as a Clip does, or make one on the way.
+        departs = np.isnan(was) or np.isinf(now) or (np.isinf(was) and np.isfinite(value))
         if why is None and by_definition[place] and (other.form == "prelu" or departs):
             why = "it gives what PReLU is; the reference's own form departs from it there"
         key = (np.copysign(1.0, value) * (abs(value) + 1 if value == value else -1), why is None)

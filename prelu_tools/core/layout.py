@@ -26,6 +26,18 @@ def inverse(permutation: Sequence[int]) -> Permutation:
     return tuple(sorted(range(len(permutation)), key=permutation.__getitem__))
 
 
+def moved_from(reference: Permutation | None, axes: Permutation | None) -> Permutation | None:
+    """How one file's axes became another one's, by what each states of a common source.
+
+    Args:
+        reference: how the source's axes were moved to the first one's; None if it is the source.
+        axes: the same of the second one; None if it does not say.
+    """
+    if reference is None or axes is None:
+        return axes
+    return compose(axes, inverse(reference)) if len(axes) == len(reference) else None
+
+
 def compose(outer: Sequence[int], inner: Sequence[int]) -> Permutation:
     """One permutation for transpose(transpose(x, inner), outer)."""
     return tuple(inner[axis] for axis in outer)

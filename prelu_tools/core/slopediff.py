@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from prelu_tools.core.arrays import Array, frozen, same_bits
-from prelu_tools.core.layout import Permutation, candidates
+from prelu_tools.core.layout import Permutation, candidates, moved_from
 from prelu_tools.core.slopes import PReLULayer, Shape
 
 
@@ -68,8 +68,9 @@ def compare_slopes(
         for fitting in _orders(reference, candidate)
     }
     usual = candidates((None,) * left.ndim, (None,) * left.ndim)
-    if outcomes and candidate.axes in usual and candidate.axes not in outcomes:
-        moved = left.transpose(candidate.axes).shape
+    said = moved_from(reference.axes, candidate.axes)
+    if outcomes and said in usual and said not in outcomes:
+        moved = left.transpose(said).shape
         if _could_lie(moved, candidate.input_shape):
             words = f"slopes lie as {list(right.shape)} where {list(moved)} was expected"
             return SlopeDifference(False, words)
@@ -79,7 +80,7 @@ def compare_slopes(
     first = next(iter(outcomes.values()))
     if all(outcome.equal == first.equal for outcome in outcomes.values()):
         return first
-    stated = outcomes.get(candidate.axes or ())
+    stated = outcomes.get(said or ())
     if stated is not None and stated.equal:
         return stated
     if order in outcomes:

@@ -16,6 +16,7 @@ from prelu_tools.core.layout import (
     compose,
     from_layouts,
     inverse,
+    moved_from,
 )
 from prelu_tools.core.slopes import Shape
 
@@ -87,3 +88,25 @@ def test_from_layouts(source: Layout, target: Layout, rank: int, expected: Permu
 )  # fmt: skip
 def test_candidates(source: Shape, target: Shape, expected: list[Permutation]) -> None:
     assert list(candidates(source, target)) == expected
+
+
+@pytest.mark.parametrize(
+    ("reference", "axes", "expected"),
+    [
+        (None, (0, 2, 3, 1), (0, 2, 3, 1)),
+        ((0, 2, 3, 1), None, None),
+        ((0, 2, 3, 1), (0, 2, 3, 1), (0, 1, 2, 3)),
+        ((0, 3, 1, 2), (0, 1, 2, 3), (0, 2, 3, 1)),
+        ((0, 1), (0, 2, 1), None),
+    ],
+)
+def test_files_of_one_source_are_held_against_each_other(
+    reference: tuple[int, ...] | None,
+    axes: tuple[int, ...] | None,
+    expected: tuple[int, ...] | None,
+) -> None:
+    assert moved_from(reference, axes) == expected
+    if reference and axes and expected:
+        source = np.zeros(tuple(range(2, 2 + len(axes))))
+        moved = source.transpose(reference).transpose(expected)
+        assert moved.shape == source.transpose(axes).shape

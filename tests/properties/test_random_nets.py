@@ -1,28 +1,31 @@
 """Random nets through export, optimize and verify: 200 in `make test`, `make test-properties` more.
 
 PRELU_GRAPHS is how many, in pieces of 200, PRELU_SEED what the first piece is drawn from, and the
-next ones the numbers that follow: the same numbers give the same nets.
+next ones the numbers that follow: the same numbers give the same nets. A net that fails is shown
+as it was drawn; PRELU_SHRINK=1 looks for the smallest one that fails, which takes minutes.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture.engine import ConjectureRunner
 from pipeline import NEWEST, Way, travel
-from random_nets import SPELLINGS, Net, nets
+from random_nets import SPELLINGS, Array, Layer, Net, Step, nets
 
 from prelu_tools.graph.forms import FORMS
 
 GRAPHS = int(os.environ.get("PRELU_GRAPHS", "200"))
 PIECE = 200
 SEED = int(os.environ.get("PRELU_SEED", "0"))
+PHASES = (Phase.generate, Phase.shrink) if os.environ.get("PRELU_SHRINK") else (Phase.generate,)
 WAYS = st.builds(
     Way,
     external=st.booleans(),
@@ -52,6 +55,8 @@ def test_slopes_and_outputs_survive(number: int) -> None:
         max_examples=min(GRAPHS, PIECE),
         deadline=None,
         database=None,
+        phases=PHASES,
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
         print_blob=True,
     )
@@ -61,3 +66,31 @@ def test_slopes_and_outputs_survive(number: int) -> None:
             travel(net, way, Path(folder))
 
     survive()
+
+
+def _one_layer(layer: Layer, shape: tuple[int, ...], sources: Sequence[int] = (0,)) -> Net:
+    """A net of one layer, used once for each of the values that are named."""
+    steps = [Step("prelu", (source,), layer=0) for source in sources]
+    leaves = [n for n in range(1, 1 + len(steps)) if n not in sources]
+    return Net("float32", 13, [shape], [layer], steps, [shape] * (1 + len(steps)), leaves)
+
+
+def _slopes(*values: float, rank: int = 1) -> Array:
+    return np.float32(values).reshape(-1, *[1] * (rank - 1))
+
+
+@pytest.mark.parametrize("depth", ["graph", "verified", "commands"])
+@pytest.mark.parametrize(
+    "net",
+    [
+        # A shared layer on two branches, which are written the other way round.
+        _one_layer(Layer("act0", "prelu", _slopes(0.25), "few"), (1,), (0, 0, 1)),
+        # Axes that were moved on the way to the file that is optimized, two of one size.
+        _one_layer(Layer("act0", "max_neg", _slopes(-0.9, -0.0, rank=3), "row", True), (2, 2, 3)),
+        # A reference whose form is infinite where PReLU is not.
+        _one_layer(Layer("act0", "linear", _slopes(2.0), "few"), (1,)),
+    ],
+    ids=["shared", "moved", "overflow"],
+)
+def test_nets_that_once_failed(net: Net, depth: str, tmp_path: Path) -> None:
+    travel(net, Way(False, False, depth, "layer", 0), tmp_path)
