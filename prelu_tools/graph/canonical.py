@@ -15,6 +15,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.layout import Permutation, candidates
 from prelu_tools.core.slopes import align, sharing_of
 from prelu_tools.core.tags import TagBook
+from prelu_tools.graph.layers import call_number
 from prelu_tools.graph.metadata import describe_layer
 from prelu_tools.graph.prune import inner_names, prune_model
 from prelu_tools.graph.reader import OnnxModel
@@ -103,6 +104,7 @@ def settle_slopes(
     counts = dict.fromkeys(parameters, 0)
     slopes: list[tuple[onnx.NodeProto, str]] = []
     every = [(inner, match) for inner in nested_views(view) for match in find_prelus(inner)]
+    every.sort(key=lambda item: call_number(item[1]))  # a call keeps its number where it has one
     for inner, match in every:
         tagged = tags.find(match.slopes)
         if tagged is None or tagged.sign != 1 or match.form != "prelu":

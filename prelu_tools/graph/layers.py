@@ -58,7 +58,7 @@ def locate_layers(views: Iterable[GraphView]) -> tuple[LocatedLayer, ...]:
     found: list[LocatedLayer] = []
     taken: set[str] = set()
     for unsorted in groups.values():
-        group = sorted(unsorted, key=lambda item: _call_number(item[2]))
+        group = sorted(unsorted, key=lambda item: call_number(item[2]))
         _, view, first = group[0]
         name = _unique_name(first, taken)
         taken.add(name)
@@ -89,8 +89,11 @@ def _module(match: Match) -> str:
     return module_scope(known.get(TORCH_SCOPES, ""))
 
 
-def _call_number(match: Match) -> int:
-    """Which call of its layer a node says that it is: the graph may have them in another order."""
+def call_number(match: Match) -> int:
+    """Which call of its layer a node says that it is: the graph may have them in another order.
+
+    0 where it says nothing.
+    """
     layer = properties(match.node).get(LAYER)
     number = match.node.name.removeprefix(f"{layer}_") if layer is not None else ""
     return int(number) if number.isdecimal() and len(number) < 10 else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -168,19 +168,7 @@ def _lies(layer: Layer, shape: tuple[int, ...]) -> bool:
     fits = layer.slopes.ndim == len(shape) and all(
         a in (1, b) for a, b in zip(layer.slopes.shape, shape, strict=False)
     )
-    fits = fits and (layer.form != "depthwise" or layer.slopes.shape[0] == shape[0])
-    return fits and not _in_doubt(layer, shape)
-
-
-def _in_doubt(layer: Layer, shape: tuple[int, ...]) -> bool:
-    """Whether its slopes, one axis in the file, could be of the channels as well as of the last.
-
-    The tool asks for --slope-axis there, and takes no such file without it.
-    """
-    order = [*range(1, len(shape)), 0] if layer.last else list(range(len(shape)))
-    laid, over = [layer.slopes.shape[axis] for axis in order], [shape[axis] for axis in order]
-    one_axis = layer.stored == "few" and len(shape) > 1 and set(laid[:-1]) == {1}
-    return one_axis and laid[-1] > 1 and over[0] == over[-1]
+    return fits and (layer.form != "depthwise" or layer.slopes.shape[0] == shape[0])
 
 
 def _layer(
@@ -201,8 +189,7 @@ def _layer(
     slopes = _slopes(draw, form, random, sizes, dtype)
     stored = draw(st.sampled_from(("few", "row", "batch")))
     last = form != "depthwise" and len(shape) > 1 and draw(st.integers(0, 3)) == 0
-    layer = Layer(name, form, slopes, stored, last)
-    return replace(layer, stored="row") if _in_doubt(layer, shape) else layer
+    return Layer(name, form, slopes, stored, last)
 
 
 def _slopes(

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture.engine import ConjectureRunner
 from pipeline import NEWEST, Way, travel
-from random_nets import SPELLINGS, Array, Layer, Net, Step, nets
+from random_nets import SPELLINGS, Net, nets
 
 from prelu_tools.graph.forms import FORMS
 
@@ -66,31 +65,3 @@ def test_slopes_and_outputs_survive(number: int) -> None:
             travel(net, way, Path(folder))
 
     survive()
-
-
-def _one_layer(layer: Layer, shape: tuple[int, ...], sources: Sequence[int] = (0,)) -> Net:
-    """A net of one layer, used once for each of the values that are named."""
-    steps = [Step("prelu", (source,), layer=0) for source in sources]
-    leaves = [n for n in range(1, 1 + len(steps)) if n not in sources]
-    return Net("float32", 13, [shape], [layer], steps, [shape] * (1 + len(steps)), leaves)
-
-
-def _slopes(*values: float, rank: int = 1) -> Array:
-    return np.float32(values).reshape(-1, *[1] * (rank - 1))
-
-
-@pytest.mark.parametrize("depth", ["graph", "verified", "commands"])
-@pytest.mark.parametrize(
-    "net",
-    [
-        # A shared layer on two branches, which are written the other way round.
-        _one_layer(Layer("act0", "prelu", _slopes(0.25), "few"), (1,), (0, 0, 1)),
-        # Axes that were moved on the way to the file that is optimized, two of one size.
-        _one_layer(Layer("act0", "max_neg", _slopes(-0.9, -0.0, rank=3), "row", True), (2, 2, 3)),
-        # A reference whose form is infinite where PReLU is not.
-        _one_layer(Layer("act0", "linear", _slopes(2.0), "few"), (1,)),
-    ],
-    ids=["shared", "moved", "overflow"],
-)
-def test_nets_that_once_failed(net: Net, depth: str, tmp_path: Path) -> None:
-    travel(net, Way(False, False, depth, "layer", 0), tmp_path)

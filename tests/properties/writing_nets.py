@@ -126,6 +126,14 @@ class _Writer:
             self.op("Transpose", [inner], output, perm=[0, rank - 1, *range(1, rank - 1)])
 
 
+def has_two_readings(net: Net, layer: Layer) -> bool:
+    """Whether a slope [C] may be taken for another axis's, which export refuses to guess."""
+    number = next(i for i, other in enumerate(net.layers) if other is layer)
+    shapes = [net.shapes[net.steps[n - len(net.inputs)].sources[0]] for n in net.calls(number)]
+    turned = [(*shape[1:], shape[0]) if layer.last else shape for shape in shapes]
+    return any(len(shape) > 1 and shape[0] == shape[-1] for shape in turned)
+
+
 class Spelled:
     """One PReLU in its form."""
 
@@ -139,8 +147,10 @@ class Spelled:
 
     def tensor(self, values: Array, suffix: str = "") -> str:
         """A constant made of the slopes, in the axes that the file stores."""
-        few = self.layer.stored == "few"
-        while few and values.ndim and values.shape[0] == 1:
+        few, fewest = self.layer.stored == "few", 1 + has_two_readings(self.w.net, self.layer)
+        while few and values.ndim and values.shape[0] == 1 and (
+            self.layer.form != "prelu" or values.size == 1 or values.ndim > fewest
+        ):  # fmt: skip
             values = values[0]
         values = values[np.newaxis] if self.layer.stored == "batch" else values
         base = {"torch": f"{self.layer.name}.weight"}.get(self.w.net.names, "")

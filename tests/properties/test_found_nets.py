@@ -1,0 +1,74 @@
+"""Nets that random drawing found to fail, as small as they became."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from pipeline import Way, travel
+from random_nets import Layer, Net, Step
+from writing_nets import has_two_readings, save
+
+from prelu_tools.commands.export import ExportRequest, export
+from prelu_tools.core.errors import PReLUToolsError
+
+_VERIFIED = Way(False, False, "verified", "layer", 0)
+
+
+def _net(layer: Layer, shape: tuple[int, ...], sources: tuple[int, ...] = (0,)) -> Net:
+    """Calls of one layer, each of an earlier value."""
+    steps = [Step("prelu", (source,), layer=0) for source in sources]
+    shapes = [shape] * (1 + len(steps))
+    return Net("float32", 16, [shape], [layer], steps, shapes, list(range(len(steps), 0, -1)))
+
+
+def _slopes(*shape: int) -> np.ndarray:
+    return np.linspace(-0.7, 0.3, int(np.prod(shape)), dtype=np.float32).reshape(shape)
+
+
+@pytest.mark.parametrize("form", ["prelu", "leaky_relu", "max_min"])
+def test_calls_keep_their_numbers_in_whatever_order_the_graph_has_them(
+    form: str, tmp_path: Path
+) -> None:
+    """The exported graph has call 2 before call 1; optimize numbered them anew."""
+    slopes = np.full((2, 1), 0.3, np.float32) if form == "leaky_relu" else _slopes(2, 1)
+    travel(_net(Layer("act0", form, slopes, "few"), (2, 3), (0, 0, 1)), _VERIFIED, tmp_path)
+
+
+def test_a_reference_that_doubles_the_largest_numbers_is_told_and_passes(tmp_path: Path) -> None:
+    """X - |x| is infinite for the largest x, where PReLU is not; a Max form gives what it is."""
+    travel(_net(Layer("act0", "abs", _slopes(1, 1, 2), "row"), (1, 3, 2)), _VERIFIED, tmp_path)
+
+
+def test_axes_that_an_export_states_say_nothing_of_what_is_made_of_it(tmp_path: Path) -> None:
+    """Sizes are such that the slopes could lie as the stated axes say, once more."""
+    layer = Layer("act0", "relu", np.zeros((2, 1, 1, 1), np.float32), "few", last=True)
+    travel(_net(layer, (2, 2, 2, 4)), Way(False, False, "commands", "bitwise", 1), tmp_path)
+
+
+def test_axes_of_two_files_of_one_source_are_held_against_each_other(tmp_path: Path) -> None:
+    """The export's and the optimized file's were moved the same way: between them nothing was."""
+    layer = Layer("act0", "max_neg", _slopes(2, 1, 1), "row", last=True)
+    travel(_net(layer, (2, 2, 3)), Way(False, False, "commands", "layer", 0), tmp_path)
+
+
+def test_a_slope_with_two_readings_is_refused(tmp_path: Path) -> None:
+    layer = Layer("act0", "prelu", _slopes(2, 1, 1), "few", last=True)
+    net = _net(layer, (2, 2, 1))
+    assert has_two_readings(net, layer)
+    path = save(net, tmp_path / "net.onnx", external=False)
+    export(ExportRequest(str(path), tmp_path / "exported.onnx"), lambda _stage: None)
+    model = _with_one_axis(path)
+    with pytest.raises(PReLUToolsError, match="two readings"):
+        export(ExportRequest(str(model), tmp_path / "refused.onnx"), lambda _stage: None)
+
+
+def _with_one_axis(path: Path) -> Path:
+    model = onnx.load(path)
+    tensor = next(t for t in model.graph.initializer if t.name == "act0.weight")
+    assert list(tensor.dims) == [1, 2]
+    tensor.dims[:] = [2]
+    onnx.save(model, path.with_name("one_axis.onnx"))
+    return path.with_name("one_axis.onnx")
