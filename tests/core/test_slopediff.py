@@ -284,3 +284,13 @@ def test_a_transposition_and_one_slope_for_all_are_said_in_words() -> None:
     shared = replace(left, slopes=values[:, :1, :1, :1])
     words = "one slope shared by all where 18 were expected"
     assert compare_slopes(left, shared).description == words
+
+
+def test_axes_that_both_state_are_no_way_from_one_to_the_other() -> None:
+    slopes = np.arange(3, dtype=np.float32).reshape(1, 3, 1, 1)
+    export = replace(_layer(slopes, (None, 3, 3, 5)), axes=(0, 3, 1, 2))
+    pairs = line_up([export], [export]).pairs
+    assert compare_slopes(*pairs[0]).equal
+    unstated = replace(export, axes=None)
+    pairs = line_up([unstated], [export]).pairs
+    assert not compare_slopes(*pairs[0]).equal  # here they are the way from the reference
