@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.slopediff import SlopeDifference, compare_slopes, line_up, owner_of
+from prelu_tools.core.slopediff import (
+    SlopeDifference,
+    compare_slopes,
+    in_type_of,
+    line_up,
+    owner_of,
+    pair_layers,
+)
 from prelu_tools.core.slopes import PReLULayer, Shape
 
 SLOPES = np.array([0.25, -0.5, 1.5, 0.1], np.float32)
@@ -35,8 +43,7 @@ def _channels(values: Array, name: str = "act") -> PReLULayer:
 
 def _words(left: Array, right: Array) -> str:
     found = compare_slopes(_channels(left), _channels(right))
-    assert not found.equal
-    assert not found.ambiguous
+    assert found == SlopeDifference(False, found.description)
     return found.description or ""
 
 
@@ -186,8 +193,8 @@ def test_a_cube_leaves_a_doubt_unless_its_order_is_known(order: tuple[int, ...])
     left = _layer(CUBE, (None, 3, 3, 3))
     right = _layer(CUBE.transpose(order), (None, 3, 3, 3))
     doubtful = compare_slopes(left, right)
-    assert (doubtful.equal, doubtful.ambiguous) == (False, True)
-    assert "axis order" in (doubtful.description or "")
+    words = "the axis order cannot be told from the shapes"
+    assert doubtful == SlopeDifference(False, words, ambiguous=True)
     assert compare_slopes(left, replace(right, axes=order)) == EQUAL
     assert compare_slopes(left, right, order) == EQUAL
 
@@ -276,11 +283,116 @@ def test_line_up(left: str, right: str, pairs: list[str], missing: str, unexpect
     assert "".join(layer.name for layer in found.unexpected) == unexpected
 
 
-def test_a_transposition_and_one_slope_for_all_are_said_in_words() -> None:
-    values = np.random.default_rng(0).normal(size=(1, 2, 3, 3)).astype(np.float32)
-    left = _layer(values, (None, 2, 3, 3))
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_transposition_and_one_slope_for_all_are_said_in_words(channels: int, size: int) -> None:
+    values = np.random.default_rng(0).normal(size=(1, channels, size, size)).astype(np.float32)
+    left = _layer(values, (None, 4, size, size))
     turned = replace(left, slopes=np.ascontiguousarray(values.swapaxes(2, 3)))
-    assert compare_slopes(left, turned).description == "slopes transposed (axes 2 and 3)"
+    words = "slopes transposed (axes 2 and 3)"
+    assert compare_slopes(left, turned) == SlopeDifference(False, words)
     shared = replace(left, slopes=values[:, :1, :1, :1])
-    words = "one slope shared by all where 18 were expected"
-    assert compare_slopes(left, shared).description == words
+    words = f"one slope shared by all where {values.size} were expected"
+    assert compare_slopes(left, shared) == SlopeDifference(False, words)
+
+
+def test_inputs_of_other_sizes_leave_it_to_the_shapes_of_the_slopes() -> None:
+    small = _layer(SLOPES.reshape(1, 4, 1, 1), (None, 4, 5, 6))
+    assert compare_slopes(small, replace(small, input_shape=(None, 4, 50, 60))) == EQUAL
+
+
+@pytest.mark.parametrize(
+    ("input_shape", "found"),
+    [
+        pytest.param(
+            (None, 4, 4, 4),
+            SlopeDifference(False, "slopes lie as [1, 4, 1, 1] where [1, 1, 1, 4] was expected"),
+            id="where they could lie as stated",
+        ),
+        pytest.param((None, 4, 4, 5), EQUAL, id="where they could not"),
+        pytest.param(None, EQUAL, id="where the input is unknown"),
+        pytest.param((None, 4), EQUAL, id="where the input has fewer axes"),
+        pytest.param((None, 4, 4, 4, 4), EQUAL, id="where the input has more axes"),
+    ],
+)
+def test_slopes_that_lie_otherwise_than_stated(
+    input_shape: Shape | None, found: SlopeDifference
+) -> None:
+    left = _layer(SLOPES.reshape(1, 4, 1, 1), (None, 4, 4, 4))
+    right = replace(left, input_shape=input_shape, axes=(0, 2, 3, 1))
+    assert compare_slopes(left, right) == found
+    assert owner_of(right, [left]) == "act"
+
+
+def test_one_slope_for_all_lies_as_it_will() -> None:
+    left = _layer(SLOPES[:1].reshape(1, 1, 1, 1), (None, 3, 4, 5))
+    assert compare_slopes(left, replace(left, axes=(0, 3, 1, 2))) == EQUAL
+
+
+def test_a_narrower_type_is_held_against_the_nearest_slopes() -> None:
+    wide = _channels(np.array([0.1, 1e6, 1e-9], np.float32))
+    with np.errstate(all="raise"):
+        found = in_type_of(wide, _channels(np.ones(3, np.float16), "other"))
+    assert found.slopes.dtype == np.float16
+    assert found.slopes.reshape(-1).tolist() == [np.float16(0.1), np.inf, 0]
+    assert not found.slopes.flags.writeable
+    assert replace(found, slopes=wide.slopes) == wide
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        ("float32", "float32"), ("float32", "float64"), ("float64", "float32"),
+        ("float16", "float16"), ("float16", "float32"), ("int32", "float16"),
+    ],
+)  # fmt: skip
+def test_any_other_type_leaves_the_reference_as_it_is(own: str, other: str) -> None:
+    mine = _channels(np.ones(3, own))
+    assert in_type_of(mine, _channels(np.ones(3, other))) is mine
+
+
+def _sharing(nodes: str, positions: tuple[int, ...] = (), same: bool = False) -> PReLULayer:
+    layer = _channels(SLOPES, "+".join(nodes))
+    return replace(layer, nodes=tuple(nodes), positions=positions, same_instance=same)
+
+
+@pytest.mark.parametrize(
+    ("found", "names"),
+    [
+        pytest.param([_sharing("xy"), _sharing("z")], "xyz", id="no positions"),
+        pytest.param([_sharing("z"), _sharing("xy")], "zxy", id="no positions, the last two"),
+        pytest.param([_sharing("xyz")], "xyz", id="all three"),
+        pytest.param([_sharing("xy", (0, 2)), _sharing("z", (1,))], "xzy", id="in their places"),
+        pytest.param([_sharing("xy", (1, 2)), _sharing("z", (0,))], "zxy", id="in front"),
+        pytest.param([_sharing("xy", (0, 2)), _sharing("z")], "xyz", id="one place is unknown"),
+        pytest.param(
+            [_sharing("vw", (0, 3), same=True), _sharing("xy", (1, 2))],
+            ["v+w", "x", "y"], id="one instance stays one",
+        ),
+    ],
+)  # fmt: skip
+def test_what_merely_shares_a_tensor_is_taken_apart(
+    found: list[PReLULayer], names: Sequence[str]
+) -> None:
+    pairs = pair_layers(_named("a", "b", "c"), found)
+    assert [(a.name, b.name) for a, b in pairs.pairs] == list(zip("abc", names, strict=True))
+    assert (pairs.missing, pairs.unexpected) == ((), ())
+    by_node = {node: (layer, i) for layer in found for i, node in enumerate(layer.nodes)}
+    for _, layer in pairs.pairs:
+        whole, number = by_node[layer.nodes[0]]
+        assert layer.nodes == (whole.nodes if "+" in layer.name else (layer.name,))
+        if whole.positions and "+" not in layer.name:
+            assert layer.positions == (whole.positions[number],)
+
+
+def test_a_layer_of_one_node_keeps_its_name_beside_those_that_are_taken_apart() -> None:
+    alone = replace(_sharing("z"), name="alone")
+    pairs = pair_layers(_named("a", "b", "c"), [alone, _sharing("xy")])
+    assert [layer.name for _, layer in pairs.pairs] == ["alone", "x", "y"]
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_what_gives_another_number_in_parts_is_left_whole(count: int) -> None:
+    pairs = pair_layers(_named(*"abcd"[:count]), [_sharing("xyz")])
+    assert [layer.name for layer in pairs.unexpected] == ["x+y+z"]
+    assert len(pairs.missing) == count
