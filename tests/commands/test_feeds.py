@@ -1,4 +1,4 @@
-"""The inputs of a check: which is which, in which order of axes, of which sizes, and from a file."""
+"""The inputs of a check: which is which, in which order of axes and of which sizes, and files."""
 
 from __future__ import annotations
 
