@@ -136,7 +136,7 @@ def _differences(
         departs = np.isnan(was) or np.isinf(now)  # it may cut off infinities, as a Clip does
         if why is None and by_definition[place] and (other.form == "prelu" or departs):
             why = "it gives what PReLU is; the reference's own form departs from it there"
-        key = (np.copysign(1.0, value) * (abs(value) + 1 if value == value else -1), why is None)
+        key = (np.copysign(1.0, value) * (abs(value) + 1 if value == value else 0), why is None)
         told.setdefault(
             key,
             SpecialValue(mine.name, other.form, slope, value, was, now, why),
