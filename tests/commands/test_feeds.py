@@ -23,6 +23,7 @@ from prelu_tools.commands.feeds import (
     save_feeds,
 )
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.inputs import Wanted, draw
 from prelu_tools.core.layout import Layout
 from prelu_tools.core.options import Dim
 
@@ -98,6 +99,7 @@ def test_which_inputs_are_narrower(reference: str, candidate: str, narrow: str |
         (("batch", 4, 5, 3), ("n", 3, 4, 5), None, FIRST),
         ((2, 3, 4, 5), (7, 3, 4, 5), None, SAME),  # a batch is as large as it is
         (("batch", 3, "h", "w"), ("n", "h", "w", 3), None, LAST),
+        (("batch", "c"), ("n", 3), None, (0, 1)),
         (("batch", 3, 3, 3), ("n", 3, 3, 3), ("nchw", "nhwc"), LAST),
         (("batch", 3, 3, 3), ("n", 3, 3, 3), ("nchw", "nchw"), SAME),
         (("batch", 3, 3, 3), ("n", 3, 3, 3), ("nhwc", "nchw"), FIRST),
@@ -130,6 +132,8 @@ _DOUBT = (
         (("batch", 3, 4, 5), ("n", 3, 4, 5), ("nchw", "nhwc"), _UNFIT),
         (("batch", 3, 3, 3), ("n", 3, 3, 3), None, _DOUBT),
         (("batch", "c", "h", "w"), ("n", "c", "h", "w"), None, _DOUBT),
+        (("batch", "c", "h", "w"), ("n", 3, 4, 5), None, _DOUBT),
+        (("batch", 3, 3), ("n", 3, 3), None, _DOUBT),
     ],
 )
 def test_an_order_of_axes_that_is_in_doubt(
@@ -146,6 +150,10 @@ def test_an_order_of_axes_that_is_in_doubt(
     with pytest.raises(PReLUToolsError) as raised:
         link_inputs([_spec("a", *reference)], [_spec("b", *candidate)], layouts)
     assert str(raised.value) == words
+
+
+def test_nothing_is_said_of_layouts_at_first() -> None:
+    assert Layouts() == Layouts(None, None)
 
 
 @pytest.mark.parametrize("layouts", [Layouts("nchw", None), Layouts(None, "nhwc")])
@@ -237,6 +245,25 @@ def test_the_first_row_is_run_again_alone_and_larger_sizes_are_other_values() ->
     assert not np.array_equal(together, again[0]["a"])
 
 
+@pytest.mark.parametrize("batch", ["batch", 2])
+def test_a_seed_draws_the_same_twice(batch: Dim) -> None:
+    specs = [_spec("a", batch, "t", 3), _spec("s")]
+    first, second = (draw_feeds(specs, [], DrawPlan(4, 7, {})) for _ in range(2))
+    assert all(
+        np.array_equal(one[name], two[name])
+        for one, two in zip(first, second, strict=True)
+        for name in ("a", "s")
+    )
+    assert {run["s"].dtype for run in first} == {np.dtype(np.float32)}
+    wanted = {"a": Wanted("float32", (2, 3)), "s": Wanted("float32", ())}
+    drawn = draw(wanted, 4, 7)
+    assert np.array_equal(first[0]["a"], drawn["a"] if batch == "batch" else drawn["a"][:2])
+    assert first[0]["s"] == drawn["s"][0]
+    if batch == "batch":
+        larger = draw({"a": Wanted("float32", (18, 3))}, 3, 8)
+        assert np.array_equal(draw_feeds(specs[:1], [], DrawPlan(4, 7, {}))[2]["a"], larger["a"])
+
+
 def test_rows_are_not_repeated_from_run_to_run() -> None:
     first, second = (run["a"] for run in draw_feeds([_spec("a", 2, 9)], [], _plan(4)))
     assert len({row.tobytes() for row in [*first, *second]}) == 4
@@ -267,6 +294,8 @@ def test_a_batch_of_no_rows_is_no_input(shape: tuple[int, ...]) -> None:
         (("batch", 3, "h", "w"), ("n", 8, "w", 3), LAST,
          [(4, 3, 8, 2), (1, 3, 8, 2), (3, 3, 8, 18)]),
         (("batch", 3, 8, 9), ("n", 3, "h", "w"), SAME, [(4, 3, 8, 9), (1, 3, 8, 9)]),
+        (("batch", 3, "h", "w"), ("n", 3, "p", "p"), SAME,
+         [(4, 3, 2, 2), (1, 3, 2, 2), (3, 3, 18, 34)]),
         (("batch", 3, 8, 9), (2, 3, "h", "w"), SAME, [(2, 3, 8, 9), (2, 3, 8, 9)]),
     ],
 )  # fmt: skip
@@ -361,3 +390,18 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(PReLUToolsError) as raised:
         save_feeds(path, [{"a": np.ones(1)}])
     assert str(raised.value) == f"{path} cannot be written: No such file or directory"
+
+
+def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(PReLUToolsError) as raised:
+        save_feeds(tmp_path / "f.npz", [{"a": np.ones(1)}])
+    assert str(raised.value) == f"{tmp_path}/f.npz cannot be written: No space left on device"
+
+
+def test_nothing_that_would_run_code_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="allow_pickle"):
+        save_feeds(tmp_path / "f.npz", [{"a": np.array([{}])}])

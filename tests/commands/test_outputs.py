@@ -233,6 +233,8 @@ def test_a_doubtful_layout_has_to_be_given() -> None:
     )
     with pytest.raises(PReLUToolsError, match=words):
         _judge(CUBE, moved=True).compare([{"out": turned}])
+    with pytest.raises(PReLUToolsError, match=words):
+        _judge(CUBE, moved=True).notices({"out": turned}, 0)
 
 
 def test_a_layout_that_is_given_and_does_not_fit_is_told_by_the_shapes() -> None:
