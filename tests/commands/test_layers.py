@@ -138,6 +138,11 @@ def test_results_beyond_all_numbers_raise_nothing() -> None:
         assert own_ulps(layer, [(0,)], x, y) == 0
 
 
+def test_at_0_it_is_slope_times_0() -> None:
+    layer = _layer("a", np.array([np.inf], np.float32))
+    assert own_ulps(layer, [(0,)], np.zeros(1, np.float32), np.full(1, np.nan, np.float32)) == 0
+
+
 def test_the_units_are_those_of_what_the_layer_gives() -> None:
     layer = _layer("a", np.full((1,), 0.25, np.float32))
     x = np.array([-1], np.float32)
@@ -167,6 +172,7 @@ def test_the_best_order_counts() -> None:
     [
         pytest.param(np.ones((1, 3)), np.ones((2, 4)), id="other sizes"),
         pytest.param(np.ones((1, 3)), np.ones((2, 3, 4)), id="other axes"),
+        pytest.param(np.ones((1, 2)), np.ones((2, 1, 2)), id="two slopes, and other axes"),
     ],
 )
 def test_slopes_that_cannot_be_laid_tell_nothing(slopes: Array, x: Array) -> None:
@@ -360,7 +366,7 @@ def test_a_layer_is_followed_through_another_order_of_axes() -> None:
 
 
 def test_of_several_orders_the_best_counts() -> None:
-    cube = np.random.default_rng(0).normal(size=(1, 3, 3, 3)).astype(np.float32)
+    cube = np.random.default_rng(0).uniform(-0.2, 0.2, (1, 3, 3, 3)).astype(np.float32)
     mine = _layer("a", np.full((1, 1, 1, 1), 0.5, np.float32), (None, 3, 3, 3))
     y = np.where(cube > 0, cube, cube / 2)
     rig = _Rig([mine], [mine], x=cube)
@@ -369,9 +375,42 @@ def test_of_several_orders_the_best_counts() -> None:
     assert rig.one().max_abs_diff == 0.0
     broken = y.copy()
     broken[0, 0, 0, :2] = np.nan, np.inf
+    rig.judge.observe("a", 0, cube.transpose(LAST), broken.transpose(LAST))
+    found = rig.one()
+    assert (found.verdict, found.max_abs_diff) == ("fail", 0.0)
+
+
+def test_what_cannot_be_told_apart_raises_nothing() -> None:
+    largest = float(np.finfo(np.float64).max)
+    expected = np.full((1, 3, 3, 3), np.inf)
+    expected[0, 0, 0] = largest
+    mine = _layer("a", np.full((1, 1, 1, 1), 0.5), (None, 3, 3, 3))
+    rig = _Rig([mine], [mine], x=expected)
+    rig.expect("a", expected)
+    y = expected.copy()
+    y[0, 0, 0] = -largest
     with np.errstate(all="raise"):
-        rig.judge.observe("a", 0, cube.transpose(LAST), broken.transpose(LAST))
-    assert rig.one().verdict == "fail"
+        rig.judge.observe("a", 0, expected, y)
+    assert rig.one().max_abs_diff == np.inf
+
+
+def test_the_place_of_slopes_is_that_of_the_reference_s_input() -> None:
+    slopes = SLOPES.reshape(1, 3, 1, 1)
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 3)).astype(np.float32)
+    mine = _layer("a", slopes, (None, 3, 5, 3))
+    other = _layer("b", SLOPES.reshape(1, 3))
+    rig = _Rig([mine], [other], x=x)
+    rig.expect("a", np.where(x > 0, x, x * slopes))
+    moved = x.transpose(LAST)  # (2, 5, 3, 3): the channels may be either of the last two by size
+    rig.judge.observe("b", 0, moved, np.where(moved > 0, moved, moved * SLOPES.reshape(3, 1)))
+    found = rig.one()
+    assert found.max_ulp_diff is not None
+    assert found.max_ulp_diff > 4
+
+
+def test_a_layer_that_is_right_is_nobody_s() -> None:
+    twins = [_flat("a"), _flat("b")]
+    assert [x.difference for x in _Rig(twins, twins).judge.parities({})] == [None, None]
 
 
 def test_each_run_and_each_call_is_held_against_its_own() -> None:
@@ -402,7 +441,8 @@ def test_a_layer_that_was_taken_apart_is_told_of_by_the_name_of_the_whole() -> N
     rig.expect("b", 2 * Y)
     rig.judge.observe("s", 0, X, Y)
     rig.judge.observe("s", 1, 2 * X, 2 * Y)
-    assert [layer.verdict for layer in rig.judge.parities({})] == ["pass", "pass"]
+    both = rig.judge.parities({})
+    assert [(x.verdict, x.max_abs_diff) for x in both] == [("pass", 0.0), ("pass", 0.0)]
     rig.judge.observe("s", 1, X, X)
     found = {layer.name: layer.verdict for layer in rig.judge.parities({})}
     assert found == {"a": "pass", "b": "fail"}
