@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+import onnx
 import pytest
 from text_nets import COLUMN, save
 
@@ -114,17 +115,44 @@ def test_a_copy_that_computes_something_else_measures_nothing(net: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("seconds", "planted", "sampled"), [(0.0, 6, False), (10.0, 6, False), (11.0, 5, True),
-                                        (30.0, 2, True), (99.0, 1, True)],
-)  # fmt: skip
+    ("seconds", "most"),
+    [(0.0, 200), (0.25, 200), (0.5, 120), (10.1, 5), (12.0, 5), (12.1, 4), (99.0, 0)],
+)
 def test_as_many_are_planted_as_there_is_time_for(
-    seconds: float, planted: int, sampled: bool, net: Path, monkeypatch: pytest.MonkeyPatch
+    seconds: float, most: int, net: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = iter((5.0, 5.0 + seconds))
-    fake = SimpleNamespace(monotonic=lambda: next(clock))
+    asked = []
+    runs = []
+    noticed = SlopeCopy.noticed
+
+    def count(copy: SlopeCopy, target: Any, slopes: Any, run: int) -> tuple[bool, bool]:
+        runs.append(run)
+        return noticed(copy, target, slopes, run)
+
+    def choose(_copy: object, _plan: object, most: int) -> tuple[list[Fault], bool]:
+        asked.append((most, list(runs)))
+        return [], True
+
+    fake = SimpleNamespace(monotonic=lambda: 5.0 + seconds * len(runs))
     monkeypatch.setattr("prelu_tools.commands.power.time", fake)
-    found = measure_power(_plan(net))
-    assert (found.planted, found.sampled) == (planted, sampled)
+    monkeypatch.setattr("prelu_tools.commands.power.choose_faults", choose)
+    monkeypatch.setattr(SlopeCopy, "noticed", count)
+    found = measure_power(_plan(net, NEGATIVE, NEGATIVE[:1]))
+    assert found == Power(0, 0, 0, 0, (), 0, sampled=True)
+    assert asked == [(most, [1])]  # one run, of the smallest inputs, is what the time is told by
+
+
+def test_weights_beside_the_model_are_found(tmp_path: Path) -> None:
+    path = save(tmp_path / "net.onnx", "t = PRelu(x, a) y = Mul(t, b)", a=TENTHS, b=TENTHS)
+    onnx.save(
+        onnx.load(path), path, save_as_external_data=True, location="w.data", size_threshold=0
+    )
+    assert measure_power(_plan(path)).detected == 6
+
+
+def test_what_is_wrong_with_the_session_is_said_of_the_model(net: Path) -> None:
+    with pytest.raises(PReLUToolsError, match="abacus"):
+        SlopeCopy(replace(_plan(net), provider="abacus"))
 
 
 def test_a_sample_need_not_be_noticed_twice(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +164,7 @@ def test_a_sample_need_not_be_noticed_twice(net: Path, monkeypatch: pytest.Monke
 
 def test_a_model_without_slopes_in_its_main_graph(tmp_path: Path) -> None:
     net = save(tmp_path / "net.onnx", "y = Relu(x)")
-    with pytest.raises(PReLUToolsError, match="^no layer of it has its slopes in the main graph$"):
+    with pytest.raises(PReLUToolsError, match=r"^no layer of it has its slopes in the main graph$"):
         SlopeCopy(_plan(net))
 
 
