@@ -1,0 +1,483 @@
+"""One candidate, or several, against a reference: everything that `verify` says in the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from numpy_models import SLOPES, NumpyModel
+
+from prelu_tools.backends.interface import Source
+from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.commands.verify import verify_source
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.tolerance import CALIBRATED, default_tolerance
+from prelu_tools.core.verification import (
+    CandidateReport,
+    Coverage,
+    ProviderReport,
+    SpecialValue,
+    Tolerance,
+    VerifyResult,
+)
+from prelu_tools.core.versions import installed_versions
+
+REQUEST = VerifyRequest("r", ("c",), search_seconds=0.0)
+TWO = {"a": np.abs(SLOPES), "b": SLOPES * 2}
+
+
+def _verify(
+    reference: NumpyModel,
+    *candidates: NumpyModel,
+    request: VerifyRequest = REQUEST,
+    told: list[str] | None = None,
+    **changes: Any,
+) -> VerifyResult:
+    names = ("c", "d", "e")[: len(candidates)]
+    ready = {name: cast(Source, model) for name, model in zip(names, candidates, strict=True)}
+    wanted = replace(request, candidates=names, **changes)
+    note = [].append if told is None else told.append
+    return verify_source(cast(Source, reference), wanted, ready, note)
+
+
+def _one(result: VerifyResult) -> CandidateReport:
+    (report,) = result.candidates
+    return report
+
+
+# As it should be
+
+
+def test_a_model_is_like_itself() -> None:
+    told: list[str] = []
+    result = _verify(NumpyModel(TWO), NumpyModel(TWO), told=told)
+    report = _one(result)
+    assert report == CandidateReport(
+        model="c",
+        verdict="pass",
+        provider=None,
+        tolerance=CALIBRATED,
+        outputs=report.outputs,
+        layers=report.layers,
+        first_divergence=None,
+        reasons=(),
+        special=(),
+        power=None,
+    )
+    assert [(x.name, x.verdict, x.n_by_behaviour) for x in report.layers] == [
+        ("a", "pass", 3), ("b", "pass", 3)
+    ]  # fmt: skip
+    assert [(x.name, x.verdict, x.shape) for x in report.outputs] == [("y", "pass", (16, 3))]
+    assert result == VerifyResult(
+        verdict="pass",
+        reference="r",
+        reference_precision="float64",
+        versions=installed_versions(),
+        seed=0,
+        samples=16,
+        coverage=Coverage(6, 6, ()),
+        candidates=(report,),
+        reasons=(),
+        agreements=(),
+        n_searched=0,
+        notes=(),
+    )
+    assert told == ["running r", "checking c"]
+
+
+def test_the_seed_and_the_samples_are_those_asked_for() -> None:
+    first = NumpyModel()
+    result = _verify(first, NumpyModel(), seed=7, samples=5)
+    assert (result.seed, result.samples) == (7, 5)
+    second, third = NumpyModel(), NumpyModel()
+    _verify(second, NumpyModel(), seed=7, samples=5)
+    _verify(third, NumpyModel(), seed=8, samples=5)
+    assert np.array_equal(first.fed[0]["x"], second.fed[0]["x"])
+    assert not np.array_equal(first.fed[0]["x"], third.fed[0]["x"])
+    assert _verify(NumpyModel(), NumpyModel(), samples=1).samples == 1
+
+
+def test_several_candidates_are_judged_one_by_one() -> None:
+    wrong = NumpyModel(TWO, change=lambda layer, y: y + 1 if layer == "b" else y)
+    told: list[str] = []
+    result = _verify(NumpyModel(TWO), NumpyModel(TWO), wrong, NumpyModel(TWO), told=told)
+    assert [(x.model, x.verdict) for x in result.candidates] == [
+        ("c", "pass"), ("d", "fail"), ("e", "pass")
+    ]  # fmt: skip
+    assert result.verdict == "fail"
+    assert all(reason.startswith("d: ") for reason in result.reasons)
+    assert result.reasons == tuple(f"d: {reason}" for reason in result.candidates[1].reasons)
+    assert told == ["running r", "checking c", "checking d", "checking e"]
+
+
+# What is wrong
+
+
+def test_what_is_wrong_is_said_in_order() -> None:
+    wrong = NumpyModel(TWO, change=lambda layer, y: y + 1 if layer == "b" else y)
+    report = _one(_verify(NumpyModel(TWO), wrong))
+    first, second, *special, last = report.reasons
+    assert first.startswith("b: by itself it is ")
+    assert second.startswith("output y: ")
+    assert "b: 1 with slope 0.5 gives 2 where the reference gives 1 (prelu)" in special
+    assert last == (
+        "the first to diverge is b: b.weight in the reference, node b_node in the candidate"
+    )
+    assert (report.verdict, report.first_divergence) == ("fail", "b")
+    assert [x.verdict for x in report.layers] == ["pass", "fail"]
+
+
+def test_a_reference_may_not_know_its_parameters() -> None:
+    report = _one(_verify(NumpyModel(parameters=False), NumpyModel({"a": SLOPES * 2})))
+    assert report.reasons[-1] == (
+        "the first to diverge is a: no parameter in the reference, node a_node in the candidate"
+    )
+
+
+def test_a_layer_that_is_missing_is_no_node() -> None:
+    reference = NumpyModel({"a": SLOPES, "b": np.ones((1, 3), np.float32)})
+    report = _one(_verify(reference, NumpyModel()))
+    assert report.reasons == ("b: missing in the candidate",)
+    assert (report.verdict, report.first_divergence) == ("fail", "b")
+    report = _one(_verify(NumpyModel(), reference))
+    assert report.reasons == ("b: a PReLU that the reference does not have",)
+    assert (report.verdict, report.first_divergence) == ("fail", "b")
+
+
+def test_an_output_alone_may_be_wrong() -> None:
+    """Layers are observed in one run, and outputs taken from another."""
+    runs = iter(range(99))
+
+    class Odd(NumpyModel):
+        def runner(self, observe: Any = None) -> Any:
+            if next(runs) == 1:
+                self.change = lambda _layer, y: y + np.float32(1)
+            return super().runner(observe)
+
+    report = _one(_verify(NumpyModel(), Odd(), layers=False))
+    assert report.verdict == "inconclusive"
+    assert report.reasons[0].startswith("it gives other outputs when it is run again")
+
+
+def _special(form: str, value: float = math.nan) -> CandidateReport:
+    def change(_layer: str, y: Array) -> Array:
+        return np.where(np.isinf(y), value, y).astype(y.dtype)
+
+    return _one(_verify(NumpyModel(), NumpyModel(change=change, form=form)))
+
+
+def test_a_special_value_that_nothing_excuses_fails() -> None:
+    report = _special("where")
+    assert report.verdict == "fail"
+    assert {x.verdict for x in [*report.outputs, *report.layers]} == {"pass"}
+    assert report.special[0] == SpecialValue("a", "where", 0.25, math.inf, math.inf,
+                                             report.special[0].found, None)  # fmt: skip
+    assert (
+        report.reasons[0]
+        == "a: inf with slope 0.25 gives nan where the reference gives inf (where)"
+    )
+    assert len(report.reasons) == len(report.special) == 2
+
+
+def test_special_values_are_not_tried_where_layers_are_not_looked_at() -> None:
+    def change(_layer: str, y: Array) -> Array:
+        return np.where(np.isinf(y), np.nan, y).astype(y.dtype)
+
+    report = _one(_verify(NumpyModel(), NumpyModel(change=change, form="where"), layers=False))
+    assert (report.verdict, report.special) == ("pass", ())
+
+
+def test_special_values_that_are_excused_pass() -> None:
+    def change(_layer: str, y: Array) -> Array:
+        return np.where(y == 0, np.abs(y), y).astype(y.dtype)
+
+    report = _one(_verify(NumpyModel(), NumpyModel(change=change)))
+    assert (report.verdict, report.reasons) == ("pass", ())
+    assert [x.documented for x in report.special] == ["only the sign of a zero is another"] * len(
+        report.special
+    )
+    assert report.special
+
+
+def test_special_values_that_cannot_be_tried_leave_a_doubt() -> None:
+    class Alone(NumpyModel):
+        def activation(self, layer: str) -> Any:
+            compute = super().activation(layer)
+
+            def only_small(x: Array) -> Array:
+                if np.isinf(x).any():
+                    raise PReLUToolsError("it is too much")
+                return compute(x)
+
+            return only_small
+
+    report = _one(_verify(NumpyModel(), Alone()))
+    words = "special values could not be tried (it is too much)"
+    assert (report.verdict, report.reasons, report.special) == ("inconclusive", (words,), ())
+
+
+RANDOM = (
+    "it gives other outputs when it is run again on the same inputs: something in it is random "
+    "(a Dropout that still acts?), so nothing can be proven"
+)
+
+
+def _shaky() -> NumpyModel:
+    calls = iter(np.float32(1e-4) * i for i in range(999))
+    return NumpyModel(change=lambda _layer, y: y + next(calls))
+
+
+def test_a_candidate_that_is_random_proves_nothing() -> None:
+    loose = Tolerance(0.0, 1.0, scaled=False, origin="given")
+    result = _verify(NumpyModel(), _shaky(), layers=False, tolerance=loose)
+    assert (_one(result).verdict, _one(result).reasons) == ("inconclusive", (RANDOM,))
+    assert result.reasons == (f"c: {RANDOM}",)
+
+
+def test_a_reference_that_is_random_proves_nothing() -> None:
+    loose = Tolerance(0.0, 1.0, scaled=False, origin="given")
+    result = _verify(_shaky(), NumpyModel(), layers=False, tolerance=loose)
+    assert (result.verdict, _one(result).verdict) == ("inconclusive", "pass")
+    assert result.reasons == (f"the reference {RANDOM[3:]}",)
+
+
+def test_models_without_any_prelu() -> None:
+    nothing = NumpyModel({})
+    words = "there is no PReLU on either side; --allow-no-prelu compares outputs only"
+    report = _one(_verify(nothing, nothing))
+    assert (report.verdict, report.reasons, report.layers) == ("inconclusive", (words,), ())
+    assert _verify(nothing, nothing, allow_no_prelu=True).verdict == "pass"
+
+
+# Notes and tolerances
+
+
+def test_notes_of_both_sides_are_kept_once() -> None:
+    reference = NumpyModel(notes=("it is old", "it is old"))
+    result = _verify(reference, NumpyModel(notes=("so am I",)), NumpyModel(notes=("me too",)))
+    assert result.notes == ("it is old", "c: so am I", "d: me too")
+
+
+HALF = {"a": SLOPES.astype(np.float16)}
+ROUNDED = (
+    "c is float16: its slopes are held against the reference's, rounded to that, and its inputs "
+    "are rounded too"
+)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "notes"),
+    [(TWO, HALF, (ROUNDED,)), (HALF, HALF, ()), (TWO, TWO, ()), ({}, HALF, ())],
+)
+def test_a_narrower_candidate_is_told_of(
+    mine: Mapping[str, Array], theirs: Mapping[str, Array], notes: tuple[str, ...]
+) -> None:
+    half = NumpyModel(theirs, dtype=next(iter(theirs.values())).dtype.name)
+    reference = NumpyModel(mine, dtype=next((x.dtype.name for x in mine.values()), "float32"))
+    assert _verify(reference, half).notes == notes
+
+
+def test_the_tolerance_that_was_used_is_told() -> None:
+    given = Tolerance(1e-3, 1e-4, scaled=False, origin="given")
+    result = _verify(NumpyModel(), NumpyModel(), tolerance=given)
+    assert (_one(result).tolerance, result.reference_precision) == (given, "float32")
+    narrow = _verify(NumpyModel(is_wide=False), NumpyModel())
+    assert _one(narrow).tolerance == default_tolerance(np.dtype(np.float32))
+    assert narrow.notes == (
+        "float64 is not to be had for the reference (it stays narrow): the defaults of each type "
+        "are used",
+    )
+    half = _verify(NumpyModel(is_wide=False), NumpyModel(HALF, dtype="float16"))
+    assert _one(half).tolerance == default_tolerance(np.dtype(np.float16))
+
+
+# What cannot be judged
+
+
+def _unjudged(model: str, reason: str, provider: ProviderReport | None = None) -> CandidateReport:
+    nothing = Tolerance(0.0, 0.0, scaled=True, origin="nothing was compared")
+    return CandidateReport(
+        model, "inconclusive", provider, nothing, (), (), None, (reason,), (), None
+    )
+
+
+def test_a_candidate_that_cannot_be_opened_is_not_judged() -> None:
+    result = _verify(NumpyModel(), NumpyModel(), NumpyModel(shape=("batch", 3, 4)))
+    words = "its input x has shape [batch, 3, 4], and the reference's x [batch, 3]: they do not fit"
+    assert result.candidates[1] == _unjudged("d", words)
+    assert (result.verdict, result.reasons) == ("inconclusive", (f"d: {words}",))
+    missing = verify_source(cast(Source, NumpyModel()), replace(REQUEST, candidates=("no.onnx",)))
+    (report,) = missing.candidates
+    assert report == _unjudged("no.onnx", report.reasons[0])
+    assert "no.onnx cannot be read" in report.reasons[0]
+
+
+def test_a_candidate_whose_outputs_cannot_be_paired_is_not_judged() -> None:
+    result = _verify(NumpyModel(), NumpyModel(outputs=("y", "z")), NumpyModel())
+    words = "it has 2 outputs (y, z); the reference has 1 (y)"
+    assert result.candidates[0] == _unjudged("c", words)
+    assert result.candidates[1].verdict == "pass"
+
+
+def test_a_provider_that_nobody_knows_is_a_usage_error_or_none() -> None:
+    with pytest.raises(PReLUToolsError):
+        _verify(NumpyModel(), NumpyModel(), providers=("a:b:c=",))
+
+
+# Inputs
+
+
+def test_a_range_of_an_input_that_is_not_there() -> None:
+    words = "--input-range z: r has no such input; it has x"
+    with pytest.raises(UsageError) as raised:
+        _verify(NumpyModel(), NumpyModel(), ranges={"z": (0.0, 1.0)})
+    assert str(raised.value) == words
+
+
+@pytest.mark.parametrize(
+    ("ranges", "low", "high"),
+    [
+        ({"x": (0.0, 1.0)}, 0.0, 1.0),
+        ({"": (0.0, 1.0)}, 0.0, 1.0),
+        ({"": (5.0, 9.0), "x": (0.0, 1.0)}, 0.0, 1.0),
+    ],
+)
+def test_ranges_hold_for_what_is_drawn_and_sought(
+    ranges: dict[str, tuple[float, float]], low: float, high: float
+) -> None:
+    model = NumpyModel()
+    result = _verify(model, NumpyModel(), ranges=ranges, search_seconds=50.0, seed=4)
+    for feed in model.fed:
+        assert low <= feed["x"].min() <= feed["x"].max() <= high
+    assert result.coverage == Coverage(0, 3, ("a[0]", "a[1]", "a[2]"))
+    (limits,) = model.limits
+    assert (limits.ranges, limits.seed, limits.whole) == ({"x": (0.0, 1.0)}, 4, False)
+
+
+def test_without_ranges_there_are_none() -> None:
+    model = NumpyModel({"a": SLOPES, "b": np.full((1, 3), 0.5, np.float32)})
+    x = np.array([[1, 1, 1]], np.float32)
+    model.found = [{"x": x}]
+    result = _verify(model, NumpyModel(model.slopes), samples=1, search_seconds=50.0, seed=3)
+    assert model.limits[0].ranges == {}
+    assert result.n_searched == 0
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "whole"),
+    [("batch", "n", False), (2, "n", True), ("batch", 2, True), (1, 1, True)],
+)
+def test_a_batch_that_a_model_fixes_is_kept_in_the_search(
+    mine: str | int, theirs: str | int, whole: bool
+) -> None:
+    model = NumpyModel({"a": np.ones((1, 3), np.float32), "b": np.ones((1, 3), np.float32)})
+    model.shape = (mine, 3)
+    other = NumpyModel(model.slopes, shape=(theirs, 3))
+    _verify(model, other, search_seconds=50.0, ranges={"": (1.0, 2.0)})
+    assert [limits.whole for limits in model.limits] == [whole]
+
+
+def _npz(path: Path, *rows: list[float]) -> Path:
+    np.savez(path, x=np.array(rows, np.float32))
+    return path
+
+
+def test_a_file_of_inputs_is_replayed_as_it_is(tmp_path: Path) -> None:
+    path = _npz(tmp_path / "i.npz", [1, 2, 3], [4, 5, 6])
+    model = NumpyModel()
+    result = _verify(model, NumpyModel(), inputs_file=path, search_seconds=50.0)
+    assert (result.samples, result.coverage) == (2, Coverage(0, 3, ("a[0]", "a[1]", "a[2]")))
+    assert {len(feed["x"]) for feed in model.fed} == {2}
+    assert model.limits == []
+
+
+def test_rows_are_drawn_beside_a_file_where_that_is_asked_for(tmp_path: Path) -> None:
+    path = _npz(tmp_path / "i.npz", [1, 2, 3], [4, 5, 6])
+    model = NumpyModel()
+    result = _verify(model, NumpyModel(), inputs_file=path, samples=5, search_seconds=50.0)
+    assert result.samples == 7
+    assert [len(feed["x"]) for feed in model.fed[:3]] == [5, 1, 2]
+
+
+def test_the_inputs_that_were_used_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "kept.npz"
+    model = NumpyModel()
+    _verify(model, NumpyModel(), save_inputs=path, samples=3)
+    with np.load(path) as kept:
+        assert sorted(kept) == ["run0/x", "run1/x"]
+        assert np.array_equal(kept["run0/x"], model.fed[0]["x"])
+
+
+def test_a_narrower_candidate_is_given_what_both_can_hold() -> None:
+    model, half = NumpyModel(), NumpyModel(HALF, dtype="float16")
+    _verify(model, half)
+    for feed in model.fed:
+        assert np.array_equal(feed["x"], feed["x"].astype(np.float16).astype(np.float32))
+
+
+# Layouts
+
+WISE = {"a": SLOPES.reshape(1, 3, 1, 1)}
+LAST = {"a": SLOPES.reshape(1, 1, 1, 3)}
+NCHW, NHWC = ("batch", 3, 3, 3), ("batch", 3, 3, 3)
+
+
+@pytest.mark.parametrize(
+    "layouts",
+    [{"reference": "nchw", "candidate": "nhwc"}, {"r": "nchw", "c": "nhwc"},
+     {"r": "nchw", "reference": "nhwc", "c": "nhwc", "candidate": "nchw"}],
+)  # fmt: skip
+def test_layouts_are_those_of_the_model_or_else_of_the_side(layouts: Any) -> None:
+    reference, candidate = NumpyModel(WISE, shape=NCHW), NumpyModel(LAST, shape=NHWC)
+    assert _verify(reference, candidate, layouts=layouts).verdict == "pass"
+    wrong = {name: "nhwc" if value == "nchw" else "nchw" for name, value in layouts.items()}
+    assert _verify(reference, candidate, layouts=wrong).verdict != "pass"
+    assert _verify(reference, candidate).verdict == "inconclusive"
+
+
+def test_layouts_of_inputs_alone() -> None:
+    reference, candidate = NumpyModel(WISE, shape=NCHW), NumpyModel(LAST, shape=NHWC)
+    asked: Any = {"reference": "nchw", "candidate": "nhwc"}
+    found = _verify(reference, candidate, input_layouts=asked)
+    words = "their layouts cannot be told from that"
+    assert words in found.reasons[0]
+    assert found.reasons[0].startswith("c: output y has shape")
+    same: Any = {"reference": "nchw", "candidate": "nchw"}
+    other = _verify(reference, NumpyModel(WISE, shape=NCHW), layouts=asked, input_layouts=same)
+    assert other.candidates[0].outputs[0].verdict == "pass"
+
+
+# Gates
+
+
+def test_gates_are_part_of_the_verdict() -> None:
+    x = {"": (0.5, 1.0)}
+    result = _verify(NumpyModel(), NumpyModel(), ranges=x, min_coverage=0.5)
+    words = "the inputs reached 0 of 3 slopes; --min-coverage 0.5 asks for more"
+    assert (result.verdict, result.reasons) == ("fail", (words,))
+    result = _verify(NumpyModel(), NumpyModel(), NumpyModel(), min_power=0.5)
+    words = "power is not known, and --min-power asks for it"
+    assert (result.verdict, result.reasons) == (
+        "inconclusive", (f"c: {words}", f"d: {words}")
+    )  # fmt: skip
+
+
+def test_nothing_is_known_of_slopes_without_layers() -> None:
+    result = _verify(NumpyModel(), NumpyModel(), layers=False)
+    assert (result.verdict, result.coverage) == ("pass", None)
+    (layer,) = _one(result).layers
+    assert (layer.slopes_equal, layer.max_abs_diff, layer.max_ulp_diff) == (True, None, None)
+
+
+def test_what_a_search_finds_is_counted_apart() -> None:
+    model = NumpyModel()
+    model.found = [{"x": -np.ones((4, 3), np.float32)}]
+    result = _verify(model, NumpyModel(), ranges={"": (1.0, 2.0)}, search_seconds=50.0)
+    assert (result.samples, result.n_searched) == (16, 4)
+    assert result.coverage == Coverage(3, 3, ())
