@@ -21,8 +21,10 @@ from prelu_tools.commands.reference import (
     unsteady,
 )
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.stash import Stash
 from prelu_tools.core.tolerance import Extent
 
 Feeds = dict[str, Array]
@@ -156,6 +158,31 @@ def test_what_the_source_has_to_say_is_said() -> None:
     assert _run(_Source(notes=("it is old",)), ONE).notes == ["it is old"]
 
 
+class _Silent:
+    """A source that has no notes."""
+
+    def __init__(self) -> None:
+        self.inner = _Source()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "notes":
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+
+def test_a_source_may_have_nothing_to_say() -> None:
+    assert _run(cast(Any, _Silent()), ONE).notes == []
+
+
+def test_at_first_nothing_is_known() -> None:
+    with Stash() as stash:
+        found = Reference(cast(Any, None), (), [], CoverageBook([]), stash)
+    assert (found.n_given, found.n_searched, found.precision) == (0, 0, "float32")
+    assert found.seconds_per_row == 0.0
+    assert isinstance(found.seconds_per_row, float)
+    assert (found.outputs, found.notes, found.doubts) == ([], [], [])
+
+
 def test_layers_are_not_kept_where_nobody_asks() -> None:
     found = _run(_Source(), TWO, plan=replace(PLAN, layers=False))
     assert found.activations == [None] * 4  # type: ignore[attr-defined]
@@ -238,6 +265,8 @@ def _by_batch(share: float, value: float = 1.0) -> Model:
         pytest.param(_by_batch(-0.5), [BATCH], id="a smaller one"),
         pytest.param(_by_batch(0.5, -1.0), [BATCH], id="a negative one"),
         pytest.param(_by_batch(0.02), [BATCH], id="just beyond rounding"),
+        pytest.param(_by_batch(0.5, 0.01), [BATCH], id="a small one"),
+        pytest.param(lambda feeds: {"y": np.zeros((len(feeds["x"]), 0))}, [], id="no values"),
         pytest.param(_by_batch(0.005), [], id="rounding"),
         pytest.param(lambda feeds: {"y": np.array(len(feeds["x"]))}, [], id="the number of rows"),
         pytest.param(
