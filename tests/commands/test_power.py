@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
-import onnx
 import pytest
 from text_nets import COLUMN, save
 
@@ -142,24 +141,50 @@ def test_as_many_are_planted_as_there_is_time_for(
     assert asked == [(most, [1])]  # one run, of the smallest inputs, is what the time is told by
 
 
-def test_weights_beside_the_model_are_found(tmp_path: Path) -> None:
-    path = save(tmp_path / "net.onnx", "t = PRelu(x, a) y = Mul(t, b)", a=TENTHS, b=TENTHS)
-    onnx.save(
-        onnx.load(path), path, save_as_external_data=True, location="w.data", size_threshold=0
-    )
-    assert measure_power(_plan(path)).detected == 6
+def test_large_weights_are_read_where_the_model_is(tmp_path: Path) -> None:
+    image = "float[batch,3,40,50]"
+    path = save(
+        tmp_path / "net.onnx", "t = PRelu(x, a) y = Mul(t, b)", f"{image} x", f"{image} y",
+        a=TENTHS, b=np.ones((3, 40, 50), np.float32),
+    )  # fmt: skip
+    x = -np.ones((1, 3, 40, 50), np.float32)
+    plan = _plan(path, x, reached=x)
+    assert plan.source.located[0].calls[0][0].model.file == path
+    assert measure_power(plan).detected == 6
 
 
-def test_what_is_wrong_with_the_session_is_said_of_the_model(net: Path) -> None:
+def test_what_is_wrong_with_the_session_is_said_of_the_model(
+    net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(PReLUToolsError, match="abacus"):
         SlopeCopy(replace(_plan(net), provider="abacus"))
+    given: list[Any] = []
+    monkeypatch.setattr("prelu_tools.commands.power.Session", lambda *args: given.extend(args))
+    plan = _plan(net)
+    SlopeCopy(plan)
+    assert given[1:] == ["cpu", str(net), net.parent]
+    object.__setattr__(plan.source.located[0].calls[0][0].model, "file", None)
+    SlopeCopy(plan)
+    assert given[5:] == ["cpu", str(net), None]
 
 
-def test_a_sample_need_not_be_noticed_twice(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prelu_tools.commands.power._MOST", 5)
-    only_by_outputs = _plan(net, NEGATIVE[:1], -NEGATIVE)
-    found = measure_power(only_by_outputs)
-    assert (found.planted, found.detected, found.sampled) == (5, 5, True)
+@pytest.mark.parametrize(("most", "planted", "runs"), [(5, 5, 5), (6, 6, 12)])
+def test_a_sample_need_not_be_noticed_twice(
+    most: int, planted: int, runs: int, net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noticed = SlopeCopy.noticed
+    counted = []
+
+    def count(copy: SlopeCopy, target: Any, slopes: Any, run: int) -> tuple[bool, bool]:
+        if target is not None:
+            counted.append(run)
+        return noticed(copy, target, slopes, run)
+
+    monkeypatch.setattr(SlopeCopy, "noticed", count)
+    monkeypatch.setattr("prelu_tools.commands.power._MOST", most)
+    found = measure_power(_plan(net, NEGATIVE[:1], NEGATIVE, room=9.0))
+    assert found == Power(planted, planted, planted, 0, (), 0, sampled=most == 5)
+    assert len(counted) == runs
 
 
 def test_a_model_without_slopes_in_its_main_graph(tmp_path: Path) -> None:
@@ -228,7 +253,12 @@ def test_faults_are_in_slopes_that_are_reached(net: Path) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "misplaced"),
-    [("[batch,3,4,3]", True), ("[batch,3,4,5]", False), ("[batch,3,4,w]", False)],
+    [
+        ("[batch,3,4,3]", True),
+        ("[batch,3,4,5]", False),
+        ("[batch,3,3,5]", False),
+        ("[batch,3,4,w]", False),
+    ],
 )
 def test_a_column_is_misplaced_where_a_row_would_fit(
     shape: str, misplaced: bool, tmp_path: Path
@@ -237,10 +267,22 @@ def test_a_column_is_misplaced_where_a_row_would_fit(
         tmp_path / "n.onnx", "y = PRelu(x, a)", f"float{shape} x", f"float{shape} y", a=COLUMN
     )
     width = 5 if "5" in shape else 3
-    x = -np.ones((1, 3, 4, width), np.float32)
+    x = -np.ones((1, 3, 3 if "3,3" in shape else 4, width), np.float32)
     plan = _plan(path, x, reached=x)
     kinds = [fault.kind for fault in choose_faults(SlopeCopy(plan), plan)[0]]
     assert ("misplaced" in kinds) is misplaced
+
+
+@pytest.mark.parametrize("shape", [None, ()])
+def test_nothing_is_misplaced_where_the_input_is_unknown(shape: Any) -> None:
+    slopes = np.array([[0.1], [0.2]], np.float32)
+    layer = PReLULayer("a", ("n",), None, "prelu", slopes, shape, (2, 1), None, same_instance=True)
+    book = CoverageBook([layer])
+    target = SimpleNamespace(matches=[SimpleNamespace(slopes=slopes)], layer=layer)
+    copy, plan = SimpleNamespace(targets=[target]), SimpleNamespace(reached=book, seed=0)
+    faults, _ = choose_faults(cast(SlopeCopy, copy), cast(PowerPlan, plan))
+    assert "negated" in [fault.kind for fault in faults]
+    assert "misplaced" not in [fault.kind for fault in faults]
 
 
 # Who notices, of a copy that only says what it is told to
@@ -336,3 +378,9 @@ def test_only_what_is_misplaced_may_fail_to_run() -> None:
     assert [item.fault for item in _plant(copy, *faults)] == [faults[1]]
     with pytest.raises(PReLUToolsError, match="it does not run"):
         _plant(copy, _fault(7.0))
+
+
+def test_without_haste_every_run_is_made() -> None:
+    copy = _Copy(lambda *_: (True, False), rows=[1, 1])
+    list(plant(cast(SlopeCopy, copy), [_fault(1.0)]))
+    assert [run for _, run in copy.asked] == [0, 1]
