@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -16,7 +15,7 @@ from prelu_tools.backends.interface import Source
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.tolerance import CALIBRATED, default_tolerance
 from prelu_tools.core.verification import (
     CandidateReport,
@@ -328,156 +327,3 @@ def test_a_candidate_whose_outputs_cannot_be_paired_is_not_judged() -> None:
 def test_a_provider_that_nobody_knows_is_a_usage_error_or_none() -> None:
     with pytest.raises(PReLUToolsError):
         _verify(NumpyModel(), NumpyModel(), providers=("a:b:c=",))
-
-
-# Inputs
-
-
-def test_a_range_of_an_input_that_is_not_there() -> None:
-    words = "--input-range z: r has no such input; it has x"
-    with pytest.raises(UsageError) as raised:
-        _verify(NumpyModel(), NumpyModel(), ranges={"z": (0.0, 1.0)})
-    assert str(raised.value) == words
-
-
-@pytest.mark.parametrize(
-    ("ranges", "low", "high"),
-    [
-        ({"x": (0.0, 1.0)}, 0.0, 1.0),
-        ({"": (0.0, 1.0)}, 0.0, 1.0),
-        ({"": (5.0, 9.0), "x": (0.0, 1.0)}, 0.0, 1.0),
-    ],
-)
-def test_ranges_hold_for_what_is_drawn_and_sought(
-    ranges: dict[str, tuple[float, float]], low: float, high: float
-) -> None:
-    model = NumpyModel()
-    result = _verify(model, NumpyModel(), ranges=ranges, search_seconds=50.0, seed=4)
-    for feed in model.fed:
-        assert low <= feed["x"].min() <= feed["x"].max() <= high
-    assert result.coverage == Coverage(0, 3, ("a[0]", "a[1]", "a[2]"))
-    (limits,) = model.limits
-    assert (limits.ranges, limits.seed, limits.whole) == ({"x": (0.0, 1.0)}, 4, False)
-
-
-def test_without_ranges_there_are_none() -> None:
-    model = NumpyModel({"a": SLOPES, "b": np.full((1, 3), 0.5, np.float32)})
-    x = np.array([[1, 1, 1]], np.float32)
-    model.found = [{"x": x}]
-    result = _verify(model, NumpyModel(model.slopes), samples=1, search_seconds=50.0, seed=3)
-    assert model.limits[0].ranges == {}
-    assert result.n_searched == 0
-
-
-@pytest.mark.parametrize(
-    ("mine", "theirs", "whole"),
-    [("batch", "n", False), (2, "n", True), ("batch", 2, True), (1, 1, True)],
-)
-def test_a_batch_that_a_model_fixes_is_kept_in_the_search(
-    mine: str | int, theirs: str | int, whole: bool
-) -> None:
-    model = NumpyModel({"a": np.ones((1, 3), np.float32), "b": np.ones((1, 3), np.float32)})
-    model.shape = (mine, 3)
-    other = NumpyModel(model.slopes, shape=(theirs, 3))
-    _verify(model, other, search_seconds=50.0, ranges={"": (1.0, 2.0)})
-    assert [limits.whole for limits in model.limits] == [whole]
-
-
-def _npz(path: Path, *rows: list[float]) -> Path:
-    np.savez(path, x=np.array(rows, np.float32))
-    return path
-
-
-def test_a_file_of_inputs_is_replayed_as_it_is(tmp_path: Path) -> None:
-    path = _npz(tmp_path / "i.npz", [1, 2, 3], [4, 5, 6])
-    model = NumpyModel()
-    result = _verify(model, NumpyModel(), inputs_file=path, search_seconds=50.0)
-    assert (result.samples, result.coverage) == (2, Coverage(0, 3, ("a[0]", "a[1]", "a[2]")))
-    assert {len(feed["x"]) for feed in model.fed} == {2}
-    assert model.limits == []
-
-
-def test_rows_are_drawn_beside_a_file_where_that_is_asked_for(tmp_path: Path) -> None:
-    path = _npz(tmp_path / "i.npz", [1, 2, 3], [4, 5, 6])
-    model = NumpyModel()
-    result = _verify(model, NumpyModel(), inputs_file=path, samples=5, search_seconds=50.0)
-    assert result.samples == 7
-    assert [len(feed["x"]) for feed in model.fed[:3]] == [5, 1, 2]
-
-
-def test_the_inputs_that_were_used_are_kept(tmp_path: Path) -> None:
-    path = tmp_path / "kept.npz"
-    model = NumpyModel()
-    _verify(model, NumpyModel(), save_inputs=path, samples=3)
-    with np.load(path) as kept:
-        assert sorted(kept) == ["run0/x", "run1/x"]
-        assert np.array_equal(kept["run0/x"], model.fed[0]["x"])
-
-
-def test_a_narrower_candidate_is_given_what_both_can_hold() -> None:
-    model, half = NumpyModel(), NumpyModel(HALF, dtype="float16")
-    _verify(model, half)
-    for feed in model.fed:
-        assert np.array_equal(feed["x"], feed["x"].astype(np.float16).astype(np.float32))
-
-
-# Layouts
-
-WISE = {"a": SLOPES.reshape(1, 3, 1, 1)}
-LAST = {"a": SLOPES.reshape(1, 1, 1, 3)}
-NCHW, NHWC = ("batch", 3, 3, 3), ("batch", 3, 3, 3)
-
-
-@pytest.mark.parametrize(
-    "layouts",
-    [{"reference": "nchw", "candidate": "nhwc"}, {"r": "nchw", "c": "nhwc"},
-     {"r": "nchw", "reference": "nhwc", "c": "nhwc", "candidate": "nchw"}],
-)  # fmt: skip
-def test_layouts_are_those_of_the_model_or_else_of_the_side(layouts: Any) -> None:
-    reference, candidate = NumpyModel(WISE, shape=NCHW), NumpyModel(LAST, shape=NHWC)
-    assert _verify(reference, candidate, layouts=layouts).verdict == "pass"
-    wrong = {name: "nhwc" if value == "nchw" else "nchw" for name, value in layouts.items()}
-    assert _verify(reference, candidate, layouts=wrong).verdict != "pass"
-    assert _verify(reference, candidate).verdict == "inconclusive"
-
-
-def test_layouts_of_inputs_alone() -> None:
-    reference, candidate = NumpyModel(WISE, shape=NCHW), NumpyModel(LAST, shape=NHWC)
-    asked: Any = {"reference": "nchw", "candidate": "nhwc"}
-    found = _verify(reference, candidate, input_layouts=asked)
-    words = "their layouts cannot be told from that"
-    assert words in found.reasons[0]
-    assert found.reasons[0].startswith("c: output y has shape")
-    same: Any = {"reference": "nchw", "candidate": "nchw"}
-    other = _verify(reference, NumpyModel(WISE, shape=NCHW), layouts=asked, input_layouts=same)
-    assert other.candidates[0].outputs[0].verdict == "pass"
-
-
-# Gates
-
-
-def test_gates_are_part_of_the_verdict() -> None:
-    x = {"": (0.5, 1.0)}
-    result = _verify(NumpyModel(), NumpyModel(), ranges=x, min_coverage=0.5)
-    words = "the inputs reached 0 of 3 slopes; --min-coverage 0.5 asks for more"
-    assert (result.verdict, result.reasons) == ("fail", (words,))
-    result = _verify(NumpyModel(), NumpyModel(), NumpyModel(), min_power=0.5)
-    words = "power is not known, and --min-power asks for it"
-    assert (result.verdict, result.reasons) == (
-        "inconclusive", (f"c: {words}", f"d: {words}")
-    )  # fmt: skip
-
-
-def test_nothing_is_known_of_slopes_without_layers() -> None:
-    result = _verify(NumpyModel(), NumpyModel(), layers=False)
-    assert (result.verdict, result.coverage) == ("pass", None)
-    (layer,) = _one(result).layers
-    assert (layer.slopes_equal, layer.max_abs_diff, layer.max_ulp_diff) == (True, None, None)
-
-
-def test_what_a_search_finds_is_counted_apart() -> None:
-    model = NumpyModel()
-    model.found = [{"x": -np.ones((4, 3), np.float32)}]
-    result = _verify(model, NumpyModel(), ranges={"": (1.0, 2.0)}, search_seconds=50.0)
-    assert (result.samples, result.n_searched) == (16, 4)
-    assert result.coverage == Coverage(3, 3, ())
