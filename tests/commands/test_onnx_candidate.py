@@ -23,7 +23,6 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.verification import (
-    Agreement,
     CandidateReport,
     Power,
     ProviderReport,
@@ -62,54 +61,6 @@ def test_a_file_is_like_itself(net: Path) -> None:
     assert (layer.provider, layer.node, layer.max_abs_diff) == ("CPUExecutionProvider", "act", 0.0)
     assert layer.n_by_behaviour == 3
     assert told == [f"loading {net}", f"running {net}", f"checking {net} on cpu"]
-
-
-def test_providers_are_judged_one_by_one_and_against_each_other(net: Path) -> None:
-    providers = ("cpu", "CPUExecutionProvider", "abacus", "cpu")
-    told: list[str] = []
-    result = verify(_request(net, net, providers=providers, power=False), told.append)
-    assert told[2:] == [f"checking {net} on {name}" for name in providers]
-    assert [report.provider for report in result.candidates] == [
-        CPU, replace(CPU, requested="CPUExecutionProvider"), ProviderReport("abacus", (), ()), CPU
-    ]  # fmt: skip
-    assert [report.verdict for report in result.candidates] == [
-        "pass", "pass", "inconclusive", "pass"
-    ]  # fmt: skip
-    (agreement,) = result.agreements
-    assert agreement == Agreement(
-        str(net), ("cpu", "CPUExecutionProvider"), agreement.outputs, "pass"
-    )
-    assert [output.max_abs_diff for output in agreement.outputs] == [0.0]
-
-
-def test_a_provider_that_differs_from_the_first_is_named(
-    net: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = Session.run
-
-    def other(self: Session, feeds: Any, *rest: Any) -> dict[str, Array]:
-        found = run(self, feeds, *rest)
-        if self.report.requested != "cpu":
-            found = {name: y + np.float32(1) for name, y in found.items()}
-        return found
-
-    monkeypatch.setattr(Session, "run", other)
-    providers = ("cpu", "CPUExecutionProvider")
-    result = verify(_request(net, net, providers=providers, power=False, layers=False))
-    assert [report.verdict for report in result.candidates] == ["pass", "fail"]
-    (agreement,) = result.agreements
-    assert agreement.verdict == "fail"
-    words = f"{net}, cpu against CPUExecutionProvider: output y: "
-    assert [reason.startswith(words) for reason in result.reasons].count(True) == 1
-
-
-def test_several_files_have_their_own_agreements(net: Path, tmp_path: Path) -> None:
-    other = save(tmp_path / "other.onnx", "[act] y = PRelu(x, a)", a=TENTHS)
-    providers = ("cpu", "CPUExecutionProvider")
-    result = verify(_request(net, net, other, providers=providers, power=False))
-    assert [x.model for x in result.agreements] == [str(net), str(other)]
-    assert result.verdict == "pass"
-    assert verify(_request(net, net, net, power=False)).agreements == ()
 
 
 ELSEWHERE = ProviderReport("cuda", ("CUDA", "CPU"), ("one", "two"))
