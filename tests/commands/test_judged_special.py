@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
+from text_nets import COLUMN, save
 
 from prelu_tools.backends.interface import Source
+from prelu_tools.backends.onnxruntime.single import SingleLayers
+from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.registry import open_source
+from prelu_tools.commands import special as module
 from prelu_tools.commands.feeds import Layouts
 from prelu_tools.commands.special import compare_special_values
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.special import special_values
 from prelu_tools.core.verification import SpecialValue
@@ -266,9 +273,9 @@ def test_no_slope_is_too_small_for_float32() -> None:
 
 def _departs(at: float, form: str, expected: float, found: float | None) -> Sequence[SpecialValue]:
     """The reference gives this at an input, and the candidate that, or what PReLU is."""
-    place = VALUES.index(at)
-    other = {} if found is None else {"a": _with((place, 0), found)}
-    reference = _Model(_flat(form="clip"), a=_with((place, 0), expected))
+    place = (len(VALUES) - 1 if math.isnan(at) else VALUES.index(at), 1 if at == 0 else 0)
+    other = {} if found is None else {"a": _with(place, found)}
+    reference = _Model(_flat(form="clip"), a=_with(place, expected))
     return _compare(reference, _Model(_flat(form=form), **other))
 
 
@@ -282,6 +289,10 @@ def _departs(at: float, form: str, expected: float, found: float | None) -> Sequ
         pytest.param(-math.inf, "prelu", -1e30, -1e20, False, id="the same of the node"),
         pytest.param(-1.0, "prelu", 5.0, None, False, id="finite"),
         pytest.param(-1.0, "where", math.nan, None, True, id="finite, and NaN in the reference"),
+        pytest.param(1.0, "where", math.nan, None, True, id="1, and NaN in the reference"),
+        pytest.param(0.0, "where", math.nan, None, True, id="0 turned by a slope below it"),
+        pytest.param(math.nan, "prelu", 5.0, None, True, id="NaN that the reference lost"),
+        pytest.param(math.nan, "where", 5.0, None, False, id="and no node made it"),
     ],
 )
 def test_what_is_right_where_the_reference_is_not(
@@ -290,4 +301,91 @@ def test_what_is_right_where_the_reference_is_not(
     (value,) = _departs(at, form, expected, found)
     words = "it gives what PReLU is; the reference's own form departs from it there"
     assert value.documented == (words if known else None)
-    assert (value.value, value.form) == (at, form)
+    assert (value.value, value.form) == (pytest.approx(at, nan_ok=True), form)
+
+
+def test_what_float16_cannot_hold_is_infinite_on_both_sides() -> None:
+    half = np.array([[2.0]], np.float16)
+    left = _Model(_layer("a", half.astype(np.float32)))
+    assert _compare(left, _Model(_layer("a", half))) == ()
+
+    def cut(x: Array) -> Array:
+        return _prelu(half)(x).clip(-65504, None)
+
+    found = _compare(_Model(_layer("a", half), a=cut), _Model(_layer("a", half)))
+    assert {value.value for value in found} == {-math.inf, -65504.0}
+    assert all("it gives what PReLU is" in (value.documented or "") for value in found)
+
+
+def test_a_slope_of_0_on_infinity_raises_nothing() -> None:
+    zero = _layer("a", np.zeros((1, 1), np.float32))
+    assert _compare(_Model(zero), _Model(zero)) == ()
+
+
+# What runs the candidate
+
+
+def test_what_is_known_of_a_provider_and_a_runtime_is_used() -> None:
+    tiny = float(np.finfo(np.float32).tiny)
+
+    def old(x: Array) -> Array:
+        found = _prelu(SLOPES.reshape(1, -1))(x)
+        return np.where(np.isinf(x), np.nan, np.where(x == tiny, 0.0, found)).astype(x.dtype)
+
+    def told(form: str, provider: str, runtime: str) -> dict[float, str | None]:
+        left, right = _Model(_flat()), _Model(_flat(form=form), a=old)
+        found = compare_special_values(
+            cast(Source, left), cast(Source, right), provider, runtime, UNSAID
+        )
+        return {value.value: value.documented for value in found if value.expected != 0}
+
+    nan = "onnxruntime before 1.27 computes PRelu of infinities as NaN on the CPU"
+    flushed = "{} takes subnormal numbers for 0, as TensorFlow does"
+    assert told("prelu", "cuda", "1.26.3") == {
+        tiny: flushed.format("cuda"), math.inf: nan, -math.inf: nan
+    }  # fmt: skip
+    unknown = {tiny: flushed.format("the candidate"), math.inf: None, -math.inf: None}
+    assert told("prelu", "", "1.27.0") == unknown
+    assert told("where", "", "1.26.3") == unknown
+
+
+def test_what_could_not_be_run_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = module._run
+
+    def only_b(candidate: Any, inputs: Any, provider: str) -> dict[str, Array]:
+        return {"b": run(candidate, inputs, provider)["b"]}
+
+    monkeypatch.setattr(module, "_run", only_b)
+    left = _Model(_flat("a"), _flat("b"))
+    right = _Model(_flat("a"), _flat("b"), a=_with((ONE, 0), 7.0), b=_with((ONE, 2), 9.0))
+    assert [(v.layer, v.found) for v in _compare(left, right)] == [("b", 9.0)]
+
+
+def _onnx(path: Path, second: Array = COLUMN) -> OnnxSource:
+    source = open_source(
+        str(save(path, "t = PRelu(x, a) y = PRelu(t, b)", a=COLUMN, b=second)), SourceOptions()
+    )
+    assert isinstance(source, OnnxSource)
+    return source
+
+
+def test_layers_of_a_file_are_run_on_its_provider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, other = _onnx(tmp_path / "n.onnx"), _onnx(tmp_path / "o.onnx", COLUMN * 2)
+    assert compare_special_values(source, source, "cpu", "1.27", UNSAID) == ()
+    assert compare_special_values(source, other, "cpu", "1.27", UNSAID) == ()
+    with pytest.raises(PReLUToolsError, match="abacus"):
+        compare_special_values(source, source, "abacus", "1.27", UNSAID)
+    asked: list[Any] = []
+
+    class Single(SingleLayers):
+        def __init__(self, located: Any, provider: str, spelled: str) -> None:
+            asked.append(([item.layer.name for item in located], provider, spelled))
+            super().__init__(located, provider, spelled)
+
+    monkeypatch.setattr(module, "SingleLayers", Single)
+    compare_special_values(source, other, "cpu", "1.27", UNSAID)
+    assert asked == [(["a"], "cpu", str(tmp_path / "o.onnx"))]
+    monkeypatch.setattr(OnnxSource, "located", ())
+    assert compare_special_values(source, source, "cpu", "1.27", UNSAID) == ()
