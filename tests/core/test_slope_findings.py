@@ -111,6 +111,7 @@ def test_slopes_that_are_not_finite_are_no_matter_of_precision() -> None:
         pytest.param((1, 1, 1, 1), (None, 1, 5, 1), None, id="one for one channel"),
         pytest.param((1, 1, 1, 1), (None, 1, 5, 6), "one_slope", id="channels that come last"),
         pytest.param((1, 1, 1, 1), (None, None, 5, None), None, id="unknown channels"),
+        pytest.param((1, 1, 1, 1), (None, 1, 5, None), None, id="one channel, or unknown ones"),
         pytest.param((1, 1, 1, 1), None, None, id="unknown input"),
         pytest.param((1,), (7,), None, id="no channels"),
         pytest.param((1, 1), (None, 7), "one_slope", id="after a dense layer"),
