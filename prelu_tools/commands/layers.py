@@ -322,13 +322,14 @@ def _ulps_apart(expected: Array, y: Array) -> int:
     if expected.shape != y.shape:
         return 2**62
     left, right = expected.astype(np.float64), y.astype(np.float64)
-    finite = np.isfinite(left) & np.isfinite(right)
-    unlike = (np.isfinite(left) != np.isfinite(right)) | (np.isnan(left) != np.isnan(right))
+    finite = np.isfinite(left)
+    unlike = (finite != np.isfinite(right)) | (np.isnan(left) != np.isnan(right))
     if unlike.any():
         return 2**62
-    difference = np.abs(left[finite] - right[finite])
-    size = np.maximum(np.abs(left[finite]), np.abs(right[finite]))
-    return ulps(difference, size, y.dtype)
+    with np.errstate(over="ignore"):
+        difference = np.abs(left[finite] - right[finite])
+        size = np.maximum(np.abs(left[finite]), np.abs(right[finite]))
+        return ulps(difference, size, y.dtype)
 
 
 def _failed(name: str, reason: str) -> LayerParity:

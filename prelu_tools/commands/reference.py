@@ -58,10 +58,8 @@ class Reference:
 
     def activation(self, run: int, layer: str, call: int) -> Array | None:
         """The output of a layer in one run; None where it was not seen."""
-        for key in ((self.precision, run, layer, call), ("float32", run, layer, call)):
-            if key in self.stash:
-                return self.stash.get(key)
-        return None
+        key = (self.precision, run, layer, call)
+        return self.stash.get(key) if key in self.stash else None
 
 
 @dataclass(frozen=True)

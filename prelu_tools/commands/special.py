@@ -92,8 +92,6 @@ def _run(candidate: Source, inputs: Mapping[str, Array], provider: str) -> dict[
 
 def _order(mine: PReLULayer, other: PReLULayer, layouts: Layouts) -> Permutation | None:
     """From the reference's axes to the candidate's; None where that is not known."""
-    if mine.slopes.size != other.slopes.size or mine.slopes.ndim != other.slopes.ndim:
-        return None
     fitting = candidates(mine.slopes.shape, other.slopes.shape)
     said = [moved_from(mine.axes, other.axes), layouts.permutation(mine.slopes.ndim)]
     stated = [order for order in said if order is not None and order in fitting]
@@ -137,7 +135,7 @@ def _differences(
         departs = np.isnan(was) or np.isinf(now) or (np.isinf(was) and np.isfinite(value))
         if why is None and by_definition[place] and (other.form == "prelu" or departs):
             why = "it gives what PReLU is; the reference's own form departs from it there"
-        key = (np.copysign(1.0, value) * (abs(value) + 1 if value == value else -1), why is None)
+        key = (np.copysign(1.0, value) * (abs(value) + 1 if value == value else 0), why is None)
         told.setdefault(
             key,
             SpecialValue(mine.name, other.form, slope, value, was, now, why),

@@ -52,7 +52,7 @@ def faults_in(
             yield Fault(layer, kind, description, wrong, touched.reshape(-1))
     values = right.reshape(-1)
     unlike = bool((_bits(values) != _bits(values)[:1]).any())
-    if unlike and right.ndim > 1 and right.shape[-1] == 1 and values.size == size:
+    if unlike and right.shape[-1] == 1 and values.size == size:
         everything = np.ones(values.size, np.bool_)
         yield Fault(layer, "misplaced", f"[{size},1,1] made [{size}]", values, everything)
 

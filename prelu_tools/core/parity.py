@@ -50,7 +50,8 @@ class Comparison:
         self.n_nonfinite_mismatch += int((~finite & ~both_nan & ~same).sum())
         left, right = left[finite], right[finite]
         if left.size:
-            self._add_finite(left, right, reference.dtype, spacing_type)
+            with np.errstate(over="ignore"):  # of the largest numbers the figures are infinite
+                self._add_finite(left, right, reference.dtype, spacing_type)
 
     def _add_finite(
         self,
@@ -121,7 +122,8 @@ def ulps(difference: Array, size: Array, dtype: np.dtype[Any]) -> int:
     """The largest of these differences in units in the last place of values of this size."""
     information = np.finfo(dtype)
     exponent = np.floor(np.log2(np.maximum(size, float(information.tiny))))
-    unit = np.exp2(np.maximum(exponent, information.minexp)) * float(information.eps)
+    exponent = np.clip(exponent, information.minexp, information.maxexp - 1)  # log2 rounds up
+    unit = np.exp2(exponent) * float(information.eps)
     return int(np.minimum(np.round(difference / unit).max(initial=0.0), 2.0**62))
 
 

@@ -102,7 +102,9 @@ def in_type_of(reference: PReLULayer, candidate: PReLULayer) -> PReLULayer:
 
 def _could_lie(slopes: tuple[int, ...], shape: Shape | None) -> bool:
     """Whether slopes of this shape could be laid over an input of a known shape."""
-    return shape is not None and all(a in (1, b) for a, b in zip(slopes, shape, strict=True))
+    if shape is None or len(shape) != len(slopes):
+        return False
+    return all(a in (1, b) for a, b in zip(slopes, shape, strict=True))
 
 
 def _laid_difference(left: Array, right: Array) -> SlopeDifference:
@@ -151,11 +153,7 @@ def _bits(values: Array) -> Array:
 def owner_of(candidate: PReLULayer, references: Iterable[PReLULayer]) -> str | None:
     """The name of the reference layer whose slopes these are, where there is exactly one."""
     values = replace(candidate, input_shape=None)  # wherever it stands now
-    owners = [
-        layer.name
-        for layer in references
-        if compare_slopes(replace(layer, input_shape=None), values).equal
-    ]
+    owners = [layer.name for layer in references if compare_slopes(layer, values).equal]
     return owners[0] if len(owners) == 1 else None
 
 

@@ -59,7 +59,7 @@ def documented(
     tiny = float(np.finfo(np.float32).tiny)
     subnormal = any(0 < abs(number) < tiny for number in (value, slope))
     subnormal = subnormal or any(0 < abs(number) <= tiny for number in results)
-    lost = 0.0 in results or (np.isinf(value) and abs(slope) <= tiny)
+    lost = 0.0 in results or (np.isinf(value) and abs(slope) < tiny)
     crossed = _on_the_other_side(value, slope, results, tiny)
     if subnormal and (lost or crossed) and not (np.isfinite(value) and np.isnan(results).any()):
         by_reference = expected == 0 or np.isnan(expected)

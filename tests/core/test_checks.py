@@ -40,6 +40,7 @@ def test_the_verdict_over_all(verdicts: tuple[CheckVerdict, ...], expected: Verd
 
 def test_an_outcome_says_why() -> None:
     assert _outcome("error").verdict == "error"
+    assert _outcome("error").line is None
     assert _outcome("error").reasons == ("no such file",)
     assert _outcome("fail").verdict == "fail"
     assert _outcome("fail").reasons == ("it is a fail",)

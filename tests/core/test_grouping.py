@@ -30,6 +30,7 @@ def test_groups_are_not_changed_once_they_are_given() -> None:
 
 
 def test_a_budget_is_given_without_asking() -> None:
+    assert BUDGET == 268_435_456
     half = BUDGET // 2
     assert [len(group) for group in grouped("abc", [half, half, 1])] == [2, 1]
 

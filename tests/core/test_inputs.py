@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from prelu_tools.core import inputs as module
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.inputs import DEFAULT_SAMPLES, Wanted, draw, pictures
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.inputs import DEFAULT_SAMPLES, DEFAULT_SEED, Wanted, draw, pictures
 
 IMAGE = {"x": Wanted("float32", (4, 5, 6))}
 KINDS = 8
@@ -169,3 +171,69 @@ def test_what_is_no_picture_is_drawn_as_usual() -> None:
     assert np.isfinite(found["one"]).all()
     again = pictures(wanted, 3, seed=0)
     assert all(np.array_equal(found[name], again[name]) for name in wanted)
+
+
+def test_a_seed_gives_the_same_rows_in_every_release() -> None:
+    """Baselines and reports name a seed: what it stands for must not change."""
+    wanted = {
+        "x": Wanted("float64", (2, 2)),
+        "coins": Wanted("bool", (2, 2)),
+        "numbers": Wanted("int64", (2, 2)),
+        "bounded": Wanted("float64", (2,), (0, 1)),
+    }
+    found = draw(wanted, KINDS, seed=DEFAULT_SEED)
+    np.testing.assert_allclose(found["x"].reshape(8, 4), [
+        [0.12573, -0.132105, 0.640423, 0.1049],
+        [-2.142677, 1.44638, 5.216, 3.788324],
+        [0.714809, -0.932829, 0.459311, -0.648689],
+        [0.02832, 0.124283, 0.670624, 0.64719],
+        [-0.457726, -0.457726, -0.457726, -0.457726],
+        [0.0, 0.0, 0.0, 0.0],
+        [0.844327, 0.135947, 0.925334, 0.216954],
+        [62.728266, 57.652316, 42.08332, 11.436173],
+    ], atol=1e-6)  # fmt: skip
+    assert found["coins"][:2].tolist() == [[[1, 0], [1, 1]], [[1, 1], [0, 1]]]
+    assert found["numbers"][:2].tolist() == [[[2, 7], [0, 4]], [[2, 7], [7, 7]]]
+    np.testing.assert_allclose(
+        found["bounded"][:4],
+        [[0.353618, 0.164695], [0.0, 1.0], [0.519467, 0.471376], [0.683002, 0.653593]],
+        atol=1e-6,
+    )
+
+
+def test_a_seed_gives_the_same_pictures_in_every_release() -> None:
+    wanted = {"wide": Wanted("float64", (1, 2, 3)), "cube": Wanted("float64", (2, 2, 2))}
+    found = pictures(wanted, 1, seed=0)
+    wide = [0.11358, -0.858823, 1.409688, 0.006433, -1.567759, 0.896881]
+    np.testing.assert_allclose(found["wide"].ravel(), wide, atol=1e-6)
+    cube = pictures({"cube": wanted["cube"]}, 1, seed=0)["cube"]
+    np.testing.assert_allclose(cube.mean(axis=(2, 3)), 0.0, atol=1e-12)
+    np.testing.assert_allclose(cube.std(axis=(2, 3)), 1.0)
+
+
+def test_a_picture_of_little_contrast_has_the_same_deviation() -> None:
+    found = pictures({"x": Wanted("float64", (1, 1, 2))}, 20, seed=0)["x"]
+    np.testing.assert_allclose(abs(found), 1.0)
+
+
+def test_integers_of_three_axes_are_no_picture() -> None:
+    found = pictures({"x": Wanted("uint8", (3, 8, 8))}, 2, seed=0)["x"]
+    assert set(np.unique(found)) == set(range(10))
+
+
+def test_rows_that_fill_the_memory_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = (
+        "2 rows of the input 'x' are 536,870,914 values, and would fill the memory: give fewer "
+        "--samples, or smaller sizes with --input where they are free"
+    )
+    with pytest.raises(PReLUToolsError) as raised:
+        draw({"x": Wanted("float32", (2**28 + 1,))}, 2, seed=0)
+    assert str(raised.value) == words
+    monkeypatch.setattr(module, "_MOST", 12)
+    assert draw({"x": Wanted("float32", (4,))}, 3, seed=0)["x"].shape == (3, 4)
+    with pytest.raises(PReLUToolsError, match="13 rows"):
+        draw({"x": Wanted("float32", ())}, 13, seed=0)
+
+
+def test_the_seed_is_0_where_none_is_given() -> None:
+    assert DEFAULT_SEED == 0

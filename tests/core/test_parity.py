@@ -290,3 +290,12 @@ def test_nothing_seen_is_no_agreement() -> None:
 )
 def test_the_worst_of_several(verdicts: list[Verdict], expected: Verdict) -> None:
     assert worst(verdicts) == expected
+
+
+def test_the_largest_numbers_are_infinitely_far_apart() -> None:
+    largest = np.full(2, np.finfo(np.float64).max)
+    with np.errstate(all="raise"):
+        found = _compare(largest, -largest)
+    assert (found.verdict, found.max_abs, found.max_ulp) == ("fail", INF, 2**62)
+    near = np.nextafter(largest, 0.0)
+    assert _compare(largest, near).max_ulp == 1

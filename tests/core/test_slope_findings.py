@@ -111,6 +111,7 @@ def test_slopes_that_are_not_finite_are_no_matter_of_precision() -> None:
         pytest.param((1, 1, 1, 1), (None, 1, 5, 1), None, id="one for one channel"),
         pytest.param((1, 1, 1, 1), (None, 1, 5, 6), "one_slope", id="channels that come last"),
         pytest.param((1, 1, 1, 1), (None, None, 5, None), None, id="unknown channels"),
+        pytest.param((1, 1, 1, 1), (None, 1, 5, None), None, id="one channel, or unknown ones"),
         pytest.param((1, 1, 1, 1), None, None, id="unknown input"),
         pytest.param((1,), (7,), None, id="no channels"),
         pytest.param((1, 1), (None, 7), "one_slope", id="after a dense layer"),
@@ -147,3 +148,45 @@ def test_nodes_that_may_be_several_layers(
 ) -> None:
     layer = replace(_two(0.3, -0.7), nodes=nodes, same_instance=same_instance)
     assert _codes(layer) == ({"same_values": "info"} if said else {})
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (
+            _two(math.nan, 0.5),
+            "1 of 2 slopes are NaN or infinite, and so becomes every negative input there; go back "
+            "to a checkpoint before the training diverged",
+        ),
+        (
+            _two(0.25, 0.25),
+            "all slopes are 0.25, where training starts: they were not trained, or the trained "
+            "weights were not loaded",
+        ),
+        (_two(0.005, -0.005), "in all but name it is ReLU"),
+        (_two(0.995, 1.005), "in all but name it is the identity"),
+        (_two(0.5, 0.5), "all 2 slopes are 0.5: LeakyRelu would do the same"),
+        (
+            _two(1e9, 1e-30),
+            "in float16 1 of its slopes become infinite and 1 become 0: keep this layer in float32",
+        ),
+        (
+            _layer(np.arange(1200.0).reshape(1, 2, 20, 30) + 5, (None, 2, 20, 30)),
+            "its 1,200 slopes, one for each position, tie the model to inputs of 2 x 20 x 30 here; "
+            "train it with shared slopes (Keras: shared_axes=[1, 2])",
+        ),
+        (
+            _layer(np.full((1, 1, 1, 1), 0.3)),
+            "one slope for all of its channels; where one for each was meant, say so "
+            "(torch: nn.PReLU(num_parameters=channels); Keras: PReLU(shared_axes=[1, 2]))",
+        ),
+        (
+            replace(_two(0.3, -0.7), nodes=("a", "b"), same_instance=False),
+            "2 nodes use one initializer; exporters merge initializers of equal value, so these "
+            "may be several layers",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_finding_says(layer: PReLULayer, message: str) -> None:
+    (finding,) = _findings(layer)
+    assert finding.message == message

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.slopediff import SlopeDifference, compare_slopes, line_up, owner_of
+from prelu_tools.core.slopediff import (
+    SlopeDifference,
+    compare_slopes,
+    in_type_of,
+    owner_of,
+)
 from prelu_tools.core.slopes import PReLULayer, Shape
 
 SLOPES = np.array([0.25, -0.5, 1.5, 0.1], np.float32)
@@ -35,8 +40,7 @@ def _channels(values: Array, name: str = "act") -> PReLULayer:
 
 def _words(left: Array, right: Array) -> str:
     found = compare_slopes(_channels(left), _channels(right))
-    assert not found.equal
-    assert not found.ambiguous
+    assert found == SlopeDifference(False, found.description)
     return found.description or ""
 
 
@@ -186,8 +190,8 @@ def test_a_cube_leaves_a_doubt_unless_its_order_is_known(order: tuple[int, ...])
     left = _layer(CUBE, (None, 3, 3, 3))
     right = _layer(CUBE.transpose(order), (None, 3, 3, 3))
     doubtful = compare_slopes(left, right)
-    assert (doubtful.equal, doubtful.ambiguous) == (False, True)
-    assert "axis order" in (doubtful.description or "")
+    words = "the axis order cannot be told from the shapes"
+    assert doubtful == SlopeDifference(False, words, ambiguous=True)
     assert compare_slopes(left, replace(right, axes=order)) == EQUAL
     assert compare_slopes(left, right, order) == EQUAL
 
@@ -244,53 +248,77 @@ def test_slopes_behind_a_flatten_are_compared_in_order() -> None:
     assert not compare_slopes(_layer(CUBE), replace(flat, slopes=flat.slopes[:, ::-1])).equal
 
 
-def test_the_owner_of_exchanged_slopes_is_named_where_there_is_one() -> None:
-    one, two = _channels(SLOPES, "one"), _channels(SLOPES + 1, "two")
-    assert owner_of(_channels(SLOPES + 1, "x"), [one, two]) == "two"
-    assert owner_of(_layer((SLOPES + 1).reshape(1, 4, 1, 1), (None, 4, 9, 9)), [one, two]) == "two"
-    assert owner_of(_channels(SLOPES + 2, "x"), [one, two]) is None
-    assert owner_of(_channels(SLOPES, "x"), [one, replace(one, name="three")]) is None
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_transposition_and_one_slope_for_all_are_said_in_words(channels: int, size: int) -> None:
+    values = np.random.default_rng(0).normal(size=(1, channels, size, size)).astype(np.float32)
+    left = _layer(values, (None, 4, size, size))
+    turned = replace(left, slopes=np.ascontiguousarray(values.swapaxes(2, 3)))
+    words = "slopes transposed (axes 2 and 3)"
+    assert compare_slopes(left, turned) == SlopeDifference(False, words)
+    shared = replace(left, slopes=values[:, :1, :1, :1])
+    words = f"one slope shared by all where {values.size} were expected"
+    assert compare_slopes(left, shared) == SlopeDifference(False, words)
 
 
-def _named(*names: str) -> list[PReLULayer]:
-    return [_channels(SLOPES, name) for name in names]
+def test_inputs_of_other_sizes_leave_it_to_the_shapes_of_the_slopes() -> None:
+    small = _layer(SLOPES.reshape(1, 4, 1, 1), (None, 4, 5, 6))
+    assert compare_slopes(small, replace(small, input_shape=(None, 4, 50, 60))) == EQUAL
 
 
 @pytest.mark.parametrize(
-    ("left", "right", "pairs", "missing", "unexpected"),
+    ("input_shape", "found"),
     [
-        pytest.param("ab", "ab", ["aa", "bb"], "", "", id="by name"),
-        pytest.param("ab", "ba", ["aa", "bb"], "", "", id="by name, in another order"),
-        pytest.param("abc", "axc", ["aa", "bx", "cc"], "", "", id="the rest by order"),
-        pytest.param("abc", "xya", ["aa", "bx", "cy"], "", "", id="several by order"),
-        pytest.param("abc", "ac", ["aa", "cc"], "b", "", id="one missing"),
-        pytest.param("ac", "abc", ["aa", "cc"], "", "b", id="one too many"),
-        pytest.param("abc", "ax", ["aa"], "bc", "x", id="numbers that differ are not guessed at"),
-        pytest.param("", "", [], "", "", id="none"),
+        pytest.param(
+            (None, 4, 4, 4),
+            SlopeDifference(False, "slopes lie as [1, 4, 1, 1] where [1, 1, 1, 4] was expected"),
+            id="where they could lie as stated",
+        ),
+        pytest.param((None, 4, 4, 5), EQUAL, id="where they could not"),
+        pytest.param(None, EQUAL, id="where the input is unknown"),
+        pytest.param((None, 4), EQUAL, id="where the input has fewer axes"),
+        pytest.param((None, 4, 4, 4, 4), EQUAL, id="where the input has more axes"),
     ],
 )
-def test_line_up(left: str, right: str, pairs: list[str], missing: str, unexpected: str) -> None:
-    found = line_up(_named(*left), _named(*right))
-    assert [a.name + b.name for a, b in found.pairs] == pairs
-    assert "".join(layer.name for layer in found.missing) == missing
-    assert "".join(layer.name for layer in found.unexpected) == unexpected
+def test_slopes_that_lie_otherwise_than_stated(
+    input_shape: Shape | None, found: SlopeDifference
+) -> None:
+    left = _layer(SLOPES.reshape(1, 4, 1, 1), (None, 4, 4, 4))
+    right = replace(left, input_shape=input_shape, axes=(0, 2, 3, 1))
+    assert compare_slopes(left, right) == found
+    assert owner_of(right, [left]) == "act"
 
 
-def test_a_transposition_and_one_slope_for_all_are_said_in_words() -> None:
-    values = np.random.default_rng(0).normal(size=(1, 2, 3, 3)).astype(np.float32)
-    left = _layer(values, (None, 2, 3, 3))
-    turned = replace(left, slopes=np.ascontiguousarray(values.swapaxes(2, 3)))
-    assert compare_slopes(left, turned).description == "slopes transposed (axes 2 and 3)"
-    shared = replace(left, slopes=values[:, :1, :1, :1])
-    words = "one slope shared by all where 18 were expected"
-    assert compare_slopes(left, shared).description == words
+def test_one_slope_for_all_lies_as_it_will() -> None:
+    left = _layer(SLOPES[:1].reshape(1, 1, 1, 1), (None, 3, 4, 5))
+    assert compare_slopes(left, replace(left, axes=(0, 3, 1, 2))) == EQUAL
+
+
+def test_a_narrower_type_is_held_against_the_nearest_slopes() -> None:
+    wide = _channels(np.array([0.1, 1e6, 1e-9], np.float32))
+    with np.errstate(all="raise"):
+        found = in_type_of(wide, _channels(np.ones(3, np.float16), "other"))
+    assert found.slopes.dtype == np.float16
+    assert found.slopes.reshape(-1).tolist() == [np.float16(0.1), np.inf, 0]
+    assert not found.slopes.flags.writeable
+    assert replace(found, slopes=wide.slopes) == wide
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        ("float32", "float32"), ("float32", "float64"), ("float64", "float32"),
+        ("float16", "float16"), ("float16", "float32"), ("int32", "float16"),
+    ],
+)  # fmt: skip
+def test_any_other_type_leaves_the_reference_as_it_is(own: str, other: str) -> None:
+    mine = _channels(np.ones(3, own))
+    assert in_type_of(mine, _channels(np.ones(3, other))) is mine
 
 
 def test_axes_that_both_state_are_no_way_from_one_to_the_other() -> None:
     slopes = np.arange(3, dtype=np.float32).reshape(1, 3, 1, 1)
     export = replace(_layer(slopes, (None, 3, 3, 5)), axes=(0, 3, 1, 2))
-    pairs = line_up([export], [export]).pairs
-    assert compare_slopes(*pairs[0]).equal
+    assert compare_slopes(export, export).equal
     unstated = replace(export, axes=None)
-    pairs = line_up([unstated], [export]).pairs
-    assert not compare_slopes(*pairs[0]).equal  # here they are the way from the reference
+    assert not compare_slopes(unstated, export).equal  # here they are the way from the reference

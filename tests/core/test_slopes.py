@@ -59,6 +59,12 @@ def test_axes_along_which_slopes_differ_are_counted_from_the_batch() -> None:
     assert _layer((1, 8, 1, 6), (None, 8, 5, 6)).varying_axes == (1, 3)
 
 
+def test_axes_and_positions_are_unknown_where_nothing_is_said() -> None:
+    layer = _layer((1,), None)
+    assert layer.axes is None
+    assert layer.positions == ()
+
+
 def test_the_type_is_that_of_the_slopes() -> None:
     assert _layer((1,), None).dtype == "float32"
 
@@ -88,3 +94,4 @@ def test_align_adds_axes_in_front(shape: Dims, rank: int | None, expected: Dims)
     aligned = align(values, rank)
     assert aligned.shape == expected
     assert aligned.ravel().tolist() == values.ravel().tolist()
+    assert (aligned is values) is (shape == expected)

@@ -31,7 +31,9 @@ def test_the_values_of_both_signs(dtype: type) -> None:
 
 def _differ(expected: float, found: float, dtype: type = np.float32) -> bool:
     with np.errstate(over="ignore"):
-        return bool(differs(np.array([expected], dtype), np.array([found], dtype))[0])
+        left, right = np.array([expected], dtype), np.array([found], dtype)
+    with np.errstate(all="raise"):
+        return bool(differs(left, right)[0])
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,8 @@ def _differ(expected: float, found: float, dtype: type = np.float32) -> bool:
         (0.0, NAN, True),
         (NAN, INF, True),
         (1.0, 1.0 + 2**-23, False),
-        (1.0, 1.0 + 8 * 2**-23, True),
+        (1.0, 1.0 + 4 * 2**-23, False),
+        (1.0, 1.0 + 5 * 2**-23, True),
         (3e38, 2.9e38, True),
         (TINY, TINY / 2, True),
         (TINY, 0.0, True),
@@ -60,6 +63,11 @@ def _differ(expected: float, found: float, dtype: type = np.float32) -> bool:
 )
 def test_results_that_differ(expected: float, found: float, apart: bool) -> None:
     assert _differ(expected, found) is apart
+
+
+def test_the_largest_numbers_of_both_signs_differ() -> None:
+    largest = float(np.finfo(np.float64).max)
+    assert _differ(largest, -largest, np.float64)
 
 
 def test_results_differ_one_by_one() -> None:
@@ -74,8 +82,7 @@ def test_the_units_are_those_of_the_candidates_type() -> None:
 
 def test_the_sign_of_a_zero_is_documented() -> None:
     why = documented("prelu", -0.0, -0.5, (-0.0, 0.0), "cpu", "1.27")
-    assert why is not None
-    assert "sign of a zero" in why
+    assert why == "only the sign of a zero is another"
 
 
 @pytest.mark.parametrize(
@@ -88,6 +95,10 @@ def test_the_sign_of_a_zero_is_documented() -> None:
         ("prelu", INF, NAN, "2.0", False),
         ("prelu", INF, NAN, "", False),
         ("prelu", INF, NAN, "unknown", False),
+        ("prelu", INF, NAN, "1", False),
+        ("prelu", INF, NAN, "1.x", False),
+        ("prelu", INF, NAN, "1.26", True),
+        ("prelu", INF, NAN, "1.26.0rc1", True),
         ("prelu", -INF, NAN, "1.26.3", True),
         ("prelu", INF, 0.0, "1.26.3", False),
         ("where_mask", INF, NAN, "1.26.3", False),
@@ -98,7 +109,28 @@ def test_nan_of_infinity_is_documented_for_the_node_of_old_versions_only(
     form: str, value: float, found: float, runtime: str, known: bool
 ) -> None:
     why = documented(form, value, 0.5, (INF, found), "cpu", runtime)
-    assert (why is not None) is known
+    words = "onnxruntime before 1.27 computes PRelu of infinities as NaN on the CPU"
+    assert why == (words if known else None)
+
+
+@pytest.mark.parametrize(
+    ("value", "slope", "results", "known"),
+    [
+        (-INF, 0.0, (NAN, 0.0), True),
+        (-INF, 0.0, (0.0, NAN), True),
+        (-INF, 0.0, (0.0, 1.0), False),
+        (-INF, 0.0, (NAN, 1.0), False),
+        (-INF, 1.0, (0.0, NAN), False),
+        (INF, 0.0, (0.0, NAN), False),
+        (-1.0, 0.0, (0.0, NAN), False),
+    ],
+)
+def test_a_slope_of_0_on_infinity_is_documented(
+    value: float, slope: float, results: tuple[float, float], known: bool
+) -> None:
+    words = "a slope of 0 makes NaN of -inf, and a Relu in its place 0"
+    why = documented("where_mask", value, slope, results, "cpu", "1.27")
+    assert why == (words if known else None)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +159,26 @@ def test_who_takes_them_for_zero_is_said() -> None:
     assert why(0.0, SUBNORMAL, "cuda").startswith("the reference takes")
     assert why(SUBNORMAL, 0.0, "cuda").startswith("cuda takes")
     assert why(SUBNORMAL, 0.0, "").startswith("the candidate takes")
+    words = "cuda takes subnormal numbers for 0, as TensorFlow does"
+    assert documented("prelu", 0.0, 0.5, (SUBNORMAL, 0.0), "cuda", "1.27") == words
+
+
+@pytest.mark.parametrize(
+    ("value", "slope", "results", "known"),
+    [
+        pytest.param(-TINY / 2, 3.0, (-1.5 * TINY, -TINY / 2), True, id="steep"),
+        pytest.param(-TINY / 2, 0.5, (-TINY / 2, 1.5 * TINY), False, id="too large for a flat one"),
+        pytest.param(-TINY / 2, 0.5, (-TINY / 2, TINY), True, id="just not too large"),
+        pytest.param(-1.0, SUBNORMAL, (2.0, 3.0), False, id="two results out of nothing"),
+        pytest.param(-1.0, 0.0, (0.0, 0.25), False, id="a slope of 0 is no subnormal one"),
+        pytest.param(-INF, TINY, (TINY, -INF), False, id="nor is the smallest normal one"),
+        pytest.param(-INF, TINY / 2, (TINY, -INF), True, id="the next smaller one is"),
+    ],
+)
+def test_how_far_subnormals_excuse_a_difference(
+    value: float, slope: float, results: tuple[float, float], known: bool
+) -> None:
+    assert (documented("prelu", value, slope, results, "cpu", "1.27") is not None) is known
 
 
 @pytest.mark.parametrize(

@@ -137,11 +137,20 @@ def test_the_folder_is_gone_after_an_error(folder: Path) -> None:
         with Stash(budget=0) as stash:
             stash.put(_key(0), _values(0))
             assert len(_files(folder)) == 1
+            assert all(path.name.startswith("prelu-tools-") for path in folder.iterdir())
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fill()
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("budget", [0, 1 << 20])
+def test_nothing_is_held_after_the_block(budget: int, folder: Path) -> None:
+    with Stash(budget) as stash:
+        stash.put(_key(0), _values(0))
+    with pytest.raises((KeyError, FileNotFoundError)):
+        stash.get(_key(0))
 
 
 def test_names_of_layers_are_no_paths(folder: Path) -> None:

@@ -131,3 +131,19 @@ def test_how_near_is_near_may_be_chosen(slopes: Array, word: str) -> None:
 
 def test_how_near_zero_is_counted_may_be_chosen() -> None:
     assert slope_statistics(np.array([0.04, -0.06]), Thresholds(near=0.05)).n_near_zero == 1
+
+
+def test_what_no_number_can_hold_raises_nothing() -> None:
+    largest = float(np.finfo(np.float64).max)
+    with np.errstate(all="raise"):
+        assert slope_statistics(np.array([largest, largest])).mean == INF
+        assert math.isnan(slope_statistics(np.array([INF, -INF])).mean)
+
+
+def test_the_median_beside_an_infinity_is_finite() -> None:
+    assert slope_statistics(np.array([1.0, 2.0, INF])).median == 2.0
+
+
+def test_nearness_is_judged_in_float64() -> None:
+    slopes = np.array([0.01, 0.01], np.float16)  # a little more than 0.01
+    assert slope_health(slopes) == ("leaky", "uniform")

@@ -131,3 +131,30 @@ def test_more_slopes_than_tags_are_refused(book: TagBook) -> None:
 def test_a_tag_is_no_number_that_people_write(book: TagBook) -> None:
     book.tag("a", (64,))
     assert book.find(np.array([0.5], np.float32)) is None
+
+
+def test_tags_are_odd_patterns_from_one_half_on(book: TagBook) -> None:
+    bits = book.tag("a", (3,)).view(np.uint32)
+    assert bits.tolist() == [0x3F000001, 0x3F000003, 0x3F000005]
+
+
+def test_a_tag_that_was_not_given_yet_is_none(book: TagBook) -> None:
+    tags = book.tag("a", (3,))
+    following = (tags.view(np.uint32) + np.uint32(2)).view(np.float32)
+    assert book.find(following[:2]) is not None
+    assert book.find(following) is None
+    assert book.find(np.zeros(1, np.float32)) is None
+
+
+def test_there_is_an_end_to_tags(book: TagBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = (
+        "found more than 528482304 slopes in one model; expected fewer: "
+        "share them across positions (shared_axes)"
+    )
+    with pytest.raises(PReLUToolsError) as raised:
+        book.tag("a", (528482305,))
+    assert str(raised.value) == words
+    monkeypatch.setattr("prelu_tools.core.tags._CAPACITY", 4)
+    assert book.tag("a", (4,)).size == 4
+    with pytest.raises(PReLUToolsError, match="more than 4 slopes"):
+        book.tag("b", ())

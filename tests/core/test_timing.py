@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from prelu_tools.core.timing import ratio_of
 
@@ -31,3 +32,15 @@ def test_two_runs_of_one_thing_are_not_told_apart() -> None:
 
 def test_one_outlier_moves_nothing() -> None:
     assert ratio_of([1.0] * 20 + [1000.0], [1.0] * 21).high == 1.0
+
+
+def test_the_interval_is_that_of_400_resamples_of_the_seed() -> None:
+    generator = np.random.default_rng(5)
+    first, second = generator.uniform(1, 2, 20), generator.uniform(1, 2, 20)
+    found = ratio_of(first, second)
+    assert found.n_rounds == 20
+    assert (found.median, found.low, found.high) == pytest.approx(
+        (1.1408641864031335, 0.7885350442848378, 1.2678345558835964)
+    )
+    assert ratio_of(first, second, 3).low == pytest.approx(0.806173817003298)
+    assert ratio_of(list(first), list(second), 0) == found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from typing import Any
 
 import pytest
 
+from prelu_tools.core.errors import VerdictError
 from prelu_tools.core.verification import (
+    BaselineReport,
     CandidateReport,
     Deviation,
     LayerParity,
@@ -15,6 +17,7 @@ from prelu_tools.core.verification import (
     Power,
     ProviderReport,
     Tolerance,
+    Verdict,
     VerifyResult,
 )
 
@@ -34,6 +37,7 @@ TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
         (VerifyResult, {"agreements": (), "n_searched": 0, "notes": (),
                         "baseline": None}),
         (Deviation, {}),
+        (BaselineReport, {"worse": (), "unknown": (), "lost": ()}),
     ],
 )  # fmt: skip
 def test_what_is_not_said_is_nothing(kind: Any, expected: dict[str, Any]) -> None:
@@ -71,3 +75,21 @@ def test_power_over_all_candidates() -> None:
 def test_power_that_was_never_measured_is_none() -> None:
     assert _result().power is None
     assert _result(None, None).power is None
+
+
+def test_a_result_is_true_and_handed_back_where_it_is_a_pass() -> None:
+    passed = _result(None)
+    assert bool(passed) is True
+    assert passed.raise_for_verdict() is passed
+
+
+@pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
+def test_a_result_that_is_no_pass_is_raised_with_its_reasons(verdict: Verdict) -> None:
+    others = (replace(_report(None), model="n"), _report(None))
+    found = replace(_result(None), verdict=verdict, reasons=("slopes differ", "so do outputs"))
+    found = replace(found, candidates=found.candidates + others)
+    assert bool(found) is False
+    with pytest.raises(VerdictError) as raised:
+        found.raise_for_verdict()
+    assert str(raised.value) == f"{verdict}: m, n against r; slopes differ; so do outputs"
+    assert raised.value.result is found

@@ -35,7 +35,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = ROOT / "build" / "mutants"
 ENOUGH = 0.9
 KILLED = ("killed", "too slow")
-_QUIET = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:xdist"]
+_QUIET = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:xdist", "--tb=native"]
 _NO_FRAMEWORK = "not torch and not keras and not real_models and not browser and not matrix"
 
 
@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("modules", nargs="*", help="as in core.parity; all where none is named")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=3600.0, help="when to stop")
+    parser.add_argument("--each", type=float, default=10.0, help="seconds of tests for a mutant")
     parser.add_argument("--fresh", action="store_true", help="forget what was found before")
     parser.add_argument("--survivors", action="store_true", help="show each of them")
     chosen = parser.parse_args(arguments)
@@ -100,7 +101,7 @@ def _try(
     by_name = {f"prelu_tools.{part.module}": part for part in parts}
     try:
         if any(left.values()):
-            for module, number, outcome in _outcomes(left, tests, chosen.jobs, until, cache):
+            for module, number, outcome in _outcomes(left, tests, chosen, until, cache):
                 by_name[module].outcomes[number] = outcome
     finally:
         for part in parts:
@@ -133,12 +134,16 @@ def _known(store: Path, state: dict[str, str]) -> dict[int, str]:
 
 
 def _outcomes(
-    mutants: dict[str, list[Mutant]], tests: list[str], jobs: int, until: float, cache: Path
+    mutants: dict[str, list[Mutant]],
+    tests: list[str],
+    chosen: argparse.Namespace,
+    until: float,
+    cache: Path,
 ) -> Iterator[tuple[str, int, str]]:
     """What becomes of mutants, in a fresh process: pytest and the modules are loaded there."""
     context = multiprocessing.get_context("spawn")
     queue = context.SimpleQueue()
-    arguments = (queue, mutants, tests, jobs, until, cache)
+    arguments = (queue, mutants, tests, chosen, until, cache)
     context.Process(target=_serve, args=arguments, daemon=True).start()
     while isinstance(found := queue.get(), tuple):
         yield found
@@ -150,12 +155,16 @@ def _serve(
     queue: Any,
     mutants: dict[str, list[Mutant]],
     tests: list[str],
-    jobs: int,
+    chosen: argparse.Namespace,
     until: float,
     cache: Path,
 ) -> None:
     """Put each outcome in the queue, and a list of what is wrong in the end."""
-    host = Host(mutants, jobs, until, cache, lambda *outcome: queue.put(outcome))
+
+    def tell(*outcome: object) -> None:
+        queue.put(outcome)
+
+    host = Host(mutants, chosen.jobs, until, chosen.each, cache, tell)
     failed = ["(they cannot be collected)"]
     try:
         paths = [str(ROOT / name) for name in tests]

@@ -1,0 +1,114 @@
+"""Models that are a chain of PReLU layers in numpy: sources of no framework at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from prelu_tools.backends.interface import Observer, SearchLimits, TensorSpec
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import Dim
+from prelu_tools.core.slopes import PReLULayer
+
+SLOPES = np.array([[0.25, -0.5, 0.125]], np.float32)
+Change = Callable[[str, Array], Array]
+
+
+def unchanged(_layer: str, y: Array) -> Array:
+    """What a layer gives, as it is."""
+    return y
+
+
+@dataclass
+class NumpyModel:
+    """`y` is what the last layer gives; each layer takes what the one before it gave."""
+
+    slopes: Mapping[str, Array] = field(default_factory=lambda: {"a": SLOPES})
+    change: Change = unchanged
+    shape: tuple[Dim, ...] = ("batch", 3)
+    dtype: str = "float32"
+    outputs: tuple[str, ...] = ("y",)
+    notes: tuple[str, ...] = ()
+    parameters: bool = True
+    is_wide: bool = True
+    form: str = "prelu"
+    found: Sequence[Mapping[str, Array]] = ()
+    limits: list[SearchLimits] = field(default_factory=list)
+    fed: list[Mapping[str, Array]] = field(default_factory=list)
+
+    def inputs(self) -> Sequence[TensorSpec]:
+        """One, `x`."""
+        example = tuple(d if isinstance(d, int) else 1 for d in self.shape)
+        return [TensorSpec("x", self.dtype, self.shape, example)]
+
+    def layers(self) -> tuple[PReLULayer, ...]:
+        """One for each of `slopes`."""
+        return tuple(
+            PReLULayer(
+                name=name,
+                nodes=(f"{name}_node",),
+                parameter=f"{name}.weight" if self.parameters else None,
+                form=self.form,
+                slopes=slopes,
+                input_shape=tuple(d if isinstance(d, int) else None for d in self.shape),
+                stored_shape=slopes.shape,
+                preceding_parameters=None,
+                same_instance=True,
+            )
+            for name, slopes in self.slopes.items()
+        )
+
+    def activation(self, layer: str) -> Callable[[Array], Array]:
+        """PReLU, and what the change makes of it."""
+
+        def compute(x: Array) -> Array:
+            with np.errstate(all="ignore"):
+                y = np.where(x > 0, x, self.slopes[layer] * x)
+            return self.change(layer, y.astype(x.dtype))
+
+        return compute
+
+    @contextmanager
+    def runner(self, observe: Observer | None = None) -> Iterator[Any]:
+        """In its own type."""
+        yield _Runner(self, observe, self.dtype)
+
+    @contextmanager
+    def wide_runner(self, observe: Observer | None = None) -> Iterator[Any]:
+        """In float64, unless it is not `is_wide`."""
+        if not self.is_wide:
+            raise PReLUToolsError("it stays narrow")
+        yield _Runner(self, observe, "float64")
+
+    def seek(
+        self, _targets: object, _start: object, limits: SearchLimits
+    ) -> Iterator[Mapping[str, Array]]:
+        """Gives `found`, whatever is looked for."""
+        self.limits.append(limits)
+        yield from self.found
+
+
+@dataclass
+class _Runner:
+    model: NumpyModel
+    observe: Observer | None
+    dtype: str
+
+    @property
+    def stayed_narrow(self) -> Sequence[str]:
+        return ()
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        self.model.fed.append(feeds)
+        x = feeds["x"].astype(self.dtype)
+        for name in self.model.slopes:
+            y = self.model.activation(name)(x)
+            if self.observe:
+                self.observe(name, 0, x, y)
+            x = y
+        return dict.fromkeys(self.model.outputs, x)

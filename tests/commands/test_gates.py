@@ -1,0 +1,80 @@
+"""What a user demands beyond parity: each gate, just met and just not, and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from prelu_tools.commands.gates import coverage_gate, power_gate
+from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.core.verification import CandidateReport, Coverage, Power, Tolerance
+
+REQUEST = VerifyRequest("a", ("b",))
+TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
+
+
+@pytest.mark.parametrize(
+    ("least", "exercised", "total", "expected"),
+    [
+        (None, 0, 4, None),
+        (0.5, 2, 4, None),
+        (0.5, 3, 4, None),
+        (0.0, 0, 4, None),
+        (0.5, 1, 4, ("fail", "the inputs reached 1 of 4 slopes; --min-coverage 0.5 asks for more")),
+        (0.5, 0, 0, ("inconclusive", "there are no slopes, and --min-coverage asks for some")),
+        (0.5, 0, 1, ("fail", "the inputs reached 0 of 1 slopes; --min-coverage 0.5 asks for more")),
+    ],
+)
+def test_the_gate_of_coverage(
+    least: float | None, exercised: int, total: int, expected: tuple[str, str] | None
+) -> None:
+    request = replace(REQUEST, min_coverage=least)
+    assert coverage_gate(Coverage(exercised, total, ()), request) == expected
+
+
+def test_coverage_that_was_not_looked_at() -> None:
+    words = "--min-coverage asks for what --no-layers leaves out"
+    assert coverage_gate(None, replace(REQUEST, min_coverage=0.5)) == ("inconclusive", words)
+    assert coverage_gate(None, REQUEST) is None
+
+
+def _report(power: Power | None) -> CandidateReport:
+    return CandidateReport("m", "pass", None, TOLERANCE, (), (), None, (), power=power)
+
+
+def _power(detected: int, planted: int) -> Power:
+    return Power(planted, detected, 0, 0, ("one", "two", "three", "four"), 0, sampled=False)
+
+
+@pytest.mark.parametrize(
+    ("least", "power", "expected"),
+    [
+        (None, None, None),
+        (None, _power(4, 4), None),
+        (None, _power(0, 0), None),
+        (0.5, _power(2, 4), None),
+        (0.5, _power(3, 4), None),
+        (0.0, _power(0, 1), None),
+        (0.5, None, ("inconclusive", "m: power is not known, and --min-power asks for it")),
+        (
+            0.0, _power(0, 0),
+            ("inconclusive", "m: no fault could be planted in slopes that the inputs reach, and "
+             "--min-power asks for some"),
+        ),
+        (
+            None, _power(3, 4),
+            ("fail", "m: 3 of 4 planted slope faults were caught; --min-power 1 asks for more "
+             "(one; two; three)"),
+        ),
+        (
+            0.5, _power(1, 4),
+            ("fail", "m: 1 of 4 planted slope faults were caught; --min-power 0.5 asks for more "
+             "(one; two; three)"),
+        ),
+    ],
+)  # fmt: skip
+def test_the_gate_of_power(
+    least: float | None, power: Power | None, expected: tuple[str, str] | None
+) -> None:
+    assert power_gate(_report(power), replace(REQUEST, min_power=least)) == expected

@@ -1,0 +1,55 @@
+"""What was written is put in place where it passed; else it is said why not, by its final name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from prelu_tools.commands.holding import demand_pass
+from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError
+from prelu_tools.core.verification import CandidateReport, Tolerance, VerifyResult
+
+WRITTEN, FINAL = Path("/t/.tmp-1.onnx"), Path("/t/net.onnx")
+REPORT = CandidateReport(
+    str(WRITTEN), "pass", None, Tolerance(0.0, 0.0, scaled=True, origin="given"), (), (), None, ()
+)
+RESULT = VerifyResult(
+    "pass", "r", "float64", {}, 0, 1, None, (REPORT, REPORT),
+    (f"{WRITTEN}: one", f"two of {WRITTEN}"),
+)  # fmt: skip
+NAMED = replace(
+    RESULT,
+    candidates=(replace(REPORT, model=str(FINAL)),) * 2,
+    reasons=("/t/net.onnx: one", "two of /t/net.onnx"),
+)
+
+
+def test_a_pass_is_handed_on_with_the_final_name() -> None:
+    assert demand_pass(RESULT, "exported", WRITTEN, FINAL) == NAMED
+
+
+def test_a_failure_is_raised_with_its_reasons() -> None:
+    failed = replace(RESULT, verdict="fail")
+    with pytest.raises(ExportVerificationError) as raised:
+        demand_pass(failed, "exported", WRITTEN, FINAL, "; or else")
+    assert str(raised.value) == (
+        "the exported model is not its source, and was not written: "
+        "/t/net.onnx: one; two of /t/net.onnx"
+    )
+    assert raised.value.result == replace(NAMED, verdict="fail")
+
+
+@pytest.mark.parametrize(("otherwise", "end"), [("", ""), ("; or else", "; or else")])
+def test_no_verdict_says_what_else_can_be_done(otherwise: str, end: str) -> None:
+    doubtful = replace(RESULT, verdict="inconclusive", reasons=())
+    with pytest.raises(PReLUToolsError) as raised:
+        demand_pass(doubtful, "optimized", WRITTEN, FINAL, otherwise)
+    assert type(raised.value) is PReLUToolsError
+    assert str(raised.value) == (
+        f"the optimized model could not be verified, and was not written: no reason given{end}"
+    )
+    with pytest.raises(PReLUToolsError) as raised:
+        demand_pass(doubtful, "optimized", WRITTEN, FINAL)
+    assert str(raised.value).endswith("no reason given")

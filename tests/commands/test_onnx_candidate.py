@@ -1,0 +1,233 @@
+"""An ONNX candidate on its providers: what ran it, what is planted in it, and what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy_models import NumpyModel
+from text_nets import COLUMN, save
+
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.onnxruntime.session import Session
+from prelu_tools.backends.registry import open_source
+from prelu_tools.commands import candidate as module
+from prelu_tools.commands.candidate import Judged
+from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.commands.verify import verify, verify_source
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.verification import (
+    CandidateReport,
+    Power,
+    ProviderReport,
+    Tolerance,
+    VerifyResult,
+)
+from prelu_tools.core.versions import installed_version
+
+TENTHS = np.array([0.1, -0.3, 0.7], np.float32).reshape(3, 1, 1)
+CPU = ProviderReport("cpu", ("CPUExecutionProvider",), ())
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    return save(tmp_path / "net.onnx", "[act] y = PRelu(x, a)", a=TENTHS)
+
+
+def _request(reference: Path, *candidates: Path, **other: Any) -> VerifyRequest:
+    names = tuple(str(path) for path in candidates)
+    return replace(VerifyRequest(str(reference), names, search_seconds=0.0), **other)
+
+
+def _one(result: VerifyResult) -> CandidateReport:
+    (report,) = result.candidates
+    return report
+
+
+def test_a_file_is_like_itself(net: Path) -> None:
+    told: list[str] = []
+    result = verify(_request(net, net), told.append)
+    report = _one(result)
+    assert (result.verdict, result.reasons) == ("pass", ())
+    assert result.power == report.power == Power(6, 6, 6, 6, (), 0, sampled=False)
+    assert (report.provider, report.special, report.reasons) == (CPU, (), ())
+    (layer,) = report.layers
+    assert (layer.provider, layer.node, layer.max_abs_diff) == ("CPUExecutionProvider", "act", 0.0)
+    assert layer.n_by_behaviour == 3
+    assert told == [f"loading {net}", f"running {net}", f"checking {net} on cpu"]
+
+
+ELSEWHERE = ProviderReport("cuda", ("CUDA", "CPU"), ("one", "two"))
+
+
+@pytest.mark.parametrize(("allowed", "verdict"), [(False, "inconclusive"), (True, "pass")])
+def test_nodes_that_ran_elsewhere(
+    allowed: bool, verdict: str, net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Session, "report", ELSEWHERE)
+    report = _one(verify(_request(net, net, allow_fallback=allowed, power=False)))
+    words = "cuda was asked for, and 2 nodes ran on CUDA, CPU; --allow-fallback takes that"
+    assert report.verdict == verdict
+    assert report.reasons == (() if allowed else (words,))
+    assert report.provider == ELSEWHERE
+
+
+# Power
+
+
+def test_power_that_cannot_be_measured_is_a_note(
+    net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_plan: object) -> Power:
+        raise PReLUToolsError("it is too large")
+
+    monkeypatch.setattr(module, "measure_power", refuse)
+    result = verify(_request(net, net))
+    assert (result.verdict, result.power) == ("pass", None)
+    assert result.notes[1:] == (f"{net}: power was not measured (it is too large)",)
+
+
+@pytest.mark.parametrize("other", [{"power": False}, {"layers": False}])
+def test_nothing_is_planted_where_nobody_asks(
+    other: dict[str, Any], net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(module, "measure_power", asked.append)
+    assert _one(verify(_request(net, net, **other))).power is None
+    assert asked == []
+
+
+def test_the_plan_of_power_is_that_of_the_check(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans: list[Any] = []
+    monkeypatch.setattr(module, "measure_power", plans.append)
+    assert _one(verify(_request(net, net, seed=7, samples=3))).power is None
+    (plan,) = plans
+    assert (plan.provider, plan.seed, plan.source.spelled) == ("cpu", 7, str(net))
+    assert [len(feed["x"]) for feed in plan.feeds[:2]] == [3, 1]
+    assert [layer.name for layer in plan.references] == ["a"]
+    assert plan.reached.exercised == 3
+    assert not plan.outputs.notices({"y": _prelu(plan.feeds[0]["x"])}, 0)
+    assert plan.outputs.notices({"y": _prelu(plan.feeds[0]["x"]) + 1}, 0)
+
+
+def _prelu(x: Array) -> Array:
+    return np.where(x > 0, x, x * TENTHS)
+
+
+def test_nothing_is_planted_where_there_is_a_doubt(
+    net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    rows = []
+
+    def shaky(_runner: object, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> str:
+        rows.append((len(feeds["x"]), len(outputs["y"])))
+        return "is shaky"
+
+    monkeypatch.setattr(module, "measure_power", asked.append)
+    monkeypatch.setattr(module, "unsteady", shaky)
+    report = _one(verify(_request(net, net, samples=4)))
+    assert (report.verdict, report.reasons, report.power) == (
+        "inconclusive",
+        ("it is shaky",),
+        None,
+    )
+    assert asked == []
+    assert rows == [(1, 1)]
+
+
+def test_the_smallest_run_of_any_candidate_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = []
+
+    def note(_runner: object, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
+        rows.append((len(feeds["x"]), len(outputs["y"])))
+
+    monkeypatch.setattr(module, "unsteady", note)
+    _with(NumpyModel(), NumpyModel())
+    assert rows == [(1, 1)]
+
+
+# Special values
+
+
+def _with(reference: Any, candidate: Any, **other: Any) -> VerifyResult:
+    ready: dict[str, Source] = {"c": candidate}
+    return verify_source(
+        reference, replace(VerifyRequest("r", ("c",), search_seconds=0.0), **other), ready
+    )
+
+
+def test_special_values_know_what_runs_the_candidate(
+    net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def compare(*arguments: object) -> tuple[()]:
+        asked.append(arguments)
+        return ()
+
+    monkeypatch.setattr(module, "compare_special_values", compare)
+    mine, theirs = NumpyModel(), NumpyModel()
+    _with(mine, theirs)
+    source = open_source(str(net), SourceOptions())
+    _with(source, source, power=False)
+    runtime = installed_version("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
+    assert asked[0][:4] == (mine, theirs, "", "")
+    assert asked[1][:4] == (source, source, "cpu", runtime)
+    assert (asked[0][0] is mine, asked[0][1] is theirs) == (True, True)
+    asked.clear()
+    _with(NumpyModel({}), NumpyModel({}))
+    _with(NumpyModel({}), NumpyModel())
+    _with(NumpyModel(), NumpyModel({}))
+    assert asked == []
+
+
+# Small things
+
+
+def test_what_was_not_judged_has_no_results() -> None:
+    nothing = Tolerance(0.0, 0.0, scaled=True, origin="")
+    report = CandidateReport("m", "pass", None, nothing, (), (), None, ())
+    assert (Judged(report).results, Judged(report).notes) == ([], ())
+
+
+def test_a_candidate_may_have_nothing_to_say() -> None:
+    candidate = NumpyModel()
+    vars(candidate).pop("notes")
+
+    class Silent:
+        def __getattr__(self, name: str) -> Any:
+            if name == "notes":
+                raise AttributeError(name)
+            return getattr(candidate, name)
+
+    assert _with(NumpyModel(), Silent()).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "origin"), [((), "calibrated"), (("y",), "default for float32")]
+)
+def test_without_outputs_no_type_is_known(outputs: tuple[str, ...], origin: str) -> None:
+    models = [NumpyModel(is_wide=False, outputs=outputs) for _ in range(2)]
+    report = _one(_with(*models, samples=1))
+    assert report.tolerance.origin == origin
+
+
+def test_both_ways_of_a_layer_are_seen() -> None:
+    report = _one(_with(NumpyModel(), NumpyModel()))
+    (layer,) = report.layers
+    assert (layer.max_abs_diff, layer.max_ulp_diff, layer.n_by_behaviour) == (0.0, 0, 3)
+    assert layer.provider is None
+
+
+def test_a_column_of_another_file_fails(net: Path, tmp_path: Path) -> None:
+    other = save(tmp_path / "o.onnx", "[act] y = PRelu(x, a)", a=COLUMN)
+    result = verify(_request(net, other))
+    assert (result.verdict, _one(result).first_divergence) == ("fail", "a")
+    assert _one(result).power is None

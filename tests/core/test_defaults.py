@@ -1,0 +1,80 @@
+"""What results and options hold where nothing is said, and what results say in a line."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from typing import Any, cast
+
+import pytest
+
+from prelu_tools.core.inspection import Finding, InspectResult, LayerReport
+from prelu_tools.core.optimization import Exactness, Held, LayerChoice, OptimizeResult
+from prelu_tools.core.options import ConversionOptions, SourceOptions
+from prelu_tools.core.results import DoctorItem, ExportResult, InitCheck, RefusedRoute
+from prelu_tools.core.statistics import Thresholds
+from prelu_tools.core.timing import Latency, Ratio
+
+NOTHING = cast(Any, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (SourceOptions, {"inputs": (), "custom_objects": (), "allow_unsafe_load": False,
+                         "show_chatter": False}),
+        (ConversionOptions, {"opset": 18, "input_layout": "keep", "slope_axis": None,
+                             "is_verified": True}),
+        (ExportResult, {"notes": (), "refused": (), "data_path": None, "n_data_bytes": 0,
+                        "optimized": None}),
+        (RefusedRoute, {}),
+        (DoctorItem, {"advice": ""}),
+        (InitCheck, {"variants": (), "inputs": (), "n_models": 1}),
+        (Finding, {"layer": None}),
+        (LayerReport, {"findings": (), "usage": None}),
+        (InspectResult, {"others": (), "refused": (), "notes": ()}),
+        (Exactness, {"kind": "layer", "ulps": 0}),
+        (OptimizeResult, {"notes": ()}),
+        (Thresholds, {"near": 0.01}),
+        (Ratio, {}),
+    ],
+)  # fmt: skip
+def test_what_is_not_said_is_nothing(kind: Any, expected: dict[str, Any]) -> None:
+    found = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
+    assert found == expected
+    assert {name: type(value) for name, value in found.items()} == {
+        name: type(value) for name, value in expected.items()
+    }
+
+
+def test_an_inspection_in_a_line() -> None:
+    result = InspectResult("net.onnx", "onnx", 18, "torch", 9, (), ())
+    assert repr(result) == "<InspectResult net.onnx: 0 PReLU layers, 0 slopes>"
+
+
+@pytest.mark.parametrize(("verification", "held"), [(None, "not verified"), (object(), "verified")])
+def test_an_export_in_a_line(verification: Any, held: str) -> None:
+    layers = cast(Any, (None, None))
+    result = ExportResult("a.pt2", "b.onnx", 1, 18, "torch", layers, 3, verification)
+    assert repr(result) == f"<ExportResult a.pt2 -> b.onnx: 2 PReLU layers, {held}>"
+
+
+def _choice(before: str, form: str) -> LayerChoice:
+    return LayerChoice("a", None, 1, before, form, "timing", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("latency", "words"),
+    [
+        (None, ""),
+        (Latency(2.0, 1.0, Ratio(0.4567, 0.4, 0.5, 9), 1, ()), ", 0.46 of the time"),
+    ],
+)
+def test_an_optimization_in_a_line(latency: Latency | None, words: str) -> None:
+    held = Held(True, True, True, 0, 1, "", "")
+    layers = (_choice("prelu", "relu"), _choice("max", "max"), _choice("max", "prelu"))
+    result = OptimizeResult(
+        "a.onnx", "b.onnx", 1, "portable", Exactness(), layers, held, latency, NOTHING
+    )
+    assert result.n_changed == 2
+    expected = f"<OptimizeResult a.onnx -> b.onnx: 2 of 3 PReLU layers written anew{words}>"
+    assert repr(result) == expected
