@@ -273,8 +273,27 @@ def own_ulps(
 
     None where the slopes cannot be laid over this input.
     """
-    found = [_own(reference, order, x, y) for order in orders]
+    found = [_own(reference, order, x, y) for order in _laying(reference, orders, x.shape)]
     return min((value for value in found if value is not None), default=None)
+
+
+def _laying(
+    mine: PReLULayer, orders: Sequence[Permutation], shape: tuple[int, ...]
+) -> Sequence[Permutation]:
+    """Those of the orders in which the slopes lie on an input.
+
+    Slopes lie as the first call of their layer has its axes: another call may have them otherwise
+    in the reference itself, so that any usual order is tried where none of these fits.
+    """
+    rank = mine.slopes.ndim
+    if rank != len(shape) or not orders:
+        return orders
+    usual = candidates((None,) * rank, (None,) * rank)
+    for some in (orders, usual):
+        fitting = [order for order in some if _lies(mine.slopes.transpose(order).shape, shape)]
+        if fitting:
+            return fitting
+    return orders
 
 
 def is_off(ulps_apart: int | None) -> bool:

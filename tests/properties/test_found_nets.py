@@ -54,6 +54,21 @@ def test_axes_of_two_files_of_one_source_are_held_against_each_other(tmp_path: P
     travel(_net(layer, (2, 2, 3)), Way(False, False, "commands", "layer", 0), tmp_path)
 
 
+def test_calls_of_one_layer_may_have_their_channels_first_and_last(tmp_path: Path) -> None:
+    """Export takes the Transposes around the first call away, and leaves those of the second."""
+    layers = [
+        Layer("act0", "clip", _slopes(3, 1, 1, 1), "row", last=True),
+        Layer("act1", "linear", np.ones((1, 1, 1, 1), np.float32), "few", last=True),
+    ]
+    steps = [
+        Step("prelu", (0,), layer=0), Step("relu", (1,)), Step("prelu", (2,), layer=0),
+        Step("prelu", (3,), layer=1), Step("relu", (4,)),
+    ]  # fmt: skip
+    shape = (3, 1, 3, 1)
+    net = Net("float32", 21, [shape], layers, steps, [shape] * 6, [2, 5])
+    travel(net, Way(False, False, "commands", "layer", 0), tmp_path)
+
+
 def test_a_slope_with_two_readings_is_refused(tmp_path: Path) -> None:
     layer = Layer("act0", "prelu", _slopes(2, 1, 1), "few", last=True)
     net = _net(layer, (2, 2, 1))
