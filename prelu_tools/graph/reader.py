@@ -50,7 +50,7 @@ def read_model(path: Path) -> OnnxModel:
         raise PReLUToolsError(f"{path} cannot be read: {error.strerror or error}") from error
     except RecursionError as error:
         raise PReLUToolsError(f"{path} is not an ONNX model (it is nested too deep)") from error
-    except MalformedError as error:
+    except (MalformedError, DecodeError) as error:
         raise PReLUToolsError(f"{path} is not an ONNX model ({error})") from error
     proto = onnx.ModelProto()
     try:
@@ -127,16 +127,27 @@ class _Walker:
 
     def tensor(self, _kind: str, start: int, end: int) -> bytes:
         """A tensor whose large payload has become external data in this very file."""
-        parts = []
+        parts, places = [], []
         for field in fields(self._file, start, end):
             elidable = field.number == _RAW_DATA or field.number in _LITTLE_ENDIAN
             if elidable and field.end - field.payload > INLINE_LIMIT:
-                place = {"location": self._name, "offset": str(field.payload)}
-                place["length"] = str(field.end - field.payload)
-                external = onnx.TensorProto(data_location=onnx.TensorProto.EXTERNAL)
-                for key, value in place.items():
-                    external.external_data.add(key=key, value=value)
-                parts.append(external.SerializeToString())
+                places.append((field.payload, field.end))
             else:
                 parts.append(self._file.read(field.start, field.end))
+        if places:
+            parts.append(self._placed(b"".join(parts), *places[-1]))
         return b"".join(parts)
+
+    def _placed(self, rest: bytes, start: int, end: int) -> bytes:
+        """What makes values in this file external data; nothing for a tensor that has some already.
+
+        It comes last and so counts: a tensor may say of itself that its data are not external.
+        """
+        stated = onnx.TensorProto.FromString(rest)
+        if stated.data_location == onnx.TensorProto.EXTERNAL:
+            return b""
+        external = onnx.TensorProto(data_location=onnx.TensorProto.EXTERNAL)
+        place = {"location": self._name, "offset": str(start), "length": str(end - start)}
+        for key, value in place.items():
+            external.external_data.add(key=key, value=value)
+        return external.SerializeToString()

@@ -15,6 +15,7 @@ from graph_text import IMAGE, Array, initializers, model, numbers, run
 from onnx import TensorProto, helper, numpy_helper
 
 from prelu_tools.core.arrays import same_bits
+from prelu_tools.graph.model import is_external
 from prelu_tools.graph.reader import INLINE_LIMIT, OnnxModel, read_model
 
 LARGE = numbers(40, 30)
@@ -226,6 +227,40 @@ def test_external_data_is_read_from_its_file(tmp_path: Path) -> None:
     assert all(t.data_location == TensorProto.EXTERNAL for t in found.proto.graph.initializer)
     for name, values in expected.items():
         assert same_bits(_read_values(path, name), values)
+
+
+def test_data_that_were_taken_in_are_read_and_run(tmp_path: Path) -> None:
+    """Onnx.load leaves "not external" in each tensor whose data it found beside the file."""
+    slopes, path = numbers(600, 1, 1, seed=5), tmp_path / "net.onnx"
+    proto = model("y = PRelu(x, b)", "float[N,600,2,2] x", "float[N,600,2,2] y", {"b": slopes})
+    x = numbers(1, 600, 2, 2)
+    expected = run(proto, x=x)[0]
+    onnx.save(proto, path, save_as_external_data=True, location="net.bin", size_threshold=0)
+    onnx.save(onnx.load(path), path)
+    (tmp_path / "net.bin").unlink()
+    found = read_model(path)
+    assert is_external(found.proto.graph.initializer[0])
+    assert same_bits(_read_values(path, "b"), slopes)
+    session = ort.InferenceSession(_skeleton(found), providers=["CPUExecutionProvider"])
+    assert np.array_equal(session.run(None, {"x": x})[0], expected)
+
+
+def test_data_beside_the_file_count_where_there_are_others_in_it(tmp_path: Path) -> None:
+    """As everything that reads ONNX takes it."""
+    path = tmp_path / "net.onnx"
+    proto = model("m = MatMul(x, w) y = Neg(m)", "float[N,40] x", "float[N,30] y", {"w": LARGE})
+    onnx.save(proto, path, save_as_external_data=True, location="net.bin", size_threshold=0)
+    both = onnx.load(path, load_external_data=False)
+    both.graph.initializer[0].raw_data = np.zeros_like(LARGE).tobytes()
+    path.write_bytes(both.SerializeToString())
+    assert same_bits(_read_values(path), LARGE)
+
+
+def _skeleton(found: OnnxModel) -> Path:
+    assert found.file is not None
+    path = found.file.with_name("skeleton.onnx")
+    path.write_bytes(found.proto.SerializeToString())
+    return path
 
 
 def test_a_model_of_50_mb_takes_no_memory(tmp_path: Path) -> None:
