@@ -259,6 +259,8 @@ def axis_orders(
     ]
     fitting = alike or fitting
     stated = [order for order in fitting if order == moved_from(mine.axes, other.axes)]
+    if len(other.nodes) > 1:  # what is stated is of the first call: others may lie otherwise
+        stated += [order for order in fitting if order not in stated]
     return stated or fitting or [tuple(range(rank))]
 
 

@@ -22,6 +22,7 @@ from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.verification import Power
 from prelu_tools.graph.canonical import prelu_output
 from prelu_tools.graph.instrument import tapped, with_slopes_as_inputs
+from prelu_tools.graph.layers import laid_for
 from prelu_tools.graph.recognise import Match
 
 _MOST = 200  # faults in all: a sample of the possible ones in nets of more than 25 layers or so
@@ -169,7 +170,7 @@ def _last(target: _Target) -> int:
 def _noticed(copy: SlopeCopy, fault: Fault, order: Sequence[int], hasty: bool) -> tuple[bool, bool]:
     """Whether the layer notices, and whether an output does, in any of the runs."""
     target = copy.targets[fault.layer]
-    slopes = copy.right | dict.fromkeys(target.inputs, fault.slopes)
+    slopes = copy.right | _planted(target, fault.slopes)
     layer = output = False
     for run in order:
         seen = copy.noticed(target, slopes, run)
@@ -177,6 +178,15 @@ def _noticed(copy: SlopeCopy, fault: Fault, order: Sequence[int], hasty: bool) -
         if (layer and output) or (hasty and (layer or output)):
             break
     return layer, output
+
+
+def _planted(target: _Target, slopes: Array) -> dict[str, Array]:
+    """Wrong slopes of a layer in each of its calls, as far as they can lie there."""
+    first = target.matches[0]
+    calls = list(zip(target.inputs, target.matches, strict=True))
+    if slopes.shape == first.slopes.shape:
+        return {name: laid_for(match, first, slopes) for name, match in calls}
+    return {name: slopes for name, match in calls if match.slopes.shape == first.slopes.shape}
 
 
 class SlopeCopy:

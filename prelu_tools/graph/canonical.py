@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from prelu_tools.core.arrays import Array, IntArray
+from prelu_tools.core.arrays import Array, IntArray, same_bits
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.layout import Permutation, candidates
 from prelu_tools.core.slopes import align, sharing_of
@@ -147,10 +147,10 @@ class _Settled:
         self._used: set[str] = set()
 
     def initializer(self, parameter: str, values: Array) -> str:
-        """The initializer of a parameter in this shape."""
+        """The initializer of a parameter with its slopes laid so."""
         versions = self._versions.setdefault(parameter, [])
         for name in versions:
-            if self.values[name].shape == values.shape:
+            if same_bits(self.values[name], values):
                 return name
         free = not versions and parameter not in self._boundary
         name = parameter if free else _free(parameter, len(versions), self._tensors)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from prelu_tools.core.arrays import frozen
+from prelu_tools.core.arrays import Array, frozen
+from prelu_tools.core.layout import Permutation, inverse
 from prelu_tools.core.slopes import PReLULayer, align
 from prelu_tools.graph.constants import is_constant, read_constant
 from prelu_tools.graph.metadata import (
@@ -74,7 +75,25 @@ def _key(match: Match) -> tuple[str, str, bytes]:
     known = properties(match.node)
     parameter = known.get(PARAMETER, "") if LAYER in known else match.parameter
     # What a file says of itself does not make two sets of slopes one.
-    return parameter, _module(match), match.slopes.reshape(-1).tobytes()
+    return parameter, _module(match), _in_source_order(match).tobytes()
+
+
+def _in_source_order(match: Match) -> Array:
+    """The slopes with their axes as the source has them, where the file says how they moved."""
+    return _turned(match.slopes, inverse(stated_axes(match.node) or ())).reshape(-1)
+
+
+def laid_for(call: Match, first: Match, values: Array) -> Array:
+    """Values that lie as the slopes of a layer's first call do, as those of another call lie.
+
+    A file may have the channels of one call first and those of another last.
+    """
+    in_source = _turned(values, inverse(stated_axes(first.node) or ()))
+    return _turned(in_source, stated_axes(call.node) or ()).reshape(call.slopes.shape)
+
+
+def _turned(values: Array, axes: Permutation) -> Array:
+    return values if values.ndim > len(axes) else align(values, len(axes)).transpose(axes)
 
 
 def _module(match: Match) -> str:

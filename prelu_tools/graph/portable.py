@@ -15,6 +15,7 @@ from prelu_tools.graph.canonical import replace_by_prelu, settle_slopes
 from prelu_tools.graph.layers import (
     LocatedLayer,
     is_generated,
+    laid_for,
     locate_layers,
     name_of_operation,
 )
@@ -73,7 +74,7 @@ def canonical(model: OnnxModel) -> Canonical:
         tagged = tags.tag(key, slope.values.shape)
         for number, (view, match) in enumerate(located.calls):
             name = f"prelu_tools/tag_{len(parameters)}_{number}"
-            laid = tagged.reshape(match.slopes.shape)
+            laid = laid_for(match, located.matches[0], tagged)
             graph.initializer.append(copy.tensor(name, laid))
             replace_by_prelu(view.graph, match, name)
             n_hidden += view.outer is not None

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+import onnx
 import pytest
 from text_nets import COLUMN, save
 
@@ -299,7 +300,12 @@ class _Copy:
             "theirs", ("n",), None, "prelu", slopes, None, (1, 3), None, same_instance=True
         )
         self.mine = replace(self.layer, name="mine")
-        self.targets = [SimpleNamespace(layer=self.layer, reference=self.mine, inputs=("p", "q"))]
+        call = SimpleNamespace(slopes=self.mine.slopes, node=onnx.NodeProto())
+        self.targets = [
+            SimpleNamespace(
+                layer=self.layer, reference=self.mine, inputs=("p", "q"), matches=(call, call)
+            )
+        ]
         self.right = {"p": slopes, "q": slopes, "r": slopes}
         book = CoverageBook([self.layer])
         book.note("theirs", np.array([[-1, 1, 1]]))
@@ -311,7 +317,7 @@ class _Copy:
     def noticed(self, target: Any, slopes: dict[str, Array], run: int) -> tuple[bool, bool]:
         assert (target is None) == (slopes is self.right)
         assert list(slopes) == ["p", "q", "r"]
-        assert slopes["p"] is slopes["q"]
+        assert np.array_equal(slopes["p"], slopes["q"])
         kind = "right" if target is None else str(slopes["p"].flat[0])
         if target is not None:
             assert slopes["r"] is self.right["r"]

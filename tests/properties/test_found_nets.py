@@ -12,6 +12,8 @@ from random_nets import Layer, Net, Step
 from writing_nets import has_two_readings, save
 
 from prelu_tools.commands.export import ExportRequest, export
+from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.commands.verify import verify
 from prelu_tools.core.errors import PReLUToolsError
 
 _VERIFIED = Way(False, False, "verified", "layer", 0)
@@ -67,6 +69,49 @@ def test_calls_of_one_layer_may_have_their_channels_first_and_last(tmp_path: Pat
     shape = (3, 1, 3, 1)
     net = Net("float32", 21, [shape], layers, steps, [shape] * 6, [2, 5])
     travel(net, Way(False, False, "commands", "layer", 0), tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (4, 3), (4, 4, 3)])
+def test_slopes_that_are_square_are_turned_for_each_call(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    """Export gave both calls the first one's tensor: by its shape it fitted the second as well."""
+    layers = [
+        Layer("act0", "max_neg", _slopes(*[1] * len(shape)), "batch", last=True),
+        Layer("act1", "max_min", _slopes(*shape), "few", last=True),
+    ]
+    steps = [
+        Step("prelu", (0,), layer=0), Step("add", (1, 0)), Step("prelu", (2,), layer=1),
+        Step("prelu", (1,), layer=1), Step("add", (3, 4)),
+    ]  # fmt: skip
+    net = Net("float32", 20, [shape], layers, steps, [shape] * 6, [5], "nobody", 2)
+    travel(net, Way(False, False, "verified", "layer", 0), tmp_path)
+
+
+def test_power_is_measured_where_calls_have_their_channels_first_and_last(tmp_path: Path) -> None:
+    layers = [
+        Layer("act0", "clip", _slopes(3, 1, 1), "row", last=True),
+        Layer("act1", "linear", np.ones((1, 1, 1), np.float32), "row", last=True),
+    ]
+    steps = [
+        Step("prelu", (0,), layer=0), Step("add", (0, 1)), Step("prelu", (2,), layer=0),
+        Step("prelu", (3,), layer=1), Step("relu", (4,)),
+    ]  # fmt: skip
+    shape, exported = (3, 5, 4), tmp_path / "exported.onnx"
+    source = save(
+        Net("float32", 20, [shape], layers, steps, [shape] * 6, [2, 5]),
+        tmp_path / "net.onnx",
+        external=False,
+    )
+    export(ExportRequest(str(source), exported), lambda _stage: None)
+    found = verify(
+        VerifyRequest(
+            str(source), (str(exported),), layouts={"reference": "nchw", "candidate": "nchw"}
+        )
+    )
+    power = found.candidates[0].power
+    assert power is not None
+    assert (power.detected, power.planted > 3) == (power.planted, True)
 
 
 def test_a_slope_with_two_readings_is_refused(tmp_path: Path) -> None:
