@@ -11,7 +11,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +34,29 @@ _WIDENED: Final = 1 << 24  # elements that a tensor may have beyond what is stor
 _SHOWN: Final = 80
 
 
+class _Reader:
+    """The records of an archive, as torch finds them."""
+
+    def __init__(self, path: Path) -> None:
+        self._archive = torch._C.PyTorchFileReader(str(path))
+        self.size: Callable[[str], int]
+        """How many bytes a record unpacks to."""
+        if hasattr(self._archive, "get_record_size"):
+            self.size = self._archive.get_record_size
+        else:  # torch before 2.11; a record's name begins behind the name of the archive
+            with zipfile.ZipFile(path) as archive:
+                infos = archive.infolist()
+            self.size = {i.filename.partition("/")[2]: i.file_size for i in infos}.__getitem__
+
+    def names(self) -> list[str]:
+        """All of them."""
+        return list(self._archive.get_all_records())
+
+    def content(self, name: str) -> bytes:
+        """One of them."""
+        return bytes(self._archive.get_record(name))
+
+
 def refuse_unsafe(path: Path) -> None:
     """Say no to an archive that torch should not be given.
 
@@ -46,11 +69,11 @@ def refuse_unsafe(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             if any(name.rpartition("/")[2] in _OLD for name in archive.namelist()):
                 raise _refused(path, "was written by torch before 2.8: export the program anew")
-    reader = torch._C.PyTorchFileReader(str(path))
-    records = reader.get_all_records()
+    reader = _Reader(path)
+    records = reader.names()
     if not any(record.startswith(_MODELS) for record in records):
         raise ValueError("there is no program in it")
-    unpacked = sum(reader.get_record_size(record) for record in records)
+    unpacked = sum(reader.size(record) for record in records)
     if is_bomb(path.stat().st_size, unpacked):
         raise _refused(path, f"unpacks to {unpacked:,} bytes, as only a zip bomb does")
     for why in _faults(reader, records):
@@ -61,14 +84,14 @@ def _refused(path: Path, why: str) -> PReLUToolsError:
     return PReLUToolsError(f"{path} is refused: it {why}")
 
 
-def _faults(reader: Any, records: list[str]) -> Iterator[str]:
+def _faults(reader: _Reader, records: list[str]) -> Iterator[str]:
     """What is wrong with an archive, as the end of a sentence."""
     for record in records:
         if not record.startswith(_PLAIN):
             yield f"holds {record[:_SHOWN]!r}, which may be compiled code"
     for record in records:
         if record.startswith(_SAMPLES) or record in _legacy(records):
-            yield from _pickled(reader.get_record(record), record)
+            yield from _pickled(reader.content(record), record)
         elif record.startswith((_WEIGHTS, _CONSTANTS)) and record.endswith("_config.json"):
             yield from _payloads(reader, record)
         elif record.startswith(_MODELS):
@@ -87,25 +110,25 @@ def _legacy(records: list[str]) -> set[str]:
     )
 
 
-def _json(reader: Any, record: str) -> Any:
-    if reader.get_record_size(record) > _LARGEST_TEXT:
+def _json(reader: _Reader, record: str) -> Any:
+    if reader.size(record) > _LARGEST_TEXT:
         raise ValueError(f"{record} is larger than {_LARGEST_TEXT:,} bytes")
-    return json.loads(reader.get_record(record))
+    return json.loads(reader.content(record))
 
 
-def _payloads(reader: Any, record: str) -> Iterator[str]:
+def _payloads(reader: _Reader, record: str) -> Iterator[str]:
     """The tensors of a configuration: stored as they are, and not larger than that."""
     folder = record.rpartition("/")[0]
     document = _json(reader, record)
     for meta in dict(document["config"]).values():
         name = str(meta["path_name"])
         if not name.startswith(("weight_", "tensor_")):
-            content = reader.get_record(f"{folder}/{name}")
+            content = reader.content(f"{folder}/{name}")
             yield f"would run {in_words(wanted_by(content))}, as it loads {name[:_SHOWN]!r}"
         elif meta["use_pickle"]:
-            yield from _pickled(reader.get_record(f"{folder}/{name}"), name)
+            yield from _pickled(reader.content(f"{folder}/{name}"), name)
         else:
-            yield from _sizes(meta["tensor_meta"], reader.get_record_size(f"{folder}/{name}"))
+            yield from _sizes(meta["tensor_meta"], reader.size(f"{folder}/{name}"))
 
 
 def _sizes(meta: Mapping[str, Any], held: int) -> Iterator[str]:
