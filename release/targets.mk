@@ -31,7 +31,7 @@ test-python:
 
 test-matrix-python:
 	@ran=; for python in python3.11 python3.12 python3.13; do \
-	  if command -v $$python >/dev/null; then ran="$$ran $$python"; \
+	  if $$python -c '' 2>/dev/null; then ran="$$ran $$python"; \
 	    $(MAKE) test-python PYTHON=$$python || exit 1; \
 	  else echo "$$python is not here"; fi; done; \
 	echo "tested on:$$ran"; test -n "$$ran"

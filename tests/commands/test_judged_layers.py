@@ -2,82 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
 
 import numpy as np
 import pytest
+from judge_rig import EXACT, LAST, SLOPES, Rig, X, Y, bare, flat
 
 from prelu_tools.commands.feeds import Layouts
 from prelu_tools.commands.layers import LayerJudge
-from prelu_tools.commands.reference import Reference
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.coverage import CoverageBook
-from prelu_tools.core.slopes import PReLULayer, Shape
-from prelu_tools.core.stash import Stash
 from prelu_tools.core.tolerance import Extent
 from prelu_tools.core.verification import LayerParity, Tolerance
 
-SLOPES = np.array([0.25, -0.5, 0.125], np.float32)
-X = np.array([[-1, -2, -4], [1, 2, -8]], np.float32)
-Y = np.where(X > 0, X, X * SLOPES)
-EXACT = Tolerance(0.0, 0.0, scaled=False, origin="given")
-LAST = (0, 2, 3, 1)
-
-
-def _layer(name: str, slopes: Array, input_shape: Shape | None = None, **other: Any) -> PReLULayer:
-    layer = PReLULayer(
-        name=name,
-        nodes=(f"{name}_node",),
-        parameter=f"{name}.weight",
-        form="prelu",
-        slopes=slopes,
-        input_shape=input_shape,
-        stored_shape=slopes.shape,
-        preceding_parameters=None,
-        same_instance=True,
-    )
-    return replace(layer, **other)
-
-
-def _flat(name: str = "a", slopes: Array = SLOPES, **other: Any) -> PReLULayer:
-    return _layer(name, slopes.reshape(1, -1), (None, slopes.size), **other)
-
-
-# Against the reference
-
-
-class _Rig:
-    """A judge with a reference that gave these values, and a candidate."""
-
-    def __init__(
-        self,
-        mine: Sequence[PReLULayer],
-        found: Sequence[PReLULayer],
-        tolerance: Tolerance = EXACT,
-        x: Array = X,
-        **extents: Extent,
-    ) -> None:
-        book = CoverageBook(mine)
-        for layer in mine:
-            book.note(layer.name, x)
-        self.stash = Stash()
-        self.reference = Reference(
-            cast(Any, None), tuple(mine), [], book, self.stash, layer_extents=extents
-        )
-        self.judge = LayerJudge(self.reference, found, Layouts(), tolerance)
-
-    def expect(self, layer: str, y: Array, call: int = 0, run: int = 0) -> None:
-        self.stash.put(("float32", run, layer, call), y)
-
-    def one(self, **placement: str) -> LayerParity:
-        (found,) = self.judge.parities(placement)
-        return found
-
 
 def test_everything_is_said_of_a_layer_that_is_right() -> None:
-    rig = _Rig([_flat()], [_flat("b")])
+    rig = Rig([flat()], [flat("b")])
     rig.expect("a", Y)
     rig.judge.observe("b", 0, X, Y)
     found = rig.one(b_node="CPUExecutionProvider")
@@ -104,7 +43,7 @@ def test_everything_is_said_of_a_layer_that_is_right() -> None:
 
 def test_a_layer_that_was_not_seen_is_proven_by_value_only() -> None:
     x = np.array([[-1, 2, -4]], np.float32)
-    found = _Rig([_flat()], [_flat("b")], x=x).one()
+    found = Rig([flat()], [flat("b")], x=x).one()
     assert found == LayerParity(
         "a", True, None, None, None, 2 / 3, "pass",
         n_slopes=3, n_by_value=3, n_by_behaviour=0, least_positions=0,
@@ -114,14 +53,14 @@ def test_a_layer_that_was_not_seen_is_proven_by_value_only() -> None:
 
 def test_only_slopes_that_are_reached_are_proven_by_behaviour() -> None:
     x = np.array([[-1, 2, -4]], np.float32)
-    rig = _Rig([_flat()], [_flat()], x=x)
+    rig = Rig([flat()], [flat()], x=x)
     rig.judge.observe("a", 0, x, np.where(x > 0, x, x * SLOPES))
     found = rig.one()
     assert (found.n_by_value, found.n_by_behaviour, found.max_ulp_diff) == (3, 2, 0)
 
 
 def test_a_layer_of_other_slopes_fails_in_words() -> None:
-    rig = _Rig([_flat()], [_flat("b", SLOPES[::-1])])
+    rig = Rig([flat()], [flat("b", SLOPES[::-1])])
     rig.judge.observe("b", 0, X, np.where(X > 0, X, X * SLOPES[::-1]))
     found = rig.one()
     assert (found.verdict, found.slopes_equal) == ("fail", False)
@@ -132,15 +71,15 @@ def test_a_layer_of_other_slopes_fails_in_words() -> None:
 
 
 def test_whose_slopes_a_layer_has() -> None:
-    two = _flat("b", SLOPES * 2)
-    rig = _Rig([_flat("a"), two], [_flat("a", SLOPES * 2), two])
+    two = flat("b", SLOPES * 2)
+    rig = Rig([flat("a"), two], [flat("a", SLOPES * 2), two])
     left, right = rig.judge.parities({})
     assert (left.difference, right.difference) == ("a: has b's slopes", None)
     assert [left.verdict, right.verdict] == ["fail", "pass"]
 
 
 def test_a_layer_that_is_wrong_by_itself() -> None:
-    rig = _Rig([_flat()], [_flat()])
+    rig = Rig([flat()], [flat()])
     rig.judge.observe("a", 0, X, Y)
     rig.judge.observe("a", 0, X, X)
     rig.judge.observe("a", 0, X, Y)
@@ -151,7 +90,7 @@ def test_a_layer_that_is_wrong_by_itself() -> None:
 
 
 def test_a_layer_that_is_right_and_hands_on_something_else() -> None:
-    rig = _Rig([_flat()], [_flat()])
+    rig = Rig([flat()], [flat()])
     rig.expect("a", Y)
     rig.judge.observe("a", 0, X * 2, Y * 2)
     found = rig.one()
@@ -166,7 +105,7 @@ def test_a_layer_that_is_right_and_hands_on_something_else() -> None:
 )  # fmt: skip
 def test_what_proves_nothing_is_in_doubt(values: Array, why: str) -> None:
     values = values.astype(np.float32)
-    rig = _Rig([_flat()], [_flat()])
+    rig = Rig([flat()], [flat()])
     rig.expect("a", values)
     rig.judge.observe("a", 0, values, values)
     found = rig.one()
@@ -175,14 +114,14 @@ def test_what_proves_nothing_is_in_doubt(values: Array, why: str) -> None:
 
 def test_a_doubt_does_not_excuse_a_layer_that_is_wrong_by_itself() -> None:
     nan = np.full((2, 3), np.nan, np.float32)
-    rig = _Rig([_flat()], [_flat()])
+    rig = Rig([flat()], [flat()])
     rig.expect("a", nan)
     rig.judge.observe("a", 0, X, nan)
     assert rig.one().verdict == "fail"
 
 
 def test_an_output_of_another_shape_is_lost() -> None:
-    rig = _Rig([_flat()], [_flat()])
+    rig = Rig([flat()], [flat()])
     rig.expect("a", Y[:1])
     rig.judge.observe("a", 0, X, Y)
     found = rig.one()
@@ -193,12 +132,12 @@ def test_an_output_of_another_shape_is_lost() -> None:
 
 def test_an_ambiguous_layout_is_in_doubt() -> None:
     cube = np.arange(27, dtype=np.float32).reshape(1, 3, 3, 3)
-    mine = _layer("a", cube, (None, 3, 3, 3))
+    mine = bare("a", cube, (None, 3, 3, 3))
     other = replace(mine, slopes=cube.transpose(LAST))
-    (found,) = _Rig([mine], [other], x=-cube).judge.parities({})
+    (found,) = Rig([mine], [other], x=-cube).judge.parities({})
     assert (found.verdict, found.slopes_equal) == ("inconclusive", False)
     assert found.difference == "a: the axis order cannot be told from the shapes"
-    rig = _Rig([mine], [other], x=-cube)
+    rig = Rig([mine], [other], x=-cube)
     said = LayerJudge(rig.reference, [other], Layouts("nchw", "nhwc"), EXACT)
     assert said.parities({})[0].verdict == "pass"
 
@@ -207,9 +146,9 @@ def test_a_layer_is_followed_through_another_order_of_axes() -> None:
     slopes = SLOPES.reshape(1, 3, 1, 1)
     x = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
     y = np.where(x > 0, x, x * slopes)
-    mine = _layer("a", slopes, (None, 3, 4, 5))
-    other = _layer("b", slopes.transpose(LAST), (None, 4, 5, 3))
-    rig = _Rig([mine], [other], x=x)
+    mine = bare("a", slopes, (None, 3, 4, 5))
+    other = bare("b", slopes.transpose(LAST), (None, 4, 5, 3))
+    rig = Rig([mine], [other], x=x)
     rig.expect("a", y)
     rig.judge.observe("b", 0, x.transpose(LAST), y.transpose(LAST))
     found = rig.one()
@@ -220,9 +159,9 @@ def test_a_layer_is_followed_through_another_order_of_axes() -> None:
 
 def test_of_several_orders_the_best_counts() -> None:
     cube = np.random.default_rng(0).uniform(-0.2, 0.2, (1, 3, 3, 3)).astype(np.float32)
-    mine = _layer("a", np.full((1, 1, 1, 1), 0.5, np.float32), (None, 3, 3, 3))
+    mine = bare("a", np.full((1, 1, 1, 1), 0.5, np.float32), (None, 3, 3, 3))
     y = np.where(cube > 0, cube, cube / 2)
-    rig = _Rig([mine], [mine], x=cube)
+    rig = Rig([mine], [mine], x=cube)
     rig.expect("a", y)
     rig.judge.observe("a", 0, cube.transpose(LAST), y.transpose(LAST))
     assert rig.one().max_abs_diff == 0.0
@@ -237,8 +176,8 @@ def test_what_cannot_be_told_apart_raises_nothing() -> None:
     largest = float(np.finfo(np.float64).max)
     expected = np.full((1, 3, 3, 3), np.inf)
     expected[0, 0, 0] = largest
-    mine = _layer("a", np.full((1, 1, 1, 1), 0.5), (None, 3, 3, 3))
-    rig = _Rig([mine], [mine], x=expected)
+    mine = bare("a", np.full((1, 1, 1, 1), 0.5), (None, 3, 3, 3))
+    rig = Rig([mine], [mine], x=expected)
     rig.expect("a", expected)
     y = expected.copy()
     y[0, 0, 0] = -largest
@@ -250,9 +189,9 @@ def test_what_cannot_be_told_apart_raises_nothing() -> None:
 def test_the_place_of_slopes_is_that_of_the_reference_s_input() -> None:
     slopes = SLOPES.reshape(1, 3, 1, 1)
     x = np.random.default_rng(0).normal(size=(2, 3, 5, 3)).astype(np.float32)
-    mine = _layer("a", slopes, (None, 3, 5, 3))
-    other = _layer("b", SLOPES.reshape(1, 3))
-    rig = _Rig([mine], [other], x=x)
+    mine = bare("a", slopes, (None, 3, 5, 3))
+    other = bare("b", SLOPES.reshape(1, 3))
+    rig = Rig([mine], [other], x=x)
     rig.expect("a", np.where(x > 0, x, x * slopes))
     moved = x.transpose(LAST)  # (2, 5, 3, 3): the channels may be either of the last two by size
     rig.judge.observe("b", 0, moved, np.where(moved > 0, moved, moved * SLOPES.reshape(3, 1)))
@@ -262,13 +201,13 @@ def test_the_place_of_slopes_is_that_of_the_reference_s_input() -> None:
 
 
 def test_a_layer_that_is_right_is_nobody_s() -> None:
-    twins = [_flat("a"), _flat("b")]
-    assert [x.difference for x in _Rig(twins, twins).judge.parities({})] == [None, None]
+    twins = [flat("a"), flat("b")]
+    assert [x.difference for x in Rig(twins, twins).judge.parities({})] == [None, None]
 
 
 def test_each_run_and_each_call_is_held_against_its_own() -> None:
-    layer = _flat(nodes=("one", "two"))
-    rig = _Rig([layer], [layer])
+    layer = flat(nodes=("one", "two"))
+    rig = Rig([layer], [layer])
     rig.expect("a", Y, call=0)
     rig.expect("a", 2 * Y, call=1)
     rig.expect("a", 3 * Y, call=1, run=1)
@@ -282,14 +221,14 @@ def test_each_run_and_each_call_is_held_against_its_own() -> None:
 
 
 def test_a_call_of_a_layer_that_is_not_known_is_passed_over() -> None:
-    rig = _Rig([_flat()], [_flat()])
+    rig = Rig([flat()], [flat()])
     rig.judge.observe("other", 0, X, X)
     assert rig.one().max_ulp_diff is None
 
 
 def test_a_layer_that_was_taken_apart_is_told_of_by_the_name_of_the_whole() -> None:
-    whole = _flat("s", nodes=("a", "b"), same_instance=False, positions=(0, 1))
-    rig = _Rig([_flat("a"), _flat("b")], [whole])
+    whole = flat("s", nodes=("a", "b"), same_instance=False, positions=(0, 1))
+    rig = Rig([flat("a"), flat("b")], [whole])
     rig.expect("a", Y)
     rig.expect("b", 2 * Y)
     rig.judge.observe("s", 0, X, Y)
@@ -302,16 +241,16 @@ def test_a_layer_that_was_taken_apart_is_told_of_by_the_name_of_the_whole() -> N
 
 
 def test_a_layer_that_is_used_otherwise_fails() -> None:
-    found = _Rig([_flat(nodes=("one", "two"))], [_flat()]).one()
+    found = Rig([flat(nodes=("one", "two"))], [flat()]).one()
     assert (found.verdict, found.slopes_equal) == ("fail", True)
     assert found.difference == "a: used 1 times where 2 were expected"
-    rig = _Rig([_flat(nodes=("one", "two"))], [_flat("a", SLOPES[::-1])])
+    rig = Rig([flat(nodes=("one", "two"))], [flat("a", SLOPES[::-1])])
     assert rig.one().difference == "a: channels 0 and 2 exchanged"
 
 
 def test_a_layer_without_slopes_proves_nothing() -> None:
-    empty = _layer("a", np.zeros((1, 0), np.float32), (None, 0))
-    found = _Rig([empty], [empty], x=np.zeros((1, 0), np.float32)).one()
+    empty = bare("a", np.zeros((1, 0), np.float32), (None, 0))
+    found = Rig([empty], [empty], x=np.zeros((1, 0), np.float32)).one()
     assert found == LayerParity(
         "a", True, "a: it has no slopes, so nothing is proven", None, None, None, "inconclusive",
         parameter="a.weight", node="a_node",
@@ -319,21 +258,21 @@ def test_a_layer_without_slopes_proves_nothing() -> None:
 
 
 def test_layers_that_only_one_side_has() -> None:
-    three = [_flat("a"), _flat("b"), _flat("c")]
-    assert _Rig(three, [three[0], three[2]]).judge.parities({})[1] == LayerParity(
+    three = [flat("a"), flat("b"), flat("c")]
+    assert Rig(three, [three[0], three[2]]).judge.parities({})[1] == LayerParity(
         "b", False, "b: missing in the candidate", None, None, None, "fail"
     )
-    found = _Rig([three[0], three[2]], three).judge.parities({})
+    found = Rig([three[0], three[2]], three).judge.parities({})
     assert [layer.name for layer in found] == ["a", "c", "b"]
     assert found[2] == LayerParity(
         "b", False, "b: a PReLU that the reference does not have", None, None, None, "fail"
     )
 
 
-def _chain(*factors: float, names: str = "abc") -> _Rig:
+def _chain(*factors: float, names: str = "abc") -> Rig:
     """Layers that each got their input times a factor, and gave what is right for that."""
-    layers = [_flat(name) for name in names]
-    rig = _Rig(layers, layers)
+    layers = [flat(name) for name in names]
+    rig = Rig(layers, layers)
     for name, factor in zip(names, factors, strict=True):
         rig.expect(name, Y)
         rig.judge.observe(name, 0, X * np.float32(factor), Y * np.float32(factor))
@@ -354,12 +293,12 @@ def test_what_comes_after_and_is_wrong_itself_is_not_forgiven() -> None:
     rig = _chain(2, 2, 1)
     rig.judge.observe("b", 0, X, X)
     assert [x.verdict for x in rig.judge.parities({})] == ["fail", "fail", "pass"]
-    rig = _Rig([_flat("a"), _flat("b")], [_flat("a"), _flat("b", SLOPES * 2)])
+    rig = Rig([flat("a"), flat("b")], [flat("a"), flat("b", SLOPES * 2)])
     for name in "ab":
         rig.expect(name, Y)
         rig.judge.observe(name, 0, X * 2, Y * 2)
     assert [x.verdict for x in rig.judge.parities({})] == ["fail", "fail"]
-    rig = _Rig([_flat("a"), _flat("b", nodes=("x", "y"))], [_flat("a"), _flat("b")])
+    rig = Rig([flat("a"), flat("b", nodes=("x", "y"))], [flat("a"), flat("b")])
     for name in "ab":
         rig.expect(name, Y)
         rig.judge.observe(name, 0, X * 2, Y * 2)
@@ -367,8 +306,8 @@ def test_what_comes_after_and_is_wrong_itself_is_not_forgiven() -> None:
 
 
 def test_a_layer_that_is_missing_is_where_it_diverges() -> None:
-    layers = [_flat("a"), _flat("b"), _flat("c")]
-    rig = _Rig(layers, layers[1:])
+    layers = [flat("a"), flat("b"), flat("c")]
+    rig = Rig(layers, layers[1:])
     for name in "bc":
         rig.expect(name, Y)
         rig.judge.observe(name, 0, X * 2, Y * 2)
@@ -377,9 +316,9 @@ def test_a_layer_that_is_missing_is_where_it_diverges() -> None:
 
 def test_a_layer_is_held_to_its_own_extent() -> None:
     calibrated = Tolerance(0.0, 0.0, False, "calibrated", multiple=8.0, ulps=4.0)
-    layers = [_flat("a"), _flat("b")]
+    layers = [flat("a"), flat("b")]
     extents = {"a": Extent(1.0, 0.0), "b": Extent(1.0, 1.0)}
-    rig = _Rig(layers, layers, calibrated, **extents)
+    rig = Rig(layers, layers, calibrated, **extents)
     for name in "ab":
         rig.expect(name, Y)
         rig.judge.observe(name, 0, X * 2, Y * 2)
@@ -390,8 +329,8 @@ def test_a_layer_is_held_to_its_own_extent() -> None:
 
 def test_a_narrower_candidate_is_held_against_slopes_of_its_type() -> None:
     tenth = np.full((1, 3), 0.1, np.float32)
-    mine, other = _layer("a", tenth), _layer("a", tenth.astype(np.float16))
-    rig = _Rig([mine], [other])
+    mine, other = bare("a", tenth), bare("a", tenth.astype(np.float16))
+    rig = Rig([mine], [other])
     x = X.astype(np.float16)
     rig.judge.observe("a", 0, x, np.where(x > 0, x, x * np.float16(0.1)))
     found = rig.one()
