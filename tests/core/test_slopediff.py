@@ -301,7 +301,7 @@ def test_a_narrower_type_is_held_against_the_nearest_slopes() -> None:
     assert found.slopes.dtype == np.float16
     assert found.slopes.reshape(-1).tolist() == [np.float16(0.1), np.inf, 0]
     assert not found.slopes.flags.writeable
-    assert replace(found, slopes=wide.slopes) == wide
+    assert vars(found) | {"slopes": None} == vars(wide) | {"slopes": None}
 
 
 @pytest.mark.parametrize(
