@@ -25,7 +25,8 @@ SOURCE = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "prelu_tools
 EARLIEST = 315532800  # 1980: a zip file knows no time before
 
 
-def _epoch() -> int:
+def source_date() -> int:
+    """The time of everything in both files, in seconds since 1970: of the last commit."""
     given = os.environ.get("SOURCE_DATE_EPOCH")
     if given is None:
         command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
@@ -74,7 +75,7 @@ def _packed_anew(path: Path, epoch: int) -> bytes:
 def build(folder: Path) -> list[Path]:
     """Build both into a folder, in the place of what is there; returns their paths."""
     os.umask(0o022)
-    epoch = _epoch()
+    epoch = source_date()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as made:

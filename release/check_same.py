@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(Path(__file__).parent))
-from build_dist import SOURCE, _epoch  # noqa: E402
+from build_dist import SOURCE, source_date  # noqa: E402
 
 
 def _disturbed(tree: Path) -> None:
@@ -49,7 +49,7 @@ def main(folder: Path) -> int:
         tree, out = Path(made, "tree"), Path(made, "out")
         tree.mkdir()
         _disturbed(tree)
-        changes = {"SOURCE_DATE_EPOCH": str(_epoch()), "TZ": "Asia/Tokyo", "LC_ALL": "C"}
+        changes = {"SOURCE_DATE_EPOCH": str(source_date()), "TZ": "Asia/Tokyo", "LC_ALL": "C"}
         os.umask(0o077)
         subprocess.run(
             [sys.executable, tree / "release" / "build_dist.py", out],

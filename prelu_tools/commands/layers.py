@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from prelu_tools.commands.feeds import Layouts
+from prelu_tools.commands.lone_layer import axis_orders, is_off, own_ulps
 from prelu_tools.commands.reference import Reference
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.layout import Permutation, candidates, inverse, moved_from
-from prelu_tools.core.parity import Comparison, ulps, worst
+from prelu_tools.core.layout import Permutation, inverse
+from prelu_tools.core.parity import Comparison, worst
 from prelu_tools.core.slopediff import (
     SlopeDifference,
     compare_slopes,
@@ -22,9 +23,6 @@ from prelu_tools.core.slopediff import (
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.tolerance import Extent, Limit, limit_of
 from prelu_tools.core.verification import LayerParity, Tolerance, Verdict
-
-_OWN_ULPS = 4
-"""Forms such as (1-a)*relu(x) + a*x round twice more than PRelu does."""
 
 
 @dataclass
@@ -90,25 +88,30 @@ class LayerJudge:
     ) -> tuple[Array | None, Sequence[Permutation]]:
         """What the reference gives in the same call, and how its axes may lie.
 
-        Calls that do not need each other stand in any order in a file. So another number is the
-        same call where its output is nearer and no call before this one was it; a graph that uses
-        the wrong one is told by what it gives in the end.
+        Calls that do not need each other stand in any order in a file. So it is the first one that
+        gives the same and was no other call's, its own number before all, and where none does the
+        first that was no other's; a graph that uses the wrong one is told by what it gives in the
+        end.
         """
         numbers = [number]
         if len(mine.nodes) == len(other.nodes):
             numbers += [n for n in range(len(mine.nodes)) if n != number]
         free = [n for n in numbers if (self.run, mine.name, n) not in self._taken] or [number]
-        nearest = float("inf")
-        for place in free:
-            given = self._reference.activation(self.run, mine.name, place)
-            axes = axis_orders(mine, other, x.shape, None if given is None else given.shape)
-            away = float("inf") if given is None else _away(given, y, axes)
-            if place == free[0] or away < nearest:
-                taken, expected, orders, nearest = place, given, axes, away
-            if nearest <= self._limit(mine.name, y).atol:
+        for place in (*free, free[0]):
+            expected = self._reference.activation(self.run, mine.name, place)
+            shape = None if expected is None else expected.shape
+            orders = axis_orders(mine, other, x.shape, shape)
+            if expected is not None and self._is_same(mine.name, expected, y, orders):
                 break
-        self._taken.add((self.run, mine.name, taken))
+        self._taken.add((self.run, mine.name, place))
         return expected, orders
+
+    def _is_same(self, name: str, expected: Array, y: Array, orders: Sequence[Permutation]) -> bool:
+        found = Comparison(self._limit(name, y))
+        fitting = _fitting(expected, y, orders)
+        if fitting:
+            found.add(expected, _nearest(expected, fitting))
+        return found.verdict == "pass"
 
     def _limit(self, name: str, y: Array) -> Limit:
         extent = self._reference.layer_extents.get(name, Extent())
@@ -129,8 +132,7 @@ class LayerJudge:
             return
         if watched.along is None:
             watched.along = Comparison(self._limit(name, y))
-        best = min(fitting, key=lambda array: _distance(expected, array))
-        watched.along.add(expected, best)
+        watched.along.add(expected, _nearest(expected, fitting))
 
     def parities(self, placement: Mapping[str, str]) -> tuple[LayerParity, ...]:
         """The outcome for every layer of either side, in the reference's order.
@@ -229,94 +231,6 @@ def _behaviour(watched: _Watched) -> str | None:
     return f"its output {along.doubt}" if along is not None and along.doubt else None
 
 
-def axis_orders(
-    mine: PReLULayer,
-    other: PReLULayer,
-    shape: tuple[int, ...],
-    expected: tuple[int, ...] | None,
-) -> list[Permutation]:
-    """How the reference's axes may have become the candidate's: by what the node says, else shapes.
-
-    What the user says of layouts is about inputs and outputs: inside, a converter has its own.
-    Where several fit, a wrong one gives other values, so that the best of them counts.
-
-    Args:
-        mine: the reference's layer.
-        other: the candidate's.
-        shape: of its input.
-        expected: the shape of the reference's; None where it is not known.
-    """
-    rank = len(shape)
-    fitting = [
-        order
-        for order in candidates((None,) * rank if expected is None else expected, shape)
-        if mine.slopes.ndim != rank or _lies(mine.slopes.transpose(order).shape, shape)
-    ]
-    alike = [
-        order
-        for order in fitting
-        if mine.slopes.ndim == rank and mine.slopes.transpose(order).shape == other.slopes.shape
-    ]
-    fitting = alike or fitting
-    stated = [order for order in fitting if order == moved_from(mine.axes, other.axes)]
-    if len(other.nodes) > 1:  # what is stated is of the first call: others may lie otherwise
-        stated += [order for order in fitting if order not in stated]
-    return stated or fitting or [tuple(range(rank))]
-
-
-def _lies(slopes: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    return all(a in (1, b) for a, b in zip(slopes, shape, strict=True))
-
-
-def own_ulps(
-    reference: PReLULayer, orders: Sequence[Permutation], x: Array, y: Array
-) -> int | None:
-    """The reference's slopes on a candidate's own input, against its own output, in ulps.
-
-    None where the slopes cannot be laid over this input.
-    """
-    found = [_own(reference, order, x, y) for order in _laying(reference, orders, x.shape)]
-    return min((value for value in found if value is not None), default=None)
-
-
-def _laying(
-    mine: PReLULayer, orders: Sequence[Permutation], shape: tuple[int, ...]
-) -> Sequence[Permutation]:
-    """Those of the orders in which the slopes lie on an input.
-
-    Slopes lie as the first call of their layer has its axes: another call may have them otherwise
-    in the reference itself, so that any usual order is tried where none of these fits.
-    """
-    rank = mine.slopes.ndim
-    if rank != len(shape) or not orders:
-        return orders
-    usual = candidates((None,) * rank, (None,) * rank)
-    for some in (orders, usual):
-        fitting = [order for order in some if _lies(mine.slopes.transpose(order).shape, shape)]
-        if fitting:
-            return fitting
-    return orders
-
-
-def is_off(ulps_apart: int | None) -> bool:
-    """Whether a layer by itself is farther from the reference's slopes than rounding."""
-    return ulps_apart is not None and ulps_apart > _OWN_ULPS
-
-
-def _own(mine: PReLULayer, order: Permutation, x: Array, y: Array) -> int | None:
-    slopes = mine.slopes
-    if slopes.size > 1 and slopes.ndim != x.ndim:
-        return None
-    laid = slopes.reshape(-1)[0] if slopes.size == 1 else slopes.transpose(order)
-    laid = np.asarray(laid).astype(x.dtype)
-    try:
-        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            expected = np.where(x > 0, x, laid * x)
-    except ValueError:
-        return None
-    return _ulps_apart(expected, y)
-
-
 def _right(watched: _Watched) -> bool:
     return watched.lost is None and not is_off(watched.own_ulps)
 
@@ -327,30 +241,14 @@ def _fitting(expected: Array, y: Array, orders: Sequence[Permutation]) -> list[A
     return [array for array in moved if array.shape == expected.shape]
 
 
-def _away(expected: Array, y: Array, orders: Sequence[Permutation]) -> float:
-    fitting = _fitting(expected, y, orders)
-    return min((_distance(expected, array) for array in fitting), default=float("inf"))
+def _nearest(expected: Array, fitting: Sequence[Array]) -> Array:
+    return min(fitting, key=lambda array: _distance(expected, array))
 
 
 def _distance(left: Array, right: Array) -> float:
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.abs(left.astype(np.float64) - right)
     return float(np.nan_to_num(difference, nan=0.0, posinf=0.0).max(initial=0.0))
-
-
-def _ulps_apart(expected: Array, y: Array) -> int:
-    """The largest difference in ulps of the layer's type, where both are finite."""
-    if expected.shape != y.shape:
-        return 2**62
-    left, right = expected.astype(np.float64), y.astype(np.float64)
-    finite = np.isfinite(left)
-    unlike = (finite != np.isfinite(right)) | (np.isnan(left) != np.isnan(right))
-    if unlike.any():
-        return 2**62
-    with np.errstate(over="ignore"):
-        difference = np.abs(left[finite] - right[finite])
-        size = np.maximum(np.abs(left[finite]), np.abs(right[finite]))
-        return ulps(difference, size, y.dtype)
 
 
 def _failed(name: str, reason: str) -> LayerParity:

@@ -11,7 +11,7 @@ import numpy as np
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.feeds import Feeds, rows_of
-from prelu_tools.commands.layers import axis_orders, is_off, own_ulps
+from prelu_tools.commands.lone_layer import axis_orders, is_off, own_ulps
 from prelu_tools.commands.outputs import OutputJudge
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -131,24 +131,19 @@ def thoroughly(tidy: Callable[[], None]) -> None:
         raise
 
 
-def left_beside(path: Path) -> set[Path]:
-    """The temporary files and folders of a path: of runs that live, or were killed."""
-    return set(path.parent.glob(f"{glob.escape(_prefix(path))}*"))
-
-
-def clear(path: Path, forget: Forget | None, known: Collection[Path] = ()) -> None:
-    """Remove what runs that were killed left beside a path, but for what is `known`.
+def clear(path: Path, forget: Forget | None) -> None:
+    """Remove what runs that were killed left beside a path.
 
     Raises:
         OSError: another process does not let go of its folder.
     """
     with locked(path.parent):
-        _clear(path, forget, known)
+        _clear(path, forget)
 
 
-def _clear(path: Path, forget: Forget | None, known: Collection[Path] = ()) -> None:
+def _clear(path: Path, forget: Forget | None) -> None:
     """Remove what runs that were killed left beside a path; its folder is locked."""
-    for left in left_beside(path) - set(known):
+    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
         with suppress(OSError):  # another user's, or in use
             descriptor = os.open(_owned(left), os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW)
             try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.scratch import clear, left_beside, locked, scratch_folder, thoroughly
+from prelu_tools.core.scratch import clear, locked, scratch_folder, thoroughly
 from prelu_tools.graph.model import all_tensors, is_external, place_of
 from prelu_tools.graph.reader import read_model
 from prelu_tools.graph.writer import is_data_of
@@ -40,15 +40,10 @@ def placing(path: Path, force: bool) -> Iterator[Path]:
         raise PReLUToolsError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def unfinished(path: Path) -> set[Path]:
-    """The folders of `placing` that are there for this path: of a process at work, or killed."""
-    return {entry for entry in left_beside(path) if entry.is_dir()}
-
-
-def discard_unfinished(path: Path, known: Collection[Path] = ()) -> None:
-    """Remove what a process that was killed left beside a path, but for what is `known`."""
+def discard_unfinished(path: Path) -> None:
+    """Remove what a process that was killed left beside a path."""
     with suppress(OSError):
-        clear(path, lambda left: _forget(left, path), known)
+        clear(path, lambda left: _forget(left, path))
 
 
 def _place(temporary: Path, path: Path, force: bool) -> None:

@@ -27,7 +27,7 @@ import psutil
 
 from prelu_tools.core.versions import installed_versions
 from prelu_tools.core.zoo import WorkerInfo
-from prelu_tools.graph.placement import discard_unfinished, unfinished
+from prelu_tools.graph.placement import discard_unfinished
 
 if TYPE_CHECKING:
     from prelu_tools.zoo.task import Done, Task
@@ -80,7 +80,6 @@ class Worker:
         from prelu_tools.zoo.task import Done, failed
 
         start = time.perf_counter()
-        before = unfinished(task.output) if task.output else set()
         try:
             connection = self._ready()
             connection.send(task)
@@ -93,7 +92,7 @@ class Worker:
         else:
             return replace(done, worker=self._info, entry=replace(done.entry, worker=self._name))
         if task.output:
-            discard_unfinished(task.output, before)
+            discard_unfinished(task.output)
         entry = replace(failed(task, error), worker=self._name, seconds=time.perf_counter() - start)
         return Done(entry, {}, self._info)
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import numpy as np
 
-from prelu_tools.backends.interface import Observer, SearchLimits, TensorSpec
+from prelu_tools.backends.interface import Observer, SearchLimits, Source, TensorSpec
+from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import Dim
 from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.verification import CandidateReport, VerifyResult
 
 SLOPES = np.array([[0.25, -0.5, 0.125]], np.float32)
+REQUEST = VerifyRequest("r", ("c",), search_seconds=0.0)
 Change = Callable[[str, Array], Array]
 
 
@@ -112,3 +116,24 @@ class _Runner:
                 self.observe(name, 0, x, y)
             x = y
         return dict.fromkeys(self.model.outputs, x)
+
+
+def verified(
+    reference: NumpyModel,
+    *candidates: NumpyModel,
+    request: VerifyRequest = REQUEST,
+    told: list[str] | None = None,
+    **changes: Any,
+) -> VerifyResult:
+    """What verify says of these models."""
+    names = ("c", "d", "e")[: len(candidates)]
+    ready = {name: cast(Source, model) for name, model in zip(names, candidates, strict=True)}
+    wanted = replace(request, candidates=names, **changes)
+    note = [].append if told is None else told.append
+    return verify_source(cast(Source, reference), wanted, ready, note)
+
+
+def the_one(result: VerifyResult) -> CandidateReport:
+    """What is said of the candidate, where there is one."""
+    (report,) = result.candidates
+    return report

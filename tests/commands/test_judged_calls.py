@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from judge_rig import EXACT, SLOPES, Rig, X, Y, bare, flat
 
-from prelu_tools.commands.layers import axis_orders
+from prelu_tools.commands.lone_layer import axis_orders
 from prelu_tools.core.tolerance import Extent
 from prelu_tools.core.verification import Tolerance
 
@@ -51,25 +51,33 @@ def test_a_call_too_many_is_held_against_its_own_number() -> None:
     assert rig.one().max_abs_diff == float(np.abs(Y).max())
 
 
-def test_a_call_that_the_reference_did_not_show_is_no_other() -> None:
-    rig = Rig([flat(nodes=("one", "two"))], [flat(nodes=("one", "two"))])
-    rig.expect("a", Y, 1)
+def test_a_call_that_the_reference_did_not_show_is_another_one_only_where_it_is_the_same() -> None:
+    pair = flat(nodes=("one", "two"))
+    for factor, difference in ((1, 0.0), (4, None)):
+        rig = Rig([pair], [pair])
+        rig.expect("a", Y, 1)
+        rig.judge.observe("a", 0, factor * X, factor * Y)
+        assert rig.one().max_abs_diff == difference
+
+
+def test_what_is_like_no_call_is_held_against_its_own_number() -> None:
+    """Though another one is nearer."""
+    pair = flat(nodes=("one", "two"))
+    rig = Rig([pair], [pair])
+    rig.expect("a", Y, 0)
+    rig.expect("a", 3 * Y, 1)
     rig.judge.observe("a", 0, 4 * X, 4 * Y)
     assert rig.one().max_abs_diff == 3 * float(np.abs(Y).max())
-    rig = Rig([flat(nodes=("one", "two"))], [flat(nodes=("one", "two"))])
-    rig.judge.observe("a", 0, X, Y)
-    assert rig.one().max_abs_diff is None
 
 
-def test_of_calls_that_are_equally_near_its_own_number_counts() -> None:
-    """The first call of the candidate is as far from one as from the other; the second is right."""
+def test_a_call_of_nan_proves_nothing_wherever_it_stands() -> None:
     pair = flat(nodes=("one", "two"))
-    rig = Rig([pair], [pair], Tolerance(0.0, 0.5, scaled=False, origin="given"))
-    rig.expect("a", Y - 1, 0)
-    rig.expect("a", Y + 1, 1)
+    rig = Rig([pair], [pair])
+    rig.expect("a", np.full_like(Y, np.nan), 0)
+    rig.expect("a", Y, 1)
     rig.judge.observe("a", 0, X, Y)
-    rig.judge.observe("a", 1, X, Y + 1)
-    assert rig.one().max_abs_diff == 1.0
+    rig.judge.observe("a", 1, np.full_like(X, np.nan), np.full_like(Y, np.nan))
+    assert rig.one().verdict == "inconclusive"
 
 
 def test_what_is_within_the_limit_of_its_own_number_looks_no_further() -> None:

@@ -9,10 +9,9 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from numpy_models import SLOPES, NumpyModel
+from numpy_models import REQUEST, SLOPES, NumpyModel, the_one, verified
 
 from prelu_tools.backends.interface import Source
-from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -27,27 +26,7 @@ from prelu_tools.core.verification import (
 )
 from prelu_tools.core.versions import installed_versions
 
-REQUEST = VerifyRequest("r", ("c",), search_seconds=0.0)
 TWO = {"a": np.abs(SLOPES), "b": SLOPES * 2}
-
-
-def _verify(
-    reference: NumpyModel,
-    *candidates: NumpyModel,
-    request: VerifyRequest = REQUEST,
-    told: list[str] | None = None,
-    **changes: Any,
-) -> VerifyResult:
-    names = ("c", "d", "e")[: len(candidates)]
-    ready = {name: cast(Source, model) for name, model in zip(names, candidates, strict=True)}
-    wanted = replace(request, candidates=names, **changes)
-    note = [].append if told is None else told.append
-    return verify_source(cast(Source, reference), wanted, ready, note)
-
-
-def _one(result: VerifyResult) -> CandidateReport:
-    (report,) = result.candidates
-    return report
 
 
 # As it should be
@@ -55,8 +34,8 @@ def _one(result: VerifyResult) -> CandidateReport:
 
 def test_a_model_is_like_itself() -> None:
     told: list[str] = []
-    result = _verify(NumpyModel(TWO), NumpyModel(TWO), told=told)
-    report = _one(result)
+    result = verified(NumpyModel(TWO), NumpyModel(TWO), told=told)
+    report = the_one(result)
     assert report == CandidateReport(
         model="c",
         verdict="pass",
@@ -92,20 +71,20 @@ def test_a_model_is_like_itself() -> None:
 
 def test_the_seed_and_the_samples_are_those_asked_for() -> None:
     first = NumpyModel()
-    result = _verify(first, NumpyModel(), seed=7, samples=5)
+    result = verified(first, NumpyModel(), seed=7, samples=5)
     assert (result.seed, result.samples) == (7, 5)
     second, third = NumpyModel(), NumpyModel()
-    _verify(second, NumpyModel(), seed=7, samples=5)
-    _verify(third, NumpyModel(), seed=8, samples=5)
+    verified(second, NumpyModel(), seed=7, samples=5)
+    verified(third, NumpyModel(), seed=8, samples=5)
     assert np.array_equal(first.fed[0]["x"], second.fed[0]["x"])
     assert not np.array_equal(first.fed[0]["x"], third.fed[0]["x"])
-    assert _verify(NumpyModel(), NumpyModel(), samples=1).samples == 1
+    assert verified(NumpyModel(), NumpyModel(), samples=1).samples == 1
 
 
 def test_several_candidates_are_judged_one_by_one() -> None:
     wrong = NumpyModel(TWO, change=lambda layer, y: y + 1 if layer == "b" else y)
     told: list[str] = []
-    result = _verify(NumpyModel(TWO), NumpyModel(TWO), wrong, NumpyModel(TWO), told=told)
+    result = verified(NumpyModel(TWO), NumpyModel(TWO), wrong, NumpyModel(TWO), told=told)
     assert [(x.model, x.verdict) for x in result.candidates] == [
         ("c", "pass"), ("d", "fail"), ("e", "pass")
     ]  # fmt: skip
@@ -120,7 +99,7 @@ def test_several_candidates_are_judged_one_by_one() -> None:
 
 def test_what_is_wrong_is_said_in_order() -> None:
     wrong = NumpyModel(TWO, change=lambda layer, y: y + 1 if layer == "b" else y)
-    report = _one(_verify(NumpyModel(TWO), wrong))
+    report = the_one(verified(NumpyModel(TWO), wrong))
     first, second, *special, last = report.reasons
     assert first.startswith("b: by itself it is ")
     assert second.startswith("output y: ")
@@ -133,7 +112,7 @@ def test_what_is_wrong_is_said_in_order() -> None:
 
 
 def test_a_reference_may_not_know_its_parameters() -> None:
-    report = _one(_verify(NumpyModel(parameters=False), NumpyModel({"a": SLOPES * 2})))
+    report = the_one(verified(NumpyModel(parameters=False), NumpyModel({"a": SLOPES * 2})))
     assert report.reasons[-1] == (
         "the first to diverge is a: no parameter in the reference, node a_node in the candidate"
     )
@@ -141,10 +120,10 @@ def test_a_reference_may_not_know_its_parameters() -> None:
 
 def test_a_layer_that_is_missing_is_no_node() -> None:
     reference = NumpyModel({"a": SLOPES, "b": np.ones((1, 3), np.float32)})
-    report = _one(_verify(reference, NumpyModel()))
+    report = the_one(verified(reference, NumpyModel()))
     assert report.reasons == ("b: missing in the candidate",)
     assert (report.verdict, report.first_divergence) == ("fail", "b")
-    report = _one(_verify(NumpyModel(), reference))
+    report = the_one(verified(NumpyModel(), reference))
     assert report.reasons == ("b: a PReLU that the reference does not have",)
     assert (report.verdict, report.first_divergence) == ("fail", "b")
 
@@ -159,7 +138,7 @@ def test_an_output_alone_may_be_wrong() -> None:
                 self.change = lambda _layer, y: y + np.float32(1)
             return super().runner(observe)
 
-    report = _one(_verify(NumpyModel(), Odd(), layers=False))
+    report = the_one(verified(NumpyModel(), Odd(), layers=False))
     assert report.verdict == "inconclusive"
     assert report.reasons[0].startswith("it gives other outputs when it is run again")
 
@@ -168,7 +147,7 @@ def _special(form: str, value: float = math.nan) -> CandidateReport:
     def change(_layer: str, y: Array) -> Array:
         return np.where(np.isinf(y), value, y).astype(y.dtype)
 
-    return _one(_verify(NumpyModel(), NumpyModel(change=change, form=form)))
+    return the_one(verified(NumpyModel(), NumpyModel(change=change, form=form)))
 
 
 def test_a_special_value_that_nothing_excuses_fails() -> None:
@@ -188,7 +167,7 @@ def test_special_values_are_not_tried_where_layers_are_not_looked_at() -> None:
     def change(_layer: str, y: Array) -> Array:
         return np.where(np.isinf(y), np.nan, y).astype(y.dtype)
 
-    report = _one(_verify(NumpyModel(), NumpyModel(change=change, form="where"), layers=False))
+    report = the_one(verified(NumpyModel(), NumpyModel(change=change, form="where"), layers=False))
     assert (report.verdict, report.special) == ("pass", ())
 
 
@@ -196,7 +175,7 @@ def test_special_values_that_are_excused_pass() -> None:
     def change(_layer: str, y: Array) -> Array:
         return np.where(y == 0, np.abs(y), y).astype(y.dtype)
 
-    report = _one(_verify(NumpyModel(), NumpyModel(change=change)))
+    report = the_one(verified(NumpyModel(), NumpyModel(change=change)))
     assert (report.verdict, report.reasons) == ("pass", ())
     assert [x.documented for x in report.special] == ["only the sign of a zero is another"] * len(
         report.special
@@ -216,7 +195,7 @@ def test_special_values_that_cannot_be_tried_leave_a_doubt() -> None:
 
             return only_small
 
-    report = _one(_verify(NumpyModel(), Alone()))
+    report = the_one(verified(NumpyModel(), Alone()))
     words = "special values could not be tried (it is too much)"
     assert (report.verdict, report.reasons, report.special) == ("inconclusive", (words,), ())
 
@@ -234,24 +213,24 @@ def _shaky() -> NumpyModel:
 
 def test_a_candidate_that_is_random_proves_nothing() -> None:
     loose = Tolerance(0.0, 1.0, scaled=False, origin="given")
-    result = _verify(NumpyModel(), _shaky(), layers=False, tolerance=loose)
-    assert (_one(result).verdict, _one(result).reasons) == ("inconclusive", (RANDOM,))
+    result = verified(NumpyModel(), _shaky(), layers=False, tolerance=loose)
+    assert (the_one(result).verdict, the_one(result).reasons) == ("inconclusive", (RANDOM,))
     assert result.reasons == (f"c: {RANDOM}",)
 
 
 def test_a_reference_that_is_random_proves_nothing() -> None:
     loose = Tolerance(0.0, 1.0, scaled=False, origin="given")
-    result = _verify(_shaky(), NumpyModel(), layers=False, tolerance=loose)
-    assert (result.verdict, _one(result).verdict) == ("inconclusive", "pass")
+    result = verified(_shaky(), NumpyModel(), layers=False, tolerance=loose)
+    assert (result.verdict, the_one(result).verdict) == ("inconclusive", "pass")
     assert result.reasons == (f"the reference {RANDOM[3:]}",)
 
 
 def test_models_without_any_prelu() -> None:
     nothing = NumpyModel({})
     words = "there is no PReLU on either side; --allow-no-prelu compares outputs only"
-    report = _one(_verify(nothing, nothing))
+    report = the_one(verified(nothing, nothing))
     assert (report.verdict, report.reasons, report.layers) == ("inconclusive", (words,), ())
-    assert _verify(nothing, nothing, allow_no_prelu=True).verdict == "pass"
+    assert verified(nothing, nothing, allow_no_prelu=True).verdict == "pass"
 
 
 # Notes and tolerances
@@ -259,7 +238,7 @@ def test_models_without_any_prelu() -> None:
 
 def test_notes_of_both_sides_are_kept_once() -> None:
     reference = NumpyModel(notes=("it is old", "it is old"))
-    result = _verify(reference, NumpyModel(notes=("so am I",)), NumpyModel(notes=("me too",)))
+    result = verified(reference, NumpyModel(notes=("so am I",)), NumpyModel(notes=("me too",)))
     assert result.notes == ("it is old", "c: so am I", "d: me too")
 
 
@@ -279,21 +258,21 @@ def test_a_narrower_candidate_is_told_of(
 ) -> None:
     half = NumpyModel(theirs, dtype=next(iter(theirs.values())).dtype.name)
     reference = NumpyModel(mine, dtype=next((x.dtype.name for x in mine.values()), "float32"))
-    assert _verify(reference, half).notes == notes
+    assert verified(reference, half).notes == notes
 
 
 def test_the_tolerance_that_was_used_is_told() -> None:
     given = Tolerance(1e-3, 1e-4, scaled=False, origin="given")
-    result = _verify(NumpyModel(), NumpyModel(), tolerance=given)
-    assert (_one(result).tolerance, result.reference_precision) == (given, "float32")
-    narrow = _verify(NumpyModel(is_wide=False), NumpyModel())
-    assert _one(narrow).tolerance == default_tolerance(np.dtype(np.float32))
+    result = verified(NumpyModel(), NumpyModel(), tolerance=given)
+    assert (the_one(result).tolerance, result.reference_precision) == (given, "float32")
+    narrow = verified(NumpyModel(is_wide=False), NumpyModel())
+    assert the_one(narrow).tolerance == default_tolerance(np.dtype(np.float32))
     assert narrow.notes == (
         "float64 is not to be had for the reference (it stays narrow): the defaults of each type "
         "are used",
     )
-    half = _verify(NumpyModel(is_wide=False), NumpyModel(HALF, dtype="float16"))
-    assert _one(half).tolerance == default_tolerance(np.dtype(np.float16))
+    half = verified(NumpyModel(is_wide=False), NumpyModel(HALF, dtype="float16"))
+    assert the_one(half).tolerance == default_tolerance(np.dtype(np.float16))
 
 
 # What cannot be judged
@@ -307,7 +286,7 @@ def _unjudged(model: str, reason: str, provider: ProviderReport | None = None) -
 
 
 def test_a_candidate_that_cannot_be_opened_is_not_judged() -> None:
-    result = _verify(NumpyModel(), NumpyModel(), NumpyModel(shape=("batch", 3, 4)))
+    result = verified(NumpyModel(), NumpyModel(), NumpyModel(shape=("batch", 3, 4)))
     words = "its input x has shape [batch, 3, 4], and the reference's x [batch, 3]: they do not fit"
     assert result.candidates[1] == _unjudged("d", words)
     assert (result.verdict, result.reasons) == ("inconclusive", (f"d: {words}",))
@@ -318,7 +297,7 @@ def test_a_candidate_that_cannot_be_opened_is_not_judged() -> None:
 
 
 def test_a_candidate_whose_outputs_cannot_be_paired_is_not_judged() -> None:
-    result = _verify(NumpyModel(), NumpyModel(outputs=("y", "z")), NumpyModel())
+    result = verified(NumpyModel(), NumpyModel(outputs=("y", "z")), NumpyModel())
     words = "it has 2 outputs (y, z); the reference has 1 (y)"
     assert result.candidates[0] == _unjudged("c", words)
     assert result.candidates[1].verdict == "pass"
@@ -326,4 +305,4 @@ def test_a_candidate_whose_outputs_cannot_be_paired_is_not_judged() -> None:
 
 def test_a_provider_that_nobody_knows_is_a_usage_error_or_none() -> None:
     with pytest.raises(PReLUToolsError):
-        _verify(NumpyModel(), NumpyModel(), providers=("a:b:c=",))
+        verified(NumpyModel(), NumpyModel(), providers=("a:b:c=",))

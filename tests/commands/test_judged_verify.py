@@ -4,46 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy_models import SLOPES, NumpyModel
+from numpy_models import REQUEST, SLOPES, NumpyModel, the_one, verified
 from text_nets import COLUMN, save
 
-from prelu_tools.backends.interface import Source
 from prelu_tools.commands import verify as module
-from prelu_tools.commands.request import VerifyRequest
-from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.verification import (
-    CandidateReport,
     Coverage,
     Tolerance,
-    VerifyResult,
 )
 
-REQUEST = VerifyRequest("r", ("c",), search_seconds=0.0)
 HALF = {"a": SLOPES.astype(np.float16)}
-
-
-def _verify(
-    reference: NumpyModel,
-    *candidates: NumpyModel,
-    request: VerifyRequest = REQUEST,
-    told: list[str] | None = None,
-    **changes: Any,
-) -> VerifyResult:
-    names = ("c", "d", "e")[: len(candidates)]
-    ready = {name: cast(Source, model) for name, model in zip(names, candidates, strict=True)}
-    wanted = replace(request, candidates=names, **changes)
-    note = [].append if told is None else told.append
-    return verify_source(cast(Source, reference), wanted, ready, note)
-
-
-def _one(result: VerifyResult) -> CandidateReport:
-    (report,) = result.candidates
-    return report
 
 
 # Inputs
@@ -52,7 +27,7 @@ def _one(result: VerifyResult) -> CandidateReport:
 def test_a_range_of_an_input_that_is_not_there() -> None:
     words = "--input-range z: r has no such input; it has x"
     with pytest.raises(UsageError) as raised:
-        _verify(NumpyModel(), NumpyModel(), ranges={"z": (0.0, 1.0)})
+        verified(NumpyModel(), NumpyModel(), ranges={"z": (0.0, 1.0)})
     assert str(raised.value) == words
 
 
@@ -68,7 +43,7 @@ def test_ranges_hold_for_what_is_drawn_and_sought(
     ranges: dict[str, tuple[float, float]], low: float, high: float
 ) -> None:
     model = NumpyModel()
-    result = _verify(model, NumpyModel(), ranges=ranges, search_seconds=50.0, seed=4)
+    result = verified(model, NumpyModel(), ranges=ranges, search_seconds=50.0, seed=4)
     for feed in model.fed:
         assert low <= feed["x"].min() <= feed["x"].max() <= high
     assert result.coverage == Coverage(0, 3, ("a[0]", "a[1]", "a[2]"))
@@ -80,7 +55,7 @@ def test_without_ranges_there_are_none() -> None:
     model = NumpyModel({"a": SLOPES, "b": np.full((1, 3), 0.5, np.float32)})
     x = np.array([[1, 1, 1]], np.float32)
     model.found = [{"x": x}]
-    result = _verify(model, NumpyModel(model.slopes), samples=1, search_seconds=50.0, seed=3)
+    result = verified(model, NumpyModel(model.slopes), samples=1, search_seconds=50.0, seed=3)
     assert model.limits[0].ranges == {}
     assert result.n_searched == 0
 
@@ -95,7 +70,7 @@ def test_a_batch_that_a_model_fixes_is_kept_in_the_search(
     model = NumpyModel({"a": np.ones((1, 3), np.float32), "b": np.ones((1, 3), np.float32)})
     model.shape = (mine, 3)
     other = NumpyModel(model.slopes, shape=(theirs, 3))
-    _verify(model, other, search_seconds=50.0, ranges={"": (1.0, 2.0)})
+    verified(model, other, search_seconds=50.0, ranges={"": (1.0, 2.0)})
     assert [limits.whole for limits in model.limits] == [whole]
 
 
@@ -107,7 +82,7 @@ def _npz(path: Path, *rows: list[float]) -> Path:
 def test_a_file_of_inputs_is_replayed_as_it_is(tmp_path: Path) -> None:
     path = _npz(tmp_path / "i.npz", [1, 2, 3], [4, 5, 6])
     model = NumpyModel()
-    result = _verify(model, NumpyModel(), inputs_file=path, search_seconds=50.0)
+    result = verified(model, NumpyModel(), inputs_file=path, search_seconds=50.0)
     assert (result.samples, result.coverage) == (2, Coverage(0, 3, ("a[0]", "a[1]", "a[2]")))
     assert {len(feed["x"]) for feed in model.fed} == {2}
     assert model.limits == []
@@ -116,7 +91,7 @@ def test_a_file_of_inputs_is_replayed_as_it_is(tmp_path: Path) -> None:
 def test_rows_are_drawn_beside_a_file_where_that_is_asked_for(tmp_path: Path) -> None:
     path = _npz(tmp_path / "i.npz", [1, 2, 3], [4, 5, 6])
     model = NumpyModel()
-    result = _verify(model, NumpyModel(), inputs_file=path, samples=5, search_seconds=50.0)
+    result = verified(model, NumpyModel(), inputs_file=path, samples=5, search_seconds=50.0)
     assert result.samples == 7
     assert [len(feed["x"]) for feed in model.fed[:3]] == [5, 1, 2]
 
@@ -124,7 +99,7 @@ def test_rows_are_drawn_beside_a_file_where_that_is_asked_for(tmp_path: Path) ->
 def test_the_inputs_that_were_used_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "kept.npz"
     model = NumpyModel()
-    _verify(model, NumpyModel(), save_inputs=path, samples=3)
+    verified(model, NumpyModel(), save_inputs=path, samples=3)
     with np.load(path) as kept:
         assert sorted(kept) == ["run0/x", "run1/x"]
         assert np.array_equal(kept["run0/x"], model.fed[0]["x"])
@@ -132,7 +107,7 @@ def test_the_inputs_that_were_used_are_kept(tmp_path: Path) -> None:
 
 def test_a_narrower_candidate_is_given_what_both_can_hold() -> None:
     model, half = NumpyModel(), NumpyModel(HALF, dtype="float16")
-    _verify(model, half)
+    verified(model, half)
     for feed in model.fed:
         assert np.array_equal(feed["x"], feed["x"].astype(np.float16).astype(np.float32))
 
@@ -151,21 +126,21 @@ NCHW, NHWC = ("batch", 3, 3, 3), ("batch", 3, 3, 3)
 )  # fmt: skip
 def test_layouts_are_those_of_the_model_or_else_of_the_side(layouts: Any) -> None:
     reference, candidate = NumpyModel(WISE, shape=NCHW), NumpyModel(LAST, shape=NHWC)
-    assert _verify(reference, candidate, layouts=layouts).verdict == "pass"
+    assert verified(reference, candidate, layouts=layouts).verdict == "pass"
     wrong = {name: "nhwc" if value == "nchw" else "nchw" for name, value in layouts.items()}
-    assert _verify(reference, candidate, layouts=wrong).verdict != "pass"
-    assert _verify(reference, candidate).verdict == "inconclusive"
+    assert verified(reference, candidate, layouts=wrong).verdict != "pass"
+    assert verified(reference, candidate).verdict == "inconclusive"
 
 
 def test_layouts_of_inputs_alone() -> None:
     reference, candidate = NumpyModel(WISE, shape=NCHW), NumpyModel(LAST, shape=NHWC)
     asked: Any = {"reference": "nchw", "candidate": "nhwc"}
-    found = _verify(reference, candidate, input_layouts=asked)
+    found = verified(reference, candidate, input_layouts=asked)
     words = "their layouts cannot be told from that"
     assert words in found.reasons[0]
     assert found.reasons[0].startswith("c: output y has shape")
     same: Any = {"reference": "nchw", "candidate": "nchw"}
-    other = _verify(reference, NumpyModel(WISE, shape=NCHW), layouts=asked, input_layouts=same)
+    other = verified(reference, NumpyModel(WISE, shape=NCHW), layouts=asked, input_layouts=same)
     assert other.candidates[0].outputs[0].verdict == "pass"
 
 
@@ -174,10 +149,10 @@ def test_layouts_of_inputs_alone() -> None:
 
 def test_gates_are_part_of_the_verdict() -> None:
     x = {"": (0.5, 1.0)}
-    result = _verify(NumpyModel(), NumpyModel(), ranges=x, min_coverage=0.5)
+    result = verified(NumpyModel(), NumpyModel(), ranges=x, min_coverage=0.5)
     words = "the inputs reached 0 of 3 slopes; --min-coverage 0.5 asks for more"
     assert (result.verdict, result.reasons) == ("fail", (words,))
-    result = _verify(NumpyModel(), NumpyModel(), NumpyModel(), min_power=0.5)
+    result = verified(NumpyModel(), NumpyModel(), NumpyModel(), min_power=0.5)
     words = "power is not known, and --min-power asks for it"
     assert (result.verdict, result.reasons) == (
         "inconclusive", (f"c: {words}", f"d: {words}")
@@ -185,16 +160,16 @@ def test_gates_are_part_of_the_verdict() -> None:
 
 
 def test_nothing_is_known_of_slopes_without_layers() -> None:
-    result = _verify(NumpyModel(), NumpyModel(), layers=False)
+    result = verified(NumpyModel(), NumpyModel(), layers=False)
     assert (result.verdict, result.coverage) == ("pass", None)
-    (layer,) = _one(result).layers
+    (layer,) = the_one(result).layers
     assert (layer.slopes_equal, layer.max_abs_diff, layer.max_ulp_diff) == (True, None, None)
 
 
 def test_what_a_search_finds_is_counted_apart() -> None:
     model = NumpyModel()
     model.found = [{"x": -np.ones((4, 3), np.float32)}]
-    result = _verify(model, NumpyModel(), ranges={"": (1.0, 2.0)}, search_seconds=50.0)
+    result = verified(model, NumpyModel(), ranges={"": (1.0, 2.0)}, search_seconds=50.0)
     assert (result.samples, result.n_searched) == (16, 4)
     assert result.coverage == Coverage(3, 3, ())
 
@@ -207,14 +182,14 @@ def test_the_first_failure_is_bundled(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(module, "write_bundle", lambda *args: bundles.append(args))
     wrong = NumpyModel(change=lambda _layer, y: y + 1)
     reference = NumpyModel()
-    _verify(reference, NumpyModel(), wrong, wrong, bundle=tmp_path, seed=7)
+    verified(reference, NumpyModel(), wrong, wrong, bundle=tmp_path, seed=7)
     ((path, told, where, bundled, seed),) = bundles
     assert (path, where.spelled, bundled.report.model, seed) == (tmp_path, "d", "d", 7)
     assert told.source is reference
     assert (where.source, bundled.report.verdict) == (wrong, "fail")
-    _verify(NumpyModel(), wrong)
-    _verify(NumpyModel(), NumpyModel(), bundle=tmp_path)
-    _verify(NumpyModel(), NumpyModel(shape=("batch", 4)), bundle=tmp_path)
+    verified(NumpyModel(), wrong)
+    verified(NumpyModel(), NumpyModel(), bundle=tmp_path)
+    verified(NumpyModel(), NumpyModel(shape=("batch", 4)), bundle=tmp_path)
     assert len(bundles) == 1
 
 
@@ -236,14 +211,14 @@ def test_the_version_of_any_onnxruntime_is_known(
 
     monkeypatch.setattr(module, "installed_version", installed)
     monkeypatch.setattr(module, "judge", note)
-    _verify(NumpyModel(), NumpyModel(), seed=5, power=False, allow_fallback=True)
+    verified(NumpyModel(), NumpyModel(), seed=5, power=False, allow_fallback=True)
     assert asked == [("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")]
     (found,) = checks
     assert (found.runtime, found.seed) == (runtime, 5)
     assert (found.layers, found.power, found.allow_fallback, found.allow_no_prelu) == (
         True, False, True, False
     )  # fmt: skip
-    _verify(NumpyModel(), NumpyModel(), layers=False, allow_no_prelu=True)
+    verified(NumpyModel(), NumpyModel(), layers=False, allow_no_prelu=True)
     assert (checks[1].layers, checks[1].power) == (False, True)
     assert (checks[1].allow_fallback, checks[1].allow_no_prelu) == (False, True)
 
@@ -259,8 +234,8 @@ def test_a_file_is_loaded_and_told_of(tmp_path: Path) -> None:
 
 def test_float64_is_asked_for_where_the_tolerance_rests_on_it() -> None:
     given = Tolerance(1e-3, 1e-4, scaled=False, origin="given")
-    assert _verify(NumpyModel(), NumpyModel()).reference_precision == "float64"
-    assert _verify(NumpyModel(), NumpyModel(), tolerance=given).reference_precision == "float32"
+    assert verified(NumpyModel(), NumpyModel()).reference_precision == "float64"
+    assert verified(NumpyModel(), NumpyModel(), tolerance=given).reference_precision == "float32"
 
 
 def test_each_input_has_its_range_and_its_name() -> None:
@@ -270,9 +245,9 @@ def test_each_input_has_its_range_and_its_name() -> None:
 
     words = "--input-range w: r has no such input; it has x, z"
     with pytest.raises(UsageError) as raised:
-        _verify(Two(), Two(), ranges={"w": (0.0, 1.0)})
+        verified(Two(), Two(), ranges={"w": (0.0, 1.0)})
     assert str(raised.value) == words
     model = Two()
-    _verify(model, Two(), ranges={"z": (5.0, 6.0)})
+    verified(model, Two(), ranges={"z": (5.0, 6.0)})
     assert model.fed[0]["z"].min() >= 5.0
     assert model.fed[0]["x"].min() < 0.0

@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
+from judge_rig import X, Y, bare, flat
 
-from prelu_tools.commands.layers import axis_orders, is_off, own_ulps
+from prelu_tools.commands.lone_layer import axis_orders, is_off, own_ulps
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.slopes import PReLULayer, Shape
+from prelu_tools.core.slopes import PReLULayer
 
-SLOPES = np.array([0.25, -0.5, 0.125], np.float32)
-X = np.array([[-1, -2, -4], [1, 2, -8]], np.float32)
-Y = np.where(X > 0, X, X * SLOPES)
 HUGE = 2**62
-
-
-def _layer(name: str, slopes: Array, input_shape: Shape | None = None, **other: Any) -> PReLULayer:
-    layer = PReLULayer(
-        name=name,
-        nodes=(f"{name}_node",),
-        parameter=f"{name}.weight",
-        form="prelu",
-        slopes=slopes,
-        input_shape=input_shape,
-        stored_shape=slopes.shape,
-        preceding_parameters=None,
-        same_instance=True,
-    )
-    return replace(layer, **other)
-
-
-def _flat(name: str = "a", slopes: Array = SLOPES, **other: Any) -> PReLULayer:
-    return _layer(name, slopes.reshape(1, -1), (None, slopes.size), **other)
 
 
 # How the axes lie
@@ -44,7 +21,7 @@ SAME, LAST, FIRST = (0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)
 
 
 def _shaped(*shape: int, axes: tuple[int, ...] | None = None) -> PReLULayer:
-    return _layer("a", np.zeros(shape, np.float32), axes=axes)
+    return bare("a", np.zeros(shape, np.float32), axes=axes)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +94,13 @@ def test_how_far_off_is_off(apart: int | None, off: bool) -> None:
     ],
 )
 def test_units_by_which_a_layer_is_off(x: list[float], y: list[float], apart: int) -> None:
-    layer = _layer("a", np.full((1,), 0.25, np.float32))
+    layer = bare("a", np.full((1,), 0.25, np.float32))
     with np.errstate(all="raise"):
         assert own_ulps(layer, [(0,)], np.array(x, np.float32), np.array(y, np.float32)) == apart
 
 
 def test_results_beyond_all_numbers_raise_nothing() -> None:
-    layer = _layer("a", np.array([3e38, 1e-30, 0.0], np.float32))
+    layer = bare("a", np.array([3e38, 1e-30, 0.0], np.float32))
     x = np.array([-3e38, -1e-30, -np.inf], np.float32)
     y = np.array([-np.inf, 0.0, np.nan], np.float32)
     with np.errstate(all="raise"):
@@ -131,19 +108,19 @@ def test_results_beyond_all_numbers_raise_nothing() -> None:
 
 
 def test_at_0_it_is_slope_times_0() -> None:
-    layer = _layer("a", np.array([np.inf], np.float32))
+    layer = bare("a", np.array([np.inf], np.float32))
     assert own_ulps(layer, [(0,)], np.zeros(1, np.float32), np.full(1, np.nan, np.float32)) == 0
 
 
 def test_the_units_are_those_of_what_the_layer_gives() -> None:
-    layer = _layer("a", np.full((1,), 0.25, np.float32))
+    layer = bare("a", np.full((1,), 0.25, np.float32))
     x = np.array([-1], np.float32)
     assert own_ulps(layer, [(0,)], x, np.array([-0.25 - 2.0**-12], np.float16)) == 1
     assert own_ulps(layer, [(0,)], x, np.array([-0.25 - 2.0**-12], np.float32)) == 2**13
 
 
 def test_slopes_are_taken_in_the_type_of_the_input() -> None:
-    layer = _layer("a", np.full((1,), 0.1, np.float64))
+    layer = bare("a", np.full((1,), 0.1, np.float64))
     x = np.array([-1], np.float32)
     assert own_ulps(layer, [(0,)], x, x * np.float32(0.1)) == 0
     half = np.array([-3], np.float16)
@@ -152,7 +129,7 @@ def test_slopes_are_taken_in_the_type_of_the_input() -> None:
 
 def test_the_best_order_counts() -> None:
     slopes = np.arange(27, dtype=np.float32).reshape(1, 3, 3, 3)
-    layer, x = _layer("a", slopes), -np.ones((1, 3, 3, 3), np.float32)
+    layer, x = bare("a", slopes), -np.ones((1, 3, 3, 3), np.float32)
     y = -slopes.transpose(LAST)
     assert own_ulps(layer, [SAME, LAST, FIRST], x, y) == 0
     assert is_off(own_ulps(layer, [SAME, FIRST], x, y))
@@ -169,16 +146,16 @@ def test_the_best_order_counts() -> None:
 )
 def test_slopes_that_cannot_be_laid_tell_nothing(slopes: Array, x: Array) -> None:
     order = tuple(range(slopes.ndim))
-    assert own_ulps(_layer("a", slopes), [order], x, x) is None
+    assert own_ulps(bare("a", slopes), [order], x, x) is None
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1, 1, 1)])
 def test_one_slope_lies_on_everything(shape: tuple[int, ...]) -> None:
-    layer = _layer("a", np.full(shape, 0.5, np.float32))
+    layer = bare("a", np.full(shape, 0.5, np.float32))
     x = np.array([[-2, 2]], np.float32)
     assert own_ulps(layer, [(0, 1)], x, np.array([[-1, 2]], np.float32)) == 0
     assert own_ulps(layer, [(0, 1)], x, np.array([[-2, 2]], np.float32)) == 2**22
 
 
 def test_an_output_of_another_shape_is_as_far_off_as_can_be() -> None:
-    assert own_ulps(_flat(), [(0, 1)], X, Y[:1]) == HUGE
+    assert own_ulps(flat(), [(0, 1)], X, Y[:1]) == HUGE

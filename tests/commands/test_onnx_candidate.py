@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy_models import NumpyModel
+from onnx_checks import CPU, TENTHS, request_of, small_net, the_one
 from text_nets import COLUMN, save
 
 from prelu_tools.backends.interface import Source
@@ -31,29 +32,16 @@ from prelu_tools.core.verification import (
 )
 from prelu_tools.core.versions import installed_version
 
-TENTHS = np.array([0.1, -0.3, 0.7], np.float32).reshape(3, 1, 1)
-CPU = ProviderReport("cpu", ("CPUExecutionProvider",), ())
-
 
 @pytest.fixture
 def net(tmp_path: Path) -> Path:
-    return save(tmp_path / "net.onnx", "[act] y = PRelu(x, a)", a=TENTHS)
-
-
-def _request(reference: Path, *candidates: Path, **other: Any) -> VerifyRequest:
-    names = tuple(str(path) for path in candidates)
-    return replace(VerifyRequest(str(reference), names, search_seconds=0.0), **other)
-
-
-def _one(result: VerifyResult) -> CandidateReport:
-    (report,) = result.candidates
-    return report
+    return small_net(tmp_path)
 
 
 def test_a_file_is_like_itself(net: Path) -> None:
     told: list[str] = []
-    result = verify(_request(net, net), told.append)
-    report = _one(result)
+    result = verify(request_of(net, net), told.append)
+    report = the_one(result)
     assert (result.verdict, result.reasons) == ("pass", ())
     assert result.power == report.power == Power(6, 6, 6, 6, (), 0, sampled=False)
     assert (report.provider, report.special, report.reasons) == (CPU, (), ())
@@ -71,7 +59,7 @@ def test_nodes_that_ran_elsewhere(
     allowed: bool, verdict: str, net: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Session, "report", ELSEWHERE)
-    report = _one(verify(_request(net, net, allow_fallback=allowed, power=False)))
+    report = the_one(verify(request_of(net, net, allow_fallback=allowed, power=False)))
     words = "cuda was asked for, and 2 nodes ran on CUDA, CPU; --allow-fallback takes that"
     assert report.verdict == verdict
     assert report.reasons == (() if allowed else (words,))
@@ -88,7 +76,7 @@ def test_power_that_cannot_be_measured_is_a_note(
         raise PReLUToolsError("it is too large")
 
     monkeypatch.setattr(module, "measure_power", refuse)
-    result = verify(_request(net, net))
+    result = verify(request_of(net, net))
     assert (result.verdict, result.power) == ("pass", None)
     assert result.notes[1:] == (f"{net}: power was not measured (it is too large)",)
 
@@ -99,14 +87,14 @@ def test_nothing_is_planted_where_nobody_asks(
 ) -> None:
     asked: list[object] = []
     monkeypatch.setattr(module, "measure_power", asked.append)
-    assert _one(verify(_request(net, net, **other))).power is None
+    assert the_one(verify(request_of(net, net, **other))).power is None
     assert asked == []
 
 
 def test_the_plan_of_power_is_that_of_the_check(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plans: list[Any] = []
     monkeypatch.setattr(module, "measure_power", plans.append)
-    assert _one(verify(_request(net, net, seed=7, samples=3))).power is None
+    assert the_one(verify(request_of(net, net, seed=7, samples=3))).power is None
     (plan,) = plans
     assert (plan.provider, plan.seed, plan.source.spelled) == ("cpu", 7, str(net))
     assert [len(feed["x"]) for feed in plan.feeds[:2]] == [3, 1]
@@ -132,7 +120,7 @@ def test_nothing_is_planted_where_there_is_a_doubt(
 
     monkeypatch.setattr(module, "measure_power", asked.append)
     monkeypatch.setattr(module, "unsteady", shaky)
-    report = _one(verify(_request(net, net, samples=4)))
+    report = the_one(verify(request_of(net, net, samples=4)))
     assert (report.verdict, report.reasons, report.power) == (
         "inconclusive",
         ("it is shaky",),
@@ -215,12 +203,12 @@ def test_a_candidate_may_have_nothing_to_say() -> None:
 )
 def test_without_outputs_no_type_is_known(outputs: tuple[str, ...], origin: str) -> None:
     models = [NumpyModel(is_wide=False, outputs=outputs) for _ in range(2)]
-    report = _one(_with(*models, samples=1))
+    report = the_one(_with(*models, samples=1))
     assert report.tolerance.origin == origin
 
 
 def test_both_ways_of_a_layer_are_seen() -> None:
-    report = _one(_with(NumpyModel(), NumpyModel()))
+    report = the_one(_with(NumpyModel(), NumpyModel()))
     (layer,) = report.layers
     assert (layer.max_abs_diff, layer.max_ulp_diff, layer.n_by_behaviour) == (0.0, 0, 3)
     assert layer.provider is None
@@ -228,6 +216,6 @@ def test_both_ways_of_a_layer_are_seen() -> None:
 
 def test_a_column_of_another_file_fails(net: Path, tmp_path: Path) -> None:
     other = save(tmp_path / "o.onnx", "[act] y = PRelu(x, a)", a=COLUMN)
-    result = verify(_request(net, other))
-    assert (result.verdict, _one(result).first_divergence) == ("fail", "a")
-    assert _one(result).power is None
+    result = verify(request_of(net, other))
+    assert (result.verdict, the_one(result).first_divergence) == ("fail", "a")
+    assert the_one(result).power is None

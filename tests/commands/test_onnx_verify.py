@@ -8,42 +8,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx_checks import CPU, TENTHS, request_of, small_net
 from text_nets import save
 
 from prelu_tools.backends.onnxruntime.session import Session
-from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.verification import (
     Agreement,
-    CandidateReport,
     ProviderReport,
-    VerifyResult,
 )
-
-TENTHS = np.array([0.1, -0.3, 0.7], np.float32).reshape(3, 1, 1)
-CPU = ProviderReport("cpu", ("CPUExecutionProvider",), ())
 
 
 @pytest.fixture
 def net(tmp_path: Path) -> Path:
-    return save(tmp_path / "net.onnx", "[act] y = PRelu(x, a)", a=TENTHS)
-
-
-def _request(reference: Path, *candidates: Path, **other: Any) -> VerifyRequest:
-    names = tuple(str(path) for path in candidates)
-    return replace(VerifyRequest(str(reference), names, search_seconds=0.0), **other)
-
-
-def _one(result: VerifyResult) -> CandidateReport:
-    (report,) = result.candidates
-    return report
+    return small_net(tmp_path)
 
 
 def test_providers_are_judged_one_by_one_and_against_each_other(net: Path) -> None:
     providers = ("cpu", "cpu", "CPUExecutionProvider", "abacus")
     told: list[str] = []
-    result = verify(_request(net, net, providers=providers, power=False), told.append)
+    result = verify(request_of(net, net, providers=providers, power=False), told.append)
     assert told[2:] == [f"checking {net} on {name}" for name in providers]
     assert [report.provider for report in result.candidates] == [
         CPU, CPU, replace(CPU, requested="CPUExecutionProvider"), ProviderReport("abacus", (), ())
@@ -71,7 +56,7 @@ def test_a_provider_that_differs_from_the_first_is_named(
 
     monkeypatch.setattr(Session, "run", other)
     providers = ("cpu", "CPUExecutionProvider")
-    result = verify(_request(net, net, providers=providers, power=False, layers=False))
+    result = verify(request_of(net, net, providers=providers, power=False, layers=False))
     assert [report.verdict for report in result.candidates] == ["pass", "fail"]
     (agreement,) = result.agreements
     assert agreement.verdict == "fail"
@@ -85,10 +70,10 @@ def test_a_provider_that_differs_from_the_first_is_named(
 def test_several_files_have_their_own_agreements(net: Path, tmp_path: Path) -> None:
     other = save(tmp_path / "other.onnx", "[act] y = PRelu(x, a)", a=TENTHS)
     providers = ("cpu", "CPUExecutionProvider")
-    result = verify(_request(net, net, other, providers=providers, power=False))
+    result = verify(request_of(net, net, other, providers=providers, power=False))
     assert [x.model for x in result.agreements] == [str(net), str(other)]
     assert result.verdict == "pass"
-    assert verify(_request(net, net, net, power=False)).agreements == ()
+    assert verify(request_of(net, net, net, power=False)).agreements == ()
 
 
 def test_providers_agree_on_what_looks_alike_in_every_layout(tmp_path: Path) -> None:
@@ -97,6 +82,6 @@ def test_providers_agree_on_what_looks_alike_in_every_layout(tmp_path: Path) -> 
     providers = ("cpu", "CPUExecutionProvider")
     layouts: Any = {"reference": "nchw", "candidate": "nchw"}
     result = verify(
-        _request(net, net, providers=providers, power=False, samples=1, layouts=layouts)
+        request_of(net, net, providers=providers, power=False, samples=1, layouts=layouts)
     )
     assert [agreement.verdict for agreement in result.agreements] == ["pass"]

@@ -5,48 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pytest
+from made_layers import SLOPES, channels, layer_of
 
-from prelu_tools.core.arrays import Array
 from prelu_tools.core.slopediff import (
     line_up,
     owner_of,
     pair_layers,
 )
-from prelu_tools.core.slopes import PReLULayer, Shape
-
-SLOPES = np.array([0.25, -0.5, 1.5, 0.1], np.float32)
-
-
-def _layer(slopes: Array, input_shape: Shape | None = None, name: str = "act") -> PReLULayer:
-    return PReLULayer(
-        name=name,
-        nodes=(name,),
-        parameter=None,
-        form="prelu",
-        slopes=slopes,
-        input_shape=input_shape,
-        stored_shape=slopes.shape,
-        preceding_parameters=None,
-        same_instance=True,
-    )
-
-
-def _channels(values: Array, name: str = "act") -> PReLULayer:
-    return _layer(values.reshape(1, -1, 1, 1), (None, values.size, 5, 6), name)
+from prelu_tools.core.slopes import PReLULayer
 
 
 def test_the_owner_of_exchanged_slopes_is_named_where_there_is_one() -> None:
-    one, two = _channels(SLOPES, "one"), _channels(SLOPES + 1, "two")
-    assert owner_of(_channels(SLOPES + 1, "x"), [one, two]) == "two"
-    assert owner_of(_layer((SLOPES + 1).reshape(1, 4, 1, 1), (None, 4, 9, 9)), [one, two]) == "two"
-    assert owner_of(_channels(SLOPES + 2, "x"), [one, two]) is None
-    assert owner_of(_channels(SLOPES, "x"), [one, replace(one, name="three")]) is None
+    one, two = channels(SLOPES, "one"), channels(SLOPES + 1, "two")
+    assert owner_of(channels(SLOPES + 1, "x"), [one, two]) == "two"
+    assert (
+        owner_of(layer_of((SLOPES + 1).reshape(1, 4, 1, 1), (None, 4, 9, 9)), [one, two]) == "two"
+    )
+    assert owner_of(channels(SLOPES + 2, "x"), [one, two]) is None
+    assert owner_of(channels(SLOPES, "x"), [one, replace(one, name="three")]) is None
 
 
 def _named(*names: str) -> list[PReLULayer]:
-    return [_channels(SLOPES, name) for name in names]
+    return [channels(SLOPES, name) for name in names]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +51,7 @@ def test_line_up(left: str, right: str, pairs: list[str], missing: str, unexpect
 
 
 def _sharing(nodes: str, positions: tuple[int, ...] = (), same: bool = False) -> PReLULayer:
-    layer = _channels(SLOPES, "+".join(nodes))
+    layer = channels(SLOPES, "+".join(nodes))
     return replace(layer, nodes=tuple(nodes), positions=positions, same_instance=same)
 
 

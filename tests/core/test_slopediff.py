@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_layers import SLOPES, channels, layer_of
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.slopediff import (
@@ -14,44 +15,25 @@ from prelu_tools.core.slopediff import (
     in_type_of,
     owner_of,
 )
-from prelu_tools.core.slopes import PReLULayer, Shape
+from prelu_tools.core.slopes import Shape
 
-SLOPES = np.array([0.25, -0.5, 1.5, 0.1], np.float32)
 EQUAL = SlopeDifference(True)
 
 
-def _layer(slopes: Array, input_shape: Shape | None = None, name: str = "act") -> PReLULayer:
-    return PReLULayer(
-        name=name,
-        nodes=(name,),
-        parameter=None,
-        form="prelu",
-        slopes=slopes,
-        input_shape=input_shape,
-        stored_shape=slopes.shape,
-        preceding_parameters=None,
-        same_instance=True,
-    )
-
-
-def _channels(values: Array, name: str = "act") -> PReLULayer:
-    return _layer(values.reshape(1, -1, 1, 1), (None, values.size, 5, 6), name)
-
-
 def _words(left: Array, right: Array) -> str:
-    found = compare_slopes(_channels(left), _channels(right))
+    found = compare_slopes(channels(left), channels(right))
     assert found == SlopeDifference(False, found.description)
     return found.description or ""
 
 
 def test_equal_slopes_are_equal() -> None:
-    assert compare_slopes(_channels(SLOPES), _channels(SLOPES.copy())) == EQUAL
+    assert compare_slopes(channels(SLOPES), channels(SLOPES.copy())) == EQUAL
 
 
 def test_channels_may_be_at_another_axis_of_another_layout() -> None:
-    last = _layer(SLOPES.reshape(1, 1, 1, 4), (None, 5, 6, 4))
-    assert compare_slopes(_channels(SLOPES), last) == EQUAL
-    assert compare_slopes(last, _channels(SLOPES)) == EQUAL
+    last = layer_of(SLOPES.reshape(1, 1, 1, 4), (None, 5, 6, 4))
+    assert compare_slopes(channels(SLOPES), last) == EQUAL
+    assert compare_slopes(last, channels(SLOPES)) == EQUAL
 
 
 @pytest.mark.parametrize("axis", [pytest.param(axis, id=f"along axis {axis}") for axis in (2, 3)])
@@ -59,14 +41,14 @@ def test_slopes_along_the_wrong_axis_are_not_equal(axis: int) -> None:
     shape = [1, 1, 1, 1]
     shape[axis] = 4
     square = replace(
-        _channels(SLOPES), input_shape=(None, 4, 7, 4) if axis == 3 else (None, 4, 4, 7)
+        channels(SLOPES), input_shape=(None, 4, 7, 4) if axis == 3 else (None, 4, 4, 7)
     )
     assert not compare_slopes(square, replace(square, slopes=SLOPES.reshape(shape))).equal
 
 
 def test_as_many_slopes_that_are_shared_otherwise_are_not_equal() -> None:
-    wise = _layer(SLOPES.reshape(1, 4, 1, 1), (None, 4, 2, 2))
-    by_position = _layer(SLOPES.reshape(1, 1, 2, 2), (None, 4, 2, 2))
+    wise = layer_of(SLOPES.reshape(1, 4, 1, 1), (None, 4, 2, 2))
+    by_position = layer_of(SLOPES.reshape(1, 1, 2, 2), (None, 4, 2, 2))
     assert not compare_slopes(wise, by_position).equal
 
 
@@ -120,7 +102,7 @@ def test_what_differs_in_words(left: Array, right: Array, words: str) -> None:
 
 def test_nan_at_the_same_place_is_equal() -> None:
     values = np.array([np.nan, 0.5], np.float32)
-    assert compare_slopes(_channels(values), _channels(values.copy())) == EQUAL
+    assert compare_slopes(channels(values), channels(values.copy())) == EQUAL
 
 
 @pytest.mark.parametrize(
@@ -138,8 +120,8 @@ def test_a_slope_for_each_position_is_moved(
     shape, order = layout
     values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     moved = values.transpose(order)
-    left = _layer(values, (None, *shape[1:]))
-    right = _layer(moved, (None, *moved.shape[1:]))
+    left = layer_of(values, (None, *shape[1:]))
+    right = layer_of(moved, (None, *moved.shape[1:]))
     assert compare_slopes(left, right) == EQUAL
     one_off = moved.copy()
     one_off.flat[7] += 1
@@ -150,13 +132,13 @@ def test_a_slope_for_each_position_is_moved(
 
 def test_shapes_of_slopes_do_where_the_input_is_unknown() -> None:
     values = np.random.default_rng(0).normal(size=(1, 3, 4, 5)).astype(np.float32)
-    assert compare_slopes(_layer(values), _layer(values.transpose(0, 3, 1, 2))) == EQUAL
+    assert compare_slopes(layer_of(values), layer_of(values.transpose(0, 3, 1, 2))) == EQUAL
 
 
 @pytest.mark.parametrize("input_shape", [(None, 3), (None, 3, 4, 5, 6)])
 def test_an_input_of_another_rank_than_the_slopes_tells_nothing(input_shape: Shape) -> None:
     values = np.random.default_rng(0).normal(size=(1, 3, 4, 5)).astype(np.float32)
-    left, right = _layer(values), _layer(values.transpose(0, 3, 1, 2))
+    left, right = layer_of(values), layer_of(values.transpose(0, 3, 1, 2))
     for pair in [
         (replace(left, input_shape=input_shape), right),
         (left, replace(right, input_shape=input_shape)),
@@ -167,15 +149,15 @@ def test_an_input_of_another_rank_than_the_slopes_tells_nothing(input_shape: Sha
 
 def test_a_slope_shared_along_the_channels_is_moved_by_the_shape_of_the_input() -> None:
     values = np.random.default_rng(0).normal(size=(1, 3, 4, 1)).astype(np.float32)
-    left = _layer(values, (None, 3, 4, 5))
-    right = _layer(values.transpose(0, 3, 1, 2), (None, 5, 3, 4))
+    left = layer_of(values, (None, 3, 4, 5))
+    right = layer_of(values.transpose(0, 3, 1, 2), (None, 5, 3, 4))
     assert compare_slopes(left, right) == EQUAL
     assert not compare_slopes(left, replace(right, slopes=right.slopes + 1)).equal
 
 
 def test_an_order_that_does_not_fit_the_slopes_is_left_out() -> None:
     values = np.random.default_rng(0).normal(size=(1, 3, 3, 1)).astype(np.float32)
-    layer = _layer(values, (None, 3, 3, 3))
+    layer = layer_of(values, (None, 3, 3, 3))
     assert compare_slopes(layer, layer) == EQUAL
 
 
@@ -187,8 +169,8 @@ ORDERS = [(0, 1, 2, 3), (0, 3, 1, 2), (0, 2, 3, 1)]
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_a_cube_leaves_a_doubt_unless_its_order_is_known(order: tuple[int, ...]) -> None:
-    left = _layer(CUBE, (None, 3, 3, 3))
-    right = _layer(CUBE.transpose(order), (None, 3, 3, 3))
+    left = layer_of(CUBE, (None, 3, 3, 3))
+    right = layer_of(CUBE.transpose(order), (None, 3, 3, 3))
     doubtful = compare_slopes(left, right)
     words = "the axis order cannot be told from the shapes"
     assert doubtful == SlopeDifference(False, words, ambiguous=True)
@@ -198,14 +180,14 @@ def test_a_cube_leaves_a_doubt_unless_its_order_is_known(order: tuple[int, ...])
 
 @pytest.mark.parametrize("order", ORDERS[1:])
 def test_an_order_that_is_given_and_wrong_is_found_out(order: tuple[int, ...]) -> None:
-    left = _layer(CUBE, (None, 3, 3, 3))
+    left = layer_of(CUBE, (None, 3, 3, 3))
     found = compare_slopes(left, left, order)
     assert (found.equal, found.ambiguous) == (False, False)
     assert "slopes permuted" in (found.description or "")
 
 
 def test_axes_that_are_stated_and_wrong_decide_nothing() -> None:
-    left = _layer(CUBE, (None, 3, 3, 3))
+    left = layer_of(CUBE, (None, 3, 3, 3))
     wrong = replace(left, axes=(0, 3, 1, 2))
     assert compare_slopes(left, wrong).ambiguous
     assert compare_slopes(left, wrong, (0, 1, 2, 3)) == EQUAL
@@ -213,46 +195,46 @@ def test_axes_that_are_stated_and_wrong_decide_nothing() -> None:
 
 
 def test_axes_that_are_stated_and_right_outweigh_an_order_that_is_given() -> None:
-    left = _layer(CUBE, (None, 3, 3, 3))
+    left = layer_of(CUBE, (None, 3, 3, 3))
     assert compare_slopes(left, replace(left, axes=(0, 1, 2, 3)), (0, 3, 1, 2)) == EQUAL
 
 
 @pytest.mark.parametrize("axes", [(0, 1), (3, 2, 1, 0)])
 def test_axes_that_do_not_fit_are_ignored(axes: tuple[int, ...]) -> None:
-    left = _layer(CUBE, (None, 3, 3, 3))
+    left = layer_of(CUBE, (None, 3, 3, 3))
     assert compare_slopes(left, replace(left, axes=axes)).ambiguous
     assert compare_slopes(left, left, axes).ambiguous
 
 
 def test_a_cube_that_fits_no_order_fails_without_doubt() -> None:
-    left = _layer(CUBE, (None, 3, 3, 3))
+    left = layer_of(CUBE, (None, 3, 3, 3))
     found = compare_slopes(left, replace(left, slopes=CUBE + 1))
     assert (found.equal, found.ambiguous) == (False, False)
 
 
 def test_a_cube_of_one_value_leaves_no_doubt() -> None:
-    left = _layer(np.full((1, 3, 3, 3), 0.5, np.float32), (None, 3, 3, 3))
+    left = layer_of(np.full((1, 3, 3, 3), 0.5, np.float32), (None, 3, 3, 3))
     assert compare_slopes(left, left) == EQUAL
 
 
 def test_as_many_slopes_of_no_fitting_shape() -> None:
-    left = _layer(np.ones((1, 3, 4), np.float32))
-    found = compare_slopes(left, _layer(np.ones((1, 2, 6), np.float32)))
+    left = layer_of(np.ones((1, 3, 4), np.float32))
+    found = compare_slopes(left, layer_of(np.ones((1, 2, 6), np.float32)))
     assert (found.equal, found.ambiguous) == (False, False)
     assert all(shape in (found.description or "") for shape in ("[1, 2, 6]", "[1, 3, 4]"))
 
 
 def test_slopes_behind_a_flatten_are_compared_in_order() -> None:
-    flat = _layer(CUBE.reshape(1, 27))
-    assert compare_slopes(_layer(CUBE), flat) == EQUAL
-    assert not compare_slopes(_layer(CUBE), replace(flat, slopes=flat.slopes[:, ::-1])).equal
+    flat = layer_of(CUBE.reshape(1, 27))
+    assert compare_slopes(layer_of(CUBE), flat) == EQUAL
+    assert not compare_slopes(layer_of(CUBE), replace(flat, slopes=flat.slopes[:, ::-1])).equal
 
 
 @pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("channels", [1, 4])
 def test_a_transposition_and_one_slope_for_all_are_said_in_words(channels: int, size: int) -> None:
     values = np.random.default_rng(0).normal(size=(1, channels, size, size)).astype(np.float32)
-    left = _layer(values, (None, 4, size, size))
+    left = layer_of(values, (None, 4, size, size))
     turned = replace(left, slopes=np.ascontiguousarray(values.swapaxes(2, 3)))
     words = "slopes transposed (axes 2 and 3)"
     assert compare_slopes(left, turned) == SlopeDifference(False, words)
@@ -262,7 +244,7 @@ def test_a_transposition_and_one_slope_for_all_are_said_in_words(channels: int, 
 
 
 def test_inputs_of_other_sizes_leave_it_to_the_shapes_of_the_slopes() -> None:
-    small = _layer(SLOPES.reshape(1, 4, 1, 1), (None, 4, 5, 6))
+    small = layer_of(SLOPES.reshape(1, 4, 1, 1), (None, 4, 5, 6))
     assert compare_slopes(small, replace(small, input_shape=(None, 4, 50, 60))) == EQUAL
 
 
@@ -283,21 +265,21 @@ def test_inputs_of_other_sizes_leave_it_to_the_shapes_of_the_slopes() -> None:
 def test_slopes_that_lie_otherwise_than_stated(
     input_shape: Shape | None, found: SlopeDifference
 ) -> None:
-    left = _layer(SLOPES.reshape(1, 4, 1, 1), (None, 4, 4, 4))
+    left = layer_of(SLOPES.reshape(1, 4, 1, 1), (None, 4, 4, 4))
     right = replace(left, input_shape=input_shape, axes=(0, 2, 3, 1))
     assert compare_slopes(left, right) == found
     assert owner_of(right, [left]) == "act"
 
 
 def test_one_slope_for_all_lies_as_it_will() -> None:
-    left = _layer(SLOPES[:1].reshape(1, 1, 1, 1), (None, 3, 4, 5))
+    left = layer_of(SLOPES[:1].reshape(1, 1, 1, 1), (None, 3, 4, 5))
     assert compare_slopes(left, replace(left, axes=(0, 3, 1, 2))) == EQUAL
 
 
 def test_a_narrower_type_is_held_against_the_nearest_slopes() -> None:
-    wide = _channels(np.array([0.1, 1e6, 1e-9], np.float32))
+    wide = channels(np.array([0.1, 1e6, 1e-9], np.float32))
     with np.errstate(all="raise"):
-        found = in_type_of(wide, _channels(np.ones(3, np.float16), "other"))
+        found = in_type_of(wide, channels(np.ones(3, np.float16), "other"))
     assert found.slopes.dtype == np.float16
     assert found.slopes.reshape(-1).tolist() == [np.float16(0.1), np.inf, 0]
     assert not found.slopes.flags.writeable
@@ -312,13 +294,13 @@ def test_a_narrower_type_is_held_against_the_nearest_slopes() -> None:
     ],
 )  # fmt: skip
 def test_any_other_type_leaves_the_reference_as_it_is(own: str, other: str) -> None:
-    mine = _channels(np.ones(3, own))
-    assert in_type_of(mine, _channels(np.ones(3, other))) is mine
+    mine = channels(np.ones(3, own))
+    assert in_type_of(mine, channels(np.ones(3, other))) is mine
 
 
 def test_axes_that_both_state_are_no_way_from_one_to_the_other() -> None:
     slopes = np.arange(3, dtype=np.float32).reshape(1, 3, 1, 1)
-    export = replace(_layer(slopes, (None, 3, 3, 5)), axes=(0, 3, 1, 2))
+    export = replace(layer_of(slopes, (None, 3, 3, 5)), axes=(0, 3, 1, 2))
     assert compare_slopes(export, export).equal
     unstated = replace(export, axes=None)
     assert not compare_slopes(unstated, export).equal  # here they are the way from the reference
