@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from prelu_tools.commands.linking import Layouts
-from prelu_tools.commands.lone_layer import axis_orders, is_off, own_ulps
+from prelu_tools.commands.lone_layer import UNLIKE, axis_orders, is_off, own_ulps
 from prelu_tools.commands.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation, inverse
@@ -223,6 +223,8 @@ def _behaviour(watched: _Watched) -> str | None:
     """What its runs say against it, in words."""
     if watched.lost:
         return watched.lost
+    if watched.own_ulps == UNLIKE:
+        return "in isolation it gives other values than the reference's slopes"
     if is_off(watched.own_ulps):
         return f"by itself it is {watched.own_ulps:,} ulp from the reference's slopes"
     along = watched.along
@@ -237,7 +239,7 @@ def _right(watched: _Watched) -> bool:
 
 def _fitting(expected: Array, y: Array, orders: Sequence[Permutation]) -> list[Array]:
     """The output with its axes as the reference's may be."""
-    moved = (y.transpose(inverse(order)) for order in orders)
+    moved = (y.transpose(inverse(order)) for order in orders if len(order) == y.ndim)
     return [array for array in moved if array.shape == expected.shape]
 
 

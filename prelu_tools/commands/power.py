@@ -77,6 +77,11 @@ class Planted:
     """Whether an output of the model noticed."""
 
     @property
+    def is_rounding(self) -> bool:
+        """See `Fault.is_rounding`."""
+        return self.fault.is_rounding
+
+    @property
     def noticed(self) -> bool:
         """Whether anybody did."""
         return self.by_layer or self.by_output
@@ -93,7 +98,9 @@ def measure_power(plan: PowerPlan) -> Power:
     copy.noticed(None, copy.right, _in_order(plan)[0])
     room = int(_SECONDS / max(time.monotonic() - began, 1e-6))
     faults, sampled = choose_faults(copy, plan, min(_MOST, room))
-    everything = list(plant(copy, faults, hasty=sampled))
+    everything = [
+        item for item in plant(copy, faults, hasty=sampled) if item.noticed or not item.is_rounding
+    ]
     counted = [item for item in everything if item.reached or item.noticed]
     return Power(
         planted=len(counted),

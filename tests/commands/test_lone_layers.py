@@ -140,8 +140,8 @@ def test_the_best_order_counts() -> None:
     ("slopes", "x"),
     [
         pytest.param(np.ones((1, 3)), np.ones((2, 4)), id="other sizes"),
-        pytest.param(np.ones((1, 3)), np.ones((2, 3, 4)), id="other axes"),
-        pytest.param(np.ones((1, 2)), np.ones((2, 1, 2)), id="two slopes, and other axes"),
+        pytest.param(np.ones((1, 3, 4)), np.ones((2, 12)), id="other axes"),
+        pytest.param(np.ones((1, 2)), np.ones(2), id="no axis for the batch"),
     ],
 )
 def test_slopes_that_cannot_be_laid_tell_nothing(slopes: Array, x: Array) -> None:
