@@ -10,18 +10,10 @@ from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.bundle import write_bundle
 from prelu_tools.commands.candidate import Checks, Judged, Linked, judge
-from prelu_tools.commands.feeds import (
-    DrawPlan,
-    Feeds,
-    Layouts,
-    draw_feeds,
-    link_inputs,
-    replay_feeds,
-    round_feeds,
-    rows_of,
-    save_feeds,
-)
+from prelu_tools.commands.drawing import DrawPlan, draw_feeds
+from prelu_tools.commands.feeds import Feeds, replay_feeds, rows_of, save_feeds
 from prelu_tools.commands.gates import coverage_gate, power_gate
+from prelu_tools.commands.linking import Layouts, link_inputs, round_feeds
 from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.reference import Reference, ReferencePlan, is_first_row, run_reference
 from prelu_tools.commands.request import VerifyRequest
