@@ -20,6 +20,7 @@ from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.inputs import DEFAULT_SAMPLES
 from prelu_tools.core.parity import worst
+from prelu_tools.core.reasons import as_reason
 from prelu_tools.core.verification import (
     Agreement,
     CandidateReport,
@@ -242,10 +243,12 @@ def _conclude(
     reports = tuple(item.report for item in judged)
     verdicts: list[Verdict] = [report.verdict for report in reports]
     verdicts += [agreement.verdict for agreement in agreements]
-    reasons = [f"{report.model}: {reason}" for report in reports for reason in report.reasons]
+    reasons: list[str] = [
+        as_reason(reason).within(report.model) for report in reports for reason in report.reasons
+    ]
     for agreement in agreements:
         where = f"{agreement.model}, {' against '.join(agreement.providers)}"
-        reasons += [f"{where}: {text}" for text in differences(agreement.outputs)]
+        reasons += [as_reason(text).within(where) for text in differences(agreement.outputs)]
     gates = [coverage_gate(coverage, request), *(power_gate(r, request) for r in reports)]
     for verdict, reason in filter(None, gates):
         verdicts.append(verdict)
