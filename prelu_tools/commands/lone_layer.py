@@ -106,12 +106,21 @@ def _own(mine: PReLULayer, order: Permutation, x: Array, y: Array) -> int | None
     if slopes is None or (slopes.size > 1 and len(order) != x.ndim):
         return None
     laid = slopes.reshape(-1)[0] if slopes.size == 1 else slopes.transpose(order)
-    laid = np.asarray(laid).astype(x.dtype)
     try:
-        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            expected = np.where(x > 0, x, laid * x)
+        return apart(np.asarray(laid), x, y)
     except ValueError:
         return None
+
+
+def apart(slopes: Array, x: Array, y: Array) -> int:
+    """How far a layer's output is from PReLU of its input with these slopes, in ulps.
+
+    Raises:
+        ValueError: the slopes do not broadcast to the input.
+    """
+    laid = slopes.astype(x.dtype)
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        expected = np.where(x > 0, x, laid * x)
     if expected.shape != y.shape:
         return UNLIKE
     return _ulps_apart(expected, y, _is_settled(laid, x))

@@ -12,10 +12,6 @@ from prelu_tools.core.arrays import Array
 KINDS = ("moved", "exchanged", "negated", "transposed", "averaged", "shifted", "neighbour",
          "rounded", "misplaced")  # fmt: skip
 
-_ULPS = 8.0
-"""How far two slopes have to be apart, relatively: layers may round by 4 units, each of which is
-half as large, relative to a value, as at most."""
-
 
 @dataclass(frozen=True)
 class Fault:
@@ -31,8 +27,6 @@ class Fault:
     """The wrong slopes, of the shape of the right ones (but for `misplaced`)."""
     touched: Array
     """For each slope, flat, whether it is another one now."""
-    is_rounding: bool = False
-    """Whether all that it changes is within what rounding does to a layer: nobody need notice."""
 
 
 def faults_in(
@@ -55,25 +49,12 @@ def faults_in(
     for kind, description, wrong in _variants(layer, slopes, reached, generator):
         touched = (_bits(wrong) != _bits(right)) & ((wrong != 0) | (right != 0))
         if touched.any():
-            small = not _is_real(right, wrong).any()
-            yield Fault(layer, kind, description, wrong, touched.reshape(-1), small)
+            yield Fault(layer, kind, description, wrong, touched.reshape(-1))
     values = right.reshape(-1)
-    unlike = bool(_is_real(values, values[:1]).any())
+    unlike = bool((_bits(values) != _bits(values)[:1]).any())
     if unlike and right.shape[-1] == 1 and values.size == size:
         everything = np.ones(values.size, np.bool_)
         yield Fault(layer, "misplaced", f"[{size},1,1] made [{size}]", values, everything)
-
-
-def _is_real(right: Array, wrong: Array) -> Array:
-    """Where slopes are farther apart than the results of equal layers are by rounding."""
-    if not np.issubdtype(right.dtype, np.inexact):
-        return np.asarray(right != wrong)
-    limits = np.finfo(right.dtype)
-    left, other = right.astype(np.float64), wrong.astype(np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        size = np.maximum(np.abs(left), np.abs(other))
-        near = np.abs(left - other) <= np.maximum(_ULPS * float(limits.eps) * size, limits.tiny)
-    return np.asarray((left != other) & ~(near & np.isfinite(size)))
 
 
 def _variants(
