@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import io
 import json
 import math
@@ -17,6 +18,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,10 +30,14 @@ _BYTES_A_SECOND: Final = 64 << 20
 _WALL_SECONDS: Final = 60.0
 _ANSWERED: Final = 0
 
+# Python's own isolated mode: no current folder, no PYTHONPATH. What is behind it on the path is
+# where this process has the packages from, so that nothing there hides a module of Python's.
 _START = (
-    "import json, sys; path, *rest = sys.argv[1:]; sys.path[:] = json.loads(path); "
+    "import json, sys; places, *rest = sys.argv[1:]; "
+    "sys.path += [one for one in json.loads(places) if one not in sys.path]; "
     "from prelu_tools.backends.files.isolated import main; main(*rest)"
 )
+_NEEDED = ("prelu_tools", "numpy", "ml_dtypes", "h5py", "safetensors", "torch")
 _PLAIN = {"numpy", "numpy.core", "numpy._core", "ml_dtypes", "prelu_tools", "pathlib", "builtins"}
 _BUILTINS = {"set", "frozenset", "bytearray", "complex", "slice", "range"}
 
@@ -67,10 +73,21 @@ class Ended:
 Launch = Callable[[str, Path, Limits], Ended]
 
 
+@cache
+def places() -> tuple[str, ...]:
+    """The folders in which this process finds what readers import."""
+    found: dict[str, None] = {}
+    for name in _NEEDED:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin:
+            found[str(Path(spec.origin).resolve().parent.parent)] = None
+    return tuple(found)
+
+
 def in_new_process(reader: str, path: Path, limits: Limits) -> Ended:
     """Run `main` in a new interpreter."""
     given = (str(limits.cpu_seconds), str(limits.memory))
-    command = [sys.executable, "-c", _START, json.dumps(sys.path), reader, str(path), *given]
+    command = [sys.executable, "-I", "-c", _START, json.dumps(places()), reader, str(path), *given]
     environment: Mapping[str, str] = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
