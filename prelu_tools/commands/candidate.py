@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from prelu_tools.backends.interface import Observer, Runner, Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.commands.feeds import Feeds, InputLink, Layouts, move, rows_of
+from prelu_tools.commands.feeds import Feeds, rows_of
 from prelu_tools.commands.layers import LayerJudge
+from prelu_tools.commands.linking import InputLink, Layouts, move
 from prelu_tools.commands.outputs import OutputJudge, differences
 from prelu_tools.commands.power import PowerPlan, measure_power
 from prelu_tools.commands.reference import Reference, unsteady

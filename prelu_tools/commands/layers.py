@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from prelu_tools.commands.feeds import Layouts
+from prelu_tools.commands.linking import Layouts
 from prelu_tools.commands.lone_layer import axis_orders, is_off, own_ulps
 from prelu_tools.commands.reference import Reference
 from prelu_tools.core.arrays import Array

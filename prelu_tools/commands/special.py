@@ -9,7 +9,7 @@ import numpy as np
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.single import SingleLayers
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.commands.feeds import Layouts
+from prelu_tools.commands.linking import Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.layout import Permutation, candidates, inverse, moved_from

@@ -10,24 +10,17 @@ from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.bundle import write_bundle
 from prelu_tools.commands.candidate import Checks, Judged, Linked, judge
-from prelu_tools.commands.feeds import (
-    DrawPlan,
-    Feeds,
-    Layouts,
-    draw_feeds,
-    link_inputs,
-    replay_feeds,
-    round_feeds,
-    rows_of,
-    save_feeds,
-)
+from prelu_tools.commands.drawing import DrawPlan, draw_feeds
+from prelu_tools.commands.feeds import Feeds, replay_feeds, rows_of, save_feeds
 from prelu_tools.commands.gates import coverage_gate, power_gate
+from prelu_tools.commands.linking import Layouts, link_inputs, round_feeds
 from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.reference import Reference, ReferencePlan, is_first_row, run_reference
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.inputs import DEFAULT_SAMPLES
 from prelu_tools.core.parity import worst
+from prelu_tools.core.reasons import as_reason
 from prelu_tools.core.verification import (
     Agreement,
     CandidateReport,
@@ -250,10 +243,12 @@ def _conclude(
     reports = tuple(item.report for item in judged)
     verdicts: list[Verdict] = [report.verdict for report in reports]
     verdicts += [agreement.verdict for agreement in agreements]
-    reasons = [f"{report.model}: {reason}" for report in reports for reason in report.reasons]
+    reasons: list[str] = [
+        as_reason(reason).within(report.model) for report in reports for reason in report.reasons
+    ]
     for agreement in agreements:
         where = f"{agreement.model}, {' against '.join(agreement.providers)}"
-        reasons += [f"{where}: {text}" for text in differences(agreement.outputs)]
+        reasons += [as_reason(text).within(where) for text in differences(agreement.outputs)]
     gates = [coverage_gate(coverage, request), *(power_gate(r, request) for r in reports)]
     for verdict, reason in filter(None, gates):
         verdicts.append(verdict)

@@ -16,7 +16,7 @@ from prelu_tools.backends.onnxruntime.single import SingleLayers
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands import special as module
-from prelu_tools.commands.feeds import Layouts
+from prelu_tools.commands.linking import Layouts
 from prelu_tools.commands.special import compare_special_values
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError

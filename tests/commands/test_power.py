@@ -15,7 +15,8 @@ from text_nets import COLUMN, save
 
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
-from prelu_tools.commands.feeds import Feeds, Layouts
+from prelu_tools.commands.feeds import Feeds
+from prelu_tools.commands.linking import Layouts
 from prelu_tools.commands.outputs import OutputJudge
 from prelu_tools.commands.power import (
     Planted,
