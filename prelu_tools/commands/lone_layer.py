@@ -126,6 +126,21 @@ def apart(slopes: Array, x: Array, y: Array) -> int:
     return _ulps_apart(expected, y, _is_settled(laid, x))
 
 
+def is_prelu_of(slopes: Array, x: Array, y: Array) -> bool:
+    """Whether y is PReLU of x with these slopes, but for what any way of computing it rounds.
+
+    Some ways add halves of x that cancel: what they round is relative to x, and not to y.
+    """
+    try:
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            expected = np.where(x > 0, x, slopes.astype(np.float64) * x)
+            size = np.maximum(np.abs(expected), np.abs(x.astype(np.float64)))
+            room = 2 * _OWN_ULPS * max(float(np.finfo(a.dtype).eps) for a in (x, y)) * size
+            return bool((np.abs(y - expected) <= room + np.finfo(y.dtype).tiny).all())
+    except ValueError:
+        return False
+
+
 def _is_settled(slopes: Array, x: Array) -> Array:
     """Where PReLU's definition decides: a kernel may multiply an x > 0 by its slope and by 0.
 
