@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from prelu_tools.backends.interface import Observer, Runner, Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.commands.feeds import Feeds, rows_of
+from prelu_tools.commands.feeds import Feeds, n_values
 from prelu_tools.commands.layers import LayerJudge
 from prelu_tools.commands.linking import InputLink, Layouts, move
 from prelu_tools.commands.outputs import OutputJudge, differences
@@ -155,7 +155,7 @@ def _run(
         layers.observe(layer, call, x, y)
 
     observer = observe if checks.layers and source.layers() else None
-    smallest = min(range(len(feeds)), key=lambda run: rows_of(feeds[run]))
+    smallest = min(range(len(feeds)), key=lambda run: n_values(feeds[run]))
     if not isinstance(source, OnnxSource) or provider is None:
         with source.runner(observer) as runner:
             results = _run_feeds(runner, feeds, layers)

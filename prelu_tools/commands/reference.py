@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 
 from prelu_tools.backends.interface import Runner, SearchLimits, Source
-from prelu_tools.commands.feeds import Feeds, rows_of
+from prelu_tools.commands.feeds import Feeds, n_values
+from prelu_tools.commands.rows import Rows
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
@@ -33,6 +34,8 @@ class Reference:
     """Its layers."""
     feeds: list[Feeds]
     """The inputs, one a run."""
+    rows: Rows
+    """Where their rows are."""
     coverage: CoverageBook
     """Which slopes they reached."""
     stash: Stash
@@ -78,6 +81,8 @@ class ReferencePlan:
     """Of the inputs."""
     whole: bool
     """Whether batches have to keep their size, because one of the models fixes it."""
+    rows: Rows
+    """Where the rows of the inputs are."""
 
 
 @contextmanager
@@ -91,7 +96,7 @@ def run_reference(
     """
     with Stash() as stash:
         layers = source.layers()
-        reference = Reference(source, layers, list(feeds), CoverageBook(layers), stash)
+        reference = Reference(source, layers, list(feeds), plan.rows, CoverageBook(layers), stash)
         reference.n_given = len(feeds)
         reference.notes += getattr(source, "notes", ())
         _run_all(reference, plan, 0)
@@ -117,7 +122,7 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
         for run in range(first, len(reference.feeds)):
             began = time.monotonic()
             outputs = runner.run(reference.feeds[run])
-            taken = (time.monotonic() - began) / rows_of(reference.feeds[run])
+            taken = (time.monotonic() - began) / plan.rows.count(reference.feeds[run])
             reference.seconds_per_row = taken
             reference.outputs.append(outputs)
             for name, values in outputs.items():
@@ -127,11 +132,13 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
 def _check_steady(reference: Reference) -> None:
     """The same inputs have to give the same outputs, in company or alone."""
     with reference.source.runner() as runner:
-        smallest = min(range(len(reference.feeds)), key=lambda i: rows_of(reference.feeds[i]))
+        smallest = min(range(len(reference.feeds)), key=lambda i: n_values(reference.feeds[i]))
         doubt = unsteady(runner, reference.feeds[smallest], reference.outputs[smallest])
     if doubt:
         reference.doubts.append(f"the reference {doubt}")
-    if len(reference.outputs) < 2 or not is_first_row(reference.feeds[1], reference.feeds[0]):
+    if len(reference.outputs) < 2 or not is_first_row(
+        reference.feeds[1], reference.feeds[0], reference.rows
+    ):
         return
     together, alone = reference.outputs[:2]
     for name, values in alone.items():
@@ -161,11 +168,12 @@ def _first_row(values: Array) -> Array:
     return values[:1] if values.ndim else values
 
 
-def is_first_row(alone: Feeds, together: Feeds) -> bool:
+def is_first_row(alone: Feeds, together: Feeds, rows: Rows) -> bool:
     """Whether the one run is the first row of the other."""
-    return rows_of(together) > 1 == rows_of(alone) and all(
-        np.array_equal(_first_row(together[name]), values) for name, values in alone.items()
-    )
+    if not rows.count(together) > 1 == rows.count(alone):
+        return False
+    first = rows.take(together, [0])
+    return all(np.array_equal(first[name], values) for name, values in alone.items())
 
 
 def _search(reference: Reference, plan: ReferencePlan) -> None:
@@ -176,16 +184,17 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
         return
     first = reference.feeds[0]
     rows = int(plan.search_seconds / (_PASSES * max(reference.seconds_per_row, 1e-6)))
-    if rows < (rows_of(first) if plan.whole else 1):
+    if rows < (plan.rows.count(first) if plan.whole else 1):
         reference.notes.append(
             f"no search for inputs: one run of the reference takes too long for --search-seconds "
             f"{plan.search_seconds:g}"
         )
         return
     count = min(rows, _SEARCHED)
-    start = first if plan.whole else {n: _repeated(v, count) for n, v in first.items()}
+    given = np.arange(plan.rows.count(first))
+    start = first if plan.whole else plan.rows.take(first, np.resize(given, count))
     deadline = time.monotonic() + plan.search_seconds
-    limits = SearchLimits(deadline, plan.seed, plan.ranges, plan.whole)
+    limits = SearchLimits(deadline, plan.seed, plan.ranges, plan.whole, plan.rows.axes)
     before = len(reference.feeds)
     with reference.source.runner(lambda layer, _call, x, _y: trial.note(layer, x)) as runner:
         for feeds in reference.source.seek(targets, start, limits):
@@ -194,16 +203,11 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
             new = {name: mask & trial.reached(name) for name, mask in targets.items()}
             if any(mask.any() for mask in new.values()):
                 reference.feeds.append(feeds)
-                reference.n_searched += rows_of(feeds)
+                reference.n_searched += plan.rows.count(feeds)
                 targets = {name: mask & ~new[name] for name, mask in targets.items()}
             if not any(mask.any() for mask in targets.values()):
                 break
     _run_all(reference, plan, before)
-
-
-def _repeated(values: Array, rows: int) -> Array:
-    """As many rows as search at once."""
-    return np.resize(values, (rows, *values.shape[1:])) if values.ndim else values
 
 
 def _run_wide(reference: Reference, plan: ReferencePlan) -> None:

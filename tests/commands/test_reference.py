@@ -75,7 +75,7 @@ def test_a_source_may_have_nothing_to_say() -> None:
 
 def test_at_first_nothing_is_known() -> None:
     with Stash() as stash:
-        found = Reference(cast(Any, None), (), [], CoverageBook([]), stash)
+        found = Reference(cast(Any, None), (), [], PLAN.rows, CoverageBook([]), stash)
     assert (found.n_given, found.n_searched, found.precision) == (0, 0, "float32")
     assert found.seconds_per_row == 0.0
     assert isinstance(found.seconds_per_row, float)
@@ -134,14 +134,14 @@ def test_the_same_bits_are_steady() -> None:
 
 def test_what_is_the_first_row_of_another_run() -> None:
     scalar = {"s": np.array(2.0)}
-    assert is_first_row(ONE, TWO)
-    assert not is_first_row(TWO, TWO)
-    assert not is_first_row(ONE, ONE)
-    assert not is_first_row(rows([1, -2, 4]), TWO)
-    assert not is_first_row(TWO, ONE)
-    assert is_first_row(ONE | scalar, TWO | scalar)
-    assert not is_first_row(ONE | {"s": np.array(3.0)}, TWO | scalar)
-    assert not is_first_row({"x": np.zeros((0, 3))}, TWO)
+    assert is_first_row(ONE, TWO, PLAN.rows)
+    assert not is_first_row(TWO, TWO, PLAN.rows)
+    assert not is_first_row(ONE, ONE, PLAN.rows)
+    assert not is_first_row(rows([1, -2, 4]), TWO, PLAN.rows)
+    assert not is_first_row(TWO, ONE, PLAN.rows)
+    assert is_first_row(ONE | scalar, TWO | scalar, PLAN.rows)
+    assert not is_first_row(ONE | {"s": np.array(3.0)}, TWO | scalar, PLAN.rows)
+    assert not is_first_row({"x": np.zeros((0, 3))}, TWO, PLAN.rows)
 
 
 BATCH = "output y of a row depends on the rest of its batch: is a BatchNorm using batch statistics?"

@@ -133,12 +133,15 @@ class TorchSource:
     def _look_at_one_batch(self, error: PReLUToolsError) -> list[PReLUCall]:
         """The module takes no other batch than that of its examples, if it takes that one."""
         free = self._arguments()
-        self._taken = free.with_fixed_batch(str(error))
-        try:
-            return self._look()
-        except PReLUToolsError:
-            self._taken = free
-            raise error from None
+        for other in (free.with_rows_inside(), free.with_fixed_batch(str(error))):
+            if other is None:
+                continue
+            self._taken = other
+            try:
+                return self._look()
+            except PReLUToolsError:
+                self._taken = free
+        raise error from None
 
     def _run(self, feeds: Mapping[str, Array], state: Mapping[str, Any] | None = None) -> Any:
         """The outputs as the module returns them; with other parameters and buffers if given."""
