@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo docs test test-browser test-dask test-docs test-matrix test-openvino \
+.PHONY: help demo docs test test-browser test-dask test-docs test-matrix test-onnx test-openvino \
   test-properties mutants fuzz fuzz-files bench bench-exporters bench-fleet bench-openvino schema \
   lint lock clean
 
@@ -23,6 +23,7 @@ help:
 	@echo "  test-dask        many models on clusters of Dask: real schedulers and workers"
 	@echo "  test-docs        every command that the site shows"
 	@echo "  test-matrix      exports of every layer, sharing, rank, opset and type"
+	@echo "  test-onnx        all models of onnx's own tests are read, at every opset"
 	@echo "  test-openvino    the OpenVINO provider, in an environment of its own"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
 	@echo "  test-kill        kill -9 at random moments of export, optimize and reports (KILLS=100)"
@@ -73,6 +74,9 @@ test-dask: $(READY)
 
 test-matrix: $(READY)
 	@PRELU_REQUIRED_MARKERS="matrix torch keras" $(BIN)/python -m pytest -q -n 2 -m matrix tests/matrix
+
+test-onnx: $(READY)
+	@$(BIN)/python -m pytest -q -m onnx_suite tests/specification
 
 GRAPHS ?= 5000
 SEED ?= 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prelu_tools import __version__
+
 if TYPE_CHECKING:
     from prelu_tools.core.verification import VerifyResult
 
@@ -49,6 +51,22 @@ class VerdictError(PReLUToolsError):
 
 class ExportVerificationError(VerdictError):
     """The exported model differs from its source: a verdict (exit 1); nothing was written."""
+
+
+def explained(error: BaseException) -> str:
+    """An error as a user may see it; of one that nobody foresaw, that it is a defect."""
+    known = missing_extra(error) or error
+    if isinstance(known, PReLUToolsError):
+        return str(known) or type(known).__name__
+    if isinstance(known, OSError) and known.strerror:  # a full disk, too many open files
+        where = f" ({known.filename})" if known.filename else ""
+        return f"the system says: {known.strerror}{where}"
+    if isinstance(known, MemoryError):
+        return "there is not enough memory for this model"
+    return (
+        f"unexpected {type(error).__name__}: {error}. This is a defect of prelu-tools "
+        f"{__version__}; -v shows where it happened."
+    )
 
 
 _EXTRAS = {

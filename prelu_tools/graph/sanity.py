@@ -24,7 +24,7 @@ from prelu_tools.graph.tensor_checks import (
 )
 
 _OWN: Final = ("", "ai.onnx")
-_ANY: Final = (0, 2**31)
+_ANY: Final = (frozenset[int](), 0, 2**31)
 _LATEST: Final = 1_000_000  # opset: beyond any that there will be, and below what onnx takes
 _MOST_NODES: Final = 1_000_000
 _DEEPEST: Final = 64
@@ -73,27 +73,32 @@ def _imported(opsets: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
     return found
 
 
+_Arity = tuple[frozenset[int], int, int]
+_SINGLE: Final = onnx.defs.OpSchema.FormalParameterOption.Single
+
+
 class _Operators:
-    """How many inputs an operator takes, by the versions that a model imports."""
+    """Which inputs an operator takes, by the versions that a model imports."""
 
     def __init__(self, versions: Mapping[str, int]) -> None:
         self._version = max((versions.get(domain, 0) for domain in _OWN), default=0)
-        self._known: dict[str, tuple[int, int]] = {}
+        self._known: dict[str, _Arity] = {}
 
-    def n_inputs(self, node: onnx.NodeProto) -> tuple[int, int]:
-        """The least and the most that a node may have; any number where it is unknown."""
+    def inputs(self, node: onnx.NodeProto) -> _Arity:
+        """The places that must not be "", the least and the most inputs; any where unknown."""
         if node.domain not in _OWN:
             return _ANY
         if node.op_type not in self._known:
             self._known[node.op_type] = self._looked_up(node.op_type)
         return self._known[node.op_type]
 
-    def _looked_up(self, operator: str) -> tuple[int, int]:
+    def _looked_up(self, operator: str) -> _Arity:
         try:
             schema = onnx.defs.get_schema(operator, self._version or 1, "")
         except onnx.defs.SchemaError:
             return _ANY
-        return schema.min_input, schema.max_input
+        needed = [i for i, formal in enumerate(schema.inputs) if formal.option == _SINGLE]
+        return frozenset(needed), schema.min_input, schema.max_input
 
 
 def _called(node: onnx.NodeProto) -> str:
@@ -142,8 +147,8 @@ def _nodes(
         refuse_no_text(*(attribute.name for attribute in node.attribute))
         if not node.output:
             raise BrokenGraphError(f"{_called(node)} has no output")
-        least, most = operators.n_inputs(node)
-        if len([name for name in node.input[:least] if name]) < least:
+        needed, least, most = operators.inputs(node)
+        if len(node.input) < least or not all(node.input[place] for place in needed):
             raise BrokenGraphError(f"{_called(node)} lacks one of its {least} inputs")
         if len(node.input) > most:
             raise BrokenGraphError(
