@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prelu_tools.backends.interface import Observer, Runner, Source
+from prelu_tools.backends.interface import Observer, Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.feeds import Feeds, n_values
 from prelu_tools.commands.layers import LayerJudge
@@ -13,6 +13,7 @@ from prelu_tools.commands.linking import InputLink, Layouts, move
 from prelu_tools.commands.outputs import OutputJudge, differences
 from prelu_tools.commands.power import PowerPlan, measure_power
 from prelu_tools.commands.reference import Reference, unsteady
+from prelu_tools.commands.running import run_feeds, sizes_that_differ
 from prelu_tools.commands.special import compare_special_values
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
@@ -91,6 +92,7 @@ class _Seen:
     provider: ProviderReport | None = None
     placement: Mapping[str, str] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
+    where: str | None = None
 
 
 def judge(reference: Reference, linked: Linked, provider: str | None, checks: Checks) -> Judged:
@@ -112,6 +114,8 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         reference.outputs, reference.extents, linked.layouts, linked.moved, checks.tolerance
     )
     parities = outputs.compare(seen.results)
+    if any(parity.verdict == "fail" for parity in parities):
+        seen.where = sizes_that_differ(reference.feeds, outputs, seen.results)
     notes = [f"{linked.spelled}: {note}" for note in getattr(linked.source, "notes", ())]
     notes += _rounded(reference, linked)
     special = _special(reference, linked, provider, checks, seen)
@@ -158,12 +162,12 @@ def _run(
     smallest = min(range(len(feeds)), key=lambda run: n_values(feeds[run]))
     if not isinstance(source, OnnxSource) or provider is None:
         with source.runner(observer) as runner:
-            results = _run_feeds(runner, feeds, layers)
+            results = run_feeds(runner, feeds, layers, source)
         with source.runner() as runner:
             doubt = unsteady(runner, feeds[smallest], results[smallest])
         return _Seen(results, reached, doubts=[f"it {doubt}"] if doubt else [])
     session = source.session(provider)
-    results = _run_feeds(session, feeds, layers)
+    results = run_feeds(session, feeds, layers, source)
     seen = _Seen(results, reached, session.report, session.placement())
     doubt = unsteady(session, feeds[smallest], results[smallest])
     seen.doubts += [f"it {doubt}"] if doubt else []
@@ -171,15 +175,6 @@ def _run(
     if observer is not None:
         _observe(source, provider, feeds, layers, observer)
     return seen
-
-
-def _run_feeds(
-    runner: Runner, feeds: Sequence[Feeds], layers: LayerJudge
-) -> list[dict[str, Array]]:
-    results = []
-    for layers.run, feed in enumerate(feeds):
-        results.append(runner.run(feed))
-    return results
 
 
 def _observe(
@@ -264,6 +259,7 @@ def _report(
 ) -> CandidateReport:
     verdicts: list[Verdict] = [*(o.verdict for o in outputs), *(x.verdict for x in layers)]
     reasons = [layer.difference for layer in layers if layer.difference] + differences(outputs)
+    reasons += [seen.where] if seen.where else []
     wrong = [value for value in special if value.documented is None]
     if wrong:
         verdicts.append("fail")

@@ -153,9 +153,10 @@ def _laid(rows: Array, axis: int, shape: Sequence[int]) -> Array:
 
 
 def _examples(specs: Sequence[TensorSpec], shapes: Shapes) -> Sizes:
-    return {
-        size: example
-        for spec in specs
-        for size, example in reversed(list(zip(shapes[spec.name], spec.example, strict=True)))
-        if isinstance(size, str)
-    }
+    """The size of each name where it stands first."""
+    found: Sizes = {}
+    for spec in specs:
+        for size, example in zip(shapes[spec.name], spec.example, strict=True):
+            if isinstance(size, str):
+                found.setdefault(size, example)
+    return found

@@ -22,6 +22,11 @@ def n_values(feeds: Mapping[str, Array]) -> int:
     return sum(values.size for values in feeds.values())
 
 
+def shapes_in_words(feeds: Mapping[str, Array]) -> str:
+    """As in `x[2, 3], flag[]`."""
+    return ", ".join(f"{name}{list(values.shape)}" for name, values in feeds.items())
+
+
 def names(specs: Sequence[TensorSpec]) -> str:
     """The names of some inputs, for a message."""
     return ", ".join(spec.name for spec in specs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -10,7 +10,15 @@ from prelu_tools.backends.interface import Runner, Source
 from prelu_tools.commands.drawing import Drawer, DrawPlan, Others, known_shapes, of_one_batch
 from prelu_tools.commands.feeds import Feeds
 from prelu_tools.commands.rows import Rows
-from prelu_tools.commands.sizes import STEPS, Sizes, coarser, in_words, other_sizes, tied
+from prelu_tools.commands.sizes import (
+    STEPS,
+    Sizes,
+    coarser,
+    in_words,
+    n_different,
+    other_sizes,
+    tied,
+)
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.inputs import SizesTried
@@ -57,6 +65,10 @@ class Trial:
             self.error = error
             return None
 
+    def takes(self, runs: Sequence[Feeds]) -> bool:
+        """Whether it takes all of them."""
+        return all(self.outputs(feeds) is not None for feeds in runs)
+
     def close(self) -> None:
         """Let go of what was opened."""
         self._stack.close()
@@ -93,7 +105,7 @@ def settle(source: Source, others: Others, plan: DrawPlan) -> Settled:
     with trying(source) as trial:
         fixed = of_one_batch(shapes)
         feeds = drawer.usual()
-        if drawer.rows.names and fixed is not None and trial.outputs(feeds[0]) is None:
+        if drawer.rows.names and fixed is not None and not trial.takes(feeds[:2]):
             drawer = Drawer(specs, fixed, plan)
             feeds = drawer.usual()
         sizes = _Sizes(drawer, trial, len(feeds))
@@ -130,6 +142,8 @@ class _Sizes:
         for is_tied in self._ties:
             for step in (step for step in STEPS if step >= usual):
                 near = coarser(tied(sizes) if is_tied else sizes, step)
+                if not is_tied and n_different(near) < n_different(sizes):
+                    continue  # whether they have to be equal is another question
                 if near in self._tried or near in self._refused or self._trial.runs > _MOST_RUNS:
                     continue
                 self._number += 1

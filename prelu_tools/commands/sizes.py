@@ -55,6 +55,11 @@ def tied(sizes: Mapping[str, int]) -> Sizes:
     return dict.fromkeys(sizes, next(iter(sizes.values())))
 
 
+def n_different(sizes: Mapping[str, int]) -> int:
+    """How many sizes there are in them."""
+    return len(set(sizes.values()))
+
+
 def in_words(sizes: Mapping[str, int]) -> str:
     """As in `h=48 w=64`."""
     return " ".join(f"{name}={size}" for name, size in sizes.items())

@@ -20,10 +20,10 @@ from prelu_tools.commands.reference import Reference, ReferencePlan, is_first_ro
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.rows import Rows, find_rows
 from prelu_tools.commands.settling import Settled, settle
-from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
 from prelu_tools.core.inputs import DEFAULT_SAMPLES, SizesTried
 from prelu_tools.core.parity import worst
-from prelu_tools.core.reasons import as_reason
+from prelu_tools.core.reasons import Reason, as_reason
 from prelu_tools.core.verification import (
     Agreement,
     CandidateReport,
@@ -196,15 +196,20 @@ def _judge(
         tell(f"checking {linked.spelled}{f' on {provider}' if provider else ''}")
         try:
             found.append(judge(reference, linked, provider, checks))
+        except RefusedInputError as error:
+            reason = Reason(str(error), "candidate_refuses_input")
+            found.append(Judged(_unjudged(linked.spelled, provider, reason, "fail")))
         except PReLUToolsError as error:
             found.append(Judged(_unjudged(linked.spelled, provider, str(error))))
     return found
 
 
-def _unjudged(text: str, provider: str | None, reason: str) -> CandidateReport:
+def _unjudged(
+    text: str, provider: str | None, reason: str, verdict: Verdict = "inconclusive"
+) -> CandidateReport:
     return CandidateReport(
         model=text,
-        verdict="inconclusive",
+        verdict=verdict,
         provider=ProviderReport(provider, (), ()) if provider else None,
         tolerance=Tolerance(0.0, 0.0, scaled=True, origin="nothing was compared"),
         outputs=(),

@@ -52,6 +52,21 @@ class Arguments:
         notes = (*self.notes, f"the batch is fixed at {size}, that of example_inputs(): {why}")
         return replace(self, specs=specs, is_assumed=False, notes=notes)
 
+    @property
+    def is_of_one_row(self) -> bool:
+        """Whether the first tensor of the examples has one row."""
+        return next((spec.example[0] == 1 for spec in self.specs if spec.shape), True)
+
+    def with_another_row(self) -> Arguments:
+        """The same with one row more in the examples."""
+        free = next((size for spec in self.specs for size in spec.shape[:1]), None)
+        more = (
+            tuple(n + (size == free) for n, size in zip(spec.example, spec.shape, strict=True))
+            for spec in self.specs
+        )
+        specs = tuple(replace(s, example=e) for s, e in zip(self.specs, more, strict=True))
+        return replace(self, specs=specs)
+
     def with_rows_inside(self) -> Arguments | None:
         """The same with the rows of all but the first tensor on their second axis; None if none is.
 
