@@ -49,7 +49,7 @@ help:
 
 $(READY): $(LOCK) requirements/real-models.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
-	"Python %d.%d found, 3.11 to 3.13 expected: make PYTHON=python3.12" % v[:2])'
+	"Python %d.%d found, 3.11 to 3.13 expected (TensorFlow has no build for 3.14): make PYTHON=python3.12" % v[:2])'
 	@echo "Setting up $(VENV) (TensorFlow and PyTorch: a few minutes)"
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)

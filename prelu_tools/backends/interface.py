@@ -32,6 +32,25 @@ class TensorSpec:
     """Sizes that the model accepts: `shape` with a number for each name."""
 
 
+class RandomPart(Protocol):
+    """A part of a model that draws random numbers."""
+
+    @property
+    def text(self) -> str:
+        """What it is, and its name."""
+        ...
+
+    @property
+    def drops(self) -> bool:
+        """Whether it is a Dropout: in inference it should do nothing."""
+        ...
+
+    @property
+    def is_certain(self) -> bool:
+        """False where only a run knows whether it does."""
+        ...
+
+
 class Runner(Protocol):
     """Runs a model, within a `with` block."""
 
@@ -127,6 +146,10 @@ class Source(Protocol):
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """Every PReLU layer, in the order in which the model calls them."""
+        ...
+
+    def random_parts(self) -> Sequence[RandomPart]:
+        """What draws random numbers, as far as the model says so without being run."""
         ...
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:

@@ -16,10 +16,11 @@ from prelu_tools.commands.feeds import Feeds, replay_feeds, save_feeds
 from prelu_tools.commands.gates import coverage_gate, power_gate
 from prelu_tools.commands.linking import Layouts, link_inputs, round_feeds
 from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
-from prelu_tools.commands.reference import Reference, ReferencePlan, is_first_row, run_reference
+from prelu_tools.commands.reference import Reference, ReferencePlan, run_reference
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.rows import Rows, find_rows
 from prelu_tools.commands.settling import Settled, settle
+from prelu_tools.commands.steadiness import is_first_row
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
 from prelu_tools.core.inputs import DEFAULT_SAMPLES, SizesTried
 from prelu_tools.core.parity import worst

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from prelu_tools import __version__
@@ -22,8 +23,23 @@ class UsageError(PReLUToolsError):
     """The request itself makes no sense: an option, a name, a file in the way (exit 2)."""
 
 
+_NOT_FOR_314 = ("tensorflow", "keras", "tf2onnx")
+
+
+def remedy(package: str, extra: str) -> str:
+    """What to do where a package behind an extra is not installed.
+
+    Args:
+        package: the module that is missing.
+        extra: the extra of prelu-tools that brings it.
+    """
+    if package in _NOT_FOR_314 and sys.version_info >= (3, 14):
+        return "TensorFlow has no build for Python 3.14 yet: use Python 3.11 to 3.13"
+    return f"pip install 'prelu-tools[{extra}]'"
+
+
 class MissingExtraError(PReLUToolsError):
-    """A package behind an extra is not installed; the message holds the exact pip line.
+    """A package behind an extra is not installed; the message says how to get it.
 
     Args:
         package: the module that could not be imported.
@@ -34,8 +50,7 @@ class MissingExtraError(PReLUToolsError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         """Build the sentence."""
         super().__init__(
-            f"{package} is not installed, and it is needed {purpose}: "
-            f"pip install 'prelu-tools[{extra}]'"
+            f"{package} is not installed, and it is needed {purpose}: {remedy(package, extra)}"
         )
 
 

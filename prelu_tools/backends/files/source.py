@@ -80,6 +80,10 @@ class FileSource:
         """Not to be had; see `inputs`."""
         self._refuse()
 
+    def random_parts(self) -> tuple[()]:
+        """See `Source.random_parts`: weights alone draw none."""
+        return ()
+
     def seek(
         self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
     ) -> Iterator[dict[str, Array]]:

@@ -21,9 +21,10 @@ from prelu_tools.backends.interface import (
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions, example_sizes
+from prelu_tools.core.reasons import Reason
 from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.graph.constants import attributes, read_constant
 from prelu_tools.graph.layers import LocatedLayer, locate_layers
+from prelu_tools.graph.randomness import TrainingNode, batch_nodes, random_nodes
 from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.view import GraphView, all_views, is_known
 
@@ -62,11 +63,12 @@ class OnnxSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """Nodes that are in training mode: they do not belong into a model that is shipped."""
-        nodes = [node for node in self._view.graph.node if _trains(self._view, node)]
         return tuple(
-            f"{node.op_type} {node.name or node.output[0]} is in training mode: its result depends "
-            "on the rest of the batch, or is random"
-            for node in nodes
+            Reason(
+                f"{node.text} is in training mode: its result depends on the rest of the batch",
+                "batch_statistics",
+            )
+            for node in batch_nodes(self.model)
         )
 
     def inputs(self) -> Sequence[TensorSpec]:
@@ -78,6 +80,10 @@ class OnnxSource:
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`."""
         return tuple(item.layer for item in self.located)
+
+    def random_parts(self) -> tuple[TrainingNode, ...]:
+        """See `Source.random_parts`: read off the graph, as a runtime may leave them out."""
+        return random_nodes(self.model)
 
     @cached_property
     def located(self) -> tuple[LocatedLayer, ...]:
@@ -223,13 +229,3 @@ def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec
 def _unnamed(name: str, axis: int) -> str:
     """A name of its own: sizes that have none need not be equal."""
     return f"{name}_dim_{axis}" if axis else "batch"
-
-
-def _trains(view: GraphView, node: onnx.NodeProto) -> bool:
-    if node.op_type == "BatchNormalization":
-        given = attributes(node).get("training_mode")
-        return given is not None and bool(given.i)
-    if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
-        mode = read_constant(view, node.input[2])
-        return mode is not None and bool(mode.values.any())
-    return False
