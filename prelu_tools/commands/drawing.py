@@ -153,10 +153,10 @@ def _laid(rows: Array, axis: int, shape: Sequence[int]) -> Array:
 
 
 def _examples(specs: Sequence[TensorSpec], shapes: Shapes) -> Sizes:
-    """The size of each name where it stands first."""
+    """The largest size of each name: where it is a first one, 1 is the example of a batch."""
     found: Sizes = {}
     for spec in specs:
         for size, example in zip(shapes[spec.name], spec.example, strict=True):
             if isinstance(size, str):
-                found.setdefault(size, example)
+                found[size] = max(example, found.get(size, 0))
     return found

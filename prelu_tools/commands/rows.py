@@ -44,11 +44,15 @@ def find_rows(shapes: Mapping[str, Sequence[Dim]]) -> Rows:
     A free size counts the rows if it is called `batch`, else if it is an input's first. Where it
     has a name, that is looked for on the other axes of the other inputs too: the states of an LSTM
     are [layers, batch, features]. Other first sizes that are free are taken for the same, unless
-    they stand beside it somewhere. Where no first size is free, they all are of one batch.
+    they stand beside it somewhere. A size that an input has twice counts the nodes of a graph, say,
+    and no rows. Where no first size is free, they all are of one batch.
     """
-    first = [shape[0] for shape in shapes.values() if shape and isinstance(shape[0], str)]
-    every = [size for shape in shapes.values() for size in shape if isinstance(size, str)]
+    twice = {size for shape in shapes.values() for size in shape if list(shape).count(size) > 1}
+    first = [s[0] for s in shapes.values() if s and isinstance(s[0], str) and s[0] not in twice]
+    every = [size for shape in shapes.values() for size in shape if size not in twice]
     name = _USUAL if _USUAL in every else next(iter(first), None)
+    if name is None and twice.intersection(s[0] for s in shapes.values() if s):
+        return Rows({}, frozenset())
     if name is None:
         return Rows({key: 0 for key, shape in shapes.items() if shape}, frozenset())
     beside = {size for shape in shapes.values() if name in shape for size in shape} - {name}
@@ -57,7 +61,7 @@ def find_rows(shapes: Mapping[str, Sequence[Dim]]) -> Rows:
     for key, shape in shapes.items():
         if name in shape:
             axes[key] = list(shape).index(name)
-        elif shape and isinstance(shape[0], str) and shape[0] not in beside:
+        elif shape and shape[0] in first and shape[0] not in beside:
             axes[key] = 0
             names.add(shape[0])
     return Rows(axes, frozenset(names))

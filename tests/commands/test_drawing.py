@@ -63,6 +63,10 @@ def _sizes(runs: list[Feeds]) -> list[dict[str, tuple[int, ...]]]:
             [_spec("a", 2, "t")], 4, [{"a": (2, 2)}, {"a": (2, 2)}],
             id="a free size beside a fixed batch",
         ),
+        pytest.param(
+            [_spec("x", "n", 7), _spec("a", "n", "n")], 2, [{"x": (2, 7), "a": (2, 2)}] * 2,
+            id="a graph",
+        ),
         pytest.param([_spec("c")], 3, [{"c": ()}] * 3, id="nothing but a scalar"),
     ],
 )  # fmt: skip

@@ -28,6 +28,10 @@ from prelu_tools.core.options import Dim
         ),
         pytest.param({"x": ("n", 7), "table": (4, 7)}, {"x": 0}, {"n"}, id="a whole one"),
         pytest.param({"x": ("n", "t"), "m": ("t",)}, {"x": 0}, {"n"}, id="beside the rows"),
+        pytest.param({"x": ("n", 7), "a": ("n", "n")}, {}, set(), id="nodes of a graph"),
+        pytest.param(
+            {"x": ("b", "n", 7), "a": ("b", "n", "n")}, {"x": 0, "a": 0}, {"b"}, id="graphs",
+        ),
         pytest.param({"x": (2, 7), "h": (1, 2)}, {"x": 0, "h": 0}, set(), id="fixed"),
         pytest.param({"x": (1, 3, "h", "w")}, {"x": 0}, set(), id="fixed beside free sizes"),
     ],
