@@ -123,6 +123,7 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     )
     parities = outputs.compare(seen.results)
     _note_randomness(reference, linked, seen)
+    seen.doubts += reference.untaken.get(linked.spelled, [])
     notes: list[str] = [
         as_reason(note).within(linked.spelled) for note in getattr(linked.source, "notes", ())
     ]
