@@ -72,6 +72,8 @@ class Checks:
     """Whether nodes may run on another provider than the one asked for."""
     allow_no_prelu: bool
     """Whether a model without PReLU may pass on its outputs."""
+    strict_special: bool
+    """Whether a layer that differs for infinite or NaN inputs only fails."""
     runtime: str
     """The version of onnxruntime."""
     seed: int
@@ -131,12 +133,14 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     notes += [note.after(linked.spelled) for note in seen.again.notes]
     special = _special(reference, linked, provider, checks, seen)
     power = _power(reference, linked, provider, checks, feeds, outputs, seen, notes)
+    layer_parities = layers.parities(seen.placement)
+    notes += [f"{linked.spelled}: {x.name}: {x.note}" for x in layer_parities if x.note]
     report = _report(
         linked,
         seen,
         checks,
         parities,
-        layers.parities(seen.placement),
+        layer_parities,
         special,
         power,
         _used(reference, seen, checks.tolerance),
@@ -233,7 +237,12 @@ def _special(
     runtime = checks.runtime if provider else ""
     try:
         return compare_special_values(
-            reference.source, linked.source, provider or "", runtime, linked.layouts
+            reference.source,
+            linked.source,
+            provider or "",
+            runtime,
+            linked.layouts,
+            checks.strict_special,
         )
     except PReLUToolsError as error:
         seen.doubts.append(f"special values could not be tried ({error})")

@@ -214,6 +214,7 @@ def _judge(
         power=request.power,
         allow_fallback=request.allow_fallback,
         allow_no_prelu=request.allow_no_prelu,
+        strict_special=request.strict_special,
         runtime=installed_version(*_RUNTIMES) or "",
         seed=request.seed,
     )

@@ -152,15 +152,18 @@ def test_a_candidate_that_rounds_otherwise_when_nobody_observes_it_passes() -> N
     assert verified(Fast(), NumpyModel()).verdict == "pass"
 
 
-def _special(form: str, value: float = math.nan) -> CandidateReport:
+def _special(form: str, value: float = math.nan, strict: bool = False) -> CandidateReport:
     def change(_layer: str, y: Array) -> Array:
         return np.where(np.isinf(y), value, y).astype(y.dtype)
 
-    return the_one(verified(NumpyModel(), NumpyModel(change=change, form=form)))
+    other = NumpyModel(change=change, form=form)
+    return the_one(verified(NumpyModel(), other, strict_special=strict))
 
 
-def test_a_special_value_that_nothing_excuses_fails() -> None:
+def test_a_special_value_that_nothing_excuses_fails_where_that_is_asked_for() -> None:
     report = _special("where")
+    assert (report.verdict, report.reasons, len(report.special)) == ("pass", (), 2)
+    report = _special("where", strict=True)
     assert report.verdict == "fail"
     assert {x.verdict for x in [*report.outputs, *report.layers]} == {"pass"}
     assert report.special[0] == SpecialValue("a", "where", 0.25, math.inf, math.inf,
