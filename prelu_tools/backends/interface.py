@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.decisions import Decision
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -150,6 +151,16 @@ class Source(Protocol):
 
     def random_parts(self) -> Sequence[RandomPart]:
         """What draws random numbers, as far as the model says so without being run."""
+        ...
+
+    def decisions(self, runs: Sequence[Mapping[str, Array]]) -> Sequence[Decision]:
+        """Where numbers decide how the model goes on, and which ways these runs take.
+
+        Empty, at no cost, where nothing in the model is decided so.
+
+        Raises:
+            PReLUToolsError: the model rejects the inputs.
+        """
         ...
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:

@@ -129,6 +129,7 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     if any(parity.verdict == "fail" for parity in parities):
         seen.where = sizes_that_differ(reference.feeds, outputs, seen.results)
     _note_randomness(reference, linked, seen)
+    seen.doubts += reference.untaken.get(linked.spelled, [])
     notes: list[str] = [
         as_reason(note).within(linked.spelled) for note in getattr(linked.source, "notes", ())
     ]

@@ -20,9 +20,11 @@ from prelu_tools.commands.steadiness import (
     run_again,
     run_unobserved,
 )
+from prelu_tools.commands.turning import TurnPlan, turn_decisions
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.reasons import Reason
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.stash import Stash
 from prelu_tools.core.tolerance import Extent
@@ -65,6 +67,8 @@ class Reference:
     """What the user should know."""
     doubts: list[str] = field(default_factory=list)
     """What keeps a comparison with it from proving anything."""
+    untaken: dict[str, list[Reason]] = field(default_factory=dict)
+    """Of each candidate's name: what it decided always in the same way."""
 
     @property
     def is_random(self) -> bool:
@@ -95,6 +99,8 @@ class ReferencePlan:
     """Whether batches have to keep their size, because one of the models fixes it."""
     rows: Rows
     """Where the rows of the inputs are."""
+    turning: TurnPlan | None = None
+    """Whose decisions the inputs have to turn; None for nobody's."""
 
 
 @contextmanager
@@ -117,6 +123,8 @@ def run_reference(
         if not reference.is_random:
             unlike = run_unobserved(source, reference.feeds, reference.outputs)
             reference.doubts += [doubt.after("the reference") for doubt in unlike]
+        if plan.turning is not None:
+            _turn(reference, plan, plan.turning)
         if plan.search_seconds > 0:
             _search(reference, plan)
         if plan.wide:
@@ -149,6 +157,19 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
         found = run_again(runner, reference.feeds[first:], reference.outputs[first:])
     reference.doubts += [doubt.after("the reference") for doubt in found.doubts]
     reference.notes += [note.after("the reference") for note in found.notes]
+
+
+def _turn(reference: Reference, plan: ReferencePlan, turning: TurnPlan) -> None:
+    """Add inputs that take the ways which none took so far."""
+    before = len(reference.feeds)
+    turned = turn_decisions(reference.source, reference.feeds, turning)
+    reference.feeds += turned.feeds
+    reference.n_searched += sum(map(plan.rows.count, turned.feeds))
+    reference.notes += turned.notes
+    reference.doubts += [d.within("the reference") for d in turned.doubts.pop("", [])]
+    reference.untaken = turned.doubts
+    if turned.feeds:
+        _run_all(reference, plan, before)
 
 
 def _search(reference: Reference, plan: ReferencePlan) -> None:

@@ -33,7 +33,9 @@ class Rows:
     def take(self, feeds: Mapping[str, Array], rows: Sequence[int] | Array) -> Feeds:
         """A run of these rows."""
         return {
-            name: np.take(values, rows, self.axes[name]) if name in self.axes else values
+            name: np.take(values, rows, self.axes[name], mode="wrap")
+            if name in self.axes
+            else values
             for name, values in feeds.items()
         }
 

@@ -52,6 +52,10 @@ class ToldSource:
         """The one."""
         return (one_layer(),)
 
+    def decisions(self, _runs: object) -> tuple[()]:
+        """None."""
+        return ()
+
     def random_parts(self) -> tuple[()]:
         """None."""
         return ()
