@@ -12,7 +12,7 @@ import numpy as np
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.feeds import Feeds
-from prelu_tools.commands.lone_layer import is_prelu_of
+from prelu_tools.commands.lone_layer import effective_slopes, is_prelu_of
 from prelu_tools.commands.reference import Reference
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.errors import PReLUToolsError
@@ -22,6 +22,9 @@ from prelu_tools.graph.tensors import Maker
 _MOST_AXES = 5
 _SHOWN = 0.1
 """A slope is shown where a change by a tenth of it, or of 0.1, would be beyond the limit."""
+
+_ROUNDED = 64
+"""Units in the last place, relative to its input, by which a layer may be off its own input."""
 
 Agrees = Callable[[str, Array, Array], bool]
 """Whether a tensor is the output of a layer of the reference (by its name), within the limit."""
@@ -41,6 +44,10 @@ class Found:
     """Whether a wrong slope would have been seen."""
     where: str = ""
     """Where it was looked for, for the end of a sentence."""
+    wrong: str | None = None
+    """What its slopes are there, where these are not the reference's."""
+    stated: bool = False
+    """Whether that is what the node says, and not what its values say."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +179,40 @@ def _conclude(
     tensors = tuple(next(iter(call.outputs)) for call in own)
     maker = makers.get(tensors[0])
     by_value = all(_states(makers.get(tensor), layer) for tensor in tensors)
+    if maker is not None and maker.slope is not None and not by_value:
+        wrong = f"its slope is {maker.slope:.9g} there, where {_text(layer.slopes)} was expected"
+        return Found(tensors, maker, where=where, wrong=wrong, stated=True)
     reached = bool((hunt.reference.coverage.counts(layer.name) > 0).all())
-    proven = by_value or (reached and any(_shows(hunt.agrees, call) for call in own))
-    return Found(tensors, maker, by_value, proven, where)
+    departs = None if by_value else next(filter(None, map(_wrong, own)), None)
+    proven = by_value or (reached and not departs and any(_shows(hunt.agrees, c) for c in own))
+    return Found(tensors, maker, by_value, proven, where, departs)
+
+
+def _text(slopes: Array) -> str:
+    low, high = float(slopes.min()), float(slopes.max())
+    return f"{low:.9g}" if low == high else f"{low:.9g} to {high:.9g}"
+
+
+def _wrong(call: _Call) -> str | None:
+    """What the slopes of a call are by the values of its input and output, if not what they were.
+
+    The input may have been computed twice, in another order: what that rounds is in proportion to
+    the largest inputs, and so it is these that are looked at.
+    """
+    slopes = laid_over(call.layer, call.x.ndim)
+    pairs = list(itertools.product(call.inputs, call.outputs.values()))
+    if slopes is None or not pairs or any(is_prelu_of(slopes, x, y) for x, y in pairs):
+        return None
+    found = [effective_slopes(slopes, x, y) for x, y in pairs]
+    room = _ROUNDED * max(float(np.finfo(a.dtype).eps) for pair in pairs for a in pair)
+    distances = [np.abs(a - slopes) / np.maximum(1, np.abs(slopes)) for a in found]
+    worst = [np.nan_to_num(distance, nan=0.0) for distance in distances]
+    nearest = min(range(len(pairs)), key=lambda i: float(worst[i].max()))
+    if float(worst[nearest].max()) <= room:
+        return None
+    place = np.unravel_index(int(worst[nearest].argmax()), slopes.shape)
+    seen, right = float(found[nearest][place]), float(slopes[place])
+    return f"by its values a slope is {seen:.9g} there, where {right:.9g} was expected"
 
 
 def _drop_coincidences(hunt: Hunt, source: OnnxSource, call: _Call) -> None:

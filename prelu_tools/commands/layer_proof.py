@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.finding import Found, Hunt, find_layers, in_words
 from prelu_tools.commands.layers import ADDITIONAL, CALLS, NOT_FOUND, SHAPE, LayerJudge
 from prelu_tools.core.reasons import Reason, code_of
 from prelu_tools.core.verification import LayerParity
+
+NOT_PROVEN = "layer_not_proven"
 
 
 def settled(
@@ -73,19 +74,25 @@ def _by_values(layer: LayerParity, found: Found, hunt: Hunt) -> LayerParity:
         parameter=next(x.parameter for x in hunt.reference.layers if x.name == layer.name),
     )
     if not found.tensors:
-        source = hunt.reference.source
-        if isinstance(source, OnnxSource) and source.is_unread(layer.name):
+        reference = hunt.reference
+        look = getattr(reference.source, "is_unread", None)
+        if look and not unreached and look(layer.name, reference.feeds[0]):
             words = "no output of the reference depends on it, and the candidate does not have it"
             return replace(known, verdict="pass", difference=None, note=words)
         text = f"{layer.name}: not found in the candidate, while every output agrees"
         return replace(known, verdict="inconclusive", difference=_reason(text, found, NOT_FOUND))
     known = replace(known, found="values", node=found.maker.node if found.maker else None)
+    if found.wrong:
+        text = f"{layer.name}: {in_words(found)}: {found.wrong}"
+        if found.stated:
+            return replace(known, verdict="fail", difference=Reason(text, "slopes_differ"))
+        return replace(known, verdict="inconclusive", difference=Reason(text, NOT_PROVEN))
     if not found.proven:
         short = f"{unreached} of its {counts.size} slopes met no negative input" if unreached else (
             "its values are too small to show its slopes"
         )  # fmt: skip
         text = f"{layer.name}: {in_words(found)}, but {short}"
-        return replace(known, verdict="inconclusive", difference=Reason(text, NOT_FOUND))
+        return replace(known, verdict="inconclusive", difference=Reason(text, NOT_PROVEN))
     return replace(
         known,
         verdict="pass",

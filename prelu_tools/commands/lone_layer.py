@@ -141,6 +141,22 @@ def is_prelu_of(slopes: Array, x: Array, y: Array) -> bool:
         return False
 
 
+def effective_slopes(slopes: Array, x: Array, y: Array) -> Array:
+    """What slopes a layer has by its values: y / x where x is most negative; NaN where none is.
+
+    Args:
+        slopes: any that lie on x as the layer's do.
+        x: its input.
+        y: its output.
+    """
+    axes = tuple(axis for axis, size in enumerate(slopes.shape) if size == 1)
+    depth = np.where(x < 0, -x.astype(np.float64), 0)
+    deepest = (depth == depth.max(axis=axes, keepdims=True)) & (depth > 0)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        ratio = np.where(deepest, y.astype(np.float64) / x, 0).sum(axis=axes, keepdims=True)
+        return np.asarray(ratio / deepest.sum(axis=axes, keepdims=True))
+
+
 def _is_settled(slopes: Array, x: Array) -> Array:
     """Where PReLU's definition decides: a kernel may multiply an x > 0 by its slope and by 0.
 

@@ -170,7 +170,7 @@ class OnnxSource:
         """The floating tensors of the main graph (functions inlined), and what makes them."""
         return floating_tensors(self._main)
 
-    def is_unread(self, layer: str) -> bool:
+    def is_unread(self, layer: str, _feeds: Mapping[str, Array]) -> bool:
         """Whether no output depends on any call of a layer."""
         calls = [call for item in self.located if item.layer.name == layer for call in item.calls]
         return bool(calls) and all(
