@@ -8,8 +8,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
+<<<<<<< HEAD
 .PHONY: help demo docs test test-browser test-dask test-docs test-matrix test-openvino \
   test-properties mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet bench-honest bench-openvino schema \
+=======
+.PHONY: help demo docs test test-browser test-dask test-docs test-matrix test-onnx test-openvino \
+  test-properties mutants fuzz fuzz-files bench bench-exporters bench-fleet bench-openvino schema \
+>>>>>>> main
   lint lock clean
 
 help:
@@ -23,6 +28,7 @@ help:
 	@echo "  test-dask        many models on clusters of Dask: real schedulers and workers"
 	@echo "  test-docs        every command that the site shows"
 	@echo "  test-matrix      exports of every layer, sharing, rank, opset and type"
+	@echo "  test-onnx        all models of onnx's own tests are read, at every opset"
 	@echo "  test-openvino    the OpenVINO provider, in an environment of its own"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
 	@echo "  test-kill        kill -9 at random moments of export, optimize and reports (KILLS=100)"
@@ -52,7 +58,7 @@ help:
 
 $(READY): $(LOCK) requirements/real-models.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
-	"Python %d.%d found, 3.11 to 3.13 expected: make PYTHON=python3.12" % v[:2])'
+	"Python %d.%d found, 3.11 to 3.13 expected (TensorFlow has no build for 3.14): make PYTHON=python3.12" % v[:2])'
 	@echo "Setting up $(VENV) (TensorFlow and PyTorch: a few minutes)"
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
@@ -77,6 +83,9 @@ test-dask: $(READY)
 
 test-matrix: $(READY)
 	@PRELU_REQUIRED_MARKERS="matrix torch keras" $(BIN)/python -m pytest -q -n 2 -m matrix tests/matrix
+
+test-onnx: $(READY)
+	@$(BIN)/python -m pytest -q -m onnx_suite tests/specification
 
 GRAPHS ?= 5000
 SEED ?= 0

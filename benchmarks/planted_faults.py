@@ -23,7 +23,8 @@ from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.cli.main import run
 from prelu_tools.commands.candidate import Linked
-from prelu_tools.commands.feeds import DrawPlan, Layouts, draw_feeds, link_inputs, move
+from prelu_tools.commands.drawing import DrawPlan, draw_feeds
+from prelu_tools.commands.linking import Layouts, link_inputs, move
 from prelu_tools.commands.outputs import OutputJudge
 from prelu_tools.commands.power import PowerPlan, SlopeCopy, choose_faults, plant
 from prelu_tools.commands.reference import Reference, ReferencePlan, run_reference

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -53,6 +54,27 @@ def environment(**variables: str) -> Mapping[str, str]:
     """This process' environment without what would change how Python runs."""
     kept = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
     return {**kept, **variables}
+
+
+def with_default_signals() -> None:
+    """Run in a child before it starts: signals as in the foreground of a terminal.
+
+    Under `nohup`, or in the background of a shell, this process ignores some, and so would a child.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def start(*arguments: object, **options: Any) -> subprocess.Popen[Any]:
+    """Start the command line in a process of its own, and do not wait for it.
+
+    Args:
+        arguments: of the command line.
+        options: of `subprocess.Popen`.
+    """
+    command = [sys.executable, "-m", "prelu_tools", *map(str, arguments)]
+    options = {"env": environment(), "preexec_fn": with_default_signals, **options}
+    return subprocess.Popen(command, **options)
 
 
 def process(*arguments: object, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> Outcome:

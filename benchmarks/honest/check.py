@@ -17,6 +17,8 @@ from benchmarks.honest.training import train
 
 SLOW = ("torch dynamo", "keras export", "onnxsim", "onnxslim")
 """What a short check leaves out, or what is not in the environment of the tests."""
+SHORT: dict[str, Any] = {"power": False, "search_seconds": 0.5}
+"""What a short check asks of `verify`."""
 SECONDS = 300
 """What one net with one seed may take; what is left then has no verdict."""
 
@@ -80,7 +82,8 @@ def check(honest: HonestNet, seed: int, folder: Path, *, short: bool = False) ->
             files[name] = quietly(make)
         except Exception as error:
             rows.append(_no_file(honest, seed, name, error, time.perf_counter() - started))
-    return rows + _verified(honest, model, seed, files, known)
+    options = {"seed": seed, **(SHORT if short else {})}
+    return rows + _verified(honest, model, options, files, known)
 
 
 def live(honest: HonestNet, seed: int) -> Any:
@@ -128,7 +131,11 @@ def _no_file(honest: HonestNet, seed: int, name: str, error: Exception, seconds:
 
 
 def _verified(
-    honest: HonestNet, model: Any, seed: int, files: dict[str, Path], known: list[Any]
+    honest: HonestNet,
+    model: Any,
+    options: dict[str, Any],
+    files: dict[str, Path],
+    known: list[Any],
 ) -> list[Row]:
     import prelu_tools
 
@@ -137,7 +144,11 @@ def _verified(
     started = time.perf_counter()
     try:
         result = prelu_tools.verify(
-            model, *files.values(), input=shapes_of(honest), input_range=honest.ranges, seed=seed
+            model,
+            *files.values(),
+            input=shapes_of(honest),
+            input_range=honest.ranges,
+            **options,
         )
         said = [(report.verdict, report.reasons) for report in result.candidates]
         # A reason that is of the reference keeps every candidate from passing.
@@ -149,7 +160,7 @@ def _verified(
     rows = []
     for (name, path), (verdict, reasons) in zip(files.items(), said, strict=True):
         numbers = compare(path, known)
-        rows.append(Row(honest.name, seed, name, verdict, tuple(reasons), numbers.wrong,
+        rows.append(Row(honest.name, options["seed"], name, verdict, tuple(reasons), numbers.wrong,
                         numbers.error, each))  # fmt: skip
     return rows
 
@@ -170,7 +181,7 @@ def limited(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def run_job(name: str, seed: int) -> list[dict[str, Any]]:
+def run_job(name: str, seed: int, *, short: bool = False) -> list[dict[str, Any]]:
     """`check` in a worker, as data; what it raises is a row."""
     import tempfile
 
@@ -179,7 +190,7 @@ def run_job(name: str, seed: int) -> list[dict[str, Any]]:
     try:
         with limited(SECONDS), tempfile.TemporaryDirectory(prefix="honest-") as folder:
             one_thread()
-            rows = check(find(name), seed, Path(folder))
+            rows = check(find(name), seed, Path(folder), short=short)
     except Exception as error:
         rows = [
             Row(name, seed, "all", "error", (f"{type(error).__name__}: {error}",), None, 0.0, 0)

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def _catalog() -> list[tuple[str, bool]]:
     return [(net.name, net.fast) for net in every]
 
 
-Job = Callable[[str, int], list[dict[str, Any]]]
+Job = Callable[..., list[dict[str, Any]]]
 
 
 def work(
@@ -92,6 +93,7 @@ def main() -> int:
     """Run what is missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", default="3", help="how many, or which: 3 or 0,5")
+    parser.add_argument("--short", action="store_true", help="fewer files, no power")
     add_options(parser, ROOT / "build/honest/results.jsonl")
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")]
@@ -103,7 +105,9 @@ def main() -> int:
     done = store.done()
     names = chosen(options.nets, quick=options.quick)
     jobs = [(name, seed) for seed in seeds for name in names if (name, seed) not in done]
-    for number, rows in enumerate(work(jobs, options.jobs, run_job), 1):
+    for number, rows in enumerate(
+        work(jobs, options.jobs, partial(run_job, short=options.short)), 1
+    ):
         store.add(rows)
         for row in rows:
             if row["outcome"] in BAD:

@@ -10,7 +10,8 @@ import numpy as np
 
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.candidate import Judged, Linked
-from prelu_tools.commands.feeds import Feeds, move, save_feeds
+from prelu_tools.commands.feeds import Feeds, save_feeds
+from prelu_tools.commands.linking import move
 from prelu_tools.commands.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError

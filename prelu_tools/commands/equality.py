@@ -165,7 +165,7 @@ def _apart(expected: Array, found: Array) -> int:
 def _processor() -> str:
     """What the machine calls its processor; "" where it does not."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         return platform.processor()
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

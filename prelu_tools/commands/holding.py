@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError
+from prelu_tools.core.reasons import as_reason
 from prelu_tools.core.verification import VerifyResult
 
 
@@ -28,7 +29,9 @@ def demand_pass(
     named = replace(
         result,
         candidates=tuple(replace(report, model=str(final)) for report in result.candidates),
-        reasons=tuple(reason.replace(str(written), str(final)) for reason in result.reasons),
+        reasons=tuple(
+            as_reason(reason).renamed(str(written), str(final)) for reason in result.reasons
+        ),
     )
     if named.verdict == "pass":
         return named

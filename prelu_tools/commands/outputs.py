@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from prelu_tools.commands.feeds import Layouts
+from prelu_tools.commands.linking import Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.layout import candidates, inverse

@@ -37,7 +37,7 @@ def read_choices(path: Path, spots: tuple[Spot, ...]) -> Choices:
 
 def _forms(path: Path) -> dict[str, str]:
     try:
-        document: Any = json.loads(path.read_text())
+        document: Any = json.loads(path.read_bytes())
     except OSError as error:
         raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

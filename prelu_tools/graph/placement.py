@@ -55,7 +55,7 @@ def _place(temporary: Path, path: Path, force: bool) -> None:
             raise UsageError(f"{path} exists already: give --force to replace it")
         new = {file.name for file in data if not path.with_name(file.name).exists()}
         touched = new | _data_of(path)
-        (temporary.parent / _UNDER_WAY).write_text("\n".join(touched))
+        (temporary.parent / _UNDER_WAY).write_bytes(b"\n".join(map(os.fsencode, touched)))
         try:
             for file in data:
                 file.replace(path.with_name(file.name))
@@ -69,7 +69,8 @@ def _place(temporary: Path, path: Path, force: bool) -> None:
 def _forget(left: Path, path: Path) -> None:
     """Remove the data of the model that a killed run was replacing, or did not put in place."""
     with suppress(FileNotFoundError):
-        _drop(set((left / _UNDER_WAY).read_text().split("\n")), path)
+        names = (left / _UNDER_WAY).read_bytes().split(b"\n")
+        _drop(set(map(os.fsdecode, names)), path)
 
 
 def _drop(names: set[str], path: Path) -> None:

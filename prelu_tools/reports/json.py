@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from prelu_tools.core.reasons import code_of
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.printable import printable_json
 
@@ -123,9 +124,11 @@ def _verify(result: VerifyResult, _style: Style) -> dict[str, Any]:
         "power": dataclasses.asdict(power) if (power := result.power) else None,
         "candidates": [_candidate(report) for report in result.candidates],
         "reasons": list(result.reasons),
+        "reason_codes": [code_of(reason) for reason in result.reasons],
         "agreements": [dataclasses.asdict(agreement) for agreement in result.agreements],
         "n_searched": result.n_searched,
         "notes": list(result.notes),
+        "note_codes": [code_of(note) for note in result.notes],
         "baseline": dataclasses.asdict(held) if (held := result.baseline) else None,
     }
 
@@ -158,6 +161,7 @@ def _candidate(report: CandidateReport) -> dict[str, Any]:
         "layers": [dataclasses.asdict(layer) for layer in report.layers],
         "first_divergence": report.first_divergence,
         "reasons": list(report.reasons),
+        "reason_codes": [code_of(reason) for reason in report.reasons],
         "special": [dataclasses.asdict(value) for value in report.special],
         "power": dataclasses.asdict(report.power) if report.power else None,
     }

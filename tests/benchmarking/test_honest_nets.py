@@ -14,9 +14,8 @@ from benchmarks.honest.numbers import answers, compare
 from benchmarks.honest.registry import find
 from benchmarks.honest.surgery import Graph
 
-TORCH = ("MobileFaceNet", "PNet", "SRResNet", "FSRCNN", "ZeroDCE", "WaveNet", "ShuffleNet",
-         "VAEDecoder")  # fmt: skip
-KERAS = ("pnet", "digits", "dncnn")
+TORCH = ("PNet", "FSRCNN", "ZeroDCE", "WaveNet", "VAEDecoder", "GRUHead", "Counts")
+KERAS = ("pnet", "dncnn")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from running import ROOT, environment, process
+from running import ROOT, environment, process, start
 from tiny_models import save_dense, save_prelu
 
 _START = [sys.executable, "-m", "prelu_tools"]
@@ -70,26 +70,14 @@ import time
 pathlib.Path({ready!r}).touch()
 time.sleep(600)
 """
-# A job that a shell starts in the background ignores Ctrl-C, and its children do: undo that.
-_LISTENING = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from prelu_tools.cli.main import main
-sys.argv[0] = "prelu-tools"
-main()
-"""
 
 
 def test_ctrl_c_is_130(tmp_path: Path) -> None:
     ready, nets = tmp_path / "ready", tmp_path / "slow_nets.py"
     nets.write_text(_SLOW.format(ready=str(ready)))
-    running = subprocess.Popen(
-        [sys.executable, "-c", _LISTENING, "export", f"{nets}:Net", "-o", tmp_path / "net.onnx"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=environment(),
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    running = start(
+        "export", f"{nets}:Net", "-o", tmp_path / "net.onnx", **pipes, text=True, cwd=ROOT
     )
     try:
         while not ready.exists() and running.poll() is None:

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from prelu_tools.commands.feeds import Layouts
 from prelu_tools.commands.layers import LayerJudge
+from prelu_tools.commands.linking import Layouts
 from prelu_tools.commands.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from judge_rig import EXACT, LAST, SLOPES, Rig, X, Y, bare, flat
 
-from prelu_tools.commands.feeds import Layouts
 from prelu_tools.commands.layers import LayerJudge
+from prelu_tools.commands.linking import Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.tolerance import Extent
 from prelu_tools.core.verification import LayerParity, Tolerance

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from prelu_tools.commands.feeds import Layouts
+from prelu_tools.commands.linking import Layouts
 from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError

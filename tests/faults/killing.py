@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from running import ROOT, environment
+from running import ROOT, start
 
 Files = dict[str, bytes]
 """The files of a folder by their names; hidden ones, which are temporary, left out."""
@@ -61,10 +60,8 @@ def hidden(folder: Path) -> list[str]:
 
 
 def _start(job: Job, folder: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "prelu_tools", *map(str, job.arguments(folder))]
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    return start(*job.arguments(folder), cwd=ROOT, **pipes)
 
 
 def _lay(folder: Path, files: Files) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 from killing import Files, Job, Tally, files_of, hidden, kill_at_random, kills_wanted
 from onnx import helper
-from running import ROOT, cli, environment
+from running import ROOT, cli, start
 from tiny_models import save_graph
 
 SEED = 8
@@ -163,10 +162,8 @@ def _kill_a_zoo(command: list[str], kills: int, out: Path, new: Files) -> Counte
     random, found, results = Random(SEED), Counter[str](), Path(command[-1])
     for _ in range(kills):
         resume = ["--resume"] if results.exists() else []
-        running = subprocess.Popen(
-            [sys.executable, "-m", "prelu_tools", *command, *resume],
-            cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        running = start(*command, *resume, cwd=ROOT, **silent)
         begun, at_first = time.monotonic(), len(list(out.glob("*"))) if out.exists() else 0
         while running.poll() is None and time.monotonic() - begun < 60:
             if out.exists() and len(list(out.iterdir())) > at_first:

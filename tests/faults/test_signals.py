@@ -8,16 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import ROOT, environment
+from running import ROOT, environment, with_default_signals
 from tiny_models import save_dense
 
 # The signal comes as a call is made, in the middle of the writing: `os.kill` in an audit hook.
 _SCRIPT = """
 import os, signal, sys
 number, times, event, folder, *arguments = sys.argv[1:]
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGTERM, signal.SIG_DFL)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
 left = int(times)
 
 def hook(name, values):
@@ -45,6 +42,7 @@ def _stopped(number: int, event: str, times: int, folder: Path, *arguments: obje
         [sys.executable, "-c", _SCRIPT, str(int(number)), str(times), event, str(folder),
          *map(str, arguments)],
         capture_output=True, text=True, cwd=ROOT, env=environment(), check=False,
+        preexec_fn=with_default_signals,
     )  # fmt: skip
     assert done.returncode == CODES[signal.Signals(number)], done.stderr
     return done.stderr
@@ -78,7 +76,7 @@ def test_a_signal_while_a_report_is_written(number: int, net: Path, tmp_path: Pa
 
 def test_a_signal_that_is_ignored_stays_so(net: Path, tmp_path: Path) -> None:
     """As `nohup` has it."""
-    script = _SCRIPT.replace("signal.SIGHUP, signal.SIG_DFL", "signal.SIGHUP, signal.SIG_IGN")
+    script = _SCRIPT.replace("left =", "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nleft =", 1)
     out = tmp_path / "out.onnx"
     done = subprocess.run(
         [sys.executable, "-c", script, str(int(signal.SIGHUP)), "1", "os.rename", str(tmp_path),

@@ -11,6 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from made_results import assert_gold, verified
 
+from prelu_tools.core.reasons import Reason
 from prelu_tools.core.verification import CandidateReport, VerifyResult
 from prelu_tools.reports import Style, render
 
@@ -56,7 +57,8 @@ def test_every_field_of_the_results_is_there() -> None:
     result = verified()
     document = _document(result)
     names = {field.name for field in dataclasses.fields(result)}
-    assert set(document) == {"schema_version", "kind", "power", *names}
+    codes = {"reason_codes", "note_codes"}
+    assert set(document) == {"schema_version", "kind", "power", *codes, *names}
     (candidate,) = result.candidates
     (found,) = document["candidates"]
     for part, one in (
@@ -69,7 +71,7 @@ def test_every_field_of_the_results_is_there() -> None:
         (found["provider"], candidate.provider),
         (document["agreements"][0], result.agreements[0]),
     ):
-        assert set(part) == {field.name for field in dataclasses.fields(one)}  # type: ignore[arg-type]
+        assert set(part) - codes == {field.name for field in dataclasses.fields(one)}  # type: ignore[arg-type]
 
 
 def test_power_at_the_top_is_that_of_all_candidates() -> None:
@@ -86,3 +88,18 @@ def test_numbers_that_json_lacks_are_words() -> None:
         "NaN",
         "-Infinity",
     )
+
+
+def test_codes_stand_beside_the_sentences() -> None:
+    (full,) = verified().candidates
+    random = Reason("it is random", "candidate_random")
+    report = dataclasses.replace(full, reasons=(random, "words"))
+    noted = (Reason("it never ran", "branch_not_taken"),)
+    result = dataclasses.replace(
+        verified(), candidates=(report,), reasons=(random.within("c"),), notes=noted
+    )
+    document = _document(result)
+    assert document["candidates"][0]["reason_codes"] == ["candidate_random", None]
+    assert document["reasons"] == ["c: it is random"]
+    assert document["reason_codes"] == ["candidate_random"]
+    assert document["note_codes"] == ["branch_not_taken"]

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 from odd_models import Odd, by_status, results
-from running import ROOT, cli, environment
+from running import ROOT, cli, environment, start
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.dask
@@ -79,16 +79,15 @@ def test_one_worker_is_killed_and_every_model_has_exactly_one_result(odd: Odd) -
     odd.nets(12)
     (odd.folder / "nets" / "bad.onnx").write_bytes(b"nonsense")
     alone = cli("inspect", "nets", "--format", "json").json
-    command = [sys.executable, "-m", "prelu_tools", "inspect", "nets", odd.source("waits")]
+    command = ["inspect", "nets", odd.source("waits")]
     with ExitStack() as stack:
         address = stack.enter_context(_scheduler())
         first = stack.enter_context(_worker(address))
         options = ["--dask", address, "--results", "r.jsonl", "--format", "json"]
-        running = subprocess.Popen(
-            [*command, *options],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=environment(PYTHONPATH=str(ROOT)),
-        )  # fmt: skip
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        running = start(
+            *command, *options, **pipes, text=True, env=environment(PYTHONPATH=str(ROOT))
+        )
         _until(odd.ready.exists, running)  # the first has the model that waits
         owned = _descendants(first.pid)
         first.kill()

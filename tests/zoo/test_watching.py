@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
+import fcntl
 import os
 import pty
 import re
 import subprocess
-import sys
+import termios
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 from odd_models import Odd, results
-from running import ROOT, cli, environment
+from running import ROOT, cli, environment, start, with_default_signals
 
 _PLAIN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 
@@ -24,9 +27,9 @@ class _Terminal:
     def __init__(self, *arguments: object, columns: int = 80) -> None:
         master, slave = pty.openpty()
         self._master = master
-        self.seen = ""
-        self.running = subprocess.Popen(
-            [sys.executable, "-m", "prelu_tools", *map(str, arguments)],
+        self._read = b""
+        self.running = start(
+            *arguments,
             stdin=slave, stdout=subprocess.PIPE, stderr=slave, text=True, start_new_session=True,
             preexec_fn=lambda: _own(slave),
             env=environment(PYTHONPATH=str(ROOT), TERM="xterm", COLUMNS=str(columns)),
@@ -34,14 +37,15 @@ class _Terminal:
         os.close(slave)
         os.set_blocking(master, False)
 
+    @property
+    def seen(self) -> str:
+        """What was read so far; a character of which only a part was read is left out."""
+        return _PLAIN.sub("", codecs.getincrementaldecoder("utf-8")().decode(self._read))
+
     def read(self) -> str:
-        try:
+        with suppress(OSError):  # nothing more for now, or the other side is closed
             while found := os.read(self._master, 1 << 16):
-                self.seen += _PLAIN.sub("", found.decode())
-        except BlockingIOError:
-            pass
-        except OSError:  # the other side is closed
-            return self.seen
+                self._read += found
         return self.seen
 
     def until(self, text: str) -> None:
@@ -65,9 +69,7 @@ class _Terminal:
 
 def _own(terminal: int) -> None:
     """The terminal is the one that Ctrl-C comes from."""
-    import fcntl
-    import termios
-
+    with_default_signals()
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
 

@@ -22,6 +22,7 @@ from prelu_tools.backends.files.source import Contents, FileSource, told_by_name
 from prelu_tools.core.arrays import frozen
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 from prelu_tools.core.limits import is_bomb
+from prelu_tools.core.slopes import PReLULayer
 
 if TYPE_CHECKING:
     from prelu_tools.backends.interface import Source
@@ -50,7 +51,7 @@ def source_of(reader: str, path: Path, spelled: str) -> FileSource:
     """
     if find_spec("h5py") is None:
         raise MissingExtraError("h5py", "keras", f"to read {spelled}")
-    contents: Contents = run_isolated(reader, path)
+    contents: Contents = run_isolated(reader, path, (Contents, PReLULayer))
     layers = tuple(replace(layer, slopes=frozen(layer.slopes)) for layer in contents.layers)
     return FileSource(spelled, replace(contents, layers=layers))
 

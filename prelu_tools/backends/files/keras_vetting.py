@@ -47,7 +47,8 @@ def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -
     Raises:
         PReLUToolsError: it is damaged, declares more than it holds, or would run code.
     """
-    wanted: Wanted = run_isolated("prelu_tools.backends.files.keras_vetting:rehearse", path)
+    rehearsal = "prelu_tools.backends.files.keras_vetting:rehearse"
+    wanted: Wanted = run_isolated(rehearsal, path, (Wanted,))
     if allow_unsafe:
         return
     if wanted.lambdas:

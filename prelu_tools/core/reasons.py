@@ -1,0 +1,41 @@
+"""Sentences that a program may tell apart."""
+
+from __future__ import annotations
+
+
+class Reason(str):
+    """A sentence of a result with a stable code beside it.
+
+    It is a plain string to whoever shows it. The code stays the same where the words change.
+    """
+
+    code: str | None
+    """What it says, in a word of its own: `candidate_random`, `branch_not_taken`."""
+
+    def __new__(cls, text: str, code: str | None = None) -> Reason:
+        """Take the sentence and its code."""
+        made = super().__new__(cls, text)
+        made.code = code
+        return made
+
+    def within(self, where: str) -> Reason:
+        """The same with the place in front of it."""
+        return Reason(f"{where}: {self}", self.code)
+
+    def after(self, subject: str) -> Reason:
+        """The same with its subject in front of it."""
+        return Reason(f"{subject} {self}", self.code)
+
+    def renamed(self, old: str, new: str) -> Reason:
+        """The same with another name for something in it."""
+        return Reason(self.replace(old, new), self.code)
+
+
+def as_reason(text: str) -> Reason:
+    """The sentence, with its code if it has one."""
+    return text if isinstance(text, Reason) else Reason(text)
+
+
+def code_of(text: str) -> str | None:
+    """The code of a sentence; None where it has none."""
+    return getattr(text, "code", None)

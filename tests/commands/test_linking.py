@@ -1,0 +1,165 @@
+"""Which input of a candidate is which, and in which order of axes."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.commands.drawing import DrawPlan
+from prelu_tools.commands.linking import InputLink, Layouts, link_inputs, move, round_feeds
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.layout import Layout
+from prelu_tools.core.options import Dim
+
+SAME, LAST, FIRST = (0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)
+UNSAID = Layouts()
+_EXAMPLES = {"batch": 1}
+
+
+def _spec(name: str, *shape: Dim, dtype: str = "float32") -> TensorSpec:
+    example = tuple(d if isinstance(d, int) else _EXAMPLES.get(d, 2) for d in shape)
+    return TensorSpec(name, dtype, shape, example)
+
+
+def _plan(samples: int = 4, **ranges: tuple[float, float]) -> DrawPlan:
+    return DrawPlan(samples, 0, ranges)
+
+
+# Which input is which
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "pairs"),
+    [("ab", "ab", "aa bb"), ("ab", "ba", "aa bb"), ("ab", "bc", "ab bc"), ("ab", "xy", "ax by")],
+)
+def test_inputs_are_paired_by_name_or_else_by_order(left: str, right: str, pairs: str) -> None:
+    links = link_inputs(
+        [_spec(name, "batch", 3) for name in left], [_spec(name, "n", 3) for name in right], UNSAID
+    )
+    assert links == tuple(InputLink(one[0], one[1], (0, 1)) for one in pairs.split())
+
+
+def test_another_number_of_inputs() -> None:
+    words = "it has 1 inputs (x); the reference has 2 (a, b)"
+    with pytest.raises(PReLUToolsError, match=f"^{re.escape(words)}$"):
+        link_inputs([_spec("a", 1), _spec("b", 1)], [_spec("x", 1)], UNSAID)
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "narrow"),
+    [
+        ("float32", "float16", "float16"),
+        ("float64", "float16", "float16"),
+        ("float16", "float16", None),
+        ("float32", "float32", None),
+        ("float64", "float32", None),
+        ("int64", "float16", None),
+        ("float16", "float32", None),
+    ],
+)
+def test_which_inputs_are_narrower(reference: str, candidate: str, narrow: str | None) -> None:
+    (link,) = link_inputs(
+        [_spec("a", 2, dtype=reference)], [_spec("a", 2, dtype=candidate)], UNSAID
+    )
+    assert link == InputLink("a", "a", (0,), narrow)
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "said", "expected"),
+    [
+        ((), (), None, ()),
+        (("batch", 3, 4, 5), ("n", 3, 4, 5), None, SAME),
+        (("batch", 3, 4, 5), ("n", 4, 5, 3), None, LAST),
+        (("batch", 4, 5, 3), ("n", 3, 4, 5), None, FIRST),
+        ((2, 3, 4, 5), (7, 3, 4, 5), None, SAME),  # a batch is as large as it is
+        (("batch", 3, "h", "w"), ("n", "h", "w", 3), None, LAST),
+        (("batch", "c"), ("n", 3), None, (0, 1)),
+        (("batch", 3, 3, 3), ("n", 3, 3, 3), ("nchw", "nhwc"), LAST),
+        (("batch", 3, 3, 3), ("n", 3, 3, 3), ("nchw", "nchw"), SAME),
+        (("batch", 3, 3, 3), ("n", 3, 3, 3), ("nhwc", "nchw"), FIRST),
+    ],
+)
+def test_the_order_of_axes(
+    reference: tuple[Dim, ...],
+    candidate: tuple[Dim, ...],
+    said: tuple[Layout, Layout] | None,
+    expected: tuple[int, ...],
+) -> None:
+    layouts = Layouts(*said) if said else UNSAID
+    (link,) = link_inputs([_spec("a", *reference)], [_spec("b", *candidate)], layouts)
+    assert link.permutation == expected
+
+
+_UNFIT = "they do not fit"
+_DOUBT = (
+    "their layouts cannot be told from that; give --layout reference=nchw|nhwc and "
+    "--layout candidate=nchw|nhwc"
+)
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "said", "why"),
+    [
+        (("batch", 3, 4), ("n", 5, 6), None, _UNFIT),
+        (("batch", 3), ("n", 3, 1), None, _UNFIT),
+        ((), ("n",), None, _UNFIT),
+        (("batch", 3, 4, 5), ("n", 3, 4, 5), ("nchw", "nhwc"), _UNFIT),
+        (("batch", 3, 3, 3), ("n", 3, 3, 3), None, _DOUBT),
+        (("batch", "c", "h", "w"), ("n", "c", "h", "w"), None, _DOUBT),
+        (("batch", "c", "h", "w"), ("n", 3, 4, 5), None, _DOUBT),
+        (("batch", 3, 3), ("n", 3, 3), None, _DOUBT),
+    ],
+)
+def test_an_order_of_axes_that_is_in_doubt(
+    reference: tuple[Dim, ...],
+    candidate: tuple[Dim, ...],
+    said: tuple[Layout, Layout] | None,
+    why: str,
+) -> None:
+    layouts = Layouts(*said) if said else UNSAID
+    mine, theirs = (
+        f"[{', '.join(str(size) for size in shape)}]" for shape in (reference, candidate)
+    )
+    words = f"its input b has shape {theirs}, and the reference's a {mine}: {why}"
+    with pytest.raises(PReLUToolsError) as raised:
+        link_inputs([_spec("a", *reference)], [_spec("b", *candidate)], layouts)
+    assert str(raised.value) == words
+
+
+def test_nothing_is_said_of_layouts_at_first() -> None:
+    assert Layouts() == Layouts(None, None)
+
+
+@pytest.mark.parametrize("layouts", [Layouts("nchw", None), Layouts(None, "nhwc")])
+def test_one_layout_alone_says_nothing(layouts: Layouts) -> None:
+    assert layouts.permutation(4) is None
+    (link,) = link_inputs([_spec("a", 1, 3, 4, 5)], [_spec("b", 1, 3, 4, 5)], layouts)
+    assert link.permutation == SAME
+
+
+# As a candidate takes them
+
+
+def test_feeds_are_moved_and_named_for_the_candidate() -> None:
+    x = np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4)
+    found = move({"a": x, "b": x}, [InputLink("b", "x", LAST), InputLink("a", "y", SAME)])
+    assert list(found) == ["x", "y"]
+    assert np.array_equal(found["x"], x.transpose(LAST))
+    assert np.array_equal(found["y"], x)
+    assert all(values.flags.c_contiguous for values in found.values())
+
+
+def test_what_a_narrower_candidate_is_given_can_be_held_by_both() -> None:
+    x = np.array([0.1, 1e6, 1e-9], np.float32)
+    link = InputLink("a", "a", (0,), "float16")
+    with np.errstate(all="raise"):
+        moved = move({"a": x}, [link])["a"]
+        rounded = round_feeds({"a": x, "b": x}, [link])
+    assert moved.dtype == np.float16
+    assert moved.tolist() == [np.float16(0.1), np.inf, 0.0]
+    assert rounded["a"].dtype == np.float32
+    assert rounded["a"].tolist() == [np.float32(np.float16(0.1)), np.inf, 0.0]
+    assert rounded["b"] is x
