@@ -8,13 +8,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-<<<<<<< HEAD
-.PHONY: help demo docs test test-browser test-dask test-docs test-matrix test-openvino \
-  test-properties mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet bench-honest bench-openvino schema \
-=======
 .PHONY: help demo docs test test-browser test-dask test-docs test-matrix test-onnx test-openvino \
-  test-properties mutants fuzz fuzz-files bench bench-exporters bench-fleet bench-openvino schema \
->>>>>>> main
+  test-properties mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
+  bench-honest bench-openvino schema \
   lint lock clean
 
 help:

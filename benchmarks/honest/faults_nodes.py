@@ -193,7 +193,8 @@ def float16_inside(graph: Graph, known: Known) -> str | None:
     for name in graph.floats(known):
         if np.abs(known[name]).max() < 6e4:
             graph.wrap(name, lambda a, b: [
-                node("Cast", [a], f"{b}_half", to=FLOAT16), node("Cast", [f"{b}_half"], b, to=FLOAT),
+                node("Cast", [a], f"{b}_half", to=FLOAT16),
+                node("Cast", [f"{b}_half"], b, to=FLOAT),
             ])  # fmt: skip
             return f"{name} through float16"
     return None
