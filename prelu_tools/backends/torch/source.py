@@ -26,8 +26,10 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.seeking import seek
 from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
 from prelu_tools.backends.torch.convert import converted
+from prelu_tools.backends.torch.deciding import Decisions
 from prelu_tools.backends.torch.dynamo import FixedDimensionError
 from prelu_tools.backends.torch.prepare import Prepared, check_types
+from prelu_tools.backends.torch.reading import Reading, conditions_as_python
 from prelu_tools.backends.torch.regions import Spelling
 from prelu_tools.backends.torch.search import gradients_of
 from prelu_tools.backends.torch.task import Task
@@ -41,6 +43,7 @@ from prelu_tools.backends.torch.watch import (
 from prelu_tools.backends.torch.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.wide import WideTorchRunner
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
@@ -69,6 +72,7 @@ class TorchSource:
         self._known: dict[Spelling, str] = {}
         self._taken: Arguments | None = None
         self._outputs: list[str] = []
+        self._decisions = Decisions(self._read)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -114,9 +118,18 @@ class TorchSource:
         """See `Source.layers`."""
         return layers_of(self._find_calls())
 
-    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
-        """See `Source.decisions`: none are looked for."""
-        return ()
+    def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
+        """See `Source.decisions`: what the module's Python code decides by numbers."""
+        return self._decisions.of(runs)
+
+    def _read(self, feeds: Mapping[str, Array], reading: Reading) -> dict[str, Array]:
+        """Run the module with a mode that sees what its code reads."""
+        tensors = {name: to_tensor(np.array(array)) for name, array in feeds.items()}
+        args, kwargs = self._arguments().build(tensors)
+        reading.follow((args, kwargs))
+        with torch.no_grad(), conditions_as_python(), reading:
+            found = self._module(*args, **kwargs)
+        return {name: to_numpy(tensor) for name, tensor in self._named(found).items()}
 
     def random_parts(self) -> tuple[()]:
         """See `Source.random_parts`: a module does not say; runs show it."""
