@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.decisions import Decision
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -28,6 +29,25 @@ class TensorSpec:
     """Sizes; a dynamic dimension has a name instead, the first one usually `batch`."""
     example: tuple[int, ...]
     """Sizes that the model accepts: `shape` with a number for each name."""
+
+
+class RandomPart(Protocol):
+    """A part of a model that draws random numbers."""
+
+    @property
+    def text(self) -> str:
+        """What it is, and its name."""
+        ...
+
+    @property
+    def drops(self) -> bool:
+        """Whether it is a Dropout: in inference it should do nothing."""
+        ...
+
+    @property
+    def is_certain(self) -> bool:
+        """False where only a run knows whether it does."""
+        ...
 
 
 class Runner(Protocol):
@@ -105,6 +125,20 @@ class Source(Protocol):
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """Every PReLU layer, in the order in which the model calls them."""
+        ...
+
+    def random_parts(self) -> Sequence[RandomPart]:
+        """What draws random numbers, as far as the model says so without being run."""
+        ...
+
+    def decisions(self, runs: Sequence[Mapping[str, Array]]) -> Sequence[Decision]:
+        """Where numbers decide how the model goes on, and which ways these runs take.
+
+        Empty, at no cost, where nothing in the model is decided so.
+
+        Raises:
+            PReLUToolsError: the model rejects the inputs.
+        """
         ...
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:

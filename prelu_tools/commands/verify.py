@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import parse_provider
@@ -13,10 +15,14 @@ from prelu_tools.commands.candidate import Checks, Judged, Linked, judge
 from prelu_tools.commands.drawing import DrawPlan, draw_feeds
 from prelu_tools.commands.feeds import Feeds, replay_feeds, rows_of, save_feeds
 from prelu_tools.commands.gates import coverage_gate, power_gate
-from prelu_tools.commands.linking import Layouts, link_inputs, round_feeds
+from prelu_tools.commands.linking import Layouts, link_inputs, move, round_feeds
 from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
-from prelu_tools.commands.reference import Reference, ReferencePlan, is_first_row, run_reference
+from prelu_tools.commands.reference import Reference, ReferencePlan, run_reference
 from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.commands.steadiness import is_first_row
+from prelu_tools.commands.trials import Domain
+from prelu_tools.commands.turning import Decider, TurnPlan
+from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.inputs import DEFAULT_SAMPLES
 from prelu_tools.core.parity import worst
@@ -86,6 +92,7 @@ def verify_source(
         ranges=_named_ranges(source, request),
         whole=any(_fixes_batch(item.source) for item in opened) or _fixes_batch(source),
     )
+    plan = replace(plan, turning=_turning(source, opened, request, plan))
     tell(f"running {request.reference}")
     with run_reference(source, _feeds(source, opened, request), plan) as reference:
         if request.save_inputs is not None:
@@ -157,6 +164,32 @@ def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) 
     return Linked(text, candidate, links, layouts)
 
 
+def _turning(
+    source: Source, opened: Sequence[Linked], request: VerifyRequest, plan: ReferencePlan
+) -> TurnPlan:
+    def fits(feeds: Feeds) -> bool:
+        return all(_takes(item, feeds) for item in opened)
+
+    def moved(item: Linked, runs: Sequence[Feeds]) -> Sequence[Decision]:
+        return item.source.decisions([move(feeds, item.links) for feeds in runs])
+
+    deciders = [Decider("", source.decisions)]
+    deciders += [Decider(item.spelled, partial(moved, item)) for item in opened]
+    domain = Domain(source.inputs(), plan.ranges, plan.whole)
+    return TurnPlan(deciders, domain, not _replays(request), fits)
+
+
+def _takes(item: Linked, feeds: Feeds) -> bool:
+    """Whether the sizes of the reference's inputs are those that a candidate fixes."""
+    found = move(feeds, item.links)
+    shapes = [(spec.shape, found[spec.name].shape) for spec in item.source.inputs()]
+    return all(
+        isinstance(wanted, str) or wanted == size
+        for shape, sizes in shapes
+        for wanted, size in zip(shape, sizes, strict=False)
+    )
+
+
 def _feeds(source: Source, opened: Sequence[Linked], request: VerifyRequest) -> list[Feeds]:
     specs = source.inputs()
     feeds: list[Feeds] = []
@@ -181,6 +214,7 @@ def _judge(
         power=request.power,
         allow_fallback=request.allow_fallback,
         allow_no_prelu=request.allow_no_prelu,
+        strict_special=request.strict_special,
         runtime=installed_version(*_RUNTIMES) or "",
         seed=request.seed,
     )

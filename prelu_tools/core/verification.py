@@ -99,6 +99,8 @@ class LayerParity:
     """Where it is in the reference: the slope tensor's name there."""
     node: str | None = None
     """Where it is in the candidate: its first node, or its first call."""
+    note: str | None = None
+    """What is unusual although nothing differs, in words; None where nothing is."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,9 @@ class Power:
     """Faults that were planted in slopes which no input reaches; nothing numeric can see them."""
     sampled: bool
     """Whether only some of the possible faults were planted, all layers reached."""
+    hidden: int = 0
+    """Faults in slopes that are reached, which change no layer by more than rounding does on these
+    inputs; nobody need notice them, and they are not among the others."""
 
 
 @dataclass(frozen=True)
@@ -331,4 +336,5 @@ class VerifyResult(Shown):
             escaped=tuple(name for power in found for name in power.escaped),
             unreached=sum(power.unreached for power in found),
             sampled=any(power.sampled for power in found),
+            hidden=sum(power.hidden for power in found),
         )

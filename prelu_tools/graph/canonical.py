@@ -112,7 +112,7 @@ def settle_slopes(
             continue
         parameter = parameters[tagged.key]
         shape = inner.shape(match.x)
-        found = align(tagged.indices, len(shape) if shape else None)
+        found = _shared(align(tagged.indices, len(shape) if shape else None))
         values = _minimal(parameter.values.reshape(-1)[found])
         values = values.reshape(()) if shape == () else values  # [1] does not broadcast to []
         slopes.append((match.node, settled.initializer(parameter.name, values)))
@@ -183,6 +183,15 @@ def _axes(source: IntArray, found: IntArray) -> Permutation | None:
     orders = candidates((None,) * source.ndim, (None,) * source.ndim)
     fitting = [order for order in orders if np.array_equal(source.transpose(order), found)]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def _shared(indices: IntArray) -> IntArray:
+    """The indices without what a source repeats along an axis: one slope, expanded to C."""
+    for axis, size in enumerate(indices.shape):
+        first = indices.take([0], axis) if size > 1 else indices
+        if size > 1 and bool((indices == first).all()):
+            indices = first
+    return indices
 
 
 def _minimal(slopes: Array) -> Array:

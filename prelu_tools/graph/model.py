@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -211,18 +211,20 @@ def all_tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Every dense tensor of a model, those of subgraphs, attributes and functions included."""
     yield from _tensors_of_graph(proto.graph)
     for function in proto.functions:
+        yield from _tensors_of(function.attribute_proto)
         for node in function.node:
-            yield from _tensors_of_node(node)
+            yield from _tensors_of(node.attribute)
 
 
 def _tensors_of_graph(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     yield from graph.initializer
     for node in graph.node:
-        yield from _tensors_of_node(node)
+        if node.attribute:
+            yield from _tensors_of(node.attribute)
 
 
-def _tensors_of_node(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
-    for attribute in node.attribute:
+def _tensors_of(attributes: Iterable[onnx.AttributeProto]) -> Iterator[onnx.TensorProto]:
+    for attribute in attributes:
         if attribute.HasField("t"):
             yield attribute.t
         yield from attribute.tensors

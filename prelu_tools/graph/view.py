@@ -127,7 +127,7 @@ class GraphView:
         graph = self.graph
         if not self._typed:
             graph = inferred(self.model.proto).graph
-        values = [*graph.input, *graph.value_info, *graph.output]
+        values = [*graph.output, *graph.value_info, *graph.input]  # what comes last counts
         return {value.name: value.type for value in values}
 
     def _type(self, tensor: str) -> onnx.TypeProto | None:

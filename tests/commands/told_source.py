@@ -44,10 +44,19 @@ class ToldSource:
     fed: list[Feeds] = field(default_factory=list)
     sought: list[Any] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+    framework: str = "onnx"
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """The one."""
         return (one_layer(),)
+
+    def decisions(self, _runs: object) -> tuple[()]:
+        """None."""
+        return ()
+
+    def random_parts(self) -> tuple[()]:
+        """None."""
+        return ()
 
     @contextmanager
     def runner(self, observe: Observer | None = None) -> Iterator[Any]:
