@@ -88,7 +88,12 @@ class TorchSource:
         return tuple(notes)
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """See `Source.inputs`: from `--input`, else from the module's `example_inputs()`."""
+        """See `Source.inputs`: from `--input`, else from the module's `example_inputs()`.
+
+        Which axes of the examples count rows is found out by running the module.
+        """
+        if self._arguments().is_assumed:
+            self._find_calls()
         return self._arguments().specs
 
     def _arguments(self) -> Arguments:
@@ -116,6 +121,7 @@ class TorchSource:
 
     def _find_calls(self) -> list[PReLUCall]:
         if self._calls is None:
+            self._look_for_rows_inside()
             try:
                 self._calls = self._look()
             except PReLUToolsError as error:
@@ -129,7 +135,7 @@ class TorchSource:
         with torch.no_grad(), self._finding() as finder:
             finding = Exploring(self._module, names, finder)
             with finding:
-                outputs = self._run(zeros_for(self.inputs()), watch=finding)
+                outputs = self._run(zeros_for(self._arguments().specs), watch=finding)
         self._known, self._narrow = finder.known, finder.narrow
         self._outputs = list(self._named(outputs))
         return finder.calls
@@ -137,15 +143,31 @@ class TorchSource:
     def _finding(self) -> AbstractContextManager[CallFinder]:
         return nullcontext(CallFinder(self._module))
 
+    def _look_for_rows_inside(self) -> None:
+        """Take rows for those of the second axis where the module takes more of them so."""
+        free = self._arguments()
+        inside = free.with_rows_inside() if free.is_assumed else None
+        if inside is None or free.is_of_one_row:
+            return  # an example of one row is looked at with two, and shows it
+        self._taken = inside
+        try:
+            with torch.no_grad():
+                self._run(zeros_for(inside.with_another_row().specs))
+        except PReLUToolsError:
+            self._taken = free
+
     def _look_at_one_batch(self, error: PReLUToolsError) -> list[PReLUCall]:
         """The module takes no other batch than that of its examples, if it takes that one."""
         free = self._arguments()
-        self._taken = free.with_fixed_batch(str(error))
-        try:
-            return self._look()
-        except PReLUToolsError:
-            self._taken = free
-            raise error from None
+        for other in (free.with_rows_inside(), free.with_fixed_batch(str(error))):
+            if other is None:
+                continue
+            self._taken = other
+            try:
+                return self._look()
+            except PReLUToolsError:
+                self._taken = free
+        raise error from None
 
     def _run(
         self,
@@ -167,7 +189,7 @@ class TorchSource:
             raise failed_on(self.spelled, feeds, error) from error
 
     def _named(self, outputs: Any) -> dict[str, torch.Tensor]:
-        return distinct_outputs(_flatten(outputs), [spec.name for spec in self.inputs()])
+        return distinct_outputs(_flatten(outputs), [spec.name for spec in self._arguments().specs])
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
         """See `Source.runner`."""
