@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.decisions import Decision
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -89,6 +92,26 @@ class SearchLimits:
     """For an input's name the values that it may take; unbounded where it has none."""
     whole: bool = False
     """Whether batches have to keep the size of the one to start from."""
+    axes: Mapping[str, int] | None = None
+    """The axis of the rows of each input that has any; None for the first one of them all."""
+
+    def count(self, feeds: Mapping[str, Array]) -> int:
+        """How many rows a batch has."""
+        found = ((values, self._axis(name, values)) for name, values in feeds.items())
+        return next((values.shape[axis] for values, axis in found if axis is not None), 1)
+
+    def take(self, feeds: Mapping[str, Array], rows: Sequence[int] | Array) -> dict[str, Array]:
+        """A batch of these rows, as copies."""
+        return {
+            name: np.array(values) if axis is None else np.take(values, rows, axis)
+            for name, values in feeds.items()
+            for axis in [self._axis(name, values)]
+        }
+
+    def _axis(self, name: str, values: Array) -> int | None:
+        if self.axes is None:
+            return 0 if values.ndim else None
+        return self.axes.get(name)
 
 
 class Source(Protocol):
@@ -128,6 +151,16 @@ class Source(Protocol):
 
     def random_parts(self) -> Sequence[RandomPart]:
         """What draws random numbers, as far as the model says so without being run."""
+        ...
+
+    def decisions(self, runs: Sequence[Mapping[str, Array]]) -> Sequence[Decision]:
+        """Where numbers decide how the model goes on, and which ways these runs take.
+
+        Empty, at no cost, where nothing in the model is decided so.
+
+        Raises:
+            PReLUToolsError: the model rejects the inputs.
+        """
         ...
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:

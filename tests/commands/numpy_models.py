@@ -90,6 +90,10 @@ class NumpyModel:
             raise PReLUToolsError("it stays narrow")
         yield _Runner(self, observe, "float64")
 
+    def decisions(self, _runs: object) -> tuple[()]:
+        """None."""
+        return ()
+
     def random_parts(self) -> tuple[()]:
         """None."""
         return ()

@@ -114,6 +114,10 @@ class SavedModelSource:
         """See `Source.activation`."""
         return activation_of(self._found[1], layer)
 
+    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
+        """See `Source.decisions`: none are looked for."""
+        return ()
+
     def random_parts(self) -> tuple[()]:
         """See `Source.random_parts`: its functions do not say; runs show it."""
         return ()

@@ -83,6 +83,10 @@ class KerasSource:
         """See `Source.layers`."""
         return layers_of(self._find_calls())
 
+    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
+        """See `Source.decisions`: none are looked for."""
+        return ()
+
     def random_parts(self) -> tuple[()]:
         """See `Source.random_parts`: a model does not say; runs show it."""
         return ()

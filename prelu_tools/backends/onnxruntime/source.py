@@ -19,6 +19,7 @@ from prelu_tools.backends.interface import (
     WideRunner,
 )
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions, example_sizes
 from prelu_tools.core.reasons import Reason
@@ -30,6 +31,7 @@ from prelu_tools.graph.view import GraphView, all_views, is_known
 
 if TYPE_CHECKING:
     from prelu_tools.backends.conversion import Conversion
+    from prelu_tools.backends.onnxruntime.counting import BodyCounter
     from prelu_tools.backends.onnxruntime.session import Session
     from prelu_tools.backends.onnxruntime.tapped import TappedSession
 
@@ -80,6 +82,17 @@ class OnnxSource:
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`."""
         return tuple(item.layer for item in self.located)
+
+    def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
+        """See `Source.decisions`: the bodies of If, Loop and Scan, counted on the CPU."""
+        counter = self._counter
+        return () if counter is None else counter.decisions(runs)
+
+    @cached_property
+    def _counter(self) -> BodyCounter | None:
+        from prelu_tools.backends.onnxruntime.counting import counter_of
+
+        return counter_of(self.model, self.spelled)
 
     def random_parts(self) -> tuple[TrainingNode, ...]:
         """See `Source.random_parts`: read off the graph, as a runtime may leave them out."""
@@ -209,7 +222,7 @@ class OnnxRunner:
 def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec:
     kind = value.type.tensor_type
     sizes: list[Dim] = [
-        dim.dim_value if is_known(dim) else (dim.dim_param or f"dim_{axis}")
+        dim.dim_value if is_known(dim) else (dim.dim_param or _unnamed(value.name, axis))
         for axis, dim in enumerate(kind.shape.dim)
     ]
     if given is not None and len(given) != len(sizes):
@@ -224,3 +237,8 @@ def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec
             f"input {value.name!r} is of type {kind.elem_type}, which is unknown here"
         ) from error
     return TensorSpec(value.name, dtype, tuple(sizes), example)
+
+
+def _unnamed(name: str, axis: int) -> str:
+    """A name of its own: sizes that have none need not be equal."""
+    return f"{name}_dim_{axis}" if axis else "batch"
