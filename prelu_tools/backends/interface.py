@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.decisions import Decision
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
@@ -90,6 +92,26 @@ class SearchLimits:
     """For an input's name the values that it may take; unbounded where it has none."""
     whole: bool = False
     """Whether batches have to keep the size of the one to start from."""
+    axes: Mapping[str, int] | None = None
+    """The axis of the rows of each input that has any; None for the first one of them all."""
+
+    def count(self, feeds: Mapping[str, Array]) -> int:
+        """How many rows a batch has."""
+        found = ((values, self._axis(name, values)) for name, values in feeds.items())
+        return next((values.shape[axis] for values, axis in found if axis is not None), 1)
+
+    def take(self, feeds: Mapping[str, Array], rows: Sequence[int] | Array) -> dict[str, Array]:
+        """A batch of these rows, as copies."""
+        return {
+            name: np.array(values) if axis is None else np.take(values, rows, axis)
+            for name, values in feeds.items()
+            for axis in [self._axis(name, values)]
+        }
+
+    def _axis(self, name: str, values: Array) -> int | None:
+        if self.axes is None:
+            return 0 if values.ndim else None
+        return self.axes.get(name)
 
 
 class Source(Protocol):

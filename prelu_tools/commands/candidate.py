@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prelu_tools.backends.interface import Observer, Runner, Source
+from prelu_tools.backends.interface import Observer, Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.feeds import Feeds
 from prelu_tools.commands.layers import LayerJudge
@@ -13,6 +13,7 @@ from prelu_tools.commands.linking import InputLink, Layouts, move
 from prelu_tools.commands.outputs import OutputJudge, differences
 from prelu_tools.commands.power import PowerPlan, measure_power
 from prelu_tools.commands.reference import Reference
+from prelu_tools.commands.running import run_feeds, sizes_that_differ
 from prelu_tools.commands.special import compare_special_values
 from prelu_tools.commands.steadiness import (
     ACTING_DROPOUT,
@@ -102,6 +103,7 @@ class _Seen:
     provider: ProviderReport | None = None
     placement: Mapping[str, str] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
+    where: str | None = None
     faults: list[str] = field(default_factory=list)
 
 
@@ -124,6 +126,8 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         reference.outputs, reference.extents, linked.layouts, linked.moved, checks.tolerance
     )
     parities = outputs.compare(seen.results)
+    if any(parity.verdict == "fail" for parity in parities):
+        seen.where = sizes_that_differ(reference.feeds, outputs, seen.results)
     _note_randomness(reference, linked, seen)
     seen.doubts += reference.untaken.get(linked.spelled, [])
     notes: list[str] = [
@@ -188,28 +192,19 @@ def _run(
     observer = observe if checks.layers and source.layers() else None
     if not isinstance(source, OnnxSource) or provider is None:
         with source.runner(observer) as runner:
-            results = _run_feeds(runner, feeds, layers)
+            results = run_feeds(runner, feeds, layers, source)
             heard = False
             again = run_again(runner, feeds, results)
         again.doubts += run_unobserved(source, feeds, results) if observer else []
         return _Seen(results, reached, again)
     session = source.session(provider)
-    results = _run_feeds(session, feeds, layers)
+    results = run_feeds(session, feeds, layers, source)
     again = run_again(session, feeds, results)
     seen = _Seen(results, reached, again, session.report, session.placement())
     del session  # a large model is not held twice
     if observer is not None:
         _observe(source, provider, feeds, layers, observer)
     return seen
-
-
-def _run_feeds(
-    runner: Runner, feeds: Sequence[Feeds], layers: LayerJudge
-) -> list[dict[str, Array]]:
-    results = []
-    for layers.run, feed in enumerate(feeds):
-        results.append(runner.run(feed))
-    return results
 
 
 def _observe(
@@ -309,6 +304,7 @@ def _report(
         numeric = ["inconclusive" if verdict == "fail" else verdict for verdict in numeric]
     verdicts: list[Verdict] = [*numeric, *(x.verdict for x in layers if not x.slopes_equal)]
     reasons = [layer.difference for layer in layers if layer.difference] + differences(outputs)
+    reasons += [seen.where] if seen.where else []
     wrong = [value for value in special if value.documented is None]
     if wrong:
         verdicts.append("fail")

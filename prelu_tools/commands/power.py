@@ -10,7 +10,7 @@ import numpy as np
 
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.commands.feeds import Feeds, rows_of
+from prelu_tools.commands.feeds import Feeds, n_values
 from prelu_tools.commands.lone_layer import apart, axis_orders, is_off, own_ulps
 from prelu_tools.commands.outputs import OutputJudge
 from prelu_tools.core.arrays import Array
@@ -115,7 +115,7 @@ def measure_power(plan: PowerPlan) -> Power:
 
 def _in_order(plan: PowerPlan) -> list[int]:
     """The runs, small ones first."""
-    return sorted(range(len(plan.feeds)), key=lambda run: rows_of(plan.feeds[run]))
+    return sorted(range(len(plan.feeds)), key=lambda run: n_values(plan.feeds[run]))
 
 
 def plant(copy: SlopeCopy, faults: Iterable[Fault], hasty: bool = False) -> Iterator[Planted]:

@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 
 from prelu_tools.backends.interface import SearchLimits, Source
-from prelu_tools.commands.feeds import Feeds, rows_of
+from prelu_tools.commands.feeds import Feeds
+from prelu_tools.commands.rows import Rows
 from prelu_tools.commands.steadiness import (
     depends_on_batch,
     is_random,
@@ -42,6 +43,8 @@ class Reference:
     """Its layers."""
     feeds: list[Feeds]
     """The inputs, one a run."""
+    rows: Rows
+    """Where their rows are."""
     coverage: CoverageBook
     """Which slopes they reached."""
     stash: Stash
@@ -94,6 +97,8 @@ class ReferencePlan:
     """Of the inputs."""
     whole: bool
     """Whether batches have to keep their size, because one of the models fixes it."""
+    rows: Rows
+    """Where the rows of the inputs are."""
     turning: TurnPlan | None = None
     """Whose decisions the inputs have to turn; None for nobody's."""
 
@@ -109,11 +114,11 @@ def run_reference(
     """
     with Stash() as stash:
         layers = source.layers()
-        reference = Reference(source, layers, list(feeds), CoverageBook(layers), stash)
+        reference = Reference(source, layers, list(feeds), plan.rows, CoverageBook(layers), stash)
         reference.n_given = len(feeds)
         reference.notes += getattr(source, "notes", ())
         _run_all(reference, plan, 0)
-        reference.notes += depends_on_batch(reference.feeds, reference.outputs)
+        reference.notes += depends_on_batch(reference.feeds, reference.outputs, plan.rows)
         reference.doubts += [part.within("the reference") for part in random_parts(source)]
         if not reference.is_random:
             unlike = run_unobserved(source, reference.feeds, reference.outputs)
@@ -143,7 +148,7 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
         for run in range(first, len(reference.feeds)):
             began = time.monotonic()
             outputs = runner.run(reference.feeds[run])
-            taken = (time.monotonic() - began) / rows_of(reference.feeds[run])
+            taken = (time.monotonic() - began) / plan.rows.count(reference.feeds[run])
             reference.seconds_per_row = taken
             reference.outputs.append(outputs)
             for name, values in outputs.items():
@@ -159,7 +164,7 @@ def _turn(reference: Reference, plan: ReferencePlan, turning: TurnPlan) -> None:
     before = len(reference.feeds)
     turned = turn_decisions(reference.source, reference.feeds, turning)
     reference.feeds += turned.feeds
-    reference.n_searched += sum(map(rows_of, turned.feeds))
+    reference.n_searched += sum(map(plan.rows.count, turned.feeds))
     reference.notes += turned.notes
     reference.doubts += [d.within("the reference") for d in turned.doubts.pop("", [])]
     reference.untaken = turned.doubts
@@ -175,16 +180,17 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
         return
     first = reference.feeds[0]
     rows = int(plan.search_seconds / (_PASSES * max(reference.seconds_per_row, 1e-6)))
-    if rows < (rows_of(first) if plan.whole else 1):
+    if rows < (plan.rows.count(first) if plan.whole else 1):
         reference.notes.append(
             f"no search for inputs: one run of the reference takes too long for --search-seconds "
             f"{plan.search_seconds:g}"
         )
         return
     count = min(rows, _SEARCHED)
-    start = first if plan.whole else {n: _repeated(v, count) for n, v in first.items()}
+    given = np.arange(plan.rows.count(first))
+    start = first if plan.whole else plan.rows.take(first, np.resize(given, count))
     deadline = time.monotonic() + plan.search_seconds
-    limits = SearchLimits(deadline, plan.seed, plan.ranges, plan.whole)
+    limits = SearchLimits(deadline, plan.seed, plan.ranges, plan.whole, plan.rows.axes)
     before = len(reference.feeds)
     with reference.source.runner(lambda layer, _call, x, _y: trial.note(layer, x)) as runner:
         for feeds in reference.source.seek(targets, start, limits):
@@ -193,16 +199,11 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
             new = {name: mask & trial.reached(name) for name, mask in targets.items()}
             if any(mask.any() for mask in new.values()):
                 reference.feeds.append(feeds)
-                reference.n_searched += rows_of(feeds)
+                reference.n_searched += plan.rows.count(feeds)
                 targets = {name: mask & ~new[name] for name, mask in targets.items()}
             if not any(mask.any() for mask in targets.values()):
                 break
     _run_all(reference, plan, before)
-
-
-def _repeated(values: Array, rows: int) -> Array:
-    """As many rows as search at once."""
-    return np.resize(values, (rows, *values.shape[1:])) if values.ndim else values
 
 
 def _run_wide(reference: Reference, plan: ReferencePlan) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from prelu_tools.backends.interface import RandomPart, Runner, Source
-from prelu_tools.commands.feeds import Feeds, rows_of
+from prelu_tools.commands.feeds import Feeds
+from prelu_tools.commands.rows import Rows
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.reasons import Reason, code_of
 
@@ -149,9 +150,9 @@ def _random_part(part: RandomPart) -> Reason:
     )
 
 
-def depends_on_batch(feeds: Sequence[Feeds], results: Results) -> list[Reason]:
+def depends_on_batch(feeds: Sequence[Feeds], results: Results, rows: Rows) -> list[Reason]:
     """Outputs of a row that change with the rest of its batch, where the first row ran alone."""
-    if len(results) < 2 or not is_first_row(feeds[1], feeds[0]):
+    if len(results) < 2 or not is_first_row(feeds[1], feeds[0], rows):
         return []
     together, alone = results[:2]
     found = []
@@ -175,8 +176,9 @@ def _first_row(values: Array) -> Array:
     return values[:1] if values.ndim else values
 
 
-def is_first_row(alone: Feeds, together: Feeds) -> bool:
+def is_first_row(alone: Feeds, together: Feeds, rows: Rows) -> bool:
     """Whether the one run is the first row of the other."""
-    return rows_of(together) > 1 == rows_of(alone) and all(
-        np.array_equal(_first_row(together[name]), values) for name, values in alone.items()
-    )
+    if not rows.count(together) > 1 == rows.count(alone):
+        return False
+    first = rows.take(together, [0])
+    return all(np.array_equal(first[name], values) for name, values in alone.items())

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from prelu_tools.backends.interface import TensorSpec
-from prelu_tools.commands.feeds import Feeds, rows_of
+from prelu_tools.commands.feeds import Feeds
+from prelu_tools.commands.rows import Rows
 from prelu_tools.core.arrays import Array
 
 _SIZES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -63,14 +64,16 @@ class Domain:
     """Of values, for the inputs that have one."""
     whole: bool
     """Whether batches have to keep their size."""
+    rows: Rows
+    """Where the rows of the inputs are."""
 
 
 def by_values(feeds: Sequence[Feeds], domain: Domain) -> Iterator[Feeds]:
     """Batches like the given ones, and ever less like them; integers stay among those given."""
-    largest = max(feeds, key=rows_of)
-    for row in range(min(rows_of(largest), _ROWS)):
-        yield _alone(largest, row, domain.whole)
-    bases = [largest, _alone(largest, 0, domain.whole)]
+    largest = max(feeds, key=domain.rows.count)
+    for row in range(min(domain.rows.count(largest), _ROWS)):
+        yield _alone(largest, row, domain)
+    bases = [largest, _alone(largest, 0, domain)]
     several = [[name] for name in largest] if len(largest) > 1 else []
     for chosen in [list(largest), *several]:
         for number, move in enumerate(_MOVES):
@@ -79,11 +82,9 @@ def by_values(feeds: Sequence[Feeds], domain: Domain) -> Iterator[Feeds]:
                 yield {**base, **{n: _within(v, domain.ranges.get(n)) for n, v in moved.items()}}
 
 
-def _alone(feeds: Feeds, row: int, whole: bool) -> Feeds:
+def _alone(feeds: Feeds, row: int, domain: Domain) -> Feeds:
     """One row of a batch; in all of the batch where its size has to stay."""
-    count = rows_of(feeds)
-    chosen = np.full(count if whole else 1, row)
-    return {n: v[chosen] if v.ndim and len(v) == count else v for n, v in feeds.items()}
+    return domain.rows.take(feeds, np.full(domain.rows.count(feeds) if domain.whole else 1, row))
 
 
 def _moved(name: str, values: Array, move: Move, feeds: Sequence[Feeds], number: int) -> Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from prelu_tools.core.errors import VerdictError
+from prelu_tools.core.inputs import SizesTried
 from prelu_tools.core.showing import Shown
 
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -302,6 +303,8 @@ class VerifyResult(Shown):
     """What the user should know of how it was done."""
     baseline: BaselineReport | None = None
     """How it stands against an earlier one; None where that was not asked for."""
+    sizes: SizesTried = field(default_factory=SizesTried)
+    """The sizes of free axes that it was run at."""
 
     def __bool__(self) -> bool:
         """Whether it is a pass: what failed, or could not be judged, is false."""

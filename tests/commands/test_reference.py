@@ -70,7 +70,7 @@ def test_a_source_may_have_nothing_to_say() -> None:
 
 def test_at_first_nothing_is_known() -> None:
     with Stash() as stash:
-        found = Reference(cast(Any, None), (), [], CoverageBook([]), stash)
+        found = Reference(cast(Any, None), (), [], PLAN.rows, CoverageBook([]), stash)
     assert (found.n_given, found.n_searched, found.precision) == (0, 0, "float32")
     assert found.seconds_per_row == 0.0
     assert isinstance(found.seconds_per_row, float)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from told_source import ONE, TWO, prelu, rows
+from told_source import ONE, PLAN, TWO, prelu, rows
 
 from prelu_tools.commands.steadiness import is_first_row, run_again
 from prelu_tools.core.arrays import Array
@@ -116,11 +116,11 @@ def test_a_shape_that_changes_is_random() -> None:
 
 def test_what_is_the_first_row_of_another_run() -> None:
     scalar = {"s": np.array(2.0)}
-    assert is_first_row(ONE, TWO)
-    assert not is_first_row(TWO, TWO)
-    assert not is_first_row(ONE, ONE)
-    assert not is_first_row(rows([1, -2, 4]), TWO)
-    assert not is_first_row(TWO, ONE)
-    assert is_first_row(ONE | scalar, TWO | scalar)
-    assert not is_first_row(ONE | {"s": np.array(3.0)}, TWO | scalar)
-    assert not is_first_row({"x": np.zeros((0, 3))}, TWO)
+    assert is_first_row(ONE, TWO, PLAN.rows)
+    assert not is_first_row(TWO, TWO, PLAN.rows)
+    assert not is_first_row(ONE, ONE, PLAN.rows)
+    assert not is_first_row(rows([1, -2, 4]), TWO, PLAN.rows)
+    assert not is_first_row(TWO, ONE, PLAN.rows)
+    assert is_first_row(ONE | scalar, TWO | scalar, PLAN.rows)
+    assert not is_first_row(ONE | {"s": np.array(3.0)}, TWO | scalar, PLAN.rows)
+    assert not is_first_row({"x": np.zeros((0, 3))}, TWO, PLAN.rows)

@@ -222,7 +222,7 @@ class OnnxRunner:
 def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec:
     kind = value.type.tensor_type
     sizes: list[Dim] = [
-        dim.dim_value if is_known(dim) else (dim.dim_param or f"dim_{axis}")
+        dim.dim_value if is_known(dim) else (dim.dim_param or _unnamed(value.name, axis))
         for axis, dim in enumerate(kind.shape.dim)
     ]
     if given is not None and len(given) != len(sizes):
@@ -237,3 +237,8 @@ def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec
             f"input {value.name!r} is of type {kind.elem_type}, which is unknown here"
         ) from error
     return TensorSpec(value.name, dtype, tuple(sizes), example)
+
+
+def _unnamed(name: str, axis: int) -> str:
+    """A name of its own: sizes that have none need not be equal."""
+    return f"{name}_dim_{axis}" if axis else "batch"
