@@ -192,11 +192,15 @@ class Base(nn.Module):
         return (torch.zeros(2, 4),)
 
 class Twice(Base):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Linear(6, 2), nn.Linear(6, 3)
+
     def half(self, x):
         return self.a(self.dense(x))
 
     def forward(self, x):
-        return self.half(x) + 1, self.half(x) * 2
+        return self.left(self.half(x)), self.right(self.half(x))
 
 class Dead(Base):
     def forward(self, x):
@@ -214,6 +218,8 @@ def test_what_an_exporter_merges_or_drops_is_exported(net: str, tmp_path: Path) 
     exported = cli("export", source, "-o", made)
     assert exported.code == 0, exported.err
     assert verify(source, made).code == 0
+    if net == "Twice":  # whose calls are merged or not, as the exporter likes
+        return
     blind = cli("export", source, "-o", made, "--force", "--no-verify")
     assert blind.code == 3
     assert "in a form that is not known" in blind.err
