@@ -246,7 +246,7 @@ class TorchSource:
         if observe is None:
             return nullcontext()
         names = tensor_names(self._module)
-        names |= {id(tensor): name for name, tensor in reversed((state or {}).items())}
+        names |= {id(tensor): name for name, tensor in reversed([*(state or {}).items()])}
         told = knowing(self._known, telling(self._find_calls(), observe))
         return Watch(self._module, names, told)
 
