@@ -197,7 +197,9 @@ class TorchSource:
             with as_python():
                 if state is None:
                     return self._module(*args, **kwargs)
-                return torch.func.functional_call(self._module, dict(state), args, kwargs)
+                return torch.func.functional_call(
+                    self._module, dict(state), args, kwargs, tie_weights=False
+                )
         except Exception as error:
             raise failed_on(self.spelled, feeds, error) from error
 
@@ -258,7 +260,7 @@ class TorchSource:
         if observe is None:
             return nullcontext()
         names = tensor_names(self._module)
-        names |= {id(tensor): name for name, tensor in (state or {}).items()}
+        names |= {id(tensor): name for name, tensor in reversed([*(state or {}).items()])}
         told = knowing(self._known, telling(self._find_calls(), observe))
         return Watch(self._module, names, told)
 
