@@ -98,15 +98,17 @@ def test_what_a_command_must_not_do_is_seen(
 
 
 @pytest.mark.parametrize(
-    ("body", "fault"),
+    ("body", "by_the_clock", "fault"),
     [
-        ("while True: pass", "hang: processor time"),
-        ("time.sleep(600)", "hang: waits"),
-        ("os.abort()", "crash: SIGABRT"),
-        ("os._exit(0)", "crash: exit 0"),
+        ("while True: pass", 300.0, "hang: processor time"),  # a busy machine gives it little
+        ("time.sleep(600)", 1.0, "hang: waits"),
+        ("os.abort()", 300.0, "crash: SIGABRT"),
+        ("os._exit(0)", 300.0, "crash: exit 0"),
     ],
 )
-def test_what_ends_the_process_is_seen(body: str, fault: str, tmp_path: Path) -> None:
+def test_what_ends_the_process_is_seen(
+    body: str, by_the_clock: float, fault: str, tmp_path: Path
+) -> None:
     script = f"""
     import os, time, sys
     from pathlib import Path
@@ -116,7 +118,7 @@ def test_what_ends_the_process_is_seen(body: str, fault: str, tmp_path: Path) ->
     def run(arguments):
         {body}
 
-    worker.run, worker.CPU_SECONDS, worker.WALL_SECONDS = run, 0.2, 1.0
+    worker.run, worker.CPU_SECONDS, worker.WALL_SECONDS = run, 0.2, {by_the_clock}
     for line in run_batch([0, 9], Path(sys.argv[1])):
         print(line["case"], line["fault"])
     """
