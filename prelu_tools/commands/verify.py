@@ -19,6 +19,7 @@ from prelu_tools.commands.reference import Reference, ReferencePlan, is_first_ro
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.inputs import DEFAULT_SAMPLES
+from prelu_tools.core.noise import SINGLE
 from prelu_tools.core.parity import worst
 from prelu_tools.core.reasons import as_reason
 from prelu_tools.core.verification import (
@@ -223,8 +224,13 @@ def _agreements(
                 continue
             names = pair_outputs(reference.outputs[0], first.results[0])
             extents = {theirs: reference.extents[mine] for mine, theirs in names}
+            moved = reference.moved_to(SINGLE)
+            spreads = [
+                {theirs: run[mine] for mine, theirs in names}
+                for run in (moved.outputs if moved is not None else ())
+            ]
             outputs = OutputJudge(
-                first.results, extents, Layouts(), False, request.tolerance
+                first.results, extents, Layouts(), False, request.tolerance, spreads or None
             ).compare(other.results)
             providers = (first.report.provider.requested, other.report.provider.requested)
             verdict = worst([output.verdict for output in outputs])

@@ -19,6 +19,7 @@ from prelu_tools.reports.facts import (
     power_share,
     proven,
     reached,
+    rounding_lines,
     special_lines,
     tapped,
     tolerances,
@@ -113,7 +114,8 @@ def _candidate(report: CandidateReport) -> Iterator[str]:
     failures = special_lines(report.special, documented=False)
     yield _list(failures, "why fail")
     power = power_lines(report.power) if report.power else ()
-    yield _list((*proven(report), *power, *special_lines(report.special, documented=True)), "facts")
+    documented = special_lines(report.special, documented=True)
+    yield _list((*rounding_lines(report), *proven(report), *power, *documented), "facts")
 
 
 def _outputs(outputs: Sequence[OutputParity]) -> str:

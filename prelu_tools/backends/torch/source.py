@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from prelu_tools.backends.seeking import seek
 from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
 from prelu_tools.backends.torch.convert import converted
 from prelu_tools.backends.torch.dynamo import FixedDimensionError
+from prelu_tools.backends.torch.moved import Moving
 from prelu_tools.backends.torch.prepare import Prepared, check_types
 from prelu_tools.backends.torch.regions import Spelling
 from prelu_tools.backends.torch.search import gradients_of
@@ -42,6 +43,7 @@ from prelu_tools.backends.torch.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.wide import WideTorchRunner
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -165,6 +167,12 @@ class TorchSource:
         wide = WideTorchRunner(self._module, lambda feeds, state: self.run(feeds, observe, state))
         return nullcontext(wide)
 
+    @contextmanager
+    def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:
+        """See `Source.moved_runner`: at the operators of ATen."""
+        self._find_calls()
+        yield _TorchRunner(self, observe, Moving(noise))
+
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`."""
         return activation_of(self._find_calls(), layer)
@@ -227,13 +235,17 @@ class TorchSource:
 class _TorchRunner:
     """Runs the module."""
 
-    def __init__(self, source: TorchSource, observe: Observer | None) -> None:
+    def __init__(
+        self, source: TorchSource, observe: Observer | None, moving: Moving | None = None
+    ) -> None:
         self._source = source
         self._observe = observe
+        self._mode: AbstractContextManager[Any] = moving or nullcontext()
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """See `Runner.run`."""
-        return self._source.run(feeds, self._observe)
+        with self._mode:
+            return self._source.run(feeds, self._observe)
 
 
 def _flatten(outputs: Any) -> dict[str, torch.Tensor]:

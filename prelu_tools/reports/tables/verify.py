@@ -24,6 +24,7 @@ from prelu_tools.reports.facts import (
     power_lines,
     proven,
     reached,
+    rounding_lines,
     special_lines,
     tapped,
     tolerances,
@@ -73,7 +74,11 @@ def _facts(result: VerifyResult, marks: Sequence[str], width: int) -> Iterator[T
         yield wrapped(line, width)
     for mark, report in zip(marks, result.candidates, strict=True):
         start = "" if len(marks) == 1 else f"{mark} "
-        for line in (*proven(report), *(power_lines(report.power) if report.power else ())):
+        for line in (
+            *rounding_lines(report),
+            *proven(report),
+            *(power_lines(report.power) if report.power else ()),
+        ):
             yield wrapped(start + line, width)
         for line in special_lines(report.special, documented=False):
             yield wrapped(start + line, width, style=COLOURS["fail"])
