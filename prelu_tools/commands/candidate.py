@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prelu_tools.backends.interface import Observer, Runner, Source
+from prelu_tools.backends.interface import Observer, Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.commands.feeds import Feeds, rows_of
+from prelu_tools.commands.feeds import Feeds
+from prelu_tools.commands.finding import Hunt
+from prelu_tools.commands.layer_proof import settled
 from prelu_tools.commands.layers import LayerJudge
 from prelu_tools.commands.linking import InputLink, Layouts, move
 from prelu_tools.commands.outputs import OutputJudge, differences
 from prelu_tools.commands.power import PowerPlan, measure_power
-from prelu_tools.commands.reference import Reference, unsteady
+from prelu_tools.commands.reference import Reference
+from prelu_tools.commands.running import run_feeds, sizes_that_differ
 from prelu_tools.commands.special import compare_special_values
+from prelu_tools.commands.steadiness import (
+    ACTING_DROPOUT,
+    Steadiness,
+    random_parts,
+    run_again,
+    run_unobserved,
+)
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.noise import SINGLE
 from prelu_tools.core.parity import worst
+from prelu_tools.core.reasons import as_reason
 from prelu_tools.core.tolerance import SENSITIVITY, default_tolerance, resolution_of
 from prelu_tools.core.verification import (
     CandidateReport,
@@ -65,6 +76,8 @@ class Checks:
     """Whether nodes may run on another provider than the one asked for."""
     allow_no_prelu: bool
     """Whether a model without PReLU may pass on its outputs."""
+    strict_special: bool
+    """Whether a layer that differs for infinite or NaN inputs only fails."""
     runtime: str
     """The version of onnxruntime."""
     seed: int
@@ -89,9 +102,12 @@ class _Seen:
 
     results: list[dict[str, Array]]
     reached: CoverageBook
+    again: Steadiness
     provider: ProviderReport | None = None
     placement: Mapping[str, str] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
+    where: str | None = None
+    faults: list[str] = field(default_factory=list)
 
 
 def judge(reference: Reference, linked: Linked, provider: str | None, checks: Checks) -> Judged:
@@ -120,9 +136,16 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         None if moved is None else moved.outputs,
     )
     parities = outputs.compare(seen.results)
-    notes = [f"{linked.spelled}: {note}" for note in getattr(linked.source, "notes", ())]
+    if any(parity.verdict == "fail" for parity in parities):
+        seen.where = sizes_that_differ(reference.feeds, outputs, seen.results)
+    _note_randomness(reference, linked, seen)
+    seen.doubts += reference.untaken.get(linked.spelled, [])
+    notes: list[str] = [
+        as_reason(note).within(linked.spelled) for note in getattr(linked.source, "notes", ())
+    ]
     rounded = _rounded(reference, linked)
     notes += rounded
+    notes += [note.after(linked.spelled) for note in seen.again.notes]
     wider = {layer.dtype for layer in reference.layers} - {"float16", "bfloat16"}
     if narrow and moved is not None and wider and not rounded:
         notes.append(
@@ -131,15 +154,23 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         )
     special = _special(reference, linked, provider, checks, seen)
     power = _power(reference, linked, provider, checks, feeds, outputs, seen, notes)
+    layer_parities = layers.parities(
+        seen.placement, all(output.verdict == "pass" for output in parities)
+    )
+    if checks.layers and not any(output.verdict == "fail" for output in parities):
+        hunt = Hunt(reference, linked.source, provider, feeds, layers.agrees)
+        layer_parities = settled(layer_parities, layers, hunt)
+    notes += [f"{linked.spelled}: {x.name}: {x.note}" for x in layer_parities if x.note]
     report = _report(
         linked,
         seen,
         checks,
         parities,
-        layers.parities(seen.placement, all(output.verdict == "pass" for output in parities)),
+        layer_parities,
         special,
         power,
         _used(reference, seen, checks.tolerance),
+        is_random=reference.is_random,
     )
     return Judged(report, seen.results, tuple(notes))
 
@@ -150,6 +181,15 @@ def _computes_in(linked: Linked) -> str | None:
         return linked.source.computes_in
     kinds = {layer.dtype for layer in linked.source.layers()}
     return next((kind for kind in ("bfloat16", "float16") if kind in kinds), None)
+
+
+def _note_randomness(reference: Reference, linked: Linked, seen: _Seen) -> None:
+    """What the graph says, and what running it again has shown."""
+    parts = random_parts(linked.source)
+    if not reference.is_random:
+        seen.faults += [part for part in parts if part.code == ACTING_DROPOUT]
+    seen.doubts += [part for part in parts if part not in seen.faults]
+    seen.doubts += [doubt.after("it") for doubt in seen.again.doubts]
 
 
 def _rounded(reference: Reference, linked: Linked) -> list[str]:
@@ -172,37 +212,29 @@ def _run(
     checks: Checks,
 ) -> _Seen:
     reached = CoverageBook(source.layers())
+    heard = True
 
     def observe(layer: str, call: int, x: Array, y: Array) -> None:
-        reached.note(layer, x)
-        layers.observe(layer, call, x, y)
+        if heard:
+            reached.note(layer, x)
+            layers.observe(layer, call, x, y)
 
     observer = observe if checks.layers and source.layers() else None
-    smallest = min(range(len(feeds)), key=lambda run: rows_of(feeds[run]))
     if not isinstance(source, OnnxSource) or provider is None:
         with source.runner(observer) as runner:
-            results = _run_feeds(runner, feeds, layers)
-        with source.runner() as runner:
-            doubt = unsteady(runner, feeds[smallest], results[smallest])
-        return _Seen(results, reached, doubts=[f"it {doubt}"] if doubt else [])
+            results = run_feeds(runner, feeds, layers, source)
+            heard = False
+            again = run_again(runner, feeds, results)
+        again.doubts += run_unobserved(source, feeds, results) if observer else []
+        return _Seen(results, reached, again)
     session = source.session(provider)
-    results = _run_feeds(session, feeds, layers)
-    seen = _Seen(results, reached, session.report, session.placement())
-    doubt = unsteady(session, feeds[smallest], results[smallest])
-    seen.doubts += [f"it {doubt}"] if doubt else []
+    results = run_feeds(session, feeds, layers, source)
+    again = run_again(session, feeds, results)
+    seen = _Seen(results, reached, again, session.report, session.placement())
     del session  # a large model is not held twice
     if observer is not None:
         _observe(source, provider, feeds, layers, observer)
     return seen
-
-
-def _run_feeds(
-    runner: Runner, feeds: Sequence[Feeds], layers: LayerJudge
-) -> list[dict[str, Array]]:
-    results = []
-    for layers.run, feed in enumerate(feeds):
-        results.append(runner.run(feed))
-    return results
 
 
 def _observe(
@@ -230,7 +262,12 @@ def _special(
     runtime = checks.runtime if provider else ""
     try:
         return compare_special_values(
-            reference.source, linked.source, provider or "", runtime, linked.layouts
+            reference.source,
+            linked.source,
+            provider or "",
+            runtime,
+            linked.layouts,
+            checks.strict_special,
         )
     except PReLUToolsError as error:
         seen.doubts.append(f"special values could not be tried ({error})")
@@ -249,7 +286,13 @@ def _power(
 ) -> Power | None:
     source = linked.source
     wanted = checks.power and checks.layers and reference.layers
-    if not wanted or provider is None or not isinstance(source, OnnxSource) or seen.doubts:
+    if (
+        not wanted
+        or provider is None
+        or not isinstance(source, OnnxSource)
+        or seen.doubts
+        or seen.faults
+    ):
         return None
     plan = PowerPlan(
         references=reference.layers,
@@ -286,9 +329,14 @@ def _report(
     special: tuple[SpecialValue, ...],
     power: Power | None,
     tolerance: Tolerance,
+    is_random: bool,
 ) -> CandidateReport:
-    verdicts: list[Verdict] = [*(o.verdict for o in outputs), *(x.verdict for x in layers)]
+    numeric = [*(o.verdict for o in outputs), *(x.verdict for x in layers if x.slopes_equal)]
+    if is_random:
+        numeric = ["inconclusive" if verdict == "fail" else verdict for verdict in numeric]
+    verdicts: list[Verdict] = [*numeric, *(x.verdict for x in layers if not x.slopes_equal)]
     reasons = [layer.difference for layer in layers if layer.difference] + differences(outputs)
+    reasons += [seen.where] if seen.where else []
     wrong = [value for value in special if value.documented is None]
     if wrong:
         verdicts.append("fail")
@@ -300,10 +348,14 @@ def _report(
             f"{seen.provider.requested} was asked for, and {len(elsewhere)} nodes ran on "
             f"{', '.join(seen.provider.actual)}; --allow-fallback takes that"
         )
+    for fault in seen.faults:
+        verdicts.append("fail")
+        reasons.append(fault)
     for doubt in seen.doubts:
         verdicts.append("inconclusive")
         reasons.append(doubt)
-    if not layers and not checks.allow_no_prelu:
+    own = [layer for layer in layers if layer.found != "additional" or layer.verdict == "fail"]
+    if not own and not checks.allow_no_prelu:
         verdicts.append("inconclusive")
         reasons.append("there is no PReLU on either side; --allow-no-prelu compares outputs only")
     diverging = next((layer for layer in layers if layer.verdict == "fail"), None)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from prelu_tools.commands.linking import Layouts
-from prelu_tools.commands.lone_layer import axis_orders, is_off, own_ulps
+from prelu_tools.commands.lone_layer import UNLIKE, axis_orders, is_off, own_ulps
 from prelu_tools.commands.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation, inverse
 from prelu_tools.core.noise import SINGLE
 from prelu_tools.core.parity import Comparison, worst
+from prelu_tools.core.reasons import Reason
 from prelu_tools.core.slopediff import (
     SlopeDifference,
     compare_slopes,
@@ -24,7 +25,13 @@ from prelu_tools.core.slopediff import (
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.spread import Spread
 from prelu_tools.core.tolerance import Extent, Limit, limit_of, resolution
-from prelu_tools.core.verification import LayerParity, Tolerance, Verdict
+from prelu_tools.core.verification import Found, LayerParity, Tolerance, Verdict
+
+NOT_FOUND = "layer_not_found"
+ADDITIONAL = "layer_additional"
+CALLS = "layer_calls_differ"
+SHAPE = "layer_shape_differs"
+_EXTRA = "a PReLU that the reference does not have"
 
 _REMARK = "end-to-end error above rounding; the outputs and the isolated layer agree"
 
@@ -36,6 +43,8 @@ class _Watched:
     along: Comparison | None = None
     own_ulps: int | None = None
     lost: str | None = None
+    orders: frozenset[Permutation] | None = None
+    """Of several axis orders those in which all that it gave is the reference's; None for one."""
 
 
 class LayerJudge:
@@ -88,6 +97,12 @@ class LayerJudge:
         if own is not None:
             watched.own_ulps = max(watched.own_ulps or 0, own)
 
+    def agrees(self, layer: str, expected: Array, found: Array) -> bool:
+        """Whether an array is what a layer of the reference gave, within the layer's limit."""
+        comparison = Comparison(self._limit(layer, 0, found, None))
+        comparison.add(expected, found)
+        return comparison.verdict == "pass"
+
     def _counterpart(
         self, mine: PReLULayer, other: PReLULayer, number: int, x: Array, y: Array
     ) -> tuple[Array | None, Sequence[Permutation], int]:
@@ -98,11 +113,11 @@ class LayerJudge:
         first that was no other's; a graph that uses the wrong one is told by what it gives in the
         end.
         """
-        numbers = [number]
-        if len(mine.nodes) == len(other.nodes):
-            numbers += [n for n in range(len(mine.nodes)) if n != number]
-        free = [n for n in numbers if (self.run, mine.name, n) not in self._taken] or [number]
-        for place in (*free, free[0]):
+        numbers = [number, *(n for n in range(len(mine.nodes)) if n != number)]
+        free = [n for n in numbers if (self.run, mine.name, n) not in self._taken]
+        again = [n for n in numbers if n not in free]  # a call that the reference does not repeat
+        first = (free or [number])[0]
+        for place in (*free, *(again if len(mine.nodes) != len(other.nodes) else ()), first):
             expected = self._reference.activation(self.run, mine.name, place)
             shape = None if expected is None else expected.shape
             orders = axis_orders(mine, other, x.shape, shape)
@@ -121,6 +136,15 @@ class LayerJudge:
             spread = Spread(scale * np.float32(max(1.0, coarser)))
         return limit_of(self._tolerance, extent, y.dtype, spread, expected)
 
+    def left_over(self, name: str) -> bool:
+        """Whether the reference makes a call of a layer that no call of the candidate stood for."""
+        mine = next(mine for mine, _ in self._pairs.pairs if mine.name == name)
+        return any(
+            (run, name, number) not in self._taken
+            for run in {run for run, layer, _ in self._taken if layer == name} or {0}
+            for number in range(len(mine.nodes))
+        )
+
     def parities(
         self, placement: Mapping[str, str], agreed: bool = False
     ) -> tuple[LayerParity, ...]:
@@ -135,13 +159,14 @@ class LayerJudge:
             for mine, other in self._pairs.pairs
         }
         for layer in self._pairs.missing:
-            found[layer.name] = _failed(layer.name, f"{layer.name}: missing in the candidate")
+            words = Reason(f"{layer.name}: missing in the candidate", NOT_FOUND)
+            found[layer.name] = _failed(layer.name, words, "nowhere")
         order = [layer.name for layer in self._reference.layers if layer.name in found]
         if agreed:
             self._explain(found)
         self._forgive(found, order)
         extra = [
-            _failed(layer.name, f"{layer.name}: a PReLU that the reference does not have")
+            _failed(layer.name, Reason(f"{layer.name}: {_EXTRA}", ADDITIONAL), "additional")
             for layer in self._pairs.unexpected
         ]
         return (*(found[name] for name in order), *extra)
@@ -151,7 +176,7 @@ class LayerJudge:
         for mine, other in self._pairs.pairs:
             layer = found[mine.name]
             if layer.verdict == "fail" and self._only_propagates(mine, other, layer):
-                found[mine.name] = replace(layer, verdict="pass", difference=None, remark=_REMARK)
+                found[mine.name] = replace(layer, verdict="pass", difference=None, note=_REMARK)
 
     def _forgive(self, found: dict[str, LayerParity], order: Sequence[str]) -> None:
         """What comes after the first layer that diverges only hands on what it was given."""
@@ -179,8 +204,10 @@ class LayerJudge:
         verdicts: list[Verdict] = ["pass" if slopes.equal else "fail"]
         if slopes.ambiguous:
             verdicts = ["inconclusive"]
+        code = _code(slopes, watched)
         if len(mine.nodes) != len(other.nodes):
             verdicts.append("fail")
+            code = code if words else CALLS
             words = words or f"used {len(other.nodes)} times where {len(mine.nodes)} were expected"
         if _behaviour(watched):
             doubtful = along is not None and along.doubt is not None
@@ -193,7 +220,7 @@ class LayerJudge:
         return LayerParity(
             name=mine.name,
             slopes_equal=slopes.equal,
-            difference=f"{mine.name}: {words}" if words else None,
+            difference=Reason(f"{mine.name}: {words}", code) if words else None,
             max_abs_diff=None if along is None else along.max_abs,
             max_ulp_diff=watched.own_ulps,
             coverage=float((counts > 0).mean()) if counts.size else None,
@@ -207,10 +234,15 @@ class LayerJudge:
             provider=provider,
             parameter=mine.parameter,
             node=other.nodes[0],
+            note=slopes.note,
         )
 
     def _compare_slopes(self, mine: PReLULayer, other: PReLULayer) -> SlopeDifference:
         difference = compare_slopes(mine, other, self._layouts.permutation(mine.slopes.ndim))
+        for order in sorted(self._watched[mine.name].orders or ()):
+            if difference.ambiguous and len(order) == mine.slopes.ndim:
+                shown = compare_slopes(mine, other, order)
+                difference = shown if shown.equal else difference
         if difference.equal or difference.ambiguous:
             return difference
         others = [layer for layer in self._reference.layers if layer.name != mine.name]
@@ -218,10 +250,21 @@ class LayerJudge:
         return replace(difference, description=f"has {owner}'s slopes") if owner else difference
 
 
+def _code(slopes: SlopeDifference, watched: _Watched) -> str:
+    """What differs, in a word that stays."""
+    if not slopes.equal:
+        return "axis_order_unknown" if slopes.ambiguous else "slopes_differ"
+    if watched.lost:
+        return SHAPE
+    return "layer_differs" if is_off(watched.own_ulps) else "layer_output_differs"
+
+
 def _behaviour(watched: _Watched) -> str | None:
     """What its runs say against it, in words."""
     if watched.lost:
         return watched.lost
+    if watched.own_ulps == UNLIKE:
+        return "in isolation it gives other values than the reference's slopes"
     if is_off(watched.own_ulps):
         return f"by itself it is {watched.own_ulps:,} ulp from the reference's slopes"
     along = watched.along
@@ -235,7 +278,7 @@ def _is_same(limit: Limit, expected: Array, y: Array, orders: Sequence[Permutati
     fitting = _fitting(expected, y, orders)
     if fitting:
         found.add(expected, _nearest(expected, fitting))
-    return found.verdict == "pass"
+    return bool(fitting) and found.verdict == "pass"
 
 
 def _follow(
@@ -249,6 +292,9 @@ def _follow(
     if watched.along is None:
         watched.along = Comparison(limit)
     watched.along.add(expected, _nearest(expected, fitting), limit)
+    if len(orders) > 1:
+        same = frozenset(order for order in orders if _is_same(limit, expected, y, [order]))
+        watched.orders = same if watched.orders is None else watched.orders & same
 
 
 def _right(watched: _Watched) -> bool:
@@ -257,7 +303,7 @@ def _right(watched: _Watched) -> bool:
 
 def _fitting(expected: Array, y: Array, orders: Sequence[Permutation]) -> list[Array]:
     """The output with its axes as the reference's may be."""
-    moved = (y.transpose(inverse(order)) for order in orders)
+    moved = (y.transpose(inverse(order)) for order in orders if len(order) == y.ndim)
     return [array for array in moved if array.shape == expected.shape]
 
 
@@ -271,7 +317,7 @@ def _distance(left: Array, right: Array) -> float:
     return float(np.nan_to_num(difference, nan=0.0, posinf=0.0).max(initial=0.0))
 
 
-def _failed(name: str, reason: str) -> LayerParity:
+def _failed(name: str, reason: Reason, found: Found) -> LayerParity:
     return LayerParity(
         name=name,
         slopes_equal=False,
@@ -280,4 +326,5 @@ def _failed(name: str, reason: str) -> LayerParity:
         max_ulp_diff=None,
         coverage=None,
         verdict="fail",
+        found=found,
     )

@@ -15,6 +15,10 @@ class PReLUToolsError(Exception):
     """No verdict could be reached: something is missing, unreadable or not supported (exit 3)."""
 
 
+class RefusedInputError(PReLUToolsError):
+    """A candidate fails on inputs that its reference takes, and runs on others."""
+
+
 class UsageError(PReLUToolsError):
     """The request itself makes no sense: an option, a name, a file in the way (exit 2)."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -16,8 +16,18 @@ from prelu_tools.graph.view import GraphView
 
 LONGEST: Final = 64
 """How many nodes may stand in a row where one is looked through; no exporter writes ten."""
-_LARGEST: Final = 1 << 24
-_LARGER: Final = 10
+
+_TURNS: Final = ("Identity", "Unsqueeze", "Squeeze", "Transpose")
+_WIDEST: Final = 8
+_HALF: Final = 2
+# Other types are saturated, wrapped or rounded in ways that versions and attributes change.
+_CAST_TO: Final = frozenset(
+    onnx.TensorProto.DataType.Value(name)
+    for name in (
+        "FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "BOOL", "INT8", "INT16", "INT32", "INT64",
+        "UINT8", "UINT16", "UINT32", "UINT64",
+    )
+)  # fmt: skip
 
 Attributes = Mapping[str, onnx.AttributeProto]
 
@@ -54,7 +64,7 @@ def read_constant(view: GraphView, tensor: str) -> Constant | None:
     Raises:
         PReLUToolsError: the nodes between are too many, or make too much of what is stored.
     """
-    return _Reading(view).read(tensor, 0)
+    return view.remembered(_Reading).read(tensor, 0)
 
 
 def is_constant(view: GraphView, tensor: str) -> bool:
@@ -63,7 +73,7 @@ def is_constant(view: GraphView, tensor: str) -> bool:
     Raises:
         PReLUToolsError: the nodes between are too many.
     """
-    return _Reading(view).can_be_read(tensor, 0)
+    return view.remembered(_Reading).can_be_read(tensor, 0)
 
 
 def refuse_chain(tensor: str) -> None:
@@ -79,7 +89,7 @@ def refuse_chain(tensor: str) -> None:
 
 
 class _Reading:
-    """One look at a tensor; of what several nodes use, each is looked at once."""
+    """The constants of a graph; each is looked at once."""
 
     def __init__(self, view: GraphView) -> None:
         self._view = view
@@ -94,6 +104,7 @@ class _Reading:
 
     def _computed(self, tensor: str, depth: int) -> Constant | None:
         view = self._view
+        view.budget.step()
         if tensor in view.initializers:
             stored = view.model.values(view.initializers[tensor])
             return Constant(tensor, stored, stored.shape)
@@ -116,7 +127,9 @@ class _Reading:
         if first is None:
             return None
         try:
-            values = step(attributes(node), arrays)
+            view.budget.take(_filled_by(node.op_type, arrays))
+            with np.errstate(all="ignore"):
+                values = step(attributes(node), arrays)
         # A node that no runtime would run either.
         except (ValueError, TypeError, IndexError, KeyError, OverflowError):
             return None
@@ -129,6 +142,7 @@ class _Reading:
         return self._known[tensor]
 
     def _looks_constant(self, tensor: str, depth: int) -> bool:
+        self._view.budget.step()
         if tensor in self._view.initializers:
             return True
         node = self._view.maker(tensor)
@@ -139,30 +153,54 @@ class _Reading:
         return all(self.can_be_read(name, depth + 1) for name in node.input if name)
 
 
-def fitting(shape: tuple[int, ...], *stored: Array) -> tuple[int, ...]:
-    """The shape of a constant that is to be computed from these.
+def times(view: GraphView, left: Array, right: Array) -> Array:
+    """The product of two constants, by numpy's rule.
 
     Raises:
-        PReLUToolsError: it would have more than 16 million elements, and ten times theirs.
+        BudgetError: it is too large for the file.
     """
-    wanted, held = math.prod(shape), sum(array.size for array in stored)
-    if wanted > max(_LARGEST, _LARGER * held):
-        raise PReLUToolsError(
-            f"the graph makes a constant of shape {list(shape)[:9]} of {held:,} stored values: "
-            "refused, it would fill the memory"
-        )
-    return shape
+    shape = np.broadcast_shapes(left.shape, right.shape)
+    view.budget.take(math.prod(shape) * max(left.itemsize, right.itemsize))
+    with np.errstate(all="ignore"):
+        return np.asarray(left * right)
+
+
+def repeated(view: GraphView, value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """A constant of one value.
+
+    Raises:
+        BudgetError: it is too large for the file.
+    """
+    view.budget.take(math.prod(shape) * dtype.itemsize)
+    return np.full(shape, value, dtype)
+
+
+def _filled_by(operator: str, arrays: list[Array | None]) -> int:
+    """Bytes that the result of an operator takes, wherever it is not the input turned."""
+    data = _given(arrays[0])
+    if operator in _TURNS:
+        return 0
+    if operator == "Expand":
+        sizes = tuple(int(size) for size in _given(arrays[1]))
+        return math.prod(np.broadcast_shapes(data.shape, sizes)) * data.itemsize
+    shapes = [array.shape for array in arrays if array is not None]
+    shape = np.broadcast_shapes(*shapes) if operator == "DequantizeLinear" else data.shape
+    return math.prod(shape) * _WIDEST
 
 
 def _constant_node(view: GraphView, node: onnx.NodeProto) -> Array | None:
-    for name, attribute in attributes(node).items():
-        if name == "value":
+    if len(node.attribute) != 1:
+        return None
+    (attribute,) = node.attribute
+    match attribute.name:
+        case "value":
             return view.model.values(attribute.t)
-        if name in ("value_float", "value_floats"):
-            given = attribute.f if name == "value_float" else list(attribute.floats)
+        case "value_float" | "value_floats":
+            given = attribute.f if attribute.name == "value_float" else list(attribute.floats)
             return np.asarray(given, dtype=np.float32)
-        if name in ("value_int", "value_ints"):
-            return np.asarray(attribute.i if name == "value_int" else list(attribute.ints))
+        case "value_int" | "value_ints":
+            whole = attribute.i if attribute.name == "value_int" else list(attribute.ints)
+            return np.asarray(whole, dtype=np.int64)
     return None
 
 
@@ -183,9 +221,10 @@ def _axes(attrs: Attributes, inputs: list[Array | None]) -> tuple[int, ...] | No
     return None
 
 
-def _reshape(_: Attributes, inputs: list[Array | None]) -> Array:
+def _reshape(attrs: Attributes, inputs: list[Array | None]) -> Array:
     data, target = _given(inputs[0]), _given(inputs[1])
-    sizes = [data.shape[i] if size == 0 else int(size) for i, size in enumerate(target)]
+    keeps = not ("allowzero" in attrs and attrs["allowzero"].i)
+    sizes = [data.shape[i] if keeps and size == 0 else int(size) for i, size in enumerate(target)]
     return data.reshape(sizes)
 
 
@@ -204,22 +243,35 @@ def _transpose(attrs: Attributes, inputs: list[Array | None]) -> Array:
 def _expand(_: Attributes, inputs: list[Array | None]) -> Array:
     data, target = _given(inputs[0]), _given(inputs[1])
     shape = np.broadcast_shapes(data.shape, tuple(int(s) for s in target))
-    return np.broadcast_to(data, fitting(shape, data))
+    return np.broadcast_to(data, shape)
 
 
 def _cast(attrs: Attributes, inputs: list[Array | None]) -> Array:
-    return _given(inputs[0]).astype(onnx.helper.tensor_dtype_to_np_dtype(attrs["to"].i))
+    data, kind = _given(inputs[0]), attrs["to"].i
+    wanted = onnx.helper.tensor_dtype_to_np_dtype(kind)
+    if kind not in _CAST_TO or data.dtype.kind not in "biufV":
+        raise ValueError("runtimes do not agree on what this Cast makes")
+    if wanted.kind in "iu" and data.dtype.kind not in "biu":
+        limits, whole = np.iinfo(wanted), np.trunc(data.astype(np.float64))
+        if not ((whole >= limits.min) & (whole <= limits.max)).all():
+            raise ValueError("a value is beyond the integers of that type")
+    if data.dtype == np.float64 and wanted.itemsize == _HALF:
+        data = data.astype(np.float32)  # as onnxruntime rounds
+    return data.astype(wanted)
 
 
 def _dequantize(attrs: Attributes, inputs: list[Array | None]) -> Array:
     data, scale = _given(inputs[0]), _given(inputs[1])
-    zero = inputs[2] if len(inputs) > 2 and inputs[2] is not None else np.zeros_like(scale)
+    zero = inputs[2] if len(inputs) > 2 and inputs[2] is not None else np.zeros((), data.dtype)
+    blocks = "block_size" in attrs and attrs["block_size"].i
+    if blocks or "output_dtype" in attrs or data.dtype.kind not in "iu":
+        raise ValueError("values in blocks, or of small floats, are not read here")
     if scale.ndim == 1 and data.ndim > 1:
         axis = attrs["axis"].i if "axis" in attrs else 1
         shape = [-1 if i == axis % data.ndim else 1 for i in range(data.ndim)]
-        scale, zero = scale.reshape(shape), zero.reshape(shape)
-    fitting(np.broadcast_shapes(data.shape, scale.shape, zero.shape), data)
-    return np.asarray((data.astype(scale.dtype) - zero.astype(scale.dtype)) * scale)
+        scale, zero = scale.reshape(shape), zero.reshape(shape) if zero.ndim else zero
+    whole = data.astype(np.int64) - zero.astype(np.int64)
+    return np.asarray((whole.astype(np.float32) * scale.astype(np.float32)).astype(scale.dtype))
 
 
 _STEPS: dict[str, Step] = {

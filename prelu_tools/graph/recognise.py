@@ -11,7 +11,7 @@ import onnx
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation, inverse
 from prelu_tools.core.slopes import Shape, align
-from prelu_tools.graph.constants import fitting, read_constant
+from prelu_tools.graph.constants import read_constant, times
 from prelu_tools.graph.forms import BY_ROOT, Form
 from prelu_tools.graph.matcher import Binding, Place, Product
 from prelu_tools.graph.metadata import NEGATED
@@ -149,22 +149,17 @@ def _product(
         plain = constant.values
         if factor.per_channel:
             plain = plain.reshape(-1, *[1] * (plain.ndim - 2))
-        values = _times(values, _in_order_of(plain, factor.place.order, x_order), factor.inverted)
+        term = _in_order_of(plain, factor.place.order, x_order)
+        if factor.inverted:
+            with np.errstate(all="ignore"):
+                term = term.dtype.type(1) / term
+        values = term if values is None else times(view, values, term)
         if not parameter or constant.values.size > stored.size:
             parameter, stored = constant.root, constant.values
             stored_shape = constant.stored_shape
     if values is None:
         raise AssertionError("a product without a constant")
     return (-values if product.sign < 0 else values), parameter, stored_shape
-
-
-def _times(values: Array | None, term: Array, inverted: bool) -> Array:
-    if inverted:
-        term = term.dtype.type(1) / term
-    if values is None:
-        return term
-    fitting(np.broadcast_shapes(values.shape, term.shape), values, term)
-    return np.asarray(values * term)
 
 
 def _in_order_of(values: Array, order: Permutation | None, x_order: Permutation | None) -> Array:

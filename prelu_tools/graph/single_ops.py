@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 
-from prelu_tools.graph.constants import Constant, attributes, read_constant
+from prelu_tools.graph.constants import Constant, attributes, read_constant, repeated
 from prelu_tools.graph.matcher import (
     Binding,
     Factor,
@@ -94,7 +94,8 @@ class Stated:
         alpha = attributes(node).get("alpha")
         value = self.slope if self.slope is not None else (alpha.f if alpha else 0.01)
         kind = view.element_type(node.input[0]) or onnx.TensorProto.FLOAT
-        values = np.full(shape, value, onnx.helper.tensor_dtype_to_np_dtype(kind))
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
+        values = repeated(view, value, shape, dtype)
         factor = Factor(place, given=Constant(name, values, shape))
         bound = binding.with_node(node).with_product("a", Product((factor,)))
         x = place._replace(tensor=node.input[0])

@@ -23,6 +23,7 @@ LEGEND = (
 )
 """What the columns of a table of layers mean; in lines of at most 80 columns."""
 _MOST_NAMES, _MOST_KINDS = 5, 5
+_FOUND = {"values": "by values", "nowhere": "not found", "additional": "additional"}
 
 
 def listed(names: Sequence[str], most: int = _MOST_NAMES) -> str:
@@ -115,6 +116,13 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
     )
 
 
+def slope_word(layer: LayerParity) -> str:
+    """What became of a layer's slopes, in a word or two."""
+    if layer.slopes_equal:
+        return "equal"
+    return _FOUND.get(layer.found, "differ") if layer.verdict != "fail" else "differ"
+
+
 def tapped(layer: LayerParity) -> str:
     """How far a layer by itself is from the reference's: `3 ulp`; a dash where nobody looked."""
     ulp = layer.max_ulp_diff
@@ -177,6 +185,9 @@ def power_lines(power: Power) -> Iterator[str]:
         yield "power unknown: no slope fault could be planted where the inputs reach"
     if power.escaped:
         yield f"escaped: {listed(power.escaped)}"
+    if power.hidden:
+        faults = counted(power.hidden, "more planted fault")
+        yield f"{faults} would change no layer by more than rounding does on these inputs"
     if power.unreached:
         their = "its slope" if power.unreached == 1 else "their slopes"
         faults = counted(power.unreached, "more planted fault")

@@ -18,6 +18,7 @@ from prelu_tools.reports.facts import (
     proven,
     reached,
     rounding_lines,
+    slope_word,
     special_lines,
     tapped,
     tolerances,
@@ -110,7 +111,7 @@ def _slopes(layer: LayerParity) -> str:
     said = escaped(layer.difference or "")
     if layer.slopes_equal:
         return f"equal; {said}" if said else "equal"
-    return said or "differ"
+    return said or slope_word(layer)
 
 
 def checks_blocks(result: ChecksResult) -> Iterator[str]:

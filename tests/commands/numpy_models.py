@@ -46,6 +46,7 @@ class NumpyModel:
     found: Sequence[Mapping[str, Array]] = ()
     limits: list[SearchLimits] = field(default_factory=list)
     fed: list[Mapping[str, Array]] = field(default_factory=list)
+    framework: str = "numpy"
 
     def inputs(self) -> Sequence[TensorSpec]:
         """One, `x`."""
@@ -104,6 +105,14 @@ class NumpyModel:
             return self.change(name, y) * (1 + y.dtype.type(noise.amount(unit, 1.0)) * drawn)
 
         yield _Runner(replace(self, change=move, fed=[]), observe, self.dtype)
+
+    def decisions(self, _runs: object) -> tuple[()]:
+        """None."""
+        return ()
+
+    def random_parts(self) -> tuple[()]:
+        """None."""
+        return ()
 
     def seek(
         self, _targets: object, _start: object, limits: SearchLimits

@@ -19,17 +19,22 @@ from prelu_tools.backends.interface import (
     WideRunner,
 )
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.grouping import grouped
 from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions, example_sizes
+from prelu_tools.core.reasons import Reason
 from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.graph.constants import attributes, read_constant
 from prelu_tools.graph.layers import LocatedLayer, locate_layers
+from prelu_tools.graph.randomness import TrainingNode, batch_nodes, random_nodes
 from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.tensors import Maker, floating_tensors, has_bodies, unread
 from prelu_tools.graph.view import GraphView, all_views, is_known
 
 if TYPE_CHECKING:
     from prelu_tools.backends.conversion import Conversion
+    from prelu_tools.backends.onnxruntime.counting import BodyCounter
     from prelu_tools.backends.onnxruntime.session import Session
     from prelu_tools.backends.onnxruntime.tapped import TappedSession
 
@@ -63,11 +68,12 @@ class OnnxSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """Nodes that are in training mode: they do not belong into a model that is shipped."""
-        nodes = [node for node in self._view.graph.node if _trains(self._view, node)]
         return tuple(
-            f"{node.op_type} {node.name or node.output[0]} is in training mode: its result depends "
-            "on the rest of the batch, or is random"
-            for node in nodes
+            Reason(
+                f"{node.text} is in training mode: its result depends on the rest of the batch",
+                "batch_statistics",
+            )
+            for node in batch_nodes(self.model)
         )
 
     def inputs(self) -> Sequence[TensorSpec]:
@@ -79,6 +85,21 @@ class OnnxSource:
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`."""
         return tuple(item.layer for item in self.located)
+
+    def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
+        """See `Source.decisions`: the bodies of If, Loop and Scan, counted on the CPU."""
+        counter = self._counter
+        return () if counter is None else counter.decisions(runs)
+
+    @cached_property
+    def _counter(self) -> BodyCounter | None:
+        from prelu_tools.backends.onnxruntime.counting import counter_of
+
+        return counter_of(self.model, self.spelled)
+
+    def random_parts(self) -> tuple[TrainingNode, ...]:
+        """See `Source.random_parts`: read off the graph, as a runtime may leave them out."""
+        return random_nodes(self.model)
 
     @cached_property
     def located(self) -> tuple[LocatedLayer, ...]:
@@ -143,6 +164,45 @@ class OnnxSource:
         inside = [name for name in names if name not in inputs]
         session = Session(tapped(model.proto, inside), provider, self.spelled, folder)
         return {**inputs, **session.fetch(feeds, inside)}
+
+    @cached_property
+    def _main(self) -> GraphView:
+        """The main graph with functions inlined, as `located` has it."""
+        return next(iter(all_views(self.model)))
+
+    @property
+    def has_bodies(self) -> bool:
+        """Whether an If, Loop or Scan holds a graph that cannot be looked into."""
+        return has_bodies(self._main)
+
+    def makers(self) -> dict[str, Maker]:
+        """The floating tensors of the main graph (functions inlined), and what makes them."""
+        return floating_tensors(self._main)
+
+    def is_unread(self, layer: str, _feeds: Mapping[str, Array]) -> bool:
+        """Whether no output depends on any call of a layer."""
+        calls = [call for item in self.located if item.layer.name == layer for call in item.calls]
+        return bool(calls) and all(
+            view.outer is None and unread(view, match.node.output[0]) for view, match in calls
+        )
+
+    def every(
+        self, provider: str, names: Sequence[str], feeds: Mapping[str, Array]
+    ) -> Iterator[tuple[str, Array]]:
+        """Tensors of the main graph, functions inlined, a few at a time.
+
+        Raises:
+            PReLUToolsError: see `Session`.
+        """
+        from prelu_tools.backends.onnxruntime.session import Session
+        from prelu_tools.graph.instrument import tapped, tensor_bytes
+
+        model = self._main.model
+        folder = None if model.file is None else model.file.parent
+        session = Session(tapped(model.proto, names), provider, self.spelled, folder)
+        shapes = {name: array.shape for name, array in feeds.items()}
+        for group in grouped(names, tensor_bytes(model.proto, shapes, names)):
+            yield from session.fetch(feeds, group).items()
 
     def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
         """Not available: onnxruntime lacks the kernels.
@@ -219,7 +279,7 @@ class OnnxRunner:
 def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec:
     kind = value.type.tensor_type
     sizes: list[Dim] = [
-        dim.dim_value if is_known(dim) else (dim.dim_param or f"dim_{axis}")
+        dim.dim_value if is_known(dim) else (dim.dim_param or _unnamed(value.name, axis))
         for axis, dim in enumerate(kind.shape.dim)
     ]
     if given is not None and len(given) != len(sizes):
@@ -236,11 +296,6 @@ def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec
     return TensorSpec(value.name, dtype, tuple(sizes), example)
 
 
-def _trains(view: GraphView, node: onnx.NodeProto) -> bool:
-    if node.op_type == "BatchNormalization":
-        given = attributes(node).get("training_mode")
-        return given is not None and bool(given.i)
-    if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
-        mode = read_constant(view, node.input[2])
-        return mode is not None and bool(mode.values.any())
-    return False
+def _unnamed(name: str, axis: int) -> str:
+    """A name of its own: sizes that have none need not be equal."""
+    return f"{name}_dim_{axis}" if axis else "batch"
