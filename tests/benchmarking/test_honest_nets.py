@@ -89,3 +89,12 @@ def test_a_missed_fault_is_named_and_counted() -> None:
     assert report.share_caught(rows) == 0.75
     assert report.misses(rows) == ["missed: torch/Net, bias: bias 1 (900 times rounding)"]
     assert report.share_caught([honest | {"verdict": "fail"}, *faults]) == 0.0
+
+
+def test_tables_go_between_the_marks_of_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("head\n<!-- results -->\nold\n<!-- /results -->\ntail\n")
+    report.put(page, "results", "new")
+    assert page.read_text() == "head\n<!-- results -->\nnew\n<!-- /results -->\ntail\n"
+    report.put(tmp_path / "other.md", "attacks", "new")
+    assert (tmp_path / "other.md").read_text() == "<!-- attacks -->\nnew\n<!-- /attacks -->\n"
