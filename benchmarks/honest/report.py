@@ -12,9 +12,11 @@ from benchmarks.honest.candidates import versions
 from benchmarks.honest.effect import FAULT
 
 Row = dict[str, Any]
-BAD = ("false alarm", "no verdict", "missed")
+BAD = ("false alarm", "no verdict", "missed", "wrong export")
 """The outcomes that must not be."""
-OUTCOMES = ("right", "false alarm", "no verdict", "missed", "wrong file, caught", "no file")
+OUTCOMES = (
+    "right", "false alarm", "no verdict", "missed", "wrong export", "wrong file, caught", "no file",
+)  # fmt: skip
 
 
 def line(row: Row) -> str:
