@@ -15,6 +15,7 @@ from prelu_tools.backends.calls import PReLUCall, activation_of, layers_of
 from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.failures import failed_on
 from prelu_tools.backends.interface import (
+    Lookup,
     Observer,
     Runner,
     SearchLimits,
@@ -27,6 +28,7 @@ from prelu_tools.backends.seeking import seek
 from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
 from prelu_tools.backends.torch.convert import converted
 from prelu_tools.backends.torch.dynamo import FixedDimensionError
+from prelu_tools.backends.torch.lookups import LookupWatch
 from prelu_tools.backends.torch.prepare import Prepared, check_types
 from prelu_tools.backends.torch.regions import Spelling
 from prelu_tools.backends.torch.search import gradients_of
@@ -117,6 +119,13 @@ class TorchSource:
     def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
         """See `Source.decisions`: none are looked for."""
         return ()
+
+    def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """See `Source.lookups`."""
+        self._find_calls()
+        with torch.no_grad(), LookupWatch() as watch:
+            self._run(feeds)
+        return list(watch.found)
 
     def random_parts(self) -> tuple[()]:
         """See `Source.random_parts`: a module does not say; runs show it."""
