@@ -74,25 +74,23 @@ class Mender:
             return np.arange(0)  # why it fails is told when it is run
         return np.flatnonzero(~usable)
 
-    def notes(self, domains: Domains) -> list[Reason]:
-        """How many rows were replaced, and what to do about those that could not be."""
-        found = []
-        if self._replaced:
-            found.append(
-                Reason(
-                    f"{self._replaced} of {self._seen} rows of input gave NaN in the reference, "
-                    "and were replaced by others",
-                    "rows_replaced",
-                )
+    def notes(self) -> list[Reason]:
+        """How many rows were replaced."""
+        if not self._replaced:
+            return []
+        text = f"{self._replaced} of {self._seen} rows of input gave NaN in the reference"
+        return [Reason(f"{text}, and were replaced by others", "rows_replaced")]
+
+    def doubts(self, domains: Domains) -> list[Reason]:
+        """What to do about rows that could not be replaced."""
+        if not self._left:
+            return []
+        names = " or ".join(n for n, values in domains.items() if values.origin != "asked")
+        return [
+            Reason(
+                f"the reference gives NaN for {self._left} of {self._seen} rows of input, whatever "
+                f"was tried: give the values of {names or 'the inputs'} with --input-range "
+                "NAME=LOW,HIGH",
+                "rows_with_nan",
             )
-        if self._left:
-            names = " or ".join(n for n, values in domains.items() if values.origin != "asked")
-            found.append(
-                Reason(
-                    f"the reference gives NaN for {self._left} of {self._seen} rows of input, "
-                    f"whatever was tried: give the values of {names or 'the inputs'} with "
-                    "--input-range NAME=LOW,HIGH",
-                    "rows_with_nan",
-                )
-            )
-        return found
+        ]

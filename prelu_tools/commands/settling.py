@@ -56,6 +56,8 @@ class Settled:
     """For an input's name the values that it may take, at the sizes of the example."""
     notes: list[str] = field(default_factory=list)
     """What the user should know of them."""
+    doubts: list[str] = field(default_factory=list)
+    """What keeps a comparison on them from proving anything."""
 
 
 def settle(source: Source, others: Others, plan: DrawPlan) -> Settled:
@@ -111,7 +113,8 @@ class _Settler:
             sizes=sizes.record,
             inputs=tuple(self._used(spec, limits[spec.name]) for spec in self._specs),
             ranges={name: known for name, known in limits.items() if known is not None},
-            notes=[*self._notes(), *mender.notes(self._domains), *sizes.notes()],
+            notes=[*self._notes(), *mender.notes(), *sizes.notes()],
+            doubts=[*mender.doubts(self._domains)],
         )
 
     def _drawer(self, domains: Domains | None = None) -> Drawer:

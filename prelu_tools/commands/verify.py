@@ -100,6 +100,7 @@ def verify_source(
     plan = replace(plan, turning=_turning(source, opened, request, plan))
     with run_reference(source, settled.feeds, plan) as reference:
         reference.notes += settled.notes
+        reference.doubts += settled.doubts
         if request.save_inputs is not None:
             save_feeds(request.save_inputs, reference.feeds)
         judged: list[Judged] = []

@@ -53,14 +53,15 @@ class SlopeParameter(Protocol):
 
 
 def fuse_prelus(model: OnnxModel, wanted: Callable[[Match], bool]) -> None:
-    """Replace every wanted form by one PRelu node, in place; what is left unused goes."""
+    """Replace every wanted form by one PRelu node, in place, in bodies too; what is unused goes."""
     view = GraphView(model)
     graph = model.proto.graph
     numbers = itertools.count()
-    for match in [m for m in find_prelus(view) if wanted(m)]:
+    found = [(v.graph, m) for v in nested_views(view) for m in find_prelus(v) if wanted(m)]
+    for body, match in found:
         slope = next(n for i in numbers if (n := f"prelu_tools/slope_{i}") not in view.initializers)
         graph.initializer.append(model.tensor(slope, match.slopes))
-        replace_by_prelu(graph, match, slope)
+        replace_by_prelu(body, match, slope)
     prune_model(model)
 
 

@@ -292,8 +292,8 @@ def test_rows_that_give_nan_are_replaced() -> None:
 def test_where_nothing_helps_the_option_is_named() -> None:
     specs = [spec("x", "batch", 3)]
     nan = Picky(specs, gives=lambda feeds: {"y": feeds["x"] * np.nan}).settled()
-    assert "give the values of x with --input-range NAME=LOW,HIGH" in nan.notes[-1]
-    assert code_of(nan.notes[-1]) == "rows_with_nan"
+    assert "give the values of x with --input-range NAME=LOW,HIGH" in nan.doubts[0]
+    assert code_of(nan.doubts[0]) == "rows_with_nan"
     words = "^no. No inputs were found that it takes: give the values of x with --input-range"
     with pytest.raises(PReLUToolsError, match=words):
         Picky(specs, lambda _feeds: False).settled()

@@ -157,7 +157,7 @@ def test_every_word_of_a_vocabulary_is_compared(nets: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("name", "domains"),
     [
-        ("Fields", {"ids": (0, 19, "table")}),
+        ("Fields", {"ids": (0, 29, "table")}),
         ("Speaker", {"x": (None, None, "usual"), "speaker": (0, 3, "table")}),
         ("Masked", {"x": (None, None, "usual"), "mask": (0, 1, "tried")}),
         ("Root", {"x": (0, 1, "tried")}),
