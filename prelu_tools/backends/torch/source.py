@@ -40,7 +40,7 @@ from prelu_tools.backends.torch.task import Task
 from prelu_tools.backends.torch.watch import Exploring, Watch, knowing, telling, tensor_names
 from prelu_tools.backends.torch.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.wide import WideTorchRunner
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
@@ -229,6 +229,20 @@ class TorchSource:
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`."""
         return activation_of(self._find_calls(), layer)
+
+    def is_unread(self, layer: str, feeds: Mapping[str, Array]) -> bool:
+        """Whether other slopes of a layer change no bit of any output.
+
+        Args:
+            layer: its name.
+            feeds: inputs that reach its slopes.
+        """
+        name = next(call.parameter for call in self._find_calls() if call.layer == layer)
+        tensor = dict(self._module.named_parameters(remove_duplicate=False)).get(name)
+        if tensor is None:
+            return False
+        before, after = self.run(feeds, None), self.run(feeds, None, {name: tensor.detach() + 1})
+        return all(same_bits(values, after[output]) for output, values in before.items())
 
     def seek(
         self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
