@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.comparable import comparable
 from prelu_tools.core.errors import PReLUToolsError
 
 DEFAULT_SAMPLES = 16
@@ -161,7 +162,8 @@ def _picture(generator: np.random.Generator, sizes: Sequence[int]) -> Array:
     return np.asarray(picture / np.where(deviation > 0, deviation, 1.0))
 
 
-@dataclass(frozen=True)
+@comparable
+@dataclass(frozen=True, eq=False)
 class SizesTried:
     """The sizes of free axes, by their names, that a check was run at."""
 
