@@ -59,6 +59,7 @@ def export(
     input_layout: InputLayout = "keep",
     external_data: ExternalData = "auto",
     verify: bool = True,
+    input_range: Range | Mapping[str, Range] | None = None,
     force: bool = False,
     input: Shapes | None = None,
     custom_objects: str | Sequence[str] = (),
@@ -81,6 +82,7 @@ def export(
         input_layout: axis order of the inputs of a Keras model, from rank 3 on.
         external_data: whether large weights go to a file beside the model.
         verify: whether to hold the result against its source.
+        input_range: `(low, high)` of the values that inputs may take, for all or by name.
         force: whether to replace a file that is there.
         input: the inputs' sizes, where the model does not know them.
         custom_objects: modules or files (`layers.py`, `layers.py:Name`) with the classes of a
@@ -109,6 +111,7 @@ def export(
         opset=opset,
         input_layout=input_layout,
         verify=verify,
+        ranges=ranges_of(input_range),
         external_data=external_data,
         force=force,
         dtype=dtype,

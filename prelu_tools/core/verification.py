@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from prelu_tools.core.comparable import comparable
+from prelu_tools.core.domains import InputDomain, SizesTried
 from prelu_tools.core.errors import VerdictError
-from prelu_tools.core.inputs import SizesTried
 from prelu_tools.core.showing import Shown
 
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -313,6 +313,8 @@ class VerifyResult(Shown):
     """How it stands against an earlier one; None where that was not asked for."""
     sizes: SizesTried = field(default_factory=SizesTried)
     """The sizes of free axes that it was run at."""
+    inputs: tuple[InputDomain, ...] = ()
+    """The values that were drawn for each input; empty where all were replayed."""
 
     def __bool__(self) -> bool:
         """Whether it is a pass: what failed, or could not be judged, is false."""

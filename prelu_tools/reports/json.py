@@ -131,6 +131,7 @@ def _verify(result: VerifyResult, _style: Style) -> dict[str, Any]:
         "note_codes": [code_of(note) for note in result.notes],
         "baseline": dataclasses.asdict(held) if (held := result.baseline) else None,
         "sizes": dataclasses.asdict(result.sizes),
+        "inputs": [dataclasses.asdict(one) for one in result.inputs],
     }
 
 
