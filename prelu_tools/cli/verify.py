@@ -267,7 +267,7 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
 
 def _verify_many(output: Output, verbose: bool, held: BaselineChoice) -> int:
     """Run the checks of the current folder's file, and show what became of them."""
-    from prelu_tools.cli.output import progress, say_traceback
+    from prelu_tools.cli.output import progress, say, say_traceback
     from prelu_tools.commands.checks import find_checks, run_checks
 
     def trace(error: BaseException) -> None:
@@ -277,7 +277,7 @@ def _verify_many(output: Output, verbose: bool, held: BaselineChoice) -> int:
     found = find_checks(show_chatter=verbose)
     if not output.quiet:
         for note in found.notes:
-            click.echo(f"Note: {note}", err=True)
+            say(f"Note: {note}")
     with progress(output.quiet, verbose) as tell:
         result = run_checks(found, tell, trace)
     result = held.hold_checks(result)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from prelu_tools.core.comparable import comparable
+
 Origin = Literal["asked", "table", "example", "type", "tried", "usual"]
 """`asked` by the user; the `table` that it indexes; within its `example`; all of its `type`;
 `tried` until the reference ran; or as `usual` where nothing is known."""
@@ -84,7 +86,8 @@ class InputDomain:
     """The largest value, at the sizes of the example; None for no limit."""
 
 
-@dataclass(frozen=True)
+@comparable
+@dataclass(frozen=True, eq=False)
 class SizesTried:
     """The sizes of free axes, by their names, that a check was run at."""
 

@@ -33,7 +33,7 @@ def render(result: Result, style: Style) -> str:
 
 def one_line(result: Result, style: Style) -> str:
     """The same document on one line, for files of many."""
-    return json.dumps(_plain(document(result, style)), ensure_ascii=False)
+    return printable_json(json.dumps(_plain(document(result, style)), ensure_ascii=False))
 
 
 def document(result: Result, style: Style) -> dict[str, Any]:
