@@ -60,6 +60,10 @@ class ToldSource:
         """None."""
         return ()
 
+    def lookups(self, _feeds: Mapping[str, Array]) -> tuple[()]:
+        """None."""
+        return ()
+
     def random_parts(self) -> tuple[()]:
         """None."""
         return ()
