@@ -52,7 +52,9 @@ def moved_model(
     copy = onnx.ModelProto()
     copy.CopyFrom(_typed(proto, shapes))
     _Mover(noise).move(copy.graph, {})
-    del copy.graph.value_info[:]
+    del copy.graph.value_info[:], copy.graph.input[:], copy.graph.output[:]
+    copy.graph.input.extend(proto.graph.input)  # with the sizes that were free
+    copy.graph.output.extend(proto.graph.output)
     return copy
 
 
