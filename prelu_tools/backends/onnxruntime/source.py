@@ -22,7 +22,8 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions, example_sizes
 from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.graph.constants import attributes, read_constant
+from prelu_tools.graph.arithmetic import attributes
+from prelu_tools.graph.constants import read_constant
 from prelu_tools.graph.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.view import GraphView, all_views, is_known
