@@ -116,7 +116,7 @@ def _computed(
     work.count(values.size)
     root = _root(node, [part for part in parts if part is not None])
     if root is None:
-        return Constant(tensor, values, values.shape)
+        return Constant(tensor, values, ())
     return Constant(root.root, values, root.stored_shape)
 
 
@@ -126,7 +126,8 @@ def _root(node: onnx.NodeProto, parts: Sequence[Constant]) -> Constant | None:
         return None
     if node.op_type not in _TAKING_PARTS:
         return parts[0]
-    return max(parts, key=lambda part: math.prod(part.stored_shape))  # the first of equals
+    sizes = [(math.prod(part.stored_shape), len(part.stored_shape)) for part in parts]
+    return parts[sizes.index(max(sizes))]  # the first of equals
 
 
 def _values(view: GraphView, node: onnx.NodeProto, tensor: str, inputs: Inputs) -> Array | None:

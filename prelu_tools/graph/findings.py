@@ -158,7 +158,7 @@ def _text(shape: Shape) -> str:
 def max_findings(missed: Iterable[NearMiss]) -> Iterator[Finding]:
     """Nodes that are max(x, a*x) with a slope above 1: no PReLU, and surely meant as one."""
     for near in missed:
-        if near.form == "max" and near.miss.y > near.miss.wanted > 0:
+        if near.form == "max" and near.miss is not None and near.miss.y > near.miss.wanted > 0:
             yield Finding(
                 "max_above_one",
                 "error",

@@ -51,16 +51,17 @@ def read_layers(model: OnnxModel) -> tuple[PReLULayer, ...]:
 
 
 def locate_layers(
-    views: Iterable[GraphView], missed: list[NearMiss] | None = None
+    views: Iterable[GraphView], missed: list[NearMiss] | None = None, explain: bool = False
 ) -> tuple[LocatedLayer, ...]:
     """The layers of the graphs of a model, and where they are.
 
     Args:
         views: the graphs (`graph/view.py`).
         missed: takes what only resembles PReLU.
+        explain: see `find_prelus`.
     """
     groups: dict[tuple[str, str, bytes], list[tuple[int, GraphView, Match]]] = {}
-    every = ((view, match) for view in views for match in find_prelus(view, missed))
+    every = ((view, match) for view in views for match in find_prelus(view, missed, explain))
     for position, (view, match) in enumerate(every):
         groups.setdefault(_key(match), []).append((position, view, match))
     found: list[LocatedLayer] = []

@@ -105,18 +105,52 @@ class Probe:
             self._signs = self.tensors(np.array([1, -1], self._region.dtype))
         return self._signs
 
+    def near(self) -> Miss | None:
+        """The input that shows that it is no PReLU, where it is one for most inputs."""
+        sizes = np.array(_MODERATE)
+        xs = np.concatenate([sizes, -sizes])
+        try:
+            with np.errstate(all="ignore"):
+                y = self.tensors(xs.astype(self._region.dtype))[self._y]
+        except (ValueError, TypeError, KeyError, IndexError):
+            return None
+        if y.dtype != self._region.dtype:
+            return None
+        n, ways = len(sizes), y.reshape(len(xs), -1).astype(np.float64)
+        answers = ways[n:] / xs[n:, None]
+        agree = np.abs(answers[:, None] - answers) <= 1e-3 * np.abs(answers)
+        best = np.argmax(agree.sum(axis=1), axis=0)
+        slopes = np.take_along_axis(answers, best[None], axis=0)[0]
+        wanted = np.where(xs[:, None] > 0, 1, slopes) * xs[:, None]
+        fits = np.abs(ways - wanted) <= 1e-3 * np.abs(wanted)
+        kept, scaled = fits[:n].sum(axis=0), fits[n:].sum(axis=0)
+        alike = (slopes != 0) & (slopes != 1) & (2 * kept > n)
+        alike &= (scaled > 1) | ((kept == n) & (2 * (ways[n:] != 0).sum(axis=0) > n))
+        alike &= ~fits.all(axis=0)
+        if not alike.any():
+            return None
+        place = int(np.argmax(alike))
+        off = int(np.argmin(fits[:, place]))
+        return Miss(float(xs[off]), float(ways[off, place]), float(wanted[off, place]))
+
     def _answer(self, dtype: np.dtype[Any]) -> Answer | Miss | None:
         one = np.array([1, -1], dtype)
         made = self.signs()
         kept, scaled = made[self._y]
         scaled = -scaled
+        if kept.dtype != dtype:
+            return None
         odd = not (np.isfinite(kept).all() and np.isfinite(scaled).all())
         if not odd and (np.abs(kept.astype(np.float64) - 1) > _FAR).any():
             alike = (kept != 0) & (scaled != 0) & (kept != scaled)
             off = np.unravel_index(int(np.argmax(kept != 1)), kept.shape)
             return Miss(1.0, float(kept[off]), 1.0) if alike.any() else None
         parameters = self._parameters(one, made[self._y])
-        if not parameters:
+        constants = [self._region.constant(name) for name, _ in parameters]
+        if not parameters or (
+            # relu(x), made of numbers of the code: x - 0.5 * (x - |x|)
+            not scaled.any() and all(c is not None and c.size == 1 and c.all() for c in constants)
+        ):
             return None
         rounds = False
         for replaced in self._stand_ins() if odd else ({},):
@@ -196,8 +230,9 @@ class Probe:
                 values = region.constant(name) if name and region.is_still(name) else None
                 if values is None or name in seen:
                     continue
-                if node.op_type in _ADDING and live.degree != 0 and not values.any():
-                    continue
+                plain = values.size == 1 and values.reshape(-1)[0] in (0, 1, -1)
+                if node.op_type in _ADDING and (plain or not (live.degree == 0 or values.any())):
+                    continue  # a zero of a sum, or the 0 and 1 of a mask
                 seen.add(name)
                 if node.op_type == "Conv":
                     values = values.reshape(-1, *[1] * (values.ndim - 2))
@@ -214,8 +249,11 @@ class Probe:
             number = np.where(np.isfinite(values), values, values.dtype.type(0))
             other = number - np.abs(number) / values.dtype.type(4) - values.dtype.type(0.109375)
             after = self.tensors(one, {name: other.astype(values.dtype)})[self._y]
-            same = (after[1] == before[1]) | (np.isnan(after[1]) & np.isnan(before[1]))
-            if not same.all():
+            # A factor of both sides alike is none of a slope's: it stands before the PReLU.
+            left = after[1].astype(np.float64) * before[0]
+            right = before[1].astype(np.float64) * after[0]
+            same = np.abs(left - right) <= _FAR * (np.abs(left) + np.abs(right))
+            if not (same | (np.isnan(after[1]) & np.isnan(before[1]))).all():
                 (plain if (np.abs(values) == 1).all() else found).append((name, axes))
         return found or plain
 

@@ -61,21 +61,29 @@ class Match:
 
 @dataclass(frozen=True)
 class NearMiss:
-    """A tensor that is no PReLU of x, but nearly."""
+    """A tensor that is no PReLU, but nearly."""
 
     node: onnx.NodeProto
+    """The node that makes it."""
     form: str
-    miss: Miss
+    """The form that it resembles."""
+    reason: str
+    """Why it is none."""
+    miss: Miss | None = None
+    """The input that shows it; None where none was tried."""
 
 
-def find_prelus(view: GraphView, missed: list[NearMiss] | None = None) -> Iterator[Match]:
+def find_prelus(
+    view: GraphView, missed: list[NearMiss] | None = None, explain: bool = False
+) -> Iterator[Match]:
     """Every PReLU of one graph, in the order of the nodes that make their outputs.
 
     Args:
         view: the graph.
         missed: takes what only resembles PReLU.
+        explain: whether to look for that among thresholds, caps and gates, too.
     """
-    search = _Search(view)
+    search = _Search(view, explain)
     for node in view.ordered:
         search.visit(node)
     if missed is not None:
@@ -87,10 +95,11 @@ def find_prelus(view: GraphView, missed: list[NearMiss] | None = None) -> Iterat
 class _Search:
     """The graph from its inputs on: what each tensor is made of, and which are PReLU."""
 
-    def __init__(self, view: GraphView) -> None:
+    def __init__(self, view: GraphView, explain: bool) -> None:
         self.found: list[Match] = []
         self.missed: list[NearMiss] = []
         self._view = view
+        self._explain = explain
         self._behind: dict[str, str] = {}
         self._regions: OrderedDict[str, Region] = OrderedDict()
 
@@ -102,6 +111,9 @@ class _Search:
         if view.is_constant(node.output[0]):
             return None
         match = _operator(view, node) or _stated(view, node)
+        if match is None and node.op_type == "PRelu":
+            reason = f"its slope {node.input[1]!r} is computed from the input"
+            self.missed.append(NearMiss(node, "prelu", reason))
         if match is None and node.op_type in KNOWN:
             live = [name for name in node.input if name and not view.is_constant(name)]
             x = self._common(live)
@@ -141,17 +153,18 @@ class _Search:
         for _ in range(_FARTHEST):
             region = self._of(x)
             trace = region.trace(y)
-            if trace is None or trace.degree is None:
+            if trace is not None and trace.degree is None:
+                if nearest is None and trace.kinked and trace.scaled and self._explain:
+                    nearest = _near(node, probe := Probe(region, y), probe.near())
                 break
-            if trace.degree == 1 and trace.kinked and trace.scaled:
+            if trace is not None and trace.degree == 1 and trace.kinked and trace.scaled:
                 probe = Probe(region, y)
                 answer = probe.ask()
                 if answer is not None and _widens(self._view, x, y, trace.layout):
                     answer = None
                 if isinstance(answer, Answer):
                     return _match(region, probe, answer, node)
-                if answer is not None and nearest is None:
-                    nearest = NearMiss(node, name_of(probe), answer)
+                nearest = nearest or _near(node, probe, answer)
             if x not in self._behind:
                 break
             x = self._behind[x]
@@ -166,6 +179,10 @@ class _Search:
         while len(self._regions) > _REGIONS:
             self._regions.popitem(last=False)
         return self._regions[x]
+
+
+def _near(node: onnx.NodeProto, probe: Probe, miss: Miss | None) -> NearMiss | None:
+    return None if miss is None else NearMiss(node, name_of(probe), str(miss), miss)
 
 
 def _match(region: Region, probe: Probe, answer: Answer, node: onnx.NodeProto) -> Match:

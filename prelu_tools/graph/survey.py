@@ -44,7 +44,7 @@ def survey(model: OnnxModel, explain: bool, target: str | None) -> Survey:
     """
     views = list(all_views(model))
     missed: list[NearMiss] = []
-    located = locate_layers(views, missed)
+    located = locate_layers(views, missed, explain)
     taken = {name for layer in located for m in layer.matches for n in m.nodes for name in n.output}
     missed = [near for near in missed if near.node.output[0] not in taken]
     findings = list(max_findings(missed))
@@ -60,7 +60,7 @@ def survey(model: OnnxModel, explain: bool, target: str | None) -> Survey:
 
 
 def _refused(near: NearMiss) -> RefusedForm:
-    return RefusedForm(near.node.name or near.node.output[0], near.form, str(near.miss))
+    return RefusedForm(near.node.name or near.node.output[0], near.form, near.reason)
 
 
 def _findings(located: LocatedLayer, target: str | None) -> tuple[Finding, ...]:
