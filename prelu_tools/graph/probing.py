@@ -158,9 +158,23 @@ class Probe:
             if isinstance(found, Miss):
                 return found
             rounds |= found
-        slopes = self._laid(scaled, parameters)
         names = tuple(name for name, _ in parameters)
-        return Answer(slopes + slopes.dtype.type(0), names, self._layout, rounds)
+        slopes = self._laid(self._signed(one, scaled, names), parameters)
+        return Answer(slopes, names, self._layout, rounds)
+
+    def _signed(self, one: Array, slopes: Array, parameters: tuple[str, ...]) -> Array:
+        """Slopes of 0 with the sign that their constants have: a sum does not show it."""
+        if slopes.all():
+            return slopes
+        marked = {}
+        for name in parameters:
+            values = self._region.constant(name)
+            if values is not None:
+                ones = np.where(np.signbit(values), -1, 1).astype(values.dtype)
+                marked[name] = np.where(values == 0, ones, values)
+        negative = ~np.signbit(self.tensors(one, marked)[self._y][1])
+        zeros = np.where(negative, -0.0, 0.0).astype(slopes.dtype)
+        return np.where(slopes == 0, zeros, slopes)
 
     def _stand_ins(self) -> Iterator[dict[str, Array]]:
         """Numbers for slopes that are NaN or infinite, of which 0 * slope would hide the rest."""
