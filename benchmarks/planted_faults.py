@@ -23,11 +23,12 @@ from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.cli.main import run
 from prelu_tools.commands.candidate import Linked
-from prelu_tools.commands.drawing import DrawPlan, draw_feeds
+from prelu_tools.commands.drawing import DrawPlan
 from prelu_tools.commands.linking import Layouts, link_inputs, move
 from prelu_tools.commands.outputs import OutputJudge
 from prelu_tools.commands.power import PowerPlan, SlopeCopy, choose_faults, plant
 from prelu_tools.commands.reference import Reference, ReferencePlan, run_reference
+from prelu_tools.commands.settling import settle
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.options import SourceOptions
@@ -63,9 +64,10 @@ def faults_of(name: str, folder: Path, counts: Counter[str], seeds: range) -> No
         raise SystemExit(f"{path} is not ONNX")
     linked = Linked("candidate", candidate, link_inputs(source.inputs(), candidate.inputs(),
                     Layouts("nchw", "nchw")), Layouts("nchw", "nchw"))  # fmt: skip
-    feeds = draw_feeds(source.inputs(), [], DrawPlan(16, 0, {}))
-    plan = ReferencePlan(wide=True, layers=True, search_seconds=10, seed=0, ranges={}, whole=False)
-    with run_reference(source, feeds, plan) as reference:
+    drawn = settle(source, [], DrawPlan(16, 0, {}))
+    plan = ReferencePlan(wide=True, layers=True, search_seconds=10, seed=0, ranges={}, whole=False,
+                         rows=drawn.rows)  # fmt: skip
+    with run_reference(source, drawn.feeds, plan) as reference:
         for seed in seeds:
             _plant(reference, candidate, linked, counts, seed)
             if counts["planted"] >= WANTED:

@@ -68,7 +68,7 @@ def is_live(model: Model) -> bool:
 def name_of(model: Model, role: str = "") -> str:
     """A path or a spelling as it is; of an object its class, behind its role if it has one."""
     if isinstance(model, (str, os.PathLike)):
-        return os.fspath(model)
+        return _spelled(model)
     kind = type(model).__name__
     return f"{role} ({kind})" if role else kind
 
@@ -93,7 +93,7 @@ def opened(
     from prelu_tools.backends.registry import open_for_inspection, open_object, open_source
 
     if isinstance(model, (str, os.PathLike)):
-        yield (open_for_inspection if inspecting else open_source)(os.fspath(model), options)
+        yield (open_for_inspection if inspecting else open_source)(_spelled(model), options)
     elif type(model).__name__ == "ModelProto":
         with _written(model, name, options) as source:
             yield source
@@ -101,6 +101,15 @@ def opened(
         _refuse_other_objects(model, name)
         with _modes_kept(model):
             yield open_object(model, name, options)
+
+
+def _spelled(model: str | os.PathLike[str]) -> str:
+    """A text as it is; a `pathlib.Path` is always a file."""
+    if isinstance(model, str):
+        return model
+    from prelu_tools.backends.spelling import FileName
+
+    return FileName(os.fspath(model))
 
 
 def _refuse_other_objects(model: object, name: str) -> None:

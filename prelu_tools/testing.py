@@ -42,6 +42,7 @@ def assert_parity(
     input_range: tuple[float, float] | None = None,
     layouts: Mapping[str, Layout] | None = None,
     provider: str = "cpu",
+    strict_special: bool = False,
     allow_no_prelu: bool = False,
 ) -> VerifyResult:
     """Raise where a candidate is not its reference, or where that could not be found out.
@@ -63,6 +64,7 @@ def assert_parity(
         input_range: the values that inputs may take, in natural units; None for any.
         layouts: axis orders by `reference` and `candidate`.
         provider: what runs an ONNX candidate.
+        strict_special: whether a layer that differs for infinite or NaN inputs only fails.
         allow_no_prelu: whether models without any PReLU may pass.
 
     Returns:
@@ -94,6 +96,7 @@ def assert_parity(
             power=power,
             search_seconds=search_seconds,
             ranges={} if input_range is None else {"": input_range},
+            strict_special=strict_special,
             allow_no_prelu=allow_no_prelu,
         )
         result = verify_source(left, request, {right_name: right})

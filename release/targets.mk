@@ -21,7 +21,8 @@ COMPATIBILITY := tests/core tests/graph tests/cli tests/reports \
   tests/backends/test_keras_conversion.py tests/backends/test_onnxruntime_runner.py
 COMPATIBLE = $(1)/bin/python -m pytest -q -n 2 -m "not browser and not real_models" $(COMPATIBILITY)
 
-# Another Python, with the versions of the lock: make test-python PYTHON=python3.13 EXTRAS=keras
+# Another Python, with the versions of the lock: make test-python PYTHON=python3.13 EXTRAS=keras;
+# TensorFlow has no build for 3.14: EXTRAS=torch there.
 PYTHON_ENV := .venv-$(notdir $(PYTHON))
 test-python:
 	@test -e $(PYTHON_ENV)/.ready || { rm -rf $(PYTHON_ENV) && $(PYTHON) -m venv $(PYTHON_ENV) && \
@@ -30,9 +31,10 @@ test-python:
 	@$(call COMPATIBLE,$(PYTHON_ENV))
 
 test-matrix-python:
-	@ran=; for python in python3.11 python3.12 python3.13; do \
+	@ran=; for python in python3.11 python3.12 python3.13 python3.14; do \
+	  extras=$(EXTRAS); test $$python != python3.14 || extras=torch; \
 	  if $$python -c '' 2>/dev/null; then ran="$$ran $$python"; \
-	    $(MAKE) test-python PYTHON=$$python || exit 1; \
+	    $(MAKE) test-python PYTHON=$$python EXTRAS=$$extras || exit 1; \
 	  else echo "$$python is not here"; fi; done; \
 	echo "tested on:$$ran"; test -n "$$ran"
 

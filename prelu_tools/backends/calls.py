@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
 
 from prelu_tools.backends.conversion import Parameter
 from prelu_tools.backends.interface import Observer
@@ -33,6 +36,9 @@ class PReLUCall:
     """Weights and biases of the layer that was called before."""
     apply: Callable[[Array], Array] | None = None
     """The layer by itself, with its slopes; None where it cannot be called so."""
+    is_hidden: bool = False
+    """Whether converters have to find it: it is in a branch or a loop that has a graph of its own,
+    or in a module that calls no functions."""
 
 
 def layers_of(calls: Iterable[PReLUCall]) -> tuple[PReLULayer, ...]:
@@ -80,8 +86,17 @@ def activation_of(calls: Iterable[PReLUCall], layer: str) -> Callable[[Array], A
     """
     for call in calls:
         if call.layer == layer and call.apply is not None:
-            return call.apply
+            return partial(_apply, call.apply, call.input_shape)
     raise PReLUToolsError(f"{layer} cannot be called by itself")
+
+
+def _apply(apply: Callable[[Array], Array], shape: Shape, x: Array) -> Array:
+    """What a layer makes of an input that may have size 1 along axes that its slopes share."""
+    if len(shape) != x.ndim:
+        return apply(x)
+    full = (*x.shape[:1], *(size or 1 for size in shape[1:]))
+    spread = np.broadcast_to(x, np.broadcast_shapes(x.shape, full))
+    return apply(np.array(spread))[tuple(slice(size) for size in x.shape)]
 
 
 class Tally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.core.arrays import Array, IntArray
@@ -31,6 +31,10 @@ class Parameter:
     """How often the source uses it: as many PRelu nodes have to be in the result."""
     call: int = 0
     """Which of the source's calls these begin with, where each has tags of its own."""
+
+    def called_again(self) -> Parameter:
+        """The same, with one more call."""
+        return replace(self, n_calls=self.n_calls + 1)
 
 
 @dataclass(frozen=True)

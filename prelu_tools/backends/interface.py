@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.decisions import Decision
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -28,6 +31,25 @@ class TensorSpec:
     """Sizes; a dynamic dimension has a name instead, the first one usually `batch`."""
     example: tuple[int, ...]
     """Sizes that the model accepts: `shape` with a number for each name."""
+
+
+class RandomPart(Protocol):
+    """A part of a model that draws random numbers."""
+
+    @property
+    def text(self) -> str:
+        """What it is, and its name."""
+        ...
+
+    @property
+    def drops(self) -> bool:
+        """Whether it is a Dropout: in inference it should do nothing."""
+        ...
+
+    @property
+    def is_certain(self) -> bool:
+        """False where only a run knows whether it does."""
+        ...
 
 
 class Runner(Protocol):
@@ -70,6 +92,26 @@ class SearchLimits:
     """For an input's name the values that it may take; unbounded where it has none."""
     whole: bool = False
     """Whether batches have to keep the size of the one to start from."""
+    axes: Mapping[str, int] | None = None
+    """The axis of the rows of each input that has any; None for the first one of them all."""
+
+    def count(self, feeds: Mapping[str, Array]) -> int:
+        """How many rows a batch has."""
+        found = ((values, self._axis(name, values)) for name, values in feeds.items())
+        return next((values.shape[axis] for values, axis in found if axis is not None), 1)
+
+    def take(self, feeds: Mapping[str, Array], rows: Sequence[int] | Array) -> dict[str, Array]:
+        """A batch of these rows, as copies."""
+        return {
+            name: np.array(values) if axis is None else np.take(values, rows, axis)
+            for name, values in feeds.items()
+            for axis in [self._axis(name, values)]
+        }
+
+    def _axis(self, name: str, values: Array) -> int | None:
+        if self.axes is None:
+            return 0 if values.ndim else None
+        return self.axes.get(name)
 
 
 class Source(Protocol):
@@ -105,6 +147,20 @@ class Source(Protocol):
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """Every PReLU layer, in the order in which the model calls them."""
+        ...
+
+    def random_parts(self) -> Sequence[RandomPart]:
+        """What draws random numbers, as far as the model says so without being run."""
+        ...
+
+    def decisions(self, runs: Sequence[Mapping[str, Array]]) -> Sequence[Decision]:
+        """Where numbers decide how the model goes on, and which ways these runs take.
+
+        Empty, at no cost, where nothing in the model is decided so.
+
+        Raises:
+            PReLUToolsError: the model rejects the inputs.
+        """
         ...
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:

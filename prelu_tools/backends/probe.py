@@ -1,13 +1,17 @@
-"""Is this layer a PReLU? Ask it, instead of reading its code.
+"""Is this a PReLU? Ask it, instead of reading its code.
 
-A layer is called with inputs of both signs and with tags in place of its one parameter. It is a
-PReLU when it returns positive inputs as they are, and negative ones times an element of that
-parameter, bit for bit; which element stands where says how the slopes are laid over the input.
+What a model computes between two tensors is called again: with inputs of both signs and of sizes
+from far below 1 to far above. It is a PReLU when it returns positive inputs as they are, and
+negative ones times a number that depends on their position alone: the *effective slope*, however
+it is computed. Other values in the place of one constant, marks that are positive, negative, large
+and equal, tell a slope from what only looks like one (a scale of 1, a bias of 0), say how it is
+laid over the input, and whether it is the constant itself or a function of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,10 +19,35 @@ from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.slopes import Shape
 from prelu_tools.core.tags import TagBook
 
-_SIZES = (0.25, 0.5, 1.0, 2.0, 4.0)  # powers of two: a product with them is exact
+_SIZES = (1.0, 2.0**-100, 5e-4, 30.0, 2.0**90, 0.02)
+_FEW = 4096  # elements; a larger input has positions enough for each size in every call
+_TINY = np.finfo(np.float32).tiny
 _FREE = 2  # size of a dimension that the layer does not fix
+_ROUNDING = 4 * 2.0**-23  # of the largest term: forms that add up what cancels
 
-Call = Callable[[Array, Array], Array]
+Call = Callable[[Array, Mapping[str, Array]], Array]
+"""Computes the output of an input, with other values in the place of some constants, by name."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of a PReLU."""
+
+    origin: str
+    """The constant that its slopes come from."""
+    is_own: bool
+    """Whether its slopes are the elements of that constant, all of them, and not a function."""
+    values: Array
+    """That constant where they are; else the effective slopes, size 1 where they are shared."""
+    indices: IntArray
+    """How the values are laid over the input: flat indices of its rank, size 1 where they are
+    shared, so that `values.reshape(-1)[indices]` broadcasts to it."""
+
+    @property
+    def is_reordered(self) -> bool:
+        """Whether its slopes are those of the constant in another order along one axis."""
+        order = self.indices.reshape(-1)
+        return order.size in self.indices.shape and bool((np.diff(order) < 0).any())
 
 
 def could_be_slope(parameter_shape: tuple[int, ...], input_shape: Shape) -> bool:
@@ -34,53 +63,135 @@ def could_be_slope(parameter_shape: tuple[int, ...], input_shape: Shape) -> bool
     return all(p == 1 or p == s for p, s in zip(parameter_shape, tail, strict=True))
 
 
-def probe(call: Call, parameter_shape: tuple[int, ...], input_shape: Shape) -> IntArray | None:
-    """Find out how a layer lays its slopes over its input.
+def probe(
+    call: Call, constants: Mapping[str, Array], input_shape: Shape, rows: int = 1
+) -> Answer | None:
+    """Find out whether something is a PReLU, and with which slopes.
 
     Args:
-        call: runs the layer on an input and a value of its parameter, both float32.
-        parameter_shape: the shape of the parameter.
-        input_shape: the shape of the layer's input, None for a dynamic dimension; the first one
-            is the batch.
+        call: computes it, in float32.
+        constants: what its slopes may come from, by name; the values that count. The first that
+            they depend on is their origin.
+        input_shape: the shape of its input, None for a dynamic dimension; the first one is the
+            batch.
+        rows: the size of the batch that is asked with.
 
     Returns:
-        Flat indices into the parameter, of the input's rank, size 1 where the slopes are shared
-        (so `parameter.reshape(-1)[indices]` broadcasts to the input); None for no PReLU.
+        The slopes; None for no PReLU. What raises an error for some input is none either.
     """
-    if not could_be_slope(parameter_shape, input_shape):
-        return None
-    batch = (1,) if len(input_shape) > 1 else (_FREE,) * len(input_shape)
+    batch = (rows,) if len(input_shape) > 1 else (_FREE,) * len(input_shape)
     shape = (*batch, *(_FREE if size is None else size for size in input_shape[1:]))
+    asked = _Asked(call, shape)
+    slopes = asked.slopes({})
+    if slopes is None:
+        return None
+    for name in constants:
+        answer = _made_of(asked, name, constants[name], slopes)
+        if answer is not None:
+            return answer if _fits(answer.indices, input_shape) else None
+    return None
+
+
+class _Asked:
+    """What is asked, with inputs of one shape."""
+
+    def __init__(self, call: Call, shape: tuple[int, ...]) -> None:
+        self._call = call
+        self._shape = shape
+        self._inputs: list[Array] | None = None
+
+    def slopes(self, changed: Mapping[str, Array]) -> Array | None:
+        """The effective slope of each position; None where it is no PReLU.
+
+        Where the slope is infinite or no number nothing is asked: such a position gives NaN for a
+        positive input in some forms.
+        """
+        with np.errstate(all="ignore"):
+            slopes = self._output(np.full(self._shape, -1, np.float32), changed)
+            if slopes is None:
+                return None
+            slopes = -slopes
+            finite = np.isfinite(slopes)
+            if not all(self._holds(x, slopes, finite, changed) for x in self._drawn()):
+                return None
+        return slopes
+
+    def _output(self, x: Array, changed: Mapping[str, Array]) -> Array | None:
+        try:
+            found = np.asarray(self._call(x, changed))
+        except Exception:
+            return None
+        return found if found.shape == self._shape and found.dtype.kind == "f" else None
+
+    def _holds(self, x: Array, slopes: Array, asked: Array, changed: Mapping[str, Array]) -> bool:
+        found = self._output(x, changed)
+        if found is None:
+            return False
+        expected = np.where(x > 0, x, slopes * x)
+        near = np.abs(found - expected) <= _ROUNDING * (1 + np.abs(slopes)) * np.abs(x)
+        return bool((near | (found == expected) | ~asked).all())
+
+    def _drawn(self) -> list[Array]:
+        """Inputs of each sign and of each size, for every position where there are few."""
+        if self._inputs is None:
+            generator = np.random.default_rng(0)
+            n = int(np.prod(self._shape))
+            self._inputs = []
+            for turn in range(len(_SIZES) if n < _FEW else 2):
+                sizes = np.take(_SIZES, np.arange(n) + turn, mode="wrap")
+                drawn = generator.uniform(0.5, 1, n) * sizes * generator.choice([-1, 1], n)
+                x = drawn.astype(np.float32).reshape(self._shape)
+                self._inputs += [x, -x]
+            self._inputs.append(np.zeros(self._shape, np.float32))
+        return self._inputs
+
+
+def _made_of(asked: _Asked, name: str, own: Array, slopes: Array) -> Answer | None:
+    """The slopes as a function of one constant; None where they do not depend on it."""
     book = TagBook()
-    tags = book.tag("slope", parameter_shape)
-    sizes, others = _scattered(shape, 0), _scattered(shape, 1)
-    if not _equal(call(sizes, tags), sizes):
+    tags = book.tag(name, own.shape)
+    answers = asked.slopes({name: tags})
+    tagged = None if answers is None else book.find(answers)
+    if tagged is not None and tagged.sign == 1:
+        restored = tagged.restore(own.astype(np.float32))
+        complete = np.unique(tagged.indices).size == own.size
+        if complete and _are_equal(restored, slopes):
+            return Answer(name, True, own, _compress(tagged.indices, [tagged.indices]))
+    if not np.isfinite(slopes).all():
         return None
-    result = call(-sizes, tags)
-    if result.shape != shape:
+    others = [answers, *(asked.slopes({name: marks}) for marks in _marks(own))]
+    known = [found for found in others if found is not None]
+    if all(np.array_equal(found, slopes) for found in known):
         return None
-    tagged = book.find(result / -sizes)
-    if tagged is None or tagged.sign != 1:
-        return None
-    mixed = np.where(sizes > 1, others, -others)
-    expected = np.where(mixed > 0, mixed, mixed * tagged.restore(tags))
-    return _compress(tagged.indices) if _equal(call(mixed, tags), expected) else None
+    places = _compress(np.arange(slopes.size).reshape(slopes.shape), [slopes, *known])
+    values = slopes.reshape(-1)[places]
+    return Answer(name, False, values, np.arange(values.size).reshape(values.shape))
 
 
-def _scattered(shape: tuple[int, ...], seed: int) -> Array:
-    """Sizes that differ from position to position, so that a layer that moves them is found out."""
-    generator = np.random.default_rng(seed)
-    return np.asarray(generator.choice(np.array(_SIZES, np.float32), size=shape))
+def _are_equal(left: Array, right: Array) -> bool:
+    """Whether two arrays are equal, for a framework that takes what is below `_TINY` for 0 too."""
+    left, right = (np.where(np.abs(array) < _TINY, 0, array) for array in (left, right))
+    return np.array_equal(left, right, equal_nan=True)
 
 
-def _equal(left: Array, right: Array) -> bool:
-    return left.shape == right.shape and bool(np.array_equal(left, right))
+def _marks(own: Array) -> Iterator[Array]:
+    generator = np.random.default_rng(1)
+    yield generator.uniform(-2, -0.1, own.shape).astype(np.float32)
+    yield generator.uniform(0.1, 0.9, own.shape).astype(np.float32)
+    yield generator.uniform(50, 900, own.shape).astype(np.float32)
+    yield np.full(own.shape, 0.3, np.float32)
 
 
-def _compress(indices: IntArray) -> IntArray:
-    """Give size 1 to every axis along which nothing changes."""
+def _compress(indices: IntArray, patterns: list[Array]) -> IntArray:
+    """Give size 1 to every axis along which no pattern, of the shape of the indices, changes."""
     for axis in range(indices.ndim):
-        first = np.take(indices, [0], axis=axis)
-        if np.array_equal(np.broadcast_to(first, indices.shape), indices):
-            indices = first
+        if all((pattern == np.take(pattern, [0], axis=axis)).all() for pattern in patterns):
+            indices = np.take(indices, [0], axis=axis)
+            patterns = [np.take(pattern, [0], axis=axis) for pattern in patterns]
     return indices
+
+
+def _fits(indices: IntArray, input_shape: Shape) -> bool:
+    """Whether the slopes are the same along the batch and along every axis of a free size."""
+    free = [axis for axis, size in enumerate(input_shape) if size is None]
+    return all(indices.shape[axis] == 1 for axis in free)

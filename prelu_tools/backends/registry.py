@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,8 +122,13 @@ def _open_file(spelling: Spelling, options: SourceOptions, rows: Sequence[Row]) 
     path = spelling.file
     if path is None:
         raise AssertionError("not a file")
-    if not path.exists():
-        raise PReLUToolsError(f"{path} cannot be read: no such file")
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        raise PReLUToolsError(f"{path} cannot be read: no such file") from error
+    except (OSError, ValueError) as error:  # a name that is too long, or has a NUL in it
+        why = error.strerror if isinstance(error, OSError) else error
+        raise PReLUToolsError(f"{path} cannot be read: {why}") from error
     if not (path.is_file() or path.is_dir()):
         raise PReLUToolsError(f"{path} is neither a regular file nor a folder: expected a model")
     row = _row_for(path, rows)
@@ -144,13 +150,13 @@ def _row_for(path: Path, rows: Sequence[Row]) -> Row | None:
 
 def _fits(path: Path, suffix: str) -> bool:
     if suffix.startswith("/"):
-        return (path / suffix[1:]).is_file()
+        return os.path.isfile(path / suffix[1:])  # noqa: PTH113  (one that cannot be read is none)
     return not path.is_dir() and path.name.lower().endswith(suffix)
 
 
 def _unknown_kind(path: Path, rows: Sequence[Row]) -> str:
     if path.is_dir():
-        return f"{path} is a folder, and no SavedModel: it has no saved_model.pb"
+        return _why_no_model(path)
     if path.suffix.lower() in _PICKLES:
         wanted = in_words(wanted_by_file(path))
         return (
@@ -163,6 +169,19 @@ def _unknown_kind(path: Path, rows: Sequence[Row]) -> str:
         f"{path} is of no kind that is known here: expected {known}, a SavedModel's folder or a "
         "Python source (nets.py:Net)"
     )
+
+
+def _why_no_model(folder: Path) -> str:
+    try:
+        names = [one.name for one in folder.iterdir()]
+    except OSError as error:
+        return f"{folder} cannot be read: {error.strerror}"
+    if folder.is_symlink() and names:
+        return (
+            f"{folder} is a link to the folder {folder.resolve()}, which is not searched for "
+            "models: name that folder itself"
+        )
+    return f"{folder} is a folder, and no SavedModel: it has no saved_model.pb"
 
 
 def _load(row: Row, text: str) -> Backend:

@@ -64,7 +64,7 @@ def seek(
         for name, mask in targets.items()
         for index in np.flatnonzero(mask)
     ]
-    rows = len(next(iter(start.values())))
+    rows = limits.count(start)
     generator = np.random.default_rng(limits.seed)
     lows, scale = _survey(runner, start, wanted)
     for attempt in range(8):
@@ -78,7 +78,7 @@ def seek(
             reached = _descend(pull, feeds, picks, goals, limits, _RATE * 2**attempt)
             if reached.any():
                 rows_reached = np.flatnonzero(reached)
-                yield feeds if limits.whole else {n: v[rows_reached] for n, v in feeds.items()}
+                yield feeds if limits.whole else limits.take(feeds, rows_reached)
             left += [item for item, done in zip(group, reached, strict=True) if not done]
             if time.monotonic() > limits.deadline:
                 return
@@ -126,9 +126,8 @@ def _begin(
     limits: SearchLimits,
 ) -> dict[str, Array]:
     """A batch whose rows begin where the slopes are nearest; moved at random on later attempts."""
-    size = len(next(iter(start.values())))
-    chosen = [*rows, *[0] * (size - len(rows))]
-    feeds = {name: np.array(values[chosen]) for name, values in start.items()}
+    chosen = [*rows, *[0] * (limits.count(start) - len(rows))]
+    feeds = limits.take(start, chosen)
     for name, values in feeds.items():
         if np.issubdtype(values.dtype, np.floating) and attempt:
             spread = (float(values.std()) if values.size else 0.0) or 1.0
@@ -174,7 +173,7 @@ def _descend(
 def redraw(start: Mapping[str, Array], limits: SearchLimits) -> Iterator[dict[str, Array]]:
     """Batches at random, of growing scale, where a framework gives no gradients: a few dozen."""
     generator = np.random.default_rng(limits.seed)
-    every = list(range(len(next(iter(start.values())))))
+    every = list(range(limits.count(start)))
     for attempt in range(1, 33):
         if time.monotonic() > limits.deadline:
             return

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import os
 import random
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +26,15 @@ _PYTHON = re.compile(
 _WEIGHTS = re.compile(
     r"^(?P<head>.*?(?:\.\w+|:[A-Za-z_][\w.]*(?:\(.*\))?))@(?P<weights>.*)$", re.DOTALL
 )
+_behind: set[str] = set()
+"""The folders of modules that the user named, which are looked in last of all."""
 _PYTHON_URL = re.compile(r"\.py(:[A-Za-z_]|$|[?#])")
+
+
+class FileName(str):
+    """The name of a file that a folder, a pattern or a program gave: never a Python source."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -50,9 +59,11 @@ def parse_spelling(text: str) -> Spelling:
     Raises:
         UsageError: it is spelled like nothing that is known.
     """
+    if isinstance(text, FileName):
+        return Spelling(text, Path(text), None, None, None)
     if is_url(text):
         return Spelling(text, _copied(text), None, None, None)
-    if text and Path(text).exists():
+    if text and exists(text):
         return Spelling(text, Path(text), None, None, None)
     head, weights = _split_weights(text)
     match = _PYTHON.match(head)
@@ -66,9 +77,17 @@ def parse_spelling(text: str) -> Spelling:
     return Spelling(text, Path(head), None, None, weights)
 
 
+def exists(text: str) -> bool:
+    """Whether there is a file of that name; a link to nothing is one, and is read as one."""
+    try:
+        return os.path.lexists(text)
+    except ValueError:  # it has a NUL in it
+        return False
+
+
 def python_parts(text: str) -> tuple[str, str] | None:
     """A Python source as what is before the `@` of its weights and behind it; None for a file."""
-    if is_url(text) or not text:
+    if isinstance(text, FileName) or is_url(text) or not text:
         return None
     match = _WEIGHTS.match(text)
     head, weights = (match["head"], match["weights"]) if match else (text, "")
@@ -99,7 +118,7 @@ def _copied(url: str) -> Path:
 def import_named(name: str) -> ModuleType:
     """Import a module by its dotted name, or a Python file by its path.
 
-    The file's own folder is put on `sys.path`, as when Python runs it.
+    Meanwhile its own folder comes first on `sys.path`, as when Python runs it.
 
     Raises:
         PReLUToolsError: it does not exist, or fails while it is imported.
@@ -120,9 +139,38 @@ def import_named(name: str) -> ModuleType:
 
 
 def _import_module(name: str) -> ModuleType:
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    return importlib.import_module(name)
+    with _looking_in(Path.cwd()):
+        return importlib.import_module(name)
+
+
+@contextmanager
+def _looking_in(folder: Path) -> Iterator[None]:
+    """Look for modules in a folder: first within the block, and behind all others from then on.
+
+    So a module of the user's finds its neighbours, and no file there is taken for a module that a
+    framework imports later.
+    """
+    place = str(folder)
+    is_given = place in sys.path or ("" in sys.path and folder == Path.cwd())
+    if is_given and place not in _behind:
+        yield
+        return
+    _behind.add(place)
+    _move(place, to_front=True)
+    try:
+        yield
+    finally:
+        _move(place, to_front=False)
+
+
+def _move(place: str, to_front: bool) -> None:
+    with suppress(ValueError):  # the module itself may have changed the path
+        sys.path.remove(place)
+    sys.path.insert(0 if to_front else len(sys.path), place)
+
+
+def _folder_of(module: str) -> Path:
+    return Path(module).resolve().parent if module.endswith(".py") else Path.cwd()
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -132,12 +180,11 @@ def _import_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise PReLUToolsError(f"{path} cannot be imported as Python")
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     try:
-        spec.loader.exec_module(module)
+        with _looking_in(path.parent):
+            spec.loader.exec_module(module)
     except BaseException:
         sys.modules.pop(path.stem, None)
         raise
@@ -171,7 +218,7 @@ def build_object(spelling: Spelling) -> object:
     if not (spelling.call.endswith(")") or (wants_call and callable(target))):
         return target
     try:
-        with _seeded():
+        with _seeded(), _looking_in(_folder_of(spelling.module)):
             return target(*args, **kwargs)
     except PReLUToolsError:
         raise

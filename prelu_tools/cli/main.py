@@ -124,27 +124,15 @@ def _explain(error: Exception, verbose: bool) -> int:
         ExportVerificationError,
         PReLUToolsError,
         UsageError,
-        missing_extra,
+        explained,
     )
 
     if verbose:
         say_traceback(error)
-    error = missing_extra(error) or error
     codes: dict[type[Any], int] = {
         UsageError: EXIT_USAGE,
         ExportVerificationError: EXIT_VERDICT,
         PReLUToolsError: EXIT_NO_VERDICT,
     }
-    for kind, code in codes.items():
-        if isinstance(error, kind):
-            say(f"Error: {error}")
-            return code
-    if isinstance(error, OSError) and error.strerror:  # a full disk, too many open files
-        where = f" ({error.filename})" if error.filename else ""
-        say(f"Error: the system says: {error.strerror}{where}")
-        return EXIT_NO_VERDICT
-    say(
-        f"Error: unexpected {type(error).__name__}: {error}. This is a defect of prelu-tools "
-        f"{__version__}; -v shows where it happened."
-    )
-    return EXIT_NO_VERDICT
+    say(f"Error: {explained(error)}")
+    return next((code for kind, code in codes.items() if isinstance(error, kind)), EXIT_NO_VERDICT)

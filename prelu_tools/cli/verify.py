@@ -175,6 +175,11 @@ def _parse_ranges(
     help="The axis order of reference=, candidate= or a model's path=; repeatable.",
 )
 @click.option(
+    "--strict-special",
+    is_flag=True,
+    help="Fail a layer that differs for infinite or NaN inputs; else that is reported only.",
+)
+@click.option(
     "--allow-no-prelu", is_flag=True, help="Let models without any PReLU pass on their outputs."
 )
 @baseline_options

@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prelu_tools.backends.interface import Observer, Runner, Source
+from prelu_tools.backends.interface import Observer, Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.commands.feeds import Feeds, rows_of
+from prelu_tools.commands.feeds import Feeds
 from prelu_tools.commands.layers import LayerJudge
 from prelu_tools.commands.linking import InputLink, Layouts, move
 from prelu_tools.commands.outputs import OutputJudge, differences
 from prelu_tools.commands.power import PowerPlan, measure_power
-from prelu_tools.commands.reference import Reference, unsteady
+from prelu_tools.commands.reference import Reference
+from prelu_tools.commands.running import run_feeds, sizes_that_differ
 from prelu_tools.commands.special import compare_special_values
+from prelu_tools.commands.steadiness import (
+    ACTING_DROPOUT,
+    Steadiness,
+    random_parts,
+    run_again,
+    run_unobserved,
+)
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.parity import worst
+from prelu_tools.core.reasons import as_reason
 from prelu_tools.core.tolerance import default_tolerance
 from prelu_tools.core.verification import (
     CandidateReport,
@@ -64,6 +73,8 @@ class Checks:
     """Whether nodes may run on another provider than the one asked for."""
     allow_no_prelu: bool
     """Whether a model without PReLU may pass on its outputs."""
+    strict_special: bool
+    """Whether a layer that differs for infinite or NaN inputs only fails."""
     runtime: str
     """The version of onnxruntime."""
     seed: int
@@ -88,9 +99,12 @@ class _Seen:
 
     results: list[dict[str, Array]]
     reached: CoverageBook
+    again: Steadiness
     provider: ProviderReport | None = None
     placement: Mapping[str, str] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
+    where: str | None = None
+    faults: list[str] = field(default_factory=list)
 
 
 def judge(reference: Reference, linked: Linked, provider: str | None, checks: Checks) -> Judged:
@@ -112,21 +126,40 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         reference.outputs, reference.extents, linked.layouts, linked.moved, checks.tolerance
     )
     parities = outputs.compare(seen.results)
-    notes = [f"{linked.spelled}: {note}" for note in getattr(linked.source, "notes", ())]
+    if any(parity.verdict == "fail" for parity in parities):
+        seen.where = sizes_that_differ(reference.feeds, outputs, seen.results)
+    _note_randomness(reference, linked, seen)
+    seen.doubts += reference.untaken.get(linked.spelled, [])
+    notes: list[str] = [
+        as_reason(note).within(linked.spelled) for note in getattr(linked.source, "notes", ())
+    ]
     notes += _rounded(reference, linked)
+    notes += [note.after(linked.spelled) for note in seen.again.notes]
     special = _special(reference, linked, provider, checks, seen)
     power = _power(reference, linked, provider, checks, feeds, outputs, seen, notes)
+    layer_parities = layers.parities(seen.placement)
+    notes += [f"{linked.spelled}: {x.name}: {x.note}" for x in layer_parities if x.note]
     report = _report(
         linked,
         seen,
         checks,
         parities,
-        layers.parities(seen.placement),
+        layer_parities,
         special,
         power,
         _used(reference, seen, checks.tolerance),
+        is_random=reference.is_random,
     )
     return Judged(report, seen.results, tuple(notes))
+
+
+def _note_randomness(reference: Reference, linked: Linked, seen: _Seen) -> None:
+    """What the graph says, and what running it again has shown."""
+    parts = random_parts(linked.source)
+    if not reference.is_random:
+        seen.faults += [part for part in parts if part.code == ACTING_DROPOUT]
+    seen.doubts += [part for part in parts if part not in seen.faults]
+    seen.doubts += [doubt.after("it") for doubt in seen.again.doubts]
 
 
 def _rounded(reference: Reference, linked: Linked) -> list[str]:
@@ -149,37 +182,29 @@ def _run(
     checks: Checks,
 ) -> _Seen:
     reached = CoverageBook(source.layers())
+    heard = True
 
     def observe(layer: str, call: int, x: Array, y: Array) -> None:
-        reached.note(layer, x)
-        layers.observe(layer, call, x, y)
+        if heard:
+            reached.note(layer, x)
+            layers.observe(layer, call, x, y)
 
     observer = observe if checks.layers and source.layers() else None
-    smallest = min(range(len(feeds)), key=lambda run: rows_of(feeds[run]))
     if not isinstance(source, OnnxSource) or provider is None:
         with source.runner(observer) as runner:
-            results = _run_feeds(runner, feeds, layers)
-        with source.runner() as runner:
-            doubt = unsteady(runner, feeds[smallest], results[smallest])
-        return _Seen(results, reached, doubts=[f"it {doubt}"] if doubt else [])
+            results = run_feeds(runner, feeds, layers, source)
+            heard = False
+            again = run_again(runner, feeds, results)
+        again.doubts += run_unobserved(source, feeds, results) if observer else []
+        return _Seen(results, reached, again)
     session = source.session(provider)
-    results = _run_feeds(session, feeds, layers)
-    seen = _Seen(results, reached, session.report, session.placement())
-    doubt = unsteady(session, feeds[smallest], results[smallest])
-    seen.doubts += [f"it {doubt}"] if doubt else []
+    results = run_feeds(session, feeds, layers, source)
+    again = run_again(session, feeds, results)
+    seen = _Seen(results, reached, again, session.report, session.placement())
     del session  # a large model is not held twice
     if observer is not None:
         _observe(source, provider, feeds, layers, observer)
     return seen
-
-
-def _run_feeds(
-    runner: Runner, feeds: Sequence[Feeds], layers: LayerJudge
-) -> list[dict[str, Array]]:
-    results = []
-    for layers.run, feed in enumerate(feeds):
-        results.append(runner.run(feed))
-    return results
 
 
 def _observe(
@@ -207,7 +232,12 @@ def _special(
     runtime = checks.runtime if provider else ""
     try:
         return compare_special_values(
-            reference.source, linked.source, provider or "", runtime, linked.layouts
+            reference.source,
+            linked.source,
+            provider or "",
+            runtime,
+            linked.layouts,
+            checks.strict_special,
         )
     except PReLUToolsError as error:
         seen.doubts.append(f"special values could not be tried ({error})")
@@ -226,7 +256,13 @@ def _power(
 ) -> Power | None:
     source = linked.source
     wanted = checks.power and checks.layers and reference.layers
-    if not wanted or provider is None or not isinstance(source, OnnxSource) or seen.doubts:
+    if (
+        not wanted
+        or provider is None
+        or not isinstance(source, OnnxSource)
+        or seen.doubts
+        or seen.faults
+    ):
         return None
     plan = PowerPlan(
         references=reference.layers,
@@ -261,9 +297,14 @@ def _report(
     special: tuple[SpecialValue, ...],
     power: Power | None,
     tolerance: Tolerance,
+    is_random: bool,
 ) -> CandidateReport:
-    verdicts: list[Verdict] = [*(o.verdict for o in outputs), *(x.verdict for x in layers)]
+    numeric = [*(o.verdict for o in outputs), *(x.verdict for x in layers if x.slopes_equal)]
+    if is_random:
+        numeric = ["inconclusive" if verdict == "fail" else verdict for verdict in numeric]
+    verdicts: list[Verdict] = [*numeric, *(x.verdict for x in layers if not x.slopes_equal)]
     reasons = [layer.difference for layer in layers if layer.difference] + differences(outputs)
+    reasons += [seen.where] if seen.where else []
     wrong = [value for value in special if value.documented is None]
     if wrong:
         verdicts.append("fail")
@@ -275,6 +316,9 @@ def _report(
             f"{seen.provider.requested} was asked for, and {len(elsewhere)} nodes ran on "
             f"{', '.join(seen.provider.actual)}; --allow-fallback takes that"
         )
+    for fault in seen.faults:
+        verdicts.append("fail")
+        reasons.append(fault)
     for doubt in seen.doubts:
         verdicts.append("inconclusive")
         reasons.append(doubt)

@@ -229,6 +229,10 @@ FIELDS: Mapping[str, Field] = {
         _flag, "allow_fallback", _FLAG, "take nodes that run on another provider than asked",
         "false",
     ),
+    "strict_special": Field(
+        _flag, "strict_special", _FLAG,
+        "fail a layer that differs for infinite or NaN inputs only", "false",
+    ),
     "allow_no_prelu": Field(
         _flag, "allow_no_prelu", _FLAG, "let models without any PReLU pass on their outputs",
         "false",

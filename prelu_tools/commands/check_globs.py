@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prelu_tools.backends.spelling import parse_spelling
+from prelu_tools.backends.spelling import FileName, exists, parse_spelling, python_parts
 from prelu_tools.commands.check_fields import suggestion
 from prelu_tools.core.errors import UsageError
 
 _PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
+_MARK = "__place__"  # part of a name in Python
 _KNOWN = ("stem", "name", "folder")
 
 
@@ -53,8 +54,10 @@ def matches(reference: str) -> tuple[Match, ...]:
         return (Match(reference, None),)
     start = reference.rindex(pattern)
     head, tail = reference[:start], reference[start + len(pattern) :]
+    spelled = FileName if pattern == reference else str
     return tuple(
-        Match(f"{head}{found}{tail}", _places(found)) for found in _found(pattern, tail != "")
+        Match(spelled(f"{head}{found}{tail}"), _places(found))
+        for found in _found(pattern, tail != "")
     )
 
 
@@ -92,7 +95,26 @@ def filled(text: str, match: Match, escape: bool = False) -> str:
             )
         return glob.escape(match.places[found[1]]) if escape else match.places[found[1]]
 
-    return text if match.places is None and _exists(text) else _PLACE.sub(value, text)
+    return text if match.places is None and exists(text) else _PLACE.sub(value, text)
+
+
+def _source(text: str, match: Match, escape: bool = False) -> str:
+    """A candidate with its placeholders filled in: a file is one, whatever its name is.
+
+    Raises:
+        UsageError: as `filled`; or what is filled in would be Python code, and is no name there.
+    """
+    found = filled(text, match, escape)
+    marked = _PLACE.sub(lambda one: f"{_MARK}{one[1]}", text)
+    parts = python_parts(marked)
+    if not placeholders(text) or match.places is None:
+        return found
+    if parts is None:
+        return FileName(found)
+    used = [value for name, value in match.places.items() if f"{_MARK}{name}" in parts[0]]
+    if not all(value.isidentifier() for value in used):
+        raise UsageError(f"{found!r} is no source: what stands for a name in {text!r} is none")
+    return found
 
 
 def candidates_of(written: Sequence[str], match: Match) -> Candidates:
@@ -111,9 +133,9 @@ def candidates_of(written: Sequence[str], match: Match) -> Candidates:
     for text in written:
         # What a match is called may look like a pattern; only what the file says is one.
         pattern = _pattern(_PLACE.sub("x", text))
-        found = [filled(text, match)]
+        found = [_source(text, match)]
         if pattern is not None:
-            spelled = filled(text, match, escape=True)
+            spelled = _source(text, match, escape=True)
             found = [one.reference for one in matches(spelled) if one.reference != match.reference]
             missing += [] if found else [filled(text, match)]
         sources.update((one, text) for one in found if one not in sources)
@@ -122,9 +144,9 @@ def candidates_of(written: Sequence[str], match: Match) -> Candidates:
 
 def _pattern(source: str) -> str | None:
     """The part of a source that is a pattern; a name that exists is itself, whatever is in it."""
-    if not glob.has_magic(source) or _exists(source):
+    if not glob.has_magic(source) or exists(source):
         return None
-    patterns = [part for part in _paths(source) if glob.has_magic(part) and not _exists(part)]
+    patterns = [part for part in _paths(source) if glob.has_magic(part) and not exists(part)]
     if len(patterns) > 1:
         raise UsageError(f"{source!r} has two globs: expected one, the file's or the weights'")
     return patterns[0] if patterns else None
@@ -142,13 +164,6 @@ def _paths(source: str) -> Iterator[str]:
         yield source[:end]
     elif spelling.module is not None and spelling.module.endswith(".py"):
         yield spelling.module
-
-
-def _exists(path: str) -> bool:
-    try:
-        return Path(path).exists()
-    except (OSError, ValueError):  # too long, or no name at all
-        return False
 
 
 def _found(pattern: str, files_only: bool) -> list[str]:

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from prelu_tools import __version__
 from prelu_tools.commands.check_fields import FIELDS, NEEDED, WrongValueError, shown, suggestion
 from prelu_tools.commands.check_file import CheckListError, CheckTable, find_file, read_tables
 from prelu_tools.commands.check_globs import Match, candidates_of, filled, matches, placeholders
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify
 from prelu_tools.core.checks import CheckOutcome, ChecksResult
-from prelu_tools.core.errors import PReLUToolsError, UsageError, missing_extra
+from prelu_tools.core.errors import UsageError, explained
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.parity import worst
 from prelu_tools.core.verification import VerifyResult
@@ -198,7 +197,7 @@ def run_checks(
             result = _run(check) if check.can_run else None
         except (Exception, SystemExit) as error:  # a source that exits is no verdict on the others
             failed(error)
-            why = _in_words(error)
+            why = explained(error)
         request = check.request
         outcomes.append(
             CheckOutcome(check.name, request.reference, request.candidates, result, why, check.line)
@@ -213,13 +212,3 @@ def _run(check: Check) -> VerifyResult:
         return result
     verdict = worst([result.verdict, "inconclusive"])
     return replace(result, verdict=verdict, reasons=(*result.reasons, check.unmatched))
-
-
-def _in_words(error: BaseException) -> str:
-    known = missing_extra(error) or error
-    if isinstance(known, PReLUToolsError):
-        return str(known) or type(known).__name__
-    return (
-        f"unexpected {type(error).__name__}: {error}. This is a defect of prelu-tools "
-        f"{__version__}; -v shows where it happened."
-    )

@@ -43,7 +43,7 @@ def _change(left: PReLULayer, right: PReLULayer) -> LayerChange:
         name=left.name,
         other_name=None if left.name == right.name else right.name,
         n_slopes=int(left.slopes.size),
-        difference=difference.description,
+        difference=difference.description or difference.note,
         max_abs_change=None if moved is None else float(abs(moved).max()),
         mean_change=None if moved is None else float(moved.mean()),
         n_sign_changes=signs,

@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper
 
 from prelu_tools.backends.onnxruntime.session import PROVIDERS, Session, available_providers
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, remedy
 from prelu_tools.core.results import DoctorItem, DoctorResult
 
 _REMOTE = "AzureExecutionProvider"  # in every build; it runs nothing on this machine
@@ -32,7 +32,7 @@ def doctor() -> DoctorResult:
         platform=f"{platform.system()} {platform.machine()}",
         core=tuple(_package(name, "pip install prelu-tools") for name in _CORE),
         extras=tuple(
-            _package(name, f"pip install 'prelu-tools[{extra}]'", f"{extra}: {name}")
+            _package(name, remedy(name, extra), f"{extra}: {name}")
             for extra, names in _EXTRAS.items()
             for name in names
         ),

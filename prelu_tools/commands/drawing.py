@@ -1,4 +1,4 @@
-"""The inputs of a check that are drawn: which sizes, how many rows."""
+"""The inputs of a check that are drawn: which values, how many rows, which sizes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ import numpy as np
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.commands.feeds import NO_ROWS, Feeds
 from prelu_tools.commands.linking import InputLink
+from prelu_tools.commands.rows import Rows, find_rows
+from prelu_tools.commands.sizes import Sizes
+from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.inputs import Wanted, draw
 from prelu_tools.core.options import Dim
 
-_LARGER = 16  # what is added to the first free size: most nets halve four times at most
+Shapes = Mapping[str, Sequence[Dim]]
+Others = Sequence[tuple[Sequence[TensorSpec], Sequence[InputLink]]]
+"""The inputs of each candidate, and how they are fed."""
+
+_GROUPS = 4  # runs with values of their own for inputs that have no rows
 
 
 @dataclass(frozen=True)
@@ -29,60 +36,20 @@ class DrawPlan:
     """For an input's name the values that it may take."""
 
 
-def draw_feeds(
-    reference: Sequence[TensorSpec],
-    others: Sequence[tuple[Sequence[TensorSpec], Sequence[InputLink]]],
-    plan: DrawPlan,
-) -> list[Feeds]:
-    """Draw the inputs of a check in the reference's layout.
-
-    A size that any of the models fixes is kept, the batch included. Else `samples` rows are run in
-    one batch, the first of them again alone, and where other sizes are free too, three rows of
-    larger sizes, each another one, so that one taken for another is seen.
+def known_shapes(reference: Sequence[TensorSpec], others: Others) -> dict[str, list[Dim]]:
+    """The shapes of the reference's inputs, with the sizes that any of the models fixes.
 
     Raises:
         PReLUToolsError: a model fixes a batch of no rows.
     """
     shapes = {spec.name: _known_shape(spec, others) for spec in reference}
-    return [
-        {name: values if shapes[name] else np.asarray(values[0]) for name, values in run.items()}
-        for run in _runs(reference, shapes, plan)
-    ]
-
-
-def _runs(
-    reference: Sequence[TensorSpec], shapes: Mapping[str, Sequence[Dim]], plan: DrawPlan
-) -> list[Feeds]:
-    """What to run, with rows even for an input that has no axis."""
-    batches = {shape[0] for shape in shapes.values() if shape and isinstance(shape[0], int)}
     for name, shape in shapes.items():
         if shape and shape[0] == 0:
             raise PReLUToolsError(f"input {name} {NO_ROWS}")
-    wanted = {s.name: _wanted(s, shapes[s.name], plan, 0) for s in reference}
-    if batches:
-        batch = max(batches)
-        rows = draw(wanted, -(-plan.samples // batch) * batch, plan.seed)
-        own = {name: shape[0] if shape else 1 for name, shape in shapes.items()}
-        sizes = {name: size if isinstance(size, int) else batch for name, size in own.items()}
-        starts = range(0, len(next(iter(rows.values()))), batch)
-        return [
-            {name: values[start : start + sizes[name]] for name, values in rows.items()}
-            for start in starts
-        ]
-    rows = draw(wanted, plan.samples, plan.seed)
-    feeds = [rows]
-    if plan.samples > 1:
-        feeds.append({name: values[:1] for name, values in rows.items()})
-    if any(isinstance(size, str) for shape in shapes.values() for size in shape[1:]):
-        larger = {s.name: _wanted(s, shapes[s.name], plan, _LARGER) for s in reference}
-        feeds.append(draw(larger, min(3, plan.samples), plan.seed + 1))
-    return feeds
+    return shapes
 
 
-def _known_shape(
-    spec: TensorSpec, others: Sequence[tuple[Sequence[TensorSpec], Sequence[InputLink]]]
-) -> list[Dim]:
-    """An input's shape with the sizes that any of the models fixes."""
+def _known_shape(spec: TensorSpec, others: Others) -> list[Dim]:
     known: list[Dim] = list(spec.shape)
     for specs, links in others:
         link = next(link for link in links if link.reference == spec.name)
@@ -93,10 +60,103 @@ def _known_shape(
     return known
 
 
-def _wanted(spec: TensorSpec, shape: Sequence[Dim], plan: DrawPlan, more: int) -> Wanted:
-    free = list(dict.fromkeys(size for size in shape[1:] if isinstance(size, str)))
-    row = tuple(
-        size if isinstance(size, int) else example + more * (1 + free.index(size))
-        for size, example in zip(shape[1:], spec.example[1:], strict=True)
-    )
-    return Wanted(spec.dtype, row, plan.ranges.get(spec.name))
+def of_one_batch(shapes: Shapes) -> dict[str, list[Dim]] | None:
+    """The shapes with all first sizes fixed, as those of the other inputs are; None if none is."""
+    fixed = [shape[0] for shape in shapes.values() if shape and isinstance(shape[0], int)]
+    if not fixed:
+        return None
+    return {
+        name: [max(fixed), *shape[1:]] if shape and isinstance(shape[0], str) else list(shape)
+        for name, shape in shapes.items()
+    }
+
+
+class Drawer:
+    """Draws runs for a model."""
+
+    def __init__(self, specs: Sequence[TensorSpec], shapes: Shapes, plan: DrawPlan) -> None:
+        """Take the model's inputs.
+
+        Args:
+            specs: the inputs.
+            shapes: their shapes; see `known_shapes`.
+            plan: what to draw.
+        """
+        self.rows: Rows = find_rows(shapes)
+        self._specs = specs
+        self._shapes = shapes
+        self._plan = plan
+        self._examples = _examples(specs, shapes)
+
+    @property
+    def free(self) -> Sizes:
+        """The example's size for each free axis that does not count rows."""
+        return {n: size for n, size in self._examples.items() if n not in self.rows.names}
+
+    def usual(self) -> list[Feeds]:
+        """`samples` rows at the sizes of the example, and the first one again alone.
+
+        Inputs without rows have other values in each of a few runs. Where the batch is fixed, there
+        are as many runs as it takes.
+        """
+        samples = self._plan.samples
+        if not self.rows.names:
+            rows = self.rows.axes.values() and max(
+                int(self._shapes[name][0]) for name in self.rows.axes
+            )
+            count = rows or 1
+            return [self.run({}, count, i) for i in range(-(-samples // count))]
+        alike = all(name in self.rows.axes for name in self._shapes)
+        groups = 1 if alike else min(_GROUPS, max(1, samples // 2))
+        count = -(-samples // groups)
+        runs = [self.run({}, count, i) for i in range(groups)]
+        if count > 1:
+            runs.insert(1, self.rows.take(runs[0], [0]))
+        return runs
+
+    def run(self, sizes: Mapping[str, int], count: int, number: int) -> Feeds:
+        """One run.
+
+        Args:
+            sizes: of free axes; the example's for those that it lacks.
+            count: the rows.
+            number: which run it is: another one has other values.
+        """
+        known = {**self._examples, **dict.fromkeys(self.rows.names, count), **sizes}
+        shapes = {
+            name: [size if isinstance(size, int) else known[size] for size in shape]
+            for name, shape in self._shapes.items()
+        }
+        axes = self.rows.axes
+        with_rows = {s.name: self._wanted(s, shapes[s.name]) for s in self._specs if s.name in axes}
+        others = {
+            s.name: self._wanted(s, shapes[s.name]) for s in self._specs if s.name not in axes
+        }
+        seed = self._plan.seed
+        drawn = draw(with_rows, count, [seed, number] if number else seed, number * count)
+        whole = draw(others, 1, [seed, number, 1], number)
+        found = {
+            **{name: _laid(v, axes[name], shapes[name]) for name, v in drawn.items()},
+            **{name: np.asarray(values[0]) for name, values in whole.items()},
+        }
+        return {spec.name: found[spec.name] for spec in self._specs}
+
+    def _wanted(self, spec: TensorSpec, sizes: Sequence[int]) -> Wanted:
+        axis = self.rows.axes.get(spec.name)
+        row = tuple(size for place, size in enumerate(sizes) if place != axis)
+        return Wanted(spec.dtype, row, self._plan.ranges.get(spec.name))
+
+
+def _laid(rows: Array, axis: int, shape: Sequence[int]) -> Array:
+    """As many of the rows as an input takes, along its own axis."""
+    return np.ascontiguousarray(np.moveaxis(rows[: shape[axis]], 0, axis))
+
+
+def _examples(specs: Sequence[TensorSpec], shapes: Shapes) -> Sizes:
+    """The largest size of each name: where it is a first one, 1 is the example of a batch."""
+    found: Sizes = {}
+    for spec in specs:
+        for size, example in zip(shapes[spec.name], spec.example, strict=True):
+            if isinstance(size, str):
+                found[size] = max(example, found.get(size, 0))
+    return found

@@ -10,7 +10,7 @@ import numpy as np
 
 from prelu_tools.backends.onnxruntime.racing import Run, runtime_version
 from prelu_tools.backends.onnxruntime.single import SingleLayers
-from prelu_tools.commands.feeds import Feeds, rows_of
+from prelu_tools.commands.feeds import Feeds
 from prelu_tools.commands.spots import Spot
 from prelu_tools.commands.tuning import Bench, Choices
 from prelu_tools.core.arrays import Array, same_bits
@@ -46,7 +46,7 @@ def held(
         bitwise=witness.agrees(run),
         special=special,
         max_ulps=distance,
-        n_inputs=sum(rows_of(feed) for feed in witness.feeds),
+        n_inputs=sum(map(_first_size, witness.feeds)),
         processor=_processor(),
         runtime=runtime_version(),
     )
@@ -160,6 +160,10 @@ def _apart(expected: Array, found: Array) -> int:
         size = np.maximum(np.abs(left), np.abs(right))
         apart = np.nan_to_num(np.abs(left - right), nan=np.inf)
         return ulps(apart, np.nan_to_num(size, nan=1.0, posinf=1.0), expected.dtype)
+
+
+def _first_size(feeds: Feeds) -> int:
+    return next((len(values) for values in feeds.values() if values.ndim), 1)
 
 
 def _processor() -> str:

@@ -17,9 +17,14 @@ Feeds = dict[str, Array]
 NO_ROWS = "has no rows, so nothing would be compared: expected one at least"
 
 
-def rows_of(feeds: Feeds) -> int:
-    """How many rows a run has: the first axis of its first input that has any."""
-    return next((len(values) for values in feeds.values() if values.ndim), 1)
+def n_values(feeds: Mapping[str, Array]) -> int:
+    """How many values a run has in all: what it costs, roughly."""
+    return sum(values.size for values in feeds.values())
+
+
+def shapes_in_words(feeds: Mapping[str, Array]) -> str:
+    """As in `x[2, 3], flag[]`."""
+    return ", ".join(f"{name}{list(values.shape)}" for name, values in feeds.items())
 
 
 def names(specs: Sequence[TensorSpec]) -> str:

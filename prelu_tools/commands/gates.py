@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.core.reasons import Reason
 from prelu_tools.core.verification import CandidateReport, Coverage, Verdict
 
 
@@ -30,6 +31,13 @@ def power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict
         if request.min_power is None:
             return None
         return "inconclusive", f"{report.model}: power is not known, and --min-power asks for it"
+    if power.planted == 0 and power.hidden:
+        return "inconclusive", Reason(
+            f"{report.model}: on these inputs no wrong slope would change a layer by more than "
+            f"rounding does ({power.hidden} were tried): give other ones with --inputs or "
+            "--input-range",
+            "slopes_not_shown",
+        )
     if power.planted == 0 and request.min_power is not None:
         words = f"{report.model}: no fault could be planted in slopes that the inputs reach"
         return "inconclusive", f"{words}, and --min-power asks for some"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from prelu_tools.commands.linking import Layouts
-from prelu_tools.commands.lone_layer import axis_orders, is_off, own_ulps
+from prelu_tools.commands.lone_layer import UNLIKE, axis_orders, is_off, own_ulps
 from prelu_tools.commands.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation, inverse
@@ -32,6 +32,8 @@ class _Watched:
     along: Comparison | None = None
     own_ulps: int | None = None
     lost: str | None = None
+    orders: frozenset[Permutation] | None = None
+    """Of several axis orders those in which all that it gave is the reference's; None for one."""
 
 
 class LayerJudge:
@@ -107,10 +109,12 @@ class LayerJudge:
         return expected, orders
 
     def _is_same(self, name: str, expected: Array, y: Array, orders: Sequence[Permutation]) -> bool:
-        found = Comparison(self._limit(name, y))
         fitting = _fitting(expected, y, orders)
-        if fitting:
-            found.add(expected, _nearest(expected, fitting))
+        return bool(fitting) and self._agrees(name, expected, _nearest(expected, fitting))
+
+    def _agrees(self, name: str, expected: Array, y: Array) -> bool:
+        found = Comparison(self._limit(name, y))
+        found.add(expected, y)
         return found.verdict == "pass"
 
     def _limit(self, name: str, y: Array) -> Limit:
@@ -133,6 +137,15 @@ class LayerJudge:
         if watched.along is None:
             watched.along = Comparison(self._limit(name, y))
         watched.along.add(expected, _nearest(expected, fitting))
+        if len(orders) == 1:
+            return
+        same = frozenset(
+            order
+            for order in orders
+            for array in _fitting(expected, y, [order])
+            if self._agrees(name, expected, array)
+        )
+        watched.orders = same if watched.orders is None else watched.orders & same
 
     def parities(self, placement: Mapping[str, str]) -> tuple[LayerParity, ...]:
         """The outcome for every layer of either side, in the reference's order.
@@ -208,10 +221,15 @@ class LayerJudge:
             provider=provider,
             parameter=mine.parameter,
             node=other.nodes[0],
+            note=slopes.note,
         )
 
     def _compare_slopes(self, mine: PReLULayer, other: PReLULayer) -> SlopeDifference:
         difference = compare_slopes(mine, other, self._layouts.permutation(mine.slopes.ndim))
+        for order in sorted(self._watched[mine.name].orders or ()):
+            if difference.ambiguous and len(order) == mine.slopes.ndim:
+                shown = compare_slopes(mine, other, order)
+                difference = shown if shown.equal else difference
         if difference.equal or difference.ambiguous:
             return difference
         others = [layer for layer in self._reference.layers if layer.name != mine.name]
@@ -223,6 +241,8 @@ def _behaviour(watched: _Watched) -> str | None:
     """What its runs say against it, in words."""
     if watched.lost:
         return watched.lost
+    if watched.own_ulps == UNLIKE:
+        return "in isolation it gives other values than the reference's slopes"
     if is_off(watched.own_ulps):
         return f"by itself it is {watched.own_ulps:,} ulp from the reference's slopes"
     along = watched.along
@@ -237,7 +257,7 @@ def _right(watched: _Watched) -> bool:
 
 def _fitting(expected: Array, y: Array, orders: Sequence[Permutation]) -> list[Array]:
     """The output with its axes as the reference's may be."""
-    moved = (y.transpose(inverse(order)) for order in orders)
+    moved = (y.transpose(inverse(order)) for order in orders if len(order) == y.ndim)
     return [array for array in moved if array.shape == expected.shape]
 
 

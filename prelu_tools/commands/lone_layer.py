@@ -9,10 +9,12 @@ import numpy as np
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation, candidates, moved_from
 from prelu_tools.core.parity import ulps
-from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.slopes import PReLULayer, laid_over
 
 _OWN_ULPS = 4
 """Forms such as (1-a)*relu(x) + a*x round twice more than PRelu does."""
+UNLIKE = 2**62
+"""In place of a number of ulps: NaN, an infinity or a shape on one side only; other integers."""
 
 
 def axis_orders(
@@ -33,15 +35,20 @@ def axis_orders(
         expected: the shape of the reference's; None where it is not known.
     """
     rank = len(shape)
+    slopes, others = laid_over(mine, rank), laid_over(other, rank)
+    if mine.slopes.ndim != rank and expected is not None and slopes is not None:
+        slopes = slopes if len(expected) == rank and _lies(slopes.shape, expected) else None
     fitting = [
         order
         for order in candidates((None,) * rank if expected is None else expected, shape)
-        if mine.slopes.ndim != rank or _lies(mine.slopes.transpose(order).shape, shape)
+        if slopes is None or _lies(slopes.transpose(order).shape, shape)
     ]
     alike = [
         order
         for order in fitting
-        if mine.slopes.ndim == rank and mine.slopes.transpose(order).shape == other.slopes.shape
+        if slopes is not None
+        and others is not None
+        and slopes.transpose(order).shape == others.shape
     ]
     fitting = alike or fitting
     stated = [order for order in fitting if order == moved_from(mine.axes, other.axes)]
@@ -73,12 +80,17 @@ def _laying(
     Slopes lie as the first call of their layer has its axes: another call may have them otherwise
     in the reference itself, so that any usual order is tried where none of these fits.
     """
-    rank = mine.slopes.ndim
-    if rank != len(shape) or not orders:
+    rank = len(shape)
+    slopes = laid_over(mine, rank)
+    if slopes is None or not orders:
         return orders
     usual = candidates((None,) * rank, (None,) * rank)
     for some in (orders, usual):
-        fitting = [order for order in some if _lies(mine.slopes.transpose(order).shape, shape)]
+        fitting = [
+            order
+            for order in some
+            if len(order) == rank and _lies(slopes.transpose(order).shape, shape)
+        ]
         if fitting:
             return fitting
     return orders
@@ -90,28 +102,50 @@ def is_off(ulps_apart: int | None) -> bool:
 
 
 def _own(mine: PReLULayer, order: Permutation, x: Array, y: Array) -> int | None:
-    slopes = mine.slopes
-    if slopes.size > 1 and slopes.ndim != x.ndim:
+    slopes = laid_over(mine, x.ndim)
+    if slopes is None or (slopes.size > 1 and len(order) != x.ndim):
         return None
     laid = slopes.reshape(-1)[0] if slopes.size == 1 else slopes.transpose(order)
-    laid = np.asarray(laid).astype(x.dtype)
     try:
-        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            expected = np.where(x > 0, x, laid * x)
+        return apart(np.asarray(laid), x, y)
     except ValueError:
         return None
-    return _ulps_apart(expected, y)
 
 
-def _ulps_apart(expected: Array, y: Array) -> int:
-    """The largest difference in ulps of the layer's type, where both are finite."""
+def apart(slopes: Array, x: Array, y: Array) -> int:
+    """How far a layer's output is from PReLU of its input with these slopes, in ulps.
+
+    Raises:
+        ValueError: the slopes do not broadcast to the input.
+    """
+    laid = slopes.astype(x.dtype)
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        expected = np.where(x > 0, x, laid * x)
     if expected.shape != y.shape:
-        return 2**62
-    left, right = expected.astype(np.float64), y.astype(np.float64)
-    finite = np.isfinite(left)
-    unlike = (finite != np.isfinite(right)) | (np.isnan(left) != np.isnan(right))
-    if unlike.any():
-        return 2**62
+        return UNLIKE
+    return _ulps_apart(expected, y, _is_settled(laid, x))
+
+
+def _is_settled(slopes: Array, x: Array) -> Array:
+    """Where PReLU's definition decides: a kernel may multiply an x > 0 by its slope and by 0.
+
+    A slope that is NaN or infinite makes a NaN of that.
+    """
+    if not np.issubdtype(slopes.dtype, np.inexact):
+        return np.ones(x.shape, np.bool_)
+    return np.asarray(np.broadcast_to(np.isfinite(slopes), x.shape) | (x < 0))
+
+
+def _ulps_apart(expected: Array, y: Array, settled: Array) -> int:
+    """The largest difference in ulps of the layer's type; `UNLIKE` where that says nothing."""
+    left, right = expected[settled], y[settled]
+    if not np.issubdtype(y.dtype, np.inexact):
+        return 0 if np.array_equal(left, right) else UNLIKE
+    left, right = left.astype(np.float64), right.astype(np.float64)
+    finite = np.isfinite(left) & np.isfinite(right)
+    same = (left == right) | (np.isnan(left) & np.isnan(right))
+    if not (finite | same).all():
+        return UNLIKE
     with np.errstate(over="ignore"):
         difference = np.abs(left[finite] - right[finite])
         size = np.maximum(np.abs(left[finite]), np.abs(right[finite]))

@@ -10,8 +10,8 @@ import numpy as np
 
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.commands.feeds import Feeds, rows_of
-from prelu_tools.commands.lone_layer import axis_orders, is_off, own_ulps
+from prelu_tools.commands.feeds import Feeds, n_values
+from prelu_tools.commands.lone_layer import apart, axis_orders, is_off, own_ulps
 from prelu_tools.commands.outputs import OutputJudge
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
@@ -94,7 +94,9 @@ def measure_power(plan: PowerPlan) -> Power:
     room = int(_SECONDS / max(time.monotonic() - began, 1e-6))
     faults, sampled = choose_faults(copy, plan, min(_MOST, room))
     everything = list(plant(copy, faults, hasty=sampled))
-    counted = [item for item in everything if item.reached or item.noticed]
+    counted = [
+        item for item in everything if item.noticed or (item.reached and copy.shows(item.fault))
+    ]
     return Power(
         planted=len(counted),
         detected=sum(item.noticed for item in counted),
@@ -105,14 +107,15 @@ def measure_power(plan: PowerPlan) -> Power:
             for item in counted
             if not item.noticed
         ),
-        unreached=len(everything) - len(counted),
+        unreached=sum(not (item.noticed or item.reached) for item in everything),
         sampled=sampled,
+        hidden=sum(item.reached for item in everything) - sum(item.reached for item in counted),
     )
 
 
 def _in_order(plan: PowerPlan) -> list[int]:
     """The runs, small ones first."""
-    return sorted(range(len(plan.feeds)), key=lambda run: rows_of(plan.feeds[run]))
+    return sorted(range(len(plan.feeds)), key=lambda run: n_values(plan.feeds[run]))
 
 
 def plant(copy: SlopeCopy, faults: Iterable[Fault], hasty: bool = False) -> Iterator[Planted]:
@@ -243,6 +246,23 @@ class SlopeCopy:
             self._off(target, found[match.x], found[prelu_output(match)]) for match in matches
         )
         return layer, output
+
+    def shows(self, fault: Fault) -> bool:
+        """Whether it changes what its layer gives, in any run, by more than rounding does.
+
+        What it does not change nobody need notice: slopes that are next to equal, inputs next to 0.
+        """
+        target = self.targets[fault.layer]
+        taps = [name for match in target.matches for name in (match.x, prelu_output(match))]
+        slopes = self.right | _planted(target, fault.slopes)
+        for feeds in self.plan.feeds:
+            found = self.session.fetch({**feeds, **slopes}, list(dict.fromkeys(taps)))
+            if any(
+                is_off(apart(match.slopes, found[match.x], found[prelu_output(match)]))
+                for match in target.matches
+            ):
+                return True
+        return False
 
     def _off(self, target: _Target, x: Array, y: Array) -> bool:
         orders = axis_orders(target.reference, target.layer, x.shape, None)

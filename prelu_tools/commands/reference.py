@@ -10,11 +10,21 @@ from typing import Literal
 
 import numpy as np
 
-from prelu_tools.backends.interface import Runner, SearchLimits, Source
-from prelu_tools.commands.feeds import Feeds, rows_of
-from prelu_tools.core.arrays import Array, same_bits
+from prelu_tools.backends.interface import SearchLimits, Source
+from prelu_tools.commands.feeds import Feeds
+from prelu_tools.commands.rows import Rows
+from prelu_tools.commands.steadiness import (
+    depends_on_batch,
+    is_random,
+    random_parts,
+    run_again,
+    run_unobserved,
+)
+from prelu_tools.commands.turning import TurnPlan, turn_decisions
+from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.reasons import Reason
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.stash import Stash
 from prelu_tools.core.tolerance import Extent
@@ -33,6 +43,8 @@ class Reference:
     """Its layers."""
     feeds: list[Feeds]
     """The inputs, one a run."""
+    rows: Rows
+    """Where their rows are."""
     coverage: CoverageBook
     """Which slopes they reached."""
     stash: Stash
@@ -55,6 +67,13 @@ class Reference:
     """What the user should know."""
     doubts: list[str] = field(default_factory=list)
     """What keeps a comparison with it from proving anything."""
+    untaken: dict[str, list[Reason]] = field(default_factory=dict)
+    """Of each candidate's name: what it decided always in the same way."""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether it gives other outputs each time: what differs from it says nothing."""
+        return is_random(self.doubts)
 
     def activation(self, run: int, layer: str, call: int) -> Array | None:
         """The output of a layer in one run; None where it was not seen."""
@@ -78,6 +97,10 @@ class ReferencePlan:
     """Of the inputs."""
     whole: bool
     """Whether batches have to keep their size, because one of the models fixes it."""
+    rows: Rows
+    """Where the rows of the inputs are."""
+    turning: TurnPlan | None = None
+    """Whose decisions the inputs have to turn; None for nobody's."""
 
 
 @contextmanager
@@ -91,11 +114,17 @@ def run_reference(
     """
     with Stash() as stash:
         layers = source.layers()
-        reference = Reference(source, layers, list(feeds), CoverageBook(layers), stash)
+        reference = Reference(source, layers, list(feeds), plan.rows, CoverageBook(layers), stash)
         reference.n_given = len(feeds)
         reference.notes += getattr(source, "notes", ())
         _run_all(reference, plan, 0)
-        _check_steady(reference)
+        reference.notes += depends_on_batch(reference.feeds, reference.outputs, plan.rows)
+        reference.doubts += [part.within("the reference") for part in random_parts(source)]
+        if not reference.is_random:
+            unlike = run_unobserved(source, reference.feeds, reference.outputs)
+            reference.doubts += [doubt.after("the reference") for doubt in unlike]
+        if plan.turning is not None:
+            _turn(reference, plan, plan.turning)
         if plan.search_seconds > 0:
             _search(reference, plan)
         if plan.wide:
@@ -104,10 +133,12 @@ def run_reference(
 
 
 def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
-    """Run the feeds from this one on."""
-    run = first
+    """Run the feeds from this one on, and some of them again."""
+    run: int | None = first
 
     def observe(layer: str, call: int, x: Array, y: Array) -> None:
+        if run is None:
+            return
         reference.coverage.note(layer, x)
         if plan.layers:
             reference.stash.put(("float32", run, layer, call), y)
@@ -117,55 +148,28 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
         for run in range(first, len(reference.feeds)):
             began = time.monotonic()
             outputs = runner.run(reference.feeds[run])
-            taken = (time.monotonic() - began) / rows_of(reference.feeds[run])
+            taken = (time.monotonic() - began) / plan.rows.count(reference.feeds[run])
             reference.seconds_per_row = taken
             reference.outputs.append(outputs)
             for name, values in outputs.items():
                 reference.extents.setdefault(name, Extent()).note(values)
+        run = None
+        found = run_again(runner, reference.feeds[first:], reference.outputs[first:])
+    reference.doubts += [doubt.after("the reference") for doubt in found.doubts]
+    reference.notes += [note.after("the reference") for note in found.notes]
 
 
-def _check_steady(reference: Reference) -> None:
-    """The same inputs have to give the same outputs, in company or alone."""
-    with reference.source.runner() as runner:
-        smallest = min(range(len(reference.feeds)), key=lambda i: rows_of(reference.feeds[i]))
-        doubt = unsteady(runner, reference.feeds[smallest], reference.outputs[smallest])
-    if doubt:
-        reference.doubts.append(f"the reference {doubt}")
-    if len(reference.outputs) < 2 or not is_first_row(reference.feeds[1], reference.feeds[0]):
-        return
-    together, alone = reference.outputs[:2]
-    for name, values in alone.items():
-        row = _first_row(together[name])
-        if row.shape == values.shape and np.issubdtype(row.dtype, np.floating):
-            size = float(np.nan_to_num(np.abs(row)).max(initial=0.0))
-            if float(np.nan_to_num(np.abs(row - values)).max(initial=0.0)) > 1e-2 * size:
-                reference.notes.append(
-                    f"output {name} of a row depends on the rest of its batch: is a BatchNorm "
-                    "using batch statistics?"
-                )
-
-
-def unsteady(runner: Runner, feeds: Feeds, outputs: Mapping[str, Array]) -> str | None:
-    """What to say of a model that gives other outputs for the same inputs; None if it does not."""
-    again = runner.run(feeds)
-    if all(same_bits(again[name], values) for name, values in outputs.items()):
-        return None
-    return (
-        "gives other outputs when it is run again on the same inputs: something in it is random "
-        "(a Dropout that still acts?), so nothing can be proven"
-    )
-
-
-def _first_row(values: Array) -> Array:
-    """A batch of the first row; all there is of what has no axis."""
-    return values[:1] if values.ndim else values
-
-
-def is_first_row(alone: Feeds, together: Feeds) -> bool:
-    """Whether the one run is the first row of the other."""
-    return rows_of(together) > 1 == rows_of(alone) and all(
-        np.array_equal(_first_row(together[name]), values) for name, values in alone.items()
-    )
+def _turn(reference: Reference, plan: ReferencePlan, turning: TurnPlan) -> None:
+    """Add inputs that take the ways which none took so far."""
+    before = len(reference.feeds)
+    turned = turn_decisions(reference.source, reference.feeds, turning)
+    reference.feeds += turned.feeds
+    reference.n_searched += sum(map(plan.rows.count, turned.feeds))
+    reference.notes += turned.notes
+    reference.doubts += [d.within("the reference") for d in turned.doubts.pop("", [])]
+    reference.untaken = turned.doubts
+    if turned.feeds:
+        _run_all(reference, plan, before)
 
 
 def _search(reference: Reference, plan: ReferencePlan) -> None:
@@ -176,16 +180,17 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
         return
     first = reference.feeds[0]
     rows = int(plan.search_seconds / (_PASSES * max(reference.seconds_per_row, 1e-6)))
-    if rows < (rows_of(first) if plan.whole else 1):
+    if rows < (plan.rows.count(first) if plan.whole else 1):
         reference.notes.append(
             f"no search for inputs: one run of the reference takes too long for --search-seconds "
             f"{plan.search_seconds:g}"
         )
         return
     count = min(rows, _SEARCHED)
-    start = first if plan.whole else {n: _repeated(v, count) for n, v in first.items()}
+    given = np.arange(plan.rows.count(first))
+    start = first if plan.whole else plan.rows.take(first, np.resize(given, count))
     deadline = time.monotonic() + plan.search_seconds
-    limits = SearchLimits(deadline, plan.seed, plan.ranges, plan.whole)
+    limits = SearchLimits(deadline, plan.seed, plan.ranges, plan.whole, plan.rows.axes)
     before = len(reference.feeds)
     with reference.source.runner(lambda layer, _call, x, _y: trial.note(layer, x)) as runner:
         for feeds in reference.source.seek(targets, start, limits):
@@ -194,16 +199,11 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
             new = {name: mask & trial.reached(name) for name, mask in targets.items()}
             if any(mask.any() for mask in new.values()):
                 reference.feeds.append(feeds)
-                reference.n_searched += rows_of(feeds)
+                reference.n_searched += plan.rows.count(feeds)
                 targets = {name: mask & ~new[name] for name, mask in targets.items()}
             if not any(mask.any() for mask in targets.values()):
                 break
     _run_all(reference, plan, before)
-
-
-def _repeated(values: Array, rows: int) -> Array:
-    """As many rows as search at once."""
-    return np.resize(values, (rows, *values.shape[1:])) if values.ndim else values
 
 
 def _run_wide(reference: Reference, plan: ReferencePlan) -> None:

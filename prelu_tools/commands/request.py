@@ -54,6 +54,8 @@ class VerifyRequest:
     where it can be measured: a number makes it inconclusive where it cannot."""
     allow_fallback: bool = False
     """Whether nodes may run on another provider than the one asked for."""
+    strict_special: bool = False
+    """Whether a layer that differs for infinite or NaN inputs only fails."""
     allow_no_prelu: bool = False
     """Whether models without any PReLU may pass."""
     options: SourceOptions = field(default_factory=SourceOptions)

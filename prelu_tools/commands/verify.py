@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import parse_provider
@@ -10,17 +12,23 @@ from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.bundle import write_bundle
 from prelu_tools.commands.candidate import Checks, Judged, Linked, judge
-from prelu_tools.commands.drawing import DrawPlan, draw_feeds
-from prelu_tools.commands.feeds import Feeds, replay_feeds, rows_of, save_feeds
+from prelu_tools.commands.drawing import DrawPlan, known_shapes
+from prelu_tools.commands.feeds import Feeds, replay_feeds, save_feeds
 from prelu_tools.commands.gates import coverage_gate, power_gate
-from prelu_tools.commands.linking import Layouts, link_inputs, round_feeds
+from prelu_tools.commands.linking import Layouts, link_inputs, move, round_feeds
 from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
-from prelu_tools.commands.reference import Reference, ReferencePlan, is_first_row, run_reference
+from prelu_tools.commands.reference import Reference, ReferencePlan, run_reference
 from prelu_tools.commands.request import VerifyRequest
-from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.inputs import DEFAULT_SAMPLES
+from prelu_tools.commands.rows import Rows, find_rows
+from prelu_tools.commands.settling import Settled, settle
+from prelu_tools.commands.steadiness import is_first_row
+from prelu_tools.commands.trials import Domain
+from prelu_tools.commands.turning import Decider, TurnPlan
+from prelu_tools.core.decisions import Decision
+from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
+from prelu_tools.core.inputs import DEFAULT_SAMPLES, SizesTried
 from prelu_tools.core.parity import worst
-from prelu_tools.core.reasons import as_reason
+from prelu_tools.core.reasons import Reason, as_reason
 from prelu_tools.core.verification import (
     Agreement,
     CandidateReport,
@@ -78,16 +86,20 @@ def verify_source(
         parse_provider(provider)
     linked = _open_candidates(source, request, candidates or {})
     opened = [item for item in linked if isinstance(item, Linked)]
+    tell(f"running {request.reference}")
+    settled = _inputs(source, opened, request)
     plan = ReferencePlan(
         wide=request.tolerance.multiple is not None,
         layers=request.layers,
         search_seconds=0.0 if _replays(request) else request.search_seconds,
         seed=request.seed,
         ranges=_named_ranges(source, request),
-        whole=any(_fixes_batch(item.source) for item in opened) or _fixes_batch(source),
+        whole=not settled.rows.names,
+        rows=settled.rows,
     )
-    tell(f"running {request.reference}")
-    with run_reference(source, _feeds(source, opened, request), plan) as reference:
+    plan = replace(plan, turning=_turning(source, opened, request, plan))
+    with run_reference(source, settled.feeds, plan) as reference:
+        reference.notes += settled.notes
         if request.save_inputs is not None:
             save_feeds(request.save_inputs, reference.feeds)
         judged: list[Judged] = []
@@ -98,6 +110,7 @@ def verify_source(
                 judged += _judge(reference, item, request, tell)
         agreements = _agreements(reference, judged, request)
         result = _conclude(reference, judged, agreements, request)
+        result = replace(result, sizes=settled.sizes)
         failed = [i for i, item in enumerate(judged) if item.report.verdict == "fail"]
         if request.bundle is not None and failed:
             bundled = judged[failed[0]]
@@ -142,10 +155,6 @@ def _open_candidates(
     return linked
 
 
-def _fixes_batch(source: Source) -> bool:
-    return any(spec.shape and isinstance(spec.shape[0], int) for spec in source.inputs())
-
-
 def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) -> Linked:
     layouts = Layouts(
         request.layouts.get(request.reference, request.layouts.get("reference")),
@@ -157,18 +166,47 @@ def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) 
     return Linked(text, candidate, links, layouts)
 
 
-def _feeds(source: Source, opened: Sequence[Linked], request: VerifyRequest) -> list[Feeds]:
+def _turning(
+    source: Source, opened: Sequence[Linked], request: VerifyRequest, plan: ReferencePlan
+) -> TurnPlan:
+    def fits(feeds: Feeds) -> bool:
+        return all(_takes(item, feeds) for item in opened)
+
+    def moved(item: Linked, runs: Sequence[Feeds]) -> Sequence[Decision]:
+        return item.source.decisions([move(feeds, item.links) for feeds in runs])
+
+    deciders = [Decider("", source.decisions)]
+    deciders += [Decider(item.spelled, partial(moved, item)) for item in opened]
+    domain = Domain(source.inputs(), plan.ranges, plan.whole, plan.rows)
+    return TurnPlan(deciders, domain, not _replays(request), fits)
+
+
+def _takes(item: Linked, feeds: Feeds) -> bool:
+    """Whether the sizes of the reference's inputs are those that a candidate fixes."""
+    found = move(feeds, item.links)
+    shapes = [(spec.shape, found[spec.name].shape) for spec in item.source.inputs()]
+    return all(
+        isinstance(wanted, str) or wanted == size
+        for shape, sizes in shapes
+        for wanted, size in zip(shape, sizes, strict=False)
+    )
+
+
+def _inputs(source: Source, opened: Sequence[Linked], request: VerifyRequest) -> Settled:
+    """What to run: drawn, replayed from a file, or both."""
     specs = source.inputs()
-    feeds: list[Feeds] = []
-    if request.inputs_file is not None:
-        feeds += replay_feeds(request.inputs_file, specs)
-    if not _replays(request):
-        others = [(item.source.inputs(), item.links) for item in opened]
+    others = [(item.source.inputs(), item.links) for item in opened]
+    if _replays(request):
+        settled = Settled([], find_rows(known_shapes(specs, others)), SizesTried())
+    else:
         samples = DEFAULT_SAMPLES if request.samples is None else request.samples
         plan = DrawPlan(samples, request.seed, _named_ranges(source, request))
+        settled = settle(source, others, plan)
         links = [link for item in opened for link in item.links]
-        feeds = [round_feeds(drawn, links) for drawn in draw_feeds(specs, others, plan)] + feeds
-    return feeds
+        settled.feeds = [round_feeds(drawn, links) for drawn in settled.feeds]
+    if request.inputs_file is not None:
+        settled.feeds += replay_feeds(request.inputs_file, specs)
+    return settled
 
 
 def _judge(
@@ -181,6 +219,7 @@ def _judge(
         power=request.power,
         allow_fallback=request.allow_fallback,
         allow_no_prelu=request.allow_no_prelu,
+        strict_special=request.strict_special,
         runtime=installed_version(*_RUNTIMES) or "",
         seed=request.seed,
     )
@@ -190,15 +229,20 @@ def _judge(
         tell(f"checking {linked.spelled}{f' on {provider}' if provider else ''}")
         try:
             found.append(judge(reference, linked, provider, checks))
+        except RefusedInputError as error:
+            reason = Reason(str(error), "candidate_refuses_input")
+            found.append(Judged(_unjudged(linked.spelled, provider, reason, "fail")))
         except PReLUToolsError as error:
             found.append(Judged(_unjudged(linked.spelled, provider, str(error))))
     return found
 
 
-def _unjudged(text: str, provider: str | None, reason: str) -> CandidateReport:
+def _unjudged(
+    text: str, provider: str | None, reason: str, verdict: Verdict = "inconclusive"
+) -> CandidateReport:
     return CandidateReport(
         model=text,
-        verdict="inconclusive",
+        verdict=verdict,
         provider=ProviderReport(provider, (), ()) if provider else None,
         tolerance=Tolerance(0.0, 0.0, scaled=True, origin="nothing was compared"),
         outputs=(),
@@ -262,7 +306,7 @@ def _conclude(
         reference_precision=reference.precision,
         versions=installed_versions(),
         seed=request.seed,
-        samples=_count_samples(reference.feeds[: reference.n_given]),
+        samples=_count_samples(reference.feeds[: reference.n_given], reference.rows),
         coverage=coverage,
         candidates=reports,
         reasons=tuple(reasons),
@@ -272,8 +316,8 @@ def _conclude(
     )
 
 
-def _count_samples(feeds: Sequence[Feeds]) -> int:
+def _count_samples(feeds: Sequence[Feeds], rows: Rows) -> int:
     """Different rows: the first one is run again by itself."""
-    sizes = [rows_of(feed) for feed in feeds if feed]
-    again = len(feeds) > 1 and is_first_row(feeds[1], feeds[0])
+    sizes = [rows.count(feed) for feed in feeds if feed]
+    again = len(feeds) > 1 and is_first_row(feeds[1], feeds[0], rows)
     return sum(sizes) - int(again)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from prelu_tools.core.arrays import Array, IntArray
-from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.slopes import PReLULayer, laid_over
 
 
 class CoverageBook:
@@ -15,23 +15,27 @@ class CoverageBook:
 
     def __init__(self, layers: Iterable[PReLULayer]) -> None:
         """Nothing is reached yet."""
-        self._shapes = {layer.name: layer.slopes.shape for layer in layers}
-        self._counts = {name: np.zeros(shape, np.int64) for name, shape in self._shapes.items()}
+        self._layers = {layer.name: layer for layer in layers}
+        self._counts = {
+            name: np.zeros(layer.slopes.shape, np.int64) for name, layer in self._layers.items()
+        }
 
     def note(self, layer: str, x: Array) -> None:
         """Add the input of one call.
 
         Args:
             layer: the layer's name; one that is not known is passed over.
-            x: its input, of the rank of the layer's slopes; of another rank it tells nothing.
+            x: its input; of a rank on which its slopes cannot be laid it tells nothing.
         """
-        shape = self._shapes.get(layer)
-        if shape is None or len(shape) != x.ndim:
+        known = self._layers.get(layer)
+        slopes = None if known is None else laid_over(known, x.ndim)
+        if slopes is None:
             return
+        shape = slopes.shape
         shared = tuple(axis for axis, size in enumerate(shape) if size == 1)
         negative = (x < 0).sum(axis=shared, keepdims=True)
         if negative.shape == shape:
-            self._counts[layer] += negative
+            self._counts[layer] += negative.reshape(self._counts[layer].shape)
 
     def counts(self, layer: str) -> IntArray:
         """For each slope of a layer, flat, the positions at which its input was negative."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
+
+from prelu_tools import __version__
 
 if TYPE_CHECKING:
     from prelu_tools.core.verification import VerifyResult
@@ -12,12 +15,31 @@ class PReLUToolsError(Exception):
     """No verdict could be reached: something is missing, unreadable or not supported (exit 3)."""
 
 
+class RefusedInputError(PReLUToolsError):
+    """A candidate fails on inputs that its reference takes, and runs on others."""
+
+
 class UsageError(PReLUToolsError):
     """The request itself makes no sense: an option, a name, a file in the way (exit 2)."""
 
 
+_NOT_FOR_314 = ("tensorflow", "keras", "tf2onnx")
+
+
+def remedy(package: str, extra: str) -> str:
+    """What to do where a package behind an extra is not installed.
+
+    Args:
+        package: the module that is missing.
+        extra: the extra of prelu-tools that brings it.
+    """
+    if package in _NOT_FOR_314 and sys.version_info >= (3, 14):
+        return "TensorFlow has no build for Python 3.14 yet: use Python 3.11 to 3.13"
+    return f"pip install 'prelu-tools[{extra}]'"
+
+
 class MissingExtraError(PReLUToolsError):
-    """A package behind an extra is not installed; the message holds the exact pip line.
+    """A package behind an extra is not installed; the message says how to get it.
 
     Args:
         package: the module that could not be imported.
@@ -28,8 +50,7 @@ class MissingExtraError(PReLUToolsError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         """Build the sentence."""
         super().__init__(
-            f"{package} is not installed, and it is needed {purpose}: "
-            f"pip install 'prelu-tools[{extra}]'"
+            f"{package} is not installed, and it is needed {purpose}: {remedy(package, extra)}"
         )
 
 
@@ -49,6 +70,22 @@ class VerdictError(PReLUToolsError):
 
 class ExportVerificationError(VerdictError):
     """The exported model differs from its source: a verdict (exit 1); nothing was written."""
+
+
+def explained(error: BaseException) -> str:
+    """An error as a user may see it; of one that nobody foresaw, that it is a defect."""
+    known = missing_extra(error) or error
+    if isinstance(known, PReLUToolsError):
+        return str(known) or type(known).__name__
+    if isinstance(known, OSError) and known.strerror:  # a full disk, too many open files
+        where = f" ({known.filename})" if known.filename else ""
+        return f"the system says: {known.strerror}{where}"
+    if isinstance(known, MemoryError):
+        return "there is not enough memory for this model"
+    return (
+        f"unexpected {type(error).__name__}: {error}. This is a defect of prelu-tools "
+        f"{__version__}; -v shows where it happened."
+    )
 
 
 _EXTRAS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ DEFAULT_SAMPLES = 16
 DEFAULT_SEED = 0
 _MOST = 1 << 29  # values of one input in all rows: 4 GB while they are drawn
 _SMALL_INTEGERS = (0.0, 9.0)
+_NARROW = 63  # a wider range of whole numbers may be that of pictures or sounds
 
 
 class Wanted(NamedTuple):
@@ -26,19 +28,27 @@ class Wanted(NamedTuple):
     """Sizes of one row, without the batch."""
     limits: tuple[float, float] | None = None
     """The values that it may take; None for any."""
+    is_whole: bool = False
+    """Whether a floating input takes whole numbers only."""
+    tops: tuple[int, ...] = ()
+    """The largest value at each place of the last axis, where these differ; see `limits`."""
 
 
-def draw(wanted: Mapping[str, Wanted], samples: int, seed: int) -> dict[str, Array]:
+def draw(
+    wanted: Mapping[str, Wanted], samples: int, seed: int | Sequence[int], first: int = 0
+) -> dict[str, Array]:
     """A batch of inputs for a model.
 
     Floating inputs cycle through N(0, 1), 4 N(0, 1), U(-1, 1), U(0, 1), one value everywhere,
     N(0, 1) with nine zeros in ten, a smooth wave, and 32 N(0, 1); within limits these are moved and
-    clipped. Integers lie within their limits, or from 0 to 9; booleans are fair coins.
+    clipped. Integers lie within their limits, whose ends are the first to be drawn, or from 0 to
+    9; booleans are fair coins, and a single one takes both values in turn.
 
     Args:
         wanted: the inputs by name.
         samples: rows in all, at least 1.
         seed: of the generator.
+        first: where the rows begin in the cycle.
 
     Raises:
         PReLUToolsError: an input is so large that its rows do not fit in memory.
@@ -52,22 +62,43 @@ def draw(wanted: Mapping[str, Wanted], samples: int, seed: int) -> dict[str, Arr
             )
     generator = np.random.default_rng(seed)
     return {
-        name: np.stack([_row(generator, what, i) for i in range(samples)]).astype(what.dtype)
+        name: np.stack([_row(generator, what, i) for i in range(first, first + samples)]).astype(
+            what.dtype
+        )
         for name, what in wanted.items()
     }
 
 
 def _row(generator: np.random.Generator, wanted: Wanted, index: int) -> Array:
     if wanted.dtype == "bool":
-        return generator.random(wanted.sizes) < 0.5
-    if np.issubdtype(np.dtype(wanted.dtype), np.integer):
-        low, high = wanted.limits or _SMALL_INTEGERS
-        return generator.integers(int(np.ceil(low)), int(np.floor(high)) + 1, wanted.sizes)
+        coins = generator.random(wanted.sizes) < 0.5
+        return np.full(wanted.sizes, bool(index)) if coins.size == 1 and index < 2 else coins
+    if wanted.is_whole or np.issubdtype(np.dtype(wanted.dtype), np.integer):
+        return _whole(generator, wanted, index)
     row = _floating(generator, wanted.sizes, index % 8)
     if wanted.limits is None:
         return row
     low, high = wanted.limits
     return np.asarray((low + (high - low) * (row + 2.0) / 4.0).clip(low, high))
+
+
+def _whole(generator: np.random.Generator, wanted: Wanted, index: int) -> Array:
+    """Whole numbers, uniform; of a wide range one value everywhere and waves too."""
+    low, high = wanted.limits or _SMALL_INTEGERS
+    first, last = int(np.ceil(low)), int(np.floor(high))
+    tops: int | Array = np.array(wanted.tops) if wanted.tops else last
+    row = np.asarray(generator.integers(first, np.asarray(tops) + 1, wanted.sizes))
+    if wanted.limits is None or not row.size:
+        return row
+    if not wanted.tops and last - first > _NARROW and index % 8 in (4, 6):
+        shape = _floating(generator, wanted.sizes, index % 8)
+        return np.rint(first + (last - first) * (shape + 2.0) / 4.0).clip(first, last)
+    ends = np.broadcast_to(tops, wanted.sizes).reshape(-1)
+    if row.size == 1 and index < 2:
+        return np.full(wanted.sizes, ends[0] if index else first)
+    if index % 8 == 0 and row.size > 1:
+        row.reshape(-1)[[0, -1]] = first, ends[-1]
+    return row
 
 
 def _floating(generator: np.random.Generator, sizes: Sequence[int], kind: int) -> Array:
@@ -128,3 +159,13 @@ def _picture(generator: np.random.Generator, sizes: Sequence[int]) -> Array:
     picture = np.fft.irfftn(spectrum, s=(high, wide), axes=axes)
     deviation = picture.std(axis=axes, keepdims=True)
     return np.asarray(picture / np.where(deviation > 0, deviation, 1.0))
+
+
+@dataclass(frozen=True)
+class SizesTried:
+    """The sizes of free axes, by their names, that a check was run at."""
+
+    tried: tuple[Mapping[str, int], ...] = ()
+    """Those that the reference takes, the example's first."""
+    refused: tuple[Mapping[str, int], ...] = ()
+    """Those that it does not."""

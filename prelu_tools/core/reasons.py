@@ -22,6 +22,10 @@ class Reason(str):
         """The same with the place in front of it."""
         return Reason(f"{where}: {self}", self.code)
 
+    def after(self, subject: str) -> Reason:
+        """The same with its subject in front of it."""
+        return Reason(f"{subject} {self}", self.code)
+
     def renamed(self, old: str, new: str) -> Reason:
         """The same with another name for something in it."""
         return Reason(self.replace(old, new), self.code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,8 @@ class SlopeDifference:
     """What differs; None where nothing does."""
     ambiguous: bool = False
     """The layout could not be told, and the answer hangs on it: no verdict."""
+    note: str | None = None
+    """What is unusual although nothing differs; None where nothing is."""
 
 
 def _orders(reference: PReLULayer, candidate: PReLULayer) -> tuple[Permutation, ...]:
@@ -59,8 +62,7 @@ def compare_slopes(
     """
     left, right = reference.slopes, candidate.slopes
     if left.size != right.size:
-        found = "one slope shared by all" if right.size == 1 else f"{right.size} slopes"
-        return SlopeDifference(False, f"{found} where {left.size} were expected")
+        return _expanded(left, right)
     if left.size == 1 or left.ndim != right.ndim:
         return _difference(left.reshape(-1), right.reshape(-1))
     outcomes = {
@@ -86,6 +88,32 @@ def compare_slopes(
     if order in outcomes:
         return outcomes[order]
     return SlopeDifference(False, "the axis order cannot be told from the shapes", True)
+
+
+def _expanded(left: Array, right: Array) -> SlopeDifference:
+    """Of unequal numbers of slopes: repeated ones that are all equal are the same function."""
+    found = "one slope shared by all" if right.size == 1 else f"{right.size} slopes"
+    if left.size and right.size and _repeats(left, right):
+        return SlopeDifference(True, note=f"{found} where the reference has {left.size}, all equal")
+    return SlopeDifference(False, f"{found} where {left.size} were expected")
+
+
+def _repeats(left: Array, right: Array) -> bool:
+    """Whether one is the other, repeated along some of its axes, in any usual axis order."""
+    if left.dtype != right.dtype:
+        return False
+    if 1 in (left.size, right.size):
+        first = left.reshape(-1)[:1]
+        return all(same_bits(np.broadcast_to(first, a.size), a.reshape(-1)) for a in (left, right))
+    if left.ndim != right.ndim:
+        return False
+    for order in candidates((None,) * left.ndim, (None,) * left.ndim):
+        moved = left.transpose(order)
+        with suppress(ValueError):
+            larger = moved.shape if left.size > right.size else right.shape
+            if same_bits(np.broadcast_to(moved, larger), np.broadcast_to(right, larger)):
+                return True
+    return False
 
 
 def in_type_of(reference: PReLULayer, candidate: PReLULayer) -> PReLULayer:

@@ -95,3 +95,25 @@ def align(values: Array, rank: int | None) -> Array:
     if rank is None or values.ndim >= rank:
         return values
     return values.reshape((1,) * (rank - values.ndim) + values.shape)
+
+
+def laid_over(layer: PReLULayer, rank: int) -> Array | None:
+    """The slopes of a layer with the axes of an input of this rank; None where that is in doubt.
+
+    An input whose shape is not known takes them as PRelu does, by numpy's rule. A layer that is
+    called at several ranks has its slopes as its first call has them: along the channels (axis 1)
+    or along the last axis, they lie along the same one in its other calls.
+    """
+    slopes = layer.slopes
+    if slopes.ndim == rank:
+        return slopes
+    if slopes.size == 1:
+        return slopes.reshape((1,) * rank)
+    if layer.input_shape is None:
+        return align(slopes, rank) if slopes.ndim < rank else None
+    axes = layer.varying_axes
+    if rank < 2 or axes not in ((1,), (slopes.ndim - 1,)):
+        return None
+    shape = [1] * rank
+    shape[1 if axes == (1,) else rank - 1] = slopes.size
+    return slopes.reshape(shape)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from prelu_tools.core.errors import VerdictError
+from prelu_tools.core.inputs import SizesTried
 from prelu_tools.core.showing import Shown
 
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -99,6 +100,8 @@ class LayerParity:
     """Where it is in the reference: the slope tensor's name there."""
     node: str | None = None
     """Where it is in the candidate: its first node, or its first call."""
+    note: str | None = None
+    """What is unusual although nothing differs, in words; None where nothing is."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,9 @@ class Power:
     """Faults that were planted in slopes which no input reaches; nothing numeric can see them."""
     sampled: bool
     """Whether only some of the possible faults were planted, all layers reached."""
+    hidden: int = 0
+    """Faults in slopes that are reached, which change no layer by more than rounding does on these
+    inputs; nobody need notice them, and they are not among the others."""
 
 
 @dataclass(frozen=True)
@@ -297,6 +303,8 @@ class VerifyResult(Shown):
     """What the user should know of how it was done."""
     baseline: BaselineReport | None = None
     """How it stands against an earlier one; None where that was not asked for."""
+    sizes: SizesTried = field(default_factory=SizesTried)
+    """The sizes of free axes that it was run at."""
 
     def __bool__(self) -> bool:
         """Whether it is a pass: what failed, or could not be judged, is false."""
@@ -331,4 +339,5 @@ class VerifyResult(Shown):
             escaped=tuple(name for power in found for name in power.escaped),
             unreached=sum(power.unreached for power in found),
             sampled=any(power.sampled for power in found),
+            hidden=sum(power.hidden for power in found),
         )

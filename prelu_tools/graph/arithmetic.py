@@ -15,7 +15,7 @@ import onnx
 from onnx import helper
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.budget import BudgetError
 
 Attributes = Mapping[str, onnx.AttributeProto]
 Inputs = Sequence[Array | None]
@@ -23,6 +23,7 @@ Step = Callable[[Attributes, Inputs], Array]
 
 _LARGEST: Final = 1 << 24
 _LARGER: Final = 10
+_HALF: Final = 2  # bytes
 
 
 def attributes(node: onnx.NodeProto) -> dict[str, onnx.AttributeProto]:
@@ -36,19 +37,25 @@ def permutation(node: onnx.NodeProto, rank: int) -> tuple[int, ...]:
     return tuple(given.ints) if given else tuple(reversed(range(rank)))
 
 
-def fitting(shape: tuple[int, ...], *stored: Array) -> tuple[int, ...]:
-    """The shape of a constant that is to be computed from these.
-
-    Raises:
-        PReLUToolsError: it would have more than 16 million elements, and ten times theirs.
-    """
-    wanted, held = math.prod(shape), sum(array.size for array in stored)
-    if wanted > max(_LARGEST, _LARGER * held):
-        raise PReLUToolsError(
-            f"the graph makes a constant of shape {list(shape)[:9]} of {held:,} stored values: "
-            "refused, it would fill the memory"
-        )
-    return shape
+def n_elements(operator: str, attrs: Attributes, inputs: Inputs) -> int:
+    """How many elements an operator of `ELEMENTWISE` or `MOVING` makes anew; 0 for a view."""
+    data = given(inputs) if inputs else np.zeros(0)
+    if operator in ("Identity", "Reshape", "Unsqueeze", "Squeeze", "Transpose", "Shape"):
+        return 0
+    if operator == "ConstantOfShape":
+        return math.prod(int(size) for size in data)
+    if operator == "Tile":
+        return data.size * math.prod(int(n) for n in given(inputs, 1))
+    if operator == "Gather":
+        axis = attrs["axis"].i if "axis" in attrs else 0
+        return int(given(inputs, 1).size * (data.size // max(data.shape[axis], 1)))
+    arrays = [array for array in inputs if array is not None]
+    if operator == "Concat":
+        return sum(array.size for array in arrays)
+    shapes = [array.shape for array in arrays]
+    if operator == "Expand":
+        shapes = [data.shape, tuple(int(size) for size in given(inputs, 1))]
+    return math.prod(np.broadcast_shapes(*shapes))
 
 
 class Limits(NamedTuple):
@@ -82,7 +89,11 @@ def given(inputs: Inputs, place: int = 0) -> Array:
 def _all(inputs: Inputs) -> list[Array]:
     found = [given(inputs, place) for place in range(len(inputs))]
     if math.prod([array.size for array in found]) > _LARGEST:
-        fitting(np.broadcast_shapes(*(array.shape for array in found)), *found)
+        wanted = math.prod(np.broadcast_shapes(*(array.shape for array in found)))
+        if wanted > max(_LARGEST, _LARGER * sum(array.size for array in found)):
+            raise BudgetError(
+                "two constants of different shapes: refused, it would fill the memory"
+            )
     return found
 
 
@@ -172,8 +183,28 @@ def _mean(_: Attributes, inputs: Inputs) -> Array:
     return np.asarray(total / given(inputs).dtype.type(len(inputs)))
 
 
+# Other types are saturated, wrapped or rounded in ways that versions and attributes change.
+_CAST_TO: Final = frozenset(
+    onnx.TensorProto.DataType.Value(name)
+    for name in (
+        "FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "BOOL", "INT8", "INT16", "INT32", "INT64",
+        "UINT8", "UINT16", "UINT32", "UINT64",
+    )
+)  # fmt: skip
+
+
 def _cast(attrs: Attributes, inputs: Inputs) -> Array:
-    return given(inputs).astype(helper.tensor_dtype_to_np_dtype(attrs["to"].i))
+    data, kind = given(inputs), attrs["to"].i
+    wanted = helper.tensor_dtype_to_np_dtype(kind)
+    if kind not in _CAST_TO or data.dtype.kind not in "biufV":
+        raise ValueError("runtimes do not agree on what this Cast makes")
+    if wanted.kind in "iu" and data.dtype.kind not in "biu":
+        limits, whole = np.iinfo(wanted), np.trunc(data.astype(np.float64))
+        if not ((whole >= limits.min) & (whole <= limits.max)).all():
+            raise ValueError("a value is beyond the integers of that type")
+    if data.dtype == np.float64 and wanted.itemsize == _HALF:
+        data = data.astype(np.float32)  # as onnxruntime rounds
+    return data.astype(wanted)
 
 
 def _cast_like(_: Attributes, inputs: Inputs) -> Array:
@@ -208,19 +239,17 @@ def _transpose(attrs: Attributes, inputs: Inputs) -> Array:
 def _expand(_: Attributes, inputs: Inputs) -> Array:
     data, target = given(inputs), given(inputs, 1)
     shape = np.broadcast_shapes(data.shape, tuple(int(s) for s in target))
-    return np.broadcast_to(data, fitting(shape, data))
+    return np.broadcast_to(data, shape)
 
 
 def _tile(_: Attributes, inputs: Inputs) -> Array:
-    data, times = given(inputs), given(inputs, 1)
-    fitting(tuple(int(a) * int(b) for a, b in zip(data.shape, times, strict=True)), data)
-    return np.tile(data, times)
+    return np.tile(given(inputs), given(inputs, 1))
 
 
 def _constant_of_shape(attrs: Attributes, inputs: Inputs) -> Array:
     value = onnx.numpy_helper.to_array(attrs["value"].t) if "value" in attrs else np.float32(0)
     shape = tuple(int(size) for size in given(inputs))
-    return np.broadcast_to(np.asarray(value).reshape(()), fitting(shape))
+    return np.broadcast_to(np.asarray(value).reshape(()), shape)
 
 
 def _concat(attrs: Attributes, inputs: Inputs) -> Array:
@@ -228,29 +257,22 @@ def _concat(attrs: Attributes, inputs: Inputs) -> Array:
 
 
 def _gather(attrs: Attributes, inputs: Inputs) -> Array:
-    data, indices = given(inputs), given(inputs, 1)
     axis = attrs["axis"].i if "axis" in attrs else 0
-    rest = (*data.shape[:axis], *data.shape[axis % data.ndim + 1 :])
-    fitting((*indices.shape, *rest), data, indices)
-    return np.take(data, indices.astype(np.int64), axis)
-
-
-def _along(attrs: Attributes, data: Array, *constants: Array) -> list[Array]:
-    """Scales and zero points, one for each slice along an axis of the data."""
-    axis = (attrs["axis"].i if "axis" in attrs else 1) % max(data.ndim, 1)
-    shape = [-1 if i == axis else 1 for i in range(data.ndim)]
-    fits = data.ndim > 1
-    return [c.reshape(shape) if c.ndim == 1 and fits and c.size > 1 else c for c in constants]
+    return np.take(given(inputs), given(inputs, 1).astype(np.int64), axis)
 
 
 def _dequantize(attrs: Attributes, inputs: Inputs) -> Array:
     data, scale = given(inputs), given(inputs, 1)
-    zero = inputs[2] if len(inputs) > 2 and inputs[2] is not None else np.zeros_like(scale)
-    if "block_size" in attrs and attrs["block_size"].i:
-        raise ValueError("in blocks")
-    scale, zero = _along(attrs, data, scale, zero)
-    fitting(np.broadcast_shapes(data.shape, scale.shape, zero.shape), data)
-    return np.asarray((data.astype(scale.dtype) - zero.astype(scale.dtype)) * scale)
+    zero = inputs[2] if len(inputs) > 2 and inputs[2] is not None else np.zeros((), data.dtype)
+    blocks = "block_size" in attrs and attrs["block_size"].i
+    if blocks or "output_dtype" in attrs or data.dtype.kind not in "iu":
+        raise ValueError("values in blocks, or of small floats, are not read here")
+    if scale.ndim == 1 and data.ndim > 1:
+        axis = attrs["axis"].i if "axis" in attrs else 1
+        shape = [-1 if i == axis % data.ndim else 1 for i in range(data.ndim)]
+        scale, zero = scale.reshape(shape), zero.reshape(shape) if zero.ndim else zero
+    whole = data.astype(np.int64) - zero.astype(np.int64)
+    return np.asarray((whole.astype(np.float32) * scale.astype(np.float32)).astype(scale.dtype))
 
 
 _FUNCTIONS: Final[Mapping[str, Callable[[Array], Any]]] = {

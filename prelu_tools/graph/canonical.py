@@ -53,14 +53,15 @@ class SlopeParameter(Protocol):
 
 
 def fuse_prelus(model: OnnxModel, wanted: Callable[[Match], bool]) -> None:
-    """Replace every wanted form by one PRelu node, in place; what is left unused goes."""
-    view = GraphView(model)
+    """Replace every wanted form by one PRelu node, in place, in bodies too; what is unused goes."""
+    view = GraphView(model, remembers=True)  # until all are found
     graph = model.proto.graph
     numbers = itertools.count()
-    for match in [m for m in find_prelus(view) if wanted(m)]:
+    found = [(v.graph, m) for v in nested_views(view) for m in find_prelus(v) if wanted(m)]
+    for body, match in found:
         slope = next(n for i in numbers if (n := f"prelu_tools/slope_{i}") not in view.initializers)
         graph.initializer.append(model.tensor(slope, match.slopes))
-        replace_by_prelu(graph, match, slope)
+        replace_by_prelu(body, match, slope)
     prune_model(model)
 
 
@@ -111,7 +112,7 @@ def settle_slopes(
             continue
         parameter = parameters[tagged.key]
         shape = inner.shape(match.x)
-        found = align(tagged.indices, len(shape) if shape else None)
+        found = _shared(align(tagged.indices, len(shape) if shape else None))
         values = _minimal(parameter.values.reshape(-1)[found])
         values = values.reshape(()) if shape == () else values  # [1] does not broadcast to []
         slopes.append((match.node, settled.initializer(parameter.name, values)))
@@ -182,6 +183,15 @@ def _axes(source: IntArray, found: IntArray) -> Permutation | None:
     orders = candidates((None,) * source.ndim, (None,) * source.ndim)
     fitting = [order for order in orders if np.array_equal(source.transpose(order), found)]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def _shared(indices: IntArray) -> IntArray:
+    """The indices without what a source repeats along an axis: one slope, expanded to C."""
+    for axis, size in enumerate(indices.shape):
+        first = indices.take([0], axis) if size > 1 else indices
+        if size > 1 and bool((indices == first).all()):
+            indices = first
+    return indices
 
 
 def _minimal(slopes: Array) -> Array:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.arithmetic import ELEMENTWISE, MOVING, Inputs, attributes
+from prelu_tools.graph.arithmetic import ELEMENTWISE, MOVING, Inputs, attributes, n_elements
 from prelu_tools.graph.natives import computed
 from prelu_tools.graph.view import GraphView
 
 _KEPT: Final = 1 << 16  # bytes of a computed constant that a view remembers
-_MOST_WORK: Final = 1 << 28  # elements that the constants of a graph may make in all
+_WIDEST: Final = 8  # bytes of an element
 _MOST_ELEMENTS: Final = 1 << 20  # of what onnx's reference implementation is given or makes
 _MOST_PRODUCTS: Final = 1 << 26  # of the sizes of its inputs
 _TAKING_PARTS: Final = ("Mul", "Add", "Sub", "Div", "Max", "Min", "Sum", "Mean", "Where", "Concat")
@@ -34,21 +34,6 @@ class Constant:
     """Its values."""
     stored_shape: tuple[int, ...]
     """The shape that it has there, before any Reshape and its like."""
-
-
-class _Work:
-    """How many elements the constants of one view have made."""
-
-    def __init__(self) -> None:
-        self.n_made = 0
-
-    def count(self, n_elements: int) -> None:
-        self.n_made += n_elements
-        if self.n_made > _MOST_WORK:
-            raise PReLUToolsError(
-                f"the constants of the graph take more than {_MOST_WORK:,} elements to compute: "
-                "refused, it would never end; fold them first (onnxsim, onnxslim)"
-            )
 
 
 def is_constant(view: GraphView, tensor: str) -> bool:
@@ -72,8 +57,9 @@ def read_constant(view: GraphView, tensor: str) -> Constant | None:
             stack.pop()
             continue
         home, place = view.home(name)
-        if place in home.folded:
-            known[name] = home.folded[place]  # type: ignore[assignment]
+        remembered = home.remembered(_nothing_yet)
+        if place in remembered:
+            known[name] = remembered[place]
             continue
         node = home.maker(place) if place not in home.initializers else None
         needed = [] if node is None else [i for i in node.input if i and i not in known]
@@ -83,8 +69,12 @@ def read_constant(view: GraphView, tensor: str) -> Constant | None:
         found = _stored(home, place) if node is None else _computed(home, node, place, known)
         known[name] = found
         if node is not None and (found is None or found.values.nbytes <= _KEPT):
-            home.folded[place] = found
+            remembered[place] = found
     return known[tensor]
+
+
+def _nothing_yet(_: GraphView) -> dict[str, Constant | None]:
+    return {}
 
 
 def _stored(view: GraphView, tensor: str) -> Constant | None:
@@ -111,9 +101,6 @@ def _computed(
         return None
     if values is None:
         return None
-    work = view.folded.setdefault("", _Work())  # no tensor is called so
-    assert isinstance(work, _Work)
-    work.count(values.size)
     root = _root(node, [part for part in parts if part is not None])
     if root is None:
         return Constant(tensor, values, ())
@@ -133,7 +120,9 @@ def _root(node: onnx.NodeProto, parts: Sequence[Constant]) -> Constant | None:
 def _values(view: GraphView, node: onnx.NodeProto, tensor: str, inputs: Inputs) -> Array | None:
     step = ELEMENTWISE.get(node.op_type) or MOVING.get(node.op_type)
     if step is not None:
-        return step(attributes(node), inputs)
+        attrs = attributes(node)
+        view.budget.take(n_elements(node.op_type, attrs, inputs) * _WIDEST)
+        return step(attrs, inputs)
     shape = view.shape(tensor)
     sizes = [0 if array is None else array.size for array in inputs]
     if shape is None or None in shape or math.prod(max(n, 1) for n in sizes) > _MOST_PRODUCTS:
@@ -141,16 +130,40 @@ def _values(view: GraphView, node: onnx.NodeProto, tensor: str, inputs: Inputs) 
     made = math.prod(size or 0 for size in shape)
     if max([made, *sizes]) > _MOST_ELEMENTS:
         return None
+    view.budget.take(made * _WIDEST)
     return computed(view.model.proto, node, tensor, inputs)
 
 
+def values_of(view: GraphView, tensor: str) -> Array | None:
+    """The values of a constant; None where it is none, or takes too much to compute."""
+    try:
+        constant = read_constant(view, tensor)
+    except PReLUToolsError:
+        return None
+    return None if constant is None else constant.values
+
+
+def repeated(view: GraphView, value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """A constant of one value.
+
+    Raises:
+        BudgetError: it is too large for the file.
+    """
+    view.budget.take(math.prod(shape) * dtype.itemsize)
+    return np.full(shape, value, dtype)
+
+
 def _constant_node(view: GraphView, node: onnx.NodeProto) -> Array | None:
-    for name, attribute in attributes(node).items():
-        if name == "value":
+    if len(node.attribute) != 1:
+        return None
+    (attribute,) = node.attribute
+    match attribute.name:
+        case "value":
             return view.model.values(attribute.t)
-        if name in ("value_float", "value_floats"):
-            given = attribute.f if name == "value_float" else list(attribute.floats)
+        case "value_float" | "value_floats":
+            given = attribute.f if attribute.name == "value_float" else list(attribute.floats)
             return np.asarray(given, dtype=np.float32)
-        if name in ("value_int", "value_ints"):
-            return np.asarray(attribute.i if name == "value_int" else list(attribute.ints))
+        case "value_int" | "value_ints":
+            whole = attribute.i if attribute.name == "value_int" else list(attribute.ints)
+            return np.asarray(whole, dtype=np.int64)
     return None

@@ -131,6 +131,7 @@ def _layer(
 ) -> PReLULayer:
     first = matches[0]
     shape = view.shape(first.x)
+    view.budget.take(first.slopes.nbytes)
     return PReLULayer(
         name=name,
         nodes=tuple(match.node.name or match.node.output[0] for match in matches),

@@ -22,6 +22,7 @@ TORCH_SCOPES = "pkg.torch.onnx.name_scopes"
 TOOL = "prelu-tools"
 _LONGEST = 10_000  # characters of a list of module names
 _MOST_DIGITS = 18
+_MOST_AXES = 64  # numpy's limit
 
 
 def describe_layer(
@@ -58,6 +59,8 @@ def stated_axes(node: onnx.NodeProto) -> tuple[int, ...] | None:
     if any(len(part) > _MOST_DIGITS for part in parts):
         return None
     axes = tuple(int(part) for part in parts)
+    if len(axes) > _MOST_AXES:
+        return None
     return axes if sorted(axes) == list(range(len(axes))) else None
 
 
@@ -69,7 +72,7 @@ def stated_slopes(node: onnx.NodeProto) -> tuple[str, tuple[int, ...]] | None:
     """
     known = properties(node)
     sizes = known.get(SLOPE_SHAPE, "").split(",")
-    if SLOPE_NAME not in known or not all(_is_size(size) for size in sizes):
+    if SLOPE_NAME not in known or len(sizes) > _MOST_AXES or not all(map(_is_size, sizes)):
         return None
     return known[SLOPE_NAME], tuple(map(int, sizes))
 

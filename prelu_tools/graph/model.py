@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,16 @@ class OnnxModel:
         """Version of the default operator set; 0 where the model names none."""
         versions = [o.version for o in self.proto.opset_import if o.domain in ("", "ai.onnx")]
         return max(versions, default=0)
+
+    @cached_property
+    def n_bytes(self) -> int:
+        """Bytes of the model's file and of those with its data; of one in memory, of its parts."""
+        if self.file is None:
+            return self.proto.ByteSize() + sum(values.nbytes for values in self.memory.values())
+        places = (place_of(t) for t in all_tensors(self.proto) if is_external(t))
+        names = {place.get("location", "") for place in places} - {"", MEMORY, self.file.name}
+        files = [self.file, *(self.file.parent / name for name in names)]
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     def tensor(self, name: str, values: Array) -> onnx.TensorProto:
         """A tensor for this model's graph; what is large is not copied, but kept in `memory`."""
@@ -200,18 +211,20 @@ def all_tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Every dense tensor of a model, those of subgraphs, attributes and functions included."""
     yield from _tensors_of_graph(proto.graph)
     for function in proto.functions:
+        yield from _tensors_of(function.attribute_proto)
         for node in function.node:
-            yield from _tensors_of_node(node)
+            yield from _tensors_of(node.attribute)
 
 
 def _tensors_of_graph(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     yield from graph.initializer
     for node in graph.node:
-        yield from _tensors_of_node(node)
+        if node.attribute:
+            yield from _tensors_of(node.attribute)
 
 
-def _tensors_of_node(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
-    for attribute in node.attribute:
+def _tensors_of(attributes: Iterable[onnx.AttributeProto]) -> Iterator[onnx.TensorProto]:
+    for attribute in attributes:
         if attribute.HasField("t"):
             yield attribute.t
         yield from attribute.tensors

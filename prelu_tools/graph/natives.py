@@ -10,6 +10,7 @@ from onnx import helper, inliner, shape_inference
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.graph.operators import all_nodes
 
 
 def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -21,22 +22,123 @@ def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
     if not proto.functions:
         return proto
     try:
-        found: onnx.ModelProto = inliner.inline_local_functions(proto)
+        prepared = _with_defaults(proto)
+        found: onnx.ModelProto = inliner.inline_local_functions(prepared, _differ(prepared))
     except Exception as error:
         raise PReLUToolsError(
             f"the model's functions cannot be put in the place of their calls by onnx "
             f"{onnx.__version__} ({type(error).__name__}: {' '.join(str(error).split())})"
         ) from error
+    functions = {(function.domain, function.name) for function in proto.functions}
+    left = next((n for n in all_nodes(found.graph) if (n.domain, n.op_type) in functions), None)
+    if left is not None:
+        raise PReLUToolsError(
+            f"the model's function {left.op_type!r} cannot be put in the place of its calls by "
+            f"onnx {onnx.__version__}: its operators are of another opset than the model's"
+        )
     return found
+
+
+def _differ(proto: onnx.ModelProto) -> bool:
+    """Whether a function has operators that its own opset defines otherwise than the model's.
+
+    The opset of one that has none becomes the model's, in place.
+    """
+    versions = {opset.domain: opset.version for opset in proto.opset_import}
+    differ = False
+    for function in proto.functions:
+        for opset in function.opset_import:
+            wanted = versions.get(opset.domain, opset.version)
+            own = [node for node in all_nodes(function) if node.domain == opset.domain]
+            if all(_same(node.op_type, opset, wanted) for node in own):
+                opset.version = wanted
+            else:
+                differ = True
+    return differ
+
+
+def _same(operator: str, opset: onnx.OperatorSetIdProto, wanted: int) -> bool:
+    """Whether two versions of a domain define an operator alike."""
+    if opset.version == wanted:
+        return True
+    try:
+        schemas = [
+            onnx.defs.get_schema(operator, version, opset.domain)
+            for version in (opset.version, wanted)
+        ]
+    except onnx.defs.SchemaError:
+        return False
+    return schemas[0].since_version == schemas[1].since_version
+
+
+def _with_defaults(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of the model, with every attribute at its call that a function has by default.
+
+    onnx's inliner knows no defaults.
+    """
+    defaults = {
+        (function.domain, function.name, function.overload): function.attribute_proto
+        for function in proto.functions
+        if function.attribute_proto
+    }
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    parts: list[onnx.GraphProto | onnx.FunctionProto] = [copy.graph, *copy.functions]
+    for part in parts:
+        for node in all_nodes(part):
+            given = {attribute.name for attribute in node.attribute}
+            for default in defaults.get((node.domain, node.op_type, node.overload), ()):
+                if default.name not in given:
+                    node.attribute.add().CopyFrom(default)
+    return copy
 
 
 def inferred(proto: onnx.ModelProto, data_prop: bool = False) -> onnx.ModelProto:
-    """The model with the types that shape inference finds; as it is where that fails."""
+    """The model with the types that shape inference finds; as it is where that fails.
+
+    What a file states of its own tensors may be out of date (axes that were moved, a batch that was
+    freed), and runtimes pass over it. It counts only where inference finds nothing: behind an
+    operator that onnx does not know.
+    """
+    bare = onnx.ModelProto()
+    bare.CopyFrom(proto)
+    stated = list(proto.graph.value_info)
+    del bare.graph.value_info[:]
+    for value in bare.graph.output:
+        value.type.tensor_type.ClearField("shape")
     try:
-        found: onnx.ModelProto = shape_inference.infer_shapes(proto, data_prop=data_prop)
+        found: onnx.ModelProto = shape_inference.infer_shapes(bare, data_prop=data_prop)
+        known = {value.name for value in found.graph.value_info if _has_shape(value)}
+        left = [value for value in stated if value.name not in known and _has_shape(value)]
+        if left:
+            names = {value.name for value in left}
+            kept = [value for value in found.graph.value_info if value.name not in names]
+            del bare.graph.value_info[:]
+            bare.graph.value_info.extend([*kept, *left])
+            found = shape_inference.infer_shapes(bare, data_prop=data_prop)
     except Exception:
         return proto
+    for value, declared in zip(found.graph.output, proto.graph.output, strict=True):
+        _complete(value, declared)
     return found
+
+
+def _has_shape(value: onnx.ValueInfoProto) -> bool:
+    return value.type.tensor_type.HasField("shape")
+
+
+def _complete(value: onnx.ValueInfoProto, declared: onnx.ValueInfoProto) -> None:
+    """Give an output the shape, or the sizes, that it is declared with and inference left open."""
+    if not _has_shape(declared) or not value.type.HasField("tensor_type"):
+        return
+    own, other = value.type.tensor_type.shape, declared.type.tensor_type.shape
+    if not _has_shape(value):
+        own.CopyFrom(other)
+        return
+    if len(own.dim) == len(other.dim):
+        for found, stated in zip(own.dim, other.dim, strict=True):
+            if not found.HasField("dim_value"):
+                found.CopyFrom(stated)
 
 
 def computed(

@@ -18,7 +18,6 @@ from prelu_tools.graph.arithmetic import (
     Attributes,
     Step,
     attributes,
-    fitting,
     limits_of,
     permutation,
 )
@@ -33,6 +32,7 @@ _MODERATE: Final = (0.004, 0.3, 2.0, 9.0, 300.0)
 _THRESHOLDS: Final = ("Max", "Min", "Clip", "Less", "LessOrEqual", "Greater", "GreaterOrEqual",
                       "Equal", "Shape", "Unsqueeze", "Squeeze", "Cast", "CastLike", "Pow",
                       "Expand", "ConstantOfShape")  # fmt: skip
+_BYTES_A_STEP: Final = 1 << 12
 _FAR: Final = 1e-2  # what no rounding makes of 1
 _ADDING: Final = ("Add", "Sub", "Sum", "Mean", "Where")
 _ROUNDING: Final = ("Add", "Sub", "Sum", "Mean", "Pow", "Sqrt")
@@ -305,6 +305,8 @@ class Probe:
                 made[node.output[0]] = step(attrs, arrays)
             else:
                 made.update(zip(node.output, self._run(node, attrs, arrays), strict=False))
+        n_bytes = sum(values.nbytes for values in made.values())
+        self._region.view.budget.step(len(self._plan) + n_bytes // _BYTES_A_STEP)
         return made
 
     @cached_property
@@ -349,7 +351,7 @@ class Probe:
                 np.repeat(a, size // a.shape[axis + 1], axis + 1) for a in inputs if a is not None
             ]
             shape = np.broadcast_shapes(*(a.shape for a in arrays))
-            return [np.concatenate([np.broadcast_to(a, fitting(shape)) for a in arrays], axis + 1)]
+            return [np.concatenate([np.broadcast_to(a, shape) for a in arrays], axis + 1)]
         return np.split(first, len(node.output), axis + 1)
 
     def _size(self, tensor: str, axis: int) -> int:

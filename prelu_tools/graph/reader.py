@@ -32,6 +32,7 @@ from prelu_tools.graph.wire import CHILDREN, FileBytes, MalformedError, fields, 
 __all__ = ["INLINE_LIMIT", "OnnxModel", "files_beside", "read_model"]
 
 _RAW_DATA: Final = 9
+_SHOWN: Final = 100
 _LITTLE_ENDIAN: Final = {4: onnx.TensorProto.FLOAT, 10: onnx.TensorProto.DOUBLE}  # packed = raw
 
 
@@ -134,18 +135,22 @@ class _Walker:
                 places.append((field.payload, field.end))
             else:
                 parts.append(self._file.read(field.start, field.end))
-        if places:
-            parts.append(self._placed(b"".join(parts), *places[-1]))
-        return b"".join(parts)
+        rest = b"".join(parts)
+        if not places:
+            return rest
+        if len(places) > 1:
+            raise MalformedError("a tensor has its values in several pieces")
+        return rest + self._placed(rest, *places[0])
 
     def _placed(self, rest: bytes, start: int, end: int) -> bytes:
-        """What makes values in this file external data; nothing for a tensor that has some already.
+        """What makes values in this file external data.
 
         It comes last and so counts: a tensor may say of itself that its data are not external.
         """
         stated = onnx.TensorProto.FromString(rest)
-        if stated.data_location == onnx.TensorProto.EXTERNAL:
-            return b""
+        others = [field.name for field, _ in stated.ListFields() if field.name.endswith("_data")]
+        if set(others) - {"external_data"} or stated.data_location == onnx.TensorProto.EXTERNAL:
+            raise MalformedError(f"the tensor {stated.name[:_SHOWN]!r} has its values twice")
         external = onnx.TensorProto(data_location=onnx.TensorProto.EXTERNAL)
         place = {"location": self._name, "offset": str(start), "length": str(end - start)}
         for key, value in place.items():

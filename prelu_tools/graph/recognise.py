@@ -19,7 +19,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation
 from prelu_tools.core.slopes import Shape
 from prelu_tools.graph.arithmetic import attributes
-from prelu_tools.graph.constants import read_constant
+from prelu_tools.graph.constants import read_constant, repeated
 from prelu_tools.graph.forms import name_of
 from prelu_tools.graph.metadata import NEGATED, stated_slopes
 from prelu_tools.graph.probing import Answer, Miss, Probe
@@ -228,10 +228,8 @@ def _stated(view: GraphView, node: onnx.NodeProto) -> Match | None:
     number = _STATED[node.op_type]
     value = number if number is not None else alpha.f if alpha is not None else 0.01
     kind = view.element_type(node.input[0]) or onnx.TensorProto.FLOAT
-    try:
-        slopes = np.full(shape, value, onnx.helper.tensor_dtype_to_np_dtype(kind))
-    except (ValueError, MemoryError):
-        return None
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
+    slopes = repeated(view, value, shape, dtype)
     forms = {"Relu": "relu", "Identity": "identity", "LeakyRelu": "leaky_relu"}
     return Match(forms[node.op_type], node, (node,), node.input[0], None, slopes, name, shape)
 

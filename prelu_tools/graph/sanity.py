@@ -14,7 +14,9 @@ from typing import Final
 
 import onnx
 
+from prelu_tools.core.budget import BYTES_A_BYTE, LEAST_BYTES
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.graph.attribute_checks import refuse_attributes, refuse_contradictions
 from prelu_tools.graph.prune import bodies
 from prelu_tools.graph.tensor_checks import (
     BrokenGraphError,
@@ -26,7 +28,7 @@ from prelu_tools.graph.tensor_checks import (
 _OWN: Final = ("", "ai.onnx")
 _ANY: Final = (frozenset[int](), 0, 2**31)
 _LATEST: Final = 1_000_000  # opset: beyond any that there will be, and below what onnx takes
-_MOST_NODES: Final = 1_000_000
+_NODE: Final = 1 << 8  # bytes of memory that a node takes beside its own
 _DEEPEST: Final = 64
 _SILENT: Final = 2  # the last IR version whose models name no opset
 
@@ -49,8 +51,8 @@ def refuse_broken(proto: onnx.ModelProto, path: Path) -> None:
         )
         refuse_tensors(proto, path)
         versions = _versions(proto)
-        _functions(proto, versions)
-        _graph(proto.graph, frozenset(), _Operators(versions))
+        _functions(proto, versions, path.stat().st_size)
+        _graph(proto.graph, frozenset(), _Operators(versions), in_function=False)
     except BrokenGraphError as error:
         raise PReLUToolsError(f"{path} is not a valid ONNX model: {error}") from error
 
@@ -66,7 +68,11 @@ def _versions(proto: onnx.ModelProto) -> dict[str, int]:
 
 
 def _imported(opsets: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
-    found = {o.domain: o.version for o in opsets}
+    found: dict[str, int] = {}
+    for opset in opsets:
+        domain = "" if opset.domain in _OWN else opset.domain
+        if found.setdefault(domain, opset.version) != opset.version:
+            raise BrokenGraphError(f"it is of two opsets of the domain {named(domain)}")
     for domain, version in found.items():
         if not 0 <= version < _LATEST:
             raise BrokenGraphError(f"it is of opset {version} of the domain {named(domain)}")
@@ -105,13 +111,16 @@ def _called(node: onnx.NodeProto) -> str:
     return f"node {named(node.name or next(iter(node.output), ''))} ({named(node.op_type)})"
 
 
-def _graph(graph: onnx.GraphProto, outer: Collection[str], operators: _Operators) -> None:
+def _graph(
+    graph: onnx.GraphProto, outer: Collection[str], operators: _Operators, in_function: bool
+) -> None:
     """One graph, and those in it.
 
     Args:
         graph: the graph.
         outer: what the graphs around it have.
         operators: what operators need.
+        in_function: whether it is in a body of a function.
     """
     stored = [tensor.name for tensor in graph.initializer]
     stored += [sparse.values.name for sparse in graph.sparse_initializer]
@@ -122,7 +131,7 @@ def _graph(graph: onnx.GraphProto, outer: Collection[str], operators: _Operators
     refuse_no_text(*(d.dim_param for v in values for d in v.type.tensor_type.shape.dim))
     _once(inputs, "is an input twice")
     known = {*outer, *stored, *inputs}
-    _nodes(graph.node, known, operators, {*stored, *inputs})
+    _nodes(graph.node, known, operators, {*stored, *inputs}, in_function)
     for value in graph.output:
         if value.name not in known:
             raise BrokenGraphError(f"its output {named(value.name)} is made by no node")
@@ -135,7 +144,11 @@ def _once(names: Iterable[str], why: str) -> None:
 
 
 def _nodes(
-    nodes: Sequence[onnx.NodeProto], known: set[str], operators: _Operators, own: Collection[str]
+    nodes: Sequence[onnx.NodeProto],
+    known: set[str],
+    operators: _Operators,
+    own: Collection[str],
+    in_function: bool,
 ) -> None:
     """The nodes of a graph or function; what they make becomes `known`."""
     made = set(own)
@@ -144,7 +157,10 @@ def _nodes(
         refuse_no_text(
             *(text for entry in node.metadata_props for text in (entry.key, entry.value))
         )
-        refuse_no_text(*(attribute.name for attribute in node.attribute))
+        if node.attribute:
+            refuse_no_text(*(attribute.name for attribute in node.attribute))
+            refuse_attributes(node.attribute, _called(node), in_function)
+            refuse_contradictions(node, _called(node))
         if not node.output:
             raise BrokenGraphError(f"{_called(node)} has no output")
         needed, least, most = operators.inputs(node)
@@ -162,7 +178,7 @@ def _nodes(
     known |= made
     for node in nodes:
         for body in bodies(node):
-            _graph(body, known, operators)
+            _graph(body, known, operators, in_function)
 
 
 def _refuse_circles(nodes: Sequence[onnx.NodeProto], ready: set[str], made: set[str]) -> None:
@@ -204,21 +220,40 @@ def _used(node: onnx.NodeProto) -> list[str]:
     return names
 
 
-def _functions(proto: onnx.ModelProto, versions: Mapping[str, int]) -> None:
-    """Local functions end, and put in the place of their calls they are no bomb."""
+def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -> None:
+    """Local functions end, and put in the place of their calls they are no bomb.
+
+    Args:
+        proto: the model.
+        versions: its opsets.
+        size: bytes of the model's file.
+
+    Raises:
+        BrokenGraphError: one cannot be, or they are too much.
+    """
     functions = {(f.domain, f.name, f.overload): f for f in proto.functions}
     if not functions:
         return
     sizes: dict[tuple[str, str, str], int] = {}
+    if len(functions) < len(proto.functions):
+        raise BrokenGraphError("it has a function twice")
     for function in functions.values():
+        if function.domain in _OWN and onnx.defs.has(function.name, ""):
+            raise BrokenGraphError(
+                f"its function {named(function.name)} has the name of an operator of ONNX"
+            )
+        called = f"its function {named(function.name)}"
+        refuse_attributes(function.attribute_proto, called, in_function=False)
         own = _imported(function.opset_import)
         refuse_no_text(function.name, function.domain, *function.input, *function.output, *own)
         _once(function.input, "is an input twice")
-        _nodes(function.node, set(function.input), _Operators({**versions, **own}), function.input)
+        operators = _Operators({**versions, **own})
+        _nodes(function.node, set(function.input), operators, function.input, in_function=True)
     total = _size(_all_nodes(proto.graph.node), functions, sizes, ())
-    if total > _MOST_NODES:
+    most = LEAST_BYTES + BYTES_A_BYTE * size
+    if total > most and any(sizes.values()):
         raise BrokenGraphError(
-            f"its functions, put in the place of their calls, make more than {_MOST_NODES:,} nodes"
+            f"its functions, put in the place of their calls, make more than {most:,} bytes"
         )
 
 
@@ -231,19 +266,19 @@ def _size(
     sizes: dict[_Key, int],
     path: tuple[_Key, ...],
 ) -> int:
-    """How many nodes these are once every call of a function is its nodes."""
+    """How many bytes these take once every call of a function is its nodes."""
     total = 0
     for node in nodes:
         key = (node.domain, node.op_type, node.overload)
         if key not in functions:
-            total += 1
+            total += node.ByteSize() + _NODE
             continue
         if key in path or len(path) > _DEEPEST:
             raise BrokenGraphError(f"its function {named(node.op_type)} calls itself")
         if key not in sizes:
             inner = _all_nodes(functions[key].node)
             sizes[key] = _size(inner, functions, sizes, (*path, key))
-        total = min(total + sizes[key], _MOST_NODES + 1)
+        total += sizes[key]
     return total
 
 

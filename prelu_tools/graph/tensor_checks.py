@@ -18,6 +18,10 @@ from prelu_tools.graph.model import all_tensors, is_external, n_bytes_of, place_
 _MOST_AXES: Final = 64  # numpy's limit
 _LARGEST: Final = 2**63 - 1
 _SHOWN: Final = 120
+_DIGITS: Final = 20
+_VALUES: Final = frozenset(
+    name for name in onnx.TensorProto.DESCRIPTOR.fields_by_name if name.endswith("_data")
+) - {"external_data"}  # fmt: skip
 
 
 class BrokenGraphError(Exception):
@@ -65,12 +69,22 @@ def _tensor(tensor: onnx.TensorProto, file: str) -> None:
     if len(tensor.dims) > _MOST_AXES or any(d < 0 for d in tensor.dims) or count > _LARGEST:
         shape = f"{list(tensor.dims[:8])}{' and more' if len(tensor.dims) > 8 else ''}"
         raise BrokenGraphError(f"tensor {named(tensor.name)} has the impossible shape {shape}")
+    sets = [field.name for field, _ in tensor.ListFields() if field.name in _VALUES]
+    if len(sets) + is_external(tensor) > 1:
+        also = " and ".join([*sets, *(["external data"] if is_external(tensor) else [])])
+        raise BrokenGraphError(f"tensor {named(tensor.name)} has its values twice, as {also}")
     held = None
     if tensor.HasField("raw_data"):
         held = len(tensor.raw_data)
     elif is_external(tensor):
         place = place_of(tensor)
+        if len(place) < len(tensor.external_data):
+            raise BrokenGraphError(f"tensor {named(tensor.name)} is kept at two places")
         stated = place.get("length", "")
+        if len(stated) > _DIGITS:
+            raise BrokenGraphError(
+                f"tensor {named(tensor.name)} has a length of {len(stated):,} digits"
+            )
         held = int(stated) if place.get("location") == file and stated.isdecimal() else None
     try:
         wanted = n_bytes_of(tensor)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import ChainMap, Counter
-from collections.abc import Iterator, Mapping, MutableMapping
-from collections.abc import Set as AbstractSet
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import onnx
 
+from prelu_tools.core.budget import Budget
 from prelu_tools.core.slopes import Shape
 from prelu_tools.graph.natives import inferred, inlined
 from prelu_tools.graph.prune import bodies, reads
@@ -23,6 +23,42 @@ _NOT_FIXED = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUnifor
               "Multinomial", "Bernoulli", "Dropout")  # fmt: skip
 
 
+Value = TypeVar("Value")
+
+
+class _Scoped(MutableMapping[str, Value]):
+    """What a body finds under a name: its own, or that of the graph around it.
+
+    A name that the body has for anything else hides the one outside.
+    """
+
+    def __init__(
+        self, own: MutableMapping[str, Value], outer: Mapping[str, Value], hidden: set[str]
+    ) -> None:
+        self._own, self._outer, self._hidden = own, outer, hidden
+
+    def __getitem__(self, name: str) -> Value:
+        if name in self._own:
+            return self._own[name]
+        if name in self._hidden:
+            raise KeyError(name)
+        return self._outer[name]
+
+    def __setitem__(self, name: str, value: Value) -> None:
+        self._own[name] = value
+        self._hidden.add(name)
+
+    def __delitem__(self, name: str) -> None:
+        del self._own[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._own
+        yield from (name for name in self._outer if name not in self._hidden)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 class GraphView:
     """Look-ups over one graph of a model, and over the graphs around it; it changes nothing."""
 
@@ -32,6 +68,7 @@ class GraphView:
         graph: onnx.GraphProto | None = None,
         outer: GraphView | None = None,
         typed: bool = False,
+        remembers: bool = False,
         invariants: Mapping[str, str] | None = None,
     ) -> None:
         """Index a graph.
@@ -41,29 +78,46 @@ class GraphView:
             graph: None for the model's main graph.
             outer: the view of the graph around it: a body may read its tensors.
             typed: whether shape inference has run on the model already.
+            remembers: whether nobody will change the model, so that what was found of it holds.
             invariants: inputs of a body that are tensors of the graph around it, every time.
         """
         self.model = model
         self.graph = model.proto.graph if graph is None else graph
         self.outer = outer
         self._typed = typed or outer is not None
+        self._remembers: bool = remembers if outer is None else outer._remembers
+        self._memory: dict[object, Any] = {}
         own = {name: node for node in self.graph.node for name in node.output if name}
         tensors = {tensor.name: tensor for tensor in self.graph.initializer}
-        listed = {value.name for value in self.graph.input}
+        inputs = {value.name for value in self.graph.input}
+        if outer is not None:  # what the node around it gives is there, whatever is stored
+            tensors = {name: tensor for name, tensor in tensors.items() if name not in inputs}
         self.producer: MutableMapping[str, onnx.NodeProto] = own
         self.initializers: MutableMapping[str, onnx.TensorProto] = tensors
-        self.inputs = listed - set(tensors)
+        self.inputs = inputs - set(tensors)
         self.invariants: Mapping[str, str] = invariants or {}
-        self.folded: dict[str, object] = {}
-        """What has been computed of constants (`graph/constants.py`)."""
-        self._own = frozenset({*own, *tensors, *listed})
-        if outer is not None:  # what this graph has by a name is not what the one around it has
-            self.producer = ChainMap(own, _without(outer.producer, self.inputs))
-            self.initializers = ChainMap(tensors, _without(outer.initializers, self.inputs))
+        self._hidden = {*own, *tensors, *inputs}
+        if outer is not None:
+            self.producer = _Scoped(own, outer.producer, self._hidden)
+            self.initializers = _Scoped(tensors, outer.initializers, self._hidden)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """What looking at this model may take: one for all of its graphs."""
+        return self.outer.budget if self.outer is not None else Budget(self.model.n_bytes)
+
+    def remembered(self, make: Callable[[GraphView], Value]) -> Value:
+        """What is made of this view: once, where nobody will change the model."""
+        if not self._remembers:
+            return make(self)
+        if make not in self._memory:
+            self._memory[make] = make(self)
+        found: Value = self._memory[make]
+        return found
 
     def home(self, tensor: str) -> tuple[GraphView, str]:
         """The graph that a tensor of this one is from, and its name there."""
-        if self.outer is None or (tensor in self._own and tensor not in self.invariants):
+        if self.outer is None or (tensor in self._hidden and tensor not in self.invariants):
             return self, tensor
         return self.outer.home(self.invariants.get(tensor, tensor))
 
@@ -76,6 +130,7 @@ class GraphView:
 
     def maker(self, tensor: str) -> onnx.NodeProto | None:
         """The node that makes a tensor, if it is one of ONNX's own operators."""
+        self.budget.step()
         node = self.producer.get(tensor)
         return node if node is not None and node.domain in _OWN else None
 
@@ -132,12 +187,14 @@ class GraphView:
         graph = self.graph
         if not self._typed:
             graph = inferred(self.model.proto).graph
-        values = [*graph.input, *graph.value_info, *graph.output]
+        values = [*graph.output, *graph.value_info, *graph.input]  # what comes last counts
         return {value.name: value.type for value in values}
 
     def _type(self, tensor: str) -> onnx.TypeProto | None:
         found = self._types.get(tensor)
-        return self.outer._type(tensor) if found is None and self.outer else found
+        if found is not None or self.outer is None or tensor in self._hidden:
+            return found
+        return self.outer._type(tensor)
 
     def shape(self, tensor: str) -> Shape | None:
         """The shape that shape inference finds, None for a dynamic size; None if unknown."""
@@ -171,7 +228,7 @@ def all_views(model: OnnxModel) -> Iterator[GraphView]:
     Local functions are inlined first, so that what is in them has shapes and a place.
     """
     proto = inferred(inlined(model.proto))
-    yield from nested_views(GraphView(replace(model, proto=proto), typed=True))
+    yield from nested_views(GraphView(replace(model, proto=proto), typed=True, remembers=True))
 
 
 def nested_views(view: GraphView) -> Iterator[GraphView]:
@@ -202,14 +259,3 @@ def _invariants(node: onnx.NodeProto, body: onnx.GraphProto) -> dict[str, str]:
         if outside and name == inside.name:
             fixed[inside.name] = outside
     return fixed
-
-
-_Value = TypeVar("_Value")
-
-
-def _without(
-    found: MutableMapping[str, _Value], names: AbstractSet[str]
-) -> MutableMapping[str, _Value]:
-    if any(name in found for name in names):
-        return {name: value for name, value in found.items() if name not in names}
-    return found

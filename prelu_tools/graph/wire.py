@@ -16,6 +16,7 @@ CHILDREN: Final[dict[tuple[str, int], str]] = {
     ("Model", 7): "Graph",
     ("Model", 25): "Function",
     ("Function", 7): "Node",
+    ("Function", 11): "Attribute",
     ("Graph", 1): "Node",
     ("Graph", 5): "Tensor",
     ("Node", 5): "Attribute",

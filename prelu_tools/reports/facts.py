@@ -154,6 +154,9 @@ def power_lines(power: Power) -> Iterator[str]:
         yield "power unknown: no slope fault could be planted where the inputs reach"
     if power.escaped:
         yield f"escaped: {listed(power.escaped)}"
+    if power.hidden:
+        faults = counted(power.hidden, "more planted fault")
+        yield f"{faults} would change no layer by more than rounding does on these inputs"
     if power.unreached:
         their = "its slope" if power.unreached == 1 else "their slopes"
         faults = counted(power.unreached, "more planted fault")

@@ -130,6 +130,7 @@ def _verify(result: VerifyResult, _style: Style) -> dict[str, Any]:
         "notes": list(result.notes),
         "note_codes": [code_of(note) for note in result.notes],
         "baseline": dataclasses.asdict(held) if (held := result.baseline) else None,
+        "sizes": dataclasses.asdict(result.sizes),
     }
 
 

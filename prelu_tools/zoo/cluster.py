@@ -8,6 +8,7 @@ and frameworks are never called from two threads at once.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import uuid
 from collections.abc import Generator, Iterator, Sequence
@@ -97,6 +98,7 @@ def _connected(address: str, jobs: int) -> Iterator[Client]:
     if address == LOCAL:
         quiet: dict[str, Any] = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
         with (
+            _safe_path(),
             LocalCluster(n_workers=jobs, threads_per_worker=1, **quiet) as cluster,
             Client(cluster) as client,
         ):
@@ -116,6 +118,20 @@ def _connected(address: str, jobs: int) -> Iterator[Client]:
                 f"the scheduler at {address} has no workers: start some with: dask worker {address}"
             ) from error
         yield client
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Within the block, no Python that is started looks for modules in the current folder."""
+    name = "PYTHONSAFEPATH"
+    given = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if given is not None:
+            os.environ[name] = given
 
 
 def _gathered(

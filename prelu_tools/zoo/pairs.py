@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from prelu_tools.backends.remote import is_url, matching
-from prelu_tools.backends.spelling import python_parts
+from prelu_tools.backends.spelling import FileName, python_parts
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.zoo.manifest import is_manifest, read_manifest
 from prelu_tools.zoo.sources import Found, expand, is_folder, is_many
@@ -80,7 +80,7 @@ def _by_match(reference: str, candidates: Sequence[str]) -> Iterator[Pair]:
     """As in a list of checks: a pair for each reference that fits, whose name candidates have."""
     for one in expand([reference], "verify"):
         name = one.place.rpartition("/")[2]
-        yield Pair(one.place, one.text, tuple(text.replace(STEM, name) for text in candidates))
+        yield Pair(one.place, one.text, tuple(_named(text, name) for text in candidates))
 
 
 def _by_place(left: str, right: str) -> Iterator[Pair]:
@@ -88,8 +88,8 @@ def _by_place(left: str, right: str) -> Iterator[Pair]:
     references, candidates = (_placed(expand([folder], "verify")) for folder in (left, right))
     for place in dict.fromkeys((*references, *candidates)):
         # A file that is not there is named as it would be: the error says which is missing.
-        reference = references.get(place, f"{left.rstrip('/')}/{place}")
-        candidate = candidates.get(place, f"{right.rstrip('/')}/{place}")
+        reference = references.get(place, FileName(f"{left.rstrip('/')}/{place}"))
+        candidate = candidates.get(place, FileName(f"{right.rstrip('/')}/{place}"))
         yield Pair(place, reference, (candidate,))
 
 
@@ -114,8 +114,22 @@ def _by_stem(sources: Sequence[str]) -> Iterator[Pair]:
     if not stems:
         raise PReLUToolsError(f"{' and '.join(patterns)} match no file")
     for text in sorted(stems):
-        reference, *candidates = (source.replace(STEM, text) for source in sources)
+        reference, *candidates = (_named(source, text) for source in sources)
         yield Pair(text, reference, tuple(candidates))
+
+
+def _named(source: str, stem: str) -> str:
+    """A source in which `{stem}` stands for part of the name of a file.
+
+    Raises:
+        UsageError: it would be part of Python code, and is no name there.
+    """
+    parts = python_parts(source.replace(STEM, _MARK))
+    if parts is None:
+        return FileName(source.replace(STEM, stem)) if STEM in source else source
+    if _MARK in parts[0] and not stem.isidentifier():
+        raise UsageError(f"{stem!r} cannot stand for {STEM} in {source}: it is no name in Python")
+    return source.replace(STEM, stem)
 
 
 def _files_of(text: str) -> Iterator[str]:

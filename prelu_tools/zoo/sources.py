@@ -7,16 +7,17 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from prelu_tools.backends.registry import READERS, ROWS
 from prelu_tools.backends.remote import files_in, is_url, matching
-from prelu_tools.backends.spelling import python_parts
+from prelu_tools.backends.spelling import FileName, exists, python_parts
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.zoo import Command
 from prelu_tools.zoo.manifest import is_manifest, read_manifest
+from prelu_tools.zoo.walking import WILD, models_below, unlistable
 
-_WILD = re.compile(r"[*?\[]")
 _RUNNABLE = (*(s for row in ROWS for s in row.suffixes if s.startswith(".")), ".pt2")
 _READABLE = tuple(s for row in (*READERS, *ROWS) for s in row.suffixes if s.startswith("."))
 _WEIGHTS_ALONE = ".weights.h5"
@@ -27,7 +28,7 @@ class Found:
     """A model that is meant."""
 
     text: str
-    """How it is spelled."""
+    """How it is spelled; a `FileName` where a folder or a pattern gave it."""
     place: str
     """What to call what is made of it: its path below the folder that was named, no suffix."""
     name: str | None = None
@@ -93,12 +94,12 @@ def _meant(text: str, command: Command) -> Iterator[Found]:
 
 
 def _is_pattern(text: str) -> bool:
-    if not text or os.path.exists(text):  # noqa: PTH110
+    if not text or exists(text):
         return False
     parts = python_parts(text)
     if parts is not None:
-        return bool(_WILD.search(parts[1]))
-    return bool(re.search(r"\*", text) if is_url(text) else _WILD.search(text))
+        return bool(WILD.search(parts[1]))
+    return bool(re.search(r"\*", text) if is_url(text) else WILD.search(text))
 
 
 def _fitting(pattern: str) -> Iterator[Found]:
@@ -108,11 +109,13 @@ def _fitting(pattern: str) -> Iterator[Found]:
     if parts is not None:
         head, wild = f"{parts[0]}@", parts[1]
     paths = matching(wild) if is_url(wild) else sorted(glob.glob(wild, recursive=True))  # noqa: PTH207
+    if not is_url(wild):
+        paths = sorted({*paths, *unlistable(wild)})
     if not paths:
         raise PReLUToolsError(f"{pattern} matches no file")
-    fixed = wild[: _WILD.search(wild).start()].rpartition("/")[0]  # type: ignore[union-attr]
+    fixed = wild[: WILD.search(wild).start()].rpartition("/")[0]  # type: ignore[union-attr]
     for path in paths:
-        yield Found(f"{head}{path}", _below(path, fixed))
+        yield Found(f"{head}{path}" if head else FileName(path), _below(path, fixed))
 
 
 def _in_folder(text: str, command: Command) -> Iterator[Found]:
@@ -120,25 +123,14 @@ def _in_folder(text: str, command: Command) -> Iterator[Found]:
     if is_url(text):
         paths = [path for path in files_in(text) or () if _is_model(path, kinds)]
     else:
-        paths = sorted(_walk(text, kinds))
+        paths = models_below(text, partial(_is_model, kinds=kinds))
     if not paths:
         raise PReLUToolsError(
             f"{text} has no models in it: expected files that end in "
             f"{', '.join(sorted(set(kinds)))}, or SavedModels"
         )
     for path in paths:
-        yield Found(path, _below(path, text.rstrip("/")))
-
-
-def _walk(folder: str, kinds: tuple[str, ...]) -> Iterator[str]:
-    """The models below a folder; what is hidden is passed over."""
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if "saved_model.pb" in files:
-            folders.clear()
-            yield root
-            continue
-        yield from (os.path.join(root, name) for name in files if _is_model(name, kinds))  # noqa: PTH118
+        yield Found(FileName(path), _below(path, text.rstrip("/")))
 
 
 def _is_model(path: str, kinds: tuple[str, ...]) -> bool:

@@ -8,21 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from prelu_tools import __version__
 from prelu_tools.backends.remote import downloads
 from prelu_tools.commands.export import ExportRequest, export
 from prelu_tools.commands.inspect import InspectRequest, inspect_source
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify
-from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError, missing_extra
+from prelu_tools.core.errors import ExportVerificationError, explained
 from prelu_tools.core.inspect_gates import InspectGates
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.zoo import Command, Status, WorkerInfo, ZooEntry, error_text
 from prelu_tools.reports import Result, Style, render
 from prelu_tools.reports.json import one_line
 from prelu_tools.zoo.identity import Files, files_behind, identities
-
-_INTERNAL = "unexpected {kind}: {error}. This is a defect of prelu-tools {version}"
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ def perform(task: Task) -> Done:
             entry = _entry(task, result, status, reasons)
             files |= identities([task.output] if task.output else [])
         except (Exception, SystemExit) as error:  # a source that exits is no verdict on the others
-            entry = failed(task, in_words(error), _status_of(error))
+            entry = failed(task, explained(error), _status_of(error))
             if task.options.show_chatter:
                 traceback.print_exception(error)
     return Done(replace(entry, seconds=time.perf_counter() - start), files)
@@ -121,14 +118,6 @@ def perform(task: Task) -> Done:
 def failed(task: Task, error: str, status: Status = "error") -> ZooEntry:
     """The entry of a task that has no result."""
     return ZooEntry(task.name, task.path, status, error_text(task.path, error), (error,))
-
-
-def in_words(error: BaseException) -> str:
-    """An error as a user may see it."""
-    known = missing_extra(error) or error
-    if isinstance(known, PReLUToolsError):
-        return str(known) or type(known).__name__
-    return _INTERNAL.format(kind=type(error).__name__, error=error, version=__version__)
 
 
 def _status_of(error: BaseException) -> Status:

@@ -21,6 +21,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -37,7 +38,8 @@ IDLE_SECONDS = 600.0
 START_SECONDS = 120.0
 """How long a worker may take until it can be spoken to."""
 _LOOK = 0.1  # seconds between two looks at a worker that has a limit
-# `-P` and the path of this process: a file of the current folder is never taken for a module.
+# `-P`, and the path of this process without the current folder: a file there is no module, unless
+# the user names it (`backends/spelling.py`).
 _START = (
     "import json, sys; fd, path = sys.argv[1:]; sys.path[:] = json.loads(path); "
     "from prelu_tools.zoo.worker import serve; serve(int(fd))"
@@ -144,7 +146,7 @@ class Worker:
                 if self._closed:
                     raise EOFError
                 self._process = subprocess.Popen(
-                    [*command, json.dumps(sys.path)],
+                    [*command, json.dumps(_path())],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -195,6 +197,14 @@ class Worker:
 
 class _LimitError(Exception):
     """A model took more than it may."""
+
+
+def _path() -> list[str]:
+    """Where a worker finds modules: as this process, but for the current folder."""
+    here = {"", ".", os.getcwd()}  # noqa: PTH109
+    package = str(Path(__file__).resolve().parents[2])
+    found = [place for place in sys.path if place not in here]
+    return found if package in found else [*found, package]
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from prelu_tools.backends.files import isolated
+from prelu_tools.backends.files.answers import BadAnswerError, decoded
 from prelu_tools.backends.files.isolated import Limits, run_isolated
 from prelu_tools.backends.registry import open_for_inspection
 from prelu_tools.core.errors import PReLUToolsError
@@ -46,14 +49,18 @@ def grow(path):
 
 
 def answer_with_a_call(path):
+    import json
     import pickle
+    import struct
     import sys
 
     class Call:
         def __reduce__(self):
             return os.system, ("touch marker",)
 
-    sys.stdout.buffer.write(pickle.dumps(("value", Call())))
+    text = json.dumps({"tuple": ["value", {"object": ["Popen", {"args": ["touch", "marker"]}]}]})
+    answer = struct.pack("<Q", len(text)) + text.encode()
+    sys.stdout.buffer.write(answer if path.name == "x.h5" else pickle.dumps(("value", Call())))
     sys.stdout.buffer.flush()
     os._exit(0)
 
@@ -62,7 +69,14 @@ def arrays(path):
     import ml_dtypes
     import numpy as np
 
-    return [np.arange(3.0), np.array([1, 2], ml_dtypes.bfloat16), {1}, np.float32(3)]
+    return [np.arange(3.0), np.array([1, 2], ml_dtypes.bfloat16), {"a": (1, None)}, np.float32(3)]
+
+
+def endless(path):
+    import sys
+
+    while True:
+        sys.stdout.buffer.write(bytes(1 << 20))
 
 
 def refuse(path):
@@ -78,9 +92,9 @@ def readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def _refusal(reader: str) -> str:
+def _refusal(reader: str, name: str = "x.h5") -> str:
     with pytest.raises(PReLUToolsError) as caught:
-        run_isolated(f"bad_readers:{reader}", Path("x.h5"))
+        run_isolated(f"bad_readers:{reader}", Path(name))
     return str(caught.value)
 
 
@@ -112,13 +126,31 @@ def test_memory_is_limited() -> None:
 def test_values_come_back_as_they_are() -> None:
     plain, half, numbers, single = run_isolated("bad_readers:arrays", Path("x.h5"))
     assert (plain.tolist(), half.tolist(), half.dtype.name) == ([0, 1, 2], [1, 2], "bfloat16")
-    assert (numbers, single) == ({1}, 3)
+    assert (numbers, single) == ({"a": (1, None)}, 3)
 
 
 @pytest.mark.usefixtures("readers")
 def test_a_process_that_was_taken_over_can_send_nothing_but_values() -> None:
-    assert "its reader gave no answer" in _refusal("answer_with_a_call")
+    Path("y.h5").touch()
+    for name in ("x.h5", "y.h5"):
+        assert "its reader gave no answer" in _refusal("answer_with_a_call", name)
     assert not Path("marker").exists()
+
+
+@pytest.mark.usefixtures("readers")
+def test_an_answer_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolated, "limits_for", lambda size: Limits(60, 60.0, 20 << 20))
+    assert "answer has no end" in _refusal("endless")
+
+
+_ARRAYS = (["O", [1], 0], ["float64", [1 << 60], 0], ["f4,f4", [0], 0], ["float32", [2], -8])
+
+
+@pytest.mark.parametrize("stated", _ARRAYS, ids=str)
+def test_an_answer_has_plain_arrays_of_what_was_sent(stated: list[Any]) -> None:
+    text = json.dumps({"array": stated}).encode()
+    with pytest.raises(BadAnswerError):
+        decoded(struct.pack("<Q", len(text)) + text + bytes(64), ())
 
 
 def test_the_limits_grow_with_the_file() -> None:

@@ -138,7 +138,7 @@ def test_each_error_has_its_code_and_no_traceback(
     assert (found.code, found.out) == (code, "")
     assert "Error: " in found.err
     assert "Traceback" not in found.err
-    known = isinstance(error, (PReLUToolsError, click.ClickException))
+    known = isinstance(error, (PReLUToolsError, click.ClickException, MemoryError))
     assert ("defect of prelu-tools" in found.err) != known
 
 

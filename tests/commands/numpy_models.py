@@ -44,6 +44,7 @@ class NumpyModel:
     found: Sequence[Mapping[str, Array]] = ()
     limits: list[SearchLimits] = field(default_factory=list)
     fed: list[Mapping[str, Array]] = field(default_factory=list)
+    framework: str = "numpy"
 
     def inputs(self) -> Sequence[TensorSpec]:
         """One, `x`."""
@@ -88,6 +89,14 @@ class NumpyModel:
         if not self.is_wide:
             raise PReLUToolsError("it stays narrow")
         yield _Runner(self, observe, "float64")
+
+    def decisions(self, _runs: object) -> tuple[()]:
+        """None."""
+        return ()
+
+    def random_parts(self) -> tuple[()]:
+        """None."""
+        return ()
 
     def seek(
         self, _targets: object, _start: object, limits: SearchLimits

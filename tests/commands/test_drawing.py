@@ -1,4 +1,4 @@
-"""Which sizes and how many rows are drawn."""
+"""What is drawn: which values, how many rows, which sizes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 
 from prelu_tools.backends.interface import TensorSpec
-from prelu_tools.commands.drawing import DrawPlan, draw_feeds
+from prelu_tools.commands.drawing import Drawer, DrawPlan, known_shapes, of_one_batch
 from prelu_tools.commands.feeds import Feeds
-from prelu_tools.commands.linking import InputLink, Layouts
+from prelu_tools.commands.linking import InputLink
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.inputs import Wanted, draw
 from prelu_tools.core.options import Dim
 
-SAME, LAST, FIRST = (0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)
-UNSAID = Layouts()
+SAME, LAST = (0, 1, 2, 3), (0, 2, 3, 1)
 _EXAMPLES = {"batch": 1}
 
 
@@ -23,8 +22,10 @@ def _spec(name: str, *shape: Dim, dtype: str = "float32") -> TensorSpec:
     return TensorSpec(name, dtype, shape, example)
 
 
-def _plan(samples: int = 4, **ranges: tuple[float, float]) -> DrawPlan:
-    return DrawPlan(samples, 0, ranges)
+def _drawer(
+    *specs: TensorSpec, samples: int = 4, seed: int = 0, **ranges: tuple[float, float]
+) -> Drawer:
+    return Drawer(specs, known_shapes(specs, []), DrawPlan(samples, seed, ranges))
 
 
 def _sizes(runs: list[Feeds]) -> list[dict[str, tuple[int, ...]]]:
@@ -46,70 +47,91 @@ def _sizes(runs: list[Feeds]) -> list[dict[str, tuple[int, ...]]]:
             id="several, and a scalar",
         ),
         pytest.param(
-            [_spec("c"), _spec("a", 4, 3), _spec("b", "batch", 2), _spec("d", 2, 3)], 4,
-            [{"c": (), "a": (4, 3), "b": (4, 2), "d": (2, 3)}], id="batches of two sizes",
+            [_spec("a", "batch", 3), _spec("c")], 16,
+            [{"a": (4, 3), "c": ()}, {"a": (1, 3), "c": ()}, *[{"a": (4, 3), "c": ()}] * 3],
+            id="four values of a scalar",
         ),
         pytest.param(
-            [_spec("a", "batch", "t", 3)], 4,
-            [{"a": (4, 2, 3)}, {"a": (1, 2, 3)}, {"a": (3, 18, 3)}], id="a free size",
+            [_spec("x", "batch", 7), _spec("h", 2, "batch", 5)], 3,
+            [{"x": (3, 7), "h": (2, 3, 5)}, {"x": (1, 7), "h": (2, 1, 5)}], id="states of an LSTM",
         ),
         pytest.param(
-            [_spec("a", "batch", "h", "w", "h")], 2,
-            [{"a": (2, 2, 2, 2)}, {"a": (1, 2, 2, 2)}, {"a": (2, 18, 34, 18)}],
-            id="each free size is another one, and one is one",
+            [_spec("c"), _spec("a", 4, 3), _spec("d", 2, 3)], 4,
+            [{"c": (), "a": (4, 3), "d": (2, 3)}], id="batches of two sizes",
         ),
         pytest.param(
             [_spec("a", 2, "t")], 4, [{"a": (2, 2)}, {"a": (2, 2)}],
             id="a free size beside a fixed batch",
         ),
-        pytest.param([_spec("c")], 3, [{"c": ()}, {"c": ()}], id="nothing but a scalar"),
+        pytest.param(
+            [_spec("x", "n", 7), _spec("a", "n", "n")], 2, [{"x": (2, 7), "a": (2, 2)}] * 2,
+            id="a graph",
+        ),
+        pytest.param([_spec("c")], 3, [{"c": ()}] * 3, id="nothing but a scalar"),
     ],
 )  # fmt: skip
 def test_sizes_of_what_is_drawn(
     specs: list[TensorSpec], samples: int, sizes: list[dict[str, tuple[int, ...]]]
 ) -> None:
-    assert _sizes(draw_feeds(specs, [], _plan(samples))) == sizes
+    assert _sizes(_drawer(*specs, samples=samples).usual()) == sizes
 
 
-def test_the_first_row_is_run_again_alone_and_larger_sizes_are_other_values() -> None:
-    together, alone, larger = (
-        run["a"] for run in draw_feeds([_spec("a", "batch", "t", 3)], [], _plan())
-    )
+def test_first_sizes_may_be_those_of_one_batch() -> None:
+    shapes = {"a": (4, 3), "b": ("n", 2), "c": (), "d": (2, 3)}
+    assert of_one_batch(shapes) == {"a": [4, 3], "b": [4, 2], "c": [], "d": [2, 3]}
+    assert of_one_batch({"a": ("n", 3), "c": ()}) is None
+
+
+def test_the_first_row_is_run_again_alone() -> None:
+    together, alone = (run["a"] for run in _drawer(_spec("a", "batch", 3)).usual())
     assert np.array_equal(together[:1], alone)
-    assert not np.array_equal(larger[:, :2], together[:3])
-    again = draw_feeds([_spec("a", "batch", "t", 3)], [], DrawPlan(4, 1, {}))
-    assert not np.array_equal(together, again[0]["a"])
+
+
+def test_another_run_has_other_values_and_the_sizes_that_it_is_given() -> None:
+    drawer = _drawer(_spec("a", "batch", "h", "w", "h"), _spec("m", "w"))
+    assert drawer.free == {"h": 2, "w": 2}
+    run = drawer.run({"h": 5, "w": 7}, 2, 1)
+    assert _sizes([run]) == [{"a": (2, 5, 7, 5), "m": (7,)}]
+    assert not np.array_equal(run["a"], drawer.run({"h": 5, "w": 7}, 2, 2)["a"])
+    assert not np.array_equal(run["m"], drawer.run({"h": 5, "w": 7}, 2, 2)["m"])
+
+
+def test_rows_lie_along_their_own_axis() -> None:
+    plain, states = (
+        _drawer(_spec("a", *shape)).usual()[0]["a"] for shape in (("batch", 3, 5), (3, "batch", 5))
+    )
+    assert states.flags.c_contiguous
+    assert np.array_equal(np.moveaxis(states, 1, 0), plain)
 
 
 @pytest.mark.parametrize("batch", ["batch", 2])
 def test_a_seed_draws_the_same_twice(batch: Dim) -> None:
     specs = [_spec("a", batch, "t", 3), _spec("s")]
-    first, second = (draw_feeds(specs, [], DrawPlan(4, 7, {})) for _ in range(2))
-    assert all(
-        np.array_equal(one[name], two[name])
-        for one, two in zip(first, second, strict=True)
-        for name in ("a", "s")
-    )
+    first, second = (_drawer(*specs, seed=7).usual() for _ in range(2))
+    other = _drawer(*specs, seed=8).usual()
+    for one, two, three in zip(first, second, other, strict=True):
+        assert all(np.array_equal(one[name], two[name]) for name in ("a", "s"))
+        assert not np.array_equal(one["a"], three["a"])
     assert {run["s"].dtype for run in first} == {np.dtype(np.float32)}
-    wanted = {"a": Wanted("float32", (2, 3)), "s": Wanted("float32", ())}
-    drawn = draw(wanted, 4, 7)
-    assert np.array_equal(first[0]["a"], drawn["a"] if batch == "batch" else drawn["a"][:2])
-    assert first[0]["s"] == drawn["s"][0]
-    if batch == "batch":
-        larger = draw({"a": Wanted("float32", (18, 3))}, 3, 8)
-        assert np.array_equal(draw_feeds(specs[:1], [], DrawPlan(4, 7, {}))[2]["a"], larger["a"])
+    assert np.array_equal(first[0]["a"], draw({"a": Wanted("float32", (2, 3))}, 2, 7)["a"])
 
 
 def test_rows_are_not_repeated_from_run_to_run() -> None:
-    first, second = (run["a"] for run in draw_feeds([_spec("a", 2, 9)], [], _plan(4)))
+    first, second = (run["a"] for run in _drawer(_spec("a", 2, 9)).usual())
     assert len({row.tobytes() for row in [*first, *second]}) == 4
+
+
+@pytest.mark.parametrize("batch", ["batch", 1])
+def test_booleans_without_rows_take_both_values(batch: Dim) -> None:
+    runs = _drawer(_spec("a", batch, 2), _spec("flag", dtype="bool")).usual()
+    assert {bool(run["flag"]) for run in runs} == {False, True}
 
 
 def test_types_and_ranges_are_kept() -> None:
     specs = [
-        _spec("a", "batch", 99, "t", dtype="float64"), _spec("b", "batch", 99, "t", dtype="int32")
+        _spec("a", "batch", 99, 2, dtype="float64"), _spec("b", "batch", 99, 2, dtype="int32")
     ]  # fmt: skip
-    for run in draw_feeds(specs, [], _plan(a=(0.0, 1.0))):
+    for run in _drawer(*specs, a=(0.0, 1.0)).usual():
         assert (run["a"].dtype, run["b"].dtype) == (np.float64, np.int32)
         assert 0.0 <= run["a"].min() < run["a"].max() <= 1.0
         assert run["b"].max() == 9
@@ -119,30 +141,27 @@ def test_types_and_ranges_are_kept() -> None:
 def test_a_batch_of_no_rows_is_no_input(shape: tuple[int, ...]) -> None:
     words = "input a has no rows, so nothing would be compared: expected one at least"
     with pytest.raises(PReLUToolsError, match=f"^{words}$"):
-        draw_feeds([_spec("b", "batch", 2), _spec("a", *shape)], [], _plan())
+        _drawer(_spec("b", "batch", 2), _spec("a", *shape))
 
 
 @pytest.mark.parametrize(
-    ("mine", "theirs", "permutation", "sizes"),
+    ("mine", "theirs", "permutation", "known"),
     [
-        (("batch", 3, "h", "w"), ("n", 3, 8, 9), SAME, [(4, 3, 8, 9), (1, 3, 8, 9)]),
-        (("batch", 3, "h", "w"), ("n", 8, 9, 3), LAST, [(4, 3, 8, 9), (1, 3, 8, 9)]),
-        (("batch", 3, "h", "w"), ("n", 8, "w", 3), LAST,
-         [(4, 3, 8, 2), (1, 3, 8, 2), (3, 3, 8, 18)]),
-        (("batch", 3, 8, 9), ("n", 3, "h", "w"), SAME, [(4, 3, 8, 9), (1, 3, 8, 9)]),
-        (("batch", 3, "h", "w"), ("n", 3, "p", "p"), SAME,
-         [(4, 3, 2, 2), (1, 3, 2, 2), (3, 3, 18, 34)]),
-        (("batch", 3, 8, 9), (2, 3, "h", "w"), SAME, [(2, 3, 8, 9), (2, 3, 8, 9)]),
+        (("batch", 3, "h", "w"), ("n", 3, 8, 9), SAME, ["batch", 3, 8, 9]),
+        (("batch", 3, "h", "w"), ("n", 8, 9, 3), LAST, ["batch", 3, 8, 9]),
+        (("batch", 3, "h", "w"), ("n", 8, "w", 3), LAST, ["batch", 3, 8, "w"]),
+        (("batch", 3, 8, 9), ("n", 3, "h", "w"), SAME, ["batch", 3, 8, 9]),
+        (("batch", 3, "h", "w"), ("n", 3, "p", "p"), SAME, ["batch", 3, "h", "w"]),
+        (("batch", 3, 8, 9), (2, 3, "h", "w"), SAME, [2, 3, 8, 9]),
     ],
-)  # fmt: skip
+)
 def test_a_size_that_a_candidate_fixes_is_kept(
     mine: tuple[Dim, ...],
     theirs: tuple[Dim, ...],
     permutation: tuple[int, ...],
-    sizes: list[tuple[int, ...]],
+    known: list[Dim],
 ) -> None:
     other = _spec("other", "n", 5)
     specs, links = [other, _spec("x", *theirs)], [InputLink("a", "x", permutation)]
     free = ([_spec("x", "n", 3, "p", "q")], [InputLink("a", "x", SAME)])
-    runs = draw_feeds([_spec("a", *mine)], [free, (specs, links), free], _plan())
-    assert [run["a"].shape for run in runs] == sizes
+    assert known_shapes([_spec("a", *mine)], [free, (specs, links), free]) == {"a": known}

@@ -140,8 +140,8 @@ def test_the_best_order_counts() -> None:
     ("slopes", "x"),
     [
         pytest.param(np.ones((1, 3)), np.ones((2, 4)), id="other sizes"),
-        pytest.param(np.ones((1, 3)), np.ones((2, 3, 4)), id="other axes"),
-        pytest.param(np.ones((1, 2)), np.ones((2, 1, 2)), id="two slopes, and other axes"),
+        pytest.param(np.ones((1, 3, 4)), np.ones((2, 12)), id="other axes"),
+        pytest.param(np.ones((1, 2)), np.ones(2), id="no axis for the batch"),
     ],
 )
 def test_slopes_that_cannot_be_laid_tell_nothing(slopes: Array, x: Array) -> None:
@@ -159,3 +159,43 @@ def test_one_slope_lies_on_everything(shape: tuple[int, ...]) -> None:
 
 def test_an_output_of_another_shape_is_as_far_off_as_can_be() -> None:
     assert own_ulps(flat(), [(0, 1)], X, Y[:1]) == HUGE
+
+
+# Slopes that are no numbers, and numbers that are integers
+
+
+def _multiplied(x: Array, slopes: Array) -> Array:
+    """As a kernel computes it: max(x, 0) + slope * min(x, 0), which is NaN for x > 0 too."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.maximum(x, 0) + slopes * np.minimum(x, 0))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_slope_that_is_not_finite_decides_where_an_input_is_negative(value: float) -> None:
+    slopes = np.array([[value, 0.5]], np.float32)
+    x = np.array([[-2, -2], [3, 3], [0, 0]], np.float32)
+    layer = bare("a", slopes)
+    with np.errstate(invalid="ignore"):
+        by_definition = np.where(x > 0, x, slopes * x)
+    for y in (by_definition, _multiplied(x, slopes)):
+        assert own_ulps(layer, [(0, 1)], x, y) == 0
+    wrong = by_definition.copy()
+    wrong[0, 0] = 7
+    assert own_ulps(layer, [(0, 1)], x, wrong) == HUGE
+    wrong = by_definition.copy()
+    wrong[1, 1] = 4
+    assert is_off(own_ulps(layer, [(0, 1)], x, wrong))
+
+
+def test_infinities_of_another_sign_are_not_the_same() -> None:
+    x = np.array([[-1e38, 1]], np.float32)
+    layer = bare("a", np.array([[10, 10]], np.float32))
+    assert own_ulps(layer, [(0, 1)], x, np.array([[-np.inf, 1]], np.float32)) == 0
+    assert own_ulps(layer, [(0, 1)], x, np.array([[np.inf, 1]], np.float32)) == HUGE
+
+
+def test_integers_are_equal_or_not() -> None:
+    layer = bare("a", np.array([[2, -3]], np.int32))
+    x = np.array([[-5, -7], [5, 7]], np.int32)
+    assert own_ulps(layer, [(0, 1)], x, np.array([[-10, 21], [5, 7]], np.int32)) == 0
+    assert own_ulps(layer, [(0, 1)], x, np.array([[-10, 22], [5, 7]], np.int32)) == HUGE

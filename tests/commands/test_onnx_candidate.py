@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,12 @@ from prelu_tools.backends.registry import open_source
 from prelu_tools.commands import candidate as module
 from prelu_tools.commands.candidate import Judged
 from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.commands.steadiness import Steadiness
 from prelu_tools.commands.verify import verify, verify_source
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.reasons import Reason
 from prelu_tools.core.verification import (
     CandidateReport,
     Power,
@@ -112,14 +113,14 @@ def test_nothing_is_planted_where_there_is_a_doubt(
     net: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    rows = []
+    sizes = []
 
-    def shaky(_runner: object, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> str:
-        rows.append((len(feeds["x"]), len(outputs["y"])))
-        return "is shaky"
+    def shaky(_runner: object, feeds: Any, results: Any) -> Steadiness:
+        sizes.append(([len(feed["x"]) for feed in feeds], [len(found["y"]) for found in results]))
+        return Steadiness(doubts=[Reason("is shaky")])
 
     monkeypatch.setattr(module, "measure_power", asked.append)
-    monkeypatch.setattr(module, "unsteady", shaky)
+    monkeypatch.setattr(module, "run_again", shaky)
     report = the_one(verify(request_of(net, net, samples=4)))
     assert (report.verdict, report.reasons, report.power) == (
         "inconclusive",
@@ -127,18 +128,21 @@ def test_nothing_is_planted_where_there_is_a_doubt(
         None,
     )
     assert asked == []
-    assert rows == [(1, 1)]
+    assert sizes == [([4, 1], [4, 1])]
 
 
-def test_the_smallest_run_of_any_candidate_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = []
+def test_any_candidate_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
 
-    def note(_runner: object, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
-        rows.append((len(feeds["x"]), len(outputs["y"])))
+    def note(_runner: object, feeds: Any, results: Any) -> Steadiness:
+        sizes.append(([len(feed["x"]) for feed in feeds], [len(found["y"]) for found in results]))
+        return Steadiness()
 
-    monkeypatch.setattr(module, "unsteady", note)
+    monkeypatch.setattr(module, "run_again", note)
     _with(NumpyModel(), NumpyModel())
-    assert rows == [(1, 1)]
+    ((fed, given),) = sizes
+    assert fed == given
+    assert fed[:2] == [16, 1]
 
 
 # Special values

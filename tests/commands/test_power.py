@@ -95,13 +95,21 @@ def test_what_is_noticed_was_reached(net: Path) -> None:
     assert measure_power(_plan(net, reached=None)) == Power(6, 6, 6, 6, (), 0, sampled=False)
 
 
-def test_what_escapes_is_named(net: Path) -> None:
-    found = measure_power(_plan(net, -NEGATIVE))
-    assert (found.planted, found.detected, found.unreached) == (6, 0, 0)
+def test_what_escapes_is_named(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def blind(copy: SlopeCopy, target: Any, slopes: Any, run: int) -> tuple[bool, bool]:
+        return False, False
+
+    monkeypatch.setattr(SlopeCopy, "noticed", blind)
+    found = measure_power(_plan(net))
+    assert (found.planted, found.detected, found.unreached, found.hidden) == (6, 0, 0, 0)
     assert found.escaped[2:] == (
         "a: slopes negated", "a: slopes averaged", "a: slopes shifted by one",
         "a: slopes rounded to float16",
     )  # fmt: skip
+
+
+def test_what_no_input_shows_is_counted_apart(net: Path) -> None:
+    assert measure_power(_plan(net, -NEGATIVE)) == Power(0, 0, 0, 0, (), 0, False, hidden=6)
 
 
 def test_any_of_the_runs_is_enough(net: Path) -> None:

@@ -1,4 +1,4 @@
-"""The inputs of a run: its rows, from a file and to one."""
+"""The inputs of a run: from a file and to one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prelu_tools.backends.interface import TensorSpec
-from prelu_tools.commands.feeds import replay_feeds, rows_of, save_feeds
+from prelu_tools.commands.feeds import replay_feeds, save_feeds
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import Dim
 
@@ -23,13 +23,6 @@ def _spec(name: str, *shape: Dim, dtype: str = "float32") -> TensorSpec:
 def _save(path: Path, **arrays: object) -> Path:
     np.savez(path, **arrays)  # type: ignore[arg-type]
     return path
-
-
-def test_rows_are_those_of_the_first_input_that_has_any() -> None:
-    scalar = np.zeros(())
-    assert rows_of({}) == 1
-    assert rows_of({"a": scalar}) == 1
-    assert rows_of({"a": scalar, "b": np.zeros((3, 2)), "c": np.zeros((4, 2))}) == 3
 
 
 def test_what_was_saved_comes_back(tmp_path: Path) -> None:

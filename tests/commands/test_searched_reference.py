@@ -38,7 +38,7 @@ def test_a_search_begins_where_the_draw_left_off(monkeypatch: pytest.MonkeyPatch
     assert targets == {"a": [True, False, False]}
     assert (list(start), start["x"].shape) == (["x"], (32, 3))
     assert np.array_equal(start["x"], np.resize(TWO["x"], (32, 3)))
-    assert limits == SearchLimits(50.5, 3, {"x": (-9.0, 9.0)}, whole=False)
+    assert limits == SearchLimits(50.5, 3, {"x": (-9.0, 9.0)}, False, {"x": 0})
     assert (found.n_searched, found.feeds, found.notes) == (0, [TWO], [])
 
 

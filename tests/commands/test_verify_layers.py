@@ -218,15 +218,18 @@ def _convolution(path: Path, body: str, outputs: str = f"{_FREE} y", **more: Any
     return save(path, body, f"{_FREE} x", outputs, **constants, **more)
 
 
-def test_free_sizes_are_run_at_two_of_them(tmp_path: Path) -> None:
+def test_free_sizes_are_run_at_several_of_them(tmp_path: Path) -> None:
     net = _convolution(tmp_path / "n.onnx", "h0 = Conv(x, w0) y = PRelu(h0, act0)")
     saved = tmp_path / "inputs.npz"
     found = verify(net, net, "--save-inputs", saved)
     assert found.code == 0
     with np.load(saved) as archive:
         shapes = [archive[name].shape for name in archive.files]
-    assert shapes == [(16, 3, 48, 48), (1, 3, 48, 48), (3, 3, 64, 80)]
-    assert found.json["samples"] == 19
+    assert shapes[:3] == [(16, 3, 48, 48), (1, 3, 48, 48), (3, 3, 64, 80)]
+    assert {(high % 2, wide % 2) for _, _, high, wide in shapes} == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert found.json["samples"] == sum(shape[0] for shape in shapes) - 1
+    tried = [{"h": shape[2], "w": shape[3]} for shape in shapes[1:]]
+    assert found.json["sizes"] == {"tried": tried, "refused": []}
 
 
 @pytest.mark.parametrize(

@@ -115,11 +115,20 @@ def test_a_layer_more_or_less_is_named(tmp_path: Path) -> None:
 
 
 def test_slopes_of_another_number_or_type_fail(tmp_path: Path) -> None:
-    left = _named(tmp_path / "left.onnx", _A, (0.5, 0.5))
+    left = _named(tmp_path / "left.onnx", _A, (0.5, 0.25))
     fewer = _named(tmp_path / "fewer.onnx", _A, (0.5,))
     code, verdicts, reasons = _verify(left, fewer)
     assert (code, verdicts) == (1, {"p": "pass", "q": "fail"})
     assert any("one slope shared by all where 2 were expected" in reason for reason in reasons)
+
+
+def test_one_slope_in_place_of_equal_ones_is_the_same_function(tmp_path: Path) -> None:
+    many = _named(tmp_path / "many.onnx", _A, (0.5, 0.5))
+    one = _named(tmp_path / "one.onnx", _A, (0.5,))
+    for left, right in ((many, one), (one, many)):
+        found = cli("verify", left, right, "--format", "json")
+        assert found.code == 0, found.json["reasons"]
+        assert any("all equal" in note for note in found.json["notes"])
 
 
 def test_one_output_may_have_another_name(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from prelu_tools.backends.interface import Observer, SearchLimits, Source
 from prelu_tools.commands.reference import Reference, ReferencePlan, run_reference
+from prelu_tools.commands.rows import Rows
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.slopes import PReLULayer
@@ -18,8 +19,9 @@ from prelu_tools.core.slopes import PReLULayer
 Feeds = dict[str, Array]
 Model = Callable[[Mapping[str, Array]], dict[str, Array]]
 PLAN = ReferencePlan(
-    wide=False, layers=True, search_seconds=0.0, seed=3, ranges={"x": (-9.0, 9.0)}, whole=False
-)
+    wide=False, layers=True, search_seconds=0.0, seed=3, ranges={"x": (-9.0, 9.0)}, whole=False,
+    rows=Rows({"x": 0}, frozenset({"batch"})),
+)  # fmt: skip
 SLOPES = np.array([[0.25, -0.5, 0.125]], np.float32)
 
 
@@ -44,10 +46,19 @@ class ToldSource:
     fed: list[Feeds] = field(default_factory=list)
     sought: list[Any] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+    framework: str = "onnx"
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """The one."""
         return (one_layer(),)
+
+    def decisions(self, _runs: object) -> tuple[()]:
+        """None."""
+        return ()
+
+    def random_parts(self) -> tuple[()]:
+        """None."""
+        return ()
 
     @contextmanager
     def runner(self, observe: Observer | None = None) -> Iterator[Any]:

@@ -104,3 +104,12 @@ def test_a_call_that_fits_no_layer_reaches_nothing(layer: str, shape: tuple[int,
 
 def test_positions_are_whole_numbers() -> None:
     assert _book().counts("act").dtype == np.int64
+
+
+def test_calls_at_other_ranks_count_for_the_same_slopes() -> None:
+    slopes = np.full((1, 3), 0.5, np.float32)
+    layer = PReLULayer("act", ("a",), None, "PReLU", slopes, (None, 3), (3,), None, True)
+    book = CoverageBook([layer])
+    book.note("act", np.array([[-1, 1, -1]], np.float32))
+    book.note("act", _ones((0, 1, 3)))
+    assert book.counts("act").tolist() == [1, 1, 1]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from prelu_tools.core import errors
 from prelu_tools.core.errors import (
     ExportVerificationError,
     MissingExtraError,
@@ -19,6 +21,17 @@ def test_the_line_that_installs_it_is_in_the_sentence() -> None:
         "torch is not installed, and it is needed to read nets.py:Net: "
         "pip install 'prelu-tools[torch]'"
     )
+
+
+@pytest.mark.parametrize("package", ["tensorflow", "keras", "tf2onnx"])
+def test_python_3_14_has_no_tensorflow_to_install(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errors, "sys", SimpleNamespace(version_info=(3, 14, 0)))
+    said = str(MissingExtraError(package, "keras", "to read nets.py:Net"))
+    assert "no build for Python 3.14" in said
+    assert "pip install" not in said
+    assert "pip install" in str(MissingExtraError("torch", "torch", "to read nets.py:Net"))
 
 
 def test_a_verdict_holds_its_result() -> None:

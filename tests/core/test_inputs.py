@@ -237,3 +237,45 @@ def test_rows_that_fill_the_memory_are_not_drawn(monkeypatch: pytest.MonkeyPatch
 
 def test_the_seed_is_0_where_none_is_given() -> None:
     assert DEFAULT_SEED == 0
+
+
+# Whole numbers
+
+
+def test_the_ends_of_a_range_of_integers_are_drawn_first() -> None:
+    for seed in range(5):
+        row = draw({"x": Wanted("int64", (3,), (0, 10**6))}, 1, seed)["x"][0]
+        assert (row[0], row[-1]) == (0, 10**6)
+    alone = draw({"x": Wanted("int64", (), (0, 10**6))}, 3, 0)["x"]
+    assert alone[:2].tolist() == [0, 10**6]
+    assert 0 < alone[2] < 10**6
+
+
+def test_a_single_boolean_takes_both_values_in_turn() -> None:
+    for seed in range(5):
+        assert draw({"x": Wanted("bool", ())}, 2, seed)["x"].tolist() == [False, True]
+    assert draw({"x": Wanted("bool", (1,))}, 2, 0)["x"].tolist() == [[False], [True]]
+    assert len(np.unique(draw({"x": Wanted("bool", ())}, 40, 0)["x"][2:])) == 2
+
+
+def test_places_of_the_last_axis_may_have_tops_of_their_own() -> None:
+    found = draw({"x": Wanted("int64", (50, 3), (0, 99), tops=(1, 5, 99))}, 4, 0)["x"]
+    assert found.min() == 0
+    assert found.max(axis=(0, 1)).tolist() == [1, 5, 99]
+
+
+def test_floating_inputs_may_be_whole() -> None:
+    found = draw({"x": Wanted("float32", (99,), (1, 4), is_whole=True)}, 8, 0)["x"]
+    assert found.dtype == np.float32
+    assert set(np.unique(found)) == {1, 2, 3, 4}
+
+
+def test_a_wide_range_of_integers_has_smooth_rows_too() -> None:
+    found = draw({"x": Wanted("uint8", (40, 50), (0, 255))}, KINDS, 0)["x"].astype(int)
+    assert np.unique(found[4]).size == 1
+    assert abs(np.diff(found[6], axis=1)).max() < abs(np.diff(found[0], axis=1)).max() / 2
+
+
+def test_rows_go_on_where_others_left_off() -> None:
+    later = draw({"x": Wanted("float32", (5000,))}, 1, 0, first=7)["x"][0]
+    assert later.std() == pytest.approx(32, rel=0.05)

@@ -22,6 +22,8 @@ def test_a_reason_is_its_sentence() -> None:
 def test_the_code_stays_where_the_words_change() -> None:
     reason = Reason("a.onnx is random", "candidate_random")
     placed, renamed = reason.within("net.onnx"), reason.renamed("a.onnx", "b.onnx")
+    said = Reason("is random", "candidate_random").after("it")
+    assert (said, code_of(said)) == ("it is random", "candidate_random")
     assert (placed, code_of(placed)) == ("net.onnx: a.onnx is random", "candidate_random")
     assert (renamed, code_of(renamed)) == ("b.onnx is random", "candidate_random")
 

@@ -304,3 +304,37 @@ def test_axes_that_both_state_are_no_way_from_one_to_the_other() -> None:
     assert compare_slopes(export, export).equal
     unstated = replace(export, axes=None)
     assert not compare_slopes(unstated, export).equal  # here they are the way from the reference
+
+
+# One slope, and as many equal ones
+
+
+QUARTERS = np.full(4, 0.25, np.float32)
+BY_CHANNEL = SLOPES.reshape(1, 4, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        pytest.param(QUARTERS[:1].reshape(1, 1, 1, 1), QUARTERS.reshape(1, 4, 1, 1), id="expanded"),
+        pytest.param(QUARTERS[:1], QUARTERS.reshape(1, 4, 1, 1), id="of another rank"),
+        pytest.param(BY_CHANNEL, np.broadcast_to(BY_CHANNEL, (1, 4, 2, 2)), id="each position"),
+        pytest.param(BY_CHANNEL, np.broadcast_to(SLOPES, (1, 2, 2, 4)), id="in another order"),
+    ],
+)
+def test_repeated_slopes_are_the_same_function(left: Array, right: Array) -> None:
+    for mine, other in ((left, right), (right, left)):
+        found = compare_slopes(layer_of(mine, None), layer_of(other, None))
+        assert (found.equal, found.ambiguous, found.description) == (True, False, None)
+        assert f"where the reference has {mine.size}, all equal" in (found.note or "")
+
+
+def test_repeated_slopes_have_to_be_equal_in_every_bit() -> None:
+    one = layer_of(np.full((1, 1, 1, 1), 0.25, np.float32), None)
+    for value in (0.26, np.nextafter(np.float32(0.25), np.float32(1))):
+        many = np.full((1, 4, 1, 1), 0.25, np.float32)
+        many[0, 3] = value
+        assert not compare_slopes(one, layer_of(many, None)).equal
+        assert not compare_slopes(layer_of(many, None), one).equal
+    narrow = layer_of(np.full((1, 4, 1, 1), 0.25, np.float16), None)
+    assert not compare_slopes(one, narrow).equal

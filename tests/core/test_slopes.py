@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prelu_tools.core.slopes import PReLULayer, Shape, Sharing, align
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.slopes import PReLULayer, Shape, Sharing, align, laid_over
 
 Dims = tuple[int, ...]
 
@@ -95,3 +96,34 @@ def test_align_adds_axes_in_front(shape: Dims, rank: int | None, expected: Dims)
     assert aligned.shape == expected
     assert aligned.ravel().tolist() == values.ravel().tolist()
     assert (aligned is values) is (shape == expected)
+
+
+# Over inputs of other ranks
+
+
+def _called(slopes: Array, input_shape: Shape | None) -> PReLULayer:
+    return PReLULayer("a", ("a",), None, "PReLU", slopes, input_shape, slopes.shape, None, True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "input_shape", "rank", "laid"),
+    [
+        pytest.param((1, 3, 1, 1), (None, 3, 4, 5), 4, (1, 3, 1, 1), id="the same"),
+        pytest.param((3, 1, 1), None, 4, (1, 3, 1, 1), id="numpy's rule where nothing is known"),
+        pytest.param((3, 1, 1), None, 2, None, id="more axes than the input"),
+        pytest.param((1,), None, 0, (), id="one slope on a scalar"),
+        pytest.param((1, 1, 1, 1), (None, 3, 4, 5), 2, (1, 1), id="one slope on anything"),
+        pytest.param((1, 3, 1), (None, 3, 5), 2, (1, 3), id="channels of fewer axes"),
+        pytest.param((1, 3), (None, 3), 4, (1, 3, 1, 1), id="channels of more axes"),
+        pytest.param((1, 1, 1, 3), (None, 4, 5, 3), 3, (1, 1, 3), id="the last axis"),
+        pytest.param((1, 1, 4, 1), (None, 3, 4, 5), 3, None, id="an axis in between"),
+        pytest.param((1, 3, 4), (None, 3, 4), 4, None, id="several axes"),
+    ],
+)
+def test_slopes_over_an_input_of_another_rank(
+    shape: tuple[int, ...], input_shape: Shape | None, rank: int, laid: tuple[int, ...] | None
+) -> None:
+    slopes = np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
+    found = laid_over(_called(slopes, input_shape), rank)
+    assert (None if found is None else found.shape) == laid
+    assert found is None or found.reshape(-1).tolist() == slopes.reshape(-1).tolist()

@@ -31,7 +31,7 @@ TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
                         "of_rounding": None, "difference": None}),
         (LayerParity, {"deviation": None, "limit": None, "n_slopes": 0, "n_by_value": 0,
                        "n_by_behaviour": 0, "least_positions": None, "provider": None,
-                       "parameter": None, "node": None}),
+                       "parameter": None, "node": None, "note": None}),
         (Tolerance, {"multiple": None, "ulps": None}),
         (CandidateReport, {"special": (), "power": None}),
         (VerifyResult, {"agreements": (), "n_searched": 0, "notes": (),
@@ -69,6 +69,8 @@ def test_power_over_all_candidates() -> None:
     both = ("a: moved", "b: moved", "b: negated")
     assert _result(ONE, None, TWO).power == Power(55, 44, 33, 22, both, 11, True)
     assert _result(ONE).power == ONE
+    hidden = replace(ONE, hidden=3)
+    assert _result(hidden, ONE, hidden).power == replace(_result(ONE, ONE, ONE).power, hidden=6)
     assert _result(ONE, ONE).power == Power(10, 8, 6, 4, ("a: moved",) * 2, 2, False)
 
 

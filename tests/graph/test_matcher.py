@@ -213,7 +213,8 @@ def test_the_nodes_of_a_form_are_listed_from_its_output() -> None:
 
 
 def test_an_input_of_unknown_rank_is_no_hindrance() -> None:
-    proto = model("p = Relu(x) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)", "float x", "float y")
+    body = "p = Relu(x) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)"
+    proto = model(body, "float[] x", "float[] y")
     assert match_one(proto).slopes.shape == (3, 1, 1)
 
 

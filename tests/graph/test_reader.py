@@ -15,6 +15,7 @@ from graph_text import IMAGE, Array, initializers, model, numbers, run
 from onnx import TensorProto, helper, numpy_helper
 
 from prelu_tools.core.arrays import same_bits
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.model import is_external
 from prelu_tools.graph.reader import INLINE_LIMIT, OnnxModel, read_model
 
@@ -245,15 +246,15 @@ def test_data_that_were_taken_in_are_read_and_run(tmp_path: Path) -> None:
     assert np.array_equal(session.run(None, {"x": x})[0], expected)
 
 
-def test_data_beside_the_file_count_where_there_are_others_in_it(tmp_path: Path) -> None:
-    """As everything that reads ONNX takes it."""
+def test_data_beside_the_file_and_others_in_it_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     proto = model("m = MatMul(x, w) y = Neg(m)", "float[N,40] x", "float[N,30] y", {"w": LARGE})
     onnx.save(proto, path, save_as_external_data=True, location="net.bin", size_threshold=0)
     both = onnx.load(path, load_external_data=False)
     both.graph.initializer[0].raw_data = np.zeros_like(LARGE).tobytes()
     path.write_bytes(both.SerializeToString())
-    assert same_bits(_read_values(path), LARGE)
+    with pytest.raises(PReLUToolsError, match="has its values twice"):
+        read_model(path)
 
 
 def _skeleton(found: OnnxModel) -> Path:

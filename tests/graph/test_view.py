@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 import pytest
 from graph_text import IMAGE, model, view
-from onnx import parser
+from onnx import helper, parser
 
 from prelu_tools.core.slopes import Shape
 from prelu_tools.graph.reader import OnnxModel
@@ -112,3 +112,21 @@ def test_functions_are_put_where_they_are_called() -> None:
     assert [node.op_type for node in main.graph.node] == ["PRelu", "Relu"]
     assert main.shape(main.graph.node[0].output[0]) == (None, 3, 4, 5)
     assert [node.op_type for node in proto.graph.node] == ["act", "Relu"]
+
+
+@pytest.mark.parametrize("stated", [(1, 12, 10, 3), (1, 3, 4, 5), (3,)])
+def test_what_a_file_states_of_its_tensors_may_be_out_of_date(stated: tuple[int, ...]) -> None:
+    proto = model("t = Relu(x) y = PRelu(t, a)")
+    proto.graph.value_info.append(helper.make_tensor_value_info("t", 1, stated))
+    del proto.graph.output[0].type.tensor_type.shape.dim[:]
+    proto.graph.output[0].type.tensor_type.shape.dim.add(dim_value=7)
+    (view,) = all_views(OnnxModel(proto, None))
+    assert view.shape("t") == view.shape("y") == (None, 3, 4, 5)
+    assert [value.name for value in proto.graph.value_info] == ["t"]
+
+
+def test_what_a_file_states_counts_where_inference_finds_nothing() -> None:
+    proto = model("t = custom.Own(x) u = Relu(t) y = PRelu(u, a)")
+    proto.graph.value_info.append(helper.make_tensor_value_info("t", 1, (1, 3, 8, 8)))
+    (view,) = all_views(OnnxModel(proto, None))
+    assert view.shape("t") == view.shape("u") == (1, 3, 8, 8)

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import io
+import importlib.util
 import json
 import math
 import os
-import pickle
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from prelu_tools.backends.files.answers import BadAnswerError, decoded, encoded
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.limits import allowed_memory
 
@@ -28,12 +30,14 @@ _BYTES_A_SECOND: Final = 64 << 20
 _WALL_SECONDS: Final = 60.0
 _ANSWERED: Final = 0
 
+# Python's own isolated mode: no current folder, no PYTHONPATH. What is behind it on the path is
+# where this process has the packages from, so that nothing there hides a module of Python's.
 _START = (
-    "import json, sys; path, *rest = sys.argv[1:]; sys.path[:] = json.loads(path); "
+    "import json, sys; places, *rest = sys.argv[1:]; "
+    "sys.path += [one for one in json.loads(places) if one not in sys.path]; "
     "from prelu_tools.backends.files.isolated import main; main(*rest)"
 )
-_PLAIN = {"numpy", "numpy.core", "numpy._core", "ml_dtypes", "prelu_tools", "pathlib", "builtins"}
-_BUILTINS = {"set", "frozenset", "bytearray", "complex", "slice", "range"}
+_NEEDED = ("prelu_tools", "numpy", "ml_dtypes", "h5py", "safetensors", "torch")
 
 
 @dataclass(frozen=True)
@@ -67,35 +71,64 @@ class Ended:
 Launch = Callable[[str, Path, Limits], Ended]
 
 
+@cache
+def places(reader: str) -> tuple[str, ...]:
+    """The folders in which this process finds a reader, and what it imports.
+
+    Args:
+        reader: `module:function`.
+    """
+    found: dict[str, None] = {}
+    for name in (*_NEEDED, reader.partition(":")[0].partition(".")[0]):
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin:
+            depth = 1 if spec.submodule_search_locations else 0
+            found[str(Path(spec.origin).resolve().parents[depth])] = None
+    return tuple(found)
+
+
 def in_new_process(reader: str, path: Path, limits: Limits) -> Ended:
     """Run `main` in a new interpreter."""
     given = (str(limits.cpu_seconds), str(limits.memory))
-    command = [sys.executable, "-c", _START, json.dumps(sys.path), reader, str(path), *given]
+    beside = json.dumps(places(reader))
+    command = [sys.executable, "-I", "-c", _START, beside, reader, str(path), *given]
     environment: Mapping[str, str] = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=limits.wall_seconds,
-            env=environment,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Ended(None, b"")
-    return Ended(done.returncode, done.stdout)
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    ) as child:
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            child.kill()
+
+        timer = threading.Timer(limits.wall_seconds, stop)
+        timer.start()
+        try:
+            written = child.stdout.read(limits.memory) if child.stdout else b""
+        finally:
+            timer.cancel()
+            if len(written) >= limits.memory:
+                child.kill()
+        code = child.wait()
+    return Ended(None if late.is_set() else code, written)
 
 
 launch: Launch = in_new_process
 """How a reader's process is started."""
 
 
-def run_isolated(reader: str, path: Path) -> Any:
+def run_isolated(reader: str, path: Path, kinds: tuple[type, ...] = ()) -> Any:
     """Call a reader on a file, in a process of its own.
 
     Args:
-        reader: `module:function`; it takes a path, and returns values of numpy and of this package.
+        reader: `module:function`; it takes a path, and returns what `answers.encoded` takes.
         path: the file.
+        kinds: the dataclasses that its answer may hold.
 
     Raises:
         PReLUToolsError: the reader raised one, crashed, or took too much time or memory.
@@ -106,14 +139,16 @@ def run_isolated(reader: str, path: Path) -> Any:
         raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
     limits = limits_for(size)
     ended = launch(reader, path, limits)
+    if len(ended.written) >= limits.memory:
+        raise PReLUToolsError(f"{path} is damaged: its reader's answer has no end")
     if ended.code != _ANSWERED:
         raise PReLUToolsError(f"{path} is damaged: {_why(ended, limits)}")
     try:
-        kind, value = _Answer(io.BytesIO(ended.written)).load()
-    except Exception as error:
+        kind, value = decoded(ended.written, kinds)
+    except (BadAnswerError, ValueError, TypeError) as error:
         raise PReLUToolsError(f"{path} is damaged: its reader gave no answer") from error
     if kind == "error":
-        raise PReLUToolsError(value)
+        raise PReLUToolsError(str(value))
     return value
 
 
@@ -128,21 +163,8 @@ def _why(ended: Ended, limits: Limits) -> str:
     return f"reading it ended with exit code {ended.code}"
 
 
-class _Answer(pickle.Unpickler):
-    """What a reader returned; a process that a file took over can send nothing but values."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The classes of this package, of numpy's arrays, and no functions but those for them."""
-        package = module.partition(".")[0]
-        found = super().find_class(module, name) if package in _PLAIN else None
-        is_value = isinstance(found, type) and (module != "builtins" or name in _BUILTINS)
-        if is_value or (package == "numpy" and name in ("_reconstruct", "_frombuffer", "scalar")):
-            return found
-        raise pickle.UnpicklingError(f"{module}.{name} is no value")
-
-
 def main(reader: str, path: str, cpu_seconds: str, memory: str) -> None:
-    """The process' side: write `("value" or "error", ...)`, pickled, to standard output."""
+    """The process' side: write `("value" or "error", ...)` to standard output."""
     module, _, function = reader.partition(":")
     call = getattr(importlib.import_module(module), function)
     with contextlib.suppress(ImportError):
@@ -158,7 +180,7 @@ def main(reader: str, path: str, cpu_seconds: str, memory: str) -> None:
     except Exception as error:
         detail = " ".join(str(error).split())
         outcome = "error", f"{path} is damaged ({type(error).__name__}: {detail})"
-    sys.stdout.buffer.write(pickle.dumps(outcome))
+    sys.stdout.buffer.write(encoded(outcome))
     sys.stdout.buffer.flush()
 
 

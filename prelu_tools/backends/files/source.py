@@ -80,6 +80,14 @@ class FileSource:
         """Not to be had; see `inputs`."""
         self._refuse()
 
+    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
+        """See `Source.decisions`: weights alone decide nothing."""
+        return ()
+
+    def random_parts(self) -> tuple[()]:
+        """See `Source.random_parts`: weights alone draw none."""
+        return ()
+
     def seek(
         self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
     ) -> Iterator[dict[str, Array]]:

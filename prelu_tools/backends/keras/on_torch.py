@@ -24,9 +24,10 @@ from prelu_tools.backends.keras.precision import OTHERS, computing_in, note_prec
 from prelu_tools.backends.keras.structure import Structure
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.arguments import Arguments, from_structure
+from prelu_tools.backends.torch.finding import CallFinder
 from prelu_tools.backends.torch.prepare import Prepared
 from prelu_tools.backends.torch.source import TorchSource
-from prelu_tools.backends.torch.watch import CallFinder, Seen
+from prelu_tools.backends.torch.watch import Seen
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.graph.folding import fold_batch_normalization
 from prelu_tools.graph.layouts import move_inputs, reduce_before_transposing
@@ -138,7 +139,7 @@ class KerasTorchSource(TorchSource):
 
     @contextmanager
     def _finding(self) -> Iterator[CallFinder]:
-        finder = _Finder(self._names)
+        finder = _Finder(self._module, self._names)
         with watching(self._model, None, finder.after):
             yield finder
 
@@ -165,8 +166,8 @@ class KerasTorchSource(TorchSource):
 class _Finder(CallFinder):
     """Knows which layer of Keras was called before."""
 
-    def __init__(self, names: Mapping[int, str]) -> None:
-        super().__init__()
+    def __init__(self, root: nn.Module, names: Mapping[int, str]) -> None:
+        super().__init__(root)
         self._names_of_variables = names
         self._before: int | None = None
 

@@ -83,6 +83,14 @@ class KerasSource:
         """See `Source.layers`."""
         return layers_of(self._find_calls())
 
+    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
+        """See `Source.decisions`: none are looked for."""
+        return ()
+
+    def random_parts(self) -> tuple[()]:
+        """See `Source.random_parts`: a model does not say; runs show it."""
+        return ()
+
     def _find_calls(self) -> list[PReLUCall]:
         if self._calls is None:
             feeds = self._structure.zeros()

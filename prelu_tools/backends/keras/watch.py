@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -41,23 +42,26 @@ class CallFinder:
         return f"{self._names[id(layer)]}/{weight.name}"
 
     def _probe(self, layer: Any, weight: Any, shape: tuple[int | None, ...]) -> None:
-        def call(x: Array, tags: Array) -> Array:
-            with plainly(layer), keras.StatelessScope([(weight, tf.constant(tags))]):
+        name = self._parameter(layer, weight)
+        own = values_of(weight)
+
+        def call(x: Array, changed: Mapping[str, Array]) -> Array:
+            state = [(weight, tf.constant(changed.get(name, own)))]
+            with plainly(layer), keras.StatelessScope(state):
                 return np.asarray(type(layer).call(layer, tf.constant(x)))
 
-        indices = probe(call, tuple(weight.shape), shape)
-        if indices is not None:
-            values = values_of(weight)
+        answer = probe(call, {name: own}, shape)
+        if answer is not None:
             self.calls.append(
                 PReLUCall(
                     layer=self._names[id(layer)],
-                    parameter=self._parameter(layer, weight),
+                    parameter=name,
                     kind=type(layer).__name__,
-                    values=values,
-                    indices=indices,
+                    values=answer.values,
+                    indices=answer.indices,
                     input_shape=shape,
                     preceding_parameters=self._preceding,
-                    apply=lambda x: call(x, values),
+                    apply=lambda x: call(x, {}),
                 )
             )
 

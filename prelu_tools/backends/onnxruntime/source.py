@@ -19,17 +19,19 @@ from prelu_tools.backends.interface import (
     WideRunner,
 )
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions, example_sizes
+from prelu_tools.core.reasons import Reason
 from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.graph.arithmetic import attributes
-from prelu_tools.graph.constants import read_constant
 from prelu_tools.graph.layers import LocatedLayer, locate_layers
+from prelu_tools.graph.randomness import TrainingNode, batch_nodes, random_nodes
 from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.view import GraphView, all_views, is_known
 
 if TYPE_CHECKING:
     from prelu_tools.backends.conversion import Conversion
+    from prelu_tools.backends.onnxruntime.counting import BodyCounter
     from prelu_tools.backends.onnxruntime.session import Session
     from prelu_tools.backends.onnxruntime.tapped import TappedSession
 
@@ -63,11 +65,12 @@ class OnnxSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """Nodes that are in training mode: they do not belong into a model that is shipped."""
-        nodes = [node for node in self._view.graph.node if _trains(self._view, node)]
         return tuple(
-            f"{node.op_type} {node.name or node.output[0]} is in training mode: its result depends "
-            "on the rest of the batch, or is random"
-            for node in nodes
+            Reason(
+                f"{node.text} is in training mode: its result depends on the rest of the batch",
+                "batch_statistics",
+            )
+            for node in batch_nodes(self.model)
         )
 
     def inputs(self) -> Sequence[TensorSpec]:
@@ -79,6 +82,21 @@ class OnnxSource:
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`."""
         return tuple(item.layer for item in self.located)
+
+    def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
+        """See `Source.decisions`: the bodies of If, Loop and Scan, counted on the CPU."""
+        counter = self._counter
+        return () if counter is None else counter.decisions(runs)
+
+    @cached_property
+    def _counter(self) -> BodyCounter | None:
+        from prelu_tools.backends.onnxruntime.counting import counter_of
+
+        return counter_of(self.model, self.spelled)
+
+    def random_parts(self) -> tuple[TrainingNode, ...]:
+        """See `Source.random_parts`: read off the graph, as a runtime may leave them out."""
+        return random_nodes(self.model)
 
     @cached_property
     def located(self) -> tuple[LocatedLayer, ...]:
@@ -204,7 +222,7 @@ class OnnxRunner:
 def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec:
     kind = value.type.tensor_type
     sizes: list[Dim] = [
-        dim.dim_value if is_known(dim) else (dim.dim_param or f"dim_{axis}")
+        dim.dim_value if is_known(dim) else (dim.dim_param or _unnamed(value.name, axis))
         for axis, dim in enumerate(kind.shape.dim)
     ]
     if given is not None and len(given) != len(sizes):
@@ -221,11 +239,6 @@ def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec
     return TensorSpec(value.name, dtype, tuple(sizes), example)
 
 
-def _trains(view: GraphView, node: onnx.NodeProto) -> bool:
-    if node.op_type == "BatchNormalization":
-        given = attributes(node).get("training_mode")
-        return given is not None and bool(given.i)
-    if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
-        mode = read_constant(view, node.input[2])
-        return mode is not None and bool(mode.values.any())
-    return False
+def _unnamed(name: str, axis: int) -> str:
+    """A name of its own: sizes that have none need not be equal."""
+    return f"{name}_dim_{axis}" if axis else "batch"

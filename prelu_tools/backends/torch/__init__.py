@@ -9,7 +9,7 @@ from typing import cast
 from torch import nn
 
 from prelu_tools.backends.interface import Source
-from prelu_tools.backends.torch.prepare import prepared, unwrapped
+from prelu_tools.backends.torch.prepare import initialise, prepared, unwrapped
 from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.backends.torch.weights import load_weights
 from prelu_tools.core.errors import UsageError
@@ -36,6 +36,7 @@ def from_object(
     module, notes = unwrapped(cast(nn.Module, model), spelled)
     if weights is not None:
         notes += load_weights(module, weights, options.allow_unsafe_load)
+    initialise(module, spelled, options)
     ready = prepared(module)
     ready = replace(ready, notes=notes + ready.notes)
     return TorchSource(ready.module, spelled, options, ready)

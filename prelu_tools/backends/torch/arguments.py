@@ -52,6 +52,31 @@ class Arguments:
         notes = (*self.notes, f"the batch is fixed at {size}, that of example_inputs(): {why}")
         return replace(self, specs=specs, is_assumed=False, notes=notes)
 
+    @property
+    def is_of_one_row(self) -> bool:
+        """Whether the first tensor of the examples has one row."""
+        return next((spec.example[0] == 1 for spec in self.specs if spec.shape), True)
+
+    def with_another_row(self) -> Arguments:
+        """The same with one row more in the examples."""
+        free = next((size for spec in self.specs for size in spec.shape[:1]), None)
+        more = (
+            tuple(n + (size == free) for n, size in zip(spec.example, spec.shape, strict=True))
+            for spec in self.specs
+        )
+        specs = tuple(replace(s, example=e) for s, e in zip(self.specs, more, strict=True))
+        return replace(self, specs=specs)
+
+    def with_rows_inside(self) -> Arguments | None:
+        """The same with the rows of all but the first tensor on their second axis; None if none is.
+
+        The states of an LSTM are [layers, batch, features]: where there is one layer and the
+        example has one row, that cannot be told from the sizes.
+        """
+        first = next((spec for spec in self.specs if spec.shape), None)
+        specs = tuple(spec if spec is first else _rows_inside(spec, first) for spec in self.specs)
+        return None if specs == self.specs else replace(self, specs=specs)
+
     def widened(self) -> Arguments:
         """The same with float32 in the place of float16."""
         specs = (replace(s, dtype="float32") if s.dtype == "float16" else s for s in self.specs)
@@ -183,6 +208,13 @@ def _spec(name: str, tensor: torch.Tensor, batch: int | None) -> TensorSpec:
     sizes = tuple(tensor.shape)
     shape: tuple[Dim, ...] = ("batch", *sizes[1:]) if sizes and sizes[0] == batch else sizes
     return TensorSpec(name, str(tensor.dtype).removeprefix("torch."), shape, sizes)
+
+
+def _rows_inside(spec: TensorSpec, first: TensorSpec | None) -> TensorSpec:
+    """Rows on the second axis where that is as long as the first tensor's first."""
+    if first is None or len(spec.shape) < 3 or spec.example[1] != first.example[0]:
+        return spec
+    return replace(spec, shape=(spec.example[0], first.shape[0], *spec.shape[2:]))
 
 
 def _overridden(known: Arguments, given: Sequence[InputOption], spelled: str) -> Arguments:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import onnx
@@ -10,9 +10,9 @@ import torch
 from onnx import helper
 from torch import nn
 
-from prelu_tools.backends.calls import parameters_of
-from prelu_tools.backends.conversion import Conversion, Parameter, RefusedRoute
+from prelu_tools.backends.conversion import Conversion, RefusedRoute
 from prelu_tools.backends.torch.dynamo import FixedDimensionError, by_program
+from prelu_tools.backends.torch.putting import Tagged, tagged
 from prelu_tools.backends.torch.task import INNER, LateRouteError, RouteError, Task
 from prelu_tools.backends.torch.tracing import by_tracing
 from prelu_tools.core.arrays import Array
@@ -22,6 +22,7 @@ from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.canonical import fuse_prelus
 from prelu_tools.graph.metadata import TORCH_SCOPES, module_scope, properties
 from prelu_tools.graph.model import OnnxModel
+from prelu_tools.graph.operators import all_nodes
 from prelu_tools.graph.recognise import Match
 
 _ROUTES = ("dynamo", "dynamo strict", "tracing")
@@ -41,9 +42,10 @@ def converted(task: Task, wanted: ConversionOptions) -> Conversion:
         if name == skipped:
             continue
         route = f"torch.onnx {name} {torch.__version__}"
-        tags, parameters = TagBook(), parameters_of(task.calls)
+        tags = TagBook()
+        slopes = tagged(task.module, task.calls, tags, puts=name == _ROUTES[0])
         try:
-            model, notes = _by(name, task, wanted, tags, parameters)
+            model, notes = _by(name, task, wanted, slopes)
         except RouteError as error:
             if (missing := missing_extra(error)) is not None:  # no reason to take another route
                 raise missing from error
@@ -54,26 +56,22 @@ def converted(task: Task, wanted: ConversionOptions) -> Conversion:
             if task.arguments.is_assumed and all(axis == 0 for _, axis, _ in error.fixed):
                 raise
             raise UsageError(_fixed_dimensions(task, error)) from error
-        _spell_out(model, tags, _learned_numbers(task.module))
+        _spell_out(model, tags, slopes.shown, _learned_numbers(task.module))
         keep = {f"{INNER}.{own}": own for own in task.module.state_dict()}
-        return Conversion(model, tags, parameters, route, keep, tuple(refused), notes=notes)
+        return Conversion(model, tags, slopes.parameters, route, keep, tuple(refused), notes=notes)
     reasons = "; ".join(f"{found.route}: {found.reason}" for found in refused)
     raise PReLUToolsError(f"no converter takes {task.spelled} to ONNX: {reasons}")
 
 
 def _by(
-    route: str,
-    task: Task,
-    wanted: ConversionOptions,
-    tags: TagBook,
-    parameters: Mapping[str, Parameter],
+    route: str, task: Task, wanted: ConversionOptions, slopes: Tagged
 ) -> tuple[OnnxModel, tuple[str, ...]]:
     if route == "tracing":
-        model, fixed = by_tracing(task, wanted.opset, tags, parameters)
+        model, fixed = by_tracing(task, wanted.opset, slopes)
         if fixed and not wanted.is_verified:
             raise RouteError(f"{fixed[0].text}, so the result has to be verified (--verify)")
         return model, tuple(f"fixed by tracing: {what.text}" for what in fixed if what.is_own)
-    model, notes = by_program(task, wanted.opset, tags, parameters, route.endswith("strict"))
+    model, notes = by_program(task, wanted.opset, slopes, route.endswith("strict"))
     _name_nodes(model.proto.graph)
     return model, notes
 
@@ -101,29 +99,50 @@ def _learned_numbers(module: nn.Module) -> set[float]:
     return {float(first) for tensor, first in firsts if bool((tensor == first).all())}
 
 
-def _spell_out(model: OnnxModel, tags: TagBook, learned: Collection[float]) -> None:
+def _spell_out(
+    model: OnnxModel,
+    tags: TagBook,
+    shown: Sequence[tuple[Array, Array]],
+    learned: Collection[float],
+) -> None:
     """One PRelu node for every PReLU; one LeakyRelu where the slope is a number of the code.
 
-    A number that is learned is a slope that was not seen in the source: its node stays, for
-    verification to find.
+    Slopes that are known by their values alone get their tags. A number that is learned is a
+    slope that was not seen in the source: its node stays, for verification to find.
     """
 
     def is_of_the_code(slopes: Array) -> bool:
         first = slopes.flat[0] if slopes.size else np.nan
         return bool((slopes == first).all()) and float(first) not in learned
 
+    def tags_of(slopes: Array) -> Array | None:
+        return next((made for own, made in shown if _are_equal(own, slopes)), None)
+
     def wanted(match: Match) -> bool:
-        return tags.find(match.slopes) is not None or is_of_the_code(match.slopes)
+        is_known = tags.find(match.slopes) is not None or tags_of(match.slopes) is not None
+        return is_known or is_of_the_code(match.slopes)
 
     fuse_prelus(model, wanted)
     tensors = {tensor.name: tensor for tensor in model.proto.graph.initializer}
-    for node in model.proto.graph.node:
-        if node.op_type == "PRelu" and node.input[1] in tensors:
-            slopes = model.values(tensors[node.input[1]])
-            if tags.find(slopes) is None and is_of_the_code(slopes):
-                node.op_type = "LeakyRelu"
-                del node.input[1:]
-                node.attribute.append(helper.make_attribute("alpha", float(slopes.flat[0])))
+    for node in all_nodes(model.proto.graph):
+        if node.op_type != "PRelu" or node.input[1] not in tensors:
+            continue
+        slopes = model.values(tensors[node.input[1]])
+        made = tags_of(slopes)
+        if made is not None:
+            node.input[1] = f"{node.input[1]}/tags"
+            if node.input[1] not in tensors:
+                tensor = model.tensor(node.input[1], made.reshape(slopes.shape))
+                model.proto.graph.initializer.append(tensor)
+                tensors[tensor.name] = tensor
+        elif tags.find(slopes) is None and is_of_the_code(slopes):
+            node.op_type = "LeakyRelu"
+            del node.input[1:]
+            node.attribute.append(helper.make_attribute("alpha", float(slopes.flat[0])))
+
+
+def _are_equal(left: Array, right: Array) -> bool:
+    return np.array_equal(np.squeeze(left), np.squeeze(right))
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:

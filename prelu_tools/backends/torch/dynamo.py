@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
 from torch.utils._sympy.numbers import int_oo
 
-from prelu_tools.backends.conversion import Parameter
 from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.backends.torch.putting import Tagged
 from prelu_tools.backends.torch.simplify import simplify
 from prelu_tools.backends.torch.skeleton import without_weights
 from prelu_tools.backends.torch.task import (
@@ -26,9 +24,6 @@ from prelu_tools.backends.torch.task import (
     Task,
     first_line,
 )
-from prelu_tools.backends.torch.weights import to_numpy
-from prelu_tools.core.arrays import same_bits
-from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.model import OnnxModel
 
 _NEWEST = 23  # opset that torch's translations are written for
@@ -50,15 +45,14 @@ class FixedDimensionError(Exception):
 
 
 def by_program(
-    task: Task, opset: int, tags: TagBook, parameters: Mapping[str, Parameter], strict: bool
+    task: Task, opset: int, slopes: Tagged, strict: bool
 ) -> tuple[OnnxModel, tuple[str, ...]]:
     """Convert a module by way of a `torch.export` program.
 
     Args:
         task: the module.
         opset: the opset that is wanted.
-        tags: hands out the tags that are put in the place of the slopes.
-        parameters: the slopes.
+        slopes: what to put in the place of the slopes.
         strict: whether TorchDynamo reads the Python code, in place of running it.
 
     Returns:
@@ -68,8 +62,8 @@ def by_program(
         FixedDimensionError: the module fixes a dimension that is to be free.
         RouteError: torch refuses the module, or keeps another opset than one that is wanted.
     """
-    program = _program_of(task, strict)
-    _put_tags(program, task, tags, parameters)
+    program = _program_of(task, slopes, strict)
+    _put_tags(program, task, slopes)
     simplify(program)
     try:
         exported = torch.onnx.export(
@@ -91,10 +85,11 @@ def by_program(
     return model, _limits(program, task)
 
 
-def _program_of(task: Task, strict: bool) -> ExportedProgram:
+def _program_of(task: Task, slopes: Tagged, strict: bool) -> ExportedProgram:
     shapes = (_dynamic(task.arguments.specs, torch.export.Dim.DYNAMIC),)
     try:
-        return torch.export.export(Flat(task), task.tensors, dynamic_shapes=shapes, strict=strict)
+        flat = Flat(task, slopes.put)
+        return torch.export.export(flat, task.tensors, dynamic_shapes=shapes, strict=strict)
     except Exception as error:
         fixed = [(int(i), int(axis), int(size)) for i, axis, size in _FIXED.findall(str(error))]
         if fixed:
@@ -105,7 +100,7 @@ def _program_of(task: Task, strict: bool) -> ExportedProgram:
 def _code_of(task: Task, shapes: Any) -> str:
     """The line of the module that fixes a dimension: TorchDynamo alone knows it."""
     try:
-        torch.export.export(Flat(task), task.tensors, dynamic_shapes=shapes, strict=True)
+        torch.export.export(Flat(task, {}), task.tensors, dynamic_shapes=shapes, strict=True)
     except Exception as error:
         lines = _CODE.findall(str(error))
         return f"{Path(lines[-1][0]).name}, line {lines[-1][1]}: {lines[-1][2]}" if lines else ""
@@ -143,26 +138,20 @@ def _dynamic(specs: Sequence[TensorSpec], hint: Any) -> tuple[dict[int, Any], ..
     )
 
 
-def _put_tags(
-    program: ExportedProgram, task: Task, tags: TagBook, parameters: Mapping[str, Parameter]
-) -> None:
-    """Put tags in the place of the slopes, under every name that they have."""
+def _put_tags(program: ExportedProgram, task: Task, slopes: Tagged) -> None:
+    """Put tags in the place of parameters, under every name that they have."""
     held = {id(tensor): name for name, tensor in _tensors(task.module)}
     aliases: dict[str, list[str]] = {}
     for name, tensor in _tensors(task.module):
         aliases.setdefault(held[id(tensor)], []).append(name)
-    for key, parameter in parameters.items():
-        tagged = torch.from_numpy(tags.tag(key, tuple(parameter.values.shape)))
-        if key in task.derived:
-            _lift(program, f"{INNER}.{task.derived[key]}", key, parameter, tagged)
-            continue
-        names = next((group for group in aliases.values() if key in group), [key])
+    for key, made in slopes.held.items():
+        names = next((group for group in aliases.values() if key in group), [])
         for name in names:
             where = f"{INNER}.{name}"
             if where in program.state_dict:
-                program.state_dict[where] = nn.Parameter(tagged)
+                program.state_dict[where] = nn.Parameter(made)
             elif where in program.constants:
-                program.constants[where] = tagged
+                program.constants[where] = made
 
 
 def _tensors(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
@@ -170,42 +159,3 @@ def _tensors(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
         *module.named_parameters(remove_duplicate=False),
         *module.named_buffers(remove_duplicate=False),
     ]
-
-
-def _lift(
-    program: ExportedProgram, origin: str, key: str, parameter: Parameter, tagged: torch.Tensor
-) -> None:
-    """Make a parameter of slopes that the program computes, so that they can be tagged."""
-    signature, graph = program.graph_signature, program.graph
-    sources = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-    values: dict[Any, Any] = {
-        node: program.state_dict[origin].detach()
-        for node in graph.nodes
-        if node.op == "placeholder" and sources.get(node.name) == origin
-    }
-    found = None
-    for node in graph.nodes:
-        inputs = node.all_input_nodes
-        if node.op == "call_function" and inputs and all(n in values for n in inputs):
-            args, kwargs = torch.fx.map_arg((node.args, node.kwargs), values.__getitem__)
-            values[node] = node.target(*args, **kwargs)
-            if _are_equal(values[node], parameter):
-                found = node
-    if found is None:
-        raise RouteError(f"the slopes {parameter.name} are not found in the program")
-    with graph.inserting_before(next(iter(graph.nodes))):
-        holder = graph.placeholder(f"p_prelu_tools_{len(signature.input_specs)}")
-    holder.meta["val"] = found.meta["val"]
-    found.replace_all_uses_with(holder)
-    target = f"{INNER}.{key}/slopes"
-    argument = TensorArgument(holder.name)
-    signature.input_specs.insert(0, InputSpec(InputKind.PARAMETER, argument, target))
-    program.state_dict[target] = nn.Parameter(tagged.reshape(tuple(found.meta["val"].shape)))
-    graph.eliminate_dead_code()
-    program.graph_module.recompile()
-
-
-def _are_equal(value: Any, parameter: Parameter) -> bool:
-    if not isinstance(value, torch.Tensor) or value.numel() != parameter.values.size:
-        return False
-    return same_bits(to_numpy(value).reshape(-1), np.asarray(parameter.values).reshape(-1))

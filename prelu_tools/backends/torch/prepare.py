@@ -9,9 +9,13 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
+from prelu_tools.backends.failures import failed_on
+from prelu_tools.backends.torch.arguments import arguments_of, zeros_for
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import SourceOptions
 
 _WRAPPERS = {
     "OptimizedModule": ("_orig_mod", "torch.compile"),
@@ -94,6 +98,27 @@ def prepared(module: nn.Module) -> Prepared:
             "writes float16"
         )
     return Prepared(own, tuple(notes), bool(halves))
+
+
+def initialise(module: nn.Module, spelled: str, options: SourceOptions) -> None:
+    """Give lazy modules their parameters: by one run, in eval mode.
+
+    Raises:
+        UsageError: the shapes of the inputs are not known.
+        PReLUToolsError: the module does not run.
+    """
+    if not any(map(is_lazy, [*module.parameters(), *module.buffers()])):
+        return
+    module.eval()
+    make = getattr(module, "example_inputs", None)
+    taken = arguments_of(module.forward, make, options.inputs, spelled)
+    feeds = zeros_for(taken.specs)
+    args, kwargs = taken.build({name: torch.from_numpy(array) for name, array in feeds.items()})
+    try:
+        with torch.no_grad():
+            module(*args, **kwargs)
+    except Exception as error:
+        raise failed_on(spelled, feeds, error) from error
 
 
 def check_types(module: nn.Module, spelled: str) -> None:

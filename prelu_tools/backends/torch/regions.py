@@ -2,13 +2,13 @@
 
 What a function gave is a node, with the nodes that it was given. A *region* is a node and what it
 was computed from, back to one single tensor x, by elementwise functions and parameters alone.
-Whether it is a PReLU is then asked as of any layer: run again with tags (`backends/probe.py`).
+Whether it is a PReLU is then asked, by running it again (`backends/probe.py`).
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ ELEMENTWISE = frozenset(
         *("maximum", "minimum", "where", "masked_fill", "logical_not", "bitwise_not", "invert"),
         *("gt", "ge", "lt", "le", "ne", "greater", "greater_equal", "less", "less_equal"),
         *("not_equal", "zeros_like", "ones_like", "full_like", "to", "to_copy", "type_as"),
-        *("float", "clone", "contiguous", "detach", "alias"),
+        *("float", "clone", "contiguous", "detach", "alias", "expand_as"),
     )
 )
 """Functions that compute each element from those at its place."""
@@ -44,8 +44,8 @@ class Node:
     """Its number, in the order of the calls."""
     tensor: Callable[[], torch.Tensor | None]
     """The tensor, as long as it lives and holds what the function gave."""
-    origins: frozenset[str] | None
-    """The parameters that alone it was computed from; None where an input took part."""
+    is_constant: bool
+    """Whether no input of the model took part in it."""
     name: str = ""
     """The parameter's own name, where it is one."""
     function: Any = None
@@ -54,6 +54,8 @@ class Node:
     """`(args, kwargs)`, with nodes in the place of tensors."""
     inputs: tuple[Node, ...] = ()
     """The nodes among them."""
+    is_in_place: bool = False
+    """Whether the function wrote it over one of its arguments."""
     is_layer: bool = False
     """Whether it was found to be the output of a PReLU."""
 
@@ -66,10 +68,8 @@ class Node:
 class Spelling(NamedTuple):
     """How a call of a PReLU is spelled: equal in every run of a module."""
 
-    origin: str
-    """The parameter that its slopes come from."""
-    derivation: str
-    """How they are computed from it; "" where they are its elements."""
+    constants: str
+    """What its slopes are computed from, and how."""
     form: str
     """The functions."""
 
@@ -86,10 +86,10 @@ class Region:
     """Its tensor."""
     y: Node
     """What comes out."""
-    weight: torch.Tensor
-    """What may be its slopes."""
-    call: Callable[[Array, Array], Array]
-    """The same computation on an input and slopes of float32."""
+    constants: Mapping[str, torch.Tensor]
+    """What its slopes may come from: by the names of parameters, or as `#0` where it has none."""
+    call: Callable[[Array, Mapping[str, Array]], Array]
+    """The same computation in float32, with other values in the place of constants."""
 
 
 def label_of(function: Any) -> str:
@@ -105,6 +105,16 @@ class Tracer:
     """The names of parameters by the ids of their tensors."""
     _nodes: Any = field(default_factory=WeakIdKeyDictionary)
     _count: int = 0
+
+    def take_inputs(self, given: Any) -> None:
+        """Take what the model is called with: no constant, as any other tensor that is not made.
+
+        Args:
+            given: whatever tensors are nested in.
+        """
+        for tensor in pytree.tree_leaves(given):
+            if isinstance(tensor, torch.Tensor):
+                self._new(tensor, is_constant=False)
 
     def note(self, function: Any, args: Any, kwargs: Any, result: Any) -> Node | None:
         """Take a call; the node of its result, where that is one tensor."""
@@ -122,31 +132,39 @@ class Tracer:
         arguments = pytree.tree_map(node_for, (args, kwargs))
         if changed is not None and isinstance(changed, torch.Tensor):
             self._node(changed).tensor = _gone
-            self._nodes.pop(changed, None)
+            self._new(changed, is_constant=False)
+        constant = all(node.is_constant for node in found)
         if not isinstance(result, torch.Tensor):
+            for part in pytree.tree_leaves(result):
+                if isinstance(part, torch.Tensor) and part not in self._nodes:
+                    self._new(part, constant)
             return None
-        if result in self._nodes or id(result) in self.names:
+        if result is not changed and (result in self._nodes or id(result) in self.names):
             return self._node(result)  # returned as it was given
-        constant = all(node.origins is not None for node in found)
-        kept = constant or label_of(function) in ELEMENTWISE
-        node = self._new(result, _joined(found) if constant else None)
-        if kept:
+        node = self._new(result, constant)
+        node.is_in_place = result is changed
+        if constant or label_of(function) in ELEMENTWISE:
             node.function, node.arguments, node.inputs = function, arguments, tuple(found)
         return node
 
+    def move(self, node: Node, tensor: torch.Tensor) -> None:
+        """Have another tensor in the place of what a function gave."""
+        node.tensor = weakref.ref(tensor)
+        self._nodes[tensor] = node
+
     def _node(self, tensor: torch.Tensor) -> Node:
+        """The node of a tensor; of one that no function gave, a constant: it was there before."""
         node: Node | None = self._nodes.get(tensor)
         if node is None:
-            name = self.names.get(id(tensor), "")
-            node = self._new(tensor, frozenset([name]) if name else None)
-            node.name = name
+            node = self._new(tensor, is_constant=True)
+            node.name = self.names.get(id(tensor), "")
         return node
 
-    def _new(self, tensor: torch.Tensor, origins: frozenset[str] | None) -> Node:
+    def _new(self, tensor: torch.Tensor, is_constant: bool) -> Node:
         # What an input took part in is not kept alive: a net's maps would pile up.
-        holder = weakref.ref(tensor) if origins is None else lambda: tensor
+        holder = (lambda: tensor) if is_constant else weakref.ref(tensor)
         self._count += 1
-        node = Node(self._count, holder, origins)
+        node = Node(self._count, holder, is_constant)
         self._nodes[tensor] = node
         return node
 
@@ -154,7 +172,7 @@ class Tracer:
 def regions_of(y: Node) -> Iterator[Region]:
     """The regions that end in a node, the smallest first."""
     output = y.tensor()
-    if output is None or y.origins is not None or not output.is_floating_point():
+    if output is None or y.is_constant or not output.is_floating_point():
         return
     edge = {y.index: y}
     constants: dict[int, Node] = {}
@@ -165,31 +183,34 @@ def regions_of(y: Node) -> Iterator[Region]:
             return
         labels.append(latest.label)
         for node in latest.inputs:
-            (constants if node.origins is not None else edge)[node.index] = node
+            (constants if node.is_constant else edge)[node.index] = node
         if not edge:
             return
         (x, *others) = edge.values()
         before = x.tensor()
         if not others and before is not None and before.shape == output.shape:
-            for constant in constants.values():
-                yield from _with_slopes(y, x, before, constant, "-".join(reversed(labels)))
+            roots = _roots(constants.values())
+            if roots:
+                texts = sorted(_text(constant) for constant in constants.values())
+                spelling = Spelling("+".join(texts), "-".join(reversed(labels)))
+                values = {key: value for key, (_, value) in roots.items()}
+                yield Region(spelling, x, before, y, values, _replay(y, x, roots))
 
 
-def _with_slopes(
-    y: Node, x: Node, before: torch.Tensor, constant: Node, form: str
-) -> Iterator[Region]:
-    """The region with each node as its slopes: the parameter itself, then what is made of it."""
-    value = constant.tensor()
-    if value is None or not value.is_floating_point() or len(constant.origins or ()) != 1:
-        return
-    root = next(node for node in _behind(constant) if node.name)
-    for slopes in dict.fromkeys((root, constant)):
-        weight = slopes.tensor()
-        if weight is not None:
-            derivation = "" if slopes is root else _text(slopes)
-            call = _replay(y, x, slopes)
-            spelling = Spelling(root.name, derivation, form)
-            yield Region(spelling, x, before, y, weight, call)
+def _roots(constants: Iterable[Node]) -> dict[str, tuple[Node, torch.Tensor]]:
+    """What constants are computed from: parameters, and tensors of more than one number.
+
+    Those that have a name come first, and of them the largest.
+    """
+    found: dict[str, tuple[Node, torch.Tensor]] = {}
+    behind = {node.index: node for constant in constants for node in _behind(constant)}
+    for _, node in sorted(behind.items()):
+        value = node.tensor()
+        if node.inputs or value is None or not value.is_floating_point():
+            continue
+        if node.name or value.numel() > 1:
+            found[node.name or f"#{len(found)}"] = node, value
+    return dict(sorted(found.items(), key=lambda item: (not item[1][0].name, -item[1][1].numel())))
 
 
 def _behind(node: Node) -> list[Node]:
@@ -215,13 +236,18 @@ def _text(node: Node) -> str:
     return "-".join(steps)
 
 
-def _replay(y: Node, x: Node, slopes: Node) -> Callable[[Array, Array], Array]:
-    """Compute y again for another x and other slopes."""
+def _replay(
+    y: Node, x: Node, roots: Mapping[str, tuple[Node, torch.Tensor]]
+) -> Callable[[Array, Mapping[str, Array]], Array]:
+    """Compute y again for another x and other constants."""
+    # The values, and not the nodes: a module may change a constant later on.
+    own = {node.index: value.detach().float() for node, value in roots.values()}
 
-    def call(x_values: Array, slope_values: Array) -> Array:
-        known = {x.index: to_tensor(x_values), slopes.index: to_tensor(slope_values)}
-        with torch.no_grad():
-            return np.asarray(_computed(y, known).numpy())
+    def call(values: Array, changed: Mapping[str, Array]) -> Array:
+        known = {**own, x.index: to_tensor(values)}
+        known |= {roots[key][0].index: to_tensor(array) for key, array in changed.items()}
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            return np.asarray(_computed(y, known).float().numpy())
 
     return call
 
@@ -229,7 +255,7 @@ def _replay(y: Node, x: Node, slopes: Node) -> Callable[[Array, Array], Array]:
 def _computed(node: Node, known: dict[int, torch.Tensor]) -> torch.Tensor:
     if node.index in known:
         return known[node.index]
-    value = node.tensor() if node.origins is not None else None
+    value = node.tensor() if node.is_constant else None
     if value is not None and not any(inner.index in known for inner in _behind(node)):
         return value.detach()
     copied = str(getattr(node.function, "__name__", "")).endswith("_")
@@ -251,13 +277,6 @@ def _changed_in_place(name: str, args: Any, kwargs: Any) -> Any:
     in_place = in_place or name in ("__iadd__", "__isub__", "__imul__", "__itruediv__")
     in_place = in_place or kwargs.get("inplace") is True
     return args[0] if in_place and args else kwargs.get("out")
-
-
-def _joined(nodes: list[Node]) -> frozenset[str]:
-    names: frozenset[str] = frozenset()
-    for node in nodes:
-        names |= node.origins or frozenset()
-    return names
 
 
 def _gone() -> None:

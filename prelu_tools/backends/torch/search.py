@@ -11,6 +11,7 @@ from torch import nn
 from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.seeking import Pick, Pull
 from prelu_tools.backends.torch.arguments import Arguments
+from prelu_tools.backends.torch.eagerly import as_python
 from prelu_tools.backends.torch.regions import Spelling
 from prelu_tools.backends.torch.watch import Seen, Watch, knowing, tensor_names
 from prelu_tools.core.arrays import Array
@@ -44,9 +45,11 @@ def gradients_of(
                     found.append(call.x[(pick.row, *pick.where)].amin())
             return layer is not None
 
-        with Watch(module, tensor_names(module), knowing(known, seen)):
-            # Copies: a module may change its inputs in place, and leaves may not be.
-            args, kwargs = arguments.build({n: tensor.clone() for n, tensor in tensors.items()})
+        # Copies: a module may change its inputs in place, and leaves may not be.
+        args, kwargs = arguments.build({n: tensor.clone() for n, tensor in tensors.items()})
+        watch = Watch(module, tensor_names(module), knowing(known, seen))
+        watch.tracer.take_inputs((args, kwargs))
+        with as_python(), watch:
             module(*args, **kwargs)
         if not all(met) or not floating:
             return np.zeros(len(picks)), {}

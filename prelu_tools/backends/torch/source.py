@@ -26,21 +26,20 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.seeking import seek
 from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
 from prelu_tools.backends.torch.convert import converted
+from prelu_tools.backends.torch.deciding import Decisions
 from prelu_tools.backends.torch.dynamo import FixedDimensionError
+from prelu_tools.backends.torch.eagerly import as_python
+from prelu_tools.backends.torch.finding import CallFinder
 from prelu_tools.backends.torch.prepare import Prepared, check_types
+from prelu_tools.backends.torch.reading import Reading, conditions_as_python
 from prelu_tools.backends.torch.regions import Spelling
 from prelu_tools.backends.torch.search import gradients_of
 from prelu_tools.backends.torch.task import Task
-from prelu_tools.backends.torch.watch import (
-    CallFinder,
-    Watch,
-    knowing,
-    telling,
-    tensor_names,
-)
+from prelu_tools.backends.torch.watch import Exploring, Watch, knowing, telling, tensor_names
 from prelu_tools.backends.torch.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.wide import WideTorchRunner
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
@@ -67,8 +66,10 @@ class TorchSource:
         self._options = options
         self._calls: list[PReLUCall] | None = None
         self._known: dict[Spelling, str] = {}
+        self._narrow: dict[str, str] = {}
         self._taken: Arguments | None = None
         self._outputs: list[str] = []
+        self._decisions = Decisions(self._read)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -91,7 +92,12 @@ class TorchSource:
         return tuple(notes)
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """See `Source.inputs`: from `--input`, else from the module's `example_inputs()`."""
+        """See `Source.inputs`: from `--input`, else from the module's `example_inputs()`.
+
+        Which axes of the examples count rows is found out by running the module.
+        """
+        if self._arguments().is_assumed:
+            self._find_calls()
         return self._arguments().specs
 
     def _arguments(self) -> Arguments:
@@ -109,8 +115,26 @@ class TorchSource:
         """See `Source.layers`."""
         return layers_of(self._find_calls())
 
+    def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
+        """See `Source.decisions`: what the module's Python code decides by numbers."""
+        return self._decisions.of(runs)
+
+    def _read(self, feeds: Mapping[str, Array], reading: Reading) -> dict[str, Array]:
+        """Run the module with a mode that sees what its code reads."""
+        tensors = {name: to_tensor(np.array(array)) for name, array in feeds.items()}
+        args, kwargs = self._arguments().build(tensors)
+        reading.follow((args, kwargs))
+        with torch.no_grad(), conditions_as_python(), reading:
+            found = self._module(*args, **kwargs)
+        return {name: to_numpy(tensor) for name, tensor in self._named(found).items()}
+
+    def random_parts(self) -> tuple[()]:
+        """See `Source.random_parts`: a module does not say; runs show it."""
+        return ()
+
     def _find_calls(self) -> list[PReLUCall]:
         if self._calls is None:
+            self._look_for_rows_inside()
             try:
                 self._calls = self._look()
             except PReLUToolsError as error:
@@ -121,38 +145,64 @@ class TorchSource:
 
     def _look(self) -> list[PReLUCall]:
         names = tensor_names(self._module)
-        with torch.no_grad(), self._finding() as finder, Watch(self._module, names, finder):
-            outputs = self._run(zeros_for(self.inputs()))
-        self._known = finder.known
+        with torch.no_grad(), self._finding() as finder:
+            finding = Exploring(self._module, names, finder)
+            with finding:
+                outputs = self._run(zeros_for(self._arguments().specs), watch=finding)
+        self._known, self._narrow = finder.known, finder.narrow
         self._outputs = list(self._named(outputs))
         return finder.calls
 
     def _finding(self) -> AbstractContextManager[CallFinder]:
-        return nullcontext(CallFinder())
+        return nullcontext(CallFinder(self._module))
+
+    def _look_for_rows_inside(self) -> None:
+        """Take rows for those of the second axis where the module takes more of them so."""
+        free = self._arguments()
+        inside = free.with_rows_inside() if free.is_assumed else None
+        if inside is None or free.is_of_one_row:
+            return  # an example of one row is looked at with two, and shows it
+        self._taken = inside
+        try:
+            with torch.no_grad():
+                self._run(zeros_for(inside.with_another_row().specs))
+        except PReLUToolsError:
+            self._taken = free
 
     def _look_at_one_batch(self, error: PReLUToolsError) -> list[PReLUCall]:
         """The module takes no other batch than that of its examples, if it takes that one."""
         free = self._arguments()
-        self._taken = free.with_fixed_batch(str(error))
-        try:
-            return self._look()
-        except PReLUToolsError:
-            self._taken = free
-            raise error from None
+        for other in (free.with_rows_inside(), free.with_fixed_batch(str(error))):
+            if other is None:
+                continue
+            self._taken = other
+            try:
+                return self._look()
+            except PReLUToolsError:
+                self._taken = free
+        raise error from None
 
-    def _run(self, feeds: Mapping[str, Array], state: Mapping[str, Any] | None = None) -> Any:
+    def _run(
+        self,
+        feeds: Mapping[str, Array],
+        state: Mapping[str, Any] | None = None,
+        watch: Watch | None = None,
+    ) -> Any:
         """The outputs as the module returns them; with other parameters and buffers if given."""
         tensors = {name: to_tensor(np.array(array)) for name, array in feeds.items()}
         args, kwargs = self._arguments().build(tensors)
+        if watch is not None:
+            watch.tracer.take_inputs((args, kwargs))
         try:
-            if state is None:
-                return self._module(*args, **kwargs)
-            return torch.func.functional_call(self._module, dict(state), args, kwargs)
+            with as_python():
+                if state is None:
+                    return self._module(*args, **kwargs)
+                return torch.func.functional_call(self._module, dict(state), args, kwargs)
         except Exception as error:
             raise failed_on(self.spelled, feeds, error) from error
 
     def _named(self, outputs: Any) -> dict[str, torch.Tensor]:
-        return distinct_outputs(_flatten(outputs), [spec.name for spec in self.inputs()])
+        return distinct_outputs(_flatten(outputs), [spec.name for spec in self._arguments().specs])
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
         """See `Source.runner`."""
@@ -184,24 +234,30 @@ class TorchSource:
         state: Mapping[str, torch.Tensor] | None = None,
     ) -> dict[str, Array]:
         """Run the module once, with other parameters and buffers if they are given."""
-        with torch.no_grad(), self._watching(observe, state):
-            outputs = self._named(self._run(feeds, state))
+        with torch.no_grad(), self._watching(observe, state) as watch:
+            outputs = self._named(self._run(feeds, state, watch))
         return {name: to_numpy(tensor) for name, tensor in outputs.items()}
 
     def _watching(
         self, observe: Observer | None, state: Mapping[str, torch.Tensor] | None
-    ) -> AbstractContextManager[Any]:
+    ) -> AbstractContextManager[Watch | None]:
         if observe is None:
             return nullcontext()
         names = tensor_names(self._module)
-        if state is not None:
-            names = {id(tensor): name for name, tensor in state.items()}
+        names |= {id(tensor): name for name, tensor in (state or {}).items()}
         told = knowing(self._known, telling(self._find_calls(), observe))
         return Watch(self._module, names, told)
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `ConvertibleSource.convert`."""
         check_types(self._module, self.spelled)
+        self._find_calls()
+        for layer, kind in self._narrow.items():
+            raise PReLUToolsError(
+                f"{layer} of {self.spelled} computes in {kind}, in which onnxruntime's CPU "
+                "provider has no convolutions: expected float32; take torch.autocast out of "
+                "forward() for the export"
+            )
         with quiet(self._options.show_chatter, logger="torch.onnx"):
             try:
                 conversion = converted(self._task(), wanted)
@@ -219,7 +275,7 @@ class TorchSource:
             calls=tuple(self._find_calls()),
             arguments=self._arguments(),
             outputs=tuple(self._outputs),
-            derived={name: s.origin for s, name in self._known.items() if s.derivation},
+            known=self._known,
             flatten=lambda outputs: list(self._named(outputs).values()),
         )
 

@@ -11,6 +11,8 @@ from torch import nn
 
 from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.torch.arguments import Arguments, zeros_for
+from prelu_tools.backends.torch.putting import putting
+from prelu_tools.backends.torch.regions import Spelling
 
 INNER = "inner"
 """Where `Flat` keeps the module: it stands in front of every name of the graph."""
@@ -30,8 +32,8 @@ class Task:
     """Names of its outputs."""
     calls: tuple[PReLUCall, ...]
     """Its calls of PReLU."""
-    derived: Mapping[str, str]
-    """Slopes that the module computes as it runs, and the parameter that it does that from."""
+    known: Mapping[Spelling, str]
+    """What the slopes of each spelling of a PReLU are called."""
     flatten: Callable[[Any], list[torch.Tensor]]
     """Its outputs, out of what they are nested in."""
 
@@ -49,18 +51,30 @@ class Task:
 class Flat(nn.Module):
     """Takes and returns tensors, whatever the module nests them in."""
 
-    def __init__(self, task: Task) -> None:
-        """Hold the module, which stays as it is."""
+    def __init__(self, task: Task, slopes: Mapping[tuple[str, int], torch.Tensor]) -> None:
+        """Hold the module, which stays as it is.
+
+        Args:
+            task: the module.
+            slopes: what to put in the place of slopes, by their name and the number of the call.
+        """
         super().__init__()
         self.training = False
         self.inner = task.module
         self._task = task
+        self._places = list(slopes)
+        for number, slope in enumerate(slopes.values()):
+            self.register_buffer(f"slopes_{number}", slope)
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Call the module."""
         named = dict(zip(self._task.input_names, tensors, strict=True))
         args, kwargs = self._task.arguments.build(named)
-        return tuple(self._task.flatten(self.inner(*args, **kwargs)))
+        held = (getattr(self, f"slopes_{number}") for number in range(len(self._places)))
+        slopes = dict(zip(self._places, held, strict=True))
+        with putting(self.inner, self._task.known, slopes, (args, kwargs)):
+            outputs = self.inner(*args, **kwargs)
+        return tuple(self._task.flatten(outputs))
 
 
 class RouteError(Exception):

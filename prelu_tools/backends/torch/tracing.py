@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +15,8 @@ import torch
 from torch import nn
 from torch.jit._trace import TracerWarning
 
-from prelu_tools.backends.conversion import Parameter
+from prelu_tools.backends.torch.putting import Tagged
 from prelu_tools.backends.torch.task import INNER, Flat, RouteError, Task, first_line
-from prelu_tools.core.tags import TagBook
 from prelu_tools.graph.layouts import drop_idle_casts
 from prelu_tools.graph.model import OnnxModel
 
@@ -33,9 +32,7 @@ class Fixed(NamedTuple):
     """Whether it is the user's own, and none of the framework's."""
 
 
-def by_tracing(
-    task: Task, opset: int, tags: TagBook, parameters: Mapping[str, Parameter]
-) -> tuple[OnnxModel, tuple[Fixed, ...]]:
+def by_tracing(task: Task, opset: int, slopes: Tagged) -> tuple[OnnxModel, tuple[Fixed, ...]]:
     """Convert a module by tracing it.
 
     Returns:
@@ -44,18 +41,16 @@ def by_tracing(
     Raises:
         RouteError: torch refuses the module.
     """
-    if task.derived:
-        raise RouteError(f"the slopes {next(iter(task.derived))} are computed as the module runs")
     written: Any = io.BytesIO()  # torch's annotation leaves out that it takes one
     axes = {
         spec.name: {axis: dim for axis, dim in enumerate(spec.shape) if isinstance(dim, str)}
         for spec in task.arguments.specs
     }
-    with warnings.catch_warnings(record=True) as heard, _tagged(task.module, tags, parameters):
+    with warnings.catch_warnings(record=True) as heard, _holding(task.module, slopes):
         warnings.simplefilter("always")
         try:
             torch.onnx.export(
-                Flat(task),
+                Flat(task, slopes.put),
                 task.tensors,
                 written,
                 dynamo=False,
@@ -75,17 +70,15 @@ def by_tracing(
 
 
 @contextmanager
-def _tagged(
-    module: nn.Module, tags: TagBook, parameters: Mapping[str, Parameter]
-) -> Iterator[None]:
-    """Within the block the module has tags for slopes; afterwards it is as it was."""
+def _holding(module: nn.Module, slopes: Tagged) -> Iterator[None]:
+    """Within the block the module has tags for parameters; afterwards it is as it was."""
     swapped: list[tuple[Any, str, torch.Tensor]] = []
     try:
-        for key, parameter in parameters.items():
+        for key, made in slopes.held.items():
             path, _, name = key.rpartition(".")
             owner = module.get_submodule(path)
             original = owner._parameters.get(name, owner._buffers.get(name))
-            tagged = nn.Parameter(torch.from_numpy(tags.tag(key, tuple(parameter.values.shape))))
+            tagged = nn.Parameter(made)
             for part in module.modules():
                 for held in (part._parameters, part._buffers):
                     for own, tensor in held.items():

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
+from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
 
 from prelu_tools.backends.calls import PReLUCall, Tally
 from prelu_tools.backends.interface import Observer
-from prelu_tools.backends.probe import probe
 from prelu_tools.backends.torch.regions import (
     ELEMENTWISE,
     Region,
@@ -22,31 +25,32 @@ from prelu_tools.backends.torch.regions import (
     regions_of,
 )
 from prelu_tools.backends.torch.weights import to_numpy, to_tensor
-from prelu_tools.core.arrays import Array, IntArray
-from prelu_tools.core.slopes import Shape
+from prelu_tools.core.arrays import Array
 
 
 class Seen(NamedTuple):
     """Something that may be a call of a PReLU."""
 
     spelling: Spelling
-    """How it is spelled; `origin` is the name of its parameter."""
+    """How it is spelled."""
     parameter: str
-    """What its slopes are called: the parameter, and a number where several are made of it."""
-    layer: str
-    """The module's name."""
-    kind: str
-    """The class or function that was called."""
+    """What its slopes are called; "" as long as nobody asked."""
     x: torch.Tensor
     """What went in."""
     y: torch.Tensor
     """What came out."""
-    weight: torch.Tensor
-    """The slopes."""
-    call: Callable[[Array, Array], Array]
-    """The same computation on an input and slopes of float32."""
+    constants: Mapping[str, torch.Tensor]
+    """See `Region.constants`."""
+    call: Callable[[Array, Mapping[str, Array]], Array]
+    """See `Region.call`."""
+    place: str
+    """The innermost module."""
+    kind: str
+    """The class or function that was called."""
     preceding: int | None
     """Weights and biases of the layer that was called before."""
+    is_hidden: bool
+    """See `PReLUCall.is_hidden`."""
 
 
 Teller = Callable[[Seen], bool]
@@ -60,13 +64,14 @@ class Watch(TorchFunctionMode):
     (`backends/torch/regions.py`); a module that does without functions is seen by a hook.
     """
 
+    _sees_once = False
+
     def __init__(self, root: nn.Module, names: Mapping[int, str], seen: Teller) -> None:
-        """Watch a module.
+        """Watch a module; `tracer.take_inputs` has to be told what it is called with.
 
         Args:
             root: the module.
-            names: the names of its parameters and buffers by the ids of the tensors that it runs
-                with.
+            names: the names of its tensors by the ids of those that it runs with.
             seen: is told of what may be a PReLU, and says whether it is one.
         """
         super().__init__()
@@ -76,16 +81,20 @@ class Watch(TorchFunctionMode):
         self._seen = seen
         self._count = 0
         self._handles: list[Any] = []
-        self._inside: list[tuple[nn.Module, int]] = []
+        self._inside: list[tuple[str, nn.Module, int]] = []
         self._preceding: int | None = None
-        self._tracer = Tracer(names)
-        self._told: set[tuple[int, Spelling]] = set()
+        self.tracer = Tracer(names)
+        self._told: dict[tuple[int, Spelling], torch.Tensor] = {}
+        self._bodies = 0
+        self._is_off = False
+        # An attribute may get another value meanwhile, and its id another tensor.
+        self._kept = [tensor for part in root.modules() for tensor in vars(part).values()]
 
     def __enter__(self) -> Watch:
         for name, module in self._root.named_modules():
             if not any(module.children()):
-                self._handles.append(module.register_forward_pre_hook(self._before))
-                self._handles.append(module.register_forward_hook(self._after(name)))
+                self._handles.append(module.register_forward_pre_hook(self._before(name)))
+                self._handles.append(module.register_forward_hook(self._after))
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
@@ -96,46 +105,46 @@ class Watch(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):
+            return self._run_bodies(func, args, kwargs)
         result = func(*args, **kwargs)
         with torch._C.DisableTorchFunction():
-            node = self._tracer.note(func, args, kwargs, result)
-            if node is None or node.origins is None:
+            node = self.tracer.note(func, args, kwargs, result)
+            if node is None or not node.is_constant:
                 self._note_layer(label_of(func), [*args, *kwargs.values()])
             for region in regions_of(node) if node is not None else ():
-                if self._tell_region(region, result, label_of(func)):
+                replaced = self._tell_region(region, result, label_of(func))
+                if replaced is not None:
                     region.y.is_layer = True
-                    break
+                    return replaced
         return result
 
-    def _tell_region(self, region: Region, result: torch.Tensor, function: str) -> bool:
+    def _tell_region(
+        self, region: Region, result: torch.Tensor, function: str
+    ) -> torch.Tensor | None:
+        """What to take for the result, where it is that of a PReLU."""
         same = (region.source.index, region.spelling)
         if same in self._told:
             self._count += 1
-            return True  # the same again, which exporters make one of
-        found = self._tell_new(region, result, function)
-        if found:
-            self._told.add(same)
-        return found
-
-    def _tell_new(self, region: Region, result: torch.Tensor, function: str) -> bool:
-        origin = region.spelling.origin
-        layer = _layer_name(self._root, origin)
-        kind = self._kind(origin, function)
-        return self._tell(
-            Seen(region.spelling, origin, layer, kind, region.x, result, region.weight,
-                 region.call, self._preceding)
-        )  # fmt: skip
+            return self._told[same]  # the same again, which exporters make one of
+        seen = Seen(region.spelling, "", region.x, result, region.constants, region.call,
+                    self._inside[-1][0] if self._inside else "", self._kind(region, function),
+                    self._preceding, self._bodies > 0)  # fmt: skip
+        if not self._tell(seen):
+            return None
+        self._told[same] = result
+        return result
 
     def _tell(self, seen: Seen) -> bool:
         is_layer = self._seen(seen)
         self._count += is_layer
         return is_layer
 
-    def _kind(self, origin: str, function: str) -> str:
+    def _kind(self, region: Region, function: str) -> str:
         """The class that spells PReLU out, where it does nothing else; else the function."""
         if self._inside:
-            module, _ = self._inside[-1]
-            if [self._names.get(id(own)) for own in module.parameters()] == [origin]:
+            _, module, _ = self._inside[-1]
+            if [self._names.get(id(own)) for own in module.parameters()] == [*region.constants]:
                 return type(module).__name__
         return "PReLU" if "prelu" in function else function
 
@@ -147,98 +156,141 @@ class Watch(TorchFunctionMode):
         if function not in ELEMENTWISE and any(size.ndim > 1 for size in sizes):
             self._preceding = sum(size.numel() for size in sizes)
 
-    def _before(self, module: nn.Module, _args: Any) -> None:
-        self._inside.append((module, self._count))
+    def _run_bodies(self, operator: Any, args: Any, kwargs: Any) -> Any:
+        """Run `torch.cond` and its like, and watch their branches and bodies."""
+        args, kwargs = pytree.tree_map(
+            lambda part: self._watched(part) if callable(part) else part, (args, kwargs)
+        )
+        result = operator(*args, **kwargs)
+        self.tracer.take_inputs(result)
+        return result
 
-    def _after(self, path: str) -> Any:
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
-            _, before = self._inside.pop()
-            own = list(module.named_parameters())
-            if self._count == before and len(own) == 1 and _keeps_shape(args, output):
-                local, weight = own[0]
-                name = self._names.get(id(weight))
-                if name is not None:
-                    kind = type(module).__name__
-                    spelling = Spelling(name, "", kind)
-                    seen = Seen(spelling, name, path or kind, kind, args[0], output, weight,
-                                _module_call(module, local), self._preceding)  # fmt: skip
-                    with torch._C.DisableTorchFunction():
-                        self._tell(seen)
+    def _watched(self, body: Any) -> Any:
+        seen: list[None] = []
+
+        def call(*args: Any) -> Any:
+            if self._sees_once and seen:
+                return self._unwatched(body, *args)
+            seen.append(None)
+            self._bodies += 1
+            try:
+                with _Entered(self):
+                    return body(*args)
+            finally:
+                self._bodies -= 1
+
+        return call
+
+    def _unwatched(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        self._is_off = True
+        try:
+            return function(*args, **kwargs)
+        finally:
+            self._is_off = False
+
+    def _before(self, name: str) -> Any:
+        def hook(module: nn.Module, _args: Any) -> None:
+            self._inside.append((name, module, self._count))
 
         return hook
 
-
-class CallFinder:
-    """Collects the PReLU calls of a module: a `Teller` of `Watch` that asks each of them."""
-
-    def __init__(self) -> None:
-        """Nothing is seen yet."""
-        self.calls: list[PReLUCall] = []
-        self.known: dict[Spelling, str] = {}
-        """What the slopes of each spelling are called."""
-        self._names: dict[tuple[str, str], str] = {}
-
-    def __call__(self, seen: Seen) -> bool:
-        """Probe it."""
-        if not seen.x.is_floating_point():
-            return False
-        shape: Shape = (None, *seen.x.shape[1:]) if seen.x.ndim else ()
-        indices = probe(seen.call, tuple(seen.weight.shape), shape)
-        if indices is None:
-            return False
-        values = to_numpy(seen.weight).copy()
-        plain = values if values.dtype.kind == "f" else values.astype(np.float32)  # bfloat16
-        if not _gives(seen.call, plain, indices, shape):
-            return False
-        name, mark = self._named(seen.spelling)
-        self.known[seen.spelling] = name
-        self.calls.append(
-            PReLUCall(
-                layer=seen.layer + mark,
-                parameter=name,
-                kind=seen.kind,
-                values=values,
-                indices=indices,
-                input_shape=shape,
-                preceding_parameters=seen.preceding,
-                apply=lambda x: seen.call(x, plain),
-            )
-        )
-        return True
-
-    def _named(self, spelling: Spelling) -> tuple[str, str]:
-        """The slopes' name, and the mark behind it: several may be made of one parameter."""
-        made_of = (spelling.origin, spelling.derivation)
-        if made_of not in self._names:
-            number = 1 + sum(origin == spelling.origin for origin, _ in self._names)
-            self._names[made_of] = spelling.origin + (f"#{number}" if number > 1 else "")
-        name = self._names[made_of]
-        return name, name.removeprefix(spelling.origin)
+    def _after(self, module: nn.Module, args: Any, output: Any) -> None:
+        path, _, before = self._inside.pop()
+        own = list(module.named_parameters())
+        if self._is_off or self._count > before or len(own) != 1:
+            return
+        if _keeps_shape(args, output):
+            local, weight = own[0]
+            name = self._names.get(id(weight))
+            if name is not None:
+                kind = type(module).__name__
+                seen = Seen(Spelling(name, kind), "", args[0], output, {name: weight},
+                            _module_call(module, local, weight), path, kind, self._preceding,
+                            is_hidden=True)  # fmt: skip
+                with torch._C.DisableTorchFunction():
+                    self._tell(seen)
 
 
-def _gives(
-    call: Callable[[Array, Array], Array], values: Array, indices: IntArray, shape: Shape
-) -> bool:
-    """Whether -1 gives minus the slopes: tags are positive, and hide an `abs` or a `relu`."""
-    sizes = tuple(size or 1 for size in shape)
-    expected = np.broadcast_to(-values.reshape(-1)[indices], sizes)
-    found = call(np.full(sizes, -1, values.dtype), values)
-    return found.shape == sizes and np.array_equal(found, expected, equal_nan=True)
+class Exploring(Watch):
+    """Sees each branch of a module, and the body of each loop once."""
+
+    _sees_once = True
+
+    def _run_bodies(self, operator: Any, args: Any, kwargs: Any) -> Any:
+        bodies = _bodies(operator, args)
+        if not bodies:
+            return super()._run_bodies(operator, args, kwargs)
+        for body, given in bodies:
+            with suppress(Exception):  # a branch that is not for these inputs
+                self._watched(body)(*given)
+        result = self._unwatched(operator, *args, **kwargs)
+        self.tracer.take_inputs(result)
+        return result
+
+
+class _Entered(TorchFunctionMode):
+    """Has another mode see what is called, which torch took off for the time of a function."""
+
+    def __init__(self, mode: Watch) -> None:
+        super().__init__()
+        self._mode = mode
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return self._mode.__torch_function__(func, types, args, kwargs)
+
+
+def _bodies(operator: Any, args: Any) -> list[tuple[Any, Any]]:
+    """The functions that an operator runs, with what it gives to them at first."""
+    name = operator.name()
+    if name == "cond":
+        return [(args[1], args[3]), (args[2], args[3])]
+    if name == "while_loop":
+        return [(args[1], (*args[2], *args[3]))]
+    return []
 
 
 def tensor_names(root: nn.Module) -> dict[int, str]:
-    """The names of a module's parameters and floating buffers by their ids."""
-    buffers = (
-        (name, buffer) for name, buffer in root.named_buffers() if buffer.is_floating_point()
-    )
-    return {id(tensor): name for name, tensor in [*buffers, *root.named_parameters()]}
+    """The names of a module's floating tensors by their ids: parameters, buffers, attributes."""
+    found: dict[int, str] = {}
+    for path, module in root.named_modules():
+        for held in (vars(module), module._buffers, module._parameters):
+            for name, value in held.items():
+                if isinstance(value, torch.Tensor) and value.is_floating_point():
+                    found.setdefault(id(value), f"{path}.{name}".lstrip("."))
+    return found
+
+
+class Known:
+    """What the slopes of each spelling are called, in another run of the same module."""
+
+    def __init__(self, names: Mapping[Spelling, str]) -> None:
+        """Take what a `CallFinder` found."""
+        self._names = names
+        self._loose: dict[Spelling, set[str]] = {}
+        for spelling, name in names.items():
+            self._loose.setdefault(_without_numbers(spelling), set()).add(name)
+
+    def name(self, spelling: Spelling) -> str | None:
+        """The name of the slopes of a call; None where it is no PReLU.
+
+        Sizes may differ from run to run, and are symbols for an exporter.
+        """
+        if spelling in self._names:
+            return self._names[spelling]
+        names = self._loose.get(_without_numbers(spelling), set())
+        return next(iter(names)) if len(names) == 1 else None
+
+
+def _without_numbers(spelling: Spelling) -> Spelling:
+    return spelling._replace(constants=re.sub(r"\b[a-z]?\d+\b", "_", spelling.constants))
 
 
 def knowing(known: Mapping[Spelling, str], seen: Teller) -> Teller:
     """A `Teller` that is told of the calls alone that a `CallFinder` found to be PReLUs."""
+    names = Known(known)
 
     def told(call: Seen) -> bool:
-        name = known.get(call.spelling)
+        name = names.name(call.spelling)
         return name is not None and seen(call._replace(parameter=name))
 
     return told
@@ -254,15 +306,14 @@ def telling(calls: Iterable[PReLUCall], observe: Observer) -> Teller:
     return seen
 
 
-def _module_call(module: nn.Module, local: str) -> Any:
-    def call(x: Array, weight: Array) -> Array:
-        state = {local: to_tensor(weight)}
+def _module_call(module: nn.Module, local: str, weight: torch.Tensor) -> Any:
+    def call(x: Array, changed: Mapping[str, Array]) -> Array:
+        given = next((to_tensor(values) for values in changed.values()), weight.float())
         with torch.no_grad():
             # The bound forward, not the module: our own hooks would see this call.
-            result = torch.func.functional_call(
-                _Bare(module), {f"inner.{local}": state[local]}, (to_tensor(x),)
-            )
-        return np.asarray(result.numpy())
+            state = {f"inner.{local}": given}
+            result = torch.func.functional_call(_Bare(module), state, (to_tensor(x),))
+        return np.asarray(result.float().numpy())
 
     return call
 
@@ -277,15 +328,6 @@ class _Bare(nn.Module):
     def forward(self, x: torch.Tensor) -> Any:
         """Call it."""
         return self.inner.forward(x)
-
-
-def _layer_name(root: nn.Module, parameter: str) -> str:
-    """The module of a PReLU's weight; the weight itself where its module is more than that."""
-    path, _, _ = parameter.rpartition(".")
-    owner = root.get_submodule(path)
-    if len(list(owner.parameters())) == 1:
-        return path or type(owner).__name__
-    return parameter
 
 
 def _keeps_shape(args: Any, output: Any) -> bool:
