@@ -34,7 +34,7 @@ TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
                        "parameter": None, "node": None, "note": None,
                        "found": "pattern"}),
         (Tolerance, {"multiple": None, "ulps": None}),
-        (CandidateReport, {"special": (), "power": None}),
+        (CandidateReport, {"special": (), "power": None, "interface": ()}),
         (VerifyResult, {"agreements": (), "n_searched": 0, "notes": (),
                         "baseline": None}),
         (Deviation, {}),
