@@ -35,7 +35,7 @@ TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
                        "found": "pattern"}),
         (Tolerance, {"multiple": None, "ulps": None}),
         (CandidateReport, {"special": (), "power": None, "interface": ()}),
-        (VerifyResult, {"agreements": (), "n_searched": 0, "notes": (),
+        (VerifyResult, {"agreements": (), "n_searched": 0, "notes": (), "inputs": (),
                         "baseline": None}),
         (Deviation, {}),
         (BaselineReport, {"worse": (), "unknown": (), "lost": ()}),
