@@ -22,6 +22,7 @@ from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, ExternalData, InputLayout, SourceOptions
 from prelu_tools.core.results import ExportResult
 from prelu_tools.core.verification import VerifyResult
+from prelu_tools.graph.canonical import unknown_form
 from prelu_tools.graph.layers import read_layers
 from prelu_tools.graph.opset import FIRST_OPSET, newest_known
 from prelu_tools.graph.placement import placing
@@ -92,7 +93,7 @@ def export(
         conversion = source.convert(asked)
         progress("canonicalising")
         origin = provenance(source, request.source, conversion.route, is_file=opened is None)
-        model = finished(conversion, source, origin, wanted)
+        model, missing = finished(conversion, source, origin, wanted, request.verify)
         model, notes = in_type(model, request.dtype)
         with placing(request.output, request.force) as temporary:
             optimized = None
@@ -105,7 +106,7 @@ def export(
             verification = None
             if request.verify:
                 progress("verifying")
-                verification = _verify(conversion, source, temporary, request)
+                verification = _verify(conversion, source, temporary, request, missing)
             layers = read_layers(model)  # its values may be in a file beside the temporary one
             progress("putting in place")
     return ExportResult(
@@ -158,8 +159,25 @@ def _convertible(source: Source, request: ExportRequest) -> ConvertibleSource:
 
 
 def _verify(
-    conversion: Conversion, source: Source, written: Path, request: ExportRequest
+    conversion: Conversion,
+    source: Source,
+    written: Path,
+    request: ExportRequest,
+    missing: Sequence[str],
 ) -> VerifyResult:
+    """Compare the file with its source.
+
+    Args:
+        conversion: what it was made by.
+        source: what it was made from.
+        written: the file.
+        request: what was asked for.
+        missing: layers of which calls are missing: merged, dropped, or in a form that is not known.
+
+    Raises:
+        ExportVerificationError: it is not its source.
+        PReLUToolsError: it came to no verdict, or a layer of which calls are missing is not proven.
+    """
     moved = conversion.input_layouts
     result = verify_source(
         conversion.reference or source,
@@ -174,6 +192,8 @@ def _verify(
             options=request.options,
         ),
     )
+    if missing and result.verdict != "pass":
+        raise PReLUToolsError(f"{unknown_form(missing)}; {'; '.join(result.reasons)}")
     return demand_pass(
         result, "exported", written, request.output, "; --no-verify writes it unchecked"
     )

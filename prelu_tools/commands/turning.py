@@ -110,14 +110,27 @@ def _search(
             while book.untaken(by_sizes=sizes) and (trial := next(trials, None)) is not None:
                 decisions, worth = _tell(decider, book, runner, trial)
                 if worth == "much":
-                    turned.feeds.append(trial)
-                    book.add(decisions)
+                    _take(decider, book, trial, decisions, turned)
                 elif worth == "little":
                     weak.append((trial, decisions))
             for trial, decisions in weak:
-                if book.is_news(decisions):
-                    turned.feeds.append(trial)
-                    book.add(decisions)
+                if book.news(decisions):
+                    _take(decider, book, trial, decisions, turned)
+
+
+def _take(
+    decider: Decider,
+    book: DecisionBook,
+    trial: Feeds,
+    decisions: Sequence[Decision],
+    turned: Turned,
+) -> None:
+    """Keep a trial, and say what it shows."""
+    for name, way in book.news(decisions):
+        text = f"{name} {way} for inputs that were looked for, and for none of the others"
+        turned.notes.append(Reason(text, "branch_found").within(decider.name or "the reference"))
+    turned.feeds.append(trial)
+    book.add(decisions)
 
 
 def _tried(
@@ -137,7 +150,7 @@ def _tell(
     """What a trial decides, and what it is worth: little where the outputs are one value each."""
     try:
         decisions = decider.decisions([trial])
-        if not book.is_news(decisions):
+        if not book.news(decisions):
             return (), "nothing"
         outputs = runner.run(trial)
     except PReLUToolsError:

@@ -32,12 +32,16 @@ class DecisionBook:
         """Nothing is seen yet."""
         self._decisions: dict[str, Decision] = {}
 
-    def is_news(self, decisions: Iterable[Decision]) -> bool:
-        """Whether these take a way of a known decision that none took before."""
+    def news(self, decisions: Iterable[Decision]) -> list[tuple[str, str]]:
+        """The names and ways of known decisions that none took before, and these take."""
         known = self._decisions
-        return any(
-            one.name in known and one.taken & set(known[one.name].untaken) for one in decisions
-        )
+        return [
+            (one.name, way)
+            for one in decisions
+            if one.name in known
+            for way in known[one.name].untaken
+            if way in one.taken
+        ]
 
     def add(self, decisions: Iterable[Decision]) -> None:
         """Take what one run, or several, have shown."""

@@ -11,6 +11,7 @@ from prelu_tools.core.inputs import SizesTried
 from prelu_tools.core.showing import Shown
 
 Verdict = Literal["pass", "fail", "inconclusive"]
+Found = Literal["pattern", "values", "nowhere", "additional"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,9 @@ class LayerParity:
     """Where it is in the candidate: its first node, or its first call."""
     note: str | None = None
     """What is unusual although nothing differs, in words; None where nothing is."""
+    found: Found = "pattern"
+    """How it was found in the candidate: by the pattern that writes it, or by its values; or not,
+    or `additional` where the reference has no such layer."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from running import cli
 from text_nets import candidate, npz, save, verify
 
 ROWS, OUT = "float[batch,4] x", "float[batch,4] y"
@@ -104,3 +105,52 @@ def test_inputs_that_overflow_turn_nothing(tmp_path: Path) -> None:
     net = save(tmp_path / "n.onnx", body, ROWS, OUT, a=SLOPES, limit=np.float32(3000.0))
     found = verify(net, net, "--no-power")
     assert (found.code, found.json["n_searched"]) == (3, 0)
+
+
+_NETS = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, how):
+        super().__init__()
+        torch.manual_seed(0)
+        self.how, self.fc = how, nn.Linear(4, 4)
+        self.a, self.b = nn.PReLU(4, init=0.5), nn.PReLU(4, init=-0.3)
+
+    def forward(self, x):
+        y = self.fc(x)
+        if self.how == "mean":
+            return self.a(y) if y.mean() > 0 else self.b(-y)
+        if self.how == "never":
+            return self.a(y) if y.tanh().max() < 1.5 else self.b(-y)
+        if self.how == "number":
+            return self.a(y) if float(y.max()) < 700 else self.b(-y)
+        assert y.abs().max() < 1e9
+        return self.b(self.a(y)) if self.a.weight.sum() > 0 else y
+
+    def example_inputs(self):
+        return (torch.tensor([[1.0, -2.0, 3.0, 0.5], [0.1, 2.0, -1.0, 1.0]]),)
+"""
+
+
+@pytest.fixture(scope="module")
+def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("deciding") / "deciding_nets.py"
+    path.write_text(_NETS)
+    return path
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("how", "code"), [("mean", 1), ("number", 1), ("never", 3), ("plain", 0)])
+def test_a_decision_that_tracing_froze_does_not_pass(
+    how: str, code: int, nets: Path, tmp_path: Path
+) -> None:
+    written = tmp_path / "net.onnx"
+    found = cli("export", f"{nets}:Net('{how}')", "-o", written)
+    assert found.code == code, found.words
+    assert written.exists() == (code == 0)
+    if code == 3:
+        line = next(i for i, text in enumerate(_NETS.splitlines(), 1) if "tanh" in text)
+        assert f"the condition at deciding_nets.py:{line} never was false" in found.words

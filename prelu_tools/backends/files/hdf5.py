@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 _DEEPEST = 64
 _MOST_OBJECTS = 1_000_000
+_FLOATS = ("float16", "float32", "float64", "bfloat16", "float8_e4m3fn", "float8_e5m2")
 _MOST_EXPANSION = 100  # of compressed slopes
 
 
@@ -45,7 +47,7 @@ class Variable:
     @property
     def is_float(self) -> bool:
         """Whether it can be a slope or a weight."""
-        return "float" in self.dtype
+        return self.dtype in _FLOATS
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,13 @@ class Group:
     """The layer's name; None where the file does not say."""
     variables: tuple[Variable, ...]
     """In the layer's order."""
+
+
+def _type_name(stored: Any, declared: Any) -> str:
+    """The type of a dataset; h5py knows none of ml_dtypes', which Keras keeps the name of."""
+    if declared is None or stored.kind != "V" or stored.fields is not None:
+        return str(stored)
+    return declared.decode("utf-8", "replace") if isinstance(declared, bytes) else str(declared)
 
 
 class Hdf5:
@@ -100,7 +109,7 @@ class Hdf5:
             path=path,
             name=name,
             shape=tuple(int(size) for size in dataset.shape),
-            dtype=str(dataset.dtype) if declared is None else str(declared),
+            dtype=_type_name(dataset.dtype, declared),
             position=int(info.addr),
         )
 
@@ -192,11 +201,29 @@ class Hdf5:
         if variable.size * dataset.dtype.itemsize > most:
             raise ValueError(f"{variable.path} declares more than the file holds")
         values = np.asarray(dataset[()])
-        if variable.dtype == "bfloat16":
+        if dataset.dtype.kind == "V" and variable.is_float:
             import ml_dtypes
 
-            return values.view(ml_dtypes.bfloat16)
+            return values.view(getattr(ml_dtypes, variable.dtype))
         return values
+
+
+def _refuse_two_formats(file: Path | BinaryIO) -> None:
+    """HDF5 begins at the first byte, and the file is nothing else as well.
+
+    Raises:
+        ValueError: it does not, or is.
+    """
+    if not isinstance(file, Path):
+        start = file.read(len(SIGNATURE))
+        file.seek(0)
+    else:
+        with file.open("rb") as opened_file:
+            start = opened_file.read(len(SIGNATURE))
+        if start == SIGNATURE and zipfile.is_zipfile(file):
+            raise ValueError("it is HDF5 and a zip archive at once")
+    if start != SIGNATURE:
+        raise ValueError("it does not begin as HDF5 does")
 
 
 @contextmanager
@@ -217,6 +244,7 @@ def opened(file: Path | BinaryIO, spelled: str, size: int) -> Iterator[Hdf5]:
     except ModuleNotFoundError as error:
         raise MissingExtraError("h5py", "keras", f"to read {spelled}") from error
     try:
+        _refuse_two_formats(file)
         with h5py.File(file, "r") as inner:
             yield Hdf5(inner, size)
     except PReLUToolsError:

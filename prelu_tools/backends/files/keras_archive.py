@@ -19,6 +19,7 @@ from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.backends.files.keras_layers import Entry, is_entry, is_state, leaves_of
 from prelu_tools.backends.files.keras_slopes import read_slopes
 from prelu_tools.backends.files.source import Contents, FileSource, told_by_names
+from prelu_tools.core.archives import faults_of
 from prelu_tools.core.arrays import frozen
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 from prelu_tools.core.limits import is_bomb
@@ -100,7 +101,7 @@ def open_weights(path: Path) -> Iterator[tuple[BinaryIO, int]]:
 def _opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
-            _refuse_bomb(archive, path)
+            _refuse_odd(archive, path)
             yield archive
     except PReLUToolsError:
         raise
@@ -184,9 +185,17 @@ def _checked_size(archive: zipfile.ZipFile, name: str, path: Path) -> int:
         ) from error
 
 
-def _refuse_bomb(archive: zipfile.ZipFile, path: Path) -> None:
-    """Say no to what unpacks to more than any file of weights: they hardly compress."""
+def _refuse_odd(archive: zipfile.ZipFile, path: Path) -> None:
+    """Say no to an archive that can be read in two ways, reaches outside, or is a bomb.
+
+    Weights hardly compress: what unpacks to more than any of them can be holds none.
+    """
     size = path.stat().st_size
+    for fault in faults_of(archive, path):
+        raise PReLUToolsError(f"{path} is refused: {fault}")
+    others = [n for n in archive.namelist() if n.startswith("model.weights") and n != _WEIGHTS]
+    if others:
+        raise PReLUToolsError(f"{path} is refused: it has weights in {others[0]!r} too")
     unpacked = sum(info.file_size for info in archive.infolist())
     if is_bomb(size, unpacked):
         raise PReLUToolsError(

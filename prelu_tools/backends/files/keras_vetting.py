@@ -7,7 +7,9 @@ read is read once where a crash does no harm, and the configuration is searched 
 
 from __future__ import annotations
 
+import builtins
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +23,13 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.limits import allowed_memory
 
 _LAMBDAS = ("Lambda", "__lambda__")
-_OWN = ("keras", "builtins")
+_LOADERS = ("TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+_PLAIN_BUILTINS = ("slice", "range", "tuple", "list", "dict", "set", "float", "int", "bool", "str")
+# What models are made of; keras.utils, keras.config, keras.saving and the like are not.
+_PARTS = (
+    "", "activations", "constraints", "dtype_policies", "initializers", "layers", "losses",
+    "metrics", "models", "ops", "optimizers", "quantizers", "random", "regularizers",
+)  # fmt: skip
 _SIZES = ("units", "filters", "input_dim", "output_dim")
 _MOST = 5
 
@@ -72,15 +80,15 @@ def rehearse(path: Path) -> Wanted:
         PReLUToolsError: it is damaged, reaches outside itself, or declares more than it holds.
     """
     size = path.stat().st_size
-    if zipfile.is_zipfile(path):
+    if path.suffix == ".keras":  # as Keras itself tells the two formats apart
+        if not zipfile.is_zipfile(path):
+            raise PReLUToolsError(
+                f"{path} cannot be loaded: a Keras archive is a zip file, and this is none"
+            )
         config = read_config(path)
         with open_weights(path) as (weights, held), opened(weights, str(path), held) as file:
             _read_all(file, held)
         return _wanted(config, size)
-    if path.suffix == ".keras":
-        raise PReLUToolsError(
-            f"{path} cannot be loaded: a Keras archive is a zip file, and this is none"
-        )
     with opened(path, str(path), size) as file:
         _read_all(file, size)
         text = file.attribute("/", "model_config")
@@ -108,13 +116,49 @@ def _wanted(config: Any, size: int) -> Wanted:
         kind, inner = str(entry["class_name"]), entry.get("config")
         settings = inner if isinstance(inner, Mapping) else {}
         _refuse_large(kind, settings, size)
-        if kind in _LAMBDAS:
+        _refuse_reaching(kind, settings)
+        if _plain(kind) in _LAMBDAS:
             lambdas[str(settings.get("name") or kind)] = None
-        module = entry.get("module")
+        module = str(entry.get("module") or "")
         name = str(inner) if kind == "function" and isinstance(inner, str) else kind
-        if module and str(module).partition(".")[0] not in _OWN:
-            classes[(str(module), name)] = None
+        if module and not _is_of_keras(module, name):
+            classes[(module, name)] = None
     return Wanted(tuple(lambdas)[:_MOST], tuple(classes))
+
+
+def _plain(kind: str) -> str:
+    """The name of a class without the package or module that it may be spelled with."""
+    return re.split(r"[>.]", kind)[-1]
+
+
+def _is_of_keras(module: str, name: str) -> bool:
+    """Whether what is named can be part of a model, and is no tool of Keras' or Python's."""
+    own = f"{module}.".removeprefix("keras.src.").removeprefix("keras.")
+    if module == "builtins":
+        return not hasattr(builtins, name) or name in _PLAIN_BUILTINS
+    if module.partition(".")[0] != "keras" or "." in name:
+        return False
+    return own.partition(".")[0] in _PARTS
+
+
+def _refuse_reaching(kind: str, settings: Mapping[str, Any]) -> None:
+    """Say no to a layer that reads what lies outside the file.
+
+    Raises:
+        PReLUToolsError: it does.
+    """
+    name = settings.get("name", kind)
+    if _plain(kind) in _LOADERS:
+        raise PReLUToolsError(
+            f"the file is refused: its layer {name!r} is a {_plain(kind)}, which loads another "
+            "model"
+        )
+    for key in ("vocabulary", "idf_weights"):
+        if isinstance(settings.get(key), str):
+            raise PReLUToolsError(
+                f"the file is refused: its layer {name!r} reads its {key} from the file "
+                f"{settings[key]!r}"
+            )
 
 
 def _refuse_large(kind: str, settings: Mapping[str, Any], size: int) -> None:

@@ -29,6 +29,7 @@ from prelu_tools.backends.keras.finding import find_inside
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.marks import with_marks
 from prelu_tools.backends.keras.program import Program
+from prelu_tools.backends.keras.saved_vetting import refuse_unsafe
 from prelu_tools.backends.keras.search import gradients_in
 from prelu_tools.backends.keras.signature import trace_signature
 from prelu_tools.backends.keras.wide import ProgramRunner
@@ -39,14 +40,6 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
-with quiet(show=False):
-    from tensorflow.core.protobuf import saved_model_pb2
-
-_REACHING_OUT = frozenset({
-    "ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "PyFuncStateless", "EagerPyFunc", "PrintV2",
-    "FileSystemSetConfiguration", "RpcCall", "RpcServer",
-})  # fmt: skip
-
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> SavedModelSource:
     """Load the folder of a SavedModel.
@@ -55,7 +48,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> SavedModelSou
         PReLUToolsError: it cannot be loaded, or has no signature to run.
     """
     if not options.allow_unsafe_load:
-        _refuse_unsafe(path)
+        refuse_unsafe(path)
     try:
         with quiet(options.show_chatter):
             loaded = tf.saved_model.load(str(path))
@@ -65,27 +58,6 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> SavedModelSou
             f"{path} cannot be loaded as a SavedModel ({type(error).__name__}: {detail})"
         ) from error
     return SavedModelSource(loaded, spelled, options)
-
-
-def _refuse_unsafe(path: Path) -> None:
-    """Say no to a graph that touches files or calls Python: it may do so while it is loaded.
-
-    Raises:
-        PReLUToolsError: it does, or cannot be read.
-    """
-    model = saved_model_pb2.SavedModel()
-    try:
-        model.ParseFromString((path / "saved_model.pb").read_bytes())
-    except Exception as error:
-        raise PReLUToolsError(f"{path} cannot be loaded as a SavedModel ({error})") from error
-    for graph in (meta.graph_def for meta in model.meta_graphs):
-        inner = (node for function in graph.library.function for node in function.node_def)
-        for node in (*graph.node, *inner):
-            if node.op in _REACHING_OUT:
-                raise PReLUToolsError(
-                    f"{path} is refused: its node {node.name!r} would run {node.op}, which reaches "
-                    "outside the model; give --allow-unsafe-load if you trust it"
-                )
 
 
 class SavedModelSource:

@@ -26,17 +26,20 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.seeking import seek
 from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
 from prelu_tools.backends.torch.convert import converted
+from prelu_tools.backends.torch.deciding import Decisions
 from prelu_tools.backends.torch.dynamo import FixedDimensionError
 from prelu_tools.backends.torch.eagerly import as_python
 from prelu_tools.backends.torch.finding import CallFinder
 from prelu_tools.backends.torch.prepare import Prepared, check_types
+from prelu_tools.backends.torch.reading import Reading, conditions_as_python
 from prelu_tools.backends.torch.regions import Spelling
 from prelu_tools.backends.torch.search import gradients_of
 from prelu_tools.backends.torch.task import Task
 from prelu_tools.backends.torch.watch import Exploring, Watch, knowing, telling, tensor_names
 from prelu_tools.backends.torch.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.wide import WideTorchRunner
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, same_bits
+from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
@@ -66,6 +69,7 @@ class TorchSource:
         self._narrow: dict[str, str] = {}
         self._taken: Arguments | None = None
         self._outputs: list[str] = []
+        self._decisions = Decisions(self._read)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -111,9 +115,18 @@ class TorchSource:
         """See `Source.layers`."""
         return layers_of(self._find_calls())
 
-    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
-        """See `Source.decisions`: none are looked for."""
-        return ()
+    def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
+        """See `Source.decisions`: what the module's Python code decides by numbers."""
+        return self._decisions.of(runs)
+
+    def _read(self, feeds: Mapping[str, Array], reading: Reading) -> dict[str, Array]:
+        """Run the module with a mode that sees what its code reads."""
+        tensors = {name: to_tensor(np.array(array)) for name, array in feeds.items()}
+        args, kwargs = self._arguments().build(tensors)
+        reading.follow((args, kwargs))
+        with torch.no_grad(), conditions_as_python(), reading:
+            found = self._module(*args, **kwargs)
+        return {name: to_numpy(tensor) for name, tensor in self._named(found).items()}
 
     def random_parts(self) -> tuple[()]:
         """See `Source.random_parts`: a module does not say; runs show it."""
@@ -184,7 +197,9 @@ class TorchSource:
             with as_python():
                 if state is None:
                     return self._module(*args, **kwargs)
-                return torch.func.functional_call(self._module, dict(state), args, kwargs)
+                return torch.func.functional_call(
+                    self._module, dict(state), args, kwargs, tie_weights=False
+                )
         except Exception as error:
             raise failed_on(self.spelled, feeds, error) from error
 
@@ -205,6 +220,20 @@ class TorchSource:
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`."""
         return activation_of(self._find_calls(), layer)
+
+    def is_unread(self, layer: str, feeds: Mapping[str, Array]) -> bool:
+        """Whether other slopes of a layer change no bit of any output.
+
+        Args:
+            layer: its name.
+            feeds: inputs that reach its slopes.
+        """
+        name = next(call.parameter for call in self._find_calls() if call.layer == layer)
+        tensor = dict(self._module.named_parameters(remove_duplicate=False)).get(name)
+        if tensor is None:
+            return False
+        before, after = self.run(feeds, None), self.run(feeds, None, {name: tensor.detach() + 1})
+        return all(same_bits(values, after[output]) for output, values in before.items())
 
     def seek(
         self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
@@ -231,7 +260,7 @@ class TorchSource:
         if observe is None:
             return nullcontext()
         names = tensor_names(self._module)
-        names |= {id(tensor): name for name, tensor in (state or {}).items()}
+        names |= {id(tensor): name for name, tensor in reversed([*(state or {}).items()])}
         told = knowing(self._known, telling(self._find_calls(), observe))
         return Watch(self._module, names, told)
 

@@ -1,0 +1,106 @@
+"""Operators of TensorFlow that compute, and do nothing else.
+
+What a SavedModel may hold: arithmetic, variables, tables in memory, control flow, random numbers.
+No operator here reads or writes a file, talks to another process, prints, calls Python, or loads
+code. One that is not here is refused, whatever it does.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+COMPUTING: Final = frozenset(
+    """
+Abs AccumulateNV2 Acos Acosh Add AddN AddV2 AdjustContrastv2 AdjustHue AdjustSaturation All
+Angle AnonymousHashTable AnonymousMutableHashTable Any ApproximateEqual ArgMax ArgMin AsString
+Asin Asinh Assert Assign AssignAddVariableOp AssignSubVariableOp AssignVariableOp Atan Atan2
+Atanh AudioSpectrogram AvgPool AvgPool3D AvgPool3DGrad AvgPoolGrad BatchMatMul BatchMatMulV2
+BatchMatMulV3 BatchToSpace BatchToSpaceND BesselI0 BesselI0e BesselI1 BesselI1e Betainc BiasAdd
+BiasAddGrad BiasAddV1 Bincount Bitcast BitwiseAnd BitwiseOr BitwiseXor BlockLSTM BlockLSTMV2
+BroadcastArgs BroadcastGradientArgs BroadcastTo Bucketize CTCGreedyDecoder Case Cast Ceil
+CheckNumerics Cholesky CholeskyGrad ClipByValue CombinedNonMaxSuppression Complex ComplexAbs
+Concat ConcatV2 Conj ConjugateTranspose Const ControlTrigger Conv Conv2D Conv2DBackpropFilter
+Conv2DBackpropInput Conv3D Conv3DBackpropFilterV2 Conv3DBackpropInput Conv3DBackpropInputV2 Cos
+Cosh CropAndResize Cross Cumprod Cumsum CumulativeLogsumexp DataFormatDimMap
+DataFormatVecPermute DecodeBase64 DecodeRaw DeepCopy DenseBincount DenseToDenseSetOperation
+DepthToSpace DepthwiseConv2dNative DepthwiseConv2dNativeBackpropFilter
+DepthwiseConv2dNativeBackpropInput Dequantize Diag DiagPart Digamma Dilation2D
+Dilation2DBackpropFilter Dilation2DBackpropInput DisableCopyOnRead Div DivNoNan
+DrawBoundingBoxes DrawBoundingBoxesV2 DynamicPartition DynamicStitch Einsum Elu EluGrad Empty
+EmptyTensorList EncodeBase64 EnsureShape Enter Equal Erf Erfc Erfinv EuclideanNorm Exit Exp
+ExpandDims Expm1 ExtractImagePatches ExtractVolumePatches FFT FFT2D FFT3D
+FakeQuantWithMinMaxArgs FakeQuantWithMinMaxArgsGradient FakeQuantWithMinMaxVars
+FakeQuantWithMinMaxVarsGradient FakeQuantWithMinMaxVarsPerChannel
+FakeQuantWithMinMaxVarsPerChannelGradient Fill Floor FloorDiv FloorMod FractionalAvgPool
+FractionalMaxPool FusedBatchNorm FusedBatchNormGrad FusedBatchNormGradV2 FusedBatchNormGradV3
+FusedBatchNormV2 FusedBatchNormV3 FusedPadConv2D FusedResizeAndPadConv2D GRUBlockCell Gather
+GatherNd GatherV2 Greater GreaterEqual GuaranteeConst HSVToRGB HashTableV2 HistogramFixedWidth
+IFFT IFFT2D IFFT3D IRFFT IRFFT2D IRFFT3D Identity IdentityN If Igamma IgammaGradA Igammac Imag
+ImageProjectiveTransformV2 ImageProjectiveTransformV3 InTopK InTopKV2 InitializeTableV2
+InplaceAdd InplaceSub InplaceUpdate InvGrad Invert InvertPermutation IsFinite IsInf IsNan
+IsVariableInitialized L2Loss LRN LRNGrad LSTMBlockCell LeakyRelu LeakyReluGrad LeftShift Less
+LessEqual Lgamma LinSpace ListDiff Log Log1p LogMatrixDeterminant LogSoftmax LogicalAnd
+LogicalNot LogicalOr LookupTableExportV2 LookupTableFindV2 LookupTableImportV2
+LookupTableInsertV2 LookupTableSizeV2 LoopCond LowerBound Lu MatMul MatrixBandPart
+MatrixDeterminant MatrixDiag MatrixDiagPart MatrixDiagPartV2 MatrixDiagPartV3 MatrixDiagV2
+MatrixDiagV3 MatrixExponential MatrixInverse MatrixLogarithm MatrixSetDiag MatrixSetDiagV2
+MatrixSetDiagV3 MatrixSolve MatrixSolveLs MatrixSquareRoot MatrixTriangularSolve Max MaxPool
+MaxPool3D MaxPool3DGrad MaxPool3DGradGrad MaxPoolGrad MaxPoolGradV2 MaxPoolGradWithArgmax
+MaxPoolV2 MaxPoolWithArgmax Maximum Mean Merge Mfcc Min Minimum MirrorPad MirrorPadGrad Mod Mul
+MulNoNan Multinomial MutableHashTableV2 Ndtri NearestNeighbors Neg NextAfter NextIteration NoOp
+NonMaxSuppression NonMaxSuppressionV2 NonMaxSuppressionV3 NonMaxSuppressionV4
+NonMaxSuppressionV5 NotEqual NthElement OneHot OnesLike Pack Pad PadV2 ParallelConcat
+ParallelDynamicStitch ParameterizedTruncatedNormal PartitionedCall Placeholder PlaceholderV2
+PlaceholderWithDefault Polygamma PopulationCount Pow PreventGradient Prod QuantizeAndDequantize
+QuantizeAndDequantizeV2 QuantizeAndDequantizeV3 QuantizeAndDequantizeV4 QuantizeV2 RFFT RFFT2D
+RFFT3D RGBToHSV RaggedCountSparseOutput RaggedCross RaggedGather RaggedRange
+RaggedTensorFromVariant RaggedTensorToSparse RaggedTensorToTensor RaggedTensorToVariant
+RandomGamma RandomPoisson RandomPoissonV2 RandomShuffle RandomStandardNormal RandomUniform
+RandomUniformInt Range Rank ReadVariableOp Real RealDiv Reciprocal ReciprocalGrad ReduceJoin
+RegexFullMatch RegexReplace Relu Relu6 Relu6Grad ReluGrad Reshape ResizeArea ResizeBicubic
+ResizeBicubicGrad ResizeBilinear ResizeBilinearGrad ResizeNearestNeighbor
+ResizeNearestNeighborGrad ResourceGather ResourceGatherNd ResourceScatterAdd
+ResourceScatterUpdate ReverseSequence ReverseV2 RightShift Rint RiscAdd RngReadAndSkip RngSkip
+Roll Round Rsqrt RsqrtGrad SampleDistortedBoundingBox SampleDistortedBoundingBoxV2
+ScaleAndTranslate ScatterNd ScatterNdNonAliasingAdd SegmentMax SegmentMean SegmentMin
+SegmentProd SegmentSum Select SelectV2 SelfAdjointEig SelfAdjointEigV2 Selu SeluGrad Shape
+ShapeN Sigmoid SigmoidGrad Sign Sin Sinh Size Slice Softmax SoftmaxCrossEntropyWithLogits
+Softplus SoftplusGrad Softsign SoftsignGrad SpaceToBatch SpaceToBatchND SpaceToDepth
+SparseConcat SparseFillEmptyRows SparseMatMul SparseReduceSum SparseReorder SparseReshape
+SparseSegmentMean SparseSegmentMeanWithNumSegments SparseSegmentSqrtN
+SparseSegmentSqrtNWithNumSegments SparseSegmentSum SparseSegmentSumWithNumSegments SparseSlice
+SparseSoftmax SparseSoftmaxCrossEntropyWithLogits SparseTensorDenseAdd SparseTensorDenseMatMul
+SparseToDense Spence Split SplitV Sqrt SqrtGrad Square SquaredDifference Squeeze Stack
+StatefulPartitionedCall StatefulRandomBinomial StatefulStandardNormalV2 StatefulTruncatedNormal
+StatefulUniform StatefulUniformFullInt StatefulUniformInt StatelessCase StatelessIf
+StatelessMultinomial StatelessParameterizedTruncatedNormal StatelessRandomBinomial
+StatelessRandomGammaV2 StatelessRandomGammaV3 StatelessRandomGetAlg StatelessRandomGetKeyCounter
+StatelessRandomGetKeyCounterAlg StatelessRandomNormal StatelessRandomNormalV2
+StatelessRandomPoisson StatelessRandomUniform StatelessRandomUniformFullInt
+StatelessRandomUniformFullIntV2 StatelessRandomUniformInt StatelessRandomUniformIntV2
+StatelessRandomUniformV2 StatelessSampleDistortedBoundingBox StatelessShuffle
+StatelessTruncatedNormal StatelessTruncatedNormalV2 StatelessWhile StaticRegexFullMatch
+StaticRegexReplace StopGradient StridedSlice StridedSliceAssign StridedSliceGrad StringFormat
+StringJoin StringLength StringLower StringNGrams StringSplit StringSplitV2 StringStrip
+StringToHashBucket StringToHashBucketFast StringToHashBucketStrong StringToNumber StringUpper
+Sub Substr Sum Svd Switch Tan Tanh TanhGrad TemporaryVariable TensorArrayConcatV3
+TensorArrayGatherV3 TensorArrayGradV3 TensorArrayReadV3 TensorArrayScatterV3 TensorArraySizeV3
+TensorArraySplitV3 TensorArrayV3 TensorArrayWriteV3 TensorListConcat TensorListConcatV2
+TensorListElementShape TensorListFromTensor TensorListGather TensorListGetItem TensorListLength
+TensorListPopBack TensorListPushBack TensorListReserve TensorListResize TensorListScatter
+TensorListScatterIntoExistingList TensorListScatterV2 TensorListSetItem TensorListSplit
+TensorListStack TensorScatterAdd TensorScatterMax TensorScatterMin TensorScatterSub
+TensorScatterUpdate Tile TileGrad TopKV2 Transpose TridiagonalMatMul TridiagonalSolve
+TruncateDiv TruncateMod TruncatedNormal UnicodeDecode UnicodeEncode Unique UniqueV2
+UniqueWithCounts UniqueWithCountsV2 Unpack UnravelIndex UnsortedSegmentMax UnsortedSegmentMin
+UnsortedSegmentProd UnsortedSegmentSum UpperBound VarHandleOp VarIsInitializedOp Variable
+VariableShape VariableV2 Where While Xdivy XlaConvV2 XlaDot XlaDotV2 XlaDynamicSlice
+XlaDynamicUpdateSlice XlaEinsum XlaGather XlaPad XlaReduce Xlog1py Xlogy ZerosLike Zeta _Arg
+_DeviceArg _DeviceRetval _Retval
+""".split()  # noqa: SIM905
+)
+
+SAVING: Final = frozenset(
+    "MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename".split()  # noqa: SIM905
+)
+"""What reads and writes checkpoints: only in the functions that a SavedModel names for that."""
