@@ -14,6 +14,7 @@ from numpy_models import REQUEST, SLOPES, NumpyModel, the_one, verified
 from prelu_tools.backends.interface import Source
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.domains import InputDomain
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.reasons import code_of
 from prelu_tools.core.tolerance import CALIBRATED, default_tolerance
@@ -66,6 +67,7 @@ def test_a_model_is_like_itself() -> None:
         agreements=(),
         n_searched=0,
         notes=(),
+        inputs=(InputDomain("x", "float32", "as usual", "usual"),),
     )
     assert told == ["running r", "checking c"]
 

@@ -20,6 +20,7 @@ from prelu_tools.backends.calls import (
 from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.failures import failed_on
 from prelu_tools.backends.interface import (
+    Lookup,
     Observer,
     Runner,
     SearchLimits,
@@ -31,6 +32,7 @@ from prelu_tools.backends.keras.finding import find_inside
 from prelu_tools.backends.keras.framework import keras, tf
 from prelu_tools.backends.keras.layers import holds_numbers, owners, walk, watching
 from prelu_tools.backends.keras.loading import load_weights
+from prelu_tools.backends.keras.lookups import find_lookups
 from prelu_tools.backends.keras.marks import with_marks
 from prelu_tools.backends.keras.precision import note_precisions
 from prelu_tools.backends.keras.program import Program
@@ -86,6 +88,11 @@ class KerasSource:
     def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
         """See `Source.decisions`: none are looked for."""
         return ()
+
+    def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """See `Source.lookups`: of its trace."""
+        self._find_calls()
+        return find_lookups(self._trace(), feeds)
 
     def random_parts(self) -> tuple[()]:
         """See `Source.random_parts`: a model does not say; runs show it."""

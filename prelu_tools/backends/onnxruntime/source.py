@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import onnx
 
 from prelu_tools.backends.interface import (
+    Lookup,
     Observer,
     Runner,
     SearchLimits,
@@ -34,6 +35,7 @@ from prelu_tools.graph.view import GraphView, all_views, is_known
 if TYPE_CHECKING:
     from prelu_tools.backends.conversion import Conversion
     from prelu_tools.backends.onnxruntime.counting import BodyCounter
+    from prelu_tools.backends.onnxruntime.lookups import LookupSession
     from prelu_tools.backends.onnxruntime.session import Session
     from prelu_tools.backends.onnxruntime.tapped import TappedSession
 
@@ -95,6 +97,17 @@ class OnnxSource:
         from prelu_tools.backends.onnxruntime.counting import counter_of
 
         return counter_of(self.model, self.spelled)
+
+    def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """See `Source.lookups`: those of its main graph."""
+        return self._lookups.find(feeds)
+
+    @cached_property
+    def _lookups(self) -> LookupSession:
+        from prelu_tools.backends.onnxruntime.lookups import LookupSession
+
+        view = next(view for view in all_views(self.model) if view.outer is None)
+        return LookupSession(view, self.spelled)
 
     def random_parts(self) -> tuple[TrainingNode, ...]:
         """See `Source.random_parts`: read off the graph, as a runtime may leave them out."""

@@ -15,6 +15,7 @@ from prelu_tools.backends.calls import PReLUCall, activation_of, layers_of
 from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.failures import failed_on
 from prelu_tools.backends.interface import (
+    Lookup,
     Observer,
     Runner,
     SearchLimits,
@@ -30,6 +31,7 @@ from prelu_tools.backends.torch.deciding import Decisions
 from prelu_tools.backends.torch.dynamo import FixedDimensionError
 from prelu_tools.backends.torch.eagerly import as_python
 from prelu_tools.backends.torch.finding import CallFinder
+from prelu_tools.backends.torch.lookups import LookupWatch
 from prelu_tools.backends.torch.prepare import Prepared, check_types
 from prelu_tools.backends.torch.reading import Reading, conditions_as_python
 from prelu_tools.backends.torch.regions import Spelling
@@ -124,9 +126,16 @@ class TorchSource:
         tensors = {name: to_tensor(np.array(array)) for name, array in feeds.items()}
         args, kwargs = self._arguments().build(tensors)
         reading.follow((args, kwargs))
-        with torch.no_grad(), conditions_as_python(), reading:
+        with torch.no_grad(), as_python(), conditions_as_python(), reading:
             found = self._module(*args, **kwargs)
         return {name: to_numpy(tensor) for name, tensor in self._named(found).items()}
+
+    def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """See `Source.lookups`."""
+        self._find_calls()
+        with torch.no_grad(), LookupWatch() as watch:
+            self._run(feeds)
+        return list(watch.found)
 
     def random_parts(self) -> tuple[()]:
         """See `Source.random_parts`: a module does not say; runs show it."""
