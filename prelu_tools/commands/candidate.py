@@ -10,7 +10,7 @@ from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.feeds import Feeds
 from prelu_tools.commands.layers import LayerJudge
 from prelu_tools.commands.linking import InputLink, Layouts, move
-from prelu_tools.commands.outputs import OutputJudge, differences
+from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.power import PowerPlan, measure_power
 from prelu_tools.commands.reference import Reference
 from prelu_tools.commands.running import run_feeds, sizes_that_differ
@@ -22,6 +22,7 @@ from prelu_tools.commands.steadiness import (
     run_again,
     run_unobserved,
 )
+from prelu_tools.commands.unmoved import of_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
@@ -129,7 +130,6 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     if any(parity.verdict == "fail" for parity in parities):
         seen.where = sizes_that_differ(reference.feeds, outputs, seen.results)
     _note_randomness(reference, linked, seen)
-    seen.doubts += reference.untaken.get(linked.spelled, [])
     notes: list[str] = [
         as_reason(note).within(linked.spelled) for note in getattr(linked.source, "notes", ())
     ]
@@ -139,6 +139,11 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     power = _power(reference, linked, provider, checks, feeds, outputs, seen, notes)
     layer_parities = layers.parities(seen.placement)
     notes += [f"{linked.spelled}: {x.name}: {x.note}" for x in layer_parities if x.note]
+    seen.doubts += reference.untaken.get(linked.spelled, [])
+    pairs = pair_outputs(reference.outputs[0], seen.results[0])
+    doubts, unmoved = of_outputs(reference.unmoved, pairs, reference.source, linked.source)
+    seen.doubts += doubts
+    notes += unmoved
     report = _report(
         linked,
         seen,

@@ -11,6 +11,7 @@ import numpy as np
 from prelu_tools.commands.layers import LayerJudge
 from prelu_tools.commands.linking import Layouts
 from prelu_tools.commands.reference import Reference
+from prelu_tools.commands.rows import Rows
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.slopes import PReLULayer, Shape
@@ -63,7 +64,13 @@ class Rig:
             book.note(layer.name, x)
         self.stash = Stash()
         self.reference = Reference(
-            cast(Any, None), tuple(mine), [], book, self.stash, layer_extents=extents
+            cast(Any, None),
+            tuple(mine),
+            [],
+            Rows({}, frozenset()),
+            book,
+            self.stash,
+            layer_extents=extents,
         )
         self.judge = LayerJudge(self.reference, found, Layouts(), tolerance)
 

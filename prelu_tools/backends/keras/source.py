@@ -16,6 +16,7 @@ from prelu_tools.backends.calls import (
     Tally,
     activation_of,
     layers_of,
+    not_called,
     parameters_of,
 )
 from prelu_tools.backends.conversion import Conversion
@@ -61,6 +62,7 @@ class KerasSource:
         self._structure = Structure(model, spelled, options.inputs)
         self._calls: list[PReLUCall] | None = None
         self._program: Program | None = None
+        self._uncalled: list[str] = []
         self._inside = False  # whether a layer with other variables holds a PReLU
 
     @property
@@ -74,6 +76,11 @@ class KerasSource:
         self._find_calls()
         load_weights(self._model, path, self.spelled)
         self._calls = self._program = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of its layers."""
+        return tuple(not_called(path) for path in dict.fromkeys(self._uncalled))
 
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`."""
@@ -97,10 +104,16 @@ class KerasSource:
             if not all(layer.built for layer in (self._model, *(x for _, x in walk(self._model)))):
                 self._call(feeds)  # builds the rest, and may make layers that are to be watched
             finder = CallFinder(self._model)
-            with watching(self._model, None, finder):
+            called: set[int] = set()
+            with watching(self._model, lambda layer: called.add(id(layer)), finder):
                 self._call(feeds)
             self._calls = finder.calls
             self._look_inside()
+            self._uncalled = [
+                path
+                for path, layer in walk(self._model)
+                if isinstance(layer, keras.layers.PReLU) and id(layer) not in called
+            ]
         return self._calls
 
     def _look_inside(self) -> None:
@@ -193,9 +206,8 @@ class KerasSource:
         """See `ConvertibleSource.convert`."""
         parameters = parameters_of(self._find_calls())
         show = self._options.show_chatter
-        return convert_program(
-            self._trace(), parameters, wanted, show, note_precisions(self._model)
-        )
+        notes = [*note_precisions(self._model), *self.notes]
+        return convert_program(self._trace(), parameters, wanted, show, notes)
 
 
 class _KerasRunner:
