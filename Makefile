@@ -9,7 +9,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .PHONY: help demo docs test test-browser test-dask test-docs test-matrix test-onnx test-openvino \
-  test-properties mutants fuzz fuzz-files bench bench-exporters bench-fleet bench-openvino schema \
+  test-properties mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
+  bench-honest bench-openvino schema \
   lint lock clean
 
 help:
@@ -44,6 +45,10 @@ help:
 	@echo "  bench-exporters   the same models through the raw exporters and through export"
 	@echo "  bench-fleet       many small models: one process, two, Dask, and the command for each"
 	@echo "  bench-openvino    PRelu nodes against the CPU's forms on OpenVINO's provider"
+	@echo
+	@echo "What verify says of nets as people build them (NETS=torch/IResNet,... QUICK=1 to try):"
+	@echo "  bench-honest      right files of 110 nets, by every exporter: no false alarm (SEEDS=3)"
+	@echo "  bench-attacks     twenty faults in each of them: at least 99 % caught"
 	@echo
 	@echo "schema: of prelu-tools.toml; lock: $(LOCK) anew; clean: remove .venv* and build"
 
@@ -182,6 +187,27 @@ bench-fleet: $(READY)
 	@$(FLEET) --models $(if $(QUICK),40,5000) --ways one,two,dask
 	@$(FLEET) --models $(if $(QUICK),10,500) --command verify
 	@$(BIN)/python -m benchmarks.fleet.report $(if $(QUICK),build/fleet/fleet.json,docs/fleet.json)
+
+# The packages of .venv, and two optimizers beside them.
+.venv-honest/.ready: requirements/honest.txt | $(READY)
+	@rm -rf .venv-honest
+	@$(BIN)/python -m venv .venv-honest
+	@.venv-honest/bin/python -m pip --disable-pip-version-check -q install --no-deps \
+	  -r requirements/honest.txt
+	@$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % \
+	  sysconfig.get_path('purelib'))" > \
+	  "$$(.venv-honest/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
+	@touch $@
+
+HONEST := --jobs $(or $(JOBS_HONEST),2) $(if $(QUICK),--quick) $(if $(NETS),--nets $(NETS))
+
+bench-honest: .venv-honest/.ready
+	@.venv-honest/bin/python -m benchmarks.honest.run $(HONEST) $(if $(SEEDS),--seeds $(SEEDS)) \
+	  --json build/honest/results.json --page build/honest/results.md
+
+bench-attacks: .venv-honest/.ready
+	@.venv-honest/bin/python -m benchmarks.honest.attacks $(HONEST) \
+	  --json build/honest/attacks.json --page build/honest/attacks.md
 
 bench-exporters: $(READY)
 	@$(BIN)/python -m benchmarks.exporters.run build/exporters \

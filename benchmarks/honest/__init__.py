@@ -1,0 +1,1 @@
+"""Honest nets as people build them, and what `verify` makes of them; attacks on the same nets."""

@@ -1,0 +1,142 @@
+"""The results as text."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.honest.candidates import versions
+from benchmarks.honest.effect import FAULT
+
+Row = dict[str, Any]
+OUTCOMES = ("right", "false alarm", "no verdict", "missed", "wrong file, caught", "no file")
+
+
+def line(row: Row) -> str:
+    """One result that is not as it should be."""
+    reasons = "; ".join(row["reasons"])[:400]
+    wrong = f" [{row['wrong']}]" if row["wrong"] else ""
+    return (
+        f"{row['outcome']}: {row['net']} seed {row['seed']}, {row['candidate']}{wrong}: {reasons}"
+    )
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """How many there are of each outcome."""
+    counts = Counter(row["outcome"] for row in rows)
+    nets = len({row["net"] for row in rows})
+    parts = ", ".join(f"{counts[name]} {name}" for name in OUTCOMES if counts[name])
+    return f"{nets} nets, {len(rows)} files: {parts}"
+
+
+def table(rows: Sequence[Row]) -> str:
+    """One line for each net, in Markdown."""
+    nets = list(dict.fromkeys(row["net"] for row in rows))
+    lines = [["net", "seeds", *OUTCOMES], ["---", *["---:"] * (1 + len(OUTCOMES))]]
+    for net in sorted(nets):
+        own = [row for row in rows if row["net"] == net]
+        counts = Counter(row["outcome"] for row in own)
+        seeds = len({row["seed"] for row in own})
+        lines.append([net, str(seeds), *(str(counts[name] or "") for name in OUTCOMES)])
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def by_candidate(rows: Sequence[Row]) -> str:
+    """One line for each way to make a file, in Markdown."""
+    ways = list(dict.fromkeys(row["candidate"].split(",")[0] for row in rows))
+    lines = [["file", *OUTCOMES], ["---", *["---:"] * len(OUTCOMES)]]
+    for way in ways:
+        counts = Counter(r["outcome"] for r in rows if r["candidate"].split(",")[0] == way)
+        lines.append([way, *(str(counts[name] or "") for name in OUTCOMES)])
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def wrong_files(rows: Sequence[Row]) -> str:
+    """What other exporters and optimizers broke, each once."""
+    found: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        if row["outcome"] == "wrong file, caught":
+            found.setdefault((row["net"], row["candidate"]), row)
+    return "\n".join(
+        f"- {net}, {candidate}: {row['wrong']}" for (net, candidate), row in sorted(found.items())
+    )
+
+
+def write(rows: Sequence[Row], data: Path | None, page: Path | None) -> None:
+    """Write the files that are asked for."""
+    if data:
+        counts = Counter(row["outcome"] for row in rows)
+        document = {"versions": versions(), "counts": counts, "rows": list(rows)}
+        data.write_text(json.dumps(document, indent=1) + "\n")
+    if page:
+        parts = [summary(rows), by_candidate(rows), table(rows), wrong_files(rows)]
+        page.write_text("\n\n".join(part for part in parts if part) + "\n")
+
+
+def counted(rows: Sequence[Row]) -> list[Row]:
+    """The faults that count: large enough, in nets whose honest file passes."""
+    honest = {row["net"] for row in rows if row["kind"] == "none" and row["verdict"] == "pass"}
+    return [r for r in rows if r["kind"] != "none" and r["net"] in honest and r["change"] >= FAULT]
+
+
+def share_caught(rows: Sequence[Row]) -> float:
+    """The share of the faults that are not passed; 0 where there are none."""
+    faults = counted(rows)
+    return sum(row["verdict"] != "pass" for row in faults) / len(faults) if faults else 0.0
+
+
+def misses(rows: Sequence[Row]) -> list[str]:
+    """Each fault that counts and passes, and each honest file that does not pass."""
+    missed = [f"missed: {r['net']}, {r['kind']}: {r['what']} ({r['change']:.3g} times rounding)"
+              for r in counted(rows) if r["verdict"] == "pass"]  # fmt: skip
+    return missed + [
+        f"honest file: {row['net']}: {row['verdict']}: {'; '.join(row['reasons'])[:300]}"
+        for row in rows
+        if row["kind"] == "none" and row["verdict"] != "pass"
+    ]
+
+
+def attack_summary(rows: Sequence[Row]) -> str:
+    """Who catches how many."""
+    faults, honest = counted(rows), [row for row in rows if row["kind"] == "none"]
+    good = {row["net"] for row in honest if row["verdict"] == "pass"}
+    small = [r for r in rows if r["kind"] != "none" and r["net"] in good and r["change"] < FAULT]
+    verdicts = Counter(row["verdict"] for row in faults)
+    caught = ", ".join(f"{verdicts[name]} {name}" for name in ("fail", "inconclusive", "error"))
+    lines = [
+        f"{len(honest)} nets, of which the honest file of {len(good)} passes; {len(faults)} faults",
+        f"verify: {100 * share_caught(rows):.2f} % caught ({caught}), {verdicts['pass']} missed",
+    ]
+    for name in ("allclose", "polygraphy"):
+        seen = sum(row[name] for row in faults)
+        alarms = sum(row[name] for row in honest)
+        lines.append(f"{name}: {100 * seen / max(len(faults), 1):.1f} % caught, "
+                     f"{alarms} of {len(honest)} honest files refused")  # fmt: skip
+    seen = sum(row["verdict"] != "pass" for row in small)
+    lines.append(f"smaller faults (2 to {FAULT:g} times rounding): {seen} of {len(small)} caught")
+    return "\n".join(lines)
+
+
+def attack_table(rows: Sequence[Row]) -> str:
+    """One line for each kind of fault, in Markdown."""
+    faults = counted(rows)
+    lines = [["fault", "planted", "verify", "allclose", "Polygraphy"], ["---", *["---:"] * 4]]
+    for kind in sorted({row["kind"] for row in faults}):
+        own = [row for row in faults if row["kind"] == kind]
+        seen = sum(row["verdict"] != "pass" for row in own)
+        others = [sum(row[name] for row in own) for name in ("allclose", "polygraphy")]
+        lines.append([kind, str(len(own)), str(seen), *map(str, others)])
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def write_attacks(rows: Sequence[Row], data: Path | None, page: Path | None) -> None:
+    """Write the files that are asked for."""
+    if data:
+        data.write_text(json.dumps({"versions": versions(), "rows": list(rows)}, indent=1) + "\n")
+    if page:
+        named = "\n".join(f"- {line}" for line in misses(rows))
+        parts = [attack_summary(rows).replace("\n", "  \n"), attack_table(rows), named]
+        page.write_text("\n\n".join(part for part in parts if part) + "\n")

@@ -1,0 +1,91 @@
+"""A part of the honest nets and of the attacks on them, with the verdicts that they must have."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from benchmarks.honest import report
+from benchmarks.honest.check import Row, check, live
+from benchmarks.honest.effect import change, honest_file
+from benchmarks.honest.faults import FAULTS
+from benchmarks.honest.numbers import answers, compare
+from benchmarks.honest.registry import find
+from benchmarks.honest.surgery import Graph
+
+TORCH = ("PNet", "FSRCNN", "ZeroDCE", "WaveNet", "VAEDecoder", "GRUHead", "Counts")
+KERAS = ("pnet", "dncnn")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(pytest.param(f"torch/{name}", marks=pytest.mark.torch) for name in TORCH),
+        *(pytest.param(f"keras/{name}", marks=pytest.mark.keras) for name in KERAS),
+    ],
+)
+def test_right_files_pass(name: str, tmp_path: Path) -> None:
+    rows = check(find(name), 0, tmp_path, short=True)
+    assert not [row for row in rows if row.outcome not in ("right", "no file")]
+    files = [row for row in rows if row.outcome == "right"]
+    assert len(files) >= 3, [row for row in rows if row not in files]
+
+
+@pytest.mark.torch
+def test_faults_are_caught(tmp_path: Path) -> None:
+    from benchmarks.honest.attacks import attack
+
+    rows = [vars(row) for row in attack(find("torch/WaveNet"), tmp_path)]
+    assert len(report.counted(rows)) == 20
+    assert report.share_caught(rows) == 1.0
+    assert not report.misses(rows)
+
+
+@pytest.mark.torch
+def test_the_numbers_alone_know_a_wrong_file(tmp_path: Path) -> None:
+    import prelu_tools
+
+    honest = find("torch/VAEDecoder")
+    model = live(honest, 0)
+    right, wrong = tmp_path / "right.onnx", tmp_path / "wrong.onnx"
+    prelu_tools.export(model, right, input=honest.shapes, verify=False)
+    known = answers(honest, model)
+    graph = Graph(onnx.load(right), np.random.default_rng(0))
+    assert FAULTS["bias dropped"](graph, {})
+    onnx.save(graph.model, wrong)
+    assert compare(right, known).wrong is None
+    assert "off by" in str(compare(wrong, known).wrong)
+    good = honest_file(right, known)
+    assert change(right, good) == 0
+    assert change(wrong, good) > 50
+
+
+@pytest.mark.parametrize(
+    ("verdict", "wrong", "outcome"),
+    [
+        ("pass", None, "right"),
+        ("fail", None, "false alarm"),
+        ("inconclusive", None, "no verdict"),
+        ("error", None, "no verdict"),
+        ("pass", "off", "missed"),
+        ("fail", "off", "wrong file, caught"),
+        ("none", None, "no file"),
+    ],
+)
+def test_what_a_verdict_counts_as(verdict: str, wrong: str | None, outcome: str) -> None:
+    assert Row("torch/Net", 0, "onnxsim", verdict, (), wrong, 0.0, 0.0).outcome == outcome
+
+
+def test_a_missed_fault_is_named_and_counted() -> None:
+    honest = {"net": "torch/Net", "kind": "none", "what": "", "change": 0.0, "verdict": "pass",
+              "reasons": (), "allclose": False, "polygraphy": False}  # fmt: skip
+    faults = [
+        honest | {"kind": "bias", "what": f"bias {n}", "change": 900.0, "verdict": verdict}
+        for n, verdict in enumerate(("fail", "pass", "inconclusive", "fail"))
+    ]
+    small = honest | {"kind": "bias", "change": 3.0}
+    rows = [honest, *faults, small]
+    assert report.share_caught(rows) == 0.75
+    assert report.misses(rows) == ["missed: torch/Net, bias: bias 1 (900 times rounding)"]
+    assert report.share_caught([honest | {"verdict": "fail"}, *faults]) == 0.0
