@@ -22,7 +22,7 @@ Results = Sequence[Mapping[str, Array]]
 
 
 def unmoved_outputs(feeds: Sequence[Feeds], results: Results, rows: Rows) -> dict[str, bool]:
-    """The outputs that are the same, bit for bit, for all inputs.
+    """The outputs that are the same, bit for bit, for inputs that differ.
 
     Rows are compared with the rows of the same sizes, whichever run they are of; an output without
     rows with that of other runs.
@@ -30,19 +30,30 @@ def unmoved_outputs(feeds: Sequence[Feeds], results: Results, rows: Rows) -> dic
     Returns:
         Their names; for each whether it holds floating numbers.
     """
-    counts = [rows.count(feed) for feed in feeds]
     found = {}
     for name in results[0]:
-        groups: defaultdict[tuple[int, ...], list[Array]] = defaultdict(list)
-        for count, outputs in zip(counts, results, strict=True):
+        groups: defaultdict[tuple[int, ...], list[tuple[int, int | None, Array]]]
+        groups = defaultdict(list)
+        for run, (feed, outputs) in enumerate(zip(feeds, results, strict=True)):
             values = outputs[name]
-            has_rows = values.ndim and len(values) == count
-            for part in values if has_rows else [values]:
-                groups[np.shape(part)].append(np.asarray(part))
-        several = any(len(parts) > 1 and parts[0].size for parts in groups.values())
-        if several and all(_are_equal(parts) for parts in groups.values()):
+            has_rows = values.ndim and len(values) == rows.count(feed)
+            for row, part in enumerate(values) if has_rows else [(None, values)]:
+                groups[np.shape(part)].append((run, row, np.asarray(part)))
+        if all(_are_equal([part for _, _, part in parts]) for parts in groups.values()) and any(
+            parts[0][2].size and _are_of_several_inputs(parts, feeds, rows)
+            for parts in groups.values()
+        ):
             found[name] = bool(np.issubdtype(results[0][name].dtype, np.inexact))
     return found
+
+
+def _are_of_several_inputs(
+    parts: Sequence[tuple[int, int | None, Array]], feeds: Sequence[Feeds], rows: Rows
+) -> bool:
+    """Whether the parts of outputs are of inputs that differ; each of a row, or of a whole run."""
+    given = (feeds[run] if row is None else rows.take(feeds[run], [row]) for run, row, _ in parts)
+    first = next(given, {})
+    return any(not all(same_bits(first[n], v) for n, v in other.items()) for other in given)
 
 
 def _are_equal(parts: Sequence[Array]) -> bool:

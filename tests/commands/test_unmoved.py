@@ -21,7 +21,10 @@ X = "float[batch,4] x"
 
 def _runs(*outputs: Any) -> dict[str, bool]:
     results = [{"y": np.asarray(values)} for values in outputs]
-    feeds = [{"x": np.zeros((len(y["y"]) if y["y"].ndim else 2, 1))} for y in results]
+    feeds = [
+        {"x": np.arange(len(y["y"]) if y["y"].ndim else 2.0)[:, None] + run}
+        for run, y in enumerate(results)
+    ]
     return unmoved_outputs(feeds, results, ROWS)
 
 
@@ -43,6 +46,15 @@ def test_outputs_of_other_sizes_are_not_compared() -> None:
     feeds = [{"x": np.zeros((1, 1))}, {"x": np.zeros((1, 1))}]
     results = [{"y": np.zeros((1, 2))}, {"y": np.zeros((1, 3))}]
     assert unmoved_outputs(feeds, results, ROWS) == {}
+
+
+def test_outputs_of_equal_inputs_need_not_move(tmp_path: Path) -> None:
+    feeds = [{"x": np.ones((3, 2))}, {"x": np.ones((1, 2))}]
+    assert unmoved_outputs(feeds, [{"y": feed["x"]} for feed in feeds], ROWS) == {}
+    ones = npz(tmp_path / "ones.npz", x=-np.ones((2, 4), np.float32))
+    net = _net(tmp_path / "a.onnx", "", "float[batch,4] p")
+    found = verify(net, net, "--inputs", ones)
+    assert (found.code, found.json["note_codes"].count("input_one_value")) == (0, 1)
 
 
 def test_inputs_of_one_value() -> None:

@@ -20,6 +20,7 @@ from prelu_tools.backends.calls import (
     parameters_of,
 )
 from prelu_tools.backends.conversion import Conversion
+from prelu_tools.backends.deciding import Decisions
 from prelu_tools.backends.failures import failed_on
 from prelu_tools.backends.interface import (
     Observer,
@@ -35,6 +36,7 @@ from prelu_tools.backends.keras.layers import owners, walk, watching
 from prelu_tools.backends.keras.loading import load_weights
 from prelu_tools.backends.keras.precision import note_precisions
 from prelu_tools.backends.keras.program import Program
+from prelu_tools.backends.keras.reading import reading
 from prelu_tools.backends.keras.running import plainly
 from prelu_tools.backends.keras.search import gradients_in, gradients_of
 from prelu_tools.backends.keras.structure import Structure
@@ -42,8 +44,10 @@ from prelu_tools.backends.keras.tracing import trace_model
 from prelu_tools.backends.keras.watch import CallFinder, slope_name
 from prelu_tools.backends.keras.wide import ProgramRunner
 from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.reading import Readings
 from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.decisions import Decision
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -63,6 +67,7 @@ class KerasSource:
         self._calls: list[PReLUCall] | None = None
         self._program: Program | None = None
         self._uncalled: list[str] = []
+        self._decisions = Decisions(self._read)
         self._inside = False  # whether a layer with other variables holds a PReLU
 
     @property
@@ -90,9 +95,16 @@ class KerasSource:
         """See `Source.layers`."""
         return layers_of(self._find_calls())
 
-    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
-        """See `Source.decisions`: none are looked for."""
-        return ()
+    def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
+        """See `Source.decisions`: what its layers decide by numbers, run eagerly."""
+        return self._decisions.of(runs)
+
+    def _read(self, feeds: Mapping[str, Array], readings: Readings) -> dict[str, Array]:
+        """Run the model, and tell of what its layers read."""
+        flat = [tf.constant(feeds[spec.name]) for spec in self.inputs()]
+        with reading(readings, flat):
+            found = self.call_flat(flat)
+        return {name: np.asarray(value) for name, value in found.items()}
 
     def random_parts(self) -> tuple[()]:
         """See `Source.random_parts`: a model does not say; runs show it."""

@@ -13,6 +13,7 @@ from torch import nn
 
 from prelu_tools.backends.calls import PReLUCall, activation_of, layers_of, not_called
 from prelu_tools.backends.conversion import Conversion
+from prelu_tools.backends.deciding import Decisions
 from prelu_tools.backends.failures import failed_on
 from prelu_tools.backends.interface import (
     Observer,
@@ -23,10 +24,10 @@ from prelu_tools.backends.interface import (
 )
 from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.reading import Readings
 from prelu_tools.backends.seeking import seek
 from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
 from prelu_tools.backends.torch.convert import converted
-from prelu_tools.backends.torch.deciding import Decisions
 from prelu_tools.backends.torch.dynamo import FixedDimensionError
 from prelu_tools.backends.torch.eagerly import as_python
 from prelu_tools.backends.torch.finding import CallFinder
@@ -122,10 +123,11 @@ class TorchSource:
         """See `Source.decisions`: what the module's Python code decides by numbers."""
         return self._decisions.of(runs)
 
-    def _read(self, feeds: Mapping[str, Array], reading: Reading) -> dict[str, Array]:
-        """Run the module with a mode that sees what its code reads."""
+    def _read(self, feeds: Mapping[str, Array], readings: Readings) -> dict[str, Array]:
+        """Run the module, and tell of what its code reads."""
         tensors = {name: to_tensor(np.array(array)) for name, array in feeds.items()}
         args, kwargs = self._arguments().build(tensors)
+        reading = Reading(readings)
         reading.follow((args, kwargs))
         with torch.no_grad(), conditions_as_python(), reading:
             found = self._module(*args, **kwargs)
