@@ -25,8 +25,6 @@ from benchmarks.honest.check import run_job
 from benchmarks.honest.registry import HonestNet, every_framework, nets_of
 from benchmarks.honest.store import ROOT, Store
 
-BAD = ("false alarm", "no verdict", "missed")
-
 
 def chosen(names: str | None, *, quick: bool) -> list[str]:
     """The names of the nets to take: all, those named, or the fast ones."""
@@ -110,14 +108,14 @@ def main() -> int:
     ):
         store.add(rows)
         for row in rows:
-            if row["outcome"] in BAD:
+            if row["outcome"] in report.BAD:
                 print(report.line(row), flush=True)
         print(f"{number} of {len(jobs)}", file=sys.stderr, flush=True)
     wanted = {(name, seed) for seed in seeds for name in names}
     rows = [row for row in store.rows if (row["net"], row["seed"]) in wanted]
     print(report.summary(rows))
     report.write(rows, options.json, options.page)
-    return int(any(row["outcome"] in BAD for row in rows))
+    return int(any(row["outcome"] in report.BAD for row in rows))
 
 
 if __name__ == "__main__":

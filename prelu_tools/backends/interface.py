@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class TensorSpec:
     """Sizes; a dynamic dimension has a name instead, the first one usually `batch`."""
     example: tuple[int, ...]
     """Sizes that the model accepts: `shape` with a number for each name."""
+    seen: tuple[float, float] | None = None
+    """The smallest and the largest value of an example, where the model has one."""
 
 
 class RandomPart(Protocol):
@@ -50,6 +52,15 @@ class RandomPart(Protocol):
     def is_certain(self) -> bool:
         """False where only a run knows whether it does."""
         ...
+
+
+class Lookup(NamedTuple):
+    """Something that a model looks up as it runs, by positions along an axis."""
+
+    size: int
+    """Of that axis."""
+    positions: Array
+    """The positions, in whatever shape."""
 
 
 class Runner(Protocol):
@@ -147,6 +158,14 @@ class Source(Protocol):
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """Every PReLU layer, in the order in which the model calls them."""
+        ...
+
+    def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """What the model looks up on these inputs, always in the same order.
+
+        Raises:
+            PReLUToolsError: the model rejects the inputs.
+        """
         ...
 
     def random_parts(self) -> Sequence[RandomPart]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from prelu_tools.backends.interface import Observer, Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.feeds import Feeds
+from prelu_tools.commands.finding import Hunt
+from prelu_tools.commands.layer_proof import settled
 from prelu_tools.commands.layers import LayerJudge
 from prelu_tools.commands.linking import InputLink, Layouts, move
 from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
@@ -138,6 +140,9 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     special = _special(reference, linked, provider, checks, seen)
     power = _power(reference, linked, provider, checks, feeds, outputs, seen, notes)
     layer_parities = layers.parities(seen.placement)
+    if checks.layers and not any(output.verdict == "fail" for output in parities):
+        hunt = Hunt(reference, linked.source, provider, feeds, layers.agrees)
+        layer_parities = settled(layer_parities, layers, hunt)
     notes += [f"{linked.spelled}: {x.name}: {x.note}" for x in layer_parities if x.note]
     seen.doubts += reference.untaken.get(linked.spelled, [])
     pairs = pair_outputs(reference.outputs[0], seen.results[0])
@@ -327,7 +332,8 @@ def _report(
     for doubt in seen.doubts:
         verdicts.append("inconclusive")
         reasons.append(doubt)
-    if not layers and not checks.allow_no_prelu:
+    own = [layer for layer in layers if layer.found != "additional" or layer.verdict == "fail"]
+    if not own and not checks.allow_no_prelu:
         verdicts.append("inconclusive")
         reasons.append("there is no PReLU on either side; --allow-no-prelu compares outputs only")
     diverging = next((layer for layer in layers if layer.verdict == "fail"), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
@@ -22,6 +22,7 @@ from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, ExternalData, InputLayout, SourceOptions
 from prelu_tools.core.results import ExportResult
 from prelu_tools.core.verification import VerifyResult
+from prelu_tools.graph.canonical import unknown_form
 from prelu_tools.graph.layers import read_layers
 from prelu_tools.graph.opset import FIRST_OPSET, newest_known
 from prelu_tools.graph.placement import placing
@@ -50,6 +51,8 @@ class ExportRequest:
     """See `ConversionOptions.input_layout`: for Keras models only."""
     verify: bool = True
     """Whether to hold the result against its source before it is put in place."""
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """The values that inputs may take as the result is verified: see `VerifyRequest.ranges`."""
     external_data: ExternalData = "auto"
     """Where large weights go: see `graph.writer.write_model`."""
     force: bool = False
@@ -92,7 +95,7 @@ def export(
         conversion = source.convert(asked)
         progress("canonicalising")
         origin = provenance(source, request.source, conversion.route, is_file=opened is None)
-        model = finished(conversion, source, origin, wanted)
+        model, missing = finished(conversion, source, origin, wanted, request.verify)
         model, notes = in_type(model, request.dtype)
         with placing(request.output, request.force) as temporary:
             optimized = None
@@ -105,7 +108,7 @@ def export(
             verification = None
             if request.verify:
                 progress("verifying")
-                verification = _verify(conversion, source, temporary, request)
+                verification = _verify(conversion, source, temporary, request, missing)
             layers = read_layers(model)  # its values may be in a file beside the temporary one
             progress("putting in place")
     return ExportResult(
@@ -131,6 +134,8 @@ def _told(source: Source, warnings: Sequence[str]) -> list[str]:
 
 def _check_request(request: ExportRequest) -> None:
     """Say no before anything is loaded to what can only come to nothing."""
+    if request.ranges and not request.verify:
+        raise UsageError("--input-range is for verifying the result, and --no-verify leaves it out")
     refuse_existing(request.output, request.force)
     known = range(FIRST_OPSET, min(newest_known(), newest_opset()) + 1)
     if request.opset is not None and request.opset not in known:
@@ -158,8 +163,25 @@ def _convertible(source: Source, request: ExportRequest) -> ConvertibleSource:
 
 
 def _verify(
-    conversion: Conversion, source: Source, written: Path, request: ExportRequest
+    conversion: Conversion,
+    source: Source,
+    written: Path,
+    request: ExportRequest,
+    missing: Sequence[str],
 ) -> VerifyResult:
+    """Compare the file with its source.
+
+    Args:
+        conversion: what it was made by.
+        source: what it was made from.
+        written: the file.
+        request: what was asked for.
+        missing: layers of which calls are missing: merged, dropped, or in a form that is not known.
+
+    Raises:
+        ExportVerificationError: it is not its source.
+        PReLUToolsError: it came to no verdict, or a layer of which calls are missing is not proven.
+    """
     moved = conversion.input_layouts
     result = verify_source(
         conversion.reference or source,
@@ -168,12 +190,15 @@ def _verify(
             candidates=(str(written),),
             layouts={"reference": "nchw", "candidate": "nchw"},  # the export keeps the layout
             input_layouts={} if moved is None else {"reference": moved[0], "candidate": moved[1]},
+            ranges=request.ranges,
             search_seconds=0.0,
             power=False,
             allow_no_prelu=True,
             options=request.options,
         ),
     )
+    if missing and result.verdict != "pass":
+        raise PReLUToolsError(f"{unknown_form(missing)}; {'; '.join(result.reasons)}")
     return demand_pass(
         result, "exported", written, request.output, "; --no-verify writes it unchecked"
     )

@@ -22,8 +22,12 @@ from prelu_tools.graph.writer import write_model
 
 
 def finished(
-    conversion: Conversion, source: Source, origin: Mapping[str, str], opset: int
-) -> OnnxModel:
+    conversion: Conversion,
+    source: Source,
+    origin: Mapping[str, str],
+    opset: int,
+    is_verified: bool,
+) -> tuple[OnnxModel, tuple[str, ...]]:
     """A conversion in the opset that was asked, canonical, described and checked.
 
     Args:
@@ -31,6 +35,10 @@ def finished(
         source: what it was made from.
         origin: its metadata: see `provenance`.
         opset: of the result.
+        is_verified: whether it will be compared with its source.
+
+    Returns:
+        The model, and the layers of which calls are missing: see `graph.canonical.settle_slopes`.
 
     Raises:
         PReLUToolsError: it cannot be had, or is not valid.
@@ -39,9 +47,16 @@ def finished(
     check_operators(conversion.model.proto)
     model = raise_opset(conversion.model, opset)
     properties = {**conversion.properties, **origin}
-    finish(model, conversion.tags, conversion.parameters, conversion.kept_names, properties)
+    missing = finish(
+        model,
+        conversion.tags,
+        conversion.parameters,
+        conversion.kept_names,
+        properties,
+        is_verified,
+    )
     _check_inputs(model, source.inputs())
-    return model
+    return model, missing
 
 
 def _check_inputs(model: OnnxModel, declared: Sequence[TensorSpec]) -> None:

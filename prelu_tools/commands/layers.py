@@ -13,6 +13,7 @@ from prelu_tools.commands.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation, inverse
 from prelu_tools.core.parity import Comparison, worst
+from prelu_tools.core.reasons import Reason
 from prelu_tools.core.slopediff import (
     SlopeDifference,
     compare_slopes,
@@ -22,7 +23,13 @@ from prelu_tools.core.slopediff import (
 )
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.tolerance import Extent, Limit, limit_of
-from prelu_tools.core.verification import LayerParity, Tolerance, Verdict
+from prelu_tools.core.verification import Found, LayerParity, Tolerance, Verdict
+
+NOT_FOUND = "layer_not_found"
+ADDITIONAL = "layer_additional"
+CALLS = "layer_calls_differ"
+SHAPE = "layer_shape_differs"
+_EXTRA = "a PReLU that the reference does not have"
 
 
 @dataclass
@@ -85,6 +92,12 @@ class LayerJudge:
         if own is not None:
             watched.own_ulps = max(watched.own_ulps or 0, own)
 
+    def agrees(self, layer: str, expected: Array, found: Array) -> bool:
+        """Whether an array is what a layer of the reference gave, within the layer's limit."""
+        comparison = Comparison(self._limit(layer, found))
+        comparison.add(expected, found)
+        return comparison.verdict == "pass"
+
     def _counterpart(
         self, mine: PReLULayer, other: PReLULayer, number: int, x: Array, y: Array
     ) -> tuple[Array | None, Sequence[Permutation]]:
@@ -95,11 +108,11 @@ class LayerJudge:
         first that was no other's; a graph that uses the wrong one is told by what it gives in the
         end.
         """
-        numbers = [number]
-        if len(mine.nodes) == len(other.nodes):
-            numbers += [n for n in range(len(mine.nodes)) if n != number]
-        free = [n for n in numbers if (self.run, mine.name, n) not in self._taken] or [number]
-        for place in (*free, free[0]):
+        numbers = [number, *(n for n in range(len(mine.nodes)) if n != number)]
+        free = [n for n in numbers if (self.run, mine.name, n) not in self._taken]
+        again = [n for n in numbers if n not in free]  # a call that the reference does not repeat
+        first = (free or [number])[0]
+        for place in (*free, *(again if len(mine.nodes) != len(other.nodes) else ()), first):
             expected = self._reference.activation(self.run, mine.name, place)
             shape = None if expected is None else expected.shape
             orders = axis_orders(mine, other, x.shape, shape)
@@ -110,12 +123,7 @@ class LayerJudge:
 
     def _is_same(self, name: str, expected: Array, y: Array, orders: Sequence[Permutation]) -> bool:
         fitting = _fitting(expected, y, orders)
-        return bool(fitting) and self._agrees(name, expected, _nearest(expected, fitting))
-
-    def _agrees(self, name: str, expected: Array, y: Array) -> bool:
-        found = Comparison(self._limit(name, y))
-        found.add(expected, y)
-        return found.verdict == "pass"
+        return bool(fitting) and self.agrees(name, expected, _nearest(expected, fitting))
 
     def _limit(self, name: str, y: Array) -> Limit:
         extent = self._reference.layer_extents.get(name, Extent())
@@ -143,9 +151,18 @@ class LayerJudge:
             order
             for order in orders
             for array in _fitting(expected, y, [order])
-            if self._agrees(name, expected, array)
+            if self.agrees(name, expected, array)
         )
         watched.orders = same if watched.orders is None else watched.orders & same
+
+    def left_over(self, name: str) -> bool:
+        """Whether the reference makes a call of a layer that no call of the candidate stood for."""
+        mine = next(mine for mine, _ in self._pairs.pairs if mine.name == name)
+        return any(
+            (run, name, number) not in self._taken
+            for run in {run for run, layer, _ in self._taken if layer == name} or {0}
+            for number in range(len(mine.nodes))
+        )
 
     def parities(self, placement: Mapping[str, str]) -> tuple[LayerParity, ...]:
         """The outcome for every layer of either side, in the reference's order.
@@ -158,11 +175,12 @@ class LayerJudge:
             for mine, other in self._pairs.pairs
         }
         for layer in self._pairs.missing:
-            found[layer.name] = _failed(layer.name, f"{layer.name}: missing in the candidate")
+            words = Reason(f"{layer.name}: missing in the candidate", NOT_FOUND)
+            found[layer.name] = _failed(layer.name, words, "nowhere")
         order = [layer.name for layer in self._reference.layers if layer.name in found]
         self._forgive(found, order)
         extra = [
-            _failed(layer.name, f"{layer.name}: a PReLU that the reference does not have")
+            _failed(layer.name, Reason(f"{layer.name}: {_EXTRA}", ADDITIONAL), "additional")
             for layer in self._pairs.unexpected
         ]
         return (*(found[name] for name in order), *extra)
@@ -193,8 +211,10 @@ class LayerJudge:
         verdicts: list[Verdict] = ["pass" if slopes.equal else "fail"]
         if slopes.ambiguous:
             verdicts = ["inconclusive"]
+        code = _code(slopes, watched)
         if len(mine.nodes) != len(other.nodes):
             verdicts.append("fail")
+            code = code if words else CALLS
             words = words or f"used {len(other.nodes)} times where {len(mine.nodes)} were expected"
         if _behaviour(watched):
             doubtful = along is not None and along.doubt is not None
@@ -207,7 +227,7 @@ class LayerJudge:
         return LayerParity(
             name=mine.name,
             slopes_equal=slopes.equal,
-            difference=f"{mine.name}: {words}" if words else None,
+            difference=Reason(f"{mine.name}: {words}", code) if words else None,
             max_abs_diff=None if along is None else along.max_abs,
             max_ulp_diff=watched.own_ulps,
             coverage=float((counts > 0).mean()) if counts.size else None,
@@ -235,6 +255,15 @@ class LayerJudge:
         others = [layer for layer in self._reference.layers if layer.name != mine.name]
         owner = owner_of(other, others)
         return replace(difference, description=f"has {owner}'s slopes") if owner else difference
+
+
+def _code(slopes: SlopeDifference, watched: _Watched) -> str:
+    """What differs, in a word that stays."""
+    if not slopes.equal:
+        return "axis_order_unknown" if slopes.ambiguous else "slopes_differ"
+    if watched.lost:
+        return SHAPE
+    return "layer_differs" if is_off(watched.own_ulps) else "layer_output_differs"
 
 
 def _behaviour(watched: _Watched) -> str | None:
@@ -271,7 +300,7 @@ def _distance(left: Array, right: Array) -> float:
     return float(np.nan_to_num(difference, nan=0.0, posinf=0.0).max(initial=0.0))
 
 
-def _failed(name: str, reason: str) -> LayerParity:
+def _failed(name: str, reason: Reason, found: Found) -> LayerParity:
     return LayerParity(
         name=name,
         slopes_equal=False,
@@ -280,4 +309,5 @@ def _failed(name: str, reason: str) -> LayerParity:
         max_ulp_diff=None,
         coverage=None,
         verdict="fail",
+        found=found,
     )

@@ -126,6 +126,37 @@ def apart(slopes: Array, x: Array, y: Array) -> int:
     return _ulps_apart(expected, y, _is_settled(laid, x))
 
 
+def is_prelu_of(slopes: Array, x: Array, y: Array) -> bool:
+    """Whether y is PReLU of x with these slopes, but for what any way of computing it rounds.
+
+    Some ways add halves of x that cancel: what they round is relative to x, and not to y.
+    """
+    try:
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            expected = np.where(x > 0, x, slopes.astype(np.float64) * x)
+            size = np.maximum(np.abs(expected), np.abs(x.astype(np.float64)))
+            room = 2 * _OWN_ULPS * max(float(np.finfo(a.dtype).eps) for a in (x, y)) * size
+            return bool((np.abs(y - expected) <= room + np.finfo(y.dtype).tiny).all())
+    except ValueError:
+        return False
+
+
+def effective_slopes(slopes: Array, x: Array, y: Array) -> Array:
+    """What slopes a layer has by its values: y / x where x is most negative; NaN where none is.
+
+    Args:
+        slopes: any that lie on x as the layer's do.
+        x: its input.
+        y: its output.
+    """
+    axes = tuple(axis for axis, size in enumerate(slopes.shape) if size == 1)
+    depth = np.where(x < 0, -x.astype(np.float64), 0)
+    deepest = (depth == depth.max(axis=axes, keepdims=True)) & (depth > 0)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        ratio = np.where(deepest, y.astype(np.float64) / x, 0).sum(axis=axes, keepdims=True)
+        return np.asarray(ratio / deepest.sum(axis=axes, keepdims=True))
+
+
 def _is_settled(slopes: Array, x: Array) -> Array:
     """Where PReLU's definition decides: a kernel may multiply an x > 0 by its slope and by 0.
 

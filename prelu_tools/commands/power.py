@@ -202,7 +202,10 @@ class SlopeCopy:
             PReLUToolsError: no layer of the candidate can be changed so.
         """
         located = [
-            item for item in plan.source.located if all(v.outer is None for v, _ in item.calls)
+            item
+            for item in plan.source.located
+            if all(view.outer is None for view, _ in item.calls)
+            and not plan.source.is_unread(item.layer.name, {})
         ]
         pairs = pair_layers(plan.references, [item.layer for item in located]).pairs
         by_layer = {other.name: mine for mine, other in pairs}

@@ -20,6 +20,7 @@ from prelu_tools.commands.steadiness import (
     run_again,
     run_unobserved,
 )
+from prelu_tools.commands.trying import usable_rows
 from prelu_tools.commands.turning import TurnPlan, turn_decisions
 from prelu_tools.commands.unmoved import of_inputs, of_slopes, unmoved_outputs
 from prelu_tools.core.arrays import Array
@@ -201,7 +202,8 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
     with reference.source.runner(lambda layer, _call, x, _y: trial.note(layer, x)) as runner:
         for feeds in reference.source.seek(targets, start, limits):
             trial = CoverageBook(reference.layers)
-            runner.run(feeds)
+            if not usable_rows(runner.run(feeds), plan.rows.count(feeds)).all():
+                continue  # it would prove nothing
             new = {name: mask & trial.reached(name) for name, mask in targets.items()}
             if any(mask.any() for mask in new.values()):
                 reference.feeds.append(feeds)

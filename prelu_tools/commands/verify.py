@@ -26,7 +26,7 @@ from prelu_tools.commands.trials import Domain
 from prelu_tools.commands.turning import Decider, TurnPlan
 from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
-from prelu_tools.core.inputs import DEFAULT_SAMPLES, SizesTried
+from prelu_tools.core.inputs import DEFAULT_SAMPLES
 from prelu_tools.core.parity import worst
 from prelu_tools.core.reasons import Reason, as_reason
 from prelu_tools.core.verification import (
@@ -93,13 +93,14 @@ def verify_source(
         layers=request.layers,
         search_seconds=0.0 if _replays(request) else request.search_seconds,
         seed=request.seed,
-        ranges=_named_ranges(source, request),
+        ranges=settled.ranges,
         whole=not settled.rows.names,
         rows=settled.rows,
     )
     plan = replace(plan, turning=_turning(source, opened, request, plan))
     with run_reference(source, settled.feeds, plan) as reference:
         reference.notes += settled.notes
+        reference.doubts += settled.doubts
         if request.save_inputs is not None:
             save_feeds(request.save_inputs, reference.feeds)
         judged: list[Judged] = []
@@ -110,7 +111,7 @@ def verify_source(
                 judged += _judge(reference, item, request, tell)
         agreements = _agreements(reference, judged, request)
         result = _conclude(reference, judged, agreements, request)
-        result = replace(result, sizes=settled.sizes)
+        result = replace(result, sizes=settled.sizes, inputs=settled.inputs)
         failed = [i for i, item in enumerate(judged) if item.report.verdict == "fail"]
         if request.bundle is not None and failed:
             bundled = judged[failed[0]]
@@ -196,11 +197,12 @@ def _inputs(source: Source, opened: Sequence[Linked], request: VerifyRequest) ->
     """What to run: drawn, replayed from a file, or both."""
     specs = source.inputs()
     others = [(item.source.inputs(), item.links) for item in opened]
+    ranges = _named_ranges(source, request)
     if _replays(request):
-        settled = Settled([], find_rows(known_shapes(specs, others)), SizesTried())
+        settled = Settled([], find_rows(known_shapes(specs, others)), ranges=ranges)
     else:
         samples = DEFAULT_SAMPLES if request.samples is None else request.samples
-        plan = DrawPlan(samples, request.seed, _named_ranges(source, request))
+        plan = DrawPlan(samples, request.seed, ranges)
         settled = settle(source, others, plan)
         links = [link for item in opened for link in item.links]
         settled.feeds = [round_feeds(drawn, links) for drawn in settled.feeds]

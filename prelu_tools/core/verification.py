@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from prelu_tools.core.comparable import comparable
+from prelu_tools.core.domains import InputDomain, SizesTried
 from prelu_tools.core.errors import VerdictError
-from prelu_tools.core.inputs import SizesTried
 from prelu_tools.core.showing import Shown
 
 Verdict = Literal["pass", "fail", "inconclusive"]
+Found = Literal["pattern", "values", "nowhere", "additional"]
 
 
-@dataclass(frozen=True)
+@comparable
+@dataclass(frozen=True, eq=False)
 class Deviation:
     """How far two sets of values are apart, where both are finite; over all runs."""
 
@@ -102,6 +105,9 @@ class LayerParity:
     """Where it is in the candidate: its first node, or its first call."""
     note: str | None = None
     """What is unusual although nothing differs, in words; None where nothing is."""
+    found: Found = "pattern"
+    """How it was found in the candidate: by the pattern that writes it, or by its values; or not,
+    or `additional` where the reference has no such layer."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,8 @@ class SpecialValue:
     """Why that is to be expected, and where; None makes it a failure."""
 
 
-@dataclass(frozen=True)
+@comparable
+@dataclass(frozen=True, eq=False)
 class ProviderReport:
     """What was asked of onnxruntime and what it did."""
 
@@ -273,7 +280,8 @@ class BaselineReport:
     """Figures of the baseline that were not measured."""
 
 
-@dataclass(frozen=True, repr=False)
+@comparable
+@dataclass(frozen=True, repr=False, eq=False)
 class VerifyResult(Shown):
     """What `verify` found; true only if everything passed."""
 
@@ -305,6 +313,8 @@ class VerifyResult(Shown):
     """How it stands against an earlier one; None where that was not asked for."""
     sizes: SizesTried = field(default_factory=SizesTried)
     """The sizes of free axes that it was run at."""
+    inputs: tuple[InputDomain, ...] = ()
+    """The values that were drawn for each input; empty where all were replayed."""
 
     def __bool__(self) -> bool:
         """Whether it is a pass: what failed, or could not be judged, is false."""

@@ -87,13 +87,27 @@ def prelu_output(match: Match) -> str:
 
 
 def settle_slopes(
-    model: OnnxModel, tags: TagBook, parameters: Mapping[str, SlopeParameter]
-) -> None:
+    model: OnnxModel,
+    tags: TagBook,
+    parameters: Mapping[str, SlopeParameter],
+    is_verified: bool = False,
+) -> tuple[str, ...]:
     """Put the true slopes in the place of their tags, and name nodes and initializers, in place.
 
     A slope gets the fewest axes that no runtime misreads: `[C]` on an input of rank 2, `[C,1,1]`
     on [N,C,H,W], `[1,C]` on [N,T,C], `[1]` where it is shared by all channels. Calls of one
     parameter share an initializer; two parameters never do.
+
+    Args:
+        model: every PReLU that is known is one PRelu node, its slopes are tags.
+        tags: what they stand for.
+        parameters: the slope tensors by their key in `tags`.
+        is_verified: whether the result will be compared with its source, layer by layer: then calls
+            may be missing, which a converter merges with equal ones, or drops where nobody reads
+            them.
+
+    Returns:
+        The layers of which calls are missing, in words.
 
     Raises:
         PReLUToolsError: a call of the source has not become one PRelu node.
@@ -125,7 +139,9 @@ def settle_slopes(
             _axes(parameter.indices, found),
             sharing_of(found.shape, shape),
         )
-    _check(counts, parameters)
+    missing = _missing(counts, parameters)
+    if missing and not (is_verified and _only_fewer(counts, parameters)):
+        raise PReLUToolsError(unknown_form(missing))
     # What the exporter called like a slope makes way for it.
     rename_values(graph, {name: f"{name}/exported" for name in settled.values})
     for node, name in slopes:
@@ -133,6 +149,7 @@ def settle_slopes(
     for name, values in settled.values.items():
         graph.initializer.append(model.tensor(name, values))
     prune_model(model)
+    return missing
 
 
 class _Settled:
@@ -204,13 +221,20 @@ def _minimal(slopes: Array) -> Array:
     return slopes
 
 
-def _check(counts: Mapping[str, int], parameters: Mapping[str, SlopeParameter]) -> None:
-    wrong = [
+def _only_fewer(counts: Mapping[str, int], parameters: Mapping[str, SlopeParameter]) -> bool:
+    return all(found <= parameters[key].n_calls for key, found in counts.items())
+
+
+def _missing(
+    counts: Mapping[str, int], parameters: Mapping[str, SlopeParameter]
+) -> tuple[str, ...]:
+    return tuple(
         f"{parameters[key].layer} (called {parameters[key].n_calls} times, {found} PRelu nodes)"
         for key, found in counts.items()
         if found != parameters[key].n_calls
-    ]
-    if wrong:
-        raise PReLUToolsError(
-            "the converter wrote a PReLU in a form that is not known: " + ", ".join(wrong)
-        )
+    )
+
+
+def unknown_form(missing: Iterable[str]) -> str:
+    """What is wrong with a conversion that lacks calls."""
+    return f"the converter wrote a PReLU in a form that is not known: {', '.join(missing)}"

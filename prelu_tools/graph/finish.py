@@ -31,7 +31,8 @@ def finish(
     parameters: Mapping[str, SlopeParameter],
     kept_names: Mapping[str, str],
     properties: Mapping[str, str],
-) -> None:
+    is_verified: bool = False,
+) -> tuple[str, ...]:
     """Turn a conversion with tags into the model that is written, in place.
 
     Args:
@@ -41,12 +42,16 @@ def finish(
         kept_names: initializers that carry a name of the source.
         properties: what the model says of itself, as metadata; the hash of its weights is added
             where they name none of the source.
+        is_verified: see `settle_slopes`.
+
+    Returns:
+        The layers of which calls are missing, in words: see `settle_slopes`.
 
     Raises:
         PReLUToolsError: a PReLU is missing, or the result is no valid ONNX model.
     """
     proto = model.proto
-    settle_slopes(model, tags, parameters)
+    missing = settle_slopes(model, tags, parameters, is_verified)
     tidy(proto.graph, kept_names)
     proto.graph.name = properties.get(SOURCE, TOOL)
     proto.producer_name, proto.producer_version = TOOL, prelu_tools.__version__
@@ -64,6 +69,7 @@ def finish(
     for key, value in sorted(said.items()):
         proto.metadata_props.add(key=key, value=value)
     check(model)
+    return missing
 
 
 def check(model: OnnxModel) -> None:

@@ -23,6 +23,7 @@ LEGEND = (
 )
 """What the columns of a table of layers mean; in lines of at most 80 columns."""
 _MOST_NAMES, _MOST_KINDS = 5, 5
+_FOUND = {"values": "by values", "nowhere": "not found", "additional": "additional"}
 
 
 def listed(names: Sequence[str], most: int = _MOST_NAMES) -> str:
@@ -96,6 +97,13 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
         f"slopes: {by_value:,} of {total:,} equal bit for bit, "
         f"{by_behaviour:,} of these proven by behaviour too",
     )
+
+
+def slope_word(layer: LayerParity) -> str:
+    """What became of a layer's slopes, in a word or two."""
+    if layer.slopes_equal:
+        return "equal"
+    return _FOUND.get(layer.found, "differ") if layer.verdict != "fail" else "differ"
 
 
 def tapped(layer: LayerParity) -> str:

@@ -19,6 +19,7 @@ from prelu_tools.reports.facts import (
     power_share,
     proven,
     reached,
+    slope_word,
     special_lines,
     tapped,
     tolerances,
@@ -163,7 +164,7 @@ def _slopes(layer: LayerParity) -> str:
     said = f'<span class="said">{escaped(layer.difference)}</span>' if layer.difference else ""
     if layer.slopes_equal:
         return f"equal; {said}" if said else "equal"
-    return said or "differ"
+    return said or slope_word(layer)
 
 
 def _checks(result: ChecksResult) -> Iterator[str]:

@@ -28,6 +28,7 @@ from prelu_tools.reports.facts import (
     n_wrong,
     power_lines,
     reached,
+    slope_word,
     special_lines,
     tapped,
     unreached,
@@ -149,7 +150,7 @@ def _layer_details(layer: LayerParity) -> list[str]:
     coverage = "unknown" if layer.coverage is None else percentage(layer.coverage)
     place = f"place: {layer.parameter or layer.name} in the reference, node {layer.node}"
     return [
-        f"slopes: {'equal' if layer.slopes_equal else layer.difference or 'differ'}",
+        f"slopes: {'equal' if layer.slopes_equal else layer.difference or slope_word(layer)}",
         f"itself: {tapped(layer)}",
         f"along: {moved(layer.max_abs_diff)}",
         f"reached: {coverage}",

@@ -17,6 +17,7 @@ from prelu_tools.reports.facts import (
     power_share,
     proven,
     reached,
+    slope_word,
     special_lines,
     tapped,
     tolerances,
@@ -109,7 +110,7 @@ def _slopes(layer: LayerParity) -> str:
     said = escaped(layer.difference or "")
     if layer.slopes_equal:
         return f"equal; {said}" if said else "equal"
-    return said or "differ"
+    return said or slope_word(layer)
 
 
 def checks_blocks(result: ChecksResult) -> Iterator[str]:

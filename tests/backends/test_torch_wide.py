@@ -204,3 +204,25 @@ def test_a_part_that_rounds_within_is_named(dtype: Any) -> None:
     net = nn.Sequential(_Through(dtype, back=True), nn.PReLU())
     _, narrow = _run(_source(net, 1, 3), np.ones((2, 3), np.float32))
     assert narrow == ("0",)
+
+
+def test_a_module_that_is_in_the_tree_twice_stays_as_it_was() -> None:
+    """And so does a parameter that two modules hold."""
+    torch.manual_seed(0)
+    act = nn.PReLU(4, 0.3)
+    net = nn.Sequential(nn.Linear(3, 4), act, nn.Linear(4, 4), act, nn.Linear(4, 4), nn.PReLU(4))
+    net[5].weight = act.weight
+    source = _source(net, 2, 3)
+    x = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
+    wide, narrow = _run(source, x)
+    assert (wide.dtype, narrow) == (np.float64, ())
+    assert {tensor.dtype for tensor in net.state_dict().values()} == {torch.float32}
+    np.testing.assert_allclose(net(torch.from_numpy(x)).detach().numpy(), wide, rtol=1e-5)
+    feeds = {source.inputs()[0].name: x}
+    seen: dict[str, list[str]] = {"narrow": [], "wide": []}
+    with source.runner(lambda layer, *_rest: seen["narrow"].append(layer)) as runner:
+        runner.run(feeds)
+    with source.wide_runner(lambda layer, *_rest: seen["wide"].append(layer)) as runner:
+        runner.run(feeds)
+    assert len(seen["wide"]) == 3
+    assert seen["wide"] == seen["narrow"]

@@ -94,6 +94,10 @@ class NumpyModel:
         """None."""
         return ()
 
+    def lookups(self, _feeds: Mapping[str, Array]) -> tuple[()]:
+        """None."""
+        return ()
+
     def random_parts(self) -> tuple[()]:
         """None."""
         return ()

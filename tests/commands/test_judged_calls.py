@@ -43,12 +43,25 @@ def test_no_call_is_two_of_the_reference_s(order: tuple[int, ...]) -> None:
     assert "its output is" in found.difference
 
 
-def test_a_call_too_many_is_held_against_its_own_number() -> None:
+def test_a_call_too_many_is_compared_with_the_one_that_it_is() -> None:
     rig = Rig([flat(nodes=("one", "two"))], [THREE])
     rig.expect("a", Y, 0)
     rig.expect("a", 2 * Y, 1)
     rig.judge.observe("a", 0, 2 * X, 2 * Y)
-    assert rig.one().max_abs_diff == float(np.abs(Y).max())
+    assert rig.judge.left_over("a")
+    rig.judge.observe("a", 1, 2 * X, 2 * Y)
+    assert rig.judge.left_over("a")
+    rig.judge.observe("a", 2, X, Y)
+    assert not rig.judge.left_over("a")
+    assert rig.one().max_abs_diff == 0.0
+
+
+def test_a_call_too_many_that_is_none_of_them_is_compared_with_its_own_number() -> None:
+    rig = Rig([flat(nodes=("one", "two"))], [THREE])
+    rig.expect("a", Y, 0)
+    rig.expect("a", 2 * Y, 1)
+    rig.judge.observe("a", 0, 3 * X, 3 * Y)
+    assert rig.one().max_abs_diff == 2 * float(np.abs(Y).max())
 
 
 def test_a_call_that_the_reference_did_not_show_is_another_one_only_where_it_is_the_same() -> None:

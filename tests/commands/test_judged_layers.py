@@ -260,13 +260,12 @@ def test_a_layer_without_slopes_proves_nothing() -> None:
 def test_layers_that_only_one_side_has() -> None:
     three = [flat("a"), flat("b"), flat("c")]
     assert Rig(three, [three[0], three[2]]).judge.parities({})[1] == LayerParity(
-        "b", False, "b: missing in the candidate", None, None, None, "fail"
+        "b", False, "b: missing in the candidate", None, None, None, "fail", found="nowhere"
     )
     found = Rig([three[0], three[2]], three).judge.parities({})
     assert [layer.name for layer in found] == ["a", "c", "b"]
-    assert found[2] == LayerParity(
-        "b", False, "b: a PReLU that the reference does not have", None, None, None, "fail"
-    )
+    words = "b: a PReLU that the reference does not have"
+    assert found[2] == LayerParity("b", False, words, None, None, None, "fail", found="additional")
 
 
 def _chain(*factors: float, names: str = "abc") -> Rig:

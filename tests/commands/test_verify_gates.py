@@ -205,9 +205,17 @@ def test_nothing_to_prove_is_no_verdict(tmp_path: Path) -> None:
 
 def test_allow_no_prelu_excuses_no_lost_layer(tmp_path: Path) -> None:
     relu = save_relu(tmp_path / "relu.onnx")
-    zero = save_prelu(tmp_path / "prelu.onnx", slopes=(0.0, 0.0, 0.0))
-    for reference, candidate in ((zero, relu), (relu, zero)):
+    other = save_prelu(tmp_path / "prelu.onnx", slopes=(0.0, 0.1, 0.0))
+    for reference, candidate in ((other, relu), (relu, other)):
         assert cli("verify", reference, candidate, "--allow-no-prelu").code == 1
+
+
+def test_slopes_of_0_are_a_relu(tmp_path: Path) -> None:
+    relu = save_relu(tmp_path / "relu.onnx")
+    zero = save_prelu(tmp_path / "prelu.onnx", slopes=(0.0, 0.0, 0.0))
+    assert cli("verify", zero, relu).code == 0
+    assert cli("verify", relu, zero).code == 3
+    assert cli("verify", relu, zero, "--allow-no-prelu").code == 0
 
 
 # Seeds

@@ -56,6 +56,10 @@ class ToldSource:
         """None."""
         return ()
 
+    def lookups(self, _feeds: Mapping[str, Array]) -> tuple[()]:
+        """None."""
+        return ()
+
     def random_parts(self) -> tuple[()]:
         """None."""
         return ()

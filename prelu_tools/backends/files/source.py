@@ -84,6 +84,10 @@ class FileSource:
         """See `Source.decisions`: weights alone decide nothing."""
         return ()
 
+    def lookups(self, feeds: Mapping[str, Array]) -> tuple[()]:
+        """Not to be had; see `inputs`."""
+        self._refuse()
+
     def random_parts(self) -> tuple[()]:
         """See `Source.random_parts`: weights alone draw none."""
         return ()

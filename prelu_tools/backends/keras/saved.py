@@ -20,6 +20,7 @@ from prelu_tools.backends.calls import (
 )
 from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.interface import (
+    Lookup,
     Observer,
     Runner,
     SearchLimits,
@@ -29,6 +30,7 @@ from prelu_tools.backends.interface import (
 from prelu_tools.backends.keras.convert import convert_program
 from prelu_tools.backends.keras.finding import find_inside
 from prelu_tools.backends.keras.framework import tf
+from prelu_tools.backends.keras.lookups import find_lookups
 from prelu_tools.backends.keras.program import Program
 from prelu_tools.backends.keras.saved_vetting import refuse_unsafe
 from prelu_tools.backends.keras.search import gradients_in
@@ -117,6 +119,10 @@ class SavedModelSource:
     def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
         """See `Source.decisions`: none are looked for."""
         return ()
+
+    def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """See `Source.lookups`."""
+        return find_lookups(self._traced, feeds)
 
     def random_parts(self) -> tuple[()]:
         """See `Source.random_parts`: its functions do not say; runs show it."""

@@ -23,6 +23,7 @@ from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.deciding import Decisions
 from prelu_tools.backends.failures import failed_on
 from prelu_tools.backends.interface import (
+    Lookup,
     Observer,
     Runner,
     SearchLimits,
@@ -34,6 +35,7 @@ from prelu_tools.backends.keras.finding import find_inside
 from prelu_tools.backends.keras.framework import keras, tf
 from prelu_tools.backends.keras.layers import owners, walk, watching
 from prelu_tools.backends.keras.loading import load_weights
+from prelu_tools.backends.keras.lookups import find_lookups
 from prelu_tools.backends.keras.precision import note_precisions
 from prelu_tools.backends.keras.program import Program
 from prelu_tools.backends.keras.reading import reading
@@ -105,6 +107,11 @@ class KerasSource:
         with reading(readings, flat):
             found = self.call_flat(flat)
         return {name: np.asarray(value) for name, value in found.items()}
+
+    def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """See `Source.lookups`: of its trace."""
+        self._find_calls()
+        return find_lookups(self._trace(), feeds)
 
     def random_parts(self) -> tuple[()]:
         """See `Source.random_parts`: a model does not say; runs show it."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import onnx
 
 from prelu_tools.backends.interface import (
+    Lookup,
     Observer,
     Runner,
     SearchLimits,
@@ -21,17 +22,20 @@ from prelu_tools.backends.interface import (
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.grouping import grouped
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions, example_sizes
 from prelu_tools.core.reasons import Reason
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.graph.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.randomness import TrainingNode, batch_nodes, random_nodes
 from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.tensors import Maker, floating_tensors, has_bodies, unread
 from prelu_tools.graph.view import GraphView, all_views, is_known
 
 if TYPE_CHECKING:
     from prelu_tools.backends.conversion import Conversion
     from prelu_tools.backends.onnxruntime.counting import BodyCounter
+    from prelu_tools.backends.onnxruntime.lookups import LookupSession
     from prelu_tools.backends.onnxruntime.session import Session
     from prelu_tools.backends.onnxruntime.tapped import TappedSession
 
@@ -94,6 +98,17 @@ class OnnxSource:
 
         return counter_of(self.model, self.spelled)
 
+    def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """See `Source.lookups`: those of its main graph."""
+        return self._lookups.find(feeds)
+
+    @cached_property
+    def _lookups(self) -> LookupSession:
+        from prelu_tools.backends.onnxruntime.lookups import LookupSession
+
+        view = next(view for view in all_views(self.model) if view.outer is None)
+        return LookupSession(view, self.spelled)
+
     def random_parts(self) -> tuple[TrainingNode, ...]:
         """See `Source.random_parts`: read off the graph, as a runtime may leave them out."""
         return random_nodes(self.model)
@@ -153,6 +168,45 @@ class OnnxSource:
         inside = [name for name in names if name not in inputs]
         session = Session(tapped(model.proto, inside), provider, self.spelled, folder)
         return {**inputs, **session.fetch(feeds, inside)}
+
+    @cached_property
+    def _main(self) -> GraphView:
+        """The main graph with functions inlined, as `located` has it."""
+        return next(iter(all_views(self.model)))
+
+    @property
+    def has_bodies(self) -> bool:
+        """Whether an If, Loop or Scan holds a graph that cannot be looked into."""
+        return has_bodies(self._main)
+
+    def makers(self) -> dict[str, Maker]:
+        """The floating tensors of the main graph (functions inlined), and what makes them."""
+        return floating_tensors(self._main)
+
+    def is_unread(self, layer: str, _feeds: Mapping[str, Array]) -> bool:
+        """Whether no output depends on any call of a layer."""
+        calls = [call for item in self.located if item.layer.name == layer for call in item.calls]
+        return bool(calls) and all(
+            view.outer is None and unread(view, match.node.output[0]) for view, match in calls
+        )
+
+    def every(
+        self, provider: str, names: Sequence[str], feeds: Mapping[str, Array]
+    ) -> Iterator[tuple[str, Array]]:
+        """Tensors of the main graph, functions inlined, a few at a time.
+
+        Raises:
+            PReLUToolsError: see `Session`.
+        """
+        from prelu_tools.backends.onnxruntime.session import Session
+        from prelu_tools.graph.instrument import tapped, tensor_bytes
+
+        model = self._main.model
+        folder = None if model.file is None else model.file.parent
+        session = Session(tapped(model.proto, names), provider, self.spelled, folder)
+        shapes = {name: array.shape for name, array in feeds.items()}
+        for group in grouped(names, tensor_bytes(model.proto, shapes, names)):
+            yield from session.fetch(feeds, group).items()
 
     def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
         """Not to be had: onnxruntime lacks the kernels.

@@ -149,8 +149,18 @@ def paths_of(structure: pytree.TreeSpec) -> list[list[str]]:
 
 
 def zeros_for(specs: Sequence[TensorSpec]) -> dict[str, Array]:
-    """Inputs of zeros, of the sizes that a model is traced with."""
-    return {spec.name: np.zeros(traced_sizes(spec), np.dtype(spec.dtype)) for spec in specs}
+    """Inputs of the sizes that a model is traced with: zeros; integers the example's smallest.
+
+    Lengths of 0 are no lengths.
+    """
+    return {
+        spec.name: np.full(traced_sizes(spec), _least(spec), np.dtype(spec.dtype)) for spec in specs
+    }
+
+
+def _least(spec: TensorSpec) -> int:
+    whole = np.issubdtype(np.dtype(spec.dtype), np.integer)
+    return int(spec.seen[0]) if whole and spec.seen is not None else 0
 
 
 def traced_sizes(spec: TensorSpec) -> tuple[int, ...]:
@@ -207,7 +217,15 @@ def _spec(name: str, tensor: torch.Tensor, batch: int | None) -> TensorSpec:
     """A tensor's first dimension is the batch where it is as long as that of the first tensor."""
     sizes = tuple(tensor.shape)
     shape: tuple[Dim, ...] = ("batch", *sizes[1:]) if sizes and sizes[0] == batch else sizes
-    return TensorSpec(name, str(tensor.dtype).removeprefix("torch."), shape, sizes)
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return TensorSpec(name, kind, shape, sizes, _extremes(tensor))
+
+
+def _extremes(tensor: torch.Tensor) -> tuple[float, float] | None:
+    if tensor.dtype == torch.bool or tensor.is_complex() or not tensor.numel():
+        return None
+    low, high = float(tensor.min()), float(tensor.max())
+    return (low, high) if np.isfinite((low, high)).all() else None
 
 
 def _rows_inside(spec: TensorSpec, first: TensorSpec | None) -> TensorSpec:

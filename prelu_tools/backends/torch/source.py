@@ -16,6 +16,7 @@ from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.deciding import Decisions
 from prelu_tools.backends.failures import failed_on
 from prelu_tools.backends.interface import (
+    Lookup,
     Observer,
     Runner,
     SearchLimits,
@@ -31,6 +32,7 @@ from prelu_tools.backends.torch.convert import converted
 from prelu_tools.backends.torch.dynamo import FixedDimensionError
 from prelu_tools.backends.torch.eagerly import as_python
 from prelu_tools.backends.torch.finding import CallFinder
+from prelu_tools.backends.torch.lookups import LookupWatch
 from prelu_tools.backends.torch.prepare import Prepared, check_types
 from prelu_tools.backends.torch.reading import Reading, conditions_as_python
 from prelu_tools.backends.torch.regions import Spelling
@@ -40,7 +42,7 @@ from prelu_tools.backends.torch.uncalled import uncalled
 from prelu_tools.backends.torch.watch import Exploring, Watch, knowing, telling, tensor_names
 from prelu_tools.backends.torch.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.wide import WideTorchRunner
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
@@ -133,6 +135,13 @@ class TorchSource:
             found = self._module(*args, **kwargs)
         return {name: to_numpy(tensor) for name, tensor in self._named(found).items()}
 
+    def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """See `Source.lookups`."""
+        self._find_calls()
+        with torch.no_grad(), LookupWatch() as watch:
+            self._run(feeds)
+        return list(watch.found)
+
     def random_parts(self) -> tuple[()]:
         """See `Source.random_parts`: a module does not say; runs show it."""
         return ()
@@ -204,7 +213,9 @@ class TorchSource:
             with as_python():
                 if state is None:
                     return self._module(*args, **kwargs)
-                return torch.func.functional_call(self._module, dict(state), args, kwargs)
+                return torch.func.functional_call(
+                    self._module, dict(state), args, kwargs, tie_weights=False
+                )
         except Exception as error:
             raise failed_on(self.spelled, feeds, error) from error
 
@@ -225,6 +236,20 @@ class TorchSource:
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`."""
         return activation_of(self._find_calls(), layer)
+
+    def is_unread(self, layer: str, feeds: Mapping[str, Array]) -> bool:
+        """Whether other slopes of a layer change no bit of any output.
+
+        Args:
+            layer: its name.
+            feeds: inputs that reach its slopes.
+        """
+        name = next(call.parameter for call in self._find_calls() if call.layer == layer)
+        tensor = dict(self._module.named_parameters(remove_duplicate=False)).get(name)
+        if tensor is None:
+            return False
+        before, after = self.run(feeds, None), self.run(feeds, None, {name: tensor.detach() + 1})
+        return all(same_bits(values, after[output]) for output, values in before.items())
 
     def seek(
         self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
@@ -251,7 +276,7 @@ class TorchSource:
         if observe is None:
             return nullcontext()
         names = tensor_names(self._module)
-        names |= {id(tensor): name for name, tensor in (state or {}).items()}
+        names |= {id(tensor): name for name, tensor in reversed([*(state or {}).items()])}
         told = knowing(self._known, telling(self._find_calls(), observe))
         return Watch(self._module, names, told)
 

@@ -26,8 +26,7 @@ class WideTorchRunner:
         """Widen what the module holds."""
         self._module = module
         self._run = run
-        state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-        self._state = {name: _wide(tensor.detach()) for name, tensor in state.items()}
+        self._state = _widened(module)
         self._narrow: dict[str, None] = {}
 
     @property
@@ -49,6 +48,22 @@ class WideTorchRunner:
             if np.issubdtype(array.dtype, np.floating) and array.dtype.itemsize < 8:
                 raise PReLUToolsError(f"output {name} is {array.dtype} even then")
         return outputs
+
+
+def _widened(module: nn.Module) -> dict[str, torch.Tensor]:
+    """What each submodule holds, in float64, once for each place: what is tied stays tied.
+
+    A submodule that is in the tree twice has one name here: `functional_call` would put its tensors
+    in place twice, and leave the first ones there.
+    """
+    held = {
+        f"{prefix}.{name}".lstrip("."): tensor
+        for prefix, part in module.named_modules()
+        for name, tensor in (*part._parameters.items(), *part._buffers.items())
+        if tensor is not None
+    }
+    wide = {id(tensor): _wide(tensor.detach()) for tensor in held.values()}
+    return {name: wide[id(tensor)] for name, tensor in held.items()}
 
 
 class _Casts(TorchFunctionMode):

@@ -46,7 +46,7 @@ def layer_words(result: ExportResult) -> str:
 def _held(result: VerifyResult) -> Text:
     """A verification that passed, in two lines."""
     outputs = [output for report in result.candidates for output in report.outputs]
-    layers = [layer for report in result.candidates for layer in report.layers]
+    layers = [x for report in result.candidates for x in report.layers if x.slopes_equal]
     worst = max((output.max_abs_diff for output in outputs), default=0.0)
     text = Text("verified: ", style=COLOURS[result.verdict])
     text.append(

@@ -24,6 +24,7 @@ from prelu_tools.reports.facts import (
     power_lines,
     proven,
     reached,
+    slope_word,
     special_lines,
     tapped,
     tolerances,
@@ -171,7 +172,10 @@ def _layers_side_by_side(marks: Sequence[str], reports: Sequence[CandidateReport
 def _slopeword(layer: LayerParity) -> Text:
     if layer.slopes_equal:
         return Text("equal", style=COLOURS["pass"])
-    return _unequal(layer, "differ")
+    word = slope_word(layer)
+    if word != "differ":
+        return Text(word, style=COLOURS[layer.verdict])
+    return _unequal(layer, word)
 
 
 def _unequal(layer: LayerParity, failed: str) -> Text:

@@ -1,0 +1,108 @@
+"""What layers prove where every output agrees: FAIL means that the models differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from prelu_tools.commands.finding import Found, Hunt, find_layers, in_words
+from prelu_tools.commands.layers import ADDITIONAL, CALLS, NOT_FOUND, SHAPE, LayerJudge
+from prelu_tools.core.reasons import Reason, code_of
+from prelu_tools.core.verification import LayerParity
+
+NOT_PROVEN = "layer_not_proven"
+
+
+def settled(
+    layers: Sequence[LayerParity], judge: LayerJudge, hunt: Hunt
+) -> tuple[LayerParity, ...]:
+    """The outcome for every layer, given that no output differs.
+
+    A layer that no pattern finds is looked for by its values. Found so it passes by behaviour; not
+    found, it is inconclusive: the outputs say that its like is there. Calls that an exporter merged
+    are looked for in the same way. A PReLU more than the reference has changes no output.
+
+    Args:
+        layers: what `judge` found.
+        judge: knows the reference's layers, and the candidate's.
+        hunt: where to look.
+    """
+    lost = [x.name for x in layers if _asks(x, NOT_FOUND)]
+    fewer = [x.name for x in layers if _asks(x, CALLS) and judge.left_over(x.name)]
+    wanted = [mine for mine in hunt.reference.layers if mine.name in (*lost, *fewer)]
+    found = find_layers(hunt, wanted) if wanted else {}
+    return tuple(_settle(layer, found, hunt) for layer in layers)
+
+
+def _asks(layer: LayerParity, code: str) -> bool:
+    return layer.verdict == "fail" and code_of(layer.difference or "") == code
+
+
+def _settle(layer: LayerParity, found: dict[str, Found], hunt: Hunt) -> LayerParity:
+    if _asks(layer, ADDITIONAL):
+        words = "a PReLU that the reference does not have; every output agrees"
+        return replace(layer, verdict="pass", difference=None, note=words)
+    if _asks(layer, SHAPE):
+        return replace(layer, verdict="inconclusive")
+    if _asks(layer, CALLS):
+        return _calls(layer, found.get(layer.name))
+    if _asks(layer, NOT_FOUND):
+        return _by_values(layer, found[layer.name], hunt)
+    return layer
+
+
+def _calls(layer: LayerParity, found: Found | None) -> LayerParity:
+    """A layer of the right slopes that is used more or less often than in the reference."""
+    words = (layer.difference or "").removeprefix(f"{layer.name}: ")
+    if found is None:
+        return replace(layer, verdict="pass", difference=None, note=words)
+    if found.tensors:
+        note = f"{words}: equal calls are one (tensor {', '.join(dict.fromkeys(found.tensors))})"
+        return replace(layer, verdict="pass", difference=None, note=note)
+    text = f"{layer.name}: {words}, and its other calls were not found by their values"
+    return replace(layer, verdict="inconclusive", difference=_reason(text, found, CALLS))
+
+
+def _by_values(layer: LayerParity, found: Found, hunt: Hunt) -> LayerParity:
+    counts = hunt.reference.coverage.counts(layer.name)
+    unreached = int((counts == 0).sum())
+    known = replace(
+        layer,
+        coverage=float((counts > 0).mean()) if counts.size else None,
+        least_positions=int(counts.min()) if counts.size else None,
+        n_slopes=int(counts.size),
+        parameter=next(x.parameter for x in hunt.reference.layers if x.name == layer.name),
+    )
+    if not found.tensors:
+        reference = hunt.reference
+        look = getattr(reference.source, "is_unread", None)
+        if look and not unreached and look(layer.name, reference.feeds[0]):
+            words = "no output of the reference depends on it, and the candidate does not have it"
+            return replace(known, verdict="pass", difference=None, note=words)
+        text = f"{layer.name}: not found in the candidate, while every output agrees"
+        return replace(known, verdict="inconclusive", difference=_reason(text, found, NOT_FOUND))
+    known = replace(known, found="values", node=found.maker.node if found.maker else None)
+    if found.wrong:
+        text = f"{layer.name}: {in_words(found)}: {found.wrong}"
+        if found.stated:
+            return replace(known, verdict="fail", difference=Reason(text, "slopes_differ"))
+        return replace(known, verdict="inconclusive", difference=Reason(text, NOT_PROVEN))
+    if not found.proven:
+        short = f"{unreached} of its {counts.size} slopes met no negative input" if unreached else (
+            "its values are too small to show its slopes"
+        )  # fmt: skip
+        text = f"{layer.name}: {in_words(found)}, but {short}"
+        return replace(known, verdict="inconclusive", difference=Reason(text, NOT_PROVEN))
+    return replace(
+        known,
+        verdict="pass",
+        difference=None,
+        slopes_equal=found.by_value,
+        note=in_words(found),
+        n_by_value=int(counts.size) if found.by_value else 0,
+        n_by_behaviour=int((counts > 0).sum()),
+    )
+
+
+def _reason(text: str, found: Found, code: str) -> Reason:
+    return Reason(f"{text} ({found.where})" if found.where else text, code)

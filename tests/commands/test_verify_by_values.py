@@ -1,0 +1,225 @@
+"""Layers that no pattern finds, found by what they compute: FAIL means that the models differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from running import Outcome, cli
+from text_nets import COLUMN, candidate, save, verify
+
+_KERNEL = np.random.default_rng(1).normal(size=(3, 3, 3, 3)).astype(np.float32)
+_QUARTERS = np.full((3, 1, 1), 0.25, np.float32)
+_CONV = "c = Conv<pads = [1, 1, 1, 1]>(x, kernel) "
+_HALVES = "m = Abs(c) u = Mul(c, plus) v = Mul(m, minus) y = Add(u, v)"
+_SIGNS = (
+    "s = Sign(c) p = Add(s, one) q = Mul(p, half) k = Sub(one, q) u = Mul(c, q) w = Mul(c, a) "
+    "v = Mul(w, k) y = Add(u, v)"
+)
+_KNOWN: dict[str, Any] = {
+    "a": COLUMN,
+    "b": _QUARTERS,
+    "kernel": _KERNEL,
+    "plus": (1 + COLUMN) / 2,
+    "minus": (1 - COLUMN) / 2,
+    "half": np.float32(0.5),
+    "one": np.float32(1),
+}
+
+
+def _net(folder: Path, name: str, body: str, **other: Any) -> Path:
+    known = {**_KNOWN, **other}
+    used = {key: values for key, values in known.items() if f"{key})" in body or f"{key}," in body}
+    return save(folder / f"{name}.onnx", body, **used)
+
+
+def _layer(found: Outcome) -> Any:
+    (layer,) = candidate(found)["layers"]
+    return layer
+
+
+def _notes(found: Outcome) -> str:
+    return " ".join(found.json["notes"])
+
+
+@pytest.mark.parametrize("body", [_HALVES, _SIGNS])
+def test_a_layer_in_a_form_that_nobody_knows_passes_by_behaviour(body: str, tmp_path: Path) -> None:
+    reference = _net(tmp_path, "l", f"{_CONV} y = PRelu(c, a)")
+    found = verify(reference, _net(tmp_path, "r", _CONV + body))
+    layer = _layer(found)
+    assert (found.code, layer["verdict"], layer["found"]) == (0, "pass", "values")
+    assert (layer["n_slopes"], layer["n_by_value"], layer["n_by_behaviour"]) == (3, 0, 3)
+    assert layer["note"] == "found by its values: tensor y of node y (Add)"
+    assert "a: found by its values" in _notes(found)
+    assert (layer["node"], layer["coverage"]) == ("y", 1.0)
+
+
+def test_a_layer_in_another_axis_order_is_found_too(tmp_path: Path) -> None:
+    reference = _net(tmp_path, "l", f"{_CONV} y = PRelu(c, a)")
+    last = (
+        "t = Transpose<perm = [0, 2, 3, 1]>(c) m = Abs(t) u = Mul(t, plus) v = Mul(m, minus) "
+        "w = Add(u, v) y = Transpose<perm = [0, 3, 1, 2]>(w)"
+    )
+    sums = {"plus": (1 + COLUMN).reshape(3) / 2, "minus": (1 - COLUMN).reshape(3) / 2}
+    found = verify(reference, _net(tmp_path, "r", _CONV + last, **sums))
+    assert (found.code, _layer(found)["found"]) == (0, "values")
+
+
+def test_a_layer_with_other_slopes_fails_with_its_outputs(tmp_path: Path) -> None:
+    reference = _net(tmp_path, "l", f"{_CONV} y = PRelu(c, a)")
+    found = verify(reference, _net(tmp_path, "r", _CONV + _HALVES, plus=(1 + COLUMN * 1.1) / 2))
+    layer = _layer(found)
+    assert (found.code, layer["verdict"], layer["found"]) == (1, "fail", "nowhere")
+    assert "layer_not_found" in found.json["reason_codes"]
+
+
+def test_slopes_next_to_the_right_ones_are_not_proven(tmp_path: Path) -> None:
+    """Below the limit of the outputs, and far above what rounding does to a layer."""
+    reference = _net(tmp_path, "l", f"{_CONV} y = PRelu(c, a)")
+    near = (1 + COLUMN * np.float32(1.0001)) / 2
+    found = verify(reference, _net(tmp_path, "r", _CONV + _HALVES, plus=near))
+    assert (found.code, found.json["reason_codes"]) == (3, ["layer_not_proven"])
+    assert "by its values a slope is -0.500" in _layer(found)["difference"]
+    assert "where -0.5 was expected" in _layer(found)["difference"]
+
+
+def test_slopes_that_nothing_reaches_are_not_proven(tmp_path: Path) -> None:
+    reference = _net(tmp_path, "l", "c = Abs(x) y = PRelu(c, a)")
+    found = verify(reference, _net(tmp_path, "r", f"c = Abs(x) {_HALVES}"))
+    assert (found.code, _layer(found)["verdict"]) == (3, "inconclusive")
+    assert "3 of its 3 slopes met no negative input" in _layer(found)["difference"]
+
+
+def test_a_leaky_relu_of_the_same_slope_is_the_same_function(tmp_path: Path) -> None:
+    reference = _net(tmp_path, "l", f"{_CONV} y = PRelu(c, b)")
+    found = verify(reference, _net(tmp_path, "r", f"{_CONV} y = LeakyRelu<alpha = 0.25>(c)"))
+    layer = _layer(found)
+    assert (found.code, layer["slopes_equal"]) == (0, True)
+    assert (layer["n_by_value"], layer["n_by_behaviour"]) == (3, 3)
+    assert layer["note"].endswith("the same function as LeakyRelu(0.25)")
+    other = verify(reference, _net(tmp_path, "o", f"{_CONV} y = LeakyRelu<alpha = 0.250001>(c)"))
+    assert (other.code, other.json["reason_codes"][0]) == (1, "slopes_differ")
+    assert "its slope is 0.250001" in _layer(other)["difference"]
+
+
+def test_a_relu_is_the_same_function_as_slopes_of_0(tmp_path: Path) -> None:
+    zero = np.zeros((3, 1, 1), np.float32)
+    reference = _net(tmp_path, "l", f"{_CONV} y = PRelu(c, a)", a=zero)
+    found = verify(reference, _net(tmp_path, "r", f"{_CONV} y = Relu(c)"))
+    assert (found.code, _layer(found)["note"].split()[-1]) == (0, "Relu")
+    small = _net(tmp_path, "s", f"{_CONV} y = PRelu(c, a)", a=zero + np.float32(1e-30))
+    assert verify(small, _net(tmp_path, "r", f"{_CONV} y = Relu(c)")).code == 1
+
+
+def test_equal_calls_may_be_one_or_several(tmp_path: Path) -> None:
+    once = _net(tmp_path, "once", f"{_CONV} p = PRelu(c, a) y = Add(p, p)")
+    twice = _net(tmp_path, "twice", f"{_CONV} p = PRelu(c, a) q = PRelu(c, a) y = Add(p, q)")
+    merged, split = verify(twice, once), verify(once, twice)
+    assert (merged.code, split.code) == (0, 0)
+    assert "used 1 times where 2 were expected: equal calls are one" in _layer(merged)["note"]
+    assert _layer(split)["note"] == "used 2 times where 1 were expected"
+
+
+def test_a_call_that_is_missing_fails_with_its_outputs(tmp_path: Path) -> None:
+    once = _net(tmp_path, "once", f"{_CONV} n = Neg(c) p = PRelu(c, a) y = Add(p, n)")
+    twice = _net(
+        tmp_path, "twice", f"{_CONV} n = Neg(c) p = PRelu(c, a) q = PRelu(n, a) y = Add(p, q)"
+    )
+    found = verify(twice, once)
+    assert (found.code, _layer(found)["verdict"]) == (1, "fail")
+    assert "layer_calls_differ" in found.json["reason_codes"]
+
+
+def test_a_call_that_only_one_side_makes_is_not_proven(tmp_path: Path) -> None:
+    """The outputs agree, since nothing of it is left there; but the reference makes it."""
+    tail = "z = Mul(q, nothing) y = Add(p, z)"
+    body = f"{_CONV} n = Neg(c) p = PRelu(c, a) {{}} {tail}"
+    nothing = np.float32(0)
+    twice = _net(tmp_path, "t", body.format("q = PRelu(n, a)"), nothing=nothing)
+    once = _net(tmp_path, "o", body.format("q = Neg(n)"), nothing=nothing)
+    found = verify(twice, once)
+    assert (found.code, found.json["reason_codes"]) == (3, ["layer_calls_differ"])
+    assert "its other calls were not found by their values" in _layer(found)["difference"]
+    lost = _net(tmp_path, "l", body.format("q = PRelu(n, b)"), nothing=nothing)
+    found = verify(lost, once)
+    assert (found.code, found.json["reason_codes"]) == (3, ["layer_not_found"])
+    assert "not found in the candidate, while every output agrees" in " ".join(
+        found.json["reasons"]
+    )
+    assert "tensors of the candidate were compared with it" in " ".join(found.json["reasons"])
+
+
+def test_what_no_output_depends_on_is_no_failure_on_either_side(tmp_path: Path) -> None:
+    plain = _net(tmp_path, "plain", f"{_CONV} y = PRelu(c, a)")
+    more = _net(tmp_path, "more", f"{_CONV} y = PRelu(c, a) z = PRelu(c, b)")
+    found = verify(more, plain)
+    assert found.code == 0
+    assert "b: no output of the reference depends on it" in _notes(found)
+    found = verify(plain, more)
+    assert found.code == 0
+    assert "b: a PReLU that the reference does not have; every output agrees" in _notes(found)
+    assert verify(more, more).code == 0
+    for command in ("export", "optimize"):
+        made = cli(command, more, "-o", tmp_path / f"{command}.onnx", *_quick(command))
+        assert made.code == 0, made.err
+
+
+def _quick(command: str) -> list[str]:
+    return ["--no-tune"] if command == "optimize" else []
+
+
+def test_a_prelu_in_place_of_none_at_all_is_no_proof(tmp_path: Path) -> None:
+    plain = _net(tmp_path, "plain", f"{_CONV} y = Neg(c)")
+    more = _net(tmp_path, "more", f"{_CONV} y = Neg(c) z = PRelu(c, b)")
+    assert verify(plain, more).code == 3
+    assert verify(plain, more, "--allow-no-prelu").code == 0
+
+
+_NETS = """
+import torch
+from torch import nn
+
+class Base(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.dense, self.a, self.b = nn.Linear(4, 6), nn.PReLU(6), nn.PReLU(6)
+        nn.init.uniform_(self.a.weight, -0.5, 0.5)
+
+    def example_inputs(self):
+        return (torch.zeros(2, 4),)
+
+class Twice(Base):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Linear(6, 2), nn.Linear(6, 3)
+
+    def half(self, x):
+        return self.a(self.dense(x))
+
+    def forward(self, x):
+        return self.left(self.half(x)), self.right(self.half(x))
+
+class Dead(Base):
+    def forward(self, x):
+        h = self.dense(x)
+        self.b(h)
+        return self.a(h)
+"""
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("net", ["Twice", "Dead"])
+def test_what_an_exporter_merges_or_drops_is_exported(net: str, tmp_path: Path) -> None:
+    (tmp_path / "value_nets.py").write_text(_NETS)
+    source, made = f"{tmp_path / 'value_nets.py'}:{net}", tmp_path / f"{net}.onnx"
+    exported = cli("export", source, "-o", made)
+    assert exported.code == 0, exported.err
+    assert verify(source, made).code == 0
+    if net == "Twice":  # whose calls are merged or not, as the exporter likes
+        return
+    blind = cli("export", source, "-o", made, "--force", "--no-verify")
+    assert blind.code == 3
+    assert "in a form that is not known" in blind.err
