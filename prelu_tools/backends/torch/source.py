@@ -131,7 +131,7 @@ class TorchSource:
         args, kwargs = self._arguments().build(tensors)
         reading = Reading(readings)
         reading.follow((args, kwargs))
-        with torch.no_grad(), conditions_as_python(), reading:
+        with torch.no_grad(), as_python(), conditions_as_python(), reading:
             found = self._module(*args, **kwargs)
         return {name: to_numpy(tensor) for name, tensor in self._named(found).items()}
 
