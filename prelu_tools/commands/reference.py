@@ -55,6 +55,8 @@ class Reference:
     """Outputs of each run: in float64, where that was to be had."""
     extents: dict[str, Extent] = field(default_factory=dict)
     """Scale and rounding of each output."""
+    kinds: dict[str, str] = field(default_factory=dict)
+    """The type of each output, as the reference itself gives it."""
     layer_extents: dict[str, Extent] = field(default_factory=dict)
     """Scale and rounding of each layer's output."""
     precision: Literal["float64", "float32"] = "float32"
@@ -158,6 +160,7 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
             taken = (time.monotonic() - began) / plan.rows.count(reference.feeds[run])
             reference.seconds_per_row = taken
             reference.outputs.append(outputs)
+            reference.kinds = {name: values.dtype.name for name, values in outputs.items()}
             for name, values in outputs.items():
                 reference.extents.setdefault(name, Extent()).note(values)
         run = None
