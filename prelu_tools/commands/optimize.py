@@ -95,6 +95,8 @@ class _Work:
     """Inputs; the first is timed."""
     spots: tuple[Spot, ...]
     tell: Tell
+    inside: tuple[str, ...] = ()
+    """The layers that are nowhere but in bodies of If, Loop and Scan."""
 
     @property
     def bench(self) -> Bench:
@@ -151,8 +153,21 @@ def optimize(
         held=equal,
         latency=latency,
         verification=verification,
-        notes=(*map(str, work.meant.repairs), *choices.notes, *_remark(request.target)),
+        notes=(
+            *map(str, work.meant.repairs),
+            *choices.notes,
+            *_left(work),
+            *_remark(request.target),
+        ),
     )
+
+
+def _left(work: _Work) -> tuple[str, ...]:
+    """What is said of the bodies of If, Loop and Scan."""
+    if not work.inside or work.request.target != "onnxruntime-cpu":
+        return ()
+    names = ", ".join(work.inside)
+    return (f"in bodies of If, Loop and Scan, and left as they are: {names}",)
 
 
 def _remark(target: Target) -> tuple[str, ...]:
@@ -175,18 +190,24 @@ def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
             f"{first.node} has a slope of shape {list(first.before)} that belongs on axis "
             f"{first.axis} ({first.reason}), as {n} of its slopes do: --repair-slopes writes it so"
         )
-    portable = to_portable(meant.model)
+    portable = to_portable(meant.model, bodies=request.target != "onnxruntime-cpu")
     portable.take_in()  # slopes
     feeds = _draw(source, request.inputs_file)
     tell("running the model")
     spots = spots_of(portable, feeds[0], request.exact, runtime_version())
+    inside = [i.layer.name for i in source.located if all(v.outer is not None for v, _ in i.calls)]
+    if not spots and inside:
+        raise PReLUToolsError(
+            f"every PReLU of {request.source} is in the body of an If, Loop or Scan "
+            f"({', '.join(inside)}), and bodies are left as they are: there is nothing to optimize"
+        )
     if not spots:
         raise PReLUToolsError(
             f"found no PReLU in {request.source}: there is nothing to optimize (prelu-tools "
             "inspect -v says what came close)"
         )
     had = {layer.name: layer.form for layer in read_layers(meant.model)}
-    return _Work(request, source, meant, portable, had, feeds, spots, tell)
+    return _Work(request, source, meant, portable, had, feeds, spots, tell, tuple(inside))
 
 
 def _draw(source: OnnxSource, file: Path | None) -> list[Feeds]:
