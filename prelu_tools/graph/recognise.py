@@ -102,6 +102,7 @@ class _Search:
         self._view = view
         self._explain = explain
         self._behind: dict[str, str] = {}
+        self._nearly: set[str] = set()
         self._anchors: dict[str, onnx.NodeProto] = {}
         self._regions: OrderedDict[str, Region] = OrderedDict()
 
@@ -122,7 +123,11 @@ class _Search:
             if x is None:
                 return None
             self._behind.update(dict.fromkeys(node.output, x))
-            match = None if node.op_type in COPIES else self._region(node, x)
+            if node.op_type in COPIES and live[0] in self._nearly:
+                self._nearly.update(node.output)
+            # A factor or a kink behind it makes PReLU only of what is nearly one.
+            ends = node.op_type not in COPIES and (len(set(live)) > 1 or live[0] in self._nearly)
+            match = self._region(node, x) if ends else None
             if match is None and view.edits and node.op_type in ("Add", "Sub"):
                 match = self._before_offset(node)
                 if match is not None:
@@ -192,6 +197,8 @@ class _Search:
                 if isinstance(answer, Answer):
                     return _match(region, probe, answer, node)
                 nearest = nearest or _near(node, probe, answer)
+                if probe.keeps_positive:
+                    self._nearly.add(y)
             if x not in self._behind:
                 break
             x = self._behind[x]
