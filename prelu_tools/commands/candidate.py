@@ -25,6 +25,7 @@ from prelu_tools.commands.steadiness import (
     run_again,
     run_unobserved,
 )
+from prelu_tools.commands.unmoved import of_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
@@ -137,7 +138,6 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     if any(parity.verdict == "fail" for parity in parities):
         seen.where = sizes_that_differ(reference.feeds, outputs, seen.results)
     _note_randomness(reference, linked, seen)
-    seen.doubts += reference.untaken.get(linked.spelled, [])
     notes: list[str] = [
         as_reason(note).within(linked.spelled) for note in getattr(linked.source, "notes", ())
     ]
@@ -150,6 +150,11 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         hunt = Hunt(reference, linked.source, provider, feeds, layers.agrees)
         layer_parities = settled(layer_parities, layers, hunt)
     notes += [f"{linked.spelled}: {x.name}: {x.note}" for x in layer_parities if x.note]
+    seen.doubts += reference.untaken.get(linked.spelled, [])
+    pairs = pair_outputs(reference.outputs[0], seen.results[0])
+    doubts, unmoved = of_outputs(reference.unmoved, pairs, reference.source, linked.source)
+    seen.doubts += doubts
+    notes += unmoved
     report = _report(
         linked,
         seen,

@@ -22,6 +22,7 @@ from prelu_tools.commands.steadiness import (
 )
 from prelu_tools.commands.trying import usable_rows
 from prelu_tools.commands.turning import TurnPlan, turn_decisions
+from prelu_tools.commands.unmoved import of_inputs, of_slopes, unmoved_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
@@ -70,6 +71,8 @@ class Reference:
     """What the user should know."""
     doubts: list[str] = field(default_factory=list)
     """What keeps a comparison with it from proving anything."""
+    unmoved: dict[str, bool] = field(default_factory=dict)
+    """Outputs that are the same for all inputs, and whether each holds floating numbers."""
     untaken: dict[str, list[Reason]] = field(default_factory=dict)
     """Of each candidate's name: what it decided always in the same way."""
 
@@ -130,6 +133,9 @@ def run_reference(
             _turn(reference, plan, plan.turning)
         if plan.search_seconds > 0:
             _search(reference, plan)
+        reference.unmoved = unmoved_outputs(reference.feeds, reference.outputs, plan.rows)
+        reference.notes += of_inputs(reference.feeds)
+        reference.notes += of_slopes(reference.coverage) if plan.layers else []
         if plan.wide:
             _run_wide(reference, plan)
         yield reference

@@ -16,8 +16,10 @@ from prelu_tools.backends.calls import (
     Tally,
     activation_of,
     layers_of,
+    not_called,
 )
 from prelu_tools.backends.conversion import Conversion
+from prelu_tools.backends.deciding import Decisions
 from prelu_tools.backends.failures import failed_on
 from prelu_tools.backends.interface import (
     Lookup,
@@ -36,6 +38,7 @@ from prelu_tools.backends.keras.lookups import find_lookups
 from prelu_tools.backends.keras.marks import with_marks
 from prelu_tools.backends.keras.precision import note_precisions
 from prelu_tools.backends.keras.program import Program
+from prelu_tools.backends.keras.reading import reading
 from prelu_tools.backends.keras.running import eagerly, plainly
 from prelu_tools.backends.keras.search import gradients_in, gradients_of
 from prelu_tools.backends.keras.structure import Structure
@@ -43,8 +46,10 @@ from prelu_tools.backends.keras.tracing import trace_model
 from prelu_tools.backends.keras.watch import CallFinder, slope_name
 from prelu_tools.backends.keras.wide import ProgramRunner
 from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.reading import Readings
 from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.decisions import Decision
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -63,6 +68,8 @@ class KerasSource:
         self._structure = Structure(model, spelled, options.inputs)
         self._calls: list[PReLUCall] | None = None
         self._program: Program | None = None
+        self._uncalled: list[str] = []
+        self._decisions = Decisions(self._read)
         self._inside = False  # whether a layer with other variables holds a PReLU
 
     @property
@@ -77,6 +84,11 @@ class KerasSource:
         load_weights(self._model, path, self.spelled)
         self._calls = self._program = None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of its layers."""
+        return tuple(not_called(path) for path in dict.fromkeys(self._uncalled))
+
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`."""
         return self._structure.inputs()
@@ -85,9 +97,16 @@ class KerasSource:
         """See `Source.layers`."""
         return layers_of(self._find_calls())
 
-    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
-        """See `Source.decisions`: none are looked for."""
-        return ()
+    def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
+        """See `Source.decisions`: what its layers decide by numbers, run eagerly."""
+        return self._decisions.of(runs)
+
+    def _read(self, feeds: Mapping[str, Array], readings: Readings) -> dict[str, Array]:
+        """Run the model, and tell of what its layers read."""
+        flat = [tf.constant(feeds[spec.name]) for spec in self.inputs()]
+        with eagerly(), reading(readings, flat):
+            found = self.call_flat(flat)
+        return {name: np.asarray(value) for name, value in found.items()}
 
     def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
         """See `Source.lookups`: of its trace."""
@@ -104,11 +123,25 @@ class KerasSource:
             if not all(layer.built for layer in (self._model, *(x for _, x in walk(self._model)))):
                 self._call(feeds)  # builds the rest, and may make layers that are to be watched
             finder = CallFinder(self._model)
-            with eagerly(), watching(self._model, None, finder):
+            called: set[int] = set()
+            with eagerly(), watching(self._model, lambda x: called.add(id(x)), finder):
                 self._call(feeds)
             self._calls = finder.calls
             self._look_into_graph(finder)
+            self._uncalled = self._not_called(called)
         return self._calls
+
+    def _not_called(self, called: set[int]) -> list[str]:
+        """The paths of PReLU layers that neither a run nor the graph has shown."""
+        used = {call.parameter for call in self._calls or ()}
+        owned = owners(self._model)
+        return [
+            path
+            for path, layer in walk(self._model)
+            if isinstance(layer, keras.layers.PReLU)
+            and id(layer) not in called
+            and not any(owned[id(weight)].parameter in used for weight in layer.weights)
+        ]
 
     def _look_into_graph(self, finder: CallFinder) -> None:
         """Find what running the model once does not show, where it may not show all.
@@ -205,7 +238,8 @@ class KerasSource:
         calls, show = self._find_calls(), self._options.show_chatter
         program = self._trace()
         self._calls = _in_order(program, calls)  # a branch that was not taken may call one again
-        return convert_program(program, self._calls, wanted, show, note_precisions(self._model))
+        notes = [*note_precisions(self._model), *self.notes]
+        return convert_program(program, self._calls, wanted, show, notes)
 
 
 class _KerasRunner:
