@@ -13,7 +13,7 @@ import numpy as np
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.freezing import flat_graph, freeze
-from prelu_tools.backends.keras.program import Program, Weight
+from prelu_tools.backends.keras.program import Program, Weight, make_placeholder
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -118,13 +118,8 @@ def _weights(loaded: Any, concrete: Any, definition: Any) -> tuple[Weight, ...]:
         if variable is None or node is None or not variable.dtype.is_floating:
             continue
         name = names[id(variable)]
-        kind = variable.dtype.as_datatype_enum
         shape = tuple(int(size) for size in variable.shape)
-        node.op = "Placeholder"
-        node.attr.clear()
-        node.attr["dtype"].type = kind
-        node.attr["shape"].shape.CopyFrom(tf.TensorShape(shape).as_proto())
-        node.attr["_output_shapes"].list.shape.add().CopyFrom(tf.TensorShape(shape).as_proto())
+        make_placeholder(node)
         found.append(
             Weight(
                 tensor=f"{node.name}:0",
