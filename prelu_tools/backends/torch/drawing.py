@@ -63,7 +63,7 @@ def drawings(run: Callable[[], dict[str, Array]]) -> tuple[Drawing, ...]:
         others += [lambda end=end: _at_end(run, end) for end in (False, True)]
         moves = any(
             not all(same_bits(other[name], values) for name, values in plain.items())
-            for other in (make() for make in others)
+            for other in (make() for make in others)  # type: ignore[no-untyped-call]
         )
     found = [Drawing(text) for text in seen.places] or [Drawing("the module's own code")]
     return tuple(found) if moves else ()
@@ -74,7 +74,7 @@ def _kept() -> Iterator[None]:
     """After the block, all generators are where they were."""
     plain, drawn = random.getstate(), np.random.get_state()
     try:
-        with torch.random.fork_rng():  # type: ignore[no-untyped-call]
+        with torch.random.fork_rng():
             yield
     finally:
         random.setstate(plain)
