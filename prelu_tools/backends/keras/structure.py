@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Structure:
 
     def _find_inputs(self) -> list[TensorSpec]:
         if (known := _model_inputs(self._model)) is not None:
-            return [_spec(name, tensor) for name, tensor in known.items()]
+            return self._with_given([_spec(name, tensor) for name, tensor in known.items()])
         given = {option.name: option.shape for option in self._given}
         shapes = given or _built_for(self._model)
         if shapes is None:
@@ -48,6 +48,26 @@ class Structure:
         return [
             TensorSpec(n, "float32", shape, example_sizes(shape)) for n, shape in shapes.items()
         ]
+
+    def _with_given(self, specs: list[TensorSpec]) -> list[TensorSpec]:
+        """The model's own inputs, with the sizes that the user gave for what it leaves free."""
+        given = {option.name: option.shape for option in self._given}
+        names = [spec.name for spec in specs]
+        if unknown := [name for name in given if name not in names]:
+            raise UsageError(f"--input {unknown[0]}: {self._spelled} takes {', '.join(names)}")
+        found = []
+        for spec in specs:
+            shape = given.get(spec.name, spec.shape)
+            fixed = [own if isinstance(own, int) else None for own in spec.shape]
+            if len(shape) != len(fixed) or any(
+                own is not None and size != own for size, own in zip(shape, fixed, strict=True)
+            ):
+                raise UsageError(
+                    f"--input {spec.name}:{','.join(map(str, shape))}: {self._spelled} takes "
+                    f"{spec.name}:{','.join(map(str, spec.shape))}, and its sizes are fixed in it"
+                )
+            found.append(TensorSpec(spec.name, spec.dtype, tuple(shape), example_sizes(shape)))
+        return found
 
     def zeros(self) -> dict[str, Array]:
         """Inputs of zeros, two rows where the batch is free."""
@@ -67,16 +87,40 @@ class Structure:
         return keras.tree.pack_sequence_as(structure, list(flat))
 
     def named_outputs(self, outputs: Any) -> dict[str, Any]:
-        """Outputs by name: the keys of a dict, the names of output layers, or `output_0`..."""
+        """Outputs by name: their keys, the names of output layers, or `output_0`...
+
+        Of nested ones the keys and positions stand behind one another: `boxes.xy`, `levels.0`.
+        """
         inputs = [spec.name for spec in self.inputs()]
-        if isinstance(outputs, Mapping):
-            named = {str(key): value for key, value in outputs.items()}
-            return distinct_outputs(named, inputs)
-        flat = keras.tree.flatten(outputs)
-        names = getattr(self._model, "output_names", None) or []
-        if len(set(names)) != len(flat):
-            names = ["output"] if len(flat) == 1 else [f"output_{i}" for i in range(len(flat))]
-        return distinct_outputs(dict(zip(names, flat, strict=True)), inputs)
+        found = dict(_by_keys("", outputs))
+        if not _has_keys(outputs):
+            names = getattr(self._model, "output_names", None) or []
+            if len(set(names)) != len(found):
+                names = (
+                    ["output"] if len(found) == 1 else [f"output_{i}" for i in range(len(found))]
+                )
+            found = dict(zip(names, found.values(), strict=True))
+        return distinct_outputs(found, inputs)
+
+
+def _has_keys(outputs: Any) -> bool:
+    if isinstance(outputs, list | tuple):
+        return any(map(_has_keys, outputs))
+    return isinstance(outputs, Mapping)
+
+
+def _by_keys(prefix: str, outputs: Any) -> Iterator[tuple[str, Any]]:
+    """The tensors that outputs are nested in, with the keys that lead to each."""
+    if isinstance(outputs, Mapping):
+        parts = [(str(key), value) for key, value in outputs.items()]
+    elif isinstance(outputs, list | tuple):
+        parts = [(str(place), value) for place, value in enumerate(outputs)]
+    else:
+        if outputs is not None:
+            yield prefix.lstrip("."), outputs
+        return
+    for key, value in parts:
+        yield from _by_keys(f"{prefix}.{key}", value)
 
 
 def _rows(spec: TensorSpec) -> int:
