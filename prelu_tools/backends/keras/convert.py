@@ -38,7 +38,7 @@ from prelu_tools.graph.folding import (
 from prelu_tools.graph.layouts import drop_idle_reshapes, move_inputs, reduce_before_transposing
 from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.narrowing import narrow_convolutions
-from prelu_tools.graph.tidy import rename_values
+from prelu_tools.graph.tidy import name_boundaries
 from prelu_tools.graph.view import GraphView
 
 _LARGE = 1 << 16  # bytes; above, a weight is an input of what tf2onnx converts
@@ -83,6 +83,7 @@ def convert_program(
     reduce_before_transposing(model)
     drop_idle_reshapes(model)
     _fix_groups(model)
+    _fix_pads(model.proto.graph)
     _name_boundaries(model.proto.graph, program, wanted.input_layout)
     for node in model.proto.graph.node:
         layer = program.layer_of(node.name)
@@ -228,11 +229,33 @@ def _fix_groups(model: OnnxModel) -> None:
                 attribute.i = inputs[1] // kernel[1]
 
 
+def _fix_pads(graph: onnx.GraphProto) -> None:
+    """Say what a transposed convolution adds at the end, in place: tf2onnx takes off less than 0.
+
+    Where the stride is larger than the kernel, the output ends with places that no input reaches.
+    """
+    for node in graph.node:
+        pads = next((a for a in node.attribute if a.name == "pads"), None)
+        if node.op_type != "ConvTranspose" or pads is None or min(pads.ints) >= 0:
+            continue
+        rank = len(pads.ints) // 2
+        sums = [pads.ints[axis] + pads.ints[axis + rank] for axis in range(rank)]
+        added = next((a for a in node.attribute if a.name == "output_padding"), None)
+        more = [max(0, -total) for total in sums]
+        if added is not None:
+            more = [a + b for a, b in zip(added.ints, more, strict=True)]
+            node.attribute.remove(added)
+        node.attribute.append(helper.make_attribute("output_padding", more))
+        for axis, total in enumerate(sums):
+            if total <= 0:
+                pads.ints[axis] = pads.ints[axis + rank] = 0
+
+
 def _name_boundaries(graph: onnx.GraphProto, program: Program, layout: InputLayout) -> None:
     """Give inputs and outputs the source's names and dimensions."""
     names = dict(zip(program.inputs, (spec.name for spec in program.specs), strict=True))
     names |= {value.name: name for value, name in zip(graph.output, program.outputs, strict=True)}
-    rename_values(graph, names)
+    name_boundaries(graph, names)
     shapes = {spec.name: spec.shape for spec in program.specs}
     for value in graph.input:
         shape = shapes[value.name]
