@@ -72,9 +72,9 @@ def open_for_inspection(text: str, options: SourceOptions) -> Source:
         PReLUToolsError: it cannot be read.
     """
     spelling = parse_spelling(text)
-    if spelling.file is not None:
-        return _open_file(spelling, options, (*READERS, *ROWS))
-    return open_source(text, options)
+    if spelling.file is None or options.custom_objects:
+        return open_source(text, options)  # classes of the user's own have to be asked
+    return _open_file(spelling, options, (*READERS, *ROWS))
 
 
 def open_source(text: str, options: SourceOptions) -> Source:

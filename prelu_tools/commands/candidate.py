@@ -9,10 +9,11 @@ from prelu_tools.backends.interface import Observer, Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.feeds import Feeds
 from prelu_tools.commands.finding import Hunt
+from prelu_tools.commands.interface import compare_inputs, compare_outputs
 from prelu_tools.commands.layer_proof import settled
 from prelu_tools.commands.layers import LayerJudge
 from prelu_tools.commands.linking import InputLink, Layouts, move
-from prelu_tools.commands.outputs import OutputJudge, differences
+from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.power import PowerPlan, measure_power
 from prelu_tools.commands.reference import Reference
 from prelu_tools.commands.running import run_feeds, sizes_that_differ
@@ -24,14 +25,16 @@ from prelu_tools.commands.steadiness import (
     run_again,
     run_unobserved,
 )
+from prelu_tools.commands.unmoved import of_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.parity import worst
-from prelu_tools.core.reasons import as_reason
+from prelu_tools.core.reasons import Reason, as_reason
 from prelu_tools.core.tolerance import default_tolerance
 from prelu_tools.core.verification import (
     CandidateReport,
+    InterfaceDifference,
     LayerParity,
     OutputParity,
     Power,
@@ -56,9 +59,10 @@ class Linked:
     """What the user said of axis orders."""
 
     @property
-    def moved(self) -> bool:
-        """Whether any input has another axis order than the reference's."""
-        return any(tuple(sorted(link.permutation)) != link.permutation for link in self.links)
+    def moved(self) -> frozenset[int]:
+        """The ranks of the inputs that have another axis order than the reference's."""
+        orders = [link.permutation for link in self.links]
+        return frozenset(len(order) for order in orders if tuple(sorted(order)) != order)
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class Checks:
     """Whether a model without PReLU may pass on its outputs."""
     strict_special: bool
     """Whether a layer that differs for infinite or NaN inputs only fails."""
+    strict_interface: bool
+    """Whether any difference in names, types and sizes of inputs and outputs fails."""
     runtime: str
     """The version of onnxruntime."""
     seed: int
@@ -128,10 +134,10 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         reference.outputs, reference.extents, linked.layouts, linked.moved, checks.tolerance
     )
     parities = outputs.compare(seen.results)
+    interface = _interface(reference, linked, seen.results[0])
     if any(parity.verdict == "fail" for parity in parities):
         seen.where = sizes_that_differ(reference.feeds, outputs, seen.results)
     _note_randomness(reference, linked, seen)
-    seen.doubts += reference.untaken.get(linked.spelled, [])
     notes: list[str] = [
         as_reason(note).within(linked.spelled) for note in getattr(linked.source, "notes", ())
     ]
@@ -144,6 +150,11 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         hunt = Hunt(reference, linked.source, provider, feeds, layers.agrees)
         layer_parities = settled(layer_parities, layers, hunt)
     notes += [f"{linked.spelled}: {x.name}: {x.note}" for x in layer_parities if x.note]
+    seen.doubts += reference.untaken.get(linked.spelled, [])
+    pairs = pair_outputs(reference.outputs[0], seen.results[0])
+    doubts, unmoved = of_outputs(reference.unmoved, pairs, reference.source, linked.source)
+    seen.doubts += doubts
+    notes += unmoved
     report = _report(
         linked,
         seen,
@@ -154,8 +165,20 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         power,
         _used(reference, seen, checks.tolerance),
         is_random=reference.is_random,
+        interface=interface,
     )
     return Judged(report, seen.results, tuple(notes))
+
+
+def _interface(
+    reference: Reference, linked: Linked, results: Mapping[str, Array]
+) -> tuple[InterfaceDifference, ...]:
+    specs = reference.source.inputs(), linked.source.inputs()
+    pairs = pair_outputs(reference.outputs[0], results)
+    return (
+        *compare_inputs(*specs, linked.links),
+        *compare_outputs(reference.outputs[0], reference.kinds, results, pairs),
+    )
 
 
 def _note_randomness(reference: Reference, linked: Linked, seen: _Seen) -> None:
@@ -303,6 +326,7 @@ def _report(
     power: Power | None,
     tolerance: Tolerance,
     is_random: bool,
+    interface: tuple[InterfaceDifference, ...],
 ) -> CandidateReport:
     numeric = [*(o.verdict for o in outputs), *(x.verdict for x in layers if x.slopes_equal)]
     if is_random:
@@ -321,6 +345,10 @@ def _report(
             f"{seen.provider.requested} was asked for, and {len(elsewhere)} nodes ran on "
             f"{', '.join(seen.provider.actual)}; --allow-fallback takes that"
         )
+    for one in interface:
+        if one.fails or checks.strict_interface:
+            verdicts.append("fail")
+            reasons.append(Reason(one.words, one.code))
     for fault in seen.faults:
         verdicts.append("fail")
         reasons.append(fault)
@@ -348,6 +376,7 @@ def _report(
         reasons=tuple(reasons),
         special=special,
         power=power,
+        interface=interface,
     )
 
 

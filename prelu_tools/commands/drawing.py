@@ -53,7 +53,9 @@ def known_shapes(reference: Sequence[TensorSpec], others: Others) -> dict[str, l
 def _known_shape(spec: TensorSpec, others: Others) -> list[Dim]:
     known: list[Dim] = list(spec.shape)
     for specs, links in others:
-        link = next(link for link in links if link.reference == spec.name)
+        link = next((link for link in links if link.reference == spec.name), None)
+        if link is None:
+            continue
         other = next(s for s in specs if s.name == link.candidate)
         for axis, source in enumerate(link.permutation):
             if isinstance(known[source], str) and isinstance(other.shape[axis], int):

@@ -13,6 +13,7 @@ from prelu_tools.reports.facts import (
     agreement_line,
     baseline_lines,
     coverage_share,
+    interface_lines,
     n_wrong,
     of_rounding,
     power_lines,
@@ -114,7 +115,8 @@ def _candidate(report: CandidateReport) -> Iterator[str]:
     failures = special_lines(report.special, documented=False)
     yield _list(failures, "why fail")
     power = power_lines(report.power) if report.power else ()
-    yield _list((*proven(report), *power, *special_lines(report.special, documented=True)), "facts")
+    known = special_lines(report.special, documented=True)
+    yield _list((*interface_lines(report), *proven(report), *power, *known), "facts")
 
 
 def _outputs(outputs: Sequence[OutputParity]) -> str:
