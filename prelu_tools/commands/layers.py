@@ -86,7 +86,12 @@ class LayerJudge:
         mine, other = pair
         watched = self._watched[mine.name]
         expected, orders = self._counterpart(mine, other, number, x, y)
-        if expected is not None:
+        if other.slopes.size > 1 and other.slopes.ndim > x.ndim:
+            watched.lost = (
+                f"a slope of shape {list(other.stored_shape)} does not broadcast to an input of "
+                f"{list(x.shape)}: the result has more axes"
+            )
+        elif expected is not None:
             self._follow(watched, mine.name, expected, y, orders)
         own = own_ulps(mine, orders, x, y)
         if own is not None:
@@ -141,6 +146,11 @@ class LayerJudge:
         fitting = _fitting(expected, y, orders)
         if not fitting:
             watched.lost = f"gives {list(y.shape)} where {list(expected.shape)} was expected"
+            if y.ndim != expected.ndim:
+                watched.lost += (
+                    ": the number of its axes depends on the inputs' sizes there, as squeeze() "
+                    "makes it, and a file keeps one"
+                )
             return
         if watched.along is None:
             watched.along = Comparison(self._limit(name, y))
