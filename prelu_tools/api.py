@@ -145,6 +145,7 @@ def verify(
     bundle: PathLike | None = None,
     layout: Mapping[str, Layout] | None = None,
     strict_special: bool = False,
+    strict_interface: bool = False,
     allow_no_prelu: bool = False,
     input: Shapes | None = None,
     custom_objects: str | Sequence[str] = (),
@@ -180,6 +181,8 @@ def verify(
         bundle: a folder for the smallest thing that shows a failure.
         layout: the axis order, `nchw` or `nhwc`, of `reference`, `candidate` or a model's path.
         strict_special: whether a layer that differs for infinite or NaN inputs only fails.
+        strict_interface: whether any difference in names, types and sizes of inputs and outputs
+            fails.
         allow_no_prelu: whether models without any PReLU may pass on their outputs.
         input: the inputs' sizes, where a model does not know them.
         custom_objects: modules or files (`layers.py`, `layers.py:Name`) with the classes of a
@@ -237,6 +240,7 @@ def verify(
             min_power=min_power,
             allow_fallback=allow_fallback,
             strict_special=strict_special,
+            strict_interface=strict_interface,
             allow_no_prelu=allow_no_prelu,
             options=options,
         )

@@ -43,6 +43,7 @@ def assert_parity(
     layouts: Mapping[str, Layout] | None = None,
     provider: str = "cpu",
     strict_special: bool = False,
+    strict_interface: bool = False,
     allow_no_prelu: bool = False,
 ) -> VerifyResult:
     """Raise where a candidate is not its reference, or where that could not be found out.
@@ -65,6 +66,8 @@ def assert_parity(
         layouts: axis orders by `reference` and `candidate`.
         provider: what runs an ONNX candidate.
         strict_special: whether a layer that differs for infinite or NaN inputs only fails.
+        strict_interface: whether any difference in names, types and sizes of inputs and outputs
+            fails.
         allow_no_prelu: whether models without any PReLU may pass.
 
     Returns:
@@ -97,6 +100,7 @@ def assert_parity(
             search_seconds=search_seconds,
             ranges=ranges_of(input_range),
             strict_special=strict_special,
+            strict_interface=strict_interface,
             allow_no_prelu=allow_no_prelu,
         )
         result = verify_source(left, request, {right_name: right})

@@ -158,6 +158,12 @@ def _parse_tolerance(ctx: click.Context, param: click.Parameter, value: str) -> 
     help="Fail a layer that differs for infinite or NaN inputs; else that is reported only.",
 )
 @click.option(
+    "--strict-interface",
+    is_flag=True,
+    help="Fail where names, types or sizes of inputs and outputs differ; else a missing or "
+    "additional output fails, and a number that became a float, or was one.",
+)
+@click.option(
     "--allow-no-prelu", is_flag=True, help="Let models without any PReLU pass on their outputs."
 )
 @baseline_options

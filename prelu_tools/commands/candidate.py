@@ -9,10 +9,11 @@ from prelu_tools.backends.interface import Observer, Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.feeds import Feeds
 from prelu_tools.commands.finding import Hunt
-from prelu_tools.commands.layer_proof import settled
+from prelu_tools.commands.interface import compare_inputs, compare_outputs
+from prelu_tools.commands.layer_proof import misnamed, settled
 from prelu_tools.commands.layers import LayerJudge
 from prelu_tools.commands.linking import InputLink, Layouts, move
-from prelu_tools.commands.outputs import OutputJudge, differences
+from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.power import PowerPlan, measure_power
 from prelu_tools.commands.reference import Reference
 from prelu_tools.commands.running import run_feeds, sizes_that_differ
@@ -24,15 +25,17 @@ from prelu_tools.commands.steadiness import (
     run_again,
     run_unobserved,
 )
+from prelu_tools.commands.unmoved import of_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.noise import SINGLE
 from prelu_tools.core.parity import worst
-from prelu_tools.core.reasons import as_reason
+from prelu_tools.core.reasons import Reason, as_reason
 from prelu_tools.core.tolerance import SENSITIVITY, default_tolerance, resolution_of
 from prelu_tools.core.verification import (
     CandidateReport,
+    InterfaceDifference,
     LayerParity,
     OutputParity,
     Power,
@@ -57,9 +60,10 @@ class Linked:
     """What the user said of axis orders."""
 
     @property
-    def moved(self) -> bool:
-        """Whether any input has another axis order than the reference's."""
-        return any(tuple(sorted(link.permutation)) != link.permutation for link in self.links)
+    def moved(self) -> frozenset[int]:
+        """The ranks of the inputs that have another axis order than the reference's."""
+        orders = [link.permutation for link in self.links]
+        return frozenset(len(order) for order in orders if tuple(sorted(order)) != order)
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class Checks:
     """Whether a model without PReLU may pass on its outputs."""
     strict_special: bool
     """Whether a layer that differs for infinite or NaN inputs only fails."""
+    strict_interface: bool
+    """Whether any difference in names, types and sizes of inputs and outputs fails."""
     runtime: str
     """The version of onnxruntime."""
     seed: int
@@ -136,10 +142,10 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         None if moved is None else moved.outputs,
     )
     parities = outputs.compare(seen.results)
+    interface = _interface(reference, linked, seen.results[0])
     if any(parity.verdict == "fail" for parity in parities):
         seen.where = sizes_that_differ(reference.feeds, outputs, seen.results)
     _note_randomness(reference, linked, seen)
-    seen.doubts += reference.untaken.get(linked.spelled, [])
     notes: list[str] = [
         as_reason(note).within(linked.spelled) for note in getattr(linked.source, "notes", ())
     ]
@@ -154,13 +160,19 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         )
     special = _special(reference, linked, provider, checks, seen)
     power = _power(reference, linked, provider, checks, feeds, outputs, seen, notes)
-    layer_parities = layers.parities(
-        seen.placement, all(output.verdict == "pass" for output in parities)
-    )
+    agreed = all(output.verdict == "pass" for output in parities)
+    layer_parities = layers.parities(seen.placement, agreed)
     if checks.layers and not any(output.verdict == "fail" for output in parities):
+        layers = _renamed(reference, linked, provider, checks, feeds, layers, layer_parities)
+        layer_parities = layers.parities(seen.placement, agreed)
         hunt = Hunt(reference, linked.source, provider, feeds, layers.agrees)
         layer_parities = settled(layer_parities, layers, hunt)
     notes += [f"{linked.spelled}: {x.name}: {x.note}" for x in layer_parities if x.note]
+    seen.doubts += reference.untaken.get(linked.spelled, [])
+    pairs = pair_outputs(reference.outputs[0], seen.results[0])
+    doubts, unmoved = of_outputs(reference.unmoved, pairs, reference.source, linked.source)
+    seen.doubts += doubts
+    notes += unmoved
     report = _report(
         linked,
         seen,
@@ -171,6 +183,7 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         power,
         _used(reference, seen, checks.tolerance),
         is_random=reference.is_random,
+        interface=interface,
     )
     return Judged(report, seen.results, tuple(notes))
 
@@ -181,6 +194,42 @@ def _computes_in(linked: Linked) -> str | None:
         return linked.source.computes_in
     kinds = {layer.dtype for layer in linked.source.layers()}
     return next((kind for kind in ("bfloat16", "float16") if kind in kinds), None)
+
+
+def _renamed(
+    reference: Reference,
+    linked: Linked,
+    provider: str | None,
+    checks: Checks,
+    feeds: Sequence[Feeds],
+    layers: LayerJudge,
+    found: Sequence[LayerParity],
+) -> LayerJudge:
+    """The layers in other pairs, where names and order paired layers of unequal slopes.
+
+    Every output agrees, so that the candidate may call its layers otherwise. Pairs by slopes count
+    if each layer, in its own place, then gives what its counterpart gives.
+    """
+    source = linked.source
+    wrong = misnamed(found)
+    reached = all((reference.coverage.counts(name) > 0).all() for name in wrong)
+    pairs = layers.paired_by_slopes(wrong) if wrong and reached else None
+    if pairs is None or not isinstance(source, OnnxSource) or provider is None:
+        return layers
+    other = LayerJudge(reference, source.layers(), linked.layouts, checks.tolerance, pairs)
+    _observe(source, provider, feeds, other, other.observe)
+    return layers if misnamed(other.parities({})) or other.strays else other
+
+
+def _interface(
+    reference: Reference, linked: Linked, results: Mapping[str, Array]
+) -> tuple[InterfaceDifference, ...]:
+    specs = reference.source.inputs(), linked.source.inputs()
+    pairs = pair_outputs(reference.outputs[0], results)
+    return (
+        *compare_inputs(*specs, linked.links),
+        *compare_outputs(reference.outputs[0], reference.kinds, results, pairs),
+    )
 
 
 def _note_randomness(reference: Reference, linked: Linked, seen: _Seen) -> None:
@@ -330,6 +379,7 @@ def _report(
     power: Power | None,
     tolerance: Tolerance,
     is_random: bool,
+    interface: tuple[InterfaceDifference, ...],
 ) -> CandidateReport:
     numeric = [*(o.verdict for o in outputs), *(x.verdict for x in layers if x.slopes_equal)]
     if is_random:
@@ -348,6 +398,10 @@ def _report(
             f"{seen.provider.requested} was asked for, and {len(elsewhere)} nodes ran on "
             f"{', '.join(seen.provider.actual)}; --allow-fallback takes that"
         )
+    for one in interface:
+        if one.fails or checks.strict_interface:
+            verdicts.append("fail")
+            reasons.append(Reason(one.words, one.code))
     for fault in seen.faults:
         verdicts.append("fail")
         reasons.append(fault)
@@ -375,6 +429,7 @@ def _report(
         reasons=tuple(reasons),
         special=special,
         power=power,
+        interface=interface,
     )
 
 

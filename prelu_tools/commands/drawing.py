@@ -53,7 +53,9 @@ def known_shapes(reference: Sequence[TensorSpec], others: Others) -> dict[str, l
 def _known_shape(spec: TensorSpec, others: Others) -> list[Dim]:
     known: list[Dim] = list(spec.shape)
     for specs, links in others:
-        link = next(link for link in links if link.reference == spec.name)
+        link = next((link for link in links if link.reference == spec.name), None)
+        if link is None:
+            continue
         other = next(s for s in specs if s.name == link.candidate)
         for axis, source in enumerate(link.permutation):
             if isinstance(known[source], str) and isinstance(other.shape[axis], int):
@@ -108,6 +110,10 @@ class Drawer:
     def free(self) -> Sizes:
         """The example's size for each free axis that does not count rows."""
         return {n: size for n, size in self._examples.items() if n not in self.rows.names}
+
+    def is_plain(self, name: str) -> bool:
+        """Whether an input has its rows first, and takes any values."""
+        return self.rows.axes.get(name) == 0 and self.domains[name].is_any
 
     def usual(self) -> list[Feeds]:
         """`samples` rows at the sizes of the example, and the first one again alone.

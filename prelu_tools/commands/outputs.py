@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import numpy as np
 
 from prelu_tools.commands.linking import Layouts
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.layout import candidates, inverse
+from prelu_tools.core.layout import Permutation, candidates, inverse
 from prelu_tools.core.parity import Comparison, Top1
 from prelu_tools.core.spread import Spread
 from prelu_tools.core.tolerance import FACTOR, Extent, Limit, limit_of
@@ -24,7 +25,7 @@ class OutputJudge:
         references: Results,
         extents: Mapping[str, Extent],
         layouts: Layouts,
-        moved: bool,
+        moved: Collection[int],
         tolerance: Tolerance,
         spreads: Sequence[Mapping[str, Spread]] | None = None,
     ) -> None:
@@ -34,7 +35,7 @@ class OutputJudge:
             references: its outputs by name, for each run.
             extents: what is known of them.
             layouts: what the user said.
-            moved: whether the inputs had to be moved to another layout.
+            moved: the ranks of the inputs that had to be moved to another layout.
             tolerance: what they may differ by.
             spreads: what the moved runs say of them, for each run; None where there were none.
         """
@@ -42,6 +43,7 @@ class OutputJudge:
         self._extents = extents
         self._layouts = layouts
         self._moved = moved
+        self._orders: dict[str, Permutation] = {}
         self._tolerance = tolerance
         self._spreads = spreads
 
@@ -55,8 +57,7 @@ class OutputJudge:
     def compare(self, results: Results) -> tuple[OutputParity, ...]:
         """Compare every output over all runs.
 
-        Raises:
-            PReLUToolsError: the numbers of outputs differ, or a layout is in doubt.
+        Those that only one side has are missing here: see `commands.interface`.
         """
         pairs = pair_outputs(self._references[0], results[0])
         return tuple(self._parity(reference, candidate, results) for reference, candidate in pairs)
@@ -108,20 +109,36 @@ class OutputJudge:
         )
 
     def _to_reference(self, reference: Array, candidate: Array, name: str) -> Array:
-        """The candidate's output in the reference's axis order."""
-        if not self._moved or reference.ndim < 3:
-            return candidate
+        """The candidate's output in the reference's axis order.
+
+        An output is moved where an input of its rank was, or the user says so: a head of a detector
+        ([N, boxes, 4]) has no channels first or last, whatever becomes of the picture. Where its
+        shape leaves several orders open, the first run that tells them apart decides.
+        """
         fitting = candidates(reference.shape, candidate.shape)
+        if not self._moved or reference.ndim < 3 or not fitting:
+            return candidate
         given = self._layouts.permutation(reference.ndim)
-        if given is not None and given in fitting:
-            return candidate.transpose(inverse(given))
-        if len(fitting) > 1:
-            raise PReLUToolsError(
-                f"output {name} has shape {list(candidate.shape)}, and the reference's "
-                f"{list(reference.shape)}: their layouts cannot be told from that; give "
-                "--layout reference=nchw|nhwc and --layout candidate=nchw|nhwc"
-            )
-        return candidate.transpose(inverse(fitting[0])) if fitting else candidate
+        if reference.ndim in self._moved and given in fitting:
+            fitting = (given,)
+        elif reference.ndim not in self._moved:
+            same = tuple(range(reference.ndim))
+            fitting = (same,) if same in fitting or given not in fitting else (given,)
+        known = self._orders.get(name)
+        if len(fitting) > 1 and known not in fitting:
+            distances = [_distance(reference, candidate.transpose(inverse(p))) for p in fitting]
+            known = fitting[distances.index(min(distances))]
+            if min(distances) < max(distances):
+                self._orders[name] = known
+        order = known if known in fitting else fitting[0]
+        moved = candidate.transpose(inverse(order))
+        return moved if moved.shape == reference.shape else candidate
+
+
+def _distance(left: Array, right: Array) -> float:
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.abs(left.astype(np.float64) - right.astype(np.float64))
+        return float(np.nan_to_num(difference, nan=0.0).sum())
 
 
 def pair_outputs(
@@ -129,15 +146,11 @@ def pair_outputs(
 ) -> list[tuple[str, str]]:
     """Pair outputs by name; those left over by order, unless their shapes say another order.
 
-    Raises:
-        PReLUToolsError: their numbers differ.
+    Where the one has more of them than the other, those of the same name only.
     """
-    if len(references) != len(results):
-        raise PReLUToolsError(
-            f"it has {len(results)} outputs ({', '.join(results)}); the reference has "
-            f"{len(references)} ({', '.join(references)})"
-        )
     pairs = {name: name for name in references if name in results}
+    if len(references) != len(results):
+        return list(pairs.items())
     left = [name for name in references if name not in pairs]
     right = [name for name in results if name not in pairs]
     shapes = [sorted(references[name].shape) for name in left]

@@ -23,6 +23,7 @@ from prelu_tools.commands.steadiness import (
 )
 from prelu_tools.commands.trying import usable_rows
 from prelu_tools.commands.turning import TurnPlan, turn_decisions
+from prelu_tools.commands.unmoved import of_inputs, of_slopes, unmoved_outputs
 from prelu_tools.commands.witness import settle_layers, settle_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
@@ -57,6 +58,8 @@ class Reference:
     """Outputs of each run: in float64, where that was to be had."""
     extents: dict[str, Extent] = field(default_factory=dict)
     """Scale and rounding of each output."""
+    kinds: dict[str, str] = field(default_factory=dict)
+    """The type of each output, as the reference itself gives it."""
     layer_extents: dict[str, Extent] = field(default_factory=dict)
     """Scale and rounding of each layer's output."""
     precision: Literal["float64", "float32"] = "float32"
@@ -75,6 +78,8 @@ class Reference:
     """What the user should know."""
     doubts: list[str] = field(default_factory=list)
     """What keeps a comparison with it from proving anything."""
+    unmoved: dict[str, bool] = field(default_factory=dict)
+    """Outputs that are the same for all inputs, and whether each holds floating numbers."""
     untaken: dict[str, list[Reason]] = field(default_factory=dict)
     """Of each candidate's name: what it decided always in the same way."""
 
@@ -152,6 +157,9 @@ def run_reference(
             _turn(reference, plan, plan.turning)
         if plan.search_seconds > 0:
             _search(reference, plan)
+        reference.unmoved = unmoved_outputs(reference.feeds, reference.outputs, plan.rows)
+        reference.notes += of_inputs(reference.feeds)
+        reference.notes += of_slopes(reference.coverage) if plan.layers else []
         if plan.wide:
             _run_moved(reference, plan)
             _run_wide(reference, plan)
@@ -178,6 +186,7 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
             reference.seconds += taken
             reference.seconds_per_row = taken / plan.rows.count(reference.feeds[run])
             reference.outputs.append(outputs)
+            reference.kinds = {name: values.dtype.name for name, values in outputs.items()}
             for name, values in outputs.items():
                 reference.extents.setdefault(name, Extent()).note(values)
         run = None

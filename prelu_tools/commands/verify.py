@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +16,7 @@ from prelu_tools.commands.candidate import Checks, Judged, Linked, judge
 from prelu_tools.commands.drawing import DrawPlan, known_shapes
 from prelu_tools.commands.feeds import Feeds, replay_feeds, save_feeds
 from prelu_tools.commands.gates import coverage_gate, power_gate
-from prelu_tools.commands.linking import Layouts, link_inputs, move, round_feeds
+from prelu_tools.commands.linking import Layouts, link_inputs, move, other_links, round_feeds
 from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.reference import Reference, ReferencePlan, run_reference
 from prelu_tools.commands.request import VerifyRequest
@@ -223,6 +224,7 @@ def _judge(
         allow_fallback=request.allow_fallback,
         allow_no_prelu=request.allow_no_prelu,
         strict_special=request.strict_special,
+        strict_interface=request.strict_interface,
         runtime=installed_version(*_RUNTIMES) or "",
         seed=request.seed,
     )
@@ -231,13 +233,52 @@ def _judge(
     for provider in providers:
         tell(f"checking {linked.spelled}{f' on {provider}' if provider else ''}")
         try:
-            found.append(judge(reference, linked, provider, checks))
+            found.append(_in_any_order(reference, linked, provider, checks))
         except RefusedInputError as error:
             reason = Reason(str(error), "candidate_refuses_input")
             found.append(Judged(_unjudged(linked.spelled, provider, reason, "fail")))
         except PReLUToolsError as error:
             found.append(Judged(_unjudged(linked.spelled, provider, str(error))))
     return found
+
+
+def _in_any_order(
+    reference: Reference, linked: Linked, provider: str | None, checks: Checks
+) -> Judged:
+    """Judge a candidate; where shapes leave its axis order open, in the one in which it passes.
+
+    Raises:
+        PReLUToolsError: it cannot be run in any of them.
+    """
+    orders = [replace(linked, links=links) for links in other_links(linked.links)]
+    try:
+        judged = judge(reference, linked, provider, checks)
+        if judged.report.verdict != "fail":
+            return judged
+    except PReLUToolsError:
+        if not orders:
+            raise
+        judged = None
+    for other in orders:
+        with suppress(PReLUToolsError):
+            found = judge(reference, other, provider, checks)
+            if found.report.verdict == "pass" or judged is None:
+                found.notes += (_moved_note(other),)
+                return found
+    return judge(reference, linked, provider, checks) if judged is None else judged
+
+
+def _moved_note(linked: Linked) -> str:
+    moved = [
+        f"{link.candidate} as {list(link.permutation)}"
+        for link in linked.links
+        if tuple(sorted(link.permutation)) != link.permutation
+    ]
+    return Reason(
+        f"{linked.spelled}: its shapes leave the order of axes open; it passes with input "
+        f"{', '.join(moved)} of the reference's axes",
+        "axis_order_tried",
+    )
 
 
 def _unjudged(
@@ -276,7 +317,7 @@ def _agreements(
                 for run in (moved.outputs if moved is not None else ())
             ]
             outputs = OutputJudge(
-                first.results, extents, Layouts(), False, request.tolerance, spreads or None
+                first.results, extents, Layouts(), (), request.tolerance, spreads or None
             ).compare(other.results)
             providers = (first.report.provider.requested, other.report.provider.requested)
             verdict = worst([output.verdict for output in outputs])

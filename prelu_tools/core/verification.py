@@ -143,6 +143,39 @@ class SpecialValue:
 
 @comparable
 @dataclass(frozen=True, eq=False)
+class InterfaceDifference:
+    """What a program that runs the model would see of a candidate that is not the reference's."""
+
+    part: Literal["input", "output"]
+    """Where it is."""
+    name: str
+    """The reference's name of it; with `[axis]` where it is a size."""
+    code: str
+    """What differs: `input_type`, `input_size_fixed`, `output_missing`, ..."""
+    expected: str
+    """What the reference has."""
+    found: str
+    """What the candidate has."""
+    fails: bool = False
+    """Whether the models differ by it; all others fail with `--strict-interface` only."""
+
+    @property
+    def words(self) -> str:
+        """It in a sentence."""
+        what = f"{self.part} {self.name}"
+        if self.code.endswith("missing"):
+            return f"{what} of the reference is missing"
+        if self.code.endswith("additional"):
+            return f"{what}: the reference has no such output"
+        if self.code.endswith("renamed"):
+            return f"{what} is called {self.found}"
+        if self.code.endswith("fixed"):
+            return f"{what} is fixed to {self.found}, where the reference takes any size"
+        return f"{what} is {self.found}, where {self.expected} was expected"
+
+
+@comparable
+@dataclass(frozen=True, eq=False)
 class ProviderReport:
     """What was asked of onnxruntime and what it did."""
 
@@ -229,6 +262,8 @@ class CandidateReport:
     """Special values that are treated otherwise; those not documented fail."""
     power: Power | None = None
     """None where it was not asked for, and for candidates that are not ONNX."""
+    interface: tuple[InterfaceDifference, ...] = ()
+    """Names, types and sizes of inputs and outputs that are not the reference's."""
 
 
 @dataclass(frozen=True)

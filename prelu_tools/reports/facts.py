@@ -116,6 +116,11 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
     )
 
 
+def interface_lines(report: CandidateReport) -> tuple[str, ...]:
+    """Names, types and sizes that a program would see, and that are not the reference's."""
+    return tuple(f"interface: {one.words}" for one in report.interface)
+
+
 def slope_word(layer: LayerParity) -> str:
     """What became of a layer's slopes, in a word or two."""
     if layer.slopes_equal:

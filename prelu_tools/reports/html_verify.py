@@ -13,6 +13,7 @@ from prelu_tools.reports.facts import (
     agreement_line,
     baseline_lines,
     coverage_share,
+    interface_lines,
     n_wrong,
     of_rounding,
     power_lines,
@@ -115,8 +116,9 @@ def _candidate(report: CandidateReport) -> Iterator[str]:
     failures = special_lines(report.special, documented=False)
     yield _list(failures, "why fail")
     power = power_lines(report.power) if report.power else ()
-    documented = special_lines(report.special, documented=True)
-    yield _list((*rounding_lines(report), *proven(report), *power, *documented), "facts")
+    known = special_lines(report.special, documented=True)
+    facts = (*interface_lines(report), *rounding_lines(report), *proven(report), *power, *known)
+    yield _list(facts, "facts")
 
 
 def _outputs(outputs: Sequence[OutputParity]) -> str:

@@ -166,6 +166,7 @@ def _candidate(report: CandidateReport) -> dict[str, Any]:
         "reason_codes": [code_of(reason) for reason in report.reasons],
         "special": [dataclasses.asdict(value) for value in report.special],
         "power": dataclasses.asdict(report.power) if report.power else None,
+        "interface": [dataclasses.asdict(one) for one in report.interface],
     }
 
 

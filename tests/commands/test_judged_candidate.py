@@ -326,11 +326,14 @@ def test_a_candidate_that_cannot_be_opened_is_not_judged() -> None:
     assert "no.onnx cannot be read" in report.reasons[0]
 
 
-def test_a_candidate_whose_outputs_cannot_be_paired_is_not_judged() -> None:
-    result = verified(NumpyModel(), NumpyModel(outputs=("y", "z")), NumpyModel())
-    words = "it has 2 outputs (y, z); the reference has 1 (y)"
-    assert result.candidates[0] == _unjudged("c", words)
-    assert result.candidates[1].verdict == "pass"
+def test_an_output_that_only_one_side_has_fails() -> None:
+    two = NumpyModel(outputs=("y", "z"))
+    for left, right, code in ((NumpyModel(), two, "output_additional"),
+                              (two, NumpyModel(), "output_missing")):  # fmt: skip
+        report = the_one(verified(left, right))
+        assert (report.verdict, [code_of(reason) for reason in report.reasons]) == ("fail", [code])
+        assert [output.verdict for output in report.outputs] == ["pass"]
+        assert [(one.code, one.name, one.fails) for one in report.interface] == [(code, "z", True)]
 
 
 def test_a_provider_that_nobody_knows_is_a_usage_error_or_none() -> None:

@@ -129,16 +129,14 @@ def test_layouts_are_those_of_the_model_or_else_of_the_side(layouts: Any) -> Non
     assert verified(reference, candidate, layouts=layouts).verdict == "pass"
     wrong = {name: "nhwc" if value == "nchw" else "nchw" for name, value in layouts.items()}
     assert verified(reference, candidate, layouts=wrong).verdict != "pass"
-    assert verified(reference, candidate).verdict == "inconclusive"
+    assert verified(reference, candidate).verdict == "pass"
 
 
 def test_layouts_of_inputs_alone() -> None:
     reference, candidate = NumpyModel(WISE, shape=NCHW), NumpyModel(LAST, shape=NHWC)
     asked: Any = {"reference": "nchw", "candidate": "nhwc"}
     found = verified(reference, candidate, input_layouts=asked)
-    words = "their layouts cannot be told from that"
-    assert words in found.reasons[0]
-    assert found.reasons[0].startswith("c: output y has shape")
+    assert found.verdict == "pass"
     same: Any = {"reference": "nchw", "candidate": "nchw"}
     other = verified(reference, NumpyModel(WISE, shape=NCHW), layouts=asked, input_layouts=same)
     assert other.candidates[0].outputs[0].verdict == "pass"

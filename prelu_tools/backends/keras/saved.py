@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from prelu_tools.backends.calls import (
     Tally,
     activation_of,
     layers_of,
-    parameters_of,
 )
 from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.interface import (
@@ -31,6 +29,7 @@ from prelu_tools.backends.keras.convert import convert_program
 from prelu_tools.backends.keras.finding import find_inside
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.lookups import find_lookups
+from prelu_tools.backends.keras.marks import with_marks
 from prelu_tools.backends.keras.program import Program
 from prelu_tools.backends.keras.saved_vetting import refuse_unsafe
 from prelu_tools.backends.keras.search import gradients_in
@@ -83,9 +82,9 @@ class SavedModelSource:
 
     @cached_property
     def _found(self) -> tuple[Program, list[PReLUCall]]:
-        inside = find_inside(self._traced, self._traced.weights, self._options.show_chatter)
-        taps = tuple(found.tap for found in inside)
-        return replace(self._traced, taps=taps), [found.call for found in inside]
+        inside = find_inside(self._traced, self._traced.weights)
+        program = with_marks(self._traced, [found.tap for found in inside])
+        return program, [found.call for found in inside]
 
     @property
     def n_parameters(self) -> int:
@@ -148,6 +147,4 @@ class SavedModelSource:
     def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `ConvertibleSource.convert`."""
         program, calls = self._found
-        return convert_program(
-            program, parameters_of(calls), wanted, self._options.show_chatter, ()
-        )
+        return convert_program(program, calls, wanted, self._options.show_chatter, ())

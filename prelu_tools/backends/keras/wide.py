@@ -71,7 +71,9 @@ class ProgramRunner:
         """Functions from the inputs to the tensors of a few PReLU calls each."""
         program = self._program
         nodes = {node.name: node for node in definition.node}
-        sizes = [sum(_bytes(nodes, tensor) for tensor in (tap.x, tap.y)) for tap in program.taps]
+        sizes = [
+            sum(_bytes(nodes, tensor) for tensor in (tap.x, tap.y)) for tap in program.open_taps
+        ]
         return [
             (
                 [tap.parameter for tap in group],
@@ -79,7 +81,7 @@ class ProgramRunner:
                     program.inputs, [name for tap in group for name in (tap.x, tap.y)], definition
                 ),
             )
-            for group in grouped(program.taps, sizes)
+            for group in grouped(program.open_taps, sizes)
         ]
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:

@@ -19,6 +19,7 @@ from prelu_tools.reports.facts import (
     LEGEND,
     agreement_line,
     baseline_lines,
+    interface_lines,
     n_wrong,
     of_rounding,
     power_lines,
@@ -75,6 +76,8 @@ def _facts(result: VerifyResult, marks: Sequence[str], width: int) -> Iterator[T
         yield wrapped(line, width)
     for mark, report in zip(marks, result.candidates, strict=True):
         start = "" if len(marks) == 1 else f"{mark} "
+        for line in interface_lines(report):
+            yield wrapped(start + line, width)
         for line in (
             *rounding_lines(report),
             *proven(report),
