@@ -199,15 +199,16 @@ bench-fleet: $(READY)
 	  "$$(.venv-honest/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
 	@touch $@
 
-HONEST := --jobs $(or $(JOBS_HONEST),2) $(if $(QUICK),--quick) $(if $(NETS),--nets $(NETS))
+HONEST_PAGE := $(if $(QUICK)$(NETS)$(SEEDS),build/honest/page.md,docs/honest.md)
+HONEST := --jobs 2 $(if $(QUICK),--quick) $(if $(NETS),--nets $(NETS))
 
 bench-honest: .venv-honest/.ready
 	@.venv-honest/bin/python -m benchmarks.honest.run $(HONEST) $(if $(SEEDS),--seeds $(SEEDS)) \
-	  --json build/honest/results.json --page build/honest/results.md
+	  --json build/honest/results.json --page $(HONEST_PAGE)
 
 bench-attacks: .venv-honest/.ready
 	@.venv-honest/bin/python -m benchmarks.honest.attacks $(HONEST) \
-	  --json build/honest/attacks.json --page build/honest/attacks.md
+	  --json build/honest/attacks.json --page $(HONEST_PAGE)
 
 bench-exporters: $(READY)
 	@$(BIN)/python -m benchmarks.exporters.run build/exporters \

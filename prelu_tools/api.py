@@ -7,9 +7,11 @@
 
 A model is a path, any other SOURCE as on the command line (`nets.py:Net@weights.pt`), a
 `torch.nn.Module`, a `keras.Model` or an `onnx.ModelProto`; live modules keep the mode that they
-are in. Keyword arguments are named as the commands' options, and mean the same. Results are
-frozen dataclasses, which show themselves as tables in Jupyter and in `print`. What the commands
-exit with 2 or 3 for is a `PReLUToolsError` here.
+are in. ONNX files and protos may be worked on in several threads at once; calls with any other
+model take turns, since the frameworks are not safe in threads. Keyword arguments are named as the
+commands' options, and mean the same. Results are frozen dataclasses, which show themselves as
+tables in Jupyter and in `print`. What the commands exit with 2 or 3 for is a `PReLUToolsError`
+here.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from prelu_tools.core.optimization import Exactness, OptimizeResult, Target
 from prelu_tools.core.options import ExternalData, InputLayout
 from prelu_tools.core.results import ExportResult
 from prelu_tools.core.verification import VerifyResult
-from prelu_tools.live import Model, is_live, name_of, opened
+from prelu_tools.live import Model, is_live, name_of, opened, turns
 
 __all__ = ["Model", "export", "inspect", "optimize", "verify"]
 
@@ -57,6 +59,7 @@ def export(
     input_layout: InputLayout = "keep",
     external_data: ExternalData = "auto",
     verify: bool = True,
+    input_range: Range | Mapping[str, Range] | None = None,
     force: bool = False,
     input: Shapes | None = None,
     custom_objects: str | Sequence[str] = (),
@@ -79,6 +82,7 @@ def export(
         input_layout: axis order of the inputs of a Keras model, from rank 3 on.
         external_data: whether large weights go to a file beside the model.
         verify: whether to hold the result against its source.
+        input_range: `(low, high)` of the values that inputs may take, for all or by name.
         force: whether to replace a file that is there.
         input: the inputs' sizes, where the model does not know them.
         custom_objects: modules or files (`layers.py`, `layers.py:Name`) with the classes of a
@@ -107,6 +111,7 @@ def export(
         opset=opset,
         input_layout=input_layout,
         verify=verify,
+        ranges=ranges_of(input_range),
         external_data=external_data,
         force=force,
         dtype=dtype,
@@ -114,10 +119,11 @@ def export(
         slope_axis=slope_axis,
         options=options,
     )
-    if not is_live(source):
-        return run(request)
-    with opened(source, request.source, options) as live:
-        return run(request, opened=live)
+    with turns(source):
+        if not is_live(source):
+            return run(request)
+        with opened(source, request.source, options) as live:
+            return run(request, opened=live)
 
 
 def verify(
@@ -139,6 +145,7 @@ def verify(
     bundle: PathLike | None = None,
     layout: Mapping[str, Layout] | None = None,
     strict_special: bool = False,
+    strict_interface: bool = False,
     allow_no_prelu: bool = False,
     input: Shapes | None = None,
     custom_objects: str | Sequence[str] = (),
@@ -174,6 +181,8 @@ def verify(
         bundle: a folder for the smallest thing that shows a failure.
         layout: the axis order, `nchw` or `nhwc`, of `reference`, `candidate` or a model's path.
         strict_special: whether a layer that differs for infinite or NaN inputs only fails.
+        strict_interface: whether any difference in names, types and sizes of inputs and outputs
+            fails.
         allow_no_prelu: whether models without any PReLU may pass on their outputs.
         input: the inputs' sizes, where a model does not know them.
         custom_objects: modules or files (`layers.py`, `layers.py:Name`) with the classes of a
@@ -204,7 +213,7 @@ def verify(
     options = source_options(input, custom_objects, allow_unsafe_load, verbose)
     left = name_of(reference, "reference")
     names = _names(candidates)
-    with ExitStack() as stack:
+    with turns(reference, *candidates), ExitStack() as stack:
         file = stack.enter_context(values_file(inputs))
         source = stack.enter_context(opened(reference, left, options))
         live = {
@@ -231,6 +240,7 @@ def verify(
             min_power=min_power,
             allow_fallback=allow_fallback,
             strict_special=strict_special,
+            strict_interface=strict_interface,
             allow_no_prelu=allow_no_prelu,
             options=options,
         )
@@ -317,7 +327,7 @@ def inspect(
     with values_file(data) as file:
         request = InspectRequest(Thresholds(near), verbose, target, file, options)
         for model in (source,) if other is None else (source, other):
-            with opened(model, name_of(model), options, inspecting=True) as live:
+            with turns(model), opened(model, name_of(model), options, inspecting=True) as live:
                 found.append(inspect_opened(live, request))
     return found[0] if other is None else compare(found[0], found[1])
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -55,6 +56,8 @@ class OnnxProto(Protocol):
         ...
 
 
+_frameworks = threading.RLock()
+
 Model: TypeAlias = "str | os.PathLike[str] | TorchModule | KerasModel | OnnxProto"
 """A path or any other SOURCE as on the command line, a torch.nn.Module, a keras.Model or an
 onnx.ModelProto."""
@@ -63,6 +66,19 @@ onnx.ModelProto."""
 def is_live(model: Model) -> bool:
     """Whether it is an object in memory, and not a path or a spelling."""
     return not isinstance(model, (str, os.PathLike))
+
+
+@contextmanager
+def turns(*models: Model) -> Iterator[None]:
+    """Within the block nothing else that needs a framework runs: these are not safe in threads.
+
+    ONNX files and protos need none, and take no turns.
+    """
+    files = all(
+        type(model).__name__ == "ModelProto" or str(model).endswith(".onnx") for model in models
+    )
+    with nullcontext() if files else _frameworks:
+        yield
 
 
 def name_of(model: Model, role: str = "") -> str:

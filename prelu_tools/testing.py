@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from prelu_tools.arguments import source_options, tolerance_of
+from prelu_tools.arguments import Range, ranges_of, source_options, tolerance_of
 from prelu_tools.core.options import Dim, SourceOptions
 from prelu_tools.core.verification import VerifyResult
 from prelu_tools.live import Model, name_of, opened
@@ -39,10 +39,11 @@ def assert_parity(
     min_power: float | None = None,
     power: bool = True,
     search_seconds: float = 5.0,
-    input_range: tuple[float, float] | None = None,
+    input_range: Range | Mapping[str, Range] | None = None,
     layouts: Mapping[str, Layout] | None = None,
     provider: str = "cpu",
     strict_special: bool = False,
+    strict_interface: bool = False,
     allow_no_prelu: bool = False,
 ) -> VerifyResult:
     """Raise where a candidate is not its reference, or where that could not be found out.
@@ -61,10 +62,12 @@ def assert_parity(
             all of them, where that can be measured.
         power: whether to plant faults.
         search_seconds: how long to look for inputs that reach slopes which no draw reached.
-        input_range: the values that inputs may take, in natural units; None for any.
+        input_range: the values that inputs may take, for all or by name; None for any.
         layouts: axis orders by `reference` and `candidate`.
         provider: what runs an ONNX candidate.
         strict_special: whether a layer that differs for infinite or NaN inputs only fails.
+        strict_interface: whether any difference in names, types and sizes of inputs and outputs
+            fails.
         allow_no_prelu: whether models without any PReLU may pass.
 
     Returns:
@@ -95,8 +98,9 @@ def assert_parity(
             min_power=min_power,
             power=power,
             search_seconds=search_seconds,
-            ranges={} if input_range is None else {"": input_range},
+            ranges=ranges_of(input_range),
             strict_special=strict_special,
+            strict_interface=strict_interface,
             allow_no_prelu=allow_no_prelu,
         )
         result = verify_source(left, request, {right_name: right})

@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 
 from benchmarks.honest import faults_nodes, report
-from benchmarks.honest.check import live, shapes_of
+from benchmarks.honest.check import SHORT, live, shapes_of
 from benchmarks.honest.effect import (
     FAULT,
     SUBTLE,
@@ -166,7 +166,7 @@ def verdicts(
 
     def run(*paths: Path) -> list[tuple[str, tuple[str, ...]]]:
         result = prelu_tools.verify(
-            model, *paths, input=shapes_of(honest), input_range=honest.ranges, power=False
+            model, *paths, input=shapes_of(honest), input_range=honest.ranges, **SHORT
         )
         said = [(report.verdict, tuple(report.reasons)) for report in result.candidates]
         if result.verdict != "pass" and all(verdict == "pass" for verdict, _ in said):

@@ -148,8 +148,9 @@ def run_file(live: Any, feed: Mapping[str, Array]) -> list[Array]:
     return [np.asarray(value) for value in live.run(None, left)]
 
 
-def compare(path: Path, known: list[Answer]) -> Difference:
-    """A candidate beside the answers of its source."""
+def compare(path: Path, known: list[Answer], names: Sequence[str] = ()) -> Difference:
+    """A candidate beside the answers of its source, whose outputs have these names in a dict."""
+    sorted_names = [names.index(name) for name in sorted(names)]
     try:
         live = session(path)
     except Exception as error:
@@ -161,6 +162,7 @@ def compare(path: Path, known: list[Answer]) -> Difference:
             found = run_file(live, answer.feed)
         except Exception as error:
             return Difference(float("nan"), f"does not run at {sizes}: {_short(error)}")
+        found = _in_order(found, answer.values, sorted_names)
         if len(found) != len(answer.values):
             return Difference(float("nan"), f"{len(found)} outputs, not {len(answer.values)}")
         for place, (value, expected) in enumerate(zip(found, answer.values, strict=True)):
@@ -176,6 +178,30 @@ def compare(path: Path, known: list[Answer]) -> Difference:
                     worst, f"output {place} is off by {share:.2g} of its largest value"
                 )
     return Difference(worst, None)
+
+
+def _in_order(found: list[Array], expected: Sequence[Array], by_name: Sequence[int]) -> list[Array]:
+    """TensorFlow sorts the keys of a dict: the outputs in the source's order, where they fit so."""
+    shapes = [value.shape for value in expected]
+    if len(by_name) != len(found) or [value.shape for value in found] == shapes:
+        return found
+    turned: list[Array] = list(found)
+    for place, source in enumerate(by_name):
+        turned[source] = found[place]
+    return turned if [value.shape for value in turned] == shapes else found
+
+
+def names_of(honest: HonestNet, model: Any) -> list[str]:
+    """The keys of a dict of outputs; nothing where it is none."""
+    feed = honest.examples(0)
+    if honest.framework == "torch":
+        import torch
+
+        with torch.no_grad():
+            found = model(**{name: torch.from_numpy(value) for name, value in feed.items()})
+    else:
+        found = call(model, feed)
+    return list(found) if isinstance(found, dict) else []
 
 
 def _judge(value: Array, expected: Array, rounding: float) -> tuple[float, bool]:

@@ -12,7 +12,11 @@ from benchmarks.honest.candidates import versions
 from benchmarks.honest.effect import FAULT
 
 Row = dict[str, Any]
-OUTCOMES = ("right", "false alarm", "no verdict", "missed", "wrong file, caught", "no file")
+BAD = ("false alarm", "no verdict", "missed", "wrong export")
+"""The outcomes that must not be."""
+OUTCOMES = (
+    "right", "false alarm", "no verdict", "missed", "wrong export", "wrong file, caught", "no file",
+)  # fmt: skip
 
 
 def line(row: Row) -> str:
@@ -72,8 +76,30 @@ def write(rows: Sequence[Row], data: Path | None, page: Path | None) -> None:
         document = {"versions": versions(), "counts": counts, "rows": list(rows)}
         data.write_text(json.dumps(document, indent=1) + "\n")
     if page:
-        parts = [summary(rows), by_candidate(rows), table(rows), wrong_files(rows)]
-        page.write_text("\n\n".join(part for part in parts if part) + "\n")
+        wrong = wrong_files(rows)
+        parts = [
+            f"{stamp()}\n\n{summary(rows)}.",
+            by_candidate(rows),
+            *(line(row) for row in rows if row["outcome"] in BAD),
+            wrong and f"Files that are wrong, shown by onnxruntime alone:\n\n{wrong}",
+            f"Net by net:\n\n{table(rows)}",
+        ]
+        put(page, "results", "\n\n".join(part for part in parts if part))
+
+
+def stamp() -> str:
+    """The versions that took part."""
+    found = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return f"Measured with {found}."
+
+
+def put(page: Path, section: str, text: str) -> None:
+    """Put a text between the marks of a section of a page; a new page has nothing else."""
+    start, end = f"<!-- {section} -->", f"<!-- /{section} -->"
+    before = page.read_text() if page.exists() else f"{start}\n{end}\n"
+    head, _, rest = before.partition(start)
+    _, _, tail = rest.partition(end)
+    page.write_text(f"{head}{start}\n{text}\n{end}{tail}")
 
 
 def counted(rows: Sequence[Row]) -> list[Row]:
@@ -138,5 +164,6 @@ def write_attacks(rows: Sequence[Row], data: Path | None, page: Path | None) -> 
         data.write_text(json.dumps({"versions": versions(), "rows": list(rows)}, indent=1) + "\n")
     if page:
         named = "\n".join(f"- {line}" for line in misses(rows))
-        parts = [attack_summary(rows).replace("\n", "  \n"), attack_table(rows), named]
-        page.write_text("\n\n".join(part for part in parts if part) + "\n")
+        figures = attack_summary(rows).replace("\n", ".\n- ")
+        parts = [stamp(), f"- {figures}.", attack_table(rows), named]
+        put(page, "attacks", "\n\n".join(part for part in parts if part))

@@ -25,8 +25,6 @@ from benchmarks.honest.check import run_job
 from benchmarks.honest.registry import HonestNet, every_framework, nets_of
 from benchmarks.honest.store import ROOT, Store
 
-BAD = ("false alarm", "no verdict", "missed")
-
 
 def chosen(names: str | None, *, quick: bool) -> list[str]:
     """The names of the nets to take: all, those named, or the fast ones."""
@@ -54,21 +52,28 @@ def work(
     jobs: Sequence[tuple[str, int]], processes: int, run: Job
 ) -> Iterator[list[dict[str, Any]]]:
     """The rows of each job; a worker that dies is a row without a verdict."""
-    left = list(jobs)
+    # A process is replaced after a while: TensorFlow never gives its memory back. The executor's
+    # own max_tasks_per_child can wait for ever (cpython issue 115634).
+    left, width = list(jobs), processes
+    context = multiprocessing.get_context("spawn")
     while left:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, context, max_tasks_per_child=24) as pool:
-            futures = {pool.submit(run, *job): job for job in left}
+        turn = left[: 24 * width]
+        with ProcessPoolExecutor(width, context) as pool:
+            futures = {pool.submit(run, *job): job for job in turn}
             try:
                 for future in as_completed(futures):
                     rows = future.result()
                     left.remove(futures[future])
                     yield rows
             except BrokenProcessPool:
+                if width > 1:  # which job it was shows where they run one after another
+                    width = 1
+                    continue
                 name, seed = left.pop(0)
                 yield [{"net": name, "seed": seed, "candidate": "all", "verdict": "error",
                         "reasons": ["the process died"], "wrong": None, "error": 0.0,
                         "seconds": 0.0, "outcome": "no verdict"}]  # fmt: skip
+        width = processes
 
 
 def add_options(parser: argparse.ArgumentParser, results: Path) -> None:
@@ -110,14 +115,14 @@ def main() -> int:
     ):
         store.add(rows)
         for row in rows:
-            if row["outcome"] in BAD:
+            if row["outcome"] in report.BAD:
                 print(report.line(row), flush=True)
         print(f"{number} of {len(jobs)}", file=sys.stderr, flush=True)
     wanted = {(name, seed) for seed in seeds for name in names}
     rows = [row for row in store.rows if (row["net"], row["seed"]) in wanted]
     print(report.summary(rows))
     report.write(rows, options.json, options.page)
-    return int(any(row["outcome"] in BAD for row in rows))
+    return int(any(row["outcome"] in report.BAD for row in rows))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from prelu_tools.backends.conversion import Parameter
 from prelu_tools.backends.interface import Observer
 from prelu_tools.core.arrays import Array, IntArray, frozen
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.reasons import Reason
 from prelu_tools.core.slopes import PReLULayer, Shape
 
 
@@ -39,6 +40,15 @@ class PReLUCall:
     is_hidden: bool = False
     """Whether converters have to find it: it is in a branch or a loop that has a graph of its own,
     or in a module that calls no functions."""
+
+
+def not_called(name: str) -> Reason:
+    """What to say of a PReLU that a source has and does not use."""
+    return Reason(
+        f"PReLU {name} was never called when the model was run to find its layers: its slopes are "
+        "in none of them",
+        "prelu_not_called",
+    )
 
 
 def layers_of(calls: Iterable[PReLUCall]) -> tuple[PReLULayer, ...]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.decisions import Decision
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -31,6 +32,8 @@ class TensorSpec:
     """Sizes; a dynamic dimension has a name instead, the first one usually `batch`."""
     example: tuple[int, ...]
     """Sizes that the model accepts: `shape` with a number for each name."""
+    seen: tuple[float, float] | None = None
+    """The smallest and the largest value of an example, where the model has one."""
 
 
 class RandomPart(Protocol):
@@ -50,6 +53,38 @@ class RandomPart(Protocol):
     def is_certain(self) -> bool:
         """False where only a run knows whether it does."""
         ...
+
+
+def one_size_a_name(specs: Sequence[TensorSpec]) -> list[TensorSpec]:
+    """The inputs with one example for each name of a size, in whichever of them it stands.
+
+    A first size is that of a batch, unless an input has it twice: its example is the smaller one.
+    """
+    found: dict[str, int] = {}
+    for spec in specs:
+        for size, example in zip(spec.shape, spec.example, strict=True):
+            if isinstance(size, str):
+                pick = max if any(s.shape.count(size) > 1 for s in specs) else min
+                found[size] = pick(example, found.get(size, example))
+    return [
+        replace(
+            spec,
+            example=tuple(
+                found[size] if isinstance(size, str) else example
+                for size, example in zip(spec.shape, spec.example, strict=True)
+            ),
+        )
+        for spec in specs
+    ]
+
+
+class Lookup(NamedTuple):
+    """Something that a model looks up as it runs, by positions along an axis."""
+
+    size: int
+    """Of that axis."""
+    positions: Array
+    """The positions, in whatever shape."""
 
 
 class Runner(Protocol):
@@ -149,6 +184,14 @@ class Source(Protocol):
         """Every PReLU layer, in the order in which the model calls them."""
         ...
 
+    def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """What the model looks up on these inputs, always in the same order.
+
+        Raises:
+            PReLUToolsError: the model rejects the inputs.
+        """
+        ...
+
     def random_parts(self) -> Sequence[RandomPart]:
         """What draws random numbers, as far as the model says so without being run."""
         ...
@@ -172,6 +215,18 @@ class Source(Protocol):
 
         Raises:
             PReLUToolsError: it does not run in float64; on entering, or on running.
+        """
+        ...
+
+    def moved_runner(
+        self, noise: Noise, observe: Observer | None = None
+    ) -> AbstractContextManager[Runner]:
+        """The model with the result of every operator moved at random, as rounding may move it.
+
+        Each run is moved otherwise; the first of two runners of one seed as the first of the other.
+
+        Raises:
+            PReLUToolsError: its operators cannot be moved; on entering, or on running.
         """
         ...
 

@@ -110,7 +110,7 @@ class _Asked:
             slopes = self._output(np.full(self._shape, -1, np.float32), changed)
             if slopes is None:
                 return None
-            slopes = -slopes
+            slopes = np.float32(0) - slopes  # 0, and not -0, for a branch of 0
             finite = np.isfinite(slopes)
             if not all(self._holds(x, slopes, finite, changed) for x in self._drawn()):
                 return None

@@ -10,9 +10,10 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 
 _MATTERS = re.compile(
@@ -39,19 +40,19 @@ def listening() -> Iterator[list[str]]:
         _heard.reset(token)
 
 
-def _note(raised: list[warnings.WarningMessage]) -> None:
+def _note(message: Warning | str) -> None:
     heard = _heard.get()
-    if heard is None:
-        return
-    for warning in raised:
-        text = " ".join(str(warning.message).split())
-        if _MATTERS.search(text) and text not in heard:
-            heard.append(text)
+    text = " ".join(str(message).split())
+    if heard is not None and _MATTERS.search(text) and text not in heard:
+        heard.append(text)
 
 
 @contextmanager
 def quiet(show: bool, logger: str | None = None) -> Iterator[None]:
     """Within the block nothing reaches standard error or output; with `show`, everything.
+
+    Both are of the whole process: with several threads in such blocks, they come back when the last
+    one leaves its block, and what other threads write meanwhile is lost.
 
     Args:
         show: whether to let everything through.
@@ -60,39 +61,92 @@ def quiet(show: bool, logger: str | None = None) -> Iterator[None]:
     if show:
         yield
         return
-    sys.stderr.flush()
-    sys.stdout.flush()
-    with _silenced(logger), tempfile.TemporaryFile() as sink:
-        saved = os.dup(2), os.dup(1)
-        os.dup2(sink.fileno(), 2)
-        os.dup2(sink.fileno(), 1)
-        try:
-            with warnings.catch_warnings(record=True) as raised:
-                warnings.simplefilter("always")
-                try:
-                    yield
-                finally:
-                    _note(raised)
-        finally:
-            sys.stderr.flush()
-            sys.stdout.flush()
-            os.dup2(saved[0], 2)
-            os.dup2(saved[1], 1)
-            for descriptor in saved:
-                os.close(descriptor)
-
-
-@contextmanager
-def _silenced(logger: str | None) -> Iterator[None]:
-    if logger is None:
-        yield
-        return
-    import logging
-
-    named = logging.getLogger(logger)
-    level = named.level
-    named.setLevel(logging.CRITICAL)
+    _silence.enter(logger)
     try:
         yield
     finally:
-        named.setLevel(level)
+        _silence.leave(logger)
+
+
+class _Silence:
+    """What is turned away while any thread is in a block: once, and given back once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._blocks = 0
+        self._stack = ExitStack()
+        self._loggers: dict[str, tuple[int, int]] = {}
+
+    def enter(self, logger: str | None) -> None:
+        """A block begins."""
+        with self._lock:
+            if not self._blocks:
+                self._stack.enter_context(_descriptors_away())
+                self._stack.enter_context(_warnings_away())
+            self._blocks += 1
+            if logger is not None:
+                import logging
+
+                named = logging.getLogger(logger)
+                blocks, level = self._loggers.get(logger, (0, named.level))
+                self._loggers[logger] = blocks + 1, level
+                named.setLevel(logging.CRITICAL)
+
+    def leave(self, logger: str | None) -> None:
+        """A block ends."""
+        with self._lock:
+            self._blocks -= 1
+            if logger is not None:
+                blocks, level = self._loggers.pop(logger)
+                if blocks > 1:
+                    self._loggers[logger] = blocks - 1, level
+                else:
+                    import logging
+
+                    logging.getLogger(logger).setLevel(level)
+            if not self._blocks:
+                self._stack.close()
+
+
+_silence = _Silence()
+
+
+@contextmanager
+def _warnings_away() -> Iterator[None]:
+    """Warnings go to whoever is `listening` in the thread that raises them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, *_, **__: _note(message)
+        yield
+
+
+@contextmanager
+def _descriptors_away() -> Iterator[None]:
+    _flush()
+    with tempfile.TemporaryFile() as sink:
+        saved = {number: _copy_of(number) for number in (1, 2)}
+        for number in saved:
+            os.dup2(sink.fileno(), number)
+        try:
+            yield
+        finally:
+            _flush()
+            for number, copy in saved.items():
+                if copy is None:
+                    os.close(number)
+                else:
+                    os.dup2(copy, number)
+                    os.close(copy)
+
+
+def _copy_of(descriptor: int) -> int | None:
+    try:
+        return os.dup(descriptor)
+    except OSError:  # it is closed
+        return None
+
+
+def _flush() -> None:
+    for stream in (sys.stderr, sys.stdout):
+        with suppress(OSError, ValueError, AttributeError):  # full, closed, or none at all
+            stream.flush()

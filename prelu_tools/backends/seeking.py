@@ -155,7 +155,8 @@ def _descend(
         if reached.all() or time.monotonic() > limits.deadline:
             break
         resting = [pick.row for pick, done in zip(picks, reached, strict=True) if done]
-        for name, gradient in gradients.items():
+        for name, given in gradients.items():
+            gradient = np.nan_to_num(given, nan=0.0, posinf=0.0, neginf=0.0)
             first, second = momentum.get(name, (np.zeros_like(gradient), np.zeros_like(gradient)))
             first = _DECAY * first + (1 - _DECAY) * gradient
             second = _DECAY_SQUARE * second + (1 - _DECAY_SQUARE) * gradient**2

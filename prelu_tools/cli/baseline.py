@@ -72,14 +72,14 @@ class BaselineChoice:
 
     def renew(self, results: Mapping[str, VerifyResult | None], whole: bool, quiet: bool) -> None:
         """Write the file where that was asked for, and say what became of it on standard error."""
+        from prelu_tools.cli.output import say
         from prelu_tools.commands.baseline import renew
-        from prelu_tools.reports.printable import printable
 
         if self.path is None or not self.update:
             return
         renewed = renew(self.path, results, whole)
         if renewed.refused is not None or not quiet:
-            click.echo(printable(renewed.sentence), err=True)
+            say(renewed.sentence)
 
 
 def chosen(path: Path | None, factor: float | None, update: bool) -> BaselineChoice:

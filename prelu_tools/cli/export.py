@@ -8,7 +8,12 @@ from typing import Any, Literal
 import click
 
 from prelu_tools.cli.completing import complete_source, complete_words
-from prelu_tools.cli.options import gather_source_options, output_options, source_options
+from prelu_tools.cli.options import (
+    gather_source_options,
+    output_options,
+    range_option,
+    source_options,
+)
 from prelu_tools.cli.zoo import are_models, asks_for_zoo, run_many, zoo_options
 
 
@@ -71,6 +76,7 @@ from prelu_tools.cli.zoo import are_models, asks_for_zoo, run_many, zoo_options
     show_default=True,
     help="Hold the result against SOURCE before it is put in place.",
 )
+@range_option
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @zoo_options
 @source_options
@@ -85,6 +91,7 @@ def command(
     slope_axis: int | None,
     input_layout: Literal["keep", "nchw", "nhwc"],
     verify: bool,
+    ranges: dict[str, tuple[float, float]],
     force: bool,
     inputs: tuple[Any, ...],
     custom_objects: tuple[str, ...],
@@ -122,6 +129,7 @@ def command(
         slope_axis=slope_axis,
         input_layout=input_layout,
         verify=verify,
+        ranges=ranges,
         force=force,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
     )

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
+import io
 import os
 import sys
 from typing import Any, NoReturn
@@ -71,14 +73,35 @@ def main() -> NoReturn:
     which native libraries do not always survive: the exit code is that of the verdict.
     """
     gc.set_threshold(100_000)  # imports make much and drop little: collecting costs a tenth of them
+    _open_streams()
     stop_at_signals()
-    code = run(sys.argv[1:])
-    atexit._run_exitfuncs()
+    code = EXIT_NO_VERDICT
     try:
+        code = run(sys.argv[1:])
+        atexit._run_exitfuncs()
         sys.stdout.flush()
-    except OSError:
+    except BaseException:  # of a stream that is full, or a pipe without a reader: it was said
         code = EXIT_NO_VERDICT
-    os._exit(code)
+    finally:
+        os._exit(code)
+
+
+def _open_streams() -> None:
+    """Have three streams whatever the caller has closed, and let each write any character.
+
+    A file that is opened later must not become standard output. What is closed on purpose is not
+    missed: the exit code says what was found.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
+        if getattr(sys, name) is None:
+            stream = open(number, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+        if number and isinstance(getattr(sys, name), io.TextIOWrapper):
+            getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:
@@ -94,24 +117,35 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt) as stop:
         if isinstance(stop.__context__, EOFError):  # click takes it for an interrupt
             return _explain(stop.__context__, _is_verbose(arguments))
-        click.echo("\nStopped.", err=True)
+        _tell("\nStopped.")
         return EXIT_INTERRUPTED
     except Stopped as stop:
-        click.echo("Stopped.", err=True)
+        _tell("Stopped.")
         return stop.code
     except click.UsageError as error:
-        error.show()
+        _show(error)
         return EXIT_USAGE
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return EXIT_NO_VERDICT
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NO_VERDICT
     except SystemExit as stop:  # click's: completions were shown, or a pipe's reader went away
         return 0 if completing and not stop.code else EXIT_NO_VERDICT
     except Exception as error:
         return _explain(error, _is_verbose(arguments))
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # standard error is full, or gone
+        click.echo(text, err=True)
+
+
+def _show(error: click.ClickException) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        error.show()
 
 
 def _is_verbose(arguments: list[str]) -> bool:

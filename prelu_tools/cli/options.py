@@ -77,6 +77,38 @@ def parse_reports(
     return tuple(pairs)
 
 
+def parse_ranges(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, tuple[float, float]]:
+    """LOW,HIGH for every input, or NAME=LOW,HIGH."""
+    if not values:
+        return {}
+    from prelu_tools.commands.check_fields import WrongValueError, given_range
+
+    found = {}
+    for value in values:
+        name, _, limits = value.rpartition("=")
+        try:
+            found[name] = given_range(limits)
+        except WrongValueError as error:
+            raise click.BadParameter(
+                f"{value!r} is not a range: expected LOW,HIGH or NAME=LOW,HIGH, as in image=0,255"
+            ) from error
+    return found
+
+
+def range_option(function: Function) -> Function:
+    """The values of inputs that are drawn."""
+    return click.option(
+        "--input-range",
+        "ranges",
+        callback=parse_ranges,
+        multiple=True,
+        metavar="[NAME=]LOW,HIGH",
+        help="The values that inputs may take, as in image=0,255; repeatable.",
+    )(function)
+
+
 def source_options(function: Function) -> Function:
     """How sources are read."""
     for option in (

@@ -7,7 +7,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import click
 from prelu_tools.cli.github import append_summary, folder, is_summary
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.reports import Result, Style, render
-from prelu_tools.reports.printable import printable, shortened
+from prelu_tools.reports.printable import one_line, printable, shortened
 
 _LONGEST_SENTENCE, _LONGEST_TRACEBACK = 4000, 100_000  # characters
 
@@ -83,12 +83,20 @@ class Output:
 
 def say(text: str, longest: int = _LONGEST_SENTENCE) -> None:
     """Write to standard error what may have names out of a file in it."""
-    click.echo(printable(shortened(text, longest)), err=True)
+    to_stderr(one_line(shortened(text, longest)))
 
 
 def say_traceback(error: BaseException) -> None:
-    """Write to standard error where an error happened."""
-    say("".join(traceback.format_exception(error)).rstrip(), _LONGEST_TRACEBACK)
+    """Write to standard error where an error happened; no line of it can pass for another."""
+    lines = "".join(traceback.format_exception(error)).rstrip()
+    for line in shortened(lines, _LONGEST_TRACEBACK).split("\n"):
+        to_stderr(f"| {printable(line)}")
+
+
+def to_stderr(line: str) -> None:
+    """Write a line to standard error; where that cannot be, there is nobody to tell."""
+    with suppress(OSError, ValueError):
+        click.echo(line, err=True)
 
 
 def _print(text: str) -> None:
@@ -128,7 +136,7 @@ def progress(quiet: bool, verbose: bool = False) -> Iterator[Callable[[str], Non
     if quiet or not sys.stderr.isatty():
         yield lambda stage: None
     elif verbose:
-        yield lambda stage: click.echo(f"{printable(stage)} ...", err=True)
+        yield lambda stage: to_stderr(f"{printable(stage)} ...")
     else:
         with _spinner() as tell:
             yield tell

@@ -11,7 +11,12 @@ from click.core import ParameterSource
 from prelu_tools.cli.baseline import OPTIONS as BASELINE_OPTIONS
 from prelu_tools.cli.baseline import baseline_options, chosen
 from prelu_tools.cli.completing import complete_source, complete_words
-from prelu_tools.cli.options import gather_source_options, output_options, source_options
+from prelu_tools.cli.options import (
+    gather_source_options,
+    output_options,
+    range_option,
+    source_options,
+)
 from prelu_tools.cli.zoo import NAMES, are_models, asks_for_zoo, run_many, zoo_options
 
 if TYPE_CHECKING:
@@ -51,26 +56,6 @@ def _parse_tolerance(ctx: click.Context, param: click.Parameter, value: str) -> 
         raise click.BadParameter(f"{value!r} is no tolerance: expected {error}") from error
 
 
-def _parse_ranges(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> dict[str, tuple[float, float]]:
-    """LOW,HIGH for every input, or NAME=LOW,HIGH."""
-    if not values:
-        return {}
-    from prelu_tools.commands.check_fields import WrongValueError, given_range
-
-    found = {}
-    for value in values:
-        name, _, limits = value.rpartition("=")
-        try:
-            found[name] = given_range(limits)
-        except WrongValueError as error:
-            raise click.BadParameter(
-                f"{value!r} is no range: expected LOW,HIGH or NAME=LOW,HIGH, as in image=0,255"
-            ) from error
-    return found
-
-
 @click.command("verify")
 @click.argument("reference", metavar="[REFERENCE", required=False, shell_complete=complete_source)
 @click.argument("candidates", metavar="CANDIDATE...]", nargs=-1, shell_complete=complete_source)
@@ -103,14 +88,7 @@ def _parse_ranges(
     metavar="FILE.npz",
     help="Keep the inputs that were used, for --inputs.",
 )
-@click.option(
-    "--input-range",
-    "ranges",
-    callback=_parse_ranges,
-    multiple=True,
-    metavar="[NAME=]LOW,HIGH",
-    help="The values that inputs may take, as in image=0,255; repeatable.",
-)
+@range_option
 @click.option(
     "--samples",
     type=click.IntRange(min=1),
@@ -178,6 +156,12 @@ def _parse_ranges(
     "--strict-special",
     is_flag=True,
     help="Fail a layer that differs for infinite or NaN inputs; else that is reported only.",
+)
+@click.option(
+    "--strict-interface",
+    is_flag=True,
+    help="Fail where names, types or sizes of inputs and outputs differ; else a missing or "
+    "additional output fails, and a number that became a float, or was one.",
 )
 @click.option(
     "--allow-no-prelu", is_flag=True, help="Let models without any PReLU pass on their outputs."
@@ -289,7 +273,7 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
 
 def _verify_many(output: Output, verbose: bool, held: BaselineChoice) -> int:
     """Run the checks of the current folder's file, and show what became of them."""
-    from prelu_tools.cli.output import progress, say_traceback
+    from prelu_tools.cli.output import progress, say, say_traceback
     from prelu_tools.commands.checks import find_checks, run_checks
 
     def trace(error: BaseException) -> None:
@@ -299,7 +283,7 @@ def _verify_many(output: Output, verbose: bool, held: BaselineChoice) -> int:
     found = find_checks(show_chatter=verbose)
     if not output.quiet:
         for note in found.notes:
-            click.echo(f"Note: {note}", err=True)
+            say(f"Note: {note}")
     with progress(output.quiet, verbose) as tell:
         result = run_checks(found, tell, trace)
     result = held.hold_checks(result)

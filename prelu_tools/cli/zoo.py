@@ -82,7 +82,7 @@ def zoo_options(function: Function) -> Function:
 
 def are_models(sources: Sequence[str]) -> bool:
     """Whether each is the file of one model: told without loading what knows better."""
-    return all(Path(text).is_file() and Path(text).suffix in _MODELS for text in sources)
+    return all(os.path.isfile(text) and text.endswith(_MODELS) for text in sources)  # noqa: PTH113
 
 
 def asks_for_zoo(choices: dict[str, Any]) -> bool:
@@ -119,7 +119,10 @@ def run_many(
         with _watching(output.quiet, verbose) as watch:
             result = run_zoo(command, tasks, plan, watch)
     except StoppedError as stopped:
-        click.echo(f"\n{stopped}", err=True)
+        from prelu_tools.cli.output import say, to_stderr
+
+        to_stderr("")
+        say(str(stopped))
         raise
     output.show(result)
     return result.exit_code
@@ -148,11 +151,10 @@ class _Lines(_Blind):
         self._total, self._count = total, known
 
     def finished(self, entry: ZooEntry) -> None:
-        from prelu_tools.reports.printable import printable
+        from prelu_tools.cli.output import say
 
         self._count += 1
-        text = f"{self._count:,} of {self._total:,}: {entry.status}  {entry.name}"
-        click.echo(printable(text), err=True)
+        say(f"{self._count:,} of {self._total:,}: {entry.status}  {entry.name}")
 
 
 @contextmanager

@@ -9,10 +9,11 @@ from prelu_tools.backends.interface import Observer, Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.feeds import Feeds
 from prelu_tools.commands.finding import Hunt
-from prelu_tools.commands.layer_proof import settled
+from prelu_tools.commands.interface import compare_inputs, compare_outputs
+from prelu_tools.commands.layer_proof import misnamed, settled
 from prelu_tools.commands.layers import LayerJudge
 from prelu_tools.commands.linking import InputLink, Layouts, move
-from prelu_tools.commands.outputs import OutputJudge, differences
+from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.power import PowerPlan, measure_power
 from prelu_tools.commands.reference import Reference
 from prelu_tools.commands.running import run_feeds, sizes_that_differ
@@ -24,14 +25,17 @@ from prelu_tools.commands.steadiness import (
     run_again,
     run_unobserved,
 )
+from prelu_tools.commands.unmoved import of_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.noise import SINGLE
 from prelu_tools.core.parity import worst
-from prelu_tools.core.reasons import as_reason
-from prelu_tools.core.tolerance import default_tolerance
+from prelu_tools.core.reasons import Reason, as_reason
+from prelu_tools.core.tolerance import SENSITIVITY, default_tolerance, resolution_of
 from prelu_tools.core.verification import (
     CandidateReport,
+    InterfaceDifference,
     LayerParity,
     OutputParity,
     Power,
@@ -56,9 +60,10 @@ class Linked:
     """What the user said of axis orders."""
 
     @property
-    def moved(self) -> bool:
-        """Whether any input has another axis order than the reference's."""
-        return any(tuple(sorted(link.permutation)) != link.permutation for link in self.links)
+    def moved(self) -> frozenset[int]:
+        """The ranks of the inputs that have another axis order than the reference's."""
+        orders = [link.permutation for link in self.links]
+        return frozenset(len(order) for order in orders if tuple(sorted(order)) != order)
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class Checks:
     """Whether a model without PReLU may pass on its outputs."""
     strict_special: bool
     """Whether a layer that differs for infinite or NaN inputs only fails."""
+    strict_interface: bool
+    """Whether any difference in names, types and sizes of inputs and outputs fails."""
     runtime: str
     """The version of onnxruntime."""
     seed: int
@@ -124,26 +131,48 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     feeds = [move(feed, linked.links) for feed in reference.feeds]
     layers = LayerJudge(reference, linked.source.layers(), linked.layouts, checks.tolerance)
     seen = _run(linked.source, provider, feeds, layers, checks)
+    narrow = _computes_in(linked)
+    moved = reference.moved_to(resolution_of(narrow) if narrow else SINGLE)
     outputs = OutputJudge(
-        reference.outputs, reference.extents, linked.layouts, linked.moved, checks.tolerance
+        reference.outputs,
+        reference.extents,
+        linked.layouts,
+        linked.moved,
+        checks.tolerance,
+        None if moved is None else moved.outputs,
     )
     parities = outputs.compare(seen.results)
+    interface = _interface(reference, linked, seen.results[0])
     if any(parity.verdict == "fail" for parity in parities):
         seen.where = sizes_that_differ(reference.feeds, outputs, seen.results)
     _note_randomness(reference, linked, seen)
-    seen.doubts += reference.untaken.get(linked.spelled, [])
     notes: list[str] = [
         as_reason(note).within(linked.spelled) for note in getattr(linked.source, "notes", ())
     ]
-    notes += _rounded(reference, linked)
+    rounded = _rounded(reference, linked)
+    notes += rounded
     notes += [note.after(linked.spelled) for note in seen.again.notes]
+    wider = {layer.dtype for layer in reference.layers} - {"float16", "bfloat16"}
+    if narrow and moved is not None and wider and not rounded:
+        notes.append(
+            f"{linked.spelled} computes in {narrow}: each value may differ by what rounding to "
+            f"{narrow} does to it in the reference"
+        )
     special = _special(reference, linked, provider, checks, seen)
     power = _power(reference, linked, provider, checks, feeds, outputs, seen, notes)
-    layer_parities = layers.parities(seen.placement)
+    agreed = all(output.verdict == "pass" for output in parities)
+    layer_parities = layers.parities(seen.placement, agreed)
     if checks.layers and not any(output.verdict == "fail" for output in parities):
+        layers = _renamed(reference, linked, provider, checks, feeds, layers, layer_parities)
+        layer_parities = layers.parities(seen.placement, agreed)
         hunt = Hunt(reference, linked.source, provider, feeds, layers.agrees)
         layer_parities = settled(layer_parities, layers, hunt)
     notes += [f"{linked.spelled}: {x.name}: {x.note}" for x in layer_parities if x.note]
+    seen.doubts += reference.untaken.get(linked.spelled, [])
+    pairs = pair_outputs(reference.outputs[0], seen.results[0])
+    doubts, unmoved = of_outputs(reference.unmoved, pairs, reference.source, linked.source)
+    seen.doubts += doubts
+    notes += unmoved
     report = _report(
         linked,
         seen,
@@ -154,8 +183,53 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         power,
         _used(reference, seen, checks.tolerance),
         is_random=reference.is_random,
+        interface=interface,
     )
     return Judged(report, seen.results, tuple(notes))
+
+
+def _computes_in(linked: Linked) -> str | None:
+    """The narrower type than float32 that a candidate computes in; None for none, or unknown."""
+    if isinstance(linked.source, OnnxSource):
+        return linked.source.computes_in
+    kinds = {layer.dtype for layer in linked.source.layers()}
+    return next((kind for kind in ("bfloat16", "float16") if kind in kinds), None)
+
+
+def _renamed(
+    reference: Reference,
+    linked: Linked,
+    provider: str | None,
+    checks: Checks,
+    feeds: Sequence[Feeds],
+    layers: LayerJudge,
+    found: Sequence[LayerParity],
+) -> LayerJudge:
+    """The layers in other pairs, where names and order paired layers of unequal slopes.
+
+    Every output agrees, so that the candidate may call its layers otherwise. Pairs by slopes count
+    if each layer, in its own place, then gives what its counterpart gives.
+    """
+    source = linked.source
+    wrong = misnamed(found)
+    reached = all((reference.coverage.counts(name) > 0).all() for name in wrong)
+    pairs = layers.paired_by_slopes(wrong) if wrong and reached else None
+    if pairs is None or not isinstance(source, OnnxSource) or provider is None:
+        return layers
+    other = LayerJudge(reference, source.layers(), linked.layouts, checks.tolerance, pairs)
+    _observe(source, provider, feeds, other, other.observe)
+    return layers if misnamed(other.parities({})) or other.strays else other
+
+
+def _interface(
+    reference: Reference, linked: Linked, results: Mapping[str, Array]
+) -> tuple[InterfaceDifference, ...]:
+    specs = reference.source.inputs(), linked.source.inputs()
+    pairs = pair_outputs(reference.outputs[0], results)
+    return (
+        *compare_inputs(*specs, linked.links),
+        *compare_outputs(reference.outputs[0], reference.kinds, results, pairs),
+    )
 
 
 def _note_randomness(reference: Reference, linked: Linked, seen: _Seen) -> None:
@@ -286,7 +360,9 @@ def _power(
 
 
 def _used(reference: Reference, seen: _Seen, tolerance: Tolerance) -> Tolerance:
-    """What was really used: without float64 a calibrated tolerance is the default of the type."""
+    """What was really used: a calibrated tolerance depends on what the reference could be asked."""
+    if tolerance.multiple is not None and reference.moved is not None:
+        return SENSITIVITY
     if tolerance.multiple is None or reference.precision == "float64":
         return tolerance
     first = next(iter(seen.results[0].values()), None)
@@ -303,6 +379,7 @@ def _report(
     power: Power | None,
     tolerance: Tolerance,
     is_random: bool,
+    interface: tuple[InterfaceDifference, ...],
 ) -> CandidateReport:
     numeric = [*(o.verdict for o in outputs), *(x.verdict for x in layers if x.slopes_equal)]
     if is_random:
@@ -321,6 +398,10 @@ def _report(
             f"{seen.provider.requested} was asked for, and {len(elsewhere)} nodes ran on "
             f"{', '.join(seen.provider.actual)}; --allow-fallback takes that"
         )
+    for one in interface:
+        if one.fails or checks.strict_interface:
+            verdicts.append("fail")
+            reasons.append(Reason(one.words, one.code))
     for fault in seen.faults:
         verdicts.append("fail")
         reasons.append(fault)
@@ -348,6 +429,7 @@ def _report(
         reasons=tuple(reasons),
         special=special,
         power=power,
+        interface=interface,
     )
 
 

@@ -233,6 +233,10 @@ FIELDS: Mapping[str, Field] = {
         _flag, "strict_special", _FLAG,
         "fail a layer that differs for infinite or NaN inputs only", "false",
     ),
+    "strict_interface": Field(
+        _flag, "strict_interface", _FLAG,
+        "fail where names, types or sizes of inputs and outputs differ", "false",
+    ),
     "allow_no_prelu": Field(
         _flag, "allow_no_prelu", _FLAG, "let models without any PReLU pass on their outputs",
         "false",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.commands.domains import Domains
 from prelu_tools.commands.feeds import NO_ROWS, Feeds
 from prelu_tools.commands.linking import InputLink
 from prelu_tools.commands.rows import Rows, find_rows
@@ -52,7 +53,9 @@ def known_shapes(reference: Sequence[TensorSpec], others: Others) -> dict[str, l
 def _known_shape(spec: TensorSpec, others: Others) -> list[Dim]:
     known: list[Dim] = list(spec.shape)
     for specs, links in others:
-        link = next(link for link in links if link.reference == spec.name)
+        link = next((link for link in links if link.reference == spec.name), None)
+        if link is None:
+            continue
         other = next(s for s in specs if s.name == link.candidate)
         for axis, source in enumerate(link.permutation):
             if isinstance(known[source], str) and isinstance(other.shape[axis], int):
@@ -74,24 +77,43 @@ def of_one_batch(shapes: Shapes) -> dict[str, list[Dim]] | None:
 class Drawer:
     """Draws runs for a model."""
 
-    def __init__(self, specs: Sequence[TensorSpec], shapes: Shapes, plan: DrawPlan) -> None:
+    def __init__(
+        self,
+        specs: Sequence[TensorSpec],
+        shapes: Shapes,
+        plan: DrawPlan,
+        domains: Domains,
+        examples: Mapping[str, int] | None = None,
+    ) -> None:
         """Take the model's inputs.
 
         Args:
             specs: the inputs.
             shapes: their shapes; see `known_shapes`.
             plan: what to draw.
+            domains: the values that each may take.
+            examples: sizes of free axes in the place of those of the example.
         """
         self.rows: Rows = find_rows(shapes)
         self._specs = specs
         self._shapes = shapes
         self._plan = plan
-        self._examples = _examples(specs, shapes)
+        self.domains = domains
+        self._examples = {**_examples(specs, shapes), **(examples or {})}
+
+    @property
+    def sizes(self) -> Sizes:
+        """The example's size for each free axis."""
+        return self._examples
 
     @property
     def free(self) -> Sizes:
         """The example's size for each free axis that does not count rows."""
         return {n: size for n, size in self._examples.items() if n not in self.rows.names}
+
+    def is_plain(self, name: str) -> bool:
+        """Whether an input has its rows first, and takes any values."""
+        return self.rows.axes.get(name) == 0 and self.domains[name].is_any
 
     def usual(self) -> list[Feeds]:
         """`samples` rows at the sizes of the example, and the first one again alone.
@@ -111,8 +133,18 @@ class Drawer:
         count = -(-samples // groups)
         runs = [self.run({}, count, i) for i in range(groups)]
         if count > 1:
-            runs.insert(1, self.rows.take(runs[0], [0]))
+            bound = any(values.up_to in self.rows.names for values in self.domains.values())
+            runs.insert(1, self.run({}, 1, 0) if bound else self.rows.take(runs[0], [0]))
         return runs
+
+    def sizes_of(self, feeds: Mapping[str, Array]) -> Sizes:
+        """The sizes of free axes in a run."""
+        return {
+            size: feeds[name].shape[axis]
+            for name, shape in self._shapes.items()
+            for axis, size in enumerate(shape)
+            if isinstance(size, str)
+        }
 
     def run(self, sizes: Mapping[str, int], count: int, number: int) -> Feeds:
         """One run.
@@ -127,29 +159,30 @@ class Drawer:
             name: [size if isinstance(size, int) else known[size] for size in shape]
             for name, shape in self._shapes.items()
         }
-        axes = self.rows.axes
-        with_rows = {s.name: self._wanted(s, shapes[s.name]) for s in self._specs if s.name in axes}
-        others = {
-            s.name: self._wanted(s, shapes[s.name]) for s in self._specs if s.name not in axes
-        }
-        seed = self._plan.seed
-        drawn = draw(with_rows, count, [seed, number] if number else seed, number * count)
+        wanted = {s.name: self._wanted(s, shapes[s.name], known) for s in self._specs}
+        axes, seed = self.rows.axes, self._plan.seed
+        rows = {name: what for name, what in wanted.items() if name in axes}
+        others = {name: what for name, what in wanted.items() if name not in axes}
+        drawn = draw(rows, count, [seed, number] if number else seed, number * count)
         whole = draw(others, 1, [seed, number, 1], number)
-        found = {
-            **{name: _laid(v, axes[name], shapes[name]) for name, v in drawn.items()},
-            **{name: np.asarray(values[0]) for name, values in whole.items()},
+        return {
+            name: self._laid(name, drawn[name], shapes[name])
+            if name in axes
+            else np.asarray(whole[name][0])
+            for name in wanted
         }
-        return {spec.name: found[spec.name] for spec in self._specs}
 
-    def _wanted(self, spec: TensorSpec, sizes: Sequence[int]) -> Wanted:
+    def _laid(self, name: str, rows: Array, shape: Sequence[int]) -> Array:
+        """As many of the rows as an input takes, along its own axis."""
+        axis = self.rows.axes[name]
+        rows = -np.sort(-rows, axis=0) if self.domains[name].is_falling else rows
+        return np.ascontiguousarray(np.moveaxis(rows[: shape[axis]], 0, axis))
+
+    def _wanted(self, spec: TensorSpec, sizes: Sequence[int], known: Mapping[str, int]) -> Wanted:
         axis = self.rows.axes.get(spec.name)
         row = tuple(size for place, size in enumerate(sizes) if place != axis)
-        return Wanted(spec.dtype, row, self._plan.ranges.get(spec.name))
-
-
-def _laid(rows: Array, axis: int, shape: Sequence[int]) -> Array:
-    """As many of the rows as an input takes, along its own axis."""
-    return np.ascontiguousarray(np.moveaxis(rows[: shape[axis]], 0, axis))
+        values = self.domains[spec.name]
+        return Wanted(spec.dtype, row, values.limits(known), values.is_whole, values.tops)
 
 
 def _examples(specs: Sequence[TensorSpec], shapes: Shapes) -> Sizes:

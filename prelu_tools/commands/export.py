@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
@@ -51,6 +51,8 @@ class ExportRequest:
     """See `ConversionOptions.input_layout`: for Keras models only."""
     verify: bool = True
     """Whether to hold the result against its source before it is put in place."""
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """The values that inputs may take as the result is verified: see `VerifyRequest.ranges`."""
     external_data: ExternalData = "auto"
     """Where large weights go: see `graph.writer.write_model`."""
     force: bool = False
@@ -132,6 +134,8 @@ def _told(source: Source, warnings: Sequence[str]) -> list[str]:
 
 def _check_request(request: ExportRequest) -> None:
     """Say no before anything is loaded to what can only come to nothing."""
+    if request.ranges and not request.verify:
+        raise UsageError("--input-range is for verifying the result, and --no-verify leaves it out")
     refuse_existing(request.output, request.force)
     known = range(FIRST_OPSET, min(newest_known(), newest_opset()) + 1)
     if request.opset is not None and request.opset not in known:
@@ -186,6 +190,7 @@ def _verify(
             candidates=(str(written),),
             layouts={"reference": "nchw", "candidate": "nchw"},  # the export keeps the layout
             input_layouts={} if moved is None else {"reference": moved[0], "candidate": moved[1]},
+            ranges=request.ranges,
             search_seconds=0.0,
             power=False,
             allow_no_prelu=True,

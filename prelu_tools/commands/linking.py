@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,8 +25,10 @@ class InputLink:
     """The candidate's name of it."""
     permutation: Permutation
     """From the reference's axis order to the candidate's."""
-    narrow: str | None = None
-    """The candidate's type of it where that is float16 and the reference's a wider one."""
+    kind: str | None = None
+    """The candidate's type of it where that is another one than the reference's."""
+    others: tuple[Permutation, ...] = ()
+    """Other axis orders that the shapes leave open, where nobody said which it is."""
 
 
 @dataclass(frozen=True)
@@ -51,24 +53,35 @@ def link_inputs(
     Raises:
         PReLUToolsError: their numbers or shapes differ, or the layout is in doubt.
     """
-    if len(reference) != len(candidate):
+    by_name = {spec.name: spec for spec in candidate}
+    if set(by_name) <= {spec.name for spec in reference}:  # what it does not use may be left out
+        pairs = [(spec, by_name[spec.name]) for spec in reference if spec.name in by_name]
+    elif len(reference) == len(candidate):
+        pairs = list(zip(reference, candidate, strict=True))
+    else:
         raise PReLUToolsError(
             f"it has {len(candidate)} inputs ({names(candidate)}); the reference has "
             f"{len(reference)} ({names(reference)})"
         )
-    by_name = {spec.name: spec for spec in candidate}
-    if set(by_name) == {spec.name for spec in reference}:
-        pairs = [(spec, by_name[spec.name]) for spec in reference]
-    else:
-        pairs = list(zip(reference, candidate, strict=True))
+    return tuple(_link(a, b, layouts) for a, b in pairs)
+
+
+def other_links(links: Sequence[InputLink]) -> tuple[tuple[InputLink, ...], ...]:
+    """The same links in the other axis orders that the shapes leave open, all moved alike."""
+    count = max((len(link.others) for link in links), default=0)
     return tuple(
-        InputLink(a.name, b.name, _permutation(a, b, layouts), _narrow(a, b)) for a, b in pairs
+        tuple(
+            replace(link, permutation=link.others[i], others=()) if i < len(link.others) else link
+            for link in links
+        )
+        for i in range(count)
     )
 
 
-def _narrow(reference: TensorSpec, candidate: TensorSpec) -> str | None:
-    narrower = reference.dtype in ("float32", "float64") and candidate.dtype == "float16"
-    return candidate.dtype if narrower else None
+def _link(reference: TensorSpec, candidate: TensorSpec, layouts: Layouts) -> InputLink:
+    first, *others = _permutations(reference, candidate, layouts)
+    kind = candidate.dtype if candidate.dtype != reference.dtype else None
+    return InputLink(reference.name, candidate.name, first, kind, tuple(others))
 
 
 def _static(spec: TensorSpec) -> Shape:
@@ -78,12 +91,18 @@ def _static(spec: TensorSpec) -> Shape:
     return (None, *(d if isinstance(d, int) else None for d in spec.shape[1:]))
 
 
-def _permutation(reference: TensorSpec, candidate: TensorSpec, layouts: Layouts) -> Permutation:
+def _permutations(
+    reference: TensorSpec, candidate: TensorSpec, layouts: Layouts
+) -> tuple[Permutation, ...]:
+    """The axis orders that are possible, the likeliest first: the same one, if shapes allow it.
+
+    Orders that differ in axes of size 1 only are one.
+    """
     given = layouts.permutation(len(reference.shape))
     left, right = _static(reference), _static(candidate)
     fitting = candidates(left, right)
     if given is not None and given in fitting:
-        return given
+        return (given,)
     exact = [p for p in fitting if tuple(left[axis] for axis in p) == right]
     chosen = exact if len(exact) == 1 else fitting
     if given is not None or not chosen:
@@ -91,13 +110,8 @@ def _permutation(reference: TensorSpec, candidate: TensorSpec, layouts: Layouts)
             f"its input {candidate.name} has shape {_text(candidate)}, and the reference's "
             f"{reference.name} {_text(reference)}: they do not fit"
         )
-    if len(chosen) > 1:
-        raise PReLUToolsError(
-            f"its input {candidate.name} has shape {_text(candidate)}, and the reference's "
-            f"{reference.name} {_text(reference)}: their layouts cannot be told from that; give "
-            "--layout reference=nchw|nhwc and --layout candidate=nchw|nhwc"
-        )
-    return chosen[0]
+    orders = {tuple(axis for axis in order if left[axis] != 1): order for order in chosen[::-1]}
+    return tuple(order for order in chosen if order in orders.values())
 
 
 def _text(spec: TensorSpec) -> str:
@@ -105,10 +119,14 @@ def _text(spec: TensorSpec) -> str:
 
 
 def move(feeds: Mapping[str, Array], links: Sequence[InputLink]) -> Feeds:
-    """The reference's feeds as the candidate takes them."""
+    """The reference's feeds as the candidate takes them.
+
+    Raises:
+        PReLUToolsError: an input has another type there, which does not hold its values.
+    """
     return {
         link.candidate: np.asarray(
-            _rounded(feeds[link.reference], link.narrow).transpose(link.permutation), order="C"
+            _cast(feeds[link.reference], link).transpose(link.permutation), order="C"
         )
         for link in links
     }
@@ -119,10 +137,27 @@ def round_feeds(feeds: Mapping[str, Array], links: Sequence[InputLink]) -> Feeds
     found = dict(feeds)
     for link in links:
         values = found[link.reference]
-        found[link.reference] = _rounded(values, link.narrow).astype(values.dtype)
+        if link.kind is not None and values.dtype.kind == "f" == np.dtype(link.kind).kind:
+            found[link.reference] = _cast(values, link).astype(values.dtype)
     return found
 
 
-def _rounded(values: Array, kind: str | None) -> Array:
-    with np.errstate(over="ignore", under="ignore"):
-        return values if kind is None else values.astype(kind)
+def _cast(values: Array, link: InputLink) -> Array:
+    """Values in the type of the candidate: floats are rounded, all others have to stay as they are.
+
+    Raises:
+        PReLUToolsError: they do not.
+    """
+    if link.kind is None:
+        return values
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        found = values.astype(link.kind)
+        if (values.dtype.kind, found.dtype.kind) == ("f", "f"):
+            return found
+        if not np.array_equal(found.astype(values.dtype), values):
+            raise PReLUToolsError(
+                f"its input {link.candidate} is {link.kind}, which does not hold the values that "
+                f"the reference's {link.reference} ({values.dtype}) was given: give smaller ones "
+                f"with --input-range {link.reference}=LOW,HIGH"
+            )
+    return found

@@ -1,15 +1,17 @@
-"""Hold the outputs of a candidate against the reference's."""
+"""Compare the outputs of a candidate with the reference's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import numpy as np
 
 from prelu_tools.commands.linking import Layouts
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.layout import candidates, inverse
+from prelu_tools.core.layout import Permutation, candidates, inverse
 from prelu_tools.core.parity import Comparison, Top1
-from prelu_tools.core.tolerance import Extent, limit_of
+from prelu_tools.core.spread import Spread
+from prelu_tools.core.tolerance import FACTOR, Extent, Limit, limit_of
 from prelu_tools.core.verification import OutputParity, Tolerance
 
 Results = Sequence[Mapping[str, Array]]
@@ -23,8 +25,9 @@ class OutputJudge:
         references: Results,
         extents: Mapping[str, Extent],
         layouts: Layouts,
-        moved: bool,
+        moved: Collection[int],
         tolerance: Tolerance,
+        spreads: Sequence[Mapping[str, Spread]] | None = None,
     ) -> None:
         """Take the reference's side.
 
@@ -32,20 +35,29 @@ class OutputJudge:
             references: its outputs by name, for each run.
             extents: what is known of them.
             layouts: what the user said.
-            moved: whether the inputs had to be moved to another layout.
-            tolerance: what they are held to.
+            moved: the ranks of the inputs that had to be moved to another layout.
+            tolerance: what they may differ by.
+            spreads: what the moved runs say of them, for each run; None where there were none.
         """
         self._references = references
         self._extents = extents
         self._layouts = layouts
         self._moved = moved
+        self._orders: dict[str, Permutation] = {}
         self._tolerance = tolerance
+        self._spreads = spreads
+
+    def _limit(self, name: str, run: int, candidate: Array) -> Limit:
+        """Of the reference's output of this name in one run."""
+        spread = None if self._spreads is None else self._spreads[run].get(name)
+        values = self._references[run][name]
+        extent = self._extents[name]
+        return limit_of(self._tolerance, extent, candidate.dtype, spread, values)
 
     def compare(self, results: Results) -> tuple[OutputParity, ...]:
         """Compare every output over all runs.
 
-        Raises:
-            PReLUToolsError: the numbers of outputs differ, or a layout is in doubt.
+        Those that only one side has are missing here: see `commands.interface`.
         """
         pairs = pair_outputs(self._references[0], results[0])
         return tuple(self._parity(reference, candidate, results) for reference, candidate in pairs)
@@ -58,8 +70,7 @@ class OutputJudge:
             right = self._to_reference(left, results[candidate], candidate)
             if left.shape != right.shape:
                 return True
-            limit = limit_of(self._tolerance, self._extents[reference], right.dtype)
-            comparison = Comparison(limit)
+            comparison = Comparison(self._limit(reference, run, right))
             comparison.add(left, right)
             if comparison.verdict == "fail":
                 return True
@@ -67,8 +78,7 @@ class OutputJudge:
 
     def _parity(self, reference: str, name: str, results: Results) -> OutputParity:
         extent = self._extents[reference]
-        limit = limit_of(self._tolerance, extent, results[0][name].dtype)
-        comparison, top1 = Comparison(limit), Top1()
+        comparison, top1 = Comparison(self._limit(reference, 0, results[0][name])), Top1()
         first = results[0][name].shape
         for run, (references, found) in enumerate(zip(self._references, results, strict=True)):
             left = references[reference]
@@ -76,7 +86,7 @@ class OutputJudge:
             if left.shape != right.shape:
                 return _other_shape(name, left, right)
             first = right.shape if run == 0 else first
-            comparison.add(left, right)
+            comparison.add(left, right, self._limit(reference, run, right))
             top1.add(left, right)
         rounding = extent.own_error
         return OutputParity(
@@ -89,26 +99,46 @@ class OutputJudge:
             verdict=comparison.verdict,
             deviation=comparison.deviation,
             top1_agreement=top1.agreement,
-            limit=limit.atol,
+            limit=comparison.at_worst,
             of_rounding=comparison.max_abs / rounding if rounding else None,
             difference=_words(name, comparison),
+            worst_of_rounding=None if comparison.worst is None else FACTOR * comparison.worst,
+            n_values=comparison.n_values,
+            n_border=comparison.n_border,
+            remark=_remark(comparison),
         )
 
     def _to_reference(self, reference: Array, candidate: Array, name: str) -> Array:
-        """The candidate's output in the reference's axis order."""
-        if not self._moved or reference.ndim < 3:
-            return candidate
+        """The candidate's output in the reference's axis order.
+
+        An output is moved where an input of its rank was, or the user says so: a head of a detector
+        ([N, boxes, 4]) has no channels first or last, whatever becomes of the picture. Where its
+        shape leaves several orders open, the first run that tells them apart decides.
+        """
         fitting = candidates(reference.shape, candidate.shape)
+        if not self._moved or reference.ndim < 3 or not fitting:
+            return candidate
         given = self._layouts.permutation(reference.ndim)
-        if given is not None and given in fitting:
-            return candidate.transpose(inverse(given))
-        if len(fitting) > 1:
-            raise PReLUToolsError(
-                f"output {name} has shape {list(candidate.shape)}, and the reference's "
-                f"{list(reference.shape)}: their layouts cannot be told from that; give "
-                "--layout reference=nchw|nhwc and --layout candidate=nchw|nhwc"
-            )
-        return candidate.transpose(inverse(fitting[0])) if fitting else candidate
+        if reference.ndim in self._moved and given in fitting:
+            fitting = (given,)
+        elif reference.ndim not in self._moved:
+            same = tuple(range(reference.ndim))
+            fitting = (same,) if same in fitting or given not in fitting else (given,)
+        known = self._orders.get(name)
+        if len(fitting) > 1 and known not in fitting:
+            distances = [_distance(reference, candidate.transpose(inverse(p))) for p in fitting]
+            known = fitting[distances.index(min(distances))]
+            if min(distances) < max(distances):
+                self._orders[name] = known
+        order = known if known in fitting else fitting[0]
+        moved = candidate.transpose(inverse(order))
+        return moved if moved.shape == reference.shape else candidate
+
+
+def _distance(left: Array, right: Array) -> float:
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.abs(left.astype(np.float64) - right.astype(np.float64))
+        return float(np.nan_to_num(difference, nan=0.0).sum())
 
 
 def pair_outputs(
@@ -116,15 +146,11 @@ def pair_outputs(
 ) -> list[tuple[str, str]]:
     """Pair outputs by name; those left over by order, unless their shapes say another order.
 
-    Raises:
-        PReLUToolsError: their numbers differ.
+    Where the one has more of them than the other, those of the same name only.
     """
-    if len(references) != len(results):
-        raise PReLUToolsError(
-            f"it has {len(results)} outputs ({', '.join(results)}); the reference has "
-            f"{len(references)} ({', '.join(references)})"
-        )
     pairs = {name: name for name in references if name in results}
+    if len(references) != len(results):
+        return list(pairs.items())
     left = [name for name in references if name not in pairs]
     right = [name for name in results if name not in pairs]
     shapes = [sorted(references[name].shape) for name in left]
@@ -153,13 +179,28 @@ def _other_shape(name: str, reference: Array, candidate: Array) -> OutputParity:
     )
 
 
+def _remark(comparison: Comparison) -> str | None:
+    if not comparison.n_border:
+        return None
+    return (
+        f"{comparison.n_border:,} of {comparison.n_values:,} values sit on a border that rounding "
+        "crosses (of a comparison, a rounding, an index, a nearest neighbour) and differ: "
+        f"{comparison.border.where}"
+    )
+
+
 def _words(name: str, comparison: Comparison) -> str | None:
     if comparison.verdict == "pass":
         return None
     if comparison.doubt:
         return f"output {name} {comparison.doubt}, so nothing is proven"
     count = comparison.n_mismatched + comparison.n_nonfinite_mismatch
-    return f"output {name}: {count} values differ, by {comparison.max_abs:.3g} at most"
+    words = f"output {name}: {count} values differ, by {comparison.max_abs:.3g} at most"
+    if comparison.worst is not None and comparison.worst > 1:
+        words += f", {FACTOR * comparison.worst:.3g}x the model's own rounding where it is worst"
+    if comparison.border.n_wrong:
+        words += f"; {comparison.border.n_wrong} of them sit on a border that rounding crosses"
+    return words
 
 
 def differences(outputs: Iterable[OutputParity]) -> list[str]:

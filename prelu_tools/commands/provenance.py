@@ -46,7 +46,7 @@ def base_name(spelled: str) -> str:
     name = Path(spelling.module or spelling.file or spelled).name
     call = f":{spelling.call}" if spelling.call else ""
     weights = f"@{spelling.weights.name}" if spelling.weights else ""
-    return f"{name}{call}{weights}"
+    return f"{name}{call}{weights}".encode("utf-8", "backslashreplace").decode()
 
 
 def _sha256(path: Path) -> str:

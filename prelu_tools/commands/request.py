@@ -56,6 +56,8 @@ class VerifyRequest:
     """Whether nodes may run on another provider than the one asked for."""
     strict_special: bool = False
     """Whether a layer that differs for infinite or NaN inputs only fails."""
+    strict_interface: bool = False
+    """Whether any difference in names, types and sizes of inputs and outputs fails."""
     allow_no_prelu: bool = False
     """Whether models without any PReLU may pass."""
     options: SourceOptions = field(default_factory=SourceOptions)

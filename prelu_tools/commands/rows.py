@@ -40,6 +40,16 @@ class Rows:
         }
 
 
+def mixed(rows: Rows, run: Feeds, other: Feeds, places: Array) -> Feeds:
+    """A run of rows of two, the second ones counted on from the first."""
+    return {
+        name: np.take(np.concatenate([values, other[name]], axis), places, axis)
+        if (axis := rows.axes.get(name)) is not None
+        else values
+        for name, values in run.items()
+    }
+
+
 def find_rows(shapes: Mapping[str, Sequence[Dim]]) -> Rows:
     """Find the rows of inputs of these shapes.
 

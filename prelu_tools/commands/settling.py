@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from prelu_tools.backends.interface import Runner, Source
-from prelu_tools.commands.drawing import Drawer, DrawPlan, Others, known_shapes, of_one_batch
-from prelu_tools.commands.feeds import Feeds
-from prelu_tools.commands.rows import Rows
-from prelu_tools.commands.sizes import (
-    STEPS,
-    Sizes,
-    coarser,
-    in_words,
-    n_different,
-    other_sizes,
-    tied,
+import numpy as np
+
+from prelu_tools.backends.interface import Source, TensorSpec
+from prelu_tools.commands.domains import (
+    ENOUGH,
+    Domains,
+    known_domains,
+    try_domains,
 )
-from prelu_tools.core.arrays import Array
+from prelu_tools.commands.drawing import (
+    Drawer,
+    DrawPlan,
+    Others,
+    Shapes,
+    known_shapes,
+    of_one_batch,
+)
+from prelu_tools.commands.feeds import Feeds
+from prelu_tools.commands.free_sizes import OtherSizes
+from prelu_tools.commands.mending import Mender
+from prelu_tools.commands.rows import Rows
+from prelu_tools.commands.sizes import Sizes
+from prelu_tools.commands.sweeping import sweeps
+from prelu_tools.commands.tables import Probe, find_tables
+from prelu_tools.commands.trying import Trial, trying
+from prelu_tools.core.domains import InputDomain, SizesTried, Values
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.inputs import SizesTried
+from prelu_tools.core.reasons import Reason
 
-_COUNTS = (3, 1, 2, 2, 1, 3)  # rows at each of the other sizes
-_MOST_RUNS = 40
-_PATIENCE = 2  # of the other sizes so many may be refused altogether
-_MOST_NAMED = 6
+_EXAMPLES = (64, 32, 16, 128, 100, 224, 8)  # of sizes that a model leaves free without one
+_ENOUGH_ROWS = 8
+_MOST_TRIALS = 48
+_SWEEPS = 500  # the number of the first run that sweeps
 
 
 @dataclass
@@ -37,51 +48,16 @@ class Settled:
     """One a run."""
     rows: Rows
     """Where their rows are."""
-    sizes: SizesTried
+    sizes: SizesTried = field(default_factory=SizesTried)
     """The sizes of free axes."""
+    inputs: tuple[InputDomain, ...] = ()
+    """What was drawn for each input."""
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """For an input's name the values that it may take, at the sizes of the example."""
     notes: list[str] = field(default_factory=list)
     """What the user should know of them."""
-
-
-class Trial:
-    """Runs the reference alone, to see what it takes."""
-
-    def __init__(self, source: Source) -> None:
-        """Take it; it is opened when it is first run."""
-        self._source = source
-        self._stack = ExitStack()
-        self._runner: Runner | None = None
-        self.runs = 0
-        self.error: PReLUToolsError | None = None
-
-    def outputs(self, feeds: Feeds) -> dict[str, Array] | None:
-        """What it gives; None where it refuses, and why in `error`."""
-        self.runs += 1
-        try:
-            if self._runner is None:
-                self._runner = self._stack.enter_context(self._source.runner())
-            return self._runner.run(feeds)
-        except PReLUToolsError as error:
-            self.error = error
-            return None
-
-    def takes(self, runs: Sequence[Feeds]) -> bool:
-        """Whether it takes all of them."""
-        return all(self.outputs(feeds) is not None for feeds in runs)
-
-    def close(self) -> None:
-        """Let go of what was opened."""
-        self._stack.close()
-
-
-@contextmanager
-def trying(source: Source) -> Iterator[Trial]:
-    """A trial, which is closed after the block."""
-    trial = Trial(source)
-    try:
-        yield trial
-    finally:
-        trial.close()
+    doubts: list[str] = field(default_factory=list)
+    """What keeps a comparison on them from proving anything."""
 
 
 def settle(source: Source, others: Others, plan: DrawPlan) -> Settled:
@@ -89,7 +65,9 @@ def settle(source: Source, others: Others, plan: DrawPlan) -> Settled:
 
     A size that any of the models fixes is kept. Else `samples` rows are run in one batch, the first
     of them again alone, and a few at other sizes, smaller and larger, odd and even. Sizes that the
-    reference refuses are replaced by multiples of 2, 4, ..., or by equal ones.
+    reference refuses are replaced by multiples of 2, 4, ..., or by equal ones. Inputs that index a
+    table take all of its rows. Where the reference fails, or gives NaN for most rows, other values
+    are tried; the rows that are left with NaN are replaced by others.
 
     Args:
         source: the reference.
@@ -97,77 +75,145 @@ def settle(source: Source, others: Others, plan: DrawPlan) -> Settled:
         plan: what to draw.
 
     Raises:
-        PReLUToolsError: a model fixes a batch of no rows.
+        PReLUToolsError: a model fixes a batch of no rows, or the reference takes nothing of what
+            was tried.
     """
-    specs = source.inputs()
-    shapes = known_shapes(specs, others)
-    drawer = Drawer(specs, shapes, plan)
+    shapes = known_shapes(source.inputs(), others)
     with trying(source) as trial:
-        fixed = of_one_batch(shapes)
-        feeds = drawer.usual()
-        if drawer.rows.names and fixed is not None and not trial.takes(feeds[:2]):
-            drawer = Drawer(specs, fixed, plan)
-            feeds = drawer.usual()
-        sizes = _Sizes(drawer, trial, len(feeds))
-        feeds += sizes.runs(min(3, plan.samples))
-        return Settled(feeds, drawer.rows, sizes.record, sizes.notes())
+        return _Settler(source, shapes, plan, trial).settled()
 
 
-class _Sizes:
-    """Finds the sizes that the reference takes."""
+def drawer_within_tables(source: Source, plan: DrawPlan) -> Drawer:
+    """What draws inputs whose ids are within their tables; the model is tried on nothing else."""
+    with trying(source) as trial:
+        settler = _Settler(source, known_shapes(source.inputs(), []), plan, trial)
+        settler.read_tables()
+        return settler.drawer()
 
-    def __init__(self, drawer: Drawer, trial: Trial, number: int) -> None:
-        self._drawer = drawer
+
+class _Settler:
+    """Settles one thing after the other, in the order in which they need each other."""
+
+    def __init__(self, source: Source, shapes: Shapes, plan: DrawPlan, trial: Trial) -> None:
+        self._source = source
+        self._specs = source.inputs()
+        self._shapes = shapes
+        self._plan = plan
         self._trial = trial
-        self._number = number
-        self._refused: list[Sizes] = []
-        self._tried: list[Sizes] = [drawer.free] if drawer.free else []
-        self._steps: list[int] = []
-        self._ties: tuple[bool, ...] = (False, True)
+        self._domains = known_domains(self._specs, plan.ranges)
+        self._examples: Sizes = {}
 
-    def runs(self, most: int) -> list[Feeds]:
-        """Runs at other sizes, of at most so many rows each."""
-        found: list[Feeds] = []
-        for place, sizes in enumerate(other_sizes(self._drawer.free)):
-            if place == _PATIENCE and not found:
+    def settled(self) -> Settled:
+        """See `settle`."""
+        self.read_tables()
+        self._choose_rows()
+        self._try()
+        drawer = self.drawer()
+        mender = Mender(drawer, self._trial)
+        feeds = mender.mended(drawer.usual())
+        sizes = OtherSizes(drawer, self._trial, len(feeds))
+        feeds += mender.mended(sizes.runs(min(3, self._plan.samples)))
+        feeds += sweeps(drawer, feeds, self._plan.seed, _SWEEPS)
+        limits = {name: values.limits(drawer.sizes) for name, values in self._domains.items()}
+        return Settled(
+            feeds=feeds,
+            rows=drawer.rows,
+            sizes=sizes.record,
+            inputs=tuple(self._used(spec, limits[spec.name]) for spec in self._specs),
+            ranges={name: known for name, known in limits.items() if known is not None},
+            notes=[*self._notes(), *mender.notes(), *sizes.notes()],
+            doubts=[*mender.doubts(self._domains)],
+        )
+
+    def drawer(self, domains: Domains | None = None) -> Drawer:
+        """What draws, within these values or those that are known by now."""
+        known = self._domains if domains is None else domains
+        return Drawer(self._specs, self._shapes, self._plan, known, self._examples)
+
+    def read_tables(self) -> None:
+        """See which inputs index something; floating ones may, too."""
+        kinds = {spec.name: np.dtype(spec.dtype).kind for spec in self._specs}
+        names = [n for n, kind in kinds.items() if self._domains[n].origin != "asked"]
+        names = [name for name in names if kinds[name] in "iuf"]
+        if names:
+            tables = find_tables(self._source.lookups, names, self._probes())
+            whole = {name: replace(v, is_whole=kinds[name] == "f") for name, v in tables.items()}
+            self._domains |= whole
+
+    def _probes(self) -> list[Probe]:
+        drawer = self.drawer()
+        least = drawer.rows.count(drawer.run({}, 1, 0)) if not drawer.rows.names else 2
+        wanted: list[tuple[Sizes, int]] = [({}, least)]
+        if drawer.rows.names:
+            wanted.append(({}, least + 1))
+        if drawer.free:
+            wanted.append(({name: size + 1 for name, size in drawer.free.items()}, least))
+        runs = [drawer.run(sizes, count, 0) for sizes, count in wanted]
+        return [Probe(run, drawer.sizes_of(run)) for run in runs]
+
+    def _choose_rows(self) -> None:
+        """See whether rows are free where another input has a fixed first size."""
+        fixed = of_one_batch(self._shapes)
+        drawer = self.drawer()
+        if fixed is None or not drawer.rows.names:
+            return
+        if not self._trial.takes(drawer.usual()[:2], drawer.rows):
+            self._shapes = fixed
+            self._domains = known_domains(self._specs, self._plan.ranges)
+            self.read_tables()
+
+    def _try(self) -> None:
+        """Look for sizes and values that the reference takes, where it refuses the usual ones."""
+        score = self._score(self._domains)
+        free = self.drawer().free
+        for size in _EXAMPLES if score < 0 and free else ():
+            self._examples = dict.fromkeys(free, size)
+            score = self._score(self._domains)
+            if score >= 0:
                 break
-            run = self._taken(sizes, min(most, _COUNTS[place]))
-            if run is not None:
-                found.append(run)
-        return found
+        else:
+            self._examples = {}
+        if score >= ENOUGH:
+            return
+        found = try_domains(self._specs, self._shapes, self._domains, self._score, _MOST_TRIALS)
+        if found.score < 0:
+            raise self._refusal()
+        self._domains = found.domains
 
-    def _taken(self, sizes: Sizes, count: int) -> Feeds | None:
-        """A run at these sizes, or else at the nearest ones that the reference takes."""
-        usual = min(self._steps[-2:]) if len(self._steps) > 1 else 1
-        for is_tied in self._ties:
-            for step in (step for step in STEPS if step >= usual):
-                near = coarser(tied(sizes) if is_tied else sizes, step)
-                if not is_tied and n_different(near) < n_different(sizes):
-                    continue  # whether they have to be equal is another question
-                if near in self._tried or near in self._refused or self._trial.runs > _MOST_RUNS:
-                    continue
-                self._number += 1
-                feeds = self._drawer.run(near, count, self._number)
-                if self._trial.outputs(feeds) is None:
-                    self._refused.append(near)
-                    continue
-                self._tried.append(near)
-                self._steps.append(step)
-                self._ties = (is_tied,)
-                return feeds
-        return None
+    def _score(self, domains: Domains) -> float:
+        """The share of usable rows; -1 where the reference fails."""
+        usable: list[bool] = []
+        drawer = self.drawer(domains)
+        for run in drawer.usual():
+            found = self._trial.usable(run, drawer.rows)
+            if found is None:
+                return -1.0
+            usable += found.tolist()
+            if len(usable) >= _ENOUGH_ROWS:
+                break
+        return float(np.mean(usable)) if usable else 1.0
 
-    @property
-    def record(self) -> SizesTried:
-        """What was tried."""
-        return SizesTried(tuple(self._tried), tuple(self._refused))
+    def _refusal(self) -> PReLUToolsError:
+        self._score(self._domains)  # what it says of the usual ones
+        names = ", ".join(spec.name for spec in self._specs)
+        return PReLUToolsError(
+            f"{self._trial.error}. No inputs were found that it takes: give the values of {names} "
+            "with --input-range NAME=LOW,HIGH, or a file of inputs with --inputs"
+        )
 
-    def notes(self) -> list[str]:
-        """What to say of them: something where the reference refused any."""
-        if not self._refused:
-            return []
-        tried = "; ".join(in_words(sizes) for sizes in self._tried)
-        refused = "; ".join(in_words(sizes) for sizes in self._refused[:_MOST_NAMED])
-        more = len(self._refused) - _MOST_NAMED
-        refused += f"; and {more} more" if more > 0 else ""
-        return [f"sizes tried: {tried}; refused by the reference: {refused}"]
+    def _used(self, spec: TensorSpec, limits: tuple[float, float] | None) -> InputDomain:
+        values = self._domains[spec.name]
+        low, high = (None, None) if limits is None else limits
+        return InputDomain(spec.name, spec.dtype, str(values), values.origin, low, high)
+
+    def _notes(self) -> list[Reason]:
+        """Which values were used, where the user did not say and the type does not."""
+        return [
+            Reason(f"input {name}: {values}", "input_domain")
+            for name, values in self._domains.items()
+            if _is_told(values)
+        ]
+
+
+def _is_told(values: Values) -> bool:
+    return values.origin in ("table", "example", "tried")

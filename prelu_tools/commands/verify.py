@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +16,7 @@ from prelu_tools.commands.candidate import Checks, Judged, Linked, judge
 from prelu_tools.commands.drawing import DrawPlan, known_shapes
 from prelu_tools.commands.feeds import Feeds, replay_feeds, save_feeds
 from prelu_tools.commands.gates import coverage_gate, power_gate
-from prelu_tools.commands.linking import Layouts, link_inputs, move, round_feeds
+from prelu_tools.commands.linking import Layouts, link_inputs, move, other_links, round_feeds
 from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.reference import Reference, ReferencePlan, run_reference
 from prelu_tools.commands.request import VerifyRequest
@@ -26,7 +27,8 @@ from prelu_tools.commands.trials import Domain
 from prelu_tools.commands.turning import Decider, TurnPlan
 from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
-from prelu_tools.core.inputs import DEFAULT_SAMPLES, SizesTried
+from prelu_tools.core.inputs import DEFAULT_SAMPLES
+from prelu_tools.core.noise import SINGLE
 from prelu_tools.core.parity import worst
 from prelu_tools.core.reasons import Reason, as_reason
 from prelu_tools.core.verification import (
@@ -93,13 +95,14 @@ def verify_source(
         layers=request.layers,
         search_seconds=0.0 if _replays(request) else request.search_seconds,
         seed=request.seed,
-        ranges=_named_ranges(source, request),
+        ranges=settled.ranges,
         whole=not settled.rows.names,
         rows=settled.rows,
     )
     plan = replace(plan, turning=_turning(source, opened, request, plan))
     with run_reference(source, settled.feeds, plan) as reference:
         reference.notes += settled.notes
+        reference.doubts += settled.doubts
         if request.save_inputs is not None:
             save_feeds(request.save_inputs, reference.feeds)
         judged: list[Judged] = []
@@ -110,7 +113,7 @@ def verify_source(
                 judged += _judge(reference, item, request, tell)
         agreements = _agreements(reference, judged, request)
         result = _conclude(reference, judged, agreements, request)
-        result = replace(result, sizes=settled.sizes)
+        result = replace(result, sizes=settled.sizes, inputs=settled.inputs)
         failed = [i for i, item in enumerate(judged) if item.report.verdict == "fail"]
         if request.bundle is not None and failed:
             bundled = judged[failed[0]]
@@ -196,11 +199,12 @@ def _inputs(source: Source, opened: Sequence[Linked], request: VerifyRequest) ->
     """What to run: drawn, replayed from a file, or both."""
     specs = source.inputs()
     others = [(item.source.inputs(), item.links) for item in opened]
+    ranges = _named_ranges(source, request)
     if _replays(request):
-        settled = Settled([], find_rows(known_shapes(specs, others)), SizesTried())
+        settled = Settled([], find_rows(known_shapes(specs, others)), ranges=ranges)
     else:
         samples = DEFAULT_SAMPLES if request.samples is None else request.samples
-        plan = DrawPlan(samples, request.seed, _named_ranges(source, request))
+        plan = DrawPlan(samples, request.seed, ranges)
         settled = settle(source, others, plan)
         links = [link for item in opened for link in item.links]
         settled.feeds = [round_feeds(drawn, links) for drawn in settled.feeds]
@@ -220,6 +224,7 @@ def _judge(
         allow_fallback=request.allow_fallback,
         allow_no_prelu=request.allow_no_prelu,
         strict_special=request.strict_special,
+        strict_interface=request.strict_interface,
         runtime=installed_version(*_RUNTIMES) or "",
         seed=request.seed,
     )
@@ -228,13 +233,52 @@ def _judge(
     for provider in providers:
         tell(f"checking {linked.spelled}{f' on {provider}' if provider else ''}")
         try:
-            found.append(judge(reference, linked, provider, checks))
+            found.append(_in_any_order(reference, linked, provider, checks))
         except RefusedInputError as error:
             reason = Reason(str(error), "candidate_refuses_input")
             found.append(Judged(_unjudged(linked.spelled, provider, reason, "fail")))
         except PReLUToolsError as error:
             found.append(Judged(_unjudged(linked.spelled, provider, str(error))))
     return found
+
+
+def _in_any_order(
+    reference: Reference, linked: Linked, provider: str | None, checks: Checks
+) -> Judged:
+    """Judge a candidate; where shapes leave its axis order open, in the one in which it passes.
+
+    Raises:
+        PReLUToolsError: it cannot be run in any of them.
+    """
+    orders = [replace(linked, links=links) for links in other_links(linked.links)]
+    try:
+        judged = judge(reference, linked, provider, checks)
+        if judged.report.verdict != "fail":
+            return judged
+    except PReLUToolsError:
+        if not orders:
+            raise
+        judged = None
+    for other in orders:
+        with suppress(PReLUToolsError):
+            found = judge(reference, other, provider, checks)
+            if found.report.verdict == "pass" or judged is None:
+                found.notes += (_moved_note(other),)
+                return found
+    return judge(reference, linked, provider, checks) if judged is None else judged
+
+
+def _moved_note(linked: Linked) -> str:
+    moved = [
+        f"{link.candidate} as {list(link.permutation)}"
+        for link in linked.links
+        if tuple(sorted(link.permutation)) != link.permutation
+    ]
+    return Reason(
+        f"{linked.spelled}: its shapes leave the order of axes open; it passes with input "
+        f"{', '.join(moved)} of the reference's axes",
+        "axis_order_tried",
+    )
 
 
 def _unjudged(
@@ -267,8 +311,13 @@ def _agreements(
                 continue
             names = pair_outputs(reference.outputs[0], first.results[0])
             extents = {theirs: reference.extents[mine] for mine, theirs in names}
+            moved = reference.moved_to(SINGLE)
+            spreads = [
+                {theirs: run[mine] for mine, theirs in names}
+                for run in (moved.outputs if moved is not None else ())
+            ]
             outputs = OutputJudge(
-                first.results, extents, Layouts(), False, request.tolerance
+                first.results, extents, Layouts(), (), request.tolerance, spreads or None
             ).compare(other.results)
             providers = (first.report.provider.requested, other.report.provider.requested)
             verdict = worst([output.verdict for output in outputs])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -159,13 +158,3 @@ def _picture(generator: np.random.Generator, sizes: Sequence[int]) -> Array:
     picture = np.fft.irfftn(spectrum, s=(high, wide), axes=axes)
     deviation = picture.std(axis=axes, keepdims=True)
     return np.asarray(picture / np.where(deviation > 0, deviation, 1.0))
-
-
-@dataclass(frozen=True)
-class SizesTried:
-    """The sizes of free axes, by their names, that a check was run at."""
-
-    tried: tuple[Mapping[str, int], ...] = ()
-    """Those that the reference takes, the example's first."""
-    refused: tuple[Mapping[str, int], ...] = ()
-    """Those that it does not."""

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.comparable import comparable
 from prelu_tools.core.showing import Shown
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.statistics import SlopeStatistics, slope_statistics
@@ -29,7 +30,8 @@ class Finding:
     """The layer it is about; None for the model as a whole."""
 
 
-@dataclass(frozen=True)
+@comparable
+@dataclass(frozen=True, eq=False)
 class LayerUsage:
     """What data does in one layer; arrays are flat, in the order of the layer's slopes."""
 

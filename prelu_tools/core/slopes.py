@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.comparable import comparable
 
 Sharing = Literal["channel-shared", "channel-wise", "element-wise", "partial"]
 Shape = tuple[int | None, ...]
 
 
-@dataclass(frozen=True)
+@comparable
+@dataclass(frozen=True, eq=False)
 class PReLULayer:
     """One learned slope tensor, however many places use it."""
 

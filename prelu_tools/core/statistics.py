@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.comparable import comparable
 
 INITIAL_VALUES = (0.25, 0.0)
 """Where frameworks start: torch and the paper at 0.25, Keras at 0."""
@@ -23,7 +24,8 @@ class Thresholds:
 DEFAULT_THRESHOLDS = Thresholds()
 
 
-@dataclass(frozen=True)
+@comparable
+@dataclass(frozen=True, eq=False)
 class SlopeStatistics:
     """Statistics over all slopes of a layer, computed in float64."""
 

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from prelu_tools.core.comparable import comparable
+from prelu_tools.core.domains import InputDomain, SizesTried
 from prelu_tools.core.errors import VerdictError
-from prelu_tools.core.inputs import SizesTried
 from prelu_tools.core.showing import Shown
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 Found = Literal["pattern", "values", "nowhere", "additional"]
 
 
-@dataclass(frozen=True)
+@comparable
+@dataclass(frozen=True, eq=False)
 class Deviation:
     """How far two sets of values are apart, where both are finite; over all runs."""
 
@@ -57,11 +59,22 @@ class OutputParity:
     top1_agreement: float | None = None
     """Share of rows whose largest class is the same; None where the rows are no probabilities."""
     limit: float | None = None
-    """What an absolute difference may be at most, for a value of 0."""
+    """What an absolute difference may be at most: of a value of 0, or, where each value has a limit
+    of its own, of the value that comes nearest to it or is farthest beyond."""
     of_rounding: float | None = None
     """`max_abs_diff` as a multiple of the reference's own float32 rounding; None if unknown."""
     difference: str | None = None
     """What is wrong, in words; None where nothing is."""
+    worst_of_rounding: float | None = None
+    """The largest difference of a value as a multiple of its own rounding, as the moved runs of the
+    reference show it; None where there were none."""
+    n_values: int = 0
+    """Values that were compared, over all runs."""
+    n_border: int = 0
+    """Values that differ and may: they sit on a border (of a comparison, a rounding, an index) that
+    the reference crosses itself when its operators are moved by rounding."""
+    remark: str | None = None
+    """What does not fail it and should be known: which rows those are in."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +141,41 @@ class SpecialValue:
     """Why that is to be expected, and where; None makes it a failure."""
 
 
-@dataclass(frozen=True)
+@comparable
+@dataclass(frozen=True, eq=False)
+class InterfaceDifference:
+    """What a program that runs the model would see of a candidate that is not the reference's."""
+
+    part: Literal["input", "output"]
+    """Where it is."""
+    name: str
+    """The reference's name of it; with `[axis]` where it is a size."""
+    code: str
+    """What differs: `input_type`, `input_size_fixed`, `output_missing`, ..."""
+    expected: str
+    """What the reference has."""
+    found: str
+    """What the candidate has."""
+    fails: bool = False
+    """Whether the models differ by it; all others fail with `--strict-interface` only."""
+
+    @property
+    def words(self) -> str:
+        """It in a sentence."""
+        what = f"{self.part} {self.name}"
+        if self.code.endswith("missing"):
+            return f"{what} of the reference is missing"
+        if self.code.endswith("additional"):
+            return f"{what}: the reference has no such output"
+        if self.code.endswith("renamed"):
+            return f"{what} is called {self.found}"
+        if self.code.endswith("fixed"):
+            return f"{what} is fixed to {self.found}, where the reference takes any size"
+        return f"{what} is {self.found}, where {self.expected} was expected"
+
+
+@comparable
+@dataclass(frozen=True, eq=False)
 class ProviderReport:
     """What was asked of onnxruntime and what it did."""
 
@@ -146,7 +193,9 @@ class ProviderReport:
 class Tolerance:
     """What a difference from the reference may be.
 
-    With `multiple`, at most that many times the reference's own float32 error (its float32 run
+    With the origin "sensitivity", each value has a limit of its own: `multiple` times what rounding
+    does to it in the moved runs of the reference, plus `ulps` units in its last place. Else, with
+    `multiple`, at most that many times the reference's own float32 error (its float32 run
     against its float64 run), plus `ulps` units in the last place of the largest value; scaled up
     for a candidate of a narrower type. Else |difference| <= rtol * |reference| + atol, where
     `atol` is relative to the largest value if `scaled`.
@@ -159,11 +208,11 @@ class Tolerance:
     scaled: bool
     """Whether `atol` is relative to the scale of the output."""
     origin: str
-    """Where it comes from: "calibrated", "default for float32", "given"."""
+    """Where it comes from: "sensitivity", "calibrated", "default for float32", "given"."""
     multiple: float | None = None
     """Of the reference's own rounding; None where that is not what is used."""
     ulps: float | None = None
-    """Of the output's scale; None as above."""
+    """Of the output's scale, with "sensitivity" of each value; None as above."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +262,8 @@ class CandidateReport:
     """Special values that are treated otherwise; those not documented fail."""
     power: Power | None = None
     """None where it was not asked for, and for candidates that are not ONNX."""
+    interface: tuple[InterfaceDifference, ...] = ()
+    """Names, types and sizes of inputs and outputs that are not the reference's."""
 
 
 @dataclass(frozen=True)
@@ -277,7 +328,8 @@ class BaselineReport:
     """Figures of the baseline that were not measured."""
 
 
-@dataclass(frozen=True, repr=False)
+@comparable
+@dataclass(frozen=True, repr=False, eq=False)
 class VerifyResult(Shown):
     """What `verify` found; true only if everything passed."""
 
@@ -309,6 +361,8 @@ class VerifyResult(Shown):
     """How it stands against an earlier one; None where that was not asked for."""
     sizes: SizesTried = field(default_factory=SizesTried)
     """The sizes of free axes that it was run at."""
+    inputs: tuple[InputDomain, ...] = ()
+    """The values that were drawn for each input; empty where all were replayed."""
 
     def __bool__(self) -> bool:
         """Whether it is a pass: what failed, or could not be judged, is false."""

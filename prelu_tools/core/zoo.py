@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from prelu_tools.core.comparable import comparable
+
 WRITTEN: Final = {"written": True}
 """What the metadata of a field say whose text is a document by itself, as it goes to a file."""
 
@@ -25,7 +27,8 @@ _KINDS: Mapping[Command, tuple[Status, ...]] = {
 }
 
 
-@dataclass(frozen=True)
+@comparable
+@dataclass(frozen=True, eq=False)
 class WorkerInfo:
     """A process that ran models."""
 

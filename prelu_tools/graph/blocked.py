@@ -7,7 +7,8 @@ pooling and normalization hand the layout on.
 
 from __future__ import annotations
 
-from prelu_tools.graph.constants import attributes, is_constant
+from prelu_tools.graph.arithmetic import attributes
+from prelu_tools.graph.constants import is_constant
 from prelu_tools.graph.view import GraphView
 
 _BLOCK, _PART = 8, 4

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from prelu_tools.graph.constants import attributes
+from prelu_tools.graph.arithmetic import attributes
 from prelu_tools.graph.dependence import Dependence, Known, dependences
 from prelu_tools.graph.natives import inlined
 from prelu_tools.graph.prune import bodies

@@ -9,6 +9,7 @@ from typing import Final
 
 import onnx
 
+from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.prune import bodies, reads
 
 
@@ -55,3 +56,20 @@ def dependences(
             inside: Known = ChainMap({}, own)
             inside.update({value.name: given for value in body.input})
             yield from dependences(body, inside)
+
+
+def output_dependence(model: OnnxModel, output: str) -> Dependence:
+    """What an output of a model depends on; functions count by what goes in.
+
+    Raises:
+        KeyError: the model has no such output.
+    """
+    found = {tensor.name: Dependence.CONSTANT for tensor in model.proto.graph.initializer}
+    found |= {
+        value.name: Dependence.VALUES
+        for value in model.proto.graph.input
+        if value.name not in found
+    }
+    for node, known in dependences(model.proto.graph):
+        found |= {name: known[name] for name in node.output if name}
+    return found[output]

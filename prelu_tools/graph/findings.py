@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import onnx
@@ -10,10 +10,8 @@ import onnx
 from prelu_tools.core.inspection import Finding, Severity
 from prelu_tools.core.slopes import Shape
 from prelu_tools.graph.constants import read_constant
-from prelu_tools.graph.forms import BY_ROOT
 from prelu_tools.graph.layers import LocatedLayer
-from prelu_tools.graph.recognise import Match
-from prelu_tools.graph.refusals import refuse
+from prelu_tools.graph.recognise import Match, NearMiss
 from prelu_tools.graph.view import GraphView
 
 _FLOAT64_OPSETS = range(16, 19)  # where onnxruntime's CPU provider has a kernel or can inline
@@ -157,20 +155,16 @@ def _text(shape: Shape) -> str:
     return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
 
 
-def max_findings(view: GraphView, taken: set[str]) -> Iterator[Finding]:
+def max_findings(missed: Iterable[NearMiss]) -> Iterator[Finding]:
     """Nodes that are max(x, a*x) with a slope above 1: no PReLU, and surely meant as one."""
-    form = next(form for form in BY_ROOT["Max"] if form.name == "max")
-    for node in view.graph.node:
-        if node.op_type != "Max" or node.output[0] in taken:
-            continue
-        refusal = refuse(view, form, node)
-        if refusal is not None and refusal.reason == form.unless:
+    for near in missed:
+        if near.form == "max" and near.miss is not None and near.miss.y > near.miss.wanted > 0:
             yield Finding(
                 "max_above_one",
                 "error",
                 "max(x, a*x) with a slope above 1 gives a*x for positive inputs: it is not the "
                 "PReLU that it was meant to be; export the layer with prelu-tools",
-                refusal.node,
+                near.node.name or near.node.output[0],
             )
 
 

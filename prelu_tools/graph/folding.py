@@ -41,7 +41,8 @@ def fold_constants(model: OnnxModel) -> None:
         if name in wanted and node.op_type != "Constant" and is_constant(view, name):
             constant = read_constant(view, name)
             if constant is not None:
-                folded[name] = np.ascontiguousarray(constant.values)
+                values = constant.values
+                folded[name] = np.ascontiguousarray(values).reshape(values.shape)
     for node in graph.node:
         if node.output[0] in folded:
             node.output[0] = ""  # its output is an initializer now: prune takes the rest

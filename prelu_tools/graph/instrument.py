@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import onnx
 from onnx import helper
 
-from prelu_tools.core.layout import Permutation, compose, inverse
 from prelu_tools.graph.canonical import replace_by_prelu
-from prelu_tools.graph.matcher import behind_transposes
 from prelu_tools.graph.natives import inferred
 from prelu_tools.graph.prune import prune
 from prelu_tools.graph.recognise import Match
@@ -104,12 +102,6 @@ def single_layers(view: GraphView, matches: Sequence[tuple[str, Match]]) -> onnx
         for node in own:
             renamed |= {o: f"{name}/{o}" for o in node.output if o not in renamed}
         needed = [i for node in own for i in node.input if i and i not in renamed]
-        for tensor, order in _aliases(view, match.x, needed):
-            renamed[tensor] = f"{name}/{tensor}"
-            nodes.append(
-                helper.make_node("Transpose", [f"{name}/x"], [renamed[tensor]], perm=order)
-            )
-        needed = [tensor for tensor in needed if tensor not in renamed]
         nodes += _constants(view, needed, tensors, {o for node in nodes for o in node.output})
         for node in own:
             copy = onnx.NodeProto()
@@ -121,17 +113,6 @@ def single_layers(view: GraphView, matches: Sequence[tuple[str, Match]]) -> onnx
     graph = helper.make_graph(_in_order(nodes), "layers", inputs, outputs, list(tensors.values()))
     proto = view.model.proto
     return helper.make_model(graph, opset_imports=proto.opset_import, ir_version=proto.ir_version)
-
-
-def _aliases(view: GraphView, x: str, tensors: Iterable[str]) -> Iterator[tuple[str, Permutation]]:
-    """The tensors that are x in another axis order, and what makes them of x."""
-    base = behind_transposes(view, x)
-    for tensor in dict.fromkeys(tensors):
-        other = behind_transposes(view, tensor)
-        order = other.order or base.order
-        if other.tensor == base.tensor and order is not None:
-            plain = tuple(range(len(order)))
-            yield tensor, compose(other.order or plain, inverse(base.order or plain))
 
 
 def _constants(

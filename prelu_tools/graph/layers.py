@@ -19,7 +19,7 @@ from prelu_tools.graph.metadata import (
     stated_axes,
 )
 from prelu_tools.graph.reader import OnnxModel
-from prelu_tools.graph.recognise import Match, find_prelus
+from prelu_tools.graph.recognise import Match, NearMiss, find_prelus
 from prelu_tools.graph.view import GraphView, all_views
 
 _GENERATED = re.compile(r"^(val_\d+|onnx::.*|Const(_\d+)?(:0)?|const.*|.*__\d+(:0)?|slope.*|\d+)$")
@@ -50,10 +50,18 @@ def read_layers(model: OnnxModel) -> tuple[PReLULayer, ...]:
     return tuple(located.layer for located in locate_layers(all_views(model)))
 
 
-def locate_layers(views: Iterable[GraphView]) -> tuple[LocatedLayer, ...]:
-    """The layers of the graphs of a model (`graph/view.py`), and where they are."""
+def locate_layers(
+    views: Iterable[GraphView], missed: list[NearMiss] | None = None, explain: bool = False
+) -> tuple[LocatedLayer, ...]:
+    """The layers of the graphs of a model, and where they are.
+
+    Args:
+        views: the graphs (`graph/view.py`).
+        missed: takes what only resembles PReLU.
+        explain: see `find_prelus`.
+    """
     groups: dict[tuple[str, str, bytes], list[tuple[int, GraphView, Match]]] = {}
-    every = ((view, match) for view in views for match in find_prelus(view))
+    every = ((view, match) for view in views for match in find_prelus(view, missed, explain))
     for position, (view, match) in enumerate(every):
         groups.setdefault(_key(match), []).append((position, view, match))
     found: list[LocatedLayer] = []

@@ -44,3 +44,17 @@ def data_file(model: Path, tensor: str, location: str) -> Path:
             f"tensor {tensor!r} is kept at {location!r}, which is no regular file: refused"
         )
     return path
+
+
+def refuse_odd_name(path: Path) -> None:
+    """Say no to a name that no ONNX file can hold, and that onnxruntime cannot be given.
+
+    Raises:
+        PReLUToolsError: it is not UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise PReLUToolsError(
+            f"{path} has a name that is not UTF-8, which ONNX has no place for: rename the file"
+        ) from error

@@ -13,7 +13,8 @@ import onnx
 from onnx import helper
 
 from prelu_tools.core.layout import Permutation
-from prelu_tools.graph.constants import attributes, read_constant
+from prelu_tools.graph.arithmetic import attributes
+from prelu_tools.graph.constants import read_constant
 from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.prune import prune_model, reads
 from prelu_tools.graph.tidy import rename_values

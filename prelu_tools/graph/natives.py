@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import onnx
-from onnx import inliner, shape_inference
+from collections.abc import Sequence
 
+import numpy as np
+import onnx
+from onnx import helper, inliner, shape_inference
+
+from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.operators import all_nodes
 
@@ -135,3 +139,28 @@ def _complete(value: onnx.ValueInfoProto, declared: onnx.ValueInfoProto) -> None
         for found, stated in zip(own.dim, other.dim, strict=True):
             if not found.HasField("dim_value"):
                 found.CopyFrom(stated)
+
+
+def computed(
+    proto: onnx.ModelProto, node: onnx.NodeProto, tensor: str, inputs: Sequence[Array | None]
+) -> Array | None:
+    """One output of one node by onnx's reference implementation; None where that fails.
+
+    Args:
+        proto: the model, for its opsets.
+        node: the node.
+        tensor: which of its outputs.
+        inputs: one for each of its inputs, None for one that is left out.
+    """
+    from onnx.reference import ReferenceEvaluator  # 0.1 s, for what is rare
+
+    feeds = {name: x for name, x in zip(node.input, inputs, strict=True) if x is not None}
+    values = [helper.make_tensor_value_info(name, 0, None) for name in feeds]
+    outputs = [helper.make_tensor_value_info(tensor, 0, None)]
+    graph = helper.make_graph([node], "node", values, outputs)
+    try:
+        model = helper.make_model(graph, opset_imports=proto.opset_import)
+        (found,) = ReferenceEvaluator(model).run(None, feeds)
+    except Exception:
+        return None
+    return found if isinstance(found, np.ndarray) else None

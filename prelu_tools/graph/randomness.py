@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 import onnx
 
-from prelu_tools.graph.constants import attributes
-from prelu_tools.graph.evaluate import evaluate
+from prelu_tools.graph.arithmetic import attributes
+from prelu_tools.graph.constants import values_of
 from prelu_tools.graph.natives import inlined
 from prelu_tools.graph.prune import bodies, reads
 from prelu_tools.graph.reader import OnnxModel
@@ -108,7 +108,7 @@ def _bodies_that_run(view: GraphView, node: onnx.NodeProto) -> list[onnx.GraphPr
     found = bodies(node)
     if node.op_type != "If" or len(found) != 2:
         return found
-    condition = evaluate(view, node.input[0])
+    condition = values_of(view, node.input[0])
     if condition is None or condition.size != 1:
         return found
     wanted = "then_branch" if condition.reshape(-1)[0] else "else_branch"
@@ -130,8 +130,8 @@ def _drops(view: GraphView, node: onnx.NodeProto) -> bool | None:
     place = _MODES[node.op_type]
     if len(node.input) <= place or not node.input[place]:
         return False
-    mode = evaluate(view, node.input[place])
-    ratio = evaluate(view, node.input[place - 1]) if node.input[place - 1] else None
+    mode = values_of(view, node.input[place])
+    ratio = values_of(view, node.input[place - 1]) if node.input[place - 1] else None
     if (mode is not None and not mode.any()) or (ratio is not None and not ratio.any()):
         return False
     return None if mode is None else True

@@ -15,7 +15,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.locations import data_file
+from prelu_tools.graph.locations import data_file, refuse_odd_name
 from prelu_tools.graph.model import (
     INLINE_LIMIT,
     MEMORY,
@@ -151,6 +151,7 @@ class _Walker:
         others = [field.name for field, _ in stated.ListFields() if field.name.endswith("_data")]
         if set(others) - {"external_data"} or stated.data_location == onnx.TensorProto.EXTERNAL:
             raise MalformedError(f"the tensor {stated.name[:_SHOWN]!r} has its values twice")
+        refuse_odd_name(Path(self._name))
         external = onnx.TensorProto(data_location=onnx.TensorProto.EXTERNAL)
         place = {"location": self._name, "offset": str(start), "length": str(end - start)}
         for key, value in place.items():

@@ -16,7 +16,8 @@ from onnx import helper
 
 from prelu_tools.core.layout import Permutation, compose, inverse
 from prelu_tools.core.slopes import align
-from prelu_tools.graph.constants import attributes, read_constant
+from prelu_tools.graph.arithmetic import attributes
+from prelu_tools.graph.constants import read_constant
 from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.prune import prune_model, reads
 from prelu_tools.graph.tidy import rename_values

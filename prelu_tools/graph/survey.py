@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import onnx
 
 from prelu_tools.core.inspection import Finding, OtherActivation, RefusedForm
-from prelu_tools.graph.constants import attributes
+from prelu_tools.graph.arithmetic import attributes
 from prelu_tools.graph.findings import graph_findings, max_findings, quantizer_finding
 from prelu_tools.graph.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.recognise import NearMiss
 from prelu_tools.graph.view import GraphView, all_views
 
 _LEAKY_DEFAULT = 0.01  # alpha of LeakyRelu where the node names none
@@ -42,9 +43,11 @@ def survey(model: OnnxModel, explain: bool, target: str | None) -> Survey:
         target: a name of `graph.targets.TARGETS` to forecast for; None for none.
     """
     views = list(all_views(model))
-    located = locate_layers(views)
+    missed: list[NearMiss] = []
+    located = locate_layers(views, missed, explain)
     taken = {name for layer in located for m in layer.matches for n in m.nodes for name in n.output}
-    findings = [finding for view in views for finding in max_findings(view, taken)]
+    missed = [near for near in missed if near.node.output[0] not in taken]
+    findings = list(max_findings(missed))
     if any(match.form == "prelu" for layer in located for match in layer.matches):
         findings.append(quantizer_finding())
     return Survey(
@@ -52,14 +55,12 @@ def survey(model: OnnxModel, explain: bool, target: str | None) -> Survey:
         layer_findings=tuple(_findings(layer, target) for layer in located),
         findings=tuple(findings),
         others=tuple(other for view in views for other in _others(view, taken)),
-        refused=_refused(views, taken) if explain else (),
+        refused=tuple(map(_refused, missed)) if explain else (),
     )
 
 
-def _refused(views: Sequence[GraphView], taken: set[str]) -> tuple[RefusedForm, ...]:
-    from prelu_tools.graph.refusals import find_refusals
-
-    return tuple(refused for view in views for refused in find_refusals(view, taken))
+def _refused(near: NearMiss) -> RefusedForm:
+    return RefusedForm(near.node.name or near.node.output[0], near.form, near.reason)
 
 
 def _findings(located: LocatedLayer, target: str | None) -> tuple[Finding, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from prelu_tools.graph.constants import attributes
+from prelu_tools.graph.arithmetic import attributes
 from prelu_tools.graph.prune import bodies, reads
 from prelu_tools.graph.view import GraphView
 

@@ -31,6 +31,12 @@ def rename_values(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
         _rename_in_node(node, names)
 
 
+def name_boundaries(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Rename inputs and outputs, in place; any other tensor of such a name makes way for it."""
+    wanted = set(names.values()) - set(names)
+    rename_values(graph, {name: f"{name}/inner" for name in wanted} | dict(names))
+
+
 def _rename_in_node(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
     for field in (node.input, node.output):
         for position, name in enumerate(field):

@@ -13,11 +13,14 @@ import onnx
 from prelu_tools.core.budget import Budget
 from prelu_tools.core.slopes import Shape
 from prelu_tools.graph.natives import inferred, inlined
-from prelu_tools.graph.prune import bodies
+from prelu_tools.graph.prune import bodies, reads
 from prelu_tools.graph.reader import OnnxModel
 
 _TYPES = frozenset(onnx.TensorProto.DataType.values())
 _MOST_AXES = 64  # numpy's limit; no runtime has more
+_OWN = ("", "ai.onnx")
+_NOT_FIXED = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike",
+              "Multinomial", "Bernoulli", "Dropout")  # fmt: skip
 
 
 Value = TypeVar("Value")
@@ -57,7 +60,7 @@ class _Scoped(MutableMapping[str, Value]):
 
 
 class GraphView:
-    """Look-ups over one graph of a model, and over the graphs around it; it changes nothing."""
+    """Look-ups over one graph of a model, and over the graphs around it."""
 
     def __init__(
         self,
@@ -66,6 +69,8 @@ class GraphView:
         outer: GraphView | None = None,
         typed: bool = False,
         remembers: bool = False,
+        edits: bool = False,
+        invariants: Mapping[str, str] | None = None,
     ) -> None:
         """Index a graph.
 
@@ -75,12 +80,15 @@ class GraphView:
             outer: the view of the graph around it: a body may read its tensors.
             typed: whether shape inference has run on the model already.
             remembers: whether nobody will change the model, so that what was found of it holds.
+            edits: whether the model is a copy, in which sums may be put in another order.
+            invariants: inputs of a body that are tensors of the graph around it, every time.
         """
         self.model = model
         self.graph = model.proto.graph if graph is None else graph
         self.outer = outer
         self._typed = typed or outer is not None
         self._remembers: bool = remembers if outer is None else outer._remembers
+        self.edits: bool = edits if outer is None else outer.edits
         self._memory: dict[object, Any] = {}
         own = {name: node for node in self.graph.node for name in node.output if name}
         tensors = {tensor.name: tensor for tensor in self.graph.initializer}
@@ -90,6 +98,7 @@ class GraphView:
         self.producer: MutableMapping[str, onnx.NodeProto] = own
         self.initializers: MutableMapping[str, onnx.TensorProto] = tensors
         self.inputs = inputs - set(tensors)
+        self.invariants: Mapping[str, str] = invariants or {}
         self._hidden = {*own, *tensors, *inputs}
         if outer is not None:
             self.producer = _Scoped(own, outer.producer, self._hidden)
@@ -109,11 +118,83 @@ class GraphView:
         found: Value = self._memory[make]
         return found
 
+    def home(self, tensor: str) -> tuple[GraphView, str]:
+        """The graph that a tensor of this one is from, and its name there."""
+        if self.outer is None or (tensor in self._hidden and tensor not in self.invariants):
+            return self, tensor
+        return self.outer.home(self.invariants.get(tensor, tensor))
+
+    def is_constant(self, tensor: str) -> bool:
+        """Whether a tensor depends on constants only, by the operators that lead to it."""
+        if self.outer is None:
+            return tensor in self.initializers or tensor in self._constants
+        home, place = self.home(tensor)
+        return place in home.initializers or place in home._constants
+
+    def add_before(self, node: onnx.NodeProto, new: onnx.NodeProto) -> onnx.NodeProto:
+        """Put a node of one output, of the type of another's output, before that one."""
+        place = next(i for i, other in enumerate(self.graph.node) if other is node)
+        self.graph.node.insert(place, new)
+        added = self.graph.node[place]
+        self.assume(added, node)
+        return added
+
+    def assume(self, new: onnx.NodeProto, node: onnx.NodeProto) -> None:
+        """Look at a node as if it stood before another, whose output has the type of its own."""
+        name = new.output[0]
+        self.producer[name] = new
+        self._hidden.add(name)
+        self.places[name] = self.places[node.output[0]]
+        kind = self._type(node.output[0])
+        if kind is not None:
+            self._types[name] = kind
+
     def maker(self, tensor: str) -> onnx.NodeProto | None:
         """The node that makes a tensor, if it is one of ONNX's own operators."""
         self.budget.step()
         node = self.producer.get(tensor)
-        return node if node is not None and node.domain in ("", "ai.onnx") else None
+        return node if node is not None and node.domain in _OWN else None
+
+    @cached_property
+    def ordered(self) -> list[onnx.NodeProto]:
+        """The nodes, each behind those that it reads from."""
+        nodes = list(self.graph.node)
+        makers = {name: i for i, node in enumerate(nodes) for name in node.output if name}
+        before = [[makers[n] for n in reads(node) if n in makers] for node in nodes]
+        if all(max(earlier, default=-1) < i for i, earlier in enumerate(before)):
+            return nodes
+        done: dict[int, None] = {}
+        for start in range(len(nodes)):
+            stack = [start]
+            while stack:
+                number = stack[-1]
+                left = [] if number in done else [i for i in before[number] if i not in done]
+                stack += left
+                if not left:
+                    done[stack.pop()] = None
+        return [nodes[i] for i in done]
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The place in `ordered` of the node that makes a tensor of this graph."""
+        return {name: i for i, node in enumerate(self.ordered) for name in node.output if name}
+
+    @cached_property
+    def _constants(self) -> set[str]:
+        """The tensors of this graph that nodes compute from constants alone."""
+        found: set[str] = set()
+        for node in self.ordered:
+            fixed = node.domain in _OWN and node.op_type not in _NOT_FIXED
+            if not fixed or not (node.input or node.op_type == "Constant") or bodies(node):
+                continue
+            if all(not i or i in found or self._is_stored(i) for i in node.input):
+                found.update(name for name in node.output if name)
+        return found
+
+    def _is_stored(self, tensor: str) -> bool:
+        """Whether a tensor is an initializer, or a constant of a graph around this one."""
+        home, place = self.home(tensor)
+        return place in home.initializers or (home is not self and place in home._constants)
 
     @cached_property
     def uses(self) -> Counter[str]:
@@ -168,7 +249,10 @@ def all_views(model: OnnxModel) -> Iterator[GraphView]:
     Local functions are inlined first, so that what is in them has shapes and a place.
     """
     proto = inferred(inlined(model.proto))
-    yield from nested_views(GraphView(replace(model, proto=proto), typed=True, remembers=True))
+    if proto is model.proto:
+        proto = onnx.ModelProto.FromString(proto.SerializeToString())
+    copy = replace(model, proto=proto)
+    yield from nested_views(GraphView(copy, typed=True, remembers=True, edits=True))
 
 
 def nested_views(view: GraphView) -> Iterator[GraphView]:
@@ -176,4 +260,26 @@ def nested_views(view: GraphView) -> Iterator[GraphView]:
     yield view
     for node in view.graph.node:
         for body in bodies(node):
-            yield from nested_views(GraphView(view.model, body, view))
+            fixed = _invariants(node, body)
+            yield from nested_views(GraphView(view.model, body, view, invariants=fixed))
+
+
+def _invariants(node: onnx.NodeProto, body: onnx.GraphProto) -> dict[str, str]:
+    """The inputs of a loop's body that each turn hands on as they are, and what goes in there."""
+    if node.op_type == "Loop":
+        states = list(zip(node.input[2:], body.input[2:], body.output[1:], strict=False))
+    elif node.op_type == "Scan":
+        n_scanned = sum(a.i for a in node.attribute if a.name == "num_scan_inputs")
+        first = node.input[: len(node.input) - n_scanned]
+        states = list(zip(first, body.input, body.output, strict=False))
+    else:
+        return {}
+    copies = {n.output[0]: n.input[0] for n in body.node if n.op_type == "Identity"}
+    fixed = {}
+    for outside, inside, after in states:
+        name = after.name
+        while name in copies:
+            name = copies[name]
+        if outside and name == inside.name:
+            fixed[inside.name] = outside
+    return fixed

@@ -3,7 +3,8 @@
 Of many models, those rows of each, and one for a model that has no layers or cannot be read.
 
 Lists are joined by blanks, shapes by `x`; what is not known is empty; numbers have all their
-digits, and what is no number is NaN, Infinity or -Infinity, which pandas and R read as such.
+digits, and what is no number is NaN, Infinity or -Infinity, which pandas and R read as such. A name
+that a spreadsheet would take for a formula begins with an apostrophe.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from prelu_tools.reports import Result, Style
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.zoo.csv import MORE_COLUMNS, zoo_rows
 
+_FORMULA = ("=", "+", "-", "@")
 Cell = str | int | float | Sequence[str] | Sequence[float] | None
 
 COLUMNS: tuple[str, ...] = (
@@ -70,7 +72,9 @@ def _text(cell: Cell) -> str:
         return ""
     if isinstance(cell, float) and not math.isfinite(cell):
         return "NaN" if math.isnan(cell) else ("Infinity" if cell > 0 else "-Infinity")
-    if isinstance(cell, str | int | float):
+    if isinstance(cell, str):
+        return f"'{cell}" if cell.startswith(_FORMULA) and cell != "-Infinity" else cell
+    if isinstance(cell, int | float):
         return str(cell)
     return " ".join(_text(item) for item in cell)
 

@@ -13,12 +13,14 @@ from prelu_tools.reports.facts import (
     agreement_line,
     baseline_lines,
     coverage_share,
+    interface_lines,
     n_wrong,
     of_rounding,
     power_lines,
     power_share,
     proven,
     reached,
+    rounding_lines,
     slope_word,
     special_lines,
     tapped,
@@ -114,7 +116,9 @@ def _candidate(report: CandidateReport) -> Iterator[str]:
     failures = special_lines(report.special, documented=False)
     yield _list(failures, "why fail")
     power = power_lines(report.power) if report.power else ()
-    yield _list((*proven(report), *power, *special_lines(report.special, documented=True)), "facts")
+    known = special_lines(report.special, documented=True)
+    facts = (*interface_lines(report), *rounding_lines(report), *proven(report), *power, *known)
+    yield _list(facts, "facts")
 
 
 def _outputs(outputs: Sequence[OutputParity]) -> str:

@@ -33,7 +33,7 @@ def render(result: Result, style: Style) -> str:
 
 def one_line(result: Result, style: Style) -> str:
     """The same document on one line, for files of many."""
-    return json.dumps(_plain(document(result, style)), ensure_ascii=False)
+    return printable_json(json.dumps(_plain(document(result, style)), ensure_ascii=False))
 
 
 def document(result: Result, style: Style) -> dict[str, Any]:
@@ -131,6 +131,7 @@ def _verify(result: VerifyResult, _style: Style) -> dict[str, Any]:
         "note_codes": [code_of(note) for note in result.notes],
         "baseline": dataclasses.asdict(held) if (held := result.baseline) else None,
         "sizes": dataclasses.asdict(result.sizes),
+        "inputs": [dataclasses.asdict(one) for one in result.inputs],
     }
 
 
@@ -165,6 +166,7 @@ def _candidate(report: CandidateReport) -> dict[str, Any]:
         "reason_codes": [code_of(reason) for reason in report.reasons],
         "special": [dataclasses.asdict(value) for value in report.special],
         "power": dataclasses.asdict(report.power) if report.power else None,
+        "interface": [dataclasses.asdict(one) for one in report.interface],
     }
 
 

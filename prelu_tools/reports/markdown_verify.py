@@ -11,12 +11,14 @@ from prelu_tools.reports.facts import (
     agreement_line,
     baseline_lines,
     coverage_share,
+    interface_lines,
     n_wrong,
     of_rounding,
     power_lines,
     power_share,
     proven,
     reached,
+    rounding_lines,
     slope_word,
     special_lines,
     tapped,
@@ -62,7 +64,7 @@ def _candidate(report: CandidateReport, heading: str) -> Iterator[str]:
         yield _layers(report.layers)
         if any(layer.max_ulp_diff is not None for layer in report.layers):
             yield escaped(LEGEND)
-    lines = list(proven(report))
+    lines = [*interface_lines(report), *rounding_lines(report), *proven(report)]
     lines += power_lines(report.power) if report.power else ()
     lines += special_lines(report.special, documented=True)
     failures = special_lines(report.special, documented=False)

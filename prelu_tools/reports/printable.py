@@ -14,21 +14,35 @@ T = TypeVar("T")
 LONGEST: Final = 2000
 """Characters of a text that people read; names of megabytes are cut in the middle."""
 
-# Control characters but for the line break, those that turn the direction of writing, and what no
-# file (halves of characters) and no XML (U+FFFE and U+FFFF) can hold.
-_STEERING = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
+# Control characters, line breaks among them: a name has none of its own. Those that turn the
+# direction of writing, and what no file (halves of characters) and no XML (U+FFFE and U+FFFF) can
+# hold.
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+# What steers a reader of logs: GitHub's `::name ...::` and `##[name]`, Azure's and TeamCity's own.
+# A table may break a line anywhere, so they are spelled out wherever they stand.
+_COMMANDS = re.compile(r":(?=:[A-Za-z][\w-]*(?: [^\n]*?)?::)|#(?=#(?:\[|vso\[|teamcity\[))")
 
 
 def printable(text: str) -> str:
-    """The text with each control character spelled out, as `\\x1b`."""
-    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    """The text with each control character spelled out, as `\\x1b`, and commands of logs too."""
+    plain = _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return _COMMANDS.sub(lambda found: f"\\x{ord(found[0]):02x}", plain)
+
+
+def one_line(text: str) -> str:
+    """A text as one line, printable."""
+    return printable(" ".join(text.split("\n")))
+
+
+# Line breaks are the document's own: those of a name are spelled out by JSON itself.
+_IN_JSON = re.compile(f"(?!\n)(?:{_STEERING.pattern}|#(?=#))")
 
 
 def printable_json(document: str) -> str:
     """A JSON document of the same meaning, in which each such character is spelled out."""
-    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+    return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,13 +13,15 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.reader import files_beside
 
 Files = dict[str, str | None]
-"""By path or URL: the size and the time of change; None where these cannot be told."""
+"""By path: a hash of the content; by URL: what its server says. None where it cannot be told."""
+_BLOCK = 1 << 20
 
 
 def files_behind(sources: Sequence[str], beside: Iterable[Path] = ()) -> Files:
     """All files that these sources name, as they are now; a URL is not looked into.
 
-    Of a Python source these are its own file and the weights, not what it imports.
+    Of a Python source these are its own file and the weights: what it imports and what else it
+    reads shows as it runs (`zoo/reading.py`).
     """
     found: Files = {}
     for text in sources:
@@ -55,11 +58,15 @@ def _of_url(url: str) -> str | None:
 
 
 def _of_file(path: Path) -> str | None:
+    """A hash of the content: builds that fix their times, `cp -p` and `tar` keep size and time."""
+    digest = hashlib.blake2b(digest_size=16)
     try:
-        facts = path.stat()
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
     except (OSError, ValueError):
         return None
-    return f"{facts.st_size} {facts.st_mtime_ns}"
+    return f"blake2b {digest.hexdigest()}"
 
 
 def _each(path: Path) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from prelu_tools.core.zoo import Command, Status, WorkerInfo, ZooEntry, error_te
 from prelu_tools.reports import Result, Style, render
 from prelu_tools.reports.json import one_line
 from prelu_tools.zoo.identity import Files, files_behind, identities
+from prelu_tools.zoo.reading import is_python, own_modules, reading
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,10 @@ def perform(task: Task) -> Done:
         try:
             files = files_behind(task.sources, _beside(task))
             result: Result
-            result, status, reasons = _result(task)
+            with reading() if is_python(task.sources) else nullcontext() as read:
+                result, status, reasons = _result(task)
+            if read is not None:
+                files |= identities(Path(path) for path in {*read, *own_modules()})
             entry = _entry(task, result, status, reasons)
             files |= identities([task.output] if task.output else [])
         except (Exception, SystemExit) as error:  # a source that exits is no verdict on the others

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import subprocess
+import sys
+import threading
 import warnings
 
 import pytest
@@ -47,3 +51,42 @@ def test_without_a_listener_nothing_is_kept() -> None:
     with listening() as heard:
         pass
     assert heard == []
+
+
+def test_threads_leave_the_streams_and_the_warnings_as_they_were(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before = [os.fstat(number).st_ino for number in (1, 2)]
+    filters, level = list(warnings.filters), logging.getLogger("odd").level
+    turn = threading.Barrier(8)
+    heard: list[list[str]] = []
+
+    def work(number: int) -> None:
+        with listening() as mine, quiet(show=False, logger="odd"):
+            turn.wait()
+            warnings.warn(f"{_BAKED} {number}", UserWarning, stacklevel=1)
+            for _ in range(number):
+                with quiet(show=False):
+                    pass
+            turn.wait()
+        heard.append(mine)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [os.fstat(number).st_ino for number in (1, 2)] == before
+    assert (warnings.filters, logging.getLogger("odd").level) == (filters, level)
+    assert sorted(heard) == [[f"{_BAKED} {number}"] for number in range(8)]
+    os.write(1, b"seen")
+    assert capfd.readouterr().out == "seen"
+
+
+def test_a_stream_that_is_closed_stays_closed() -> None:
+    code = (
+        "import os; os.close(1); from prelu_tools.backends.quiet import quiet\n"
+        "with quiet(show=False): print('lost')\n"
+        "try: os.fstat(1)\nexcept OSError: os._exit(7)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 7

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.commands.domains import known_domains
 from prelu_tools.commands.drawing import Drawer, DrawPlan, known_shapes, of_one_batch
 from prelu_tools.commands.feeds import Feeds
 from prelu_tools.commands.linking import InputLink
@@ -25,7 +26,8 @@ def _spec(name: str, *shape: Dim, dtype: str = "float32") -> TensorSpec:
 def _drawer(
     *specs: TensorSpec, samples: int = 4, seed: int = 0, **ranges: tuple[float, float]
 ) -> Drawer:
-    return Drawer(specs, known_shapes(specs, []), DrawPlan(samples, seed, ranges))
+    plan = DrawPlan(samples, seed, ranges)
+    return Drawer(specs, known_shapes(specs, []), plan, known_domains(specs, ranges))
 
 
 def _sizes(runs: list[Feeds]) -> list[dict[str, tuple[int, ...]]]:

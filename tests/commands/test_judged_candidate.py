@@ -14,9 +14,10 @@ from numpy_models import REQUEST, SLOPES, NumpyModel, the_one, verified
 from prelu_tools.backends.interface import Source
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.domains import InputDomain
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.reasons import code_of
-from prelu_tools.core.tolerance import CALIBRATED, default_tolerance
+from prelu_tools.core.tolerance import SENSITIVITY, default_tolerance
 from prelu_tools.core.verification import (
     CandidateReport,
     Coverage,
@@ -41,7 +42,7 @@ def test_a_model_is_like_itself() -> None:
         model="c",
         verdict="pass",
         provider=None,
-        tolerance=CALIBRATED,
+        tolerance=SENSITIVITY,
         outputs=report.outputs,
         layers=report.layers,
         first_divergence=None,
@@ -66,6 +67,7 @@ def test_a_model_is_like_itself() -> None:
         agreements=(),
         n_searched=0,
         notes=(),
+        inputs=(InputDomain("x", "float32", "as usual", "usual"),),
     )
     assert told == ["running r", "checking c"]
 
@@ -288,13 +290,18 @@ def test_the_tolerance_that_was_used_is_told() -> None:
     given = Tolerance(1e-3, 1e-4, scaled=False, origin="given")
     result = verified(NumpyModel(), NumpyModel(), tolerance=given)
     assert (the_one(result).tolerance, result.reference_precision) == (given, "float32")
-    narrow = verified(NumpyModel(is_wide=False), NumpyModel())
+    moved = verified(NumpyModel(is_wide=False), NumpyModel())
+    assert (the_one(moved).tolerance, moved.notes) == (SENSITIVITY, ())
+    still = NumpyModel(is_wide=False, can_move=False)
+    narrow = verified(still, NumpyModel())
     assert the_one(narrow).tolerance == default_tolerance(np.dtype(np.float32))
     assert narrow.notes == (
-        "float64 is not to be had for the reference (it stays narrow): the defaults of each type "
+        "the operators of the reference cannot be moved by rounding (it has no operators): each "
+        "output has one limit for all its values",
+        "float64 is not available for the reference (it stays narrow): the defaults of each type "
         "are used",
     )
-    half = verified(NumpyModel(is_wide=False), NumpyModel(HALF, dtype="float16"))
+    half = verified(still, NumpyModel(HALF, dtype="float16"))
     assert the_one(half).tolerance == default_tolerance(np.dtype(np.float16))
 
 
@@ -319,11 +326,14 @@ def test_a_candidate_that_cannot_be_opened_is_not_judged() -> None:
     assert "no.onnx cannot be read" in report.reasons[0]
 
 
-def test_a_candidate_whose_outputs_cannot_be_paired_is_not_judged() -> None:
-    result = verified(NumpyModel(), NumpyModel(outputs=("y", "z")), NumpyModel())
-    words = "it has 2 outputs (y, z); the reference has 1 (y)"
-    assert result.candidates[0] == _unjudged("c", words)
-    assert result.candidates[1].verdict == "pass"
+def test_an_output_that_only_one_side_has_fails() -> None:
+    two = NumpyModel(outputs=("y", "z"))
+    for left, right, code in ((NumpyModel(), two, "output_additional"),
+                              (two, NumpyModel(), "output_missing")):  # fmt: skip
+        report = the_one(verified(left, right))
+        assert (report.verdict, [code_of(reason) for reason in report.reasons]) == ("fail", [code])
+        assert [output.verdict for output in report.outputs] == ["pass"]
+        assert [(one.code, one.name, one.fails) for one in report.interface] == [(code, "z", True)]
 
 
 def test_a_provider_that_nobody_knows_is_a_usage_error_or_none() -> None:

@@ -44,7 +44,7 @@ def test_ranges_hold_for_what_is_drawn_and_sought(
 ) -> None:
     model = NumpyModel()
     result = verified(model, NumpyModel(), ranges=ranges, search_seconds=50.0, seed=4)
-    for feed in model.fed:
+    for feed in model.fed[1:]:  # the first is a trial
         assert low <= feed["x"].min() <= feed["x"].max() <= high
     assert result.coverage == Coverage(0, 3, ("a[0]", "a[1]", "a[2]"))
     (limits,) = model.limits
@@ -93,7 +93,7 @@ def test_rows_are_drawn_beside_a_file_where_that_is_asked_for(tmp_path: Path) ->
     model = NumpyModel()
     result = verified(model, NumpyModel(), inputs_file=path, samples=5, search_seconds=50.0)
     assert result.samples == 7
-    assert [len(feed["x"]) for feed in model.fed[:3]] == [5, 1, 2]
+    assert [len(feed["x"]) for feed in model.fed[2:5]] == [5, 1, 2]  # two were trials
 
 
 def test_the_inputs_that_were_used_are_kept(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_inputs_that_were_used_are_kept(tmp_path: Path) -> None:
 def test_a_narrower_candidate_is_given_what_both_can_hold() -> None:
     model, half = NumpyModel(), NumpyModel(HALF, dtype="float16")
     verified(model, half)
-    for feed in model.fed:
+    for feed in model.fed[1:]:  # the first is a trial
         assert np.array_equal(feed["x"], feed["x"].astype(np.float16).astype(np.float32))
 
 
@@ -129,16 +129,14 @@ def test_layouts_are_those_of_the_model_or_else_of_the_side(layouts: Any) -> Non
     assert verified(reference, candidate, layouts=layouts).verdict == "pass"
     wrong = {name: "nhwc" if value == "nchw" else "nchw" for name, value in layouts.items()}
     assert verified(reference, candidate, layouts=wrong).verdict != "pass"
-    assert verified(reference, candidate).verdict == "inconclusive"
+    assert verified(reference, candidate).verdict == "pass"
 
 
 def test_layouts_of_inputs_alone() -> None:
     reference, candidate = NumpyModel(WISE, shape=NCHW), NumpyModel(LAST, shape=NHWC)
     asked: Any = {"reference": "nchw", "candidate": "nhwc"}
     found = verified(reference, candidate, input_layouts=asked)
-    words = "their layouts cannot be told from that"
-    assert words in found.reasons[0]
-    assert found.reasons[0].startswith("c: output y has shape")
+    assert found.verdict == "pass"
     same: Any = {"reference": "nchw", "candidate": "nchw"}
     other = verified(reference, NumpyModel(WISE, shape=NCHW), layouts=asked, input_layouts=same)
     assert other.candidates[0].outputs[0].verdict == "pass"

@@ -9,7 +9,14 @@ import pytest
 
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.commands.drawing import DrawPlan
-from prelu_tools.commands.linking import InputLink, Layouts, link_inputs, move, round_feeds
+from prelu_tools.commands.linking import (
+    InputLink,
+    Layouts,
+    link_inputs,
+    move,
+    other_links,
+    round_feeds,
+)
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.layout import Layout
 from prelu_tools.core.options import Dim
@@ -55,12 +62,15 @@ def test_another_number_of_inputs() -> None:
         ("float64", "float16", "float16"),
         ("float16", "float16", None),
         ("float32", "float32", None),
-        ("float64", "float32", None),
-        ("int64", "float16", None),
-        ("float16", "float32", None),
+        ("float64", "float32", "float32"),
+        ("int64", "float16", "float16"),
+        ("float16", "float32", "float32"),
+        ("int64", "int32", "int32"),
     ],
 )
-def test_which_inputs_are_narrower(reference: str, candidate: str, narrow: str | None) -> None:
+def test_inputs_of_another_type_are_cast(
+    reference: str, candidate: str, narrow: str | None
+) -> None:
     (link,) = link_inputs(
         [_spec("a", 2, dtype=reference)], [_spec("a", 2, dtype=candidate)], UNSAID
     )
@@ -94,10 +104,6 @@ def test_the_order_of_axes(
 
 
 _UNFIT = "they do not fit"
-_DOUBT = (
-    "their layouts cannot be told from that; give --layout reference=nchw|nhwc and "
-    "--layout candidate=nchw|nhwc"
-)
 
 
 @pytest.mark.parametrize(
@@ -107,13 +113,9 @@ _DOUBT = (
         (("batch", 3), ("n", 3, 1), None, _UNFIT),
         ((), ("n",), None, _UNFIT),
         (("batch", 3, 4, 5), ("n", 3, 4, 5), ("nchw", "nhwc"), _UNFIT),
-        (("batch", 3, 3, 3), ("n", 3, 3, 3), None, _DOUBT),
-        (("batch", "c", "h", "w"), ("n", "c", "h", "w"), None, _DOUBT),
-        (("batch", "c", "h", "w"), ("n", 3, 4, 5), None, _DOUBT),
-        (("batch", 3, 3), ("n", 3, 3), None, _DOUBT),
     ],
 )
-def test_an_order_of_axes_that_is_in_doubt(
+def test_an_order_of_axes_that_cannot_be(
     reference: tuple[Dim, ...],
     candidate: tuple[Dim, ...],
     said: tuple[Layout, Layout] | None,
@@ -127,6 +129,51 @@ def test_an_order_of_axes_that_is_in_doubt(
     with pytest.raises(PReLUToolsError) as raised:
         link_inputs([_spec("a", *reference)], [_spec("b", *candidate)], layouts)
     assert str(raised.value) == words
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "orders"),
+    [
+        pytest.param(("batch", 3, 3, 3), ("n", 3, 3, 3), (SAME, FIRST, LAST), id="a cube"),
+        pytest.param(("batch", 3, 16, 16), ("n", "c", "h", "w"), (SAME, FIRST, LAST), id="free"),
+        pytest.param(("batch", "c", "h", "w"), ("n", 3, 4, 5), (SAME, FIRST, LAST), id="freer"),
+        pytest.param(("batch", 3, 3), ("n", 3, 3), ((0, 1, 2), (0, 2, 1)), id="a square"),
+        pytest.param(("batch", 1, 1, 1), ("n", 1, 1, 1), (SAME,), id="ones"),
+        pytest.param(("batch", 1, 1, 7), ("n", "a", "b", "c"), (SAME,), id="one size that counts"),
+        pytest.param(("batch", 3, 4, 5), ("n", 3, 4, 5), (SAME,), id="no doubt"),
+    ],
+)
+def test_an_order_that_shapes_leave_open_is_the_same_one_at_first(
+    reference: tuple[Dim, ...], candidate: tuple[Dim, ...], orders: tuple[tuple[int, ...], ...]
+) -> None:
+    links = link_inputs([_spec("a", *reference)], [_spec("b", *candidate)], UNSAID)
+    assert (links[0].permutation, *links[0].others) == orders
+    assert [other[0].permutation for other in other_links(links)] == list(orders[1:])
+
+
+def test_inputs_are_moved_alike() -> None:
+    specs = [_spec("a", "batch", 3, 3, 3), _spec("t", "batch", 1, 1, 1), _spec("v", "batch", 3)]
+    first, last = other_links(link_inputs(specs, specs, UNSAID))
+    assert [link.permutation for link in first] == [FIRST, SAME, (0, 1)]
+    assert [link.permutation for link in last] == [LAST, SAME, (0, 1)]
+
+
+def test_an_input_that_a_candidate_does_not_have_is_left_out() -> None:
+    both = [_spec("a", "batch", 3), _spec("b", "batch", 3)]
+    assert link_inputs(both, both[1:], UNSAID) == (InputLink("b", "b", (0, 1)),)
+
+
+def test_integers_are_cast_where_the_type_holds_them() -> None:
+    ids = np.array([0, 7, 2**31 - 1])
+    link = InputLink("ids", "i", (0,), "int32")
+    found = move({"ids": ids}, [link])["i"]
+    assert (found.dtype, found.tolist()) == (np.int32, ids.tolist())
+    assert round_feeds({"ids": ids + 1}, [link])["ids"].dtype == np.int64
+    words = "its input i is int32, which does not hold the values that the reference's ids (int64)"
+    with pytest.raises(PReLUToolsError, match=re.escape(words)):
+        move({"ids": ids + 1}, [link])
+    as_floats = move({"ids": ids[:2]}, [InputLink("ids", "i", (0,), "float32")])["i"]
+    assert as_floats.tolist() == [0.0, 7.0]
 
 
 def test_nothing_is_said_of_layouts_at_first() -> None:

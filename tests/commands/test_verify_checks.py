@@ -234,6 +234,7 @@ WRONG = {
     "layers": ["0"],
     "allow_fallback": ["1"],
     "strict_special": ["1"],
+    "strict_interface": ["1"],
     "allow_no_prelu": ["1"],
     "input": ["'x:1,4'", "[]", "['x']", "['x:0,4']", "[':1']"],
     "input_range": ["[0, 1]", "{ x = [1, 0] }", "{ x = 1 }", "{ x = [0, inf] }", "{ x = '1' }"],
@@ -301,6 +302,7 @@ def test_every_key_is_read() -> None:
         layers = true
         allow_fallback = true
         strict_special = true
+        strict_interface = true
         allow_no_prelu = true
         input = ["x:batch,3", "y:2"]
         input_range = { x = [0, 255], "" = "-1,1" }
@@ -324,6 +326,7 @@ def test_every_key_is_read() -> None:
         layers=True,
         allow_fallback=True,
         strict_special=True,
+        strict_interface=True,
         allow_no_prelu=True,
         ranges={"x": (0.0, 255.0), "": (-1.0, 1.0)},
         options=SourceOptions(
@@ -395,7 +398,7 @@ def test_the_layouts_say_no() -> None:
         "layouts = { reference = 'nchw', candidate = 'nchw' }",
         "",
     ]
-    assert [_run(check + line).code for line in said] == [0, 0, 1, 3]
+    assert [_run(check + line).code for line in said] == [0, 0, 1, 0]
 
 
 def test_the_providers_say_no() -> None:

@@ -200,6 +200,16 @@ def test_subnormals_taken_for_zero_may_pass_as_the_other_side(
     assert why == (who and f"{who} takes subnormal numbers for 0, as TensorFlow does")
 
 
+def test_a_sum_that_loses_a_subnormal_term_may_be_less_than_the_smallest_number_off() -> None:
+    """`x - (1 - a) * min(x, 0)`, where the product is taken for 0."""
+    why = documented("prelu", -TINY, 0.25, (-TINY, -0.25 * TINY), "cpu", "1.27")
+    assert why is not None
+    assert why.startswith("terms of a sum")
+    assert documented("prelu", -1.0, 0.25, (-TINY, -0.25 * TINY), "cpu", "1.27") is None
+    assert documented("prelu", -TINY, 0.25, (-TINY, 0.25 * TINY), "cpu", "1.27") is None
+    assert documented("prelu", -TINY, 3.0, (-TINY, -3 * TINY), "cpu", "1.27") is None
+
+
 @pytest.mark.parametrize(
     ("value", "expected", "found"),
     [(1.0, 1.0, 2.0), (NAN, NAN, 0.0), (INF, INF, -INF), (-1.0, -0.25, 0.25)],

@@ -48,6 +48,13 @@ NAMED: Mapping[str, Array] = {
     "offsets": np.array([0, 1, -1], np.int8),
     "halves": SLOPES.astype(np.float16).reshape(3, 1, 1),
     "doubles": SLOPES.astype(np.float64).reshape(3, 1, 1),
+    "three": np.float32(3),
+    "turned": np.array([2, 0, 1]),
+    "behind_one": np.array([1]),
+    "three_": np.array([3]),
+    "line": np.full((1, 1, 1), 0.5, np.float32),
+    "last_axes": np.array([2, 3]),
+    "pair": np.concatenate([SLOPES, -SLOPES]).reshape(6, 1, 1),
 }
 CHAINS = {
     "constant node": "b = Constant<value = float[3,1,1] {0.25, -0.5, 0.125}>()",
@@ -72,10 +79,38 @@ CHAINS = {
     "dequantize without a zero point": "b = DequantizeLinear(codes, scale)",
     "dequantize along an axis": "b = DequantizeLinear<axis = 0>(codes, scales, offsets)",
     "dequantize along an axis from the end": "b = DequantizeLinear<axis = -3>(codes, scales)",
+    "quantize": "c = QuantizeLinear(a, scale, offset) b = DequantizeLinear(c, scale, offset)",
+    "sums": "c = Add(a, a_half) d = Sub(c, a_half) e = Sum(d, a, a) f = Mean(e, e) "
+    "b = Div(f, three)",
+    "limits": "c = Clip(a, minus_one, one) d = Max(c, minus_ones) e = Min(d, six) f = Abs(e) "
+    "g = Sign(e) b = Mul(f, g)",
+    "gather": "b = Gather<axis = 0>(a, turned)",
+    "concat": "c = Slice(a, first, behind_one) d = Slice(a, behind_one, three_) "
+    "b = Concat<axis = 0>(d, c)",
+    "tile": "b = Tile(line, column)",
+    "constant of shape": "c = ConstantOfShape<value = float[1] {0.5}>(column) b = Mul(c, a)",
+    "a choice": "c = Greater(a, zero) b = Where(c, a, a_half)",
+    "means": "c = ReduceMean<keepdims = 1>(four, last_axes) b = Squeeze(c, first)",
+    "a split": "c, d = Split<axis = 0, num_outputs = 2>(pair) b = Identity(d)",
+    "powers": "c = Mul(a, a) d = Sqrt(c) e = Reciprocal(d) b = Div(one, e)",
     "a chain": "c = Identity(last) d = Neg(c) e = Transpose<perm = [2, 1, 0]>(d) f = Neg(e) "
     "b = Identity(f)",
 }  # fmt: skip
-ROOTS = {"b", "a", "a_negated", "flat", "last", "four", "codes", "halves", "doubles"}
+ROOTS = {
+    "b",
+    "a",
+    "a_negated",
+    "flat",
+    "last",
+    "four",
+    "codes",
+    "halves",
+    "doubles",
+    "c",
+    "line",
+    "pair",
+    "a_half",
+}
 
 
 @pytest.mark.parametrize("chain", [pytest.param(text, id=name) for name, text in CHAINS.items()])
@@ -141,7 +176,9 @@ def test_values_of_a_constant(chain: str, expected: Array) -> None:
     "chain",
     [
         "b = Neg(x)",
-        "b = Sigmoid(a)",
+        "b = custom.Sigmoid(a)",
+        "b = RandomNormal<shape = [3, 1, 1]>()",
+        "b = RandomNormalLike(a)",
         "t = Neg(x) b = Identity(t)",
         "sh = Shape(x) b = Expand(a, sh)",
         "b = Reshape(x, column)",

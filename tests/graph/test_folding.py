@@ -128,8 +128,8 @@ NOT_FOLDED = {
     "divided": ("c = Conv(x, w) y = Div(c, scale)", MAPS),
     "subtracted": ("c = Conv(x, w) y = Sub(scale, c)", MAPS),
     "behind an activation": ("c = Conv(x, w) r = Relu(c) y = Mul(r, scale)", MAPS),
-    "a kernel that is computed": ("k = Sigmoid(w) c = Conv(x, k) y = Mul(c, scale)", MAPS),
-    "a bias that is computed": ("b = Sigmoid(v) c = Conv(x, w, b) y = Mul(c, scale)", MAPS),
+    "a kernel that is computed": ("k = custom.Op(w) c = Conv(x, k) y = Mul(c, scale)", MAPS),
+    "a bias that is computed": ("b = custom.Op(v) c = Conv(x, w, b) y = Mul(c, scale)", MAPS),
 }
 
 

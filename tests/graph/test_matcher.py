@@ -55,9 +55,10 @@ def test_two_equal_transposes_of_one_tensor(slopes: str) -> None:
         constants={"row": ROW, "e": ELEMENTS},
     )
     found = match_one(proto)
-    assert (found.x, found.order) == ("t", None)
-    assert np.array_equal(found.slopes, {"row": ROW, "e": ELEMENTS}[slopes])
-    assert operators(_fused(proto, x=numbers(2, 3, 4, 5))) == ["Transpose", "PRelu"]
+    assert (found.x, found.order) == ("x", (0, 2, 3, 1))
+    on_first = {"row": SLOPES.reshape(3, 1, 1), "e": ON_FIRST}[slopes]
+    assert np.array_equal(found.slopes, on_first[None])
+    assert operators(_fused(proto, x=numbers(2, 3, 4, 5))) == ["PRelu", "Transpose"]
 
 
 def test_transposes_behind_both_parts_leave_one_behind_the_prelu() -> None:
@@ -80,10 +81,10 @@ def test_a_transpose_before_one_part_and_behind_the_other() -> None:
         outputs=f"{LAST} y",
     )
     found = match_one(proto)
-    assert (found.x, found.order) == ("t", None)
+    assert (found.x, found.order) == ("x", (0, 2, 3, 1))
     assert found.slopes.ravel().tolist() == SLOPES.tolist()
-    assert found.slopes.shape[-1] == 3
-    assert operators(_fused(proto, x=numbers(2, 3, 4, 5))) == ["Transpose", "PRelu"]
+    assert found.slopes.shape == (1, 3, 1, 1)
+    assert operators(_fused(proto, x=numbers(2, 3, 4, 5))) == ["PRelu", "Transpose"]
 
 
 def test_slopes_on_both_sides_of_a_transpose() -> None:
@@ -218,7 +219,7 @@ def test_an_input_of_unknown_rank_is_no_hindrance() -> None:
 
 
 @pytest.mark.parametrize("bound", ["vector", "row"])
-def test_a_clip_whose_bound_is_no_scalar_is_no_form(bound: str) -> None:
+def test_a_clip_with_an_odd_bound(bound: str) -> None:
     constants = {"vector": np.zeros(1, np.float32), "row": np.zeros(5, np.float32)}
     body = f"p = Clip(x, {bound}) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)"
     assert [m.form for m in matches(model(body, constants=constants))] in ([], ["max_min"])

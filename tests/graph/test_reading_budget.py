@@ -53,7 +53,7 @@ BOMBS = {
         constants={"one": np.float32([0.5]), "wide": np.array([1 << 40])},
     ),
     "many shapes": lambda: model(
-        "r = Relu(x) n = Neg(x) m = Relu(n) a = Mul(m, left) b = Mul(a, top) y = Sub(r, b)",
+        "r = Relu(x) n = Neg(x) m = Relu(n) e = Mul(m, left) b = Mul(e, top) y = Sub(r, b)",
         constants={"left": np.zeros((8000, 1), "f"), "top": np.zeros((1, 8000), "f")},
     ),
     "stated": lambda: _stated("1500000000"),

@@ -36,7 +36,7 @@ WAYS = st.builds(
 
 
 def test_every_form_is_drawn() -> None:
-    assert {form.name for form in FORMS} == set(SPELLINGS)
+    assert set(FORMS) - {"expression"} == set(SPELLINGS)
 
 
 @pytest.fixture(autouse=True, scope="module")

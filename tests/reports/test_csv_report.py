@@ -49,10 +49,9 @@ def test_what_is_no_number_is_spelled_as_in_json() -> None:
     assert nan["n_nonfinite"] == "1"
 
 
-def test_names_with_commas_quotes_and_breaks_come_back() -> None:
-    name = 'a,"b"\nc'
-    (row,) = _rows(model(layer(name, [0.5])))
-    assert row["layer"] == name
+def test_names_with_commas_and_quotes_come_back_and_a_break_is_spelled_out() -> None:
+    (row,) = _rows(model(layer('a,"b"\nc', [0.5])))
+    assert row["layer"] == 'a,"b"\\nc'
 
 
 def test_every_slope_on_request() -> None:

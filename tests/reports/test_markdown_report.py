@@ -60,7 +60,7 @@ def test_each_command(name: str, result: Result) -> None:
 def test_a_name_is_a_name_whatever_is_in_it(name: str) -> None:
     finding = Finding("uniform", "info", f"in {name} it is", name)
     page = _html(model(layer(name, [0.5]), layer("b", [0.1]), findings=[finding], path=name))
-    shown = " ".join(name.split())
+    shown = name.replace("\n", "\\n")
     assert _rows(page)[1][0] == shown
     assert len({len(row) for row in _rows(page)}) == 1
     assert _text(page.splitlines()[0]) == shown

@@ -17,13 +17,21 @@ from prelu_tools.reports.printable import cleaned, printable
         ("\u202eabc\u2066", "\\u202eabc\\u2066"),
         ("\udc80", "\\udc80"),
         ("\uffff\ufffe", "\\uffff\\ufffe"),
+        ("two\nlines", "two\\nlines"),
+        ("::error::x", "\\x3a:error::x"),
+        ("a::warning file=b,line=1::x", "a\\x3a:warning file=b,line=1::x"),
+        ("a ##[error]x", "a \\x23#[error]x"),
+        ("##vso[task.complete]", "\\x23#vso[task.complete]"),
+        ("##teamcity[x]", "\\x23#teamcity[x]"),
     ],
 )
 def test_what_steers_is_spelled_out(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-@pytest.mark.parametrize("text", ["", "conv/act:0", "two\nlines", "層 é ✓", "back\\slash"])
+@pytest.mark.parametrize(
+    "text", ["", "conv/act:0", "std::vector", "## a title", "a::b", "層 é ✓", "back\\slash"]
+)
 def test_the_rest_is_as_it_was(text: str) -> None:
     assert printable(text) == text
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from odd_models import Odd, by_status, results
 from running import ROOT, cli, environment, start
@@ -212,3 +213,69 @@ def test_an_export_that_is_killed_leaves_nothing_half_written(odd: Odd) -> None:
     found = cli("export", "slow.py:Net", "-o", "out/", "--timeout", "5", "--format", "json")
     assert found.code == 3
     assert list(Path("out").iterdir()) == []
+
+
+# What a file is: its content
+
+
+def test_another_file_of_the_same_size_and_time_is_another_one(odd: Odd) -> None:
+    (net,) = odd.nets(1)
+    save_dense(net, slopes=(1, 2, 3))
+    os.utime(net, (1, 1))
+    cli("inspect", "nets", "--results", "r.jsonl")
+    before = net.stat()
+    save_dense(net, slopes=(1, 2, 4))
+    os.utime(net, (1, 1))
+    assert (net.stat().st_size, net.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    found = cli("inspect", "nets", "--results", "r.jsonl", "--resume", "--format", "json")
+    assert found.json["models"][0]["statistics"]["max"] == 4.0
+
+
+def test_the_same_content_at_another_time_is_the_same(odd: Odd) -> None:
+    (net,) = odd.nets(1)
+    cli("inspect", "nets", "--results", "r.jsonl")
+    os.utime(net, (1, 1))
+    cli("inspect", "nets", "--results", "r.jsonl", "--resume")
+    assert len(results(Path("r.jsonl"))) == 1
+
+
+_NET = """
+import os, sys
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import numpy as np, torch
+from scale_of_layers import SCALE
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.act = torch.nn.PReLU(3)
+        here = os.path.dirname(os.path.abspath(__file__))
+        with open(os.path.join(here, "slopes.npy"), "rb") as f:
+            self.act.weight.data = torch.from_numpy(np.load(f)) * SCALE
+
+    def forward(self, x):
+        return self.act(x)
+
+    def example_inputs(self):
+        return (torch.zeros(1, 3),)
+"""
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("changed", ["the module", "the data", "nothing"])
+def test_what_a_python_source_imports_and_reads_counts(odd: Odd, changed: str) -> None:
+    folder = odd.folder
+    (folder / "net_that_imports.py").write_text(_NET)
+    (folder / "scale_of_layers.py").write_text("SCALE = 1.0\n")
+    np.save(folder / "slopes.npy", np.array([0.25, -0.5, 0.125], np.float32))
+    run = ("inspect", "net_that_imports.py:Net", "--results", "r.jsonl")
+    assert cli(*run).code == 0
+    if changed == "the module":
+        (folder / "scale_of_layers.py").write_text("SCALE = 2.0\n")
+    if changed == "the data":
+        np.save(folder / "slopes.npy", np.array([0.5, -0.5, 0.125], np.float32))
+    again = cli(*run, "--resume", "--format", "json")
+    largest = again.json["models"][0]["statistics"]["max"]
+    assert (len(results(Path("r.jsonl"))), largest) == (
+        (1, 0.25) if changed == "nothing" else (2, 0.5)
+    )

@@ -168,7 +168,8 @@ class PReLUNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.body(x)
-        parts = [F.adaptive_max_pool2d(x, n).flatten(1) for n in (1, 2, 3)]
+        # Windows and strides for maps of 7 by 7, as in the paper that this pooling is from.
+        parts = [F.max_pool2d(x, k, s).flatten(1) for k, s in ((7, 7), (4, 3), (3, 2))]
         return self.dense(torch.cat(parts, 1))
 
 

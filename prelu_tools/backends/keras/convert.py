@@ -7,19 +7,21 @@ the axis order that it gives to the graph, and leaves Transposes around anything
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, shape_inference
 
+from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.conversion import Conversion, Parameter
 from prelu_tools.backends.keras.constants import fold
 from prelu_tools.backends.keras.framework import tf
+from prelu_tools.backends.keras.marks import STAND_IN, with_slopes
 from prelu_tools.backends.keras.optimizing import optimized
-from prelu_tools.backends.keras.program import Program
+from prelu_tools.backends.keras.program import Program, Tap
 from prelu_tools.backends.keras.rewriting import sparing_prelus
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
@@ -27,7 +29,6 @@ from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 from prelu_tools.core.layout import from_layouts
 from prelu_tools.core.options import ConversionOptions, InputLayout
 from prelu_tools.core.tags import TagBook
-from prelu_tools.graph.canonical import fuse_prelus
 from prelu_tools.graph.folding import (
     attach_weights,
     fix_reshapes,
@@ -37,9 +38,7 @@ from prelu_tools.graph.folding import (
 from prelu_tools.graph.layouts import drop_idle_reshapes, move_inputs, reduce_before_transposing
 from prelu_tools.graph.model import OnnxModel
 from prelu_tools.graph.narrowing import narrow_convolutions
-from prelu_tools.graph.prune import prune_model
-from prelu_tools.graph.recognise import find_prelus
-from prelu_tools.graph.tidy import rename_values
+from prelu_tools.graph.tidy import name_boundaries
 from prelu_tools.graph.view import GraphView
 
 _LARGE = 1 << 16  # bytes; above, a weight is an input of what tf2onnx converts
@@ -48,7 +47,7 @@ _NEWEST = 18  # opset of tf2onnx
 
 def convert_program(
     program: Program,
-    parameters: Mapping[str, Parameter],
+    calls: Sequence[PReLUCall],
     wanted: ConversionOptions,
     show: bool,
     notes: Sequence[str],
@@ -56,8 +55,8 @@ def convert_program(
     """Convert a program.
 
     Args:
-        program: the graph; its taps say which call of a slope tensor is which.
-        parameters: the slope tensors by the names of their weights.
+        program: the graph.
+        calls: what is known of the slopes of each of its taps.
         wanted: what the result is to be.
         show: whether to let the framework write to standard error.
         notes: what the user should know.
@@ -67,13 +66,12 @@ def convert_program(
     """
     tf2onnx = _import_tf2onnx()
     tags = TagBook()
-    slopes = {w.name: tags.tag(w.name, w.shape) for w in program.weights if w.name in parameters}
-    constants = constants_of(program, slopes)
+    parameters, slopes = _tagged(program, calls, tags)
+    constants = constants_of(program)
     with quiet(show, logger="tf2onnx"):
-        fused = OnnxModel(to_onnx(program, constants, min(wanted.opset, _NEWEST)), None)
+        opset = min(wanted.opset, _NEWEST)
+        fused = OnnxModel(to_onnx(program, constants, slopes, opset), None)
         move_inputs(fused.proto.graph, program.layout, wanted.input_layout)
-        fuse_prelus(fused, lambda match: tags.find(match.slopes) is not None)
-        numbered = _number_calls(fused, program, tags, parameters)
         model = OnnxModel(optimized(tf2onnx, fused.inlined(), program.name), None)
     attach_weights(
         model, {w.tensor: w.read() for w in program.weights if w.tensor not in constants}
@@ -85,6 +83,7 @@ def convert_program(
     reduce_before_transposing(model)
     drop_idle_reshapes(model)
     _fix_groups(model)
+    _fix_pads(model.proto.graph)
     _name_boundaries(model.proto.graph, program, wanted.input_layout)
     for node in model.proto.graph.node:
         layer = program.layer_of(node.name)
@@ -92,7 +91,7 @@ def convert_program(
     return Conversion(
         model=model,
         tags=tags,
-        parameters=numbered,
+        parameters=parameters,
         route=f"tf2onnx {tf2onnx.__version__}",
         notes=tuple(notes),
         input_layouts=None
@@ -101,21 +100,40 @@ def convert_program(
     )
 
 
-def constants_of(program: Program, tagged: Mapping[str, Array]) -> dict[str, Array]:
-    """What is a constant for tf2onnx: slopes, as tags by their names, and all that is small."""
-    return {
-        weight.tensor: tagged[weight.name] if weight.name in tagged else weight.read()
-        for weight in program.weights
-        if weight.name in tagged or weight.n_bytes <= _LARGE
-    }
+def _tagged(
+    program: Program, calls: Sequence[PReLUCall], tags: TagBook
+) -> tuple[dict[str, Parameter], dict[Tap, Array]]:
+    """Tags for each call whose output is used, and how they lie over its input."""
+    parameters: dict[str, Parameter] = {}
+    slopes: dict[Tap, Array] = {}
+    numbers: Counter[str] = Counter()
+    for tap, call in zip(program.taps, calls, strict=True):
+        number = numbers[tap.parameter]
+        numbers[tap.parameter] += 1
+        if not program.is_used(tap):
+            continue
+        key = f"{call.parameter}@{number}"
+        parameters[key] = Parameter(
+            call.layer, call.parameter, call.values, call.indices, 1, number
+        )
+        slopes[tap] = tags.tag(key, call.values.shape).reshape(-1)[call.indices]
+    return parameters, slopes
 
 
-def to_onnx(program: Program, constants: Mapping[str, Array], opset: int) -> onnx.ModelProto:
+def constants_of(program: Program) -> dict[str, Array]:
+    """What is a constant for tf2onnx: all that is small."""
+    return {w.tensor: w.read() for w in program.weights if w.n_bytes <= _LARGE}
+
+
+def to_onnx(
+    program: Program, constants: Mapping[str, Array], slopes: Mapping[Tap, Array], opset: int
+) -> onnx.ModelProto:
     """A program as ONNX, before any of tf2onnx's optimizations; its tensors keep their names.
 
     Args:
         program: the graph.
         constants: values for placeholders of weights; the others become inputs.
+        slopes: of its calls of PReLU, each of which becomes one PRelu node.
         opset: of the result.
 
     Raises:
@@ -125,8 +143,8 @@ def to_onnx(program: Program, constants: Mapping[str, Array], opset: int) -> onn
     left = [weight.tensor for weight in program.weights if weight.tensor not in constants]
     try:
         with tf.Graph().as_default() as graph:
-            ends = [*program.outputs.values(), *(t for tap in program.taps for t in (tap.x, tap.y))]
-            tf.import_graph_def(fold(program.with_constants(constants), ends), name="")
+            definition = with_slopes(program.with_constants(constants), slopes)
+            tf.import_graph_def(fold(definition, program.outputs.values()), name="")
             with (
                 tf2onnx.tf_loader.tf_session(graph=graph),
                 sparing_prelus(tf2onnx.tfonnx, constants),
@@ -136,7 +154,7 @@ def to_onnx(program: Program, constants: Mapping[str, Array], opset: int) -> onn
                     opset=opset,
                     input_names=[*program.inputs, *left],
                     output_names=list(program.outputs.values()),
-                    custom_op_handlers={"Erfc": (_erfc, [])},
+                    custom_op_handlers={"Erfc": (_erfc, []), STAND_IN: (_prelu, [])},
                 )
         proto: onnx.ModelProto = converted.make_model("prelu-tools")
         proto.graph.value_info.extend(_missing_shapes(proto, converted))
@@ -181,38 +199,18 @@ def _erfc(context: Any, node: Any, _name: str, _args: Any) -> Any:
     )
 
 
-def _number_calls(
-    model: OnnxModel,
-    program: Program,
-    tags: TagBook,
-    parameters: Mapping[str, Parameter],
-) -> dict[str, Parameter]:
-    """Give each call tags of its own, in place: where it comes out, it says which one it is."""
-    orders: dict[str, list[str]] = {}
-    for tap in program.taps:
-        orders.setdefault(tap.parameter, []).append(program.origin(tap.y))
-    found = dict(parameters)
-    for match in list(find_prelus(GraphView(model))):
-        tagged = tags.find(match.slopes) if match.form == "prelu" else None
-        if tagged is None or tagged.key not in parameters:
-            continue
-        if parameters[tagged.key].n_calls == 1:
-            continue
-        order = orders.get(tagged.key, [])
-        output = program.origin(match.node.output[0].removesuffix("/prelu"))
-        if output not in order:
-            continue
-        parameter, number = parameters[tagged.key], order.index(output)
-        key = f"{tagged.key}#{number}"
-        own = tags.tag(key, parameter.values.shape).reshape(-1)[tagged.indices]
-        name = f"prelu_tools/{key}"
-        model.proto.graph.initializer.append(model.tensor(name, own * tagged.sign))
-        match.node.input[1] = name
-        found[key] = replace(parameter, n_calls=1, call=number)
-        left = found[tagged.key]
-        found[tagged.key] = replace(left, n_calls=left.n_calls - 1)
-    prune_model(model)
-    return {key: parameter for key, parameter in found.items() if parameter.n_calls}
+def _prelu(context: Any, node: Any, _name: str, _args: Any) -> None:
+    """The operator that stands for a PReLU: of its input and of its slopes."""
+    inputs, outputs, shapes, dtypes = (
+        node.input,
+        node.output,
+        node.output_shapes,
+        node.output_dtypes,
+    )
+    context.remove_node(node.name)
+    context.make_node(
+        "PRelu", inputs, name=node.name, outputs=outputs, shapes=shapes, dtypes=dtypes
+    )
 
 
 def _fix_groups(model: OnnxModel) -> None:
@@ -231,11 +229,33 @@ def _fix_groups(model: OnnxModel) -> None:
                 attribute.i = inputs[1] // kernel[1]
 
 
+def _fix_pads(graph: onnx.GraphProto) -> None:
+    """Say what a transposed convolution adds at the end, in place: tf2onnx takes off less than 0.
+
+    Where the stride is larger than the kernel, the output ends with places that no input reaches.
+    """
+    for node in graph.node:
+        pads = next((a for a in node.attribute if a.name == "pads"), None)
+        if node.op_type != "ConvTranspose" or pads is None or min(pads.ints) >= 0:
+            continue
+        rank = len(pads.ints) // 2
+        sums = [pads.ints[axis] + pads.ints[axis + rank] for axis in range(rank)]
+        added = next((a for a in node.attribute if a.name == "output_padding"), None)
+        more = [max(0, -total) for total in sums]
+        if added is not None:
+            more = [a + b for a, b in zip(added.ints, more, strict=True)]
+            node.attribute.remove(added)
+        node.attribute.append(helper.make_attribute("output_padding", more))
+        for axis, total in enumerate(sums):
+            if total <= 0:
+                pads.ints[axis] = pads.ints[axis + rank] = 0
+
+
 def _name_boundaries(graph: onnx.GraphProto, program: Program, layout: InputLayout) -> None:
     """Give inputs and outputs the source's names and dimensions."""
     names = dict(zip(program.inputs, (spec.name for spec in program.specs), strict=True))
     names |= {value.name: name for value, name in zip(graph.output, program.outputs, strict=True)}
-    rename_values(graph, names)
+    name_boundaries(graph, names)
     shapes = {spec.name: spec.shape for spec in program.specs}
     for value in graph.input:
         shape = shapes[value.name]

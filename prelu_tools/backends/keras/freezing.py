@@ -8,6 +8,7 @@ from typing import Any
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from prelu_tools.backends.keras.framework import tf
+from prelu_tools.backends.keras.marks import is_output_mark
 
 _MARKS = ("_XlaMustCompile", "_noinline")
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
@@ -43,7 +44,11 @@ def flat_graph(frozen: Any) -> Any:
     behind Identity.
     """
     definition = frozen.graph.as_graph_def(add_shapes=True)
-    aliases = {node.name: node.input[0] for node in definition.node if node.op == "Identity"}
+    aliases = {
+        node.name: node.input[0]
+        for node in definition.node
+        if node.op == "Identity" and not is_output_mark(node.name)
+    }
     for node in definition.node:
         inputs = [_past(aliases, name) for name in node.input if not name.startswith("^")]
         del node.input[:]

@@ -12,6 +12,9 @@ from prelu_tools.core.layout import Layout
 Seen = Callable[[Any, Any, Any], None]
 """Is told of a layer, of its input and of its output."""
 
+Around = Callable[[Any, Callable[[Any], Any], Any], Any]
+"""Calls a layer: is given it, what computes its output, and its input."""
+
 
 def walk(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every layer below a model with its path of names, outer models first."""
@@ -26,6 +29,12 @@ def is_leaf(layer: Any) -> bool:
     return next(iter(layer._flatten_layers(include_self=False, recursive=False)), None) is None
 
 
+def holds_numbers(layer: Any) -> bool:
+    """Whether a layer without variables may compute with numbers of its own code."""
+    foreign = not type(layer).__module__.startswith("keras.")
+    return is_leaf(layer) and not layer.weights and (foreign or type(layer).__name__ == "Lambda")
+
+
 def layer_names(model: Any) -> dict[int, str]:
     """The name of each leaf layer by its id: short where that is unique, else the whole path."""
     paths = {id(layer): (path, layer.name) for path, layer in walk(model) if is_leaf(layer)}
@@ -35,7 +44,10 @@ def layer_names(model: Any) -> dict[int, str]:
 
 @contextmanager
 def watching(
-    model: Any, before: Callable[[Any], None] | None, after: Seen | None
+    model: Any,
+    before: Callable[[Any], None] | None,
+    after: Seen | None,
+    around: Around | None = None,
 ) -> Iterator[None]:
     """Within the block, the calls of layers are told of.
 
@@ -43,12 +55,14 @@ def watching(
         model: whose layers.
         before: is told of each layer, before it is called; None for nobody.
         after: is told of each leaf with its input and output.
+        around: calls each leaf.
     """
     layers = list({id(layer): layer for _, layer in walk(model)}.values())
     if not layers and is_leaf(model):
         layers = [model]
     for layer in layers:
-        layer.__dict__["call"] = _told(layer, layer.call, before, after if is_leaf(layer) else None)
+        inner = (after, around) if is_leaf(layer) else (None, None)
+        layer.__dict__["call"] = _told(layer, layer.call, before, *inner)
     try:
         yield
     finally:
@@ -57,14 +71,26 @@ def watching(
 
 
 def _told(
-    layer: Any, call: Any, before: Callable[[Any], None] | None, after: Seen | None
+    layer: Any,
+    call: Any,
+    before: Callable[[Any], None] | None,
+    after: Seen | None,
+    around: Around | None,
 ) -> Callable[..., Any]:
     def told(*args: Any, **kwargs: Any) -> Any:
         if before is not None:
             before(layer)
-        result = call(*args, **kwargs)
-        if after is not None and (args or kwargs):
-            after(layer, args[0] if args else next(iter(kwargs.values())), result)
+        if not (args or kwargs):
+            return call()
+        key = "" if args else next(iter(kwargs))
+        x = args[0] if args else kwargs[key]
+
+        def computed(x: Any) -> Any:
+            return call(x, *args[1:], **kwargs) if args else call(**{**kwargs, key: x})
+
+        result = computed(x) if around is None else around(layer, computed, x)
+        if after is not None:
+            after(layer, x, result)
         return result
 
     return told

@@ -45,7 +45,11 @@ class Tap:
     x: str
     """The tensor that goes in."""
     y: str
-    """The tensor that comes out."""
+    """The tensor that comes out: of an Identity of its own (`backends/keras/marks.py`)."""
+    function: str = ""
+    """The function of the graph's library that it is in: the body of a loop, or a branch."""
+    shape: tuple[int | None, ...] | None = None
+    """The shape of its input, as far as it is known."""
 
 
 @dataclass(frozen=True)
@@ -87,18 +91,29 @@ class Program:
         definition.CopyFrom(self.definition)
         nodes = {tensor.partition(":")[0]: array for tensor, array in values.items()}
         for node in definition.node:
-            array = nodes.get(node.name)
-            if array is None:
-                continue
-            shapes = [a for key, a in node.attr.items() if key == "_output_shapes"]
-            kept = [type(a).FromString(a.SerializeToString()) for a in shapes]
-            node.op = "Const"
-            node.attr.clear()
-            node.attr["dtype"].type = tf.as_dtype(array.dtype).as_datatype_enum
-            node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(array))
-            for attribute in kept:
-                node.attr["_output_shapes"].CopyFrom(attribute)
+            if node.name in nodes:
+                make_constant(node, nodes[node.name])
         return definition
+
+    def is_used(self, tap: Tap) -> bool:
+        """Whether an output depends on a call; of those in functions it is taken to be so."""
+        return bool(tap.function) or tap.y.partition(":")[0] in self._read
+
+    @cached_property
+    def _read(self) -> set[str]:
+        found: set[str] = set()
+        waiting = [name.partition(":")[0] for name in self.outputs.values()]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += [n.lstrip("^").partition(":")[0] for n in self.nodes[name].input]
+        return found
+
+    @property
+    def open_taps(self) -> tuple[Tap, ...]:
+        """The taps whose tensors can be fetched: none in a function."""
+        return tuple(tap for tap in self.taps if not tap.function)
 
     @cached_property
     def nodes(self) -> dict[str, Any]:
@@ -134,3 +149,26 @@ class Program:
             if scope in (self.layers or {}):
                 return (self.layers or {})[scope]
         return None
+
+
+def make_constant(node: Any, values: Array) -> None:
+    """Make a constant of a node of a GraphDef, in place."""
+    shapes = [a for key, a in node.attr.items() if key == "_output_shapes"]
+    kept = [type(a).FromString(a.SerializeToString()) for a in shapes]
+    node.op = "Const"
+    node.attr.clear()
+    node.attr["dtype"].type = tf.as_dtype(values.dtype).as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values))
+    for attribute in kept:
+        node.attr["_output_shapes"].CopyFrom(attribute)
+
+
+def make_placeholder(node: Any) -> None:
+    """Make a placeholder of a constant of a GraphDef, in place."""
+    tensor = node.attr["value"].tensor
+    kind, shape = tensor.dtype, tensor.tensor_shape
+    node.op = "Placeholder"
+    node.attr.clear()
+    node.attr["dtype"].type = kind
+    node.attr["shape"].shape.CopyFrom(shape)
+    node.attr["_output_shapes"].list.shape.add().CopyFrom(shape)

@@ -42,6 +42,17 @@ def plainly(model: Any) -> Iterator[None]:
 
 
 @contextmanager
+def eagerly() -> Iterator[None]:
+    """Within the block, functions of TensorFlow run as the Python that they were made from."""
+    kept = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(kept)
+
+
+@contextmanager
 def as_written() -> Iterator[None]:
     """Within the block, TensorFlow runs graphs without optimizing them.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from prelu_tools.backends.calls import (
     Tally,
     activation_of,
     layers_of,
-    parameters_of,
 )
 from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.interface import (
+    Lookup,
     Observer,
     Runner,
     SearchLimits,
@@ -29,6 +28,8 @@ from prelu_tools.backends.interface import (
 from prelu_tools.backends.keras.convert import convert_program
 from prelu_tools.backends.keras.finding import find_inside
 from prelu_tools.backends.keras.framework import tf
+from prelu_tools.backends.keras.lookups import find_lookups
+from prelu_tools.backends.keras.marks import with_marks
 from prelu_tools.backends.keras.program import Program
 from prelu_tools.backends.keras.saved_vetting import refuse_unsafe
 from prelu_tools.backends.keras.search import gradients_in
@@ -38,6 +39,7 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -80,9 +82,9 @@ class SavedModelSource:
 
     @cached_property
     def _found(self) -> tuple[Program, list[PReLUCall]]:
-        inside = find_inside(self._traced, self._traced.weights, self._options.show_chatter)
-        taps = tuple(found.tap for found in inside)
-        return replace(self._traced, taps=taps), [found.call for found in inside]
+        inside = find_inside(self._traced, self._traced.weights)
+        program = with_marks(self._traced, [found.tap for found in inside])
+        return program, [found.call for found in inside]
 
     @property
     def n_parameters(self) -> int:
@@ -105,10 +107,18 @@ class SavedModelSource:
         """See `Source.wide_runner`: the graph, widened."""
         return nullcontext(self._run(observe, wide=True))
 
-    def _run(self, observe: Observer | None, wide: bool) -> ProgramRunner:
+    def moved_runner(
+        self, noise: Noise, observe: Observer | None = None
+    ) -> AbstractContextManager[Runner]:
+        """See `Source.moved_runner`: the graph, moved."""
+        return nullcontext(self._run(observe, noise=noise))
+
+    def _run(
+        self, observe: Observer | None, wide: bool = False, noise: Noise | None = None
+    ) -> ProgramRunner:
         program, calls = self._found
         tally = None if observe is None else partial(Tally, calls, observe)
-        return ProgramRunner(program, tally, wide)
+        return ProgramRunner(program, tally, wide, noise)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`."""
@@ -117,6 +127,10 @@ class SavedModelSource:
     def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
         """See `Source.decisions`: none are looked for."""
         return ()
+
+    def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """See `Source.lookups`."""
+        return find_lookups(self._traced, feeds)
 
     def random_parts(self) -> tuple[()]:
         """See `Source.random_parts`: its functions do not say; runs show it."""
@@ -133,6 +147,4 @@ class SavedModelSource:
     def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `ConvertibleSource.convert`."""
         program, calls = self._found
-        return convert_program(
-            program, parameters_of(calls), wanted, self._options.show_chatter, ()
-        )
+        return convert_program(program, calls, wanted, self._options.show_chatter, ())

@@ -12,7 +12,7 @@ from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.layers import watching
 from prelu_tools.backends.keras.program import Program
-from prelu_tools.backends.keras.running import as_written
+from prelu_tools.backends.keras.running import as_written, eagerly
 from prelu_tools.backends.keras.watch import slope_name
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.seeking import Pick, Pull
@@ -41,7 +41,7 @@ def gradients_of(
         def after(layer: Any, x: Any, _y: Any) -> None:
             entered(slope_name(model, layer) or "", x)
 
-        with watching(model, None, after):
+        with eagerly(), watching(model, None, after):
             call(tensors)
 
     return _pull(specs, calls, run)
@@ -50,13 +50,13 @@ def gradients_of(
 def gradients_in(program: Program, calls: Iterable[PReLUCall]) -> Pull:
     """The `Pull` of the graph of a model, whose calls are its taps."""
     with quiet(show=False):
-        function = program.function(program.inputs, [tap.x for tap in program.taps])
+        function = program.function(program.inputs, [tap.x for tap in program.open_taps])
         weights = program.tensors([])
 
     def run(tensors: list[Any], entered: _Entered) -> None:
         with as_written():
             inputs = function(*tensors, *weights)
-        for tap, x in zip(program.taps, inputs, strict=True):
+        for tap, x in zip(program.open_taps, inputs, strict=True):
             entered(tap.parameter, x)
 
     return _pull(program.specs, calls, run)

@@ -13,10 +13,10 @@ import numpy as np
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.freezing import flat_graph, freeze
-from prelu_tools.backends.keras.program import Program, Weight
+from prelu_tools.backends.keras.program import Program, Weight, make_placeholder
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.layout import Layout
 from prelu_tools.core.options import Dim, SourceOptions, example_sizes
 
@@ -90,7 +90,10 @@ def _inputs(function: Any, options: SourceOptions) -> tuple[TensorSpec, ...]:
     """The inputs under the names of the signature; `--input` gives shapes that it leaves open."""
     asked = {option.name: option.shape for option in options.inputs}
     found = []
-    for name, spec in function.structured_input_signature[1].items():
+    names = function.structured_input_signature[1]
+    if unknown := [name for name in asked if name not in names]:
+        raise UsageError(f"--input {unknown[0]}: the signature takes {', '.join(names)}")
+    for name, spec in names.items():
         if spec.shape.rank is None and name not in asked:
             raise PReLUToolsError(
                 f"the signature leaves the rank of its input {name} open: give --input "
@@ -118,13 +121,8 @@ def _weights(loaded: Any, concrete: Any, definition: Any) -> tuple[Weight, ...]:
         if variable is None or node is None or not variable.dtype.is_floating:
             continue
         name = names[id(variable)]
-        kind = variable.dtype.as_datatype_enum
         shape = tuple(int(size) for size in variable.shape)
-        node.op = "Placeholder"
-        node.attr.clear()
-        node.attr["dtype"].type = kind
-        node.attr["shape"].shape.CopyFrom(tf.TensorShape(shape).as_proto())
-        node.attr["_output_shapes"].list.shape.add().CopyFrom(tf.TensorShape(shape).as_proto())
+        make_placeholder(node)
         found.append(
             Weight(
                 tensor=f"{node.name}:0",

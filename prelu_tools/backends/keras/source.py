@@ -16,11 +16,13 @@ from prelu_tools.backends.calls import (
     Tally,
     activation_of,
     layers_of,
-    parameters_of,
+    not_called,
 )
 from prelu_tools.backends.conversion import Conversion
+from prelu_tools.backends.deciding import Decisions
 from prelu_tools.backends.failures import failed_on
 from prelu_tools.backends.interface import (
+    Lookup,
     Observer,
     Runner,
     SearchLimits,
@@ -30,19 +32,25 @@ from prelu_tools.backends.interface import (
 from prelu_tools.backends.keras.convert import convert_program
 from prelu_tools.backends.keras.finding import find_inside
 from prelu_tools.backends.keras.framework import keras, tf
-from prelu_tools.backends.keras.layers import owners, walk, watching
+from prelu_tools.backends.keras.layers import holds_numbers, owners, walk, watching
 from prelu_tools.backends.keras.loading import load_weights
+from prelu_tools.backends.keras.lookups import find_lookups
+from prelu_tools.backends.keras.marks import with_marks
 from prelu_tools.backends.keras.precision import note_precisions
 from prelu_tools.backends.keras.program import Program
-from prelu_tools.backends.keras.running import plainly
+from prelu_tools.backends.keras.reading import reading
+from prelu_tools.backends.keras.running import eagerly, plainly
 from prelu_tools.backends.keras.search import gradients_in, gradients_of
 from prelu_tools.backends.keras.structure import Structure
 from prelu_tools.backends.keras.tracing import trace_model
 from prelu_tools.backends.keras.watch import CallFinder, slope_name
 from prelu_tools.backends.keras.wide import ProgramRunner
 from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.reading import Readings
 from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.decisions import Decision
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -61,6 +69,8 @@ class KerasSource:
         self._structure = Structure(model, spelled, options.inputs)
         self._calls: list[PReLUCall] | None = None
         self._program: Program | None = None
+        self._uncalled: list[str] = []
+        self._decisions = Decisions(self._read)
         self._inside = False  # whether a layer with other variables holds a PReLU
 
     @property
@@ -75,6 +85,11 @@ class KerasSource:
         load_weights(self._model, path, self.spelled)
         self._calls = self._program = None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of its layers."""
+        return tuple(not_called(path) for path in dict.fromkeys(self._uncalled))
+
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`."""
         return self._structure.inputs()
@@ -83,9 +98,21 @@ class KerasSource:
         """See `Source.layers`."""
         return layers_of(self._find_calls())
 
-    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
-        """See `Source.decisions`: none are looked for."""
-        return ()
+    def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
+        """See `Source.decisions`: what its layers decide by numbers, run eagerly."""
+        return self._decisions.of(runs)
+
+    def _read(self, feeds: Mapping[str, Array], readings: Readings) -> dict[str, Array]:
+        """Run the model, and tell of what its layers read."""
+        flat = [tf.constant(feeds[spec.name]) for spec in self.inputs()]
+        with eagerly(), reading(readings, flat):
+            found = self.call_flat(flat)
+        return {name: np.asarray(value) for name, value in found.items()}
+
+    def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """See `Source.lookups`: of its trace."""
+        self._find_calls()
+        return find_lookups(self._trace(), feeds)
 
     def random_parts(self) -> tuple[()]:
         """See `Source.random_parts`: a model does not say; runs show it."""
@@ -97,37 +124,55 @@ class KerasSource:
             if not all(layer.built for layer in (self._model, *(x for _, x in walk(self._model)))):
                 self._call(feeds)  # builds the rest, and may make layers that are to be watched
             finder = CallFinder(self._model)
-            with watching(self._model, None, finder):
+            called: set[int] = set()
+            with eagerly(), watching(self._model, lambda x: called.add(id(x)), finder):
                 self._call(feeds)
             self._calls = finder.calls
-            self._look_inside()
+            self._look_into_graph(finder)
+            self._uncalled = self._not_called(called)
         return self._calls
 
-    def _look_inside(self) -> None:
-        """Find the PReLU of layers that have other variables too, in the order of all calls."""
-        calls = self._calls or []
-        known = {call.parameter for call in calls}
-        found = owners(self._model).values()
-        foreign = {owner.parameter for owner in found if owner.foreign} - known
-        if not foreign:
-            return
-        program = self._trace()
-        candidates = [weight for weight in program.weights if weight.name in foreign]
-        inside = find_inside(program, candidates, self._options.show_chatter)
-        if not inside:
-            return
-        pairs = [*zip(calls, program.taps, strict=True), *((f.call, f.tap) for f in inside)]
-        places = {name: place for place, name in enumerate(program.nodes)}
-        pairs.sort(key=lambda pair: places[program.origin(pair[1].y).partition(":")[0]])
-        self._calls = [call for call, _ in pairs]
-        self._program = replace(program, taps=tuple(tap for _, tap in pairs))
-        self._inside = True
+    def _not_called(self, called: set[int]) -> list[str]:
+        """The paths of PReLU layers that neither a run nor the graph has shown."""
+        used = {call.parameter for call in self._calls or ()}
+        owned = owners(self._model)
+        return [
+            path
+            for path, layer in walk(self._model)
+            if isinstance(layer, keras.layers.PReLU)
+            and id(layer) not in called
+            and not any(owned[id(weight)].parameter in used for weight in layer.weights)
+        ]
 
-    def _trace(self) -> Program:
+    def _look_into_graph(self, finder: CallFinder) -> None:
+        """Find what running the model once does not show, where it may not show all.
+
+        Such as a branch that was not taken, a loop that calls a layer many times, and layers that
+        hold a PReLU beside other variables. The graph has each call once.
+        """
+        known = {call.parameter for call in finder.calls}
+        missed = finder.missed()
+        found = owners(self._model).values()
+        foreign = {owner.parameter for owner in found if owner.foreign} - known - set(missed)
+        is_known = len(known) == len(finder.calls) and not missed and not foreign
+        if is_known and not any(holds_numbers(layer) for _, layer in walk(self._model)):
+            return
+        program = self._trace([*known, *missed])
+        for tap in program.taps:
+            if tap.parameter in missed and tap.shape:
+                finder.ask(missed.pop(tap.parameter), (None, *tap.shape[1:]))
+        known = {call.parameter for call in finder.calls}
+        program = replace(program, taps=tuple(t for t in program.taps if t.parameter in known))
+        inside = find_inside(program, [w for w in program.weights if w.name in foreign])
+        self._program = with_marks(program, [item.tap for item in inside])
+        self._calls = _in_order(self._program, [*finder.calls, *(item.call for item in inside)])
+        self._inside = bool(inside)
+
+    def _trace(self, slopes: Sequence[str] = ()) -> Program:
         if self._program is None:
-            slopes = [call.parameter for call in self._calls or ()]
+            names = [*slopes, *(call.parameter for call in self._calls or ())]
             self._program = trace_model(
-                self._model, self.inputs(), self.call_flat, slopes, self._options.show_chatter
+                self._model, self.inputs(), self.call_flat, names, self._options.show_chatter
             )
         return self._program
 
@@ -155,7 +200,7 @@ class KerasSource:
             if name is not None and tally.knows(name):
                 tally(name, np.asarray(x), np.asarray(y))
 
-        with watching(self._model, None, after):
+        with eagerly(), watching(self._model, None, after):
             return self.run(feeds)
 
     def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
@@ -163,6 +208,14 @@ class KerasSource:
         calls = self._find_calls()
         tally = None if observe is None else partial(Tally, calls, observe)
         return nullcontext(ProgramRunner(self._trace(), tally, wide=True))
+
+    def moved_runner(
+        self, noise: Noise, observe: Observer | None = None
+    ) -> AbstractContextManager[Runner]:
+        """See `Source.moved_runner`: the trace of the model, moved."""
+        calls = self._find_calls()
+        tally = None if observe is None else partial(Tally, calls, observe)
+        return nullcontext(ProgramRunner(self._trace(), tally, noise=noise))
 
     def call_flat(self, flat: Sequence[Any]) -> dict[str, Any]:
         """Run the model on its inputs in order, and name its outputs."""
@@ -191,11 +244,11 @@ class KerasSource:
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `ConvertibleSource.convert`."""
-        parameters = parameters_of(self._find_calls())
-        show = self._options.show_chatter
-        return convert_program(
-            self._trace(), parameters, wanted, show, note_precisions(self._model)
-        )
+        calls, show = self._find_calls(), self._options.show_chatter
+        program = self._trace()
+        self._calls = _in_order(program, calls)  # a branch that was not taken may call one again
+        notes = [*note_precisions(self._model), *self.notes]
+        return convert_program(program, self._calls, wanted, show, notes)
 
 
 class _KerasRunner:
@@ -210,3 +263,15 @@ class _KerasRunner:
         if self._observe is None:
             return self._source.run(feeds)
         return self._source.run_observed(feeds, self._observe)
+
+
+def _in_order(program: Program, calls: Sequence[PReLUCall]) -> list[PReLUCall]:
+    """What is known of the call at each tap: of several of one parameter, in their order."""
+    waiting: dict[str, list[PReLUCall]] = {}
+    for call in calls:
+        waiting.setdefault(call.parameter, []).append(call)
+    found = []
+    for tap in program.taps:
+        left = waiting[tap.parameter]
+        found.append(left.pop(0) if len(left) > 1 else left[0])
+    return found

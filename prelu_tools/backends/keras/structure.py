@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.backends.interface import TensorSpec, one_size_a_name
 from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.core.arrays import Array
@@ -32,12 +32,12 @@ class Structure:
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`: from the model itself, else from `--input`."""
         if self._specs is None:
-            self._specs = self._find_inputs()
+            self._specs = one_size_a_name(self._find_inputs())
         return self._specs
 
     def _find_inputs(self) -> list[TensorSpec]:
         if (known := _model_inputs(self._model)) is not None:
-            return [_spec(name, tensor) for name, tensor in known.items()]
+            return self._with_given([_spec(name, tensor) for name, tensor in known.items()])
         given = {option.name: option.shape for option in self._given}
         shapes = given or _built_for(self._model)
         if shapes is None:
@@ -49,10 +49,37 @@ class Structure:
             TensorSpec(n, "float32", shape, example_sizes(shape)) for n, shape in shapes.items()
         ]
 
+    def _with_given(self, specs: list[TensorSpec]) -> list[TensorSpec]:
+        """The model's own inputs, with the sizes that the user gave for what it leaves free."""
+        given = {option.name: option.shape for option in self._given}
+        names = [spec.name for spec in specs]
+        if unknown := [name for name in given if name not in names]:
+            raise UsageError(f"--input {unknown[0]}: {self._spelled} takes {', '.join(names)}")
+        found = []
+        for spec in specs:
+            shape = given.get(spec.name, spec.shape)
+            fixed = [own if isinstance(own, int) else None for own in spec.shape]
+            if len(shape) != len(fixed) or any(
+                own is not None and size != own for size, own in zip(shape, fixed, strict=True)
+            ):
+                raise UsageError(
+                    f"--input {spec.name}:{','.join(map(str, shape))}: {self._spelled} takes "
+                    f"{spec.name}:{','.join(map(str, spec.shape))}, and its sizes are fixed in it"
+                )
+            found.append(TensorSpec(spec.name, spec.dtype, tuple(shape), example_sizes(shape)))
+        return found
+
     def zeros(self) -> dict[str, Array]:
         """Inputs of zeros, two rows where the batch is free."""
+        rows = {s.shape[0] for s in self.inputs() if s.shape and isinstance(s.shape[0], str)}
         return {
-            spec.name: np.zeros((_rows(spec), *spec.example[1:]), np.dtype(spec.dtype))
+            spec.name: np.zeros(
+                [
+                    2 if dim in rows else size
+                    for dim, size in zip(spec.shape, spec.example, strict=True)
+                ],
+                np.dtype(spec.dtype),
+            )
             for spec in self.inputs()
         }
 
@@ -67,20 +94,40 @@ class Structure:
         return keras.tree.pack_sequence_as(structure, list(flat))
 
     def named_outputs(self, outputs: Any) -> dict[str, Any]:
-        """Outputs by name: the keys of a dict, the names of output layers, or `output_0`..."""
+        """Outputs by name: their keys, the names of output layers, or `output_0`...
+
+        Of nested ones the keys and positions stand behind one another: `boxes.xy`, `levels.0`.
+        """
         inputs = [spec.name for spec in self.inputs()]
-        if isinstance(outputs, Mapping):
-            named = {str(key): value for key, value in outputs.items()}
-            return distinct_outputs(named, inputs)
-        flat = keras.tree.flatten(outputs)
-        names = getattr(self._model, "output_names", None) or []
-        if len(set(names)) != len(flat):
-            names = ["output"] if len(flat) == 1 else [f"output_{i}" for i in range(len(flat))]
-        return distinct_outputs(dict(zip(names, flat, strict=True)), inputs)
+        found = dict(_by_keys("", outputs))
+        if not _has_keys(outputs):
+            names = getattr(self._model, "output_names", None) or []
+            if len(set(names)) != len(found):
+                names = (
+                    ["output"] if len(found) == 1 else [f"output_{i}" for i in range(len(found))]
+                )
+            found = dict(zip(names, found.values(), strict=True))
+        return distinct_outputs(found, inputs)
 
 
-def _rows(spec: TensorSpec) -> int:
-    return 2 if isinstance(spec.shape[0], str) else spec.example[0]
+def _has_keys(outputs: Any) -> bool:
+    if isinstance(outputs, list | tuple):
+        return any(map(_has_keys, outputs))
+    return isinstance(outputs, Mapping)
+
+
+def _by_keys(prefix: str, outputs: Any) -> Iterator[tuple[str, Any]]:
+    """The tensors that outputs are nested in, with the keys that lead to each."""
+    if isinstance(outputs, Mapping):
+        parts = [(str(key), value) for key, value in outputs.items()]
+    elif isinstance(outputs, list | tuple):
+        parts = [(str(place), value) for place, value in enumerate(outputs)]
+    else:
+        if outputs is not None:
+            yield prefix.lstrip("."), outputs
+        return
+    for key, value in parts:
+        yield from _by_keys(f"{prefix}.{key}", value)
 
 
 def _model_inputs(model: Any) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -10,8 +11,9 @@ from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.keras.framework import keras, tf
 from prelu_tools.backends.keras.freezing import flat_graph, freeze
 from prelu_tools.backends.keras.layers import data_layout, layer_names, owners, watching
-from prelu_tools.backends.keras.program import Program, Tap, Weight
-from prelu_tools.backends.keras.running import plainly, values_of
+from prelu_tools.backends.keras.marks import Mark, marked, taps_of
+from prelu_tools.backends.keras.program import Program, Weight
+from prelu_tools.backends.keras.running import eagerly, plainly, values_of
 from prelu_tools.backends.keras.watch import slope_name
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.errors import PReLUToolsError
@@ -30,15 +32,20 @@ def trace_model(
         model: the `keras.Model`, built.
         specs: its inputs.
         call: runs the model on its flat inputs and names its outputs.
-        slopes: parameters of layers that are PReLU: their calls are marked (`Program.taps`).
+        slopes: parameters of layers that are PReLU, or may be: their calls are marked
+            (`Program.taps`).
         show: whether to let the framework write to standard error.
 
     Raises:
         PReLUToolsError: Keras cannot trace it.
     """
+    trace = _Trace(model, specs, call, slopes)
     try:
         with quiet(show), plainly(model):
-            return _Trace(model, specs, call, slopes).program()
+            # A function that was traced before would not be run again, and not be marked.
+            with suppress(Exception), eagerly():
+                return trace.program()
+            return trace.program()
     except Exception as error:
         raise PReLUToolsError(
             f"Keras cannot trace {model.name} ({type(error).__name__}: {error})"
@@ -61,8 +68,7 @@ class _Trace:
         self._names = layer_names(model)
         self._scopes: dict[str, str] = {}
         self._outputs: list[str] = []
-        self._parameters: list[str] = []
-        self._taps: list[Any] = []
+        self._marks: dict[int, Mark] = {}
 
     def program(self) -> Program:
         specs = [
@@ -74,22 +80,19 @@ class _Trace:
         specs += [
             tf.TensorSpec(v.shape, v.dtype, f"weight_{i}") for i, v in enumerate(self._variables)
         ]
-        with watching(self._model, self._before, self._after):
+        with watching(self._model, self._before, None, self._around):
             function = tf.function(self._traced, autograph=False).get_concrete_function(*specs)
         frozen = freeze(function)
         inputs = [tensor.name for tensor in frozen.inputs]
-        outputs = [tensor.name for tensor in frozen.outputs]
-        n, taps = len(self._specs), outputs[len(self._outputs) :]
+        n, definition = len(self._specs), flat_graph(frozen)
         return Program(
             name=self._model.name,
-            definition=flat_graph(frozen),
+            definition=definition,
             specs=tuple(self._specs),
             inputs=tuple(inputs[:n]),
-            outputs=dict(zip(self._outputs, outputs, strict=False)),
+            outputs=dict(zip(self._outputs, (t.name for t in frozen.outputs), strict=True)),
             weights=self._weights(inputs[n:]),
-            taps=tuple(
-                Tap(name, taps[2 * k], taps[2 * k + 1]) for k, name in enumerate(self._parameters)
-            ),
+            taps=tuple(taps_of(definition, self._marks)),
             layout=data_layout(self._model),
             layers=self._scopes,
         )
@@ -110,17 +113,17 @@ class _Trace:
     def _before(self, layer: Any) -> None:
         self._scopes[tf.get_current_name_scope()] = self._names.get(id(layer), layer.name)
 
-    def _after(self, layer: Any, x: Any, y: Any) -> None:
+    def _around(self, layer: Any, call: Callable[[Any], Any], x: Any) -> Any:
         name = slope_name(self._model, layer)
-        if name is not None and name in self._slopes:
-            self._parameters.append(name)
-            self._taps += [tf.identity(x), tf.identity(y)]
+        if name is None or name not in self._slopes:
+            return call(x)
+        number = len(self._marks)
+        self._marks[number] = name, None if x.shape.rank is None else tuple(x.shape)
+        return marked(number, "y", call(marked(number, "x", x)))
 
     def _traced(self, *flat: Any) -> list[Any]:
-        self._parameters, self._taps = [], []
         inputs, weights = list(flat[: len(self._specs)]), flat[len(self._specs) :]
         with keras.StatelessScope(list(zip(self._variables, weights, strict=True))):
             outputs: Mapping[str, Any] = self._call(inputs)
         self._outputs = list(outputs)
-        ends = [tf.identity(v, name=f"out_{i}") for i, v in enumerate(outputs.values())]
-        return ends + self._taps
+        return [tf.identity(v, name=f"out_{i}") for i, v in enumerate(outputs.values())]

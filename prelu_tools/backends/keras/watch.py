@@ -9,10 +9,11 @@ import numpy as np
 
 from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.keras.framework import keras, tf
-from prelu_tools.backends.keras.layers import layer_names
+from prelu_tools.backends.keras.layers import is_leaf, layer_names, walk
 from prelu_tools.backends.keras.running import plainly, values_of
 from prelu_tools.backends.probe import probe
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.slopes import Shape
 
 
 class CallFinder:
@@ -21,6 +22,8 @@ class CallFinder:
     def __init__(self, model: Any) -> None:
         """Nothing is seen yet."""
         self.calls: list[PReLUCall] = []
+        self._model = model
+        self._called: set[int] = set()
         self._names = layer_names(model)
         self._names.setdefault(id(model), model.name)
         self._preceding: int | None = None
@@ -28,10 +31,20 @@ class CallFinder:
     def __call__(self, layer: Any, x: Any, y: Any) -> None:
         """Probe the layer if it has one parameter and keeps the shape of its input."""
         weights = layer.weights
+        self._called.add(id(layer))
         if len(weights) == 1 and _keeps_shape(x, y):
-            self._probe(layer, weights[0], (None, *(int(s) for s in x.shape[1:])))
+            self.ask(layer, (None, *(int(s) for s in x.shape[1:])))
         if any(len(weight.shape) > 1 for weight in layer.trainable_weights):
             self._preceding = self._preceding_after(layer)
+
+    def missed(self) -> dict[str, Any]:
+        """The layers with one parameter that nothing has called, by the name of that."""
+        leaves = (layer for _, layer in walk(self._model) if is_leaf(layer))
+        return {
+            self._parameter(layer, layer.weights[0]): layer
+            for layer in leaves
+            if len(layer.weights) == 1 and id(layer) not in self._called
+        }
 
     def _preceding_after(self, layer: Any) -> int | None:
         if any(call.parameter == self._parameter(layer, layer.weights[0]) for call in self.calls):
@@ -41,7 +54,9 @@ class CallFinder:
     def _parameter(self, layer: Any, weight: Any) -> str:
         return f"{self._names[id(layer)]}/{weight.name}"
 
-    def _probe(self, layer: Any, weight: Any, shape: tuple[int | None, ...]) -> None:
+    def ask(self, layer: Any, shape: Shape) -> None:
+        """Probe a layer with one parameter, for an input of this shape."""
+        weight = layer.weights[0]
         name = self._parameter(layer, weight)
         own = values_of(weight)
 

@@ -16,6 +16,7 @@ import onnx
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.graph.locations import refuse_odd_name
 from prelu_tools.graph.reader import OnnxModel
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class Session:
             key = "session.model_external_initializers_file_folder_path"
             options.add_session_config_entry(key, str(folder.resolve()))
         self.options: Mapping[str, str] = {**_OPTIONS.get(self._wanted, {}), **given}
+        if isinstance(model, Path):
+            refuse_odd_name(model)
         content = str(model) if isinstance(model, Path) else model.SerializeToString()
         try:
             with quiet(show=False):

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING
 import onnx
 
 from prelu_tools.backends.interface import (
+    Lookup,
     Observer,
     Runner,
     SearchLimits,
     TensorSpec,
     WideRunner,
+    one_size_a_name,
 )
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.grouping import grouped
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions, example_sizes
 from prelu_tools.core.reasons import Reason
 from prelu_tools.core.slopes import PReLULayer
@@ -34,6 +37,7 @@ from prelu_tools.graph.view import GraphView, all_views, is_known
 if TYPE_CHECKING:
     from prelu_tools.backends.conversion import Conversion
     from prelu_tools.backends.onnxruntime.counting import BodyCounter
+    from prelu_tools.backends.onnxruntime.lookups import LookupSession
     from prelu_tools.backends.onnxruntime.session import Session
     from prelu_tools.backends.onnxruntime.tapped import TappedSession
 
@@ -79,7 +83,7 @@ class OnnxSource:
         """See `Source.inputs`: from the graph; `--input` gives sizes to what is dynamic."""
         given = {option.name: option.shape for option in self.options.inputs}
         values = [v for v in self._view.graph.input if v.name in self._view.inputs]
-        return [_spec(value, given.get(value.name)) for value in values]
+        return one_size_a_name([_spec(value, given.get(value.name)) for value in values])
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`."""
@@ -96,6 +100,17 @@ class OnnxSource:
 
         return counter_of(self.model, self.spelled)
 
+    def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """See `Source.lookups`: those of its main graph."""
+        return self._lookups.find(feeds)
+
+    @cached_property
+    def _lookups(self) -> LookupSession:
+        from prelu_tools.backends.onnxruntime.lookups import LookupSession
+
+        view = next(view for view in all_views(self.model) if view.outer is None)
+        return LookupSession(view, self.spelled)
+
     def random_parts(self) -> tuple[TrainingNode, ...]:
         """See `Source.random_parts`: read off the graph, as a runtime may leave them out."""
         return random_nodes(self.model)
@@ -104,6 +119,14 @@ class OnnxSource:
     def located(self) -> tuple[LocatedLayer, ...]:
         """The layers, and where they are in the graph, whose functions are inlined for that."""
         return locate_layers(all_views(self.model))
+
+    @cached_property
+    def computes_in(self) -> str | None:
+        """See `graph.precision.computes_in`."""
+        from prelu_tools.graph.precision import computes_in
+
+        model = self.located[0].calls[0][0].model if self.located else self.model
+        return computes_in(model.proto)
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
         """See `Source.runner`: on the CPU."""
@@ -196,12 +219,19 @@ class OnnxSource:
             yield from session.fetch(feeds, group).items()
 
     def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
-        """Not to be had: onnxruntime lacks the kernels.
+        """Not available: onnxruntime lacks the kernels.
 
         Raises:
             PReLUToolsError: always.
         """
         raise PReLUToolsError("onnxruntime has no float64 kernels for most operators")
+
+    @contextmanager
+    def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:
+        """See `Source.moved_runner`: a copy of the graph with noise behind its operators."""
+        from prelu_tools.backends.onnxruntime.moved import MovedRunner
+
+        yield MovedRunner(self, noise, observe)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`: the node's own form, on the CPU."""

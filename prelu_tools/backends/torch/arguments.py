@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
-from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.backends.interface import TensorSpec, one_size_a_name
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, InputOption, example_sizes
@@ -149,8 +149,18 @@ def paths_of(structure: pytree.TreeSpec) -> list[list[str]]:
 
 
 def zeros_for(specs: Sequence[TensorSpec]) -> dict[str, Array]:
-    """Inputs of zeros, of the sizes that a model is traced with."""
-    return {spec.name: np.zeros(traced_sizes(spec), np.dtype(spec.dtype)) for spec in specs}
+    """Inputs of the sizes that a model is traced with: zeros; integers the example's smallest.
+
+    Lengths of 0 are no lengths.
+    """
+    return {
+        spec.name: np.full(traced_sizes(spec), _least(spec), np.dtype(spec.dtype)) for spec in specs
+    }
+
+
+def _least(spec: TensorSpec) -> int:
+    whole = np.issubdtype(np.dtype(spec.dtype), np.integer)
+    return int(spec.seen[0]) if whole and spec.seen is not None else 0
 
 
 def traced_sizes(spec: TensorSpec) -> tuple[int, ...]:
@@ -207,7 +217,15 @@ def _spec(name: str, tensor: torch.Tensor, batch: int | None) -> TensorSpec:
     """A tensor's first dimension is the batch where it is as long as that of the first tensor."""
     sizes = tuple(tensor.shape)
     shape: tuple[Dim, ...] = ("batch", *sizes[1:]) if sizes and sizes[0] == batch else sizes
-    return TensorSpec(name, str(tensor.dtype).removeprefix("torch."), shape, sizes)
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return TensorSpec(name, kind, shape, sizes, _extremes(tensor))
+
+
+def _extremes(tensor: torch.Tensor) -> tuple[float, float] | None:
+    if tensor.dtype == torch.bool or tensor.is_complex() or not tensor.numel():
+        return None
+    low, high = float(tensor.min()), float(tensor.max())
+    return (low, high) if np.isfinite((low, high)).all() else None
 
 
 def _rows_inside(spec: TensorSpec, first: TensorSpec | None) -> TensorSpec:
@@ -227,13 +245,13 @@ def _overridden(known: Arguments, given: Sequence[InputOption], spelled: str) ->
         raise UsageError(
             f"--input {unknown[0]}: {spelled} takes {', '.join(names)} (from its example_inputs())"
         )
-    specs = tuple(
+    specs = [
         replace(spec, shape=shape, example=_sizes_like(shape, spec.example))
         if (shape := shapes.get(spec.name)) is not None
         else spec
         for spec in known.specs
-    )
-    return replace(known, specs=specs, is_assumed=False)
+    ]
+    return replace(known, specs=tuple(one_size_a_name(specs)), is_assumed=False)
 
 
 def _sizes_like(shape: Sequence[Dim], example: Sequence[int]) -> tuple[int, ...]:
@@ -282,7 +300,7 @@ def _bound(
 def _arguments(call: Any, specs: Sequence[TensorSpec]) -> Arguments:
     leaves, structure = pytree.tree_flatten(call)
     order = [leaf.name for leaf in leaves if isinstance(leaf, _Slot)]
-    ordered = sorted(specs, key=lambda spec: order.index(spec.name))
+    ordered = sorted(one_size_a_name(specs), key=lambda spec: order.index(spec.name))
     return Arguments(tuple(ordered), structure, tuple(leaves))
 
 

@@ -25,6 +25,7 @@ from prelu_tools.backends.torch.task import (
     first_line,
 )
 from prelu_tools.graph.model import OnnxModel
+from prelu_tools.graph.tidy import name_boundaries
 
 _NEWEST = 23  # opset that torch's translations are written for
 _FEWEST = 2  # torch.export takes a free dimension to be that at least, and writes no check of it
@@ -65,13 +66,14 @@ def by_program(
     program = _program_of(task, slopes, strict)
     _put_tags(program, task, slopes)
     simplify(program)
+    names = list(task.placeholders)
     try:
         exported = torch.onnx.export(
             program,
             dynamo=True,
             opset_version=min(opset, _NEWEST),
-            input_names=task.input_names,
-            output_names=list(task.outputs),
+            input_names=names[: len(task.input_names)],
+            output_names=names[len(task.input_names) :],
             dynamic_shapes=(_dynamic(task.arguments.specs, None),),
             verbose=False,
         )
@@ -80,6 +82,7 @@ def by_program(
     if exported is None:
         raise LateRouteError("torch.onnx.export returned nothing")
     model = without_weights(exported.model)
+    name_boundaries(model.proto.graph, task.placeholders)
     if model.opset > opset:
         raise LateRouteError(f"it writes opset {model.opset}, and {opset} is asked")
     return model, _limits(program, task)

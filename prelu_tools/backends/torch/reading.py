@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
-from pathlib import Path
-from types import FrameType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from unittest.mock import patch
 
 import torch
@@ -17,64 +12,24 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from prelu_tools.backends.reading import Readings
+
 _CONDITIONS: Final = ("__bool__", "is_nonzero", "equal", "allclose", "__contains__")
 _NUMBERS: Final = ("__float__", "__int__", "__index__")
 _FREE_OF_VALUES: Final = ("new_zeros", "new_ones", "new_empty", "new_full")
-_LIBRARIES: Final = ("torch", "keras")
-
-
-class TooLongError(Exception):
-    """A run makes far more calls than it should."""
-
-
-class Place(NamedTuple):
-    """The expression of the user's code that reads a number; a line may have several."""
-
-    file: str
-    """The file's path."""
-    line: int
-    """The line."""
-    column: int
-    """Where in the line the expression begins."""
-    end: int
-    """Where it ends."""
-
-
-class Read(NamedTuple):
-    """A number that Python code read out of a tensor which depends on an input."""
-
-    place: Place
-    """Where."""
-    value: Any
-    """What it read: a boolean, where it decides by it."""
-    calls_before: int
-    """Calls of torch that the module had made by then."""
 
 
 class Reading(TorchFunctionMode):
-    """Sees which numbers the code of a module reads; one of them can be replaced.
+    """Sees which numbers the code of a module reads.
 
     Tensors that depend on an input are followed through every call. What `item` gives is a number
     that tells of its comparisons.
     """
 
-    def __init__(
-        self, replaced: int = -1, replace: Callable[[Any], Any] | None = None, most: int = 0
-    ) -> None:
-        """Nothing is seen yet.
-
-        Args:
-            replaced: which of the reads is replaced, in order; -1 for none.
-            replace: makes the other value of the one that was read.
-            most: calls of torch after which a run is given up; 0 for no limit.
-        """
+    def __init__(self, readings: Readings) -> None:
+        """Tell of what is seen to these."""
         super().__init__()
-        self.reads: list[Read] = []
-        self.calls: list[str] = []
-        """The functions of torch that were called, with their parameters and numbers."""
-        self._replaced = replaced
-        self._replace = replace
-        self._most = most
+        self._readings = readings
         self._dependent = WeakTensorKeyDictionary()
 
     def follow(self, values: Any) -> None:
@@ -96,7 +51,7 @@ class Reading(TorchFunctionMode):
             self._note(name, (args, kwargs))
             return result
         if name in _CONDITIONS or name in _NUMBERS:
-            return self.read(result)
+            return self._readings.read(result)
         if name in ("item", "tolist"):
             return pytree.tree_map(self._number, result)
         self._note(name, (args, kwargs))
@@ -112,66 +67,31 @@ class Reading(TorchFunctionMode):
         with torch._C.DisableTorchFunction():
             marks = [id(x) for x in leaves if isinstance(x, torch.nn.Parameter)]
         numbers = [repr(x) for x in leaves if isinstance(x, bool | int | float | str)]
-        self.calls.append(f"{name} {marks} {numbers}")
-        if self._most and len(self.calls) > self._most:
-            raise TooLongError
+        self._readings.note(f"{name} {marks} {numbers}")
 
     def _number(self, value: Any) -> Any:
         if isinstance(value, bool):
-            return self.read(value)
+            return self._readings.read(value)
         if isinstance(value, float):
-            return _Float.of(value, self)
-        return _Int.of(value, self) if isinstance(value, int) else value
-
-    def read(self, value: Any) -> Any:
-        """Note a value that was read, where user code reads it; the value to go on with."""
-        place = _place()
-        if place is None:
-            return value
-        if len(self.reads) == self._replaced and self._replace is not None:
-            value = self._replace(value)
-        self.reads.append(Read(place, value, len(self.calls)))
-        return value
-
-
-def _place() -> Place | None:
-    """Where the user's own code is; in a library, where the model is one of its modules."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename == __file__:
-        frame = frame.f_back
-    first = frame
-    while frame is not None and frame.f_code.co_filename.startswith(_homes(*_LIBRARIES)):
-        frame = frame.f_back
-    if frame is None or frame.f_code.co_filename.startswith(_homes("prelu_tools")):
-        frame = first
-    if frame is None:
-        return None
-    # A condition of a loop is compiled twice: its place in the text tells that it is one.
-    positions = islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
-    _, _, column, end = next(positions, (None, None, None, None))
-    return Place(frame.f_code.co_filename, frame.f_lineno, column or 0, end or 0)
-
-
-def _homes(*packages: str) -> tuple[str, ...]:
-    loaded = [sys.modules[name] for name in packages if name in sys.modules]
-    return tuple(f"{Path(str(module.__file__)).parent}{os.sep}" for module in loaded)
+            return _Float.of(value, self._readings)
+        return _Int.of(value, self._readings) if isinstance(value, int) else value
 
 
 class _Number:
     """What a number that was read adds to a plain one: it tells of what it decides."""
 
     _plain: type
-    _reading: Reading
+    _readings: Readings
 
     @classmethod
-    def of(cls, value: Any, reading: Reading) -> Any:
+    def of(cls, value: Any, readings: Readings) -> Any:
         """The number, told of by this."""
         made = cls(value)  # type: ignore[call-arg]
-        made._reading = reading
+        made._readings = readings
         return made
 
     def __bool__(self) -> bool:
-        return bool(self._reading.read(bool(self._plain(self))))
+        return bool(self._readings.read(bool(self._plain(self))))
 
     def __hash__(self) -> int:
         return hash(self._plain(self))
@@ -190,7 +110,7 @@ def _compares(name: str, plain: type) -> Any:
 
     def method(self: Any, other: Any) -> Any:
         found = compare(self, other)
-        return self._reading.read(found) if isinstance(found, bool) else found
+        return self._readings.read(found) if isinstance(found, bool) else found
 
     return method
 
@@ -201,7 +121,7 @@ def _computes(name: str, plain: type) -> Any:
     def method(self: Any, *others: Any) -> Any:
         found = compute(self, *others)
         kind = _KINDS.get(type(found))
-        return found if kind is None else kind.of(found, self._reading)
+        return found if kind is None else kind.of(found, self._readings)
 
     return method
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from prelu_tools.backends.calls import PReLUCall, activation_of, layers_of
+from prelu_tools.backends.calls import PReLUCall, activation_of, layers_of, not_called
 from prelu_tools.backends.conversion import Conversion
+from prelu_tools.backends.deciding import Decisions
 from prelu_tools.backends.failures import failed_on
 from prelu_tools.backends.interface import (
+    Lookup,
     Observer,
     Runner,
     SearchLimits,
@@ -23,24 +25,29 @@ from prelu_tools.backends.interface import (
 )
 from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.reading import Readings
 from prelu_tools.backends.seeking import seek
 from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
 from prelu_tools.backends.torch.convert import converted
-from prelu_tools.backends.torch.deciding import Decisions
+from prelu_tools.backends.torch.drawing import Drawing, drawings, states
 from prelu_tools.backends.torch.dynamo import FixedDimensionError
 from prelu_tools.backends.torch.eagerly import as_python
 from prelu_tools.backends.torch.finding import CallFinder
+from prelu_tools.backends.torch.lookups import LookupWatch
+from prelu_tools.backends.torch.moved import Moving
 from prelu_tools.backends.torch.prepare import Prepared, check_types
 from prelu_tools.backends.torch.reading import Reading, conditions_as_python
 from prelu_tools.backends.torch.regions import Spelling
 from prelu_tools.backends.torch.search import gradients_of
 from prelu_tools.backends.torch.task import Task
+from prelu_tools.backends.torch.uncalled import uncalled
 from prelu_tools.backends.torch.watch import Exploring, Watch, knowing, telling, tensor_names
 from prelu_tools.backends.torch.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.wide import WideTorchRunner
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -69,7 +76,10 @@ class TorchSource:
         self._narrow: dict[str, str] = {}
         self._taken: Arguments | None = None
         self._outputs: list[str] = []
+        self._uncalled: list[str] = []
         self._decisions = Decisions(self._read)
+        self._drew: Mapping[str, Array] | None = None  # inputs of a run that drew random numbers
+        self._drawings: tuple[Drawing, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -81,7 +91,8 @@ class TorchSource:
             for name, module in modules
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None
         ]
-        notes = [*self._prepared.notes, *(self._taken.notes if self._taken else ())]
+        notes: list[str] = [*self._prepared.notes, *(self._taken.notes if self._taken else ())]
+        notes += [not_called(name) for name in self._uncalled]
         if training:
             notes.append(f"{training[0]} stays in training mode after eval()")
         if batch:
@@ -119,18 +130,30 @@ class TorchSource:
         """See `Source.decisions`: what the module's Python code decides by numbers."""
         return self._decisions.of(runs)
 
-    def _read(self, feeds: Mapping[str, Array], reading: Reading) -> dict[str, Array]:
-        """Run the module with a mode that sees what its code reads."""
+    def _read(self, feeds: Mapping[str, Array], readings: Readings) -> dict[str, Array]:
+        """Run the module, and tell of what its code reads."""
         tensors = {name: to_tensor(np.array(array)) for name, array in feeds.items()}
         args, kwargs = self._arguments().build(tensors)
+        reading = Reading(readings)
         reading.follow((args, kwargs))
-        with torch.no_grad(), conditions_as_python(), reading:
+        with torch.no_grad(), as_python(), conditions_as_python(), reading:
             found = self._module(*args, **kwargs)
         return {name: to_numpy(tensor) for name, tensor in self._named(found).items()}
 
-    def random_parts(self) -> tuple[()]:
-        """See `Source.random_parts`: a module does not say; runs show it."""
-        return ()
+    def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """See `Source.lookups`."""
+        self._find_calls()
+        with torch.no_grad(), LookupWatch() as watch:
+            self._run(feeds)
+        return list(watch.found)
+
+    def random_parts(self) -> tuple[Drawing, ...]:
+        """See `Source.random_parts`: what a run has drawn from, where outputs depend on it."""
+        if self._drew is not None:
+            feeds = self._drew
+            self._drawings = drawings(lambda: self.run(feeds, None))
+            self._drew = None
+        return self._drawings
 
     def _find_calls(self) -> list[PReLUCall]:
         if self._calls is None:
@@ -147,8 +170,10 @@ class TorchSource:
         names = tensor_names(self._module)
         with torch.no_grad(), self._finding() as finder:
             finding = Exploring(self._module, names, finder)
-            with finding:
+            with finding, uncalled(self._module) as missing:
                 outputs = self._run(zeros_for(self._arguments().specs), watch=finding)
+        used = {call.parameter for call in finder.calls}
+        self._uncalled = [name for name, own in missing.items() if not used & own]
         self._known, self._narrow = finder.known, finder.narrow
         self._outputs = list(self._named(outputs))
         return finder.calls
@@ -217,6 +242,12 @@ class TorchSource:
         wide = WideTorchRunner(self._module, lambda feeds, state: self.run(feeds, observe, state))
         return nullcontext(wide)
 
+    @contextmanager
+    def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:
+        """See `Source.moved_runner`: at the operators of ATen."""
+        self._find_calls()
+        yield _TorchRunner(self, observe, Moving(noise))
+
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`."""
         return activation_of(self._find_calls(), layer)
@@ -250,8 +281,11 @@ class TorchSource:
         state: Mapping[str, torch.Tensor] | None = None,
     ) -> dict[str, Array]:
         """Run the module once, with other parameters and buffers if they are given."""
+        before = states()
         with torch.no_grad(), self._watching(observe, state) as watch:
             outputs = self._named(self._run(feeds, state, watch))
+        if states() != before:
+            self._drew = feeds
         return {name: to_numpy(tensor) for name, tensor in outputs.items()}
 
     def _watching(
@@ -299,13 +333,17 @@ class TorchSource:
 class _TorchRunner:
     """Runs the module."""
 
-    def __init__(self, source: TorchSource, observe: Observer | None) -> None:
+    def __init__(
+        self, source: TorchSource, observe: Observer | None, moving: Moving | None = None
+    ) -> None:
         self._source = source
         self._observe = observe
+        self._mode: AbstractContextManager[Any] = moving or nullcontext()
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """See `Runner.run`."""
-        return self._source.run(feeds, self._observe)
+        with self._mode:
+            return self._source.run(feeds, self._observe)
 
 
 def _flatten(outputs: Any) -> dict[str, torch.Tensor]:

@@ -47,6 +47,15 @@ class Task:
         """Names of its inputs."""
         return [spec.name for spec in self.arguments.specs]
 
+    @property
+    def placeholders(self) -> dict[str, str]:
+        """What an exporter is to call inputs and outputs, with their names.
+
+        Names of the module's own might be those of values inside, which exporters choose.
+        """
+        found = {f"prelu_tools_in_{i}": name for i, name in enumerate(self.input_names)}
+        return found | {f"prelu_tools_out_{i}": name for i, name in enumerate(self.outputs)}
+
 
 class Flat(nn.Module):
     """Takes and returns tensors, whatever the module nests them in."""

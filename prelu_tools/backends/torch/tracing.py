@@ -19,6 +19,7 @@ from prelu_tools.backends.torch.putting import Tagged
 from prelu_tools.backends.torch.task import INNER, Flat, RouteError, Task, first_line
 from prelu_tools.graph.layouts import drop_idle_casts
 from prelu_tools.graph.model import OnnxModel
+from prelu_tools.graph.tidy import name_boundaries
 
 _OPSETS = (13, 20)  # that it is asked for
 
@@ -42,9 +43,10 @@ def by_tracing(task: Task, opset: int, slopes: Tagged) -> tuple[OnnxModel, tuple
         RouteError: torch refuses the module.
     """
     written: Any = io.BytesIO()  # torch's annotation leaves out that it takes one
+    names = list(task.placeholders)
     axes = {
-        spec.name: {axis: dim for axis, dim in enumerate(spec.shape) if isinstance(dim, str)}
-        for spec in task.arguments.specs
+        name: {axis: dim for axis, dim in enumerate(spec.shape) if isinstance(dim, str)}
+        for name, spec in zip(names, task.arguments.specs, strict=False)
     }
     with warnings.catch_warnings(record=True) as heard, _holding(task.module, slopes):
         warnings.simplefilter("always")
@@ -55,8 +57,8 @@ def by_tracing(task: Task, opset: int, slopes: Tagged) -> tuple[OnnxModel, tuple
                 written,
                 dynamo=False,
                 opset_version=min(max(opset, _OPSETS[0]), _OPSETS[1]),
-                input_names=task.input_names,
-                output_names=list(task.outputs),
+                input_names=names[: len(task.input_names)],
+                output_names=names[len(task.input_names) :],
                 dynamic_axes=axes,
             )
         except Exception as error:
@@ -65,6 +67,7 @@ def by_tracing(task: Task, opset: int, slopes: Tagged) -> tuple[OnnxModel, tuple
     for node in proto.graph.node:
         node.name = _plain_name(node.name)
     model = OnnxModel(proto, None)
+    name_boundaries(proto.graph, task.placeholders)
     drop_idle_casts(model)
     return model, tuple(_fixed(heard))
 

@@ -19,11 +19,13 @@ from prelu_tools.reports.facts import (
     LEGEND,
     agreement_line,
     baseline_lines,
+    interface_lines,
     n_wrong,
     of_rounding,
     power_lines,
     proven,
     reached,
+    rounding_lines,
     slope_word,
     special_lines,
     tapped,
@@ -74,7 +76,13 @@ def _facts(result: VerifyResult, marks: Sequence[str], width: int) -> Iterator[T
         yield wrapped(line, width)
     for mark, report in zip(marks, result.candidates, strict=True):
         start = "" if len(marks) == 1 else f"{mark} "
-        for line in (*proven(report), *(power_lines(report.power) if report.power else ())):
+        for line in interface_lines(report):
+            yield wrapped(start + line, width)
+        for line in (
+            *rounding_lines(report),
+            *proven(report),
+            *(power_lines(report.power) if report.power else ()),
+        ):
             yield wrapped(start + line, width)
         for line in special_lines(report.special, documented=False):
             yield wrapped(start + line, width, style=COLOURS["fail"])

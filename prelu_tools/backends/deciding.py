@@ -1,7 +1,7 @@
-"""What the Python code of a torch module decides by numbers, and which ways the inputs take.
+"""What the Python code of a model decides by numbers, and which ways the inputs take.
 
 Tracing runs such code once and writes down the way that it took. So a decision counts where another
-value of the number would lead to other calls of torch, or to other outputs; an assertion, which
+value of the number would lead to other calls, or to other outputs; an assertion, which
 stops the module, decides nothing.
 """
 
@@ -11,15 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from prelu_tools.backends.torch.reading import (
-    Place,
-    Reading,
-)
+from prelu_tools.backends.reading import Place, Readings
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.decisions import Decision
 
-Run = Callable[[Mapping[str, Array], Reading], dict[str, Array]]
-"""Runs a module with a mode in place."""
+Run = Callable[[Mapping[str, Array], Readings], dict[str, Array]]
+"""Runs a model, and tells of what its code reads."""
 Feeds = Mapping[str, Array]
 
 _OTHERS: Final[Sequence[Callable[[Any], Any]]] = (
@@ -30,11 +27,11 @@ _OTHERS: Final[Sequence[Callable[[Any], Any]]] = (
     lambda value: value * 1000 + 1000,
     lambda value: value * -1000 - 1000,
 )
-_TRUE, _FALSE, _ELSEWHERE = "was true", "was false", "led the module another way"
+_TRUE, _FALSE, _ELSEWHERE = "was true", "was false", "led the model another way"
 
 
 class Decisions:
-    """The decisions of one module, as far as they are known."""
+    """The decisions of one model, as far as they are known."""
 
     def __init__(self, run: Run) -> None:
         """Nothing is known yet."""
@@ -58,12 +55,12 @@ class Decisions:
         found = [self._decision(place, seen) for place in places]
         return tuple(decision for decision in found if decision is not None)
 
-    def _seen(self, feeds: Feeds) -> Reading:
-        reading = Reading()
+    def _seen(self, feeds: Feeds) -> Readings:
+        reading = Readings()
         self._run(feeds, reading)
         return reading
 
-    def _decision(self, place: Place, seen: Sequence[tuple[Feeds, Reading]]) -> Decision | None:
+    def _decision(self, place: Place, seen: Sequence[tuple[Feeds, Readings]]) -> Decision | None:
         values = [r.value for _, reading in seen for r in reading.reads if r.place == place]
         if all(isinstance(value, bool) for value in values):
             taken = frozenset(_TRUE if value else _FALSE for value in values)
@@ -78,8 +75,8 @@ class Decisions:
         number = here.index(place)
         return f"{Path(place.file).name}:{place.line}" + (f" ({number + 1})" if number else "")
 
-    def _is_decisive(self, place: Place, seen: Sequence[tuple[Feeds, Reading]]) -> bool:
-        """Whether another value, where it is read first, changes what the module does."""
+    def _is_decisive(self, place: Place, seen: Sequence[tuple[Feeds, Readings]]) -> bool:
+        """Whether another value, where it is read first, changes what the model does."""
         if place not in self._matters:
             feeds, reading = _first(place, seen)
             number = next(i for i, read in enumerate(reading.reads) if read.place == place)
@@ -87,7 +84,7 @@ class Decisions:
         return self._matters[place]
 
     def _changes(
-        self, feeds: Feeds, plain: Reading, number: int, other: Callable[[Any], Any]
+        self, feeds: Feeds, plain: Readings, number: int, other: Callable[[Any], Any]
     ) -> bool:
         changed = self._replaced(feeds, plain, number, other)
         if changed is None:
@@ -95,20 +92,20 @@ class Decisions:
         outputs, reading = changed
         if reading.calls != plain.calls:
             return True
-        before = self._run(feeds, Reading())
+        before = self._run(feeds, Readings())
         return not all(same_bits(outputs[name], values) for name, values in before.items())
 
     def _replaced(
-        self, feeds: Feeds, plain: Reading, number: int, other: Callable[[Any], Any]
-    ) -> tuple[dict[str, Array], Reading] | None:
-        """The outputs with another value for one that is read; None where the module stops."""
-        reading = Reading(number, other, most=4 * len(plain.calls) + 1000)
+        self, feeds: Feeds, plain: Readings, number: int, other: Callable[[Any], Any]
+    ) -> tuple[dict[str, Array], Readings] | None:
+        """The outputs with another value for one that is read; None where the model stops."""
+        reading = Readings(number, other, most=4 * len(plain.calls) + 1000)
         try:
             return self._run(feeds, reading), reading
         except Exception:  # whatever the module, or TooLongError, says: it does not go that way
             return None
 
-    def _by_number(self, place: Place, seen: Sequence[tuple[Feeds, Reading]]) -> Decision | None:
+    def _by_number(self, place: Place, seen: Sequence[tuple[Feeds, Readings]]) -> Decision | None:
         """A number that decides: other values of it lead to other calls."""
         paths = self._paths.setdefault(place, {})
         for feeds, reading in seen:
@@ -131,7 +128,7 @@ class Decisions:
         return Decision(f"the number read at {self._name(place)}", (_ELSEWHERE,), taken)
 
 
-def _first(place: Place, seen: Sequence[tuple[Feeds, Reading]]) -> tuple[Feeds, Reading]:
+def _first(place: Place, seen: Sequence[tuple[Feeds, Readings]]) -> tuple[Feeds, Readings]:
     """The smallest run that reads there."""
     there = [(f, r) for f, r in seen if any(read.place == place for read in r.reads)]
     return min(there, key=lambda pair: sum(values.size for values in pair[0].values()))

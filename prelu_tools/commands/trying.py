@@ -1,0 +1,89 @@
+"""Run the reference alone, to find out what it takes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+
+from prelu_tools.backends.interface import Runner, Source
+from prelu_tools.commands.feeds import Feeds
+from prelu_tools.commands.rows import Rows
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+
+
+class Trial:
+    """Runs a model to see which inputs it takes; the same ones once only."""
+
+    def __init__(self, source: Source) -> None:
+        """Take it; it is opened when it is first run."""
+        self._source = source
+        self._stack = ExitStack()
+        self._runner: Runner | None = None
+        self._known: dict[bytes, Array | PReLUToolsError] = {}
+        self.runs = 0
+        self.error: PReLUToolsError | None = None
+
+    def usable(self, feeds: Feeds, rows: Rows) -> Array | None:
+        """Which rows give no NaN; None where the model fails, and why in `error`."""
+        key = _digest(feeds)
+        if key not in self._known:
+            self.runs += 1
+            try:
+                self._known[key] = usable_rows(self._run(feeds), rows.count(feeds))
+            except PReLUToolsError as error:
+                self._known[key] = error
+        found = self._known[key]
+        if isinstance(found, PReLUToolsError):
+            self.error = found
+            return None
+        return found
+
+    def _run(self, feeds: Feeds) -> dict[str, Array]:
+        if self._runner is None:
+            self._runner = self._stack.enter_context(self._source.runner())
+        return self._runner.run(feeds)
+
+    def takes(self, runs: Sequence[Feeds], rows: Rows) -> bool:
+        """Whether it runs on all of them."""
+        return all(self.usable(feeds, rows) is not None for feeds in runs)
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+        self._stack.close()
+
+
+@contextmanager
+def trying(source: Source) -> Iterator[Trial]:
+    """A trial, which is closed after the block."""
+    trial = Trial(source)
+    try:
+        yield trial
+    finally:
+        trial.close()
+
+
+def usable_rows(outputs: Mapping[str, Array], count: int) -> Array:
+    """Which rows of a run give no NaN: those of the first or the second axis, whichever fits."""
+    usable = np.ones(count, np.bool_)
+    for values in outputs.values():
+        if not np.issubdtype(values.dtype, np.floating) or not np.isnan(values).any():
+            continue
+        axis = next((i for i, size in enumerate(values.shape[:2]) if size == count), None)
+        if axis is None:
+            usable[:] = False
+        else:
+            others = tuple(i for i in range(values.ndim) if i != axis)
+            usable &= ~np.isnan(values).any(axis=others)
+    return usable
+
+
+def _digest(feeds: Feeds) -> bytes:
+    found = hashlib.blake2b(digest_size=16)
+    for name, values in feeds.items():
+        found.update(f"{name}{values.dtype}{values.shape}".encode())
+        found.update(values.tobytes())
+    return found.digest()

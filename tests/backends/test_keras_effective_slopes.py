@@ -1,0 +1,245 @@
+"""Slopes that a Keras layer computes, and PReLUs in functions, loops and branches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from prelu_tools.backends.registry import open_source
+from prelu_tools.commands.export import ExportRequest
+from prelu_tools.commands.export import export as export_source
+from prelu_tools.core.options import InputOption, SourceOptions
+
+_HEAD = """
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers as L
+
+RAW = [-0.5, 0.3, 1.2]
+
+
+def act(name, *values, **options):
+    return L.PReLU(alpha_initializer=lambda shape, dtype=None: tf.constant(
+        np.resize(np.float32(values or RAW), shape)), name=name, **options)
+
+
+class Act(L.Layer):
+    '''One weight, and perhaps a second.'''
+
+    def __init__(self, how, **options):
+        super().__init__(**options)
+        self.how = how
+
+    def build(self, shape):
+        self.raw = self.add_weight(shape=(3,), name="raw")
+        if "gain" in self.how:
+            self.gain = self.add_weight(shape=(1,), name="gain")
+
+    def call(self, x):
+        return eval(self.how, globals(), {"x": x, "a": self.raw, "self": self})
+
+
+def formula(how):
+    keras.utils.set_random_seed(0)
+    start = keras.Input((4,))
+    layer = Act(how, name="act")
+    model = keras.Model(start, layer(L.Dense(3)(start)))
+    layer.raw.assign(RAW)
+    if "gain" in how:
+        layer.gain.assign([0.5])
+    return model
+
+
+def literal():
+    start = keras.Input((4,))
+    slopes = tf.constant([0.5, -0.25, 2.0])
+    x = L.Lambda(lambda x: tf.where(x > 0, x, slopes * x), name="own")(L.Dense(3)(start))
+    return keras.Model(start, x)
+
+
+class Cell(L.Layer):
+    '''A recurrent cell with a PReLU inside.'''
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.state_size = 3
+        self.dense, self.act = L.Dense(3), act("cell_act")
+
+    def build(self, shape):
+        self.dense.build((shape[0], shape[-1] + 3))
+        self.act.build((None, 3))
+
+    def call(self, x, states):
+        y = self.act(self.dense(tf.concat([x, states[0]], -1)))
+        return y, [y]
+
+
+class Steps(L.Layer):
+    def __init__(self, how, **options):
+        super().__init__(**options)
+        self.how, self.first, self.second = how, act("first"), act("second", 0.1, -0.2, 0.4)
+
+    def build(self, shape):
+        self.first.build((None, 3))
+        self.second.build((None, 3))
+
+    def call(self, x):
+        return getattr(self, self.how)(x)
+
+    def cond(self, x):
+        return tf.cond(tf.reduce_sum(x) > 1e3, lambda: self.first(x), lambda: self.second(-x))
+
+    def loop(self, x):
+        turn = lambda i, y: (i + 1, 0.5 * self.first(y))
+        return tf.while_loop(lambda i, y: i < 3, turn, (0, x))[1]
+
+    def unrolled(self, x):
+        return self.second(tf.map_fn(lambda row: self.first(row[None])[0], x))
+
+    @tf.function
+    def function(self, x):
+        return self.first(x)
+
+    @tf.function(jit_compile=True)
+    def compiled(self, x):
+        return self.first(x) + self.second(x)
+
+    def recomputed(self, x):
+        return tf.recompute_grad(lambda y: self.first(y))(x)
+
+
+def steps(how):
+    keras.utils.set_random_seed(0)
+    start = keras.Input((4,))
+    return keras.Model(start, Steps(how, name="steps")(L.Dense(3, name="before")(start)))
+
+
+def recurrent(how):
+    keras.utils.set_random_seed(0)
+    start = keras.Input((5, 3))
+    x = {
+        "cell": lambda: L.RNN(Cell())(start),
+        "lstm": lambda: L.LSTM(3, activation=act("inner"))(start),
+        "both ways": lambda: L.Bidirectional(L.GRU(3, activation=L.PReLU("random_normal")))(start),
+        "distributed": lambda: L.TimeDistributed(act("inner"))(start),
+    }[how]()
+    return keras.Model(start, x)
+
+
+class Plain(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense, self.act = L.Dense(3), act("act")
+
+    @tf.function
+    def call(self, x):
+        return self.act(self.dense(x))
+"""
+
+_RAW = np.array([-0.5, 0.3, 1.2], np.float32)
+_OF = "tf.nn.relu(x) + ({}) * tf.minimum(x, 0.0)"
+
+SLOPES: dict[str, tuple[str, Any]] = {
+    "clipped": (_OF.format("tf.clip_by_value(a, 0.0, 1.0)"), [0, 0.3, 1]),
+    "positive": (_OF.format("tf.nn.relu(a)"), [0, 0.3, 1.2]),
+    "softplus": (_OF.format("tf.math.softplus(a)"), np.log1p(np.exp(_RAW))),
+    "averaged": (_OF.format("tf.reduce_mean(a, keepdims=True)"), [1 / 3]),
+    "negated": (_OF.format("-a"), -_RAW),
+    "gathered": (_OF.format("tf.gather(a, [2, 0, 1])"), [1.2, -0.5, 0.3]),
+    "joined": (_OF.format("tf.concat([a[1:], a[:1]], 0)"), [0.3, 1.2, -0.5]),
+    "quantized": (_OF.format("tf.round(a * 8) / 8"), [-0.5, 0.25, 1.25]),
+    "of two weights": (_OF.format("tf.sigmoid(a) * self.gain"), 0.5 / (1 + np.exp(-_RAW))),
+    "halves": ("0.5 * (1 + a) * x + 0.5 * (1 - a) * tf.abs(x)", _RAW),
+    "less than x": ("x - (1.0 - a) * tf.minimum(x, 0.0)", _RAW),
+    "a factor by sign": ("x * tf.where(x < 0, a, tf.ones_like(x))", _RAW),
+    "a Conv-TasNet": ("tf.nn.relu(x) - (x - tf.nn.relu(x)) * a", -_RAW),
+    "an offset behind it": ("tf.where(x > 0, x, a * x) + a", _RAW),
+    "a floor behind it": ("tf.maximum(tf.where(x > 0, x, a * x), -0.5)", _RAW),
+}
+
+NONE = {
+    "a threshold": "tf.where(x > 0.01, x, a * x)",
+    "a threshold at the mean": "tf.where(x > tf.reduce_mean(x), x, a * x)",
+    "an offset in a branch": "tf.where(x > 0, x, a * x - 0.001)",
+    "a scale": "a * x",
+}
+
+PLACES = {
+    "steps('cond')": ["first", "second"],
+    "steps('loop')": ["first"],
+    "steps('unrolled')": ["first", "second"],
+    "steps('function')": ["first"],
+    "steps('compiled')": ["first", "second"],
+    "steps('recomputed')": ["first"],
+    "recurrent('cell')": ["cell_act"],
+    "recurrent('lstm')": ["inner"],
+    "recurrent('distributed')": ["inner"],
+}
+
+
+@pytest.fixture(scope="module")
+def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("nets") / "keras_effective.py"
+    path.write_text(_HEAD)
+    return path
+
+
+def _exported(source: str, folder: Path, options: SourceOptions | None = None) -> Any:
+    options = options or SourceOptions()
+    layers = open_source(source, options).layers()
+    result = export_source(ExportRequest(source, folder / "out.onnx", force=True, options=options))
+    assert result.verification is not None
+    return layers, result
+
+
+@pytest.mark.parametrize("label", SLOPES)
+def test_the_slopes_that_a_layer_computes_are_found_and_exported(nets: Path, label: str) -> None:
+    how, expected = SLOPES[label]
+    (layer,), result = _exported(f"{nets}:formula({how!r})", nets.parent)
+    assert layer.parameter == "act/raw"
+    np.testing.assert_allclose(layer.slopes.reshape(-1), expected, rtol=2e-6)
+    (written,) = result.layers
+    assert written.slopes.reshape(-1).tolist() == layer.slopes.reshape(-1).tolist()
+    graph = onnx.load(result.path).graph
+    assert [node.op_type for node in graph.node].count("PRelu") == 1
+
+
+@pytest.mark.parametrize("label", NONE)
+def test_what_is_nearly_a_prelu_is_none(nets: Path, label: str) -> None:
+    layers, result = _exported(f"{nets}:formula({NONE[label]!r})", nets.parent)
+    assert layers == result.layers == ()
+
+
+def test_numbers_of_the_code_are_slopes_where_there_are_several(nets: Path) -> None:
+    (layer,), result = _exported(f"{nets}:literal", nets.parent)
+    assert (layer.name, layer.slopes.reshape(-1).tolist()) == ("own", [0.5, -0.25, 2.0])
+    assert [item.slopes.tolist() for item in result.layers] == [[[0.5, -0.25, 2.0]]]
+
+
+@pytest.mark.parametrize("call", PLACES)
+def test_layers_in_functions_loops_and_branches_are_found_and_exported(
+    nets: Path, call: str
+) -> None:
+    layers, result = _exported(f"{nets}:{call}", nets.parent)
+    for found in (layers, result.layers):
+        assert sorted(layer.name for layer in found) == PLACES[call]
+        slopes = {layer.name: layer.slopes.reshape(-1) for layer in found}
+        for name, values in slopes.items():
+            own = [0.1, -0.2, 0.4] if name == "second" else _RAW
+            np.testing.assert_allclose(values, own, rtol=1e-6)
+
+
+def test_both_directions_have_layers_of_their_own(nets: Path) -> None:
+    layers, result = _exported(f"{nets}:recurrent('both ways')", nets.parent)
+    assert len(layers) == len(result.layers) == 2
+
+
+def test_a_model_whose_call_is_a_function_is_looked_into(nets: Path) -> None:
+    options = SourceOptions(inputs=(InputOption("x", ("batch", 4)),))
+    layers, result = _exported(f"{nets}:Plain", nets.parent, options)
+    assert [layer.name for layer in layers] == [layer.name for layer in result.layers] == ["act"]
