@@ -114,7 +114,7 @@ def _export(honest: HonestNet, model: Any, path: Path, opset: int, *, check: boo
 
     def run(verify: bool) -> None:
         options: dict[str, Any] = {"opset": opset, "input": shapes_of(honest), "verify": verify}
-        if honest.ranges and "input_range" in prelu_tools.export.__kwdefaults__:
+        if honest.ranges and verify:
             options["input_range"] = honest.ranges
         prelu_tools.export(model, path, force=True, **options)
 

@@ -52,21 +52,28 @@ def work(
     jobs: Sequence[tuple[str, int]], processes: int, run: Job
 ) -> Iterator[list[dict[str, Any]]]:
     """The rows of each job; a worker that dies is a row without a verdict."""
-    left = list(jobs)
+    # A process is replaced after a while: TensorFlow never gives its memory back. The executor's
+    # own max_tasks_per_child can wait for ever (cpython issue 115634).
+    left, width = list(jobs), processes
+    context = multiprocessing.get_context("spawn")
     while left:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, context, max_tasks_per_child=24) as pool:
-            futures = {pool.submit(run, *job): job for job in left}
+        turn = left[: 24 * width]
+        with ProcessPoolExecutor(width, context) as pool:
+            futures = {pool.submit(run, *job): job for job in turn}
             try:
                 for future in as_completed(futures):
                     rows = future.result()
                     left.remove(futures[future])
                     yield rows
             except BrokenProcessPool:
+                if width > 1:  # which job it was shows where they run one after another
+                    width = 1
+                    continue
                 name, seed = left.pop(0)
                 yield [{"net": name, "seed": seed, "candidate": "all", "verdict": "error",
                         "reasons": ["the process died"], "wrong": None, "error": 0.0,
                         "seconds": 0.0, "outcome": "no verdict"}]  # fmt: skip
+        width = processes
 
 
 def add_options(parser: argparse.ArgumentParser, results: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -52,6 +52,29 @@ class RandomPart(Protocol):
     def is_certain(self) -> bool:
         """False where only a run knows whether it does."""
         ...
+
+
+def one_size_a_name(specs: Sequence[TensorSpec]) -> list[TensorSpec]:
+    """The inputs with one example for each name of a size, in whichever of them it stands.
+
+    A first size is that of a batch, unless an input has it twice: its example is the smaller one.
+    """
+    found: dict[str, int] = {}
+    for spec in specs:
+        for size, example in zip(spec.shape, spec.example, strict=True):
+            if isinstance(size, str):
+                pick = max if any(s.shape.count(size) > 1 for s in specs) else min
+                found[size] = pick(example, found.get(size, example))
+    return [
+        replace(
+            spec,
+            example=tuple(
+                found[size] if isinstance(size, str) else example
+                for size, example in zip(spec.shape, spec.example, strict=True)
+            ),
+        )
+        for spec in specs
+    ]
 
 
 class Lookup(NamedTuple):

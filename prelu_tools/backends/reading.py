@@ -71,7 +71,7 @@ class Readings:
 
     def read(self, value: Any) -> Any:
         """Note a value that was read, where user code reads it; the value to go on with."""
-        place = _place()
+        place = place_of_user()
         if place is None:
             return value
         if len(self.reads) == self._replaced and self._replace is not None:
@@ -80,7 +80,7 @@ class Readings:
         return value
 
 
-def _place() -> Place | None:
+def place_of_user() -> Place | None:
     """Where the user's own code is; in a library, where the model is one of its modules."""
     frame: FrameType | None = sys._getframe(1)
     own = _homes("prelu_tools")

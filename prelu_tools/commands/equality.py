@@ -11,6 +11,7 @@ import numpy as np
 from prelu_tools.backends.onnxruntime.racing import Run, runtime_version
 from prelu_tools.backends.onnxruntime.single import SingleLayers
 from prelu_tools.commands.feeds import Feeds
+from prelu_tools.commands.lone_layer import UNLIKE
 from prelu_tools.commands.spots import Spot
 from prelu_tools.commands.tuning import Bench, Choices
 from prelu_tools.core.arrays import Array, same_bits
@@ -137,16 +138,21 @@ def _values(item: LocatedLayer) -> Array:
     slopes = align(match.slopes, rank)
     dtype = slopes.dtype
     generator = np.random.default_rng(0)
-    shape = (_ROWS, *slopes.shape[1:])
+    rows = _ROWS if slopes.shape[:1] in ((), (1,)) else slopes.shape[0]  # a batch that is fixed
+    shape = (rows, *slopes.shape[1:])
+    if dtype.kind in "iu":
+        least = -1000 if dtype.kind == "i" else 0
+        return generator.integers(least, 1000, shape).astype(dtype)
     limits = np.finfo(dtype)
     exponents = generator.uniform(limits.minexp, limits.maxexp, shape)
     wide = np.exp2(exponents) * generator.choice([-1.0, 1.0], shape)
     usual = generator.normal(0.0, 1.0, shape)
-    values = np.where(np.arange(_ROWS).reshape(-1, *[1] * (rank - 1)) % 2 == 0, usual, wide)
+    values = np.where(np.arange(rows).reshape(-1, *[1] * (rank - 1)) % 2 == 0, usual, wide)
     values = np.asarray(values.astype(dtype))
     special = special_values(dtype)
     finite = special[np.isfinite(special)]
-    values[: finite.size] = finite.reshape(-1, *[1] * (rank - 1))
+    count = min(rows, finite.size)
+    values[:count] = finite[:count].reshape(-1, *[1] * (rank - 1))
     return values
 
 
@@ -155,6 +161,8 @@ def _apart(expected: Array, found: Array) -> int:
     same = (expected == found) | (np.isnan(expected) & np.isnan(found))
     if same.all():
         return 0
+    if not np.issubdtype(expected.dtype, np.floating):
+        return UNLIKE
     with np.errstate(all="ignore"):
         left, right = expected[~same].astype(np.float64), found[~same].astype(np.float64)
         size = np.maximum(np.abs(left), np.abs(right))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prelu_tools.backends.interface import Source
@@ -12,23 +12,28 @@ from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
+from prelu_tools.commands.drawing import DrawPlan
 from prelu_tools.commands.equality import Witness, held, keep_bits
 from prelu_tools.commands.feeds import Feeds, replay_feeds
 from prelu_tools.commands.holding import demand_pass
 from prelu_tools.commands.replay import read_choices
 from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.commands.settling import drawer_within_tables
 from prelu_tools.commands.spots import Spot, spots_of
 from prelu_tools.commands.tuning import Bench, Choices, by_cost, tune
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError, UsageError
-from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, draw, pictures
+from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, pictures
 from prelu_tools.core.optimization import Exactness, Held, LayerChoice, OptimizeResult, Target
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.timing import Latency, ratio_of
 from prelu_tools.core.verification import VerifyResult
+from prelu_tools.graph.finish import check_slopes
 from prelu_tools.graph.layers import read_layers
+from prelu_tools.graph.lowering import lowerable
 from prelu_tools.graph.placement import placing
 from prelu_tools.graph.portable import to_portable
+from prelu_tools.graph.prune import overridable, relist_weights
 from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.targets import TARGETS
 from prelu_tools.graph.writer import refuse_existing, write_model
@@ -95,6 +100,8 @@ class _Work:
     """Inputs; the first is timed."""
     spots: tuple[Spot, ...]
     tell: Tell
+    inside: tuple[str, ...] = ()
+    """The layers that are nowhere but in bodies of If, Loop and Scan."""
 
     @property
     def bench(self) -> Bench:
@@ -134,6 +141,7 @@ def optimize(
         keep_bits(work.bench, work.spots, choices, witness)
     latency = _settle(work, choices)
     model = work.bench.written(choices.forms)
+    _keep_inputs(work, model)
     with placing(request.output, request.force) as temporary:
         tell("writing")
         n_bytes = write_model(model, temporary).n_bytes
@@ -151,8 +159,21 @@ def optimize(
         held=equal,
         latency=latency,
         verification=verification,
-        notes=(*map(str, work.meant.repairs), *choices.notes, *_remark(request.target)),
+        notes=(
+            *map(str, work.meant.repairs),
+            *choices.notes,
+            *_left(work),
+            *_remark(request.target),
+        ),
     )
+
+
+def _left(work: _Work) -> tuple[str, ...]:
+    """What is said of the bodies of If, Loop and Scan."""
+    if not work.inside or work.request.target != "onnxruntime-cpu":
+        return ()
+    names = ", ".join(work.inside)
+    return (f"in bodies of If, Loop and Scan, and left as they are: {names}",)
 
 
 def _remark(target: Target) -> tuple[str, ...]:
@@ -175,33 +196,67 @@ def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
             f"{first.node} has a slope of shape {list(first.before)} that belongs on axis "
             f"{first.axis} ({first.reason}), as {n} of its slopes do: --repair-slopes writes it so"
         )
-    portable = to_portable(meant.model)
+    portable = to_portable(meant.model, bodies=request.target != "onnxruntime-cpu")
     portable.take_in()  # slopes
+    check_slopes(portable, "optimized")
     feeds = _draw(source, request.inputs_file)
     tell("running the model")
     spots = spots_of(portable, feeds[0], request.exact, runtime_version())
+    inside = [i.layer.name for i in source.located if all(v.outer is not None for v, _ in i.calls)]
+    if not spots and inside:
+        raise PReLUToolsError(
+            f"every PReLU of {request.source} is in the body of an If, Loop or Scan "
+            f"({', '.join(inside)}), and bodies are left as they are: there is nothing to optimize"
+        )
     if not spots:
         raise PReLUToolsError(
             f"found no PReLU in {request.source}: there is nothing to optimize (prelu-tools "
             "inspect -v says what came close)"
         )
+    spots = _with_inputs_kept(portable, source, spots)
     had = {layer.name: layer.form for layer in read_layers(meant.model)}
-    return _Work(request, source, meant, portable, had, feeds, spots, tell)
+    return _Work(request, source, meant, portable, had, feeds, spots, tell, tuple(inside))
+
+
+def _with_inputs_kept(
+    portable: OnnxModel, source: OnnxSource, spots: tuple[Spot, ...]
+) -> tuple[Spot, ...]:
+    """The layers, of which those stay PRelu nodes whose slopes a caller may override."""
+    wanted = overridable(source.model.proto)
+    kept = {
+        item.layer.name
+        for item in lowerable(portable)
+        for match in item.matches
+        if match.node.input[1] in wanted
+    }
+    return tuple(replace(x, forms=("prelu",)) if x.name in kept else x for x in spots)
+
+
+def _keep_inputs(work: _Work, model: OnnxModel) -> None:
+    """Weights that a caller may override stay so.
+
+    Raises:
+        PReLUToolsError: one of them is a constant now.
+    """
+    lost = relist_weights(model.proto, work.source.model.proto)
+    if lost:
+        raise PReLUToolsError(
+            f"{lost[0]} is an input with a default, which a caller may override, and the model "
+            f"with its PReLU rewritten would not take it: make it a constant first (prelu-tools "
+            f"export {work.request.source} -o constant.onnx), and optimize that"
+        )
 
 
 def _draw(source: OnnxSource, file: Path | None) -> list[Feeds]:
     """Inputs of the sizes that the model has, or that the user gave; the user's own come first."""
     specs = source.inputs()
+    drawer = drawer_within_tables(source, DrawPlan(_BATCHES, DEFAULT_SEED, {}))
     rows = max((spec.example[0] for spec in specs if spec.example), default=1)
-    wanted = {spec.name: Wanted(spec.dtype, spec.example[1:]) for spec in specs}
-    drawn = draw(wanted, _BATCHES * rows, DEFAULT_SEED)
-    batches = [
-        {name: values[i * rows : (i + 1) * rows] for name, values in drawn.items()}
-        for i in range(_BATCHES)
-    ]
+    batches = [drawer.run({}, rows, number) for number in range(_BATCHES)]
     if file is not None:
         return [*replay_feeds(file, specs), *batches]
-    return [pictures(wanted, rows, DEFAULT_SEED), *batches]
+    plain = {s.name: Wanted(s.dtype, s.example[1:]) for s in specs if drawer.is_plain(s.name)}
+    return [{**batches[0], **pictures(plain, rows, DEFAULT_SEED)}, *batches]
 
 
 def _choose(work: _Work) -> Choices:

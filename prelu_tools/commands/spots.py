@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 
 from prelu_tools.backends.onnxruntime.tapped import TappedSession, taps_of
 from prelu_tools.core.arrays import Array
@@ -52,6 +53,8 @@ def spots_of(
     """
     located = lowerable(model)
     shapes = _shapes(model, located, feeds) if feeds is not None and located else {}
+    if _learn(model, located, shapes):
+        located = lowerable(model)
     return tuple(_spot(item, shapes.get(item.layer.name), exact, runtime) for item in located)
 
 
@@ -60,6 +63,29 @@ def _shapes(
 ) -> dict[str, tuple[int, ...]]:
     session = TappedSession(model, taps_of(located), "cpu", "the model with PRelu nodes")
     return {tap.layer: x.shape for tap, x, _ in session.parts(feeds) if tap.number == 0}
+
+
+def _learn(
+    model: OnnxModel,
+    located: tuple[LocatedLayer, ...],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> bool:
+    """Keep the ranks that a run shows of inputs whose shapes nobody can infer, in the model.
+
+    Returns:
+        Whether there are any.
+    """
+    new = False
+    for item in located:
+        shape = shapes.get(item.layer.name)
+        view, match = item.calls[0]
+        if shape is None or view.shape(match.x) is not None:
+            continue
+        kind = onnx.helper.np_dtype_to_tensor_dtype(match.slopes.dtype)
+        value = onnx.helper.make_tensor_value_info(match.x, kind, [None] * len(shape))
+        model.proto.graph.value_info.append(value)
+        new = True
+    return new
 
 
 def _spot(

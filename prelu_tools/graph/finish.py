@@ -86,16 +86,24 @@ def check(model: OnnxModel) -> None:
         raise PReLUToolsError(
             f"the exported graph is not valid ONNX: {' '.join(str(error).split())}"
         ) from error
-    _check_slopes(model)
+    check_slopes(model, "exported")
 
 
-def _check_slopes(model: OnnxModel) -> None:
-    """What `inspect` calls an error is one: onnx accepts slopes that no runtime can use."""
+def check_slopes(model: OnnxModel, what: str) -> None:
+    """What `inspect` calls an error is one: onnx accepts slopes that no runtime can use.
+
+    Args:
+        model: the model.
+        what: what is done with it, as in "exported".
+
+    Raises:
+        PReLUToolsError: a layer has one.
+    """
     for found in survey(model, explain=False, target=None).layer_findings:
         for finding in found:
             if finding.severity == "error":
                 raise PReLUToolsError(
-                    f"layer {finding.layer!r} cannot be exported: {finding.message}"
+                    f"layer {finding.layer!r} cannot be {what}: {finding.message}"
                 )
 
 

@@ -14,6 +14,9 @@ from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.writing import Draft, Place, Tensors
 
+_NARROW = {"depthwise"}
+"""Forms with a convolution, of which onnxruntime has no kernel in float64."""
+
 
 def lowerable(model: OnnxModel) -> tuple[LocatedLayer, ...]:
     """The layers of a model's main graph whose nodes are all PRelu."""
@@ -30,7 +33,12 @@ def fitting_forms(item: LocatedLayer, special: bool, rounding: bool) -> Iterator
         rounding: whether a form may round otherwise than PRelu.
     """
     places = [Place(match.slopes, view.shape(match.x)) for view, match in item.calls]
+    kinds = {match.slopes.dtype for match in item.matches}
     for name, writing in WRITTEN.items():
+        if name != "prelu" and any(kind.kind != "f" for kind in kinds):
+            continue  # LeakyRelu, Relu of integers: not in every opset, nor in every runtime
+        if name in _NARROW and any(kind.itemsize > 4 for kind in kinds):
+            continue
         allowed = (writing.special or not special) and (rounding or not writing.rounds)
         if allowed and all(writing.fits(place) for place in places):
             yield name

@@ -32,6 +32,7 @@ _MODERATE: Final = (0.004, 0.3, 2.0, 9.0, 300.0)
 _THRESHOLDS: Final = ("Max", "Min", "Clip", "Less", "LessOrEqual", "Greater", "GreaterOrEqual",
                       "Equal", "Shape", "Unsqueeze", "Squeeze", "Cast", "CastLike", "Pow",
                       "Expand", "ConstantOfShape")  # fmt: skip
+_FEW: Final = 1 << 8  # elements of a constant
 _BYTES_A_STEP: Final = 1 << 12
 _FAR: Final = 1e-2  # what no rounding makes of 1
 _ADDING: Final = ("Add", "Sub", "Sum", "Mean", "Where")
@@ -82,6 +83,9 @@ class Probe:
         assert found is not None
         self._layout = found.layout
         self._signs: dict[str, Array] | None = None
+        self._probed: Array | None = None
+        self.keeps_positive = False
+        """Whether, as far as it was asked, nothing of what is positive is cut off."""
 
     def ask(self) -> Answer | Miss | None:
         """What it answers: PReLU, nearly PReLU, or neither.
@@ -102,7 +106,15 @@ class Probe:
     def signs(self) -> dict[str, Array]:
         """Every tensor of the region for x = 1 and x = -1, [2, axes of the tensor]."""
         if self._signs is None:
-            self._signs = self.tensors(np.array([1, -1], self._region.dtype))
+            dtype = self._region.dtype
+            numbers = np.array([1, -1], dtype)
+            sizes = [c.size for *_, inputs in self._plan for _, c in inputs if c is not None]
+            if dtype is not None and max(sizes, default=1) <= _FEW:  # all numbers at once
+                made = self.tensors(np.concatenate([numbers, _probes(dtype)]))
+                self._probed = made[self._y][2:]
+                self._signs = {name: values[:2] for name, values in made.items()}
+            else:
+                self._signs = self.tensors(numbers)
         return self._signs
 
     def near(self) -> Miss | None:
@@ -140,6 +152,7 @@ class Probe:
         scaled = -scaled
         if kept.dtype != dtype:
             return None
+        self.keeps_positive = bool(kept.all())
         odd = not (np.isfinite(kept).all() and np.isfinite(scaled).all())
         if not odd and (np.abs(kept.astype(np.float64) - 1) > _FAR).any():
             alike = (kept != 0) & (scaled != 0) & (kept != scaled)
@@ -196,8 +209,12 @@ class Probe:
         exact = not any(node.op_type in _ROUNDING for node in self.nodes)
         more = _probes(dtype) if n_positions < _MANY else _probes(dtype)[:8]
         step = max(1, _AT_ONCE // n_positions)
+        known = None if replaced else self._probed
         for part in (one, *(more[i : i + step] for i in range(0, len(more), step))):
-            y = (made if part is one else self.tensors(part, replaced))[self._y]
+            if part is one or known is None or len(part) < len(known):
+                y = (made if part is one else self.tensors(part, replaced))[self._y]
+            else:
+                y = known
             x = part.reshape(-1, *[1] * (y.ndim - 1))
             wanted = np.where(x > 0, x, x * slopes)
             wrong = ~((y == wanted) | (np.isnan(y) & np.isnan(wanted)))

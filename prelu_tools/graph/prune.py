@@ -75,6 +75,41 @@ def unlist_weights(proto: onnx.ModelProto) -> int:
     return listed if overridable else 0
 
 
+def overridable(proto: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
+    """The weights that a caller may override: inputs of the graph that have a default."""
+    if proto.ir_version < UNLISTED:
+        return {}
+    listed = {value.name for value in proto.graph.input}
+    return {tensor.name: tensor for tensor in proto.graph.initializer if tensor.name in listed}
+
+
+def relist_weights(proto: onnx.ModelProto, original: onnx.ModelProto) -> tuple[str, ...]:
+    """Make weights inputs again that a caller may override in the original, in place.
+
+    Returns:
+        Those that are not what they were, so that it cannot be done.
+    """
+    wanted = overridable(original)
+    now = {tensor.name: tensor for tensor in proto.graph.initializer}
+    same = {
+        name
+        for name, tensor in wanted.items()
+        if name in now and (now[name].dims, now[name].data_type) == (tensor.dims, tensor.data_type)
+    }
+    own = {value.name: value for value in proto.graph.input}
+    names = {name for node in original.graph.node for name in reads(node)}
+    inputs = [
+        own.get(value.name, value)
+        for value in original.graph.input
+        if value.name in own or value.name in same
+    ]
+    if same:
+        copies = [type(value).FromString(value.SerializeToString()) for value in inputs]
+        del proto.graph.input[:]
+        proto.graph.input.extend(copies)
+    return tuple(name for name in wanted if name not in same and name in names)
+
+
 def prune_model(model: OnnxModel) -> None:
     """`prune` the main graph, and let go of weights that were its."""
     prune(model.proto.graph)

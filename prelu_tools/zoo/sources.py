@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from prelu_tools.backends.registry import READERS, ROWS
 from prelu_tools.backends.remote import files_in, is_url, matching
-from prelu_tools.backends.spelling import FileName, exists, python_parts
+from prelu_tools.backends.spelling import as_file, exists, python_parts
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.zoo import Command
 from prelu_tools.zoo.manifest import is_manifest, read_manifest
@@ -121,7 +121,7 @@ def _fitting(pattern: str) -> Iterator[Found]:
         raise PReLUToolsError(f"{pattern} matches no file")
     fixed = wild[: WILD.search(wild).start()].rpartition("/")[0]  # type: ignore[union-attr]
     for path in paths:
-        yield Found(f"{head}{path}" if head else FileName(path), _below(path, fixed))
+        yield Found(f"{head}{path}" if head else as_file(path), _below(path, fixed))
 
 
 def _in_folder(text: str, command: Command) -> Iterator[Found]:
@@ -136,7 +136,7 @@ def _in_folder(text: str, command: Command) -> Iterator[Found]:
             f"{', '.join(sorted(set(kinds)))}, or SavedModels"
         )
     for path in paths:
-        yield Found(FileName(path), _below(path, text.rstrip("/")))
+        yield Found(as_file(path), _below(path, text.rstrip("/")))
 
 
 def _is_model(path: str, kinds: tuple[str, ...]) -> bool:

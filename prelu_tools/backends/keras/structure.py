@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.backends.interface import TensorSpec, one_size_a_name
 from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.core.arrays import Array
@@ -32,7 +32,7 @@ class Structure:
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`: from the model itself, else from `--input`."""
         if self._specs is None:
-            self._specs = self._find_inputs()
+            self._specs = one_size_a_name(self._find_inputs())
         return self._specs
 
     def _find_inputs(self) -> list[TensorSpec]:
@@ -71,8 +71,15 @@ class Structure:
 
     def zeros(self) -> dict[str, Array]:
         """Inputs of zeros, two rows where the batch is free."""
+        rows = {s.shape[0] for s in self.inputs() if s.shape and isinstance(s.shape[0], str)}
         return {
-            spec.name: np.zeros((_rows(spec), *spec.example[1:]), np.dtype(spec.dtype))
+            spec.name: np.zeros(
+                [
+                    2 if dim in rows else size
+                    for dim, size in zip(spec.shape, spec.example, strict=True)
+                ],
+                np.dtype(spec.dtype),
+            )
             for spec in self.inputs()
         }
 
@@ -121,10 +128,6 @@ def _by_keys(prefix: str, outputs: Any) -> Iterator[tuple[str, Any]]:
         return
     for key, value in parts:
         yield from _by_keys(f"{prefix}.{key}", value)
-
-
-def _rows(spec: TensorSpec) -> int:
-    return 2 if isinstance(spec.shape[0], str) else spec.example[0]
 
 
 def _model_inputs(model: Any) -> dict[str, Any] | None:

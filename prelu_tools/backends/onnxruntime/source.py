@@ -18,6 +18,7 @@ from prelu_tools.backends.interface import (
     SearchLimits,
     TensorSpec,
     WideRunner,
+    one_size_a_name,
 )
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.decisions import Decision
@@ -81,7 +82,7 @@ class OnnxSource:
         """See `Source.inputs`: from the graph; `--input` gives sizes to what is dynamic."""
         given = {option.name: option.shape for option in self.options.inputs}
         values = [v for v in self._view.graph.input if v.name in self._view.inputs]
-        return [_spec(value, given.get(value.name)) for value in values]
+        return one_size_a_name([_spec(value, given.get(value.name)) for value in values])
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
-from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.backends.interface import TensorSpec, one_size_a_name
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, InputOption, example_sizes
@@ -245,13 +245,13 @@ def _overridden(known: Arguments, given: Sequence[InputOption], spelled: str) ->
         raise UsageError(
             f"--input {unknown[0]}: {spelled} takes {', '.join(names)} (from its example_inputs())"
         )
-    specs = tuple(
+    specs = [
         replace(spec, shape=shape, example=_sizes_like(shape, spec.example))
         if (shape := shapes.get(spec.name)) is not None
         else spec
         for spec in known.specs
-    )
-    return replace(known, specs=specs, is_assumed=False)
+    ]
+    return replace(known, specs=tuple(one_size_a_name(specs)), is_assumed=False)
 
 
 def _sizes_like(shape: Sequence[Dim], example: Sequence[int]) -> tuple[int, ...]:
@@ -300,7 +300,7 @@ def _bound(
 def _arguments(call: Any, specs: Sequence[TensorSpec]) -> Arguments:
     leaves, structure = pytree.tree_flatten(call)
     order = [leaf.name for leaf in leaves if isinstance(leaf, _Slot)]
-    ordered = sorted(specs, key=lambda spec: order.index(spec.name))
+    ordered = sorted(one_size_a_name(specs), key=lambda spec: order.index(spec.name))
     return Arguments(tuple(ordered), structure, tuple(leaves))
 
 

@@ -29,6 +29,7 @@ from prelu_tools.backends.reading import Readings
 from prelu_tools.backends.seeking import seek
 from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
 from prelu_tools.backends.torch.convert import converted
+from prelu_tools.backends.torch.drawing import Drawing, drawings, states
 from prelu_tools.backends.torch.dynamo import FixedDimensionError
 from prelu_tools.backends.torch.eagerly import as_python
 from prelu_tools.backends.torch.finding import CallFinder
@@ -75,6 +76,8 @@ class TorchSource:
         self._outputs: list[str] = []
         self._uncalled: list[str] = []
         self._decisions = Decisions(self._read)
+        self._drew: Mapping[str, Array] | None = None  # inputs of a run that drew random numbers
+        self._drawings: tuple[Drawing, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -142,9 +145,13 @@ class TorchSource:
             self._run(feeds)
         return list(watch.found)
 
-    def random_parts(self) -> tuple[()]:
-        """See `Source.random_parts`: a module does not say; runs show it."""
-        return ()
+    def random_parts(self) -> tuple[Drawing, ...]:
+        """See `Source.random_parts`: what a run has drawn from, where outputs depend on it."""
+        if self._drew is not None:
+            feeds = self._drew
+            self._drawings = drawings(lambda: self.run(feeds, None))
+            self._drew = None
+        return self._drawings
 
     def _find_calls(self) -> list[PReLUCall]:
         if self._calls is None:
@@ -266,8 +273,11 @@ class TorchSource:
         state: Mapping[str, torch.Tensor] | None = None,
     ) -> dict[str, Array]:
         """Run the module once, with other parameters and buffers if they are given."""
+        before = states()
         with torch.no_grad(), self._watching(observe, state) as watch:
             outputs = self._named(self._run(feeds, state, watch))
+        if states() != before:
+            self._drew = feeds
         return {name: to_numpy(tensor) for name, tensor in outputs.items()}
 
     def _watching(
