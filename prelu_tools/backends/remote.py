@@ -18,10 +18,13 @@ from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
+from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
 from prelu_tools.graph.reader import files_beside
 
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")  # one letter is a drive of Windows
+_LARGEST = 20_000_000_000
+_LIMIT = "PRELU_TOOLS_MAX_DOWNLOAD"
+_BLOCK = 1 << 20
 _SAYS_WHEN = ("mtime", "LastModified", "Last-Modified", "updated", "created", "last_modified")
 _SAYS_WHAT = ("ETag", "etag", "Content-MD5", "Digest", "md5Hash", "checksum")
 
@@ -81,14 +84,56 @@ def local_copy(url: str) -> Path:
         system, path = _opened(url)
         target = folder.new() / _name(url)
         with _readable(url):
-            if system.isdir(path):
+            if _is_folder(url, system, path):
+                _refuse_large(url, system.du(path))
                 system.get(path.rstrip("/") + "/", str(target) + os.sep, recursive=True)
             else:
-                system.get_file(path, str(target))
+                _fetch(url, system, path, target)
         folder.copies[url] = target
         if target.suffix == ".onnx":
             _copy_external_data(system, path, target)
     return folder.copies[url]
+
+
+def _is_folder(url: str, system: Any, path: str) -> bool:
+    """Whether a URL is of a folder; a web server has files, and is not asked: it may never end."""
+    if url.partition("://")[0].lower() in ("http", "https"):
+        return False
+    return bool(system.isdir(path))
+
+
+def _fetch(url: str, system: Any, path: str, target: Path) -> None:
+    """Copy a file, and no more of it than a file may have: a server may say nothing of its size."""
+    stated = system.info(path).get("size")
+    if isinstance(stated, int):
+        _refuse_large(url, stated)
+    held = 0
+    with system.open(path, "rb") as source, target.open("wb") as copy:
+        while block := source.read(_BLOCK):
+            held += len(block)
+            _refuse_large(url, held)
+            copy.write(block)
+
+
+def _refuse_large(url: str, size: int) -> None:
+    most = largest_copy()
+    if size > most:
+        raise PReLUToolsError(
+            f"{url} has more than {most:,} bytes, and is not copied: fetch it yourself and name "
+            f"the file, or set {_LIMIT} to the number of bytes that a copy may have"
+        )
+
+
+def largest_copy() -> int:
+    """Bytes that a file at a URL may have: 20 GB, or what the environment says.
+
+    Raises:
+        UsageError: the environment says no number.
+    """
+    text = os.environ.get(_LIMIT, str(_LARGEST))
+    if not text.isdecimal():
+        raise UsageError(f"{_LIMIT} is {text!r}: expected a number of bytes")
+    return int(text)
 
 
 def matching(pattern: str) -> list[str]:
@@ -142,6 +187,8 @@ def _readable(url: str) -> Iterator[None]:
     """Whatever a file system raises is a sentence."""
     try:
         yield
+    except PReLUToolsError:
+        raise
     except FileNotFoundError as error:
         raise PReLUToolsError(f"{url} cannot be read: there is no such file") from error
     except Exception as error:  # of a hundred libraries, each with errors of its own
@@ -169,4 +216,4 @@ def _copy_external_data(system: Any, path: str, target: Path) -> None:
         copy = target.parent / name
         with _readable(f"{base}/{name}"):
             copy.parent.mkdir(parents=True, exist_ok=True)
-            system.get_file(f"{base}/{name}", str(copy))
+            _fetch(f"{base}/{name}", system, f"{base}/{name}", copy)

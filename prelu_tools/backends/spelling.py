@@ -37,6 +37,11 @@ class FileName(str):
     __slots__ = ()
 
 
+def as_file(text: str) -> str:
+    """The name of a file, or a URL: no Python source, whatever it looks like."""
+    return text if is_url(text) else FileName(text)
+
+
 @dataclass(frozen=True)
 class Spelling:
     """A source, taken apart."""

@@ -12,16 +12,18 @@ from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
+from prelu_tools.commands.drawing import DrawPlan
 from prelu_tools.commands.equality import Witness, held, keep_bits
 from prelu_tools.commands.feeds import Feeds, replay_feeds
 from prelu_tools.commands.holding import demand_pass
 from prelu_tools.commands.replay import read_choices
 from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.commands.settling import drawer_within_tables
 from prelu_tools.commands.spots import Spot, spots_of
 from prelu_tools.commands.tuning import Bench, Choices, by_cost, tune
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError, UsageError
-from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, draw, pictures
+from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, pictures
 from prelu_tools.core.optimization import Exactness, Held, LayerChoice, OptimizeResult, Target
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.timing import Latency, ratio_of
@@ -98,6 +100,8 @@ class _Work:
     """Inputs; the first is timed."""
     spots: tuple[Spot, ...]
     tell: Tell
+    inside: tuple[str, ...] = ()
+    """The layers that are nowhere but in bodies of If, Loop and Scan."""
 
     @property
     def bench(self) -> Bench:
@@ -155,8 +159,21 @@ def optimize(
         held=equal,
         latency=latency,
         verification=verification,
-        notes=(*map(str, work.meant.repairs), *choices.notes, *_remark(request.target)),
+        notes=(
+            *map(str, work.meant.repairs),
+            *choices.notes,
+            *_left(work),
+            *_remark(request.target),
+        ),
     )
+
+
+def _left(work: _Work) -> tuple[str, ...]:
+    """What is said of the bodies of If, Loop and Scan."""
+    if not work.inside or work.request.target != "onnxruntime-cpu":
+        return ()
+    names = ", ".join(work.inside)
+    return (f"in bodies of If, Loop and Scan, and left as they are: {names}",)
 
 
 def _remark(target: Target) -> tuple[str, ...]:
@@ -179,12 +196,18 @@ def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
             f"{first.node} has a slope of shape {list(first.before)} that belongs on axis "
             f"{first.axis} ({first.reason}), as {n} of its slopes do: --repair-slopes writes it so"
         )
-    portable = to_portable(meant.model)
+    portable = to_portable(meant.model, bodies=request.target != "onnxruntime-cpu")
     portable.take_in()  # slopes
     check_slopes(portable, "optimized")
     feeds = _draw(source, request.inputs_file)
     tell("running the model")
     spots = spots_of(portable, feeds[0], request.exact, runtime_version())
+    inside = [i.layer.name for i in source.located if all(v.outer is not None for v, _ in i.calls)]
+    if not spots and inside:
+        raise PReLUToolsError(
+            f"every PReLU of {request.source} is in the body of an If, Loop or Scan "
+            f"({', '.join(inside)}), and bodies are left as they are: there is nothing to optimize"
+        )
     if not spots:
         raise PReLUToolsError(
             f"found no PReLU in {request.source}: there is nothing to optimize (prelu-tools "
@@ -192,7 +215,7 @@ def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
         )
     spots = _with_inputs_kept(portable, source, spots)
     had = {layer.name: layer.form for layer in read_layers(meant.model)}
-    return _Work(request, source, meant, portable, had, feeds, spots, tell)
+    return _Work(request, source, meant, portable, had, feeds, spots, tell, tuple(inside))
 
 
 def _with_inputs_kept(
@@ -227,16 +250,13 @@ def _keep_inputs(work: _Work, model: OnnxModel) -> None:
 def _draw(source: OnnxSource, file: Path | None) -> list[Feeds]:
     """Inputs of the sizes that the model has, or that the user gave; the user's own come first."""
     specs = source.inputs()
+    drawer = drawer_within_tables(source, DrawPlan(_BATCHES, DEFAULT_SEED, {}))
     rows = max((spec.example[0] for spec in specs if spec.example), default=1)
-    wanted = {spec.name: Wanted(spec.dtype, spec.example[1:]) for spec in specs}
-    drawn = draw(wanted, _BATCHES * rows, DEFAULT_SEED)
-    batches = [
-        {name: values[i * rows : (i + 1) * rows] for name, values in drawn.items()}
-        for i in range(_BATCHES)
-    ]
+    batches = [drawer.run({}, rows, number) for number in range(_BATCHES)]
     if file is not None:
         return [*replay_feeds(file, specs), *batches]
-    return [pictures(wanted, rows, DEFAULT_SEED), *batches]
+    plain = {s.name: Wanted(s.dtype, s.example[1:]) for s in specs if drawer.is_plain(s.name)}
+    return [{**batches[0], **pictures(plain, rows, DEFAULT_SEED)}, *batches]
 
 
 def _choose(work: _Work) -> Choices:

@@ -11,12 +11,14 @@ import pickletools
 import re
 import zipfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 _LARGEST: Final = 64 << 20
 _MOST: Final = 5
 _MOST_IN_A_ROW: Final = 16
+_MOST_OPERATIONS: Final = 500_000
 _HARMLESS: Final = re.compile(
     r"collections\.OrderedDict|torch\._utils\._rebuild_\w+|torch\.\w*Storage|torch\.Size"
     r"|torch\.storage\.\w+|torch\.b?float\d*|torch\.u?int\d+|torch\.bool|torch\.device"
@@ -47,7 +49,7 @@ def _named(stream: io.BytesIO) -> Iterator[str]:
     """The names in one pickle."""
     texts: list[str] = []
     memo: dict[int, str] = {}
-    for operation, argument, _ in pickletools.genops(stream):
+    for operation, argument, _ in islice(pickletools.genops(stream), _MOST_OPERATIONS):
         name = operation.name
         if name in ("GLOBAL", "INST"):
             yield str(argument).replace(" ", ".", 1)

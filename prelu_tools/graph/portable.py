@@ -58,8 +58,13 @@ class Canonical:
     """PReLU calls in the body of an If, Loop or Scan."""
 
 
-def canonical(model: OnnxModel) -> Canonical:
-    """Fuse every PReLU of a model, those in bodies and local functions included."""
+def canonical(model: OnnxModel, bodies: bool = True) -> Canonical:
+    """Fuse every PReLU of a model, those in local functions included.
+
+    Args:
+        model: the model.
+        bodies: whether those in bodies of If, Loop and Scan count, or stay as they are.
+    """
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
     unlist_weights(proto)
@@ -68,11 +73,14 @@ def canonical(model: OnnxModel) -> Canonical:
     tags, parameters, n_hidden = TagBook(), dict[str, FileSlope](), 0
     names = set[str]()
     for located in locate_layers(views):
-        slope = _slope(located, names)
+        calls = [call for call in located.calls if bodies or call[0].outer is None]
+        if not calls:
+            continue
+        slope = _slope(located, len(calls), names)
         key = located.layer.name
         parameters[key] = slope
         tagged = tags.tag(key, slope.values.shape)
-        for number, (view, match) in enumerate(located.calls):
+        for number, (view, match) in enumerate(calls):
             name = f"prelu_tools/tag_{len(parameters)}_{number}"
             laid = laid_for(match, located.matches[0], tagged)
             graph.initializer.append(copy.tensor(name, laid))
@@ -83,20 +91,24 @@ def canonical(model: OnnxModel) -> Canonical:
     return Canonical(copy, tags, parameters, n_hidden)
 
 
-def to_portable(model: OnnxModel) -> OnnxModel:
+def to_portable(model: OnnxModel, bodies: bool = True) -> OnnxModel:
     """A copy of a model in which every PReLU, whatever its form, is one PRelu node a call.
 
     Large weights stay where they are: the copy refers to them as the model does.
 
+    Args:
+        model: the model.
+        bodies: see `canonical`.
+
     Raises:
         PReLUToolsError: a tensor that is needed cannot be read.
     """
-    found = canonical(model)
+    found = canonical(model, bodies)
     settle_slopes(found.model, found.tags, found.parameters)
     return found.model
 
 
-def _slope(located: LocatedLayer, taken: set[str]) -> FileSlope:
+def _slope(located: LocatedLayer, n_calls: int, taken: set[str]) -> FileSlope:
     layer = located.layer
     values = layer.slopes
     indices = np.arange(values.size).reshape(values.shape)
@@ -107,4 +119,4 @@ def _slope(located: LocatedLayer, taken: set[str]) -> FileSlope:
         stored = ""
     name = stored if stored and stored not in taken else f"{layer.name}/slope"
     taken.add(name)
-    return FileSlope(layer.name, name, np.asarray(values), indices, len(located.calls))
+    return FileSlope(layer.name, name, np.asarray(values), indices, n_calls)

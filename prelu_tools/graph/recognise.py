@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ import onnx
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation
 from prelu_tools.core.slopes import Shape
+from prelu_tools.graph import offsets
 from prelu_tools.graph.arithmetic import attributes
 from prelu_tools.graph.constants import read_constant, repeated
 from prelu_tools.graph.forms import name_of
@@ -65,12 +67,17 @@ class NearMiss:
 
     node: onnx.NodeProto
     """The node that makes it."""
-    form: str
-    """The form that it resembles."""
     reason: str
     """Why it is none."""
     miss: Miss | None = None
     """The input that shows it; None where none was tried."""
+    probe: Probe | None = None
+    """The region; None for an operator."""
+
+    @cached_property
+    def form(self) -> str:
+        """The form that it resembles."""
+        return "prelu" if self.probe is None else name_of(self.probe)
 
 
 def find_prelus(
@@ -101,6 +108,8 @@ class _Search:
         self._view = view
         self._explain = explain
         self._behind: dict[str, str] = {}
+        self._nearly: set[str] = set()
+        self._anchors: dict[str, onnx.NodeProto] = {}
         self._regions: OrderedDict[str, Region] = OrderedDict()
 
     def visit(self, node: onnx.NodeProto) -> Match | None:
@@ -113,19 +122,48 @@ class _Search:
         match = _operator(view, node) or _stated(view, node)
         if match is None and node.op_type == "PRelu":
             reason = f"its slope {node.input[1]!r} is computed from the input"
-            self.missed.append(NearMiss(node, "prelu", reason))
+            self.missed.append(NearMiss(node, reason))
         if match is None and node.op_type in KNOWN:
             live = [name for name in node.input if name and not view.is_constant(name)]
             x = self._common(live)
             if x is None:
                 return None
             self._behind.update(dict.fromkeys(node.output, x))
-            match = None if node.op_type in COPIES else self._region(node, x)
+            if node.op_type in COPIES and live[0] in self._nearly:
+                self._nearly.update(node.output)
+            # A factor or a kink behind it makes PReLU only of what is nearly one.
+            ends = node.op_type not in COPIES and (len(set(live)) > 1 or live[0] in self._nearly)
+            match = self._region(node, x) if ends else None
+            if match is None and view.edits and node.op_type in ("Add", "Sub"):
+                match = self._before_offset(node)
+                if match is not None:
+                    self._behind.update(dict.fromkeys(node.output, match.node.output[0]))
+                    return match
         if match is not None:
             self.found.append(match)
             for name in node.output:
                 self._behind.pop(name, None)
         return match
+
+    def _before_offset(self, node: onnx.NodeProto) -> Match | None:
+        """PReLU in a sum that has its offset inside: relu(x) + (a * min(x, 0) + c).
+
+        The sum is put in another order, so that a tensor of the graph is PReLU and not only a part
+        of one: y = (relu(x) + a * min(x, 0)) + c.
+        """
+        anchor = self._anchors.get(node.output[0], node)
+        for inner, outer in offsets.in_another_order(self._view, node):
+            self._anchors[inner.output[0]] = anchor
+            self._view.assume(inner, anchor)
+            match = self.visit(inner)
+            if match is not None:
+                added = self._view.add_before(anchor, inner)
+                node.op_type, node.input[:] = outer.op_type, list(outer.input)
+                if match.node is inner:
+                    found = replace(match, node=added, nodes=(added, *match.nodes[1:]))
+                    self.found[self.found.index(match)] = match = found
+                return match
+        return None
 
     def _common(self, tensors: Sequence[str]) -> str | None:
         """The nearest tensor that all of these are made of; None where there is none near."""
@@ -165,6 +203,8 @@ class _Search:
                 if isinstance(answer, Answer):
                     return _match(region, probe, answer, node)
                 nearest = nearest or _near(node, probe, answer)
+                if probe.keeps_positive:
+                    self._nearly.add(y)
             if x not in self._behind:
                 break
             x = self._behind[x]
@@ -182,7 +222,7 @@ class _Search:
 
 
 def _near(node: onnx.NodeProto, probe: Probe, miss: Miss | None) -> NearMiss | None:
-    return None if miss is None else NearMiss(node, name_of(probe), str(miss), miss)
+    return None if miss is None else NearMiss(node, str(miss), miss, probe)
 
 
 def _match(region: Region, probe: Probe, answer: Answer, node: onnx.NodeProto) -> Match:

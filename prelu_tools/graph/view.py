@@ -60,7 +60,7 @@ class _Scoped(MutableMapping[str, Value]):
 
 
 class GraphView:
-    """Look-ups over one graph of a model, and over the graphs around it; it changes nothing."""
+    """Look-ups over one graph of a model, and over the graphs around it."""
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class GraphView:
         outer: GraphView | None = None,
         typed: bool = False,
         remembers: bool = False,
+        edits: bool = False,
         invariants: Mapping[str, str] | None = None,
     ) -> None:
         """Index a graph.
@@ -79,6 +80,7 @@ class GraphView:
             outer: the view of the graph around it: a body may read its tensors.
             typed: whether shape inference has run on the model already.
             remembers: whether nobody will change the model, so that what was found of it holds.
+            edits: whether the model is a copy, in which sums may be put in another order.
             invariants: inputs of a body that are tensors of the graph around it, every time.
         """
         self.model = model
@@ -86,6 +88,7 @@ class GraphView:
         self.outer = outer
         self._typed = typed or outer is not None
         self._remembers: bool = remembers if outer is None else outer._remembers
+        self.edits: bool = edits if outer is None else outer.edits
         self._memory: dict[object, Any] = {}
         own = {name: node for node in self.graph.node for name in node.output if name}
         tensors = {tensor.name: tensor for tensor in self.graph.initializer}
@@ -127,6 +130,24 @@ class GraphView:
             return tensor in self.initializers or tensor in self._constants
         home, place = self.home(tensor)
         return place in home.initializers or place in home._constants
+
+    def add_before(self, node: onnx.NodeProto, new: onnx.NodeProto) -> onnx.NodeProto:
+        """Put a node of one output, of the type of another's output, before that one."""
+        place = next(i for i, other in enumerate(self.graph.node) if other is node)
+        self.graph.node.insert(place, new)
+        added = self.graph.node[place]
+        self.assume(added, node)
+        return added
+
+    def assume(self, new: onnx.NodeProto, node: onnx.NodeProto) -> None:
+        """Look at a node as if it stood before another, whose output has the type of its own."""
+        name = new.output[0]
+        self.producer[name] = new
+        self._hidden.add(name)
+        self.places[name] = self.places[node.output[0]]
+        kind = self._type(node.output[0])
+        if kind is not None:
+            self._types[name] = kind
 
     def maker(self, tensor: str) -> onnx.NodeProto | None:
         """The node that makes a tensor, if it is one of ONNX's own operators."""
@@ -228,7 +249,10 @@ def all_views(model: OnnxModel) -> Iterator[GraphView]:
     Local functions are inlined first, so that what is in them has shapes and a place.
     """
     proto = inferred(inlined(model.proto))
-    yield from nested_views(GraphView(replace(model, proto=proto), typed=True, remembers=True))
+    if proto is model.proto:
+        proto = onnx.ModelProto.FromString(proto.SerializeToString())
+    copy = replace(model, proto=proto)
+    yield from nested_views(GraphView(copy, typed=True, remembers=True, edits=True))
 
 
 def nested_views(view: GraphView) -> Iterator[GraphView]:

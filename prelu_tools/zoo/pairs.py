@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from prelu_tools.backends.remote import is_url, matching
-from prelu_tools.backends.spelling import FileName, python_parts
+from prelu_tools.backends.spelling import as_file, python_parts
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.zoo.manifest import is_manifest, read_manifest
 from prelu_tools.zoo.sources import Found, expand, is_folder, is_many
@@ -88,8 +88,8 @@ def _by_place(left: str, right: str) -> Iterator[Pair]:
     references, candidates = (_placed(expand([folder], "verify")) for folder in (left, right))
     for place in dict.fromkeys((*references, *candidates)):
         # A file that is not there is named as it would be: the error says which is missing.
-        reference = references.get(place, FileName(f"{left.rstrip('/')}/{place}"))
-        candidate = candidates.get(place, FileName(f"{right.rstrip('/')}/{place}"))
+        reference = references.get(place, as_file(f"{left.rstrip('/')}/{place}"))
+        candidate = candidates.get(place, as_file(f"{right.rstrip('/')}/{place}"))
         yield Pair(place, reference, (candidate,))
 
 
@@ -126,7 +126,7 @@ def _named(source: str, stem: str) -> str:
     """
     parts = python_parts(source.replace(STEM, _MARK))
     if parts is None:
-        return FileName(source.replace(STEM, stem)) if STEM in source else source
+        return as_file(source.replace(STEM, stem)) if STEM in source else source
     if _MARK in parts[0] and not stem.isidentifier():
         raise UsageError(f"{stem!r} cannot stand for {STEM} in {source}: it is no name in Python")
     return source.replace(STEM, stem)

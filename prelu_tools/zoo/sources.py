@@ -12,14 +12,20 @@ from pathlib import Path, PurePosixPath
 
 from prelu_tools.backends.registry import READERS, ROWS
 from prelu_tools.backends.remote import files_in, is_url, matching
-from prelu_tools.backends.spelling import FileName, exists, python_parts
+from prelu_tools.backends.spelling import as_file, exists, python_parts
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.zoo import Command
 from prelu_tools.zoo.manifest import is_manifest, read_manifest
 from prelu_tools.zoo.walking import WILD, models_below, unlistable
 
+_OF_ANYTHING = (".tar",)  # a folder may have others; named itself, such a file is read
 _RUNNABLE = (*(s for row in ROWS for s in row.suffixes if s.startswith(".")), ".pt2")
-_READABLE = tuple(s for row in (*READERS, *ROWS) for s in row.suffixes if s.startswith("."))
+_READABLE = tuple(
+    suffix
+    for row in (*READERS, *ROWS)
+    for suffix in row.suffixes
+    if suffix.startswith(".") and suffix not in _OF_ANYTHING
+)
 _WEIGHTS_ALONE = ".weights.h5"
 
 
@@ -115,7 +121,7 @@ def _fitting(pattern: str) -> Iterator[Found]:
         raise PReLUToolsError(f"{pattern} matches no file")
     fixed = wild[: WILD.search(wild).start()].rpartition("/")[0]  # type: ignore[union-attr]
     for path in paths:
-        yield Found(f"{head}{path}" if head else FileName(path), _below(path, fixed))
+        yield Found(f"{head}{path}" if head else as_file(path), _below(path, fixed))
 
 
 def _in_folder(text: str, command: Command) -> Iterator[Found]:
@@ -130,7 +136,7 @@ def _in_folder(text: str, command: Command) -> Iterator[Found]:
             f"{', '.join(sorted(set(kinds)))}, or SavedModels"
         )
     for path in paths:
-        yield Found(FileName(path), _below(path, text.rstrip("/")))
+        yield Found(as_file(path), _below(path, text.rstrip("/")))
 
 
 def _is_model(path: str, kinds: tuple[str, ...]) -> bool:

@@ -186,6 +186,13 @@ def test_ids_that_are_put_together_stay_within_their_table() -> None:
     assert found.ranges == {"country": (0, 10), "device": (0, 4)}
 
 
+def test_positions_counted_from_one_begin_there() -> None:
+    lengths = spec("lengths", "batch", dtype="int64")
+    found = Picky([lengths], looks=lambda feeds: [Lookup(20, feeds["lengths"] - 1)]).settled()
+    used = np.concatenate([run["lengths"] for run in found.feeds])
+    assert set(used.tolist()) == set(range(1, 21))
+
+
 def test_columns_may_have_tables_of_their_own() -> None:
     ids = spec("ids", "batch", 3, dtype="int64")
     sizes = (4, 90, 2)
@@ -233,6 +240,14 @@ def test_integers_stay_within_an_example_of_several_values() -> None:
     assert Picky([given]).settled().ranges == {"x": (20, 40)}
     alone = replace(given, seen=(5.0, 5.0))
     assert Picky([alone]).settled().ranges == {}
+
+
+def test_a_floating_mask_is_made_of_zeros_and_ones() -> None:
+    mask = replace(spec("keep", "batch", 9), seen=(0.0, 1.0), is_mask=True)
+    found = Picky([mask, replace(spec("x", "batch", 9), seen=(0.0, 1.0))]).settled(16)
+    assert {float(v) for run in found.feeds for v in run["keep"].flat} == {0, 1}
+    assert found.ranges == {"keep": (0, 1)}
+    assert found.inputs[0].domain == "whole numbers, 0 to 1, within its example_inputs()"
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_every_word_of_a_vocabulary_is_compared(nets: Path, tmp_path: Path) -> N
         ("Speaker", {"x": (None, None, "usual"), "speaker": (0, 3, "table")}),
         ("Masked", {"x": (None, None, "usual"), "mask": (0, 1, "tried")}),
         ("Root", {"x": (0, 1, "tried")}),
-        ("Odds", {"x": (0, 1, "tried")}),
+        ("Odds", {"x": (0.05, 0.95, "tried")}),
         ("Scaled", {"x": (None, None, "usual")}),
         ("Picture", {"x": (0, 255, "type")}),
     ],
@@ -197,6 +197,12 @@ def test_bytes_above_127_are_compared(nets: Path, tmp_path: Path) -> None:
 def test_lengths_of_no_steps_are_not_tried_twice(nets: Path) -> None:
     found = cli("export", f"{nets}:Averaged", "-o", nets.with_name("a.onnx"), "--force")
     assert "a length of 0" not in found.err
+
+
+def test_ids_stay_within_their_table_while_a_model_is_optimized(nets: Path, tmp_path: Path) -> None:
+    target, _ = _exported(nets, "Speaker")
+    found = cli("optimize", target, "-o", tmp_path / "fast.onnx", "--no-tune")
+    assert found.code == 0, found.err
 
 
 def test_a_range_can_be_given_where_none_is_found(nets: Path, tmp_path: Path) -> None:

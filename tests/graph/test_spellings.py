@@ -100,6 +100,15 @@ def test_the_slope_is_what_it_answers(body: str, slopes: np.ndarray) -> None:
     _holds(body, slopes)
 
 
+def test_slopes_of_zero_are_slopes() -> None:
+    zeros = np.zeros((3, 1, 1), np.float32)
+    body = "u = Add(x, b) b = Abs(x) v = Mul(x, z_) w = Mul(b, z_) s = Add(u, v) t = Sub(s, w) "
+    proto = model(f"{body} y = Mul(t, half)", constants={"z_": zeros})
+    found = match_one(proto)
+    assert (found.x, found.parameter, found.slopes.shape) == ("x", "z_", (3, 1, 1))
+    assert not found.slopes.any()
+
+
 ROUNDED = np.array([0.1, -0.7, 1.3], np.float32).reshape(3, 1, 1)
 
 

@@ -125,3 +125,40 @@ def test_code_at_a_url_is_refused_before_anything_is_read() -> None:
 def test_what_is_a_url() -> None:
     assert all(map(is_url, ("s3://bucket/net.onnx", "https://h/x", "file:///x")))
     assert not any(map(is_url, ("C://net.onnx", "net.onnx", "nets.py:Net", "a/b://c", "")))
+
+
+class _Endless(SimpleHTTPRequestHandler):
+    """Sends without end, and says of no size."""
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        try:
+            while True:
+                self.wfile.write(bytes(1 << 16))
+        except OSError:
+            pass
+
+
+def test_a_copy_has_a_limit(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRELU_TOOLS_MAX_DOWNLOAD", "5000000")
+    (tmp_path / "large.onnx").write_bytes(bytes(5_000_001))
+    (net,) = Odd(tmp_path).nets(1)
+    with downloads():
+        assert local_copy(f"{server}/nets/{net.name}").read_bytes() == net.read_bytes()
+        with pytest.raises(PReLUToolsError, match="has more than 5,000,000 bytes"):
+            local_copy(f"{server}/large.onnx")
+        with ThreadingHTTPServer(("127.0.0.1", 0), _Endless) as endless:
+            threading.Thread(target=endless.serve_forever, daemon=True).start()
+            with pytest.raises(PReLUToolsError, match="has more than 5,000,000 bytes"):
+                local_copy(f"http://127.0.0.1:{endless.server_port}/a.onnx")
+            endless.shutdown()
+        monkeypatch.setenv("PRELU_TOOLS_MAX_DOWNLOAD", "much")
+        with pytest.raises(UsageError, match="expected a number of bytes"):
+            local_copy(f"{server}/nets/{net.name}?again")

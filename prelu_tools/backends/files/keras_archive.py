@@ -9,21 +9,16 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from prelu_tools.backends.files.hdf5 import SIGNATURE, Group, Hdf5, opened
-from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.backends.files.keras_layers import Entry, is_entry, is_state, leaves_of
 from prelu_tools.backends.files.keras_slopes import read_slopes
-from prelu_tools.backends.files.source import Contents, FileSource, told_by_names
+from prelu_tools.backends.files.source import Contents, source_of, told_by_names
 from prelu_tools.core.archives import faults_of
-from prelu_tools.core.arrays import frozen
-from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.limits import is_bomb
-from prelu_tools.core.slopes import PReLULayer
 
 if TYPE_CHECKING:
     from prelu_tools.backends.interface import Source
@@ -40,21 +35,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     Raises:
         PReLUToolsError: it is no such archive, or damaged.
     """
-    return source_of("prelu_tools.backends.files.keras_archive:read", path, spelled)
-
-
-def source_of(reader: str, path: Path, spelled: str) -> FileSource:
-    """What a reader makes of a file, in a process of its own (`files/isolated.py`).
-
-    Raises:
-        MissingExtraError: h5py is not installed.
-        PReLUToolsError: the file is damaged, or nothing that the reader knows.
-    """
-    if find_spec("h5py") is None:
-        raise MissingExtraError("h5py", "keras", f"to read {spelled}")
-    contents: Contents = run_isolated(reader, path, (Contents, PReLULayer))
-    layers = tuple(replace(layer, slopes=frozen(layer.slopes)) for layer in contents.layers)
-    return FileSource(spelled, replace(contents, layers=layers))
+    return source_of("prelu_tools.backends.files.keras_archive:read", path, spelled, "keras")
 
 
 def read(path: Path) -> Contents:
@@ -84,6 +65,18 @@ def read_config(path: Path) -> Mapping[str, Any]:
     """
     with _opened_archive(path) as archive:
         return _json(archive, _CONFIG, path)
+
+
+def read_version(path: Path) -> str:
+    """The version of Keras that wrote an archive; "" where it does not say.
+
+    Raises:
+        PReLUToolsError: it is no such archive, or damaged.
+    """
+    with _opened_archive(path) as archive:
+        if _METADATA not in archive.namelist():
+            return ""
+        return str(_json(archive, _METADATA, path).get("keras_version") or "")
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prelu_tools.backends.files.hdf5 import Group, Hdf5, Variable, opened
-from prelu_tools.backends.files.keras_archive import count_parameters, describe, source_of
+from prelu_tools.backends.files.keras_archive import count_parameters, describe
 from prelu_tools.backends.files.keras_layers import Entry, children_of, is_entry, leaves_of, name_of
 from prelu_tools.backends.files.keras_slopes import read_slopes
-from prelu_tools.backends.files.source import Contents, told_by_names
+from prelu_tools.backends.files.source import Contents, source_of, told_by_names
 from prelu_tools.core.errors import PReLUToolsError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     Raises:
         PReLUToolsError: it is no such file, or damaged.
     """
-    return source_of("prelu_tools.backends.files.keras_h5:read", path, spelled)
+    return source_of("prelu_tools.backends.files.keras_h5:read", path, spelled, "keras")
 
 
 def read(path: Path) -> Contents:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.backends.files.isolated import run_isolated
+from prelu_tools.core.arrays import Array, frozen
+from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.slopes import PReLULayer, Shape
 
@@ -22,6 +26,7 @@ from prelu_tools.backends.interface import (
     WideRunner,
 )
 
+_IMPORTED = {"keras": "h5py", "torch": "torch"}
 BY_NAME = "by name"
 """The form of a layer of which the file says no more than its name."""
 
@@ -74,6 +79,12 @@ class FileSource:
 
     def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
         """Not to be had; see `inputs`."""
+        self._refuse()
+
+    def moved_runner(
+        self, noise: Noise, observe: Observer | None = None
+    ) -> AbstractContextManager[Runner]:
+        """Not available; see `inputs`."""
         self._refuse()
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
@@ -136,3 +147,24 @@ def told_by_names(names: Sequence[str], why: str) -> str:
         return f"{told}: none looks like one"
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return f"{told}: {', '.join(names[:5])}{more}"
+
+
+def source_of(reader: str, path: Path, spelled: str, extra: str) -> FileSource:
+    """What a reader makes of a file, in a process of its own (`files/isolated.py`).
+
+    Args:
+        reader: `module:function`, which takes a path and returns `Contents`.
+        path: the file.
+        spelled: what to call it.
+        extra: of this package, that brings what the reader imports.
+
+    Raises:
+        MissingExtraError: that is not installed.
+        PReLUToolsError: the file is damaged, or nothing that the reader knows.
+    """
+    package = _IMPORTED[extra]
+    if find_spec(package) is None:
+        raise MissingExtraError(package, extra, f"to read {spelled}")
+    contents: Contents = run_isolated(reader, path, (Contents, PReLULayer))
+    layers = tuple(replace(layer, slopes=frozen(layer.slopes)) for layer in contents.layers)
+    return FileSource(spelled, replace(contents, layers=layers))

@@ -1,4 +1,4 @@
-"""`.pt`, `.pth`: a torch state dict, without its module."""
+"""A torch state dict, without its module."""
 
 from __future__ import annotations
 
@@ -10,21 +10,31 @@ import torch
 
 from prelu_tools.backends.files.named_weights import NamedTensors, contents_of
 from prelu_tools.backends.files.naming import strip_prefixes
-from prelu_tools.backends.files.source import FileSource
-from prelu_tools.backends.interface import Source
-from prelu_tools.backends.torch.weights import read_state, to_numpy
+from prelu_tools.backends.files.source import Contents
+from prelu_tools.backends.torch.weights import StateFile, read_here, read_state, to_numpy
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.options import SourceOptions
 
 
-def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
-    """Read a file that torch.save wrote.
+def read_trusted(path: Path) -> Contents:
+    """What a file says about its slopes that may run code.
+
+    Raises:
+        PReLUToolsError: as `read`.
+    """
+    return _contents(read_state(path, allow_unsafe=True), path)
+
+
+def read(path: Path) -> Contents:
+    """What a file says about its slopes.
 
     Raises:
         PReLUToolsError: it cannot be read, would run code, or holds no state dict.
     """
-    found = read_state(path, options.allow_unsafe_load)
+    return _contents(read_here(path), path)
+
+
+def _contents(found: StateFile, path: Path) -> Contents:
     tensors = {
         name: value
         for name, value in found.state.items()
@@ -36,7 +46,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
             f"{path} holds no tensors by name, but {keys or 'nothing'}: expected a state dict, as "
             "model.state_dict()"
         )
-    return FileSource(spelled, contents_of(_StateDict(tensors, found.wrappers)))
+    return contents_of(_StateDict(tensors, found.wrappers))
 
 
 class _StateDict(NamedTensors):

@@ -39,6 +39,7 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -49,17 +50,25 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> SavedModelSou
     Raises:
         PReLUToolsError: it cannot be loaded, or has no signature to run.
     """
+    return SavedModelSource(load(path, options), spelled, options)
+
+
+def load(path: Path, options: SourceOptions) -> Any:
+    """What TensorFlow makes of the folder of a SavedModel.
+
+    Raises:
+        PReLUToolsError: it cannot be loaded, or would do more than compute.
+    """
     if not options.allow_unsafe_load:
         refuse_unsafe(path)
     try:
         with quiet(options.show_chatter):
-            loaded = tf.saved_model.load(str(path))
+            return tf.saved_model.load(str(path))
     except Exception as error:
         detail = " ".join(str(error).split())
         raise PReLUToolsError(
             f"{path} cannot be loaded as a SavedModel ({type(error).__name__}: {detail})"
         ) from error
-    return SavedModelSource(loaded, spelled, options)
 
 
 class SavedModelSource:
@@ -106,10 +115,18 @@ class SavedModelSource:
         """See `Source.wide_runner`: the graph, widened."""
         return nullcontext(self._run(observe, wide=True))
 
-    def _run(self, observe: Observer | None, wide: bool) -> ProgramRunner:
+    def moved_runner(
+        self, noise: Noise, observe: Observer | None = None
+    ) -> AbstractContextManager[Runner]:
+        """See `Source.moved_runner`: the graph, moved."""
+        return nullcontext(self._run(observe, noise=noise))
+
+    def _run(
+        self, observe: Observer | None, wide: bool = False, noise: Noise | None = None
+    ) -> ProgramRunner:
         program, calls = self._found
         tally = None if observe is None else partial(Tally, calls, observe)
-        return ProgramRunner(program, tally, wide)
+        return ProgramRunner(program, tally, wide, noise)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`."""

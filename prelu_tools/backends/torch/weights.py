@@ -15,12 +15,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from prelu_tools.backends.files.naming import strip_prefixes
+from prelu_tools.backends.files.isolated import run_isolated
+from prelu_tools.backends.files.naming import strip_to
+from prelu_tools.core.archives import faults_of
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.limits import allowed_memory, is_bomb
 from prelu_tools.core.pickles import in_words, wanted_by_file
+from prelu_tools.core.plain_pickles import all_plain
 
+_NAMED = 4
+_DEEPEST = 8
 _WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net")
 
 
@@ -50,7 +55,7 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str
             f"the weights in {path} do not fit {type(module).__name__}: {not_text[0]!r} is no name "
             "of a parameter"
         )
-    state, prefixes = strip_prefixes(found, set(module.state_dict()))
+    state, prefixes, others = strip_to(found, module.state_dict().keys())
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
@@ -59,7 +64,11 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str
             f"the weights in {path} do not fit {type(module).__name__}: {detail}"
         ) from error
     taken = [*file.wrappers, *prefixes]
-    return (f"taken off the names in {path.name}: {', '.join(taken)}",) if taken else ()
+    notes = [f"taken off the names in {path.name}: {', '.join(taken)}"] if taken else []
+    if others:
+        more = ", ..." if len(others) > _NAMED else ""
+        notes.append(f"left out of {path.name}: {', '.join(others[:_NAMED])}{more}")
+    return tuple(notes)
 
 
 def read_state(path: Path, allow_unsafe: bool) -> StateFile:
@@ -75,8 +84,35 @@ def read_state(path: Path, allow_unsafe: bool) -> StateFile:
             from safetensors.torch import load_file
 
             return StateFile(load_file(path), ())
+        if not allow_unsafe and not all_plain(path):
+            # It may loop, or ask for all memory, where that does no harm.
+            run_isolated("prelu_tools.backends.torch.weights:rehearse", path)
         content = _load(path, allow_unsafe)
     except PReLUToolsError:
+        raise
+    except Exception as error:
+        raise PReLUToolsError(_unreadable(path, error)) from error
+    return _unwrap(content, path)
+
+
+def rehearse(path: Path) -> None:
+    """Read all that `read_state` would read.
+
+    Raises:
+        PReLUToolsError: as `read_state`.
+    """
+    read_here(path)
+
+
+def read_here(path: Path) -> StateFile:
+    """Read a pickle in this process, which has limits (`files/isolated.py`).
+
+    Raises:
+        PReLUToolsError: as `read_state`.
+    """
+    try:
+        content = _load(path, allow_unsafe=False)
+    except (PReLUToolsError, MemoryError):
         raise
     except Exception as error:
         raise PReLUToolsError(_unreadable(path, error)) from error
@@ -124,6 +160,8 @@ def _load(path: Path, allow_unsafe: bool) -> Any:
 
 def _refuse_bomb(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
+        for fault in faults_of(archive, path):
+            raise PReLUToolsError(f"{path} is refused: {fault}")
         unpacked = sum(info.file_size for info in archive.infolist())
     if is_bomb(path.stat().st_size, unpacked):
         raise PReLUToolsError(
@@ -135,12 +173,16 @@ def _unwrap(content: Any, path: Path) -> StateFile:
     wrappers: list[str] = []
     if isinstance(content, nn.Module):
         return StateFile(content.state_dict(), ())
-    while isinstance(content, Mapping):
+    while isinstance(content, Mapping) and len(wrappers) <= _DEEPEST:
         key = next((key for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
         if key is None:
             return StateFile(content, tuple(wrappers))
         wrappers.append(key)
         content = content[key]
+    if isinstance(content, Mapping):
+        raise PReLUToolsError(
+            f"{path} holds no state dict: what is in it is wrapped more than {_DEEPEST} times"
+        )
     raise PReLUToolsError(
         f"{path} holds a {type(content).__name__}: expected a state dict, as model.state_dict()"
     )

@@ -1,0 +1,29 @@
+"""`.pt`, `.pth`: a torch state dict, read where it can do no harm; torch is not loaded for it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from prelu_tools.backends.files.source import FileSource, source_of
+from prelu_tools.backends.interface import Source
+from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.plain_pickles import all_plain
+
+
+def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+    """Read a file that torch.save wrote, in a process of its own where it may run no code.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+        PReLUToolsError: it cannot be read, would run code, or holds no state dict.
+    """
+    if options.allow_unsafe_load:
+        from prelu_tools.backends.files.state_dict import read_trusted
+
+        return FileSource(spelled, read_trusted(path))
+    if "torch" in sys.modules and all_plain(path):  # nothing in it could do any harm
+        from prelu_tools.backends.files.state_dict import read
+
+        return FileSource(spelled, read(path))
+    return source_of("prelu_tools.backends.files.state_dict:read", path, spelled, "torch")
