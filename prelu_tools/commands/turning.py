@@ -19,6 +19,8 @@ from prelu_tools.core.reasons import Reason
 _SECONDS: Final = 10.0  # for all that is tried for one model
 NOT_TAKEN: Final = "branch_not_taken"
 """The code of a decision with a way that no input took."""
+BRANCH_FOUND: Final = "branch_found"
+"""The code of a way that only inputs that were looked for took."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _take(
     """Keep a trial, and say what it shows."""
     for name, way in book.news(decisions):
         text = f"{name} {way} for inputs that were looked for, and for none of the others"
-        turned.notes.append(Reason(text, "branch_found").within(decider.name or "the reference"))
+        turned.notes.append(Reason(text, BRANCH_FOUND).within(decider.name or "the reference"))
     turned.feeds.append(trial)
     book.add(decisions)
 

@@ -24,12 +24,12 @@ from prelu_tools.commands.rows import Rows, find_rows
 from prelu_tools.commands.settling import Settled, settle
 from prelu_tools.commands.steadiness import is_first_row
 from prelu_tools.commands.trials import Domain
-from prelu_tools.commands.turning import Decider, TurnPlan
+from prelu_tools.commands.turning import BRANCH_FOUND, Decider, TurnPlan
 from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
 from prelu_tools.core.inputs import DEFAULT_SAMPLES
 from prelu_tools.core.parity import worst
-from prelu_tools.core.reasons import Reason, as_reason
+from prelu_tools.core.reasons import Reason, as_reason, code_of
 from prelu_tools.core.verification import (
     Agreement,
     CandidateReport,
@@ -340,6 +340,8 @@ def _conclude(
     for verdict, reason in filter(None, gates):
         verdicts.append(verdict)
         reasons.append(reason)
+    if "fail" in verdicts:  # a decision that was frozen explains it
+        reasons += [note for note in reference.notes if code_of(note) == BRANCH_FOUND]
     for doubt in reference.doubts:
         verdicts.append("inconclusive")
         reasons.append(doubt)
