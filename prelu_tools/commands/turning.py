@@ -71,17 +71,19 @@ def turn_decisions(source: Source, feeds: Sequence[Feeds], plan: TurnPlan) -> Tu
     """
     turned = Turned()
     for decider in plan.deciders:
+        where = decider.name or "the reference"
         try:
             book = _book(decider, [*feeds, *turned.feeds])
-        except PReLUToolsError:
-            continue  # it is told when the model is run
+        except PReLUToolsError as error:
+            text = f"what it decides by numbers could not be watched ({error})"
+            turned.notes.append(Reason(text, "decisions_not_watched").within(where))
+            continue
         if book is None:
             continue
         if plan.is_searched:
             _search(source, decider, book, feeds, plan, turned)
         doubts = [_doubt(one) for one in book.untaken(by_sizes=False)]
         turned.doubts[decider.name] = doubts
-        where = decider.name or "the reference"
         turned.notes += [_note(one).within(where) for one in book.untaken(by_sizes=True)]
     return turned
 
