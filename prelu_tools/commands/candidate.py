@@ -10,7 +10,7 @@ from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.feeds import Feeds
 from prelu_tools.commands.finding import Hunt
 from prelu_tools.commands.interface import compare_inputs, compare_outputs
-from prelu_tools.commands.layer_proof import settled
+from prelu_tools.commands.layer_proof import misnamed, settled
 from prelu_tools.commands.layers import LayerJudge
 from prelu_tools.commands.linking import InputLink, Layouts, move
 from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
@@ -147,6 +147,8 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     power = _power(reference, linked, provider, checks, feeds, outputs, seen, notes)
     layer_parities = layers.parities(seen.placement)
     if checks.layers and not any(output.verdict == "fail" for output in parities):
+        layers = _renamed(reference, linked, provider, checks, feeds, layers, layer_parities)
+        layer_parities = layers.parities(seen.placement)
         hunt = Hunt(reference, linked.source, provider, feeds, layers.agrees)
         layer_parities = settled(layer_parities, layers, hunt)
     notes += [f"{linked.spelled}: {x.name}: {x.note}" for x in layer_parities if x.note]
@@ -168,6 +170,31 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         interface=interface,
     )
     return Judged(report, seen.results, tuple(notes))
+
+
+def _renamed(
+    reference: Reference,
+    linked: Linked,
+    provider: str | None,
+    checks: Checks,
+    feeds: Sequence[Feeds],
+    layers: LayerJudge,
+    found: Sequence[LayerParity],
+) -> LayerJudge:
+    """The layers in other pairs, where names and order paired layers of unequal slopes.
+
+    Every output agrees, so that the candidate may call its layers otherwise. Pairs by slopes count
+    if each layer, in its own place, then gives what its counterpart gives.
+    """
+    source = linked.source
+    wrong = misnamed(found)
+    reached = all((reference.coverage.counts(name) > 0).all() for name in wrong)
+    pairs = layers.paired_by_slopes(wrong) if wrong and reached else None
+    if pairs is None or not isinstance(source, OnnxSource) or provider is None:
+        return layers
+    other = LayerJudge(reference, source.layers(), linked.layouts, checks.tolerance, pairs)
+    _observe(source, provider, feeds, other, other.observe)
+    return layers if misnamed(other.parities({})) or other.strays else other
 
 
 def _interface(

@@ -111,6 +111,10 @@ class Drawer:
         """The example's size for each free axis that does not count rows."""
         return {n: size for n, size in self._examples.items() if n not in self.rows.names}
 
+    def is_plain(self, name: str) -> bool:
+        """Whether an input has its rows first, and takes any values."""
+        return self.rows.axes.get(name) == 0 and self.domains[name].is_any
+
     def usual(self) -> list[Feeds]:
         """`samples` rows at the sizes of the example, and the first one again alone.
 

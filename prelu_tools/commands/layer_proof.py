@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from prelu_tools.commands.finding import Found, Hunt, find_layers, in_words
-from prelu_tools.commands.layers import ADDITIONAL, CALLS, NOT_FOUND, SHAPE, LayerJudge
+from prelu_tools.commands.layers import (
+    ADDITIONAL,
+    AXES,
+    CALLS,
+    DIFFER,
+    NOT_FOUND,
+    SHAPE,
+    LayerJudge,
+)
 from prelu_tools.core.reasons import Reason, code_of
 from prelu_tools.core.verification import LayerParity
 
@@ -29,9 +37,15 @@ def settled(
     """
     lost = [x.name for x in layers if _asks(x, NOT_FOUND)]
     fewer = [x.name for x in layers if _asks(x, CALLS) and judge.left_over(x.name)]
-    wanted = [mine for mine in hunt.reference.layers if mine.name in (*lost, *fewer)]
+    moved = [x.name for x in layers if _asks(x, AXES)]
+    wanted = [mine for mine in hunt.reference.layers if mine.name in (*lost, *fewer, *moved)]
     found = find_layers(hunt, wanted) if wanted else {}
     return tuple(_settle(layer, found, hunt) for layer in layers)
+
+
+def misnamed(layers: Sequence[LayerParity]) -> list[str]:
+    """The layers that have other slopes than those which they are paired with."""
+    return [layer.name for layer in layers if _asks(layer, DIFFER)]
 
 
 def _asks(layer: LayerParity, code: str) -> bool:
@@ -46,6 +60,8 @@ def _settle(layer: LayerParity, found: dict[str, Found], hunt: Hunt) -> LayerPar
         return replace(layer, verdict="inconclusive")
     if _asks(layer, CALLS):
         return _calls(layer, found.get(layer.name))
+    if _asks(layer, AXES):
+        return _in_other_axes(layer, found[layer.name])
     if _asks(layer, NOT_FOUND):
         return _by_values(layer, found[layer.name], hunt)
     return layer
@@ -61,6 +77,16 @@ def _calls(layer: LayerParity, found: Found | None) -> LayerParity:
         return replace(layer, verdict="pass", difference=None, note=note)
     text = f"{layer.name}: {words}, and its other calls were not found by their values"
     return replace(layer, verdict="inconclusive", difference=_reason(text, found, CALLS))
+
+
+def _in_other_axes(layer: LayerParity, found: Found) -> LayerParity:
+    """A layer of the same slopes along other axes: an optimizer moved a Transpose through it."""
+    if found.tensors and found.proven:
+        note = f"in another order of axes; {in_words(found)}"
+        known = replace(layer, verdict="pass", difference=None, note=note, slopes_equal=True)
+        return replace(known, n_by_value=layer.n_slopes, n_by_behaviour=layer.n_slopes)
+    words = layer.difference or layer.name
+    return replace(layer, verdict="inconclusive", difference=_reason(words, found, AXES))
 
 
 def _by_values(layer: LayerParity, found: Found, hunt: Hunt) -> LayerParity:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from prelu_tools.core.layout import Permutation, inverse
 from prelu_tools.core.parity import Comparison, worst
 from prelu_tools.core.reasons import Reason
 from prelu_tools.core.slopediff import (
+    LayerPairs,
     SlopeDifference,
     compare_slopes,
     in_type_of,
@@ -29,6 +30,8 @@ NOT_FOUND = "layer_not_found"
 ADDITIONAL = "layer_additional"
 CALLS = "layer_calls_differ"
 SHAPE = "layer_shape_differs"
+AXES = "slope_axes_differ"
+DIFFER = "slopes_differ"
 _EXTRA = "a PReLU that the reference does not have"
 
 
@@ -52,6 +55,7 @@ class LayerJudge:
         found: Sequence[PReLULayer],
         layouts: Layouts,
         tolerance: Tolerance,
+        pairs: LayerPairs | None = None,
     ) -> None:
         """Pair the layers.
 
@@ -60,12 +64,14 @@ class LayerJudge:
             found: the candidate's layers.
             layouts: what the user said.
             tolerance: what the layers' outputs are held to.
+            pairs: which layer is which; None to pair them by name and by order.
         """
         self.run = 0
         self._reference = reference
         self._layouts = layouts
         self._tolerance = tolerance
-        pairs = pair_layers(reference.layers, found)
+        self._is_told = pairs is not None
+        pairs = pair_layers(reference.layers, found) if pairs is None else pairs
         typed = tuple((in_type_of(mine, other), other) for mine, other in pairs.pairs)
         self._pairs = replace(pairs, pairs=typed)
         self._by_name = {other.name: (mine, other) for mine, other in self._pairs.pairs}
@@ -165,6 +171,32 @@ class LayerJudge:
         )
         watched.orders = same if watched.orders is None else watched.orders & same
 
+    def paired_by_slopes(self, names: Collection[str]) -> LayerPairs | None:
+        """Other pairs of the layers of these names (of the reference), by their slopes.
+
+        None where some have the slopes of no other layer that is left, or none would change.
+        """
+        wrong = [(mine, other) for mine, other in self._pairs.pairs if mine.name in names]
+        left = [other for _, other in wrong] + list(self._pairs.unexpected)
+        chosen: dict[str, PReLULayer] = {}
+        for mine, _ in wrong:
+            bare = replace(mine, input_shape=None)
+            fits = [x for x in left if compare_slopes(bare, replace(x, input_shape=None)).equal]
+            if not fits:
+                return None
+            chosen[mine.name] = fits[0]
+            left = [x for x in left if x.name != fits[0].name]
+        pairs = tuple((mine, chosen.get(mine.name, other)) for mine, other in self._pairs.pairs)
+        return LayerPairs(pairs, self._pairs.missing, tuple(left)) if wrong else None
+
+    @property
+    def strays(self) -> bool:
+        """Whether a layer did not give what its counterpart gave, as far as that was seen."""
+        return any(
+            watched.lost is not None or watched.along is None or watched.along.verdict == "fail"
+            for watched in self._watched.values()
+        )
+
     def left_over(self, name: str) -> bool:
         """Whether the reference makes a call of a layer that no call of the candidate stood for."""
         mine = next(mine for mine, _ in self._pairs.pairs if mine.name == name)
@@ -251,8 +283,13 @@ class LayerJudge:
             provider=provider,
             parameter=mine.parameter,
             node=other.nodes[0],
-            note=slopes.note,
+            note=slopes.note or self._other_name(mine, other),
         )
+
+    def _other_name(self, mine: PReLULayer, other: PReLULayer) -> str | None:
+        if not self._is_told or mine.name == other.name:
+            return None
+        return f"called {other.name} in the candidate, where other layers have these names"
 
     def _compare_slopes(self, mine: PReLULayer, other: PReLULayer) -> SlopeDifference:
         difference = compare_slopes(mine, other, self._layouts.permutation(mine.slopes.ndim))
@@ -270,7 +307,7 @@ class LayerJudge:
 def _code(slopes: SlopeDifference, watched: _Watched) -> str:
     """What differs, in a word that stays."""
     if not slopes.equal:
-        return "axis_order_unknown" if slopes.ambiguous else "slopes_differ"
+        return "axis_order_unknown" if slopes.ambiguous else AXES if slopes.moved else DIFFER
     if watched.lost:
         return SHAPE
     return "layer_differs" if is_off(watched.own_ulps) else "layer_output_differs"

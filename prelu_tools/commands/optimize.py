@@ -12,16 +12,18 @@ from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
+from prelu_tools.commands.drawing import DrawPlan
 from prelu_tools.commands.equality import Witness, held, keep_bits
 from prelu_tools.commands.feeds import Feeds, replay_feeds
 from prelu_tools.commands.holding import demand_pass
 from prelu_tools.commands.replay import read_choices
 from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.commands.settling import drawer_within_tables
 from prelu_tools.commands.spots import Spot, spots_of
 from prelu_tools.commands.tuning import Bench, Choices, by_cost, tune
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError, UsageError
-from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, draw, pictures
+from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, pictures
 from prelu_tools.core.optimization import Exactness, Held, LayerChoice, OptimizeResult, Target
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.timing import Latency, ratio_of
@@ -248,16 +250,13 @@ def _keep_inputs(work: _Work, model: OnnxModel) -> None:
 def _draw(source: OnnxSource, file: Path | None) -> list[Feeds]:
     """Inputs of the sizes that the model has, or that the user gave; the user's own come first."""
     specs = source.inputs()
+    drawer = drawer_within_tables(source, DrawPlan(_BATCHES, DEFAULT_SEED, {}))
     rows = max((spec.example[0] for spec in specs if spec.example), default=1)
-    wanted = {spec.name: Wanted(spec.dtype, spec.example[1:]) for spec in specs}
-    drawn = draw(wanted, _BATCHES * rows, DEFAULT_SEED)
-    batches = [
-        {name: values[i * rows : (i + 1) * rows] for name, values in drawn.items()}
-        for i in range(_BATCHES)
-    ]
+    batches = [drawer.run({}, rows, number) for number in range(_BATCHES)]
     if file is not None:
         return [*replay_feeds(file, specs), *batches]
-    return [pictures(wanted, rows, DEFAULT_SEED), *batches]
+    plain = {s.name: Wanted(s.dtype, s.example[1:]) for s in specs if drawer.is_plain(s.name)}
+    return [{**batches[0], **pictures(plain, rows, DEFAULT_SEED)}, *batches]
 
 
 def _choose(work: _Work) -> Choices:

@@ -83,6 +83,14 @@ def settle(source: Source, others: Others, plan: DrawPlan) -> Settled:
         return _Settler(source, shapes, plan, trial).settled()
 
 
+def drawer_within_tables(source: Source, plan: DrawPlan) -> Drawer:
+    """What draws inputs whose ids are within their tables; the model is tried on nothing else."""
+    with trying(source) as trial:
+        settler = _Settler(source, known_shapes(source.inputs(), []), plan, trial)
+        settler.read_tables()
+        return settler.drawer()
+
+
 class _Settler:
     """Settles one thing after the other, in the order in which they need each other."""
 
@@ -97,10 +105,10 @@ class _Settler:
 
     def settled(self) -> Settled:
         """See `settle`."""
-        self._read_tables()
+        self.read_tables()
         self._choose_rows()
         self._try()
-        drawer = self._drawer()
+        drawer = self.drawer()
         mender = Mender(drawer, self._trial)
         feeds = mender.mended(drawer.usual())
         sizes = OtherSizes(drawer, self._trial, len(feeds))
@@ -117,11 +125,12 @@ class _Settler:
             doubts=[*mender.doubts(self._domains)],
         )
 
-    def _drawer(self, domains: Domains | None = None) -> Drawer:
+    def drawer(self, domains: Domains | None = None) -> Drawer:
+        """What draws, within these values or those that are known by now."""
         known = self._domains if domains is None else domains
         return Drawer(self._specs, self._shapes, self._plan, known, self._examples)
 
-    def _read_tables(self) -> None:
+    def read_tables(self) -> None:
         """See which inputs index something; floating ones may, too."""
         kinds = {spec.name: np.dtype(spec.dtype).kind for spec in self._specs}
         names = [n for n, kind in kinds.items() if self._domains[n].origin != "asked"]
@@ -132,7 +141,7 @@ class _Settler:
             self._domains |= whole
 
     def _probes(self) -> list[Probe]:
-        drawer = self._drawer()
+        drawer = self.drawer()
         least = drawer.rows.count(drawer.run({}, 1, 0)) if not drawer.rows.names else 2
         wanted: list[tuple[Sizes, int]] = [({}, least)]
         if drawer.rows.names:
@@ -145,18 +154,18 @@ class _Settler:
     def _choose_rows(self) -> None:
         """See whether rows are free where another input has a fixed first size."""
         fixed = of_one_batch(self._shapes)
-        drawer = self._drawer()
+        drawer = self.drawer()
         if fixed is None or not drawer.rows.names:
             return
         if not self._trial.takes(drawer.usual()[:2], drawer.rows):
             self._shapes = fixed
             self._domains = known_domains(self._specs, self._plan.ranges)
-            self._read_tables()
+            self.read_tables()
 
     def _try(self) -> None:
         """Look for sizes and values that the reference takes, where it refuses the usual ones."""
         score = self._score(self._domains)
-        free = self._drawer().free
+        free = self.drawer().free
         for size in _EXAMPLES if score < 0 and free else ():
             self._examples = dict.fromkeys(free, size)
             score = self._score(self._domains)
@@ -174,7 +183,7 @@ class _Settler:
     def _score(self, domains: Domains) -> float:
         """The share of usable rows; -1 where the reference fails."""
         usable: list[bool] = []
-        drawer = self._drawer(domains)
+        drawer = self.drawer(domains)
         for run in drawer.usual():
             found = self._trial.usable(run, drawer.rows)
             if found is None:

@@ -55,7 +55,8 @@ def _is_used_up(arrays: Sequence[Array], domain: Values) -> bool:
     places = len(domain.tops) or 1
     used = np.concatenate([values.reshape(-1, places) for values in arrays])
     tops = domain.tops or (int(domain.high),)
-    return all(len(np.unique(used[:, i])) > top for i, top in enumerate(tops))
+    counts = [top + 1 - int(domain.low) for top in tops]
+    return all(len(np.unique(used[:, i])) >= count for i, count in enumerate(counts))
 
 
 def _rows_for(example: Array, domain: Values) -> int:
@@ -72,7 +73,8 @@ def _fill(arrays: list[Array], domain: Values, generator: np.random.Generator) -
     by_place = flat.reshape(-1, places)
     for place in range(places):
         top = int(domain.tops[place] if domain.tops else domain.high)
-        by_place[:, place] = np.resize(generator.permutation(top + 1), len(by_place))
+        every = np.arange(int(domain.low), top + 1)
+        by_place[:, place] = np.resize(generator.permutation(every), len(by_place))
     start = 0
     for values in arrays:
         values[...] = flat[start : start + values.size].reshape(values.shape)

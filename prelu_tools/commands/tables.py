@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,10 +52,11 @@ def find_tables(look: Look, names: Sequence[str], probes: Sequence[Probe]) -> di
     for name, top in first.tops.items():
         places = first.places(name)
         if places:
-            found[name] = Values(0, max(places), tops=places, origin="table")
+            found[name] = Values(first.lows[name], max(places), tops=places, origin="table")
             continue
         again = [(other.tops.get(name), other.probe.sizes) for other in others]
-        found[name] = _bounded(top, first.probe.sizes, again)
+        values = _bounded(top, first.probe.sizes, again)
+        found[name] = replace(values, low=first.lows[name])
     return found
 
 
@@ -88,7 +89,7 @@ class _Reach:
                 break
         self._still = still or ()
         self._moved = {name: self._factors_of(name) if self._still else [] for name in names}
-        self.tops = self._find()
+        self.lows, self.tops = self._find()
 
     def _ahead(self, name: str, by: float = 1) -> Feeds:
         return {name: np.full_like(self._base[name], self._start + by)}
@@ -118,19 +119,25 @@ class _Reach:
             for a, b in zip(self._still, seen, strict=True)
         ]
 
-    def _find(self) -> dict[str, int]:
-        found: dict[str, int] = {}
+    def _find(self) -> tuple[dict[str, int], dict[str, int]]:
+        """The smallest and the largest value of each input that is part of a position."""
+        lows: dict[str, int] = {}
+        tops: dict[str, int] = {}
         for number, lookup in enumerate(self._still):
-            steps = {
-                name: int(factors[number].max(initial=0))
-                for name, factors in self._moved.items()
-                if factors and (factors[number] > 0).any()
+            moved = {
+                name: f[number] for name, f in self._moved.items() if f and (f[number] > 0).any()
             }
-            room = lookup.size - 1 - int(lookup.positions.max(initial=0))
-            for name, more in _shared(steps, room).items():
-                top = self._start + more
-                found[name] = min(top, found.get(name, top))
-        return found
+            if not moved:
+                continue
+            steps = {name: int(factors.max()) for name, factors in moved.items()}
+            places = lookup.positions[np.any([f > 0 for f in moved.values()], axis=0)]
+            for name, more in _shared(steps, lookup.size - 1 - int(places.max())).items():
+                tops[name] = min(self._start + more, tops.get(name, self._start + more))
+                # -1 is the last row, and hardly meant
+                less = max(0, -int(places.min())) if len(steps) == 1 else 0
+                low = self._start - (-less // steps[name]) if less else 0
+                lows[name] = max(low, lows.get(name, 0))
+        return lows, tops
 
     def places(self, name: str) -> tuple[int, ...]:
         """The largest value at each place of the last axis; nothing where these are the same."""

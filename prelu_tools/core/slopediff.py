@@ -26,6 +26,8 @@ class SlopeDifference:
     """The layout could not be told, and the answer hangs on it: no verdict."""
     note: str | None = None
     """What is unusual although nothing differs; None where nothing is."""
+    moved: bool = False
+    """Whether they are the same values, along other axes: right where the input lies so too."""
 
 
 def _orders(reference: PReLULayer, candidate: PReLULayer) -> tuple[Permutation, ...]:
@@ -75,10 +77,11 @@ def compare_slopes(
         moved = left.transpose(said).shape
         if _could_lie(moved, candidate.input_shape):
             words = f"slopes lie as {list(right.shape)} where {list(moved)} was expected"
-            return SlopeDifference(False, words)
+            return SlopeDifference(False, words, moved=_same_values(left, right))
     if not outcomes:
         where = f"{list(left.shape)} on the reference's input"
-        return SlopeDifference(False, f"slopes lie as {list(right.shape)} where {where} is right")
+        words = f"slopes lie as {list(right.shape)} where {where} is right"
+        return SlopeDifference(False, words, moved=_same_values(left, right))
     first = next(iter(outcomes.values()))
     if all(outcome.equal == first.equal for outcome in outcomes.values()):
         return first
@@ -88,6 +91,12 @@ def compare_slopes(
     if order in outcomes:
         return outcomes[order]
     return SlopeDifference(False, "the axis order cannot be told from the shapes", True)
+
+
+def _same_values(left: Array, right: Array) -> bool:
+    """Whether two sets of slopes are the same, whatever their order."""
+    flat = [np.sort(values.reshape(-1)) for values in (left, right)]
+    return same_bits(flat[0], flat[1])
 
 
 def _expanded(left: Array, right: Array) -> SlopeDifference:

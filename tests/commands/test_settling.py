@@ -186,6 +186,13 @@ def test_ids_that_are_put_together_stay_within_their_table() -> None:
     assert found.ranges == {"country": (0, 10), "device": (0, 4)}
 
 
+def test_positions_counted_from_one_begin_there() -> None:
+    lengths = spec("lengths", "batch", dtype="int64")
+    found = Picky([lengths], looks=lambda feeds: [Lookup(20, feeds["lengths"] - 1)]).settled()
+    used = np.concatenate([run["lengths"] for run in found.feeds])
+    assert set(used.tolist()) == set(range(1, 21))
+
+
 def test_columns_may_have_tables_of_their_own() -> None:
     ids = spec("ids", "batch", 3, dtype="int64")
     sizes = (4, 90, 2)

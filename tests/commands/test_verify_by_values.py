@@ -10,6 +10,9 @@ import pytest
 from running import Outcome, cli
 from text_nets import COLUMN, candidate, save, verify
 
+from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.graph.layers import LocatedLayer
+
 _KERNEL = np.random.default_rng(1).normal(size=(3, 3, 3, 3)).astype(np.float32)
 _QUARTERS = np.full((3, 1, 1), 0.25, np.float32)
 _CONV = "c = Conv<pads = [1, 1, 1, 1]>(x, kernel) "
@@ -44,6 +47,18 @@ def _notes(found: Outcome) -> str:
     return " ".join(found.json["notes"])
 
 
+@pytest.fixture
+def blind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pattern finds a layer of `r.onnx`."""
+    real = OnnxSource.located.func
+
+    def located(source: OnnxSource) -> tuple[LocatedLayer, ...]:
+        return () if source.path.name == "r.onnx" else real(source)
+
+    monkeypatch.setattr(OnnxSource, "located", property(located))
+
+
+@pytest.mark.usefixtures("blind")
 @pytest.mark.parametrize("body", [_HALVES, _SIGNS])
 def test_a_layer_in_a_form_that_nobody_knows_passes_by_behaviour(body: str, tmp_path: Path) -> None:
     reference = _net(tmp_path, "l", f"{_CONV} y = PRelu(c, a)")
@@ -56,6 +71,7 @@ def test_a_layer_in_a_form_that_nobody_knows_passes_by_behaviour(body: str, tmp_
     assert (layer["node"], layer["coverage"]) == ("y", 1.0)
 
 
+@pytest.mark.usefixtures("blind")
 def test_a_layer_in_another_axis_order_is_found_too(tmp_path: Path) -> None:
     reference = _net(tmp_path, "l", f"{_CONV} y = PRelu(c, a)")
     last = (
@@ -67,6 +83,7 @@ def test_a_layer_in_another_axis_order_is_found_too(tmp_path: Path) -> None:
     assert (found.code, _layer(found)["found"]) == (0, "values")
 
 
+@pytest.mark.usefixtures("blind")
 def test_a_layer_with_other_slopes_fails_with_its_outputs(tmp_path: Path) -> None:
     reference = _net(tmp_path, "l", f"{_CONV} y = PRelu(c, a)")
     found = verify(reference, _net(tmp_path, "r", _CONV + _HALVES, plus=(1 + COLUMN * 1.1) / 2))
@@ -75,6 +92,7 @@ def test_a_layer_with_other_slopes_fails_with_its_outputs(tmp_path: Path) -> Non
     assert "layer_not_found" in found.json["reason_codes"]
 
 
+@pytest.mark.usefixtures("blind")
 def test_slopes_next_to_the_right_ones_are_not_proven(tmp_path: Path) -> None:
     """Below the limit of the outputs, and far above what rounding does to a layer."""
     reference = _net(tmp_path, "l", f"{_CONV} y = PRelu(c, a)")
@@ -85,6 +103,7 @@ def test_slopes_next_to_the_right_ones_are_not_proven(tmp_path: Path) -> None:
     assert "where -0.5 was expected" in _layer(found)["difference"]
 
 
+@pytest.mark.usefixtures("blind")
 def test_slopes_that_nothing_reaches_are_not_proven(tmp_path: Path) -> None:
     reference = _net(tmp_path, "l", "c = Abs(x) y = PRelu(c, a)")
     found = verify(reference, _net(tmp_path, "r", f"c = Abs(x) {_HALVES}"))
@@ -175,6 +194,56 @@ def test_a_prelu_in_place_of_none_at_all_is_no_proof(tmp_path: Path) -> None:
     more = _net(tmp_path, "more", f"{_CONV} y = Neg(c) z = PRelu(c, b)")
     assert verify(plain, more).code == 3
     assert verify(plain, more, "--allow-no-prelu").code == 0
+
+
+def test_a_transpose_that_an_optimizer_moved_through_a_layer(tmp_path: Path) -> None:
+    slopes = np.random.default_rng(0).normal(size=(1, 12, 8)).astype(np.float32)
+    sides = ("float[N,12,8] x", "float[12,N,8] y")
+    turn = "Transpose<perm = [1, 0, 2]>"
+    left = save(tmp_path / "l.onnx", f"p = PRelu(x, a) y = {turn}(p)", *sides, a=slopes)
+    turned = slopes.transpose(1, 0, 2).copy()
+    right = save(tmp_path / "r.onnx", f"t = {turn}(x) y = PRelu(t, a)", *sides, a=turned)
+    found = verify(left, right)
+    layer = _layer(found)
+    assert (found.code, layer["slopes_equal"], layer["n_by_value"]) == (0, True, 96)
+    assert layer["note"].startswith("in another order of axes")
+    turned[0, 0, 0] *= 2
+    wrong = save(tmp_path / "w.onnx", f"t = {turn}(x) y = PRelu(t, a)", *sides, a=turned)
+    assert verify(left, wrong).code == 1
+
+
+_LEFT, _RIGHT = COLUMN, COLUMN[::-1] * np.float32(2)
+
+
+def _two(folder: Path, file: str, first: str, **slopes: Any) -> Path:
+    second = "q" if first == "p" else "p"
+    body = f"h = PRelu(x, {first}) n = Neg(h) y = PRelu(n, {second})"
+    return save(folder / file, body, **slopes)
+
+
+def test_layers_that_a_candidate_calls_otherwise_are_told_by_their_slopes(tmp_path: Path) -> None:
+    left = _two(tmp_path, "l.onnx", "p", p=_LEFT, q=_RIGHT)
+    renamed = _two(tmp_path, "r.onnx", "q", p=_RIGHT, q=_LEFT)
+    found = verify(left, renamed)
+    assert found.code == 0, found.json["reasons"]
+    notes = [layer["note"] for layer in candidate(found)["layers"]]
+    assert [note.split(",")[0] for note in notes] == [
+        "called q in the candidate", "called p in the candidate"
+    ]  # fmt: skip
+    exchanged = _two(tmp_path, "e.onnx", "p", p=_RIGHT, q=_LEFT)
+    found = verify(left, exchanged)
+    assert (found.code, found.json["reason_codes"][0]) == (1, "slopes_differ")
+
+
+def test_slopes_that_were_exchanged_where_nothing_shows_it_are_no_other_names(
+    tmp_path: Path,
+) -> None:
+    """Every input is positive, so that every output agrees."""
+    body = "b = Abs(x) h = PRelu(b, p) y = PRelu(h, q)"
+    left = save(tmp_path / "l.onnx", body, p=_LEFT, q=_RIGHT)
+    exchanged = save(tmp_path / "r.onnx", body, p=_RIGHT, q=_LEFT)
+    found = verify(left, exchanged)
+    assert (found.code, set(found.json["reason_codes"])) == (1, {"slopes_differ", None})
 
 
 _NETS = """

@@ -199,6 +199,12 @@ def test_lengths_of_no_steps_are_not_tried_twice(nets: Path) -> None:
     assert "a length of 0" not in found.err
 
 
+def test_ids_stay_within_their_table_while_a_model_is_optimized(nets: Path, tmp_path: Path) -> None:
+    target, _ = _exported(nets, "Speaker")
+    found = cli("optimize", target, "-o", tmp_path / "fast.onnx", "--no-tune")
+    assert found.code == 0, found.err
+
+
 def test_a_range_can_be_given_where_none_is_found(nets: Path, tmp_path: Path) -> None:
     net, target = f"{nets}:Far", tmp_path / "far.onnx"
     found = cli("export", net, "-o", target)

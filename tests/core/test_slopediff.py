@@ -253,7 +253,9 @@ def test_inputs_of_other_sizes_leave_it_to_the_shapes_of_the_slopes() -> None:
     [
         pytest.param(
             (None, 4, 4, 4),
-            SlopeDifference(False, "slopes lie as [1, 4, 1, 1] where [1, 1, 1, 4] was expected"),
+            SlopeDifference(
+                False, "slopes lie as [1, 4, 1, 1] where [1, 1, 1, 4] was expected", moved=True
+            ),
             id="where they could lie as stated",
         ),
         pytest.param((None, 4, 4, 5), EQUAL, id="where they could not"),
