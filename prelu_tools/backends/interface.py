@@ -12,6 +12,7 @@ import numpy as np
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.decisions import Decision
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -214,6 +215,18 @@ class Source(Protocol):
 
         Raises:
             PReLUToolsError: it does not run in float64; on entering, or on running.
+        """
+        ...
+
+    def moved_runner(
+        self, noise: Noise, observe: Observer | None = None
+    ) -> AbstractContextManager[Runner]:
+        """The model with the result of every operator moved at random, as rounding may move it.
+
+        Each run is moved otherwise; the first of two runners of one seed as the first of the other.
+
+        Raises:
+            PReLUToolsError: its operators cannot be moved; on entering, or on running.
         """
         ...
 

@@ -29,9 +29,10 @@ from prelu_tools.commands.unmoved import of_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.noise import SINGLE
 from prelu_tools.core.parity import worst
 from prelu_tools.core.reasons import Reason, as_reason
-from prelu_tools.core.tolerance import default_tolerance
+from prelu_tools.core.tolerance import SENSITIVITY, default_tolerance, resolution_of
 from prelu_tools.core.verification import (
     CandidateReport,
     InterfaceDifference,
@@ -130,8 +131,15 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     feeds = [move(feed, linked.links) for feed in reference.feeds]
     layers = LayerJudge(reference, linked.source.layers(), linked.layouts, checks.tolerance)
     seen = _run(linked.source, provider, feeds, layers, checks)
+    narrow = _computes_in(linked)
+    moved = reference.moved_to(resolution_of(narrow) if narrow else SINGLE)
     outputs = OutputJudge(
-        reference.outputs, reference.extents, linked.layouts, linked.moved, checks.tolerance
+        reference.outputs,
+        reference.extents,
+        linked.layouts,
+        linked.moved,
+        checks.tolerance,
+        None if moved is None else moved.outputs,
     )
     parities = outputs.compare(seen.results)
     interface = _interface(reference, linked, seen.results[0])
@@ -141,14 +149,22 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     notes: list[str] = [
         as_reason(note).within(linked.spelled) for note in getattr(linked.source, "notes", ())
     ]
-    notes += _rounded(reference, linked)
+    rounded = _rounded(reference, linked)
+    notes += rounded
     notes += [note.after(linked.spelled) for note in seen.again.notes]
+    wider = {layer.dtype for layer in reference.layers} - {"float16", "bfloat16"}
+    if narrow and moved is not None and wider and not rounded:
+        notes.append(
+            f"{linked.spelled} computes in {narrow}: each value may differ by what rounding to "
+            f"{narrow} does to it in the reference"
+        )
     special = _special(reference, linked, provider, checks, seen)
     power = _power(reference, linked, provider, checks, feeds, outputs, seen, notes)
-    layer_parities = layers.parities(seen.placement)
+    agreed = all(output.verdict == "pass" for output in parities)
+    layer_parities = layers.parities(seen.placement, agreed)
     if checks.layers and not any(output.verdict == "fail" for output in parities):
         layers = _renamed(reference, linked, provider, checks, feeds, layers, layer_parities)
-        layer_parities = layers.parities(seen.placement)
+        layer_parities = layers.parities(seen.placement, agreed)
         hunt = Hunt(reference, linked.source, provider, feeds, layers.agrees)
         layer_parities = settled(layer_parities, layers, hunt)
     notes += [f"{linked.spelled}: {x.name}: {x.note}" for x in layer_parities if x.note]
@@ -170,6 +186,14 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         interface=interface,
     )
     return Judged(report, seen.results, tuple(notes))
+
+
+def _computes_in(linked: Linked) -> str | None:
+    """The narrower type than float32 that a candidate computes in; None for none, or unknown."""
+    if isinstance(linked.source, OnnxSource):
+        return linked.source.computes_in
+    kinds = {layer.dtype for layer in linked.source.layers()}
+    return next((kind for kind in ("bfloat16", "float16") if kind in kinds), None)
 
 
 def _renamed(
@@ -336,7 +360,9 @@ def _power(
 
 
 def _used(reference: Reference, seen: _Seen, tolerance: Tolerance) -> Tolerance:
-    """What was really used: without float64 a calibrated tolerance is the default of the type."""
+    """What was really used: a calibrated tolerance depends on what the reference could be asked."""
+    if tolerance.multiple is not None and reference.moved is not None:
+        return SENSITIVITY
     if tolerance.multiple is None or reference.precision == "float64":
         return tolerance
     first = next(iter(seen.results[0].values()), None)

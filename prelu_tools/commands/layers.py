@@ -12,6 +12,7 @@ from prelu_tools.commands.lone_layer import UNLIKE, axis_orders, is_off, own_ulp
 from prelu_tools.commands.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation, inverse
+from prelu_tools.core.noise import SINGLE
 from prelu_tools.core.parity import Comparison, worst
 from prelu_tools.core.reasons import Reason
 from prelu_tools.core.slopediff import (
@@ -23,7 +24,8 @@ from prelu_tools.core.slopediff import (
     pair_layers,
 )
 from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.core.tolerance import Extent, Limit, limit_of
+from prelu_tools.core.spread import Spread
+from prelu_tools.core.tolerance import Extent, Limit, limit_of, resolution
 from prelu_tools.core.verification import Found, LayerParity, Tolerance, Verdict
 
 NOT_FOUND = "layer_not_found"
@@ -33,6 +35,8 @@ SHAPE = "layer_shape_differs"
 AXES = "slope_axes_differ"
 DIFFER = "slopes_differ"
 _EXTRA = "a PReLU that the reference does not have"
+
+_REMARK = "end-to-end error above rounding; the outputs and the isolated layer agree"
 
 
 @dataclass
@@ -91,28 +95,29 @@ class LayerJudge:
             return
         mine, other = pair
         watched = self._watched[mine.name]
-        expected, orders = self._counterpart(mine, other, number, x, y)
+        expected, orders, place = self._counterpart(mine, other, number, x, y)
         if other.slopes.size > 1 and other.slopes.ndim > x.ndim:
             watched.lost = (
                 f"a slope of shape {list(other.stored_shape)} does not broadcast to an input of "
                 f"{list(x.shape)}: the result has more axes"
             )
         elif expected is not None:
-            self._follow(watched, mine.name, expected, y, orders)
+            limit = self._limit(mine.name, place, y, expected)
+            _follow(watched, limit, expected, y, orders)
         own = own_ulps(mine, orders, x, y)
         if own is not None:
             watched.own_ulps = max(watched.own_ulps or 0, own)
 
     def agrees(self, layer: str, expected: Array, found: Array) -> bool:
         """Whether an array is what a layer of the reference gave, within the layer's limit."""
-        comparison = Comparison(self._limit(layer, found))
+        comparison = Comparison(self._limit(layer, 0, found, None))
         comparison.add(expected, found)
         return comparison.verdict == "pass"
 
     def _counterpart(
         self, mine: PReLULayer, other: PReLULayer, number: int, x: Array, y: Array
-    ) -> tuple[Array | None, Sequence[Permutation]]:
-        """What the reference gives in the same call, and how its axes may lie.
+    ) -> tuple[Array | None, Sequence[Permutation], int]:
+        """What the reference gives in the same call, how its axes may lie, and which call that is.
 
         Calls that do not need each other stand in any order in a file. So it is the first one that
         gives the same and was no other call's, its own number before all, and where none does the
@@ -127,49 +132,20 @@ class LayerJudge:
             expected = self._reference.activation(self.run, mine.name, place)
             shape = None if expected is None else expected.shape
             orders = axis_orders(mine, other, x.shape, shape)
-            if expected is not None and self._is_same(mine.name, expected, y, orders):
+            limit = self._limit(mine.name, place, y, expected)
+            if expected is not None and _is_same(limit, expected, y, orders):
                 break
         self._taken.add((self.run, mine.name, place))
-        return expected, orders
+        return expected, orders, place
 
-    def _is_same(self, name: str, expected: Array, y: Array, orders: Sequence[Permutation]) -> bool:
-        fitting = _fitting(expected, y, orders)
-        return bool(fitting) and self.agrees(name, expected, _nearest(expected, fitting))
-
-    def _limit(self, name: str, y: Array) -> Limit:
+    def _limit(self, name: str, call: int, y: Array, expected: Array | None) -> Limit:
         extent = self._reference.layer_extents.get(name, Extent())
-        return limit_of(self._tolerance, extent, y.dtype)
-
-    def _follow(
-        self,
-        watched: _Watched,
-        name: str,
-        expected: Array,
-        y: Array,
-        orders: Sequence[Permutation],
-    ) -> None:
-        """The layer's output against the reference's."""
-        fitting = _fitting(expected, y, orders)
-        if not fitting:
-            watched.lost = f"gives {list(y.shape)} where {list(expected.shape)} was expected"
-            if y.ndim != expected.ndim:
-                watched.lost += (
-                    ": the number of its axes depends on the inputs' sizes there, as squeeze() "
-                    "makes it, and a file keeps one"
-                )
-            return
-        if watched.along is None:
-            watched.along = Comparison(self._limit(name, y))
-        watched.along.add(expected, _nearest(expected, fitting))
-        if len(orders) == 1:
-            return
-        same = frozenset(
-            order
-            for order in orders
-            for array in _fitting(expected, y, [order])
-            if self.agrees(name, expected, array)
-        )
-        watched.orders = same if watched.orders is None else watched.orders & same
+        scale = self._reference.spread(self.run, name, call)
+        spread = None
+        if scale is not None and expected is not None and scale.shape == expected.shape:
+            coarser = resolution(y.dtype) / SINGLE if np.issubdtype(y.dtype, np.floating) else 1.0
+            spread = Spread(scale * np.float32(max(1.0, coarser)))
+        return limit_of(self._tolerance, extent, y.dtype, spread, expected)
 
     def paired_by_slopes(self, names: Collection[str]) -> LayerPairs | None:
         """Other pairs of the layers of these names (of the reference), by their slopes.
@@ -206,11 +182,14 @@ class LayerJudge:
             for number in range(len(mine.nodes))
         )
 
-    def parities(self, placement: Mapping[str, str]) -> tuple[LayerParity, ...]:
+    def parities(
+        self, placement: Mapping[str, str], agreed: bool = False
+    ) -> tuple[LayerParity, ...]:
         """The outcome for every layer of either side, in the reference's order.
 
         Args:
             placement: the execution provider of each node of the candidate; empty if unknown.
+            agreed: whether all outputs pass: then an end-to-end error of a layer fails nothing.
         """
         found = {
             mine.name: self._parity(mine, other, placement.get(other.nodes[0]))
@@ -220,6 +199,8 @@ class LayerJudge:
             words = Reason(f"{layer.name}: missing in the candidate", NOT_FOUND)
             found[layer.name] = _failed(layer.name, words, "nowhere")
         order = [layer.name for layer in self._reference.layers if layer.name in found]
+        if agreed:
+            self._explain(found)
         self._forgive(found, order)
         extra = [
             _failed(layer.name, Reason(f"{layer.name}: {_EXTRA}", ADDITIONAL), "additional")
@@ -227,17 +208,24 @@ class LayerJudge:
         ]
         return (*(found[name] for name in order), *extra)
 
+    def _explain(self, found: dict[str, LayerParity]) -> None:
+        """What is off end to end only, while all outputs agree, is said and fails nothing."""
+        for mine, other in self._pairs.pairs:
+            layer = found[mine.name]
+            if layer.verdict == "fail" and self._only_propagates(mine, other, layer):
+                found[mine.name] = replace(layer, verdict="pass", difference=None, note=_REMARK)
+
     def _forgive(self, found: dict[str, LayerParity], order: Sequence[str]) -> None:
         """What comes after the first layer that diverges only hands on what it was given."""
         others = {mine.name: (mine, other) for mine, other in self._pairs.pairs}
         diverged = False
         for name in order:
             layer = found[name]
-            if diverged and name in others and self._hands_on(*others[name], layer):
+            if diverged and name in others and self._only_propagates(*others[name], layer):
                 found[name] = replace(layer, verdict="pass", difference=None)
             diverged = diverged or layer.verdict == "fail"
 
-    def _hands_on(self, mine: PReLULayer, other: PReLULayer, layer: LayerParity) -> bool:
+    def _only_propagates(self, mine: PReLULayer, other: PReLULayer, layer: LayerParity) -> bool:
         """Whether nothing is wrong with a layer but what it was given."""
         watched = self._watched[mine.name]
         strayed = watched.along is not None and watched.along.verdict == "fail"
@@ -275,7 +263,7 @@ class LayerJudge:
             coverage=float((counts > 0).mean()) if counts.size else None,
             verdict=worst(verdicts),
             deviation=None if along is None else along.deviation,
-            limit=None if along is None else along.limit.atol,
+            limit=None if along is None else along.at_worst,
             n_slopes=int(counts.size),
             n_by_value=int(counts.size) if slopes.equal else 0,
             n_by_behaviour=int((counts > 0).sum()) if behaves else 0,
@@ -325,6 +313,35 @@ def _behaviour(watched: _Watched) -> str | None:
     if along is not None and along.verdict == "fail":
         return f"its output is {along.max_abs:.3g} from the reference's"
     return f"its output {along.doubt}" if along is not None and along.doubt else None
+
+
+def _is_same(limit: Limit, expected: Array, y: Array, orders: Sequence[Permutation]) -> bool:
+    found = Comparison(limit)
+    fitting = _fitting(expected, y, orders)
+    if fitting:
+        found.add(expected, _nearest(expected, fitting))
+    return bool(fitting) and found.verdict == "pass"
+
+
+def _follow(
+    watched: _Watched, limit: Limit, expected: Array, y: Array, orders: Sequence[Permutation]
+) -> None:
+    """Compare the layer's output with the reference's."""
+    fitting = _fitting(expected, y, orders)
+    if not fitting:
+        watched.lost = f"gives {list(y.shape)} where {list(expected.shape)} was expected"
+        if y.ndim != expected.ndim:
+            watched.lost += (
+                ": the number of its axes depends on the inputs' sizes there, as squeeze() "
+                "makes it, and a file keeps one"
+            )
+        return
+    if watched.along is None:
+        watched.along = Comparison(limit)
+    watched.along.add(expected, _nearest(expected, fitting), limit)
+    if len(orders) > 1:
+        same = frozenset(order for order in orders if _is_same(limit, expected, y, [order]))
+        watched.orders = same if watched.orders is None else watched.orders & same
 
 
 def _right(watched: _Watched) -> bool:

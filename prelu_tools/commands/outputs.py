@@ -1,4 +1,4 @@
-"""Hold the outputs of a candidate against the reference's."""
+"""Compare the outputs of a candidate with the reference's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from prelu_tools.commands.linking import Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation, candidates, inverse
 from prelu_tools.core.parity import Comparison, Top1
-from prelu_tools.core.tolerance import Extent, limit_of
+from prelu_tools.core.spread import Spread
+from prelu_tools.core.tolerance import FACTOR, Extent, Limit, limit_of
 from prelu_tools.core.verification import OutputParity, Tolerance
 
 Results = Sequence[Mapping[str, Array]]
@@ -26,6 +27,7 @@ class OutputJudge:
         layouts: Layouts,
         moved: Collection[int],
         tolerance: Tolerance,
+        spreads: Sequence[Mapping[str, Spread]] | None = None,
     ) -> None:
         """Take the reference's side.
 
@@ -34,7 +36,8 @@ class OutputJudge:
             extents: what is known of them.
             layouts: what the user said.
             moved: the ranks of the inputs that had to be moved to another layout.
-            tolerance: what they are held to.
+            tolerance: what they may differ by.
+            spreads: what the moved runs say of them, for each run; None where there were none.
         """
         self._references = references
         self._extents = extents
@@ -42,6 +45,14 @@ class OutputJudge:
         self._moved = moved
         self._orders: dict[str, Permutation] = {}
         self._tolerance = tolerance
+        self._spreads = spreads
+
+    def _limit(self, name: str, run: int, candidate: Array) -> Limit:
+        """Of the reference's output of this name in one run."""
+        spread = None if self._spreads is None else self._spreads[run].get(name)
+        values = self._references[run][name]
+        extent = self._extents[name]
+        return limit_of(self._tolerance, extent, candidate.dtype, spread, values)
 
     def compare(self, results: Results) -> tuple[OutputParity, ...]:
         """Compare every output over all runs.
@@ -59,8 +70,7 @@ class OutputJudge:
             right = self._to_reference(left, results[candidate], candidate)
             if left.shape != right.shape:
                 return True
-            limit = limit_of(self._tolerance, self._extents[reference], right.dtype)
-            comparison = Comparison(limit)
+            comparison = Comparison(self._limit(reference, run, right))
             comparison.add(left, right)
             if comparison.verdict == "fail":
                 return True
@@ -68,8 +78,7 @@ class OutputJudge:
 
     def _parity(self, reference: str, name: str, results: Results) -> OutputParity:
         extent = self._extents[reference]
-        limit = limit_of(self._tolerance, extent, results[0][name].dtype)
-        comparison, top1 = Comparison(limit), Top1()
+        comparison, top1 = Comparison(self._limit(reference, 0, results[0][name])), Top1()
         first = results[0][name].shape
         for run, (references, found) in enumerate(zip(self._references, results, strict=True)):
             left = references[reference]
@@ -77,7 +86,7 @@ class OutputJudge:
             if left.shape != right.shape:
                 return _other_shape(name, left, right)
             first = right.shape if run == 0 else first
-            comparison.add(left, right)
+            comparison.add(left, right, self._limit(reference, run, right))
             top1.add(left, right)
         rounding = extent.own_error
         return OutputParity(
@@ -90,9 +99,13 @@ class OutputJudge:
             verdict=comparison.verdict,
             deviation=comparison.deviation,
             top1_agreement=top1.agreement,
-            limit=limit.atol,
+            limit=comparison.at_worst,
             of_rounding=comparison.max_abs / rounding if rounding else None,
             difference=_words(name, comparison),
+            worst_of_rounding=None if comparison.worst is None else FACTOR * comparison.worst,
+            n_values=comparison.n_values,
+            n_border=comparison.n_border,
+            remark=_remark(comparison),
         )
 
     def _to_reference(self, reference: Array, candidate: Array, name: str) -> Array:
@@ -166,13 +179,28 @@ def _other_shape(name: str, reference: Array, candidate: Array) -> OutputParity:
     )
 
 
+def _remark(comparison: Comparison) -> str | None:
+    if not comparison.n_border:
+        return None
+    return (
+        f"{comparison.n_border:,} of {comparison.n_values:,} values sit on a border that rounding "
+        "crosses (of a comparison, a rounding, an index, a nearest neighbour) and differ: "
+        f"{comparison.border.where}"
+    )
+
+
 def _words(name: str, comparison: Comparison) -> str | None:
     if comparison.verdict == "pass":
         return None
     if comparison.doubt:
         return f"output {name} {comparison.doubt}, so nothing is proven"
     count = comparison.n_mismatched + comparison.n_nonfinite_mismatch
-    return f"output {name}: {count} values differ, by {comparison.max_abs:.3g} at most"
+    words = f"output {name}: {count} values differ, by {comparison.max_abs:.3g} at most"
+    if comparison.worst is not None and comparison.worst > 1:
+        words += f", {FACTOR * comparison.worst:.3g}x the model's own rounding where it is worst"
+    if comparison.border.n_wrong:
+        words += f"; {comparison.border.n_wrong} of them sit on a border that rounding crosses"
+    return words
 
 
 def differences(outputs: Iterable[OutputParity]) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from prelu_tools.backends.interface import SearchLimits, Source
 from prelu_tools.commands.feeds import Feeds
+from prelu_tools.commands.moved import RUNS, SPREAD, Moved, affordable_runs, run_moved
 from prelu_tools.commands.rows import Rows
 from prelu_tools.commands.steadiness import (
     depends_on_batch,
@@ -23,9 +24,11 @@ from prelu_tools.commands.steadiness import (
 from prelu_tools.commands.trying import usable_rows
 from prelu_tools.commands.turning import TurnPlan, turn_decisions
 from prelu_tools.commands.unmoved import of_inputs, of_slopes, unmoved_outputs
+from prelu_tools.commands.witness import settle_layers, settle_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.noise import SINGLE, Noise
 from prelu_tools.core.reasons import Reason
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.stash import Stash
@@ -61,10 +64,14 @@ class Reference:
     """Scale and rounding of each layer's output."""
     precision: Literal["float64", "float32"] = "float32"
     """Of `outputs` and of the stash."""
+    moved: Moved | None = None
+    """What its moved runs say of its outputs; None where its operators cannot be moved."""
     n_searched: int = 0
     """Rows that a search added, in feeds after the others."""
     seconds_per_row: float = 0.0
     """What a run takes, as far as it was measured: how long a search may be."""
+    seconds: float = 0.0
+    """What it took to run all inputs once."""
     n_given: int = 0
     """Feeds that were drawn or replayed."""
     notes: list[str] = field(default_factory=list)
@@ -76,10 +83,27 @@ class Reference:
     untaken: dict[str, list[Reason]] = field(default_factory=dict)
     """Of each candidate's name: what it decided always in the same way."""
 
+    _coarser: dict[float, Moved] = field(default_factory=dict)
+
     @property
     def is_random(self) -> bool:
         """Whether it gives other outputs each time: what differs from it says nothing."""
         return is_random(self.doubts)
+
+    def moved_to(self, unit: float) -> Moved | None:
+        """What moved runs say that round every result to a coarser unit; run when first asked."""
+        if self.moved is None or unit <= SINGLE:
+            return self.moved
+        if unit not in self._coarser:
+            runs = self.moved.runs
+            noise = Noise(0, unit)
+            self._coarser[unit] = run_moved(self.source, self.feeds, self.outputs, noise, runs)
+        return self._coarser[unit]
+
+    def spread(self, run: int, layer: str, call: int) -> Array | None:
+        """How far rounding may take each value that a layer gives; None where that is unknown."""
+        key = (SPREAD, run, layer, call)
+        return self.stash.get(key) if key in self.stash else None
 
     def activation(self, run: int, layer: str, call: int) -> Array | None:
         """The output of a layer in one run; None where it was not seen."""
@@ -137,6 +161,7 @@ def run_reference(
         reference.notes += of_inputs(reference.feeds)
         reference.notes += of_slopes(reference.coverage) if plan.layers else []
         if plan.wide:
+            _run_moved(reference, plan)
             _run_wide(reference, plan)
         yield reference
 
@@ -157,8 +182,9 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
         for run in range(first, len(reference.feeds)):
             began = time.monotonic()
             outputs = runner.run(reference.feeds[run])
-            taken = (time.monotonic() - began) / plan.rows.count(reference.feeds[run])
-            reference.seconds_per_row = taken
+            taken = time.monotonic() - began
+            reference.seconds += taken
+            reference.seconds_per_row = taken / plan.rows.count(reference.feeds[run])
             reference.outputs.append(outputs)
             reference.kinds = {name: values.dtype.name for name, values in outputs.items()}
             for name, values in outputs.items():
@@ -217,47 +243,103 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
     _run_all(reference, plan, before)
 
 
+def _run_moved(reference: Reference, plan: ReferencePlan) -> None:
+    """Run everything moved; where that fails, there is a limit for each tensor only."""
+    if reference.is_random:
+        return
+    runs = affordable_runs(reference.seconds)
+    stash = reference.stash if plan.layers else None
+    try:
+        reference.moved = run_moved(
+            reference.source, reference.feeds, reference.outputs, Noise(plan.seed), runs, stash
+        )
+    except (PReLUToolsError, KeyError, ValueError) as error:
+        reference.stash.keep(lambda key: key[0] != SPREAD)
+        reference.notes.append(
+            f"the operators of the reference cannot be moved by rounding ({error}): each output "
+            "has one limit for all its values"
+        )
+    if reference.moved is not None and runs < RUNS:
+        reference.notes.append(
+            f"the reference takes {reference.seconds:.0f} s: it was run {runs} times with its "
+            f"operators moved by rounding, in place of {RUNS}"
+        )
+
+
 def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
     """Run everything in float64; where that fails, the reference stays as it is."""
-    extents: dict[str, Extent] = {}
     outputs: list[dict[str, Array]] = []
     run = 0
 
-    def observe(layer: str, call: int, _x: Array, y: Array) -> None:
-        key = ("float32", run, layer, call)
-        if key in reference.stash:
-            narrow = reference.stash.get(key)
-            wide_layers.setdefault(layer, Extent()).note(narrow, y)
-            reference.stash.put(("float64", run, layer, call), y)
+    seen: list[tuple[int, str, int]] = []
 
-    wide_layers: dict[str, Extent] = {}
+    def observe(layer: str, call: int, _x: Array, y: Array) -> None:
+        if ("float32", run, layer, call) in reference.stash:
+            reference.stash.put(("float64", run, layer, call), y)
+            seen.append((run, layer, call))
+
     try:
         with reference.source.wide_runner(observe if plan.layers else None) as runner:
             for run, feeds in enumerate(reference.feeds):
                 found = runner.run(feeds)
-                for name, narrow in reference.outputs[run].items():
-                    extents.setdefault(name, Extent()).note(narrow, found[name])
-                outputs.append(found)
+                outputs.append({name: found[name] for name in reference.outputs[run]})
             narrow_parts = tuple(runner.stayed_narrow)
     except (PReLUToolsError, KeyError, ValueError) as error:
-        reference.notes.append(
-            f"float64 is not to be had for the reference ({error}): the defaults of each type are "
-            "used"
-        )
+        reference.stash.keep(lambda key: key[0] != "float64")
+        if reference.moved is None:
+            reference.notes.append(
+                f"float64 is not available for the reference ({error}): the defaults of each type "
+                "are used"
+            )
         return
+    taken = _take_moved if reference.moved is not None else _take_plausible
+    if not taken(reference, outputs, seen):
+        reference.stash.keep(lambda key: key[0] != "float64")
+        return
+    reference.precision = "float64"
+    reference.stash.keep(lambda key: key[0] != "float32")
+    if narrow_parts:
+        named = ", ".join(narrow_parts[:5]) + (", ..." if len(narrow_parts) > 5 else "")
+        reference.notes.append(f"in float64 these stayed narrower inside: {named}")
+
+
+def _take_moved(
+    reference: Reference, wide: list[dict[str, Array]], seen: list[tuple[int, str, int]]
+) -> bool:
+    """Take float64, value by value, where it is the same but for rounding; False where nowhere."""
+    if reference.moved is None:
+        raise AssertionError("moved runs are needed")
+    settled = settle_outputs(reference.outputs, wide, reference.moved)
+    for name, (strange, total) in settled.strange.items():
+        reference.notes.append(
+            f"output {name}: {strange:,} of {total:,} values are something else in float64, beyond "
+            "rounding; there, candidates are compared with the float32 run"
+        )
+    if settled.strange and all(a == b for a, b in settled.strange.values()):
+        return False
+    reference.layer_extents |= settle_layers(reference.stash, seen)
+    reference.outputs, reference.extents = settled.outputs, settled.extents
+    return True
+
+
+def _take_plausible(
+    reference: Reference, wide: list[dict[str, Array]], seen: list[tuple[int, str, int]]
+) -> bool:
+    """All of it or nothing: without moved runs nothing says what rounding does to each value."""
+    extents: dict[str, Extent] = {}
+    for narrow, found in zip(reference.outputs, wide, strict=True):
+        for name, values in narrow.items():
+            extents.setdefault(name, Extent()).note(values, found[name])
+    layers = settle_layers(reference.stash, seen)
     strange = [name for name, extent in extents.items() if not extent.is_plausible]
-    strange += [name for name, extent in wide_layers.items() if not extent.is_plausible]
+    strange += [name for name, extent in layers.items() if not extent.is_plausible]
     if strange:
         reference.notes.append(
             f"in float64 {strange[0]} is another value altogether, beyond any rounding: that run "
             "is not used, and the defaults of each type are"
         )
-        return
-    reference.outputs = outputs
+        return False
+    reference.outputs = wide
     reference.extents |= extents
-    reference.layer_extents |= wide_layers
-    reference.precision = "float64"
-    reference.stash.keep(lambda key: key[0] == "float64")
-    if narrow_parts:
-        named = ", ".join(narrow_parts[:5]) + (", ..." if len(narrow_parts) > 5 else "")
-        reference.notes.append(f"in float64 these stayed narrower inside: {named}")
+    reference.layer_extents |= layers
+    return True

@@ -26,6 +26,7 @@ from prelu_tools.commands.steadiness import is_first_row
 from prelu_tools.commands.turning import BRANCH_FOUND
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
 from prelu_tools.core.inputs import DEFAULT_SAMPLES
+from prelu_tools.core.noise import SINGLE
 from prelu_tools.core.parity import worst
 from prelu_tools.core.reasons import Reason, as_reason, code_of
 from prelu_tools.core.verification import (
@@ -282,9 +283,14 @@ def _agreements(
                 continue
             names = pair_outputs(reference.outputs[0], first.results[0])
             extents = {theirs: reference.extents[mine] for mine, theirs in names}
-            outputs = OutputJudge(first.results, extents, Layouts(), (), request.tolerance).compare(
-                other.results
-            )
+            moved = reference.moved_to(SINGLE)
+            spreads = [
+                {theirs: run[mine] for mine, theirs in names}
+                for run in (moved.outputs if moved is not None else ())
+            ]
+            outputs = OutputJudge(
+                first.results, extents, Layouts(), (), request.tolerance, spreads or None
+            ).compare(other.results)
             providers = (first.report.provider.requested, other.report.provider.requested)
             verdict = worst([output.verdict for output in outputs])
             found.append(Agreement(model, providers, outputs, verdict))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.spread import Spread, unit_of
 from prelu_tools.core.verification import Tolerance
 
 MULTIPLE = 8.0
@@ -15,6 +16,11 @@ MULTIPLE = 8.0
 ULPS = 4.0
 """Units in the last place of the largest value, where the reference happens to round to nothing."""
 CALIBRATED = Tolerance(0.0, 0.0, False, "calibrated", multiple=MULTIPLE, ulps=ULPS)
+FACTOR = 16.0
+"""Times the rounding of a value that the moved runs show. Honest kernels stay below 10 of them:
+see docs/verify.md."""
+SENSITIVITY = Tolerance(0.0, 0.0, False, "sensitivity", multiple=FACTOR, ulps=FACTOR / 2)
+"""What is used in place of `CALIBRATED` where the reference's moved runs are there."""
 
 _RELATIVE = {"float64": (1e-7, 1e-9), "float32": (1e-4, 1e-5), "float16": (1e-2, 4e-3)}
 
@@ -53,8 +59,10 @@ class Limit:
 
     rtol: float
     """Relative to each value."""
-    atol: float
-    """Absolute."""
+    atol: float | Array
+    """Absolute; of the tensor's shape where each value has a limit of its own."""
+    spread: Spread | None = None
+    """Where each value has: what it was made of."""
 
 
 def default_tolerance(dtype: np.dtype[Any]) -> Tolerance:
@@ -66,7 +74,13 @@ def default_tolerance(dtype: np.dtype[Any]) -> Tolerance:
     return Tolerance(rtol, atol, scaled=True, origin=f"default for {dtype.name}")
 
 
-def limit_of(tolerance: Tolerance, extent: Extent, dtype: np.dtype[Any]) -> Limit:
+def limit_of(
+    tolerance: Tolerance,
+    extent: Extent,
+    dtype: np.dtype[Any],
+    spread: Spread | None = None,
+    values: Array | None = None,
+) -> Limit:
     """The limit for a tensor of the candidate.
 
     Args:
@@ -74,7 +88,11 @@ def limit_of(tolerance: Tolerance, extent: Extent, dtype: np.dtype[Any]) -> Limi
             rounding is not known.
         extent: of the reference's tensor.
         dtype: the type of the candidate's: a narrower one than float32 rounds more, in proportion.
+        spread: what the moved runs say of each of its values; None where there are none.
+        values: the reference's values, of the same shape.
     """
+    if tolerance.multiple is not None and spread is not None and values is not None:
+        return _limit_of_each(spread, values, dtype)
     if not np.issubdtype(dtype, np.inexact):
         return Limit(0.0, 0.0)
     multiple, ulps, own_error = tolerance.multiple, tolerance.ulps, extent.own_error
@@ -87,6 +105,22 @@ def limit_of(tolerance: Tolerance, extent: Extent, dtype: np.dtype[Any]) -> Limi
     return Limit(tolerance.rtol, tolerance.atol * (extent.scale if tolerance.scaled else 1.0))
 
 
+def _limit_of_each(spread: Spread, values: Array, dtype: np.dtype[Any]) -> Limit:
+    """Each value has its own; a narrower type of the candidate's output rounds once more."""
+    if not np.issubdtype(values.dtype, np.floating) or not np.issubdtype(dtype, np.inexact):
+        return Limit(0.0, 0.0, spread)
+    atol = FACTOR * (spread.scale + unit_of(values, np.dtype(np.float32)) / 2)
+    atol += float(np.finfo(np.float32).tiny)  # below it some kernels flush to 0
+    if resolution(dtype) > resolution(np.dtype(np.float32)):
+        atol += unit_of(values, dtype) / 2
+    return Limit(0.0, atol, spread)
+
+
+def resolution_of(name: str) -> float:
+    """The same by the name of the type, of which numpy need not know."""
+    return 2.0**-7 if name == "bfloat16" else resolution(np.dtype(name))
+
+
 def resolution(dtype: np.dtype[Any]) -> float:
     """The distance from 1 to the next number of a floating type."""
-    return float(np.finfo(dtype).eps)
+    return 2.0**-7 if dtype.name == "bfloat16" else float(np.finfo(dtype).eps)

@@ -59,11 +59,22 @@ class OutputParity:
     top1_agreement: float | None = None
     """Share of rows whose largest class is the same; None where the rows are no probabilities."""
     limit: float | None = None
-    """What an absolute difference may be at most, for a value of 0."""
+    """What an absolute difference may be at most: of a value of 0, or, where each value has a limit
+    of its own, of the value that comes nearest to it or is farthest beyond."""
     of_rounding: float | None = None
     """`max_abs_diff` as a multiple of the reference's own float32 rounding; None if unknown."""
     difference: str | None = None
     """What is wrong, in words; None where nothing is."""
+    worst_of_rounding: float | None = None
+    """The largest difference of a value as a multiple of its own rounding, as the moved runs of the
+    reference show it; None where there were none."""
+    n_values: int = 0
+    """Values that were compared, over all runs."""
+    n_border: int = 0
+    """Values that differ and may: they sit on a border (of a comparison, a rounding, an index) that
+    the reference crosses itself when its operators are moved by rounding."""
+    remark: str | None = None
+    """What does not fail it and should be known: which rows those are in."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +193,9 @@ class ProviderReport:
 class Tolerance:
     """What a difference from the reference may be.
 
-    With `multiple`, at most that many times the reference's own float32 error (its float32 run
+    With the origin "sensitivity", each value has a limit of its own: `multiple` times what rounding
+    does to it in the moved runs of the reference, plus `ulps` units in its last place. Else, with
+    `multiple`, at most that many times the reference's own float32 error (its float32 run
     against its float64 run), plus `ulps` units in the last place of the largest value; scaled up
     for a candidate of a narrower type. Else |difference| <= rtol * |reference| + atol, where
     `atol` is relative to the largest value if `scaled`.
@@ -195,11 +208,11 @@ class Tolerance:
     scaled: bool
     """Whether `atol` is relative to the scale of the output."""
     origin: str
-    """Where it comes from: "calibrated", "default for float32", "given"."""
+    """Where it comes from: "sensitivity", "calibrated", "default for float32", "given"."""
     multiple: float | None = None
     """Of the reference's own rounding; None where that is not what is used."""
     ulps: float | None = None
-    """Of the output's scale; None as above."""
+    """Of the output's scale, with "sensitivity" of each value; None as above."""
 
 
 @dataclass(frozen=True)

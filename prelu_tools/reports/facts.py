@@ -69,6 +69,11 @@ def tolerances(result: VerifyResult) -> tuple[str, ...]:
 
 
 def _tolerance(tolerance: Tolerance) -> str:
+    if tolerance.origin == "sensitivity":
+        return (
+            f"each value within {tolerance.multiple:g} times the model's own rounding of it "
+            "(sensitivity)"
+        )
     if tolerance.multiple is not None:
         text = f"{tolerance.multiple:g} times the reference's own float32 rounding"
         if tolerance.ulps:
@@ -84,6 +89,18 @@ def where(report: CandidateReport) -> str:
     if report.provider is None:
         return ""
     return ", ".join(report.provider.actual) or report.provider.requested
+
+
+def rounding_lines(report: CandidateReport) -> Iterator[str]:
+    """How far the worst value is off, and which ones differ because they sit on a border."""
+    known = [output for output in report.outputs if output.worst_of_rounding is not None]
+    worst = max(known, key=lambda output: output.worst_of_rounding or 0.0, default=None)
+    if worst is not None:
+        yield (
+            f"error {times(worst.worst_of_rounding)} the model's own rounding at the worst of "
+            f"{sum(output.n_values for output in known):,} values"
+        )
+    yield from (f"output {o.name}: {o.remark}" for o in report.outputs if o.remark)
 
 
 def proven(report: CandidateReport) -> tuple[str, ...]:
@@ -141,10 +158,16 @@ def n_wrong(output: OutputParity) -> int:
 
 def of_rounding(output: OutputParity) -> str:
     """The difference as a multiple of the reference's own rounding: `1.1x`; a dash for unknown."""
-    times = output.of_rounding
-    if times is None or math.isnan(times):
+    if output.worst_of_rounding is not None:
+        return times(output.worst_of_rounding)
+    return times(output.of_rounding)
+
+
+def times(multiple: float | None) -> str:
+    """A multiple: `1.1x`; a dash for unknown."""
+    if multiple is None or math.isnan(multiple):
         return "-"
-    return f"{times:.1f}x" if times < 10_000 else f"{times:.1e}x"
+    return f"{multiple:.1f}x" if multiple < 10_000 else f"{multiple:.1e}x"
 
 
 def power_share(power: Power) -> str:

@@ -20,6 +20,7 @@ from prelu_tools.reports.facts import (
     power_share,
     proven,
     reached,
+    rounding_lines,
     slope_word,
     special_lines,
     tapped,
@@ -116,7 +117,8 @@ def _candidate(report: CandidateReport) -> Iterator[str]:
     yield _list(failures, "why fail")
     power = power_lines(report.power) if report.power else ()
     known = special_lines(report.special, documented=True)
-    yield _list((*interface_lines(report), *proven(report), *power, *known), "facts")
+    facts = (*interface_lines(report), *rounding_lines(report), *proven(report), *power, *known)
+    yield _list(facts, "facts")
 
 
 def _outputs(outputs: Sequence[OutputParity]) -> str:

@@ -18,6 +18,7 @@ from prelu_tools.reports.facts import (
     power_share,
     proven,
     reached,
+    rounding_lines,
     slope_word,
     special_lines,
     tapped,
@@ -63,7 +64,7 @@ def _candidate(report: CandidateReport, heading: str) -> Iterator[str]:
         yield _layers(report.layers)
         if any(layer.max_ulp_diff is not None for layer in report.layers):
             yield escaped(LEGEND)
-    lines = [*interface_lines(report), *proven(report)]
+    lines = [*interface_lines(report), *rounding_lines(report), *proven(report)]
     lines += power_lines(report.power) if report.power else ()
     lines += special_lines(report.special, documented=True)
     failures = special_lines(report.special, documented=False)

@@ -14,6 +14,7 @@ from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.verify import verify_source
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import Dim
 from prelu_tools.core.slopes import PReLULayer
 from prelu_tools.core.verification import CandidateReport, VerifyResult
@@ -40,6 +41,7 @@ class NumpyModel:
     notes: tuple[str, ...] = ()
     parameters: bool = True
     is_wide: bool = True
+    can_move: bool = True
     form: str = "prelu"
     found: Sequence[Mapping[str, Array]] = ()
     limits: list[SearchLimits] = field(default_factory=list)
@@ -89,6 +91,20 @@ class NumpyModel:
         if not self.is_wide:
             raise PReLUToolsError("it stays narrow")
         yield _Runner(self, observe, "float64")
+
+    @contextmanager
+    def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Any]:
+        """What each layer gives is moved, unless it is not `can_move`."""
+        if not self.can_move:
+            raise PReLUToolsError("it has no operators")
+        random = np.random.default_rng(noise.seed)
+
+        def move(name: str, y: Array) -> Array:
+            drawn = random.uniform(-1, 1, y.shape).astype(y.dtype)
+            unit = float(np.finfo(y.dtype).eps)
+            return self.change(name, y) * (1 + y.dtype.type(noise.amount(unit, 1.0)) * drawn)
+
+        yield _Runner(replace(self, change=move, fed=[]), observe, self.dtype)
 
     def decisions(self, _runs: object) -> tuple[()]:
         """None."""

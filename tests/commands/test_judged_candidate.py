@@ -17,7 +17,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.domains import InputDomain
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.reasons import code_of
-from prelu_tools.core.tolerance import CALIBRATED, default_tolerance
+from prelu_tools.core.tolerance import SENSITIVITY, default_tolerance
 from prelu_tools.core.verification import (
     CandidateReport,
     Coverage,
@@ -42,7 +42,7 @@ def test_a_model_is_like_itself() -> None:
         model="c",
         verdict="pass",
         provider=None,
-        tolerance=CALIBRATED,
+        tolerance=SENSITIVITY,
         outputs=report.outputs,
         layers=report.layers,
         first_divergence=None,
@@ -290,13 +290,18 @@ def test_the_tolerance_that_was_used_is_told() -> None:
     given = Tolerance(1e-3, 1e-4, scaled=False, origin="given")
     result = verified(NumpyModel(), NumpyModel(), tolerance=given)
     assert (the_one(result).tolerance, result.reference_precision) == (given, "float32")
-    narrow = verified(NumpyModel(is_wide=False), NumpyModel())
+    moved = verified(NumpyModel(is_wide=False), NumpyModel())
+    assert (the_one(moved).tolerance, moved.notes) == (SENSITIVITY, ())
+    still = NumpyModel(is_wide=False, can_move=False)
+    narrow = verified(still, NumpyModel())
     assert the_one(narrow).tolerance == default_tolerance(np.dtype(np.float32))
     assert narrow.notes == (
-        "float64 is not to be had for the reference (it stays narrow): the defaults of each type "
+        "the operators of the reference cannot be moved by rounding (it has no operators): each "
+        "output has one limit for all its values",
+        "float64 is not available for the reference (it stays narrow): the defaults of each type "
         "are used",
     )
-    half = verified(NumpyModel(is_wide=False), NumpyModel(HALF, dtype="float16"))
+    half = verified(still, NumpyModel(HALF, dtype="float16"))
     assert the_one(half).tolerance == default_tolerance(np.dtype(np.float16))
 
 

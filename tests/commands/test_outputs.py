@@ -102,6 +102,7 @@ def test_every_run_counts_and_everything_is_said() -> None:
         limit=2.0 + 4 * 2.0**-23,
         of_rounding=16.0,
         difference="output out: 1 values differ, by 4 at most",
+        n_values=5,
     )
     assert isinstance(found.deviation, Deviation)
     assert found.deviation.max_abs == 4.0

@@ -232,7 +232,7 @@ def _raising(error: Exception) -> Model:
 )
 def test_float64_that_is_not_to_be_had(wide: Model | None, words: str) -> None:
     found = run(ToldSource(wide=wide), TWO, plan=WIDE)
-    note = f"float64 is not to be had for the reference ({words}): "
+    note = f"float64 is not available for the reference ({words}): "
     note += "the defaults of each type are used"
     assert (found.precision, found.notes) == ("float32", [note])
     assert found.outputs[0]["y"].dtype == np.float32

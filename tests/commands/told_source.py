@@ -18,6 +18,10 @@ from prelu_tools.core.slopes import PReLULayer
 
 Feeds = dict[str, Array]
 Model = Callable[[Mapping[str, Array]], dict[str, Array]]
+UNMOVED = (
+    "the operators of the reference cannot be moved by rounding (no operators): each output has "
+    "one limit for all its values"
+)
 PLAN = ReferencePlan(
     wide=False, layers=True, search_seconds=0.0, seed=3, ranges={"x": (-9.0, 9.0)}, whole=False,
     rows=Rows({"x": 0}, frozenset({"batch"})),
@@ -75,6 +79,10 @@ class ToldSource:
         if self.wide is None:
             raise PReLUToolsError("no")
         yield _WideRunner(self, observe)
+
+    def moved_runner(self, _noise: object, observe: Observer | None = None) -> Any:
+        """Nobody can move its operators."""
+        raise PReLUToolsError("no operators")
 
     def seek(
         self, targets: Mapping[str, Array], start: Feeds, limits: SearchLimits
@@ -149,4 +157,5 @@ def run(source: ToldSource, *feeds: Feeds, plan: ReferencePlan = PLAN) -> Ran:
             if (precision, n, "a", call) in reference.stash
         }
         activations = [reference.activation(n, "a", call) for n in (0, 1) for call in (0, 1)]
-        return Ran(**vars(reference), seen=seen, activations=activations)
+        kept = {**vars(reference), "notes": [n for n in reference.notes if n != UNMOVED]}
+        return Ran(**kept, seen=seen, activations=activations)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.slopes import PReLULayer, Shape
 
@@ -78,6 +79,12 @@ class FileSource:
 
     def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
         """Not to be had; see `inputs`."""
+        self._refuse()
+
+    def moved_runner(
+        self, noise: Noise, observe: Observer | None = None
+    ) -> AbstractContextManager[Runner]:
+        """Not available; see `inputs`."""
         self._refuse()
 
     def activation(self, layer: str) -> Callable[[Array], Array]:

@@ -39,6 +39,7 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -106,10 +107,18 @@ class SavedModelSource:
         """See `Source.wide_runner`: the graph, widened."""
         return nullcontext(self._run(observe, wide=True))
 
-    def _run(self, observe: Observer | None, wide: bool) -> ProgramRunner:
+    def moved_runner(
+        self, noise: Noise, observe: Observer | None = None
+    ) -> AbstractContextManager[Runner]:
+        """See `Source.moved_runner`: the graph, moved."""
+        return nullcontext(self._run(observe, noise=noise))
+
+    def _run(
+        self, observe: Observer | None, wide: bool = False, noise: Noise | None = None
+    ) -> ProgramRunner:
         program, calls = self._found
         tally = None if observe is None else partial(Tally, calls, observe)
-        return ProgramRunner(program, tally, wide)
+        return ProgramRunner(program, tally, wide, noise)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`."""

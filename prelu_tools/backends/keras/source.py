@@ -50,6 +50,7 @@ from prelu_tools.backends.reading import Readings
 from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.decisions import Decision
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -210,6 +211,14 @@ class KerasSource:
         calls = self._find_calls()
         tally = None if observe is None else partial(Tally, calls, observe)
         return nullcontext(ProgramRunner(self._trace(), tally, wide=True))
+
+    def moved_runner(
+        self, noise: Noise, observe: Observer | None = None
+    ) -> AbstractContextManager[Runner]:
+        """See `Source.moved_runner`: the trace of the model, moved."""
+        calls = self._find_calls()
+        tally = None if observe is None else partial(Tally, calls, observe)
+        return nullcontext(ProgramRunner(self._trace(), tally, noise=noise))
 
     def call_flat(self, flat: Sequence[Any]) -> dict[str, Any]:
         """Run the model on its inputs in order, and name its outputs."""

@@ -1,4 +1,4 @@
-"""Run the graph of a model, watched; in float64, where it is widened for that.
+"""Run the graph of a model, watched; in float64 or moved by rounding, where it is made for that.
 
 Cloning a model under a float64 policy fails on subclassed models and on classes that keep their
 own float32, once silently; the trace has every operation and every type in sight.
@@ -13,6 +13,7 @@ import numpy as np
 
 from prelu_tools.backends.calls import Tally
 from prelu_tools.backends.keras.framework import tf
+from prelu_tools.backends.keras.moving import move
 from prelu_tools.backends.keras.program import Program
 from prelu_tools.backends.keras.running import as_written
 from prelu_tools.backends.keras.widen import widen
@@ -20,6 +21,7 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.grouping import grouped
+from prelu_tools.core.noise import Noise
 
 _UNKNOWN = 64  # for a size that the trace does not know
 
@@ -28,7 +30,11 @@ class ProgramRunner:
     """Runs a program, and tells an observer of its PReLU calls."""
 
     def __init__(
-        self, program: Program, tally: Callable[[], Tally] | None, wide: bool = False
+        self,
+        program: Program,
+        tally: Callable[[], Tally] | None,
+        wide: bool = False,
+        noise: Noise | None = None,
     ) -> None:
         """Make the functions that are run.
 
@@ -36,9 +42,10 @@ class ProgramRunner:
             program: the graph of a model.
             tally: makes what is told of the calls of each run; None where nobody asks.
             wide: whether to compute in float64.
+            noise: how to move the results of its operators; None for not at all.
 
         Raises:
-            PReLUToolsError: TensorFlow cannot widen it.
+            PReLUToolsError: TensorFlow cannot widen or move it.
         """
         self.stayed_narrow: tuple[str, ...] = ()
         self._program = program
@@ -47,9 +54,12 @@ class ProgramRunner:
         try:
             with quiet(show=False):
                 definition = program.definition
-                if wide:
+                if wide or noise is not None:
                     definition = type(definition).FromString(definition.SerializeToString())
+                if wide:
                     self.stayed_narrow = widen(definition)
+                if noise is not None:
+                    move(definition, noise)
                 self._outputs = program.function(
                     program.inputs, list(program.outputs.values()), definition
                 )
@@ -87,7 +97,7 @@ class ProgramRunner:
         except Exception as error:
             raise PReLUToolsError(f"{type(error).__name__}: {_line(error)}") from error
         for name, array in zip(program.outputs, outputs, strict=True):
-            if str(array.dtype) in ("float16", "bfloat16"):
+            if self._wide and str(array.dtype) in ("float16", "bfloat16"):
                 raise PReLUToolsError(f"output {name} is {array.dtype} even then")
         return dict(zip(program.outputs, outputs, strict=True))
 

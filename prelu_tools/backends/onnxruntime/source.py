@@ -24,6 +24,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.grouping import grouped
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions, example_sizes
 from prelu_tools.core.reasons import Reason
 from prelu_tools.core.slopes import PReLULayer
@@ -119,6 +120,14 @@ class OnnxSource:
         """The layers, and where they are in the graph, whose functions are inlined for that."""
         return locate_layers(all_views(self.model))
 
+    @cached_property
+    def computes_in(self) -> str | None:
+        """See `graph.precision.computes_in`."""
+        from prelu_tools.graph.precision import computes_in
+
+        model = self.located[0].calls[0][0].model if self.located else self.model
+        return computes_in(model.proto)
+
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
         """See `Source.runner`: on the CPU."""
         return self.running("cpu", observe)
@@ -210,12 +219,19 @@ class OnnxSource:
             yield from session.fetch(feeds, group).items()
 
     def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
-        """Not to be had: onnxruntime lacks the kernels.
+        """Not available: onnxruntime lacks the kernels.
 
         Raises:
             PReLUToolsError: always.
         """
         raise PReLUToolsError("onnxruntime has no float64 kernels for most operators")
+
+    @contextmanager
+    def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:
+        """See `Source.moved_runner`: a copy of the graph with noise behind its operators."""
+        from prelu_tools.backends.onnxruntime.moved import MovedRunner
+
+        yield MovedRunner(self, noise, observe)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`: the node's own form, on the CPU."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from prelu_tools.backends.torch.dynamo import FixedDimensionError
 from prelu_tools.backends.torch.eagerly import as_python
 from prelu_tools.backends.torch.finding import CallFinder
 from prelu_tools.backends.torch.lookups import LookupWatch
+from prelu_tools.backends.torch.moved import Moving
 from prelu_tools.backends.torch.prepare import Prepared, check_types
 from prelu_tools.backends.torch.reading import Reading, conditions_as_python
 from prelu_tools.backends.torch.regions import Spelling
@@ -46,6 +47,7 @@ from prelu_tools.backends.torch.wide import WideTorchRunner
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.slopes import PReLULayer
 
@@ -243,6 +245,12 @@ class TorchSource:
         wide = WideTorchRunner(self._module, lambda feeds, state: self.run(feeds, observe, state))
         return nullcontext(wide)
 
+    @contextmanager
+    def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:
+        """See `Source.moved_runner`: at the operators of ATen."""
+        self._find_calls()
+        yield _TorchRunner(self, observe, Moving(noise))
+
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`."""
         return activation_of(self._find_calls(), layer)
@@ -328,13 +336,17 @@ class TorchSource:
 class _TorchRunner:
     """Runs the module."""
 
-    def __init__(self, source: TorchSource, observe: Observer | None) -> None:
+    def __init__(
+        self, source: TorchSource, observe: Observer | None, moving: Moving | None = None
+    ) -> None:
         self._source = source
         self._observe = observe
+        self._mode: AbstractContextManager[Any] = moving or nullcontext()
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """See `Runner.run`."""
-        return self._source.run(feeds, self._observe)
+        with self._mode:
+            return self._source.run(feeds, self._observe)
 
 
 def _flatten(outputs: Any) -> dict[str, torch.Tensor]:

@@ -25,6 +25,7 @@ from prelu_tools.reports.facts import (
     power_lines,
     proven,
     reached,
+    rounding_lines,
     slope_word,
     special_lines,
     tapped,
@@ -77,7 +78,11 @@ def _facts(result: VerifyResult, marks: Sequence[str], width: int) -> Iterator[T
         start = "" if len(marks) == 1 else f"{mark} "
         for line in interface_lines(report):
             yield wrapped(start + line, width)
-        for line in (*proven(report), *(power_lines(report.power) if report.power else ())):
+        for line in (
+            *rounding_lines(report),
+            *proven(report),
+            *(power_lines(report.power) if report.power else ()),
+        ):
             yield wrapped(start + line, width)
         for line in special_lines(report.special, documented=False):
             yield wrapped(start + line, width, style=COLOURS["fail"])

@@ -1,0 +1,53 @@
+"""Run an ONNX model with the result of every operator moved at random, as rounding may move it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from prelu_tools.backends.interface import Observer
+from prelu_tools.backends.onnxruntime.session import Session
+from prelu_tools.backends.onnxruntime.tapped import TappedSession, taps_of
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.noise import Noise
+from prelu_tools.graph.moving import moved_model
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.onnxruntime.source import OnnxSource
+
+
+class MovedRunner:
+    """A session of a moved copy; see `graph/moving.py`."""
+
+    def __init__(self, source: OnnxSource, noise: Noise, observe: Observer | None) -> None:
+        """Load nothing yet: how many terms sums have shows in the first inputs."""
+        self._source = source
+        self._noise = noise
+        self._observe = observe
+        self._session: Session | TappedSession | None = None
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """See `Runner.run`.
+
+        Raises:
+            PReLUToolsError: see `Session`.
+        """
+        if self._session is None:
+            self._session = self._open(feeds)
+        if isinstance(self._session, Session):
+            return self._session.run(feeds)
+        if self._observe is not None:
+            self._session.run(feeds, self._observe)
+        return self._session.outputs(feeds)
+
+    def _open(self, feeds: Mapping[str, Array]) -> Session | TappedSession:
+        located = self._source.located
+        model = located[0].calls[0][0].model if located else self._source.model
+        shapes = {name: array.shape for name, array in feeds.items()}
+        moved = moved_model(model.proto, shapes, self._noise)
+        taps = taps_of(located)
+        if self._observe is not None and taps:
+            return TappedSession(replace(model, proto=moved), taps, "cpu", self._source.spelled)
+        folder = None if model.file is None else model.file.parent
+        return Session(moved, "cpu", self._source.spelled, folder)

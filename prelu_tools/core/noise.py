@@ -1,0 +1,66 @@
+"""How far rounding may move the result of an operator: the noise of the moved runs.
+
+A moved run computes a model while the result of every operator that rounds is moved at random, as
+another kernel might round it (Monte Carlo arithmetic: Parker 1997; Verrou, CADNA). The spread of an
+output over a few such runs is what rounding may do to it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+SINGLE = 2.0**-23
+"""The unit of float32: the distance from 1 to the next number."""
+REACH = 8.0
+"""Half units by which the moved runs move a result that one rounding moves by one at most.
+
+More than one, so that the noise is not lost in the type's own grid, and so that what another kernel
+rounds across a border (of a `floor`, of a nearest neighbour) crosses it in the moved runs too.
+"""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How a moved run is to be moved."""
+
+    seed: int
+    """Of the random numbers."""
+    unit: float = SINGLE
+    """What each result is rounded to at least: that of float16 for a model that computes so."""
+
+    def amount(self, unit: float, once: float, growth: float = 0.0) -> float:
+        """The largest relative change of a value.
+
+        Args:
+            unit: of the type that the operator computes in.
+            once: roundings of the result itself, each to `self.unit` where that is coarser.
+            growth: roundings inside the operator, which accumulates in its own type.
+        """
+        return REACH / 2 * (max(self.unit, unit) * once + unit * growth)
+
+
+def sum_growth(terms: float) -> float:
+    """Of a sum of terms of one sign, relative to the sum: partial sums grow with it.
+
+    Adding n equal terms one by one rounds n partial sums, each off by up to half a unit, at random:
+    sqrt(n / 3) / sqrt(3) half units. The same for the result of a convolution or product.
+    """
+    return math.sqrt(max(terms, 1.0)) / 3
+
+
+def plain_sum_growth(terms: float) -> float:
+    """Of a sum without weights: its terms may all be equal, and round the same way each time.
+
+    A kernel that adds n of them in 8 lanes is off by up to n / 16 half units; pairwise it is not.
+    """
+    return max(2 * sum_growth(terms), min(terms / 16, 128.0))
+
+
+def term_growth(terms: float) -> float:
+    """Of the terms of a sum of any sign: partial sums that wander as far as sqrt(n) terms.
+
+    Rounding n partial sums of the size of sqrt(k) terms is off by about n / sqrt(6) half units of
+    a term; moving each of n terms by g half units moves the sum by g * sqrt(n / 3).
+    """
+    return 0.7 * math.sqrt(max(terms, 1.0))

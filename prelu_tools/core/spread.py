@@ -1,0 +1,138 @@
+"""What the moved runs say of each value of a tensor: how far rounding may take it, and borders."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.noise import REACH
+
+_POOLED = 4.0  # runs that the neighbours of a value count for
+_USUAL = (6 + _POOLED) / 6
+_FEWEST = 4  # values along an axis that make neighbours
+_TYPES = {  # bits of the mantissa, and the exponent of the smallest normal number, as frexp has it
+    "float64": (53, -1021), "float32": (24, -125), "bfloat16": (8, -125), "float16": (11, -13),
+}  # fmt: skip
+_APART = 64.0  # times the usual spread around it: no rounding that grows with its neighbours'
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far rounding may take each value of one tensor, in one run."""
+
+    scale: Array
+    """Of one rounding at each operator; of the tensor's shape."""
+    border: Array | None = None
+    """Where another side of a discontinuity was reached; None where nowhere."""
+    n_flips: int = 0
+    """How many values those are."""
+
+
+class SpreadBook:
+    """Collects the moved runs of one tensor beside the run that was not moved."""
+
+    def __init__(self, base: Array) -> None:
+        """Nothing is collected yet.
+
+        Args:
+            base: what the run gave that was not moved.
+        """
+        self._base = base
+        self._floats = np.issubdtype(base.dtype, np.floating)
+        self._squares = np.zeros(base.shape if self._floats else (), np.float32)
+        self._farthest = np.zeros_like(self._squares)
+        self._nearest = [np.full_like(self._squares, np.inf) for _ in range(2)]
+        self._flipped = np.zeros(base.shape, bool)
+        self._n_flips = 0
+        self._runs = 0
+
+    def add(self, values: Array) -> None:
+        """One moved run. Another shape is another side everywhere: sizes depend on values."""
+        self._runs += 1
+        if values.shape != self._base.shape:
+            flips = np.ones(self._base.shape, bool)
+        elif self._floats:
+            flips = np.isfinite(self._base) & ~np.isfinite(values)
+            self._add_floats(values)
+        else:
+            flips = values != self._base
+        self._flipped |= flips
+        self._n_flips = max(self._n_flips, int(flips.sum()))
+
+    def _add_floats(self, values: Array) -> None:
+        with np.errstate(all="ignore"):
+            apart = np.abs(values.astype(np.float64) - self._base).astype(np.float32)
+        apart[~np.isfinite(apart)] = 0
+        with np.errstate(over="ignore"):
+            self._squares += np.square(apart)
+        np.maximum(self._farthest, apart, out=self._farthest)
+        first, second = self._nearest
+        np.minimum(second, np.maximum(first, apart), out=second)
+        np.minimum(first, apart, out=first)
+
+    def finished(self) -> Spread:
+        """What they say together."""
+        if not self._floats:
+            return Spread(np.zeros((), np.float32), *self._borders(self._flipped))
+        scale, around = pooled(self._squares, self._runs, self._base)
+        usual = np.maximum(around, unit_of(self._base, np.dtype(np.float32)))
+        jumped = (self._farthest > _APART * REACH * usual) & (
+            self._farthest > _APART * self._nearest[1]
+        )
+        return Spread(scale, *self._borders(self._flipped | jumped))
+
+    def _borders(self, flipped: Array) -> tuple[Array | None, int]:
+        count = int(flipped.sum())
+        return (flipped, max(count, self._n_flips)) if count else (None, 0)
+
+
+def pooled(squares: Array, runs: int, base: Array) -> tuple[Array, Array]:
+    """The scale of what rounding does to each value, and that of the values around it.
+
+    Args:
+        squares: of the differences from the run that was not moved, summed over the moved runs.
+        runs: how many these were.
+        base: the values of the run that was not moved.
+    """
+    own = np.sqrt(squares / np.float32(max(runs, 1))) / np.float32(REACH)
+    around = _around(own, base)
+    all_runs = np.float32(runs + _POOLED)
+    scale = np.sqrt((runs * np.square(own) + np.float32(_POOLED) * np.square(around)) / all_runs)
+    few = math.sqrt((runs + _POOLED) / max(runs, 1) / _USUAL)  # of few runs a chance is larger
+    return (scale * np.float32(max(few, 1.0))).astype(np.float32), around
+
+
+def _around(own: Array, values: Array) -> Array:
+    """The spread of the neighbours of each value: by it, one that is small by chance is told.
+
+    The geometric mean along each axis, of the spread and of the spread relative to the values; the
+    smallest of them. What did not move at all does not count: it is exact, as the 0 of a ReLU.
+    """
+    with np.errstate(all="ignore"):
+        size = np.abs(values).astype(np.float32)
+        logs = np.log(own)
+        relative = logs - np.log(size)
+    moved = np.isfinite(logs) & np.isfinite(relative)
+    if not moved.any():
+        return own
+    low = np.full(own.shape, np.inf, np.float32)
+    axes: list[Any] = [axis for axis, length in enumerate(own.shape) if length >= _FEWEST]
+    for axis in axes or [None]:
+        count = np.maximum(moved.sum(axis, keepdims=True), 1)
+        for part, factor in ((logs, np.float32(1)), (relative, size)):
+            mean = np.where(moved, part, np.float32(0)).sum(axis, keepdims=True) / count
+            np.minimum(low, np.exp(mean).astype(np.float32) * factor, out=low)
+    return np.where(moved, low, own)
+
+
+def unit_of(values: Array, dtype: np.dtype[Any]) -> Array:
+    """The distance of each value to the next number of a type; of what is not finite, 0."""
+    bits, smallest = _TYPES.get(dtype.name, _TYPES["float64"])
+    with np.errstate(all="ignore"):
+        _, exponent = np.frexp(values.astype(np.float64))
+        unit = np.ldexp(1.0, np.maximum(exponent, smallest) - bits)
+    return np.where(np.isfinite(values), unit, 0.0)

@@ -1,0 +1,47 @@
+"""How the operators of ONNX round: which copy what they are given, and which round inside."""
+
+from __future__ import annotations
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+EXACT = _names(
+    """
+    Abs And ArgMax ArgMin BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil
+    CenterCropPad Clip Compress Concat ConcatFromSequence Constant ConstantOfShape DepthToSpace
+    DequantizeLinear Dropout DynamicQuantizeLinear Equal Expand EyeLike Flatten Floor Gather
+    GatherElements GatherND GlobalMaxPool Greater GreaterOrEqual Hardmax Identity If IsInf IsNaN
+    Less LessOrEqual Loop Max MaxPool MaxRoiPool MaxUnpool Min Neg NonMaxSuppression NonZero Not
+    OneHot Optional OptionalGetElement OptionalHasElement Or Pad QuantizeLinear RandomNormal
+    RandomNormalLike RandomUniform RandomUniformLike Range ReduceMax ReduceMin Relu Reshape
+    ReverseSequence Round Scan Scatter ScatterElements ScatterND SequenceAt SequenceConstruct
+    SequenceEmpty SequenceErase SequenceInsert SequenceLength Shape Shrink Sign Size Slice
+    SpaceToDepth Split SplitToSequence Squeeze ThresholdedRelu Tile TopK Transpose Trilu Unique
+    Unsqueeze Upsample Where Xor
+    """
+)
+"""They give values that they were given, or whole numbers; of bodies the operators count."""
+LAYOUT = _names("Identity Reshape Transpose Squeeze Unsqueeze Flatten Slice Split Concat Expand")
+"""Of these, what moves values at most."""
+LINEAR = _names(
+    """
+    AveragePool Conv ConvTranspose CumSum DFT Einsum GRU Gemm GlobalAveragePool LSTM MatMul RNN
+    ReduceL1 ReduceMean ReduceSum ReduceSumSquare STFT
+    """
+)
+"""Sums of many terms."""
+ROUNDED_ONCE = _names(
+    "Add Div HardSigmoid HardSwish LeakyRelu Mean Mod Mul PRelu Reciprocal Sqrt Sub Sum"
+)
+KERNELS = _names(
+    """
+    Acos Acosh Asin Asinh Atan Atanh Cos Cosh Erf Exp Log Pow Sin Sinh Softplus Softsign Tan Tanh
+    """
+)
+"""Functions whose kernels are off by a few units."""
+RELATIVE_TO_ONE = _names("Celu Elu LogSoftmax Selu Sigmoid")
+"""Off by a unit of 1, since 1 is added or subtracted inside."""
+GATES = _names("Gelu Mish Swish")
+"""A factor times a value that is off by a unit of 1."""
