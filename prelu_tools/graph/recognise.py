@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -66,12 +67,17 @@ class NearMiss:
 
     node: onnx.NodeProto
     """The node that makes it."""
-    form: str
-    """The form that it resembles."""
     reason: str
     """Why it is none."""
     miss: Miss | None = None
     """The input that shows it; None where none was tried."""
+    probe: Probe | None = None
+    """The region; None for an operator."""
+
+    @cached_property
+    def form(self) -> str:
+        """The form that it resembles."""
+        return "prelu" if self.probe is None else name_of(self.probe)
 
 
 def find_prelus(
@@ -116,7 +122,7 @@ class _Search:
         match = _operator(view, node) or _stated(view, node)
         if match is None and node.op_type == "PRelu":
             reason = f"its slope {node.input[1]!r} is computed from the input"
-            self.missed.append(NearMiss(node, "prelu", reason))
+            self.missed.append(NearMiss(node, reason))
         if match is None and node.op_type in KNOWN:
             live = [name for name in node.input if name and not view.is_constant(name)]
             x = self._common(live)
@@ -216,7 +222,7 @@ class _Search:
 
 
 def _near(node: onnx.NodeProto, probe: Probe, miss: Miss | None) -> NearMiss | None:
-    return None if miss is None else NearMiss(node, name_of(probe), str(miss), miss)
+    return None if miss is None else NearMiss(node, str(miss), miss, probe)
 
 
 def _match(region: Region, probe: Probe, answer: Answer, node: onnx.NodeProto) -> Match:

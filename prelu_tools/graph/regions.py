@@ -81,6 +81,9 @@ class Region:
         self._rank: int | None = None
         self._traces: dict[str, Trace | None] = {x: Trace()}
         self._still: dict[str, Array | None] = {}
+        self.sides: dict[str, tuple[bool, bool]] = {}
+        self.made: dict[str, Array] = {}
+        """What `graph/probing.py` has computed of tensors, for its numbers as x."""
 
     @property
     def rank(self) -> int | None:
