@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Final
@@ -33,6 +33,7 @@ _THRESHOLDS: Final = ("Max", "Min", "Clip", "Less", "LessOrEqual", "Greater", "G
                       "Equal", "Shape", "Unsqueeze", "Squeeze", "Cast", "CastLike", "Pow",
                       "Expand", "ConstantOfShape")  # fmt: skip
 _FEW: Final = 1 << 8  # elements of a constant
+_MOST_KEPT: Final = 1 << 13  # tensors of a region whose numbers are kept
 _BYTES_A_STEP: Final = 1 << 12
 _FAR: Final = 1e-2  # what no rounding makes of 1
 _ADDING: Final = ("Add", "Sub", "Sum", "Mean", "Where")
@@ -75,14 +76,12 @@ class Probe:
     """One region from x to y, which structure says to compute a multiple of x on either side."""
 
     def __init__(self, region: Region, y: str) -> None:
-        """Collect its nodes; nothing is computed yet."""
+        """Compute nothing yet."""
         self._region = region
         self._y = y
-        self.nodes = tuple(_nodes(region, y))
         found = region.trace(y)
         assert found is not None
         self._layout = found.layout
-        self._signs: dict[str, Array] | None = None
         self._probed: Array | None = None
         self.keeps_positive = False
         """Whether, as far as it was asked, nothing of what is positive is cut off."""
@@ -103,19 +102,46 @@ class Probe:
         except (ValueError, TypeError, KeyError, IndexError):
             return None  # no runtime would run it either
 
-    def signs(self) -> dict[str, Array]:
+    @cached_property
+    def nodes(self) -> tuple[onnx.NodeProto, ...]:
+        """The nodes between x and y, the last one first."""
+        return tuple(_nodes(self._region, self._y, {self._region.x}))
+
+    @cached_property
+    def signs(self) -> Mapping[str, Array]:
         """Every tensor of the region for x = 1 and x = -1, [2, axes of the tensor]."""
-        if self._signs is None:
-            dtype = self._region.dtype
-            numbers = np.array([1, -1], dtype)
-            sizes = [c.size for *_, inputs in self._plan for _, c in inputs if c is not None]
-            if dtype is not None and max(sizes, default=1) <= _FEW:  # all numbers at once
-                made = self.tensors(np.concatenate([numbers, _probes(dtype)]))
-                self._probed = made[self._y][2:]
-                self._signs = {name: values[:2] for name, values in made.items()}
-            else:
-                self._signs = self.tensors(numbers)
-        return self._signs
+        if self._probed is None:
+            return self.tensors(np.array([1, -1], self._region.dtype))
+        names = [self._region.x, *(name for node in self.nodes for name in node.output)]
+        made = self._region.made
+        return {name: made[name][:2] for name in names if name in made}
+
+    def sides(self, tensor: str) -> tuple[bool, bool]:
+        """Whether a tensor is anything but 0 where x is 1, and where x is -1."""
+        known = self._region.sides
+        if tensor not in known:
+            values = self.signs.get(tensor)
+            found = (False, False)
+            if values is not None and values.dtype.kind in "fV":
+                found = bool((values[0] != 0).any()), bool((values[1] != 0).any())
+            known[tensor] = found
+        return known[tensor]
+
+    def _ends(self, dtype: np.dtype[Any]) -> Array:
+        """What comes out for x = 1 and x = -1.
+
+        Where constants are small, all numbers are computed at once, and kept for what follows.
+        """
+        made, numbers = self._region.made, np.concatenate([[1, -1], _probes(dtype)]).astype(dtype)
+        if not made:
+            made[self._region.x] = self._as_x(numbers)
+        plan = self._planned(_nodes(self._region, self._y, made))
+        sizes = [c.size for *_, inputs in plan for _, c in inputs if c is not None]
+        if max(sizes, default=1) > _FEW or len(made) > _MOST_KEPT:
+            return self.signs[self._y]
+        self._run_all(plan, made, None)
+        self._probed = made[self._y][2:]
+        return made[self._y][:2]
 
     def near(self) -> Miss | None:
         """The input that shows that it is no PReLU, where it is one for most inputs."""
@@ -147,9 +173,8 @@ class Probe:
 
     def _answer(self, dtype: np.dtype[Any]) -> Answer | Miss | None:
         one = np.array([1, -1], dtype)
-        made = self.signs()
-        kept, scaled = made[self._y]
-        scaled = -scaled
+        ends = self._ends(dtype)
+        kept, scaled = ends[0], -ends[1]
         if kept.dtype != dtype:
             return None
         self.keeps_positive = bool(kept.all())
@@ -158,7 +183,7 @@ class Probe:
             alike = (kept != 0) & (scaled != 0) & (kept != scaled)
             off = np.unravel_index(int(np.argmax(kept != 1)), kept.shape)
             return Miss(1.0, float(kept[off]), 1.0) if alike.any() else None
-        parameters = self._parameters(one, made[self._y])
+        parameters = self._parameters(one, ends)
         constants = [self._region.constant(name) for name, _ in parameters]
         if not parameters or (
             # relu(x), made of numbers of the code: x - 0.5 * (x - |x|)
@@ -202,7 +227,7 @@ class Probe:
     def _check(self, dtype: np.dtype[Any], replaced: Mapping[str, Array]) -> Miss | bool:
         """Whether it rounds otherwise than PReLU; or the input that shows that it is none."""
         one = np.array([1, -1], dtype)
-        made = self.tensors(one, replaced) if replaced else self.signs()
+        made = self.tensors(one, replaced) if replaced else self.signs
         slopes = -made[self._y][1]
         unit, small, large = limits_of(dtype)
         n_positions, rounds = max(made[self._y][0].size, 1), False
@@ -305,9 +330,25 @@ class Probe:
         return np.ascontiguousarray(scaled).reshape(scaled.shape)
 
     def tensors(self, xs: Array, replaced: Mapping[str, Array] | None = None) -> dict[str, Array]:
-        """Every tensor of the region for these numbers as x, [number, axes of the tensor]."""
-        made = {self._region.x: xs.reshape(-1, *[1] * (self._region.rank or _FREE_RANK))}
-        for node, step, attrs, inputs in self._plan:
+        """Every tensor of the region for these numbers as x, [number, axes of the tensor].
+
+        Args:
+            xs: the numbers.
+            replaced: other values for constants.
+        """
+        made = {self._region.x: self._as_x(xs)}
+        self._run_all(self._plan, made, replaced)
+        return made
+
+    def _as_x(self, xs: Array) -> Array:
+        return xs.reshape(-1, *[1] * (self._region.rank or _FREE_RANK))
+
+    def _run_all(
+        self, plan: list[_Planned], made: dict[str, Array], replaced: Mapping[str, Array] | None
+    ) -> None:
+        """Compute what nodes make, in place."""
+        n_bytes = 0
+        for node, step, attrs, inputs in plan:
             arrays: list[Array | None] = []
             axes = max([made[name].ndim for name, still in inputs if still is None and name]) - 1
             for name, still in inputs:
@@ -318,19 +359,22 @@ class Probe:
                 if values.ndim > axes:
                     raise ValueError("a constant of more axes than x")
                 arrays.append(values)
-            if step is not None:
-                made[node.output[0]] = step(attrs, arrays)
-            else:
-                made.update(zip(node.output, self._run(node, attrs, arrays), strict=False))
-        n_bytes = sum(values.nbytes for values in made.values())
-        self._region.view.budget.step(len(self._plan) + n_bytes // _BYTES_A_STEP)
-        return made
+            with np.errstate(all="ignore"):
+                outputs = (
+                    [step(attrs, arrays)] if step is not None else self._run(node, attrs, arrays)
+                )
+            made.update(zip(node.output, outputs, strict=False))
+            n_bytes += sum(values.nbytes for values in outputs)
+        self._region.view.budget.step(len(plan) + n_bytes // _BYTES_A_STEP)
 
     @cached_property
     def _plan(self) -> list[_Planned]:
+        return self._planned(self.nodes)
+
+    def _planned(self, nodes: Iterable[onnx.NodeProto]) -> list[_Planned]:
         """The nodes from x on, with what is constant."""
         region, plan = self._region, []
-        for node in reversed(self.nodes):
+        for node in reversed(tuple(nodes)):
             if node.op_type == "Shape" or region.is_still(node.output[0]):
                 continue
             inputs: list[tuple[str, Array | None]] = []
@@ -376,8 +420,8 @@ class Probe:
         return (shape[axis] if shape else None) or 1
 
 
-def _nodes(region: Region, y: str) -> Iterator[onnx.NodeProto]:
-    """The nodes between x and y, each before those that it reads from."""
+def _nodes(region: Region, y: str, known: Container[str]) -> Iterator[onnx.NodeProto]:
+    """The nodes between known tensors and y, each before those that it reads from."""
     places = region.view.places
     left, seen = {y}, set()
     while left:
@@ -389,9 +433,9 @@ def _nodes(region: Region, y: str) -> Iterator[onnx.NodeProto]:
             continue
         seen.add(id(node))
         yield node
-        for i in node.input:
-            if i and i != region.x and not region.view.is_constant(i):
-                left.add(i)
+        left.update(
+            i for i in node.input if i and i not in known and not region.view.is_constant(i)
+        )
 
 
 def _axes(shape: tuple[int, ...], layout: Permutation | None, rank: int | None) -> set[int]:
