@@ -34,6 +34,8 @@ class TensorSpec:
     """Sizes that the model accepts: `shape` with a number for each name."""
     seen: tuple[float, float] | None = None
     """The smallest and the largest value of an example, where the model has one."""
+    is_mask: bool = False
+    """Whether the example is made of zeros and ones, and has both."""
 
 
 class RandomPart(Protocol):

@@ -51,7 +51,13 @@ _PICKLES = (".pkl", ".pickle", ".joblib", ".dill")
 READERS: tuple[Row, ...] = (
     Row("keras archive", f"{_FILES}.keras_archive", (".keras",), "keras", ("h5py",)),
     Row("keras HDF5", f"{_FILES}.keras_h5", (".h5", ".weights.h5"), "keras", ("h5py",)),
-    Row("state dict", f"{_FILES}.checkpoint", (".pt", ".pth"), "torch", ("torch",)),
+    Row(
+        "state dict",
+        f"{_FILES}.checkpoint",
+        (".pt", ".pth", ".ckpt", ".pt.tar", ".pth.tar", ".tar"),
+        "torch",
+        ("torch",),
+    ),
     Row("safetensors", f"{_FILES}.safetensors", (".safetensors",), "torch", ("safetensors",)),
     Row("torch program", "prelu_tools.backends.torch.program", (".pt2",), "torch", ("torch",)),
     Row("SavedModel", f"{_FILES}.saved_model", ("/saved_model.pb",), "keras", ("tensorflow",)),

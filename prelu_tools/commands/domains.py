@@ -34,6 +34,8 @@ def _known(spec: TensorSpec, asked: tuple[float, float] | None) -> Values:
         limits = np.iinfo(spec.dtype)
         return Values(limits.min, limits.max, origin="type")
     whole = np.issubdtype(np.dtype(spec.dtype), np.integer)
+    if spec.is_mask:
+        return Values(0, 1, is_whole=not whole, origin="example")
     if whole and spec.seen is not None and spec.seen[0] < spec.seen[1]:
         return Values(*spec.seen, origin="example")
     return ANY
@@ -58,9 +60,9 @@ def try_domains(
 ) -> Found:
     """Look for values with which the reference runs, one input at a time and then several.
 
-    Tried are, in this order: those of the example, [0, 1], positive numbers, 0 and 1, whole numbers
-    from 1 on, also up to the size of an axis. The first with which all rows are usable is taken,
-    else the best one. What was asked for, or indexes a table, stays.
+    Tried are, in this order: those of the example, [0, 1], positive numbers, [-1, 1], the inside of
+    [0, 1], 0 and 1, whole numbers from 1 on, also up to the size of an axis. The first with which
+    all rows are finite is taken, else the best one. What was asked for, or indexes a table, stays.
 
     Args:
         specs: the inputs.
@@ -108,6 +110,7 @@ def _candidates(spec: TensorSpec, shapes: Mapping[str, Sequence[Dim]]) -> Iterat
         yield replace(tried, low=0.1, high=10.0, is_whole=False)
         yield replace(tried, low=1.0, high=100.0, is_whole=False)
         yield replace(tried, low=-1.0, high=1.0, is_whole=False)
+        yield replace(tried, low=0.05, high=0.95, is_whole=False)
     yield replace(tried, low=0, high=1)
     yield replace(tried, low=1, high=9)
     sizes = dict.fromkeys(size for shape in shapes.values() for size in shape[1:] if size != 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -175,17 +176,18 @@ class _Settler:
             self._examples = {}
         if score >= ENOUGH:
             return
-        found = try_domains(self._specs, self._shapes, self._domains, self._score, _MOST_TRIALS)
+        score_finite = partial(self._score, is_finite=True)
+        found = try_domains(self._specs, self._shapes, self._domains, score_finite, _MOST_TRIALS)
         if found.score < 0:
             raise self._refusal()
         self._domains = found.domains
 
-    def _score(self, domains: Domains) -> float:
-        """The share of usable rows; -1 where the reference fails."""
+    def _score(self, domains: Domains, is_finite: bool = False) -> float:
+        """The share of usable rows, see `Trial.usable`; -1 where the reference fails."""
         usable: list[bool] = []
         drawer = self.drawer(domains)
         for run in drawer.usual():
-            found = self._trial.usable(run, drawer.rows)
+            found = self._trial.usable(run, drawer.rows, is_finite)
             if found is None:
                 return -1.0
             usable += found.tolist()

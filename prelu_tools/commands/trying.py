@@ -23,24 +23,34 @@ class Trial:
         self._source = source
         self._stack = ExitStack()
         self._runner: Runner | None = None
-        self._known: dict[bytes, Array | PReLUToolsError] = {}
+        self._known: dict[bytes, tuple[Array, Array] | PReLUToolsError] = {}
         self.runs = 0
         self.error: PReLUToolsError | None = None
 
-    def usable(self, feeds: Feeds, rows: Rows) -> Array | None:
-        """Which rows give no NaN; None where the model fails, and why in `error`."""
+    def usable(self, feeds: Feeds, rows: Rows, is_finite: bool = False) -> Array | None:
+        """Which rows give no NaN; None where the model fails, and why in `error`.
+
+        Args:
+            feeds: the run.
+            rows: where its rows are.
+            is_finite: whether infinities are of no use either.
+        """
         key = _digest(feeds)
         if key not in self._known:
             self.runs += 1
             try:
-                self._known[key] = usable_rows(self._run(feeds), rows.count(feeds))
+                outputs, count = self._run(feeds), rows.count(feeds)
+                self._known[key] = (
+                    usable_rows(outputs, count),
+                    usable_rows(outputs, count, is_finite=True),
+                )
             except PReLUToolsError as error:
                 self._known[key] = error
         found = self._known[key]
         if isinstance(found, PReLUToolsError):
             self.error = found
             return None
-        return found
+        return found[is_finite]
 
     def _run(self, feeds: Feeds) -> dict[str, Array]:
         if self._runner is None:
@@ -66,19 +76,24 @@ def trying(source: Source) -> Iterator[Trial]:
         trial.close()
 
 
-def usable_rows(outputs: Mapping[str, Array], count: int) -> Array:
+def usable_rows(outputs: Mapping[str, Array], count: int, is_finite: bool = False) -> Array:
     """Which rows of a run give no NaN: those of the first or the second axis, whichever fits."""
+    wrong = _not_finite if is_finite else np.isnan
     usable = np.ones(count, np.bool_)
     for values in outputs.values():
-        if not np.issubdtype(values.dtype, np.floating) or not np.isnan(values).any():
+        if not np.issubdtype(values.dtype, np.floating) or not wrong(values).any():
             continue
         axis = next((i for i, size in enumerate(values.shape[:2]) if size == count), None)
         if axis is None:
             usable[:] = False
         else:
             others = tuple(i for i in range(values.ndim) if i != axis)
-            usable &= ~np.isnan(values).any(axis=others)
+            usable &= ~wrong(values).any(axis=others)
     return usable
+
+
+def _not_finite(values: Array) -> Array:
+    return ~np.isfinite(values)
 
 
 def _digest(feeds: Feeds) -> bytes:

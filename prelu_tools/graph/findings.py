@@ -37,6 +37,14 @@ def graph_findings(located: LocatedLayer) -> Iterator[Finding]:
 def _place_findings(place: _Place) -> Iterator[Finding]:
     yield from _operator(place)
     yield from _slope_shape(place)
+    if place.match.rounds:
+        yield _finding(
+            place,
+            "rounded",
+            "info",
+            "it equals PReLU up to rounding: the last bits of its outputs may differ from those of "
+            "a PRelu node",
+        )
     if place.match.form == "where_mask":
         yield _finding(
             place,
@@ -158,7 +166,8 @@ def _text(shape: Shape) -> str:
 def max_findings(missed: Iterable[NearMiss]) -> Iterator[Finding]:
     """Nodes that are max(x, a*x) with a slope above 1: no PReLU, and surely meant as one."""
     for near in missed:
-        if near.form == "max" and near.miss is not None and near.miss.y > near.miss.wanted > 0:
+        miss, last = near.miss, near.node.op_type
+        if last == "Max" and miss is not None and miss.y > miss.wanted > 0 and near.form == "max":
             yield Finding(
                 "max_above_one",
                 "error",

@@ -6,12 +6,9 @@ Recognition needs none of these: it goes by what a region computes (`graph/recog
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-import numpy as np
-import onnx
+from typing import TYPE_CHECKING
 
 from prelu_tools.graph.arithmetic import COMPARISONS
-from prelu_tools.graph.probing import Probe
 from prelu_tools.graph.writing import (
     Writing,
     all_are,
@@ -32,6 +29,9 @@ from prelu_tools.graph.writing import (
     write_relu_mul,
     write_relu_neg,
 )
+
+if TYPE_CHECKING:
+    from prelu_tools.graph.probing import Probe
 
 FORMS: Mapping[str, str] = {
     "prelu": "the operator PRelu",
@@ -75,8 +75,8 @@ def name_of(probe: Probe) -> str:
     """The form of a region, by its last operator and by the one that cuts off what is positive."""
     makers = {name: node for node in probe.nodes for name in node.output}
     root, kinds = probe.nodes[0].op_type, {node.op_type for node in probe.nodes}
-    made = probe.signs()
-    cut = next((n for n in reversed(probe.nodes) if _is_part(made, n, positive=False)), None)
+    sides = [(node, probe.sides(node.output[0])) for node in reversed(probe.nodes)]
+    cut = next((node for node, side in sides if side == (False, True)), None)
     if root == "Where":
         return "where"
     if root == "Max":
@@ -87,7 +87,7 @@ def name_of(probe: Probe) -> str:
         return "expression"
     if "Cast" in kinds and kinds & set(COMPARISONS):
         return "where_mask"
-    if not any(_is_part(made, node, positive=True) for node in probe.nodes):
+    if all(side != (True, False) for _, side in sides):
         return "expression"
     if cut is None:
         return "linear"
@@ -97,12 +97,3 @@ def name_of(probe: Probe) -> str:
     while source is not None and source.op_type in ("Identity", "Transpose", "Cast"):
         source = makers.get(source.input[0])
     return "expression" if source is None else _NEGATIONS.get(source.op_type, "expression")
-
-
-def _is_part(made: Mapping[str, np.ndarray], node: onnx.NodeProto, positive: bool) -> bool:
-    """Whether a node makes a multiple of max(x, 0), or of min(x, 0)."""
-    values = made.get(node.output[0])
-    if values is None or values.dtype.kind not in "fV":
-        return False
-    kept, cut = (values[0], values[1]) if positive else (values[1], values[0])
-    return bool((kept != 0).any() and (cut == 0).all())

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import onnx
@@ -19,13 +20,17 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation
 from prelu_tools.core.slopes import Shape
 from prelu_tools.graph import offsets
-from prelu_tools.graph.arithmetic import attributes
+from prelu_tools.graph.arithmetic import COPIES, KNOWN, attributes
 from prelu_tools.graph.constants import read_constant, repeated
 from prelu_tools.graph.forms import name_of
 from prelu_tools.graph.metadata import NEGATED, stated_slopes
-from prelu_tools.graph.probing import Answer, Miss, Probe
-from prelu_tools.graph.regions import COPIES, KNOWN, Region
 from prelu_tools.graph.view import GraphView
+
+if TYPE_CHECKING:
+    from prelu_tools.graph.probing import Answer, Miss, Probe
+    from prelu_tools.graph.regions import Region
+
+# What asks a region is imported when there is one: PRelu nodes alone need none of it.
 
 _NO_NUMBERS = "OUSbc"  # kinds of numpy's types: objects, texts, truth values, complex numbers
 _BROADCASTING = 7  # the first opset in which a slope is laid over the input by numpy's rule
@@ -66,12 +71,17 @@ class NearMiss:
 
     node: onnx.NodeProto
     """The node that makes it."""
-    form: str
-    """The form that it resembles."""
     reason: str
     """Why it is none."""
     miss: Miss | None = None
     """The input that shows it; None where none was tried."""
+    probe: Probe | None = None
+    """The region; None for an operator."""
+
+    @cached_property
+    def form(self) -> str:
+        """The form that it resembles."""
+        return "prelu" if self.probe is None else name_of(self.probe)
 
 
 def find_prelus(
@@ -116,7 +126,7 @@ class _Search:
         match = _operator(view, node) or _stated(view, node)
         if match is None and node.op_type == "PRelu":
             reason = f"its slope {node.input[1]!r} is computed from the input"
-            self.missed.append(NearMiss(node, "prelu", reason))
+            self.missed.append(NearMiss(node, reason))
         if match is None and node.op_type in KNOWN:
             live = [name for name in node.input if name and not view.is_constant(name)]
             x = self._common(live)
@@ -180,6 +190,8 @@ class _Search:
 
     def _region(self, node: onnx.NodeProto, x: str) -> Match | None:
         """The smallest region before a node that is PReLU."""
+        from prelu_tools.graph.probing import Answer, Probe
+
         nearest: NearMiss | None = None
         y: str = node.output[0]
         for _ in range(_FARTHEST):
@@ -207,6 +219,8 @@ class _Search:
         return None
 
     def _of(self, x: str) -> Region:
+        from prelu_tools.graph.regions import Region
+
         if x not in self._regions:
             self._regions[x] = Region(self._view, x)
         self._regions.move_to_end(x)
@@ -216,7 +230,7 @@ class _Search:
 
 
 def _near(node: onnx.NodeProto, probe: Probe, miss: Miss | None) -> NearMiss | None:
-    return None if miss is None else NearMiss(node, name_of(probe), str(miss), miss)
+    return None if miss is None else NearMiss(node, str(miss), miss, probe)
 
 
 def _match(region: Region, probe: Probe, answer: Answer, node: onnx.NodeProto) -> Match:

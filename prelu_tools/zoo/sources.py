@@ -18,8 +18,14 @@ from prelu_tools.core.zoo import Command
 from prelu_tools.zoo.manifest import is_manifest, read_manifest
 from prelu_tools.zoo.walking import WILD, models_below, unlistable
 
+_OF_ANYTHING = (".tar",)  # a folder may have others; named itself, such a file is read
 _RUNNABLE = (*(s for row in ROWS for s in row.suffixes if s.startswith(".")), ".pt2")
-_READABLE = tuple(s for row in (*READERS, *ROWS) for s in row.suffixes if s.startswith("."))
+_READABLE = tuple(
+    suffix
+    for row in (*READERS, *ROWS)
+    for suffix in row.suffixes
+    if suffix.startswith(".") and suffix not in _OF_ANYTHING
+)
 _WEIGHTS_ALONE = ".weights.h5"
 
 

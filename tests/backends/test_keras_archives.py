@@ -138,7 +138,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
         for number, (name, build) in enumerate(_models().items()):
             model = build()
             _scatter(model, number)
-            source = KerasSource(model, name, options)
+            knows = getattr(model, "inputs", None)
+            source = KerasSource(model, name, SourceOptions() if knows else options)
             layers[name], sizes[name] = source.layers(), source.n_parameters
             model.save(folder / f"{name}.keras")
             model.save_weights(folder / f"{name}.weights.h5")

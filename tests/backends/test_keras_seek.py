@@ -25,7 +25,8 @@ def keras() -> Any:
 def _source(model: Any) -> Any:
     from prelu_tools.backends.keras import from_object
 
-    options = SourceOptions(inputs=(InputOption("x", ("batch", 6, 6, 3)),))
+    given = () if getattr(model, "inputs", None) else (InputOption("x", ("batch", 6, 6, 3)),)
+    options = SourceOptions(inputs=given)
     return from_object(model, "nets.py:net", None, options)
 
 

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from running import Outcome, cli
 
+from prelu_tools.backends.registry import open_for_inspection, open_source
+from prelu_tools.core.options import SourceOptions
+
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
@@ -198,3 +201,22 @@ def test_names_that_are_no_text_do_not_fit(nets: Path, tmp_path: Path) -> None:
     weights = tmp_path / "weights.pt"
     torch.save({0: torch.ones(3)}, weights)
     _refused(_inspect(nets, weights), str(weights))
+
+
+def test_what_a_training_keeps_beside_the_model_is_left_out(
+    nets: Path, state: dict[str, Any], tmp_path: Path
+) -> None:
+    weights = tmp_path / "training.ckpt"
+    held = {**_prefixed("net.")(state), "loss.weight": torch.ones(3), "n_averaged": torch.ones(())}
+    torch.save({"state_dict": held}, weights)
+    source = open_source(f"{nets}:Net@{weights}", SourceOptions())
+    assert "left out of training.ckpt: loss.weight, n_averaged" in source.notes
+    assert "taken off the names in training.ckpt: state_dict, net." in source.notes
+
+
+@pytest.mark.parametrize("name", ["net.ckpt", "net.pth.tar", "net.tar"])
+def test_checkpoints_are_shown_whatever_they_are_called(
+    state: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    torch.save(state, tmp_path / name)
+    assert open_for_inspection(str(tmp_path / name), SourceOptions()).layers()

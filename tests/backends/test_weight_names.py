@@ -10,6 +10,7 @@ from prelu_tools.backends.files.naming import (
     natural,
     says_slope,
     strip_prefixes,
+    strip_to,
 )
 from prelu_tools.backends.files.source import input_of, told_by_names
 
@@ -93,13 +94,30 @@ def test_without_an_order_any_layer_may_be_the_one_before() -> None:
     assert find_slopes(tensors, ordered=True) == []
 
 
-def test_prefixes_are_taken_off_all_names_or_none() -> None:
+def test_prefixes_are_taken_off_all_names_or_nearly_all() -> None:
     assert strip_prefixes({"module.model.a": 1, "module.model.b": 2}) == (
         {"a": 1, "b": 2},
         ["module.", "model."],
     )
     assert strip_prefixes({"module.a": 1, "b": 2}) == ({"module.a": 1, "b": 2}, [])
-    assert strip_prefixes({"module.model.a": 1}, {"model.a"}) == ({"model.a": 1}, ["module."])
+    averaged = {"n_averaged": 0, "module.a": 1, "module.b": 2, "module.c": 3}
+    assert strip_prefixes(averaged) == ({"n_averaged": 0, "a": 1, "b": 2, "c": 3}, ["module."])
+    clashing = {"a": 0, "module.a": 1, "module.b": 2, "module.c": 3}
+    assert strip_prefixes(clashing) == (clashing, [])
+
+
+def test_the_names_of_a_model_are_found_behind_any_prefix() -> None:
+    held = {"net.a.weight": 1, "net.b": 2, "loss.weight": 3, "loss.b": 4}
+    found = strip_to(held, {"a.weight", "b"})
+    assert found == ({"a.weight": 1, "b": 2}, ["net."], ["loss.weight", "loss.b"])
+    assert strip_to(held, {"net.a.weight"}) == (held, [], [])
+    assert strip_to(held, {"c"}) == (held, [], [])
+    assert strip_to({"module.model.a": 1}, {"model.a"}) == ({"model.a": 1}, ["module."], [])
+
+
+def test_of_several_copies_of_a_model_the_plainest_is_taken() -> None:
+    held = {"ema_model.a": 1, "model.a": 2}
+    assert strip_to(held, {"a"}) == ({"a": 2}, ["model."], ["ema_model.a"])
 
 
 def test_numbers_in_names_are_sorted_by_value() -> None:

@@ -242,6 +242,14 @@ def test_integers_stay_within_an_example_of_several_values() -> None:
     assert Picky([alone]).settled().ranges == {}
 
 
+def test_a_floating_mask_is_made_of_zeros_and_ones() -> None:
+    mask = replace(spec("keep", "batch", 9), seen=(0.0, 1.0), is_mask=True)
+    found = Picky([mask, replace(spec("x", "batch", 9), seen=(0.0, 1.0))]).settled(16)
+    assert {float(v) for run in found.feeds for v in run["keep"].flat} == {0, 1}
+    assert found.ranges == {"keep": (0, 1)}
+    assert found.inputs[0].domain == "whole numbers, 0 to 1, within its example_inputs()"
+
+
 @pytest.mark.parametrize(
     ("dtype", "good", "limits"),
     [

@@ -161,7 +161,7 @@ def test_every_word_of_a_vocabulary_is_compared(nets: Path, tmp_path: Path) -> N
         ("Speaker", {"x": (None, None, "usual"), "speaker": (0, 3, "table")}),
         ("Masked", {"x": (None, None, "usual"), "mask": (0, 1, "tried")}),
         ("Root", {"x": (0, 1, "tried")}),
-        ("Odds", {"x": (0, 1, "tried")}),
+        ("Odds", {"x": (0.05, 0.95, "tried")}),
         ("Scaled", {"x": (None, None, "usual")}),
         ("Picture", {"x": (0, 255, "type")}),
     ],

@@ -137,10 +137,13 @@ MASK = (
         (MASK, {"mask_form": "warning"}),
         ("c = Greater(x, zero) s = Mul(x, a) y = Where(c, x, s)", {}),
         ("s = Mul(x, five) y = Max(x, s)", {}),
+        ("u = Mul(x, third) v = Mul(u, third) c = Greater(x, zero) y = Where(c, x, v)",
+         {"rounded": "info"}),
     ],
-)
+)  # fmt: skip
 def test_forms_by_themselves(body: str, codes: dict[str, str]) -> None:
-    assert _codes(model(body, constants={"five": numbers(5, seed=2) / 8})) == codes
+    constants = {"five": numbers(5, seed=2) / 8, "third": np.float32(1 / 3)}
+    assert _codes(model(body, constants=constants)) == codes
 
 
 def test_a_finding_of_several_calls_comes_once() -> None:

@@ -67,6 +67,18 @@ def read_config(path: Path) -> Mapping[str, Any]:
         return _json(archive, _CONFIG, path)
 
 
+def read_version(path: Path) -> str:
+    """The version of Keras that wrote an archive; "" where it does not say.
+
+    Raises:
+        PReLUToolsError: it is no such archive, or damaged.
+    """
+    with _opened_archive(path) as archive:
+        if _METADATA not in archive.namelist():
+            return ""
+        return str(_json(archive, _METADATA, path).get("keras_version") or "")
+
+
 @contextmanager
 def open_weights(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     """The file of weights in an archive, and its size.

@@ -12,13 +12,13 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from prelu_tools.backends.files.hdf5 import Hdf5, opened
 from prelu_tools.backends.files.isolated import run_isolated
-from prelu_tools.backends.files.keras_archive import open_weights, read_config
+from prelu_tools.backends.files.keras_archive import open_weights, read_config, read_version
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.limits import allowed_memory
 
@@ -30,6 +30,11 @@ _PARTS = (
     "", "activations", "constraints", "dtype_policies", "initializers", "layers", "losses",
     "metrics", "models", "ops", "optimizers", "quantizers", "random", "regularizers",
 )  # fmt: skip
+_OF_KERAS_2 = tuple(
+    (f"{package}.src.engine.{kind.lower()}", kind)
+    for package in ("keras", "tf_keras")
+    for kind in ("Functional", "Sequential")
+)
 _SIZES = ("units", "filters", "input_dim", "output_dim")
 _MOST = 5
 
@@ -42,9 +47,16 @@ class Wanted:
     """The names of its Lambda layers."""
     classes: tuple[tuple[str, str], ...] = ()
     """Modules that are not Keras' own, and what to take from them."""
+    version: str = ""
+    """The version of Keras that wrote it, as far as it says."""
+
+    @property
+    def is_of_keras_2(self) -> bool:
+        """Whether Keras 2 wrote it."""
+        return self.version.partition(".")[0] == "2"
 
 
-def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -> None:
+def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -> Wanted:
     """Say no to a file that Keras should not be given.
 
     Args:
@@ -52,13 +64,16 @@ def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -
         known: the user's own classes and functions by name.
         allow_unsafe: whether the file may run code.
 
+    Returns:
+        What it says of itself.
+
     Raises:
         PReLUToolsError: it is damaged, declares more than it holds, or would run code.
     """
     rehearsal = "prelu_tools.backends.files.keras_vetting:rehearse"
     wanted: Wanted = run_isolated(rehearsal, path, (Wanted,))
     if allow_unsafe:
-        return
+        return wanted
     if wanted.lambdas:
         raise PReLUToolsError(
             f"{path} holds the Lambda layer {wanted.lambdas[0]!r}, and loading it would run code "
@@ -66,11 +81,14 @@ def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -
         )
     names = {name.rpartition(">")[2] for name in known}
     for module, name in wanted.classes:
+        if wanted.is_of_keras_2 and (module, name) in _OF_KERAS_2:
+            continue
         if name.rpartition(">")[2] not in names:
             raise PReLUToolsError(
                 f"{path} cannot be loaded: it uses the custom class {name}, of {module}; give the "
                 f"module or file that defines it, as --custom-objects layers.py:{name}"
             )
+    return wanted
 
 
 def rehearse(path: Path) -> Wanted:
@@ -88,11 +106,12 @@ def rehearse(path: Path) -> Wanted:
         config = read_config(path)
         with open_weights(path) as (weights, held), opened(weights, str(path), held) as file:
             _read_all(file, held)
-        return _wanted(config, size)
+        return replace(_wanted(config, size), version=read_version(path))
     with opened(path, str(path), size) as file:
         _read_all(file, size)
-        text = file.attribute("/", "model_config")
-        return Wanted() if text is None else _wanted(json.loads(text), size)
+        text, version = (file.attribute("/", key) for key in ("model_config", "keras_version"))
+        wanted = Wanted() if text is None else _wanted(json.loads(text), size)
+        return replace(wanted, version=str(version or ""))
 
 
 def _read_all(file: Hdf5, size: int) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 Value = TypeVar("Value")
 
 _PREFIXES = ("module.", "model.", "_orig_mod.")
+_FEW = 3  # times as many names as lack a prefix have to have it
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SLOPE_WORDS = {"alpha", "slope"}
 _SLOPE_NAMES = ("prelu", "parametricrelu")
@@ -166,24 +167,52 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [(int(part) if part.isdigit() else -1, part) for part in parts]
 
 
-def strip_prefixes(
-    tensors: Mapping[str, Value], expected: set[str] | None = None
-) -> tuple[dict[str, Value], list[str]]:
-    """Take off what DataParallel, Lightning and torch.compile put before every name.
+def strip_prefixes(tensors: Mapping[str, Value]) -> tuple[dict[str, Value], list[str]]:
+    """Take off what DataParallel, Lightning and torch.compile put before every name, or nearly.
 
-    Args:
-        tensors: by name.
-        expected: names to stop at, where they are known.
+    Beside the model's own a training keeps a few tensors, as `n_averaged` and `loss.weight`.
 
     Returns:
         The tensors by their own names, and the prefixes that were taken off.
     """
     names = dict(tensors)
     taken: list[str] = []
-    while not (expected or set()) & set(names):
-        prefix = next((p for p in _PREFIXES if names and all(n.startswith(p) for n in names)), None)
-        if prefix is None:
-            break
+    while (prefix := next((p for p in _PREFIXES if _is_before_most(p, names)), None)) is not None:
         taken.append(prefix)
         names = {name.removeprefix(prefix): value for name, value in names.items()}
     return names, taken
+
+
+def _is_before_most(prefix: str, names: Collection[str]) -> bool:
+    having = [name for name in names if name.startswith(prefix)]
+    others = set(names) - set(having)
+    is_free = not any(name.removeprefix(prefix) in others for name in having)
+    return bool(having) and len(others) * _FEW <= len(having) and is_free
+
+
+def strip_to(
+    tensors: Mapping[str, Value], expected: Collection[str]
+) -> tuple[dict[str, Value], list[str], list[str]]:
+    """The tensors of a model whose names are known, out of a file that may hold more.
+
+    Where all of its names have one prefix in common, what lacks that is left out. Of several such
+    prefixes the shortest is taken.
+
+    Args:
+        tensors: by name.
+        expected: the names of the model.
+
+    Returns:
+        The tensors by their own names, the prefix that was taken off, and what was left out.
+    """
+    if not expected or set(expected) & set(tensors):
+        return dict(tensors), [], []
+    longest = max(expected, key=len)
+    prefixes = [name.removesuffix(longest) for name in tensors if name.endswith(f".{longest}")]
+    fitting = [p for p in prefixes if all(f"{p}{name}" in tensors for name in expected)]
+    if not fitting:
+        stripped, taken = strip_prefixes(tensors)
+        return stripped, taken, []
+    prefix = min(fitting, key=lambda found: (len(found), found))
+    own = {n.removeprefix(prefix): value for n, value in tensors.items() if n.startswith(prefix)}
+    return own, [prefix], [name for name in tensors if not name.startswith(prefix)]

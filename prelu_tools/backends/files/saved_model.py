@@ -21,6 +21,7 @@ from prelu_tools.core.slopes import PReLULayer, align
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with quiet(show=False):
     import tensorflow as tf
+    from tensorflow.core.framework import variable_pb2
     from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -63,7 +64,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
 
 
 def _contents(reader: Any, path: Path) -> Contents:
-    stored = _variables(reader)
+    stored = _variables(reader) if reader.has_tensor(_GRAPH) else _first_variables(reader, path)
     shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     tensors = [
         Tensor(*_split(v.name), tuple(shapes[v.key]), types[v.key].is_floating) for v in stored
@@ -99,6 +100,23 @@ def _variables(reader: Any) -> list[_Stored]:
     keys = model or found  # Keras 3 lists its model's variables there, and keeps a copy
     count = Counter(names[key] for key in keys)
     return [_Stored(key, _best_name(key, names[key], count[names[key]])) for key in keys]
+
+
+def _first_variables(reader: Any, path: Path) -> list[_Stored]:
+    """The weights of a model of TensorFlow 1, whose checkpoint has names alone: in its order."""
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString((path / "saved_model.pb").read_bytes())
+    known = reader.get_variable_to_shape_map()
+    collections = model.meta_graphs[0].collection_def if model.meta_graphs else {}
+    names: dict[str, None] = {}
+    for key in ("trainable_variables", "variables"):
+        if key in collections and not names:
+            for text in collections[key].bytes_list.value:
+                variable = variable_pb2.VariableDef()
+                variable.ParseFromString(text)
+                names[variable.variable_name.partition(":")[0]] = None
+    kept = [name for name in names if name in known]
+    return [_Stored(name, name) for name in kept or sorted(known, key=natural)]
 
 
 def _is_other(key: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.keras.library import keras
-from prelu_tools.backends.keras.loading import load_archive
+from prelu_tools.backends.keras.loading import Keras2FileError, load_archive
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 
@@ -24,7 +24,16 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
         from prelu_tools.backends.keras import saved
 
         return saved.from_file(path, spelled, options)
-    return from_object(load_archive(path, options), spelled, None, options)
+    try:
+        return from_object(load_archive(path, options), spelled, None, options)
+    except Keras2FileError:
+        if keras.backend.backend() != "tensorflow":
+            raise
+        from prelu_tools.backends.keras import keras2
+
+        if not keras2.can_load():
+            raise
+        return keras2.from_file(path, spelled, options)
 
 
 def from_object(

@@ -17,6 +17,10 @@ _NO_KWARGS = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument
 _UNKNOWN_CLASS = re.compile(r"Could not (?:locate|deserialize) class '(?:[^'>]*>)?(\w+)'")
 
 
+class Keras2FileError(PReLUToolsError):
+    """A file is of Keras 2, and only `tf_keras` can load it."""
+
+
 def custom_objects(names: tuple[str, ...]) -> dict[str, Any]:
     """The custom classes and functions of modules or files, each `MODULE_OR_FILE[:NAME]`.
 
@@ -43,7 +47,7 @@ def load_archive(path: Path, options: SourceOptions) -> Any:
     """
     objects = custom_objects(options.custom_objects)
     known = {**keras.saving.get_custom_objects(), **objects}
-    refuse_unsafe(path, known, options.allow_unsafe_load)
+    wanted = refuse_unsafe(path, known, options.allow_unsafe_load)
     try:
         with quiet(options.show_chatter):
             return keras.saving.load_model(
@@ -53,6 +57,12 @@ def load_archive(path: Path, options: SourceOptions) -> Any:
                 safe_mode=not options.allow_unsafe_load,
             )
     except Exception as error:
+        if wanted.is_of_keras_2:
+            raise Keras2FileError(
+                f"{path} is a file of Keras 2 ({wanted.version}), which Keras {keras.__version__} "
+                "cannot load: pip install tf_keras, or load it with tf_keras and save it with "
+                "model.export(FOLDER), which is read as a SavedModel"
+            ) from error
         raise PReLUToolsError(_explain(path, error)) from error
 
 

@@ -50,17 +50,25 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> SavedModelSou
     Raises:
         PReLUToolsError: it cannot be loaded, or has no signature to run.
     """
+    return SavedModelSource(load(path, options), spelled, options)
+
+
+def load(path: Path, options: SourceOptions) -> Any:
+    """What TensorFlow makes of the folder of a SavedModel.
+
+    Raises:
+        PReLUToolsError: it cannot be loaded, or would do more than compute.
+    """
     if not options.allow_unsafe_load:
         refuse_unsafe(path)
     try:
         with quiet(options.show_chatter):
-            loaded = tf.saved_model.load(str(path))
+            return tf.saved_model.load(str(path))
     except Exception as error:
         detail = " ".join(str(error).split())
         raise PReLUToolsError(
             f"{path} cannot be loaded as a SavedModel ({type(error).__name__}: {detail})"
         ) from error
-    return SavedModelSource(loaded, spelled, options)
 
 
 class SavedModelSource:

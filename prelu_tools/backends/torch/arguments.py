@@ -218,7 +218,9 @@ def _spec(name: str, tensor: torch.Tensor, batch: int | None) -> TensorSpec:
     sizes = tuple(tensor.shape)
     shape: tuple[Dim, ...] = ("batch", *sizes[1:]) if sizes and sizes[0] == batch else sizes
     kind = str(tensor.dtype).removeprefix("torch.")
-    return TensorSpec(name, kind, shape, sizes, _extremes(tensor))
+    extremes = _extremes(tensor)
+    is_mask = extremes == (0, 1) and bool(((tensor == 0) | (tensor == 1)).all())
+    return TensorSpec(name, kind, shape, sizes, extremes, is_mask)
 
 
 def _extremes(tensor: torch.Tensor) -> tuple[float, float] | None:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from prelu_tools.backends.files.isolated import run_isolated
-from prelu_tools.backends.files.naming import strip_prefixes
+from prelu_tools.backends.files.naming import strip_to
 from prelu_tools.core.archives import faults_of
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -24,6 +24,7 @@ from prelu_tools.core.limits import allowed_memory, is_bomb
 from prelu_tools.core.pickles import in_words, wanted_by_file
 from prelu_tools.core.plain_pickles import all_plain
 
+_NAMED = 4
 _DEEPEST = 8
 _WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net")
 
@@ -54,7 +55,7 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str
             f"the weights in {path} do not fit {type(module).__name__}: {not_text[0]!r} is no name "
             "of a parameter"
         )
-    state, prefixes = strip_prefixes(found, set(module.state_dict()))
+    state, prefixes, others = strip_to(found, module.state_dict().keys())
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
@@ -63,7 +64,11 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str
             f"the weights in {path} do not fit {type(module).__name__}: {detail}"
         ) from error
     taken = [*file.wrappers, *prefixes]
-    return (f"taken off the names in {path.name}: {', '.join(taken)}",) if taken else ()
+    notes = [f"taken off the names in {path.name}: {', '.join(taken)}"] if taken else []
+    if others:
+        more = ", ..." if len(others) > _NAMED else ""
+        notes.append(f"left out of {path.name}: {', '.join(others[:_NAMED])}{more}")
+    return tuple(notes)
 
 
 def read_state(path: Path, allow_unsafe: bool) -> StateFile:
