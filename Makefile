@@ -28,7 +28,7 @@ help:
 	@echo "  test-openvino    the OpenVINO provider, in an environment of its own"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
 	@echo "  test-kill        kill -9 at random moments of export, optimize and reports (KILLS=100)"
-	@echo "  fuzz-files       inspect, export and verify on 20,000 broken files (START=, COUNT=, JOBS=)"
+	@echo "  fuzz-files       inspect, export and verify on 20,000 broken files (COUNT=, GENERATOR=structures)"
 	@echo "  fuzz             coverage-guided fuzzing of the ONNX reader (FUZZ_SECONDS=)"
 	@echo "  mutants          changes in the tool's own verification that tests have to notice (MODULE=)"
 	@echo
@@ -133,8 +133,9 @@ docs: .venv-docs/.ready
 START ?= 0
 COUNT ?= 20000
 JOBS ?= 1
+GENERATOR ?= mutations
 fuzz-files: $(READY)
-	@$(BIN)/python -m fuzz.files --start $(START) --count $(COUNT) --jobs $(JOBS)
+	@$(BIN)/python -m fuzz.files --generator $(GENERATOR) --start $(START) --count $(COUNT) --jobs $(JOBS)
 
 .venv-fuzz/.ready: requirements/fuzz.txt
 	@rm -rf .venv-fuzz

@@ -12,9 +12,12 @@ from typing import Final
 from fuzz.containers import change_hdf5, change_zip
 from fuzz.generic import Change, anything
 from fuzz.protobuf import change_message
+from fuzz.structures import MAKERS
 from fuzz.texts import change_safetensors, change_toml
 
 SEEDS: Final = Path(__file__).parent / "seeds"
+FROM_NOTHING: Final = 900_000_000
+"""The first number of a file that is made from nothing (`fuzz/structures.py`)."""
 LARGEST: Final = 100 << 20
 """No case is larger."""
 
@@ -64,6 +67,8 @@ def case(number: int) -> Case:
     """The file of this number; every kind comes equally often."""
     kind = KINDS[number % len(KINDS)]
     rng = random.Random(number)
+    if number >= FROM_NOTHING:
+        return Case(number, kind, "nothing", MAKERS[kind](rng))
     name, data = rng.choice(seeds_of(kind))
     change = STRUCTURED[kind] if rng.random() < 0.7 else anything
     for _ in range(rng.choice((1, 1, 1, 2))):

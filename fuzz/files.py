@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fuzz.corpus import KINDS, case
+from fuzz.corpus import FROM_NOTHING, KINDS, case
 from fuzz.worker import prepare, work
 
 _BATCH = 150  # files a process
@@ -45,7 +45,9 @@ def main() -> int:
     parser.add_argument("--kind", choices=KINDS, help="files of this kind only")
     parser.add_argument("--again", action="store_true", help="run what was done already")
     parser.add_argument("--output", type=Path, default=Path("build/fuzz"))
+    parser.add_argument("--generator", choices=("mutations", "structures"), default="mutations")
     given = parser.parse_args()
+    given.start += FROM_NOTHING if given.generator == "structures" else 0
     given.output.mkdir(parents=True, exist_ok=True)
     done = {} if given.again else _results(given.output)
     numbers = [

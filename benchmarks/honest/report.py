@@ -69,7 +69,7 @@ def wrong_files(rows: Sequence[Row]) -> str:
     )
 
 
-def write(rows: Sequence[Row], data: Path | None, page: Path | None) -> None:
+def write(rows: Sequence[Row], data: Path | None, page: Path | None, how: str) -> None:
     """Write the files that are asked for."""
     if data:
         counts = Counter(row["outcome"] for row in rows)
@@ -78,7 +78,7 @@ def write(rows: Sequence[Row], data: Path | None, page: Path | None) -> None:
     if page:
         wrong = wrong_files(rows)
         parts = [
-            f"{stamp()}\n\n{summary(rows)}.",
+            f"{stamp()} {how}\n\n{summary(rows)}.",
             by_candidate(rows),
             *(line(row) for row in rows if row["outcome"] in BAD),
             wrong and f"Files that are wrong, shown by onnxruntime alone:\n\n{wrong}",

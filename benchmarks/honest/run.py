@@ -45,6 +45,10 @@ def _catalog() -> list[tuple[str, bool]]:
     return [(net.name, net.fast) for net in every]
 
 
+SHORT_RUN = (
+    "A short run (`--short`): without the files that torch's newer exporter, Keras' exporter, "
+    "onnxsim and onnxslim make, without `export`'s own check, and without power."
+)
 Job = Callable[..., list[dict[str, Any]]]
 
 
@@ -121,7 +125,8 @@ def main() -> int:
     wanted = {(name, seed) for seed in seeds for name in names}
     rows = [row for row in store.rows if (row["net"], row["seed"]) in wanted]
     print(report.summary(rows))
-    report.write(rows, options.json, options.page)
+    how = f"Seeds: {len(seeds)}." + (f" {SHORT_RUN}" if options.short else "")
+    report.write(rows, options.json, options.page, how)
     return int(any(row["outcome"] in report.BAD for row in rows))
 
 

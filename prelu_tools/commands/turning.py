@@ -19,6 +19,8 @@ from prelu_tools.core.reasons import Reason
 _SECONDS: Final = 10.0  # for all that is tried for one model
 NOT_TAKEN: Final = "branch_not_taken"
 """The code of a decision with a way that no input took."""
+BRANCH_FOUND: Final = "branch_found"
+"""The code of a way that only inputs that were looked for took."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +71,19 @@ def turn_decisions(source: Source, feeds: Sequence[Feeds], plan: TurnPlan) -> Tu
     """
     turned = Turned()
     for decider in plan.deciders:
+        where = decider.name or "the reference"
         try:
             book = _book(decider, [*feeds, *turned.feeds])
-        except PReLUToolsError:
-            continue  # it is told when the model is run
+        except PReLUToolsError as error:
+            text = f"what it decides by numbers could not be watched ({error})"
+            turned.notes.append(Reason(text, "decisions_not_watched").within(where))
+            continue
         if book is None:
             continue
         if plan.is_searched:
             _search(source, decider, book, feeds, plan, turned)
         doubts = [_doubt(one) for one in book.untaken(by_sizes=False)]
         turned.doubts[decider.name] = doubts
-        where = decider.name or "the reference"
         turned.notes += [_note(one).within(where) for one in book.untaken(by_sizes=True)]
     return turned
 
@@ -128,7 +132,7 @@ def _take(
     """Keep a trial, and say what it shows."""
     for name, way in book.news(decisions):
         text = f"{name} {way} for inputs that were looked for, and for none of the others"
-        turned.notes.append(Reason(text, "branch_found").within(decider.name or "the reference"))
+        turned.notes.append(Reason(text, BRANCH_FOUND).within(decider.name or "the reference"))
     turned.feeds.append(trial)
     book.add(decisions)
 

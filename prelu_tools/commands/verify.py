@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import parse_provider
@@ -13,24 +12,23 @@ from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.bundle import write_bundle
 from prelu_tools.commands.candidate import Checks, Judged, Linked, judge
+from prelu_tools.commands.deciders import turn_plan
 from prelu_tools.commands.drawing import DrawPlan, known_shapes
 from prelu_tools.commands.feeds import Feeds, replay_feeds, save_feeds
 from prelu_tools.commands.gates import coverage_gate, power_gate
-from prelu_tools.commands.linking import Layouts, link_inputs, move, other_links, round_feeds
+from prelu_tools.commands.linking import Layouts, link_inputs, other_links, round_feeds
 from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.reference import Reference, ReferencePlan, run_reference
 from prelu_tools.commands.request import VerifyRequest
 from prelu_tools.commands.rows import Rows, find_rows
 from prelu_tools.commands.settling import Settled, settle
 from prelu_tools.commands.steadiness import is_first_row
-from prelu_tools.commands.trials import Domain
-from prelu_tools.commands.turning import Decider, TurnPlan
-from prelu_tools.core.decisions import Decision
+from prelu_tools.commands.turning import BRANCH_FOUND
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
 from prelu_tools.core.inputs import DEFAULT_SAMPLES
 from prelu_tools.core.noise import SINGLE
 from prelu_tools.core.parity import worst
-from prelu_tools.core.reasons import Reason, as_reason
+from prelu_tools.core.reasons import Reason, as_reason, code_of
 from prelu_tools.core.verification import (
     Agreement,
     CandidateReport,
@@ -99,7 +97,7 @@ def verify_source(
         whole=not settled.rows.names,
         rows=settled.rows,
     )
-    plan = replace(plan, turning=_turning(source, opened, request, plan))
+    plan = replace(plan, turning=turn_plan(source, opened, plan, is_searched=not _replays(request)))
     with run_reference(source, settled.feeds, plan) as reference:
         reference.notes += settled.notes
         reference.doubts += settled.doubts
@@ -167,32 +165,6 @@ def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) 
     entered = Layouts(asked["reference"], asked["candidate"]) if asked else layouts
     links = link_inputs(source.inputs(), candidate.inputs(), entered)
     return Linked(text, candidate, links, layouts)
-
-
-def _turning(
-    source: Source, opened: Sequence[Linked], request: VerifyRequest, plan: ReferencePlan
-) -> TurnPlan:
-    def fits(feeds: Feeds) -> bool:
-        return all(_takes(item, feeds) for item in opened)
-
-    def moved(item: Linked, runs: Sequence[Feeds]) -> Sequence[Decision]:
-        return item.source.decisions([move(feeds, item.links) for feeds in runs])
-
-    deciders = [Decider("", source.decisions)]
-    deciders += [Decider(item.spelled, partial(moved, item)) for item in opened]
-    domain = Domain(source.inputs(), plan.ranges, plan.whole, plan.rows)
-    return TurnPlan(deciders, domain, not _replays(request), fits)
-
-
-def _takes(item: Linked, feeds: Feeds) -> bool:
-    """Whether the sizes of the reference's inputs are those that a candidate fixes."""
-    found = move(feeds, item.links)
-    shapes = [(spec.shape, found[spec.name].shape) for spec in item.source.inputs()]
-    return all(
-        isinstance(wanted, str) or wanted == size
-        for shape, sizes in shapes
-        for wanted, size in zip(shape, sizes, strict=False)
-    )
 
 
 def _inputs(source: Source, opened: Sequence[Linked], request: VerifyRequest) -> Settled:
@@ -346,6 +318,8 @@ def _conclude(
     for verdict, reason in filter(None, gates):
         verdicts.append(verdict)
         reasons.append(reason)
+    if "fail" in verdicts:  # a decision that was frozen explains it
+        reasons += [note for note in reference.notes if code_of(note) == BRANCH_FOUND]
     for doubt in reference.doubts:
         verdicts.append("inconclusive")
         reasons.append(doubt)

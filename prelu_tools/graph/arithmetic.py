@@ -345,3 +345,10 @@ MOVING: Final[Mapping[str, Step]] = {
     "DequantizeLinear": _dequantize,
 }
 """Others that are common among constants."""
+MOVED: Final = ("Transpose", "Unsqueeze", "Squeeze", "Concat", "Split")
+"""Operators that move elements, or join and split tensors."""
+KNOWN: Final = frozenset({*ELEMENTWISE, *MOVED, "Conv", "Shape", "Expand", "ConstantOfShape"})
+"""The operators that a region may have."""
+COPIES: Final = frozenset({"Identity", "Cast", "CastLike", *MOVED, "Shape", "Not", "And", "Or",
+                           "Xor", "Expand", "ConstantOfShape", *COMPARISONS})  # fmt: skip
+"""Those that cannot be the last one."""

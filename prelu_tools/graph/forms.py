@@ -6,9 +6,9 @@ Recognition needs none of these: it goes by what a region computes (`graph/recog
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from prelu_tools.graph.arithmetic import COMPARISONS
-from prelu_tools.graph.probing import Probe
 from prelu_tools.graph.writing import (
     Writing,
     all_are,
@@ -29,6 +29,9 @@ from prelu_tools.graph.writing import (
     write_relu_mul,
     write_relu_neg,
 )
+
+if TYPE_CHECKING:
+    from prelu_tools.graph.probing import Probe
 
 FORMS: Mapping[str, str] = {
     "prelu": "the operator PRelu",

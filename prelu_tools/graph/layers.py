@@ -23,8 +23,8 @@ from prelu_tools.graph.recognise import Match, NearMiss, find_prelus
 from prelu_tools.graph.view import GraphView, all_views
 
 _GENERATED = re.compile(r"^(val_\d+|onnx::.*|Const(_\d+)?(:0)?|const.*|.*__\d+(:0)?|slope.*|\d+)$")
-_SLOPE_NAMES = re.compile(r"[./](weight|alpha|slope|Neg|ReadVariableOp|Identity)(:0)?$")
-_OPERATIONS = re.compile(r"/(Neg|ReadVariableOp|Identity)(:0)?$")
+_SLOPE_NAMES = re.compile(r"[./](weight|alpha|slope|Neg|ReadVariableOp(/resource)?|Identity)(:0)?$")
+_OPERATIONS = re.compile(r"/(Neg|ReadVariableOp(/resource)?|Identity)(:0)?$")
 _LINEAR = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 _PASSED = {"BatchNormalization", "Transpose", "Reshape", "Identity", "Cast", "Squeeze", "Unsqueeze",
            "MaxPool", "AveragePool", "Dropout", "Flatten", "Mul", "Add", "Sub"}  # fmt: skip

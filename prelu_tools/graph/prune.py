@@ -35,6 +35,8 @@ def prune(graph: onnx.GraphProto) -> None:
 
 def bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
     """The graphs inside an If, Loop or Scan."""
+    if not node.attribute:
+        return []
     return [
         graph
         for attribute in node.attribute

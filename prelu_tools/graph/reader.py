@@ -33,6 +33,8 @@ __all__ = ["INLINE_LIMIT", "OnnxModel", "files_beside", "read_model"]
 
 _RAW_DATA: Final = 9
 _SHOWN: Final = 100
+_COUNTED: Final = ("Node", "Tensor")
+_MOST: Final = 250_000
 _LITTLE_ENDIAN: Final = {4: onnx.TensorProto.FLOAT, 10: onnx.TensorProto.DOUBLE}  # packed = raw
 
 
@@ -51,6 +53,11 @@ def read_model(path: Path) -> OnnxModel:
         raise PReLUToolsError(f"{path} cannot be read: {error.strerror or error}") from error
     except RecursionError as error:
         raise PReLUToolsError(f"{path} is not an ONNX model (it is nested too deep)") from error
+    except TooMuchError as error:
+        raise PReLUToolsError(
+            f"{path} has more than {_MOST:,} nodes and tensors: refused, it would take too much "
+            "memory and time"
+        ) from error
     except (MalformedError, DecodeError) as error:
         raise PReLUToolsError(f"{path} is not an ONNX model ({error})") from error
     proto = onnx.ModelProto()
@@ -106,18 +113,26 @@ def files_beside(path: Path) -> tuple[str, ...]:
     return tuple(sorted(name for name in inside if not PurePosixPath(name).is_absolute()))
 
 
+class TooMuchError(Exception):
+    """A file has more parts than are looked at."""
+
+
 class _Walker:
     """Builds the skeleton."""
 
     def __init__(self, file: FileBytes, name: str) -> None:
         self._file = file
         self._name = name
+        self._count = 0
 
     def message(self, kind: str, start: int, end: int) -> bytes:
         """The skeleton of a message that is not a tensor."""
         parts = []
         for field in fields(self._file, start, end):
             child = CHILDREN.get((kind, field.number))
+            self._count += child in _COUNTED
+            if self._count > _MOST:
+                raise TooMuchError
             if child is None or field.end - field.payload <= INLINE_LIMIT:
                 parts.append(self._file.read(field.start, field.end))
                 continue

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import onnx
@@ -20,13 +20,17 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation
 from prelu_tools.core.slopes import Shape
 from prelu_tools.graph import offsets
-from prelu_tools.graph.arithmetic import attributes
+from prelu_tools.graph.arithmetic import COPIES, KNOWN, attributes
 from prelu_tools.graph.constants import read_constant, repeated
 from prelu_tools.graph.forms import name_of
 from prelu_tools.graph.metadata import NEGATED, stated_slopes
-from prelu_tools.graph.probing import Answer, Miss, Probe
-from prelu_tools.graph.regions import COPIES, KNOWN, Region
 from prelu_tools.graph.view import GraphView
+
+if TYPE_CHECKING:
+    from prelu_tools.graph.probing import Answer, Miss, Probe
+    from prelu_tools.graph.regions import Region
+
+# What asks a region is imported when there is one: PRelu nodes alone need none of it.
 
 _NO_NUMBERS = "OUSbc"  # kinds of numpy's types: objects, texts, truth values, complex numbers
 _BROADCASTING = 7  # the first opset in which a slope is laid over the input by numpy's rule
@@ -186,6 +190,8 @@ class _Search:
 
     def _region(self, node: onnx.NodeProto, x: str) -> Match | None:
         """The smallest region before a node that is PReLU."""
+        from prelu_tools.graph.probing import Answer, Probe
+
         nearest: NearMiss | None = None
         y: str = node.output[0]
         for _ in range(_FARTHEST):
@@ -213,6 +219,8 @@ class _Search:
         return None
 
     def _of(self, x: str) -> Region:
+        from prelu_tools.graph.regions import Region
+
         if x not in self._regions:
             self._regions[x] = Region(self._view, x)
         self._regions.move_to_end(x)

@@ -29,7 +29,8 @@ from onnx import helper
 from prelu_tools.core.arrays import Array
 from prelu_tools.graph.arithmetic import (
     COMPARISONS,
-    ELEMENTWISE,
+    KNOWN,
+    MOVED,
     SMOOTH,
     attributes,
     axes_of,
@@ -48,12 +49,6 @@ _FLOATS: Final = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorPr
 _INSERTED: Final = -1  # an axis of size 1 that x has not
 JOINED: Final = -2
 """In a layout, minus the axis of x along which tensors are joined."""
-_MOVED: Final = ("Transpose", "Unsqueeze", "Squeeze", "Concat", "Split")
-KNOWN: Final = frozenset({*ELEMENTWISE, *_MOVED, "Conv", "Shape", "Expand", "ConstantOfShape"})
-"""The operators that a region may have."""
-COPIES: Final = frozenset({"Identity", "Cast", "CastLike", *_MOVED, "Shape", "Not", "And", "Or",
-                           "Xor", "Expand", "ConstantOfShape", *COMPARISONS})  # fmt: skip
-"""Those that cannot be the last one."""
 
 
 class Trace(NamedTuple):
@@ -128,7 +123,7 @@ class Region:
             1 + max(t.depth for t in live),
         )
         degrees = [found.degree for found in live]
-        if node.op_type in _MOVED:
+        if node.op_type in MOVED:
             if node.op_type == "Concat" and len(live) < len(operands):
                 return None
             return self._moved(node, before._replace(degree=self._same(degrees, [])))

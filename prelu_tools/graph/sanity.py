@@ -61,8 +61,9 @@ def _versions(proto: onnx.ModelProto) -> dict[str, int]:
     """The opsets that a model imports: before IR version 3 it says none, and means 1."""
     found = _imported(proto.opset_import)
     own = any(domain in found for domain in _OWN)
-    nodes = _all_nodes(proto.graph.node)
-    if proto.ir_version > _SILENT and not own and any(node.domain in _OWN for node in nodes):
+    if own or proto.ir_version <= _SILENT:
+        return found
+    if any(node.domain in _OWN for node in _all_nodes(proto.graph.node)):
         raise BrokenGraphError("it has operators of ONNX, and does not say of which opset")
     return found
 

@@ -12,9 +12,11 @@ import base64
 import hashlib
 import html
 import json
+import math
 import re
 from collections.abc import Mapping
 from importlib import resources
+from typing import Any
 
 from prelu_tools.core.checks import ChecksResult
 from prelu_tools.core.errors import UsageError
@@ -69,9 +71,20 @@ def asset(name: str) -> str:
     return (folder / name).read_text(encoding="utf-8")
 
 
+def _finite(value: Any) -> Any:
+    """The data with null in place of what is no number in JSON: a page shows it as none."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
 def embedded(data: object) -> str:
     """JSON that can stand in a script element: no `<` is left, so nothing can end it."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(_finite(data), separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

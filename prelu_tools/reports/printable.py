@@ -78,5 +78,5 @@ def _cleaned(value: Any, longest: int | None) -> Any:
         old = {field.name: getattr(value, field.name) for field in fields}
         new = {name: _cleaned(item, longest) for name, item in old.items()}
         changed = {name: item for name, item in new.items() if item is not old[name]}
-        return dataclasses.replace(value, **changed)
+        return dataclasses.replace(value, **changed) if changed else value
     return value

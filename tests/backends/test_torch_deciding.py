@@ -12,6 +12,7 @@ from torch import nn
 
 from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.core.decisions import Decision
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import InputOption, SourceOptions
 
 pytestmark = pytest.mark.torch
@@ -203,6 +204,17 @@ def test_a_loop_that_another_value_would_not_leave_is_given_up() -> None:
     assert one.taken == {FALSE}
     (both,) = _decisions(_never_ends, UP)
     assert both.taken == {TRUE, FALSE}
+
+
+def _refuses(net: Net, x: torch.Tensor) -> Any:
+    if x.max() > 500:
+        raise ValueError("too large")
+    return net.a(x)
+
+
+def test_inputs_that_the_module_refuses_are_refused() -> None:
+    with pytest.raises(PReLUToolsError, match="too large"):
+        _decisions(_refuses, HIGH)
 
 
 def _has_attention(net: Net, x: torch.Tensor) -> Any:

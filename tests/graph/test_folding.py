@@ -247,3 +247,10 @@ def test_another_target_stays(body: str, inputs: str, outputs: str) -> None:
     before = proto.SerializeToString()
     fix_reshapes(whole(proto))
     assert proto.SerializeToString() == before
+
+
+def test_a_single_number_stays_one() -> None:
+    proto = model("two_ = Add(one, one) y = Mul(x, two_)")
+    fold_constants(whole(proto))
+    assert operators(proto) == ["Mul"]
+    assert initializers(proto)["two_"].shape == ()

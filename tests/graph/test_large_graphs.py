@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import FrameType
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.graph import reader
 from prelu_tools.graph.reader import OnnxModel
 from prelu_tools.graph.survey import survey
 
@@ -62,3 +66,19 @@ def _calls(model: onnx.ModelProto) -> int:
     finally:
         sys.setprofile(None)
     return count
+
+
+def test_a_file_of_too_many_nodes_is_refused_before_it_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_MOST", 99)
+    nodes = [helper.make_node("Relu", [f"t{i}"], [f"t{i + 1}"]) for i in range(100)]
+    values = [helper.make_tensor_value_info(name, 1, [1]) for name in ("t0", "t100")]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:])
+    path = tmp_path / "net.onnx"
+    opsets = [helper.make_opsetid("", 18)]
+    path.write_bytes(helper.make_model(graph, opset_imports=opsets).SerializeToString())
+    with pytest.raises(PReLUToolsError, match="more than 99 nodes and tensors"):
+        reader.read_model(path)
+    monkeypatch.setattr(reader, "_MOST", 100)
+    assert len(reader.read_model(path).proto.graph.node) == 100

@@ -130,6 +130,7 @@ def test_two_slopes_with_one_factor_in_common_are_two_layers() -> None:
         ("p_re_lu/alpha:0", "n", "p_re_lu"),
         ("model/p_re_lu/Neg:0", "n", "model/p_re_lu"),
         ("model/p_re_lu/ReadVariableOp:0", "n", "model/p_re_lu"),
+        ("cell/act/ReadVariableOp/resource:0", "n", "cell/act"),
         ("act.slope", "n", "act"),
         ("stem", "n", "stem"),
         ("weight", "n", "weight"),

@@ -105,8 +105,11 @@ class KerasSource:
     def _read(self, feeds: Mapping[str, Array], readings: Readings) -> dict[str, Array]:
         """Run the model, and tell of what its layers read."""
         flat = [tf.constant(feeds[spec.name]) for spec in self.inputs()]
-        with eagerly(), reading(readings, flat):
-            found = self.call_flat(flat)
+        try:
+            with eagerly(), reading(readings, flat):
+                found = self.call_flat(flat)
+        except Exception as error:
+            raise failed_on(self.spelled, feeds, error) from error
         return {name: np.asarray(value) for name, value in found.items()}
 
     def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:

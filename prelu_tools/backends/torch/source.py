@@ -136,8 +136,11 @@ class TorchSource:
         args, kwargs = self._arguments().build(tensors)
         reading = Reading(readings)
         reading.follow((args, kwargs))
-        with torch.no_grad(), as_python(), conditions_as_python(), reading:
-            found = self._module(*args, **kwargs)
+        try:
+            with torch.no_grad(), as_python(), conditions_as_python(), reading:
+                found = self._module(*args, **kwargs)
+        except Exception as error:
+            raise failed_on(self.spelled, feeds, error) from error
         return {name: to_numpy(tensor) for name, tensor in self._named(found).items()}
 
     def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
