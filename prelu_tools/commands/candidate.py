@@ -21,6 +21,7 @@ from prelu_tools.commands.special import compare_special_values
 from prelu_tools.commands.steadiness import (
     ACTING_DROPOUT,
     Steadiness,
+    is_random,
     random_parts,
     run_again,
     run_unobserved,
@@ -182,7 +183,7 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         special,
         power,
         _used(reference, seen, checks.tolerance),
-        is_random=reference.is_random,
+        is_random=reference.is_random or is_random(seen.doubts),
         interface=interface,
     )
     return Judged(report, seen.results, tuple(notes))

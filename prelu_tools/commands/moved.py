@@ -94,12 +94,10 @@ class _Layers:
         if values.shape != y.shape:
             return
         with np.errstate(all="ignore"):
-            apart = np.nan_to_num(y.astype(np.float32) - values, posinf=0, neginf=0)
-            squares = np.square(apart)
+            norm = np.nan_to_num(y.astype(np.float32) - values, posinf=0, neginf=0)
         key = (SPREAD, self.run, layer, call)
-        if key in self._stash:
-            squares += self._stash.get(key)
-        self._stash.put(key, squares)
+        norm = np.hypot(norm, self._stash.get(key)) if key in self._stash else np.abs(norm)
+        self._stash.put(key, norm)
         self._seen[layer, call] = None
 
     def finish(self, runs: int) -> None:

@@ -13,6 +13,9 @@ from prelu_tools.core.noise import REACH
 
 _POOLED = 4.0  # runs that the neighbours of a value count for
 _USUAL = (6 + _POOLED) / 6
+_ROUGH = np.float32(0.05)  # of the size of the values around: more does not grow in proportion
+_MOSTLY = 0.25  # of the values of a row
+_ROUGHER = np.float32(32.0)  # what is made of nothing but rounding may be as large as it likes
 _FEWEST = 4  # values along an axis that make neighbours
 _TYPES = {  # bits of the mantissa, and the exponent of the smallest normal number, as frexp has it
     "float64": (53, -1021), "float32": (24, -125), "bfloat16": (8, -125), "float16": (11, -13),
@@ -43,9 +46,9 @@ class SpreadBook:
         """
         self._base = base
         self._floats = np.issubdtype(base.dtype, np.floating)
-        self._squares = np.zeros(base.shape if self._floats else (), np.float32)
-        self._farthest = np.zeros_like(self._squares)
-        self._nearest = [np.full_like(self._squares, np.inf) for _ in range(2)]
+        self._norm = np.zeros(base.shape if self._floats else (), np.float32)
+        self._farthest = np.zeros_like(self._norm)
+        self._nearest = [np.full_like(self._norm, np.inf) for _ in range(2)]
         self._flipped = np.zeros(base.shape, bool)
         self._n_flips = 0
         self._runs = 0
@@ -67,8 +70,7 @@ class SpreadBook:
         with np.errstate(all="ignore"):
             apart = np.abs(values.astype(np.float64) - self._base).astype(np.float32)
         apart[~np.isfinite(apart)] = 0
-        with np.errstate(over="ignore"):
-            self._squares += np.square(apart)
+        self._norm = np.hypot(self._norm, apart)  # squares would overflow, or vanish
         np.maximum(self._farthest, apart, out=self._farthest)
         first, second = self._nearest
         np.minimum(second, np.maximum(first, apart), out=second)
@@ -78,7 +80,7 @@ class SpreadBook:
         """What they say together."""
         if not self._floats:
             return Spread(np.zeros((), np.float32), *self._borders(self._flipped))
-        scale, around = pooled(self._squares, self._runs, self._base)
+        scale, around = pooled(self._norm, self._runs, self._base)
         usual = np.maximum(around, unit_of(self._base, np.dtype(np.float32)))
         jumped = (self._farthest > _APART * REACH * usual) & (
             self._farthest > _APART * self._nearest[1]
@@ -90,20 +92,38 @@ class SpreadBook:
         return (flipped, max(count, self._n_flips)) if count else (None, 0)
 
 
-def pooled(squares: Array, runs: int, base: Array) -> tuple[Array, Array]:
+def pooled(norm: Array, runs: int, base: Array) -> tuple[Array, Array]:
     """The scale of what rounding does to each value, and that of the values around it.
 
     Args:
-        squares: of the differences from the run that was not moved, summed over the moved runs.
+        norm: of the differences from the run that was not moved: the root of the sum of their
+            squares over the moved runs.
         runs: how many these were.
         base: the values of the run that was not moved.
     """
-    own = np.sqrt(squares / np.float32(max(runs, 1))) / np.float32(REACH)
+    own = norm / np.float32(math.sqrt(max(runs, 1)) * REACH)
     around = _around(own, base)
-    all_runs = np.float32(runs + _POOLED)
-    scale = np.sqrt((runs * np.square(own) + np.float32(_POOLED) * np.square(around)) / all_runs)
+    shares = np.sqrt(np.array([runs, _POOLED], np.float32) / np.float32(runs + _POOLED))
+    scale = np.hypot(shares[0] * own, shares[1] * around)
+    rough = own * np.float32(REACH) > _ROUGH * _typical(base)
+    if base.ndim > 1 and base.size:  # a row that mostly is made of rounding is so everywhere
+        inner = tuple(range(1, base.ndim))
+        rows = rough.mean(inner, keepdims=True) > _MOSTLY
+        scale = np.where(rows, np.maximum(scale, own.mean(inner, keepdims=True)), scale)
+        rough |= rows
+    scale = np.where(rough, _ROUGHER * scale, scale)
     few = math.sqrt((runs + _POOLED) / max(runs, 1) / _USUAL)  # of few runs a chance is larger
     return (scale * np.float32(max(few, 1.0))).astype(np.float32), around
+
+
+def _typical(base: Array) -> Array:
+    """The size of the values around each: their mean along the axes, the smallest of them."""
+    size = np.where(np.isfinite(base), np.abs(base), 0).astype(np.float32)
+    low = np.full(base.shape, np.inf, np.float32)
+    axes: list[Any] = [axis for axis, length in enumerate(base.shape) if length >= _FEWEST]
+    for axis in axes or [None]:
+        np.minimum(low, size.mean(axis, keepdims=True), out=low)
+    return low
 
 
 def _around(own: Array, values: Array) -> Array:
@@ -134,5 +154,6 @@ def unit_of(values: Array, dtype: np.dtype[Any]) -> Array:
     bits, smallest = _TYPES.get(dtype.name, _TYPES["float64"])
     with np.errstate(all="ignore"):
         _, exponent = np.frexp(values.astype(np.float64))
+        exponent = np.where(values == 0, smallest, exponent)
         unit = np.ldexp(1.0, np.maximum(exponent, smallest) - bits)
     return np.where(np.isfinite(values), unit, 0.0)

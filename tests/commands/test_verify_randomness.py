@@ -43,6 +43,7 @@ def test_noise_above_one_row_is_seen(tmp_path: Path) -> None:
                 [noise] r = RandomNormalLike <scale=1e-7>(p) ty = Add(p, r) },
             else_branch = e () => (float[batch,4] ey) { ey = Identity(p) }>"""
     noisy = save(tmp_path / "noisy.onnx", body, ROWS, OUT, a=SLOPES, one=np.array(1))
+    assert verify(_plain(tmp_path), noisy, "--tolerance", "0,1e-12").code == 3
     found = verify(_plain(tmp_path), noisy, "--tolerance", "1e-3,1e-3")
     assert found.code == 3
     assert found.json["reason_codes"] == ["random_node", "random_outputs"]

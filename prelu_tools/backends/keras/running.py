@@ -42,10 +42,10 @@ def plainly(model: Any) -> Iterator[None]:
 
 
 @contextmanager
-def eagerly() -> Iterator[None]:
+def eagerly(is_on: bool = True) -> Iterator[None]:
     """Within the block, functions of TensorFlow run as the Python that they were made from."""
     kept = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
+    tf.config.run_functions_eagerly(is_on)
     try:
         yield
     finally:
@@ -98,10 +98,12 @@ def _moving(function: Any) -> Any:
         given = signature.bind(*args, **kwargs).arguments
         given["data_format"] = keras.src.backend.standardize_data_format(given.get("data_format"))
         if given["data_format"] == "channels_last":
-            return function(**given)
+            with eagerly(False):  # Keras compiles grouped ones, which have no kernel otherwise
+                return function(**given)
         rank = len(given["inputs"].shape)
         given["inputs"] = tf.transpose(given["inputs"], channels_last(rank))
-        result = function(**{**given, "data_format": "channels_last"})
+        with eagerly(False):
+            result = function(**{**given, "data_format": "channels_last"})
         return tf.transpose(result, channels_first(rank))
 
     return moving

@@ -1,0 +1,101 @@
+"""The spread of each value over the moved runs, and which ones sit on a border."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from prelu_tools.core.noise import REACH
+from prelu_tools.core.parity import Comparison
+from prelu_tools.core.spread import Spread, SpreadBook, unit_of
+from prelu_tools.core.tolerance import SENSITIVITY, Extent, limit_of
+
+SINGLE = np.dtype(np.float32)
+
+
+def _spread(base: Any, amount: Any, runs: int = 6) -> Spread:
+    random = np.random.default_rng(0)
+    book = SpreadBook(base)
+    for _ in range(runs):
+        moved = base + amount * random.uniform(-1, 1, base.shape)
+        book.add(moved.astype(base.dtype))
+    return book.finished()
+
+
+def test_each_value_has_the_scale_of_its_own_moves() -> None:
+    base = np.ones((200, 4), np.float32)
+    amounts = REACH * np.array([1e-6, 1e-5, 1e-4, 1e-3])
+    scale = _spread(base, amounts).scale
+    for column, amount in enumerate(amounts / REACH):
+        assert 0.2 * amount < scale[:, column].min() < scale[:, column].max() < amount
+
+
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+def test_squares_neither_vanish_nor_overflow(size: float) -> None:
+    base = np.full((50, 4), size, np.float32)
+    scale = _spread(base, REACH * 1e-6 * size).scale / size
+    assert 2e-7 < scale.min() < scale.max() < 1e-6
+
+
+def test_what_moves_by_its_own_size_has_no_limit_to_speak_of() -> None:
+    base = np.ones((50, 4), np.float32)
+    assert _spread(base, 0.5).scale.min() > 10 * 0.5 / REACH
+
+
+def test_what_jumps_in_some_runs_sits_on_a_border() -> None:
+    base = np.ones((50, 4), np.float32)
+    book = SpreadBook(base)
+    for run in range(6):
+        moved = base * np.float32(1 + (run - 3) * 1e-6)
+        moved[7, 2] = 5 if run % 2 else moved[7, 2]
+        book.add(moved)
+    found = book.finished()
+    assert found.border is not None
+    assert np.argwhere(found.border).tolist() == [[7, 2]]
+    assert found.n_flips == 1
+
+
+def test_integers_that_change_are_borders_and_may_differ_in_number_only() -> None:
+    base = np.arange(100).reshape(10, 10)
+    book = SpreadBook(base)
+    moved = base.copy()
+    moved[4, :3] = 0
+    book.add(moved)
+    spread = book.finished()
+    limit = limit_of(SENSITIVITY, Extent(), base.dtype, spread, base)
+    for places, verdict in ((3, "pass"), (4, "fail")):
+        other = base.copy()
+        other[4, :places] = -1
+        comparison = Comparison(limit)
+        comparison.add(base, other)
+        assert comparison.verdict == verdict
+        assert comparison.n_border == (3 if verdict == "pass" else 0)
+        assert comparison.border.where == "row 4 of run 0"
+
+
+def test_a_tensor_that_is_all_border_proves_nothing() -> None:
+    base = np.zeros(10, np.int64)
+    book = SpreadBook(base)
+    book.add(base + 1)
+    comparison = Comparison(limit_of(SENSITIVITY, Extent(), base.dtype, book.finished(), base))
+    comparison.add(base, base + 2)
+    assert comparison.verdict == "inconclusive"
+    assert comparison.doubt is not None
+    assert "border" in comparison.doubt
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_unit_of_a_value_is_its_distance_to_the_next(dtype: str) -> None:
+    values = np.array([0.0, 1.0, 1.5, 3.1, -1000.0, 1e-7], dtype)
+    assert np.array_equal(unit_of(values, np.dtype(dtype)), np.spacing(np.abs(values)))
+    assert unit_of(np.array([np.inf, np.nan]), SINGLE).tolist() == [0.0, 0.0]
+
+
+def test_a_narrower_output_has_half_a_unit_more() -> None:
+    base = np.full((8, 4), 2.0, np.float32)
+    spread = _spread(base, 1e-6)
+    single = limit_of(SENSITIVITY, Extent(), SINGLE, spread, base).atol
+    half = limit_of(SENSITIVITY, Extent(), np.dtype(np.float16), spread, base).atol
+    assert np.allclose(half - single, 2.0**-9 / 2)
