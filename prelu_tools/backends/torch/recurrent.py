@@ -1,4 +1,4 @@
-"""Keep the length of what an LSTM or a GRU reads free, while `torch.export` traces a module.
+"""LSTM and GRU: their lengths kept free in `torch.export`, their steps run one by one.
 
 To learn what shapes they give, torch runs its own loop over the time steps of a tensor without
 values, which fixes their number: as a size that must not be free, or in silence where the length
@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import nn
 from torch._C import DispatchKey
-from torch._subclasses.fake_tensor import FakeTensor
+from torch._decomp import decomposition_table
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 _KEYS = (DispatchKey.CompositeImplicitAutograd, DispatchKey.Autograd)
 
@@ -24,20 +26,40 @@ def free_lengths() -> Iterator[None]:
 
     For the operators that ONNX has: of `nn.RNN` the loop itself is exported.
     """
-    replaced: list[tuple[Any, Any, Callable[..., Any]]] = []
+    operators = (torch.ops.aten.lstm.input, torch.ops.aten.gru.input)
+    tables: list[tuple[dict[Any, Any], Any]] = [
+        *((operator.py_kernels, key) for operator in operators for key in _KEYS),
+        *((decomposition_table, operator) for operator in operators),
+    ]
+    kept = [(table, key, table[key]) for table, key in tables if key in table]
     try:
-        for operator in (torch.ops.aten.lstm.input, torch.ops.aten.gru.input):
-            for key in _KEYS:
-                own = operator.py_kernels.get(key)
-                if own is not None:
-                    replaced.append((operator, key, own))
-                    operator.py_kernels[key] = _shaped(own)
-            operator._dispatch_cache.clear()
+        for table, key, own in kept:
+            table[key] = _shaped(own)
+        _forget(operators)
         yield
     finally:
-        for operator, key, own in replaced:
-            operator.py_kernels[key] = own
-            operator._dispatch_cache.clear()
+        for table, key, own in kept:
+            table[key] = own
+        _forget(operators)
+
+
+@contextmanager
+def step_by_step(module: nn.Module) -> Iterator[None]:
+    """Within the block an LSTM of a module runs as the operators that it is made of.
+
+    oneDNN's is a single one, and nothing inside can be seen or moved by rounding.
+    """
+    if not any(isinstance(part, nn.LSTM) for part in module.modules()):
+        yield
+        return
+    with torch.backends.mkldnn.flags(enabled=False):
+        yield
+
+
+def _forget(operators: Sequence[Any]) -> None:
+    for operator in operators:
+        operator._dispatch_cache.clear()
+    FakeTensorMode.cache_clear()
 
 
 def _shaped(own: Callable[..., Any]) -> Callable[..., Any]:
