@@ -105,5 +105,5 @@ class _Layers:
         for layer, call in self._seen:
             key = (SPREAD, self.run, layer, call)
             base = self._stash.get(("float32", self.run, layer, call))
-            self._stash.put(key, pooled(self._stash.get(key), runs, base)[0])
+            self._stash.put(key, pooled(self._stash.get(key), runs, base))
         self._seen.clear()
