@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from prelu_tools.backends.torch.modes import OperatorMode
 from prelu_tools.backends.torch.rounding import (
     EXACT,
     GATES,
@@ -49,7 +49,7 @@ class _Norm(NamedTuple):
     """Values in each group."""
 
 
-class Moving(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Moving(OperatorMode):  # type: ignore[no-untyped-call]
     """Moves what operators give while it is entered."""
 
     def __init__(self, noise: Noise) -> None:
