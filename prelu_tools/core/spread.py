@@ -16,6 +16,7 @@ _USUAL = (6 + _POOLED) / 6
 _ROUGH = np.float32(0.05)  # of the size of the values around: more does not grow in proportion
 _MOSTLY = 0.25  # of the values of a row
 _ROUGHER = np.float32(32.0)  # what is made of nothing but rounding may be as large as it likes
+_ALIKE = np.float32(0.05)  # of how far it is off
 _FEWEST = 4  # values along an axis that make neighbours
 _TYPES = {  # bits of the mantissa, and the exponent of the smallest normal number, as frexp has it
     "float64": (53, -1021), "float32": (24, -125), "bfloat16": (8, -125), "float16": (11, -13),
@@ -104,9 +105,17 @@ class SpreadBook:
         found = Spread(scale, *self._borders(self._flipped | jumped))
         return replace(found, rough=rough if rough.any() else None)
 
-    def _borders(
-        self, flipped: Array
-    ) -> tuple[Array | None, int, Array | None, Array | None]:
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether most values are off alike in all runs: what was moved is another function."""
+        if not self._floats or not self._base.size:
+            return False
+        least = self._nearest[0]
+        alike = (self._farthest - least <= _ALIKE * least) & np.isfinite(least)
+        alike &= least > _APART * REACH * unit_of(self._base, np.dtype(np.float32))
+        return self._runs > 1 and bool(alike.mean() > _MOSTLY)
+
+    def _borders(self, flipped: Array) -> tuple[Array | None, int, Array | None, Array | None]:
         count = int(flipped.sum())
         if not count:
             return None, 0, None, None

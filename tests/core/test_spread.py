@@ -150,3 +150,12 @@ def test_what_is_made_of_rounding_proves_nothing(n_rough: int, verdict: str) -> 
     comparison.add(base, base)
     assert comparison.verdict == verdict
     assert comparison.n_rough == n_rough
+
+
+def test_runs_that_are_off_alike_are_of_another_function() -> None:
+    base = np.random.default_rng(1).normal(size=(50, 4)).astype(np.float32)
+    for offset, elsewhere in ((1.0, True), (0.0, False)):
+        book = SpreadBook(base)
+        for run in range(6):
+            book.add(base * np.float32(1 + (run - 2.5) * 1e-6) + np.float32(offset))
+        assert book.is_elsewhere == elsewhere
