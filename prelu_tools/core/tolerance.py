@@ -110,7 +110,7 @@ def _limit_of_each(spread: Spread, values: Array, dtype: np.dtype[Any]) -> Limit
     if not np.issubdtype(values.dtype, np.floating) or not np.issubdtype(dtype, np.inexact):
         return Limit(0.0, 0.0, spread)
     atol = FACTOR * (spread.scale + unit_of(values, np.dtype(np.float32)) / 2)
-    atol += float(np.finfo(np.float32).tiny)  # below it some kernels flush to 0
+    atol += FACTOR * float(np.finfo(np.float32).tiny)  # near it some kernels flush to 0
     if resolution(dtype) > resolution(np.dtype(np.float32)):
         atol += unit_of(values, dtype) / 2
     return Limit(0.0, atol, spread)
