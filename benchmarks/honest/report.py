@@ -58,6 +58,26 @@ def by_candidate(rows: Sequence[Row]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
+def open_points(rows: Sequence[Row]) -> str:
+    """What is not as it should be, one line for each net and outcome."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row["outcome"] in BAD:
+            found.setdefault((row["net"], row["outcome"]), []).append(row)
+    lines = []
+    for (net, outcome), own in sorted(found.items()):
+        files = ", ".join(dict.fromkeys(row["candidate"].split(",")[0] for row in own))
+        reason = own[0]["wrong"] or "; ".join(own[0]["reasons"][:1])
+        lines.append(f"- {net}, {outcome} ({files}): {_brief(reason)}")
+    return "\n".join(lines)
+
+
+def _brief(text: str) -> str:
+    """The start of a message, as one line of Markdown."""
+    start = " ".join(text.split("[ONNXRuntimeError]")[0].split()).rstrip(": ")
+    return start if len(start) <= 200 else f"{start[:200].rsplit(' ', 1)[0]} ..."
+
+
 def wrong_files(rows: Sequence[Row]) -> str:
     """What other exporters and optimizers broke, each once."""
     found: dict[tuple[str, str], Row] = {}
@@ -65,7 +85,8 @@ def wrong_files(rows: Sequence[Row]) -> str:
         if row["outcome"] == "wrong file, caught":
             found.setdefault((row["net"], row["candidate"]), row)
     return "\n".join(
-        f"- {net}, {candidate}: {row['wrong']}" for (net, candidate), row in sorted(found.items())
+        f"- {net}, {candidate}: {_brief(row['wrong'])}"
+        for (net, candidate), row in sorted(found.items())
     )
 
 
@@ -80,7 +101,7 @@ def write(rows: Sequence[Row], data: Path | None, page: Path | None, how: str) -
         parts = [
             f"{stamp()} {how}\n\n{summary(rows)}.",
             by_candidate(rows),
-            *(line(row) for row in rows if row["outcome"] in BAD),
+            open_points(rows),
             wrong and f"Files that are wrong, shown by onnxruntime alone:\n\n{wrong}",
             f"Net by net:\n\n{table(rows)}",
         ]
@@ -89,7 +110,8 @@ def write(rows: Sequence[Row], data: Path | None, page: Path | None, how: str) -
 
 def stamp() -> str:
     """The versions that took part."""
-    found = ", ".join(f"{name} {version}" for name, version in versions().items())
+    known = {name: version for name, version in versions().items() if version != "missing"}
+    found = ", ".join(f"{name} {version}" for name, version in known.items())
     return f"Measured with {found}."
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from prelu_tools.backends.interface import Source
 from prelu_tools.commands.feeds import Feeds
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.noise import Noise
 from prelu_tools.core.spread import Spread, SpreadBook, pooled
 from prelu_tools.core.stash import Stash
@@ -72,6 +73,9 @@ def run_moved(
                 moved = runner.run(feed)
                 for name, book in books.items():
                     book.add(moved[name])
+            for name, book in books.items():
+                if book.is_elsewhere:
+                    raise PReLUToolsError(f"moved, output {name} is something else altogether")
             found.outputs.append({name: book.finished() for name, book in books.items()})
             if layers is not None:
                 layers.finish(runs)
@@ -105,5 +109,5 @@ class _Layers:
         for layer, call in self._seen:
             key = (SPREAD, self.run, layer, call)
             base = self._stash.get(("float32", self.run, layer, call))
-            self._stash.put(key, pooled(self._stash.get(key), runs, base)[0])
+            self._stash.put(key, pooled(self._stash.get(key), runs, base))
         self._seen.clear()

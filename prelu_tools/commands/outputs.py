@@ -181,11 +181,20 @@ def _other_shape(name: str, reference: Array, candidate: Array) -> OutputParity:
 
 def _remark(comparison: Comparison) -> str | None:
     if not comparison.n_border:
-        return None
+        return _rough_words(comparison)
     return (
         f"{comparison.n_border:,} of {comparison.n_values:,} values sit on a border that rounding "
         "crosses (of a comparison, a rounding, an index, a nearest neighbour) and differ: "
         f"{comparison.border.where}"
+    )
+
+
+def _rough_words(comparison: Comparison) -> str | None:
+    if not comparison.n_rough:
+        return None
+    return (
+        f"of {comparison.n_rough:,} of {comparison.n_values:,} values nothing can be proven: the "
+        "model's own rounding moves them about as far as they are from 0"
     )
 
 

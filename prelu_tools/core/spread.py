@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ _USUAL = (6 + _POOLED) / 6
 _ROUGH = np.float32(0.05)  # of the size of the values around: more does not grow in proportion
 _MOSTLY = 0.25  # of the values of a row
 _ROUGHER = np.float32(32.0)  # what is made of nothing but rounding may be as large as it likes
+_ALIKE = np.float32(0.05)  # of how far it is off
 _FEWEST = 4  # values along an axis that make neighbours
 _TYPES = {  # bits of the mantissa, and the exponent of the smallest normal number, as frexp has it
     "float64": (53, -1021), "float32": (24, -125), "bfloat16": (8, -125), "float16": (11, -13),
@@ -33,6 +34,12 @@ class Spread:
     """Where another side of a discontinuity was reached; None where nowhere."""
     n_flips: int = 0
     """How many values those are."""
+    reach: Array | None = None
+    """How far a value on a border may be off: twice the longest jump in its row; broadcasts."""
+    lost: Array | None = None
+    """Where a moved run gave no finite number; None where nowhere."""
+    rough: Array | None = None
+    """What is made of rounding: the moved runs move it about as far as it is from 0."""
 
 
 class SpreadBook:
@@ -50,6 +57,8 @@ class SpreadBook:
         self._farthest = np.zeros_like(self._norm)
         self._nearest = [np.full_like(self._norm, np.inf) for _ in range(2)]
         self._flipped = np.zeros(base.shape, bool)
+        self._lost = np.zeros(base.shape, bool)
+        self._jump = np.zeros(base.shape, np.float32)
         self._n_flips = 0
         self._runs = 0
 
@@ -58,11 +67,15 @@ class SpreadBook:
         self._runs += 1
         if values.shape != self._base.shape:
             flips = np.ones(self._base.shape, bool)
+            self._jump = np.maximum(self._jump, _extent(self._base))
         elif self._floats:
             flips = np.isfinite(self._base) & ~np.isfinite(values)
+            self._lost |= flips
             self._add_floats(values)
         else:
             flips = values != self._base
+            apart = np.abs(values.astype(np.float64) - self._base)
+            self._jump = np.maximum(self._jump, apart.astype(np.float32))
         self._flipped |= flips
         self._n_flips = max(self._n_flips, int(flips.sum()))
 
@@ -80,20 +93,46 @@ class SpreadBook:
         """What they say together."""
         if not self._floats:
             return Spread(np.zeros((), np.float32), *self._borders(self._flipped))
-        scale, around = pooled(self._norm, self._runs, self._base)
+        own = _own(self._norm, self._runs)
+        around = _around(own, self._base)
         usual = np.maximum(around, unit_of(self._base, np.dtype(np.float32)))
         jumped = (self._farthest > _APART * REACH * usual) & (
             self._farthest > _APART * self._nearest[1]
         )
-        return Spread(scale, *self._borders(self._flipped | jumped))
+        self._jump = np.where(jumped, np.maximum(self._jump, self._farthest), self._jump)
+        own = np.where(jumped, around, own)  # on its own side of the border it is as the others
+        scale, rough = _pooled(own, around, self._runs, self._base)
+        found = Spread(scale, *self._borders(self._flipped | jumped))
+        return replace(found, rough=rough if rough.any() else None)
 
-    def _borders(self, flipped: Array) -> tuple[Array | None, int]:
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether most values are off alike in all runs: what was moved is another function."""
+        if not self._floats or not self._base.size:
+            return False
+        least = self._nearest[0]
+        alike = (self._farthest - least <= _ALIKE * least) & np.isfinite(least)
+        alike &= least > _APART * REACH * unit_of(self._base, np.dtype(np.float32))
+        return self._runs > 1 and bool(alike.mean() > _MOSTLY)
+
+    def _borders(self, flipped: Array) -> tuple[Array | None, int, Array | None, Array | None]:
         count = int(flipped.sum())
-        return (flipped, max(count, self._n_flips)) if count else (None, 0)
+        if not count:
+            return None, 0, None, None
+        inner = tuple(range(1, self._base.ndim))
+        reach = 2 * self._jump.max(inner or None, keepdims=True)
+        lost = self._lost if self._lost.any() else None
+        return flipped, max(count, self._n_flips), reach, lost
 
 
-def pooled(norm: Array, runs: int, base: Array) -> tuple[Array, Array]:
-    """The scale of what rounding does to each value, and that of the values around it.
+def _extent(values: Array) -> float:
+    """From the smallest to the largest finite value."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    return float(np.float32(np.ptp(finite))) if finite.size else 0.0
+
+
+def pooled(norm: Array, runs: int, base: Array) -> Array:
+    """The scale of what rounding does to each value.
 
     Args:
         norm: of the differences from the run that was not moved: the root of the sum of their
@@ -101,8 +140,16 @@ def pooled(norm: Array, runs: int, base: Array) -> tuple[Array, Array]:
         runs: how many these were.
         base: the values of the run that was not moved.
     """
-    own = norm / np.float32(math.sqrt(max(runs, 1)) * REACH)
-    around = _around(own, base)
+    own = _own(norm, runs)
+    return _pooled(own, _around(own, base), runs, base)[0]
+
+
+def _own(norm: Array, runs: int) -> Array:
+    return norm / np.float32(math.sqrt(max(runs, 1)) * REACH)
+
+
+def _pooled(own: Array, around: Array, runs: int, base: Array) -> tuple[Array, Array]:
+    """The scale, and which values are made of rounding."""
     shares = np.sqrt(np.array([runs, _POOLED], np.float32) / np.float32(runs + _POOLED))
     scale = np.hypot(shares[0] * own, shares[1] * around)
     rough = own * np.float32(REACH) > _ROUGH * _typical(base)
@@ -113,7 +160,7 @@ def pooled(norm: Array, runs: int, base: Array) -> tuple[Array, Array]:
         rough |= rows
     scale = np.where(rough, _ROUGHER * scale, scale)
     few = math.sqrt((runs + _POOLED) / max(runs, 1) / _USUAL)  # of few runs a chance is larger
-    return (scale * np.float32(max(few, 1.0))).astype(np.float32), around
+    return (scale * np.float32(max(few, 1.0))).astype(np.float32), rough
 
 
 def _typical(base: Array) -> Array:

@@ -129,7 +129,7 @@ class _Search:
             self.missed.append(NearMiss(node, reason))
         if match is None and node.op_type in KNOWN:
             live = [name for name in node.input if name and not view.is_constant(name)]
-            x = self._common(live)
+            x = self._common(live) if live else None
             if x is None:
                 return None
             self._behind.update(dict.fromkeys(node.output, x))

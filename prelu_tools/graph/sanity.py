@@ -90,6 +90,7 @@ class _Operators:
     def __init__(self, versions: Mapping[str, int]) -> None:
         self._version = max((versions.get(domain, 0) for domain in _OWN), default=0)
         self._known: dict[str, _Arity] = {}
+        self._required: dict[str, frozenset[str]] = {}
 
     def inputs(self, node: onnx.NodeProto) -> _Arity:
         """The places that must not be "", the least and the most inputs; any where unknown."""
@@ -98,6 +99,19 @@ class _Operators:
         if node.op_type not in self._known:
             self._known[node.op_type] = self._looked_up(node.op_type)
         return self._known[node.op_type]
+
+    def attributes(self, node: onnx.NodeProto) -> frozenset[str]:
+        """The attributes that a node has to have; none where it is unknown."""
+        if node.domain not in _OWN:
+            return frozenset()
+        if node.op_type not in self._required:
+            try:
+                schema = onnx.defs.get_schema(node.op_type, self._version or 1, "")
+                stated = schema.attributes.items()
+            except onnx.defs.SchemaError:
+                stated = {}.items()
+            self._required[node.op_type] = frozenset(n for n, one in stated if one.required)
+        return self._required[node.op_type]
 
     def _looked_up(self, operator: str) -> _Arity:
         try:
@@ -164,6 +178,8 @@ def _nodes(
             refuse_contradictions(node, _called(node))
         if not node.output:
             raise BrokenGraphError(f"{_called(node)} has no output")
+        if lacking := operators.attributes(node) - {one.name for one in node.attribute}:
+            raise BrokenGraphError(f"{_called(node)} lacks its attribute {named(min(lacking))}")
         needed, least, most = operators.inputs(node)
         if len(node.input) < least or not all(node.input[place] for place in needed):
             raise BrokenGraphError(f"{_called(node)} lacks one of its {least} inputs")

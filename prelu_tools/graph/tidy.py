@@ -114,7 +114,7 @@ def _sort(graph: onnx.GraphProto) -> None:
 def _name_values(graph: onnx.GraphProto, keep: Mapping[str, str]) -> None:
     fixed = {value.name for value in [*graph.input, *graph.output]}
     names = {name: name for name in fixed}
-    slopes = {node.input[1] for node in graph.node if LAYER in properties(node)}
+    slopes = {node.input[1] for node in graph.node if _has_slope(node)}
     taken = fixed | slopes | inner_names(graph)
     names |= {name: name for name in slopes}
     parameters = {tensor.name for tensor in graph.initializer}
@@ -144,3 +144,8 @@ def _unique(name: str, taken: set[str]) -> str:
         candidate = f"{base}_{number}"
     taken.add(candidate)
     return candidate
+
+
+def _has_slope(node: onnx.NodeProto) -> bool:
+    """Whether a node says that it is a layer, and has an input for its slopes."""
+    return LAYER in properties(node) and len(node.input) > 1

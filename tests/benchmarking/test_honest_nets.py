@@ -97,6 +97,16 @@ def test_a_missed_fault_is_named_and_counted() -> None:
     assert report.share_caught([honest | {"verdict": "fail"}, *faults]) == 0.0
 
 
+def test_a_page_names_what_is_open_once_for_each_net(tmp_path: Path) -> None:
+    row = {"net": "torch/Net", "seed": 0, "verdict": "fail", "reasons": ["values differ", "more"],
+           "wrong": None, "outcome": "false alarm"}  # fmt: skip
+    rows = [
+        row | {"candidate": name} for name in ("export, opset 18", "export, opset 17", "onnxsim")
+    ]
+    assert report.open_points(rows) == "- torch/Net, false alarm (export, onnxsim): values differ"
+    assert report.open_points([row | {"candidate": "export", "outcome": "right"}]) == ""
+
+
 def test_tables_go_between_the_marks_of_a_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("head\n<!-- results -->\nold\n<!-- /results -->\ntail\n")

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from running import cli
 from sample_list import Sample, each_sample
-from tiny_models import save_convolution, save_dense, save_prelu, save_relu
+from tiny_models import save_dense, save_prelu, save_relu
 
 Exports = Callable[[Sample], Path]
 _HERE = Path(__file__).parent
@@ -105,11 +105,6 @@ def _missing(folder: Path) -> tuple[Path, ...]:
     return save_dense(folder / "good.onnx"), folder / "missing.onnx"
 
 
-def _doubtful(folder: Path) -> tuple[Path, ...]:
-    left = save_convolution(folder / "left.onnx", "nchw")
-    return left, save_convolution(folder / "right.onnx", "nhwc")
-
-
 def _not_a_number(folder: Path) -> tuple[Path, ...]:
     return (save_dense(folder / "nan.onnx", bias=float("nan")),) * 2
 
@@ -119,7 +114,6 @@ def _not_a_number(folder: Path) -> tuple[Path, ...]:
     [
         (_failing, "fail"),
         (_missing, "inconclusive"),
-        (_doubtful, "inconclusive"),
         (_not_a_number, "inconclusive"),
     ],
 )

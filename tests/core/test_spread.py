@@ -99,3 +99,63 @@ def test_a_narrower_output_has_half_a_unit_more() -> None:
     single = limit_of(SENSITIVITY, Extent(), SINGLE, spread, base).atol
     half = limit_of(SENSITIVITY, Extent(), np.dtype(np.float16), spread, base).atol
     assert np.allclose(half - single, 2.0**-9 / 2)
+
+
+def _on_a_border(base: Any, jump: float) -> Spread:
+    """In every other run the values of row 7 are somewhere else."""
+    book = SpreadBook(base)
+    for run in range(6):
+        moved = base * np.float32(1 + (run - 3) * 1e-6)
+        moved[7] += jump if run % 2 else 0
+        book.add(moved)
+    return book.finished()
+
+
+@pytest.mark.parametrize(
+    ("off", "row", "verdict"),
+    [(4, 7, "pass"), (7, 7, "pass"), (9, 7, "fail"), (np.nan, 7, "fail"), (0.1, 8, "fail")],
+)
+def test_a_value_on_a_border_may_be_off_by_what_it_jumps(
+    off: float, row: int, verdict: str
+) -> None:
+    base = np.ones((50, 4), np.float32)
+    limit = limit_of(SENSITIVITY, Extent(), SINGLE, _on_a_border(base, 4), base)
+    other = base.copy()
+    other[row, 2] += off
+    comparison = Comparison(limit)
+    comparison.add(base, other)
+    assert comparison.verdict == verdict
+
+
+def test_only_what_was_lost_to_infinity_may_be_so() -> None:
+    base = np.ones((50, 4), np.float32)
+    book = SpreadBook(base)
+    moved = base.copy()
+    moved[7, 2] = np.inf
+    book.add(moved)
+    limit = limit_of(SENSITIVITY, Extent(), SINGLE, book.finished(), base)
+    for value, verdict in ((np.inf, "pass"), (5.0, "fail")):
+        other = base.copy()
+        other[7, 2] = value
+        comparison = Comparison(limit)
+        comparison.add(base, other)
+        assert comparison.verdict == verdict
+
+
+@pytest.mark.parametrize(("n_rough", "verdict"), [(20, "pass"), (60, "inconclusive")])
+def test_what_is_made_of_rounding_proves_nothing(n_rough: int, verdict: str) -> None:
+    base = np.ones((100, 1), np.float32)
+    amounts = np.where(np.arange(100) < n_rough, 0.8, 1e-6)[:, None]
+    comparison = Comparison(limit_of(SENSITIVITY, Extent(), SINGLE, _spread(base, amounts), base))
+    comparison.add(base, base)
+    assert comparison.verdict == verdict
+    assert comparison.n_rough == n_rough
+
+
+def test_runs_that_are_off_alike_are_of_another_function() -> None:
+    base = np.random.default_rng(1).normal(size=(50, 4)).astype(np.float32)
+    for offset, elsewhere in ((1.0, True), (0.0, False)):
+        book = SpreadBook(base)
+        for run in range(6):
+            book.add(base * np.float32(1 + (run - 2.5) * 1e-6) + np.float32(offset))
+        assert book.is_elsewhere == elsewhere

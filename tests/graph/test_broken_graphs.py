@@ -10,6 +10,7 @@ import onnx
 import pytest
 from graph_text import SLOPES, model
 from onnx import helper, parser
+from running import cli
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.reader import read_model
@@ -274,3 +275,20 @@ def test_metadata_without_sense(key: str, value: str, tmp_path: Path) -> None:
         proto.graph.node[0].metadata_props.add(key=name, value=text)
     proto.graph.node[0].name = "l_" + "9" * 5000
     assert _read(proto, tmp_path) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [("t = Cast(x) y = PRelu(t, a)", "to"), ("t = Concat(x, x) y = PRelu(t, a)", "axis")],
+)
+def test_an_attribute_that_is_needed_and_left_out(body: str, name: str, tmp_path: Path) -> None:
+    assert f"lacks its attribute '{name}'" in _refusal(model(body), tmp_path)
+
+
+def test_a_layer_of_one_input_is_no_defect(tmp_path: Path) -> None:
+    proto = model("t = Relu(x) y = PRelu(t, a)")
+    proto.graph.node[0].metadata_props.add(key="prelu_tools.layer", value="l")
+    path = tmp_path / "net.onnx"
+    path.write_bytes(proto.SerializeToString())
+    found = cli("export", path, "-o", tmp_path / "made.onnx")
+    assert found.code == 0, found.words

@@ -10,6 +10,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from running import cli
 
+from fuzz.corpus import case
+
 SLOPES = np.array([0.5, 0.25, 0.125], np.float32)
 
 
@@ -91,3 +93,13 @@ def test_slopes_that_are_structures(tmp_path: Path) -> None:
             found = cli("inspect", path)
             assert found.code in (0, 3), found.words
             assert "defect" not in found.words
+
+
+@pytest.mark.parametrize("number", [900001512, 900001836, 900003429])
+def test_files_that_the_generator_found(number: int, tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(case(number).data)
+    for arguments in (["inspect", path], ["export", path, "-o", tmp_path / "made.onnx"]):
+        found = cli(*arguments)
+        assert found.code in (0, 3)
+        assert "defect" not in found.words

@@ -19,9 +19,11 @@ BatchMatMulV3 BatchToSpace BatchToSpaceND BesselI0 BesselI0e BesselI1 BesselI1e 
 BiasAddGrad BiasAddV1 Bincount Bitcast BitwiseAnd BitwiseOr BitwiseXor BlockLSTM BlockLSTMV2
 BroadcastArgs BroadcastGradientArgs BroadcastTo Bucketize CTCGreedyDecoder Case Cast Ceil
 CheckNumerics Cholesky CholeskyGrad ClipByValue CombinedNonMaxSuppression Complex ComplexAbs
-Concat ConcatV2 Conj ConjugateTranspose Const ControlTrigger Conv Conv2D Conv2DBackpropFilter
+Concat ConcatOffset ConcatV2 Conj ConjugateTranspose Const ControlTrigger Conv Conv2D
+Conv2DBackpropFilter
 Conv2DBackpropInput Conv3D Conv3DBackpropFilterV2 Conv3DBackpropInput Conv3DBackpropInputV2 Cos
-Cosh CropAndResize Cross CudnnRNN CudnnRNNV2 CudnnRNNV3 Cumprod Cumsum CumulativeLogsumexp
+Cosh CropAndResize Cross CudnnRNN CudnnRNNBackprop CudnnRNNBackpropV2
+CudnnRNNBackpropV3 CudnnRNNV2 CudnnRNNV3 Cumprod Cumsum CumulativeLogsumexp
 DataFormatDimMap DataFormatVecPermute DecodeBase64 DecodeRaw DeepCopy DenseBincount
 DenseToDenseSetOperation
 DepthToSpace DepthwiseConv2dNative DepthwiseConv2dNativeBackpropFilter

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from prelu_tools.backends.interface import Lookup
+from prelu_tools.backends.torch.modes import OperatorMode
 
 _Found = Iterator[tuple[int, Any]]
 
@@ -54,7 +54,7 @@ _READERS: dict[str, Callable[..., _Found]] = {
 }  # fmt: skip
 
 
-class LookupWatch(TorchDispatchMode):
+class LookupWatch(OperatorMode):
     """Sees every operator that takes a tensor, or a number, for positions in another tensor."""
 
     def __init__(self) -> None:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from prelu_tools.backends.torch.modes import OperatorMode
 from prelu_tools.backends.torch.rounding import (
     EXACT,
     GATES,
@@ -28,6 +28,7 @@ from prelu_tools.backends.torch.rounding import (
     RUNNING,
     STATISTICS,
     SUMS,
+    TIES,
     UNARY,
 )
 from prelu_tools.core.noise import Noise, plain_sum_growth, sum_growth, term_growth
@@ -48,7 +49,7 @@ class _Norm(NamedTuple):
     """Values in each group."""
 
 
-class Moving(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Moving(OperatorMode):  # type: ignore[no-untyped-call]
     """Moves what operators give while it is entered."""
 
     def __init__(self, noise: Noise) -> None:
@@ -62,6 +63,8 @@ class Moving(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         schema = func._schema
         name = schema.name.partition("::")[2].rstrip("_")
+        if name in TIES:
+            return self._shuffled(func, args, kwargs)
         if name in EXACT or any(r.alias_info and not r.alias_info.is_write for r in schema.returns):
             return func(*args, **kwargs)
         if name in LINEAR:
@@ -92,6 +95,17 @@ class Moving(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._move(func(*args, **kwargs), KERNELS)
         return self._around(func, args, kwargs, 2.0, sum_growth(_largest_axis(*args)))
 
+    def _shuffled(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """What sorts is given its values in another order, so that ties turn out otherwise."""
+        named = {argument.name: argument.default_value for argument in func._schema.arguments}
+        named |= dict(zip(named, args, strict=False)) | kwargs
+        x = named["self"]
+        if named.get("stable") or "out" in kwargs or "values" in kwargs or not x.ndim:
+            return func(*args, **kwargs)
+        order = torch.randperm(x.shape[named["dim"]], generator=self._generator)
+        values, places = func(x.index_select(named["dim"], order), *args[1:], **kwargs)
+        return values, order[places]
+
     def _around(self, func: Any, args: Any, kwargs: Any, before: float, growth: float) -> Any:
         """An operator that rounds inside too: what goes in is moved, and what comes out."""
         written = _written(func, args, kwargs)
@@ -112,8 +126,9 @@ class Moving(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not isinstance(args[0], torch.Tensor) or not args[0].is_floating_point():
             return self._move(result, 1.0)
         terms = args[0].numel() / max(result.numel(), 1)
-        size = func(args[0].abs(), *args[1:], **kwargs)
-        unit = torch.finfo(result.dtype).eps
+        information = torch.finfo(result.dtype)
+        size = func(args[0].abs(), *args[1:], **kwargs).clamp_(max=information.max)
+        unit = information.eps
         result.addcmul_(size, self._draw(size), value=self._noise.amount(unit, 0.0, 1.0))
         return self._move(result, 1.0, plain_sum_growth(terms))
 
@@ -148,7 +163,8 @@ class Moving(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _gate(self, func: Any, args: Any, kwargs: Any) -> Any:
         """A factor times a value from 0 to 1, which kernels make of 1 and what is near -1."""
-        size = args[0].clone()
+        largest = torch.finfo(args[0].dtype).max
+        size = args[0].clamp(-largest, largest)
         result = self._move(func(*args, **kwargs), KERNELS)
         unit = torch.finfo(result.dtype).eps
         return result.addcmul_(size, self._draw(size), value=self._noise.amount(unit, 1.0))
@@ -201,9 +217,9 @@ class Moving(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _move_in_place(self, tensor: torch.Tensor, once: float, growth: float) -> None:
         information = torch.finfo(tensor.dtype)
         amount = self._noise.amount(information.eps, once, growth)
-        size = tensor
+        size = tensor.clamp(information.min, information.max)  # infinity moved down would be NaN
         if self._noise.unit > information.eps:  # below its normal numbers a type has a fixed grid
-            size = tensor.abs().clamp_(min=_SMALLEST_HALF)
+            size = size.abs_().clamp_(min=_SMALLEST_HALF)
         tensor.addcmul_(size, self._draw(tensor), value=amount)
 
     def _complex(self, tensor: torch.Tensor, once: float, growth: float) -> torch.Tensor:

@@ -21,8 +21,11 @@ EXACT = _names(
     """
     _local_scalar_dense _pack_padded_sequence _pad_packed_sequence _reshape_alias _to_copy
     _unsafe_index _unsafe_view abs adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
-    alias amax amin aminmax arange argmax argmin argsort as_strided bernoulli bitwise_not
-    bucketize cat channel_shuffle clamp clamp_max clamp_min clone col2im complex concat conj
+    alias all amax amin aminmax any arange argmax argmin argsort as_strided bernoulli bitwise_and
+    bitwise_not bitwise_or bitwise_xor count_nonzero eq equal ge gt is_nonzero isneginf isposinf
+    argwhere hardshrink isin msort nanmedian unique_dim diag diagonal_copy le logical_and
+    logical_or logical_xor lt ne nextafter signbit bucketize cat channel_shuffle clamp clamp_max
+    clamp_min clone col2im complex concat conj
     constant_pad_nd copy copysign copysign cummax cummin detach diag_embed diagonal_scatter
     dropout embedding empty empty_like empty_strided eye fill flip fmax fmin frac full
     full_like gather grid_sampler_nearest hardtanh heaviside im2col imag index index_copy
@@ -45,6 +48,8 @@ EXACT = _names(
     zeros_like
     """
 )
+TIES = frozenset({"topk", "sort"})
+"""Which of equal values comes first is not defined: neither is the index that they give."""
 LINEAR: Mapping[str, Callable[[Sequence[Any]], float]] = {
     # how many terms one result has
     "addbmm": lambda args: args[1].shape[-1] * args[1].shape[0],

@@ -1,0 +1,50 @@
+"""What the moved runs of torch move, and what they leave as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from prelu_tools.backends.torch.moved import Moving  # noqa: E402
+from prelu_tools.core.noise import Noise  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+def _moved(function: Callable[[], torch.Tensor], runs: int = 6) -> list[torch.Tensor]:
+    found = []
+    for seed in range(runs):
+        with torch.no_grad(), Moving(Noise(seed)):
+            found.append(function())
+    return found
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_infinity_stays_infinity(dtype: torch.dtype) -> None:
+    scores = torch.linspace(-1, 1, 64, dtype=dtype).view(8, 8)
+    mask = torch.full((8, 8), float("-inf"), dtype=dtype).triu(1)
+    for found in _moved(lambda: (scores + mask).softmax(-1)):
+        assert torch.isfinite(found).all()
+        assert (found.triu(1) == 0).all()
+    for found in _moved(lambda: (scores + mask).sum(-1)):
+        assert (found[:-1] == -torch.inf).all()
+
+
+def test_a_value_is_its_own_maximum() -> None:
+    x = torch.randn(1, 1, 9, 9).sigmoid()
+    for found in _moved(lambda: (lambda z: torch.max_pool2d(z, 1) == z)(x * 2)):
+        assert found.all()
+
+
+def test_equal_values_come_in_any_order_and_others_do_not() -> None:
+    ties = torch.zeros(2, 50)
+    distinct = torch.arange(50.0).flip(0)
+    for pick in (lambda x: x.topk(3).indices, lambda x: x.sort(descending=True).indices[..., :3]):
+        picked = _moved(lambda pick=pick: pick(ties))
+        assert any((found != picked[0]).any() for found in picked)
+        assert all(found.tolist() == [0, 1, 2] for found in _moved(lambda p=pick: p(distinct)))
+    stable = _moved(lambda: ties.sort(stable=True).indices)
+    assert all((found == torch.arange(50)).all() for found in stable)
