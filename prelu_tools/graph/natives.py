@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import onnx
@@ -97,8 +97,9 @@ def inferred(proto: onnx.ModelProto, data_prop: bool = False) -> onnx.ModelProto
     """The model with the types that shape inference finds; as it is where that fails.
 
     What a file states of its own tensors may be out of date (axes that were moved, a batch that was
-    freed), and runtimes pass over it. It counts only where inference finds nothing: behind an
-    operator that onnx does not know.
+    freed), and runtimes pass over it. It counts only where inference finds nothing (behind an
+    operator that onnx does not know), and for sizes that inference leaves open where nothing that
+    it finds speaks against them.
     """
     bare = onnx.ModelProto()
     bare.CopyFrom(proto)
@@ -108,11 +109,17 @@ def inferred(proto: onnx.ModelProto, data_prop: bool = False) -> onnx.ModelProto
         value.type.tensor_type.ClearField("shape")
     try:
         found: onnx.ModelProto = shape_inference.infer_shapes(bare, data_prop=data_prop)
-        known = {value.name for value in found.graph.value_info if _has_shape(value)}
-        left = [value for value in stated if value.name not in known and _has_shape(value)]
+        names = _names_of_sizes(proto.graph.input)
+        known = {value.name: value for value in found.graph.value_info if _has_shape(value)}
+        left = [
+            value if value.name not in known else completed
+            for value in stated
+            if _has_shape(value)
+            and (completed := _completed(known.get(value.name, value), value, names)) is not None
+        ]
         if left:
-            names = {value.name for value in left}
-            kept = [value for value in found.graph.value_info if value.name not in names]
+            again = {value.name for value in left}
+            kept = [value for value in found.graph.value_info if value.name not in again]
             del bare.graph.value_info[:]
             bare.graph.value_info.extend([*kept, *left])
             found = shape_inference.infer_shapes(bare, data_prop=data_prop)
@@ -121,6 +128,34 @@ def inferred(proto: onnx.ModelProto, data_prop: bool = False) -> onnx.ModelProto
     for value, declared in zip(found.graph.output, proto.graph.output, strict=True):
         _complete(value, declared)
     return found
+
+
+def _names_of_sizes(values: Iterable[onnx.ValueInfoProto]) -> set[str]:
+    """The names of free sizes; inference makes up others."""
+    return {size.dim_param for value in values for size in value.type.tensor_type.shape.dim} - {""}
+
+
+def _completed(
+    found: onnx.ValueInfoProto, stated: onnx.ValueInfoProto, names: set[str]
+) -> onnx.ValueInfoProto | None:
+    """What was found with the stated sizes where it is open; None where that adds nothing."""
+    if found is stated:
+        return found
+    own, other = found.type.tensor_type.shape.dim, stated.type.tensor_type.shape.dim
+    if len(own) != len(other):
+        return None
+    pairs = list(zip(own, other, strict=True))
+    if any(a.dim_value != b.dim_value for a, b in pairs if a.HasField("dim_value")):
+        return None
+    is_open = [not a.HasField("dim_value") and a.dim_param not in names for a, _ in pairs]
+    if not any(is_open):
+        return None
+    result = onnx.ValueInfoProto()
+    result.CopyFrom(found)
+    for place, (_, size) in enumerate(pairs):
+        if is_open[place]:
+            result.type.tensor_type.shape.dim[place].CopyFrom(size)
+    return result
 
 
 def _has_shape(value: onnx.ValueInfoProto) -> bool:
