@@ -109,6 +109,10 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
         "torch.cond(x.sum() > 0, lambda y: F.prelu(y, self.raw.clamp(0, 1)), torch.abs, (x,))",
         {"raw": [0, 0.3, 1]},
     ),
+    "cond of slopes and of their half": (
+        "torch.cond(x.sum() > 0, F.prelu, lambda y, a: F.prelu(y, a * 0.5), (x, self.raw))",
+        {"raw": _RAW, "raw#2": [0.5 * slope for slope in _RAW]},
+    ),
     "while_loop": (
         "torch.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, self.act(self.fc(y))), "
         "(ZERO, x))[1]",

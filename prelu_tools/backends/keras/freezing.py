@@ -9,6 +9,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.marks import is_output_mark
+from prelu_tools.backends.keras.signs import compare_signs
 
 _MARKS = ("_XlaMustCompile", "_noinline")
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
@@ -57,6 +58,7 @@ def flat_graph(frozen: Any) -> Any:
     copies = [type(node).FromString(node.SerializeToString()) for node in kept]
     del definition.node[:]
     definition.node.extend(copies)
+    compare_signs(definition)
     return definition
 
 

@@ -13,6 +13,7 @@ from torch.export import ExportedProgram
 
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.torch.putting import Tagged
+from prelu_tools.backends.torch.recurrent import free_lengths
 from prelu_tools.backends.torch.simplify import simplify
 from prelu_tools.backends.torch.skeleton import without_weights
 from prelu_tools.backends.torch.task import (
@@ -62,9 +63,19 @@ def by_program(
         FixedDimensionError: the module fixes a dimension that is to be free.
         RouteError: torch refuses the module, or keeps another opset than one that is wanted.
     """
-    program = _program_of(task, slopes, strict)
-    _put_tags(program, task, slopes)
-    simplify(program)
+    with free_lengths():
+        program = _program_of(task, slopes, strict)
+        _put_tags(program, task, slopes)
+        simplify(program)
+        exported = _exported(program, task, opset)
+    model = without_weights(exported.model)
+    name_boundaries(model.proto.graph, task.placeholders)
+    if model.opset > opset:
+        raise LateRouteError(f"it writes opset {model.opset}, and {opset} is asked")
+    return model, _limits(program, task)
+
+
+def _exported(program: ExportedProgram, task: Task, opset: int) -> torch.onnx.ONNXProgram:
     names = list(task.placeholders)
     try:
         exported = torch.onnx.export(
@@ -80,11 +91,7 @@ def by_program(
         raise LateRouteError(first_line(error.__cause__ or error)) from error
     if exported is None:
         raise LateRouteError("torch.onnx.export returned nothing")
-    model = without_weights(exported.model)
-    name_boundaries(model.proto.graph, task.placeholders)
-    if model.opset > opset:
-        raise LateRouteError(f"it writes opset {model.opset}, and {opset} is asked")
-    return model, _limits(program, task)
+    return exported
 
 
 def _program_of(task: Task, slopes: Tagged, strict: bool) -> ExportedProgram:

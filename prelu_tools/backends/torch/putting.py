@@ -49,13 +49,23 @@ def tagged(module: nn.Module, calls: Iterable[PReLUCall], tags: TagBook, puts: b
         tags: hands them out.
         puts: whether calls can be replaced: a mode may see what the exporter runs.
     """
-    found = Tagged({}, {}, {}, [])
+    found, calls = Tagged({}, {}, {}, []), tuple(calls)
     state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+    def is_own(call: PReLUCall) -> bool:
+        own = state.get(call.parameter)
+        return own is not None and same_bits(to_numpy(own), call.values)
+
+    def is_hidden(call: PReLUCall) -> bool:
+        return call.is_hidden or not puts
+
+    # With a tag in the place of a parameter, what the graph computes from it would not be known.
+    computed = (call for call in calls if is_hidden(call) and not is_own(call))
+    read = {call.parameter.partition("#")[0] for call in computed}
     numbers: Counter[str] = Counter()
     for call in calls:
-        name, number = call.parameter, numbers[call.parameter]
+        name, number, hidden = call.parameter, numbers[call.parameter], is_hidden(call)
         numbers[name] += 1
-        hidden = call.is_hidden or not puts
         key = name if hidden else f"{name}@{number}"
         known = found.parameters.get(key)
         if known is not None:
@@ -65,7 +75,7 @@ def tagged(module: nn.Module, calls: Iterable[PReLUCall], tags: TagBook, puts: b
         found.parameters[key] = Parameter(call.layer, name, call.values, call.indices, 1, number)
         if not hidden:
             found.put[name, number] = torch.from_numpy(np.array(made.reshape(-1)[call.indices]))
-        elif name in state and same_bits(to_numpy(state[name]), call.values):
+        elif is_own(call) and name not in read:
             found.held[name] = torch.from_numpy(made)
         else:
             laid = (values.reshape(-1)[call.indices] for values in (call.values, made))

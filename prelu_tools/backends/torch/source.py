@@ -35,6 +35,7 @@ from prelu_tools.backends.torch.lookups import LookupWatch
 from prelu_tools.backends.torch.moved import Moving
 from prelu_tools.backends.torch.prepare import Prepared, check_types
 from prelu_tools.backends.torch.reading import Reading, conditions_as_python
+from prelu_tools.backends.torch.recurrent import step_by_step
 from prelu_tools.backends.torch.regions import Spelling
 from prelu_tools.backends.torch.search import gradients_of
 from prelu_tools.backends.torch.task import Task
@@ -247,7 +248,8 @@ class TorchSource:
     def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:
         """See `Source.moved_runner`: at the operators of ATen."""
         self._find_calls()
-        yield _TorchRunner(self, observe, Moving(noise))
+        with step_by_step(self._module):
+            yield _TorchRunner(self, observe, Moving(noise))
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`."""
