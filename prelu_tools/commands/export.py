@@ -200,5 +200,10 @@ def _verify(
     if missing and result.verdict != "pass":
         raise PReLUToolsError(f"{unknown_form(missing)}; {'; '.join(result.reasons)}")
     return demand_pass(
-        result, "exported", written, request.output, "; --no-verify writes it unchecked"
+        result,
+        "exported",
+        written,
+        request.output,
+        "; --no-verify writes it unchecked",
+        conversion.notes,
     )
