@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args, overload
 
@@ -323,6 +324,7 @@ def inspect(
     within("near", near, 0)
     one_of("target", target, [name for name in _TARGETS if name != "portable"])
     options = source_options(input, custom_objects, allow_unsafe_load, verbose)
+    options = replace(options, is_shared=other is not None)
     found = []
     with values_file(data) as file:
         request = InspectRequest(Thresholds(near), verbose, target, file, options)

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from prelu_tools.backends.interface import Backend, Source
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.spelling import Spelling, build_object, model_framework, parse_spelling
-from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
+from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.pickles import in_words, wanted_by_file
 
@@ -81,6 +81,23 @@ def open_for_inspection(text: str, options: SourceOptions) -> Source:
     if spelling.file is None or options.custom_objects:
         return open_source(text, options)  # classes of the user's own have to be asked
     return _open_file(spelling, options, (*READERS, *ROWS))
+
+
+def refuse_idle_options(sources: Sequence[Source], options: SourceOptions) -> None:
+    """Say no to what would be ignored: custom objects where no source is a Keras model.
+
+    Args:
+        sources: all that were opened with these options.
+        options: how the user wants them to be read.
+
+    Raises:
+        UsageError: there are such.
+    """
+    if options.is_shared:
+        return
+    if options.custom_objects and not any(source.framework == "keras" for source in sources):
+        names = ", ".join(source.spelled for source in sources)
+        raise UsageError(f"--custom-objects is for Keras models, and {names} is none: leave it out")
 
 
 def open_source(text: str, options: SourceOptions) -> Source:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prelu_tools.commands.inspect import InspectRequest, inspect_source
 from prelu_tools.core.comparison import CompareResult, LayerChange
 from prelu_tools.core.inspection import InspectResult
@@ -15,6 +17,7 @@ def compare_sources(left: str, right: str, request: InspectRequest) -> CompareRe
     Raises:
         PReLUToolsError: a source cannot be read.
     """
+    request = replace(request, options=replace(request.options, is_shared=True))
     return compare(inspect_source(left, request), inspect_source(right, request))
 
 

@@ -12,7 +12,7 @@ from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.interface import ConvertibleSource, Source
 from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.backends.quiet import listening, quiet
-from prelu_tools.backends.registry import open_source
+from prelu_tools.backends.registry import open_source, refuse_idle_options
 from prelu_tools.commands.export_steps import finished, for_onnxruntime, in_type
 from prelu_tools.commands.holding import demand_pass
 from prelu_tools.commands.provenance import provenance
@@ -86,6 +86,7 @@ def export(
     with listening() as warnings, quiet(request.options.show_chatter):
         progress("loading")
         source = open_source(request.source, request.options) if opened is None else opened
+        refuse_idle_options([source], request.options)
         source = _convertible(source, request)
         wanted = request.opset or max(DEFAULT_OPSET, getattr(source, "opset", 0))
         progress("converting")
@@ -208,5 +209,10 @@ def _verify(
             f"{request.source}: none, so no slope could be compared; --no-verify writes it anyway"
         )
     return demand_pass(
-        result, "exported", written, request.output, "; --no-verify writes it unchecked"
+        result,
+        "exported",
+        written,
+        request.output,
+        "; --no-verify writes it unchecked",
+        conversion.notes,
     )

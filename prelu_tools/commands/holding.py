@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,12 @@ from prelu_tools.core.verification import VerifyResult
 
 
 def demand_pass(
-    result: VerifyResult, what: str, written: Path, final: Path, otherwise: str = ""
+    result: VerifyResult,
+    what: str,
+    written: Path,
+    final: Path,
+    otherwise: str = "",
+    notes: Sequence[str] = (),
 ) -> VerifyResult:
     """The result, with the name that the file will have in the place of its temporary one.
 
@@ -21,6 +27,7 @@ def demand_pass(
         written: where the file is.
         final: where it is going to be.
         otherwise: what else can be done, for the end of a sentence.
+        notes: what was said when it was made, which may explain a failure.
 
     Raises:
         ExportVerificationError: it failed.
@@ -37,8 +44,9 @@ def demand_pass(
         return named
     reasons = "; ".join(named.reasons) or "no reason given"
     if named.verdict == "fail":
+        text = "; ".join((reasons, *notes))
         raise ExportVerificationError(
-            f"the {what} model is not its source, and was not written: {reasons}", named
+            f"the {what} model is not its source, and was not written: {text}", named
         )
     raise PReLUToolsError(
         f"the {what} model could not be verified, and was not written: {reasons}{otherwise}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from prelu_tools.backends.files.source import FileSource
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.backends.registry import open_for_inspection
+from prelu_tools.backends.registry import open_for_inspection, refuse_idle_options
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.findings import slope_findings
 from prelu_tools.core.inspection import (
@@ -54,6 +55,13 @@ def inspect_source(text: str, request: InspectRequest) -> InspectResult:
 
 def inspect_opened(source: Source, request: InspectRequest) -> InspectResult:
     """The same, for a source that is open."""
+    refuse_idle_options([source], request.options)
+    is_read = isinstance(source, (OnnxSource, FileSource))
+    if request.options.inputs and is_read and not request.options.is_shared:
+        raise UsageError(
+            f"--input is for models that are run to be inspected, and {source.spelled} is read as "
+            "it is: leave it out"
+        )
     if isinstance(source, OnnxSource):
         return _inspect_graph(source, request)
     for wanted, option in ((request.target, "--target"), (request.data, "--data")):

@@ -16,7 +16,7 @@ from prelu_tools.commands.layers import (
     LayerJudge,
 )
 from prelu_tools.core.reasons import Reason, code_of
-from prelu_tools.core.verification import LayerParity
+from prelu_tools.core.verification import LayerParity, Verdict
 
 NOT_PROVEN = "layer_not_proven"
 
@@ -40,7 +40,7 @@ def settled(
     moved = [x.name for x in layers if _asks(x, AXES)]
     wanted = [mine for mine in hunt.reference.layers if mine.name in (*lost, *fewer, *moved)]
     found = find_layers(hunt, wanted) if wanted else {}
-    return tuple(_settle(layer, found, hunt) for layer in layers)
+    return tuple(_settle(layer, found, hunt, judge) for layer in layers)
 
 
 def misnamed(layers: Sequence[LayerParity]) -> list[str]:
@@ -52,14 +52,16 @@ def _asks(layer: LayerParity, code: str) -> bool:
     return layer.verdict == "fail" and code_of(layer.difference or "") == code
 
 
-def _settle(layer: LayerParity, found: dict[str, Found], hunt: Hunt) -> LayerParity:
+def _settle(
+    layer: LayerParity, found: dict[str, Found], hunt: Hunt, judge: LayerJudge
+) -> LayerParity:
     if _asks(layer, ADDITIONAL):
         words = "a PReLU that the reference does not have; every output agrees"
         return replace(layer, verdict="pass", difference=None, note=words)
     if _asks(layer, SHAPE):
         return replace(layer, verdict="inconclusive")
     if _asks(layer, CALLS):
-        return _calls(layer, found.get(layer.name))
+        return _calls(layer, found.get(layer.name), judge)
     if _asks(layer, AXES):
         return _in_other_axes(layer, found[layer.name])
     if _asks(layer, NOT_FOUND):
@@ -67,9 +69,23 @@ def _settle(layer: LayerParity, found: dict[str, Found], hunt: Hunt) -> LayerPar
     return layer
 
 
-def _calls(layer: LayerParity, found: Found | None) -> LayerParity:
-    """A layer of the right slopes that is used more or less often than in the reference."""
+def _calls(layer: LayerParity, found: Found | None, judge: LayerJudge) -> LayerParity:
+    """A layer of the right slopes that is used more or less often than in the reference.
+
+    What stands for its other calls has to have its slopes: the outputs do not show those of a call
+    that meets no negative input.
+    """
     words = (layer.difference or "").removeprefix(f"{layer.name}: ")
+    others = judge.stand_ins(layer.name)
+    for name, slopes in others:
+        if not slopes.equal:
+            text = f"{layer.name}: {words}, and {name}, in its place, has other slopes"
+            verdict: Verdict = "inconclusive" if slopes.ambiguous else "fail"
+            reason = Reason(f"{text}: {slopes.description}", DIFFER)
+            return replace(layer, verdict=verdict, difference=reason, slopes_equal=False)
+    if others:
+        note = f"{words}: {', '.join(dict.fromkeys(name for name, _ in others))} has its slopes too"
+        return replace(layer, verdict="pass", difference=None, note=note)
     if found is None:
         return replace(layer, verdict="pass", difference=None, note=words)
     if found.tensors:

@@ -10,6 +10,7 @@ import numpy as np
 from prelu_tools.commands.linking import Layouts
 from prelu_tools.commands.lone_layer import UNLIKE, axis_orders, is_off, own_ulps
 from prelu_tools.commands.reference import Reference
+from prelu_tools.commands.stand_ins import StandIns
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.layout import Permutation, inverse
 from prelu_tools.core.noise import SINGLE
@@ -86,17 +87,19 @@ class LayerJudge:
         }
         self._watched = {mine.name: _Watched() for mine, _ in self._pairs.pairs}
         self._taken: set[tuple[int, str, int]] = set()
+        self._stand_ins = StandIns(self._pairs)
 
     def observe(self, layer: str, call: int, x: Array, y: Array) -> None:
         """One call of a layer of the candidate, in the run `self.run`."""
         name, number = self._calls.get((layer, call), (layer, call))
         pair = self._by_name.get(name)
         if pair is None:
+            self._note_additional(name, number, x, y)
             return
         mine, other = pair
         watched = self._watched[mine.name]
         expected, orders, place = self._counterpart(mine, other, number, x, y)
-        if other.slopes.size > 1 and other.slopes.ndim > x.ndim:
+        if other.slopes.size > 1 and y.ndim > x.ndim:
             watched.lost = (
                 f"a slope of shape {list(other.stored_shape)} does not broadcast to an input of "
                 f"{list(x.shape)}: the result has more axes"
@@ -107,6 +110,18 @@ class LayerJudge:
         own = own_ulps(mine, orders, x, y)
         if own is not None:
             watched.own_ulps = max(watched.own_ulps or 0, own)
+
+    def _note_additional(self, name: str, number: int, x: Array, y: Array) -> None:
+        same = {}
+        for mine, call in self._stand_ins.places(name):
+            expected = self._reference.activation(self.run, mine.name, call)
+            if expected is not None:
+                other = self._stand_ins.additional[name]
+                orders = axis_orders(mine, other, x.shape, expected.shape)
+                limit = self._limit(mine.name, call, y, expected)
+                fitting = (order for order in orders if _is_same(limit, expected, y, [order]))
+                same[mine.name, call] = frozenset(fitting)
+        self._stand_ins.note((name, number), same)
 
     def agrees(self, layer: str, expected: Array, found: Array) -> bool:
         """Whether an array is what a layer of the reference gave, within the layer's limit."""
@@ -175,12 +190,21 @@ class LayerJudge:
 
     def left_over(self, name: str) -> bool:
         """Whether the reference makes a call of a layer that no call of the candidate stood for."""
-        mine = next(mine for mine, _ in self._pairs.pairs if mine.name == name)
-        return any(
-            (run, name, number) not in self._taken
-            for run in {run for run, layer, _ in self._taken if layer == name} or {0}
-            for number in range(len(mine.nodes))
-        )
+        return bool(self._free(self._mine(name)))
+
+    def stand_ins(self, name: str) -> list[tuple[str, SlopeDifference]]:
+        """The additional layers that stand for calls of a layer, and how their slopes differ."""
+        mine = self._mine(name)
+        return list(self._stand_ins.of(mine, self._free(mine)))
+
+    def _mine(self, name: str) -> PReLULayer:
+        return next(mine for mine, _ in self._pairs.pairs if mine.name == name)
+
+    def _free(self, mine: PReLULayer) -> set[int]:
+        """The calls of a layer of the reference that no call of the candidate stood for."""
+        runs = {run for run, layer, _ in self._taken if layer == mine.name} or {0}
+        numbers = range(len(mine.nodes))
+        return {n for n in numbers if any((run, mine.name, n) not in self._taken for run in runs)}
 
     def parities(
         self, placement: Mapping[str, str], agreed: bool = False

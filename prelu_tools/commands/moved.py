@@ -19,7 +19,7 @@ RUNS = 6
 """Moved runs of each input."""
 FEWEST = 2
 """Of a slow model."""
-SECONDS = 30.0
+SECONDS = 60.0
 """What they may take, above which there are fewer."""
 SPREAD = "spread"
 """Where the spread of a layer's output is in the stash: in the place of a precision."""

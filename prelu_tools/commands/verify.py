@@ -9,7 +9,7 @@ from dataclasses import replace
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import parse_provider
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.backends.registry import open_source
+from prelu_tools.backends.registry import open_source, refuse_idle_options
 from prelu_tools.commands.bundle import write_bundle
 from prelu_tools.commands.candidate import Checks, Judged, Linked, judge
 from prelu_tools.commands.deciders import turn_plan
@@ -86,6 +86,8 @@ def verify_source(
         parse_provider(provider)
     linked = _open_candidates(source, request, candidates or {})
     opened = [item for item in linked if isinstance(item, Linked)]
+    if len(opened) == len(linked):
+        refuse_idle_options([source, *(item.source for item in opened)], request.options)
     tell(f"running {request.reference}")
     settled = _inputs(source, opened, request)
     plan = ReferencePlan(

@@ -45,6 +45,8 @@ class SourceOptions:
     """Whether pickles and Lambda layers may run code of the file."""
     show_chatter: bool = False
     """Whether to let the frameworks write to standard error."""
+    is_shared: bool = False
+    """Whether they are for several sources, taken one by one, not all of which need them."""
 
 
 InputLayout = Literal["keep", "nchw", "nhwc"]

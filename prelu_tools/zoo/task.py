@@ -140,14 +140,15 @@ def _beside(task: Task) -> list[Path]:
 
 def _result(task: Task) -> tuple[Any, Status, tuple[str, ...]]:
     work = task.work
+    options = replace(task.options, is_shared=True)
     if isinstance(work, InspectTask):
-        seen = inspect_source(work.source, work.request)
+        seen = inspect_source(work.source, replace(work.request, options=options))
         reasons = work.gates.reasons(seen)
         return seen, ("fail" if reasons else "ok"), reasons
     if isinstance(work, VerifyRequest):
-        held = verify(work)
+        held = verify(replace(work, options=options))
         return held, held.verdict, held.reasons
-    return export(work, lambda stage: None), "ok", ()
+    return export(replace(work, options=options), lambda stage: None), "ok", ()
 
 
 def _entry(task: Task, result: Result, status: Status, reasons: tuple[str, ...]) -> ZooEntry:

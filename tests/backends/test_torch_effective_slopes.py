@@ -89,6 +89,11 @@ SLOPES: dict[str, tuple[str, str, Any]] = {
         _RAW,
     ),
     "an offset behind it": ("torch.where(x > 0, x, self.raw * x) + self.raw", "raw", _RAW),
+    "written over its input": (
+        "x.mul_(torch.where(x < 0, self.raw, torch.ones_like(x)))", "raw", _RAW
+    ),
+    "added to its input": ("x.sub_((1 - self.raw) * x.clamp(max=0))", "raw", _RAW),
+    "beside a sum in place": ("F.prelu(x, self.raw).add_(torch.relu(x))", "raw", _RAW),
     "a floor behind it": ("F.prelu(x, self.raw).clamp(min=-0.5)", "raw", _RAW),
 }  # fmt: skip
 

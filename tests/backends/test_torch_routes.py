@@ -70,6 +70,17 @@ class Long(Net):
         return self.act(x) if x.shape[2] > 2 else x
 
 
+class Windowed(Net):
+    '''Refuses what is shorter than its window.'''
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(3, 3, 3)
+
+    def forward(self, x):
+        return self.act(self.conv(x))
+
+
 class Normed(Net):
     '''LayerNormalization is there from opset 17 on, and ReduceMax changed with 18.'''
 
@@ -151,9 +162,19 @@ def test_a_dimension_that_is_to_be_free_and_is_not_is_refused(nets: Path) -> Non
 
 
 def test_sizes_that_the_graph_is_not_for_are_said(nets: Path) -> None:
-    found = export(f"{nets}:Long", "--input", "x:batch,3,length")
+    """Sizes that the module refuses too: nothing is lost where the graph is not for them."""
+    found = export(f"{nets}:Windowed", "--input", "x:batch,3,length")
     assert "for sizes of at least 3 for length of x: the module branches on it" in found.text
     assert found.inputs == {"x": ["batch", 3, "length"]}
+
+
+def test_a_free_size_at_which_the_graph_is_another_function_is_not_written(nets: Path) -> None:
+    """The graph is for 3 and more; at 2, which was to be free as well, the module is another."""
+    found = try_export(f"{nets}:Long", "--input", "x:batch,3,length")
+    assert found.code == 1, found.words
+    assert "it differs for inputs x[2, 3, 2], and not for" in found.words
+    assert "for sizes of at least 3 for length of x: the module branches on it" in found.words
+    assert export(f"{nets}:Long", "--input", "x:batch,3,4").inputs == {"x": ["batch", 3, 4]}
 
 
 def test_every_opset_is_the_one_that_was_asked(nets: Path) -> None:

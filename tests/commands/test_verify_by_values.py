@@ -144,6 +144,23 @@ def test_equal_calls_may_be_one_or_several(tmp_path: Path) -> None:
     assert _layer(split)["note"] == "used 2 times where 1 were expected"
 
 
+@pytest.mark.parametrize(("change", "code"), [(1.0, 0), (1.5, 1)])
+def test_slopes_stored_again_for_a_call_have_to_be_the_same(
+    change: float, code: int, tmp_path: Path
+) -> None:
+    """The second call meets no negative input, so the outputs do not show its slopes."""
+    body = f"{_CONV} u = PRelu(c, a) p = Relu(c) v = PRelu(p, {{}}) y = Add(u, v)"
+    reference = _net(tmp_path, "l", body.format("a"))
+    found = verify(reference, _net(tmp_path, "r", body.format("again"), again=COLUMN * change))
+    assert found.code == code, found.out
+    layer = candidate(found)["layers"][0]
+    assert layer["verdict"] == ("fail" if code else "pass")
+    if code:
+        assert "again, in its place, has other slopes: 3 of 3 slopes differ" in layer["difference"]
+    else:
+        assert layer["note"] == "used 1 times where 2 were expected: again has its slopes too"
+
+
 def test_a_call_that_is_missing_fails_with_its_outputs(tmp_path: Path) -> None:
     once = _net(tmp_path, "once", f"{_CONV} n = Neg(c) p = PRelu(c, a) y = Add(p, n)")
     twice = _net(

@@ -138,8 +138,8 @@ class _Parts:
 
 def _asked(program: Program, part: _Part, wanted: set[str]) -> Found | None:
     """What a part answers, where it keeps the shape of its input."""
-    shape, after = (_shape(program.nodes, tensor) for tensor in (part.x, part.y))
-    if shape is None or shape != after or not shape:
+    shape = _common_shape(*(_shape(program.nodes, tensor) for tensor in (part.x, part.y)))
+    if not shape:
         return None
     free = (None, *shape[1:])
     by_size = sorted(part.weights, key=lambda w: -int(np.prod(w.shape)))
@@ -253,6 +253,18 @@ def _shape(nodes: Mapping[str, Any], tensor: str) -> tuple[int | None, ...] | No
     if len(shapes) <= int(port or 0) or shapes[int(port or 0)].unknown_rank:
         return None
     return tuple(dim.size if dim.size >= 0 else None for dim in shapes[int(port or 0)].dim)
+
+
+def _common_shape(
+    before: tuple[int | None, ...] | None, after: tuple[int | None, ...] | None
+) -> tuple[int | None, ...] | None:
+    """What two shapes may both be: slopes can say more of the output than is known of the input."""
+    if before is None or after is None or len(before) != len(after):
+        return None
+    pairs = list(zip(before, after, strict=True))
+    if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        return None
+    return tuple(one if other is None else other for one, other in pairs)
 
 
 def _kind(program: Program, part: _Part) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch.export import ExportedProgram
-from torch.utils._sympy.numbers import int_oo
 
 from prelu_tools.backends.interface import TensorSpec
 from prelu_tools.backends.torch.putting import Tagged
@@ -119,6 +118,8 @@ def _code_of(task: Task, shapes: Any) -> str:
 
 def _limits(program: ExportedProgram, task: Task) -> tuple[str, ...]:
     """The sizes that the graph is for, where the module branches on them."""
+    from torch.utils._sympy.numbers import int_oo  # sympy takes a while to load
+
     inputs = [node for node in program.graph.nodes if node.op == "placeholder"]
     names = {
         str(size.node.expr): f"{dim} of {spec.name}"

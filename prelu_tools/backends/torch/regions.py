@@ -116,7 +116,31 @@ class Tracer:
             if isinstance(tensor, torch.Tensor):
                 self._new(tensor, is_constant=False)
 
-    def note(self, function: Any, args: Any, kwargs: Any, result: Any) -> Node | None:
+    def overwritten(self, function: Any, args: Any, kwargs: Any) -> torch.Tensor | None:
+        """A copy of what a call will write over, where the two may make a PReLU.
+
+        For that it takes another tensor that an elementwise function gave: a mask, or a product.
+        """
+        raw = str(getattr(function, "__name__", ""))
+        tensor = _changed_in_place(raw, args, kwargs)
+        if not isinstance(tensor, torch.Tensor) or label_of(function) not in ELEMENTWISE:
+            return None
+        node = self._nodes.get(tensor)
+        if node is None or node.is_constant:
+            return None
+        others = (self._nodes.get(v) for v in args[1:] if isinstance(v, torch.Tensor))
+        if not any(other is not None and other.inputs for other in others):
+            return None
+        return tensor.detach().clone()
+
+    def note(
+        self,
+        function: Any,
+        args: Any,
+        kwargs: Any,
+        result: Any,
+        overwritten: torch.Tensor | None = None,
+    ) -> Node | None:
         """Take a call; the node of its result, where that is one tensor."""
         raw = str(getattr(function, "__name__", ""))
         changed = _changed_in_place(raw, args, kwargs)
@@ -131,7 +155,7 @@ class Tracer:
 
         arguments = pytree.tree_map(node_for, (args, kwargs))
         if changed is not None and isinstance(changed, torch.Tensor):
-            self._node(changed).tensor = _gone
+            self._node(changed).tensor = _gone if overwritten is None else lambda: overwritten
             self._new(changed, is_constant=False)
         constant = all(node.is_constant for node in found)
         if not isinstance(result, torch.Tensor):

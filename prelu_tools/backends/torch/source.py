@@ -28,9 +28,7 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.reading import Readings
 from prelu_tools.backends.seeking import seek
 from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
-from prelu_tools.backends.torch.convert import converted
 from prelu_tools.backends.torch.drawing import Drawing, drawings, states
-from prelu_tools.backends.torch.dynamo import FixedDimensionError
 from prelu_tools.backends.torch.eagerly import as_python
 from prelu_tools.backends.torch.finding import CallFinder
 from prelu_tools.backends.torch.lookups import LookupWatch
@@ -305,6 +303,9 @@ class TorchSource:
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `ConvertibleSource.convert`."""
+        from prelu_tools.backends.torch.convert import converted  # slow to load: not for verify
+        from prelu_tools.backends.torch.dynamo import FixedDimensionError
+
         check_types(self._module, self.spelled)
         self._find_calls()
         for layer, kind in self._narrow.items():

@@ -107,9 +107,11 @@ class Watch(TorchFunctionMode):
         kwargs = kwargs or {}
         if isinstance(func, HigherOrderOperator):
             return self._run_bodies(func, args, kwargs)
+        with torch._C.DisableTorchFunction():
+            before = self.tracer.overwritten(func, args, kwargs)
         result = func(*args, **kwargs)
         with torch._C.DisableTorchFunction():
-            node = self.tracer.note(func, args, kwargs, result)
+            node = self.tracer.note(func, args, kwargs, result, before)
             if node is None or not node.is_constant:
                 self._note_layer(label_of(func), [*args, *kwargs.values()])
             for region in regions_of(node) if node is not None else ():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from prelu_tools.core.results import ExportResult
-from prelu_tools.core.verification import VerifyResult
-from prelu_tools.reports.facts import reached
+from prelu_tools.core.verification import OutputParity, VerifyResult
+from prelu_tools.reports.facts import reached, times
 from prelu_tools.reports.tables.parts import COLOURS, counted
 
 
@@ -47,11 +48,20 @@ def _held(result: VerifyResult) -> Text:
     """A verification that passed, in two lines."""
     outputs = [output for report in result.candidates for output in report.outputs]
     layers = [x for report in result.candidates for x in report.layers if x.slopes_equal]
-    worst = max((output.max_abs_diff for output in outputs), default=0.0)
     text = Text("verified: ", style=COLOURS[result.verdict])
     text.append(
-        f"{counted(len(outputs), 'output')} within {worst:.1e} of the source's, "
+        f"{counted(len(outputs), 'output')} within {_within(outputs)}, "
         f"slopes of {counted(len(layers), 'layer')} equal bit for bit",
         style="default",
     )
     return text.append(f"\n{reached(result)}", style="default")
+
+
+def _within(outputs: Sequence[OutputParity]) -> str:
+    """How near they are, in units of the model's own rounding where that is known."""
+    shares = [output.worst_of_rounding for output in outputs]
+    known = [share for share in shares if share is not None]
+    if known and len(known) == len(shares):
+        return f"{times(max(known))} the model's own rounding"
+    worst = max((output.max_abs_diff for output in outputs), default=0.0)
+    return f"{worst:.1e} of the source's"
