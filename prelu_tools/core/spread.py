@@ -91,7 +91,7 @@ class SpreadBook:
 
     def finished(self) -> Spread:
         """What they say together."""
-        if not self._floats:
+        if not self._floats or not self._base.size:
             return Spread(np.zeros((), np.float32), *self._borders(self._flipped))
         own = _own(self._norm, self._runs)
         around = _around(own, self._base)

@@ -92,7 +92,7 @@ def limit_of(
         values: the reference's values, of the same shape.
     """
     if tolerance.multiple is not None and spread is not None and values is not None:
-        return _limit_of_each(spread, values, dtype)
+        return _limit_of_each(spread, values, dtype, extent.scale)
     if not np.issubdtype(dtype, np.inexact):
         return Limit(0.0, 0.0)
     multiple, ulps, own_error = tolerance.multiple, tolerance.ulps, extent.own_error
@@ -105,7 +105,7 @@ def limit_of(
     return Limit(tolerance.rtol, tolerance.atol * (extent.scale if tolerance.scaled else 1.0))
 
 
-def _limit_of_each(spread: Spread, values: Array, dtype: np.dtype[Any]) -> Limit:
+def _limit_of_each(spread: Spread, values: Array, dtype: np.dtype[Any], largest: float) -> Limit:
     """Each value has its own; a narrower type of the candidate's output rounds once more."""
     if not np.issubdtype(values.dtype, np.floating) or not np.issubdtype(dtype, np.inexact):
         return Limit(0.0, 0.0, spread)
@@ -113,6 +113,8 @@ def _limit_of_each(spread: Spread, values: Array, dtype: np.dtype[Any]) -> Limit
     atol += FACTOR * float(np.finfo(np.float32).tiny)  # near it some kernels flush to 0
     if resolution(dtype) > resolution(np.dtype(np.float32)):
         atol += unit_of(values, dtype) / 2
+    if dtype == np.float16:  # slopes and weights below its normal numbers lose more than a unit
+        atol += float(np.finfo(dtype).smallest_subnormal) * (1.0 + largest)
     return Limit(0.0, atol, spread)
 
 

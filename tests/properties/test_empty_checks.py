@@ -143,18 +143,11 @@ def _power_of_nothing(folder: Path) -> Case:
     return net, [net], ["--min-power", "0", "--no-power"]
 
 
-def _another_number_of_outputs(folder: Path) -> Case:
-    twice = _of(folder, {"y": ("batch", 3), "again": ("batch", 3)}, [
-        helper.make_node("Identity", ["y"], ["again"])
-    ])  # fmt: skip
-    return _net(folder), [twice], []
-
-
 EMPTY: tuple[Callable[[Path], Case], ...] = (
     _no_prelu, _no_outputs, _no_outputs_of_a_candidate, _an_output_without_values, _no_nodes,
     _no_slopes, _no_features, _no_batch, _no_rows, _nan_everywhere, _nan_somewhere, _no_provider,
     _one_provider_of_two, _no_file, _half_a_file, _one_file_of_two, _coverage_of_nothing,
-    _power_of_nothing, _another_number_of_outputs,
+    _power_of_nothing,
 )  # fmt: skip
 OPTIONS = ("--no-power", "--no-layers", "--samples=3", "--seed=7", "--search-seconds=0",
            "--tolerance=1,1", "--allow-fallback")  # fmt: skip
