@@ -145,6 +145,16 @@ class SearchLimits:
             for axis in [self._axis(name, values)]
         }
 
+    def rest(self, name: str, move: Array, rows: Sequence[int]) -> Array:
+        """A move of an input, 0 for these rows; for an input of all rows, where there is any."""
+        resting = np.zeros(np.shape(move), np.bool_)
+        axis = self._axis(name, resting)
+        if axis is None:
+            resting |= bool(rows)
+        else:
+            resting.swapaxes(0, axis)[list(rows)] = True
+        return np.where(resting, np.zeros_like(move), move)
+
     def _axis(self, name: str, values: Array) -> int | None:
         if self.axes is None:
             return 0 if values.ndim else None

@@ -163,8 +163,7 @@ def _descend(
             momentum[name] = first, second
             mean = first / (1 - _DECAY**step)
             move = rate * mean / (np.sqrt(second / (1 - _DECAY_SQUARE**step)) + _TINY)
-            move[resting] = 0.0
-            moved = feeds[name] - move
+            moved = feeds[name] - limits.rest(name, move, resting)
             if name in limits.ranges:
                 moved = moved.clip(*limits.ranges[name])
             feeds[name] = moved.astype(feeds[name].dtype)

@@ -412,7 +412,7 @@ def _report(
     own = [layer for layer in layers if layer.found != "additional" or layer.verdict == "fail"]
     if not own and not checks.allow_no_prelu:
         verdicts.append("inconclusive")
-        reasons.append("there is no PReLU on either side; --allow-no-prelu compares outputs only")
+        reasons.append(_nothing_compared(len(layers)))
     diverging = next((layer for layer in layers if layer.verdict == "fail"), None)
     if diverging is not None and diverging.node is not None:
         reasons.append(
@@ -431,6 +431,15 @@ def _report(
         special=special,
         power=power,
         interface=interface,
+    )
+
+
+def _nothing_compared(n_additional: int) -> str:
+    if not n_additional:
+        return "there is no PReLU on either side; --allow-no-prelu compares outputs only"
+    return (
+        f"the reference shows no PReLU, and the candidate has {n_additional}: no slope was "
+        "compared; --allow-no-prelu compares outputs only"
     )
 
 

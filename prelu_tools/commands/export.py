@@ -200,6 +200,14 @@ def _verify(
     )
     if missing and result.verdict != "pass":
         raise PReLUToolsError(f"{unknown_form(missing)}; {'; '.join(result.reasons)}")
+    unseen = [
+        layer.found == "additional" for report in result.candidates for layer in report.layers
+    ]
+    if result.verdict == "pass" and unseen and all(unseen):
+        raise PReLUToolsError(
+            f"the exported model was not written: PReLU layers in the file: {len(unseen)}, in "
+            f"{request.source}: none, so no slope could be compared; --no-verify writes it anyway"
+        )
     return demand_pass(
         result,
         "exported",

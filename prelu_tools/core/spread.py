@@ -82,7 +82,7 @@ class SpreadBook:
     def _add_floats(self, values: Array) -> None:
         with np.errstate(all="ignore"):
             apart = np.abs(values.astype(np.float64) - self._base).astype(np.float32)
-        apart[~np.isfinite(apart)] = 0
+        apart = np.where(np.isfinite(apart), apart, np.float32(0))  # of no axes too
         self._norm = np.hypot(self._norm, apart)  # squares would overflow, or vanish
         np.maximum(self._farthest, apart, out=self._farthest)
         first, second = self._nearest

@@ -98,7 +98,8 @@ def test_each_framework_converts_with_a_tag_in_the_place_of_each_slope(
 ) -> None:
     conversion = source.convert(ConversionOptions(17))
     assert {parameter.n_calls for parameter in conversion.parameters.values()} == {1}
-    assert [layer.parameter for layer in source.layers()] == list(conversion.parameters)
+    tagged = [parameter.name for parameter in conversion.parameters.values()]
+    assert [layer.parameter for layer in source.layers()] == tagged
     nodes = [node for node in conversion.model.proto.graph.node if node.op_type == "PRelu"]
     assert len(nodes) == len(conversion.parameters)
     assert conversion.route

@@ -97,6 +97,18 @@ def test_a_batch_of_fixed_size_keeps_it(rows: int) -> None:
     assert _reached(net, batches)[1:] == [True, True]
 
 
+@pytest.mark.parametrize("axis", [1, None])
+def test_rows_rest_along_their_own_axis_and_what_all_share_with_any(axis: int | None) -> None:
+    """A gain, too, which has no axes; moved further it would lose what a row has reached."""
+    limits = SearchLimits(0.0, 0, {}, axes={"x": 1} if axis else {})
+    move = np.ones((2, 3), np.float32)
+    expected = [[1, 0, 1], [1, 0, 1]] if axis else [[0, 0, 0], [0, 0, 0]]
+    assert limits.rest("x", move, [1]).tolist() == expected
+    assert limits.rest("x", move, []).tolist() == move.tolist()
+    gain = np.float32(1)
+    assert [limits.rest("gain", gain, rows).tolist() for rows in ([], [1])] == [1, 0]
+
+
 def test_what_is_reached_is_below_zero_by_more_than_rounding() -> None:
     net = _Net(np.array([0.0, 20.0, 20.0]))
     for feeds in _seek(net, _start(), _limits()):

@@ -232,5 +232,7 @@ CODE = "def where(x, a):\\n    return torch.where(x >= 0, x, a * x)\\n"
 """,
     )
     found = try_export(f"{hidden}:Hidden")
-    assert found.code == 1, found.words
-    assert "a PReLU that the reference does not have" in found.words
+    assert found.code == 3, found.words
+    assert "PReLU layers in the file: 1" in found.words
+    assert "so no slope could be compared" in found.words
+    assert not (tmp_path / "torch_hidden.onnx").exists()

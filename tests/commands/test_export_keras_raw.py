@@ -87,7 +87,10 @@ def test_every_layer_is_one_node_with_its_slopes(raw: Path, slopes: list[np.ndar
     for node, values in zip(nodes, slopes, strict=True):
         assert same_bits(tensors[node.input[1]].reshape(-1), values.reshape(-1))
     shapes = [tensors[node.input[1]].shape for node in nodes]
-    assert shapes == [(4, 1, 1), (4, 6, 6), (1, 4), (5,)]  # tf2onnx leaves the mask in NHWC
+    assert shapes == [(4, 1, 1), (4, 6, 6), (4, 1, 1), (5,)]
+    known = {info.name: info for info in onnx.shape_inference.infer_shapes(proto).graph.value_info}
+    dims = [[d.dim_value for d in known[n.input[0]].type.tensor_type.shape.dim][1:] for n in nodes]
+    assert dims == [[4, 6, 6]] * 3 + [[5]]  # the mask too, which tf2onnx leaves in NHWC
     assert proto.opset_import[0].version == 18
     kinds = [node.op_type for node in proto.graph.node]
     assert kinds.count("Transpose") <= 2  # NHWC in, and into Flatten

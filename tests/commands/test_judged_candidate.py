@@ -258,6 +258,14 @@ def test_models_without_any_prelu() -> None:
     assert verified(nothing, nothing, allow_no_prelu=True).verdict == "pass"
 
 
+def test_a_prelu_of_the_candidate_alone_proves_no_slope() -> None:
+    nothing, linear = NumpyModel({}), NumpyModel({"a": np.ones((1, 3), np.float32)})
+    result = verified(nothing, linear)
+    assert result.verdict == "inconclusive"
+    assert any("the candidate has 1: no slope was compared" in why for why in result.reasons)
+    assert verified(nothing, linear, allow_no_prelu=True).verdict == "pass"
+
+
 # Notes and tolerances
 
 

@@ -159,3 +159,20 @@ def test_runs_that_are_off_alike_are_of_another_function() -> None:
         for run in range(6):
             book.add(base * np.float32(1 + (run - 2.5) * 1e-6) + np.float32(offset))
         assert book.is_elsewhere == elsewhere
+
+
+@pytest.mark.parametrize("moved", [[1.5, 1.0], [np.inf, 1.0]])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64", "bool"])
+def test_a_single_number_is_as_a_row_of_one(dtype: str, moved: list[float]) -> None:
+    found = []
+    for shape in ((), (1,)):
+        book = SpreadBook(np.ones(shape, dtype))
+        for value in moved:
+            with np.errstate(all="ignore"):
+                book.add(np.full(shape, value).astype(dtype))
+        spread = book.finished()
+        parts = (spread.scale, spread.border, spread.reach, spread.lost, spread.rough)
+        assert all(np.shape(part) in ((), shape) for part in parts if part is not None)
+        lists = [None if part is None else np.ravel(part).tolist() for part in parts]
+        found.append((*lists, spread.n_flips, book.is_elsewhere))
+    assert found[0] == found[1]
