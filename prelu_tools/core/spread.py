@@ -140,6 +140,8 @@ def pooled(norm: Array, runs: int, base: Array) -> Array:
         runs: how many these were.
         base: the values of the run that was not moved.
     """
+    if not base.size:
+        return np.zeros(base.shape, np.float32)
     own = _own(norm, runs)
     return _pooled(own, _around(own, base), runs, base)[0]
 
