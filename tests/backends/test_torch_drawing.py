@@ -89,6 +89,13 @@ def test_python_and_numpy_draw_too(after: Forward) -> None:
     assert _parts(after) == ["the module's own code"]
 
 
+def test_a_normal_number_that_numpy_keeps_for_later_is_drawn_too() -> None:
+    np.random.seed(0)
+    np.random.standard_normal()
+    assert np.random.get_state()[3] == 1
+    assert _parts(lambda y: y + float(np.random.standard_normal())) == ["the module's own code"]
+
+
 def _unused(y: torch.Tensor) -> torch.Tensor:
     noise = torch.randn_like(y)
     return y + noise if y.requires_grad else y
