@@ -84,7 +84,7 @@ def open_for_inspection(text: str, options: SourceOptions) -> Source:
 
 
 def refuse_idle_options(sources: Sequence[Source], options: SourceOptions) -> None:
-    """Say no to what would be ignored: custom objects where no source is a Keras model.
+    """Reject what would be ignored: custom objects where no source is a Keras model.
 
     Args:
         sources: all that were opened with these options.

@@ -173,7 +173,7 @@ def _tasks(
 
 
 def _refuse_for_two(form: str, reports: tuple[tuple[str, str], ...], plot: Path | None) -> None:
-    """Say no to what shows one model, before two are read."""
+    """Reject what shows one model, before two are read."""
     if plot is not None:
         raise click.UsageError("--plot draws one model: give one source")
     if "html" in (form, *(report for report, _ in reports)):

@@ -47,7 +47,7 @@ def data_file(model: Path, tensor: str, location: str) -> Path:
 
 
 def refuse_odd_name(path: Path) -> None:
-    """Say no to a name that no ONNX file can hold, and that onnxruntime cannot be given.
+    """Reject a name that no ONNX file can hold, and that onnxruntime cannot be given.
 
     Raises:
         PReLUToolsError: it is not UTF-8.

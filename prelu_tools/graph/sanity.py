@@ -1,4 +1,4 @@
-"""Say no to a graph that no runtime loads, before anything else looks at it.
+"""Reject a graph that no runtime loads, before anything else looks at it.
 
 Everything behind may rely on it: a node has the inputs that its operator needs and an output, what
 is read is made, nothing is made twice or of itself, functions end, and a tensor holds what its

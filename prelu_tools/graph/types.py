@@ -19,7 +19,7 @@ _LACKING: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = {
 
 
 def refuse_types(model: OnnxModel) -> None:
-    """Say no to a model that computes in a type for which there are no kernels.
+    """Reject a model that computes in a type for which there are no kernels.
 
     Raises:
         PReLUToolsError: a convolution is in float64, or anything of note in bfloat16.

@@ -21,7 +21,7 @@ _DIGITS = 16  # of the hash of the data, in their name
 
 
 def refuse_existing(path: Path, force: bool) -> None:
-    """Say no to a target that is there already, or that cannot be written.
+    """Reject a target that is there already, or that cannot be written.
 
     Args:
         path: of the model.

@@ -179,7 +179,7 @@ def _checked_size(archive: zipfile.ZipFile, name: str, path: Path) -> int:
 
 
 def _refuse_odd(archive: zipfile.ZipFile, path: Path) -> None:
-    """Say no to an archive that can be read in two ways, reaches outside, or is a bomb.
+    """Reject an archive that can be read in two ways, reaches outside, or is a bomb.
 
     Weights hardly compress: what unpacks to more than any of them can be holds none.
     """

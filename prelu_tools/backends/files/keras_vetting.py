@@ -57,7 +57,7 @@ class Wanted:
 
 
 def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -> Wanted:
-    """Say no to a file that Keras should not be given.
+    """Reject a file that Keras should not be given.
 
     Args:
         path: `.keras`, `.h5` or `.weights.h5`.
@@ -161,7 +161,7 @@ def _is_of_keras(module: str, name: str) -> bool:
 
 
 def _refuse_reaching(kind: str, settings: Mapping[str, Any]) -> None:
-    """Say no to a layer that reads what lies outside the file.
+    """Reject a layer that reads what lies outside the file.
 
     Raises:
         PReLUToolsError: it does.

@@ -74,11 +74,11 @@ class FileSource:
         self._refuse()
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
-        """Not to be had; see `inputs`."""
+        """Not available; see `inputs`."""
         self._refuse()
 
     def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
-        """Not to be had; see `inputs`."""
+        """Not available; see `inputs`."""
         self._refuse()
 
     def moved_runner(
@@ -88,7 +88,7 @@ class FileSource:
         self._refuse()
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
-        """Not to be had; see `inputs`."""
+        """Not available; see `inputs`."""
         self._refuse()
 
     def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
@@ -96,7 +96,7 @@ class FileSource:
         return ()
 
     def lookups(self, feeds: Mapping[str, Array]) -> tuple[()]:
-        """Not to be had; see `inputs`."""
+        """Not available; see `inputs`."""
         self._refuse()
 
     def random_parts(self) -> tuple[()]:
@@ -106,11 +106,11 @@ class FileSource:
     def seek(
         self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
     ) -> Iterator[dict[str, Array]]:
-        """Not to be had; see `inputs`."""
+        """Not available; see `inputs`."""
         self._refuse()
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
-        """Not to be had; see `inputs`."""
+        """Not available; see `inputs`."""
         self._refuse()
 
     def _refuse(self) -> NoReturn:

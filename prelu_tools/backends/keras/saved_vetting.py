@@ -19,7 +19,7 @@ _OTHERS = ("saved_model.cpb", "saved_model.pbtxt")  # which TensorFlow would rea
 
 
 def refuse_unsafe(path: Path) -> None:
-    """Say no to a graph that does more than compute: it may do so while it is loaded.
+    """Reject a graph that does more than compute: it may do so while it is loaded.
 
     Raises:
         PReLUToolsError: it does, or cannot be read.

@@ -58,7 +58,7 @@ class _Reader:
 
 
 def refuse_unsafe(path: Path) -> None:
-    """Say no to an archive that torch should not be given.
+    """Reject an archive that torch should not be given.
 
     Raises:
         PReLUToolsError: it would run code, unpacks to too much, or is of an older kind that cannot
