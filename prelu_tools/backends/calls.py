@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 
-from prelu_tools.backends.conversion import Parameter
 from prelu_tools.backends.interface import Observer
 from prelu_tools.core.arrays import Array, IntArray, frozen
 from prelu_tools.core.errors import PReLUToolsError
@@ -74,18 +73,6 @@ def _layer(group: list[PReLUCall]) -> PReLULayer:
         same_instance=True,
         axes=None,
     )
-
-
-def parameters_of(calls: Iterable[PReLUCall]) -> dict[str, Parameter]:
-    """The slope tensors by name."""
-    found: dict[str, Parameter] = {}
-    for call in calls:
-        first = found.get(call.parameter, call)
-        n_calls = first.n_calls + 1 if isinstance(first, Parameter) else 1
-        found[call.parameter] = Parameter(
-            call.layer, call.parameter, call.values, first.indices, n_calls
-        )
-    return found
 
 
 def activation_of(calls: Iterable[PReLUCall], layer: str) -> Callable[[Array], Array]:

@@ -61,11 +61,6 @@ def matches(reference: str) -> tuple[Match, ...]:
     )
 
 
-def is_glob(source: str) -> bool:
-    """Whether a source's file, or its file of weights, is a pattern and no file."""
-    return _pattern(source) is not None
-
-
 def placeholders(text: str) -> tuple[str, ...]:
     """The names that stand in braces in it."""
     return tuple(dict.fromkeys(_PLACE.findall(text)))

@@ -23,8 +23,6 @@ EXACT = _names(
     """
 )
 """They give values that they were given, or whole numbers; of bodies the operators count."""
-LAYOUT = _names("Identity Reshape Transpose Squeeze Unsqueeze Flatten Slice Split Concat Expand")
-"""Of these, what moves values at most."""
 LINEAR = _names(
     """
     AveragePool Conv ConvTranspose CumSum DFT Einsum GRU Gemm GlobalAveragePool LSTM MatMul RNN

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from observing import Told
 
-from prelu_tools.backends.calls import PReLUCall, Tally, activation_of, layers_of, parameters_of
-from prelu_tools.backends.conversion import Parameter
+from prelu_tools.backends.calls import PReLUCall, Tally, activation_of, layers_of
 from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.slopes import Shape
@@ -52,18 +51,6 @@ def test_slopes_are_laid_as_the_first_call_lays_them() -> None:
     (layer,) = layers_of([_call(indices=turned), flat])
     assert layer.slopes.ravel().tolist() == VALUES[[2, 0, 1]].tolist()
     assert (layer.input_shape, layer.preceding_parameters) == ((None, 3, 4), 7)
-
-
-def test_parameters_count_their_calls() -> None:
-    turned = np.array([2, 0, 1]).reshape(1, 3, 1)
-    found = parameters_of([_call("b", indices=turned), _call("a"), _call("b"), _call("b")])
-    assert {key: (p.layer, p.name, p.n_calls) for key, p in found.items()} == {
-        "b.weight": ("b", "b.weight", 3),
-        "a.weight": ("a", "a.weight", 1),
-    }
-    assert isinstance(found["b.weight"], Parameter)
-    assert found["b.weight"].values is VALUES
-    assert np.array_equal(found["b.weight"].indices, turned)
 
 
 def test_calls_are_numbered_by_layer() -> None:

@@ -39,7 +39,6 @@ _SHARING = {
     "element-wise": "element",
     "partial": "partial",
 }
-_LEFT_COLUMNS = 4
 _NAME_WIDTH = 16  # a name gets so much before the form and the shape move out of the table
 
 
