@@ -11,7 +11,6 @@ from attacks import rewritten
 from running import cli
 
 from fuzz.corpus import SEEDS
-
 from prelu_tools.backends.files import isolated
 from prelu_tools.backends.files.isolated import Limits, limits_for
 from prelu_tools.core.plain_pickles import is_plain
