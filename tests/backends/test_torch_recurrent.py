@@ -75,7 +75,7 @@ def test_a_length_is_free(nets: Path, tmp_path: Path, name: str) -> None:
 
 
 def test_torch_is_afterwards_as_it_was() -> None:
-    from prelu_tools.backends.torch.recurrent import free_lengths
+    from prelu_tools.backends.torch.conversion.recurrent import free_lengths
 
     operator = torch.ops.aten.lstm.input
     kernels, table = dict(operator.py_kernels), dict(torch._decomp.decomposition_table)
