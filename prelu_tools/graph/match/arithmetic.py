@@ -52,6 +52,8 @@ def n_elements(operator: str, attrs: Attributes, inputs: Inputs) -> int:
     arrays = [array for array in inputs if array is not None]
     if operator == "Concat":
         return sum(array.size for array in arrays)
+    if operator == "DequantizeLinear":
+        return data.size
     shapes = [array.shape for array in arrays]
     if operator == "Expand":
         shapes = [data.shape, tuple(int(size) for size in given(inputs, 1))]
@@ -264,15 +266,24 @@ def _gather(attrs: Attributes, inputs: Inputs) -> Array:
 def _dequantize(attrs: Attributes, inputs: Inputs) -> Array:
     data, scale = given(inputs), given(inputs, 1)
     zero = inputs[2] if len(inputs) > 2 and inputs[2] is not None else np.zeros((), data.dtype)
-    blocks = "block_size" in attrs and attrs["block_size"].i
-    if blocks or "output_dtype" in attrs or data.dtype.kind not in "iu":
-        raise ValueError("values in blocks, or of small floats, are not read here")
-    if scale.ndim == 1 and data.ndim > 1:
-        axis = attrs["axis"].i if "axis" in attrs else 1
-        shape = [-1 if i == axis % data.ndim else 1 for i in range(data.ndim)]
-        scale, zero = scale.reshape(shape), zero.reshape(shape) if zero.ndim else zero
-    whole = data.astype(np.int64) - zero.astype(np.int64)
-    return np.asarray((whole.astype(np.float32) * scale.astype(np.float32)).astype(scale.dtype))
+    scales, zeros = (_laid_over(part, data.shape, attrs) for part in (scale, zero))
+    whole = data.astype(np.float64) - zeros.astype(np.float64)  # exact for each type there is
+    stated = attrs["output_dtype"].i if "output_dtype" in attrs else 0
+    dtype = helper.tensor_dtype_to_np_dtype(stated) if stated else scale.dtype
+    return np.asarray((whole.astype(np.float32) * scales.astype(np.float32)).astype(dtype))
+
+
+def _laid_over(part: Array, shape: tuple[int, ...], attrs: Attributes) -> Array:
+    """Scales or zero points: one for all, one for each place of an axis, or for each block."""
+    axis = (attrs["axis"].i if "axis" in attrs else 1) % max(len(shape), 1)
+    size = attrs["block_size"].i if "block_size" in attrs else 0
+    if size and part.ndim:
+        if part.ndim != len(shape):
+            raise ValueError("blocks of another rank")
+        return np.repeat(part, min(size, shape[axis]), axis).take(range(shape[axis]), axis)
+    if part.ndim == 1 and len(shape) > 1:
+        return part.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+    return part
 
 
 _FUNCTIONS: Final[Mapping[str, Callable[[Array], Any]]] = {

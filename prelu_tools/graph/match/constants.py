@@ -12,7 +12,14 @@ import onnx
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.match.arithmetic import ELEMENTWISE, MOVING, Inputs, attributes, n_elements
+from prelu_tools.graph.match.arithmetic import (
+    ELEMENTWISE,
+    MOVING,
+    Inputs,
+    attributes,
+    given,
+    n_elements,
+)
 from prelu_tools.graph.natives import computed
 from prelu_tools.graph.view import GraphView
 
@@ -123,7 +130,9 @@ def _values(view: GraphView, node: onnx.NodeProto, tensor: str, inputs: Inputs) 
         attrs = attributes(node)
         view.budget.take(n_elements(node.op_type, attrs, inputs) * _WIDEST)
         return step(attrs, inputs)
-    shape = view.shape(tensor)
+    # onnx infers no shape of com.microsoft's
+    like_first = node.op_type == "QuantizeLinear" and inputs[0] is not None
+    shape = given(inputs).shape if like_first else view.shape(tensor)
     sizes = [0 if array is None else array.size for array in inputs]
     if shape is None or None in shape or math.prod(max(n, 1) for n in sizes) > _MOST_PRODUCTS:
         return None
