@@ -13,7 +13,7 @@ import pytest
 from text_nets import COLUMN, save
 
 from prelu_tools.backends.onnxruntime.racing import Run, runtime_version
-from prelu_tools.commands.optimize.command import equality as module
+from prelu_tools.commands.optimize import equality as module
 from prelu_tools.commands.optimize.equality import Witness, held, keep_bits
 from prelu_tools.commands.optimize.spots import Spot
 from prelu_tools.commands.optimize.tuning import Bench, Choices

@@ -15,8 +15,8 @@ from text_nets import COLUMN, save
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.backends.registry import open_source
+from prelu_tools.commands.verify import candidate as module
 from prelu_tools.commands.verify.candidate import Judged
-from prelu_tools.commands.verify.command import candidate as module
 from prelu_tools.commands.verify.command import verify, verify_source
 from prelu_tools.commands.verify.reference.steadiness import Steadiness
 from prelu_tools.commands.verify.request import VerifyRequest

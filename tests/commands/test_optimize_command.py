@@ -16,7 +16,7 @@ from text_nets import npz, save
 from versions import fused_add, infinities
 
 from prelu_tools.backends.onnxruntime.racing import Run
-from prelu_tools.commands.optimize.command import command
+from prelu_tools.commands.optimize import command
 from prelu_tools.commands.optimize.tuning import Bench
 from prelu_tools.core.results.optimization import Target
 from prelu_tools.graph.facts.targets import TARGETS

@@ -13,9 +13,9 @@ from jsonschema import Draft202012Validator
 from running import Outcome, cli
 from tiny_models import save_dense, save_prelu, save_relu
 
+from prelu_tools.commands.checks import run as checks_module
 from prelu_tools.commands.checks.fields import FIELDS
 from prelu_tools.commands.checks.run import Check, find_checks
-from prelu_tools.commands.checks.run import run as checks_module
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.options import InputOption, SourceOptions
 from prelu_tools.core.results.verification import Tolerance
