@@ -71,7 +71,7 @@ class KerasSource:
         self._program: Program | None = None
         self._uncalled: list[str] = []
         self._decisions = Decisions(self._read)
-        self._inside = False  # whether a layer with other variables holds a PReLU
+        self._inside = False  # whether the graph alone shows a call that can be watched
 
     @property
     def n_parameters(self) -> int:
@@ -169,7 +169,7 @@ class KerasSource:
         inside = find_inside(program, [w for w in program.weights if w.name in foreign])
         self._program = with_marks(program, [item.tap for item in inside])
         self._calls = _in_order(self._program, [*finder.calls, *(item.call for item in inside)])
-        self._inside = bool(inside)
+        self._inside = any(not item.tap.function for item in inside)
 
     def _trace(self, slopes: Sequence[str] = ()) -> Program:
         if self._program is None:

@@ -7,7 +7,7 @@ may be slopes, is asked in the same way: it is run by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,7 +16,14 @@ import numpy as np
 
 from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.keras.framework import tf
-from prelu_tools.backends.keras.graphs.program import Program, Tap, Weight, make_placeholder
+from prelu_tools.backends.keras.graphs.bodies import bodies_of
+from prelu_tools.backends.keras.graphs.program import (
+    Program,
+    Tap,
+    Weight,
+    make_placeholder,
+    node_of,
+)
 from prelu_tools.backends.keras.running.eagerly import as_written
 from prelu_tools.backends.probe import probe
 from prelu_tools.backends.quiet import quiet
@@ -26,6 +33,7 @@ from prelu_tools.core.errors import PReLUToolsError
 _ENTRY = "prelu_tools/x"
 _STEPS = 16  # nodes that one part may have
 _MANY = 100_000  # numbers of the code; more are a table
+_DEEPEST = 8  # bodies in each other
 _LARGE = 4_000_000  # elements; a larger variable is no slope
 _ELEMENTWISE = frozenset(
     (
@@ -58,23 +66,45 @@ class _Part(NamedTuple):
 
 
 def find_inside(program: Program, candidates: Iterable[Weight]) -> list[Found]:
-    """The PReLU calls whose slopes come from these variables, in the order of the graph."""
-    weights = {w.tensor.partition(":")[0]: w for w in program.weights}
-    literals = _literals(program)
+    """The PReLU calls whose slopes come from these variables, in the order of the graph.
+
+    Those in bodies of loops and branches come behind those of the graph that they are in.
+    """
     wanted = {w.name for w in candidates if np.prod(w.shape) <= _LARGE}
-    wanted |= {weight.name for weight in literals.values()}
-    weights |= literals
+    return _named(_told_apart(_inside(program, wanted, "")))
+
+
+def _inside(program: Program, wanted: set[str], owner: str, depth: int = 0) -> Iterator[Found]:
+    """The calls of a graph and of the bodies in it.
+
+    Args:
+        program: the graph.
+        wanted: the variables that may be slopes.
+        owner: the layer that it is in, where its nodes do not say.
+        depth: how many bodies it is in.
+    """
+    literals = _literals(program, owner)
+    wanted = wanted | {weight.name for weight in literals.values()}
+    weights = {node_of(w.tensor): w for w in program.weights} | literals
     parts = _Parts(program, weights)
-    found: list[Found] = []
     for name in program.nodes:
         for part in parts.ending_in(name):
             if wanted & {weight.name for weight in part.weights}:
-                item = _asked(program, part, wanted)
+                item = _asked(program, part, wanted, is_body=depth > 0)
                 if item is not None:
                     parts.known.add(name)
-                    found.append(item)
+                    yield item
                     break
-    return _named(found)
+    if depth == _DEEPEST:
+        return
+    for body in bodies_of(program, parts.constant, parts.origins(wanted)):
+        layer = program.layer_of(body.caller) or owner
+        for item in _inside(body.program, wanted, layer, depth + 1):
+            tap = item.tap
+            if not tap.function:
+                x, y = body.nested[tap.x], body.nested[tap.y]
+                tap = replace(tap, x=x, y=y, function=body.function)
+            yield item._replace(tap=tap)
 
 
 class _Parts:
@@ -84,8 +114,9 @@ class _Parts:
         self._nodes = program.nodes
         self._weights = weights
         self._order = {name: place for place, name in enumerate(_in_order(program.nodes))}
-        self._constant = self._find_constants()
-        self.known = {_node(tap.y) for tap in program.taps}
+        self.constant = self._find_constants()
+        """Nodes that depend on weights and on numbers of the code alone."""
+        self.known = {node_of(tap.y) for tap in program.taps}
         """Nodes that give the output of a known PReLU: nothing reaches across them."""
 
     def _find_constants(self) -> set[str]:
@@ -95,14 +126,14 @@ class _Parts:
             if (
                 node.op == "Const"
                 or name in self._weights
-                or (node.input and all(_node(read) in found for read in node.input))
+                or (node.input and all(node_of(read) in found for read in node.input))
             ):
                 found.add(name)
         return found
 
     def ending_in(self, name: str) -> Iterator[_Part]:
         """Those that end in a node, the smallest first."""
-        if name in self._constant or self._nodes[name].op not in _ELEMENTWISE:
+        if name in self.constant or self._nodes[name].op not in _ELEMENTWISE:
             return
         edge, inside = {name: f"{name}:0"}, []
         for _ in range(_STEPS):
@@ -113,8 +144,8 @@ class _Parts:
                 return
             inside.append(latest)
             for read in node.input:
-                if _node(read) not in self._constant:
-                    edge[_node(read)] = read if ":" in read else f"{read}:0"
+                if node_of(read) not in self.constant:
+                    edge[node_of(read)] = read if ":" in read else f"{read}:0"
             if not edge:
                 return
             if len(edge) == 1:
@@ -124,27 +155,43 @@ class _Parts:
                     (x,) = edge.values()
                     yield _Part(x, f"{name}:0", (*inside, *behind), weights)
 
+    def origins(self, wanted: Container[str]) -> dict[str, Weight]:
+        """The weight that each constant node depends on, a wanted one first."""
+        found: dict[str, Weight] = {}
+        for name in self._order:
+            if name in self._weights:
+                found[name] = self._weights[name]
+            elif name in self.constant:
+                known = [found[n] for n in map(node_of, self._nodes[name].input) if n in found]
+                if known:
+                    found[name] = next((w for w in known if w.name in wanted), known[0])
+        return found
+
     def _behind(self, inside: Sequence[str]) -> list[str]:
         """The constants that nodes read, and what these are computed from."""
         found: dict[str, None] = {}
-        waiting = [_node(read) for name in inside for read in self._nodes[name].input]
+        waiting = [node_of(read) for name in inside for read in self._nodes[name].input]
         while waiting:
             name = waiting.pop()
-            if name in self._constant and name not in found:
+            if name in self.constant and name not in found:
                 found[name] = None
-                waiting += [_node(read) for read in self._nodes[name].input]
+                waiting += [node_of(read) for read in self._nodes[name].input]
         return list(found)
 
 
-def _asked(program: Program, part: _Part, wanted: set[str]) -> Found | None:
-    """What a part answers, where it keeps the shape of its input."""
-    shape = _common_shape(*(_shape(program.nodes, tensor) for tensor in (part.x, part.y)))
+def _asked(program: Program, part: _Part, wanted: set[str], is_body: bool) -> Found | None:
+    """What a part answers, where it keeps the shape of its input.
+
+    In a body, what has a size in front is one element, and no batch.
+    """
+    shape = _common_shape(*(_shape(program, tensor) for tensor in (part.x, part.y)))
     if not shape:
         return None
-    free = (None, *shape[1:])
+    alone, single = _Alone(program, part), is_body and shape[0] is not None
+    free = (None, *(shape if single else shape[1:]))
     by_size = sorted(part.weights, key=lambda w: -int(np.prod(w.shape)))
     constants = {w.name: w.read() for w in by_size if w.name in wanted}
-    answer = probe(_Alone(program, part), constants, free)
+    answer = probe(alone.row if single else alone, constants, free)
     if answer is None:
         return None
     weight = next(w for w in part.weights if w.name == answer.origin)
@@ -153,10 +200,10 @@ def _asked(program: Program, part: _Part, wanted: set[str]) -> Found | None:
         parameter=weight.name,
         kind=_kind(program, part),
         values=answer.values,
-        indices=answer.indices,
-        input_shape=free,
+        indices=answer.indices[0] if single else answer.indices,
+        input_shape=free[1:] if single else free,
         preceding_parameters=_others(program, weight, wanted),
-        apply=partial(_Alone(program, part), changed={}),
+        apply=partial(alone, changed={}),
     )
     return Found(call, Tap(weight.name, part.x, part.y, "", shape))
 
@@ -188,13 +235,17 @@ class _Alone:
             ) from error
         return np.asarray(result)
 
+    def row(self, x: Array, changed: Mapping[str, Array]) -> Array:
+        """Run it on the one row of a batch."""
+        return self(x[0], changed)[None]
+
     def _made(self) -> Any:
         part, nodes = self._part, self._program.nodes
         feeds = [f"{_ENTRY}:0", *(weight.tensor for weight in part.weights)]
         definition = tf.compat.v1.GraphDef()
         definition.versions.CopyFrom(self._program.definition.versions)
         entry = definition.node.add(name=_ENTRY, op="Placeholder")
-        source = nodes[part.y.partition(":")[0]]
+        source = nodes[node_of(part.y)]
         entry.attr["dtype"].type = source.attr["T"].type or tf.float32.as_datatype_enum
         entry.attr["shape"].shape.unknown_rank = True
         for name in dict.fromkeys(part.nodes):
@@ -210,7 +261,7 @@ class _Alone:
         return wrapped.prune(*ends)
 
 
-def _literals(program: Program) -> dict[str, Weight]:
+def _literals(program: Program, owner: str) -> dict[str, Weight]:
     """Numbers of the code that may be slopes: where there are several of them."""
     found = {}
     for name, node in program.nodes.items():
@@ -218,7 +269,7 @@ def _literals(program: Program) -> dict[str, Weight]:
             continue
         values = tf.make_ndarray(node.attr["value"].tensor)
         if 1 < values.size <= _MANY:
-            layer = program.layer_of(name) or ""
+            layer = program.layer_of(name) or owner
             own = f"{layer}/slopes".lstrip("/")
             found[name] = Weight(f"{name}:0", layer, own, values.shape, partial(_held, values))
     return found
@@ -235,7 +286,7 @@ def _in_order(nodes: Mapping[str, Any]) -> list[str]:
         waiting = [start]
         while waiting:
             name = waiting[-1]
-            left = [n for n in map(_node, nodes[name].input) if n not in found and n in nodes]
+            left = [n for n in map(node_of, nodes[name].input) if n not in found and n in nodes]
             if left and name not in found:
                 waiting += left
             else:
@@ -243,16 +294,11 @@ def _in_order(nodes: Mapping[str, Any]) -> list[str]:
     return list(found)
 
 
-def _node(tensor: str) -> str:
-    return tensor.lstrip("^").partition(":")[0]
-
-
-def _shape(nodes: Mapping[str, Any], tensor: str) -> tuple[int | None, ...] | None:
-    name, _, port = tensor.partition(":")
-    shapes = nodes[name].attr["_output_shapes"].list.shape
-    if len(shapes) <= int(port or 0) or shapes[int(port or 0)].unknown_rank:
+def _shape(program: Program, tensor: str) -> tuple[int | None, ...] | None:
+    shape = program.shape_of(tensor)
+    if shape is None or shape.unknown_rank:
         return None
-    return tuple(dim.size if dim.size >= 0 else None for dim in shapes[int(port or 0)].dim)
+    return tuple(dim.size if dim.size >= 0 else None for dim in shape.dim)
 
 
 def _common_shape(
@@ -269,7 +315,7 @@ def _common_shape(
 
 def _kind(program: Program, part: _Part) -> str:
     """The function that gives the output."""
-    return str(program.nodes[part.y.partition(":")[0]].op).lower()
+    return str(program.nodes[node_of(part.y)].op).lower()
 
 
 def _others(program: Program, weight: Weight, slopes: Iterable[str]) -> int | None:
@@ -279,6 +325,23 @@ def _others(program: Program, weight: Weight, slopes: Iterable[str]) -> int | No
         if other.layer == weight.layer and other.name not in slopes
     ]
     return sum(sizes) or None
+
+
+def _told_apart(found: Iterable[Found]) -> list[Found]:
+    """Other slopes that come from the same variable have a name of their own."""
+    known: dict[str, list[bytes]] = {}
+    result = []
+    for item in found:
+        call = item.call
+        slopes = call.values.reshape(-1)[call.indices].tobytes()
+        others = known.setdefault(call.parameter, [])
+        if slopes not in others:
+            others.append(slopes)
+        if number := others.index(slopes):
+            name = f"{call.parameter}_{number}"
+            item = Found(replace(call, parameter=name), replace(item.tap, parameter=name))
+        result.append(item)
+    return result
 
 
 def _named(found: Sequence[Found]) -> list[Found]:

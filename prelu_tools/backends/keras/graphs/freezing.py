@@ -9,6 +9,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.marks import is_output_mark
+from prelu_tools.backends.keras.graphs.program import holders, rename_functions
 from prelu_tools.backends.keras.graphs.signs import compare_signs
 
 _MARKS = ("_XlaMustCompile", "_noinline")
@@ -27,12 +28,12 @@ def freeze(function: Any) -> Any:
     definition = frozen.graph.as_graph_def(add_shapes=True)
     if not any(node.op in _CALLS for node in definition.node):
         return frozen
-    renamed = {f.signature.name: f"{f.signature.name}_inlined" for f in definition.library.function}
+    rename_functions(definition, "_inlined")
     for function_ in definition.library.function:
-        function_.signature.name = renamed[function_.signature.name]
         _unmark(function_.attr)
-        _prepare(function_.node_def, renamed)
-    _prepare(definition.node, renamed)
+    for nodes in holders(definition).values():
+        for node in nodes:
+            _unmark(node.attr)
     return convert_variables_to_constants_v2(
         callable_of(definition, frozen.inputs, frozen.outputs), lower_control_flow=False
     )
@@ -66,17 +67,6 @@ def _past(aliases: dict[str, str], tensor: str) -> str:
     while (key := tensor.removesuffix(":0")) in aliases:
         tensor = aliases[key]
     return tensor
-
-
-def _prepare(nodes: Iterable[Any], renamed: dict[str, str]) -> None:
-    for node in nodes:
-        node.op = renamed.get(node.op, node.op)
-        _unmark(node.attr)
-        for attribute in node.attr.values():
-            if attribute.WhichOneof("value") == "func":
-                attribute.func.name = renamed.get(attribute.func.name, attribute.func.name)
-            for function in attribute.list.func:
-                function.name = renamed.get(function.name, function.name)
 
 
 def callable_of(definition: Any, inputs: Iterable[Any], outputs: Iterable[Any]) -> Any:

@@ -13,11 +13,20 @@ from dataclasses import replace
 from typing import Any
 
 from prelu_tools.backends.keras.framework import tf
-from prelu_tools.backends.keras.graphs.program import Program, Tap, make_constant
+from prelu_tools.backends.keras.graphs.program import (
+    Program,
+    Tap,
+    calls_of,
+    holders,
+    make_constant,
+    node_of,
+    rename_functions,
+)
 from prelu_tools.core.arrays import Array
 
 STAND_IN = "Xdivy"
 """An operator of two inputs that broadcast, which tf2onnx has no translation of."""
+_MARKED = "_marked"  # ends the name of a function with marks
 _MARK = re.compile(r"(.*)prelu_tools_([xy])_(\d+)$")
 
 
@@ -47,7 +56,7 @@ def taps_of(definition: Any, marks: Mapping[int, Mark]) -> list[Tap]:
     for function in definition.library.function:
         found += _taps_in(function.node_def, function.signature.name, marks)
     places = _places(definition)
-    return sorted(found, key=lambda tap: places.get(tap.function or tap.y.partition(":")[0], 0))
+    return sorted(found, key=lambda tap: places.get(tap.function or node_of(tap.y), 0))
 
 
 def _taps_in(nodes: Any, function: str, marks: Mapping[int, Mark]) -> Iterator[Tap]:
@@ -70,49 +79,56 @@ def _places(definition: Any) -> dict[str, int]:
     waiting = [(place, node) for place, node in enumerate(definition.node)]
     while waiting:
         place, node = waiting.pop()
-        for attribute in node.attr.values():
-            for called in (attribute.func, *attribute.list.func):
-                if called.name in inner and called.name not in places:
-                    places[called.name] = place
-                    waiting += [(place, other) for other in inner[called.name]]
+        for called in calls_of(node):
+            if called.name in inner and called.name not in places:
+                places[called.name] = place
+                waiting += [(place, other) for other in inner[called.name]]
     return places
 
 
 def with_marks(program: Program, calls: Sequence[Tap]) -> Program:
-    """A program with marks behind these calls too, which are in its graph and not in functions."""
+    """A program with marks behind these calls too."""
     definition = tf.compat.v1.GraphDef()
     definition.CopyFrom(program.definition)
-    nodes = {node.name: node for node in definition.node}
-    moved: dict[str, str] = {}
+    parts = holders(definition)
+    nodes = {key: {node.name: node for node in held} for key, held in parts.items()}
+    moved: dict[tuple[str, str], str] = {}
     taps = []
     for number, tap in enumerate(calls):
-        origin = nodes[tap.y.partition(":")[0]]
-        mark = definition.node.add(op="Identity", name=f"{origin.name}/prelu_tools_y_{number}")
+        origin = nodes[tap.function][node_of(tap.y)]
+        mark = parts[tap.function].add(op="Identity", name=f"{origin.name}/prelu_tools_y_{number}")
         mark.attr["T"].CopyFrom(origin.attr["T"])
         if "_output_shapes" in origin.attr:
             mark.attr["_output_shapes"].CopyFrom(origin.attr["_output_shapes"])
+        target = f"{mark.name}:output:0" if tap.function else f"{mark.name}:0"
+        _rename(definition, tap.function, tap.y, target)
         mark.input.append(tap.y)
-        moved[tap.y.removesuffix(":0")] = mark.name
-        taps.append(Tap(tap.parameter, tap.x, f"{mark.name}:0", "", tap.shape))
-    marks = set(moved.values())
-    for node in definition.node:
-        for place, name in enumerate(node.input):
-            target = moved.get(name.removesuffix(":0"))
-            if target is not None and node.name not in marks:
-                node.input[place] = target
-    kept = [
-        Tap(t.parameter, _renamed(t.x, moved), t.y, t.function, t.shape)
-        for t in (*program.taps, *taps)
-    ]
-    places = _places(program.definition)
-    places |= {mark: places[name.partition(":")[0]] for name, mark in moved.items()}
-    order = sorted(kept, key=lambda t: places[t.function or t.y.partition(":")[0]])
+        moved[tap.function, tap.y] = target
+        taps.append(replace(tap, y=target))
+    kept = [replace(t, x=moved.get((t.function, t.x), t.x)) for t in (*program.taps, *taps)]
+    places = _places(definition)
+    places |= {
+        node_of(mark): places[node_of(y)] for (function, y), mark in moved.items() if not function
+    }
+    order = sorted(kept, key=lambda t: places[t.function or node_of(t.y)])
+    if any(tap.function for tap in calls):
+        rename_functions(definition, _MARKED)
+        order = [replace(t, function=t.function and f"{t.function}{_MARKED}") for t in order]
     return replace(program, definition=definition, taps=tuple(order))
 
 
-def _renamed(tensor: str, moved: Mapping[str, str]) -> str:
-    target = moved.get(tensor.removesuffix(":0"))
-    return tensor if target is None else f"{target}:0"
+def _rename(definition: Any, function: str, old: str, new: str) -> None:
+    """Let all that reads a tensor of a graph, or of a function of its library, read another."""
+    names = {old, old.removesuffix(":0")} if not function else {old}
+    for node in holders(definition)[function]:
+        for place, name in enumerate(node.input):
+            if name in names:
+                node.input[place] = new
+    for found in definition.library.function:
+        if found.signature.name == function:
+            for key, name in found.ret.items():
+                if name == old:
+                    found.ret[key] = new
 
 
 def with_slopes(definition: Any, slopes: Mapping[Tap, Array]) -> Any:
@@ -125,29 +141,17 @@ def with_slopes(definition: Any, slopes: Mapping[Tap, Array]) -> Any:
     Returns:
         The definition.
     """
-    holders: dict[str, Any] = {"": definition.node}
-    holders |= {f.signature.name: f.node_def for f in definition.library.function}
-    functions = {f.signature.name: f for f in definition.library.function}
+    parts = holders(definition)
     for number, (tap, values) in enumerate(slopes.items()):
-        nodes = holders[tap.function]
+        nodes = parts[tap.function]
         constant = nodes.add(name=f"prelu_tools_slopes_{number}")
         make_constant(constant, values)
-        name = tap.y.partition(":")[0]
+        name = node_of(tap.y)
         mark = next(node for node in nodes if node.name == name)
         mark.op = STAND_IN
         suffix = ":output:0" if tap.function else ""
         del mark.input[:]
         mark.input.extend([tap.x, f"{constant.name}{suffix}"])
         if tap.function:
-            _rename(functions[tap.function], tap.y, f"{name}:z:0")
+            _rename(definition, tap.function, tap.y, f"{name}:z:0")
     return definition
-
-
-def _rename(function: Any, old: str, new: str) -> None:
-    for node in function.node_def:
-        for place, name in enumerate(node.input):
-            if name == old:
-                node.input[place] = new
-    for key, name in function.ret.items():
-        if name == old:
-            function.ret[key] = new

@@ -89,7 +89,7 @@ class Program:
         """The definition with constants in the place of placeholders, by their tensors' names."""
         definition = tf.compat.v1.GraphDef()
         definition.CopyFrom(self.definition)
-        nodes = {tensor.partition(":")[0]: array for tensor, array in values.items()}
+        nodes = {node_of(tensor): array for tensor, array in values.items()}
         for node in definition.node:
             if node.name in nodes:
                 make_constant(node, nodes[node.name])
@@ -97,23 +97,43 @@ class Program:
 
     def is_used(self, tap: Tap) -> bool:
         """Whether an output depends on a call; of those in functions it is taken to be so."""
-        return bool(tap.function) or tap.y.partition(":")[0] in self._read
+        return bool(tap.function) or node_of(tap.y) in self._read
 
     @cached_property
     def _read(self) -> set[str]:
         found: set[str] = set()
-        waiting = [name.partition(":")[0] for name in self.outputs.values()]
+        waiting = [node_of(name) for name in self.outputs.values()]
         while waiting:
             name = waiting.pop()
             if name not in found:
                 found.add(name)
-                waiting += [n.lstrip("^").partition(":")[0] for n in self.nodes[name].input]
+                waiting += [node_of(n) for n in self.nodes[name].input]
         return found
 
     @property
     def open_taps(self) -> tuple[Tap, ...]:
         """The taps whose tensors can be fetched: none in a function."""
         return tuple(tap for tap in self.taps if not tap.function)
+
+    @cached_property
+    def imported(self) -> Any:
+        """A graph of TensorFlow's own that knows the functions of this one."""
+        graph = tf.Graph()
+        with graph.as_default():
+            tf.import_graph_def(self.definition, name="")
+        return graph
+
+    def value_of(self, tensor: str) -> Array:
+        """What a tensor is that depends on weights and on numbers of the code alone."""
+        name = tensor if ":" in tensor else f"{tensor}:0"
+        (found,) = self.function([], [name])(*self.tensors([]))
+        return np.asarray(found)
+
+    def shape_of(self, tensor: str) -> Any:
+        """The shape of a tensor, as TensorFlow's message; None where nothing is known of it."""
+        _, _, port = tensor.partition(":")
+        shapes = self.nodes[node_of(tensor)].attr["_output_shapes"].list.shape
+        return shapes[int(port or 0)] if len(shapes) > int(port or 0) else None
 
     @cached_property
     def nodes(self) -> dict[str, Any]:
@@ -126,7 +146,7 @@ class Program:
         found: dict[str, list[Any]] = {}
         for node in self.definition.node:
             for name in node.input:
-                found.setdefault(name.lstrip("^").partition(":")[0], []).append(node)
+                found.setdefault(node_of(name), []).append(node)
         return found
 
     def tensors(self, values: Sequence[Array]) -> list[Any]:
@@ -135,10 +155,10 @@ class Program:
 
     def origin(self, tensor: str) -> str:
         """The tensor that this one is, past all Identity."""
-        node = self.nodes.get(tensor.partition(":")[0])
+        node = self.nodes.get(node_of(tensor))
         while node is not None and node.op == "Identity":
             tensor = node.input[0]
-            node = self.nodes.get(tensor.partition(":")[0])
+            node = self.nodes.get(node_of(tensor))
         return tensor if ":" in tensor else f"{tensor}:0"
 
     def layer_of(self, name: str) -> str | None:
@@ -149,6 +169,37 @@ class Program:
             if scope in (self.layers or {}):
                 return (self.layers or {})[scope]
         return None
+
+
+def node_of(tensor: str) -> str:
+    """The node that makes a tensor, or that is waited for."""
+    return tensor.lstrip("^").partition(":")[0]
+
+
+def calls_of(node: Any) -> list[Any]:
+    """The functions of the library that a node calls: bodies of loops and branches."""
+    return [f for value in node.attr.values() for f in (value.func, *value.list.func) if f.name]
+
+
+def holders(definition: Any) -> dict[str, Any]:
+    """The nodes of a GraphDef, as "", and those of each function of its library."""
+    functions = definition.library.function
+    return {"": definition.node, **{f.signature.name: f.node_def for f in functions}}
+
+
+def rename_functions(definition: Any, suffix: str) -> None:
+    """Give the functions of a GraphDef other names, in place.
+
+    TensorFlow takes what has the name of a function that it knows for that one.
+    """
+    names = {f.signature.name: f"{f.signature.name}{suffix}" for f in definition.library.function}
+    for function in definition.library.function:
+        function.signature.name = names[function.signature.name]
+    for nodes in holders(definition).values():
+        for node in nodes:
+            node.op = names.get(node.op, node.op)
+            for called in calls_of(node):
+                called.name = names.get(called.name, called.name)
 
 
 def make_constant(node: Any, values: Array) -> None:

@@ -8,7 +8,6 @@ whoever reads it, or fetches it, has the moved value.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from tensorflow.python.framework import op_def_registry
 
 from prelu_tools.backends.keras.framework import tf
+from prelu_tools.backends.keras.graphs.program import calls_of, holders, rename_functions
 from prelu_tools.backends.keras.running.rounding import (
     KERNELS,
     LINEAR,
@@ -35,31 +35,18 @@ _SUMS = ("Sum", "Mean", "AvgPool", "AvgPool3D", "Cumsum")
 
 def move(definition: Any, noise: Noise) -> None:
     """Make a GraphDef move its results, in place; each run otherwise."""
-    library = definition.library.function
-    renamed = {f.signature.name: f"{f.signature.name}_moved" for f in library}
+    rename_functions(definition, "_moved")
     numbers = count(1)
-    for function in library:
-        function.signature.name = renamed[function.signature.name]
+    for function in definition.library.function:
         mover = _Mover(noise, function.node_def, True, numbers)
         mover.move()
         for key, name in function.ret.items():
             function.ret[key] = mover.now(name)
     _Mover(noise, definition.node, False, numbers).move()
-    for nodes in [definition.node, *(function.node_def for function in library)]:
+    for nodes in holders(definition).values():
         for node in nodes:
-            _call_moved(node, renamed)
-
-
-def _call_moved(node: Any, renamed: Mapping[str, str]) -> None:
-    """Bodies that draw random numbers are not stateless any more, and have other names."""
-    node.op = renamed.get(node.op, node.op)
-    calls = False
-    for attribute in node.attr.values():
-        for function in [attribute.func, *attribute.list.func]:
-            if function.name in renamed:
-                function.name, calls = renamed[function.name], True
-    if calls:
-        node.op = _STATEFUL.get(node.op, node.op)
+            if calls_of(node):  # of bodies that draw random numbers, and are not stateless any more
+                node.op = _STATEFUL.get(node.op, node.op)
 
 
 class _Mover:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.backends.keras.framework import tf
+from prelu_tools.backends.keras.graphs.program import rename_functions
 
 _ALWAYS_FLOAT = ("ResizeBilinear", "ResizeBicubic", "ResizeArea")  # their output has no other type
 
@@ -15,35 +16,30 @@ _ALWAYS_FLOAT = ("ResizeBilinear", "ResizeBicubic", "ResizeArea")  # their outpu
 def widen(definition: Any) -> tuple[str, ...]:
     """Make a GraphDef compute in float64, in place; the nodes that do not, by name.
 
-    Every attribute and constant of type float becomes double, in the functions of its library too,
-    which are renamed, so that TensorFlow does not take them for the ones that it knows.
+    Every attribute and constant of type float becomes double, in the functions of its library too.
     """
-    renamed = {f.signature.name: f"{f.signature.name}_wide" for f in definition.library.function}
+    rename_functions(definition, "_wide")
     narrow: dict[str, None] = {}
     for function in definition.library.function:
-        function.signature.name = renamed[function.signature.name]
         for argument in [*function.signature.input_arg, *function.signature.output_arg]:
             argument.type = _double(argument.type)
-        added = _widen_nodes(function.node_def, renamed, narrow, ":resized_images:0", ":y:0")
+        added = _widen_nodes(function.node_def, narrow, ":resized_images:0", ":y:0")
         for key, name in function.ret.items():
             function.ret[key] = added.get(name, name)
         for node in function.node_def:
             _reroute(node, added)
-    added = _widen_nodes(definition.node, renamed, narrow, "", "")
+    added = _widen_nodes(definition.node, narrow, "", "")
     for node in definition.node:
         _reroute(node, added)
     return tuple(narrow)
 
 
-def _widen_nodes(
-    nodes: Any, renamed: Mapping[str, str], narrow: dict[str, None], out: str, cast_out: str
-) -> dict[str, str]:
+def _widen_nodes(nodes: Any, narrow: dict[str, None], out: str, cast_out: str) -> dict[str, str]:
     """Widen nodes; what reads the output of one that stays float has to read its Cast instead."""
     rerouted = {}
     for node in list(nodes):
-        node.op = renamed.get(node.op, node.op)
         for attribute in node.attr.values():
-            _widen_attribute(attribute, renamed)
+            _widen_attribute(attribute)
         if any(a.type in (tf.float16.as_datatype_enum, tf.bfloat16.as_datatype_enum)
                for a in node.attr.values()):  # fmt: skip
             narrow[node.name] = None
@@ -63,20 +59,16 @@ def _reroute(node: Any, added: Mapping[str, str]) -> None:
             node.input[place] = target
 
 
-def _widen_attribute(attribute: Any, renamed: Mapping[str, str]) -> None:
+def _widen_attribute(attribute: Any) -> None:
     kind = attribute.WhichOneof("value")
     if kind == "type":
         attribute.type = _double(attribute.type)
     elif kind == "tensor" and attribute.tensor.dtype == tf.float32.as_datatype_enum:
         values = tf.make_ndarray(attribute.tensor).astype(np.float64)
         attribute.tensor.CopyFrom(tf.make_tensor_proto(values, shape=values.shape))
-    elif kind == "func":
-        attribute.func.name = renamed.get(attribute.func.name, attribute.func.name)
     elif kind == "list":
         for place, value in enumerate(attribute.list.type):
             attribute.list.type[place] = _double(value)
-        for function in attribute.list.func:
-            function.name = renamed.get(function.name, function.name)
 
 
 def _double(kind: int) -> int:
