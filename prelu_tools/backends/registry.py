@@ -13,8 +13,8 @@ from prelu_tools.backends.interface import Backend, Source
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.spelling import Spelling, build_object, model_framework, parse_spelling
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
+from prelu_tools.core.files.pickles import in_words, wanted_by_file
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.pickles import in_words, wanted_by_file
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ READERS: tuple[Row, ...] = (
         ("torch",),
     ),
     Row("safetensors", f"{_FILES}.safetensors", (".safetensors",), "torch", ("safetensors",)),
-    Row("torch program", "prelu_tools.backends.torch.program", (".pt2",), "torch", ("torch",)),
+    Row(
+        "torch program", "prelu_tools.backends.torch.files.program", (".pt2",), "torch", ("torch",)
+    ),
     Row("SavedModel", f"{_FILES}.saved_model", ("/saved_model.pb",), "keras", ("tensorflow",)),
 )
 """What is read by itself: for `inspect` before the frameworks, for the rest after them."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prelu_tools.core.comparable import comparable
+from prelu_tools.core.results.comparable import comparable
 
 NAN = math.nan
 

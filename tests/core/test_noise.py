@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from prelu_tools.core.noise import (
+from prelu_tools.core.rounding.noise import (
     REACH,
     SINGLE,
     Noise,

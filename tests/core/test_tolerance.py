@@ -8,9 +8,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from prelu_tools.core.parity import Comparison
-from prelu_tools.core.spread import Spread
-from prelu_tools.core.tolerance import (
+from prelu_tools.core.results.verification import Tolerance
+from prelu_tools.core.rounding.parity import Comparison
+from prelu_tools.core.rounding.spread import Spread
+from prelu_tools.core.rounding.tolerance import (
     CALIBRATED,
     SENSITIVITY,
     Extent,
@@ -20,7 +21,6 @@ from prelu_tools.core.tolerance import (
     resolution,
     resolution_of,
 )
-from prelu_tools.core.verification import Tolerance
 
 SINGLE, HALF, DOUBLE = (np.dtype(name) for name in ("float32", "float16", "float64"))
 EPSILON = 2.0**-23
