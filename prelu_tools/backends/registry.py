@@ -13,8 +13,8 @@ from prelu_tools.backends.interface import Backend, Source
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.spelling import Spelling, build_object, model_framework, parse_spelling
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
+from prelu_tools.core.files.pickles import in_words, wanted_by_file
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.pickles import in_words, wanted_by_file
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "keras SavedModel",
-        "prelu_tools.backends.keras.saved",
+        "prelu_tools.backends.keras.files.saved",
         ("/saved_model.pb",),
         "keras",
         ("tensorflow", "keras", "tf2onnx"),
@@ -80,7 +80,7 @@ READERS: tuple[Row, ...] = (
     Row("safetensors", f"{_FILES}.safetensors", (".safetensors",), "torch", ("safetensors",)),
     Row(
         "torch program",
-        "prelu_tools.backends.torch.program",
+        "prelu_tools.backends.torch.files.program",
         (".pt2",),
         "torch",
         ("torch",),

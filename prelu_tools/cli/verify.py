@@ -24,7 +24,7 @@ from prelu_tools.cli.zoo import NAMES, are_models, asks_for_zoo, run_many, zoo_o
 if TYPE_CHECKING:
     from prelu_tools.cli.baseline import BaselineChoice
     from prelu_tools.cli.output import Output
-    from prelu_tools.core.verification import Tolerance
+    from prelu_tools.core.results.verification import Tolerance
 
 _EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
 _FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose", *BASELINE_OPTIONS)
@@ -50,7 +50,7 @@ def _parse_tolerance(ctx: click.Context, param: click.Parameter, value: str) -> 
     """`calibrated`, or RTOL,ATOL."""
     if ctx.resilient_parsing:  # a shell asks for completions, and is in a hurry
         return None
-    from prelu_tools.commands.check_fields import WrongValueError, given_tolerance
+    from prelu_tools.commands.checks.fields import WrongValueError, given_tolerance
 
     try:
         return given_tolerance(value)
@@ -205,8 +205,8 @@ def command(
     Example: prelu-tools verify nets.py:Net@weights.pt net.onnx
     """
     from prelu_tools.cli.output import Output, progress
-    from prelu_tools.commands.request import VerifyRequest
-    from prelu_tools.commands.verify import verify
+    from prelu_tools.commands.verify.command import verify
+    from prelu_tools.commands.verify.request import VerifyRequest
 
     output = Output(form, reports, quiet)
     if reference is None:
@@ -288,7 +288,7 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
 def _verify_many(output: Output, verbose: bool, held: BaselineChoice) -> int:
     """Run the checks of the current folder's file, and show what became of them."""
     from prelu_tools.cli.output import progress, say, say_traceback
-    from prelu_tools.commands.checks import find_checks, run_checks
+    from prelu_tools.commands.checks.run import find_checks, run_checks
 
     def trace(error: BaseException) -> None:
         if verbose:

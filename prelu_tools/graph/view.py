@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 import onnx
 
-from prelu_tools.core.budget import Budget
-from prelu_tools.core.slopes import Shape
+from prelu_tools.core.files.budget import Budget
+from prelu_tools.core.prelu.slopes import Shape
+from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.natives import inferred, inlined
-from prelu_tools.graph.prune import bodies, reads
-from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.walk import bodies, reads
 
 _TYPES = frozenset(onnx.TensorProto.DataType.values())
 _MOST_AXES = 64  # numpy's limit; no runtime has more

@@ -89,7 +89,7 @@ def test_the_length_of_a_plain_rnn_is_to_be_given(nets: Path, tmp_path: Path) ->
 
 
 def test_torch_is_afterwards_as_it_was() -> None:
-    from prelu_tools.backends.torch.recurrent import free_lengths
+    from prelu_tools.backends.torch.conversion.recurrent import free_lengths
 
     operator = torch.ops.aten.lstm.input
     kernels, table = dict(operator.py_kernels), dict(torch._decomp.decomposition_table)

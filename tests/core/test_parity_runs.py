@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.parity import Comparison, Top1
-from prelu_tools.core.tolerance import Limit
+from prelu_tools.core.rounding.parity import Comparison, Top1
+from prelu_tools.core.rounding.tolerance import Limit
 
 
 def _over(*runs: tuple[Array, Array]) -> Comparison:

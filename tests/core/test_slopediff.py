@@ -9,13 +9,13 @@ import pytest
 from made_layers import SLOPES, channels, layer_of
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.slopediff import (
+from prelu_tools.core.prelu.slopediff import (
     SlopeDifference,
     compare_slopes,
     in_type_of,
     owner_of,
 )
-from prelu_tools.core.slopes import Shape
+from prelu_tools.core.prelu.slopes import Shape
 
 EQUAL = SlopeDifference(True)
 

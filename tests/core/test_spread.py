@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prelu_tools.core.noise import REACH
-from prelu_tools.core.parity import Comparison
-from prelu_tools.core.spread import Spread, SpreadBook, unit_of
-from prelu_tools.core.tolerance import SENSITIVITY, Extent, limit_of
+from prelu_tools.core.rounding.noise import REACH
+from prelu_tools.core.rounding.parity import Comparison
+from prelu_tools.core.rounding.spread import Spread, SpreadBook, unit_of
+from prelu_tools.core.rounding.tolerance import SENSITIVITY, Extent, limit_of
 
 SINGLE = np.dtype(np.float32)
 

@@ -7,9 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prelu_tools.core.parity import Comparison
-from prelu_tools.core.tolerance import CALIBRATED, Extent, Limit, default_tolerance, limit_of
-from prelu_tools.core.verification import Tolerance
+from prelu_tools.core.results.verification import Tolerance
+from prelu_tools.core.rounding.parity import Comparison
+from prelu_tools.core.rounding.tolerance import (
+    CALIBRATED,
+    Extent,
+    Limit,
+    default_tolerance,
+    limit_of,
+)
 
 SINGLE, HALF, DOUBLE = (np.dtype(name) for name in ("float32", "float16", "float64"))
 EPSILON = 2.0**-23

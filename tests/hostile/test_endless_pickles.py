@@ -13,7 +13,7 @@ from running import cli
 from fuzz.corpus import SEEDS
 from prelu_tools.backends.files import isolated
 from prelu_tools.backends.files.isolated import Limits, limits_for
-from prelu_tools.core.plain_pickles import is_plain
+from prelu_tools.core.files.plain_pickles import is_plain
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

@@ -13,10 +13,10 @@ from attacks import Attack, pickled, rewritten, torch_saved, with_json
 from running import cli
 
 from fuzz.corpus import SEEDS
-from prelu_tools.backends.torch.program_text import code_in, is_arithmetic
+from prelu_tools.backends.torch.files.program_text import code_in, is_arithmetic
 
 torch = pytest.importorskip("torch")
-vetting = pytest.importorskip("prelu_tools.backends.torch.vetting")
+vetting = pytest.importorskip("prelu_tools.backends.torch.files.vetting")
 pytestmark = pytest.mark.torch
 
 NET = SEEDS / "net.pt2"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from prelu_tools.backends.interface import Source
+from prelu_tools.backends.keras.files.loading import Keras2FileError, load_archive
 from prelu_tools.backends.keras.library import keras
-from prelu_tools.backends.keras.loading import Keras2FileError, load_archive
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 
@@ -25,7 +25,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     except Keras2FileError:
         if keras.backend.backend() != "tensorflow":
             raise
-        from prelu_tools.backends.keras import keras2
+        from prelu_tools.backends.keras.files import keras2
 
         if not keras2.can_load():
             raise
