@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from prelu_tools.cli.completing import complete_source, complete_words
+from prelu_tools.cli.idle import Command
 from prelu_tools.cli.options import gather_source_options, output_options, parse_inputs
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def _parse_exact(ctx: click.Context, param: click.Parameter, value: str) -> Exac
         raise click.BadParameter(str(error)) from error
 
 
-@click.command("optimize")
+@click.command("optimize", cls=Command)
 @click.argument("source", metavar="MODEL.onnx", shell_complete=complete_source)
 @click.option(
     "-o",

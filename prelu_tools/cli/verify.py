@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from click.core import ParameterSource
 from prelu_tools.cli.baseline import OPTIONS as BASELINE_OPTIONS
 from prelu_tools.cli.baseline import baseline_options, chosen
 from prelu_tools.cli.completing import complete_source, complete_words
+from prelu_tools.cli.idle import Command
 from prelu_tools.cli.options import (
     gather_source_options,
     output_options,
@@ -56,7 +58,7 @@ def _parse_tolerance(ctx: click.Context, param: click.Parameter, value: str) -> 
         raise click.BadParameter(f"{value!r} is no tolerance: expected {error}") from error
 
 
-@click.command("verify")
+@click.command("verify", cls=Command)
 @click.argument("reference", metavar="[REFERENCE", required=False, shell_complete=complete_source)
 @click.argument("candidates", metavar="CANDIDATE...]", nargs=-1, shell_complete=complete_source)
 @click.option(
@@ -216,6 +218,7 @@ def command(
     is_zoo = asks_for_zoo(zoo) or _are_many((reference, *candidates))
     if not is_zoo:
         _refuse_a_reference_alone(ctx, reference, candidates)
+        _refuse_unknown_layouts(ctx, choices["layouts"], (reference, *candidates))
     request = VerifyRequest(
         reference=reference,
         candidates=candidates,
@@ -257,6 +260,17 @@ def _refuse_a_reference_alone(
             "SOURCE, the checks of prelu-tools.toml or pyproject.toml run",
             ctx,
         )
+
+
+def _refuse_unknown_layouts(
+    ctx: click.Context, layouts: Iterable[str], sources: tuple[str, ...]
+) -> None:
+    known = ("reference", "candidate", *sources)
+    for name in layouts:
+        if name not in known:
+            raise click.UsageError(
+                f"--layout {name}=: expected one of {', '.join(dict.fromkeys(known))}", ctx
+            )
 
 
 def _refuse_options_of_one_check(ctx: click.Context) -> None:

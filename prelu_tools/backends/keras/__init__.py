@@ -15,15 +15,11 @@ from prelu_tools.core.options import SourceOptions
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
-    """Load a `.keras` archive, an HDF5 file of a whole model, or the folder of a SavedModel.
+    """Load a `.keras` archive, or an HDF5 file of a whole model.
 
     Raises:
         PReLUToolsError: Keras cannot load it; the message says how to help.
     """
-    if path.is_dir():
-        from prelu_tools.backends.keras.files import saved
-
-        return saved.from_file(path, spelled, options)
     try:
         return from_object(load_archive(path, options), spelled, None, options)
     except Keras2FileError:

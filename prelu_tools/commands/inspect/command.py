@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from prelu_tools.backends.files.source import FileSource
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_for_inspection, refuse_idle_options
@@ -55,13 +54,7 @@ def inspect_source(text: str, request: InspectRequest) -> InspectResult:
 
 def inspect_opened(source: Source, request: InspectRequest) -> InspectResult:
     """The same, for a source that is open."""
-    refuse_idle_options([source], request.options)
-    is_read = isinstance(source, (OnnxSource, FileSource))
-    if request.options.inputs and is_read and not request.options.is_shared:
-        raise UsageError(
-            f"--input is for models that are run to be inspected, and {source.spelled} is read as "
-            "it is: leave it out"
-        )
+    refuse_idle_options([source], request.options, inspects=True)
     if isinstance(source, OnnxSource):
         return _inspect_graph(source, request)
     for wanted, option in ((request.target, "--target"), (request.data, "--data")):

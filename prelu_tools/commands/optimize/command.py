@@ -11,7 +11,7 @@ from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.backends.registry import open_source
+from prelu_tools.backends.registry import open_source, refuse_idle_options
 from prelu_tools.commands.holding import demand_pass
 from prelu_tools.commands.optimize.equality import Witness, held, keep_bits
 from prelu_tools.commands.optimize.replay import read_choices
@@ -198,6 +198,7 @@ def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
             f"{request.source} is no ONNX file: export it first (prelu-tools export "
             f"{request.source} -o model.onnx)"
         )
+    refuse_idle_options([source], request.options)
     meant = as_meant(source, request.slope_axis)
     if meant.repairs and not request.repair_slopes:
         first, n = meant.repairs[0], len(meant.repairs)
