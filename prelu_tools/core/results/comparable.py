@@ -30,10 +30,10 @@ def comparable(kind: Class) -> Class:
 
 
 def _equal(left: Any, right: Any) -> bool:
-    if _is_array(left) and _is_array(right):
+    if _is_array(left) or _is_array(right):
         from prelu_tools.core.arrays import same_bits
 
-        return same_bits(left, right)
+        return _is_array(left) and _is_array(right) and same_bits(left, right)
     if isinstance(left, Mapping) and isinstance(right, Mapping):
         return left.keys() == right.keys() and all(_equal(left[k], right[k]) for k in left)
     if isinstance(left, tuple | list) and isinstance(right, tuple | list):

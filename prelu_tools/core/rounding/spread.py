@@ -79,9 +79,9 @@ class SpreadBook:
         self._flipped |= flips
         self._n_flips = max(self._n_flips, int(flips.sum()))
 
+    @np.errstate(all="ignore")
     def _add_floats(self, values: Array) -> None:
-        with np.errstate(all="ignore"):
-            apart = np.abs(values.astype(np.float64) - self._base).astype(np.float32)
+        apart = np.abs(values.astype(np.float64) - self._base).astype(np.float32)
         apart = np.where(np.isfinite(apart), apart, np.float32(0))  # of no axes too
         self._norm = np.hypot(self._norm, apart)  # squares would overflow, or vanish
         np.maximum(self._farthest, apart, out=self._farthest)
@@ -89,6 +89,7 @@ class SpreadBook:
         np.minimum(second, np.maximum(first, apart), out=second)
         np.minimum(first, apart, out=first)
 
+    @np.errstate(all="ignore")
     def finished(self) -> Spread:
         """What they say together."""
         if not self._floats or not self._base.size:
@@ -131,6 +132,7 @@ def _extent(values: Array) -> float:
     return float(np.float32(np.ptp(finite))) if finite.size else 0.0
 
 
+@np.errstate(all="ignore")
 def pooled(norm: Array, runs: int, base: Array) -> Array:
     """The scale of what rounding does to each value.
 
@@ -181,10 +183,9 @@ def _around(own: Array, values: Array) -> Array:
     The geometric mean along each axis, of the spread and of the spread relative to the values; the
     smallest of them. What did not move at all does not count: it is exact, as the 0 of a ReLU.
     """
-    with np.errstate(all="ignore"):
-        size = np.abs(values).astype(np.float32)
-        logs = np.log(own)
-        relative = logs - np.log(size)
+    size = np.abs(values).astype(np.float32)
+    logs = np.log(own)
+    relative = logs - np.log(size)
     moved = np.isfinite(logs) & np.isfinite(relative)
     if not moved.any():
         return own
@@ -198,11 +199,11 @@ def _around(own: Array, values: Array) -> Array:
     return np.where(moved, low, own)
 
 
+@np.errstate(all="ignore")
 def unit_of(values: Array, dtype: np.dtype[Any]) -> Array:
     """The distance of each value to the next number of a type; of what is not finite, 0."""
     bits, smallest = _TYPES.get(dtype.name, _TYPES["float64"])
-    with np.errstate(all="ignore"):
-        _, exponent = np.frexp(values.astype(np.float64))
-        exponent = np.where(values == 0, smallest, exponent)
-        unit = np.ldexp(1.0, np.maximum(exponent, smallest) - bits)
+    _, exponent = np.frexp(values.astype(np.float64))
+    exponent = np.where(values == 0, smallest, exponent)
+    unit = np.ldexp(1.0, np.maximum(exponent, smallest) - bits)
     return np.where(np.isfinite(values), unit, 0.0)
