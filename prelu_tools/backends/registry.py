@@ -53,16 +53,16 @@ ROWS: tuple[Row, ...] = (
         ("tensorflow", "keras", "tf2onnx"),
         ("inputs", "custom_objects", "allow_unsafe_load"),
     ),
-    Row(
-        "keras SavedModel",
-        "prelu_tools.backends.keras.files.saved",
-        ("/saved_model.pb",),
-        "keras",
-        ("tensorflow", "keras", "tf2onnx"),
-        ("inputs", "allow_unsafe_load"),
-    ),
 )
 """The frameworks, which run models."""
+_SAVED_MODEL = Row(
+    "keras SavedModel",
+    "prelu_tools.backends.keras.files.saved",
+    ("/saved_model.pb",),
+    "keras",
+    ("tensorflow", "keras", "tf2onnx"),
+    ("inputs", "allow_unsafe_load"),
+)
 
 _FILES = "prelu_tools.backends.files"
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill")
@@ -91,6 +91,10 @@ READERS: tuple[Row, ...] = (
 """What is read by itself: for `inspect` before the frameworks, for the rest after them."""
 
 
+_TO_RUN = (*ROWS, _SAVED_MODEL, *READERS)
+_TO_INSPECT = (*READERS, *ROWS, _SAVED_MODEL)
+
+
 class _Reader(Protocol):
     def from_file(self, path: Path, spelled: str, options: SourceOptions) -> Source: ...
 
@@ -106,7 +110,7 @@ def open_for_inspection(text: str, options: SourceOptions) -> Source:
     spelling = parse_spelling(text)
     if spelling.file is None or options.custom_objects:
         return open_source(text, options)  # classes of the user's own have to be asked
-    return _open_file(spelling, options, (*READERS, *ROWS))
+    return _open_file(spelling, options, _TO_INSPECT)
 
 
 _IDLE: Mapping[str, tuple[str, str]] = {
@@ -161,7 +165,7 @@ def _heeded(source: Source, options: SourceOptions, inspects: bool) -> tuple[str
         weights = spelling.weights and _row_for(spelling.weights, READERS)
         return ("inputs", *(weights.heeds if weights else ()))
     reads_alone = inspects and not options.custom_objects
-    row = _row_for(spelling.file, (*READERS, *ROWS) if reads_alone else (*ROWS, *READERS))
+    row = _row_for(spelling.file, _TO_INSPECT if reads_alone else _TO_RUN)
     if row is None:
         return ("inputs",)
     return () if inspects and row.name == "onnx" else row.heeds
@@ -177,7 +181,7 @@ def open_source(text: str, options: SourceOptions) -> Source:
     """
     spelling = parse_spelling(text)
     if spelling.file is not None:
-        return _open_file(spelling, options, (*ROWS, *READERS))
+        return _open_file(spelling, options, _TO_RUN)
     with quiet(options.show_chatter):
         model = build_object(spelling)
     return open_object(model, text, options, spelling.weights)
