@@ -23,7 +23,6 @@ from prelu_tools.graph.io.metadata import NEGATED, stated_slopes
 from prelu_tools.graph.match import offsets
 from prelu_tools.graph.match.arithmetic import COPIES, KNOWN, attributes
 from prelu_tools.graph.match.constants import read_constant, repeated
-from prelu_tools.graph.match.forms import name_of
 from prelu_tools.graph.view import GraphView
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class NearMiss:
     @cached_property
     def form(self) -> str:
         """The form that it resembles."""
-        return "prelu" if self.probe is None else name_of(self.probe)
+        return "prelu" if self.probe is None else self.probe.form
 
 
 def find_prelus(
@@ -239,7 +238,7 @@ def _match(region: Region, probe: Probe, answer: Answer, node: onnx.NodeProto) -
     known = [constant for constant in constants if constant is not None]
     largest = max(known, key=lambda constant: int(np.prod(constant.stored_shape)), default=None)
     return Match(
-        form=name_of(probe),
+        form=probe.form,
         node=node,
         nodes=probe.nodes,
         x=region.x,

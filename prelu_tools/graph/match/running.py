@@ -76,7 +76,8 @@ class Running:
         made, numbers = self._region.made, np.concatenate([[1, -1], probes(dtype)]).astype(dtype)
         if not made:
             made[self._region.x] = self._as_x(numbers)
-        plan = self._planned(_nodes(self._region, self._y, made))
+        fresh = len(made) == 1
+        plan = self._plan if fresh else self._planned(_nodes(self._region, self._y, made))
         sizes = [c.size for *_, inputs in plan for _, c in inputs if c is not None]
         if max(sizes, default=1) > _FEW or len(made) > _MOST_KEPT:
             return self.signs[self._y]

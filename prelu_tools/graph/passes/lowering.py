@@ -8,10 +8,9 @@ import onnx
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.reader import OnnxModel
-from prelu_tools.graph.match.forms import WRITTEN
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
-from prelu_tools.graph.match.writing import Draft, Place, Tensors
 from prelu_tools.graph.passes.prune import prune
+from prelu_tools.graph.passes.writing import WRITTEN, Draft, Place, Tensors
 from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.walk import reads
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -243,3 +243,19 @@ def by_channel(place: Place) -> bool:
     if shape is None or len(shape) != 4 or shape[1] is None or place.slopes.ndim < 3:
         return False
     return place.slopes.size == shape[1] and place.slopes.shape[-3] == shape[1]
+
+
+WRITTEN: Mapping[str, Writing] = {
+    "prelu": Writing(write_prelu),
+    "relu": Writing(write_relu, all_are(0.0), special=False),
+    "identity": Writing(write_identity, all_are(1.0)),
+    "leaky_relu": Writing(write_leaky_relu, all_equal),
+    "depthwise": Writing(write_depthwise, by_channel),
+    "relu_mul": Writing(write_relu_mul),
+    "relu_neg": Writing(write_relu_neg),
+    "max_min": Writing(write_max_min),
+    "max": Writing(write_max, at_most_one_and_not_zero),
+    "max_neg": Writing(write_max_neg, at_most_one),
+    "linear": Writing(write_linear, between_zero_and_one, special=False, rounds=True),
+}
+"""How forms are written, by their names."""
