@@ -1,4 +1,4 @@
-"""The choice of cells: every pair of values is in one, and what is no cell has a reason."""
+"""The choice of cells: every pair of values is in one, and what is not a cell has a reason."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def test_pairs_of_two_folders_of_one_reference_and_of_a_list(
         (["*.keras", "a.onnx"], "cannot be told which candidate"),
         (["zoo.csv", "a.onnx"], "lists the pairs itself"),
         (["nets.py:{stem}", "a.onnx"], "has to stand in the path"),
-        (["*.keras"], "nothing to be held against"),
+        (["*.keras"], "no candidate to compare"),
     ],
 )
 def test_what_cannot_be_paired(sources: list[str], said: str) -> None:

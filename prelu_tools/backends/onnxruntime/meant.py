@@ -1,4 +1,4 @@
-"""An ONNX file as it was meant: its slopes where they belong, and what to hold that against."""
+"""An ONNX file as it was meant: its slopes where they belong, and what to compare that with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Meant:
     n_listed: int
     """Weights that were listed as inputs, and are constants now."""
     reference: OnnxSource
-    """What results are held against: the file, or onnx's evaluator where it does not run so."""
+    """What results are compared with: the file, or onnx's evaluator where it does not run so."""
     is_lowered: bool = False
     """Whether the file is run as one of an older IR version, which changes nothing it computes."""
 
