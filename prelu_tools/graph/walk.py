@@ -59,6 +59,19 @@ def set_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:
     graph.node.extend(copies)
 
 
+def free_name(name: str, taken: set[str], number: int = 0) -> str:
+    """The name with the first number, from this one on, that is free; it is taken from now on.
+
+    0 stands for the name itself.
+    """
+    found = f"{name}_{number}" if number else name
+    while found in taken:
+        number += 1
+        found = f"{name}_{number}"
+    taken.add(found)
+    return found
+
+
 def inner_names(graph: onnx.GraphProto) -> set[str]:
     """Every tensor that a body of this graph makes or keeps: outside they must not be used."""
     names: set[str] = set()

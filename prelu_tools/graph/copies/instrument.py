@@ -87,7 +87,7 @@ def single_layers(view: GraphView, matches: Sequence[tuple[str, Match]]) -> onnx
         kind = view.element_type(match.x) or helper.np_dtype_to_tensor_dtype(match.slopes.dtype)
         inputs.append(helper.make_tensor_value_info(f"{name}/x", kind, None))
         outputs.append(helper.make_tensor_value_info(f"{name}/y", kind, None))
-        own = list({id(node): node for node in match.nodes}.values())
+        own = list({id(node): node for node in reversed(match.nodes)}.values())
         renamed = {match.x: f"{name}/x", match.node.output[0]: f"{name}/y"}
         for node in own:
             renamed |= {o: f"{name}/{o}" for o in node.output if o not in renamed}
@@ -99,7 +99,7 @@ def single_layers(view: GraphView, matches: Sequence[tuple[str, Match]]) -> onnx
             copy.input[:] = [renamed.get(i, i) for i in node.input]
             copy.output[:] = [renamed.get(o, o) for o in node.output]
             nodes.append(copy)
-    graph = helper.make_graph(_in_order(nodes), "layers", inputs, outputs, list(tensors.values()))
+    graph = helper.make_graph(nodes, "layers", inputs, outputs, list(tensors.values()))
     proto = view.model.proto
     return helper.make_model(graph, opset_imports=proto.opset_import, ir_version=proto.ir_version)
 
@@ -121,18 +121,3 @@ def _constants(
             nodes += _constants(view, [i for i in node.input if i], tensors, made)
             nodes.append(node)
     return nodes
-
-
-def _in_order(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """Nodes after those that they read from."""
-    made = {output for node in nodes for output in node.output}
-    ready: set[str] = set()
-    left, done = list(nodes), list[onnx.NodeProto]()
-    while left:
-        now = [n for n in left if all(i in ready or i not in made for i in n.input)]
-        if not now:
-            return [*done, *left]
-        done += now
-        ready.update(output for node in now for output in node.output)
-        left = [n for n in left if not any(n is other for other in now)]
-    return done

@@ -10,7 +10,7 @@ import onnx
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.metadata import LAYER, properties
-from prelu_tools.graph.walk import bodies, inner_names, reads, set_nodes
+from prelu_tools.graph.walk import bodies, free_name, inner_names, reads, set_nodes
 
 _ROLES = {
     "Conv": ("", "weight", "bias"),
@@ -134,13 +134,7 @@ def _role(node: onnx.NodeProto, position: int) -> str:
 
 
 def _unique(name: str, taken: set[str]) -> str:
-    base = re.sub(r"\s+", "_", name)
-    candidate, number = base, 0
-    while candidate in taken:
-        number += 1
-        candidate = f"{base}_{number}"
-    taken.add(candidate)
-    return candidate
+    return free_name(re.sub(r"\s+", "_", name), taken)
 
 
 def _has_slope(node: onnx.NodeProto) -> bool:
