@@ -55,13 +55,15 @@ def compare_slopes(
     They are moved to the candidate's axis order, which the shapes tell. Where several orders fit
     and it matters which, the one that the candidate states decides if the slopes are equal in it,
     else the one that the caller gives; without either the answer is `ambiguous`. Layers whose
-    inputs have different ranks (a file that lost its shapes) are compared as vectors.
+    inputs are known to have different ranks are compared as vectors.
 
     Args:
         reference: the layer that is taken to be right.
         candidate: the layer that is held against it.
         order: from the reference's axes to the candidate's, as in numpy.transpose; None to tell.
     """
+    aligned = _of_one_rank(reference, candidate)
+    reference, candidate = aligned if _orders(*aligned) else (reference, candidate)
     left, right = reference.slopes, candidate.slopes
     if left.size != right.size:
         return _expanded(left, right)
@@ -91,6 +93,23 @@ def compare_slopes(
     if order in outcomes:
         return outcomes[order]
     return SlopeDifference(False, "the axis order cannot be told from the shapes", True)
+
+
+def _of_one_rank(reference: PReLULayer, candidate: PReLULayer) -> tuple[PReLULayer, PReLULayer]:
+    """The layers, where the rank of an input is unknown with as many axes of slopes as the other.
+
+    A file that lost its shapes keeps slopes without their leading axes of size 1, and ONNX lays
+    them over the last axes of the input.
+    """
+    rank = max(reference.slopes.ndim, candidate.slopes.ndim)
+    return _of_rank(rank, reference), _of_rank(rank, candidate)
+
+
+def _of_rank(rank: int, layer: PReLULayer) -> PReLULayer:
+    missing = rank - layer.slopes.ndim
+    if layer.input_shape is not None or not missing:
+        return layer
+    return replace(layer, slopes=frozen(layer.slopes.reshape((1,) * missing + layer.slopes.shape)))
 
 
 def _same_values(left: Array, right: Array) -> bool:
