@@ -176,7 +176,7 @@ def test_an_own_file_without_checks_is_not_passed_over() -> None:
         ("[tool]\nprelu-tools = 1", "tool.prelu-tools is 1; expected a table"),
         ("[tool.prelu-tools]\nchecks = 1", "checks is 1; expected tables"),
         ("[tool.prelu-tools]\nchecks = ['a']", "checks is ['a']; expected tables"),
-        ("[[tool.prelu-tools.chekcs]]\nx = 1", "no key 'chekcs' beside the checks"),
+        ("[[tool.prelu-tools.chekcs]]\nx = 1", "unknown key 'chekcs' beside the checks"),
         ("[[tool.prelu-tools.check]]\nx = 1", "did you mean 'checks'?"),
         ("[", "pyproject.toml is not a TOML file"),
     ],

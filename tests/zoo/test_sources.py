@@ -108,8 +108,8 @@ def test_lists_in_each_spelling(tree: Path) -> None:
         ("a.csv", "source\na.onnx,b\n", "more cells"),
         ("a.csv", "name,source\nx,\n", "there is no 'source', which every model needs"),
         ("a.toml", "[[models]]\nsource = 3\n", "source is 3; expected a text"),
-        ("a.toml", "models = 3", "no list of models"),
-        ("a.toml", "[[", "no TOML file"),
+        ("a.toml", "models = 3", "not a list of models"),
+        ("a.toml", "[[", "not a TOML file"),
         ("a.txt", b"\xff\xfe", "not UTF-8"),
     ],
 )

@@ -202,4 +202,6 @@ def _no_archive(path: Path, error: Exception) -> str:
         start = file.read(len(SIGNATURE))
     if start == SIGNATURE:
         return f"{path} is an HDF5 file and no Keras archive: rename it to {path.stem}.h5"
-    return f"{path} cannot be read as a Keras archive: it is not a zip file, or it is damaged ({error})"
+    return (
+        f"{path} cannot be read as a Keras archive: it is not a zip file, or is damaged ({error})"
+    )

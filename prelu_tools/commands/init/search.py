@@ -128,7 +128,7 @@ def _file_sources(files: Iterable[Path]) -> list[Path]:
 
 
 def _families(models: Sequence[_Onnx]) -> Iterator[tuple[_Onnx, list[_Onnx]]]:
-    """Each file that is not a variant of another in the folder, and its variants (`net-int8.onnx`)."""
+    """Each file that is not a variant of another one beside it; and its variants."""
     paths = {model.path for model in models}
     bases: dict[Path, list[_Onnx]] = {}
     for model in models:

@@ -23,7 +23,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
     """The arrays of a file by their names.
 
     Raises:
-        PReLUToolsError: it is not such a file, is damaged, would run code, holds something other than
+        PReLUToolsError: it is not such a file, is damaged, would run code, holds more than
             numbers, or unpacks to more than ten times its size (and 500 MB).
     """
     if path.exists() and not path.is_file():
@@ -102,6 +102,4 @@ def _no_archive(path: Path, error: Exception) -> str:
             f"{path} is a pickle and no .npz file: loading it would run {in_words(wanted)}; "
             "refused, save the arrays with numpy.savez"
         )
-    return (
-        f"{path} cannot be read as an .npz file: it is not a zip file, or it is damaged ({error})"
-    )
+    return f"{path} cannot be read as an .npz file: it is not a zip file, or is damaged ({error})"
