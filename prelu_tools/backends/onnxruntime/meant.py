@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import onnx
 
+from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.natives import inlined
 from prelu_tools.graph.passes.finish import IR_VERSION
 from prelu_tools.graph.passes.prune import unlist_weights
 from prelu_tools.graph.passes.repair import Repair, repair_slopes
-
-if TYPE_CHECKING:
-    from prelu_tools.backends.onnxruntime.source import OnnxSource
 
 _FIRST_RUN = 7  # the first opset that onnxruntime promises to run
 
