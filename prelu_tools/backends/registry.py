@@ -260,7 +260,7 @@ def _unknown_kind(path: Path, rows: Sequence[Row]) -> str:
     suffixes = (suffix for row in rows for suffix in row.suffixes if suffix.startswith("."))
     known = ", ".join(sorted(set(suffixes)))
     return (
-        f"{path} is of no kind that is known here: expected {known}, a SavedModel's folder or a "
+        f"{path} is not a known kind of model: expected {known}, a SavedModel's folder or a "
         "Python source (nets.py:Net)"
     )
 
@@ -275,7 +275,7 @@ def _why_no_model(folder: Path) -> str:
             f"{folder} is a link to the folder {folder.resolve()}, which is not searched for "
             "models: name that folder itself"
         )
-    return f"{folder} is a folder, and no SavedModel: it has no saved_model.pb"
+    return f"{folder} is a folder, but not a SavedModel: it has no saved_model.pb"
 
 
 def _load(row: Row, text: str) -> Backend:

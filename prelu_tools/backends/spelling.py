@@ -76,7 +76,7 @@ def parse_spelling(text: str) -> Spelling:
         return Spelling(text, None, match["module"], match["call"], weights)
     if head.endswith(".py") or not head or head.startswith("@"):
         raise UsageError(
-            f"{text!r} names a Python file and nothing in it: expected FILE.py:NAME or "
+            f"{text!r} names a Python file, but nothing in it: expected FILE.py:NAME or "
             "FILE.py:NAME(arguments)"
         )
     return Spelling(text, Path(head), None, None, weights)

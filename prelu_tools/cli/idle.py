@@ -37,12 +37,12 @@ _RULES: Final[Mapping[str, tuple[_Rule, ...]]] = {
         _Rule(
             ("min_coverage", "strict_special"),
             lambda values: values["layers"],
-            "--no-layers looks at no layer",
+            "--no-layers skips the layers",
         ),
         _Rule(
             ("allow_fallback",),
             lambda values: any(provider != "cpu" for provider in values["providers"]),
-            "the CPU provider runs every node: give the --provider that may not",
+            "the CPU provider runs every node: add another --provider",
         ),
     ),
     "optimize": (

@@ -102,7 +102,7 @@ def run_many(
     from prelu_tools.zoo.worker import Limits
 
     if choices["resume"] and choices["results"] is None:
-        raise click.UsageError("--resume goes on from the results in a file: give --results FILE")
+        raise click.UsageError("--resume continues from the results in a file: give --results FILE")
     dask = choices["dask"]
     if dask not in (None, "local") and choices["jobs"]:
         raise click.UsageError(

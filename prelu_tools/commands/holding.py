@@ -46,7 +46,7 @@ def demand_pass(
     if named.verdict == "fail":
         text = "; ".join((reasons, *notes))
         raise ExportVerificationError(
-            f"the {what} model is not its source, and was not written: {text}", named
+            f"the {what} model differs from its source, and was not written: {text}", named
         )
     raise PReLUToolsError(
         f"the {what} model could not be verified, and was not written: {reasons}{otherwise}"

@@ -55,7 +55,7 @@ def render(result: Result, style: Style) -> str:
     if isinstance(result, ZooResult) and result.command == "inspect":
         columns = (*COLUMNS, *(["slopes"] if style.slopes else []), *MORE_COLUMNS)
         return _written(columns, map(cleaned, zoo_rows(result)))
-    raise UsageError("csv has a row a layer, and only inspect looks at layers one by one")
+    raise UsageError("csv has one row for each layer, so it supports only inspect")
 
 
 def _written(columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> str:

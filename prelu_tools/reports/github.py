@@ -35,7 +35,7 @@ def render(result: Result, style: Style) -> str:
         return "".join(_many(result, style))
     if isinstance(result, ZooResult):
         return "".join(_zoo(result, style))
-    raise UsageError("github shows what `verify` found, and nothing else")
+    raise UsageError("github supports only results of `verify`")
 
 
 def annotation(

@@ -46,7 +46,8 @@ def render(result: Result, style: Style) -> str:
         return filled(asset("verify.html"), page_parts(cleaned(result)))
     if not isinstance(result, InspectResult):
         raise UsageError(
-            "html shows one model: inspect each by itself, or compare two with --format table, "
+            "html shows one model: inspect each one separately, or compare two with --format "
+            "table, "
             "json, csv or markdown"
         )
     result = cleaned(result, LONGEST)

@@ -55,7 +55,7 @@ def render(result: Result, style: Style) -> str:
     elif isinstance(result, ZooResult):
         root = zoo_suites(result)
     else:
-        raise UsageError("junit shows what `verify` found, and nothing else")
+        raise UsageError("junit supports only results of `verify`")
     _count(root)
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")

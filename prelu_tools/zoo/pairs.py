@@ -48,7 +48,7 @@ def pair(sources: Sequence[str]) -> list[Pair]:
     reference, *candidates = sources
     if is_manifest(reference):
         if candidates:
-            raise UsageError(f"{reference} lists the pairs itself: give no CANDIDATE behind it")
+            raise UsageError(f"{reference} already lists the pairs: give no CANDIDATE after it")
         return [
             Pair(listed.name or listed.source, listed.source, listed.candidates)
             for listed in read_manifest(reference, "verify")

@@ -47,7 +47,7 @@ class ResultsFile:
         """
         if path.exists() and not resume and path.stat().st_size:
             raise UsageError(
-                f"{path} exists already: give --resume to go on from the results in it, or another "
+                f"{path} exists already: give --resume to continue from its results, or another "
                 "name"
             )
         try:

@@ -142,15 +142,18 @@ def _how_to_go_on(
 ) -> str:
     count = f"{len(done):,} of {len(tasks):,} models are done"
     if plan.results is not None:
-        return f"{count} and kept in {plan.results}: the same command with --resume goes on"
+        return f"{count} and kept in {plan.results}: run the same command with --resume to continue"
     if not done:
-        return f"{count}; with --results FILE they are kept, and --resume goes on from there"
+        return f"{count}; with --results FILE they are kept, and --resume continues from there"
     by_name = {task.name: task for task in tasks}
     try:
         path = save_results(Path(), command, [(by_name[name], one) for name, one in done.items()])
     except PReLUToolsError as error:
         return f"{count}, and could not be kept: {error}"
-    return f"{count} and kept in {path}: the same command with --results {path} --resume goes on"
+    return (
+        f"{count} and kept in {path}: run the same command with --results {path} --resume to "
+        "continue"
+    )
 
 
 def _terminable() -> AbstractContextManager[None]:

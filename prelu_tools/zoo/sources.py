@@ -132,7 +132,7 @@ def _in_folder(text: str, command: Command) -> Iterator[Found]:
         paths = models_below(text, partial(_is_model, kinds=kinds))
     if not paths:
         raise PReLUToolsError(
-            f"{text} has no models in it: expected files that end in "
+            f"{text} contains no models: expected files that end in "
             f"{', '.join(sorted(set(kinds)))}, or SavedModels"
         )
     for path in paths:

@@ -199,7 +199,7 @@ def test_weights_alone_have_the_slopes_and_say_how_they_were_told(saved: Saved, 
         assert same_bits(by_name[live.name].slopes.reshape(-1), live.slopes.reshape(-1))
         assert by_name[live.name].preceding_parameters is None
     (note,) = source.notes
-    assert "told by their names" in note
+    assert "identified by the" in note
     assert "weights only" in note
 
 
@@ -331,7 +331,7 @@ def test_inspecting_an_archive_imports_no_framework(saved: Saved) -> None:
 def test_the_command_shows_the_note(saved: Saved) -> None:
     outcome = cli("inspect", saved.folder / "where.weights.h5")
     assert outcome.code == 0, outcome.err
-    assert "which tensors are slopes was told by their names" in outcome.words
+    assert "slopes were identified by the tensors" in outcome.words
 
 
 def test_an_h5_model_runs_as_well_as_it_is_inspected(saved: Saved, tmp_path: Path) -> None:
@@ -345,7 +345,7 @@ def test_weights_alone_are_not_run(saved: Saved, tmp_path: Path) -> None:
     path = saved.folder / "digits.weights.h5"
     outcome = cli("export", path, "-o", tmp_path / "never.onnx")
     assert outcome.code == 3
-    assert "holds weights and no model: name the code too" in outcome.words
+    assert "holds weights but no model: name the code too" in outcome.words
     with pytest.raises(PReLUToolsError, match="name the code"):
         _open(saved.folder / "digits.keras").inputs()
 

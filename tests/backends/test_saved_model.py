@@ -61,7 +61,7 @@ def test_an_exported_model_has_its_slopes(model: Any, exported: Path) -> None:
         assert same_bits(found.slopes.reshape(-1), alpha.reshape(-1))
         assert found.stored_shape == alpha.shape
     assert layers[0].sharing == "element-wise"
-    assert "told by their names" in source.notes[0]
+    assert "identified by the" in source.notes[0]
 
 
 def test_variables_of_one_name_are_told_apart(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_damaged_folders_are_refused(exported: Path, tmp_path: Path) -> None:
             _open(path)
         return str(caught.value)
 
-    assert "is a folder, and no SavedModel" in refusal(tmp_path)
+    assert "is a folder, but not a SavedModel" in refusal(tmp_path)
     for name, said in (
         ("variables/variables.index", "is damaged"),
         ("variables/variables.data-00000-of-00001", "is damaged"),

@@ -96,8 +96,8 @@ def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("name", "layer", "said"),
     [
-        ("compiled", "act", "taken out of its wrapper: torch.compile, DataParallel"),
-        ("compiled_inside", "0.act", "taken out of its wrapper: 0"),
+        ("compiled", "act", "unwrapped: torch.compile, DataParallel"),
+        ("compiled_inside", "0.act", "unwrapped: 0"),
         ("compiled_in_place", "act", ""),
     ],
 )
@@ -160,11 +160,11 @@ def test_what_weights_were_taken_out_of_is_said(nets: Path, tmp_path: Path) -> N
     }
     torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, tmp_path / "w.pth")
     found = export(f"{nets}:Net@{tmp_path / 'w.pth'}")
-    assert "taken off the names in w.pth: state_dict, module." in found.text
+    assert "removed from the names in w.pth: state_dict, module." in found.text
     assert found.slopes["act"].reshape(-1).tolist() == [0.125, 2.0]
     save_file(state, tmp_path / "w.safetensors")
     found = export(f"{nets}:compiled@{tmp_path / 'w.safetensors'}")
-    assert "taken off the names" not in found.text
+    assert "removed from the names" not in found.text
     assert found.slopes["act"].reshape(-1).tolist() == [0.125, 2.0]
 
 

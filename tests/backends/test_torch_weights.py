@@ -211,7 +211,7 @@ def test_what_a_training_keeps_beside_the_model_is_left_out(
     torch.save({"state_dict": held}, weights)
     source = open_source(f"{nets}:Net@{weights}", SourceOptions())
     assert "left out of training.ckpt: loss.weight, n_averaged" in source.notes
-    assert "taken off the names in training.ckpt: state_dict, net." in source.notes
+    assert "removed from the names in training.ckpt: state_dict, net." in source.notes
 
 
 @pytest.mark.parametrize("name", ["net.ckpt", "net.pth.tar", "net.tar"])

@@ -57,7 +57,7 @@ def test_a_state_dict_has_the_layers_of_the_live_module(name: str, tmp_path: Pat
             assert found.preceding_parameters == wanted.preceding_parameters
             assert same_bits(found.slopes.reshape(-1), wanted.slopes.reshape(-1))
             assert not found.slopes.flags.writeable
-        assert "told by their names" in source.notes[0]
+        assert "identified by the" in source.notes[0]
 
 
 @pytest.mark.parametrize("name", _NETS)
@@ -105,10 +105,10 @@ def test_what_a_checkpoint_wraps_is_unwrapped_and_said(tmp_path: Path) -> None:
     torch.save({"epoch": 3, "state_dict": state}, tmp_path / "net.pt")
     source = _open(tmp_path / "net.pt")
     assert [layer.name for layer in source.layers()] == ["act"]
-    assert "taken off the names: state_dict, module." in source.notes
+    assert "removed from the names: state_dict, module." in source.notes
     outcome = cli("inspect", tmp_path / "net.pt")
     assert outcome.code == 0
-    assert "taken off the names: state_dict, module." in outcome.words
+    assert "removed from the names: state_dict, module." in outcome.words
 
 
 def test_one_module_under_two_names_is_one_layer(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_weights_alone_are_not_run(tmp_path: Path) -> None:
         outcome = cli(*command)
         assert outcome.code == 3
         assert f"name the code too, as nets.py:Net@{path}" in outcome.err.replace("\n", " ")
-    with pytest.raises(PReLUToolsError, match="holds weights and no model"):
+    with pytest.raises(PReLUToolsError, match="holds weights but no model"):
         _open(path).runner()
 
 

@@ -22,7 +22,7 @@ TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
         (0.5, 3, 4, None),
         (0.0, 0, 4, None),
         (0.5, 1, 4, ("fail", "the inputs reached 1 of 4 slopes; --min-coverage 0.5 asks for more")),
-        (0.5, 0, 0, ("inconclusive", "there are no slopes, and --min-coverage asks for some")),
+        (0.5, 0, 0, ("inconclusive", "there are no slopes, and --min-coverage requires some")),
         (0.5, 0, 1, ("fail", "the inputs reached 0 of 1 slopes; --min-coverage 0.5 asks for more")),
     ],
 )
@@ -34,7 +34,7 @@ def test_the_gate_of_coverage(
 
 
 def test_coverage_that_was_not_looked_at() -> None:
-    words = "--min-coverage asks for what --no-layers leaves out"
+    words = "--min-coverage needs what --no-layers leaves out"
     assert coverage_gate(None, replace(REQUEST, min_coverage=0.5)) == ("inconclusive", words)
     assert coverage_gate(None, REQUEST) is None
 
@@ -56,7 +56,7 @@ def _power(detected: int, planted: int) -> Power:
         (0.5, _power(2, 4), None),
         (0.5, _power(3, 4), None),
         (0.0, _power(0, 1), None),
-        (0.5, None, ("inconclusive", "m: power is not known, and --min-power asks for it")),
+        (0.5, None, ("inconclusive", "m: power is unknown, and --min-power requires it")),
         (
             0.0, _power(0, 0),
             ("inconclusive", "m: no fault could be planted in slopes that the inputs reach, and "

@@ -40,7 +40,7 @@ def test_a_failure_is_raised_with_its_reasons() -> None:
     with pytest.raises(ExportVerificationError) as raised:
         demand_pass(failed, "exported", WRITTEN, FINAL, "; or else")
     assert str(raised.value) == (
-        "the exported model is not its source, and was not written: "
+        "the exported model differs from its source, and was not written: "
         "/t/net.onnx: one; two of /t/net.onnx"
     )
     assert raised.value.result == replace(NAMED, verdict="fail")

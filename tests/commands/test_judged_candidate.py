@@ -108,7 +108,7 @@ def test_what_is_wrong_is_said_in_order() -> None:
     assert second.startswith("output y: ")
     assert "b: 1 with slope 0.5 gives 2 where the reference gives 1 (prelu)" in special
     assert last == (
-        "the first to diverge is b: b.weight in the reference, node b_node in the candidate"
+        "the first layer to diverge is b: b.weight in the reference, node b_node in the candidate"
     )
     assert (report.verdict, report.first_divergence) == ("fail", "b")
     assert [x.verdict for x in report.layers] == ["pass", "fail"]
@@ -117,7 +117,8 @@ def test_what_is_wrong_is_said_in_order() -> None:
 def test_a_reference_may_not_know_its_parameters() -> None:
     report = the_one(verified(NumpyModel(parameters=False), NumpyModel({"a": SLOPES * 2})))
     assert report.reasons[-1] == (
-        "the first to diverge is a: no parameter in the reference, node a_node in the candidate"
+        "the first layer to diverge is a: no parameter in the reference, node a_node in the "
+        "candidate"
     )
 
 
@@ -125,7 +126,7 @@ def test_a_layer_that_is_missing_is_no_node() -> None:
     reference = NumpyModel({"a": SLOPES, "b": np.ones((1, 3), np.float32)})
     report = the_one(verified(reference, NumpyModel()))
     assert report.reasons == (
-        "b: not found in the candidate, while every output agrees (only ONNX candidates can be "
+        "b: not found in the candidate, although every output agrees (only ONNX candidates can be "
         "searched)",
     )
     assert (report.verdict, report.first_divergence) == ("inconclusive", None)
@@ -216,7 +217,7 @@ def test_special_values_that_cannot_be_tried_leave_a_doubt() -> None:
 
 
 RANDOM = (
-    "it gives other outputs when it is run again on the same inputs: something in it is random "
+    "it gives different outputs when it is run again on the same inputs: something in it is random "
     "(a Dropout that still acts?), so nothing can be proven"
 )
 
@@ -252,7 +253,7 @@ def test_what_differs_from_a_random_reference_is_no_failure() -> None:
 
 def test_models_without_any_prelu() -> None:
     nothing = NumpyModel({})
-    words = "there is no PReLU on either side; --allow-no-prelu compares outputs only"
+    words = "there is no PReLU on either side; use --allow-no-prelu to compare outputs only"
     report = the_one(verified(nothing, nothing))
     assert (report.verdict, report.reasons, report.layers) == ("inconclusive", (words,), ())
     assert verified(nothing, nothing, allow_no_prelu=True).verdict == "pass"

@@ -174,7 +174,7 @@ def test_a_layer_on_a_scalar_has_no_rows() -> None:
 
 def test_a_layer_that_gives_another_shape() -> None:
     right = _Model(_flat("b"), b=lambda x: x[:2])
-    with pytest.raises(PReLUToolsError, match=r"^a gives \[2, 3\] by itself$"):
+    with pytest.raises(PReLUToolsError, match=r"^a gives \[2, 3\] in isolation$"):
         _compare(_Model(_flat()), right)
 
 
@@ -299,7 +299,7 @@ def test_what_is_right_where_the_reference_is_not(
     at: float, form: str, expected: float, found: float | None, known: bool
 ) -> None:
     (value,) = _departs(at, form, expected, found)
-    words = "it gives what PReLU is; the reference's own form departs from it there"
+    words = "it computes PReLU correctly; the reference's own form does not"
     passed = None if math.isfinite(at) else f"{form} differs for infinite or NaN inputs only"
     assert value.documented == (words if known else passed)
     assert (value.value, value.form) == (pytest.approx(at, nan_ok=True), form)
@@ -315,7 +315,7 @@ def test_what_float16_cannot_hold_is_infinite_on_both_sides() -> None:
 
     found = _compare(_Model(_layer("a", half), a=cut), _Model(_layer("a", half)))
     assert {value.value for value in found} == {-math.inf, -65504.0}
-    assert all("it gives what PReLU is" in (value.documented or "") for value in found)
+    assert all("it computes PReLU correctly" in (value.documented or "") for value in found)
 
 
 def test_a_slope_of_0_on_infinity_raises_nothing() -> None:

@@ -151,7 +151,7 @@ def test_gates_are_part_of_the_verdict() -> None:
     words = "the inputs reached 0 of 3 slopes; --min-coverage 0.5 asks for more"
     assert (result.verdict, result.reasons) == ("fail", (words,))
     result = verified(NumpyModel(), NumpyModel(), NumpyModel(), min_power=0.5)
-    words = "power is not known, and --min-power asks for it"
+    words = "power is unknown, and --min-power requires it"
     assert (result.verdict, result.reasons) == (
         "inconclusive", (f"c: {words}", f"d: {words}")
     )  # fmt: skip

@@ -109,7 +109,7 @@ def test_a_reference_that_is_random_proves_nothing() -> None:
     calls = iter(range(99))
     source = ToldSource(model=lambda feeds: {"z": feeds["x"], "y": feeds["x"] + next(calls)})
     (doubt,) = run(source, TWO).doubts
-    assert doubt.startswith("the reference gives other outputs when it is run again")
+    assert doubt.startswith("the reference gives different outputs when it is run again")
 
 
 def test_a_run_that_is_repeated_counts_once() -> None:
@@ -197,8 +197,8 @@ def test_layers_are_not_seen_in_float64_where_nobody_asks() -> None:
 
 
 UNUSED = (
-    "in float64 {} is another value altogether, beyond any rounding: that run is not used, and the "
-    "defaults of each type are"
+    "in float64 {} differs by far more than rounding: that run is not used, and the defaults of "
+    "each type are"
 )
 
 

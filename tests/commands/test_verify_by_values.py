@@ -184,7 +184,7 @@ def test_a_call_that_only_one_side_makes_is_not_proven(tmp_path: Path) -> None:
     lost = _net(tmp_path, "l", body.format("q = PRelu(n, b)"), nothing=nothing)
     found = verify(lost, once)
     assert (found.code, found.json["reason_codes"]) == (3, ["layer_not_found"])
-    assert "not found in the candidate, while every output agrees" in " ".join(
+    assert "not found in the candidate, although every output agrees" in " ".join(
         found.json["reasons"]
     )
     assert "tensors of the candidate were compared with it" in " ".join(found.json["reasons"])
@@ -311,4 +311,4 @@ def test_what_an_exporter_merges_or_drops_is_exported(net: str, tmp_path: Path) 
         return
     blind = cli("export", source, "-o", made, "--force", "--no-verify")
     assert blind.code == 3
-    assert "in a form that is not known" in blind.err
+    assert "in an unknown form" in blind.err

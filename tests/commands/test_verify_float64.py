@@ -174,7 +174,7 @@ def test_another_function_in_float64_is_not_used(torch_nets: Path) -> None:
     found = verify(source, source)
     assert found.code == 0, found.json["reasons"]
     assert _fell_back(found)
-    assert any("something else in float64" in note for note in found.json["notes"])
+    assert any("differ in float64" in note for note in found.json["notes"])
 
 
 def test_an_onnx_reference_has_no_float64_and_needs_none(tmp_path: Path) -> None:

@@ -246,10 +246,10 @@ def test_gates_on_nothing_are_no_verdict(tmp_path: Path) -> None:
     assert cli("verify", relu, relu, "--allow-no-prelu").code == 0
     found = cli("verify", relu, relu, "--allow-no-prelu", "--min-coverage", 1)
     assert found.code == 3
-    assert "there are no slopes, and --min-coverage asks for some" in found.words
+    assert "there are no slopes, and --min-coverage requires some" in found.words
     found = cli("verify", relu, relu, "--allow-no-prelu", "--min-power", 1)
     assert found.code == 3
-    assert "power is not known, and --min-power asks for it" in found.words
+    assert "power is unknown, and --min-power requires it" in found.words
     net = save_prelu(tmp_path / "net.onnx", dims=("batch", 3))
     np.savez(tmp_path / "ones.npz", x=np.ones((2, 3), np.float32))
     ones = ("--inputs", tmp_path / "ones.npz")

@@ -137,10 +137,10 @@ def test_the_factor_is_that_which_is_given() -> None:
         (_result(seed=1), "and this on 16 inputs of seed 1: --update-baseline renews it"),
         (
             _result(layer="other"),
-            "not measured any more: net.onnx[cpu] layer act; if that is meant",
+            "no longer measured: net.onnx[cpu] layer act; if that is meant",
         ),
-        (_result(ulp=None), "not measured any more: net.onnx[cpu] layer act max_ulp_diff"),
-        (_result(diff=float("nan")), "not measured any more: net.onnx[cpu] output y max_abs_diff"),
+        (_result(ulp=None), "no longer measured: net.onnx[cpu] layer act max_ulp_diff"),
+        (_result(diff=float("nan")), "no longer measured: net.onnx[cpu] output y max_abs_diff"),
     ],
 )
 def test_what_cannot_be_compared_is_inconclusive(now: VerifyResult, said: str) -> None:
@@ -153,7 +153,7 @@ def test_what_the_baseline_does_not_know_is_inconclusive() -> None:
     found = held_against(_result(), Baseline("b.json"), "net")
     assert found.verdict == "inconclusive"
     assert found.reasons == (
-        "baseline b.json: it does not know the check 'net': --update-baseline renews it",
+        "baseline b.json: it does not contain the check 'net': --update-baseline renews it",
     )
     two = replace(_result(), candidates=(*_result().candidates, *_second().candidates))
     found = _held(two)

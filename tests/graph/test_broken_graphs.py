@@ -166,7 +166,7 @@ def test_a_tensor_that_is_made_of_itself(tensor: str, tmp_path: Path) -> None:
         proto.graph.node[0].input[place] = "p"
         for source, target in (("q", "p"), ("p", "q")):
             proto.graph.node.append(helper.make_node("Identity", [source], [target]))
-    assert "is part of a circle" in _refusal(proto, tmp_path)
+    assert "is part of a cycle" in _refusal(proto, tmp_path)
 
 
 def _with_body() -> onnx.ModelProto:
@@ -180,7 +180,7 @@ def _with_body() -> onnx.ModelProto:
 def test_a_circle_through_a_body(tmp_path: Path) -> None:
     proto = _with_body()
     proto.graph.node[0].attribute[0].g.node[0].input[0] = "y"
-    assert "is part of a circle" in _refusal(proto, tmp_path)
+    assert "is part of a cycle" in _refusal(proto, tmp_path)
 
 
 def _with_functions(depth: int, calls: int = 1) -> onnx.ModelProto:

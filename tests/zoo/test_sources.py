@@ -175,7 +175,7 @@ def test_pairs_of_two_folders_of_one_reference_and_of_a_list(
     ("sources", "said"),
     [
         (["*.keras", "a.onnx"], "cannot be told which candidate"),
-        (["zoo.csv", "a.onnx"], "lists the pairs itself"),
+        (["zoo.csv", "a.onnx"], "already lists the pairs"),
         (["nets.py:{stem}", "a.onnx"], "has to stand in the path"),
         (["*.keras"], "no candidate to compare"),
     ],

@@ -136,7 +136,7 @@ def test_names_mean_nothing_but_themselves() -> None:
 
 
 def test_csv_is_for_layers() -> None:
-    with pytest.raises(UsageError, match="a row a layer"):
+    with pytest.raises(UsageError, match="one row for each layer"):
         render(_many(_entry("pass")), "csv", Style())
 
 

@@ -140,13 +140,13 @@ def run_isolated(reader: str, path: Path, kinds: tuple[type, ...] = ()) -> Any:
     limits = limits_for(size)
     ended = launch(reader, path, limits)
     if len(ended.written) >= limits.memory:
-        raise PReLUToolsError(f"{path} is damaged: its reader's answer has no end")
+        raise PReLUToolsError(f"{path} is damaged: its reader's answer is incomplete")
     if ended.code != _ANSWERED:
         raise PReLUToolsError(f"{path} is damaged: {_why(ended, limits)}")
     try:
         kind, value = decoded(ended.written, kinds)
     except (BadAnswerError, ValueError, TypeError) as error:
-        raise PReLUToolsError(f"{path} is damaged: its reader gave no answer") from error
+        raise PReLUToolsError(f"{path} is damaged: its reader did not answer") from error
     if kind == "error":
         raise PReLUToolsError(str(value))
     return value
@@ -154,7 +154,7 @@ def run_isolated(reader: str, path: Path, kinds: tuple[type, ...] = ()) -> Any:
 
 def _why(ended: Ended, limits: Limits) -> str:
     if ended.code is None:
-        return f"reading it did not end within {limits.wall_seconds:.0f} s"
+        return f"reading it took longer than {limits.wall_seconds:.0f} s"
     if ended.code in (-signal.SIGXCPU, -signal.SIGKILL):
         return f"reading it takes more than {limits.cpu_seconds} s of processor time"
     if ended.code < 0:

@@ -122,7 +122,7 @@ def describe(file: Hdf5, groups: Sequence[Group], root: Entry, version: str) -> 
     if hiding := sorted({leaf.hidden_in for leaf in leaves if leaf.hidden_in}):
         notes.append(
             f"the file does not say which layers {', '.join(hiding)} has inside: those with "
-            "weights were told by their names and shapes, in the order of the file"
+            "weights were identified by their names and shapes, in the order of the file"
         )
     if found.told:
         notes.append(told_by_names(found.told, "their classes are not Keras' own"))
@@ -201,7 +201,7 @@ def _no_archive(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         start = file.read(len(SIGNATURE))
     if start == SIGNATURE:
-        return f"{path} is an HDF5 file and no Keras archive: rename it to {path.stem}.h5"
+        return f"{path} is an HDF5 file, not a Keras archive: rename it to {path.stem}.h5"
     return (
         f"{path} cannot be read as a Keras archive: it is not a zip file, or is damaged ({error})"
     )

@@ -101,7 +101,7 @@ def rehearse(path: Path) -> Wanted:
     if path.suffix == ".keras":  # as Keras itself tells the two formats apart
         if not zipfile.is_zipfile(path):
             raise PReLUToolsError(
-                f"{path} cannot be loaded: a Keras archive is a zip file, and this is none"
+                f"{path} cannot be loaded: a Keras archive is a zip file, and this is not one"
             )
         config = read_config(path)
         with open_weights(path) as (weights, held), opened(weights, str(path), held) as file:

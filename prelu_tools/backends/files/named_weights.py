@@ -18,7 +18,7 @@ class NamedTensors(ABC):
     ordered: bool
     """Whether the names are in the model's order."""
     unwrapped: tuple[str, ...]
-    """Keys and prefixes that were taken off the names."""
+    """Keys and prefixes that were removed from the names."""
 
     @abstractmethod
     def names(self) -> list[str]:
@@ -56,7 +56,7 @@ def contents_of(file: NamedTensors) -> Contents:
     )
     notes = [told_by_names([layer.name for layer in layers], "the file holds weights only")]
     if file.unwrapped:
-        notes.append(f"taken off the names: {', '.join(file.unwrapped)}")
+        notes.append(f"removed from the names: {', '.join(file.unwrapped)}")
     return Contents(
         framework="torch",
         producer=file.producer,

@@ -116,11 +116,11 @@ class FileSource:
     def _refuse(self) -> NoReturn:
         if self._contents.has_model:
             raise PReLUToolsError(
-                f"{self.spelled} can be inspected, and not run: name the code or the .keras file "
+                f"{self.spelled} can be inspected but not run: name the code or the .keras file "
                 "that it was made from"
             )
         raise PReLUToolsError(
-            f"{self.spelled} holds weights and no model: name the code too, as "
+            f"{self.spelled} holds weights but no model: name the code too, as "
             f"nets.py:Net@{self.spelled}"
         )
 
@@ -142,7 +142,7 @@ def told_by_names(names: Sequence[str], why: str) -> str:
         names: the layers; may be none.
         why: what the file lacks, as in "the file holds weights only".
     """
-    told = f"which tensors are slopes was told by their names and shapes ({why})"
+    told = f"slopes were identified by the tensors' names and shapes ({why})"
     if not names:
         return f"{told}: none looks like one"
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""

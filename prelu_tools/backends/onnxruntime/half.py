@@ -45,7 +45,7 @@ def to_float16(model: OnnxModel) -> tuple[OnnxModel, tuple[str, ...]]:
         if tensor.data_type == onnx.TensorProto.FLOAT and int(np.prod(tensor.dims)) > 1:
             lost += _round(copy, tensor, tensor.name in kept) * (tensor.name not in slopes)
     if lost:
-        notes.append(f"{lost} weights are nearer to 0 than float16's numbers, and are 0 now")
+        notes.append(f"{lost} weights are too close to 0 for float16, and are 0 now")
     for tensor in all_tensors(proto):
         if tensor.data_type == onnx.TensorProto.FLOAT and is_external(tensor):
             tensor.CopyFrom(numpy_helper.from_array(copy.values(tensor), tensor.name))
@@ -74,7 +74,7 @@ def _slope_notes(layer: PReLULayer) -> Sequence[str]:
     halved = _rounded(size)
     gone = int(((halved == 0) & (size > 0)).sum())
     if gone:
-        notes.append(f"{layer.name}: {gone} of its slopes are 0 in float16, and were not")
+        notes.append(f"{layer.name}: {gone} of its slopes became 0 in float16")
     subnormal = int(((halved > 0) & (halved < SMALLEST)).sum())
     if subnormal:
         notes.append(

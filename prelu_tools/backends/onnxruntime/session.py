@@ -207,7 +207,9 @@ def newest_ir_version() -> int:
 def _newest(found: Iterable[int]) -> int:
     newest = next(filter(None, found), None)
     if newest is None:
-        raise PReLUToolsError("onnxruntime loads no model at all: reinstall it, or see doctor")
+        raise PReLUToolsError(
+            "onnxruntime cannot load any model: reinstall it, or see prelu-tools doctor"
+        )
     return newest
 
 
@@ -234,7 +236,8 @@ def sentence(error: Exception) -> str:
     text = " ".join(str(error).split())
     if found := _IR_TOO_NEW.search(text):
         return (
-            f"the file is of IR version {found[1]}, and it knows {found[2]} at most: prelu-tools "
+            f"the file is of IR version {found[1]}, and it supports only up to {found[2]}: "
+            "prelu-tools "
             "export FILE -o NEW.onnx writes it in an older one"
         )
     return text.rpartition("] : ")[2] or text

@@ -50,7 +50,7 @@ def unwrapped(module: nn.Module, spelled: str) -> tuple[nn.Module, tuple[str, ..
                 "made from, and give its weights behind an @ (the state_dict() of "
                 "torch.jit.load(...), saved with torch.save)"
             )
-    notes = (f"taken out of its wrapper: {', '.join(taken)}",) if taken else ()
+    notes = (f"unwrapped: {', '.join(taken)}",) if taken else ()
     return module, notes
 
 
@@ -82,7 +82,7 @@ def prepared(module: nn.Module) -> Prepared:
     own = _structure_of(module)
     if wrapped:
         _unwrap_inside(own)
-        notes.append(f"taken out of its wrapper: {', '.join(wrapped)}")
+        notes.append(f"unwrapped: {', '.join(wrapped)}")
     with torch.no_grad():
         for part in list(own.modules()):
             part._compiled_call_impl = None

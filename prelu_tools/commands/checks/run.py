@@ -100,7 +100,7 @@ def _values(table: CheckTable) -> tuple[dict[str, Any], dict[str, Any]]:
             raise table.error(f"{key} is {shown(value)}; expected {error}") from error
     for key in NEEDED:
         if key not in values:
-            raise table.error(f"there is no {key!r}, which every check needs")
+            raise table.error(f"missing key {key!r}, which every check needs")
     return values, of_source
 
 
@@ -155,7 +155,7 @@ def _refuse_what_has_no_effect(
         ("min_coverage", "layers"),
     ):
         if gate in values and not values.get(needed, True):
-            raise table.error(f"{gate} asks for what {needed} = false leaves out")
+            raise table.error(f"{gate} needs what {needed} = false leaves out")
 
 
 def _named_apart(path: str, checks: Sequence[Check], is_named: Sequence[bool]) -> Iterator[Check]:

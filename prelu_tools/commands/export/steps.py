@@ -95,8 +95,8 @@ def in_type(model: OnnxModel, wanted: str | None) -> tuple[OnnxModel, tuple[str,
     kinds = {value.type.tensor_type.elem_type for value in model.proto.graph.input}
     if wanted == "float32" and FLOAT16 in kinds:
         raise PReLUToolsError(
-            "the source computes in float16: what it lost is not brought back by --dtype float32; "
-            "give none to keep float16"
+            "the source computes in float16: --dtype float32 cannot restore the lost precision; "
+            "leave it out to keep float16"
         )
     return model, ()
 

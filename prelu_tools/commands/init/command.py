@@ -64,7 +64,8 @@ def _refuse_existing(path: Path, schema: Path | None) -> None:
         return
     if not schema.is_file() or schema.read_bytes() != shipped_schema().encode():
         raise UsageError(
-            f"{schema} exists already, and is another: give --force to replace it, or --no-schema"
+            f"{schema} exists already, with other content: give --force to replace it, or "
+            "--no-schema"
         )
 
 

@@ -175,7 +175,7 @@ def _check(
             return InitCheck(base.path.stem, reference, (spelled, *faithful), others, given)
     if faithful:
         return InitCheck(base.path.stem, spelled, tuple(faithful), others)
-    why = "nothing of that name is there to compare it with"
+    why = "there is nothing of that name to compare it with"
     left_out += [LeftOut(model.path.as_posix(), why) for model in (base, *variants)]
     return None
 

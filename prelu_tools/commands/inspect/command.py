@@ -60,7 +60,8 @@ def inspect_opened(source: Source, request: InspectRequest) -> InspectResult:
     for wanted, option in ((request.target, "--target"), (request.data, "--data")):
         if wanted is not None:
             raise UsageError(
-                f"{option} needs an ONNX model, and {source.spelled} is none: export it first, and "
+                f"{option} needs an ONNX model, and {source.spelled} is not one: export it "
+                "first, and "
                 "inspect the result"
             )
     reports = tuple(_report(layer, request.thresholds) for layer in source.layers())
@@ -114,6 +115,6 @@ def _no_prelu(path: str) -> Finding:
     return Finding(
         "no_prelu",
         "warning",
-        f"no PReLU was found in {path}: if it should have some, it lost them, or spells them in a "
-        "form that is not known (-v says what came close)",
+        f"no PReLU was found in {path}: if it should have some, they were lost, or are written "
+        "in an unknown form (-v shows near misses)",
     )

@@ -221,7 +221,7 @@ def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
     if not spots:
         raise PReLUToolsError(
             f"found no PReLU in {request.source}: there is nothing to optimize (prelu-tools "
-            "inspect -v says what came close)"
+            "inspect -v shows near misses)"
         )
     spots = _with_inputs_kept(portable, source, spots)
     had = {layer.name: layer.form for layer in read_layers(meant.model)}
@@ -252,7 +252,7 @@ def _keep_inputs(work: _Work, model: OnnxModel) -> None:
     if lost:
         raise PReLUToolsError(
             f"{lost[0]} is an input with a default, which a caller may override, and the model "
-            f"with its PReLU rewritten would not take it: make it a constant first (prelu-tools "
+            "with its PReLU rewritten would not take it: make it a constant first (prelu-tools "
             f"export {work.request.source} -o constant.onnx), and optimize that"
         )
 
@@ -300,8 +300,8 @@ def _settle(work: _Work, choices: Choices) -> Latency | None:
     if latency.ratio.low <= 1.0 or fixed or choices.forms == before:
         return latency
     choices.notes.append(
-        f"no form was faster than what the model had (it took {latency.ratio.median:.2f} times as "
-        "long): its layers stay as they were"
+        f"no form was faster than the original (it took {latency.ratio.median:.2f} times as "
+        "long): its layers are unchanged"
     )
     for name, form in before.items():
         choices.forms[name] = form
@@ -357,9 +357,9 @@ def _demand(exact: Exactness, equal: Held) -> None:
     elif exact.kind != "approximate" and not equal.layer:
         wrong = f"a layer does not give what PRelu gives ({equal.max_ulps:,} ulp apart)"
     elif exact.kind == "bitwise" and not equal.bitwise:
-        wrong = "the outputs do not have the bits of the model as it was"
+        wrong = "the outputs are not bit for bit those of the original model"
     elif exact.kind == "special" and not equal.special:
-        wrong = "infinities or NaN do not give what they gave in the model as it was"
+        wrong = "infinities or NaN give other results than in the original model"
     if wrong is not None:
         raise ExportVerificationError(f"{wrong} (--exact {exact.kind}): nothing was written")
 

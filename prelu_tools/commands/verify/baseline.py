@@ -79,7 +79,7 @@ def read_baseline(path: Path) -> Baseline:
     try:
         entries = {str(name): _entry(value) for name, value in document["checks"].items()}
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise _no_baseline(path, "is damaged: it has not the fields of a baseline") from error
+        raise _no_baseline(path, "is damaged: it lacks the fields of a baseline") from error
     return Baseline(str(path), entries)
 
 
@@ -127,8 +127,8 @@ def hold_checks(
     ]
     names = {outcome.name for outcome in result.outcomes}
     why = (
-        f"baseline {baseline.path} has this check, and {result.path} has it no more: if that is "
-        "meant, --update-baseline renews it"
+        f"baseline {baseline.path} has this check, and {result.path} no longer has it: if that "
+        "is intended, --update-baseline renews it"
     )
     lost = [
         CheckOutcome(name, name, (), None, why) for name in baseline.entries if name not in names

@@ -396,8 +396,8 @@ def _report(
     if elsewhere and seen.provider and not checks.allow_fallback:
         verdicts.append("inconclusive")
         reasons.append(
-            f"{seen.provider.requested} was asked for, and {len(elsewhere)} nodes ran on "
-            f"{', '.join(seen.provider.actual)}; --allow-fallback takes that"
+            f"{seen.provider.requested} was requested, but {len(elsewhere)} nodes ran on "
+            f"{', '.join(seen.provider.actual)}; --allow-fallback permits that"
         )
     for one in interface:
         if one.fails or checks.strict_interface:
@@ -416,7 +416,8 @@ def _report(
     diverging = next((layer for layer in layers if layer.verdict == "fail"), None)
     if diverging is not None and diverging.node is not None:
         reasons.append(
-            f"the first to diverge is {diverging.name}: {diverging.parameter or 'no parameter'} in "
+            f"the first layer to diverge is {diverging.name}: "
+            f"{diverging.parameter or 'no parameter'} in "
             f"the reference, node {diverging.node} in the candidate"
         )
     return CandidateReport(
@@ -436,10 +437,10 @@ def _report(
 
 def _nothing_compared(n_additional: int) -> str:
     if not n_additional:
-        return "there is no PReLU on either side; --allow-no-prelu compares outputs only"
+        return "there is no PReLU on either side; use --allow-no-prelu to compare outputs only"
     return (
         f"the reference shows no PReLU, and the candidate has {n_additional}: no slope was "
-        "compared; --allow-no-prelu compares outputs only"
+        "compared; use --allow-no-prelu to compare outputs only"
     )
 
 

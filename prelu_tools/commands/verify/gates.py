@@ -12,9 +12,9 @@ def coverage_gate(coverage: Coverage | None, request: VerifyRequest) -> tuple[Ve
     if request.min_coverage is None:
         return None
     if coverage is None:
-        return "inconclusive", "--min-coverage asks for what --no-layers leaves out"
+        return "inconclusive", "--min-coverage needs what --no-layers leaves out"
     if coverage.total == 0:
-        return "inconclusive", "there are no slopes, and --min-coverage asks for some"
+        return "inconclusive", "there are no slopes, and --min-coverage requires some"
     if coverage.exercised >= request.min_coverage * coverage.total:
         return None
     return "fail", (
@@ -30,7 +30,7 @@ def power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict
     if power is None:
         if request.min_power is None:
             return None
-        return "inconclusive", f"{report.model}: power is not known, and --min-power asks for it"
+        return "inconclusive", f"{report.model}: power is unknown, and --min-power requires it"
     if power.planted == 0 and power.hidden:
         return "inconclusive", Reason(
             f"{report.model}: on these inputs no wrong slope would change a layer by more than "

@@ -133,7 +133,7 @@ def plant(copy: SlopeCopy, faults: Iterable[Fault], hasty: bool = False) -> Iter
     order = _in_order(plan)
     for run in order:
         if copy.noticed(None, copy.right, run) != (False, False):
-            raise PReLUToolsError("the copy with slopes as inputs computes something else")
+            raise PReLUToolsError("the copy with slopes as inputs computes different outputs")
     for fault in faults:
         target = copy.targets[fault.layer]
         try:

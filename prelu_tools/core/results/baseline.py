@@ -95,7 +95,7 @@ def held_against(
     entry = baseline.entries.get(check)
     if entry is None:
         report = BaselineReport(baseline.path, "inconclusive", factor, 0, unknown=(check,))
-        return _with(result, report, [f"it does not know the check {check!r}: {_RENEW}"])
+        return _with(result, report, [f"it does not contain the check {check!r}: {_RENEW}"])
     if (entry.seed, entry.samples) != (result.seed, result.samples):
         was, now = _inputs(entry.samples, entry.seed), _inputs(result.samples, result.seed)
         report = BaselineReport(baseline.path, "inconclusive", factor, 0)
@@ -158,12 +158,12 @@ def _reasons(report: BaselineReport) -> Iterator[str]:
     for one in report.worse:
         yield (
             f"{one.part}: {one.figure} is {one.now:.3g}, it was {one.before:.3g} (up to "
-            f"{one.allowed:.3g} is let pass, by a factor of {report.factor:g})"
+            f"{one.allowed:.3g} is allowed, a factor of {report.factor:g})"
         )
     if report.lost:
-        yield f"not measured any more: {_listed(report.lost)}; if that is meant, {_RENEW}"
+        yield f"no longer measured: {_listed(report.lost)}; if that is intended, {_RENEW}"
     if report.unknown:
-        yield f"it does not know {_listed(report.unknown)}: {_RENEW}"
+        yield f"it does not contain {_listed(report.unknown)}: {_RENEW}"
     if not (report.n_compared or report.lost or report.unknown):
         yield f"it has no figure to compare: {_RENEW}"
 

@@ -164,8 +164,8 @@ def max_findings(missed: Iterable[NearMiss]) -> Iterator[Finding]:
             yield Finding(
                 "max_above_one",
                 "error",
-                "max(x, a*x) with a slope above 1 gives a*x for positive inputs: it is not the "
-                "PReLU that it was meant to be; export the layer with prelu-tools",
+                "max(x, a*x) with a slope above 1 gives a*x for positive inputs: this is not "
+                "PReLU; export the layer with prelu-tools",
                 near.node.name or near.node.output[0],
             )
 

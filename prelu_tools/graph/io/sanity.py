@@ -219,7 +219,7 @@ def _refuse_circles(nodes: Sequence[onnx.NodeProto], ready: set[str], made: set[
                     free += [] if lacking[user] else [user]
     if lacking:
         raise BrokenGraphError(
-            f"{_called(nodes[min(lacking)])} is part of a circle, or reads what one makes"
+            f"{_called(nodes[min(lacking)])} is part of a cycle, or reads from one"
         )
 
 

@@ -60,7 +60,7 @@ def by_program(
         The graph, and what to say of it.
 
     Raises:
-        FixedDimensionError: the module fixes a dimension that is to be free.
+        FixedDimensionError: the module fixes a dimension that should be free.
         RouteError: torch refuses the module, or keeps another opset than one that is wanted.
     """
     with free_lengths():
@@ -71,7 +71,7 @@ def by_program(
     model = without_weights(exported.model)
     name_boundaries(model.proto.graph, task.placeholders)
     if model.opset > opset:
-        raise LateRouteError(f"it writes opset {model.opset}, and {opset} is asked")
+        raise LateRouteError(f"it writes opset {model.opset}, but {opset} was requested")
     return model, _limits(program, task)
 
 

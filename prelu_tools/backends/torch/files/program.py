@@ -58,7 +58,7 @@ class ProgramSource(TorchSource):
         values = {node.name: node.meta.get("val") for node in program.graph.nodes}
         structure = program.call_spec.in_spec
         if structure is None:
-            raise PReLUToolsError(f"{self.spelled} does not say how it is called")
+            raise PReLUToolsError(f"{self.spelled} does not say how to call it")
         given = [
             argument.arg
             for argument in program.graph_signature.input_specs

@@ -64,7 +64,7 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str
             f"the weights in {path} do not fit {type(module).__name__}: {detail}"
         ) from error
     taken = [*file.wrappers, *prefixes]
-    notes = [f"taken off the names in {path.name}: {', '.join(taken)}"] if taken else []
+    notes = [f"removed from the names in {path.name}: {', '.join(taken)}"] if taken else []
     if others:
         more = ", ..." if len(others) > _NAMED else ""
         notes.append(f"left out of {path.name}: {', '.join(others[:_NAMED])}{more}")

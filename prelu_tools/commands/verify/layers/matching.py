@@ -330,7 +330,7 @@ def _behaviour(watched: _Watched) -> str | None:
     if watched.lost:
         return watched.lost
     if watched.own_ulps == UNLIKE:
-        return "in isolation it gives other values than the reference's slopes"
+        return "in isolation its values differ from those of the reference's slopes"
     if is_off(watched.own_ulps):
         return f"isolated error {watched.own_ulps:,} ulp"
     along = watched.along

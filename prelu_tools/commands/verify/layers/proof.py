@@ -121,7 +121,7 @@ def _by_values(layer: LayerParity, found: Found, hunt: Hunt) -> LayerParity:
         if look and not unreached and look(layer.name, reference.feeds[0]):
             words = "no output of the reference depends on it, and the candidate does not have it"
             return replace(known, verdict="pass", difference=None, note=words)
-        text = f"{layer.name}: not found in the candidate, while every output agrees"
+        text = f"{layer.name}: not found in the candidate, although every output agrees"
         return replace(known, verdict="inconclusive", difference=_reason(text, found, NOT_FOUND))
     known = replace(known, found="values", node=found.maker.node if found.maker else None)
     if found.wrong:

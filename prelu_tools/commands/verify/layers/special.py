@@ -132,7 +132,7 @@ def _differences(
     strict: bool,
 ) -> list[SpecialValue]:
     if expected.shape != found.shape:
-        raise PReLUToolsError(f"{mine.name} gives {list(found.shape)} by itself")
+        raise PReLUToolsError(f"{mine.name} gives {list(found.shape)} in isolation")
     slopes = np.broadcast_to(mine.slopes, x.shape)
     by_definition = _is_definition(x, slopes, expected, found)
     told: dict[tuple[float, bool], SpecialValue] = {}
@@ -145,7 +145,7 @@ def _differences(
         # It may cut off infinities, as a Clip does, or make one on the way.
         departs = np.isnan(was) or np.isinf(now) or (np.isinf(was) and np.isfinite(value))
         if why is None and by_definition[place] and (other.form == "prelu" or departs):
-            why = "it gives what PReLU is; the reference's own form departs from it there"
+            why = "it computes PReLU correctly; the reference's own form does not"
         elif not abs(value) < float(np.finfo(x.dtype).max) / 2:  # sums of these overflow
             why = None if strict else why or f"{other.form} differs for infinite or NaN inputs only"
         key = (np.copysign(1.0, value) * (abs(value) + 1 if value == value else 0), why is None)

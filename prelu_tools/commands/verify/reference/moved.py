@@ -75,7 +75,7 @@ def run_moved(
                     book.add(moved[name])
             for name, book in books.items():
                 if book.is_elsewhere:
-                    raise PReLUToolsError(f"moved, output {name} is something else altogether")
+                    raise PReLUToolsError(f"moved by rounding, output {name} changes completely")
             found.outputs.append({name: book.finished() for name, book in books.items()})
             if layers is not None:
                 layers.finish(runs)

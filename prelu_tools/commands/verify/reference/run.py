@@ -93,7 +93,7 @@ class Reference:
 
     @property
     def is_random(self) -> bool:
-        """Whether it gives other outputs each time: what differs from it says nothing."""
+        """Whether it gives different outputs each time: what differs from it says nothing."""
         return is_random(self.doubts)
 
     def moved_to(self, unit: float) -> Moved | None:
@@ -224,7 +224,7 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
     rows = int(plan.search_seconds / (_PASSES * max(reference.seconds_per_row, 1e-6)))
     if rows < (plan.rows.count(first) if plan.whole else 1):
         reference.notes.append(
-            f"no search for inputs: one run of the reference takes too long for --search-seconds "
+            "no search for inputs: one run of the reference takes too long for --search-seconds "
             f"{plan.search_seconds:g}"
         )
         return
@@ -318,7 +318,7 @@ def _take_moved(
     settled = settle_outputs(reference.outputs, wide, reference.moved)
     for name, (strange, total) in settled.strange.items():
         reference.notes.append(
-            f"output {name}: {strange:,} of {total:,} values are something else in float64, beyond "
+            f"output {name}: {strange:,} of {total:,} values differ in float64 by more than "
             "rounding; there, candidates are compared with the float32 run"
         )
     if settled.strange and all(a == b for a, b in settled.strange.values()):
@@ -341,8 +341,8 @@ def _take_plausible(
     strange += [name for name, extent in layers.items() if not extent.is_plausible]
     if strange:
         reference.notes.append(
-            f"in float64 {strange[0]} is another value altogether, beyond any rounding: that run "
-            "is not used, and the defaults of each type are"
+            f"in float64 {strange[0]} differs by far more than rounding: that run is not used, "
+            "and the defaults of each type are"
         )
         return False
     reference.outputs = wide

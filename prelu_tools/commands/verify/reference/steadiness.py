@@ -73,7 +73,8 @@ def run_unobserved(source: Source, feeds: Sequence[Feeds], results: Results) -> 
         return []
     return [
         Reason(
-            "gives other outputs when its layers are not observed: what was compared is not what "
+            "gives different outputs when its layers are not observed: what was compared is not "
+            "what "
             "it computes in use, so nothing can be proven",
             "observed_differs",
         )
@@ -116,7 +117,8 @@ def _random(feeds: Feeds, others_are_steady: bool) -> Reason:
     sizes = ", ".join(f"{name} {list(values.shape)}" for name, values in feeds.items())
     only = f"; smaller inputs did not show it, these did: {sizes}" if others_are_steady else ""
     return Reason(
-        "gives other outputs when it is run again on the same inputs: something in it is random "
+        "gives different outputs when it is run again on the same inputs: something in it is "
+        "random "
         f"(a Dropout that still acts?), so nothing can be proven{only}",
         "random_outputs",
     )
@@ -143,7 +145,7 @@ def is_random(doubts: Sequence[str]) -> bool:
 def _random_part(part: RandomPart) -> Reason:
     does = "is in training mode" if part.drops else "draws random numbers"
     when = "" if part.is_certain else " where a value that the graph computes says so"
-    what = "drops values" if part.drops else "gives other outputs each time"
+    what = "drops values" if part.drops else "gives different outputs each time"
     return Reason(
         f"{part.text} {does}{when}: it {what}, unless the runtime removes it",
         ACTING_DROPOUT if part.drops and part.is_certain else "random_node",
