@@ -25,7 +25,7 @@ from prelu_tools.cli.main import run
 from prelu_tools.commands.verify.candidate import Linked
 from prelu_tools.commands.verify.inputs.drawing import DrawPlan
 from prelu_tools.commands.verify.inputs.linking import Layouts, link_inputs, move
-from prelu_tools.commands.verify.inputs.settling import settle
+from prelu_tools.commands.verify.inputs.planning import settle
 from prelu_tools.commands.verify.outputs import OutputJudge
 from prelu_tools.commands.verify.power import PowerPlan, SlopeCopy, choose_faults, plant
 from prelu_tools.commands.verify.reference.run import Reference, ReferencePlan, run_reference

@@ -123,13 +123,13 @@ def _spelled(model: str | os.PathLike[str]) -> str:
     """A text as it is; a `pathlib.Path` is always a file."""
     if isinstance(model, str):
         return model
-    from prelu_tools.backends.spelling import FileName
+    from prelu_tools.backends.source_spec import FileName
 
     return FileName(os.fspath(model))
 
 
 def _refuse_other_objects(model: object, name: str) -> None:
-    from prelu_tools.backends.spelling import model_framework
+    from prelu_tools.backends.source_spec import model_framework
 
     if model_framework(model) is None:
         kind = type(model)

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.exporters.models import MODELS, Model
 from benchmarks.nets.inputs import Floats, natural
-from prelu_tools.backends.spelling import build_object, parse_spelling
+from prelu_tools.backends.source_spec import build_object, parse_source_spec
 
 
 def inputs(model: Model) -> Floats:
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
     """Convert."""
     route, source, output = arguments
     model = next(model for model in MODELS if model.source == source)
-    made: Any = build_object(parse_spelling(source))
+    made: Any = build_object(parse_source_spec(source))
     ROUTES[route](made() if isinstance(made, type) else made, model, Path(output))
     return 0
 

@@ -11,7 +11,12 @@ from typing import Protocol, cast
 
 from prelu_tools.backends.interface import Backend, Source
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.spelling import Spelling, build_object, model_framework, parse_spelling
+from prelu_tools.backends.source_spec import (
+    SourceSpec,
+    build_object,
+    model_framework,
+    parse_source_spec,
+)
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
 from prelu_tools.core.files.pickles import in_words, wanted_by_file
 from prelu_tools.core.options import SourceOptions
@@ -107,10 +112,10 @@ def open_for_inspection(text: str, options: SourceOptions) -> Source:
         MissingExtraError: what reads it is not installed.
         PReLUToolsError: it cannot be read.
     """
-    spelling = parse_spelling(text)
-    if spelling.file is None or options.custom_objects:
+    source_spec = parse_source_spec(text)
+    if source_spec.file is None or options.custom_objects:
         return open_source(text, options)  # classes of the user's own have to be asked
-    return _open_file(spelling, options, _TO_INSPECT)
+    return _open_file(source_spec, options, _TO_INSPECT)
 
 
 _IDLE: Mapping[str, tuple[str, str]] = {
@@ -121,7 +126,7 @@ _IDLE: Mapping[str, tuple[str, str]] = {
 """Fields of `SourceOptions` that not every source heeds: the option, and what it is for."""
 
 
-def refuse_idle_options(
+def refuse_ignored_options(
     sources: Sequence[Source], options: SourceOptions, inspects: bool = False
 ) -> None:
     """Reject what would be ignored.
@@ -158,14 +163,14 @@ def refuse_idle_options(
 def _heeded(source: Source, options: SourceOptions, inspects: bool) -> tuple[str, ...]:
     """The fields of the options that count for a source."""
     try:
-        spelling = parse_spelling(source.spelled)
+        source_spec = parse_source_spec(source.spelled)
     except UsageError:
         return ("inputs",)  # a live model
-    if spelling.file is None:
-        weights = spelling.weights and _row_for(spelling.weights, READERS)
+    if source_spec.file is None:
+        weights = source_spec.weights and _row_for(source_spec.weights, READERS)
         return ("inputs", *(weights.heeds if weights else ()))
     reads_alone = inspects and not options.custom_objects
-    row = _row_for(spelling.file, _TO_INSPECT if reads_alone else _TO_RUN)
+    row = _row_for(source_spec.file, _TO_INSPECT if reads_alone else _TO_RUN)
     if row is None:
         return ("inputs",)
     return () if inspects and row.name == "onnx" else row.heeds
@@ -179,12 +184,12 @@ def open_source(text: str, options: SourceOptions) -> Source:
         MissingExtraError: its framework is not installed.
         PReLUToolsError: it cannot be read.
     """
-    spelling = parse_spelling(text)
-    if spelling.file is not None:
-        return _open_file(spelling, options, _TO_RUN)
+    source_spec = parse_source_spec(text)
+    if source_spec.file is not None:
+        return _open_file(source_spec, options, _TO_RUN)
     with quiet(options.show_chatter):
-        model = build_object(spelling)
-    return open_object(model, text, options, spelling.weights)
+        model = build_object(source_spec)
+    return open_object(model, text, options, source_spec.weights)
 
 
 def open_object(
@@ -212,8 +217,8 @@ def open_object(
     return backend.from_object(model, spelled, weights, options)
 
 
-def _open_file(spelling: Spelling, options: SourceOptions, rows: Sequence[Row]) -> Source:
-    path = spelling.file
+def _open_file(source_spec: SourceSpec, options: SourceOptions, rows: Sequence[Row]) -> Source:
+    path = source_spec.file
     if path is None:
         raise AssertionError("not a file")
     try:
@@ -228,12 +233,12 @@ def _open_file(spelling: Spelling, options: SourceOptions, rows: Sequence[Row]) 
     row = _row_for(path, rows)
     if row is None:
         raise PReLUToolsError(_unknown_kind(path, rows))
-    if spelling.weights is not None:
+    if source_spec.weights is not None:
         raise PReLUToolsError(
-            f"{spelling.text}: weights can be given for a Python source only "
+            f"{source_spec.text}: weights can be given for a Python source only "
             "(nets.py:Net@weights.pt)"
         )
-    return cast(_Reader, _load(row, str(path))).from_file(path, spelling.text, options)
+    return cast(_Reader, _load(row, str(path))).from_file(path, source_spec.text, options)
 
 
 def _row_for(path: Path, rows: Sequence[Row]) -> Row | None:

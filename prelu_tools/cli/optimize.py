@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from prelu_tools.cli.completing import complete_source, complete_words
-from prelu_tools.cli.idle import Command
+from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import gather_source_options, output_options, parse_inputs
 
 if TYPE_CHECKING:

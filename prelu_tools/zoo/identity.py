@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from prelu_tools.backends.remote import is_url, url_identity
-from prelu_tools.backends.spelling import parse_spelling
+from prelu_tools.backends.source_spec import parse_source_spec
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.reader import files_beside
 
@@ -81,15 +81,15 @@ def _each(path: Path) -> Iterator[Path]:
 
 def _paths(text: str) -> Iterator[Path]:
     try:
-        spelling = parse_spelling(text)
+        source_spec = parse_source_spec(text)
     except PReLUToolsError:
         return
-    if spelling.file is not None:
-        yield spelling.file
-    if spelling.weights is not None:
-        yield spelling.weights
-    if spelling.module is not None:
-        yield from _module_file(spelling.module)
+    if source_spec.file is not None:
+        yield source_spec.file
+    if source_spec.weights is not None:
+        yield source_spec.weights
+    if source_spec.module is not None:
+        yield from _module_file(source_spec.module)
 
 
 def _module_file(module: str) -> Iterator[Path]:

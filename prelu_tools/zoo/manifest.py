@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from prelu_tools.backends.remote import is_url
-from prelu_tools.backends.spelling import python_parts
+from prelu_tools.backends.source_spec import python_parts
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.results.zoo import Command
 

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from prelu_tools.backends.spelling import python_parts
+from prelu_tools.backends.source_spec import python_parts
 
 _watched: set[str] | None = None
 

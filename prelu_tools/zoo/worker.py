@@ -39,7 +39,7 @@ START_SECONDS = 120.0
 """How long a worker may take until it can be spoken to."""
 _LOOK = 0.1  # seconds between two looks at a worker that has a limit
 # `-P`, and the path of this process without the current folder: a file there is no module, unless
-# the user names it (`backends/spelling.py`).
+# the user names it (`backends/source_spec.py`).
 _START = (
     "import json, sys; fd, path = sys.argv[1:]; sys.path[:] = json.loads(path); "
     "from prelu_tools.zoo.worker import serve; serve(int(fd))"
@@ -87,7 +87,7 @@ class Worker:
             connection.send(task)
             done = self._wait(connection, limits)
         except (EOFError, OSError):
-            error = self._obituary()
+            error = self._exit_reason()
         except _LimitError as reached:
             self.stop()
             error = str(reached)
@@ -176,7 +176,7 @@ class Worker:
         done: Done = connection.recv()
         return done
 
-    def _obituary(self) -> str:
+    def _exit_reason(self) -> str:
         """How the process ended, in words; it is cleared away."""
         process = self._process
         code = None

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper, save
 from running import cli
 
 from prelu_tools.backends.interface import Source, TensorSpec
-from prelu_tools.backends.registry import refuse_idle_options
+from prelu_tools.backends.registry import refuse_ignored_options
 from prelu_tools.cli.main import run
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import InputOption, SourceOptions
@@ -107,7 +107,7 @@ class _Named:
 
 def _refuses(sources: list[str], options: SourceOptions, inspects: bool = False) -> bool:
     try:
-        refuse_idle_options([cast(Source, _Named(s)) for s in sources], options, inspects)
+        refuse_ignored_options([cast(Source, _Named(s)) for s in sources], options, inspects)
     except UsageError:
         return True
     return False

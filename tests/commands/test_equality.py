@@ -14,8 +14,8 @@ from text_nets import COLUMN, save
 
 from prelu_tools.backends.onnxruntime.racing import Run, runtime_version
 from prelu_tools.commands.optimize import equality as module
-from prelu_tools.commands.optimize.equality import Witness, held, keep_bits
-from prelu_tools.commands.optimize.spots import Spot
+from prelu_tools.commands.optimize.equality import OriginalOutputs, held, keep_bits
+from prelu_tools.commands.optimize.rewritable import RewritableLayer
 from prelu_tools.commands.optimize.tuning import Bench, Choices
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.arrays import Array
@@ -41,7 +41,7 @@ def _run(*bits: float) -> Run:
 
 
 def test_a_witness_holds_every_output_of_every_input() -> None:
-    witness = Witness(_run(0, 1), FEEDS)
+    witness = OriginalOutputs(_run(0, 1), FEEDS)
     assert witness.feeds is FEEDS
     assert witness.agrees(_run(0, 1))
     assert not witness.agrees(_run(0, 1.0000002))
@@ -67,11 +67,11 @@ class _Bench:
 
 
 def _kept(forms: Mapping[str, str], *wrong: Mapping[str, str]) -> tuple[Choices, _Bench]:
-    spots = [Spot(name, None, 1, ("max", "linear", "prelu"), 1.0, ()) for name in forms]
+    spots = [RewritableLayer(name, None, 1, ("max", "linear", "prelu"), 1.0, ()) for name in forms]
     gain = (1e-6, Ratio(0.5, 0.4, 0.6, 9))
     choices = Choices(dict(forms), dict.fromkeys(forms, "timing"), {}, dict.fromkeys(forms, gain))
     bench = _Bench(*wrong)
-    keep_bits(cast(Bench, bench), spots, choices, Witness(_run(0.0), FEEDS))
+    keep_bits(cast(Bench, bench), spots, choices, OriginalOutputs(_run(0.0), FEEDS))
     return choices, bench
 
 
@@ -245,7 +245,7 @@ def test_special_values_but_for_the_sign_of_zeros(
     told: Sequence[tuple[float, float]], special: bool, tmp_path: Path
 ) -> None:
     model = _model(tmp_path / "p.onnx")
-    found = held(model, model, Witness(_run(0.0), FEEDS), _run(0.0), _verified(*told))
+    found = held(model, model, OriginalOutputs(_run(0.0), FEEDS), _run(0.0), _verified(*told))
     assert found.special is special
 
 
@@ -253,10 +253,10 @@ def test_what_was_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_processor", lambda: "an abacus")
     model = _model(tmp_path / "p.onnx")
     nearly = _model(tmp_path / "o.onnx", a=np.nextafter(COLUMN, np.float32(9)))
-    found = held(model, model, Witness(_run(0.0), FEEDS), _run(0.0), _verified())
+    found = held(model, model, OriginalOutputs(_run(0.0), FEEDS), _run(0.0), _verified())
     assert (found.layer, found.bitwise, found.max_ulps, found.n_inputs) == (True, True, 0, 3)
     assert (found.processor, found.runtime) == ("an abacus", runtime_version())
-    found = held(model, nearly, Witness(_run(0.0), FEEDS), _run(1.0), _verified())
+    found = held(model, nearly, OriginalOutputs(_run(0.0), FEEDS), _run(1.0), _verified())
     assert (found.layer, found.bitwise) == (False, False)
     assert found.max_ulps > 0
 
@@ -285,4 +285,4 @@ def test_what_the_machine_calls_its_processor(
 
 def test_arrays_of_other_types_are_not_the_same_bits() -> None:
     wide: list[Array] = [FEEDS[0]["x"].astype(np.float64)]
-    assert not Witness(_run(0.0), FEEDS[:1]).agrees(cast(Run, lambda _feed: wide))
+    assert not OriginalOutputs(_run(0.0), FEEDS[:1]).agrees(cast(Run, lambda _feed: wide))

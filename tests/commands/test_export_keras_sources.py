@@ -134,12 +134,12 @@ def saved(nets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`recurrent` and `blocks` as SavedModels, and a module of TensorFlow's own."""
     from prelu_tools.backends.keras.framework import keras, tf
     from prelu_tools.backends.quiet import quiet
-    from prelu_tools.backends.spelling import build_object, parse_spelling
+    from prelu_tools.backends.source_spec import build_object, parse_source_spec
 
     folder = tmp_path_factory.mktemp("saved")
     with quiet(show=False):
         for name in ("recurrent", "blocks"):
-            model: Any = build_object(parse_spelling(f"{nets}:{name}"))
+            model: Any = build_object(parse_source_spec(f"{nets}:{name}"))
             model.export(folder / name, verbose=False)
         module = tf.Module()
         module.weight = tf.Variable(np.eye(3, dtype=np.float32))

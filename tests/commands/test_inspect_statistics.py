@@ -15,7 +15,7 @@ from running import cli
 from sample_list import FOLDER, Sample, each_sample, sample
 from tiny_models import save_prelu
 
-from prelu_tools.backends.spelling import build_object, import_named, parse_spelling
+from prelu_tools.backends.source_spec import build_object, import_named, parse_source_spec
 
 Exports = Callable[[Sample], Path]
 _LINE = re.compile(r"^(\S+): mean=(\S+) std=(\S+) min=(\S+) max=(\S+)$", re.MULTILINE)
@@ -36,7 +36,7 @@ def _usual_loop(module: Any) -> dict[str, list[str]]:
 
 @each_sample(lambda one: one.framework == "torch" and "OneSlope" not in one.spelled)
 def test_the_usual_loop_is_reproduced(sample: Sample, exports: Exports) -> None:
-    usual = _usual_loop(build_object(parse_spelling(sample.source)))
+    usual = _usual_loop(build_object(parse_source_spec(sample.source)))
     assert len(usual) == len(sample.layers)
     for path in (sample.source, exports(sample)):
         found = {}

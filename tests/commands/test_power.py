@@ -342,12 +342,12 @@ def _fault(number: float, touched: Sequence[bool] = (True, False, False), kind: 
     return Fault(0, kind, "words", slopes, np.array(touched))
 
 
-def _plant(copy: _Copy, *faults: Fault, hasty: bool = False) -> list[Planted]:
-    return list(plant(cast(SlopeCopy, copy), faults, hasty))
+def _plant(copy: _Copy, *faults: Fault, stop_at_first: bool = False) -> list[Planted]:
+    return list(plant(cast(SlopeCopy, copy), faults, stop_at_first))
 
 
 @pytest.mark.parametrize(
-    ("notices", "hasty", "runs", "found"),
+    ("notices", "stop_at_first", "runs", "found"),
     [
         pytest.param({}, False, [1, 0, 2], (False, False), id="nobody, in any run"),
         pytest.param({}, True, [1, 0, 2], (False, False), id="nobody, in haste"),
@@ -364,10 +364,13 @@ def _plant(copy: _Copy, *faults: Fault, hasty: bool = False) -> list[Planted]:
     ],
 )  # fmt: skip
 def test_runs_are_made_until_everybody_noticed(
-    notices: dict[int, tuple[bool, bool]], hasty: bool, runs: list[int], found: tuple[bool, bool]
+    notices: dict[int, tuple[bool, bool]],
+    stop_at_first: bool,
+    runs: list[int],
+    found: tuple[bool, bool],
 ) -> None:
     copy = _Copy(lambda _kind, run: notices.get(run, (False, False)), rows=[2, 1, 3])
-    (planted,) = _plant(copy, _fault(5.0), hasty=hasty)
+    (planted,) = _plant(copy, _fault(5.0), stop_at_first=stop_at_first)
     assert [run for _, run in copy.asked] == runs
     assert (planted.by_layer, planted.by_output) == found
     assert planted.noticed is any(found)

@@ -13,7 +13,7 @@ from running import cli
 from sample_list import sample
 
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.spelling import build_object, parse_spelling
+from prelu_tools.backends.source_spec import build_object, parse_source_spec
 
 
 def _spoil(path: Path, size: int) -> Path:
@@ -39,7 +39,7 @@ def _spoil(path: Path, size: int) -> Path:
 def torch_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
-    net: Any = build_object(parse_spelling(sample("torch_layers.py:PerChannel").source)).eval()
+    net: Any = build_object(parse_source_spec(sample("torch_layers.py:PerChannel").source)).eval()
     path = tmp_path_factory.mktemp("raw") / "net.onnx"
     with quiet(show=False):
         torch.onnx.export(net, net.example_inputs(), path, dynamo=True, external_data=False)
@@ -71,7 +71,7 @@ def keras_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tensorflow as tf
     import tf2onnx
 
-    net: Any = build_object(parse_spelling(sample("keras_digits.py:convnet").source))
+    net: Any = build_object(parse_source_spec(sample("keras_digits.py:convnet").source))
     path = tmp_path_factory.mktemp("raw") / "net.onnx"
     with quiet(show=False, logger="tf2onnx"):
         tf2onnx.convert.from_function(

@@ -220,10 +220,10 @@ def test_a_fixed_batch_stays_fixed_in_the_search(fixed: str, tmp_path: Path) -> 
 def test_a_batch_that_the_candidate_fixes_stays_fixed_in_torch(nets: Path, tmp_path: Path) -> None:
     import torch
 
-    from prelu_tools.backends.spelling import build_object, parse_spelling
+    from prelu_tools.backends.source_spec import build_object, parse_source_spec
 
     net = f"{nets}:Net(60.0)"
-    module: Any = build_object(parse_spelling(net))
+    module: Any = build_object(parse_source_spec(net))
     tensors = {name: value.detach().numpy() for name, value in module.state_dict().items()}
     assert isinstance(module, torch.nn.Module)
     fixed = save(

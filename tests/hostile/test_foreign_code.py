@@ -16,7 +16,7 @@ from running import cli, environment
 
 from prelu_tools import inspect
 from prelu_tools.backends.files import isolated
-from prelu_tools.backends.spelling import FileName, parse_spelling
+from prelu_tools.backends.source_spec import FileName, parse_source_spec
 from prelu_tools.commands.checks.globs import candidates_of, matches
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.zoo.pairs import pair
@@ -111,7 +111,7 @@ def test_a_file_that_goes_away_meanwhile_stays_a_file(odd: Path) -> None:
         (odd / "zoo" / name).unlink()
     assert len(found) == len(ODD)
     for one in found:
-        spelling = parse_spelling(one.text)
+        spelling = parse_source_spec(one.text)
         assert (spelling.file, spelling.module) == (Path(one.text), None)
 
 
@@ -135,7 +135,7 @@ def test_names_of_files_are_no_python(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "v" / "evil.py:Net@x.pt").touch()
     (candidate,) = candidates_of(["out/{stem}.onnx"], matches("v/*.pt")[0]).sources
     assert candidate == "out/evil.py:Net@x.onnx"
-    assert parse_spelling(candidate).module is None
+    assert parse_source_spec(candidate).module is None
     assert candidates_of(["nets.py:Net@w/{name}"], match).sources == (
         "nets.py:Net@w/os.mkdir('RAN').pt",
     )

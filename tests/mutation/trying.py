@@ -179,7 +179,7 @@ class Host:
             exchange(sys.modules[module], mutant.source)
         except Exception:
             return 1
-        return int(bool(_run([self._items[name] for name in tests], hasty=True)))
+        return int(bool(_run([self._items[name] for name in tests], stop_at_first=True)))
 
 
 def _fork(work: Callable[[], int], folder: str) -> int:
@@ -199,7 +199,7 @@ def _fork(work: Callable[[], int], folder: str) -> int:
         os._exit(code)
 
 
-def _run(items: Sequence[pytest.Item], hasty: bool) -> list[str]:
+def _run(items: Sequence[pytest.Item], stop_at_first: bool) -> list[str]:
     """Run tests; the ids of those that fail, or of the first."""
     failed: list[str] = []
 
@@ -217,7 +217,7 @@ def _run(items: Sequence[pytest.Item], hasty: bool) -> list[str]:
     manager.register(Listener())
     for item, following in zip(items, [*items[1:], None], strict=True):
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        if failed and hasty:
+        if failed and stop_at_first:
             break
     return failed
 
@@ -234,7 +234,7 @@ def _add_reach(reach: Reach, item: pytest.Item) -> None:
     began = time.monotonic()
     threading.setprofile(note)
     sys.setprofile(note)
-    reach.failed += _run([item], hasty=False)
+    reach.failed += _run([item], stop_at_first=False)
     sys.setprofile(None)
     reach.seconds[item.nodeid] = time.monotonic() - began
     for module, scope in {*seen, *((module, "") for module, _ in seen)}:

@@ -12,7 +12,7 @@ import pytest
 from running import cli
 from sample_list import FOLDER
 
-from prelu_tools.backends.spelling import import_named
+from prelu_tools.backends.source_spec import import_named
 
 pytestmark = [pytest.mark.keras, pytest.mark.slow]
 

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from running import ROOT, cli, environment
 from sample_list import FOLDER, Sample, sample
 
-from prelu_tools.backends.spelling import build_object, parse_spelling
+from prelu_tools.backends.source_spec import build_object, parse_source_spec
 
 Exports = Callable[[Sample], Path]
 pytestmark = pytest.mark.keras
@@ -33,7 +33,7 @@ print(json.dumps(found))
 
 
 def _saved(spelled: str, path: Path) -> Path:
-    build_object(parse_spelling(sample(spelled).source)).save(path)
+    build_object(parse_source_spec(sample(spelled).source)).save(path)
     return path
 
 
@@ -104,7 +104,7 @@ def test_a_class_that_is_not_in_the_file_named_is_a_usage_error(tmp_path: Path) 
 def test_an_untrained_net_is_at_its_start(tmp_path: Path, start: float) -> None:
     archive = tmp_path / "digits.keras"
     call = f"convnet(alpha_init={start}, alpha_spread=0.0, shared_axes=(1, 2))"
-    build_object(parse_spelling(f"{FOLDER}/keras_digits.py:{call}")).save(archive)
+    build_object(parse_source_spec(f"{FOLDER}/keras_digits.py:{call}")).save(archive)
     layers = cli("inspect", archive, "--format", "json").json["layers"]
     assert [layer["statistics"]["count"] for layer in layers] == [32, 64, 256]
     for layer in layers:

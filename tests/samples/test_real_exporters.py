@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.spelling import build_object, parse_spelling
+from prelu_tools.backends.source_spec import build_object, parse_source_spec
 from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.match.layers import read_layers
 
@@ -54,8 +54,8 @@ def _slopes(path: Path) -> list[bytes]:
 @pytest.mark.parametrize("net", NETS)
 def test_mtcnn_has_the_same_slopes_in_every_spelling(net: str, tmp_path: Path) -> None:
     with quiet(show=False):
-        module: Any = build_object(parse_spelling(f"{SAMPLES}/mtcnn_torch.py:{net}"))
-        model: Any = build_object(parse_spelling(f"{SAMPLES}/mtcnn_keras.py:{net}"))
+        module: Any = build_object(parse_source_spec(f"{SAMPLES}/mtcnn_torch.py:{net}"))
+        model: Any = build_object(parse_source_spec(f"{SAMPLES}/mtcnn_keras.py:{net}"))
     expected = [
         weight.detach().numpy().reshape(-1).tobytes()
         for name, weight in module.named_parameters()
@@ -113,7 +113,7 @@ class Net(nn.Module):
 def test_forms_as_torch_writes_them(form: str, dynamo: bool, tmp_path: Path) -> None:
     source = tmp_path / f"forms_{form}_{dynamo}.py"
     source.write_text(_FORMS)
-    module: Any = build_object(parse_spelling(f"{source}:Net({form!r})"))
+    module: Any = build_object(parse_source_spec(f"{source}:Net({form!r})"))
     path = tmp_path / "net.onnx"
     _torch(dynamo)(module, path)
     layers = read_layers(read_model(path))
@@ -126,7 +126,7 @@ def test_forms_as_torch_writes_them(form: str, dynamo: bool, tmp_path: Path) -> 
 @pytest.mark.keras
 def test_the_mask_form_as_tf2onnx_writes_it(tmp_path: Path) -> None:
     with quiet(show=False):
-        model: Any = build_object(parse_spelling(f"{SAMPLES}/keras_where.py:sequential_net"))
+        model: Any = build_object(parse_source_spec(f"{SAMPLES}/keras_where.py:sequential_net"))
     _tf2onnx(model, tmp_path / "net.onnx")
     layers = read_layers(read_model(tmp_path / "net.onnx"))
     assert [layer.form for layer in layers] == ["where_mask"] * 3
@@ -137,7 +137,7 @@ def test_the_mask_form_as_tf2onnx_writes_it(tmp_path: Path) -> None:
 @pytest.mark.keras
 def test_element_wise_slopes_as_tf2onnx_writes_them(tmp_path: Path) -> None:
     with quiet(show=False):
-        model: Any = build_object(parse_spelling(f"{SAMPLES}/keras_digits.py:convnet"))
+        model: Any = build_object(parse_source_spec(f"{SAMPLES}/keras_digits.py:convnet"))
     _tf2onnx(model, tmp_path / "net.onnx")
     layers = read_layers(read_model(tmp_path / "net.onnx"))
     assert [layer.sharing for layer in layers] == ["element-wise", "element-wise", "channel-wise"]

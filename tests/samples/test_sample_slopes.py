@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from running import cli
 from sample_list import Sample, each_sample, sample
 
-from prelu_tools.backends.spelling import build_object, parse_spelling
+from prelu_tools.backends.source_spec import build_object, parse_source_spec
 
 Exports = Callable[[Sample], Path]
 
@@ -23,7 +23,7 @@ def _initializers(path: Path) -> dict[str, Any]:
 
 
 def _live(one: Sample) -> Any:
-    return build_object(parse_spelling(one.source))
+    return build_object(parse_source_spec(one.source))
 
 
 @each_sample(lambda one: one.framework == "torch")

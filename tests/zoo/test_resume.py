@@ -165,7 +165,9 @@ def test_a_run_that_is_stopped_says_how_to_go_on(how: signal.Signals, kept: bool
     assert (running.returncode, out) == (128 + how, "")
     more = "" if kept else f"--results {file} "
     done = len(results(file))
-    said = f"{done} of 3 models are done and kept in {file}: run the same command with {more}--resume"
+    said = (
+        f"{done} of 3 models are done and kept in {file}: run the same command with {more}--resume"
+    )
     assert said in err
     assert "Traceback" not in err
     assert done == 2 if kept else done < 3

@@ -16,7 +16,7 @@ from running import cli
 from tiny_models import save_dense
 
 from prelu_tools.backends.remote import downloads, is_url, local_copy, url_identity
-from prelu_tools.backends.spelling import parse_spelling
+from prelu_tools.backends.source_spec import parse_source_spec
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 
 fsspec = pytest.importorskip("fsspec")
@@ -112,14 +112,14 @@ def test_what_cannot_be_read_is_a_sentence(server: str) -> None:
         ("http://127.0.0.1:1/net.onnx", "cannot be read"),
     ):
         with pytest.raises(PReLUToolsError, match=said):
-            parse_spelling(url)
+            parse_source_spec(url)
         assert cli("inspect", url).code == 3
 
 
 def test_code_at_a_url_is_refused_before_anything_is_read() -> None:
     for text in ("http://127.0.0.1:1/nets.py:Net", "memory://nets.py", "s3://b/nets.py:Net(1)"):
         with pytest.raises(UsageError, match="never run"):
-            parse_spelling(text)
+            parse_source_spec(text)
 
 
 def test_what_is_a_url() -> None:

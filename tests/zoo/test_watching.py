@@ -107,7 +107,7 @@ def test_ctrl_c_on_a_terminal_ends_all_and_says_how_to_go_on(odd: Odd) -> None:
     _, alive = psutil.wait_procs(owned, timeout=20)
     assert alive == []
     words = " ".join(terminal.seen.split())
-    assert "1 of 2 models are done and kept in r.jsonl: the same command with --resume" in words
+    assert "1 of 2 models are done and kept in r.jsonl: run the same command with --resume" in words
     assert "Traceback" not in words
     assert len(results(Path("r.jsonl"))) == 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 
 from prelu_tools.backends.conversion import Conversion, Parameter
-from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
+from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.graph.io.metadata import TOOL
@@ -20,8 +20,8 @@ def canonicalise(source: OnnxSource, wanted: ConversionOptions) -> Conversion:
     Raises:
         PReLUToolsError: a slope has two readings, or the opset cannot be had.
     """
-    meant = as_meant(source, wanted.slope_axis)
-    found = canonical(meant.model)
+    repaired = repaired_model(source, wanted.slope_axis)
+    found = canonical(repaired.model)
     raised = raise_opset(found.model, wanted.opset)
     return Conversion(
         model=raised,
@@ -36,36 +36,36 @@ def canonicalise(source: OnnxSource, wanted: ConversionOptions) -> Conversion:
             for tensor in raised.proto.graph.initializer
             if not is_generated(tensor.name)
         },
-        notes=_notes(source, found, meant),
+        notes=_notes(source, found, repaired),
         properties={
             entry.key: entry.value
             for entry in source.model.proto.metadata_props
             if not entry.key.startswith("prelu_tools.")
         },
-        reference=None if meant.reference is source else meant.reference,
+        reference=None if repaired.reference is source else repaired.reference,
     )
 
 
-def _notes(source: OnnxSource, found: Canonical, meant: Meant) -> tuple[str, ...]:
-    notes = [str(repair) for repair in meant.repairs]
-    if meant.repairs:
+def _notes(source: OnnxSource, found: Canonical, repaired: RepairedModel) -> tuple[str, ...]:
+    notes = [str(repair) for repair in repaired.repairs]
+    if repaired.repairs:
         notes.append(
             f"{source.spelled} does not run as intended: the result is compared with its own "
             "graph in onnx's evaluator (numpy), with these slopes along these axes"
         )
-    elif meant.is_lowered:
+    elif repaired.is_lowered:
         notes.append(
             f"onnxruntime does not load IR version {source.model.proto.ir_version}: "
             f"{source.spelled} was run as one of an older version, and an older one is written"
         )
-    elif meant.reference is not source:
+    elif repaired.reference is not source:
         notes.append(
             f"onnxruntime does not run opset {source.model.opset}: the result is compared with "
             f"{source.spelled} in onnx's evaluator (numpy)"
         )
-    if meant.n_listed:
+    if repaired.n_listed:
         notes.append(
-            f"{meant.n_listed} weights were listed as inputs that a caller may override: they are "
+            f"{repaired.n_listed} weights were listed as inputs that a caller may override: they are "
             "constants now"
         )
     if source.model.proto.functions:

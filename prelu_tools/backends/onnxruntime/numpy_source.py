@@ -1,4 +1,4 @@
-"""An ONNX file that no runtime runs as it is meant, run by onnx's own evaluator in numpy."""
+"""An ONNX file that no runtime runs correctly, run by onnx's own evaluator in numpy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from prelu_tools.graph.passes.repair import Repair
 
 
 class NumpySource(OnnxSource):
-    """A file as it was meant, which onnxruntime runs otherwise or not at all.
+    """A repaired file, which onnxruntime runs differently or not at all.
 
     It is run as it is written, in its own opset, by onnx's evaluator; only what PRelu does with the
     slopes that were repaired is told to it: the axis. None of the rewriting takes part in that.

@@ -11,7 +11,7 @@ from torch import nn
 from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.probe import Answer, probe
 from prelu_tools.backends.torch.files.weights import to_numpy
-from prelu_tools.backends.torch.regions import Spelling
+from prelu_tools.backends.torch.regions import CallSignature
 from prelu_tools.backends.torch.running.watch import Seen
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import Shape
@@ -23,8 +23,8 @@ class CallFinder:
     def __init__(self, root: nn.Module) -> None:
         """Nothing is seen yet."""
         self.calls: list[PReLUCall] = []
-        self.known: dict[Spelling, str] = {}
-        """What the slopes of each spelling are called."""
+        self.known: dict[CallSignature, str] = {}
+        """What the slopes of each signature are called."""
         self.narrow: dict[str, str] = {}
         """The type of layers that compute in a narrower one than float32."""
         self._root = root
@@ -41,9 +41,9 @@ class CallFinder:
         if origin.startswith("#"):
             origin = f"{seen.place}.slopes".lstrip(".")
         is_plain = answer.is_own and not answer.is_reordered
-        name = self._named(origin, "" if is_plain else seen.spelling.constants)
+        name = self._named(origin, "" if is_plain else seen.signature.constants)
         layer = _layer_name(self._root, origin) + name.removeprefix(origin)
-        self.known[seen.spelling] = name
+        self.known[seen.signature] = name
         values = answer.values
         if answer.is_own:
             values = to_numpy(seen.constants[answer.origin]).copy()

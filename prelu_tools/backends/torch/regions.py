@@ -65,7 +65,7 @@ class Node:
         return label_of(self.function)
 
 
-class Spelling(NamedTuple):
+class CallSignature(NamedTuple):
     """How a call of a PReLU is spelled: equal in every run of a module."""
 
     constants: str
@@ -78,7 +78,7 @@ class Spelling(NamedTuple):
 class Region:
     """A node that may be the output of a PReLU."""
 
-    spelling: Spelling
+    signature: CallSignature
     """How it is spelled."""
     source: Node
     """What goes in."""
@@ -216,9 +216,9 @@ def regions_of(y: Node) -> Iterator[Region]:
             roots = _roots(constants.values())
             if roots:
                 texts = sorted(_text(constant) for constant in constants.values())
-                spelling = Spelling("+".join(texts), "-".join(reversed(labels)))
+                signature = CallSignature("+".join(texts), "-".join(reversed(labels)))
                 values = {key: value for key, (_, value) in roots.items()}
-                yield Region(spelling, x, before, y, values, _replay(y, x, roots))
+                yield Region(signature, x, before, y, values, _replay(y, x, roots))
 
 
 def _roots(constants: Iterable[Node]) -> dict[str, tuple[Node, torch.Tensor]]:

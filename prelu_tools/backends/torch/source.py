@@ -34,7 +34,7 @@ from prelu_tools.backends.torch.eagerly import as_python
 from prelu_tools.backends.torch.files.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.finding import CallFinder
 from prelu_tools.backends.torch.prepare import Prepared, check_types
-from prelu_tools.backends.torch.regions import Spelling
+from prelu_tools.backends.torch.regions import CallSignature
 from prelu_tools.backends.torch.running.drawing import Drawing, drawings, states
 from prelu_tools.backends.torch.running.lookups import LookupWatch
 from prelu_tools.backends.torch.running.moved import Moving
@@ -77,7 +77,7 @@ class TorchSource:
         self._module = module
         self._options = options
         self._calls: list[PReLUCall] | None = None
-        self._known: dict[Spelling, str] = {}
+        self._known: dict[CallSignature, str] = {}
         self._narrow: dict[str, str] = {}
         self._taken: Arguments | None = None
         self._outputs: list[str] = []

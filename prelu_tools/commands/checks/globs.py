@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prelu_tools.backends.spelling import FileName, exists, parse_spelling, python_parts
+from prelu_tools.backends.source_spec import FileName, exists, parse_source_spec, python_parts
 from prelu_tools.commands.checks.fields import suggestion
 from prelu_tools.core.errors import UsageError
 
@@ -151,16 +151,16 @@ def _pattern(source: str) -> str | None:
 
 def _paths(source: str) -> Iterator[str]:
     """The files that a source names, as it spells them."""
-    spelling = parse_spelling(source)
+    source_spec = parse_source_spec(source)
     end = len(source)
-    if spelling.weights is not None:
+    if source_spec.weights is not None:
         ats = (found.start() for found in re.finditer("@", source))
-        end = next(at for at in ats if Path(source[at + 1 :]) == spelling.weights)
+        end = next(at for at in ats if Path(source[at + 1 :]) == source_spec.weights)
         yield source[end + 1 :]
-    if spelling.file is not None:
+    if source_spec.file is not None:
         yield source[:end]
-    elif spelling.module is not None and spelling.module.endswith(".py"):
-        yield spelling.module
+    elif source_spec.module is not None and source_spec.module.endswith(".py"):
+        yield source_spec.module
 
 
 def _found(pattern: str, files_only: bool) -> list[str]:

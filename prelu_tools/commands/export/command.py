@@ -12,10 +12,10 @@ from prelu_tools.backends.conversion import Conversion, ConvertibleSource
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.backends.quiet import listening, quiet
-from prelu_tools.backends.registry import open_source, refuse_idle_options
+from prelu_tools.backends.registry import open_source, refuse_ignored_options
 from prelu_tools.commands.export.provenance import provenance
 from prelu_tools.commands.export.steps import finished, for_onnxruntime, in_type
-from prelu_tools.commands.holding import demand_pass
+from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -86,7 +86,7 @@ def export(
     with listening() as warnings, quiet(request.options.show_chatter):
         progress("loading")
         source = open_source(request.source, request.options) if opened is None else opened
-        refuse_idle_options([source], request.options)
+        refuse_ignored_options([source], request.options)
         source = _convertible(source, request)
         wanted = request.opset or max(DEFAULT_OPSET, getattr(source, "opset", 0))
         progress("converting")

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 
 from prelu_tools.backends.interface import Source
-from prelu_tools.backends.spelling import parse_spelling
+from prelu_tools.backends.source_spec import parse_source_spec
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.metadata import PREFIX, SOURCE, SOURCE_HASH
 
@@ -33,8 +33,8 @@ def provenance(source: Source, spelled: str, route: str, is_file: bool = True) -
     }
     if not is_file:
         return found
-    spelling = parse_spelling(spelled)
-    file = spelling.weights or spelling.file
+    source_spec = parse_source_spec(spelled)
+    file = source_spec.weights or source_spec.file
     if file is not None:
         found[SOURCE_HASH] = _sha256(file)
     return found
@@ -42,10 +42,10 @@ def provenance(source: Source, spelled: str, route: str, is_file: bool = True) -
 
 def base_name(spelled: str) -> str:
     """The source without its folders: the result must not depend on where it lies."""
-    spelling = parse_spelling(spelled)
-    name = Path(spelling.module or spelling.file or spelled).name
-    call = f":{spelling.call}" if spelling.call else ""
-    weights = f"@{spelling.weights.name}" if spelling.weights else ""
+    source_spec = parse_source_spec(spelled)
+    name = Path(source_spec.module or source_spec.file or spelled).name
+    call = f":{source_spec.call}" if source_spec.call else ""
+    weights = f"@{source_spec.weights.name}" if source_spec.weights else ""
     return f"{name}{call}{weights}".encode("utf-8", "backslashreplace").decode()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.backends.registry import open_for_inspection, refuse_idle_options
+from prelu_tools.backends.registry import open_for_inspection, refuse_ignored_options
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.findings import slope_findings
@@ -54,7 +54,7 @@ def inspect_source(text: str, request: InspectRequest) -> InspectResult:
 
 def inspect_opened(source: Source, request: InspectRequest) -> InspectResult:
     """The same, for a source that is open."""
-    refuse_idle_options([source], request.options, inspects=True)
+    refuse_ignored_options([source], request.options, inspects=True)
     if isinstance(source, OnnxSource):
         return _inspect_graph(source, request)
     for wanted, option in ((request.target, "--target"), (request.data, "--data")):

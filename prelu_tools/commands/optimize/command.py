@@ -8,19 +8,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prelu_tools.backends.interface import Source
-from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
+from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.backends.registry import open_source, refuse_idle_options
-from prelu_tools.commands.holding import demand_pass
-from prelu_tools.commands.optimize.equality import Witness, held, keep_bits
+from prelu_tools.backends.registry import open_source, refuse_ignored_options
+from prelu_tools.commands.optimize.equality import OriginalOutputs, held, keep_bits
 from prelu_tools.commands.optimize.replay import read_choices
-from prelu_tools.commands.optimize.spots import Spot, spots_of
+from prelu_tools.commands.optimize.rewritable import RewritableLayer, rewritable_layers
 from prelu_tools.commands.optimize.tuning import Bench, Choices, by_cost, tune
+from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.inputs.drawing import DrawPlan
 from prelu_tools.commands.verify.inputs.feeds import Feeds, replay_feeds
-from prelu_tools.commands.verify.inputs.settling import drawer_within_tables
+from prelu_tools.commands.verify.inputs.planning import drawer_within_tables
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import (
     PReLUToolsError,
@@ -52,7 +52,7 @@ _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)
 _EVALUATED = 2  # rows for onnx's evaluator, which is slow
 _BATCHES = 8  # inputs on which the outputs' bits are compared: one of each kind that is drawn
 
-Tell = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 def _silence(_stage: str) -> None:
@@ -99,7 +99,7 @@ class _Work:
 
     request: OptimizeRequest
     source: OnnxSource
-    meant: Meant
+    repaired: RepairedModel
     """The source with its slopes where they belong."""
     portable: OnnxModel
     """The same with every PReLU as a PRelu node."""
@@ -107,8 +107,8 @@ class _Work:
     """The form that each layer had, by its name."""
     feeds: list[Feeds]
     """Inputs; the first is timed."""
-    spots: tuple[Spot, ...]
-    tell: Tell
+    spots: tuple[RewritableLayer, ...]
+    tell: ProgressCallback
     inside: tuple[str, ...] = ()
     """The layers that are nowhere but in bodies of If, Loop and Scan."""
 
@@ -119,12 +119,12 @@ class _Work:
 
     def original(self) -> Run:
         """The file as it is, loaded; the one with PRelu nodes where its slopes were repaired."""
-        model = self.portable if self.meant.reference is not self.source else self.source.model
+        model = self.portable if self.repaired.reference is not self.source else self.source.model
         return open_run(model, self.request.threads, self.source.spelled)
 
 
 def optimize(
-    request: OptimizeRequest, tell: Tell = _silence, opened: Source | None = None
+    request: OptimizeRequest, tell: ProgressCallback = _silence, opened: Source | None = None
 ) -> OptimizeResult:
     """Optimize a model.
 
@@ -144,7 +144,7 @@ def optimize(
     source = open_source(request.source, request.options) if opened is None else opened
     work = _prepare(source, request, tell)
     choices = _choose(work)
-    witness = Witness(work.original(), work.feeds)
+    witness = OriginalOutputs(work.original(), work.feeds)
     if request.exact.kind == "bitwise":
         tell("comparing the outputs' bits")
         keep_bits(work.bench, work.spots, choices, witness)
@@ -169,7 +169,7 @@ def optimize(
         latency=latency,
         verification=verification,
         notes=(
-            *map(str, work.meant.repairs),
+            *map(str, work.repaired.repairs),
             *choices.notes,
             *_left(work),
             *_remark(request.target),
@@ -192,26 +192,26 @@ def _remark(target: Target) -> tuple[str, ...]:
     return (f"{target}: PRelu {TARGETS[target].remark} ({TARGETS[target].source})",)
 
 
-def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
+def _prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) -> _Work:
     if not isinstance(source, OnnxSource):
         raise UsageError(
             f"{request.source} is not an ONNX file: export it first (prelu-tools export "
             f"{request.source} -o model.onnx)"
         )
-    refuse_idle_options([source], request.options)
-    meant = as_meant(source, request.slope_axis)
-    if meant.repairs and not request.repair_slopes:
-        first, n = meant.repairs[0], len(meant.repairs)
+    refuse_ignored_options([source], request.options)
+    repaired = repaired_model(source, request.slope_axis)
+    if repaired.repairs and not request.repair_slopes:
+        first, n = repaired.repairs[0], len(repaired.repairs)
         raise PReLUToolsError(
             f"{first.node} has a slope of shape {list(first.before)} that belongs on axis "
             f"{first.axis} ({first.reason}), as {n} of its slopes do: --repair-slopes writes it so"
         )
-    portable = to_portable(meant.model, bodies=request.target != "onnxruntime-cpu")
+    portable = to_portable(repaired.model, bodies=request.target != "onnxruntime-cpu")
     portable.take_in()  # slopes
     check_slopes(portable, "optimized")
     feeds = _draw(source, request.inputs_file)
     tell("running the model")
-    spots = spots_of(portable, feeds[0], request.exact, runtime_version())
+    spots = rewritable_layers(portable, feeds[0], request.exact, runtime_version())
     inside = [i.layer.name for i in source.located if all(v.outer is not None for v, _ in i.calls)]
     if not spots and inside:
         raise PReLUToolsError(
@@ -224,13 +224,13 @@ def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
             "inspect -v shows near misses)"
         )
     spots = _with_inputs_kept(portable, source, spots)
-    had = {layer.name: layer.form for layer in read_layers(meant.model)}
-    return _Work(request, source, meant, portable, had, feeds, spots, tell, tuple(inside))
+    had = {layer.name: layer.form for layer in read_layers(repaired.model)}
+    return _Work(request, source, repaired, portable, had, feeds, spots, tell, tuple(inside))
 
 
 def _with_inputs_kept(
-    portable: OnnxModel, source: OnnxSource, spots: tuple[Spot, ...]
-) -> tuple[Spot, ...]:
+    portable: OnnxModel, source: OnnxSource, spots: tuple[RewritableLayer, ...]
+) -> tuple[RewritableLayer, ...]:
     """The layers, of which those stay PRelu nodes whose slopes a caller may override."""
     wanted = overridable(source.model.proto)
     kept = {
@@ -331,10 +331,10 @@ def _latency(work: _Work, choices: Choices) -> Latency:
 def _verify(work: _Work, written: Path) -> VerifyResult:
     request = work.request
     result = verify_source(
-        work.meant.reference,
+        work.repaired.reference,
         VerifyRequest(
             reference=request.source,
-            samples=None if work.meant.reference is work.source else _EVALUATED,
+            samples=None if work.repaired.reference is work.source else _EVALUATED,
             candidates=(str(written),),
             layouts={"reference": "nchw", "candidate": "nchw"},  # the layout stays
             search_seconds=0.0,

@@ -10,7 +10,7 @@ import numpy as np
 
 from prelu_tools.backends.onnxruntime.racing import Run, runtime_version
 from prelu_tools.backends.onnxruntime.single import SingleLayers
-from prelu_tools.commands.optimize.spots import Spot
+from prelu_tools.commands.optimize.rewritable import RewritableLayer
 from prelu_tools.commands.optimize.tuning import Bench, Choices
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.layers.isolated import UNLIKE
@@ -28,7 +28,11 @@ _ROWS = 64
 
 
 def held(
-    before: OnnxModel, after: OnnxModel, witness: Witness, run: Run, verification: VerifyResult
+    before: OnnxModel,
+    after: OnnxModel,
+    witness: OriginalOutputs,
+    run: Run,
+    verification: VerifyResult,
 ) -> Held:
     """What was found equal.
 
@@ -53,7 +57,7 @@ def held(
     )
 
 
-class Witness:
+class OriginalOutputs:
     """The outputs of the model as it was, to compare others with."""
 
     def __init__(self, original: Run, feeds: Sequence[Feeds]) -> None:
@@ -70,7 +74,9 @@ class Witness:
         )
 
 
-def keep_bits(bench: Bench, spots: Sequence[Spot], choices: Choices, witness: Witness) -> None:
+def keep_bits(
+    bench: Bench, spots: Sequence[RewritableLayer], choices: Choices, witness: OriginalOutputs
+) -> None:
     """Take back the forms that change a bit of the model's outputs, in place.
 
     A layer may change how onnxruntime fuses the nodes around it. Each such layer takes the next
@@ -100,7 +106,7 @@ def keep_bits(bench: Bench, spots: Sequence[Spot], choices: Choices, witness: Wi
 
 
 def _disturbing(
-    bench: Bench, names: Sequence[str], forms: Mapping[str, str], witness: Witness
+    bench: Bench, names: Sequence[str], forms: Mapping[str, str], witness: OriginalOutputs
 ) -> Iterator[str]:
     """The layers whose forms change a bit, by halves: few do."""
     if witness.agrees(bench.open({name: forms[name] for name in names})):

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from prelu_tools.commands.optimize.spots import Spot
+from prelu_tools.commands.optimize.rewritable import RewritableLayer
 from prelu_tools.commands.optimize.tuning import Choices
 from prelu_tools.core.errors import PReLUToolsError
 
 
-def read_choices(path: Path, spots: tuple[Spot, ...]) -> Choices:
+def read_choices(path: Path, spots: tuple[RewritableLayer, ...]) -> Choices:
     """The choices that `optimize --report json=FILE` wrote.
 
     Raises:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import onnx
 
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race
-from prelu_tools.commands.optimize.spots import Spot
+from prelu_tools.commands.optimize.rewritable import RewritableLayer
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.results.optimization import Chosen
 from prelu_tools.core.timing import Ratio, ratio_of
@@ -68,14 +68,14 @@ class Choices:
     """What the user should know."""
 
 
-def by_cost(spots: Sequence[Spot]) -> Choices:
+def by_cost(spots: Sequence[RewritableLayer]) -> Choices:
     """What the cost model chooses."""
     forms = {spot.name: spot.forms[0] for spot in spots}
     return Choices(forms, dict.fromkeys(forms, "cost model"))
 
 
 def tune(
-    bench: Bench, spots: Sequence[Spot], seconds: float, tell: Callable[[str], None]
+    bench: Bench, spots: Sequence[RewritableLayer], seconds: float, tell: Callable[[str], None]
 ) -> Choices:
     """Time the forms of one group of like layers after the other, in the model itself.
 
@@ -106,26 +106,26 @@ def tune(
     return choices
 
 
-def _grouped(spots: Sequence[Spot]) -> list[list[Spot]]:
+def _grouped(spots: Sequence[RewritableLayer]) -> list[list[RewritableLayer]]:
     """Layers that have all that matters in common, the most expensive first."""
-    found: dict[tuple[object, ...], list[Spot]] = {}
+    found: dict[tuple[object, ...], list[RewritableLayer]] = {}
     for spot in spots:
         found.setdefault(spot.kind, []).append(spot)
     return sorted(found.values(), key=lambda group: -_weight(group))
 
 
-def _shares(groups: Sequence[Sequence[Spot]]) -> list[float]:
+def _shares(groups: Sequence[Sequence[RewritableLayer]]) -> list[float]:
     """Which part of the time each group gets: by its weight, half of it evenly."""
     total = sum(_weight(group) for group in groups) or 1.0
     return [0.5 * _weight(group) / total + 0.5 / len(groups) for group in groups]
 
 
-def _weight(group: Sequence[Spot]) -> float:
+def _weight(group: Sequence[RewritableLayer]) -> float:
     return sum(spot.cost for spot in group)
 
 
 def _tune_group(
-    bench: Bench, choices: Choices, group: Sequence[Spot], number: int, seconds: float
+    bench: Bench, choices: Choices, group: Sequence[RewritableLayer], number: int, seconds: float
 ) -> None:
     ranked = [form for form in group[0].forms if form != "prelu"][:_CONTENDERS]
     contenders = [*ranked, "prelu"]

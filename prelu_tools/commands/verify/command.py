@@ -9,7 +9,7 @@ from dataclasses import replace
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import parse_provider
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.backends.registry import open_source, refuse_idle_options
+from prelu_tools.backends.registry import open_source, refuse_ignored_options
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidate import Checks, Judged, Linked, judge
 from prelu_tools.commands.verify.deciders import turn_plan
@@ -22,8 +22,8 @@ from prelu_tools.commands.verify.inputs.linking import (
     other_links,
     round_feeds,
 )
+from prelu_tools.commands.verify.inputs.planning import Settled, settle
 from prelu_tools.commands.verify.inputs.rows import Rows, find_rows
-from prelu_tools.commands.verify.inputs.settling import Settled, settle
 from prelu_tools.commands.verify.inputs.turning import BRANCH_FOUND
 from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.verify.reference.run import Reference, ReferencePlan, run_reference
@@ -48,7 +48,7 @@ from prelu_tools.core.versions import installed_version, installed_versions
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 
 
-Tell = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 """Is told what is being done."""
 
 
@@ -56,7 +56,7 @@ def _silence(_stage: str) -> None:
     pass
 
 
-def verify(request: VerifyRequest, tell: Tell = _silence) -> VerifyResult:
+def verify(request: VerifyRequest, tell: ProgressCallback = _silence) -> VerifyResult:
     """Open everything, run the reference once and every candidate on every provider.
 
     Args:
@@ -76,7 +76,7 @@ def verify_source(
     source: Source,
     request: VerifyRequest,
     candidates: Mapping[str, Source] | None = None,
-    tell: Tell = _silence,
+    tell: ProgressCallback = _silence,
 ) -> VerifyResult:
     """The same, for a reference that is open.
 
@@ -92,7 +92,7 @@ def verify_source(
     linked = _open_candidates(source, request, candidates or {})
     opened = [item for item in linked if isinstance(item, Linked)]
     if len(opened) == len(linked):
-        refuse_idle_options([source, *(item.source for item in opened)], request.options)
+        refuse_ignored_options([source, *(item.source for item in opened)], request.options)
     tell(f"running {request.reference}")
     settled = _inputs(source, opened, request)
     plan = ReferencePlan(
@@ -193,7 +193,7 @@ def _inputs(source: Source, opened: Sequence[Linked], request: VerifyRequest) ->
 
 
 def _judge(
-    reference: Reference, linked: Linked, request: VerifyRequest, tell: Tell
+    reference: Reference, linked: Linked, request: VerifyRequest, tell: ProgressCallback
 ) -> list[Judged]:
     """One report for each provider; a candidate that onnxruntime does not run has one."""
     checks = Checks(

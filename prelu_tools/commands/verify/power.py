@@ -93,7 +93,7 @@ def measure_power(plan: PowerPlan) -> Power:
     copy.noticed(None, copy.right, _in_order(plan)[0])
     room = int(_SECONDS / max(time.monotonic() - began, 1e-6))
     faults, sampled = choose_faults(copy, plan, min(_MOST, room))
-    everything = list(plant(copy, faults, hasty=sampled))
+    everything = list(plant(copy, faults, stop_at_first=sampled))
     counted = [
         item for item in everything if item.noticed or (item.reached and copy.shows(item.fault))
     ]
@@ -118,13 +118,15 @@ def _in_order(plan: PowerPlan) -> list[int]:
     return sorted(range(len(plan.feeds)), key=lambda run: n_values(plan.feeds[run]))
 
 
-def plant(copy: SlopeCopy, faults: Iterable[Fault], hasty: bool = False) -> Iterator[Planted]:
+def plant(
+    copy: SlopeCopy, faults: Iterable[Fault], stop_at_first: bool = False
+) -> Iterator[Planted]:
     """Run the copy with each of these faults.
 
     Args:
         copy: the copy.
         faults: what to plant.
-        hasty: whether the first run in which anybody notices is enough.
+        stop_at_first: whether the first run in which anybody notices is enough.
 
     Raises:
         PReLUToolsError: the copy computes something else even without a fault.
@@ -137,7 +139,7 @@ def plant(copy: SlopeCopy, faults: Iterable[Fault], hasty: bool = False) -> Iter
     for fault in faults:
         target = copy.targets[fault.layer]
         try:
-            layer, output = _noticed(copy, fault, order, hasty)
+            layer, output = _noticed(copy, fault, order, stop_at_first)
         except PReLUToolsError:
             if fault.kind != "misplaced":
                 raise
@@ -170,7 +172,9 @@ def _last(target: _Target) -> int:
     return (shape[-1] or 0) if shape else 0
 
 
-def _noticed(copy: SlopeCopy, fault: Fault, order: Sequence[int], hasty: bool) -> tuple[bool, bool]:
+def _noticed(
+    copy: SlopeCopy, fault: Fault, order: Sequence[int], stop_at_first: bool
+) -> tuple[bool, bool]:
     """Whether the layer notices, and whether an output does, in any of the runs."""
     target = copy.targets[fault.layer]
     slopes = copy.right | _planted(target, fault.slopes)
@@ -178,7 +182,7 @@ def _noticed(copy: SlopeCopy, fault: Fault, order: Sequence[int], hasty: bool) -
     for run in order:
         seen = copy.noticed(target, slopes, run)
         layer, output = layer or seen[0], output or seen[1]
-        if (layer and output) or (hasty and (layer or output)):
+        if (layer and output) or (stop_at_first and (layer or output)):
             break
     return layer, output
 

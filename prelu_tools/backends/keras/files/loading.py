@@ -9,7 +9,7 @@ from typing import Any
 from prelu_tools.backends.files.keras_vetting import refuse_unsafe
 from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.spelling import import_named
+from prelu_tools.backends.source_spec import import_named
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions
 

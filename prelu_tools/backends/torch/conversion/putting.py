@@ -21,7 +21,7 @@ from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.conversion import Parameter
 from prelu_tools.backends.torch.eagerly import scripted_as_python
 from prelu_tools.backends.torch.files.weights import to_numpy
-from prelu_tools.backends.torch.regions import Region, Spelling
+from prelu_tools.backends.torch.regions import CallSignature, Region
 from prelu_tools.backends.torch.running.watch import Known, Watch, knowing, tensor_names
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.prelu.tags import TagBook
@@ -86,7 +86,7 @@ def tagged(module: nn.Module, calls: Iterable[PReLUCall], tags: TagBook, puts: b
 @contextmanager
 def putting(
     root: nn.Module,
-    known: Mapping[Spelling, str],
+    known: Mapping[CallSignature, str],
     slopes: Mapping[tuple[str, int], torch.Tensor],
     inputs: Any,
 ) -> Iterator[None]:
@@ -94,7 +94,7 @@ def putting(
 
     Args:
         root: the module.
-        known: what the slopes of each spelling of a PReLU are called.
+        known: what the slopes of each signature of a PReLU are called.
         slopes: see `Tagged.put`.
         inputs: what the module is called with.
     """
@@ -131,7 +131,7 @@ class _Putting(Watch):
     def __init__(
         self,
         root: nn.Module,
-        known: Mapping[Spelling, str],
+        known: Mapping[CallSignature, str],
         slopes: Mapping[tuple[str, int], torch.Tensor],
     ) -> None:
         super().__init__(root, tensor_names(root), knowing(known, lambda _: True))
@@ -142,12 +142,12 @@ class _Putting(Watch):
     def _tell_region(
         self, region: Region, result: torch.Tensor, function: str
     ) -> torch.Tensor | None:
-        same = (region.source.index, region.spelling)
+        same = (region.source.index, region.signature)
         is_new = same not in self._told
         found = super()._tell_region(region, result, function)
         if found is None or not is_new:
             return found
-        name = self._known.name(region.spelling) or ""
+        name = self._known.name(region.signature) or ""
         slopes = self._slopes.get((name, self._numbers[name]))
         self._numbers[name] += 1
         if slopes is None or slopes.dtype != region.x.dtype:

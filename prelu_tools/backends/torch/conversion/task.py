@@ -12,7 +12,7 @@ from torch import nn
 from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.torch.arguments import Arguments, zeros_for
 from prelu_tools.backends.torch.conversion.putting import putting
-from prelu_tools.backends.torch.regions import Spelling
+from prelu_tools.backends.torch.regions import CallSignature
 
 INNER = "inner"
 """Where `Flat` keeps the module: it stands in front of every name of the graph."""
@@ -32,8 +32,8 @@ class Task:
     """Names of its outputs."""
     calls: tuple[PReLUCall, ...]
     """Its calls of PReLU."""
-    known: Mapping[Spelling, str]
-    """What the slopes of each spelling of a PReLU are called."""
+    known: Mapping[CallSignature, str]
+    """What the slopes of each signature of a PReLU are called."""
     flatten: Callable[[Any], list[torch.Tensor]]
     """Its outputs, out of what they are nested in."""
 

@@ -12,7 +12,7 @@ from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.seeking import Pick, Pull
 from prelu_tools.backends.torch.arguments import Arguments
 from prelu_tools.backends.torch.eagerly import as_python
-from prelu_tools.backends.torch.regions import Spelling
+from prelu_tools.backends.torch.regions import CallSignature
 from prelu_tools.backends.torch.running.watch import Seen, Watch, knowing, tensor_names
 from prelu_tools.core.arrays import Array
 
@@ -21,7 +21,7 @@ def gradients_of(
     module: nn.Module,
     arguments: Arguments,
     calls: Sequence[PReLUCall],
-    known: Mapping[Spelling, str],
+    known: Mapping[CallSignature, str],
 ) -> Pull:
     """The `Pull` of a module.
 

@@ -19,8 +19,8 @@ from prelu_tools.backends.interface import Observer
 from prelu_tools.backends.torch.files.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.regions import (
     ELEMENTWISE,
+    CallSignature,
     Region,
-    Spelling,
     Tracer,
     label_of,
     regions_of,
@@ -31,7 +31,7 @@ from prelu_tools.core.arrays import Array
 class Seen(NamedTuple):
     """Something that may be a call of a PReLU."""
 
-    spelling: Spelling
+    signature: CallSignature
     """How it is spelled."""
     parameter: str
     """What its slopes are called; "" as long as nobody asked."""
@@ -84,7 +84,7 @@ class Watch(TorchFunctionMode):
         self._inside: list[tuple[str, nn.Module, int]] = []
         self._preceding: int | None = None
         self.tracer = Tracer(names)
-        self._told: dict[tuple[int, Spelling], torch.Tensor] = {}
+        self._told: dict[tuple[int, CallSignature], torch.Tensor] = {}
         self._bodies = 0
         self._is_off = False
         # An attribute may get another value meanwhile, and its id another tensor.
@@ -125,11 +125,11 @@ class Watch(TorchFunctionMode):
         self, region: Region, result: torch.Tensor, function: str
     ) -> torch.Tensor | None:
         """What to take for the result, where it is that of a PReLU."""
-        same = (region.source.index, region.spelling)
+        same = (region.source.index, region.signature)
         if same in self._told:
             self._count += 1
             return self._told[same]  # the same again, which exporters make one of
-        seen = Seen(region.spelling, "", region.x, result, region.constants, region.call,
+        seen = Seen(region.signature, "", region.x, result, region.constants, region.call,
                     self._inside[-1][0] if self._inside else "", self._kind(region, function),
                     self._preceding, self._bodies > 0)  # fmt: skip
         if not self._tell(seen):
@@ -206,7 +206,7 @@ class Watch(TorchFunctionMode):
             name = self._names.get(id(weight))
             if name is not None:
                 kind = type(module).__name__
-                seen = Seen(Spelling(name, kind), "", args[0], output, {name: weight},
+                seen = Seen(CallSignature(name, kind), "", args[0], output, {name: weight},
                             _module_call(module, local, weight), path, kind, self._preceding,
                             is_hidden=True)  # fmt: skip
                 with torch._C.DisableTorchFunction():
@@ -263,36 +263,36 @@ def tensor_names(root: nn.Module) -> dict[int, str]:
 
 
 class Known:
-    """What the slopes of each spelling are called, in another run of the same module."""
+    """What the slopes of each signature are called, in another run of the same module."""
 
-    def __init__(self, names: Mapping[Spelling, str]) -> None:
+    def __init__(self, names: Mapping[CallSignature, str]) -> None:
         """Take what a `CallFinder` found."""
         self._names = names
-        self._loose: dict[Spelling, set[str]] = {}
-        for spelling, name in names.items():
-            self._loose.setdefault(_without_numbers(spelling), set()).add(name)
+        self._loose: dict[CallSignature, set[str]] = {}
+        for signature, name in names.items():
+            self._loose.setdefault(_without_numbers(signature), set()).add(name)
 
-    def name(self, spelling: Spelling) -> str | None:
+    def name(self, signature: CallSignature) -> str | None:
         """The name of the slopes of a call; None where it is not a PReLU.
 
         Sizes may differ from run to run, and are symbols for an exporter.
         """
-        if spelling in self._names:
-            return self._names[spelling]
-        names = self._loose.get(_without_numbers(spelling), set())
+        if signature in self._names:
+            return self._names[signature]
+        names = self._loose.get(_without_numbers(signature), set())
         return next(iter(names)) if len(names) == 1 else None
 
 
-def _without_numbers(spelling: Spelling) -> Spelling:
-    return spelling._replace(constants=re.sub(r"\b[a-z]?\d+\b", "_", spelling.constants))
+def _without_numbers(signature: CallSignature) -> CallSignature:
+    return signature._replace(constants=re.sub(r"\b[a-z]?\d+\b", "_", signature.constants))
 
 
-def knowing(known: Mapping[Spelling, str], seen: Teller) -> Teller:
+def knowing(known: Mapping[CallSignature, str], seen: Teller) -> Teller:
     """A `Teller` that is told of the calls alone that a `CallFinder` found to be PReLUs."""
     names = Known(known)
 
     def told(call: Seen) -> bool:
-        name = names.name(call.spelling)
+        name = names.name(call.signature)
         return name is not None and seen(call._replace(parameter=name))
 
     return told

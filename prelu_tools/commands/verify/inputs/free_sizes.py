@@ -13,7 +13,7 @@ from prelu_tools.commands.verify.inputs.sizes import (
     other_sizes,
     tied,
 )
-from prelu_tools.commands.verify.inputs.trying import Trial
+from prelu_tools.commands.verify.inputs.trial_runs import Trial
 from prelu_tools.core.domains import SizesTried
 from prelu_tools.core.results.reasons import Reason
 

@@ -13,7 +13,7 @@ import numpy as np
 from prelu_tools.backends.interface import SearchLimits, Source
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.rows import Rows
-from prelu_tools.commands.verify.inputs.trying import usable_rows
+from prelu_tools.commands.verify.inputs.trial_runs import usable_rows
 from prelu_tools.commands.verify.inputs.turning import TurnPlan, turn_decisions
 from prelu_tools.commands.verify.reference.moved import (
     RUNS,

@@ -20,7 +20,7 @@ from prelu_tools.graph.passes.lowering import fitting_forms, lowerable
 
 
 @dataclass(frozen=True)
-class Spot:
+class RewritableLayer:
     """One layer that can be rewritten."""
 
     name: str
@@ -37,9 +37,9 @@ class Spot:
     """What layers have in common that are timed together."""
 
 
-def spots_of(
+def rewritable_layers(
     model: OnnxModel, feeds: Mapping[str, Array] | None, exact: Exactness, runtime: str
-) -> tuple[Spot, ...]:
+) -> tuple[RewritableLayer, ...]:
     """The layers of a model that can be rewritten.
 
     Args:
@@ -90,13 +90,15 @@ def _learn(
 
 def _spot(
     item: LocatedLayer, shape: tuple[int, ...] | None, exact: Exactness, runtime: str
-) -> Spot:
+) -> RewritableLayer:
     place = _surroundings(item, shape)
     forms = fitting_forms(item, exact.kind == "special", exact.kind == "approximate")
     costs = {form: forecast(form, place, runtime) * len(item.calls) for form in forms}
     ranked = tuple(sorted(costs, key=lambda form: costs[form]))
     kind = (shape, place.blocked, place.by_channel, frozenset(ranked))
-    return Spot(item.layer.name, shape, item.layer.slopes.size, ranked, costs["prelu"], kind)
+    return RewritableLayer(
+        item.layer.name, shape, item.layer.slopes.size, ranked, costs["prelu"], kind
+    )
 
 
 def _surroundings(item: LocatedLayer, shape: tuple[int, ...] | None) -> Surroundings:

@@ -10,7 +10,7 @@ from prelu_tools.commands.verify.inputs.domains import Domains
 from prelu_tools.commands.verify.inputs.drawing import Drawer
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.rows import mixed
-from prelu_tools.commands.verify.inputs.trying import Trial
+from prelu_tools.commands.verify.inputs.trial_runs import Trial
 from prelu_tools.core.arrays import IntArray
 from prelu_tools.core.results.reasons import Reason
 
@@ -18,7 +18,7 @@ _ATTEMPTS = 4
 _FIRST = 100  # the number of the first run that others are taken from
 
 
-class Mender:
+class RowReplacer:
     """Replaces rows that are of no use."""
 
     def __init__(self, drawer: Drawer, trial: Trial) -> None:

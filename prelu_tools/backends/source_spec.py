@@ -43,7 +43,7 @@ def as_file(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Spelling:
+class SourceSpec:
     """A source, taken apart."""
 
     text: str
@@ -58,28 +58,28 @@ class Spelling:
     """The file behind the @."""
 
 
-def parse_spelling(text: str) -> Spelling:
+def parse_source_spec(text: str) -> SourceSpec:
     """Take a source apart; whether its files exist is for their reader to say.
 
     Raises:
         UsageError: it is spelled like nothing that is known.
     """
     if isinstance(text, FileName):
-        return Spelling(text, Path(text), None, None, None)
+        return SourceSpec(text, Path(text), None, None, None)
     if is_url(text):
-        return Spelling(text, _copied(text), None, None, None)
+        return SourceSpec(text, _copied(text), None, None, None)
     if text and exists(text):
-        return Spelling(text, Path(text), None, None, None)
+        return SourceSpec(text, Path(text), None, None, None)
     head, weights = _split_weights(text)
     match = _PYTHON.match(head)
     if match:
-        return Spelling(text, None, match["module"], match["call"], weights)
+        return SourceSpec(text, None, match["module"], match["call"], weights)
     if head.endswith(".py") or not head or head.startswith("@"):
         raise UsageError(
             f"{text!r} names a Python file, but nothing in it: expected FILE.py:NAME or "
             "FILE.py:NAME(arguments)"
         )
-    return Spelling(text, Path(head), None, None, weights)
+    return SourceSpec(text, Path(head), None, None, weights)
 
 
 def exists(text: str) -> bool:
@@ -196,7 +196,7 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def build_object(spelling: Spelling) -> object:
+def build_object(source_spec: SourceSpec) -> object:
     """Import the module of a Python source and make the object that it names.
 
     A class is called without arguments where none are given, and so is a function; any other
@@ -207,29 +207,29 @@ def build_object(spelling: Spelling) -> object:
         UsageError: the arguments are not literals.
         PReLUToolsError: there is no such name, or the call fails.
     """
-    if spelling.module is None or spelling.call is None:
+    if source_spec.module is None or source_spec.call is None:
         raise AssertionError("not a Python source")
-    name, args, kwargs = _parse_call(spelling.call)
-    module = import_named(spelling.module)
+    name, args, kwargs = _parse_call(source_spec.call)
+    module = import_named(source_spec.module)
     target: Any = module
     for part in name.split("."):
         if not hasattr(target, part):
             public = [n for n in vars(module) if not n.startswith("_")]
             raise PReLUToolsError(
-                f"{spelling.module} has no {name!r}; it has {', '.join(sorted(public))}"
+                f"{source_spec.module} has no {name!r}; it has {', '.join(sorted(public))}"
             )
         target = getattr(target, part)
     wants_call = isinstance(target, type) or not _is_model(target)
-    if not (spelling.call.endswith(")") or (wants_call and callable(target))):
+    if not (source_spec.call.endswith(")") or (wants_call and callable(target))):
         return target
     try:
-        with _seeded(), _looking_in(_folder_of(spelling.module)):
+        with _seeded(), _looking_in(_folder_of(source_spec.module)):
             return target(*args, **kwargs)
     except PReLUToolsError:
         raise
     except (Exception, SystemExit) as error:
         raise PReLUToolsError(
-            f"calling {spelling.text} failed with {type(error).__name__}: {error}"
+            f"calling {source_spec.text} failed with {type(error).__name__}: {error}"
         ) from error
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from prelu_tools.backends.spelling import (
+from prelu_tools.backends.source_spec import (
     build_object,
     import_named,
     model_framework,
-    parse_spelling,
+    parse_source_spec,
 )
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 
@@ -69,7 +69,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 def test_python_sources(text: str, module: str, call: str, weights: str | None) -> None:
-    found = parse_spelling(text)
+    found = parse_source_spec(text)
     assert (found.text, found.file) == (text, None)
     assert (found.module, found.call) == (module, call)
     assert found.weights == (Path(weights) if weights else None)
@@ -87,7 +87,7 @@ def test_python_sources(text: str, module: str, call: str, weights: str | None) 
     ],
 )
 def test_files(text: str, file: str, weights: str | None) -> None:
-    found = parse_spelling(text)
+    found = parse_source_spec(text)
     assert (found.file, found.module, found.call) == (Path(file), None, None)
     assert found.weights == (Path(weights) if weights else None)
 
@@ -95,7 +95,7 @@ def test_files(text: str, file: str, weights: str | None) -> None:
 @pytest.mark.parametrize("name", ["a@b.onnx", "nets.py:Net", "spelled (1).onnx"])
 def test_a_file_that_exists_is_that_file(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"")
-    assert parse_spelling(name).file == Path(name)
+    assert parse_source_spec(name).file == Path(name)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_file_that_exists_is_that_file(name: str, tmp_path: Path) -> None:
 )
 def test_spelled_like_nothing_that_is_known(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        parse_spelling(text)
+        parse_source_spec(text)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_spelled_like_nothing_that_is_known(text: str, words: str) -> None:
     ],
 )
 def test_paths_with_parentheses(text: str, module: str, weights: str | None) -> None:
-    found = parse_spelling(text)
+    found = parse_source_spec(text)
     assert (found.module, found.call) == (module, "Net")
     assert found.weights == (Path(weights) if weights else None)
 
@@ -173,7 +173,7 @@ def test_what_cannot_be_imported(
 def test_a_source_that_exits_does_not_end_the_tool(text: str, tmp_path: Path) -> None:
     (tmp_path / "spelled_exit.py").write_text("import sys\nnet = None\nsys.exit(0)\n")
     with pytest.raises(PReLUToolsError, match="SystemExit"):
-        build_object(parse_spelling(text))
+        build_object(parse_source_spec(text))
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_source_that_exits_does_not_end_the_tool(text: str, tmp_path: Path) ->
     ],
 )
 def test_a_class_is_called(call: str, expected: object) -> None:
-    made = build_object(parse_spelling(f"spelled_nets.py:{call}"))
+    made = build_object(parse_source_spec(f"spelled_nets.py:{call}"))
     assert made.made == expected  # type: ignore[attr-defined]
 
 
@@ -196,7 +196,7 @@ def test_a_class_is_called(call: str, expected: object) -> None:
     ("call", "expected"), [("make", ()), ("make()", ()), ("make(1, 2)", (1, 2)), ("number", 7)]
 )
 def test_a_function_is_called_and_an_object_taken(call: str, expected: object) -> None:
-    assert build_object(parse_spelling(f"spelled_nets.py:{call}")) == expected
+    assert build_object(parse_source_spec(f"spelled_nets.py:{call}")) == expected
 
 
 @pytest.mark.parametrize(
@@ -214,12 +214,12 @@ def test_a_function_is_called_and_an_object_taken(call: str, expected: object) -
 )
 def test_arguments_that_are_no_literals(call: str) -> None:
     with pytest.raises(UsageError, match="expected NAME or NAME"):
-        build_object(parse_spelling(f"spelled_nets.py:{call}"))
+        build_object(parse_source_spec(f"spelled_nets.py:{call}"))
 
 
 def test_a_name_that_is_not_there_is_told_with_those_that_are() -> None:
     with pytest.raises(PReLUToolsError, match="has no 'net'; it has Net, broken, leave") as caught:
-        build_object(parse_spelling("spelled_nets.py:net"))
+        build_object(parse_source_spec("spelled_nets.py:net"))
     assert "_private" not in str(caught.value)
 
 
@@ -235,7 +235,7 @@ def test_a_name_that_is_not_there_is_told_with_those_that_are() -> None:
 )
 def test_a_call_that_fails(call: str, words: str) -> None:
     with pytest.raises(PReLUToolsError) as caught:
-        build_object(parse_spelling(f"spelled_nets.py:{call}"))
+        build_object(parse_source_spec(f"spelled_nets.py:{call}"))
     assert words in str(caught.value)
 
 
@@ -245,7 +245,7 @@ def test_an_error_of_the_tool_passes_through(tmp_path: Path) -> None:
         "def net():\n    raise UsageError('give --input')\n"
     )
     with pytest.raises(UsageError, match=r"^give --input$"):
-        build_object(parse_spelling("spelled_own.py:net"))
+        build_object(parse_source_spec("spelled_own.py:net"))
 
 
 @pytest.mark.parametrize("thing", [3, "text", object(), int, None])
@@ -258,10 +258,10 @@ def test_a_torch_module_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "spelled_torch.py").write_text(
         "from torch import nn\nnet = nn.PReLU()\nclass Net(nn.Sequential):\n    pass\n"
     )
-    net = build_object(parse_spelling("spelled_torch.py:net"))
+    net = build_object(parse_source_spec("spelled_torch.py:net"))
     assert model_framework(net) == "torch"
     assert type(net).__name__ == "PReLU"
-    assert model_framework(build_object(parse_spelling("spelled_torch.py:Net"))) == "torch"
+    assert model_framework(build_object(parse_source_spec("spelled_torch.py:Net"))) == "torch"
     assert model_framework(type(net)) is None
 
 
@@ -270,8 +270,8 @@ def test_a_keras_model_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "spelled_keras.py").write_text(
         "import keras\nnet = keras.Sequential([keras.layers.PReLU()])\nlayer = keras.layers.PReLU\n"
     )
-    assert model_framework(build_object(parse_spelling("spelled_keras.py:net"))) == "keras"
-    assert model_framework(build_object(parse_spelling("spelled_keras.py:layer"))) is None
+    assert model_framework(build_object(parse_source_spec("spelled_keras.py:net"))) == "keras"
+    assert model_framework(build_object(parse_source_spec("spelled_keras.py:layer"))) is None
 
 
 @pytest.mark.torch
@@ -289,7 +289,7 @@ def torch(): return t.nn.Linear(1, 1).weight.item()
 def keras(): return float(k.Sequential([k.Input((1,)), k.layers.Dense(1)]).weights[0].numpy()[0, 0])
 """
     )
-    source = parse_spelling(f"spelled_draws.py:{library}")
+    source = parse_source_spec(f"spelled_draws.py:{library}")
     draw = getattr(import_named("spelled_draws.py"), library)
     first, between, second = build_object(source), draw(), build_object(source)
     assert first == second

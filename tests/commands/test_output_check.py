@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prelu_tools.commands.holding import demand_pass
+from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.verification import (
     CandidateReport,

@@ -1,4 +1,4 @@
-"""An ONNX file as it was meant: its slopes where they belong, and what to compare that with."""
+"""An ONNX file with repaired slopes, and what to compare it with."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _FIRST_RUN = 7  # the first opset that onnxruntime promises to run
 
 
 @dataclass(frozen=True)
-class Meant:
-    """A file as it was meant."""
+class RepairedModel:
+    """A file whose slopes are on the axes where they belong."""
 
     model: OnnxModel
     """A copy, local functions inlined, its slopes where they belong; weights stay in their file."""
@@ -32,8 +32,8 @@ class Meant:
     """Whether the file is run as one of an older IR version, which changes nothing it computes."""
 
 
-def as_meant(source: OnnxSource, axis: int | None) -> Meant:
-    """Lay the slopes of a file where they belong.
+def repaired_model(source: OnnxSource, axis: int | None) -> RepairedModel:
+    """Move the slopes of a file to the axes where they belong.
 
     Args:
         source: the file.
@@ -57,7 +57,7 @@ def as_meant(source: OnnxSource, axis: int | None) -> Meant:
         from prelu_tools.backends.onnxruntime.lowered import LoweredSource
 
         reference, is_lowered = LoweredSource(source), True
-    return Meant(repaired, repairs, n_listed, reference, is_lowered)
+    return RepairedModel(repaired, repairs, n_listed, reference, is_lowered)
 
 
 def _loads(ir_version: int) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from prelu_tools.backends.interface import Lookup, Source, TensorSpec
 from prelu_tools.commands.verify.inputs.drawing import DrawPlan
-from prelu_tools.commands.verify.inputs.settling import Settled, settle
+from prelu_tools.commands.verify.inputs.planning import Settled, settle
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import Dim

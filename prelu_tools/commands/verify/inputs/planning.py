@@ -25,12 +25,12 @@ from prelu_tools.commands.verify.inputs.drawing import (
 )
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.free_sizes import OtherSizes
-from prelu_tools.commands.verify.inputs.mending import Mender
+from prelu_tools.commands.verify.inputs.row_replacement import RowReplacer
 from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.commands.verify.inputs.sizes import Sizes
 from prelu_tools.commands.verify.inputs.sweeping import sweeps
 from prelu_tools.commands.verify.inputs.tables import Probe, find_tables
-from prelu_tools.commands.verify.inputs.trying import Trial, trying
+from prelu_tools.commands.verify.inputs.trial_runs import Trial, trying
 from prelu_tools.core.domains import InputDomain, SizesTried, Values
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.reasons import Reason
@@ -110,7 +110,7 @@ class _Settler:
         self._choose_rows()
         self._try()
         drawer = self.drawer()
-        mender = Mender(drawer, self._trial)
+        mender = RowReplacer(drawer, self._trial)
         feeds = mender.mended(drawer.usual())
         sizes = OtherSizes(drawer, self._trial, len(feeds))
         feeds += mender.mended(sizes.runs(min(3, self._plan.samples)))
