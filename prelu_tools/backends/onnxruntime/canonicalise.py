@@ -65,8 +65,8 @@ def _notes(source: OnnxSource, found: Canonical, repaired: RepairedModel) -> tup
         )
     if repaired.n_listed:
         notes.append(
-            f"{repaired.n_listed} weights were listed as inputs that a caller may override: they are "
-            "constants now"
+            f"{repaired.n_listed} weights were listed as inputs that a caller may override; they "
+            "are constants now"
         )
     if source.model.proto.functions:
         notes.append("local functions were inlined")
