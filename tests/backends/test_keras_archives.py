@@ -371,7 +371,7 @@ def test_an_archive_without_its_parts_is_refused(saved: Saved, tmp_path: Path) -
     assert "holds no JSON object" in _refusal(_zipped(path, {**changed, "config.json": b"[]"}))
     assert "has no model" in _refusal(_zipped(path, {**changed, "config.json": b"{}"}))
     broken = {**members, "model.weights.h5": weights[:1000]}
-    assert "cannot be read as HDF5" in _refusal(_zipped(path, broken))
+    assert "cannot be read: it is not an HDF5 file" in _refusal(_zipped(path, broken))
 
 
 def test_metadata_are_not_needed(saved: Saved, tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def test_nothing_to_check_is_no_verdict_and_nothing_is_written(models: tuple[str
         (
             "prelu-tools.schema.json",
             "kept",
-            "prelu-tools.schema.json exists already, and is another",
+            "prelu-tools.schema.json exists already, with other content",
         ),
         ("pyproject.toml", "[[tool.prelu-tools.checks]]", "pyproject.toml lists checks already"),
     ],

@@ -137,7 +137,7 @@ def test_the_factor_is_that_which_is_given() -> None:
         (_result(seed=1), "and this on 16 inputs of seed 1: --update-baseline renews it"),
         (
             _result(layer="other"),
-            "no longer measured: net.onnx[cpu] layer act; if that is meant",
+            "no longer measured: net.onnx[cpu] layer act; if that is intended",
         ),
         (_result(ulp=None), "no longer measured: net.onnx[cpu] layer act max_ulp_diff"),
         (_result(diff=float("nan")), "no longer measured: net.onnx[cpu] output y max_abs_diff"),
@@ -159,7 +159,8 @@ def test_what_the_baseline_does_not_know_is_inconclusive() -> None:
     found = _held(two)
     assert found.verdict == "inconclusive"
     assert (
-        "it does not know other.onnx, other.onnx output y, other.onnx layer act" in found.reasons[0]
+        "it does not contain other.onnx, other.onnx output y, other.onnx layer act"
+        in found.reasons[0]
     )
 
 

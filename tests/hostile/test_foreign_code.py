@@ -52,7 +52,7 @@ def test_a_reader_does_not_look_in_pythonpath(
     stranger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(stranger))
-    with pytest.raises(PReLUToolsError, match="cannot be read as HDF5"):
+    with pytest.raises(PReLUToolsError, match="cannot be read: it is not an HDF5 file"):
         isolated.run_isolated("prelu_tools.backends.files.keras_h5:read", Path("model.h5"))
     assert not (stranger / "RAN").exists()
 
@@ -125,10 +125,10 @@ def test_names_of_files_are_no_python(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     (tmp_path / "w").mkdir()
     (tmp_path / "w" / "os.mkdir('RAN').pt").touch()
-    with pytest.raises(UsageError, match="no name in Python"):
+    with pytest.raises(UsageError, match="not a name in Python"):
         pair(["nets.py:{stem}@w/{stem}.pt", "out/{stem}.onnx"])
     (match,) = matches("w/*.pt")
-    with pytest.raises(UsageError, match="stands for a name"):
+    with pytest.raises(UsageError, match="not a Python name"):
         candidates_of(["nets.py:{stem}@x.pt"], match)
     assert isinstance(match.reference, FileName)
     (tmp_path / "v").mkdir()
