@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args, overload
+from typing import TYPE_CHECKING, Literal, get_args, overload
 
 from prelu_tools.arguments import (
     PathLike,
@@ -43,6 +43,9 @@ from prelu_tools.core.options import ExternalData, InputLayout
 from prelu_tools.core.results import ExportResult
 from prelu_tools.core.verification import VerifyResult
 from prelu_tools.live import Model, is_live, name_of, opened, turns
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.interface import Source
 
 __all__ = ["Model", "export", "inspect", "optimize", "verify"]
 
@@ -198,8 +201,9 @@ def verify(
         UsageError: an argument makes no sense.
         PReLUToolsError: the reference cannot be read or run.
     """
+    from prelu_tools.commands.other_inputs import asking
     from prelu_tools.commands.request import VerifyRequest
-    from prelu_tools.commands.verify import verify_source
+    from prelu_tools.commands.verify import layouts_of, verify_source
     from prelu_tools.core.errors import UsageError
 
     if not candidates:
@@ -216,12 +220,7 @@ def verify(
     names = _names(candidates)
     with turns(reference, *candidates), ExitStack() as stack:
         file = stack.enter_context(values_file(inputs))
-        source = stack.enter_context(opened(reference, left, options))
-        live = {
-            name: stack.enter_context(opened(model, name, options))
-            for name, model in zip(names, candidates, strict=True)
-            if is_live(model)
-        }
+        live: dict[str, Source] = {}
         request = VerifyRequest(
             reference=left,
             candidates=names,
@@ -245,6 +244,12 @@ def verify(
             allow_no_prelu=allow_no_prelu,
             options=options,
         )
+        told = asking(options, names, live, layouts_of(request))
+        source = stack.enter_context(opened(reference, left, told))
+        told = asking(options, [left], {left: source}, layouts_of(request).turned)
+        for name, model in zip(names, candidates, strict=True):
+            if is_live(model):
+                live[name] = stack.enter_context(opened(model, name, told))
         return verify_source(source, request, live)
 
 

@@ -117,7 +117,7 @@ class KerasTorchSource(TorchSource):
             PReLUToolsError: it does not run, or the weights do not fit.
         """
         self._model = model
-        self._structure = Structure(model, spelled, options.inputs)
+        self._structure = Structure(model, spelled, options)
         _build(model, self._structure, spelled, options.show_chatter)
         if weights is not None:
             load_weights(model, weights, spelled)

@@ -66,7 +66,7 @@ class KerasSource:
         self.producer = f"keras {keras.__version__}, tensorflow {tf.__version__}"
         self._model = model
         self._options = options
-        self._structure = Structure(model, spelled, options.inputs)
+        self._structure = Structure(model, spelled, options)
         self._calls: list[PReLUCall] | None = None
         self._program: Program | None = None
         self._uncalled: list[str] = []
@@ -88,7 +88,10 @@ class KerasSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know of its layers."""
-        return tuple(not_called(path) for path in dict.fromkeys(self._uncalled))
+        return (
+            *self._structure.notes,
+            *(not_called(path) for path in dict.fromkeys(self._uncalled)),
+        )
 
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`."""
