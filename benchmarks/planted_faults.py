@@ -22,18 +22,18 @@ import numpy as np
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.cli.main import run
-from prelu_tools.commands.candidate import Linked
-from prelu_tools.commands.drawing import DrawPlan
-from prelu_tools.commands.linking import Layouts, link_inputs, move
-from prelu_tools.commands.outputs import OutputJudge
-from prelu_tools.commands.power import PowerPlan, SlopeCopy, choose_faults, plant
-from prelu_tools.commands.reference import Reference, ReferencePlan, run_reference
-from prelu_tools.commands.settling import settle
+from prelu_tools.commands.verify.candidate import Linked
+from prelu_tools.commands.verify.inputs.drawing import DrawPlan
+from prelu_tools.commands.verify.inputs.linking import Layouts, link_inputs, move
+from prelu_tools.commands.verify.inputs.settling import settle
+from prelu_tools.commands.verify.outputs import OutputJudge
+from prelu_tools.commands.verify.power import PowerPlan, SlopeCopy, choose_faults, plant
+from prelu_tools.commands.verify.reference.run import Reference, ReferencePlan, run_reference
 from prelu_tools.core.arrays import Array, frozen
-from prelu_tools.core.coverage import CoverageBook
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.slopediff import compare_slopes
-from prelu_tools.core.tolerance import CALIBRATED
+from prelu_tools.core.prelu.coverage import CoverageBook
+from prelu_tools.core.prelu.slopediff import compare_slopes
+from prelu_tools.core.rounding.tolerance import CALIBRATED
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 TORCH = (

@@ -23,8 +23,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from prelu_tools.backends.onnxruntime.racing import open_run, race
 from prelu_tools.core.inputs import Wanted, pictures
-from prelu_tools.graph.lowering import fitting_forms, lower, lowerable
-from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.io.reader import OnnxModel
+from prelu_tools.graph.passes.lowering import fitting_forms, lower, lowerable
 
 
 class Chain(NamedTuple):

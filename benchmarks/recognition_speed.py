@@ -15,8 +15,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from prelu_tools.graph.reader import OnnxModel
-from prelu_tools.graph.survey import survey
+from prelu_tools.graph.facts.survey import survey
+from prelu_tools.graph.io.reader import OnnxModel
 
 LAYERS = 2000
 REPEATS = 5

@@ -22,9 +22,9 @@ import atheris
 
 with atheris.instrument_imports(include=["prelu_tools"]):
     from prelu_tools.core.errors import PReLUToolsError
-    from prelu_tools.graph.model import all_tensors
-    from prelu_tools.graph.reader import read_model
-    from prelu_tools.graph.survey import survey
+    from prelu_tools.graph.facts.survey import survey
+    from prelu_tools.graph.io.model import all_tensors
+    from prelu_tools.graph.io.reader import read_model
 
 from fuzz.corpus import SEEDS
 from fuzz.protobuf import change_message

@@ -26,12 +26,13 @@ from fuzz.worker import prepare, work
 _BATCH = 150  # files a process
 _LOADED = (
     "h5py", "onnx", "onnxruntime", "safetensors", "torch", "torch.export", "rich.table",
-    "prelu_tools.backends.torch.program", "prelu_tools.backends.files.state_dict",
+    "prelu_tools.backends.torch.files.program", "prelu_tools.backends.files.state_dict",
     "prelu_tools.backends.files.safetensors", "prelu_tools.backends.files.keras_h5",
     "prelu_tools.backends.files.keras_archive", "prelu_tools.cli.inspect", "prelu_tools.cli.verify",
-    "prelu_tools.cli.export", "prelu_tools.graph.survey", "prelu_tools.graph.targets",
-    "prelu_tools.commands.verify", "prelu_tools.commands.export", "prelu_tools.reports.table",
-    "prelu_tools.reports.json", "prelu_tools.backends.onnxruntime.canonicalise",
+    "prelu_tools.cli.export", "prelu_tools.graph.facts.survey", "prelu_tools.graph.facts.targets",
+    "prelu_tools.commands.verify.command", "prelu_tools.commands.export.command",
+    "prelu_tools.reports.table", "prelu_tools.reports.json",
+    "prelu_tools.backends.onnxruntime.canonicalise",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 
 from fuzz.generic import ODD_NUMBERS, ODD_TEXTS, anything
-from prelu_tools.graph.wire import MalformedError, MemoryBytes, fields, varint
+from prelu_tools.graph.io.wire import MalformedError, MemoryBytes, fields, varint
 
 _DEEPEST = 8
 _HUGE = (0x7F, 2**20, 2**31 - 1, 2**32, 2**63 - 1, 2**70)

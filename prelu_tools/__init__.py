@@ -10,22 +10,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prelu_tools.core.showing import show_with
+from prelu_tools.core.results.showing import show_with
 
 if TYPE_CHECKING:
     from prelu_tools.api import export, inspect, optimize, verify
-    from prelu_tools.core.comparison import CompareResult
     from prelu_tools.core.errors import (
-        ExportVerificationError,
         MissingExtraError,
         PReLUToolsError,
         UsageError,
-        VerdictError,
     )
-    from prelu_tools.core.inspection import InspectResult
-    from prelu_tools.core.optimization import OptimizeResult
-    from prelu_tools.core.results import ExportResult
-    from prelu_tools.core.verification import VerifyResult
+    from prelu_tools.core.results.comparison import CompareResult
+    from prelu_tools.core.results.export import ExportResult
+    from prelu_tools.core.results.inspection import InspectResult
+    from prelu_tools.core.results.optimization import OptimizeResult
+    from prelu_tools.core.results.verification import (
+        ExportVerificationError,
+        VerdictError,
+        VerifyResult,
+    )
 
 __version__ = "0.1.0"
 
@@ -50,11 +52,13 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("export", "inspect", "optimize", "verify"), "api"),
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "core.errors"),
-    "CompareResult": "core.comparison",
-    "ExportResult": "core.results",
-    "InspectResult": "core.inspection",
-    "OptimizeResult": "core.optimization",
-    "VerifyResult": "core.verification",
+    "CompareResult": "core.results.comparison",
+    "ExportResult": "core.results.export",
+    "ExportVerificationError": "core.results.verification",
+    "InspectResult": "core.results.inspection",
+    "OptimizeResult": "core.results.optimization",
+    "VerdictError": "core.results.verification",
+    "VerifyResult": "core.results.verification",
 }
 
 

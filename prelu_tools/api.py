@@ -35,13 +35,13 @@ from prelu_tools.arguments import (
     values_file,
     within,
 )
-from prelu_tools.core.comparison import CompareResult
-from prelu_tools.core.inspection import InspectResult
-from prelu_tools.core.layout import Layout
-from prelu_tools.core.optimization import Exactness, OptimizeResult, Target
 from prelu_tools.core.options import ExternalData, InputLayout
-from prelu_tools.core.results import ExportResult
-from prelu_tools.core.verification import VerifyResult
+from prelu_tools.core.prelu.layout import Layout
+from prelu_tools.core.results.comparison import CompareResult
+from prelu_tools.core.results.export import ExportResult
+from prelu_tools.core.results.inspection import InspectResult
+from prelu_tools.core.results.optimization import Exactness, OptimizeResult, Target
+from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.live import Model, is_live, name_of, opened, turns
 
 if TYPE_CHECKING:
@@ -102,8 +102,8 @@ def export(
         ExportVerificationError: the result is not its source; nothing was written.
         PReLUToolsError: the source cannot be read, converted or checked; nothing was written.
     """
-    from prelu_tools.commands.export import ExportRequest
-    from prelu_tools.commands.export import export as run
+    from prelu_tools.commands.export.command import ExportRequest
+    from prelu_tools.commands.export.command import export as run
 
     one_of("target", target, ("portable", "onnxruntime-cpu"))
     one_of("input_layout", input_layout, ("keep", "nchw", "nhwc"))
@@ -201,9 +201,9 @@ def verify(
         UsageError: an argument makes no sense.
         PReLUToolsError: the reference cannot be read or run.
     """
-    from prelu_tools.commands.other_inputs import asking
-    from prelu_tools.commands.request import VerifyRequest
-    from prelu_tools.commands.verify import layouts_of, verify_source
+    from prelu_tools.commands.verify.command import layouts_of, verify_source
+    from prelu_tools.commands.verify.inputs.other import asking
+    from prelu_tools.commands.verify.request import VerifyRequest
     from prelu_tools.core.errors import UsageError
 
     if not candidates:
@@ -322,9 +322,9 @@ def inspect(
         UsageError: an argument makes no sense, or needs an ONNX model.
         PReLUToolsError: a model cannot be read, or the data cannot be run.
     """
-    from prelu_tools.commands.compare import compare
-    from prelu_tools.commands.inspect import InspectRequest, inspect_opened
-    from prelu_tools.core.statistics import Thresholds
+    from prelu_tools.commands.inspect.command import InspectRequest, inspect_opened
+    from prelu_tools.commands.inspect.compare import compare
+    from prelu_tools.core.prelu.statistics import Thresholds
 
     within("near", near, 0)
     one_of("target", target, [name for name in _TARGETS if name != "portable"])
@@ -386,8 +386,8 @@ def optimize(
         PReLUToolsError: the source cannot be read, has no PReLU, or could not be checked; nothing
             was written.
     """
-    from prelu_tools.commands.optimize import OptimizeRequest
-    from prelu_tools.commands.optimize import optimize as run
+    from prelu_tools.commands.optimize.command import OptimizeRequest
+    from prelu_tools.commands.optimize.command import optimize as run
 
     one_of("target", target, _TARGETS)
     within("tune_seconds", tune_seconds, 0)

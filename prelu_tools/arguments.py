@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeAlias
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import Dim, InputOption, SourceOptions
-from prelu_tools.core.tolerance import CALIBRATED
-from prelu_tools.core.verification import Tolerance
+from prelu_tools.core.results.verification import Tolerance
+from prelu_tools.core.rounding.tolerance import CALIBRATED
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 Shapes: TypeAlias = "Mapping[str, Sequence[Dim]]"
@@ -130,7 +130,7 @@ def values_file(values: Values | None) -> Iterator[Path | None]:
         return
     import numpy as np
 
-    from prelu_tools.commands.feeds import save_feeds
+    from prelu_tools.commands.verify.inputs.feeds import save_feeds
 
     arrays = {name: np.asarray(array) for name, array in values.items()}
     if any(array.dtype == object for array in arrays.values()):

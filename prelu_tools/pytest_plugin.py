@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from prelu_tools.core.baseline import Entry
-    from prelu_tools.core.verification import VerifyResult
+    from prelu_tools.core.results.baseline import Entry
+    from prelu_tools.core.results.verification import VerifyResult
 
 FOLDER = "prelu_baselines"
 """Where the baselines are, beside the tests."""
@@ -89,8 +89,8 @@ class Parity:
         return self._renew(name, result) if self._update else self._hold(name, result, factor)
 
     def _renew(self, name: str, result: VerifyResult) -> VerifyResult:
-        from prelu_tools.commands.baseline import write_baseline
-        from prelu_tools.core.baseline import entry_of
+        from prelu_tools.commands.verify.baseline import write_baseline
+        from prelu_tools.core.results.baseline import entry_of
 
         self._entries[name] = entry_of(result, _names(result))
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,8 +102,13 @@ class Parity:
 
     def _hold(self, name: str, result: VerifyResult, factor: float | None) -> VerifyResult:
         __tracebackhide__ = True
-        from prelu_tools.commands.baseline import read_baseline
-        from prelu_tools.core.baseline import DEFAULT_FACTOR, Baseline, entry_of, held_against
+        from prelu_tools.commands.verify.baseline import read_baseline
+        from prelu_tools.core.results.baseline import (
+            DEFAULT_FACTOR,
+            Baseline,
+            entry_of,
+            held_against,
+        )
 
         known = read_baseline(self.path).entries if self.path.exists() else {}
         if name not in known:

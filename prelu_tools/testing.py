@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Literal
 
 from prelu_tools.arguments import Range, ranges_of, source_options, tolerance_of
 from prelu_tools.core.options import Dim, SourceOptions
-from prelu_tools.core.verification import VerifyResult
+from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.live import Model, name_of, opened
 
 if TYPE_CHECKING:
-    from prelu_tools.core.layout import Layout
+    from prelu_tools.core.prelu.layout import Layout
 
 __all__ = ["assert_parity", "assert_slopes_equal"]
 
@@ -77,8 +77,8 @@ def assert_parity(
         AssertionError: they are not the same, or it could not be told; the message says where.
         PReLUToolsError: the reference cannot be read or run.
     """
-    from prelu_tools.commands.request import VerifyRequest
-    from prelu_tools.commands.verify import verify_source
+    from prelu_tools.commands.verify.command import verify_source
+    from prelu_tools.commands.verify.request import VerifyRequest
 
     left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
     with (
@@ -128,8 +128,8 @@ def assert_slopes_equal(
         AssertionError: a layer differs, is missing, or is too much; or there are none at all.
         PReLUToolsError: one of them cannot be read.
     """
-    from prelu_tools.core.layout import from_layouts
-    from prelu_tools.core.slopediff import compare_slopes, pair_layers
+    from prelu_tools.core.prelu.layout import from_layouts
+    from prelu_tools.core.prelu.slopediff import compare_slopes, pair_layers
 
     given = dict(layouts or {})
     left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")

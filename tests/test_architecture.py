@@ -23,14 +23,14 @@ FLOORS = ("cli", "zoo", "commands", "reports", "backends", "graph", "core")
 
 # What each floor may import of the others, where packages belong, and with which a floor does.
 BELOW = {
-    "cli": {"zoo", "commands", "reports", "core", "graph.writer"},
-    "zoo": {"commands", "reports", "backends", "graph.reader", "graph.placement", "core"},
+    "cli": {"zoo", "commands", "reports", "core", "graph.io.writer"},
+    "zoo": {"commands", "reports", "backends", "graph.io.reader", "graph.io.placement", "core"},
     "commands": {"backends", "graph", "core"},
     "reports": {"core"},
     "backends": {"graph", "core"},
     "graph": {"core"},
     "core": set(),
-    "arguments.py": {"commands.feeds", "core"},
+    "arguments.py": {"commands.verify.inputs.feeds", "core"},
     "live.py": {"backends", "core"},
     "api.py": {"arguments", "live", "commands", "core"},
     "testing.py": {"arguments", "live", "commands", "reports", "core"},
@@ -48,6 +48,8 @@ HOMES = {
     "fsspec": {"backends"},
     "distributed": {"zoo"},
 }
+ONE_ANOTHER = "prelu_tools.backends.onnxruntime."  # a source makes others of its kind
+FULL = 17  # files in a folder
 ENOUGH = {"core": {"numpy"}, "graph": {"numpy", "onnx", "google"}, "": set()}
 
 
@@ -98,6 +100,51 @@ def test_imports_go_down(path: Path) -> None:
     assert [name for name in ours if not _is_allowed(floor, name)] == []
 
 
+def _graph_of_imports() -> dict[str, set[str]]:
+    """By module, the modules of the package that it imports, for types and in functions too."""
+    names = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        for path in FILES
+    }
+    found: dict[str, set[str]] = {}
+    for path in FILES:
+        name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        name = name.removesuffix(".__init__")
+        imported = {each if each in names else each.rpartition(".")[0] for each in _imports(path)}
+        # What a package's own __init__ holds is loaded before any of its modules.
+        found[name] = (imported & names) - {name, "prelu_tools"}
+    return found
+
+
+def _reached(start: str, imports: dict[str, set[str]]) -> set[str]:
+    seen: set[str] = set()
+    left = [start]
+    while left:
+        for name in imports[left.pop()] - seen:
+            seen.add(name)
+            left.append(name)
+    return seen
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    imports = _graph_of_imports()
+    assert len(imports) > 300
+    circles = [name for name in imports if name in _reached(name, imports)]
+    assert [name for name in circles if not name.startswith(ONE_ANOTHER)] == []
+
+
+def test_a_circle_is_seen() -> None:
+    circle = {"a": {"b"}, "b": {"c"}, "c": {"b"}}
+    assert [name for name in circle if name in _reached(name, circle)] == ["b", "c"]
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=_name)
+def test_a_folder_can_be_taken_in_at_a_glance(folder: Path) -> None:
+    files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+    assert len(files) <= FULL
+    assert (folder / "__init__.py").read_text().startswith('"""')
+
+
 @pytest.mark.parametrize("path", FILES, ids=_name)
 def test_packages_stay_on_their_floor(path: Path) -> None:
     outside = {name.split(".")[0] for name in _imports(path)} - {"prelu_tools"}
@@ -116,10 +163,10 @@ def test_packages_stay_on_their_floor(path: Path) -> None:
         ("graph", "prelu_tools.backends.interface.Source", False),
         ("graph", "prelu_tools.core", True),
         ("reports", "prelu_tools.graph.view.GraphView", False),
-        ("reports", "prelu_tools.commands.verify", False),
+        ("reports", "prelu_tools.commands.verify.command", False),
         ("commands", "prelu_tools.reports.render", False),
-        ("backends", "prelu_tools.commands.verify.verify", False),
-        ("cli", "prelu_tools.graph.writer.replacing", True),
+        ("backends", "prelu_tools.commands.verify.command.verify", False),
+        ("cli", "prelu_tools.graph.io.writer.replacing", True),
         ("cli", "prelu_tools.graph.view.GraphView", False),
         ("cli", "prelu_tools.graph", False),
         ("cli", "prelu_tools.graph.writers.replacing", False),

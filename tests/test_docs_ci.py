@@ -17,9 +17,9 @@ from jsonschema import Draft7Validator
 from running import ROOT, cli, environment
 from tiny_models import save_dense
 
-from prelu_tools.commands.check_fields import FIELDS
-from prelu_tools.commands.check_schema import check_schema
-from prelu_tools.commands.checks import find_checks
+from prelu_tools.commands.checks.fields import FIELDS
+from prelu_tools.commands.checks.run import find_checks
+from prelu_tools.commands.checks.schema import check_schema
 from prelu_tools.reports import formats_of
 
 DOC = (ROOT / "docs/ci.md").read_text(encoding="utf-8")

@@ -12,8 +12,8 @@ import onnx
 
 from benchmarks.latency.measure import Runner, open_runner
 from benchmarks.nets.inputs import Floats
-from prelu_tools.graph.layers import locate_layers
-from prelu_tools.graph.reader import read_model
+from prelu_tools.graph.io.reader import read_model
+from prelu_tools.graph.match.layers import locate_layers
 from prelu_tools.graph.view import all_views
 
 ROUNDS = 15

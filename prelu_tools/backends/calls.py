@@ -12,8 +12,8 @@ import numpy as np
 from prelu_tools.backends.interface import Observer
 from prelu_tools.core.arrays import Array, IntArray, frozen
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.reasons import Reason
-from prelu_tools.core.slopes import PReLULayer, Shape
+from prelu_tools.core.prelu.slopes import PReLULayer, Shape
+from prelu_tools.core.results.reasons import Reason
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.core.arrays import Array, IntArray
-from prelu_tools.core.layout import Layout
-from prelu_tools.core.results import RefusedRoute
-from prelu_tools.core.tags import TagBook
-from prelu_tools.graph.model import OnnxModel
+from prelu_tools.core.options import ConversionOptions
+from prelu_tools.core.prelu.layout import Layout
+from prelu_tools.core.prelu.tags import TagBook
+from prelu_tools.core.results.export import RefusedRoute
+from prelu_tools.graph.io.model import OnnxModel
 
-__all__ = ["Conversion", "Parameter", "RefusedRoute"]
+__all__ = ["Conversion", "ConvertibleSource", "Parameter", "RefusedRoute"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Conversion:
-    """A source as an ONNX graph, with tags in place of its slopes (`core/tags.py`)."""
+    """A source as an ONNX graph, with tags in place of its slopes (`core/prelu/tags.py`)."""
 
     model: OnnxModel
     """Every PReLU is one PRelu node; its slopes are tags. Large weights are in its `memory`."""
@@ -61,3 +63,15 @@ class Conversion:
     """Metadata of the source's own model that is kept."""
     reference: Source | None = None
     """What the result is held against, where the source itself does not run."""
+
+
+class ConvertibleSource(Source, Protocol):
+    """A source that can be brought to ONNX."""
+
+    def convert(self, wanted: ConversionOptions) -> Conversion:
+        """The source as an ONNX graph, of the opset that is wanted or the nearest one below.
+
+        Raises:
+            PReLUToolsError: it cannot be converted; the message says which layer, and why.
+        """
+        ...

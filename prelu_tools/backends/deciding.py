@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from prelu_tools.backends.reading import Place, Readings
 from prelu_tools.core.arrays import Array, same_bits
-from prelu_tools.core.decisions import Decision
+from prelu_tools.core.results.decisions import Decision
 
 Run = Callable[[Mapping[str, Array], Readings], dict[str, Array]]
 """Runs a model, and tells of what its code reads."""

@@ -6,18 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.decisions import Decision
-from prelu_tools.core.noise import Noise
-from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions
-from prelu_tools.core.slopes import PReLULayer
-
-if TYPE_CHECKING:
-    from prelu_tools.backends.conversion import Conversion
+from prelu_tools.core.options import Dim, SourceOptions
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.results.decisions import Decision
+from prelu_tools.core.rounding.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -258,18 +255,6 @@ class Source(Protocol):
 
         Yields:
             Batches that may reach some of them; whether they do is for the caller to see.
-        """
-        ...
-
-
-class ConvertibleSource(Source, Protocol):
-    """A source that can be brought to ONNX."""
-
-    def convert(self, wanted: ConversionOptions) -> Conversion:
-        """The source as an ONNX graph, of the opset that is wanted or the nearest one below.
-
-        Raises:
-            PReLUToolsError: it cannot be converted; the message says which layer, and why.
         """
         ...
 

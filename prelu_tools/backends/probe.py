@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from prelu_tools.core.arrays import Array, IntArray
-from prelu_tools.core.slopes import Shape
-from prelu_tools.core.tags import TagBook
+from prelu_tools.core.prelu.slopes import Shape
+from prelu_tools.core.prelu.tags import TagBook
 
 _SIZES = (1.0, 2.0**-100, 5e-4, 30.0, 2.0**90, 0.02)
 _FEW = 4096  # elements; a larger input has positions enough for each size in every call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
@@ -13,8 +13,8 @@ from prelu_tools.backends.interface import Backend, Source
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.spelling import Spelling, build_object, model_framework, parse_spelling
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
+from prelu_tools.core.files.pickles import in_words, wanted_by_file
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.pickles import in_words, wanted_by_file
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,38 @@ class Row:
     """The pip extra that brings its packages; None for the core."""
     packages: tuple[str, ...]
     """Modules that it imports, the telling one first."""
+    heeds: tuple[str, ...] = ()
+    """The fields of `SourceOptions` that change what it does."""
 
 
 ROWS: tuple[Row, ...] = (
-    Row("onnx", "prelu_tools.backends.onnxruntime", (".onnx",), None, ("onnx", "onnxruntime")),
+    Row(
+        "onnx",
+        "prelu_tools.backends.onnxruntime",
+        (".onnx",),
+        None,
+        ("onnx", "onnxruntime"),
+        ("inputs",),
+    ),
     Row("torch", "prelu_tools.backends.torch", (), "torch", ("torch", "onnxscript", "safetensors")),
     Row(
         "keras",
         "prelu_tools.backends.keras",
-        (".keras", ".h5", "/saved_model.pb"),
+        (".keras", ".h5"),
         "keras",
         ("tensorflow", "keras", "tf2onnx"),
+        ("inputs", "custom_objects", "allow_unsafe_load"),
     ),
 )
 """The frameworks, which run models."""
+_SAVED_MODEL = Row(
+    "keras SavedModel",
+    "prelu_tools.backends.keras.files.saved",
+    ("/saved_model.pb",),
+    "keras",
+    ("tensorflow", "keras", "tf2onnx"),
+    ("inputs", "allow_unsafe_load"),
+)
 
 _FILES = "prelu_tools.backends.files"
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill")
@@ -57,12 +75,24 @@ READERS: tuple[Row, ...] = (
         (".pt", ".pth", ".ckpt", ".pt.tar", ".pth.tar", ".tar"),
         "torch",
         ("torch",),
+        ("allow_unsafe_load",),
     ),
     Row("safetensors", f"{_FILES}.safetensors", (".safetensors",), "torch", ("safetensors",)),
-    Row("torch program", "prelu_tools.backends.torch.program", (".pt2",), "torch", ("torch",)),
+    Row(
+        "torch program",
+        "prelu_tools.backends.torch.files.program",
+        (".pt2",),
+        "torch",
+        ("torch",),
+        ("allow_unsafe_load",),
+    ),
     Row("SavedModel", f"{_FILES}.saved_model", ("/saved_model.pb",), "keras", ("tensorflow",)),
 )
 """What is read by itself: for `inspect` before the frameworks, for the rest after them."""
+
+
+_TO_RUN = (*ROWS, _SAVED_MODEL, *READERS)
+_TO_INSPECT = (*READERS, *ROWS, _SAVED_MODEL)
 
 
 class _Reader(Protocol):
@@ -80,24 +110,65 @@ def open_for_inspection(text: str, options: SourceOptions) -> Source:
     spelling = parse_spelling(text)
     if spelling.file is None or options.custom_objects:
         return open_source(text, options)  # classes of the user's own have to be asked
-    return _open_file(spelling, options, (*READERS, *ROWS))
+    return _open_file(spelling, options, _TO_INSPECT)
 
 
-def refuse_idle_options(sources: Sequence[Source], options: SourceOptions) -> None:
-    """Reject what would be ignored: custom objects where no source is a Keras model.
+_IDLE: Mapping[str, tuple[str, str]] = {
+    "inputs": ("--input", "models that do not know all sizes of their inputs"),
+    "custom_objects": ("--custom-objects", "Keras files"),
+    "allow_unsafe_load": ("--allow-unsafe-load", "files that may run code"),
+}
+"""Fields of `SourceOptions` that not every source heeds: the option, and what it is for."""
+
+
+def refuse_idle_options(
+    sources: Sequence[Source], options: SourceOptions, inspects: bool = False
+) -> None:
+    """Reject what would be ignored.
 
     Args:
         sources: all that were opened with these options.
         options: how the user wants them to be read.
+        inspects: whether they are looked at only, and not run.
 
     Raises:
-        UsageError: there are such.
+        UsageError: none of the sources heeds an option, or none has an input that is named.
     """
     if options.is_shared:
         return
-    if options.custom_objects and not any(source.framework == "keras" for source in sources):
-        names = ", ".join(source.spelled for source in sources)
-        raise UsageError(f"--custom-objects is for Keras models, and {names} is none: leave it out")
+    heeded = {name for source in sources for name in _heeded(source, options, inspects)}
+    names = ", ".join(dict.fromkeys(source.spelled for source in sources))
+    for field, (flag, purpose) in _IDLE.items():
+        if getattr(options, field) and field not in heeded:
+            verb = "is none" if len(sources) == 1 else "are none"
+            raise UsageError(f"{flag} is for {purpose}, and {names} {verb}: leave it out")
+    left = {option.name for option in options.inputs}
+    known: list[str] = []
+    for source in sources if left and not inspects else ():
+        known += [spec.name for spec in source.inputs()]
+        left -= set(known)
+        if not left:
+            return
+    if left and not inspects:
+        raise UsageError(
+            f"--input {min(left)}: {names} has no such input; it has {', '.join(known)}"
+        )
+
+
+def _heeded(source: Source, options: SourceOptions, inspects: bool) -> tuple[str, ...]:
+    """The fields of the options that count for a source."""
+    try:
+        spelling = parse_spelling(source.spelled)
+    except UsageError:
+        return ("inputs",)  # a live model
+    if spelling.file is None:
+        weights = spelling.weights and _row_for(spelling.weights, READERS)
+        return ("inputs", *(weights.heeds if weights else ()))
+    reads_alone = inspects and not options.custom_objects
+    row = _row_for(spelling.file, _TO_INSPECT if reads_alone else _TO_RUN)
+    if row is None:
+        return ("inputs",)
+    return () if inspects and row.name == "onnx" else row.heeds
 
 
 def open_source(text: str, options: SourceOptions) -> Source:
@@ -110,7 +181,7 @@ def open_source(text: str, options: SourceOptions) -> Source:
     """
     spelling = parse_spelling(text)
     if spelling.file is not None:
-        return _open_file(spelling, options, (*ROWS, *READERS))
+        return _open_file(spelling, options, _TO_RUN)
     with quiet(options.show_chatter):
         model = build_object(spelling)
     return open_object(model, text, options, spelling.weights)

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
-from prelu_tools.graph.reader import files_beside
+from prelu_tools.graph.io.reader import files_beside
 
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")  # one letter is a drive of Windows
 _LARGEST = 20_000_000_000

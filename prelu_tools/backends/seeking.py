@@ -16,7 +16,7 @@ import numpy as np
 
 from prelu_tools.backends.interface import Observer, Runner, SearchLimits
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.prelu.slopes import PReLULayer
 
 _STEPS = 60
 _RATE = 0.2  # of the first attempt; each later one takes strides of twice the length

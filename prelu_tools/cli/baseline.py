@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from prelu_tools.core.baseline import Baseline
-    from prelu_tools.core.checks import ChecksResult
-    from prelu_tools.core.verification import VerifyResult
+    from prelu_tools.core.results.baseline import Baseline
+    from prelu_tools.core.results.checks import ChecksResult
+    from prelu_tools.core.results.verification import VerifyResult
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 OPTIONS = ("baseline", "baseline_factor", "update_baseline")
@@ -58,7 +58,7 @@ class BaselineChoice:
 
     def hold(self, name: str, result: VerifyResult) -> VerifyResult:
         """A verification held against the file, where there is one to hold it against."""
-        from prelu_tools.core.baseline import held_against
+        from prelu_tools.core.results.baseline import held_against
 
         if self.known is None:
             return result
@@ -66,14 +66,14 @@ class BaselineChoice:
 
     def hold_checks(self, result: ChecksResult) -> ChecksResult:
         """The same for a list of checks."""
-        from prelu_tools.commands.baseline import hold_checks
+        from prelu_tools.commands.verify.baseline import hold_checks
 
         return result if self.known is None else hold_checks(result, self.known, self.factor)
 
     def renew(self, results: Mapping[str, VerifyResult | None], whole: bool, quiet: bool) -> None:
         """Write the file where that was asked for, and say what became of it on standard error."""
         from prelu_tools.cli.output import say
-        from prelu_tools.commands.baseline import renew
+        from prelu_tools.commands.verify.baseline import renew
 
         if self.path is None or not self.update:
             return
@@ -99,8 +99,8 @@ def chosen(path: Path | None, factor: float | None, update: bool) -> BaselineCho
             "--baseline-factor has no effect with --update-baseline: nothing is held against the "
             "old figures"
         )
-    from prelu_tools.commands.baseline import old_entries, read_baseline
-    from prelu_tools.core.baseline import DEFAULT_FACTOR
+    from prelu_tools.commands.verify.baseline import old_entries, read_baseline
+    from prelu_tools.core.results.baseline import DEFAULT_FACTOR
 
     if update:
         old_entries(path)  # what is no baseline is refused now, and not after an hour

@@ -114,7 +114,7 @@ def command(
     """
     from prelu_tools.cli.output import Output
     from prelu_tools.cli.output import progress as show_progress
-    from prelu_tools.commands.export import ExportRequest, export
+    from prelu_tools.commands.export.command import ExportRequest, export
 
     many = len(sources) > 1 or asks_for_zoo(choices) or _are_many(sources)
     if output is None and not many:

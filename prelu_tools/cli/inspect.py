@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from prelu_tools.cli.output import Output
-    from prelu_tools.commands.inspect import InspectRequest
-    from prelu_tools.core.inspect_gates import InspectGates
-    from prelu_tools.core.inspection import InspectResult
+    from prelu_tools.commands.inspect.command import InspectRequest
+    from prelu_tools.core.results.inspect_gates import InspectGates
+    from prelu_tools.core.results.inspection import InspectResult
     from prelu_tools.zoo.task import Task
 
 _FIGURES = (".png", ".svg")
@@ -107,9 +107,9 @@ def command(
     Example: prelu-tools inspect model.onnx
     """
     from prelu_tools.cli.output import Output, write
-    from prelu_tools.commands.inspect import InspectRequest, inspect_source
-    from prelu_tools.core.inspect_gates import InspectGates
-    from prelu_tools.core.statistics import Thresholds
+    from prelu_tools.commands.inspect.command import InspectRequest, inspect_source
+    from prelu_tools.core.prelu.statistics import Thresholds
+    from prelu_tools.core.results.inspect_gates import InspectGates
 
     request = InspectRequest(
         thresholds=Thresholds(near),
@@ -131,7 +131,7 @@ def command(
         tasks = _tasks(sources, request, gates, output, each)
         return run_many("inspect", tasks, output, verbose, choices)
     if len(sources) == 2:
-        from prelu_tools.commands.compare import compare_sources
+        from prelu_tools.commands.inspect.compare import compare_sources
 
         _refuse_for_two(form, reports, plot)
         compared = compare_sources(sources[0], sources[1], request)

@@ -155,11 +155,11 @@ def _is_verbose(arguments: list[str]) -> bool:
 def _explain(error: Exception, verbose: bool) -> int:
     from prelu_tools.cli.output import say, say_traceback
     from prelu_tools.core.errors import (
-        ExportVerificationError,
         PReLUToolsError,
         UsageError,
         explained,
     )
+    from prelu_tools.core.results.verification import ExportVerificationError
 
     if verbose:
         say_traceback(error)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from prelu_tools.cli.completing import complete_source, complete_words
+from prelu_tools.cli.idle import Command
 from prelu_tools.cli.options import gather_source_options, output_options, parse_inputs
 
 if TYPE_CHECKING:
-    from prelu_tools.core.optimization import Exactness
+    from prelu_tools.core.results.optimization import Exactness
 
 _TARGETS = ("onnxruntime-cpu", "portable", "onnxruntime-cuda", "openvino", "tensorrt")
 
@@ -20,7 +21,7 @@ def _parse_exact(ctx: click.Context, param: click.Parameter, value: str) -> Exac
     if ctx.resilient_parsing:  # a shell asks for completions, and is in a hurry
         return None
     from prelu_tools.core.errors import UsageError
-    from prelu_tools.core.optimization import Exactness
+    from prelu_tools.core.results.optimization import Exactness
 
     try:
         return Exactness.parse(value)
@@ -28,7 +29,7 @@ def _parse_exact(ctx: click.Context, param: click.Parameter, value: str) -> Exac
         raise click.BadParameter(str(error)) from error
 
 
-@click.command("optimize")
+@click.command("optimize", cls=Command)
 @click.argument("source", metavar="MODEL.onnx", shell_complete=complete_source)
 @click.option(
     "-o",
@@ -133,7 +134,7 @@ def command(
     """
     from prelu_tools.cli.output import Output
     from prelu_tools.cli.output import progress as show_progress
-    from prelu_tools.commands.optimize import OptimizeRequest, optimize
+    from prelu_tools.commands.optimize.command import OptimizeRequest, optimize
 
     options = gather_source_options(inputs, (), False, verbose)
     request = OptimizeRequest(source=source, output=output, options=options, **choices)

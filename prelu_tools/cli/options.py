@@ -83,7 +83,7 @@ def parse_ranges(
     """LOW,HIGH for every input, or NAME=LOW,HIGH."""
     if not values:
         return {}
-    from prelu_tools.commands.check_fields import WrongValueError, given_range
+    from prelu_tools.commands.checks.fields import WrongValueError, given_range
 
     found = {}
     for value in values:

@@ -114,7 +114,7 @@ def write(path: Path, content: bytes) -> None:
     Raises:
         PReLUToolsError: it cannot be written.
     """
-    from prelu_tools.graph.writer import replacing
+    from prelu_tools.graph.io.writer import replacing
 
     try:
         if path.exists() and not path.is_file():  # a rename would put a file in its place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from click.core import ParameterSource
 from prelu_tools.cli.baseline import OPTIONS as BASELINE_OPTIONS
 from prelu_tools.cli.baseline import baseline_options, chosen
 from prelu_tools.cli.completing import complete_source, complete_words
+from prelu_tools.cli.idle import Command
 from prelu_tools.cli.options import (
     gather_source_options,
     output_options,
@@ -22,7 +24,7 @@ from prelu_tools.cli.zoo import NAMES, are_models, asks_for_zoo, run_many, zoo_o
 if TYPE_CHECKING:
     from prelu_tools.cli.baseline import BaselineChoice
     from prelu_tools.cli.output import Output
-    from prelu_tools.core.verification import Tolerance
+    from prelu_tools.core.results.verification import Tolerance
 
 _EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
 _FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose", *BASELINE_OPTIONS)
@@ -48,7 +50,7 @@ def _parse_tolerance(ctx: click.Context, param: click.Parameter, value: str) -> 
     """`calibrated`, or RTOL,ATOL."""
     if ctx.resilient_parsing:  # a shell asks for completions, and is in a hurry
         return None
-    from prelu_tools.commands.check_fields import WrongValueError, given_tolerance
+    from prelu_tools.commands.checks.fields import WrongValueError, given_tolerance
 
     try:
         return given_tolerance(value)
@@ -56,7 +58,7 @@ def _parse_tolerance(ctx: click.Context, param: click.Parameter, value: str) -> 
         raise click.BadParameter(f"{value!r} is no tolerance: expected {error}") from error
 
 
-@click.command("verify")
+@click.command("verify", cls=Command)
 @click.argument("reference", metavar="[REFERENCE", required=False, shell_complete=complete_source)
 @click.argument("candidates", metavar="CANDIDATE...]", nargs=-1, shell_complete=complete_source)
 @click.option(
@@ -203,8 +205,8 @@ def command(
     Example: prelu-tools verify nets.py:Net@weights.pt net.onnx
     """
     from prelu_tools.cli.output import Output, progress
-    from prelu_tools.commands.request import VerifyRequest
-    from prelu_tools.commands.verify import verify
+    from prelu_tools.commands.verify.command import verify
+    from prelu_tools.commands.verify.request import VerifyRequest
 
     output = Output(form, reports, quiet)
     if reference is None:
@@ -216,6 +218,7 @@ def command(
     is_zoo = asks_for_zoo(zoo) or _are_many((reference, *candidates))
     if not is_zoo:
         _refuse_a_reference_alone(ctx, reference, candidates)
+        _refuse_unknown_layouts(ctx, choices["layouts"], (reference, *candidates))
     request = VerifyRequest(
         reference=reference,
         candidates=candidates,
@@ -259,6 +262,17 @@ def _refuse_a_reference_alone(
         )
 
 
+def _refuse_unknown_layouts(
+    ctx: click.Context, layouts: Iterable[str], sources: tuple[str, ...]
+) -> None:
+    known = ("reference", "candidate", *sources)
+    for name in layouts:
+        if name not in known:
+            raise click.UsageError(
+                f"--layout {name}=: expected one of {', '.join(dict.fromkeys(known))}", ctx
+            )
+
+
 def _refuse_options_of_one_check(ctx: click.Context) -> None:
     """What says how to check has no place beside a list that says so for each of its checks."""
     for param in ctx.command.params:
@@ -274,7 +288,7 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
 def _verify_many(output: Output, verbose: bool, held: BaselineChoice) -> int:
     """Run the checks of the current folder's file, and show what became of them."""
     from prelu_tools.cli.output import progress, say, say_traceback
-    from prelu_tools.commands.checks import find_checks, run_checks
+    from prelu_tools.commands.checks.run import find_checks, run_checks
 
     def trace(error: BaseException) -> None:
         if verbose:

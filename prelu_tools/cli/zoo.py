@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from prelu_tools.cli.output import Output
-    from prelu_tools.core.zoo import Command, ZooEntry
+    from prelu_tools.core.results.zoo import Command, ZooEntry
     from prelu_tools.zoo.run import Watch
     from prelu_tools.zoo.task import Task
 

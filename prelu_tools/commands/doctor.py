@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 from prelu_tools.backends.onnxruntime.session import PROVIDERS, Session, available_providers
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.errors import PReLUToolsError, remedy
-from prelu_tools.core.results import DoctorItem, DoctorResult
+from prelu_tools.core.results.export import DoctorItem, DoctorResult
 
 _REMOTE = "AzureExecutionProvider"  # in every build; it runs nothing on this machine
 _CORE = ("click", "rich", "numpy", "onnx", "onnxruntime")

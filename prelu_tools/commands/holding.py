@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError
-from prelu_tools.core.reasons import as_reason
-from prelu_tools.core.verification import VerifyResult
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.results.reasons import as_reason
+from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
 
 
 def demand_pass(

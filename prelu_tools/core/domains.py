@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from prelu_tools.core.comparable import comparable
+from prelu_tools.core.results.comparable import comparable
 
 Origin = Literal["asked", "table", "example", "type", "tried", "usual"]
 """`asked` by the user; the `table` that it indexes; within its `example`; all of its `type`;

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from prelu_tools import __version__
-
-if TYPE_CHECKING:
-    from prelu_tools.core.verification import VerifyResult
 
 
 class PReLUToolsError(Exception):
@@ -52,24 +48,6 @@ class MissingExtraError(PReLUToolsError):
         super().__init__(
             f"{package} is not installed, and it is needed {purpose}: {remedy(package, extra)}"
         )
-
-
-class VerdictError(PReLUToolsError):
-    """A model did not pass its check; raised where a program asks for that.
-
-    Args:
-        message: what was found.
-        result: all that was found; None where there is no more than the message.
-    """
-
-    def __init__(self, message: str, result: VerifyResult | None = None) -> None:
-        """Keep the result beside the sentence."""
-        super().__init__(message)
-        self.result = result
-
-
-class ExportVerificationError(VerdictError):
-    """The exported model differs from its source: a verdict (exit 1); nothing was written."""
 
 
 def explained(error: BaseException) -> str:

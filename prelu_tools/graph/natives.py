@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 
 import numpy as np
 import onnx
@@ -192,9 +193,13 @@ def computed(
     feeds = {name: x for name, x in zip(node.input, inputs, strict=True) if x is not None}
     values = [helper.make_tensor_value_info(name, 0, None) for name in feeds]
     outputs = [helper.make_tensor_value_info(tensor, 0, None)]
-    graph = helper.make_graph([node], "node", values, outputs)
+    plain, opsets = node, list(proto.opset_import)
+    if node.domain:  # onnxruntime's name for what ONNX has since, too
+        plain, opsets = deepcopy(node), [helper.make_opsetid("", onnx.defs.onnx_opset_version())]
+        plain.domain = ""
+    graph = helper.make_graph([plain], "node", values, outputs)
     try:
-        model = helper.make_model(graph, opset_imports=proto.opset_import)
+        model = helper.make_model(graph, opset_imports=opsets)
         (found,) = ReferenceEvaluator(model).run(None, feeds)
     except Exception:
         return None

@@ -53,7 +53,7 @@ def _check(node: onnx.NodeProto, imports: Mapping[str, int]) -> None:
 
 def _layer(node: onnx.NodeProto) -> str:
     """The layer after which a node is named: `layer/Operator`, or by another name of its own."""
-    unnamed = node.name.startswith(node.op_type)  # as `graph/tidy.py` calls it
+    unnamed = node.name.startswith(node.op_type)  # as `graph/passes/tidy.py` calls it
     return node.name.rpartition("/")[0] or ("" if unnamed else node.name)
 
 

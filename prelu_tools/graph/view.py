@@ -10,15 +10,16 @@ from typing import Any, TypeVar
 
 import onnx
 
-from prelu_tools.core.budget import Budget
-from prelu_tools.core.slopes import Shape
+from prelu_tools.core.files.budget import Budget
+from prelu_tools.core.prelu.slopes import Shape
+from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.natives import inferred, inlined
-from prelu_tools.graph.prune import bodies, reads
-from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.walk import bodies, reads
 
 _TYPES = frozenset(onnx.TensorProto.DataType.values())
 _MOST_AXES = 64  # numpy's limit; no runtime has more
 _OWN = ("", "ai.onnx")
+_QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
 _NOT_FIXED = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike",
               "Multinomial", "Bernoulli", "Dropout")  # fmt: skip
 
@@ -153,7 +154,7 @@ class GraphView:
         """The node that makes a tensor, if it is one of ONNX's own operators."""
         self.budget.step()
         node = self.producer.get(tensor)
-        return node if node is not None and node.domain in _OWN else None
+        return node if node is not None and is_own(node) else None
 
     @cached_property
     def ordered(self) -> list[onnx.NodeProto]:
@@ -184,7 +185,7 @@ class GraphView:
         """The tensors of this graph that nodes compute from constants alone."""
         found: set[str] = set()
         for node in self.ordered:
-            fixed = node.domain in _OWN and node.op_type not in _NOT_FIXED
+            fixed = is_own(node) and node.op_type not in _NOT_FIXED
             if not fixed or not (node.input or node.op_type == "Constant") or bodies(node):
                 continue
             if all(not i or i in found or self._is_stored(i) for i in node.input):
@@ -236,6 +237,11 @@ class GraphView:
         kind = self._type(tensor)
         found = kind.tensor_type.elem_type if kind is not None else 0
         return found if found in _TYPES and found else None
+
+
+def is_own(node: onnx.NodeProto) -> bool:
+    """Whether a node is one of ONNX's operators, under whatever domain onnxruntime writes it."""
+    return node.domain in _OWN or (node.domain == "com.microsoft" and node.op_type in _QUANTIZING)
 
 
 def is_known(dim: onnx.TensorShapeProto.Dimension) -> bool:

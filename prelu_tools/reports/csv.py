@@ -15,10 +15,10 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from prelu_tools.core.comparison import CompareResult, LayerChange
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.inspection import InspectResult, LayerReport
-from prelu_tools.core.zoo import ZooResult
+from prelu_tools.core.results.comparison import CompareResult, LayerChange
+from prelu_tools.core.results.inspection import InspectResult, LayerReport
+from prelu_tools.core.results.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.zoo.csv import MORE_COLUMNS, zoo_rows

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from prelu_tools.core.arrays import Array, IntArray
-from prelu_tools.core.inspection import LayerReport
-from prelu_tools.core.statistics import quantile
+from prelu_tools.core.prelu.statistics import quantile
+from prelu_tools.core.results.inspection import LayerReport
 
 _TAIL = 0.01
 _ENOUGH = 65536  # slopes of one layer that are looked at to find the tails

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from prelu_tools.core.verification import (
+from prelu_tools.core.results.verification import (
     Agreement,
     CandidateReport,
     LayerParity,

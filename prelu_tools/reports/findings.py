@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from prelu_tools.core.inspection import Finding, Severity
+from prelu_tools.core.results.inspection import Finding, Severity
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 """The worst first."""

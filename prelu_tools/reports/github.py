@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prelu_tools.core.checks import CheckOutcome, ChecksResult
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.verification import VerifyResult
-from prelu_tools.core.zoo import ZooResult
+from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.facts import reached
 from prelu_tools.reports.printable import cleaned

@@ -15,15 +15,15 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any
 
-from prelu_tools.core.checks import ChecksResult
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.inspection import InspectResult
-from prelu_tools.core.verification import VerifyResult
-from prelu_tools.core.zoo import ZooResult
+from prelu_tools.core.results.checks import ChecksResult
+from prelu_tools.core.results.inspection import InspectResult
+from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.zoo import ZooResult
 from prelu_tools.reports import Result, Style
+from prelu_tools.reports.assets import asset
 from prelu_tools.reports.page import page_data
 from prelu_tools.reports.printable import LONGEST, cleaned
 
@@ -63,12 +63,6 @@ def render(result: Result, style: Style) -> str:
             "script": script,
         },
     )
-
-
-def asset(name: str) -> str:
-    """A file of the folder `assets` as text."""
-    folder = resources.files("prelu_tools.reports") / "assets"
-    return (folder / name).read_text(encoding="utf-8")
 
 
 def _finite(value: Any) -> Any:

@@ -6,8 +6,14 @@ import html
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from prelu_tools.core.checks import CheckOutcome, ChecksResult
-from prelu_tools.core.verification import CandidateReport, LayerParity, OutputParity, VerifyResult
+from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.results.verification import (
+    CandidateReport,
+    LayerParity,
+    OutputParity,
+    VerifyResult,
+)
+from prelu_tools.reports.assets import asset
 from prelu_tools.reports.facts import (
     LEGEND,
     agreement_line,
@@ -29,7 +35,6 @@ from prelu_tools.reports.facts import (
     where,
     worst_difference,
 )
-from prelu_tools.reports.html import asset
 from prelu_tools.reports.tables.parts import counted, covered, moved, percentage, shape
 
 

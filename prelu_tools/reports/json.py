@@ -8,19 +8,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from prelu_tools.core.reasons import code_of
+from prelu_tools.core.results.reasons import code_of
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.printable import printable_json
 
 if TYPE_CHECKING:
-    from prelu_tools.core.checks import CheckOutcome, ChecksResult
-    from prelu_tools.core.comparison import CompareResult
-    from prelu_tools.core.inspection import Finding, InspectResult, LayerReport, LayerUsage
-    from prelu_tools.core.optimization import OptimizeResult
-    from prelu_tools.core.results import DoctorResult, ExportResult, InitResult
-    from prelu_tools.core.slopes import PReLULayer
-    from prelu_tools.core.verification import CandidateReport, VerifyResult
-    from prelu_tools.core.zoo import ZooResult
+    from prelu_tools.core.prelu.slopes import PReLULayer
+    from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
+    from prelu_tools.core.results.comparison import CompareResult
+    from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
+    from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport, LayerUsage
+    from prelu_tools.core.results.optimization import OptimizeResult
+    from prelu_tools.core.results.verification import CandidateReport, VerifyResult
+    from prelu_tools.core.results.zoo import ZooResult
 
 SCHEMA_VERSION = 1
 

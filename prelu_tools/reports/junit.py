@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from prelu_tools.core.checks import ChecksResult
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.verification import (
+from prelu_tools.core.results.checks import ChecksResult
+from prelu_tools.core.results.verification import (
     Agreement,
     CandidateReport,
     LayerParity,
@@ -21,7 +21,7 @@ from prelu_tools.core.verification import (
     Verdict,
     VerifyResult,
 )
-from prelu_tools.core.zoo import ZooResult
+from prelu_tools.core.results.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.facts import (
     agreement_line,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from prelu_tools.core.checks import ChecksResult
-from prelu_tools.core.comparison import CompareResult
-from prelu_tools.core.inspection import InspectResult, LayerReport
-from prelu_tools.core.optimization import OptimizeResult
-from prelu_tools.core.results import DoctorResult, ExportResult, InitResult
-from prelu_tools.core.verification import VerifyResult
-from prelu_tools.core.zoo import ZooResult
+from prelu_tools.core.results.checks import ChecksResult
+from prelu_tools.core.results.comparison import CompareResult
+from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
+from prelu_tools.core.results.inspection import InspectResult, LayerReport
+from prelu_tools.core.results.optimization import OptimizeResult
+from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import by_severity, which
 from prelu_tools.reports.markdown_verify import checks_blocks, verify_blocks

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prelu_tools.core.checks import CheckOutcome, ChecksResult
-from prelu_tools.core.verification import CandidateReport, LayerParity, OutputParity, VerifyResult
+from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.results.verification import (
+    CandidateReport,
+    LayerParity,
+    OutputParity,
+    VerifyResult,
+)
 from prelu_tools.reports.facts import (
     LEGEND,
     agreement_line,

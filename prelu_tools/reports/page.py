@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.inspection import Finding, InspectResult, LayerReport
+from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport
 from prelu_tools.reports.distribution import Scale, common_scale, flat
 from prelu_tools.reports.findings import by_severity
 

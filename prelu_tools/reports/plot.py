@@ -14,7 +14,7 @@ import numpy as np
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError
-from prelu_tools.core.inspection import InspectResult, LayerReport
+from prelu_tools.core.results.inspection import InspectResult, LayerReport
 from prelu_tools.reports.distribution import Scale, common_scale, flat
 from prelu_tools.reports.printable import LONGEST, cleaned
 from prelu_tools.reports.tables.histogram import shortened

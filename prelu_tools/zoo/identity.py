@@ -10,7 +10,7 @@ from pathlib import Path
 from prelu_tools.backends.remote import is_url, url_identity
 from prelu_tools.backends.spelling import parse_spelling
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.reader import files_beside
+from prelu_tools.graph.io.reader import files_beside
 
 Files = dict[str, str | None]
 """By path: a hash of the content; by URL: what its server says. None where it cannot be told."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from prelu_tools.commands.export import ExportRequest
-from prelu_tools.commands.inspect import InspectRequest
-from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.commands.export.command import ExportRequest
+from prelu_tools.commands.inspect.command import InspectRequest
+from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.inspect_gates import InspectGates
+from prelu_tools.core.results.inspect_gates import InspectGates
 from prelu_tools.zoo.outputs import outputs_of
 from prelu_tools.zoo.pairs import pair
 from prelu_tools.zoo.sources import expand

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.results.zoo import WorkerInfo, ZooEntry
 from prelu_tools.core.versions import installed_versions
-from prelu_tools.core.zoo import WorkerInfo, ZooEntry
 from prelu_tools.zoo.identity import is_as_it_was
 from prelu_tools.zoo.task import Done, Task
 

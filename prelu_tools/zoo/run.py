@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.results.zoo import Command, WorkerInfo, ZooEntry, ZooResult
 from prelu_tools.core.stopping import Stopped, stopping
 from prelu_tools.core.versions import installed_versions
-from prelu_tools.core.zoo import Command, WorkerInfo, ZooEntry, ZooResult
-from prelu_tools.graph.placement import discard_unfinished
+from prelu_tools.graph.io.placement import discard_unfinished
 from prelu_tools.zoo.cluster import run_on_cluster
 from prelu_tools.zoo.local import run_here
 from prelu_tools.zoo.results import ResultsFile, save_results

@@ -14,7 +14,7 @@ from prelu_tools.backends.registry import READERS, ROWS
 from prelu_tools.backends.remote import files_in, is_url, matching
 from prelu_tools.backends.spelling import as_file, exists, python_parts
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.zoo import Command
+from prelu_tools.core.results.zoo import Command
 from prelu_tools.zoo.manifest import is_manifest, read_manifest
 from prelu_tools.zoo.walking import WILD, models_below, unlistable
 

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from prelu_tools.backends.remote import downloads
-from prelu_tools.commands.export import ExportRequest, export
-from prelu_tools.commands.inspect import InspectRequest, inspect_source
-from prelu_tools.commands.request import VerifyRequest
-from prelu_tools.commands.verify import verify
-from prelu_tools.core.errors import ExportVerificationError, explained
-from prelu_tools.core.inspect_gates import InspectGates
+from prelu_tools.commands.export.command import ExportRequest, export
+from prelu_tools.commands.inspect.command import InspectRequest, inspect_source
+from prelu_tools.commands.verify.command import verify
+from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.errors import explained
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.zoo import Command, Status, WorkerInfo, ZooEntry, error_text
+from prelu_tools.core.results.inspect_gates import InspectGates
+from prelu_tools.core.results.verification import ExportVerificationError
+from prelu_tools.core.results.zoo import Command, Status, WorkerInfo, ZooEntry, error_text
 from prelu_tools.reports import Result, Style, render
 from prelu_tools.reports.json import one_line
 from prelu_tools.zoo.identity import Files, files_behind, identities

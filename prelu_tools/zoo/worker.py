@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from prelu_tools.core.results.zoo import WorkerInfo
 from prelu_tools.core.versions import installed_versions
-from prelu_tools.core.zoo import WorkerInfo
-from prelu_tools.graph.placement import discard_unfinished
+from prelu_tools.graph.io.placement import discard_unfinished
 
 if TYPE_CHECKING:
     from prelu_tools.zoo.task import Done, Task

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.coverage import CoverageBook
-from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.prelu.coverage import CoverageBook
+from prelu_tools.core.prelu.slopes import PReLULayer
 
 Call = tuple[str, int, Array, Array]
 

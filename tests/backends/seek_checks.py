@@ -11,7 +11,7 @@ from observing import coverage
 
 from prelu_tools.backends.interface import SearchLimits
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.coverage import CoverageBook
+from prelu_tools.core.prelu.coverage import CoverageBook
 
 Feeds = dict[str, Array]
 

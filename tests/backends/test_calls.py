@@ -11,7 +11,7 @@ from observing import Told
 from prelu_tools.backends.calls import PReLUCall, Tally, activation_of, layers_of
 from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.slopes import Shape
+from prelu_tools.core.prelu.slopes import Shape
 
 VALUES = np.array([0.25, -0.5, 0.125], np.float32)
 CHANNELS = np.arange(3).reshape(1, 3, 1)

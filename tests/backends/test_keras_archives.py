@@ -22,7 +22,7 @@ from prelu_tools.backends.registry import open_for_inspection
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.prelu.slopes import PReLULayer
 
 pytestmark = pytest.mark.keras
 

@@ -7,7 +7,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from prelu_tools.backends.keras.constants import fold  # noqa: E402
+from prelu_tools.backends.keras.conversion.constants import fold  # noqa: E402
 
 pytestmark = pytest.mark.keras
 

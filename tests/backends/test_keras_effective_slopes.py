@@ -10,8 +10,8 @@ import onnx
 import pytest
 
 from prelu_tools.backends.registry import open_source
-from prelu_tools.commands.export import ExportRequest
-from prelu_tools.commands.export import export as export_source
+from prelu_tools.commands.export.command import ExportRequest
+from prelu_tools.commands.export.command import export as export_source
 from prelu_tools.core.options import InputOption, SourceOptions
 
 _HEAD = """
@@ -131,6 +131,74 @@ def recurrent(how):
     return keras.Model(start, x)
 
 
+def spelled(x, slopes):
+    return tf.nn.relu(x) - slopes * tf.nn.relu(-x)
+
+
+def positive(x):
+    return tf.reduce_mean(x) > 0
+
+
+class Beside(L.Layer):
+    '''Spells PReLU out in the body of a branch or a loop, beside other variables.'''
+
+    def __init__(self, how, **options):
+        super().__init__(**options)
+        self.how = how
+
+    def build(self, shape):
+        values = {"a": RAW, "b": [0.1, -0.2, 0.4]}
+        for name, given in values.items():
+            made = tf.constant(given)
+            setattr(self, name, self.add_weight(
+                shape=(3,), name=name, initializer=lambda shape, dtype=None, made=made: made))
+        self.mix = self.add_weight(shape=(3, 3), name="mix", initializer="glorot_uniform")
+
+    def call(self, x):
+        return getattr(self, self.how)(x, self.a, self.b)
+
+    def branch(self, x, a, b):
+        return tf.cond(positive(x), lambda: spelled(x, a), lambda: 2.0 * x)
+
+    def branches(self, x, a, b):
+        return tf.cond(positive(x), lambda: spelled(x, a), lambda: spelled(x @ self.mix, b))
+
+    def computed(self, x, a, b):
+        half = 0.5 * a
+        return tf.cond(positive(x), lambda: spelled(x, a), lambda: spelled(x, half))
+
+    def nested(self, x, a, b):
+        inner = lambda: tf.cond(positive(x - 1.0), lambda: spelled(x, a), lambda: x)
+        return tf.cond(positive(x), inner, lambda: -x)
+
+    def mapped(self, x, a, b):
+        return tf.map_fn(lambda row: spelled(row, tf.clip_by_value(a, 0.0, 1.0)), x)
+
+    def turns(self, x, a, b):
+        turn = lambda i, y: (i + 1, spelled(y @ self.mix, a))
+        return tf.while_loop(lambda i, y: i < 3, turn, (0, x))[1]
+
+    def sums(self, x, a, b):
+        return keras.ops.fori_loop(0, 2, lambda i, y: spelled(y + b, a), x) + spelled(x, a)
+
+    def numbers(self, x, a, b):
+        slopes = tf.constant([0.5, -0.25, 2.0])
+        return tf.map_fn(lambda row: spelled(row, slopes), x) @ self.mix
+
+    def threshold(self, x, a, b):
+        return tf.cond(positive(x), lambda: tf.where(x > 0.1, x, a * x), lambda: 2.0 * x)
+
+    def changing(self, x, a, b):
+        turn = lambda i, y, s: (i + 1, spelled(y, s), 0.5 * s)
+        return tf.while_loop(lambda i, y, s: i < 3, turn, (0, x, a))[1]
+
+
+def beside(how):
+    keras.utils.set_random_seed(0)
+    start = keras.Input((4,))
+    return keras.Model(start, Beside(how, name="own")(L.Dense(3, name="before")(start)))
+
+
 class Plain(keras.Model):
     def __init__(self):
         super().__init__()
@@ -179,6 +247,20 @@ PLACES = {
     "recurrent('cell')": ["cell_act"],
     "recurrent('lstm')": ["inner"],
     "recurrent('distributed')": ["inner"],
+}
+
+_OTHER = [0.1, -0.2, 0.4]
+BESIDE: dict[str, dict[str, Any]] = {
+    "branch": {"own": _RAW},
+    "branches": {"own/a": _RAW, "own/b": _OTHER},
+    "computed": {"own/a": _RAW, "own/a_1": _RAW / 2},
+    "nested": {"own": _RAW},
+    "mapped": {"own": [0, 0.3, 1]},
+    "turns": {"own": _RAW},
+    "sums": {"own": _RAW},
+    "numbers": {"own": [0.5, -0.25, 2.0]},
+    "threshold": {},
+    "changing": {},
 }
 
 
@@ -232,6 +314,18 @@ def test_layers_in_functions_loops_and_branches_are_found_and_exported(
         for name, values in slopes.items():
             own = [0.1, -0.2, 0.4] if name == "second" else _RAW
             np.testing.assert_allclose(values, own, rtol=1e-6)
+
+
+@pytest.mark.parametrize("how", BESIDE)
+def test_what_a_body_spells_out_beside_other_variables_is_found_and_exported(
+    nets: Path, how: str
+) -> None:
+    layers, result = _exported(f"{nets}:beside({how!r})", nets.parent)
+    for found in (layers, result.layers):
+        assert [layer.name for layer in found] == [*BESIDE[how]]
+        for layer, slopes in zip(found, BESIDE[how].values(), strict=True):
+            np.testing.assert_allclose(layer.slopes.reshape(-1), slopes, rtol=1e-6)
+        assert [len(layer.nodes) for layer in found] == [1 + (how == "sums") for _ in found]
 
 
 def test_both_directions_have_layers_of_their_own(nets: Path) -> None:

@@ -141,7 +141,7 @@ def test_the_wide_runner_tells_of_the_same_calls_in_float64(
         groups.append(len(found))
         return found
 
-    monkeypatch.setattr("prelu_tools.backends.keras.wide.grouped", few)
+    monkeypatch.setattr("prelu_tools.backends.keras.running.wide.grouped", few)
     told = Told()
     with source.wide_runner(told) as runner:
         first = runner.run({"x": _images()})

@@ -70,7 +70,7 @@ def archive(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_file_of_keras_2_is_refused_with_the_remedy_and_shown_all_the_same(
     kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from prelu_tools.backends.keras import keras2
+    from prelu_tools.backends.keras.files import keras2
 
     path = request.getfixturevalue(kind)
     monkeypatch.setattr(keras2, "find_spec", lambda _: None)

@@ -9,7 +9,7 @@ import pytest
 
 from prelu_tools.backends.probe import Answer, could_be_slope, probe
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.slopes import Shape
+from prelu_tools.core.prelu.slopes import Shape
 
 Dims = tuple[int, ...]
 Layer = Callable[[Array, Array], Array]

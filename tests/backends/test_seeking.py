@@ -12,7 +12,7 @@ import pytest
 from prelu_tools.backends.interface import Observer, SearchLimits
 from prelu_tools.backends.seeking import Pick, redraw, seek
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.prelu.slopes import PReLULayer
 
 LAYER = PReLULayer(
     "act", ("act",), None, "PReLU", np.ones((1, 3), np.float32), (None, 3), (3,), None, True

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from prelu_tools.backends.torch.drawing import drawings, states
+from prelu_tools.backends.torch.running.drawing import drawings, states
 from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.core.options import InputOption, SourceOptions
 

@@ -1,4 +1,4 @@
-"""What torch.onnx takes for nothing because it is nearly nothing, and operators of a newer opset."""
+"""Constants that torch.onnx takes for nothing, and operators of a newer opset than asked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 
-class NearlyNothing(torch.nn.Module):
+class _NearlyNothing(torch.nn.Module):
     """Every constant decides what comes out, and is near 0 or 1."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class NearlyNothing(torch.nn.Module):
         }
 
 
-class Power(torch.nn.Module):
+class _Power(torch.nn.Module):
     """A compressed spectrum, as separators of speech take it."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Power(torch.nn.Module):
         return self.act(x) + (torch.relu(x) + 1e-9) ** 0.15
 
 
-class Nothing(torch.nn.Module):
+class _Nothing(torch.nn.Module):
     """Constants that are 0 and 1."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Nothing(torch.nn.Module):
         return self.act((x + 0.0) * 1.0 - 0.0) / 1.0
 
 
-class Halves(torch.nn.Module):
+class _Halves(torch.nn.Module):
     """Two halves of the last axis, and a mean over the others."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ def operators(proto: onnx.ModelProto) -> Counter[str]:
 
 @pytest.mark.parametrize("opset", [17, 18, 20])
 def test_constants_near_nothing_arrive(opset: int, tmp_path: Path) -> None:
-    module = NearlyNothing().eval()
+    module = _NearlyNothing().eval()
     proto = written(module, tmp_path / "net.onnx", opset=opset, verify=False)
     x = np.zeros((2, 3, 6), np.float32)
     x[1] = np.linspace(-2, 2, 18).reshape(3, 6)
@@ -107,19 +107,19 @@ def test_constants_near_nothing_arrive(opset: int, tmp_path: Path) -> None:
 
 def test_exports_own_check_passes_them(tmp_path: Path) -> None:
     """Of a power of next to nothing, in rows of zeros, all depends on the constant."""
-    written(Power().eval(), tmp_path / "net.onnx")
+    written(_Power().eval(), tmp_path / "net.onnx")
 
 
 def test_torchs_own_file_is_another_model(tmp_path: Path) -> None:
     """If this fails, torch.onnx is exact by now, and what keeps the constants can go."""
-    module, path = Power().eval(), tmp_path / "torch.onnx"
+    module, path = _Power().eval(), tmp_path / "torch.onnx"
     torch.onnx.export(module, (torch.zeros(2, 3, 6),), path, dynamo=True, verbose=False,
                       input_names=["x"])  # fmt: skip
     assert not prelu_tools.verify(module, path, input={"x": (2, 3, 6)}, power=False)
 
 
 def test_what_is_nothing_goes(tmp_path: Path) -> None:
-    proto = written(Nothing().eval(), tmp_path / "net.onnx")
+    proto = written(_Nothing().eval(), tmp_path / "net.onnx")
     assert operators(proto) == {"PRelu": 1}
 
 
@@ -127,7 +127,7 @@ def test_what_is_nothing_goes(tmp_path: Path) -> None:
 def test_rewriting_keeps_to_the_opset(opset: int, tmp_path: Path) -> None:
     """Split and ReduceMean have attributes of their own in opset 18."""
     path = tmp_path / "net.onnx"
-    result = prelu_tools.export(Halves().eval(), path, opset=opset, input={"x": ("batch", 3, 6)})
+    result = prelu_tools.export(_Halves().eval(), path, opset=opset, input={"x": ("batch", 3, 6)})
     assert "dynamo" in result.route
     proto = onnx.load(path)
     assert [entry.version for entry in proto.opset_import if not entry.domain] == [opset]

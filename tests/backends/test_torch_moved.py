@@ -8,8 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from prelu_tools.backends.torch.moved import Moving  # noqa: E402
-from prelu_tools.core.noise import Noise  # noqa: E402
+from prelu_tools.backends.torch.running.moved import Moving  # noqa: E402
+from prelu_tools.core.rounding.noise import Noise  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -65,7 +65,7 @@ def _source(module: Any) -> Any:
 
 
 def _program(module: Any) -> Any:
-    from prelu_tools.backends.torch.program import ProgramSource
+    from prelu_tools.backends.torch.files.program import ProgramSource
 
     exported = torch.export.export(
         module.eval(), module.example_inputs(), dynamic_shapes=({0: torch.export.Dim("n")},)

@@ -44,6 +44,10 @@ def two_layers():
     return Reader(num_layers=2, batch_first=True)
 
 
+def plain():
+    return Reader(nn.RNN)
+
+
 def gru():
     return Reader(nn.GRU, step=2, num_layers=2, bidirectional=True, batch_first=True)
 """
@@ -74,8 +78,18 @@ def test_a_length_is_free(nets: Path, tmp_path: Path, name: str) -> None:
         np.testing.assert_allclose(session.run(None, {"x": x})[0], wanted, atol=1e-5)
 
 
+def test_the_length_of_a_plain_rnn_is_to_be_given(nets: Path, tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    found = cli("export", f"{nets}:plain", "-o", path, "--input", "x:batch,3,time", "-q")
+    assert (found.code, path.exists()) == (2, False)
+    assert "time of x is always" in found.err
+    assert "--input x:batch,3," in found.err
+    given = cli("export", f"{nets}:plain", "-o", path, "--input", "x:batch,3,7", "-q")
+    assert given.code == 0, given.err
+
+
 def test_torch_is_afterwards_as_it_was() -> None:
-    from prelu_tools.backends.torch.recurrent import free_lengths
+    from prelu_tools.backends.torch.conversion.recurrent import free_lengths
 
     operator = torch.ops.aten.lstm.input
     kernels, table = dict(operator.py_kernels), dict(torch._decomp.decomposition_table)

@@ -69,7 +69,7 @@ def test_a_batch_of_one_is_enough(whole: bool) -> None:
 
 
 def test_a_program_with_a_fixed_batch_of_one_is_searched() -> None:
-    from prelu_tools.backends.torch.program import ProgramSource
+    from prelu_tools.backends.torch.files.program import ProgramSource
 
     program = torch.export.export(_biased(nn.PReLU(4)).eval(), (torch.zeros(1, 3, 6, 6),))
     source = ProgramSource(program, "net.pt2", SourceOptions())

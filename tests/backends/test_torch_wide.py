@@ -75,7 +75,7 @@ def test_the_outputs_are_those_of_float64() -> None:
 
 
 def test_a_program_runs_in_float64_too() -> None:
-    from prelu_tools.backends.torch.program import ProgramSource
+    from prelu_tools.backends.torch.files.program import ProgramSource
 
     net = _net().eval()
     program = torch.export.export(net, (torch.zeros(2, 3, 5, 6),))

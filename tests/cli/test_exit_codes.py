@@ -13,11 +13,11 @@ from prelu_tools import __version__
 from prelu_tools.cli import inspect as inspect_module
 from prelu_tools.cli.main import _COMMANDS
 from prelu_tools.core.errors import (
-    ExportVerificationError,
     MissingExtraError,
     PReLUToolsError,
     UsageError,
 )
+from prelu_tools.core.results.verification import ExportVerificationError
 
 
 @pytest.fixture

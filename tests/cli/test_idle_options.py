@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from onnx import helper, numpy_helper, save
 from running import cli
+
+from prelu_tools.backends.interface import Source, TensorSpec
+from prelu_tools.backends.registry import refuse_idle_options
+from prelu_tools.cli.main import run
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.options import InputOption, SourceOptions
 
 
 @pytest.fixture
@@ -51,7 +59,7 @@ def test_custom_objects_are_for_keras(graph: Path, tmp_path: Path, command: str)
     more = {"inspect": [], "export": ["-o", tmp_path / "out.onnx"], "verify": [graph]}[command]
     found = cli(command, graph, *more, "--custom-objects", "layers.py")
     assert found.code == 2
-    assert "--custom-objects is for Keras models" in found.err
+    assert "--custom-objects is for Keras files" in found.err
     assert cli(command, graph, *more).code == 0
 
 
@@ -59,3 +67,105 @@ def test_of_several_sources_not_all_need_an_option(graph: Path, tmp_path: Path) 
     more = ["--custom-objects", "layers.py", "--input", "x:1,3"]
     assert cli("inspect", graph, graph, *more).code == 0
     assert cli("inspect", graph, graph, graph, *more).code == 0
+
+
+KINDS = {
+    "net.onnx": {"inputs"},
+    "net.keras": {"inputs", "custom_objects", "allow_unsafe_load"},
+    "net.h5": {"inputs", "custom_objects", "allow_unsafe_load"},
+    "saved": {"inputs", "allow_unsafe_load"},
+    "net.pt2": {"allow_unsafe_load"},
+    "net.pt": {"allow_unsafe_load"},
+    "net.safetensors": set[str](),
+    "net.weights.h5": set[str](),
+    "nets.py:Net": {"inputs"},
+    "nets.py:Net@net.pt": {"inputs", "allow_unsafe_load"},
+    "nets.py:Net@net.safetensors": {"inputs"},
+}
+"""Sources, and the options that change what is done with each when it is run."""
+READ = {
+    **{name: set[str]() for name in ("net.onnx", "net.keras", "net.h5", "saved")},
+    "net.pt": {"allow_unsafe_load"},
+}
+"""The same where `inspect` reads the file and runs no model."""
+GIVEN: dict[str, Any] = {
+    "inputs": (InputOption("x", (1, 3)),),
+    "custom_objects": ("layers.py",),
+    "allow_unsafe_load": True,
+}
+
+
+class _Named:
+    """A source of which nothing is asked but how it is spelled, and what goes in."""
+
+    def __init__(self, spelled: str) -> None:
+        self.spelled = spelled
+
+    def inputs(self) -> list[TensorSpec]:
+        return [TensorSpec("x", "float32", ("batch", 3), (1, 3))]
+
+
+def _refuses(sources: list[str], options: SourceOptions, inspects: bool = False) -> bool:
+    try:
+        refuse_idle_options([cast(Source, _Named(s)) for s in sources], options, inspects)
+    except UsageError:
+        return True
+    return False
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("option", GIVEN)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("folder")
+def test_each_option_counts_for_each_kind_of_source_or_is_refused(kind: str, option: str) -> None:
+    assert set(GIVEN) == {f.name for f in fields(SourceOptions)} - {"show_chatter", "is_shared"}
+    options = SourceOptions(**{option: GIVEN[option]})
+    assert _refuses([kind], options) is (option not in KINDS[kind])
+    seen = READ.get(kind, KINDS[kind])
+    own = {"custom_objects": KINDS[kind] & {"custom_objects"}}.get(option, seen)
+    assert _refuses([kind], options, inspects=True) is (option not in own)
+    both = _refuses([kind, "net.safetensors"], options)
+    assert both is (option not in KINDS[kind])
+    assert not _refuses([kind], replace(options, is_shared=True))
+
+
+def test_an_input_that_no_source_has_is_refused() -> None:
+    options = SourceOptions(inputs=(InputOption("z", (1, 3)), InputOption("x", (1, 3))))
+    assert _refuses(["a.onnx", "b.onnx"], options)
+
+
+@pytest.mark.parametrize(
+    ("command", "idle", "counts"),
+    [
+        ("verify", "--input z:2,3", "--input x:2,3"),
+        ("verify", "--allow-unsafe-load", ""),
+        ("verify", "--inputs in.npz --seed 5", "--inputs in.npz --seed 5 --samples 2"),
+        ("verify", "--inputs in.npz --search-seconds 1", "--search-seconds 0"),
+        ("verify", "--inputs in.npz --input-range 0,1", "--input-range -1,1"),
+        ("verify", "--no-power --min-power 0.5", "--power --min-power 0.5"),
+        ("verify", "--no-layers --min-coverage 0.5", "--min-coverage 0.5"),
+        ("verify", "--no-layers --strict-special", "--strict-special"),
+        ("verify", "--layout refrence=nchw", "--layout reference=nchw"),
+        ("verify", "--allow-fallback", ""),
+        ("export", "--input z:2,3", "--input x:2,3"),
+        ("optimize", "--input z:2,3", "--input x:2,3"),
+        ("optimize", "--slope-axis 1", "--slope-axis 1 --repair-slopes"),
+        ("optimize", "--no-tune --tune-seconds 1", "--no-tune"),
+        ("optimize", "--target portable --tune", "--target portable"),
+    ],
+)
+def test_an_option_that_something_else_makes_idle_is_refused(
+    graph: Path, monkeypatch: pytest.MonkeyPatch, command: str, idle: str, counts: str
+) -> None:
+    monkeypatch.chdir(graph.parent)
+    np.savez("in.npz", x=np.float32([[1, 2, 3], [-1, -2, -3]]))
+    more = ["net.onnx"] if command == "verify" else ["-o", "out.onnx", "--force"]
+    for options, expected in ((idle, 2), (counts, 0)):
+        assert run([command, "net.onnx", *more, "-q", *options.split()]) == expected, options

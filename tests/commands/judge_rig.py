@@ -8,16 +8,16 @@ from typing import Any, cast
 
 import numpy as np
 
-from prelu_tools.commands.layers import LayerJudge
-from prelu_tools.commands.linking import Layouts
-from prelu_tools.commands.reference import Reference
-from prelu_tools.commands.rows import Rows
+from prelu_tools.commands.verify.inputs.linking import Layouts
+from prelu_tools.commands.verify.inputs.rows import Rows
+from prelu_tools.commands.verify.layers.matching import LayerJudge
+from prelu_tools.commands.verify.reference.run import Reference
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.coverage import CoverageBook
-from prelu_tools.core.slopes import PReLULayer, Shape
-from prelu_tools.core.stash import Stash
-from prelu_tools.core.tolerance import Extent
-from prelu_tools.core.verification import LayerParity, Tolerance
+from prelu_tools.core.files.stash import Stash
+from prelu_tools.core.prelu.coverage import CoverageBook
+from prelu_tools.core.prelu.slopes import PReLULayer, Shape
+from prelu_tools.core.results.verification import LayerParity, Tolerance
+from prelu_tools.core.rounding.tolerance import Extent
 
 SLOPES = np.array([0.25, -0.5, 0.125], np.float32)
 X = np.array([[-1, -2, -4], [1, 2, -8]], np.float32)

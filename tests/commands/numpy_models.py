@@ -10,14 +10,14 @@ from typing import Any, cast
 import numpy as np
 
 from prelu_tools.backends.interface import Observer, SearchLimits, Source, TensorSpec
-from prelu_tools.commands.request import VerifyRequest
-from prelu_tools.commands.verify import verify_source
+from prelu_tools.commands.verify.command import verify_source
+from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import Dim
-from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.core.verification import CandidateReport, VerifyResult
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.results.verification import CandidateReport, VerifyResult
+from prelu_tools.core.rounding.noise import Noise
 
 SLOPES = np.array([[0.25, -0.5, 0.125]], np.float32)
 REQUEST = VerifyRequest("r", ("c",), search_seconds=0.0)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from text_nets import save
 
-from prelu_tools.commands.request import VerifyRequest
-from prelu_tools.core.verification import CandidateReport, ProviderReport, VerifyResult
+from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.results.verification import CandidateReport, ProviderReport, VerifyResult
 
 TENTHS = np.array([0.1, -0.3, 0.7], np.float32).reshape(3, 1, 1)
 CPU = ProviderReport("cpu", ("CPUExecutionProvider",), ())

@@ -10,8 +10,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from text_nets import save
 
-from prelu_tools.graph.layers import read_layers
-from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.io.reader import OnnxModel
+from prelu_tools.graph.match.layers import read_layers
 
 Array = NDArray[np.generic]
 

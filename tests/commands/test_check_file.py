@@ -12,10 +12,10 @@ from running import cli
 from test_verify_checks import WRONG
 from tiny_models import save_dense
 
-from prelu_tools.commands.check_fields import FIELDS
-from prelu_tools.commands.check_file import CheckListError, read_tables
-from prelu_tools.commands.check_schema import check_schema, schema_text, shipped_schema
-from prelu_tools.commands.checks import find_checks
+from prelu_tools.commands.checks.fields import FIELDS
+from prelu_tools.commands.checks.file import CheckListError, read_tables
+from prelu_tools.commands.checks.run import find_checks
+from prelu_tools.commands.checks.schema import check_schema, schema_text, shipped_schema
 
 BOTH = 'reference = "a"\ncandidates = ["b"]\n'
 VALIDATOR = Draft7Validator(check_schema())

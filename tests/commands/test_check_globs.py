@@ -8,7 +8,7 @@ import pytest
 from running import Outcome, cli
 from tiny_models import save_dense
 
-from prelu_tools.commands.checks import find_checks
+from prelu_tools.commands.checks.run import find_checks
 
 
 @pytest.fixture(autouse=True)

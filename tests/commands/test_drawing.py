@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from prelu_tools.backends.interface import TensorSpec
-from prelu_tools.commands.domains import known_domains
-from prelu_tools.commands.drawing import Drawer, DrawPlan, known_shapes, of_one_batch
-from prelu_tools.commands.feeds import Feeds
-from prelu_tools.commands.linking import InputLink
+from prelu_tools.commands.verify.inputs.domains import known_domains
+from prelu_tools.commands.verify.inputs.drawing import Drawer, DrawPlan, known_shapes, of_one_batch
+from prelu_tools.commands.verify.inputs.feeds import Feeds
+from prelu_tools.commands.verify.inputs.linking import InputLink
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.inputs import Wanted, draw
 from prelu_tools.core.options import Dim

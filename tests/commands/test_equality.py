@@ -13,21 +13,21 @@ import pytest
 from text_nets import COLUMN, save
 
 from prelu_tools.backends.onnxruntime.racing import Run, runtime_version
-from prelu_tools.commands import equality as module
-from prelu_tools.commands.equality import Witness, held, keep_bits
-from prelu_tools.commands.feeds import Feeds
-from prelu_tools.commands.spots import Spot
-from prelu_tools.commands.tuning import Bench, Choices
+from prelu_tools.commands.optimize import equality as module
+from prelu_tools.commands.optimize.equality import Witness, held, keep_bits
+from prelu_tools.commands.optimize.spots import Spot
+from prelu_tools.commands.optimize.tuning import Bench, Choices
+from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.special import special_values
-from prelu_tools.core.timing import Ratio
-from prelu_tools.core.verification import (
+from prelu_tools.core.prelu.special import special_values
+from prelu_tools.core.results.verification import (
     CandidateReport,
     SpecialValue,
     Tolerance,
     VerifyResult,
 )
-from prelu_tools.graph.reader import OnnxModel, read_model
+from prelu_tools.core.timing import Ratio
+from prelu_tools.graph.io.reader import OnnxModel, read_model
 
 FEEDS: list[Feeds] = [{"x": np.ones((2, 3), np.float32)}, {"x": np.zeros((1, 3), np.float32)}]
 

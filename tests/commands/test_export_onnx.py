@@ -166,7 +166,7 @@ def test_a_repair_that_went_wrong_would_be_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reference is the file as it is, and not what the repair made of it."""
-    from prelu_tools.graph import canonical
+    from prelu_tools.graph.passes import canonical
 
     minimal = canonical._minimal
     monkeypatch.setattr(canonical, "_minimal", lambda slopes: minimal(slopes)[::-1])

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from prelu_tools.commands.gates import coverage_gate, power_gate
-from prelu_tools.commands.request import VerifyRequest
-from prelu_tools.core.verification import CandidateReport, Coverage, Power, Tolerance
+from prelu_tools.commands.verify.gates import coverage_gate, power_gate
+from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.results.verification import CandidateReport, Coverage, Power, Tolerance
 
 REQUEST = VerifyRequest("a", ("b",))
 TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")

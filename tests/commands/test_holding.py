@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 
 from prelu_tools.commands.holding import demand_pass
-from prelu_tools.core.errors import ExportVerificationError, PReLUToolsError
-from prelu_tools.core.verification import CandidateReport, Tolerance, VerifyResult
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.results.verification import (
+    CandidateReport,
+    ExportVerificationError,
+    Tolerance,
+    VerifyResult,
+)
 
 WRITTEN, FINAL = Path("/t/.tmp-1.onnx"), Path("/t/net.onnx")
 REPORT = CandidateReport(

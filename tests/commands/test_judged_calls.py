@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from judge_rig import EXACT, SLOPES, Rig, X, Y, bare, flat
 
-from prelu_tools.commands.lone_layer import axis_orders
-from prelu_tools.core.tolerance import Extent
-from prelu_tools.core.verification import Tolerance
+from prelu_tools.commands.verify.layers.isolated import axis_orders
+from prelu_tools.core.results.verification import Tolerance
+from prelu_tools.core.rounding.tolerance import Extent
 
 THREE = flat(nodes=("one", "two", "three"))
 FACTORS = (1, 2, 4)

@@ -12,13 +12,12 @@ import pytest
 from numpy_models import REQUEST, SLOPES, NumpyModel, the_one, verified
 
 from prelu_tools.backends.interface import Source
-from prelu_tools.commands.verify import verify_source
+from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.domains import InputDomain
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.reasons import code_of
-from prelu_tools.core.tolerance import SENSITIVITY, default_tolerance
-from prelu_tools.core.verification import (
+from prelu_tools.core.results.reasons import code_of
+from prelu_tools.core.results.verification import (
     CandidateReport,
     Coverage,
     ProviderReport,
@@ -26,6 +25,7 @@ from prelu_tools.core.verification import (
     Tolerance,
     VerifyResult,
 )
+from prelu_tools.core.rounding.tolerance import SENSITIVITY, default_tolerance
 from prelu_tools.core.versions import installed_versions
 
 TWO = {"a": np.abs(SLOPES), "b": SLOPES * 2}

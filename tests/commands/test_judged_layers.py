@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from judge_rig import EXACT, LAST, SLOPES, Rig, X, Y, bare, flat
 
-from prelu_tools.commands.layers import LayerJudge
-from prelu_tools.commands.linking import Layouts
+from prelu_tools.commands.verify.inputs.linking import Layouts
+from prelu_tools.commands.verify.layers.matching import LayerJudge
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.tolerance import Extent
-from prelu_tools.core.verification import LayerParity, Tolerance
+from prelu_tools.core.results.verification import LayerParity, Tolerance
+from prelu_tools.core.rounding.tolerance import Extent
 
 
 def test_everything_is_said_of_a_layer_that_is_right() -> None:

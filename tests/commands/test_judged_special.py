@@ -15,15 +15,15 @@ from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.single import SingleLayers
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
-from prelu_tools.commands import special as module
-from prelu_tools.commands.linking import Layouts
-from prelu_tools.commands.special import compare_special_values
+from prelu_tools.commands.verify.inputs.linking import Layouts
+from prelu_tools.commands.verify.layers import special as module
+from prelu_tools.commands.verify.layers.special import compare_special_values
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.core.special import special_values
-from prelu_tools.core.verification import SpecialValue
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.prelu.special import special_values
+from prelu_tools.core.results.verification import SpecialValue
 
 Activation = Callable[[Array], Array]
 SLOPES = np.array([0.25, -0.5, 0.125], np.float32)

@@ -11,9 +11,9 @@ import pytest
 from numpy_models import REQUEST, SLOPES, NumpyModel, the_one, verified
 from text_nets import COLUMN, save
 
-from prelu_tools.commands import verify as module
+from prelu_tools.commands.verify import command as module
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.verification import (
+from prelu_tools.core.results.verification import (
     Coverage,
     Tolerance,
 )

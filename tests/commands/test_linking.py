@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from prelu_tools.backends.interface import TensorSpec
-from prelu_tools.commands.drawing import DrawPlan
-from prelu_tools.commands.linking import (
+from prelu_tools.commands.verify.inputs.drawing import DrawPlan
+from prelu_tools.commands.verify.inputs.linking import (
     InputLink,
     Layouts,
     link_inputs,
@@ -18,8 +18,8 @@ from prelu_tools.commands.linking import (
     round_feeds,
 )
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.layout import Layout
 from prelu_tools.core.options import Dim
+from prelu_tools.core.prelu.layout import Layout
 
 SAME, LAST, FIRST = (0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)
 UNSAID = Layouts()

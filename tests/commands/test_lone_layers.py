@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from judge_rig import X, Y, bare, flat
 
-from prelu_tools.commands.lone_layer import axis_orders, is_off, own_ulps
+from prelu_tools.commands.verify.layers.isolated import axis_orders, is_off, own_ulps
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.prelu.slopes import PReLULayer
 
 HUGE = 2**62
 

@@ -15,16 +15,16 @@ from text_nets import COLUMN, save
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.backends.registry import open_source
-from prelu_tools.commands import candidate as module
-from prelu_tools.commands.candidate import Judged
-from prelu_tools.commands.request import VerifyRequest
-from prelu_tools.commands.steadiness import Steadiness
-from prelu_tools.commands.verify import verify, verify_source
+from prelu_tools.commands.verify import candidate as module
+from prelu_tools.commands.verify.candidate import Judged
+from prelu_tools.commands.verify.command import verify, verify_source
+from prelu_tools.commands.verify.reference.steadiness import Steadiness
+from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.reasons import Reason
-from prelu_tools.core.verification import (
+from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.verification import (
     CandidateReport,
     Power,
     ProviderReport,

@@ -11,8 +11,8 @@ import pytest
 from onnx import numpy_helper, parser
 from running import cli
 
-from prelu_tools.graph.layers import read_layers
-from prelu_tools.graph.reader import read_model
+from prelu_tools.graph.io.reader import read_model
+from prelu_tools.graph.match.layers import read_layers
 
 _KERAS = "p = Relu({x}) n = Neg({x}) q = Relu(n) s = Mul(q, inner) {y} = Add(p, s)"
 _IF = (

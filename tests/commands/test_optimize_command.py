@@ -16,12 +16,12 @@ from text_nets import npz, save
 from versions import fused_add, infinities
 
 from prelu_tools.backends.onnxruntime.racing import Run
-from prelu_tools.commands import optimize as command
-from prelu_tools.commands.tuning import Bench
-from prelu_tools.core.optimization import Target
-from prelu_tools.graph import forms as declared
-from prelu_tools.graph.targets import TARGETS
-from prelu_tools.graph.writing import Draft, write_max
+from prelu_tools.commands.optimize import command
+from prelu_tools.commands.optimize.tuning import Bench
+from prelu_tools.core.results.optimization import Target
+from prelu_tools.graph.facts.targets import TARGETS
+from prelu_tools.graph.match import forms as declared
+from prelu_tools.graph.match.writing import Draft, write_max
 
 NO_TUNE = ("--no-tune", "--format", "json")
 

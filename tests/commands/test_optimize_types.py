@@ -12,7 +12,7 @@ from optimize_nets import forms
 from running import cli
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.graph.prune import overridable, relist_weights
+from prelu_tools.graph.passes.prune import overridable, relist_weights
 
 _A = np.linspace(-0.4, 0.9, 8, dtype=np.float32)
 _QUICK = ("--no-tune", "--force", "--format", "json")

@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pytest
 
-from prelu_tools.commands.linking import Layouts
-from prelu_tools.commands.outputs import OutputJudge, differences, pair_outputs
+from prelu_tools.commands.verify.inputs.linking import Layouts
+from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.tolerance import Extent
-from prelu_tools.core.verification import Deviation, OutputParity, Tolerance
+from prelu_tools.core.results.verification import Deviation, OutputParity, Tolerance
+from prelu_tools.core.rounding.tolerance import Extent
 
 EXACT = Tolerance(0.0, 0.0, scaled=False, origin="given")
 CALIBRATED = Tolerance(0.0, 0.0, scaled=False, origin="calibrated", multiple=8.0, ulps=4.0)

@@ -21,11 +21,11 @@ from told_source import (
     run,
 )
 
-from prelu_tools.commands.reference import Reference
+from prelu_tools.commands.verify.reference.run import Reference
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.coverage import CoverageBook
-from prelu_tools.core.stash import Stash
-from prelu_tools.core.tolerance import Extent
+from prelu_tools.core.files.stash import Stash
+from prelu_tools.core.prelu.coverage import CoverageBook
+from prelu_tools.core.rounding.tolerance import Extent
 
 # As it is
 
@@ -88,7 +88,7 @@ def _ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that goes on by a quarter of a second whenever it is looked at."""
     clock = iter(tick / 4 for tick in range(99))
     fake = SimpleNamespace(monotonic=lambda: next(clock))
-    monkeypatch.setattr("prelu_tools.commands.reference.time", fake)
+    monkeypatch.setattr("prelu_tools.commands.verify.reference.run.time", fake)
 
 
 def test_the_time_of_a_row_is_that_of_a_run_by_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prelu_tools.commands.rows import find_rows
+from prelu_tools.commands.verify.inputs.rows import find_rows
 from prelu_tools.core.options import Dim
 
 

@@ -24,7 +24,7 @@ def _ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that goes on by a quarter of a second whenever it is looked at."""
     clock = iter(tick / 4 for tick in range(99))
     fake = SimpleNamespace(monotonic=lambda: next(clock))
-    monkeypatch.setattr("prelu_tools.commands.reference.time", fake)
+    monkeypatch.setattr("prelu_tools.commands.verify.reference.run.time", fake)
 
 
 SEARCH = replace(PLAN, search_seconds=50.0)

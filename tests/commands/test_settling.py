@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from prelu_tools.backends.interface import Lookup, Source, TensorSpec
-from prelu_tools.commands.drawing import DrawPlan
-from prelu_tools.commands.settling import Settled, settle
+from prelu_tools.commands.verify.inputs.drawing import DrawPlan
+from prelu_tools.commands.verify.inputs.settling import Settled, settle
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import Dim
-from prelu_tools.core.reasons import code_of
+from prelu_tools.core.results.reasons import code_of
 
 Feeds = Mapping[str, Array]
 

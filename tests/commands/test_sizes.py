@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from prelu_tools.commands.sizes import STEPS, coarser, in_words, other_sizes, tied
+from prelu_tools.commands.verify.inputs.sizes import STEPS, coarser, in_words, other_sizes, tied
 
 
 def test_nothing_is_tried_where_nothing_is_free() -> None:

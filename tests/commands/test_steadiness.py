@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from told_source import ONE, PLAN, TWO, prelu, rows
 
-from prelu_tools.commands.steadiness import is_first_row, run_again
+from prelu_tools.commands.verify.reference.steadiness import is_first_row, run_again
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.reasons import code_of
+from prelu_tools.core.results.reasons import code_of
 
 THREE = rows([1, 2, 3], [-1, 2, 3], [1, -2, 3])
 Feeds = Mapping[str, Array]

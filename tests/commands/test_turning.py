@@ -9,13 +9,13 @@ import numpy as np
 from told_source import ToldSource, rows
 
 from prelu_tools.backends.interface import TensorSpec
-from prelu_tools.commands.rows import Rows
-from prelu_tools.commands.trials import Domain, by_sizes, by_values
-from prelu_tools.commands.turning import Decider, Turned, TurnPlan, turn_decisions
+from prelu_tools.commands.verify.inputs.rows import Rows
+from prelu_tools.commands.verify.inputs.trials import Domain, by_sizes, by_values
+from prelu_tools.commands.verify.inputs.turning import Decider, Turned, TurnPlan, turn_decisions
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.decisions import Decision, DecisionBook
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.reasons import code_of
+from prelu_tools.core.results.decisions import Decision, DecisionBook
+from prelu_tools.core.results.reasons import code_of
 
 Feeds = dict[str, Array]
 ROWS = Rows({"x": 0}, frozenset({"batch"}))

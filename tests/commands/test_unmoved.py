@@ -10,9 +10,9 @@ import pytest
 from running import cli
 from text_nets import candidate, npz, save, verify
 
-from prelu_tools.commands.rows import Rows
-from prelu_tools.commands.unmoved import of_inputs, unmoved_outputs
-from prelu_tools.core.reasons import code_of
+from prelu_tools.commands.verify.inputs.rows import Rows
+from prelu_tools.commands.verify.reference.unmoved import of_inputs, unmoved_outputs
+from prelu_tools.core.results.reasons import code_of
 
 ROWS = Rows({"x": 0}, frozenset({"batch"}))
 SLOPES = np.array([0.5, -0.25, 0.125, 2.0], np.float32)

@@ -11,7 +11,7 @@ from running import Outcome, cli
 from text_nets import COLUMN, candidate, save, verify
 
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.graph.layers import LocatedLayer
+from prelu_tools.graph.match.layers import LocatedLayer
 
 _KERNEL = np.random.default_rng(1).normal(size=(3, 3, 3, 3)).astype(np.float32)
 _QUARTERS = np.full((3, 1, 1), 0.25, np.float32)

@@ -13,13 +13,13 @@ from jsonschema import Draft202012Validator
 from running import Outcome, cli
 from tiny_models import save_dense, save_prelu, save_relu
 
-from prelu_tools.commands import checks as checks_module
-from prelu_tools.commands.check_fields import FIELDS
-from prelu_tools.commands.checks import Check, find_checks
-from prelu_tools.commands.request import VerifyRequest
+from prelu_tools.commands.checks import run as checks_module
+from prelu_tools.commands.checks.fields import FIELDS
+from prelu_tools.commands.checks.run import Check, find_checks
+from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.options import InputOption, SourceOptions
-from prelu_tools.core.tolerance import CALIBRATED
-from prelu_tools.core.verification import Tolerance
+from prelu_tools.core.results.verification import Tolerance
+from prelu_tools.core.rounding.tolerance import CALIBRATED
 
 SCHEMAS = Path(__file__).parents[1] / "cli"
 GOOD = 'name = "good"\nreference = "net.onnx"\ncandidates = ["same.onnx"]'

@@ -10,11 +10,11 @@ from typing import Any, cast
 import numpy as np
 
 from prelu_tools.backends.interface import Observer, SearchLimits, Source
-from prelu_tools.commands.reference import Reference, ReferencePlan, run_reference
-from prelu_tools.commands.rows import Rows
+from prelu_tools.commands.verify.inputs.rows import Rows
+from prelu_tools.commands.verify.reference.run import Reference, ReferencePlan, run_reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.prelu.slopes import PReLULayer
 
 Feeds = dict[str, Array]
 Model = Callable[[Mapping[str, Array]], dict[str, Array]]

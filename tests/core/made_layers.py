@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.slopes import PReLULayer, Shape
+from prelu_tools.core.prelu.slopes import PReLULayer, Shape
 
 SLOPES = np.array([0.25, -0.5, 1.5, 0.1], np.float32)
 

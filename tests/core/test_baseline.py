@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from prelu_tools.core.baseline import Baseline, entry_of, held_against
-from prelu_tools.core.verification import (
+from prelu_tools.core.results.baseline import Baseline, entry_of, held_against
+from prelu_tools.core.results.verification import (
     CandidateReport,
     Coverage,
     LayerParity,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prelu_tools.core.budget import LEAST_BYTES, LEAST_STEPS, Budget, BudgetError
+from prelu_tools.core.files.budget import LEAST_BYTES, LEAST_STEPS, Budget, BudgetError
 
 
 def test_a_small_file_may_fill_a_hundred_megabytes_and_no_more() -> None:

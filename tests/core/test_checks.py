@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from prelu_tools.core.checks import CheckOutcome, ChecksResult, CheckVerdict
-from prelu_tools.core.verification import Verdict, VerifyResult
+from prelu_tools.core.results.checks import CheckOutcome, ChecksResult, CheckVerdict
+from prelu_tools.core.results.verification import Verdict, VerifyResult
 
 
 def _outcome(verdict: CheckVerdict) -> CheckOutcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prelu_tools.core.costs import Surroundings, forecast
+from prelu_tools.core.prelu.costs import Surroundings, forecast
 
 ANY = ("prelu", "depthwise", "relu_mul", "relu_neg", "max", "max_neg", "max_min", "leaky_relu")
 NOT_UNIFORM = ANY[:-1]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.coverage import CoverageBook
-from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.prelu.coverage import CoverageBook
+from prelu_tools.core.prelu.slopes import PReLULayer
 
 
 def _layer(name: str, *shape: int) -> PReLULayer:

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from prelu_tools.core.inspection import Finding, InspectResult, LayerReport
-from prelu_tools.core.optimization import Exactness, Held, LayerChoice, OptimizeResult
 from prelu_tools.core.options import ConversionOptions, SourceOptions
-from prelu_tools.core.results import DoctorItem, ExportResult, InitCheck, RefusedRoute
-from prelu_tools.core.statistics import Thresholds
+from prelu_tools.core.prelu.statistics import Thresholds
+from prelu_tools.core.results.export import DoctorItem, ExportResult, InitCheck, RefusedRoute
+from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport
+from prelu_tools.core.results.optimization import Exactness, Held, LayerChoice, OptimizeResult
 from prelu_tools.core.timing import Latency, Ratio
 
 NOTHING = cast(Any, None)

@@ -9,11 +9,10 @@ import pytest
 
 from prelu_tools.core import errors
 from prelu_tools.core.errors import (
-    ExportVerificationError,
     MissingExtraError,
-    VerdictError,
     missing_extra,
 )
+from prelu_tools.core.results.verification import ExportVerificationError, VerdictError
 
 
 def test_the_line_that_installs_it_is_in_the_sentence() -> None:

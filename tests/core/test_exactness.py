@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.optimization import Exactness
+from prelu_tools.core.results.optimization import Exactness
 
 
 @pytest.mark.parametrize(

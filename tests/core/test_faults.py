@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array, same_bits
-from prelu_tools.core.faults import KINDS, Fault, faults_in
+from prelu_tools.core.prelu.faults import KINDS, Fault, faults_in
 
 _RANDOM = np.random.default_rng(0)
 CHANNELS = _RANDOM.normal(size=(1, 4, 1, 1)).astype(np.float32)

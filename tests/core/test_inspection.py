@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prelu_tools.core.inspection import Finding, InspectResult, LayerReport, LayerUsage
-from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.core.statistics import Thresholds, slope_statistics
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.prelu.statistics import Thresholds, slope_statistics
+from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport, LayerUsage
 
 NEAR = Thresholds(near=0.1)
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 from made_layers import SLOPES, channels, layer_of
 
-from prelu_tools.core.slopediff import (
+from prelu_tools.core.prelu.slopediff import (
     line_up,
     owner_of,
     pair_layers,
 )
-from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.prelu.slopes import PReLULayer
 
 
 def test_the_owner_of_exchanged_slopes_is_named_where_there_is_one() -> None:

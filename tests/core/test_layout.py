@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from prelu_tools.core.layout import (
+from prelu_tools.core.prelu.layout import (
     Layout,
     Permutation,
     candidates,
@@ -18,7 +18,7 @@ from prelu_tools.core.layout import (
     inverse,
     moved_from,
 )
-from prelu_tools.core.slopes import Shape
+from prelu_tools.core.prelu.slopes import Shape
 
 LAST = {3: (2, 7, 5), 4: (2, 7, 8, 5), 5: (2, 7, 8, 9, 5)}
 FIRST = {3: (2, 5, 7), 4: (2, 5, 7, 8), 5: (2, 5, 7, 8, 9)}

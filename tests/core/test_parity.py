@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.parity import Comparison, Top1, ulps, worst
-from prelu_tools.core.tolerance import Limit
-from prelu_tools.core.verification import Deviation, Verdict
+from prelu_tools.core.results.verification import Deviation, Verdict
+from prelu_tools.core.rounding.parity import Comparison, Top1, ulps, worst
+from prelu_tools.core.rounding.tolerance import Limit
 
 NAN, INF = math.nan, math.inf
 EXACT = Limit(0.0, 0.0)

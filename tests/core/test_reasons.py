@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 
-from prelu_tools.core.reasons import Reason, as_reason, code_of
+from prelu_tools.core.results.reasons import Reason, as_reason, code_of
 
 
 def test_a_reason_is_its_sentence() -> None:

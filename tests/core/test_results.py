@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from prelu_tools.core.results import DoctorItem, DoctorResult
+from prelu_tools.core.results.export import DoctorItem, DoctorResult
 
 State = Literal["ok", "missing", "broken"]
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from running import ROOT, environment
 
-from prelu_tools.core import scratch
-from prelu_tools.core.scratch import locked, scratch_file, scratch_folder
+from prelu_tools.core.files import scratch
+from prelu_tools.core.files.scratch import locked, scratch_file, scratch_folder
 
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from prelu_tools.core.scratch import scratch_file, scratch_folder
+from prelu_tools.core.files.scratch import scratch_file, scratch_folder
 path = Path(sys.argv[1])
 with scratch_file(path), scratch_folder(path) as folder:
     (folder / "large").write_bytes(bytes(1000))

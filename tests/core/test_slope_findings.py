@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.findings import slope_findings
-from prelu_tools.core.inspection import Finding
-from prelu_tools.core.slopes import PReLULayer, Shape
-from prelu_tools.core.statistics import DEFAULT_THRESHOLDS, Thresholds
+from prelu_tools.core.prelu.findings import slope_findings
+from prelu_tools.core.prelu.slopes import PReLULayer, Shape
+from prelu_tools.core.prelu.statistics import DEFAULT_THRESHOLDS, Thresholds
+from prelu_tools.core.results.inspection import Finding
 
 CHANNELS: Shape = (None, 2, 5, 6)
 

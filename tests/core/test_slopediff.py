@@ -9,13 +9,13 @@ import pytest
 from made_layers import SLOPES, channels, layer_of
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.slopediff import (
+from prelu_tools.core.prelu.slopediff import (
     SlopeDifference,
     compare_slopes,
     in_type_of,
     owner_of,
 )
-from prelu_tools.core.slopes import Shape
+from prelu_tools.core.prelu.slopes import Shape
 
 EQUAL = SlopeDifference(True)
 
@@ -340,3 +340,23 @@ def test_repeated_slopes_have_to_be_equal_in_every_bit() -> None:
         assert not compare_slopes(layer_of(many, None), one).equal
     narrow = layer_of(np.full((1, 4, 1, 1), 0.25, np.float16), None)
     assert not compare_slopes(one, narrow).equal
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_slopes_that_fit_the_input_nowhere_say_whether_they_are_the_same_ones(
+    changed: bool,
+) -> None:
+    left = layer_of(SLOPES.reshape(1, 4, 1, 1), (None, 4, 5, 6))
+    values = SLOPES[::-1].reshape(1, 2, 2, 1).copy()
+    values[0, 0, 0, 0] += changed
+    found = compare_slopes(left, layer_of(values, (None, 2, 2, 6)))
+    assert (found.equal, found.moved) == (False, not changed)
+    assert found.description is not None
+    assert found.description.startswith("slopes lie as [1, 2, 2, 1] where ")
+
+
+def test_more_slopes_of_another_rank_are_others() -> None:
+    left = layer_of(SLOPES.reshape(1, 4, 1, 1), None)
+    right = layer_of(np.repeat(SLOPES, 2).reshape(1, 8), None)
+    assert not compare_slopes(left, right).equal
+    assert not compare_slopes(right, left).equal

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.slopes import PReLULayer, Shape, Sharing, align, laid_over
+from prelu_tools.core.prelu.slopes import PReLULayer, Shape, Sharing, align, laid_over
 
 Dims = tuple[int, ...]
 

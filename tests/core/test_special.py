@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from prelu_tools.core.special import differs, documented, special_values
+from prelu_tools.core.prelu.special import differs, documented, special_values
 
 NAN, INF = math.nan, math.inf
 TINY = float(np.finfo(np.float32).tiny)

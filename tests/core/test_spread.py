@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
-from prelu_tools.core.noise import REACH
-from prelu_tools.core.parity import Comparison
-from prelu_tools.core.spread import Spread, SpreadBook, unit_of
-from prelu_tools.core.tolerance import SENSITIVITY, Extent, limit_of
+from prelu_tools.core.rounding.noise import REACH
+from prelu_tools.core.rounding.parity import Comparison
+from prelu_tools.core.rounding.spread import Spread, SpreadBook, pooled, unit_of
+from prelu_tools.core.rounding.tolerance import SENSITIVITY, Extent, limit_of
 
 SINGLE = np.dtype(np.float32)
 
@@ -176,3 +177,268 @@ def test_a_single_number_is_as_a_row_of_one(dtype: str, moved: list[float]) -> N
         lists = [None if part is None else np.ravel(part).tolist() for part in parts]
         found.append((*lists, spread.n_flips, book.is_elsewhere))
     assert found[0] == found[1]
+
+
+# Numbers that can be computed by hand. A value that each run moves by a has the scale a / 8.
+
+
+def _book(base: Any, *moves: Any) -> SpreadBook:
+    book = SpreadBook(base)
+    for move in moves:
+        book.add((base + move).astype(base.dtype))
+    return book
+
+
+A = np.float32(2.0**-10)
+ONES = np.ones((4, 4), np.float32)
+
+
+def test_what_all_values_do_alike_is_the_scale_of_each() -> None:
+    scale = _book(ONES, *[A, -A] * 3).finished().scale
+    assert scale.dtype == np.float32
+    assert scale == pytest.approx(np.full((4, 4), 2.0**-13), rel=1e-6)
+
+
+@pytest.mark.parametrize(("runs", "factor"), [(1, 3.0), (2, 1.8), (3, 1.4), (6, 1.0), (12, 1.0)])
+def test_of_few_runs_a_chance_is_larger(runs: int, factor: float) -> None:
+    """Ten thirds of the runs, of which four are the neighbours': (runs + 4) / runs / (10 / 6)."""
+    scale = _book(ONES, *[A] * runs).finished().scale
+    assert scale == pytest.approx(np.full((4, 4), 2.0**-13 * factor**0.5), rel=1e-6)
+
+
+def test_a_value_that_hardly_moved_by_chance_is_told_by_its_neighbours() -> None:
+    """It counts for six runs and they for four: the mean of the logarithms along its row."""
+    move = np.full((4, 4), A)
+    move[2, 3] = A / 16
+    scale = _book(ONES, *[move] * 6).finished().scale * 2.0**13
+    around = 16 ** (-1 / 4)
+    assert scale[0, 0] == pytest.approx(1.0, rel=1e-5)
+    assert scale[2, 3] == pytest.approx((0.6 / 256 + 0.4 * around**2) ** 0.5, rel=1e-5)
+    assert scale[2, 0] == pytest.approx((0.6 + 0.4 * around**2) ** 0.5, rel=1e-5)
+
+
+def test_the_neighbours_of_a_small_value_count_in_proportion() -> None:
+    base = np.array([[1, 1, 1, 2.0**-6]], np.float32)
+    large = (0.6 + 0.4 / 8) ** 0.5  # to these it is one of four that is 64 times smaller
+    scale = _book(base, *[base * A] * 6).finished().scale * 2.0**13
+    assert scale.reshape(-1).tolist() == pytest.approx([large] * 3 + [2.0**-6], rel=1e-4)
+
+
+def test_what_did_not_move_is_no_neighbour() -> None:
+    move = np.full((1, 5), A)
+    move[0, 1:3] = 0
+    scale = _book(np.ones((1, 5), np.float32), *[move] * 6).finished().scale * 2.0**13
+    assert scale.reshape(-1).tolist() == pytest.approx([1, 0, 0, 1, 1], abs=1e-6)
+    still = _book(ONES, *[np.zeros((4, 4), np.float32)] * 6).finished()
+    assert not still.scale.any()
+
+
+@pytest.mark.parametrize(("length", "factor"), [(3, 0.5), (4, 2.0**-0.25)])
+def test_fewer_than_four_along_an_axis_are_no_neighbours(length: int, factor: float) -> None:
+    """Then all together are: of 6 values three and three, of 8 one that is off."""
+    if length == 3:
+        move = np.array([[A] * 3, [A / 4] * 3])
+        expected = [(0.6 + 0.4 * factor**2) ** 0.5, (0.6 / 16 + 0.4 * factor**2) ** 0.5]
+        scale = _book(np.ones((2, 3), np.float32), *[move] * 6).finished().scale
+        assert scale[:, 0] * 2.0**13 == pytest.approx(expected, rel=1e-5)
+    else:
+        move = np.array([[A, A, A, A / 2]])
+        scale = _book(np.ones((1, 4), np.float32), *[move] * 6).finished().scale
+        assert scale[0, 0] * 2.0**13 == pytest.approx((0.6 + 0.4 * factor**2) ** 0.5, rel=1e-5)
+
+
+def test_what_is_made_of_rounding_has_thirty_two_times_the_scale() -> None:
+    """More than a twentieth of the size of the values around it."""
+    base = np.ones((4, 16), np.float32)
+    for amount, factor in ((0.04, 1.0), (0.06, 32.0)):
+        found = _book(base, *[np.float32(amount)] * 6).finished()
+        assert found.scale[0, 0] == pytest.approx(amount / 8 * factor, rel=1e-5)
+        assert (found.rough is None) == (factor == 1.0)
+
+
+def test_a_row_of_which_more_than_a_quarter_is_made_of_rounding_is_so_everywhere() -> None:
+    base = np.ones((4, 8), np.float32)
+    for n_rough, is_whole in ((2, False), (3, True)):
+        move = np.full((4, 8), A)
+        move[1, :n_rough] = 0.5
+        found = _book(base, *[move] * 6).finished()
+        assert found.rough is not None
+        assert found.rough[1].sum() == (8 if is_whole else n_rough)
+        assert not found.rough[[0, 2, 3]].any()
+        assert bool(found.scale[1, 7] > 1000 * found.scale[0, 7]) is is_whole
+
+
+def test_the_values_around_are_those_along_the_axis_where_they_are_smallest() -> None:
+    base = np.ones((8, 8), np.float32)
+    base[3] = 100
+    base[3, 5] = 1
+    move = np.zeros((8, 8), np.float32)
+    move[3, 5] = 0.5
+    found = _book(base, *[move] * 6).finished()
+    assert found.rough is not None
+    assert np.argwhere(found.rough).tolist() == [[3, 5]]
+    move[3, 5], move[3, 0] = 0, 0.5
+    assert _book(base, *[move] * 6).finished().rough is None
+
+
+def test_without_neighbours_all_values_are_those_around() -> None:
+    base = np.array([[1, 1, 100], [1, 1, 100]], np.float32)
+    move = np.array([[0, 0, 0], [1, 0, 0]], np.float32)
+    assert _book(base, *[move] * 6).finished().rough is None
+    assert _book(base, *[2 * move] * 6).finished().rough is not None
+
+
+def test_infinite_values_are_of_no_size_to_their_neighbours() -> None:
+    base = np.array([[1, np.inf, 1, 1]], np.float32)
+    for amount, rough in ((0.03, False), (0.04, True)):  # a twentieth of 3 / 4 lies between
+        found = _book(base, *[np.float32(amount)] * 6).finished()
+        assert (found.rough is not None) is rough
+
+
+def test_jumps_are_beyond_sixty_four_times_the_usual() -> None:
+    """The usual is the mean of the logarithms in its row: A and a bit, as one of 64 is larger."""
+    base = np.ones((16, 64), np.float32)
+    for jump, on_border in ((67, False), (68, True)):
+        moves = [np.full((16, 64), A if run % 2 else -A) for run in range(6)]
+        moves[3][5, 7] = jump * A
+        found = _book(base, *moves).finished()
+        assert (found.border is not None) is on_border
+        if on_border:
+            assert found.border is not None
+            assert np.argwhere(found.border).tolist() == [[5, 7]]
+            assert found.reach is not None
+            assert found.reach.shape == (16, 1)
+            assert found.reach[5, 0] == pytest.approx(2 * jump * A, rel=1e-5)
+            assert found.reach[4, 0] == 0
+            assert found.scale[5, 7] < 2 * found.scale[0, 0]
+            assert (found.n_flips, found.lost) == (1, None)
+
+
+def test_what_jumps_in_all_runs_but_one_is_spread_and_no_border() -> None:
+    base = np.ones((16, 64), np.float32)
+    moves = [np.full((16, 64), A if run % 2 else -A) for run in range(6)]
+    for move in moves[1:]:
+        move[5, 7] = 100 * A
+    assert _book(base, *moves).finished().border is None
+
+
+@pytest.mark.parametrize("shape", [(3, 4), ()])
+def test_another_shape_is_another_side_everywhere(shape: tuple[int, ...]) -> None:
+    base = np.arange(12, dtype=np.float32).reshape(3, 4) if shape else np.float32(5) * np.ones(())
+    base = np.asarray(base)
+    if shape:
+        base[0, 0], base[0, 1] = np.nan, -3
+    book = SpreadBook(base)
+    book.add(np.zeros((9, 9), np.float32))
+    found = book.finished()
+    assert found.border is not None
+    assert found.border.dtype == bool
+    assert (found.border.all(), found.n_flips, found.lost) == (True, base.size, None)
+    assert found.reach is not None
+    assert found.reach.max() == (2 * 14 if shape else 0)
+
+
+def test_another_shape_of_what_holds_nothing_finite_reaches_nowhere() -> None:
+    book = SpreadBook(np.full((2, 2), np.inf, np.float32))
+    book.add(np.zeros(3, np.float32))
+    found = book.finished()
+    assert found.reach is not None
+    assert not found.reach.any()
+
+
+def test_integers_jump_as_far_as_they_move_and_no_farther() -> None:
+    base = np.array([[10, 20], [30, 40]])
+    book = SpreadBook(base)
+    for move in ([[0, 3], [0, 0]], [[0, -5], [0, 1]], [[0, 0], [0, 0]]):
+        book.add(base + np.array(move))
+    found = book.finished()
+    assert found.border is not None
+    assert found.border.tolist() == [[False, True], [False, True]]
+    assert found.reach is not None
+    assert found.reach.tolist() == [[10.0], [2.0]]
+    assert (found.scale.shape, found.scale.dtype, float(found.scale)) == ((), np.float32, 0.0)
+    assert (found.n_flips, found.rough, book.is_elsewhere) == (2, None, False)
+
+
+def test_as_many_count_as_moved_in_one_run_or_in_all() -> None:
+    base = np.zeros((1, 4), np.int64)
+    book = _book(base, np.array([[1, 1, 0, 0]]), np.array([[0, 0, 1, 0]]))
+    assert book.finished().n_flips == 3
+    assert _book(base, np.zeros((1, 4), np.int64)).finished() == Spread(
+        np.zeros((), np.float32), None, 0, None, None, None
+    )
+
+
+def test_what_was_lost_to_infinity_in_any_run_is_known() -> None:
+    book = SpreadBook(np.ones((2, 2), np.float32))
+    for place in ((0, 0), (1, 1)):
+        moved = np.ones((2, 2), np.float32)
+        moved[place] = np.nan
+        book.add(moved)
+    found = book.finished()
+    assert found.lost is not None
+    assert found.lost.tolist() == [[True, False], [False, True]]
+    assert found.n_flips == 2
+
+
+def test_values_without_axes_reach_as_far_as_they_jump() -> None:
+    found = _book(np.array(3), 0, 4).finished()
+    assert found.reach is not None
+    assert (np.shape(found.reach), float(found.reach)) == ((), 8.0)
+
+
+@pytest.mark.parametrize(
+    ("runs", "share", "spread", "elsewhere"),
+    [(2, 0.3, 0.04, True), (1, 0.3, 0.04, False), (2, 0.25, 0.04, False), (2, 0.3, 0.06, False)],
+)
+def test_another_function_is_off_alike_in_more_than_a_quarter(
+    runs: int, share: float, spread: float, elsewhere: bool
+) -> None:
+    base = np.ones(100, np.float32)
+    off = np.where(np.arange(100) < 100 * share, 1.0, 0.0).astype(np.float32)
+    moves = [off * np.float32(1 + spread * run) for run in range(runs)]
+    assert _book(base, *moves).is_elsewhere is elsewhere
+
+
+def test_what_is_off_alike_by_little_is_rounding() -> None:
+    """Up to 512 units of float32."""
+    unit = np.float32(2.0**-23)
+    for units, elsewhere in ((500, False), (512, False), (520, True)):
+        base = np.ones(8, np.float32)
+        assert _book(base, *[units * unit] * 3).is_elsewhere is elsewhere
+
+
+def test_what_holds_no_values_has_no_spread() -> None:
+    base = np.zeros((0, 3), np.float32)
+    book = _book(base, base)
+    assert book.is_elsewhere is False
+    found = book.finished()
+    assert (found.scale.shape, found.border, found.n_flips) == ((), None, 0)
+    assert pooled(base, 3, base).shape == (0, 3)
+    assert pooled(base, 3, base).dtype == np.float32
+
+
+def test_the_scale_of_moves_whose_norm_is_known() -> None:
+    """The norm of six moves by a is sqrt(6) a."""
+    norm = np.full((4, 4), 6**0.5 * A, np.float32)
+    scale = pooled(norm, 6, ONES)
+    assert scale == pytest.approx(np.full((4, 4), 2.0**-13), rel=1e-5)
+    assert pooled(norm, 0, ONES).max() < np.inf
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_value_gives_a_warning() -> None:
+    base = np.array([[1e38, -1e38, 0, np.inf, np.nan, 1e-45]] * 2, np.float32)
+    book = SpreadBook(base)
+    for other in (base[:, ::-1], base):
+        book.add(other)
+    assert not np.isnan(book.finished().scale).any()
+    unit_of(base, SINGLE)
+
+
+def test_the_unit_of_bfloat16_and_of_types_that_nobody_knows() -> None:
+    bfloat16 = np.dtype(ml_dtypes.bfloat16)
+    values = np.array([1.0, 3.0, 2.0**-126, 2.0**-130, 0.0])
+    least = 2.0**-133
+    assert unit_of(values, bfloat16).tolist() == [2.0**-7, 2.0**-6, least, least, least]
+    assert unit_of(np.array([1.0]), np.dtype(np.longdouble)).tolist() == [2.0**-52]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array, same_bits
-from prelu_tools.core.stash import Key, Stash
+from prelu_tools.core.files.stash import Key, Stash
 
 
 @pytest.fixture

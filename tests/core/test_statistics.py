@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.statistics import Thresholds, slope_health, slope_statistics
+from prelu_tools.core.prelu.statistics import Thresholds, slope_health, slope_statistics
 
 MIXED = np.array([[-0.5, 0.0, 0.25], [0.009, 1.25, 2.0]], np.float32)
 NAN, INF = math.nan, math.inf

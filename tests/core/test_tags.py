@@ -10,7 +10,7 @@ import pytest
 
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.tags import TagBook
+from prelu_tools.core.prelu.tags import TagBook
 
 SHAPES = {"a": (3, 1, 1), "b": (1,), "c": (4, 5), "d": ()}
 
@@ -154,7 +154,7 @@ def test_there_is_an_end_to_tags(book: TagBook, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(PReLUToolsError) as raised:
         book.tag("a", (528482305,))
     assert str(raised.value) == words
-    monkeypatch.setattr("prelu_tools.core.tags._CAPACITY", 4)
+    monkeypatch.setattr("prelu_tools.core.prelu.tags._CAPACITY", 4)
     assert book.tag("a", (4,)).size == 4
     with pytest.raises(PReLUToolsError, match="more than 4 slopes"):
         book.tag("b", ())

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
-from prelu_tools.core.parity import Comparison
-from prelu_tools.core.tolerance import CALIBRATED, Extent, Limit, default_tolerance, limit_of
-from prelu_tools.core.verification import Tolerance
+from prelu_tools.core.results.verification import Tolerance
+from prelu_tools.core.rounding.parity import Comparison
+from prelu_tools.core.rounding.spread import Spread
+from prelu_tools.core.rounding.tolerance import (
+    CALIBRATED,
+    SENSITIVITY,
+    Extent,
+    Limit,
+    default_tolerance,
+    limit_of,
+    resolution,
+    resolution_of,
+)
 
 SINGLE, HALF, DOUBLE = (np.dtype(name) for name in ("float32", "float16", "float64"))
 EPSILON = 2.0**-23
@@ -182,3 +193,60 @@ def test_an_error_beyond_all_numbers_is_infinite() -> None:
     extent = Extent()
     extent.note(_array(1.7e308, dtype=np.float64), _array(-1.7e308, dtype=np.float64))
     assert extent.own_error == np.inf
+
+
+# A limit for each value
+
+
+def _spread_of(values: Any, scale: float) -> Spread:
+    return Spread(np.full(np.shape(values), scale, np.float32))
+
+
+def test_each_value_has_sixteen_times_its_own_rounding() -> None:
+    values = _array(1, 1024, 0)
+    limit = limit_of(SENSITIVITY, Extent(1024.0), SINGLE, _spread_of(values, 2.0**-10), values)
+    half_units = np.array([EPSILON / 2, 2.0**10 * EPSILON / 2, 2.0**-150])
+    tiny = 16 * 2.0**-126
+    assert limit.rtol == 0.0
+    assert limit.atol == pytest.approx(16 * (2.0**-10 + half_units) + tiny, rel=1e-12)
+
+
+def test_near_zero_a_kernel_may_flush_to_zero() -> None:
+    values = _array(0)
+    limit = limit_of(SENSITIVITY, Extent(), SINGLE, _spread_of(values, 0.0), values)
+    assert limit.atol == pytest.approx(16 * 2.0**-126, rel=1e-6)
+
+
+def test_a_narrow_output_loses_half_a_unit_and_what_lies_below_its_normal_numbers() -> None:
+    values, spread = _array(8.0), _spread_of([8.0], 0.0)
+    single = limit_of(SENSITIVITY, Extent(8.0), SINGLE, spread, values).atol
+    half = limit_of(SENSITIVITY, Extent(8.0), HALF, spread, values).atol
+    assert half - single == pytest.approx(2.0**-7 / 2 + 9 * 2.0**-24, rel=1e-6)
+    double = limit_of(SENSITIVITY, Extent(8.0), DOUBLE, spread, values).atol
+    assert double == single
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"), [([1], "float32"), ([1.5], "int64")], ids=["reference", "candidate"]
+)
+def test_integers_of_either_side_have_no_limit_of_their_own(values: list[Any], dtype: str) -> None:
+    spread = Spread(np.zeros((), np.float32))
+    limit = limit_of(SENSITIVITY, Extent(1.0), np.dtype(dtype), spread, np.array(values))
+    assert (limit.rtol, limit.atol, limit.spread) == (0.0, 0.0, spread)
+
+
+def test_without_moved_runs_the_sensitive_limit_is_a_calibrated_one() -> None:
+    limit = limit_of(SENSITIVITY, Extent(10.0, 1e-6), SINGLE)
+    assert limit.atol == pytest.approx(16 * 1e-6 + 8 * EPSILON * 10.0, rel=1e-12)
+    assert Tolerance(0.0, 0.0, False, "sensitivity", multiple=16.0, ulps=8.0) == SENSITIVITY
+    assert (SENSITIVITY.rtol, SENSITIVITY.atol, SENSITIVITY.scaled) == (0.0, 0.0, False)
+    assert isinstance(SENSITIVITY.scaled, bool)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [("bfloat16", 2.0**-7), ("float16", 2.0**-10), ("float32", 2.0**-23), ("float64", 2.0**-52)],
+)
+def test_the_unit_of_a_type(name: str, unit: float) -> None:
+    dtype = np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+    assert resolution_of(name) == resolution(dtype) == unit

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from prelu_tools.core.errors import VerdictError
-from prelu_tools.core.verification import (
+from prelu_tools.core.results.verification import (
     BaselineReport,
     CandidateReport,
     Deviation,
@@ -18,6 +17,7 @@ from prelu_tools.core.verification import (
     ProviderReport,
     Tolerance,
     Verdict,
+    VerdictError,
     VerifyResult,
 )
 

@@ -29,9 +29,9 @@ from onnx import helper
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import ExternalData
-from prelu_tools.graph.model import OnnxModel
-from prelu_tools.graph.placement import placing
-from prelu_tools.graph.writer import write_model
+from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.io.placement import placing
+from prelu_tools.graph.io.writer import write_model
 
 RUNS_AT_ONCE, ROUNDS = 4, 25
 

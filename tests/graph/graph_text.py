@@ -11,10 +11,10 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import numpy_helper, parser
 
-from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.graph.layers import read_layers
-from prelu_tools.graph.reader import OnnxModel
-from prelu_tools.graph.recognise import Match, find_prelus
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.graph.io.reader import OnnxModel
+from prelu_tools.graph.match.layers import read_layers
+from prelu_tools.graph.match.recognise import Match, find_prelus
 from prelu_tools.graph.view import GraphView
 
 Array = NDArray[np.generic]

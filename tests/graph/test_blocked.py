@@ -10,7 +10,7 @@ import onnxruntime as ort
 import pytest
 from graph_text import model, view
 
-from prelu_tools.graph.blocked import is_blocked
+from prelu_tools.graph.facts.blocked import is_blocked
 
 CASES = [
     # channels in, filters, group; for blocks of 8 (AVX2) and of 16 (AVX-512)

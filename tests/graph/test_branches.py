@@ -10,8 +10,8 @@ import onnxruntime as ort
 import pytest
 from onnx import numpy_helper, parser
 
-from prelu_tools.graph.branches import COUNTS, counted
-from prelu_tools.graph.model import OnnxModel
+from prelu_tools.graph.copies.branches import COUNTS, counted
+from prelu_tools.graph.io.model import OnnxModel
 
 CONSTANTS = {
     "zero": np.float32(0),

@@ -13,8 +13,8 @@ from onnx import helper, parser
 from running import cli
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.reader import read_model
-from prelu_tools.graph.survey import survey
+from prelu_tools.graph.facts.survey import survey
+from prelu_tools.graph.io.reader import read_model
 
 FORM = "r = Relu(x) {} y = Add(r, s)"
 CHAIN = 1500

@@ -22,9 +22,9 @@ from graph_text import (
 from prelu_tools.backends.conversion import Parameter
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.tags import TagBook
-from prelu_tools.graph.canonical import fuse_prelus, settle_slopes
-from prelu_tools.graph.metadata import LAYER, PARAMETER, properties
+from prelu_tools.core.prelu.tags import TagBook
+from prelu_tools.graph.io.metadata import LAYER, PARAMETER, properties
+from prelu_tools.graph.passes.canonical import fuse_prelus, settle_slopes
 
 Dims = tuple[int, ...]
 COLUMN = SLOPES.reshape(3, 1, 1)

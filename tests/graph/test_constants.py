@@ -23,8 +23,8 @@ from graph_text import (
 
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.canonical import fuse_prelus
-from prelu_tools.graph.constants import is_constant, read_constant
+from prelu_tools.graph.match.constants import is_constant, read_constant
+from prelu_tools.graph.passes.canonical import fuse_prelus
 
 NAMED: Mapping[str, Array] = {
     "flat": SLOPES,

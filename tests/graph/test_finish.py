@@ -13,9 +13,9 @@ from onnx import helper, numpy_helper
 import prelu_tools
 from prelu_tools.backends.conversion import Parameter
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.tags import TagBook
-from prelu_tools.graph.finish import finish
-from prelu_tools.graph.metadata import SOURCE_HASH, WEIGHTS_HASH
+from prelu_tools.core.prelu.tags import TagBook
+from prelu_tools.graph.io.metadata import SOURCE_HASH, WEIGHTS_HASH
+from prelu_tools.graph.passes.finish import finish
 
 PROPERTIES = {"prelu_tools.source": "nets.py:Net", "prelu_tools.route": "torch.onnx 2.9"}
 

@@ -10,13 +10,13 @@ import pytest
 from graph_text import IMAGE, SLOPES, Array, initializers, model, numbers, operators, run, whole
 
 from prelu_tools.core.arrays import same_bits
-from prelu_tools.graph.folding import (
+from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.passes.folding import (
     attach_weights,
     fix_reshapes,
     fold_batch_normalization,
     fold_constants,
 )
-from prelu_tools.graph.model import OnnxModel
 
 X = numbers(2, 3, 4, 5)
 ROW = np.array([2, -3, 0.5, 1], np.float32)

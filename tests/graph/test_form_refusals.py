@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from graph_text import IMAGE, SLOPES, matches, model, whole
 
-from prelu_tools.graph.canonical import fuse_prelus
+from prelu_tools.graph.passes.canonical import fuse_prelus
 
 IMAGES = f"{IMAGE} x, {IMAGE} z"
 ONE_WRONG = np.array([0.0, 0.0, 1e-6], np.float32).reshape(3, 1, 1)

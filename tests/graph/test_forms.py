@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from graph_text import IMAGE, SLOPES, match_one, model, numbers, operators, run, whole
 
-from prelu_tools.graph.canonical import fuse_prelus
-from prelu_tools.graph.forms import FORMS
+from prelu_tools.graph.match.forms import FORMS
+from prelu_tools.graph.passes.canonical import fuse_prelus
 
 POSITIVE_PARTS = (
     "Relu(x)", "Max(x, zero)", "Max(zero, x)", "Max(x, zeros)", "Clip(x, zero)", "Clip(x, zero, )"

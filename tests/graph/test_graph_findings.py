@@ -8,11 +8,11 @@ import onnx
 import pytest
 from graph_text import IMAGE, model, numbers
 
-from prelu_tools.core.inspection import Finding
-from prelu_tools.graph.findings import graph_findings
-from prelu_tools.graph.layers import locate_layers
-from prelu_tools.graph.reader import OnnxModel
-from prelu_tools.graph.survey import survey
+from prelu_tools.core.results.inspection import Finding
+from prelu_tools.graph.facts.findings import graph_findings
+from prelu_tools.graph.facts.survey import survey
+from prelu_tools.graph.io.reader import OnnxModel
+from prelu_tools.graph.match.layers import locate_layers
 from prelu_tools.graph.view import all_views
 
 Dims = tuple[int, ...]

@@ -10,7 +10,7 @@ from graph_text import run as run_graph
 from onnx import numpy_helper
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.graph.instrument import tapped, tensor_bytes, with_slopes_as_inputs
+from prelu_tools.graph.copies.instrument import tapped, tensor_bytes, with_slopes_as_inputs
 
 CHAIN = "t = PRelu(x, a) u = Neg(t) y = PRelu(u, a_half)"
 TO_LAST = "Transpose<perm = [0, 2, 3, 1]>"

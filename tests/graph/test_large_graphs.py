@@ -12,9 +12,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph import reader
-from prelu_tools.graph.reader import OnnxModel
-from prelu_tools.graph.survey import survey
+from prelu_tools.graph.facts.survey import survey
+from prelu_tools.graph.io import reader
+from prelu_tools.graph.io.reader import OnnxModel
 
 
 def _chain(n_layers: int) -> onnx.ModelProto:

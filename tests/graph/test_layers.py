@@ -10,7 +10,7 @@ import pytest
 from graph_text import IMAGE, SLOPES, Array, layers, model, numbers
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.metadata import describe_layer
+from prelu_tools.graph.io.metadata import describe_layer
 
 TORCH = "pkg.torch.onnx.name_scopes"
 TWICE = "t = PRelu(x, a) y = PRelu(t, a)"

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from graph_text import SLOPES, Array, match_one, matches, model, numbers, operators, run, whole
 
-from prelu_tools.graph.canonical import fuse_prelus
+from prelu_tools.graph.passes.canonical import fuse_prelus
 
 TO_LAST, TO_FIRST = "Transpose<perm = [0, 2, 3, 1]>", "Transpose<perm = [0, 3, 1, 2]>"
 LAST = "float[N,4,5,3]"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from graph_text import model
 
-from prelu_tools.graph.metadata import AXES, LAYER, PARAMETER, describe_layer, properties
-from prelu_tools.graph.metadata import stated_axes as read_axes
+from prelu_tools.graph.io.metadata import AXES, LAYER, PARAMETER, describe_layer, properties
+from prelu_tools.graph.io.metadata import stated_axes as read_axes
 
 
 def test_a_description_takes_the_place_of_other_notes() -> None:

@@ -12,11 +12,11 @@ from graph_text import Array, initializers, model, numbers, run
 from onnx import TensorProto, helper, numpy_helper
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.folding import fold_batch_normalization
-from prelu_tools.graph.model import MEMORY, OnnxModel, all_tensors, is_external
-from prelu_tools.graph.prune import prune_model
-from prelu_tools.graph.reader import read_model
-from prelu_tools.graph.writer import write_model
+from prelu_tools.graph.io.model import MEMORY, OnnxModel, all_tensors, is_external
+from prelu_tools.graph.io.reader import read_model
+from prelu_tools.graph.io.writer import write_model
+from prelu_tools.graph.passes.folding import fold_batch_normalization
+from prelu_tools.graph.passes.prune import prune_model
 
 WEIGHT = numbers(40, 3, 3, 3)
 OUTPUT = "float[N,40,H,W] y"

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from graph_text import SLOPES, layers, model, numbers, operators, run, whole
 
-from prelu_tools.graph.canonical import fuse_prelus
+from prelu_tools.graph.passes.canonical import fuse_prelus
 
 PARTS = "p = Relu(x) q = Min(x, zero) s = Mul(q, a) "
 NEGATED = "p = Relu(x) n = Neg(x) q = Relu(n) s = Mul(q, a_negated) "

@@ -11,9 +11,9 @@ from versions import newest_converter
 
 from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.metadata import describe_layer, properties
-from prelu_tools.graph.model import OnnxModel, is_external
-from prelu_tools.graph.opset import inline_functions, raise_opset
+from prelu_tools.graph.io.metadata import describe_layer, properties
+from prelu_tools.graph.io.model import OnnxModel, is_external
+from prelu_tools.graph.passes.opset import inline_functions, raise_opset
 
 WEIGHT = numbers(40, 3, 3, 3)
 

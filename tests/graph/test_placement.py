@@ -12,9 +12,9 @@ import pytest
 from graph_text import Array, initializers, model, numbers, run
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.graph.model import OnnxModel
-from prelu_tools.graph.placement import placing
-from prelu_tools.graph.writer import refuse_existing, write_model
+from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.io.placement import placing
+from prelu_tools.graph.io.writer import refuse_existing, write_model
 
 X = numbers(2, 3, 4, 5)
 DATA = {1: "net.onnx.b53b729baac252b7.data", 2: "net.onnx.2a8320e7008ae767.data"}

@@ -11,11 +11,11 @@ from graph_text import CONSTANTS, SLOPES, initializers, model, numbers, operator
 from onnx import TensorProto, checker, helper, numpy_helper, parser
 
 from prelu_tools.core.arrays import same_bits
-from prelu_tools.graph.layers import read_layers
-from prelu_tools.graph.metadata import AXES, LAYER, PARAMETER, properties
-from prelu_tools.graph.model import OnnxModel
-from prelu_tools.graph.portable import to_portable
-from prelu_tools.graph.reader import read_model
+from prelu_tools.graph.io.metadata import AXES, LAYER, PARAMETER, properties
+from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.io.reader import read_model
+from prelu_tools.graph.match.layers import read_layers
+from prelu_tools.graph.passes.portable import to_portable
 
 COLUMN = SLOPES.reshape(3, 1, 1)
 FORMS = {

@@ -6,7 +6,8 @@ import onnx
 import pytest
 from graph_text import IMAGE, initializers, model, operators
 
-from prelu_tools.graph.prune import prune, reads
+from prelu_tools.graph.passes.prune import prune
+from prelu_tools.graph.walk import reads
 
 BODY = (
     "n = Neg(x) m = Abs(x) d = Relu(x) p = Cast<to = 9>(flag) y = If(p) <then_branch = yes () => "

@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import numpy_helper, parser
 
-from prelu_tools.graph.model import OnnxModel
-from prelu_tools.graph.randomness import batch_nodes, random_nodes
+from prelu_tools.graph.facts.randomness import batch_nodes, random_nodes
+from prelu_tools.graph.io.model import OnnxModel
 
 CONSTANTS = {
     "half": np.float32(0.5),

@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.model import is_external
-from prelu_tools.graph.reader import INLINE_LIMIT, OnnxModel, read_model
+from prelu_tools.graph.io.model import is_external
+from prelu_tools.graph.io.reader import INLINE_LIMIT, OnnxModel, read_model
 
 LARGE = numbers(40, 30)
 SMALL = numbers(3)

@@ -11,8 +11,8 @@ from graph_text import model, numbers
 from onnx import TensorProto, numpy_helper
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.layers import read_layers
-from prelu_tools.graph.reader import OnnxModel, read_model
+from prelu_tools.graph.io.reader import OnnxModel, read_model
+from prelu_tools.graph.match.layers import read_layers
 
 WEIGHT = numbers(1000)
 

@@ -12,9 +12,9 @@ import pytest
 from graph_text import model, whole
 from onnx import helper, numpy_helper
 
-from prelu_tools.core.budget import BudgetError
-from prelu_tools.graph.layers import read_layers
-from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.core.files.budget import BudgetError
+from prelu_tools.graph.io.reader import OnnxModel
+from prelu_tools.graph.match.layers import read_layers
 
 CASTS = " ".join(f"c{i + 1} = Cast<to = {11 if i % 2 else 1}>(c{i})" for i in range(30))
 NEGATIONS = " ".join(f"c{i + 1} = Neg(c{i})" for i in range(30))

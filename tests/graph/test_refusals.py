@@ -7,8 +7,8 @@ import onnx
 import pytest
 from graph_text import IMAGE, Array, model, whole
 
-from prelu_tools.core.inspection import RefusedForm
-from prelu_tools.graph.survey import survey
+from prelu_tools.core.results.inspection import RefusedForm
+from prelu_tools.graph.facts.survey import survey
 
 IMAGES = f"{IMAGE} x, {IMAGE} z"
 

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import InputOption
-from prelu_tools.graph.model import OnnxModel
-from prelu_tools.graph.repair import Repair, repair_slopes
+from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.passes.repair import Repair, repair_slopes
 
 FOUR = np.array([0.25, -0.5, 1.5, 2.0], np.float32)
 

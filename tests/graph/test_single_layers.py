@@ -11,8 +11,8 @@ import pytest
 from graph_text import SLOPES, Array, initializers, matches, model, numbers, operators, run, view
 from onnx import TensorProto
 
-from prelu_tools.graph.instrument import single_layers, with_slopes_as_inputs
-from prelu_tools.graph.recognise import find_prelus
+from prelu_tools.graph.copies.instrument import single_layers, with_slopes_as_inputs
+from prelu_tools.graph.match.recognise import find_prelus
 
 COLUMN = SLOPES.reshape(3, 1, 1)
 TO_LAST = "Transpose<perm = [0, 2, 3, 1]>"

@@ -10,8 +10,8 @@ import pytest
 from graph_text import Array, initializers, model, numbers, operators, run
 from onnx import checker
 
-from prelu_tools.graph.model import OnnxModel
-from prelu_tools.graph.sinking import sink_transposes
+from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.passes.sinking import sink_transposes
 
 LAST = "float[N,4,5,3]"
 IN, OUT = "<perm=[0,3,1,2]>", "<perm=[0,2,3,1]>"

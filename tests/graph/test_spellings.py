@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from graph_text import IMAGE, SLOPES, match_one, matches, model, numbers, operators, run, whole
 
-from prelu_tools.graph.canonical import fuse_prelus
+from prelu_tools.graph.passes.canonical import fuse_prelus
 
 COLUMN = SLOPES.reshape(3, 1, 1)
 CONSTANTS = {

@@ -9,10 +9,10 @@ import onnx
 import pytest
 from graph_text import IMAGE, model, numbers
 
-from prelu_tools.core.inspection import Finding, OtherActivation
-from prelu_tools.graph.reader import OnnxModel, read_model
-from prelu_tools.graph.survey import Survey, survey
-from prelu_tools.graph.targets import TARGETS
+from prelu_tools.core.results.inspection import Finding, OtherActivation
+from prelu_tools.graph.facts.survey import Survey, survey
+from prelu_tools.graph.facts.targets import TARGETS
+from prelu_tools.graph.io.reader import OnnxModel, read_model
 
 FORM = "p = Relu(x) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)"
 

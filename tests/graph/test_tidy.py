@@ -10,8 +10,8 @@ import pytest
 from graph_text import IMAGE, SLOPES, Array, initializers, model, numbers, operators, run
 from onnx import TensorProto, checker, helper
 
-from prelu_tools.graph.metadata import describe_layer
-from prelu_tools.graph.tidy import rename_values, tidy
+from prelu_tools.graph.io.metadata import describe_layer
+from prelu_tools.graph.passes.tidy import rename_values, tidy
 
 X = numbers(2, 3, 4, 5)
 CONSTANTS: Mapping[str, Array] = {

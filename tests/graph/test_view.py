@@ -7,8 +7,8 @@ import pytest
 from graph_text import IMAGE, model, view
 from onnx import helper, parser
 
-from prelu_tools.core.slopes import Shape
-from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.core.prelu.slopes import Shape
+from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.view import all_views
 
 BODY = f"""

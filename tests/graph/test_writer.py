@@ -12,7 +12,7 @@ import pytest
 from graph_text import model, whole
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.graph.writer import refuse_existing, replacing, write_model
+from prelu_tools.graph.io.writer import refuse_existing, replacing, write_model
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o002])

@@ -7,11 +7,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from attacks import rewritten
 from running import cli
 
+from fuzz.corpus import SEEDS
 from prelu_tools.backends.files import isolated
 from prelu_tools.backends.files.isolated import Limits, limits_for
-from prelu_tools.core.plain_pickles import is_plain
+from prelu_tools.core.files.plain_pickles import is_plain
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -43,6 +45,14 @@ def _tuples_as_key() -> bytes:
     return b"\x80\x02})q\x00" + b"".join(steps) + b"K\x01s."
 
 
+@pytest.fixture(autouse=True)
+def two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of processor time for any file."""
+    monkeypatch.setattr(
+        isolated, "limits_for", lambda size: Limits(2, 60.0, limits_for(size).memory)
+    )
+
+
 FILES = {
     "of itself": (_itself(), "holds no state dict"),
     "all memory": (_array_of_bytes(3 << 30), "takes more than"),
@@ -52,11 +62,8 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_it_ends(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_ends(name: str, tmp_path: Path) -> None:
     content, said = FILES[name]
-    monkeypatch.setattr(
-        isolated, "limits_for", lambda size: Limits(2, 60.0, limits_for(size).memory)
-    )
     (tmp_path / "nets.py").write_text(
         "import torch\n\ndef net():\n    return torch.nn.Sequential(torch.nn.PReLU())\n"
     )
@@ -67,6 +74,19 @@ def test_it_ends(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     if name in ("all memory", "a key without an end"):
         found = cli("inspect", f"{tmp_path}/nets.py:net@{path}")
         assert (found.code, said in found.words) == (3, True), found.words
+
+
+@pytest.mark.parametrize("name", ["all memory", "a key without an end"])
+def test_it_ends_as_sample_inputs_of_a_program(name: str, tmp_path: Path) -> None:
+    content, said = FILES[name]
+    inner = _archive(tmp_path / "inputs.pt", content).read_bytes()
+    path = rewritten(
+        SEEDS / "net.pt2",
+        tmp_path / "net.pt2",
+        lambda member, held: inner if "/sample_inputs/" in member else held,
+    )
+    found = cli("inspect", path)
+    assert (found.code, said in found.words) == (3, True), found.words
 
 
 def test_what_is_plain_needs_no_rehearsal() -> None:

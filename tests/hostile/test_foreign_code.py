@@ -17,7 +17,7 @@ from running import cli, environment
 from prelu_tools import inspect
 from prelu_tools.backends.files import isolated
 from prelu_tools.backends.spelling import FileName, parse_spelling
-from prelu_tools.commands.check_globs import candidates_of, matches
+from prelu_tools.commands.checks.globs import candidates_of, matches
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.zoo.pairs import pair
 from prelu_tools.zoo.sources import expand

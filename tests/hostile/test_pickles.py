@@ -12,7 +12,7 @@ from attacks import Attack, pickled
 from running import cli
 from tiny_models import save_prelu
 
-from prelu_tools.core.pickles import in_words, wanted_by, wanted_by_file
+from prelu_tools.core.files.pickles import in_words, wanted_by, wanted_by_file
 
 NAMED = "would run posix.mkdir"
 

@@ -92,7 +92,7 @@ def test_what_reads_or_writes_is_refused_by_name(operator: str, tmp_path: Path) 
 def test_what_saves_is_called_by_nobody_else(tmp_path: Path) -> None:
     from tensorflow.core.protobuf import saved_model_pb2
 
-    from prelu_tools.backends.keras.saved_vetting import refuse_unsafe
+    from prelu_tools.backends.keras.files.saved_vetting import refuse_unsafe
 
     folder = _saved(tmp_path / "model", lambda: 0)
     refuse_unsafe(folder)
@@ -117,8 +117,8 @@ def test_a_second_model_in_the_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_honest_models_are_let_through(tmp_path: Path) -> None:
+    from prelu_tools.backends.keras.files.saved_vetting import refuse_unsafe
     from prelu_tools.backends.keras.library import keras
-    from prelu_tools.backends.keras.saved_vetting import refuse_unsafe
 
     layers = keras.layers
     image = keras.Input((8, 8, 3))

@@ -13,9 +13,10 @@ from attacks import Attack, pickled, rewritten, torch_saved, with_json
 from running import cli
 
 from fuzz.corpus import SEEDS
-from prelu_tools.backends.torch.program_text import code_in, is_arithmetic
+from prelu_tools.backends.torch.files.program_text import code_in, is_arithmetic
 
 torch = pytest.importorskip("torch")
+vetting = pytest.importorskip("prelu_tools.backends.torch.files.vetting")
 pytestmark = pytest.mark.torch
 
 NET = SEEDS / "net.pt2"
@@ -212,6 +213,36 @@ def test_a_zip_bomb(tmp_path: Path) -> None:
     found = cli("inspect", path)
     assert found.code == 3
     assert "as only a zip bomb does" in found.words
+
+
+@pytest.mark.parametrize(
+    ("packing", "said"),
+    [(zipfile.ZIP_DEFLATED, "larger than"), (zipfile.ZIP_STORED, "too many values")],
+)
+def test_a_document_that_would_fill_the_memory(packing: int, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.pt2"
+    with zipfile.ZipFile(NET) as old, zipfile.ZipFile(path, "w", packing) as new:
+        for info in old.infolist():
+            is_model = info.filename.endswith("models/model.json")
+            new.writestr(info.filename, "[]," * 3_000_000 if is_model else old.read(info))
+    with pytest.raises(ValueError, match=said):
+        vetting.refuse_unsafe(path)
+
+
+def test_only_pickles_that_are_not_plain_are_rehearsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsed: list[Path] = []
+    monkeypatch.setattr(vetting, "run_isolated", lambda _reader, path: rehearsed.append(path) or [])
+    vetting.refuse_unsafe(NET)
+    assert rehearsed == []
+    inputs = torch_saved(((torch.zeros(2, 3, 8, 8).to_sparse(),), {}))
+    path = rewritten(
+        NET, tmp_path / "net.pt2", lambda name, held: inputs if "/sample_inputs/" in name else held
+    )
+    vetting.refuse_unsafe(path)
+    assert rehearsed == [path]
+    assert vetting.pickle_faults(path) == []
 
 
 @pytest.mark.parametrize(

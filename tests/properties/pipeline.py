@@ -15,19 +15,19 @@ from random_nets import Array, Layer, Net
 from writing_nets import save
 
 from prelu_tools.backends.onnxruntime.session import newest_opset
-from prelu_tools.commands.export import ExportRequest, export
-from prelu_tools.commands.optimize import OptimizeRequest, optimize
-from prelu_tools.commands.request import VerifyRequest
-from prelu_tools.commands.verify import verify
-from prelu_tools.core.optimization import Exactness
-from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.core.verification import VerifyResult
-from prelu_tools.graph.layers import read_layers
-from prelu_tools.graph.lowering import fitting_forms, lower, lowerable
-from prelu_tools.graph.opset import newest_known
-from prelu_tools.graph.portable import to_portable
-from prelu_tools.graph.reader import read_model
-from prelu_tools.graph.writer import write_model
+from prelu_tools.commands.export.command import ExportRequest, export
+from prelu_tools.commands.optimize.command import OptimizeRequest, optimize
+from prelu_tools.commands.verify.command import verify
+from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.results.optimization import Exactness
+from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.graph.io.reader import read_model
+from prelu_tools.graph.io.writer import write_model
+from prelu_tools.graph.match.layers import read_layers
+from prelu_tools.graph.passes.lowering import fitting_forms, lower, lowerable
+from prelu_tools.graph.passes.opset import newest_known
+from prelu_tools.graph.passes.portable import to_portable
 
 NEWEST = min(newest_known(), newest_opset())
 _ROUNDINGS = 16  # units in the last place a step, of what could come out if nothing cancelled

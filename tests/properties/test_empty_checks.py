@@ -19,10 +19,10 @@ from onnx import helper
 from running import Outcome, cli
 from tiny_models import Dims, save_graph, save_prelu, save_relu
 
-from prelu_tools.core.checks import CheckOutcome, ChecksResult
-from prelu_tools.core.parity import Comparison, worst
-from prelu_tools.core.tolerance import Limit
-from prelu_tools.core.verification import Verdict, VerifyResult
+from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.results.verification import Verdict, VerifyResult
+from prelu_tools.core.rounding.parity import Comparison, worst
+from prelu_tools.core.rounding.tolerance import Limit
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Case = tuple[Path, Sequence[Path], Sequence[object]]

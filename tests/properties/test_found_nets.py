@@ -11,9 +11,9 @@ from pipeline import Way, travel
 from random_nets import Layer, Net, Step
 from writing_nets import has_two_readings, save
 
-from prelu_tools.commands.export import ExportRequest, export
-from prelu_tools.commands.request import VerifyRequest
-from prelu_tools.commands.verify import verify
+from prelu_tools.commands.export.command import ExportRequest, export
+from prelu_tools.commands.verify.command import verify
+from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError
 
 _VERIFIED = Way(False, False, "verified", "layer", 0)

@@ -19,7 +19,7 @@ from hypothesis.internal.conjecture.engine import ConjectureRunner
 from pipeline import NEWEST, Way, travel
 from random_nets import SPELLINGS, Net, nets
 
-from prelu_tools.graph.forms import FORMS
+from prelu_tools.graph.match.forms import FORMS
 
 GRAPHS = int(os.environ.get("PRELU_GRAPHS", "200"))
 PIECE = 200

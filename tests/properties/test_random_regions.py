@@ -10,8 +10,8 @@ import onnxruntime as ort
 import pytest
 from random_regions import CHANNELS, SIZE, Array, write
 
-from prelu_tools.graph.reader import OnnxModel
-from prelu_tools.graph.recognise import find_prelus
+from prelu_tools.graph.io.reader import OnnxModel
+from prelu_tools.graph.match.recognise import find_prelus
 from prelu_tools.graph.view import GraphView
 
 REGIONS = int(os.environ.get("PRELU_REGIONS", 200))

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from prelu_tools.core.comparison import CompareResult, LayerChange
-from prelu_tools.core.inspection import (
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.prelu.statistics import slope_health, slope_statistics
+from prelu_tools.core.results.comparison import CompareResult, LayerChange
+from prelu_tools.core.results.export import DoctorItem, DoctorResult, ExportResult, RefusedRoute
+from prelu_tools.core.results.inspection import (
     Finding,
     InspectResult,
     LayerReport,
@@ -21,12 +24,8 @@ from prelu_tools.core.inspection import (
     OtherActivation,
     RefusedForm,
 )
-from prelu_tools.core.optimization import Exactness, Held, LayerChoice, OptimizeResult
-from prelu_tools.core.results import DoctorItem, DoctorResult, ExportResult, RefusedRoute
-from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.core.statistics import slope_health, slope_statistics
-from prelu_tools.core.timing import Latency, Ratio
-from prelu_tools.core.verification import (
+from prelu_tools.core.results.optimization import Exactness, Held, LayerChoice, OptimizeResult
+from prelu_tools.core.results.verification import (
     Agreement,
     CandidateReport,
     Coverage,
@@ -39,6 +38,7 @@ from prelu_tools.core.verification import (
     Tolerance,
     VerifyResult,
 )
+from prelu_tools.core.timing import Latency, Ratio
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 GOLD = Path(__file__).parent / "gold"

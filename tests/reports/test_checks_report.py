@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 import pytest
 from made_results import HOSTILE, assert_gold, verified
 
-from prelu_tools.core.checks import CheckOutcome, ChecksResult
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.verification import Coverage, VerifyResult
+from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.results.verification import Coverage, VerifyResult
 from prelu_tools.reports import Style, render
 from prelu_tools.reports.facts import coverage_share, worst_difference
 

@@ -9,8 +9,8 @@ import pytest
 from made_results import HOSTILE, usual, verified
 from test_checks_report import _passed, many_checks
 
-from prelu_tools.core.checks import CheckOutcome, ChecksResult
 from prelu_tools.core.errors import UsageError
+from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
 from prelu_tools.reports import Style, render
 from prelu_tools.reports.github import annotation
 

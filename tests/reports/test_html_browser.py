@@ -18,7 +18,7 @@ from made_results import HOSTILE, layer, model, usual
 from test_checks_report import many_checks
 from test_html_verify import hostile
 
-from prelu_tools.core.inspection import Finding, InspectResult, LayerUsage
+from prelu_tools.core.results.inspection import Finding, InspectResult, LayerUsage
 from prelu_tools.reports import Style
 from prelu_tools.reports.html import render
 

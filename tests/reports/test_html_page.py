@@ -17,7 +17,7 @@ import pytest
 from made_results import HOSTILE, compared, layer, model, usual
 
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.inspection import (
+from prelu_tools.core.results.inspection import (
     Finding,
     InspectResult,
     LayerUsage,
@@ -25,7 +25,8 @@ from prelu_tools.core.inspection import (
     RefusedForm,
 )
 from prelu_tools.reports import Style, html
-from prelu_tools.reports.html import asset, embedded
+from prelu_tools.reports.assets import asset
+from prelu_tools.reports.html import embedded
 from prelu_tools.reports.page import MOST_RUNS, N_BINS, ROOM, page_data
 
 ASSETS = Path(html.__file__).parent / "assets"

@@ -9,9 +9,9 @@ import pytest
 from made_results import HOSTILE, compared, verified
 from test_checks_report import _passed, many_checks
 
-from prelu_tools.core.checks import CheckOutcome, ChecksResult
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.verification import BaselineReport
+from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.results.verification import BaselineReport
 from prelu_tools.reports import Result, Style, render
 
 _VOID = ("meta", "link", "br")

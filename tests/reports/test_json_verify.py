@@ -11,8 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from made_results import assert_gold, verified
 
-from prelu_tools.core.reasons import Reason
-from prelu_tools.core.verification import CandidateReport, VerifyResult
+from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.verification import CandidateReport, VerifyResult
 from prelu_tools.reports import Style, render
 
 SCHEMA = Path(__file__).parents[1] / "cli" / "verify.schema.json"

@@ -11,7 +11,7 @@ import pytest
 from made_results import HOSTILE, assert_gold, usual, verified
 
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.verification import CandidateReport, OutputParity, Power, VerifyResult
+from prelu_tools.core.results.verification import CandidateReport, OutputParity, Power, VerifyResult
 from prelu_tools.reports import Style, formats_of, render
 
 

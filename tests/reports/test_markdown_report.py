@@ -20,8 +20,8 @@ from made_results import (
 )
 from markdown_it import MarkdownIt
 
-from prelu_tools.core.inspection import Finding
-from prelu_tools.core.verification import LayerParity
+from prelu_tools.core.results.inspection import Finding
+from prelu_tools.core.results.verification import LayerParity
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.markdown import render
 

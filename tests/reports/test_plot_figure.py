@@ -12,7 +12,7 @@ import pytest
 from made_results import layer, model, usual
 
 from prelu_tools.core.errors import MissingExtraError
-from prelu_tools.core.inspection import InspectResult
+from prelu_tools.core.results.inspection import InspectResult
 
 pytest.importorskip("matplotlib")
 

@@ -11,7 +11,7 @@ import pytest
 from made_results import assert_gold, compared, layer, model, usual
 from rich.cells import cell_len
 
-from prelu_tools.core.inspection import Finding
+from prelu_tools.core.results.inspection import Finding
 from prelu_tools.reports import Style
 from prelu_tools.reports.table import render
 

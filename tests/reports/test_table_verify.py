@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from made_results import assert_gold, examined, exported, usual, verified
 
-from prelu_tools.core.verification import (
+from prelu_tools.core.results.verification import (
     LayerParity,
     OutputParity,
     Power,

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from made_results import verified
 
-from prelu_tools.core.verification import (
+from prelu_tools.core.results.verification import (
     Agreement,
     Coverage,
     LayerParity,

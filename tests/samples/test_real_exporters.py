@@ -12,8 +12,8 @@ import pytest
 
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.spelling import build_object, parse_spelling
-from prelu_tools.graph.layers import read_layers
-from prelu_tools.graph.reader import read_model
+from prelu_tools.graph.io.reader import read_model
+from prelu_tools.graph.match.layers import read_layers
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 NETS = ("PNet", "RNet", "ONet")

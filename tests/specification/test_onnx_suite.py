@@ -13,9 +13,9 @@ import pytest
 from onnx import helper, numpy_helper, version_converter
 from onnx.backend.test.case import node as node_tests
 
-from prelu_tools.graph.layers import locate_layers
-from prelu_tools.graph.reader import read_model
-from prelu_tools.graph.survey import survey
+from prelu_tools.graph.facts.survey import survey
+from prelu_tools.graph.io.reader import read_model
+from prelu_tools.graph.match.layers import locate_layers
 from prelu_tools.graph.view import all_views
 
 SHIPPED = Path(onnx.__file__).parent / "backend" / "test" / "data"

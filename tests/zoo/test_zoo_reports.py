@@ -17,7 +17,7 @@ from running import cli
 from tiny_models import save_dense, save_prelu, save_relu
 
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.zoo import ZooEntry, ZooResult, error_text
+from prelu_tools.core.results.zoo import ZooEntry, ZooResult, error_text
 from prelu_tools.reports import Style, render
 
 HOSTILE = "a\x1b[31m<script>alert(1)</script>|`b"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from prelu_tools.backends.files.source import FileSource, source_of
 from prelu_tools.backends.interface import Source
+from prelu_tools.core.files.plain_pickles import all_plain
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.plain_pickles import all_plain
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from prelu_tools.backends.files.answers import BadAnswerError, decoded, encoded
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.limits import allowed_memory
+from prelu_tools.core.files.limits import allowed_memory
 
 _CPU_SECONDS: Final = 3
 _BYTES_A_SECOND: Final = 64 << 20

@@ -16,9 +16,9 @@ from prelu_tools.backends.files.hdf5 import SIGNATURE, Group, Hdf5, opened
 from prelu_tools.backends.files.keras_layers import Entry, is_entry, is_state, leaves_of
 from prelu_tools.backends.files.keras_slopes import read_slopes
 from prelu_tools.backends.files.source import Contents, source_of, told_by_names
-from prelu_tools.core.archives import faults_of
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.limits import is_bomb
+from prelu_tools.core.files.archives import faults_of
+from prelu_tools.core.files.limits import is_bomb
 
 if TYPE_CHECKING:
     from prelu_tools.backends.interface import Source

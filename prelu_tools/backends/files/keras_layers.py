@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from prelu_tools.backends.files.hdf5 import Group, Variable
-from prelu_tools.core.slopes import Shape
+from prelu_tools.core.prelu.slopes import Shape
 
 Entry = Mapping[str, Any]
 """A layer as Keras serializes it: `class_name`, `config`, and often `build_config`."""

@@ -12,7 +12,7 @@ from prelu_tools.backends.files.naming import says_slope
 from prelu_tools.backends.files.source import BY_NAME, input_of
 from prelu_tools.backends.probe import could_be_slope
 from prelu_tools.core.arrays import Array, frozen
-from prelu_tools.core.slopes import PReLULayer, Shape, align
+from prelu_tools.core.prelu.slopes import PReLULayer, Shape, align
 
 
 @dataclass(frozen=True)

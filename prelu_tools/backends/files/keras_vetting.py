@@ -20,7 +20,7 @@ from prelu_tools.backends.files.hdf5 import Hdf5, opened
 from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.backends.files.keras_archive import open_weights, read_config, read_version
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.limits import allowed_memory
+from prelu_tools.core.files.limits import allowed_memory
 
 _LAMBDAS = ("Lambda", "__lambda__")
 _LOADERS = ("TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from prelu_tools.backends.files.naming import NamedSlope, Tensor, find_slopes
 from prelu_tools.backends.files.source import BY_NAME, Contents, input_of, told_by_names
 from prelu_tools.core.arrays import Array, frozen
-from prelu_tools.core.slopes import PReLULayer, align
+from prelu_tools.core.prelu.slopes import PReLULayer, align
 
 
 class NamedTensors(ABC):

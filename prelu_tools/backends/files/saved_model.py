@@ -16,7 +16,7 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import frozen
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.slopes import PReLULayer, align
+from prelu_tools.core.prelu.slopes import PReLULayer, align
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with quiet(show=False):

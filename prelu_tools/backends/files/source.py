@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NoReturn
 from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
-from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions
-from prelu_tools.core.slopes import PReLULayer, Shape
+from prelu_tools.core.prelu.slopes import PReLULayer, Shape
+from prelu_tools.core.rounding.noise import Noise
 
 if TYPE_CHECKING:
     from prelu_tools.backends.conversion import Conversion

@@ -11,7 +11,7 @@ import torch
 from prelu_tools.backends.files.named_weights import NamedTensors, contents_of
 from prelu_tools.backends.files.naming import strip_prefixes
 from prelu_tools.backends.files.source import Contents
-from prelu_tools.backends.torch.weights import StateFile, read_here, read_state, to_numpy
+from prelu_tools.backends.torch.files.weights import StateFile, read_here, read_state, to_numpy
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 

@@ -8,28 +8,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from prelu_tools.backends.interface import Source
+from prelu_tools.backends.keras.files.loading import Keras2FileError, load_archive
 from prelu_tools.backends.keras.library import keras
-from prelu_tools.backends.keras.loading import Keras2FileError, load_archive
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
-    """Load a `.keras` archive, an HDF5 file of a whole model, or the folder of a SavedModel.
+    """Load a `.keras` archive, or an HDF5 file of a whole model.
 
     Raises:
         PReLUToolsError: Keras cannot load it; the message says how to help.
     """
-    if path.is_dir():
-        from prelu_tools.backends.keras import saved
-
-        return saved.from_file(path, spelled, options)
     try:
         return from_object(load_archive(path, options), spelled, None, options)
     except Keras2FileError:
         if keras.backend.backend() != "tensorflow":
             raise
-        from prelu_tools.backends.keras import keras2
+        from prelu_tools.backends.keras.files import keras2
 
         if not keras2.can_load():
             raise

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from prelu_tools.core.layout import Layout
+from prelu_tools.core.prelu.layout import Layout
 
 Seen = Callable[[Any, Any, Any], None]
 """Is told of a layer, of its input and of its output."""

@@ -17,21 +17,21 @@ from torch.utils import _pytree as pytree
 from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.failures import failed_on
+from prelu_tools.backends.keras.files.loading import load_weights
 from prelu_tools.backends.keras.layers import Owner, data_layout, owners, watching
 from prelu_tools.backends.keras.library import keras
-from prelu_tools.backends.keras.loading import load_weights
 from prelu_tools.backends.keras.precision import OTHERS, computing_in, note_precisions
 from prelu_tools.backends.keras.structure import Structure
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.arguments import Arguments, from_structure
 from prelu_tools.backends.torch.finding import CallFinder
 from prelu_tools.backends.torch.prepare import Prepared
+from prelu_tools.backends.torch.running.watch import Seen
 from prelu_tools.backends.torch.source import TorchSource
-from prelu_tools.backends.torch.watch import Seen
 from prelu_tools.core.options import ConversionOptions, SourceOptions
-from prelu_tools.graph.folding import fold_batch_normalization
-from prelu_tools.graph.layouts import move_inputs, reduce_before_transposing
-from prelu_tools.graph.sinking import sink_transposes
+from prelu_tools.graph.passes.folding import fold_batch_normalization
+from prelu_tools.graph.passes.layouts import move_inputs, reduce_before_transposing
+from prelu_tools.graph.passes.sinking import sink_transposes
 
 
 class KerasModule(nn.Module):

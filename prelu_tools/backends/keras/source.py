@@ -29,30 +29,30 @@ from prelu_tools.backends.interface import (
     TensorSpec,
     WideRunner,
 )
-from prelu_tools.backends.keras.convert import convert_program
-from prelu_tools.backends.keras.finding import find_inside
+from prelu_tools.backends.keras.conversion.convert import convert_program
+from prelu_tools.backends.keras.files.loading import load_weights
 from prelu_tools.backends.keras.framework import keras, tf
+from prelu_tools.backends.keras.graphs.finding import find_inside
+from prelu_tools.backends.keras.graphs.marks import with_marks
+from prelu_tools.backends.keras.graphs.program import Program
+from prelu_tools.backends.keras.graphs.tracing import trace_model
 from prelu_tools.backends.keras.layers import holds_numbers, owners, walk, watching
-from prelu_tools.backends.keras.loading import load_weights
-from prelu_tools.backends.keras.lookups import find_lookups
-from prelu_tools.backends.keras.marks import with_marks
 from prelu_tools.backends.keras.precision import note_precisions
-from prelu_tools.backends.keras.program import Program
-from prelu_tools.backends.keras.reading import reading
-from prelu_tools.backends.keras.running import eagerly, plainly
-from prelu_tools.backends.keras.search import gradients_in, gradients_of
+from prelu_tools.backends.keras.running.eagerly import eagerly, plainly
+from prelu_tools.backends.keras.running.lookups import find_lookups
+from prelu_tools.backends.keras.running.reading import reading
+from prelu_tools.backends.keras.running.search import gradients_in, gradients_of
+from prelu_tools.backends.keras.running.watch import CallFinder, slope_name
+from prelu_tools.backends.keras.running.wide import ProgramRunner
 from prelu_tools.backends.keras.structure import Structure
-from prelu_tools.backends.keras.tracing import trace_model
-from prelu_tools.backends.keras.watch import CallFinder, slope_name
-from prelu_tools.backends.keras.wide import ProgramRunner
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.reading import Readings
 from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.decisions import Decision
-from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, SourceOptions
-from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.results.decisions import Decision
+from prelu_tools.core.rounding.noise import Noise
 
 
 class KerasSource:
@@ -71,7 +71,7 @@ class KerasSource:
         self._program: Program | None = None
         self._uncalled: list[str] = []
         self._decisions = Decisions(self._read)
-        self._inside = False  # whether a layer with other variables holds a PReLU
+        self._inside = False  # whether the graph alone shows a call that can be watched
 
     @property
     def n_parameters(self) -> int:
@@ -172,7 +172,7 @@ class KerasSource:
         inside = find_inside(program, [w for w in program.weights if w.name in foreign])
         self._program = with_marks(program, [item.tap for item in inside])
         self._calls = _in_order(self._program, [*finder.calls, *(item.call for item in inside)])
-        self._inside = bool(inside)
+        self._inside = any(not item.tap.function for item in inside)
 
     def _trace(self, slopes: Sequence[str] = ()) -> Program:
         if self._program is None:

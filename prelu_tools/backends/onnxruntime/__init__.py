@@ -8,7 +8,7 @@ from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.graph.reader import read_model
+from prelu_tools.graph.io.reader import read_model
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:

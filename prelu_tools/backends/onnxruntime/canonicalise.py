@@ -9,10 +9,10 @@ import onnx
 from prelu_tools.backends.conversion import Conversion, Parameter
 from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
 from prelu_tools.core.options import ConversionOptions
-from prelu_tools.graph.layers import is_generated
-from prelu_tools.graph.metadata import TOOL
-from prelu_tools.graph.opset import raise_opset
-from prelu_tools.graph.portable import Canonical, canonical
+from prelu_tools.graph.io.metadata import TOOL
+from prelu_tools.graph.match.layers import is_generated
+from prelu_tools.graph.passes.opset import raise_opset
+from prelu_tools.graph.passes.portable import Canonical, canonical
 
 if TYPE_CHECKING:
     from prelu_tools.backends.onnxruntime.source import OnnxSource

@@ -8,9 +8,9 @@ import numpy as np
 
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.decisions import Decision
-from prelu_tools.graph.branches import COUNTS, Body, counted
-from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.core.results.decisions import Decision
+from prelu_tools.graph.copies.branches import COUNTS, Body, counted
+from prelu_tools.graph.io.reader import OnnxModel
 
 
 def counter_of(model: OnnxModel, spelled: str) -> BodyCounter | None:
@@ -27,7 +27,7 @@ class BodyCounter:
     """A session of a model that counts its bodies."""
 
     def __init__(self, model: OnnxModel, bodies: Sequence[Body], spelled: str) -> None:
-        """Load the copy that counts; see `graph/branches.py`."""
+        """Load the copy that counts; see `graph/copies/branches.py`."""
         folder = None if model.file is None else model.file.parent
         self._session = Session(model.proto, "cpu", spelled, folder)
         self._bodies = bodies

@@ -11,11 +11,11 @@ from onnx import numpy_helper
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.graph.layers import read_layers
-from prelu_tools.graph.model import OnnxModel, all_tensors, is_external
-from prelu_tools.graph.prune import bodies
-from prelu_tools.graph.tidy import tidy
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.graph.io.model import OnnxModel, all_tensors, is_external
+from prelu_tools.graph.match.layers import read_layers
+from prelu_tools.graph.passes.tidy import tidy
+from prelu_tools.graph.walk import bodies
 
 LARGEST = float(np.finfo(np.float16).max)
 SMALLEST = float(np.finfo(np.float16).tiny)

@@ -12,9 +12,9 @@ from onnx import helper
 from prelu_tools.backends.interface import Lookup
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.core.arrays import Array
-from prelu_tools.graph.arithmetic import attributes
-from prelu_tools.graph.constants import read_constant
-from prelu_tools.graph.instrument import tapped
+from prelu_tools.graph.copies.instrument import tapped
+from prelu_tools.graph.match.arithmetic import attributes
+from prelu_tools.graph.match.constants import read_constant
 from prelu_tools.graph.view import GraphView
 
 _ALONG = ("Gather", "GatherElements", "ScatterElements", "Scatter")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import onnx
 
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.graph.finish import IR_VERSION
-from prelu_tools.graph.model import OnnxModel
+from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.passes.finish import IR_VERSION
 
 if TYPE_CHECKING:
     from prelu_tools.backends.onnxruntime.session import Session

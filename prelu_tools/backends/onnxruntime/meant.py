@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from prelu_tools.graph.finish import IR_VERSION
-from prelu_tools.graph.model import OnnxModel
+from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.natives import inlined
-from prelu_tools.graph.prune import unlist_weights
-from prelu_tools.graph.repair import Repair, repair_slopes
+from prelu_tools.graph.passes.finish import IR_VERSION
+from prelu_tools.graph.passes.prune import unlist_weights
+from prelu_tools.graph.passes.repair import Repair, repair_slopes
 
 if TYPE_CHECKING:
     from prelu_tools.backends.onnxruntime.source import OnnxSource

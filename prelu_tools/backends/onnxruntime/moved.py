@@ -10,15 +10,15 @@ from prelu_tools.backends.interface import Observer
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.backends.onnxruntime.tapped import TappedSession, taps_of
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.noise import Noise
-from prelu_tools.graph.moving import moved_model
+from prelu_tools.core.rounding.noise import Noise
+from prelu_tools.graph.copies.moving import moved_model
 
 if TYPE_CHECKING:
     from prelu_tools.backends.onnxruntime.source import OnnxSource
 
 
 class MovedRunner:
-    """A session of a moved copy; see `graph/moving.py`."""
+    """A session of a moved copy; see `graph/copies/moving.py`."""
 
     def __init__(self, source: OnnxSource, noise: Noise, observe: Observer | None) -> None:
         """Load nothing yet: how many terms sums have shows in the first inputs."""

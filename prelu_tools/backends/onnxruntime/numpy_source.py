@@ -15,9 +15,9 @@ from prelu_tools.backends.interface import Observer, Runner
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.layout import inverse
-from prelu_tools.graph.model import OnnxModel
-from prelu_tools.graph.repair import Repair
+from prelu_tools.core.prelu.layout import inverse
+from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.passes.repair import Repair
 
 
 class NumpySource(OnnxSource):

@@ -10,7 +10,7 @@ from prelu_tools.backends.onnxruntime.session import import_onnxruntime, sentenc
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.io.reader import OnnxModel
 
 Run = Callable[[Mapping[str, Array]], list[Array]]
 """A model that is loaded: its outputs, in order, for inputs by name."""

@@ -16,11 +16,11 @@ import onnx
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.graph.locations import refuse_odd_name
-from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.graph.io.locations import refuse_odd_name
+from prelu_tools.graph.io.reader import OnnxModel
 
 if TYPE_CHECKING:
-    from prelu_tools.core.verification import ProviderReport
+    from prelu_tools.core.results.verification import ProviderReport
 
 PROVIDERS: Mapping[str, str] = {
     "cpu": "CPUExecutionProvider",
@@ -95,7 +95,7 @@ class Session:
     @property
     def report(self) -> ProviderReport:
         """Which provider each node was given to."""
-        from prelu_tools.core.verification import ProviderReport
+        from prelu_tools.core.results.verification import ProviderReport
 
         counts: Counter[str] = Counter()
         elsewhere: list[str] = []

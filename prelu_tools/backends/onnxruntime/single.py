@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.layout import inverse
-from prelu_tools.graph.instrument import single_layers
-from prelu_tools.graph.layers import LocatedLayer
+from prelu_tools.core.prelu.layout import inverse
+from prelu_tools.graph.copies.instrument import single_layers
+from prelu_tools.graph.match.layers import LocatedLayer
 
 
 class SingleLayers:

@@ -21,17 +21,17 @@ from prelu_tools.backends.interface import (
     one_size_a_name,
 )
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.grouping import grouped
-from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions, example_sizes
-from prelu_tools.core.reasons import Reason
-from prelu_tools.core.slopes import PReLULayer
-from prelu_tools.graph.layers import LocatedLayer, locate_layers
-from prelu_tools.graph.randomness import TrainingNode, batch_nodes, random_nodes
-from prelu_tools.graph.reader import OnnxModel
-from prelu_tools.graph.tensors import Maker, floating_tensors, has_bodies, unread
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.results.decisions import Decision
+from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.rounding.noise import Noise
+from prelu_tools.graph.facts.randomness import TrainingNode, batch_nodes, random_nodes
+from prelu_tools.graph.facts.tensors import Maker, floating_tensors, has_bodies, unread
+from prelu_tools.graph.io.reader import OnnxModel
+from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.view import GraphView, all_views, is_known
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class OnnxSource:
     @cached_property
     def computes_in(self) -> str | None:
         """See `graph.precision.computes_in`."""
-        from prelu_tools.graph.precision import computes_in
+        from prelu_tools.graph.facts.precision import computes_in
 
         model = self.located[0].calls[0][0].model if self.located else self.model
         return computes_in(model.proto)
@@ -170,7 +170,7 @@ class OnnxSource:
             PReLUToolsError: see `Session`.
         """
         from prelu_tools.backends.onnxruntime.session import Session
-        from prelu_tools.graph.instrument import tapped
+        from prelu_tools.graph.copies.instrument import tapped
 
         model = self.located[0].calls[0][0].model
         folder = None if model.file is None else model.file.parent
@@ -209,7 +209,7 @@ class OnnxSource:
             PReLUToolsError: see `Session`.
         """
         from prelu_tools.backends.onnxruntime.session import Session
-        from prelu_tools.graph.instrument import tapped, tensor_bytes
+        from prelu_tools.graph.copies.instrument import tapped, tensor_bytes
 
         model = self._main.model
         folder = None if model.file is None else model.file.parent

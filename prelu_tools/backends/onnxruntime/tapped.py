@@ -9,10 +9,10 @@ from prelu_tools.backends.interface import Observer
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.grouping import grouped
-from prelu_tools.core.layout import Permutation, inverse
-from prelu_tools.graph.instrument import tapped, tensor_bytes
-from prelu_tools.graph.layers import LocatedLayer
-from prelu_tools.graph.reader import OnnxModel
+from prelu_tools.core.prelu.layout import Permutation, inverse
+from prelu_tools.graph.copies.instrument import tapped, tensor_bytes
+from prelu_tools.graph.io.reader import OnnxModel
+from prelu_tools.graph.match.layers import LocatedLayer
 
 
 class Tap(NamedTuple):

@@ -9,9 +9,9 @@ from typing import cast
 from torch import nn
 
 from prelu_tools.backends.interface import Source
+from prelu_tools.backends.torch.files.weights import load_weights
 from prelu_tools.backends.torch.prepare import initialise, prepared, unwrapped
 from prelu_tools.backends.torch.source import TorchSource
-from prelu_tools.backends.torch.weights import load_weights
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 

@@ -10,11 +10,11 @@ from torch import nn
 
 from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.probe import Answer, probe
+from prelu_tools.backends.torch.files.weights import to_numpy
 from prelu_tools.backends.torch.regions import Spelling
-from prelu_tools.backends.torch.watch import Seen
-from prelu_tools.backends.torch.weights import to_numpy
+from prelu_tools.backends.torch.running.watch import Seen
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.slopes import Shape
+from prelu_tools.core.prelu.slopes import Shape
 
 
 class CallFinder:

@@ -17,7 +17,7 @@ import torch
 from torch.utils import _pytree as pytree
 from torch.utils.weak import WeakIdKeyDictionary
 
-from prelu_tools.backends.torch.weights import to_tensor
+from prelu_tools.backends.torch.files.weights import to_tensor
 from prelu_tools.core.arrays import Array
 
 _STEPS = 16  # functions that one region may have

@@ -28,27 +28,33 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.reading import Readings
 from prelu_tools.backends.seeking import seek
 from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
-from prelu_tools.backends.torch.drawing import Drawing, drawings, states
+from prelu_tools.backends.torch.conversion.recurrent import step_by_step
+from prelu_tools.backends.torch.conversion.task import Task
 from prelu_tools.backends.torch.eagerly import as_python
+from prelu_tools.backends.torch.files.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.finding import CallFinder
-from prelu_tools.backends.torch.lookups import LookupWatch
-from prelu_tools.backends.torch.moved import Moving
 from prelu_tools.backends.torch.prepare import Prepared, check_types
-from prelu_tools.backends.torch.reading import Reading, conditions_as_python
-from prelu_tools.backends.torch.recurrent import step_by_step
 from prelu_tools.backends.torch.regions import Spelling
-from prelu_tools.backends.torch.search import gradients_of
-from prelu_tools.backends.torch.task import Task
-from prelu_tools.backends.torch.uncalled import uncalled
-from prelu_tools.backends.torch.watch import Exploring, Watch, knowing, telling, tensor_names
-from prelu_tools.backends.torch.weights import to_numpy, to_tensor
-from prelu_tools.backends.torch.wide import WideTorchRunner
+from prelu_tools.backends.torch.running.drawing import Drawing, drawings, states
+from prelu_tools.backends.torch.running.lookups import LookupWatch
+from prelu_tools.backends.torch.running.moved import Moving
+from prelu_tools.backends.torch.running.reading import Reading, conditions_as_python
+from prelu_tools.backends.torch.running.search import gradients_of
+from prelu_tools.backends.torch.running.uncalled import uncalled
+from prelu_tools.backends.torch.running.watch import (
+    Exploring,
+    Watch,
+    knowing,
+    telling,
+    tensor_names,
+)
+from prelu_tools.backends.torch.running.wide import WideTorchRunner
 from prelu_tools.core.arrays import Array, same_bits
-from prelu_tools.core.decisions import Decision
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.noise import Noise
 from prelu_tools.core.options import ConversionOptions, SourceOptions
-from prelu_tools.core.slopes import PReLULayer
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.results.decisions import Decision
+from prelu_tools.core.rounding.noise import Noise
 
 
 class TorchSource:
@@ -302,8 +308,10 @@ class TorchSource:
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `ConvertibleSource.convert`."""
-        from prelu_tools.backends.torch.convert import converted  # slow to load: not for verify
-        from prelu_tools.backends.torch.dynamo import FixedDimensionError
+        from prelu_tools.backends.torch.conversion.convert import (
+            converted,  # slow to load: not for verify
+        )
+        from prelu_tools.backends.torch.conversion.dynamo import FixedDimensionError
 
         check_types(self._module, self.spelled)
         self._find_calls()

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from prelu_tools.core.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.facts import coverage_share, power_share, worst_difference
 from prelu_tools.reports.tables.parts import COLOURS, counted, covered, grid, word, wrapped

@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from prelu_tools.core.comparison import CompareResult, LayerChange
-from prelu_tools.core.inspection import InspectResult
+from prelu_tools.core.results.comparison import CompareResult, LayerChange
+from prelu_tools.core.results.inspection import InspectResult
 from prelu_tools.reports.tables.parts import counted, grid, moved, origin
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from prelu_tools.core.results import DoctorResult
+from prelu_tools.core.results.export import DoctorResult
 from prelu_tools.reports.tables.parts import grid, word
 
 

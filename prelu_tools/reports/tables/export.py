@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from prelu_tools.core.results import ExportResult
-from prelu_tools.core.verification import OutputParity, VerifyResult
+from prelu_tools.core.results.export import ExportResult
+from prelu_tools.core.results.verification import OutputParity, VerifyResult
 from prelu_tools.reports.facts import reached, times
 from prelu_tools.reports.tables.parts import COLOURS, counted
 

@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.inspection import LayerReport
+from prelu_tools.core.results.inspection import LayerReport
 from prelu_tools.reports.distribution import Scale, common_scale, flat
 from prelu_tools.reports.tables.parts import counted
 

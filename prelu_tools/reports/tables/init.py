@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from prelu_tools.core.results import InitResult
+from prelu_tools.core.results.export import InitResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.tables.parts import counted, grid, wrapped
 

@@ -10,7 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from prelu_tools.core.inspection import (
+from prelu_tools.core.prelu.statistics import SlopeStatistics
+from prelu_tools.core.results.inspection import (
     Finding,
     InspectResult,
     LayerReport,
@@ -18,7 +19,6 @@ from prelu_tools.core.inspection import (
     OtherActivation,
     RefusedForm,
 )
-from prelu_tools.core.statistics import SlopeStatistics
 from prelu_tools.reports import Style
 from prelu_tools.reports.findings import by_severity, which
 from prelu_tools.reports.tables.histogram import histograms

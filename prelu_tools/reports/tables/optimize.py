@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from prelu_tools.core.optimization import Held, LayerChoice, OptimizeResult
+from prelu_tools.core.results.optimization import Held, LayerChoice, OptimizeResult
 from prelu_tools.core.timing import Latency
 from prelu_tools.reports.facts import reached
 from prelu_tools.reports.tables.parts import counted, grid, shape, wrapped

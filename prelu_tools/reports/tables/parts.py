@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from prelu_tools.core.inspection import InspectResult
+from prelu_tools.core.results.inspection import InspectResult
 
 COLOURS = {
     "pass": "green",

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from prelu_tools.core.verification import (
+from prelu_tools.core.results.verification import (
     CandidateReport,
     LayerParity,
     OutputParity,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from prelu_tools.core.zoo import ZooResult
+from prelu_tools.core.results.zoo import ZooResult
 
 MORE_COLUMNS = ("status", "error")
 """Behind those of one model."""

@@ -9,9 +9,9 @@ import base64
 import hashlib
 import html
 from collections.abc import Iterable, Sequence
-from importlib import resources
 
-from prelu_tools.core.zoo import ZooResult
+from prelu_tools.core.results.zoo import ZooResult
+from prelu_tools.reports.assets import asset
 from prelu_tools.reports.printable import printable
 from prelu_tools.reports.zoo.rows import (
     HEADERS,
@@ -27,7 +27,7 @@ from prelu_tools.reports.zoo.rows import (
 def zoo_page(result: ZooResult) -> str:
     """The page."""
     rows = list(rows_of(result))
-    script = _asset("zoo.js")
+    script = asset("zoo.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
@@ -44,8 +44,8 @@ def zoo_page(result: ZooResult) -> str:
 <link rel="icon" href="data:,">
 <title>{html.escape(title)}</title>
 <style>
-{_asset("page.css")}
-{_asset("zoo.css")}
+{asset("page.css")}
+{asset("zoo.css")}
 </style>
 </head>
 <body>
@@ -62,11 +62,6 @@ def zoo_page(result: ZooResult) -> str:
 </body>
 </html>
 """
-
-
-def _asset(name: str) -> str:
-    folder = resources.files("prelu_tools.reports") / "assets"
-    return (folder / name).read_text(encoding="utf-8")
 
 
 def _list(items: Iterable[str]) -> str:

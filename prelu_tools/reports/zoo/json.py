@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from prelu_tools.core.zoo import ZooResult
+from prelu_tools.core.results.zoo import ZooResult
 
 
 def zoo_body(result: ZooResult) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement
 
-from prelu_tools.core.zoo import Status, ZooResult
+from prelu_tools.core.results.zoo import Status, ZooResult
 from prelu_tools.reports.printable import printable
 from prelu_tools.reports.zoo.rows import rows_of
 

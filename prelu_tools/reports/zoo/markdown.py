@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prelu_tools.core.zoo import ZooResult
+from prelu_tools.core.results.zoo import ZooResult
 from prelu_tools.reports.markup import bullets, code, escaped, table
 from prelu_tools.reports.zoo.rows import HEADERS, N_NAMES, finding_lines, headline, overall, rows_of
 

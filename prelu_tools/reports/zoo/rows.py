@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prelu_tools.core.zoo import Command, Status, ZooEntry, ZooResult
+from prelu_tools.core.results.zoo import Command, Status, ZooEntry, ZooResult
 from prelu_tools.reports.printable import LONGEST, cleaned
 from prelu_tools.reports.tables.parts import counted, covered, number, share
 

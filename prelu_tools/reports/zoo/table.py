@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from prelu_tools.core.zoo import ZooResult
+from prelu_tools.core.results.zoo import ZooResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.tables.parts import COLOURS, grid, word, wrapped
 from prelu_tools.reports.zoo.rows import HEADERS, N_NAMES, finding_lines, headline, overall, rows_of

@@ -1,0 +1,1 @@
+"""Keras and TensorFlow files, vetted and loaded."""

@@ -1,0 +1,42 @@
+"""A file of Keras 2, by way of the package `tf_keras`: as the SavedModel that it writes."""
+
+from __future__ import annotations
+
+import tempfile
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from prelu_tools.backends.keras.files.loading import Keras2FileError, custom_objects
+from prelu_tools.backends.keras.files.saved import SavedModelSource, load
+from prelu_tools.backends.keras.framework import keras
+from prelu_tools.backends.quiet import quiet
+from prelu_tools.core.options import SourceOptions
+
+
+def can_load() -> bool:
+    """Whether Keras 2 is installed, and TensorFlow is what models run on."""
+    return keras.backend.backend() == "tensorflow" and find_spec("tf_keras") is not None
+
+
+def from_file(path: Path, spelled: str, options: SourceOptions) -> SavedModelSource:
+    """Load a `.keras` or `.h5` file that was looked at before (`loading.load_archive`).
+
+    Raises:
+        Keras2FileError: Keras 2 cannot load it either.
+    """
+    objects = custom_objects(options.custom_objects)
+    safe = {} if path.suffix == ".h5" else {"safe_mode": not options.allow_unsafe_load}
+    try:
+        with quiet(options.show_chatter), tempfile.TemporaryDirectory() as folder:
+            models: Any = import_module("tf_keras").models
+            model = models.load_model(path, custom_objects=objects, compile=False, **safe)
+            model.export(folder)
+            return SavedModelSource(load(Path(folder), options), spelled, options)
+    except Exception as error:
+        detail = " ".join(str(error).split())
+        raise Keras2FileError(
+            f"{path} is a file of Keras 2, and tf_keras cannot load it "
+            f"({type(error).__name__}: {detail})"
+        ) from error

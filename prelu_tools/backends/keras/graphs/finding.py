@@ -1,0 +1,361 @@
+"""Find the PReLU that layers with other variables too hold inside: in the graph of the model.
+
+A layer whose one variable is its slopes is asked (`watch.py`). Of the others every part of the
+graph that computes each element from the one at its place, and in which a variable takes part that
+may be slopes, is asked in the same way: it is run by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from prelu_tools.backends.calls import PReLUCall
+from prelu_tools.backends.keras.framework import tf
+from prelu_tools.backends.keras.graphs.bodies import bodies_of
+from prelu_tools.backends.keras.graphs.program import (
+    Program,
+    Tap,
+    Weight,
+    make_placeholder,
+    node_of,
+)
+from prelu_tools.backends.keras.running.eagerly import as_written
+from prelu_tools.backends.probe import probe
+from prelu_tools.backends.quiet import quiet
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+
+_ENTRY = "prelu_tools/x"
+_STEPS = 16  # nodes that one part may have
+_MANY = 100_000  # numbers of the code; more are a table
+_DEEPEST = 8  # bodies in each other
+_LARGE = 4_000_000  # elements; a larger variable is no slope
+_ELEMENTWISE = frozenset(
+    (
+        *("Add", "AddV2", "Sub", "Mul", "RealDiv", "Neg", "Abs", "Sign", "Relu", "LeakyRelu"),
+        *("Maximum", "Minimum", "ClipByValue", "Select", "SelectV2", "Cast", "LogicalNot"),
+        *("Greater", "GreaterEqual", "Less", "LessEqual", "NotEqual", "Identity", "MulNoNan"),
+        *("ZerosLike", "OnesLike", "DepthwiseConv2dNative", "AddN", "BiasAdd", "Square"),
+    )
+)
+
+
+class Found(NamedTuple):
+    """A call that was found in the graph."""
+
+    call: PReLUCall
+    """What it is."""
+    tap: Tap
+    """Where it is: its output is not marked yet."""
+
+
+class _Part(NamedTuple):
+    """A part of the graph: an output, and the one tensor that it is computed from."""
+
+    x: str
+    y: str
+    nodes: tuple[str, ...]
+    """The nodes between them, and those of the constants among their inputs."""
+    weights: tuple[Weight, ...]
+    """The variables among these."""
+
+
+def find_inside(program: Program, candidates: Iterable[Weight]) -> list[Found]:
+    """The PReLU calls whose slopes come from these variables, in the order of the graph.
+
+    Those in bodies of loops and branches come behind those of the graph that they are in.
+    """
+    wanted = {w.name for w in candidates if np.prod(w.shape) <= _LARGE}
+    return _named(_told_apart(_inside(program, wanted, "")))
+
+
+def _inside(program: Program, wanted: set[str], owner: str, depth: int = 0) -> Iterator[Found]:
+    """The calls of a graph and of the bodies in it.
+
+    Args:
+        program: the graph.
+        wanted: the variables that may be slopes.
+        owner: the layer that it is in, where its nodes do not say.
+        depth: how many bodies it is in.
+    """
+    literals = _literals(program, owner)
+    wanted = wanted | {weight.name for weight in literals.values()}
+    weights = {node_of(w.tensor): w for w in program.weights} | literals
+    parts = _Parts(program, weights)
+    for name in program.nodes:
+        for part in parts.ending_in(name):
+            if wanted & {weight.name for weight in part.weights}:
+                item = _asked(program, part, wanted, is_body=depth > 0)
+                if item is not None:
+                    parts.known.add(name)
+                    yield item
+                    break
+    if depth == _DEEPEST:
+        return
+    for body in bodies_of(program, parts.constant, parts.origins(wanted)):
+        layer = program.layer_of(body.caller) or owner
+        for item in _inside(body.program, wanted, layer, depth + 1):
+            tap = item.tap
+            if not tap.function:
+                x, y = body.nested[tap.x], body.nested[tap.y]
+                tap = replace(tap, x=x, y=y, function=body.function)
+            yield item._replace(tap=tap)
+
+
+class _Parts:
+    """The parts of a graph that may be PReLUs."""
+
+    def __init__(self, program: Program, weights: Mapping[str, Weight]) -> None:
+        self._nodes = program.nodes
+        self._weights = weights
+        self._order = {name: place for place, name in enumerate(_in_order(program.nodes))}
+        self.constant = self._find_constants()
+        """Nodes that depend on weights and on numbers of the code alone."""
+        self.known = {node_of(tap.y) for tap in program.taps}
+        """Nodes that give the output of a known PReLU: nothing reaches across them."""
+
+    def _find_constants(self) -> set[str]:
+        found: set[str] = set()
+        for name in self._order:
+            node = self._nodes[name]
+            if (
+                node.op == "Const"
+                or name in self._weights
+                or (node.input and all(node_of(read) in found for read in node.input))
+            ):
+                found.add(name)
+        return found
+
+    def ending_in(self, name: str) -> Iterator[_Part]:
+        """Those that end in a node, the smallest first."""
+        if name in self.constant or self._nodes[name].op not in _ELEMENTWISE:
+            return
+        edge, inside = {name: f"{name}:0"}, []
+        for _ in range(_STEPS):
+            latest = max(edge, key=self._order.__getitem__)
+            del edge[latest]
+            node = self._nodes[latest]
+            if node.op not in _ELEMENTWISE or latest in self.known:
+                return
+            inside.append(latest)
+            for read in node.input:
+                if node_of(read) not in self.constant:
+                    edge[node_of(read)] = read if ":" in read else f"{read}:0"
+            if not edge:
+                return
+            if len(edge) == 1:
+                behind = self._behind(inside)
+                weights = tuple(self._weights[n] for n in behind if n in self._weights)
+                if weights:
+                    (x,) = edge.values()
+                    yield _Part(x, f"{name}:0", (*inside, *behind), weights)
+
+    def origins(self, wanted: Container[str]) -> dict[str, Weight]:
+        """The weight that each constant node depends on, a wanted one first."""
+        found: dict[str, Weight] = {}
+        for name in self._order:
+            if name in self._weights:
+                found[name] = self._weights[name]
+            elif name in self.constant:
+                known = [found[n] for n in map(node_of, self._nodes[name].input) if n in found]
+                if known:
+                    found[name] = next((w for w in known if w.name in wanted), known[0])
+        return found
+
+    def _behind(self, inside: Sequence[str]) -> list[str]:
+        """The constants that nodes read, and what these are computed from."""
+        found: dict[str, None] = {}
+        waiting = [node_of(read) for name in inside for read in self._nodes[name].input]
+        while waiting:
+            name = waiting.pop()
+            if name in self.constant and name not in found:
+                found[name] = None
+                waiting += [node_of(read) for read in self._nodes[name].input]
+        return list(found)
+
+
+def _asked(program: Program, part: _Part, wanted: set[str], is_body: bool) -> Found | None:
+    """What a part answers, where it keeps the shape of its input.
+
+    In a body, what has a size in front is one element, and no batch.
+    """
+    shape = _common_shape(*(_shape(program, tensor) for tensor in (part.x, part.y)))
+    if not shape:
+        return None
+    alone, single = _Alone(program, part), is_body and shape[0] is not None
+    free = (None, *(shape if single else shape[1:]))
+    by_size = sorted(part.weights, key=lambda w: -int(np.prod(w.shape)))
+    constants = {w.name: w.read() for w in by_size if w.name in wanted}
+    answer = probe(alone.row if single else alone, constants, free)
+    if answer is None:
+        return None
+    weight = next(w for w in part.weights if w.name == answer.origin)
+    call = PReLUCall(
+        layer=weight.layer,
+        parameter=weight.name,
+        kind=_kind(program, part),
+        values=answer.values,
+        indices=answer.indices[0] if single else answer.indices,
+        input_shape=free[1:] if single else free,
+        preceding_parameters=_others(program, weight, wanted),
+        apply=partial(alone, changed={}),
+    )
+    return Found(call, Tap(weight.name, part.x, part.y, "", shape))
+
+
+class _Alone:
+    """Runs a part by itself, with other values in the place of variables."""
+
+    def __init__(self, program: Program, part: _Part) -> None:
+        self._program = program
+        self._part = part
+        self._function: Any = None
+
+    def __call__(self, x: Array, changed: Mapping[str, Array]) -> Array:
+        """Run it.
+
+        Raises:
+            PReLUToolsError: TensorFlow does not.
+        """
+        values = [changed[w.name] if w.name in changed else w.read() for w in self._part.weights]
+        try:
+            with quiet(show=False), as_written():
+                if self._function is None:
+                    self._function = self._made()
+                (result,) = self._function(*(tf.constant(v) for v in (x, *values)))
+        except Exception as error:
+            raise PReLUToolsError(
+                f"the PReLU at {self._part.y} cannot be called in isolation "
+                f"({type(error).__name__})"
+            ) from error
+        return np.asarray(result)
+
+    def row(self, x: Array, changed: Mapping[str, Array]) -> Array:
+        """Run it on the one row of a batch."""
+        return self(x[0], changed)[None]
+
+    def _made(self) -> Any:
+        part, nodes = self._part, self._program.nodes
+        feeds = [f"{_ENTRY}:0", *(weight.tensor for weight in part.weights)]
+        definition = tf.compat.v1.GraphDef()
+        definition.versions.CopyFrom(self._program.definition.versions)
+        entry = definition.node.add(name=_ENTRY, op="Placeholder")
+        source = nodes[node_of(part.y)]
+        entry.attr["dtype"].type = source.attr["T"].type or tf.float32.as_datatype_enum
+        entry.attr["shape"].shape.unknown_rank = True
+        for name in dict.fromkeys(part.nodes):
+            copy = definition.node.add()
+            copy.CopyFrom(nodes[name])
+            if f"{name}:0" in feeds and copy.op == "Const":
+                make_placeholder(copy)
+            for place, read in enumerate(copy.input):
+                if read in (part.x, part.x.removesuffix(":0")):
+                    copy.input[place] = _ENTRY
+        wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
+        ends = [[wrapped.graph.as_graph_element(n) for n in names] for names in (feeds, [part.y])]
+        return wrapped.prune(*ends)
+
+
+def _literals(program: Program, owner: str) -> dict[str, Weight]:
+    """Numbers of the code that may be slopes: where there are several of them."""
+    found = {}
+    for name, node in program.nodes.items():
+        if node.op != "Const" or node.attr["dtype"].type != tf.float32.as_datatype_enum:
+            continue
+        values = tf.make_ndarray(node.attr["value"].tensor)
+        if 1 < values.size <= _MANY:
+            layer = program.layer_of(name) or owner
+            own = f"{layer}/slopes".lstrip("/")
+            found[name] = Weight(f"{name}:0", layer, own, values.shape, partial(_held, values))
+    return found
+
+
+def _held(values: Array) -> Array:
+    return values
+
+
+def _in_order(nodes: Mapping[str, Any]) -> list[str]:
+    """The nodes, each behind what it reads."""
+    found: dict[str, None] = {}
+    for start in nodes:
+        waiting = [start]
+        while waiting:
+            name = waiting[-1]
+            left = [n for n in map(node_of, nodes[name].input) if n not in found and n in nodes]
+            if left and name not in found:
+                waiting += left
+            else:
+                found[waiting.pop()] = None
+    return list(found)
+
+
+def _shape(program: Program, tensor: str) -> tuple[int | None, ...] | None:
+    shape = program.shape_of(tensor)
+    if shape is None or shape.unknown_rank:
+        return None
+    return tuple(dim.size if dim.size >= 0 else None for dim in shape.dim)
+
+
+def _common_shape(
+    before: tuple[int | None, ...] | None, after: tuple[int | None, ...] | None
+) -> tuple[int | None, ...] | None:
+    """What two shapes may both be: slopes can say more of the output than is known of the input."""
+    if before is None or after is None or len(before) != len(after):
+        return None
+    pairs = list(zip(before, after, strict=True))
+    if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        return None
+    return tuple(one if other is None else other for one, other in pairs)
+
+
+def _kind(program: Program, part: _Part) -> str:
+    """The function that gives the output."""
+    return str(program.nodes[node_of(part.y)].op).lower()
+
+
+def _others(program: Program, weight: Weight, slopes: Iterable[str]) -> int | None:
+    sizes = [
+        int(np.prod(other.shape))
+        for other in program.weights
+        if other.layer == weight.layer and other.name not in slopes
+    ]
+    return sum(sizes) or None
+
+
+def _told_apart(found: Iterable[Found]) -> list[Found]:
+    """Other slopes that come from the same variable have a name of their own."""
+    known: dict[str, list[bytes]] = {}
+    result = []
+    for item in found:
+        call = item.call
+        slopes = call.values.reshape(-1)[call.indices].tobytes()
+        others = known.setdefault(call.parameter, [])
+        if slopes not in others:
+            others.append(slopes)
+        if number := others.index(slopes):
+            name = f"{call.parameter}_{number}"
+            item = Found(replace(call, parameter=name), replace(item.tap, parameter=name))
+        result.append(item)
+    return result
+
+
+def _named(found: Sequence[Found]) -> list[Found]:
+    """A layer with several slopes has each of them called by its own name."""
+    owned: dict[str, set[str]] = {}
+    for item in found:
+        owned.setdefault(item.call.layer, set()).add(item.call.parameter)
+    return [
+        item._replace(call=replace(item.call, layer=_own_name(item.call)))
+        if len(owned[item.call.layer]) > 1 or not item.call.layer
+        else item
+        for item in found
+    ]
+
+
+def _own_name(call: PReLUCall) -> str:
+    return f"{call.layer}/{call.parameter.rpartition('/')[2]}".lstrip("/")

@@ -1,0 +1,207 @@
+"""Weights of torch modules, from the files that people keep them in."""
+
+from __future__ import annotations
+
+import pickle
+import textwrap
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from prelu_tools.backends.files.isolated import run_isolated
+from prelu_tools.backends.files.naming import strip_to
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.files.archives import faults_of
+from prelu_tools.core.files.limits import allowed_memory, is_bomb
+from prelu_tools.core.files.pickles import in_words, wanted_by_file
+from prelu_tools.core.files.plain_pickles import all_plain
+
+_NAMED = 4
+_DEEPEST = 8
+_WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net")
+
+
+@dataclass(frozen=True)
+class StateFile:
+    """A state dict as a file holds it."""
+
+    state: Mapping[str, Any]
+    """What it holds by name: tensors, and what else modules keep."""
+    wrappers: tuple[str, ...]
+    """The keys that it was found under, the outermost first."""
+
+
+def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str, ...]:
+    """Load a state dict into a module; every name has to fit.
+
+    Returns:
+        What to say of what the names were taken out of.
+
+    Raises:
+        PReLUToolsError: the file cannot be read, or its names or shapes are not the module's.
+    """
+    file = read_state(path, allow_unsafe)
+    found = file.state
+    if not_text := [name for name in found if not isinstance(name, str)]:
+        raise PReLUToolsError(
+            f"the weights in {path} do not fit {type(module).__name__}: {not_text[0]!r} is no name "
+            "of a parameter"
+        )
+    state, prefixes, others = strip_to(found, module.state_dict().keys())
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())
+        raise PReLUToolsError(
+            f"the weights in {path} do not fit {type(module).__name__}: {detail}"
+        ) from error
+    taken = [*file.wrappers, *prefixes]
+    notes = [f"taken off the names in {path.name}: {', '.join(taken)}"] if taken else []
+    if others:
+        more = ", ..." if len(others) > _NAMED else ""
+        notes.append(f"left out of {path.name}: {', '.join(others[:_NAMED])}{more}")
+    return tuple(notes)
+
+
+def read_state(path: Path, allow_unsafe: bool) -> StateFile:
+    """Read a state dict, from a pickle or from safetensors, and take it out of its wrappers.
+
+    Raises:
+        PReLUToolsError: it cannot be read, would run code, or holds no state dict.
+    """
+    if not path.exists():
+        raise PReLUToolsError(f"{path} cannot be read: no such file")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return StateFile(load_file(path), ())
+        if not allow_unsafe and not all_plain(path):
+            # It may loop, or ask for all memory, where that does no harm.
+            run_isolated("prelu_tools.backends.torch.files.weights:rehearse", path)
+        content = _load(path, allow_unsafe)
+    except PReLUToolsError:
+        raise
+    except Exception as error:
+        raise PReLUToolsError(_unreadable(path, error)) from error
+    return _unwrap(content, path)
+
+
+def rehearse(path: Path) -> None:
+    """Read all that `read_state` would read.
+
+    Raises:
+        PReLUToolsError: as `read_state`.
+    """
+    read_here(path)
+
+
+def read_here(path: Path) -> StateFile:
+    """Read a pickle in this process, which has limits (`files/isolated.py`).
+
+    Raises:
+        PReLUToolsError: as `read_state`.
+    """
+    try:
+        content = _load(path, allow_unsafe=False)
+    except (PReLUToolsError, MemoryError):
+        raise
+    except Exception as error:
+        raise PReLUToolsError(_unreadable(path, error)) from error
+    return _unwrap(content, path)
+
+
+def to_numpy(tensor: torch.Tensor) -> Array:
+    """The values of a floating tensor: bfloat16 as ml_dtypes has it, 8-bit floats as float32."""
+    held = tensor.untyped_storage().nbytes()
+    if tensor.numel() * tensor.element_size() > allowed_memory(held):
+        raise PReLUToolsError(
+            f"a tensor has the shape {list(tensor.shape)[:8]}, and {held:,} bytes are stored of "
+            "it: refused, it would fill the memory"
+        )
+    tensor = tensor.detach().cpu().contiguous()
+    if tensor.dtype == torch.bfloat16:
+        import ml_dtypes
+
+        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    if tensor.element_size() == 1:
+        tensor = tensor.float()  # numpy has none of them; the values stay
+    return np.asarray(tensor.numpy())
+
+
+def to_tensor(array: Array) -> torch.Tensor:
+    """A tensor of an array, on its memory where torch may write to it."""
+    plain = array if array.flags.writeable else np.array(array)
+    if plain.dtype.name == "bfloat16":
+        return torch.from_numpy(plain.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(plain)
+
+
+def _load(path: Path, allow_unsafe: bool) -> Any:
+    if zipfile.is_zipfile(path):
+        _refuse_bomb(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what matters is in the error
+        return torch.load(
+            path,
+            map_location="cpu",
+            weights_only=not allow_unsafe,
+            mmap=zipfile.is_zipfile(path),  # tensors that nobody asks for are not read
+        )
+
+
+def _refuse_bomb(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        for fault in faults_of(archive, path):
+            raise PReLUToolsError(f"{path} is refused: {fault}")
+        unpacked = sum(info.file_size for info in archive.infolist())
+    if is_bomb(path.stat().st_size, unpacked):
+        raise PReLUToolsError(
+            f"{path} is refused: it unpacks to {unpacked:,} bytes, as only a zip bomb does"
+        )
+
+
+def _unwrap(content: Any, path: Path) -> StateFile:
+    wrappers: list[str] = []
+    if isinstance(content, nn.Module):
+        return StateFile(content.state_dict(), ())
+    while isinstance(content, Mapping) and len(wrappers) <= _DEEPEST:
+        key = next((key for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if key is None:
+            return StateFile(content, tuple(wrappers))
+        wrappers.append(key)
+        content = content[key]
+    if isinstance(content, Mapping):
+        raise PReLUToolsError(
+            f"{path} holds no state dict: what is in it is wrapped more than {_DEEPEST} times"
+        )
+    raise PReLUToolsError(
+        f"{path} holds a {type(content).__name__}: expected a state dict, as model.state_dict()"
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, pickle.UnpicklingError) and "Unsupported operand" not in text:
+        return (
+            f"{path} holds more than tensors, and loading it would run "
+            f"{in_words(wanted_by_file(path))}: save its state_dict(), or give --allow-unsafe-load "
+            "if you trust it"
+        )
+    if "TorchScript" in text:
+        return (
+            f"{path} is a TorchScript archive and no state dict: save the state_dict() of "
+            f"torch.jit.load({path.name!r}), and name that file"
+        )
+    return (
+        f"{path} cannot be read as weights: torch.save did not write it, or it is damaged "
+        f"({type(error).__name__}: {textwrap.shorten(text, 160)})"
+    )

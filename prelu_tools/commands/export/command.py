@@ -1,0 +1,218 @@
+"""Take a model to ONNX: one PRelu node a call, checked before it is put in place."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+from prelu_tools.backends.conversion import Conversion, ConvertibleSource
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.onnxruntime.session import newest_opset
+from prelu_tools.backends.quiet import listening, quiet
+from prelu_tools.backends.registry import open_source, refuse_idle_options
+from prelu_tools.commands.export.provenance import provenance
+from prelu_tools.commands.export.steps import finished, for_onnxruntime, in_type
+from prelu_tools.commands.holding import demand_pass
+from prelu_tools.commands.verify.command import verify_source
+from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import ConversionOptions, ExternalData, InputLayout, SourceOptions
+from prelu_tools.core.results.export import ExportResult
+from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.graph.io.placement import placing
+from prelu_tools.graph.io.writer import refuse_existing, write_model
+from prelu_tools.graph.match.layers import read_layers
+from prelu_tools.graph.passes.canonical import unknown_form
+from prelu_tools.graph.passes.opset import FIRST_OPSET, newest_known
+
+DEFAULT_OPSET = 18
+
+Progress = Callable[[str], None]
+
+
+def _silence(_stage: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export, and how."""
+
+    source: str
+    """The model as the user spelled it."""
+    output: Path
+    """The file to write."""
+    opset: int | None = None
+    """Opset of the default domain; None for `DEFAULT_OPSET`, or an ONNX file's own newer one."""
+    input_layout: InputLayout = "keep"
+    """See `ConversionOptions.input_layout`: for Keras models only."""
+    verify: bool = True
+    """Whether to hold the result against its source before it is put in place."""
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """The values that inputs may take as the result is verified: see `VerifyRequest.ranges`."""
+    external_data: ExternalData = "auto"
+    """Where large weights go: see `graph.writer.write_model`."""
+    force: bool = False
+    """Whether to replace a file that is there."""
+    dtype: str | None = None
+    """`float16` to round the model to it; `float32`, or None for the source's own type."""
+    target: Literal["portable", "onnxruntime-cpu"] = "portable"
+    """What is written for: `portable` is one PRelu node a call, everywhere the same."""
+    slope_axis: int | None = None
+    """See `ConversionOptions.slope_axis`: for ONNX files only."""
+    options: SourceOptions = field(default_factory=SourceOptions)
+    """How to read the source."""
+
+
+def export(
+    request: ExportRequest, progress: Progress = _silence, opened: Source | None = None
+) -> ExportResult:
+    """Export a source.
+
+    Args:
+        request: what to export, and how.
+        progress: is told the name of each stage.
+        opened: the source, where it is a live object and `request.source` only its name.
+
+    Raises:
+        UsageError: the output exists, or cannot be.
+        ExportVerificationError: the result is not its source; nothing was written.
+        PReLUToolsError: the source cannot be read, converted or checked; nothing was written.
+    """
+    _check_request(request)
+    with listening() as warnings, quiet(request.options.show_chatter):
+        progress("loading")
+        source = open_source(request.source, request.options) if opened is None else opened
+        refuse_idle_options([source], request.options)
+        source = _convertible(source, request)
+        wanted = request.opset or max(DEFAULT_OPSET, getattr(source, "opset", 0))
+        progress("converting")
+        asked = ConversionOptions(
+            wanted, request.input_layout, request.slope_axis, is_verified=request.verify
+        )
+        conversion = source.convert(asked)
+        progress("canonicalising")
+        origin = provenance(source, request.source, conversion.route, is_file=opened is None)
+        model, missing = finished(conversion, source, origin, wanted, request.verify)
+        model, notes = in_type(model, request.dtype)
+        with placing(request.output, request.force) as temporary:
+            optimized = None
+            if request.target == "onnxruntime-cpu" and read_layers(model):
+                progress("optimizing")
+                folder = Path(tempfile.mkdtemp(dir=temporary.parent))
+                model, optimized = for_onnxruntime(model, folder, request.options)
+            progress("writing")
+            written = write_model(model, temporary, request.external_data)
+            verification = None
+            if request.verify:
+                progress("verifying")
+                verification = _verify(conversion, source, temporary, request, missing)
+            layers = read_layers(model)  # its values may be in a file beside the temporary one
+            progress("putting in place")
+    return ExportResult(
+        source=request.source,
+        path=str(request.output),
+        n_bytes=written.n_bytes,
+        opset=model.opset,
+        route=conversion.route,
+        layers=layers,
+        n_nodes=len(model.proto.graph.node),
+        verification=verification,
+        notes=(*conversion.notes, *notes, *_told(source, warnings)),
+        refused=conversion.refused,
+        optimized=optimized,
+        data_path=str(request.output.with_name(written.data.name)) if written.data else None,
+        n_data_bytes=written.n_data_bytes,
+    )
+
+
+def _told(source: Source, warnings: Sequence[str]) -> list[str]:
+    return [f"{source.framework} warns: {text}" for text in warnings]
+
+
+def _check_request(request: ExportRequest) -> None:
+    """Say no before anything is loaded to what can only come to nothing."""
+    if request.ranges and not request.verify:
+        raise UsageError("--input-range is for verifying the result, and --no-verify leaves it out")
+    refuse_existing(request.output, request.force)
+    known = range(FIRST_OPSET, min(newest_known(), newest_opset()) + 1)
+    if request.opset is not None and request.opset not in known:
+        raise PReLUToolsError(
+            f"opset {request.opset} cannot be written: expected {known[0]} to {known[-1]}, the "
+            "newest that the installed onnx and onnxruntime know"
+        )
+    if request.dtype not in (None, "float32", "float16"):
+        raise UsageError(
+            f"--dtype {request.dtype}: expected float32 or float16; onnxruntime's CPU provider has "
+            "no convolutions in float64 or bfloat16"
+        )
+
+
+def _convertible(source: Source, request: ExportRequest) -> ConvertibleSource:
+    if not hasattr(source, "convert"):
+        raise PReLUToolsError(
+            f"{request.source} cannot be converted: export takes a Keras, PyTorch or ONNX model"
+        )
+    if request.slope_axis is not None and source.framework != "onnx":
+        raise UsageError("--slope-axis is for ONNX files: other sources know their axes")
+    if request.input_layout != "keep" and source.framework != "keras":
+        raise UsageError("--input-layout is for Keras models: others have one axis order only")
+    return cast(ConvertibleSource, source)
+
+
+def _verify(
+    conversion: Conversion,
+    source: Source,
+    written: Path,
+    request: ExportRequest,
+    missing: Sequence[str],
+) -> VerifyResult:
+    """Compare the file with its source.
+
+    Args:
+        conversion: what it was made by.
+        source: what it was made from.
+        written: the file.
+        request: what was asked for.
+        missing: layers of which calls are missing: merged, dropped, or in a form that is not known.
+
+    Raises:
+        ExportVerificationError: it is not its source.
+        PReLUToolsError: it came to no verdict, or a layer of which calls are missing is not proven.
+    """
+    moved = conversion.input_layouts
+    result = verify_source(
+        conversion.reference or source,
+        VerifyRequest(
+            reference=request.source,
+            candidates=(str(written),),
+            layouts={"reference": "nchw", "candidate": "nchw"},  # the export keeps the layout
+            input_layouts={} if moved is None else {"reference": moved[0], "candidate": moved[1]},
+            ranges=request.ranges,
+            search_seconds=0.0,
+            power=False,
+            allow_no_prelu=True,
+            options=request.options,
+        ),
+    )
+    if missing and result.verdict != "pass":
+        raise PReLUToolsError(f"{unknown_form(missing)}; {'; '.join(result.reasons)}")
+    unseen = [
+        layer.found == "additional" for report in result.candidates for layer in report.layers
+    ]
+    if result.verdict == "pass" and unseen and all(unseen):
+        raise PReLUToolsError(
+            f"the exported model was not written: PReLU layers in the file: {len(unseen)}, in "
+            f"{request.source}: none, so no slope could be compared; --no-verify writes it anyway"
+        )
+    return demand_pass(
+        result,
+        "exported",
+        written,
+        request.output,
+        "; --no-verify writes it unchecked",
+        conversion.notes,
+    )

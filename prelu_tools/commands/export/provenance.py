@@ -1,0 +1,65 @@
+"""Where an exported model says that it comes from: nothing that changes with place or time."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import onnx
+
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.spelling import parse_spelling
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.graph.io.metadata import PREFIX, SOURCE, SOURCE_HASH
+
+_BLOCK = 1 << 20
+
+
+def provenance(source: Source, spelled: str, route: str, is_file: bool = True) -> dict[str, str]:
+    """The metadata of a model that was made from this source.
+
+    The hash is that of the file (or of the weights' file, where one is named: `@weights.pt`), as
+    sha256sum shows it. A Python source has none, nor has a live object (`is_file` is false): its
+    model is known by its weights (`graph/passes/finish.py`).
+
+    Raises:
+        PReLUToolsError: the file cannot be read.
+    """
+    found = {
+        SOURCE: base_name(spelled) if is_file else spelled,
+        f"{PREFIX}framework": source.producer,
+        f"{PREFIX}onnx": onnx.__version__,
+        f"{PREFIX}route": route,
+    }
+    if not is_file:
+        return found
+    spelling = parse_spelling(spelled)
+    file = spelling.weights or spelling.file
+    if file is not None:
+        found[SOURCE_HASH] = _sha256(file)
+    return found
+
+
+def base_name(spelled: str) -> str:
+    """The source without its folders: the result must not depend on where it lies."""
+    spelling = parse_spelling(spelled)
+    name = Path(spelling.module or spelling.file or spelled).name
+    call = f":{spelling.call}" if spelling.call else ""
+    weights = f"@{spelling.weights.name}" if spelling.weights else ""
+    return f"{name}{call}{weights}".encode("utf-8", "backslashreplace").decode()
+
+
+def _sha256(path: Path) -> str:
+    """Of a file; of a folder, of the names and contents of all files in it, in order."""
+    digest = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    try:
+        for file in files:
+            if file != path:
+                digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
+            with file.open("rb") as opened:
+                while block := opened.read(_BLOCK):
+                    digest.update(block)
+    except OSError as error:
+        raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
+    return digest.hexdigest()

@@ -1,0 +1,124 @@
+"""The steps of an export between the conversion and the file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from prelu_tools.backends.conversion import Conversion
+from prelu_tools.backends.interface import Source, TensorSpec
+from prelu_tools.commands.optimize.command import OptimizeRequest, optimize
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.results.optimization import OptimizeResult
+from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.io.reader import read_model
+from prelu_tools.graph.io.writer import write_model
+from prelu_tools.graph.operators import check_operators
+from prelu_tools.graph.passes.finish import check, finish
+from prelu_tools.graph.passes.opset import inline_functions, raise_opset
+from prelu_tools.graph.passes.types import FLOAT16, refuse_types
+
+
+def finished(
+    conversion: Conversion,
+    source: Source,
+    origin: Mapping[str, str],
+    opset: int,
+    is_verified: bool,
+) -> tuple[OnnxModel, tuple[str, ...]]:
+    """A conversion in the opset that was asked, canonical, described and checked.
+
+    Args:
+        conversion: what the backend made.
+        source: what it was made from.
+        origin: its metadata: see `provenance`.
+        opset: of the result.
+        is_verified: whether it will be compared with its source.
+
+    Returns:
+        The model, and the layers of which calls are missing: see `graph.canonical.settle_slopes`.
+
+    Raises:
+        PReLUToolsError: it cannot be had, or is not valid.
+    """
+    inline_functions(conversion.model)
+    check_operators(conversion.model.proto)
+    model = raise_opset(conversion.model, opset)
+    properties = {**conversion.properties, **origin}
+    missing = finish(
+        model,
+        conversion.tags,
+        conversion.parameters,
+        conversion.kept_names,
+        properties,
+        is_verified,
+    )
+    _check_inputs(model, source.inputs())
+    return model, missing
+
+
+def _check_inputs(model: OnnxModel, declared: Sequence[TensorSpec]) -> None:
+    """Each input is there, and each size that was declared dynamic is; the axes may have moved."""
+    written = {value.name: value for value in model.proto.graph.input}
+    for spec in declared:
+        if spec.name not in written:
+            raise PReLUToolsError(
+                f"input {spec.name} of the source is not in the result, which has "
+                f"{', '.join(written) or 'none'}: the model does not use it"
+            )
+        dims = written[spec.name].type.tensor_type.shape.dim
+        found = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
+        wanted = [size if isinstance(size, int) else None for size in spec.shape]
+        if Counter(found) != Counter(wanted):
+            raise PReLUToolsError(
+                f"input {spec.name} is declared [{', '.join(map(str, spec.shape))}], and the "
+                f"converter wrote [{', '.join(str(size or '?') for size in found)}]: the model "
+                "works at these sizes only; give them with --input"
+            )
+
+
+def in_type(model: OnnxModel, wanted: str | None) -> tuple[OnnxModel, tuple[str, ...]]:
+    """The model in the type that was asked for, and what the user should know of it.
+
+    Raises:
+        PReLUToolsError: it cannot be had.
+    """
+    refuse_types(model)
+    if wanted == "float16":
+        from prelu_tools.backends.onnxruntime.half import to_float16
+
+        narrow, notes = to_float16(model)
+        check(narrow)
+        return narrow, notes
+    kinds = {value.type.tensor_type.elem_type for value in model.proto.graph.input}
+    if wanted == "float32" and FLOAT16 in kinds:
+        raise PReLUToolsError(
+            "the source computes in float16: what it lost is not brought back by --dtype float32; "
+            "give none to keep float16"
+        )
+    return model, ()
+
+
+def for_onnxruntime(
+    model: OnnxModel, folder: Path, options: SourceOptions
+) -> tuple[OnnxModel, OptimizeResult]:
+    """The model with its PReLU in the forms that the cost model (no clock) chooses.
+
+    Args:
+        model: a finished model.
+        folder: an empty one that files can be put in; the model that is returned is read from it.
+        options: how the user wants sources to be read.
+
+    Raises:
+        PReLUToolsError: a form is not exact.
+    """
+    portable, fast = folder / "portable.onnx", folder / "fast.onnx"
+    write_model(model, portable)
+    result = optimize(
+        OptimizeRequest(str(portable), fast, tune=False, timed=False, options=options)
+    )
+    found = read_model(fast)
+    check(found)
+    return found, result

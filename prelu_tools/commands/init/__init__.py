@@ -1,0 +1,1 @@
+"""Write a list of checks for the models of a folder."""

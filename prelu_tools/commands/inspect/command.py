@@ -1,0 +1,119 @@
+"""Show the slopes of a model, what they say, and what is wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.registry import open_for_inspection, refuse_idle_options
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.prelu.findings import slope_findings
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.prelu.statistics import (
+    DEFAULT_THRESHOLDS,
+    Thresholds,
+    slope_health,
+    slope_statistics,
+)
+from prelu_tools.core.results.inspection import (
+    Finding,
+    InspectResult,
+    LayerReport,
+)
+from prelu_tools.graph.facts.survey import survey
+
+
+@dataclass(frozen=True)
+class InspectRequest:
+    """What to look at, and how closely."""
+
+    thresholds: Thresholds = DEFAULT_THRESHOLDS
+    """Where health begins and ends."""
+    explain: bool = False
+    """Whether to say why what resembles PReLU is none."""
+    target: str | None = None
+    """A runtime to forecast for: a name of `graph.targets.TARGETS`."""
+    data: Path | None = None
+    """An `.npz` file to run the model on; None not to run it."""
+    options: SourceOptions = field(default_factory=SourceOptions)
+    """How to read the source."""
+
+
+def inspect_source(text: str, request: InspectRequest) -> InspectResult:
+    """Open a source and describe its PReLU layers.
+
+    Raises:
+        UsageError: the request needs a graph, and the source is none.
+        PReLUToolsError: the source cannot be read, or the data cannot be run.
+    """
+    return inspect_opened(open_for_inspection(text, request.options), request)
+
+
+def inspect_opened(source: Source, request: InspectRequest) -> InspectResult:
+    """The same, for a source that is open."""
+    refuse_idle_options([source], request.options, inspects=True)
+    if isinstance(source, OnnxSource):
+        return _inspect_graph(source, request)
+    for wanted, option in ((request.target, "--target"), (request.data, "--data")):
+        if wanted is not None:
+            raise UsageError(
+                f"{option} needs an ONNX model, and {source.spelled} is none: export it first, and "
+                "inspect the result"
+            )
+    reports = tuple(_report(layer, request.thresholds) for layer in source.layers())
+    return _result(source, reports, ())
+
+
+def _inspect_graph(source: OnnxSource, request: InspectRequest) -> InspectResult:
+    seen = survey(source.model, request.explain, request.target)
+    reports = tuple(
+        _report(located.layer, request.thresholds, findings)
+        for located, findings in zip(seen.layers, seen.layer_findings, strict=True)
+    )
+    if request.data is not None:
+        from prelu_tools.commands.inspect.usage import layer_usage
+
+        usages = layer_usage(source, seen.layers, request.data)
+        reports = tuple(
+            replace(report, usage=usage) for report, usage in zip(reports, usages, strict=True)
+        )
+    result = _result(source, reports, seen.findings)
+    return replace(result, others=seen.others, refused=seen.refused)
+
+
+def _result(
+    source: Source, reports: tuple[LayerReport, ...], findings: tuple[Finding, ...]
+) -> InspectResult:
+    return InspectResult(
+        path=source.spelled,
+        format=source.framework,
+        opset=getattr(source, "opset", None),
+        producer=source.producer,
+        n_parameters=source.n_parameters,
+        layers=reports,
+        findings=findings if reports else (_no_prelu(source.spelled), *findings),
+        notes=getattr(source, "notes", ()),
+    )
+
+
+def _report(
+    layer: PReLULayer, thresholds: Thresholds, findings: tuple[Finding, ...] = ()
+) -> LayerReport:
+    return LayerReport(
+        layer=layer,
+        statistics=slope_statistics(layer.slopes, thresholds),
+        health=slope_health(layer.slopes, thresholds),
+        findings=(*findings, *slope_findings(layer, thresholds)),
+    )
+
+
+def _no_prelu(path: str) -> Finding:
+    return Finding(
+        "no_prelu",
+        "warning",
+        f"no PReLU was found in {path}: if it should have some, it lost them, or spells them in a "
+        "form that is not known (-v says what came close)",
+    )

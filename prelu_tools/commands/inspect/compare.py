@@ -1,0 +1,57 @@
+"""What changed from one model to another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prelu_tools.commands.inspect.command import InspectRequest, inspect_source
+from prelu_tools.core.prelu.slopediff import compare_slopes, line_up
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.results.comparison import CompareResult, LayerChange
+from prelu_tools.core.results.inspection import InspectResult
+
+
+def compare_sources(left: str, right: str, request: InspectRequest) -> CompareResult:
+    """Line up the layers of two models, by name and then by order, and say what moved.
+
+    Raises:
+        PReLUToolsError: a source cannot be read.
+    """
+    request = replace(request, options=replace(request.options, is_shared=True))
+    return compare(inspect_source(left, request), inspect_source(right, request))
+
+
+def compare(first: InspectResult, second: InspectResult) -> CompareResult:
+    """The same for two models that were inspected."""
+    pairs = line_up(
+        [report.layer for report in first.layers], [report.layer for report in second.layers]
+    )
+    changes = {a.name: _change(a, b) for a, b in pairs.pairs}
+    changes |= {layer.name: _one_sided(layer, f"only in {first.path}") for layer in pairs.missing}
+    order = [changes[report.layer.name] for report in first.layers]
+    order += [_one_sided(layer, f"only in {second.path}") for layer in pairs.unexpected]
+    return CompareResult(first, second, tuple(order))
+
+
+def _change(left: PReLULayer, right: PReLULayer) -> LayerChange:
+    difference = compare_slopes(left, right)
+    moved = None
+    if left.slopes.size == right.slopes.size:
+        flat = right.slopes.reshape(-1).astype("float64")
+        moved = flat - left.slopes.reshape(-1).astype("float64")
+    signs = None
+    if moved is not None:
+        signs = int((left.slopes.reshape(-1) * right.slopes.reshape(-1) < 0).sum())
+    return LayerChange(
+        name=left.name,
+        other_name=None if left.name == right.name else right.name,
+        n_slopes=int(left.slopes.size),
+        difference=difference.description or difference.note,
+        max_abs_change=None if moved is None else float(abs(moved).max()),
+        mean_change=None if moved is None else float(moved.mean()),
+        n_sign_changes=signs,
+    )
+
+
+def _one_sided(layer: PReLULayer, where: str) -> LayerChange:
+    return LayerChange(layer.name, None, int(layer.slopes.size), where, None, None, None)

@@ -1,0 +1,1 @@
+"""Write every PReLU of a model in its fastest form."""

@@ -1,0 +1,384 @@
+"""Write every PReLU of a model in the form that is fastest where it runs, proven equal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
+from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
+from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.registry import open_source, refuse_idle_options
+from prelu_tools.commands.holding import demand_pass
+from prelu_tools.commands.optimize.equality import Witness, held, keep_bits
+from prelu_tools.commands.optimize.replay import read_choices
+from prelu_tools.commands.optimize.spots import Spot, spots_of
+from prelu_tools.commands.optimize.tuning import Bench, Choices, by_cost, tune
+from prelu_tools.commands.verify.command import verify_source
+from prelu_tools.commands.verify.inputs.drawing import DrawPlan
+from prelu_tools.commands.verify.inputs.feeds import Feeds, replay_feeds
+from prelu_tools.commands.verify.inputs.settling import drawer_within_tables
+from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.errors import (
+    PReLUToolsError,
+    UsageError,
+)
+from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, pictures
+from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.results.optimization import (
+    Exactness,
+    Held,
+    LayerChoice,
+    OptimizeResult,
+    Target,
+)
+from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
+from prelu_tools.core.timing import Latency, ratio_of
+from prelu_tools.graph.facts.targets import TARGETS
+from prelu_tools.graph.io.placement import placing
+from prelu_tools.graph.io.reader import OnnxModel
+from prelu_tools.graph.io.writer import refuse_existing, write_model
+from prelu_tools.graph.match.layers import read_layers
+from prelu_tools.graph.passes.finish import check_slopes
+from prelu_tools.graph.passes.lowering import lowerable
+from prelu_tools.graph.passes.portable import to_portable
+from prelu_tools.graph.passes.prune import overridable, relist_weights
+
+_SLOW = 1.0  # seconds a run: a slower model is tuned only where that is asked for
+_FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)
+_EVALUATED = 2  # rows for onnx's evaluator, which is slow
+_BATCHES = 8  # inputs on which the outputs' bits are compared: one of each kind that is drawn
+
+Tell = Callable[[str], None]
+
+
+def _silence(_stage: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class OptimizeRequest:
+    """What to optimize, and how."""
+
+    source: str
+    """An ONNX file, as the user spelled it."""
+    output: Path
+    """The file to write."""
+    target: Target = "onnxruntime-cpu"
+    """What it is to run on."""
+    exact: Exactness = field(default_factory=Exactness)
+    """How equal a form has to be to a PRelu node."""
+    tune: bool | None = None
+    """Whether to time forms in the model; None where it runs in under a second."""
+    tune_seconds: float = 30.0
+    """How long that may take."""
+    choices: Path | None = None
+    """A JSON report of a run before, whose choices are taken again; None for none."""
+    repair_slopes: bool = False
+    """Whether slopes that lie along the wrong axis are laid where the channels are."""
+    slope_axis: int | None = None
+    """The axis that they are meant for, where the shapes leave it open; None where they do not."""
+    inputs_file: Path | None = None
+    """An `.npz` file of inputs, of which the first is timed; None for drawn ones."""
+    threads: int = 1
+    """Threads that onnxruntime may use inside an operator, when timed."""
+    timed: bool = True
+    """Whether to time the model before and after."""
+    force: bool = False
+    """Whether to replace a file that is there."""
+    options: SourceOptions = field(default_factory=SourceOptions)
+    """How to read the source: the inputs' sizes that it is timed with, if it leaves them open."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the steps share."""
+
+    request: OptimizeRequest
+    source: OnnxSource
+    meant: Meant
+    """The source with its slopes where they belong."""
+    portable: OnnxModel
+    """The same with every PReLU as a PRelu node."""
+    had: Mapping[str, str]
+    """The form that each layer had, by its name."""
+    feeds: list[Feeds]
+    """Inputs; the first is timed."""
+    spots: tuple[Spot, ...]
+    tell: Tell
+    inside: tuple[str, ...] = ()
+    """The layers that are nowhere but in bodies of If, Loop and Scan."""
+
+    @property
+    def bench(self) -> Bench:
+        """Opens the model in other forms, and times it on the first inputs."""
+        return Bench(self.portable, self.feeds[0], self.request.threads, DEFAULT_SEED)
+
+    def original(self) -> Run:
+        """The file as it is, loaded; the one with PRelu nodes where its slopes were repaired."""
+        model = self.portable if self.meant.reference is not self.source else self.source.model
+        return open_run(model, self.request.threads, self.source.spelled)
+
+
+def optimize(
+    request: OptimizeRequest, tell: Tell = _silence, opened: Source | None = None
+) -> OptimizeResult:
+    """Optimize a model.
+
+    Args:
+        request: what to optimize, and how.
+        tell: is told what is being done.
+        opened: the source, where it is open already; None to open it.
+
+    Raises:
+        UsageError: the output exists, or the source is no ONNX file.
+        ExportVerificationError: the result is not its source; nothing was written.
+        PReLUToolsError: the source cannot be read, has no PReLU, or could not be checked; nothing
+            was written.
+    """
+    refuse_existing(request.output, request.force)
+    tell("reading")
+    source = open_source(request.source, request.options) if opened is None else opened
+    work = _prepare(source, request, tell)
+    choices = _choose(work)
+    witness = Witness(work.original(), work.feeds)
+    if request.exact.kind == "bitwise":
+        tell("comparing the outputs' bits")
+        keep_bits(work.bench, work.spots, choices, witness)
+    latency = _settle(work, choices)
+    model = work.bench.written(choices.forms)
+    _keep_inputs(work, model)
+    with placing(request.output, request.force) as temporary:
+        tell("writing")
+        n_bytes = write_model(model, temporary).n_bytes
+        tell("verifying")
+        verification = _verify(work, temporary)
+        equal = held(work.portable, model, witness, work.bench.open(choices.forms), verification)
+        _demand(request.exact, equal)
+    return OptimizeResult(
+        source=request.source,
+        path=str(request.output),
+        n_bytes=n_bytes,
+        target=request.target,
+        exact=request.exact,
+        layers=_layers(work, choices),
+        held=equal,
+        latency=latency,
+        verification=verification,
+        notes=(
+            *map(str, work.meant.repairs),
+            *choices.notes,
+            *_left(work),
+            *_remark(request.target),
+        ),
+    )
+
+
+def _left(work: _Work) -> tuple[str, ...]:
+    """What is said of the bodies of If, Loop and Scan."""
+    if not work.inside or work.request.target != "onnxruntime-cpu":
+        return ()
+    names = ", ".join(work.inside)
+    return (f"in bodies of If, Loop and Scan, and left as they are: {names}",)
+
+
+def _remark(target: Target) -> tuple[str, ...]:
+    """What another runtime does with the PRelu nodes that it gets."""
+    if target not in TARGETS or target == "onnxruntime-cpu":
+        return ()
+    return (f"{target}: PRelu {TARGETS[target].remark} ({TARGETS[target].source})",)
+
+
+def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
+    if not isinstance(source, OnnxSource):
+        raise UsageError(
+            f"{request.source} is no ONNX file: export it first (prelu-tools export "
+            f"{request.source} -o model.onnx)"
+        )
+    refuse_idle_options([source], request.options)
+    meant = as_meant(source, request.slope_axis)
+    if meant.repairs and not request.repair_slopes:
+        first, n = meant.repairs[0], len(meant.repairs)
+        raise PReLUToolsError(
+            f"{first.node} has a slope of shape {list(first.before)} that belongs on axis "
+            f"{first.axis} ({first.reason}), as {n} of its slopes do: --repair-slopes writes it so"
+        )
+    portable = to_portable(meant.model, bodies=request.target != "onnxruntime-cpu")
+    portable.take_in()  # slopes
+    check_slopes(portable, "optimized")
+    feeds = _draw(source, request.inputs_file)
+    tell("running the model")
+    spots = spots_of(portable, feeds[0], request.exact, runtime_version())
+    inside = [i.layer.name for i in source.located if all(v.outer is not None for v, _ in i.calls)]
+    if not spots and inside:
+        raise PReLUToolsError(
+            f"every PReLU of {request.source} is in the body of an If, Loop or Scan "
+            f"({', '.join(inside)}), and bodies are left as they are: there is nothing to optimize"
+        )
+    if not spots:
+        raise PReLUToolsError(
+            f"found no PReLU in {request.source}: there is nothing to optimize (prelu-tools "
+            "inspect -v says what came close)"
+        )
+    spots = _with_inputs_kept(portable, source, spots)
+    had = {layer.name: layer.form for layer in read_layers(meant.model)}
+    return _Work(request, source, meant, portable, had, feeds, spots, tell, tuple(inside))
+
+
+def _with_inputs_kept(
+    portable: OnnxModel, source: OnnxSource, spots: tuple[Spot, ...]
+) -> tuple[Spot, ...]:
+    """The layers, of which those stay PRelu nodes whose slopes a caller may override."""
+    wanted = overridable(source.model.proto)
+    kept = {
+        item.layer.name
+        for item in lowerable(portable)
+        for match in item.matches
+        if match.node.input[1] in wanted
+    }
+    return tuple(replace(x, forms=("prelu",)) if x.name in kept else x for x in spots)
+
+
+def _keep_inputs(work: _Work, model: OnnxModel) -> None:
+    """Weights that a caller may override stay so.
+
+    Raises:
+        PReLUToolsError: one of them is a constant now.
+    """
+    lost = relist_weights(model.proto, work.source.model.proto)
+    if lost:
+        raise PReLUToolsError(
+            f"{lost[0]} is an input with a default, which a caller may override, and the model "
+            f"with its PReLU rewritten would not take it: make it a constant first (prelu-tools "
+            f"export {work.request.source} -o constant.onnx), and optimize that"
+        )
+
+
+def _draw(source: OnnxSource, file: Path | None) -> list[Feeds]:
+    """Inputs of the sizes that the model has, or that the user gave; the user's own come first."""
+    specs = source.inputs()
+    drawer = drawer_within_tables(source, DrawPlan(_BATCHES, DEFAULT_SEED, {}))
+    rows = max((spec.example[0] for spec in specs if spec.example), default=1)
+    batches = [drawer.run({}, rows, number) for number in range(_BATCHES)]
+    if file is not None:
+        return [*replay_feeds(file, specs), *batches]
+    plain = {s.name: Wanted(s.dtype, s.example[1:]) for s in specs if drawer.is_plain(s.name)}
+    return [{**batches[0], **pictures(plain, rows, DEFAULT_SEED)}, *batches]
+
+
+def _choose(work: _Work) -> Choices:
+    request = work.request
+    if request.target != "onnxruntime-cpu":
+        names = [spot.name for spot in work.spots]
+        return Choices(dict.fromkeys(names, "prelu"), dict.fromkeys(names, "target"))
+    if request.choices is not None:
+        return read_choices(request.choices, work.spots)
+    bench = work.bench
+    tuned = request.tune
+    if tuned is None:
+        run = bench.open({})
+        run(bench.feeds)
+        start = time.perf_counter()
+        run(bench.feeds)
+        tuned = time.perf_counter() - start < _SLOW
+    if not tuned:
+        return by_cost(work.spots)
+    return tune(bench, work.spots, request.tune_seconds, work.tell)
+
+
+def _settle(work: _Work, choices: Choices) -> Latency | None:
+    """Time the model before and after; where nothing was gained, it stays as it was, in place."""
+    if work.request.target != "onnxruntime-cpu" or not work.request.timed:
+        return None
+    work.tell("timing the model before and after")
+    latency = _latency(work, choices)
+    fixed = work.request.choices is not None or work.request.tune is False
+    before = _before(work)
+    if latency.ratio.low <= 1.0 or fixed or choices.forms == before:
+        return latency
+    choices.notes.append(
+        f"no form was faster than what the model had (it took {latency.ratio.median:.2f} times as "
+        "long): its layers stay as they were"
+    )
+    for name, form in before.items():
+        choices.forms[name] = form
+        choices.chosen[name] = "speed"
+    choices.gains.clear()
+    return _latency(work, choices)
+
+
+def _before(work: _Work) -> dict[str, str]:
+    """The form that each layer had, or PRelu where that one is never written."""
+    return {
+        spot.name: form if (form := work.had[spot.name]) in spot.forms else "prelu"
+        for spot in work.spots
+    }
+
+
+def _latency(work: _Work, choices: Choices) -> Latency:
+    first = work.feeds[0]
+    runs = {"before": work.original(), "after": work.bench.open(choices.forms)}
+    times = race(runs, first, _FINAL_SECONDS, _FINAL_ROUNDS, DEFAULT_SEED)
+    before, after = (sorted(times[name])[len(times[name]) // 2] for name in ("before", "after"))
+    shapes = tuple((name, values.shape) for name, values in first.items())
+    ratio = ratio_of(times["after"], times["before"])
+    return Latency(before, after, ratio, work.request.threads, shapes)
+
+
+def _verify(work: _Work, written: Path) -> VerifyResult:
+    request = work.request
+    result = verify_source(
+        work.meant.reference,
+        VerifyRequest(
+            reference=request.source,
+            samples=None if work.meant.reference is work.source else _EVALUATED,
+            candidates=(str(written),),
+            layouts={"reference": "nchw", "candidate": "nchw"},  # the layout stays
+            search_seconds=0.0,
+            power=False,
+            options=request.options,
+        ),
+    )
+    return demand_pass(result, "optimized", written, request.output)
+
+
+def _demand(exact: Exactness, equal: Held) -> None:
+    """Hold the result against what `--exact` asks.
+
+    Raises:
+        ExportVerificationError: it does not hold.
+    """
+    wrong = None
+    if exact.kind == "approximate" and equal.max_ulps > exact.ulps:
+        wrong = f"a layer is off by {equal.max_ulps:,} ulp, where {exact.ulps} were allowed"
+    elif exact.kind != "approximate" and not equal.layer:
+        wrong = f"a layer does not give what PRelu gives ({equal.max_ulps:,} ulp apart)"
+    elif exact.kind == "bitwise" and not equal.bitwise:
+        wrong = "the outputs do not have the bits of the model as it was"
+    elif exact.kind == "special" and not equal.special:
+        wrong = "infinities or NaN do not give what they gave in the model as it was"
+    if wrong is not None:
+        raise ExportVerificationError(f"{wrong} (--exact {exact.kind}): nothing was written")
+
+
+def _layers(work: _Work, choices: Choices) -> tuple[LayerChoice, ...]:
+    found = []
+    for spot in work.spots:
+        gained, gain = choices.gains.get(spot.name, (None, None))
+        found.append(
+            LayerChoice(
+                name=spot.name,
+                shape=spot.shape,
+                n_slopes=spot.n_slopes,
+                before=work.had[spot.name],
+                form=choices.forms[spot.name],
+                chosen=choices.chosen[spot.name],
+                gained=gained,
+                gain=gain,
+                group=choices.groups.get(spot.name),
+            )
+        )
+    return tuple(found)

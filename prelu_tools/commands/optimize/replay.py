@@ -1,0 +1,52 @@
+"""The forms of a run before, from its JSON report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from prelu_tools.commands.optimize.spots import Spot
+from prelu_tools.commands.optimize.tuning import Choices
+from prelu_tools.core.errors import PReLUToolsError
+
+
+def read_choices(path: Path, spots: tuple[Spot, ...]) -> Choices:
+    """The choices that `optimize --report json=FILE` wrote.
+
+    Raises:
+        PReLUToolsError: the file cannot be read, is no such report, or is one of another model.
+    """
+    forms = _forms(path)
+    known = {spot.name: spot for spot in spots}
+    if unknown := [name for name in forms if name not in known]:
+        raise PReLUToolsError(
+            f"{path} is of another model: it has a layer {unknown[0]!r}, and this one has "
+            f"{', '.join(known) or 'none'}"
+        )
+    if missing := [name for name in known if name not in forms]:
+        raise PReLUToolsError(f"{path} is of another model: it has no layer {missing[0]!r}")
+    for name, form in forms.items():
+        if form not in known[name].forms:
+            raise PReLUToolsError(
+                f"{path}: {name} cannot be written as {form!r} with what --exact allows; expected "
+                f"{', '.join(known[name].forms)}"
+            )
+    return Choices(forms, dict.fromkeys(forms, "choices"))
+
+
+def _forms(path: Path) -> dict[str, str]:
+    try:
+        document: Any = json.loads(path.read_bytes())
+    except OSError as error:
+        raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise PReLUToolsError(f"{path} is no JSON document ({error})") from error
+    try:
+        if document["kind"] != "optimize":
+            raise KeyError("kind")
+        return {str(layer["name"]): str(layer["form"]) for layer in document["layers"]}
+    except (KeyError, TypeError) as error:
+        raise PReLUToolsError(
+            f"{path} is no report of optimize: expected what --report json=FILE writes"
+        ) from error

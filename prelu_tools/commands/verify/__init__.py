@@ -1,0 +1,1 @@
+"""Does a candidate compute what its reference computes, with the same slopes?"""

@@ -1,0 +1,198 @@
+"""Baselines: what earlier verifications measured, in a file that belongs under version control."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.results.baseline import (
+    DEFAULT_FACTOR,
+    Baseline,
+    Entry,
+    entry_of,
+    held_against,
+)
+from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.graph.io.writer import replacing
+
+SCHEMA_VERSION = 1
+KIND = "verify-baseline"
+
+
+class OtherSchemaError(PReLUToolsError):
+    """A baseline of another schema: it cannot be compared with, and may be renewed."""
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """What became of a baseline that was to be renewed."""
+
+    path: str
+    """The file."""
+    n_checks: int
+    """Checks whose figures were written; 0 where nothing was."""
+    kept: tuple[str, ...] = ()
+    """Checks that failed: of these the file has what it had."""
+    refused: str | None = None
+    """Why nothing was written; None where it was."""
+
+    @property
+    def sentence(self) -> str:
+        """It in words."""
+        if self.refused is not None:
+            return f"{self.path} was not written: {self.refused}"
+        checks = f"{self.n_checks:,} check{'' if self.n_checks == 1 else 's'}"
+        kept = f"; as it was: {', '.join(self.kept)}, for they failed" if self.kept else ""
+        return f"{self.path} has the figures of {checks} now{kept}"
+
+
+def read_baseline(path: Path) -> Baseline:
+    """Read a baseline.
+
+    Raises:
+        OtherSchemaError: it is a baseline of another schema.
+        PReLUToolsError: it is missing, unreadable, or no baseline.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PReLUToolsError(
+            f"the baseline {path} cannot be read: no such file; --update-baseline writes it"
+        ) from error
+    except OSError as error:
+        raise PReLUToolsError(f"the baseline {path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise _no_baseline(path, f"is no JSON: {error}") from error
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise _no_baseline(path, f'is no baseline: it does not say "kind": "{KIND}"')
+    if document.get("schema_version") != SCHEMA_VERSION:
+        raise OtherSchemaError(
+            f"the baseline {path} is of schema_version {document.get('schema_version')!r}, and "
+            f"this prelu-tools reads {SCHEMA_VERSION}: renew it with --update-baseline"
+        )
+    try:
+        entries = {str(name): _entry(value) for name, value in document["checks"].items()}
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise _no_baseline(path, "is damaged: it has not the fields of a baseline") from error
+    return Baseline(str(path), entries)
+
+
+def _no_baseline(path: Path, what: str) -> PReLUToolsError:
+    return PReLUToolsError(
+        f"{path} {what}; expected what --update-baseline wrote to a file of its own"
+    )
+
+
+def _entry(value: Mapping[str, Any]) -> Entry:
+    """One check of the file; ValueError where a figure is none."""
+    figures = {
+        part: {name: _figure(number) for name, number in named.items()}
+        for part, named in value["figures"].items()
+    }
+    return Entry(_count(value["seed"]), _count(value["samples"]), figures)
+
+
+def _figure(value: object) -> float:
+    good = isinstance(value, int | float) and not isinstance(value, bool)
+    if not good or not math.isfinite(number := float(value)) or number < 0:  # type: ignore[arg-type]
+        raise ValueError(value)
+    return number
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(value)
+    return value
+
+
+def hold_checks(
+    result: ChecksResult, baseline: Baseline, factor: float = DEFAULT_FACTOR
+) -> ChecksResult:
+    """A list of checks held against its baseline.
+
+    A check that the baseline has and the list does not is an error: a model that vanished from a
+    glob is no pass.
+    """
+    outcomes = [
+        outcome
+        if outcome.result is None
+        else replace(outcome, result=held_against(outcome.result, baseline, outcome.name, factor))
+        for outcome in result.outcomes
+    ]
+    names = {outcome.name for outcome in result.outcomes}
+    why = (
+        f"baseline {baseline.path} has this check, and {result.path} has it no more: if that is "
+        "meant, --update-baseline renews it"
+    )
+    lost = [
+        CheckOutcome(name, name, (), None, why) for name in baseline.entries if name not in names
+    ]
+    return replace(result, outcomes=(*outcomes, *lost))
+
+
+def renew(path: Path, results: Mapping[str, VerifyResult | None], whole: bool) -> Renewed:
+    """Write what was measured, whole or not at all; the same figures give the same bytes.
+
+    Nothing is written where a check could not be judged. Of one that failed the file keeps what it
+    had: what is wrong is no measure.
+
+    Args:
+        path: the file.
+        results: by the names of the checks; None where one could not be run.
+        whole: whether these are all that the file is to have; else it keeps its others.
+
+    Raises:
+        PReLUToolsError: the file cannot be written, or what is there is no baseline.
+    """
+    unjudged = [n for n, r in results.items() if r is None or r.verdict == "inconclusive"]
+    if unjudged:
+        names = ", ".join(unjudged[:3]) + (" and others" if len(unjudged) > 3 else "")
+        return Renewed(str(path), 0, refused=f"there is no verdict on {names}")
+    old = old_entries(path)
+    passed = {name: entry_of(r) for name, r in results.items() if r and r.verdict == "pass"}
+    failed = tuple(name for name in results if name not in passed)
+    if not passed:
+        return Renewed(str(path), 0, refused=f"{', '.join(failed[:3])} failed")
+    kept = {n: e for n, e in old.items() if n in failed or not whole}
+    write_baseline(path, {**kept, **passed})
+    return Renewed(str(path), len(passed), kept=failed)
+
+
+def old_entries(path: Path) -> Mapping[str, Entry]:
+    """What a file that is to be renewed has; nothing where it is not there, or of another schema.
+
+    Raises:
+        PReLUToolsError: what is there is no baseline: it is not written over.
+    """
+    if not path.exists():
+        return {}
+    try:
+        return read_baseline(path).entries
+    except OtherSchemaError:
+        return {}
+
+
+def write_baseline(path: Path, entries: Mapping[str, Entry]) -> None:
+    """Put a baseline in place, whole or not at all.
+
+    Raises:
+        PReLUToolsError: it cannot be written.
+    """
+    checks = {
+        name: {
+            "seed": entry.seed,
+            "samples": entry.samples,
+            "figures": {part: dict(figures) for part, figures in entry.figures.items()},
+        }
+        for name, entry in entries.items()
+    }
+    document = {"schema_version": SCHEMA_VERSION, "kind": KIND, "checks": checks}
+    text = json.dumps(document, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    with replacing(path) as temporary:
+        temporary.write_bytes(f"{text}\n".encode("utf-8", "backslashreplace"))

@@ -1,0 +1,364 @@
+"""Does a candidate compute what its reference computes, with the same slopes?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.onnxruntime.session import parse_provider
+from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.registry import open_source, refuse_idle_options
+from prelu_tools.commands.verify.bundle import write_bundle
+from prelu_tools.commands.verify.candidate import Checks, Judged, Linked, judge
+from prelu_tools.commands.verify.deciders import turn_plan
+from prelu_tools.commands.verify.gates import coverage_gate, power_gate
+from prelu_tools.commands.verify.inputs.drawing import DrawPlan, known_shapes
+from prelu_tools.commands.verify.inputs.feeds import Feeds, replay_feeds, save_feeds
+from prelu_tools.commands.verify.inputs.linking import (
+    Layouts,
+    link_inputs,
+    other_links,
+    round_feeds,
+)
+from prelu_tools.commands.verify.inputs.other import asking
+from prelu_tools.commands.verify.inputs.rows import Rows, find_rows
+from prelu_tools.commands.verify.inputs.settling import Settled, settle
+from prelu_tools.commands.verify.inputs.turning import BRANCH_FOUND
+from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
+from prelu_tools.commands.verify.reference.run import Reference, ReferencePlan, run_reference
+from prelu_tools.commands.verify.reference.steadiness import is_first_row
+from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
+from prelu_tools.core.inputs import DEFAULT_SAMPLES
+from prelu_tools.core.results.reasons import Reason, as_reason, code_of
+from prelu_tools.core.results.verification import (
+    Agreement,
+    CandidateReport,
+    Coverage,
+    ProviderReport,
+    Tolerance,
+    Verdict,
+    VerifyResult,
+)
+from prelu_tools.core.rounding.noise import SINGLE
+from prelu_tools.core.rounding.parity import worst
+from prelu_tools.core.versions import installed_version, installed_versions
+
+_RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
+
+
+Tell = Callable[[str], None]
+"""Is told what is being done."""
+
+
+def _silence(_stage: str) -> None:
+    pass
+
+
+def verify(request: VerifyRequest, tell: Tell = _silence) -> VerifyResult:
+    """Open everything, run the reference once and every candidate on every provider.
+
+    Args:
+        request: what to check, and how.
+        tell: is told what is being done.
+
+    Raises:
+        PReLUToolsError: the reference cannot be read or run. What is wrong with a candidate is
+            part of the result instead.
+    """
+    tell(f"loading {request.reference}")
+    ready: dict[str, Source] = {}
+    options = asking(request.options, request.candidates, ready, layouts_of(request))
+    source = open_source(request.reference, options)
+    return verify_source(source, request, ready, tell)
+
+
+def verify_source(
+    source: Source,
+    request: VerifyRequest,
+    candidates: Mapping[str, Source] | None = None,
+    tell: Tell = _silence,
+) -> VerifyResult:
+    """The same, for a reference that is open.
+
+    Args:
+        source: the reference.
+        request: what to check.
+        candidates: those of the request's that are open already, by their spelling.
+        tell: is told what is being done.
+    """
+    _check_ranges(source, request)
+    for provider in request.providers:
+        parse_provider(provider)
+    linked = _open_candidates(source, request, candidates or {})
+    opened = [item for item in linked if isinstance(item, Linked)]
+    if len(opened) == len(linked):
+        refuse_idle_options([source, *(item.source for item in opened)], request.options)
+    tell(f"running {request.reference}")
+    settled = _inputs(source, opened, request)
+    plan = ReferencePlan(
+        wide=request.tolerance.multiple is not None,
+        layers=request.layers,
+        search_seconds=0.0 if _replays(request) else request.search_seconds,
+        seed=request.seed,
+        ranges=settled.ranges,
+        whole=not settled.rows.names,
+        rows=settled.rows,
+    )
+    plan = replace(plan, turning=turn_plan(source, opened, plan, is_searched=not _replays(request)))
+    with run_reference(source, settled.feeds, plan) as reference:
+        reference.notes += settled.notes
+        reference.doubts += settled.doubts
+        if request.save_inputs is not None:
+            save_feeds(request.save_inputs, reference.feeds)
+        judged: list[Judged] = []
+        for item in linked:
+            if isinstance(item, CandidateReport):
+                judged.append(Judged(item))
+            else:
+                judged += _judge(reference, item, request, tell)
+        agreements = _agreements(reference, judged, request)
+        result = _conclude(reference, judged, agreements, request)
+        result = replace(result, sizes=settled.sizes, inputs=settled.inputs)
+        failed = [i for i, item in enumerate(judged) if item.report.verdict == "fail"]
+        if request.bundle is not None and failed:
+            bundled = judged[failed[0]]
+            where = next(o for o in opened if o.spelled == bundled.report.model)
+            write_bundle(request.bundle, reference, where, bundled, request.seed)
+        return result
+
+
+def _check_ranges(source: Source, request: VerifyRequest) -> None:
+    names = [spec.name for spec in source.inputs()]
+    for name in request.ranges:
+        if name and name not in names:
+            raise UsageError(
+                f"--input-range {name}: {request.reference} has no such input; it has "
+                f"{', '.join(names)}"
+            )
+
+
+def _named_ranges(source: Source, request: VerifyRequest) -> dict[str, tuple[float, float]]:
+    """The range of each input that has one; "" in the request stands for all others."""
+    everything = request.ranges.get("")
+    found = {spec.name: request.ranges.get(spec.name, everything) for spec in source.inputs()}
+    return {name: limits for name, limits in found.items() if limits is not None}
+
+
+def _replays(request: VerifyRequest) -> bool:
+    """Whether exactly the inputs of a file are used."""
+    return request.inputs_file is not None and request.samples is None
+
+
+def _open_candidates(
+    source: Source, request: VerifyRequest, ready: Mapping[str, Source]
+) -> list[Linked | CandidateReport]:
+    """Each candidate with its inputs paired; a report of what is wrong where that cannot be."""
+    linked: list[Linked | CandidateReport] = []
+    for text in request.candidates:
+        try:
+            layouts = layouts_of(request, text)
+            known = {request.reference: source}
+            options = asking(request.options, list(known), known, layouts.turned)
+            candidate = ready.get(text) or open_source(text, options)
+            linked.append(_link(source, candidate, text, request))
+        except PReLUToolsError as error:
+            linked.append(_unjudged(text, None, str(error)))
+    return linked
+
+
+def layouts_of(request: VerifyRequest, candidate: str = "") -> Layouts:
+    """What the user said of the axis orders of the reference and of a candidate, or of them all."""
+    return Layouts(
+        request.layouts.get(request.reference, request.layouts.get("reference")),
+        request.layouts.get(candidate, request.layouts.get("candidate")),
+    )
+
+
+def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) -> Linked:
+    layouts = layouts_of(request, text)
+    asked = request.input_layouts
+    entered = Layouts(asked["reference"], asked["candidate"]) if asked else layouts
+    links = link_inputs(source.inputs(), candidate.inputs(), entered)
+    return Linked(text, candidate, links, layouts)
+
+
+def _inputs(source: Source, opened: Sequence[Linked], request: VerifyRequest) -> Settled:
+    """What to run: drawn, replayed from a file, or both."""
+    specs = source.inputs()
+    others = [(item.source.inputs(), item.links) for item in opened]
+    ranges = _named_ranges(source, request)
+    if _replays(request):
+        settled = Settled([], find_rows(known_shapes(specs, others)), ranges=ranges)
+    else:
+        samples = DEFAULT_SAMPLES if request.samples is None else request.samples
+        plan = DrawPlan(samples, request.seed, ranges)
+        settled = settle(source, others, plan)
+        links = [link for item in opened for link in item.links]
+        settled.feeds = [round_feeds(drawn, links) for drawn in settled.feeds]
+    if request.inputs_file is not None:
+        settled.feeds += replay_feeds(request.inputs_file, specs)
+    return settled
+
+
+def _judge(
+    reference: Reference, linked: Linked, request: VerifyRequest, tell: Tell
+) -> list[Judged]:
+    """One report for each provider; a candidate that onnxruntime does not run has one."""
+    checks = Checks(
+        tolerance=request.tolerance,
+        layers=request.layers,
+        power=request.power,
+        allow_fallback=request.allow_fallback,
+        allow_no_prelu=request.allow_no_prelu,
+        strict_special=request.strict_special,
+        strict_interface=request.strict_interface,
+        runtime=installed_version(*_RUNTIMES) or "",
+        seed=request.seed,
+    )
+    providers = request.providers if isinstance(linked.source, OnnxSource) else (None,)
+    found = []
+    for provider in providers:
+        tell(f"checking {linked.spelled}{f' on {provider}' if provider else ''}")
+        try:
+            found.append(_in_any_order(reference, linked, provider, checks))
+        except RefusedInputError as error:
+            reason = Reason(str(error), "candidate_refuses_input")
+            found.append(Judged(_unjudged(linked.spelled, provider, reason, "fail")))
+        except PReLUToolsError as error:
+            found.append(Judged(_unjudged(linked.spelled, provider, str(error))))
+    return found
+
+
+def _in_any_order(
+    reference: Reference, linked: Linked, provider: str | None, checks: Checks
+) -> Judged:
+    """Judge a candidate; where shapes leave its axis order open, in the one in which it passes.
+
+    Raises:
+        PReLUToolsError: it cannot be run in any of them.
+    """
+    orders = [replace(linked, links=links) for links in other_links(linked.links)]
+    try:
+        judged = judge(reference, linked, provider, checks)
+        if judged.report.verdict != "fail":
+            return judged
+    except PReLUToolsError:
+        if not orders:
+            raise
+        judged = None
+    for other in orders:
+        with suppress(PReLUToolsError):
+            found = judge(reference, other, provider, checks)
+            if found.report.verdict == "pass" or judged is None:
+                found.notes += (_moved_note(other),)
+                return found
+    return judge(reference, linked, provider, checks) if judged is None else judged
+
+
+def _moved_note(linked: Linked) -> str:
+    moved = [
+        f"{link.candidate} as {list(link.permutation)}"
+        for link in linked.links
+        if tuple(sorted(link.permutation)) != link.permutation
+    ]
+    return Reason(
+        f"{linked.spelled}: its shapes leave the order of axes open; it passes with input "
+        f"{', '.join(moved)} of the reference's axes",
+        "axis_order_tried",
+    )
+
+
+def _unjudged(
+    text: str, provider: str | None, reason: str, verdict: Verdict = "inconclusive"
+) -> CandidateReport:
+    return CandidateReport(
+        model=text,
+        verdict=verdict,
+        provider=ProviderReport(provider, (), ()) if provider else None,
+        tolerance=Tolerance(0.0, 0.0, scaled=True, origin="nothing was compared"),
+        outputs=(),
+        layers=(),
+        first_divergence=None,
+        reasons=(reason,),
+    )
+
+
+def _agreements(
+    reference: Reference, judged: Sequence[Judged], request: VerifyRequest
+) -> tuple[Agreement, ...]:
+    """Each further provider of a candidate against its first one."""
+    found = []
+    for model in dict.fromkeys(item.report.model for item in judged):
+        runs = [item for item in judged if item.report.model == model and item.results]
+        for other in runs[1:]:
+            first = runs[0]
+            if first.report.provider is None or other.report.provider is None:
+                continue
+            if first.report.provider.requested == other.report.provider.requested:
+                continue
+            names = pair_outputs(reference.outputs[0], first.results[0])
+            extents = {theirs: reference.extents[mine] for mine, theirs in names}
+            moved = reference.moved_to(SINGLE)
+            spreads = [
+                {theirs: run[mine] for mine, theirs in names}
+                for run in (moved.outputs if moved is not None else ())
+            ]
+            outputs = OutputJudge(
+                first.results, extents, Layouts(), (), request.tolerance, spreads or None
+            ).compare(other.results)
+            providers = (first.report.provider.requested, other.report.provider.requested)
+            verdict = worst([output.verdict for output in outputs])
+            found.append(Agreement(model, providers, outputs, verdict))
+    return tuple(found)
+
+
+def _conclude(
+    reference: Reference,
+    judged: Sequence[Judged],
+    agreements: tuple[Agreement, ...],
+    request: VerifyRequest,
+) -> VerifyResult:
+    book = reference.coverage
+    coverage = Coverage(book.exercised, book.total, book.unreached()) if request.layers else None
+    reports = tuple(item.report for item in judged)
+    verdicts: list[Verdict] = [report.verdict for report in reports]
+    verdicts += [agreement.verdict for agreement in agreements]
+    reasons: list[str] = [
+        as_reason(reason).within(report.model) for report in reports for reason in report.reasons
+    ]
+    for agreement in agreements:
+        where = f"{agreement.model}, {' against '.join(agreement.providers)}"
+        reasons += [as_reason(text).within(where) for text in differences(agreement.outputs)]
+    gates = [coverage_gate(coverage, request), *(power_gate(r, request) for r in reports)]
+    for verdict, reason in filter(None, gates):
+        verdicts.append(verdict)
+        reasons.append(reason)
+    if "fail" in verdicts:  # a decision that was frozen explains it
+        reasons += [note for note in reference.notes if code_of(note) == BRANCH_FOUND]
+    for doubt in reference.doubts:
+        verdicts.append("inconclusive")
+        reasons.append(doubt)
+    return VerifyResult(
+        verdict=worst(verdicts),
+        reference=request.reference,
+        reference_precision=reference.precision,
+        versions=installed_versions(),
+        seed=request.seed,
+        samples=_count_samples(reference.feeds[: reference.n_given], reference.rows),
+        coverage=coverage,
+        candidates=reports,
+        reasons=tuple(reasons),
+        agreements=agreements,
+        n_searched=reference.n_searched,
+        notes=tuple(dict.fromkeys([*reference.notes, *(n for item in judged for n in item.notes)])),
+    )
+
+
+def _count_samples(feeds: Sequence[Feeds], rows: Rows) -> int:
+    """Different rows: the first one is run again by itself."""
+    sizes = [rows.count(feed) for feed in feeds if feed]
+    again = len(feeds) > 1 and is_first_row(feeds[1], feeds[0], rows)
+    return sum(sizes) - int(again)

@@ -1,0 +1,51 @@
+"""Whose decisions the inputs of a check have to turn: the reference's, and each candidate's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from prelu_tools.backends.interface import Source
+from prelu_tools.commands.verify.candidate import Linked
+from prelu_tools.commands.verify.inputs.feeds import Feeds
+from prelu_tools.commands.verify.inputs.linking import move
+from prelu_tools.commands.verify.inputs.trials import Domain
+from prelu_tools.commands.verify.inputs.turning import Decider, TurnPlan
+from prelu_tools.commands.verify.reference.run import ReferencePlan
+from prelu_tools.core.results.decisions import Decision
+
+
+def turn_plan(
+    source: Source, opened: Sequence[Linked], plan: ReferencePlan, is_searched: bool
+) -> TurnPlan:
+    """How the decisions of a reference and of its candidates are turned.
+
+    Args:
+        source: the reference.
+        opened: the candidates.
+        plan: how the reference is run.
+        is_searched: whether inputs are looked for beside those given.
+    """
+
+    def fits(feeds: Feeds) -> bool:
+        return all(_takes(item, feeds) for item in opened)
+
+    deciders = [Decider("", source.decisions)]
+    deciders += [Decider(item.spelled, partial(_decisions, item)) for item in opened]
+    domain = Domain(source.inputs(), plan.ranges, plan.whole, plan.rows)
+    return TurnPlan(deciders, domain, is_searched, fits)
+
+
+def _decisions(item: Linked, runs: Sequence[Feeds]) -> Sequence[Decision]:
+    return item.source.decisions([move(feeds, item.links) for feeds in runs])
+
+
+def _takes(item: Linked, feeds: Feeds) -> bool:
+    """Whether the sizes of the reference's inputs are those that a candidate fixes."""
+    found = move(feeds, item.links)
+    shapes = [(spec.shape, found[spec.name].shape) for spec in item.source.inputs()]
+    return all(
+        isinstance(wanted, str) or wanted == size
+        for shape, sizes in shapes
+        for wanted, size in zip(shape, sizes, strict=False)
+    )

@@ -1,0 +1,49 @@
+"""What a user demands of a check beyond parity: coverage and power."""
+
+from __future__ import annotations
+
+from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.verification import CandidateReport, Coverage, Verdict
+
+
+def coverage_gate(coverage: Coverage | None, request: VerifyRequest) -> tuple[Verdict, str] | None:
+    """Whether enough slopes were reached: None, or a verdict and why."""
+    if request.min_coverage is None:
+        return None
+    if coverage is None:
+        return "inconclusive", "--min-coverage asks for what --no-layers leaves out"
+    if coverage.total == 0:
+        return "inconclusive", "there are no slopes, and --min-coverage asks for some"
+    if coverage.exercised >= request.min_coverage * coverage.total:
+        return None
+    return "fail", (
+        f"the inputs reached {coverage.exercised} of {coverage.total} slopes; "
+        f"--min-coverage {request.min_coverage:g} asks for more"
+    )
+
+
+def power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict, str] | None:
+    """Whether enough planted faults were caught: None, or a verdict and why."""
+    power = report.power
+    wanted = 1.0 if request.min_power is None else request.min_power
+    if power is None:
+        if request.min_power is None:
+            return None
+        return "inconclusive", f"{report.model}: power is not known, and --min-power asks for it"
+    if power.planted == 0 and power.hidden:
+        return "inconclusive", Reason(
+            f"{report.model}: on these inputs no wrong slope would change a layer by more than "
+            f"rounding does ({power.hidden} were tried): give other ones with --inputs or "
+            "--input-range",
+            "slopes_not_shown",
+        )
+    if power.planted == 0 and request.min_power is not None:
+        words = f"{report.model}: no fault could be planted in slopes that the inputs reach"
+        return "inconclusive", f"{words}, and --min-power asks for some"
+    if power.detected >= wanted * power.planted:
+        return None
+    return "fail", (
+        f"{report.model}: {power.detected} of {power.planted} planted slope faults were caught; "
+        f"--min-power {wanted:g} asks for more ({'; '.join(power.escaped[:3])})"
+    )

@@ -1,0 +1,1 @@
+"""What a check runs on: values, sizes and decisions that the reference takes."""

@@ -1,0 +1,86 @@
+"""Find the sizes that a reference takes, beside those of its example."""
+
+from __future__ import annotations
+
+from prelu_tools.commands.verify.inputs.drawing import Drawer
+from prelu_tools.commands.verify.inputs.feeds import Feeds
+from prelu_tools.commands.verify.inputs.sizes import (
+    STEPS,
+    Sizes,
+    coarser,
+    in_words,
+    n_different,
+    other_sizes,
+    tied,
+)
+from prelu_tools.commands.verify.inputs.trying import Trial
+from prelu_tools.core.domains import SizesTried
+from prelu_tools.core.results.reasons import Reason
+
+_COUNTS = (3, 1, 2, 2, 1, 3)  # rows at each of the other sizes
+_MOST_RUNS = 40
+_PATIENCE = 2  # of the other sizes so many may be refused altogether
+_MOST_NAMED = 6
+
+
+class OtherSizes:
+    """Finds the sizes that the reference takes."""
+
+    def __init__(self, drawer: Drawer, trial: Trial, number: int) -> None:
+        """Take what draws, what runs, and the last number of a run that was used."""
+        self._drawer = drawer
+        self._trial = trial
+        self._number = number
+        self._refused: list[Sizes] = []
+        self._tried: list[Sizes] = [drawer.free] if drawer.free else []
+        self._steps: list[int] = []
+        self._ties: tuple[bool, ...] = (False, True)
+        self._most = trial.runs + _MOST_RUNS
+
+    def runs(self, most: int) -> list[Feeds]:
+        """Runs at other sizes, of at most so many rows each."""
+        found: list[Feeds] = []
+        for place, sizes in enumerate(other_sizes(self._drawer.free)):
+            if place == _PATIENCE and not found:
+                break
+            run = self._taken(sizes, min(most, _COUNTS[place]))
+            if run is not None:
+                found.append(run)
+        return found
+
+    def _taken(self, sizes: Sizes, count: int) -> Feeds | None:
+        """A run at these sizes, or else at the nearest ones that the reference takes."""
+        usual = min(self._steps[-2:]) if len(self._steps) > 1 else 1
+        for is_tied in self._ties:
+            for step in (step for step in STEPS if step >= usual):
+                near = coarser(tied(sizes) if is_tied else sizes, step)
+                if not is_tied and n_different(near) < n_different(sizes):
+                    continue  # whether they have to be equal is another question
+                if near in self._tried or near in self._refused or self._trial.runs > self._most:
+                    continue
+                self._number += 1
+                feeds = self._drawer.run(near, count, self._number)
+                if self._trial.usable(feeds, self._drawer.rows) is None:
+                    self._refused.append(near)
+                    continue
+                self._tried.append(near)
+                self._steps.append(step)
+                self._ties = (is_tied,)
+                return feeds
+        return None
+
+    @property
+    def record(self) -> SizesTried:
+        """What was tried."""
+        return SizesTried(tuple(self._tried), tuple(self._refused))
+
+    def notes(self) -> list[Reason]:
+        """What to say of them: something where the reference refused any."""
+        if not self._refused:
+            return []
+        tried = "; ".join(in_words(sizes) for sizes in self._tried)
+        refused = "; ".join(in_words(sizes) for sizes in self._refused[:_MOST_NAMED])
+        more = len(self._refused) - _MOST_NAMED
+        refused += f"; and {more} more" if more > 0 else ""
+        text = f"sizes tried: {tried}; refused by the reference: {refused}"
+        return [Reason(text, "sizes_refused")]

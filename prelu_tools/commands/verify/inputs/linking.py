@@ -1,0 +1,168 @@
+"""Which input of a candidate is which of the reference, and in which order of axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.commands.verify.inputs.feeds import Feeds, names
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.prelu.layout import Layout, Permutation, candidates, from_layouts
+from prelu_tools.core.prelu.slopes import Shape
+
+
+@dataclass(frozen=True)
+class InputLink:
+    """How one input of a candidate is fed."""
+
+    reference: str
+    """The reference's name of it."""
+    candidate: str
+    """The candidate's name of it."""
+    permutation: Permutation
+    """From the reference's axis order to the candidate's."""
+    kind: str | None = None
+    """The candidate's type of it where that is another one than the reference's."""
+    others: tuple[Permutation, ...] = ()
+    """Other axis orders that the shapes leave open, where nobody said which it is."""
+
+
+@dataclass(frozen=True)
+class Layouts:
+    """What the user said of the axis orders; None where nothing was said."""
+
+    reference: Layout | None = None
+    candidate: Layout | None = None
+
+    @property
+    def turned(self) -> Layouts:
+        """The same with the sides exchanged."""
+        return Layouts(self.candidate, self.reference)
+
+    def permutation(self, rank: int) -> Permutation | None:
+        """From the reference's axis order to the candidate's, where both are given."""
+        if self.reference is None or self.candidate is None:
+            return None
+        return from_layouts(self.reference, self.candidate, rank)
+
+
+def link_inputs(
+    reference: Sequence[TensorSpec], candidate: Sequence[TensorSpec], layouts: Layouts
+) -> tuple[InputLink, ...]:
+    """Pair the inputs of two models by name, else by order, and find their layouts.
+
+    Raises:
+        PReLUToolsError: their numbers or shapes differ, or the layout is in doubt.
+    """
+    by_name = {spec.name: spec for spec in candidate}
+    if set(by_name) <= {spec.name for spec in reference}:  # what it does not use may be left out
+        pairs = [(spec, by_name[spec.name]) for spec in reference if spec.name in by_name]
+    elif len(reference) == len(candidate):
+        pairs = list(zip(reference, candidate, strict=True))
+    else:
+        raise PReLUToolsError(
+            f"it has {len(candidate)} inputs ({names(candidate)}); the reference has "
+            f"{len(reference)} ({names(reference)})"
+        )
+    return tuple(_link(a, b, layouts) for a, b in pairs)
+
+
+def other_links(links: Sequence[InputLink]) -> tuple[tuple[InputLink, ...], ...]:
+    """The same links in the other axis orders that the shapes leave open, all moved alike."""
+    count = max((len(link.others) for link in links), default=0)
+    return tuple(
+        tuple(
+            replace(link, permutation=link.others[i], others=()) if i < len(link.others) else link
+            for link in links
+        )
+        for i in range(count)
+    )
+
+
+def _link(reference: TensorSpec, candidate: TensorSpec, layouts: Layouts) -> InputLink:
+    first, *others = _permutations(reference, candidate, layouts)
+    kind = candidate.dtype if candidate.dtype != reference.dtype else None
+    return InputLink(reference.name, candidate.name, first, kind, tuple(others))
+
+
+def _static(spec: TensorSpec) -> Shape:
+    """The shape with None for what is dynamic; the batch counts as dynamic."""
+    if not spec.shape:
+        return ()
+    return (None, *(d if isinstance(d, int) else None for d in spec.shape[1:]))
+
+
+def _permutations(
+    reference: TensorSpec, candidate: TensorSpec, layouts: Layouts
+) -> tuple[Permutation, ...]:
+    """The axis orders that are possible, the likeliest first: the same one, if shapes allow it.
+
+    Orders that differ in axes of size 1 only are one.
+    """
+    given = layouts.permutation(len(reference.shape))
+    left, right = _static(reference), _static(candidate)
+    fitting = candidates(left, right)
+    if given is not None and given in fitting:
+        return (given,)
+    exact = [p for p in fitting if tuple(left[axis] for axis in p) == right]
+    chosen = exact if len(exact) == 1 else fitting
+    if given is not None or not chosen:
+        raise PReLUToolsError(
+            f"its input {candidate.name} has shape {_text(candidate)}, and the reference's "
+            f"{reference.name} {_text(reference)}: they do not fit"
+        )
+    orders = {tuple(axis for axis in order if left[axis] != 1): order for order in chosen[::-1]}
+    return tuple(order for order in chosen if order in orders.values())
+
+
+def _text(spec: TensorSpec) -> str:
+    return f"[{', '.join(str(size) for size in spec.shape)}]"
+
+
+def move(feeds: Mapping[str, Array], links: Sequence[InputLink]) -> Feeds:
+    """The reference's feeds as the candidate takes them.
+
+    Raises:
+        PReLUToolsError: an input has another type there, which does not hold its values.
+    """
+    return {
+        link.candidate: np.asarray(
+            _cast(feeds[link.reference], link).transpose(link.permutation), order="C"
+        )
+        for link in links
+    }
+
+
+def round_feeds(feeds: Mapping[str, Array], links: Sequence[InputLink]) -> Feeds:
+    """Inputs of the reference that a candidate of a narrower type can be given as they are."""
+    found = dict(feeds)
+    for link in links:
+        values = found[link.reference]
+        if link.kind is not None and values.dtype.kind == "f" == np.dtype(link.kind).kind:
+            found[link.reference] = _cast(values, link).astype(values.dtype)
+    return found
+
+
+def _cast(values: Array, link: InputLink) -> Array:
+    """Values in the type of the candidate: floats are rounded, all others have to stay as they are.
+
+    Raises:
+        PReLUToolsError: they do not.
+    """
+    if link.kind is None:
+        return values
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        found = values.astype(link.kind)
+        if (values.dtype.kind, found.dtype.kind) == ("f", "f"):
+            return found
+        if not np.array_equal(found.astype(values.dtype), values):
+            raise PReLUToolsError(
+                f"its input {link.candidate} is {link.kind}, which does not hold the values that "
+                f"the reference's {link.reference} ({values.dtype}) was given: give smaller ones "
+                f"with --input-range {link.reference}=LOW,HIGH"
+            )
+    return found

@@ -1,0 +1,105 @@
+"""Arrays of numbers from an `.npz` file, and nothing that is run."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.lib import format as npy
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.files.limits import allowed_memory
+from prelu_tools.core.files.pickles import in_words, wanted_by, wanted_by_file
+
+_NUMBERS = "fiub"
+_PICKLE = b"\x80"
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """The arrays of a file by their names.
+
+    Raises:
+        PReLUToolsError: it is no such file, is damaged, would run code, holds what are no numbers,
+            or unpacks to more than ten times its size (and 500 MB).
+    """
+    if path.exists() and not path.is_file():
+        raise PReLUToolsError(f"{path} cannot be read as an .npz file: it is no regular file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _refuse_bomb(archive, path)
+            return {
+                info.filename.removesuffix(".npy"): _array(archive, info, path)
+                for info in archive.infolist()
+                if info.filename.endswith(".npy")
+            }
+    except PReLUToolsError:
+        raise
+    except OSError as error:
+        detail = error.strerror or " ".join(str(error).split())
+        raise PReLUToolsError(f"{path} cannot be read as an .npz file ({detail})") from error
+    except zipfile.BadZipFile as error:
+        raise PReLUToolsError(_no_archive(path, error)) from error
+    except Exception as error:  # zipfile and numpy raise a dozen kinds for damaged files
+        detail = " ".join(str(error).split())
+        raise PReLUToolsError(
+            f"{path} cannot be read as an .npz file: it is damaged "
+            f"({type(error).__name__}: {detail})"
+        ) from error
+
+
+def _refuse_bomb(archive: zipfile.ZipFile, path: Path) -> None:
+    unpacked = sum(info.file_size for info in archive.infolist())
+    allowed = allowed_memory(path.stat().st_size) // 2  # each array is held twice for a moment
+    if unpacked > allowed:
+        raise PReLUToolsError(
+            f"{path} is refused: it unpacks to {unpacked:,} bytes, more than the {allowed:,} that "
+            "a file of its size may; save it with numpy.savez, which does not compress"
+        )
+
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Array:
+    name = info.filename.removesuffix(".npy")
+    with archive.open(info) as member:
+        shape, dtype = _header(member)
+        if dtype.hasobject:
+            wanted = wanted_by(member.read(allowed_memory(0)))
+            raise PReLUToolsError(
+                f"{path} is refused: {name!r} is an array of Python objects, and loading it would "
+                f"run {in_words(wanted)}; save arrays of numbers"
+            )
+        if dtype.kind not in _NUMBERS:
+            raise PReLUToolsError(f"{path}: {name!r} is of type {dtype}; expected numbers")
+        if math.prod(shape) * dtype.itemsize > info.file_size:
+            raise PReLUToolsError(
+                f"{path} is damaged: {name!r} should be of shape {list(shape)[:8]}, and has "
+                f"{info.file_size:,} bytes"
+            )
+    with archive.open(info) as member:
+        return np.asarray(npy.read_array(member, allow_pickle=False))
+
+
+def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    version = npy.read_magic(member)
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
+    if read is None:
+        raise ValueError(f"arrays of version {version} are not known here")
+    shape, _, dtype = read(member)
+    if any(not isinstance(size, int) or size < 0 for size in shape):
+        raise ValueError(f"an array has the shape {shape}")
+    return tuple(shape), dtype
+
+
+def _no_archive(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        start = file.read(1)
+    wanted = wanted_by_file(path) if start == _PICKLE else ()
+    if wanted:
+        return (
+            f"{path} is a pickle and no .npz file: loading it would run {in_words(wanted)}; "
+            "refused, save the arrays with numpy.savez"
+        )
+    return f"{path} cannot be read as an .npz file: it is no zip file, or damaged ({error})"

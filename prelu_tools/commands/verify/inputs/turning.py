@@ -1,0 +1,183 @@
+"""Look for inputs that turn what a model decides, so that each of its ways is compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import numpy as np
+
+from prelu_tools.backends.interface import Runner, Source
+from prelu_tools.commands.verify.inputs.feeds import Feeds
+from prelu_tools.commands.verify.inputs.trials import Domain, as_given, by_sizes, by_values
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.results.decisions import Decision, DecisionBook
+from prelu_tools.core.results.reasons import Reason
+
+_SECONDS: Final = 10.0  # for all that is tried for one model
+NOT_TAKEN: Final = "branch_not_taken"
+"""The code of a decision with a way that no input took."""
+BRANCH_FOUND: Final = "branch_found"
+"""The code of a way that only inputs that were looked for took."""
+
+
+@dataclass(frozen=True)
+class Decider:
+    """A model whose decisions are to be turned."""
+
+    name: str
+    """The candidate as the user spelled it; empty for the reference."""
+    decisions: Callable[[Sequence[Feeds]], Sequence[Decision]]
+    """See `Source.decisions`, for inputs of the reference."""
+
+
+@dataclass(frozen=True)
+class TurnPlan:
+    """Whose decisions are turned, and by what."""
+
+    deciders: Sequence[Decider]
+    """The models, the reference first."""
+    domain: Domain
+    """What the inputs may be."""
+    is_searched: bool
+    """Whether inputs are looked for beside those given."""
+    fits: Callable[[Feeds], bool]
+    """Whether the candidates take inputs of these sizes."""
+
+
+@dataclass
+class Turned:
+    """What became of the decisions."""
+
+    feeds: list[Feeds] = field(default_factory=list)
+    """Inputs to run beside the others: each takes a way that those before it did not."""
+    doubts: dict[str, list[Reason]] = field(default_factory=dict)
+    """Of each decider's name: what no input took, by its values."""
+    notes: list[Reason] = field(default_factory=list)
+    """What none of the sizes took."""
+
+
+def turn_decisions(source: Source, feeds: Sequence[Feeds], plan: TurnPlan) -> Turned:
+    """See which ways the inputs take, and look for inputs that take the others.
+
+    A trial counts only where the reference runs on it and gives finite outputs.
+
+    Args:
+        source: the reference.
+        feeds: its inputs.
+        plan: whose decisions, and what may be tried.
+    """
+    turned = Turned()
+    for decider in plan.deciders:
+        where = decider.name or "the reference"
+        try:
+            book = _book(decider, [*feeds, *turned.feeds])
+        except PReLUToolsError as error:
+            text = f"what it decides by numbers could not be watched ({error})"
+            turned.notes.append(Reason(text, "decisions_not_watched").within(where))
+            continue
+        if book is None:
+            continue
+        if plan.is_searched:
+            _search(source, decider, book, feeds, plan, turned)
+        doubts = [_doubt(one) for one in book.untaken(by_sizes=False)]
+        turned.doubts[decider.name] = doubts
+        turned.notes += [_note(one).within(where) for one in book.untaken(by_sizes=True)]
+    return turned
+
+
+def _book(decider: Decider, feeds: Sequence[Feeds]) -> DecisionBook | None:
+    decisions = decider.decisions(feeds)
+    if not decisions:
+        return None
+    book = DecisionBook()
+    book.add(decisions)
+    return book
+
+
+def _search(
+    source: Source,
+    decider: Decider,
+    book: DecisionBook,
+    feeds: Sequence[Feeds],
+    plan: TurnPlan,
+    turned: Turned,
+) -> None:
+    deadline = time.monotonic() + _SECONDS
+    with source.runner() as runner:
+        for sizes in (False, True):
+            draw = by_sizes if sizes else by_values
+            weak: list[tuple[Feeds, Sequence[Decision]]] = []
+            trials = _tried(draw(feeds, plan.domain), feeds, plan, deadline)
+            while book.untaken(by_sizes=sizes) and (trial := next(trials, None)) is not None:
+                decisions, worth = _tell(decider, book, runner, trial)
+                if worth == "much":
+                    _take(decider, book, trial, decisions, turned)
+                elif worth == "little":
+                    weak.append((trial, decisions))
+            for trial, decisions in weak:
+                if book.news(decisions):
+                    _take(decider, book, trial, decisions, turned)
+
+
+def _take(
+    decider: Decider,
+    book: DecisionBook,
+    trial: Feeds,
+    decisions: Sequence[Decision],
+    turned: Turned,
+) -> None:
+    """Keep a trial, and say what it shows."""
+    for name, way in book.news(decisions):
+        text = f"{name} {way} for inputs that were looked for, and for none of the others"
+        turned.notes.append(Reason(text, BRANCH_FOUND).within(decider.name or "the reference"))
+    turned.feeds.append(trial)
+    book.add(decisions)
+
+
+def _tried(
+    trials: Iterator[Feeds], feeds: Sequence[Feeds], plan: TurnPlan, deadline: float
+) -> Iterator[Feeds]:
+    for trial in trials:
+        if time.monotonic() > deadline:
+            return
+        given = as_given(trial, feeds)
+        if plan.fits(given):
+            yield given
+
+
+def _tell(
+    decider: Decider, book: DecisionBook, runner: Runner, trial: Feeds
+) -> tuple[Sequence[Decision], Literal["much", "little", "nothing"]]:
+    """What a trial decides, and what it is worth: little where the outputs are one value each."""
+    try:
+        decisions = decider.decisions([trial])
+        if not book.news(decisions):
+            return (), "nothing"
+        outputs = runner.run(trial)
+    except PReLUToolsError:
+        return (), "nothing"
+    floating = [v for v in outputs.values() if np.issubdtype(v.dtype, np.floating)]
+    if not all(np.isfinite(values).all() for values in floating):
+        return (), "nothing"
+    varies = any(v.size and v.min() != v.max() for v in outputs.values())
+    return decisions, "much" if varies else "little"
+
+
+def _doubt(decision: Decision) -> Reason:
+    return Reason(
+        f"{decision.name} never {' and never '.join(decision.untaken)}: no inputs were found that "
+        "turn it, so that part of the model is not proven; give inputs that do with --inputs, or "
+        "their range with --input-range",
+        NOT_TAKEN,
+    )
+
+
+def _note(decision: Decision) -> Reason:
+    return Reason(
+        f"{decision.name} never {' and never '.join(decision.untaken)} at the sizes that were "
+        "tried",
+        NOT_TAKEN,
+    )

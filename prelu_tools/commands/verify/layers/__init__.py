@@ -1,0 +1,1 @@
+"""The PReLU layers of a candidate, compared with the reference's."""

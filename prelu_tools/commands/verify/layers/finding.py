@@ -1,0 +1,273 @@
+"""Layers that no pattern finds in a candidate, found there by what they compute."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.commands.verify.inputs.feeds import Feeds
+from prelu_tools.commands.verify.layers.isolated import effective_slopes, is_prelu_of
+from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.core.arrays import Array, same_bits
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.prelu.slopes import PReLULayer, laid_over
+from prelu_tools.graph.facts.tensors import Maker
+
+_MOST_AXES = 5
+_SHOWN = 0.1
+"""A slope is shown where a change by a tenth of it, or of 0.1, would be beyond the limit."""
+
+_ROUNDED = 64
+"""Units in the last place, relative to its input, by which a layer may be off its own input."""
+
+Agrees = Callable[[str, Array, Array], bool]
+"""Whether a tensor is the output of a layer of the reference (by its name), within the limit."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of looking for one layer by its values."""
+
+    tensors: tuple[str, ...] = ()
+    """A tensor of the candidate for each call of the layer; empty where it was not found."""
+    maker: Maker | None = None
+    """The node that makes the first of them."""
+    by_value: bool = False
+    """Whether that node states the layer's slopes, bit for bit: LeakyRelu, Relu."""
+    proven: bool = False
+    """Whether a wrong slope would have been seen."""
+    where: str = ""
+    """Where it was looked for, for the end of a sentence."""
+    wrong: str | None = None
+    """What its slopes are there, where these are not the reference's."""
+    stated: bool = False
+    """Whether that is what the node says, and not what its values say."""
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """What is looked for, and where."""
+
+    reference: Reference
+    """The reference, which was run."""
+    source: Source
+    """The candidate."""
+    provider: str | None
+    """What runs it."""
+    feeds: Sequence[Feeds]
+    """The inputs as the candidate takes them; one a run."""
+    agrees: Agrees
+    """The limit."""
+
+
+@dataclass
+class _Call:
+    """One call of a layer of the reference, in the run that is looked at first."""
+
+    layer: PReLULayer
+    number: int
+    x: Array
+    y: Array
+    outputs: dict[str, Array] = field(default_factory=dict)
+    inputs: list[Array] = field(default_factory=list)
+
+
+def find_layers(hunt: Hunt, layers: Sequence[PReLULayer]) -> dict[str, Found]:
+    """Look for layers by their values, in all floating tensors of the candidate's main graph.
+
+    A tensor that has the values of a layer's output in every run is its output, in whatever axis
+    order; the one with the values of its input is looked for too, and says more of the slopes.
+    """
+    source = hunt.source
+    if not isinstance(source, OnnxSource) or hunt.provider is None:
+        return {layer.name: Found(where="only ONNX candidates can be searched") for layer in layers}
+    try:
+        calls = _calls(hunt, layers)
+        makers = source.makers()
+        searched = _look(hunt, source, calls, makers)
+        return {layer.name: _conclude(hunt, source, layer, calls, makers, searched)
+                for layer in layers}  # fmt: skip
+    except PReLUToolsError as error:
+        return {layer.name: Found(where=f"it could not be searched ({error})") for layer in layers}
+
+
+def _calls(hunt: Hunt, layers: Sequence[PReLULayer]) -> list[_Call]:
+    """The calls of these layers in the first run of the reference."""
+    wanted = {layer.name: layer for layer in layers}
+    found: list[_Call] = []
+
+    def observe(layer: str, call: int, x: Array, y: Array) -> None:
+        if layer in wanted:
+            found.append(_Call(wanted[layer], call, x.copy(), y.copy()))
+
+    with hunt.reference.source.runner(observe) as runner:
+        runner.run(hunt.reference.feeds[0])
+    return found
+
+
+def _look(
+    hunt: Hunt, source: OnnxSource, calls: Sequence[_Call], makers: Mapping[str, Maker]
+) -> int:
+    """Note for each call the tensors that may be its output and its input; how many were seen."""
+    seen, names = 0, list(makers)
+    every = source.every(hunt.provider or "cpu", names, hunt.feeds[0])
+    for name, values in itertools.chain(hunt.feeds[0].items(), every):
+        seen += name in makers
+        if not np.issubdtype(values.dtype, np.floating):
+            continue
+        for call in calls:
+            same = next(_same(hunt.agrees, call.layer.name, call.y, values), None)
+            if same is not None and name in makers:
+                call.outputs[name] = same
+            call.inputs += itertools.islice(_same(hunt.agrees, call.layer.name, call.x, values), 1)
+    return seen
+
+
+def _same(agrees: Agrees, layer: str, expected: Array, values: Array) -> Iterator[Array]:
+    """The values in each axis order in which they are the expected ones."""
+    if values.size != expected.size or not values.size or not _as_large(expected, values):
+        return
+    for arranged in _arranged(values, expected.shape):
+        if agrees(layer, expected, arranged):
+            yield arranged
+
+
+def _as_large(expected: Array, values: Array) -> bool:
+    """A quick look: whether the largest numbers are about the same."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        left, right = (float(np.nan_to_num(np.abs(a)).max()) for a in (expected, values))
+    return abs(left - right) <= 0.05 * max(left, right)
+
+
+def _arranged(values: Array, shape: tuple[int, ...]) -> Iterator[Array]:
+    """An array in a shape, as its elements are, and with its axes in every order that fits."""
+    yield values.reshape(shape)
+    plain = values.squeeze()
+    wanted = tuple(size for size in shape if size != 1)
+    if plain.ndim != len(wanted) or plain.ndim > _MOST_AXES:
+        return
+    for order in itertools.permutations(range(plain.ndim)):
+        moved = order != tuple(range(plain.ndim))
+        if moved and tuple(plain.shape[axis] for axis in order) == wanted:
+            yield plain.transpose(order).reshape(shape)
+
+
+def _conclude(
+    hunt: Hunt,
+    source: OnnxSource,
+    layer: PReLULayer,
+    calls: Sequence[_Call],
+    makers: Mapping[str, Maker],
+    searched: int,
+) -> Found:
+    own = [call for call in calls if call.layer.name == layer.name]
+    where = f"{searched:,} tensors of the candidate were compared with it"
+    if source.has_bodies:
+        where += "; those in bodies of If, Loop and Scan cannot be"
+    if not own:
+        return Found(where="the reference does not show it as it runs")
+    for call in own:
+        _drop_coincidences(hunt, source, call)
+    if not all(call.outputs for call in own):
+        return Found(where=where)
+    tensors = tuple(next(iter(call.outputs)) for call in own)
+    maker = makers.get(tensors[0])
+    by_value = all(_states(makers.get(tensor), layer) for tensor in tensors)
+    if maker is not None and maker.slope is not None and not by_value:
+        wrong = f"its slope is {maker.slope:.9g} there, where {_text(layer.slopes)} was expected"
+        return Found(tensors, maker, where=where, wrong=wrong, stated=True)
+    reached = bool((hunt.reference.coverage.counts(layer.name) > 0).all())
+    departs = None if by_value else next(filter(None, map(_wrong, own)), None)
+    proven = by_value or (reached and not departs and any(_shows(hunt.agrees, c) for c in own))
+    return Found(tensors, maker, by_value, proven, where, departs)
+
+
+def _text(slopes: Array) -> str:
+    low, high = float(slopes.min()), float(slopes.max())
+    return f"{low:.9g}" if low == high else f"{low:.9g} to {high:.9g}"
+
+
+def _wrong(call: _Call) -> str | None:
+    """What the slopes of a call are by the values of its input and output, if not what they were.
+
+    The input may have been computed twice, in another order: what that rounds is in proportion to
+    the largest inputs, and so it is these that are looked at.
+    """
+    slopes = laid_over(call.layer, call.x.ndim)
+    pairs = list(itertools.product(call.inputs, call.outputs.values()))
+    if slopes is None or not pairs or any(is_prelu_of(slopes, x, y) for x, y in pairs):
+        return None
+    found = [effective_slopes(slopes, x, y) for x, y in pairs]
+    room = _ROUNDED * max(float(np.finfo(a.dtype).eps) for pair in pairs for a in pair)
+    distances = [np.abs(a - slopes) / np.maximum(1, np.abs(slopes)) for a in found]
+    worst = [np.nan_to_num(distance, nan=0.0) for distance in distances]
+    nearest = min(range(len(pairs)), key=lambda i: float(worst[i].max()))
+    if float(worst[nearest].max()) <= room:
+        return None
+    place = np.unravel_index(int(worst[nearest].argmax()), slopes.shape)
+    seen, right = float(found[nearest][place]), float(slopes[place])
+    return f"by its values a slope is {seen:.9g} there, where {right:.9g} was expected"
+
+
+def _drop_coincidences(hunt: Hunt, source: OnnxSource, call: _Call) -> None:
+    """Keep the tensors that have the values of this call in every other run too."""
+    name, number = call.layer.name, call.number
+    for run in range(1, len(hunt.feeds)):
+        expected = hunt.reference.activation(run, name, number)
+        if expected is None or not call.outputs:
+            continue
+        found = source.every(hunt.provider or "cpu", list(call.outputs), hunt.feeds[run])
+        for tensor, values in found:
+            if next(_same(hunt.agrees, name, expected, values), None) is None:
+                del call.outputs[tensor]
+
+
+def _states(maker: Maker | None, layer: PReLULayer) -> bool:
+    """Whether a node says that it has one slope, and the layer's slopes are that one."""
+    if maker is None or maker.slope is None or not layer.slopes.size:
+        return False
+    stated = np.full(layer.slopes.shape, maker.slope, layer.slopes.dtype)
+    zero = maker.slope == 0 and not layer.slopes.any()
+    return zero or same_bits(stated, layer.slopes)
+
+
+def _shows(agrees: Agrees, call: _Call) -> bool:
+    """Whether a wrong slope of the layer would have been seen in this call."""
+    slopes = laid_over(call.layer, call.x.ndim)
+    if slopes is None:
+        return False
+    for y in call.outputs.values():
+        if any(is_prelu_of(slopes, x, y) for x in call.inputs):
+            return True
+    change = _SHOWN * np.maximum(np.abs(slopes), _SHOWN) * np.where(call.x < 0, -call.x, 0)
+    axes = tuple(axis for axis, size in enumerate(slopes.shape) if size == 1)
+    largest = change.max(axis=axes, keepdims=True)
+    place = np.unravel_index(int(np.argmin(largest)), largest.shape)
+    only = np.zeros(largest.shape, np.bool_)
+    only[place] = True
+    kind = next(iter(call.outputs.values())).dtype
+    wrong = np.where(only, call.y + change, call.y).astype(kind)
+    return not agrees(call.layer.name, call.y, wrong)
+
+
+def in_words(found: Found) -> str:
+    """Where a layer was found."""
+    tensors = ", ".join(dict.fromkeys(found.tensors))
+    text = f"found by its values: tensor {tensors}"
+    maker = found.maker
+    if maker is None:
+        return text
+    if found.by_value and maker.slope is not None:
+        one = "Relu" if maker.operator == "Relu" else f"LeakyRelu({_short(maker.slope)})"
+        return f"{text} of node {maker.node}, the same function as {one}"
+    return f"{text} of node {maker.node} ({maker.operator})"
+
+
+def _short(value: float) -> str:
+    return f"{value:.6g}" if math.isfinite(value) else str(value)

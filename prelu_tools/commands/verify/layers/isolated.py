@@ -1,0 +1,183 @@
+"""A layer of a candidate by itself: how its axes lie, and how far off its slopes are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.prelu.layout import Permutation, candidates, moved_from
+from prelu_tools.core.prelu.slopes import PReLULayer, laid_over
+from prelu_tools.core.rounding.parity import ulps
+
+_OWN_ULPS = 4
+"""Forms such as (1-a)*relu(x) + a*x round twice more than PRelu does."""
+UNLIKE = 2**62
+"""In place of a number of ulps: NaN, an infinity or a shape on one side only; other integers."""
+
+
+def axis_orders(
+    mine: PReLULayer,
+    other: PReLULayer,
+    shape: tuple[int, ...],
+    expected: tuple[int, ...] | None,
+) -> list[Permutation]:
+    """How the reference's axes may have become the candidate's: by what the node says, else shapes.
+
+    What the user says of layouts is about inputs and outputs: inside, a converter has its own.
+    Where several fit, a wrong one gives other values, so that the best of them counts.
+
+    Args:
+        mine: the reference's layer.
+        other: the candidate's.
+        shape: of its input.
+        expected: the shape of the reference's; None where it is not known.
+    """
+    rank = len(shape)
+    slopes, others = laid_over(mine, rank), laid_over(other, rank)
+    if mine.slopes.ndim != rank and expected is not None and slopes is not None:
+        slopes = slopes if len(expected) == rank and _lies(slopes.shape, expected) else None
+    fitting = [
+        order
+        for order in candidates((None,) * rank if expected is None else expected, shape)
+        if slopes is None or _lies(slopes.transpose(order).shape, shape)
+    ]
+    alike = [
+        order
+        for order in fitting
+        if slopes is not None
+        and others is not None
+        and slopes.transpose(order).shape == others.shape
+    ]
+    fitting = alike or fitting
+    stated = [order for order in fitting if order == moved_from(mine.axes, other.axes)]
+    if len(other.nodes) > 1:  # what is stated is of the first call: others may lie otherwise
+        stated += [order for order in fitting if order not in stated]
+    return stated or fitting or [tuple(range(rank))]
+
+
+def _lies(slopes: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    return all(a in (1, b) for a, b in zip(slopes, shape, strict=True))
+
+
+def own_ulps(
+    reference: PReLULayer, orders: Sequence[Permutation], x: Array, y: Array
+) -> int | None:
+    """The reference's slopes on a candidate's own input, against its own output, in ulps.
+
+    None where the slopes cannot be laid over this input.
+    """
+    found = [_own(reference, order, x, y) for order in _laying(reference, orders, x.shape)]
+    return min((value for value in found if value is not None), default=None)
+
+
+def _laying(
+    mine: PReLULayer, orders: Sequence[Permutation], shape: tuple[int, ...]
+) -> Sequence[Permutation]:
+    """Those of the orders in which the slopes lie on an input.
+
+    Slopes lie as the first call of their layer has its axes: another call may have them otherwise
+    in the reference itself, so that any usual order is tried where none of these fits.
+    """
+    rank = len(shape)
+    slopes = laid_over(mine, rank)
+    if slopes is None or not orders:
+        return orders
+    usual = candidates((None,) * rank, (None,) * rank)
+    for some in (orders, usual):
+        fitting = [
+            order
+            for order in some
+            if len(order) == rank and _lies(slopes.transpose(order).shape, shape)
+        ]
+        if fitting:
+            return fitting
+    return orders
+
+
+def is_off(ulps_apart: int | None) -> bool:
+    """Whether a layer by itself is farther from the reference's slopes than rounding."""
+    return ulps_apart is not None and ulps_apart > _OWN_ULPS
+
+
+def _own(mine: PReLULayer, order: Permutation, x: Array, y: Array) -> int | None:
+    slopes = laid_over(mine, x.ndim)
+    if slopes is None or (slopes.size > 1 and len(order) != x.ndim):
+        return None
+    laid = slopes.reshape(-1)[0] if slopes.size == 1 else slopes.transpose(order)
+    try:
+        return apart(np.asarray(laid), x, y)
+    except ValueError:
+        return None
+
+
+def apart(slopes: Array, x: Array, y: Array) -> int:
+    """How far a layer's output is from PReLU of its input with these slopes, in ulps.
+
+    Raises:
+        ValueError: the slopes do not broadcast to the input.
+    """
+    laid = slopes.astype(x.dtype)
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        expected = np.where(x > 0, x, laid * x)
+    if expected.shape != y.shape:
+        return UNLIKE
+    return _ulps_apart(expected, y, _is_settled(laid, x))
+
+
+def is_prelu_of(slopes: Array, x: Array, y: Array) -> bool:
+    """Whether y is PReLU of x with these slopes, but for what any way of computing it rounds.
+
+    Some ways add halves of x that cancel: what they round is relative to x, and not to y.
+    """
+    try:
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            expected = np.where(x > 0, x, slopes.astype(np.float64) * x)
+            size = np.maximum(np.abs(expected), np.abs(x.astype(np.float64)))
+            room = 2 * _OWN_ULPS * max(float(np.finfo(a.dtype).eps) for a in (x, y)) * size
+            return bool((np.abs(y - expected) <= room + np.finfo(y.dtype).tiny).all())
+    except ValueError:
+        return False
+
+
+def effective_slopes(slopes: Array, x: Array, y: Array) -> Array:
+    """What slopes a layer has by its values: y / x where x is most negative; NaN where none is.
+
+    Args:
+        slopes: any that lie on x as the layer's do.
+        x: its input.
+        y: its output.
+    """
+    axes = tuple(axis for axis, size in enumerate(slopes.shape) if size == 1)
+    depth = np.where(x < 0, -x.astype(np.float64), 0)
+    deepest = (depth == depth.max(axis=axes, keepdims=True)) & (depth > 0)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        ratio = np.where(deepest, y.astype(np.float64) / x, 0).sum(axis=axes, keepdims=True)
+        return np.asarray(ratio / deepest.sum(axis=axes, keepdims=True))
+
+
+def _is_settled(slopes: Array, x: Array) -> Array:
+    """Where PReLU's definition decides: a kernel may multiply an x > 0 by its slope and by 0.
+
+    A slope that is NaN or infinite makes a NaN of that.
+    """
+    if not np.issubdtype(slopes.dtype, np.inexact):
+        return np.ones(x.shape, np.bool_)
+    return np.asarray(np.broadcast_to(np.isfinite(slopes), x.shape) | (x < 0))
+
+
+def _ulps_apart(expected: Array, y: Array, settled: Array) -> int:
+    """The largest difference in ulps of the layer's type; `UNLIKE` where that says nothing."""
+    left, right = expected[settled], y[settled]
+    if not np.issubdtype(y.dtype, np.inexact):
+        return 0 if np.array_equal(left, right) else UNLIKE
+    left, right = left.astype(np.float64), right.astype(np.float64)
+    finite = np.isfinite(left) & np.isfinite(right)
+    same = (left == right) | (np.isnan(left) & np.isnan(right))
+    if not (finite | same).all():
+        return UNLIKE
+    with np.errstate(over="ignore"):
+        difference = np.abs(left[finite] - right[finite])
+        size = np.maximum(np.abs(left[finite]), np.abs(right[finite]))
+        return ulps(difference, size, y.dtype)

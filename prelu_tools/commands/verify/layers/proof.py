@@ -1,0 +1,150 @@
+"""What layers prove where every output agrees: FAIL means that the models differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from prelu_tools.commands.verify.layers.finding import Found, Hunt, find_layers, in_words
+from prelu_tools.commands.verify.layers.matching import (
+    ADDITIONAL,
+    AXES,
+    CALLS,
+    DIFFER,
+    NOT_FOUND,
+    SHAPE,
+    LayerJudge,
+)
+from prelu_tools.core.results.reasons import Reason, code_of
+from prelu_tools.core.results.verification import LayerParity, Verdict
+
+NOT_PROVEN = "layer_not_proven"
+
+
+def settled(
+    layers: Sequence[LayerParity], judge: LayerJudge, hunt: Hunt
+) -> tuple[LayerParity, ...]:
+    """The outcome for every layer, given that no output differs.
+
+    A layer that no pattern finds is looked for by its values. Found so it passes by behaviour; not
+    found, it is inconclusive: the outputs say that its like is there. Calls that an exporter merged
+    are looked for in the same way. A PReLU more than the reference has changes no output.
+
+    Args:
+        layers: what `judge` found.
+        judge: knows the reference's layers, and the candidate's.
+        hunt: where to look.
+    """
+    lost = [x.name for x in layers if _asks(x, NOT_FOUND)]
+    fewer = [x.name for x in layers if _asks(x, CALLS) and judge.left_over(x.name)]
+    moved = [x.name for x in layers if _asks(x, AXES)]
+    wanted = [mine for mine in hunt.reference.layers if mine.name in (*lost, *fewer, *moved)]
+    found = find_layers(hunt, wanted) if wanted else {}
+    return tuple(_settle(layer, found, hunt, judge) for layer in layers)
+
+
+def misnamed(layers: Sequence[LayerParity]) -> list[str]:
+    """The layers that have other slopes than those which they are paired with."""
+    return [layer.name for layer in layers if _asks(layer, DIFFER)]
+
+
+def _asks(layer: LayerParity, code: str) -> bool:
+    return layer.verdict == "fail" and code_of(layer.difference or "") == code
+
+
+def _settle(
+    layer: LayerParity, found: dict[str, Found], hunt: Hunt, judge: LayerJudge
+) -> LayerParity:
+    if _asks(layer, ADDITIONAL):
+        words = "a PReLU that the reference does not have; every output agrees"
+        return replace(layer, verdict="pass", difference=None, note=words)
+    if _asks(layer, SHAPE):
+        return replace(layer, verdict="inconclusive")
+    if _asks(layer, CALLS):
+        return _calls(layer, found.get(layer.name), judge)
+    if _asks(layer, AXES):
+        return _in_other_axes(layer, found[layer.name])
+    if _asks(layer, NOT_FOUND):
+        return _by_values(layer, found[layer.name], hunt)
+    return layer
+
+
+def _calls(layer: LayerParity, found: Found | None, judge: LayerJudge) -> LayerParity:
+    """A layer of the right slopes that is used more or less often than in the reference.
+
+    What stands for its other calls has to have its slopes: the outputs do not show those of a call
+    that meets no negative input.
+    """
+    words = (layer.difference or "").removeprefix(f"{layer.name}: ")
+    others = judge.stand_ins(layer.name)
+    for name, slopes in others:
+        if not slopes.equal:
+            text = f"{layer.name}: {words}, and {name}, in its place, has other slopes"
+            verdict: Verdict = "inconclusive" if slopes.ambiguous else "fail"
+            reason = Reason(f"{text}: {slopes.description}", DIFFER)
+            return replace(layer, verdict=verdict, difference=reason, slopes_equal=False)
+    if others:
+        note = f"{words}: {', '.join(dict.fromkeys(name for name, _ in others))} has its slopes too"
+        return replace(layer, verdict="pass", difference=None, note=note)
+    if found is None:
+        return replace(layer, verdict="pass", difference=None, note=words)
+    if found.tensors:
+        note = f"{words}: equal calls are one (tensor {', '.join(dict.fromkeys(found.tensors))})"
+        return replace(layer, verdict="pass", difference=None, note=note)
+    text = f"{layer.name}: {words}, and its other calls were not found by their values"
+    return replace(layer, verdict="inconclusive", difference=_reason(text, found, CALLS))
+
+
+def _in_other_axes(layer: LayerParity, found: Found) -> LayerParity:
+    """A layer of the same slopes along other axes: an optimizer moved a Transpose through it."""
+    if found.tensors and found.proven:
+        note = f"in another order of axes; {in_words(found)}"
+        known = replace(layer, verdict="pass", difference=None, note=note, slopes_equal=True)
+        return replace(known, n_by_value=layer.n_slopes, n_by_behaviour=layer.n_slopes)
+    words = layer.difference or layer.name
+    return replace(layer, verdict="inconclusive", difference=_reason(words, found, AXES))
+
+
+def _by_values(layer: LayerParity, found: Found, hunt: Hunt) -> LayerParity:
+    counts = hunt.reference.coverage.counts(layer.name)
+    unreached = int((counts == 0).sum())
+    known = replace(
+        layer,
+        coverage=float((counts > 0).mean()) if counts.size else None,
+        least_positions=int(counts.min()) if counts.size else None,
+        n_slopes=int(counts.size),
+        parameter=next(x.parameter for x in hunt.reference.layers if x.name == layer.name),
+    )
+    if not found.tensors:
+        reference = hunt.reference
+        look = getattr(reference.source, "is_unread", None)
+        if look and not unreached and look(layer.name, reference.feeds[0]):
+            words = "no output of the reference depends on it, and the candidate does not have it"
+            return replace(known, verdict="pass", difference=None, note=words)
+        text = f"{layer.name}: not found in the candidate, while every output agrees"
+        return replace(known, verdict="inconclusive", difference=_reason(text, found, NOT_FOUND))
+    known = replace(known, found="values", node=found.maker.node if found.maker else None)
+    if found.wrong:
+        text = f"{layer.name}: {in_words(found)}: {found.wrong}"
+        if found.stated:
+            return replace(known, verdict="fail", difference=Reason(text, "slopes_differ"))
+        return replace(known, verdict="inconclusive", difference=Reason(text, NOT_PROVEN))
+    if not found.proven:
+        short = f"{unreached} of its {counts.size} slopes met no negative input" if unreached else (
+            "its values are too small to show its slopes"
+        )  # fmt: skip
+        text = f"{layer.name}: {in_words(found)}, but {short}"
+        return replace(known, verdict="inconclusive", difference=Reason(text, NOT_PROVEN))
+    return replace(
+        known,
+        verdict="pass",
+        difference=None,
+        slopes_equal=found.by_value,
+        note=in_words(found),
+        n_by_value=int(counts.size) if found.by_value else 0,
+        n_by_behaviour=int((counts > 0).sum()),
+    )
+
+
+def _reason(text: str, found: Found, code: str) -> Reason:
+    return Reason(f"{text} ({found.where})" if found.where else text, code)

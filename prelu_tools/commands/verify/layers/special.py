@@ -1,0 +1,164 @@
+"""Feed special values to each layer by itself, on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.onnxruntime.single import SingleLayers
+from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.commands.verify.inputs.linking import Layouts
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.prelu.layout import Permutation, candidates, inverse, moved_from
+from prelu_tools.core.prelu.slopediff import compare_slopes, in_type_of, pair_layers
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.prelu.special import differs, documented, special_values
+from prelu_tools.core.results.verification import SpecialValue
+
+_SMALLEST_HALF = float(np.finfo(np.float16).tiny)
+
+
+def compare_special_values(
+    reference: Source,
+    candidate: Source,
+    provider: str,
+    runtime: str,
+    layouts: Layouts,
+    strict: bool = False,
+) -> tuple[SpecialValue, ...]:
+    """Every special value, through every layer with every one of its slopes, where both differ.
+
+    A layer whose slopes are not the reference's is passed over: it has failed already. Of a layer
+    each kind of difference is told once.
+
+    Args:
+        reference: the source that is taken to be right.
+        candidate: the one that is held against it.
+        provider: what runs the candidate; "" for its own framework.
+        runtime: the version of onnxruntime; "" if it does not run it.
+        layouts: what the user said.
+        strict: whether a difference for an infinite or NaN input is a failure.
+
+    Raises:
+        PReLUToolsError: the layers cannot be run by themselves.
+    """
+    pairs = [
+        (mine, other)
+        for own, other in pair_layers(reference.layers(), candidate.layers()).pairs
+        for mine in [in_type_of(own, other)]
+        if mine.slopes.ndim  # a layer on a scalar has no rows to lay them in
+        and all(np.issubdtype(layer.slopes.dtype, np.floating) for layer in (mine, other))
+        and compare_slopes(mine, other, layouts.permutation(mine.slopes.ndim)).equal
+    ]
+    orders = {other.name: _order(mine, other, layouts) for mine, other in pairs}
+    inputs = {
+        other.name: _laid(mine).transpose(order).astype(other.slopes.dtype)
+        for mine, other in pairs
+        if (order := orders[other.name]) is not None
+    }
+    outputs = _run(candidate, inputs, provider)
+    found: list[SpecialValue] = []
+    for mine, other in pairs:
+        order = orders[other.name]
+        if order is None or other.name not in outputs:
+            continue
+        x = _laid(mine)
+        expected = _activation(reference, mine, x)
+        result = outputs[other.name].transpose(inverse(order))
+        found += _differences(mine, other, x, expected, result, provider, runtime, strict)
+    return tuple(found)
+
+
+def _activation(reference: Source, layer: PReLULayer, x: Array) -> Array:
+    """What a layer of the reference makes of an input in a type that may be narrower than its."""
+    own = next(other for other in reference.layers() if other.name == layer.name)
+    with np.errstate(over="ignore", under="ignore"):
+        return reference.activation(layer.name)(x.astype(own.slopes.dtype)).astype(x.dtype)
+
+
+def _run(candidate: Source, inputs: Mapping[str, Array], provider: str) -> dict[str, Array]:
+    if not isinstance(candidate, OnnxSource):
+        return {name: candidate.activation(name)(values) for name, values in inputs.items()}
+    located = [
+        item
+        for item in candidate.located
+        if item.layer.name in inputs and item.calls[0][0].outer is None
+    ]
+    if not located:
+        return {}
+    single = SingleLayers(located, provider, candidate.spelled)
+    return single.run({item.layer.name: inputs[item.layer.name] for item in located})
+
+
+def _order(mine: PReLULayer, other: PReLULayer, layouts: Layouts) -> Permutation | None:
+    """From the reference's axes to the candidate's; None where that is not known."""
+    left, right = mine.slopes, other.slopes
+    fitting = candidates(left.shape, right.shape)
+    if left.size != right.size and right.size == 1:  # equal ones, of which one was kept
+        fitting = candidates((None,) * left.ndim, (None,) * right.ndim)
+    said = [moved_from(mine.axes, other.axes), layouts.permutation(mine.slopes.ndim)]
+    stated = [order for order in said if order is not None and order in fitting]
+    return next(iter([*stated, *fitting]), None)
+
+
+def _laid(layer: PReLULayer) -> Array:
+    """An input of the layer: a row for each special value, which meets every slope.
+
+    Slopes that differ along the batch fix its size: there each slope meets one of the values. One
+    slope that a source expands to its channels needs as many of these as the layer has.
+    """
+    values = special_values(layer.slopes.dtype)
+    if layer.slopes.shape[:1] not in ((), (1,)):
+        return np.resize(values, layer.slopes.shape)
+    shape = [values.size, *layer.slopes.shape[1:]]
+    known = layer.input_shape or ()
+    if layer.slopes.size == 1 and len(known) == len(shape) > 1:
+        shape[1] = known[1] or 1
+    rows = values.reshape(-1, *[1] * (len(shape) - 1))
+    return np.ascontiguousarray(np.broadcast_to(rows, shape))
+
+
+def _differences(
+    mine: PReLULayer,
+    other: PReLULayer,
+    x: Array,
+    expected: Array,
+    found: Array,
+    provider: str,
+    runtime: str,
+    strict: bool,
+) -> list[SpecialValue]:
+    if expected.shape != found.shape:
+        raise PReLUToolsError(f"{mine.name} gives {list(found.shape)} by itself")
+    slopes = np.broadcast_to(mine.slopes, x.shape)
+    by_definition = _is_definition(x, slopes, expected, found)
+    told: dict[tuple[float, bool], SpecialValue] = {}
+    for place in zip(*np.nonzero(differs(expected, found)), strict=True):
+        value, was, now = float(x[place]), float(expected[place]), float(found[place])
+        slope = float(slopes[place])
+        why = documented(other.form, value, slope, (was, now), provider, runtime)
+        if why is None and x.dtype == np.float16 and abs(slope) < _SMALLEST_HALF:
+            why = "the slope is too small for float16, which holds it badly or as 0"
+        # It may cut off infinities, as a Clip does, or make one on the way.
+        departs = np.isnan(was) or np.isinf(now) or (np.isinf(was) and np.isfinite(value))
+        if why is None and by_definition[place] and (other.form == "prelu" or departs):
+            why = "it gives what PReLU is; the reference's own form departs from it there"
+        elif not abs(value) < float(np.finfo(x.dtype).max) / 2:  # sums of these overflow
+            why = None if strict else why or f"{other.form} differs for infinite or NaN inputs only"
+        key = (np.copysign(1.0, value) * (abs(value) + 1 if value == value else 0), why is None)
+        told.setdefault(
+            key,
+            SpecialValue(mine.name, other.form, slope, value, was, now, why),
+        )
+    return list(told.values())
+
+
+def _is_definition(x: Array, slopes: Array, expected: Array, found: Array) -> Array:
+    """Where infinities or NaN are in play, and the candidate gives PReLU's definition."""
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        definition = np.where(x > 0, x, slopes * x).astype(x.dtype)
+    finite = np.isfinite(x) & np.isfinite(expected) & np.isfinite(found)
+    return np.asarray(~finite & ~differs(definition, found))

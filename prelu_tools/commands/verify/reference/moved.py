@@ -1,0 +1,113 @@
+"""Run the reference a few times more, moved by rounding: what may each value be off by?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from prelu_tools.backends.interface import Source
+from prelu_tools.commands.verify.inputs.feeds import Feeds
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.files.stash import Stash
+from prelu_tools.core.rounding.noise import Noise
+from prelu_tools.core.rounding.spread import Spread, SpreadBook, pooled
+
+RUNS = 6
+"""Moved runs of each input."""
+FEWEST = 2
+"""Of a slow model."""
+SECONDS = 60.0
+"""What they may take, above which there are fewer."""
+SPREAD = "spread"
+"""Where the spread of a layer's output is in the stash: in the place of a precision."""
+_DEARER = 3.0  # times what a run takes that is not moved
+
+
+@dataclass
+class Moved:
+    """What the moved runs say of a reference."""
+
+    runs: int
+    """How many there were of each input."""
+    outputs: list[dict[str, Spread]] = field(default_factory=list)
+    """For each input, by the name of the output."""
+
+
+def affordable_runs(seconds: float) -> int:
+    """How many moved runs there may be, where one run of all inputs takes as long."""
+    return max(FEWEST, min(RUNS, int(SECONDS / max(_DEARER * seconds, 1e-9))))
+
+
+def run_moved(
+    source: Source,
+    feeds: Sequence[Feeds],
+    outputs: Sequence[Mapping[str, Array]],
+    noise: Noise,
+    runs: int,
+    stash: Stash | None = None,
+) -> Moved:
+    """Run a reference, moved.
+
+    Args:
+        source: the reference.
+        feeds: its inputs.
+        outputs: what it gave for them.
+        noise: how to move it.
+        runs: how often.
+        stash: what its layers gave; takes the spread of that too. None where nobody asks.
+
+    Raises:
+        PReLUToolsError: its operators cannot be moved.
+    """
+    found = Moved(runs)
+    layers = None if stash is None else _Layers(stash)
+    with source.moved_runner(noise, None if layers is None else layers.observe) as runner:
+        for number, (feed, base) in enumerate(zip(feeds, outputs, strict=True)):
+            books = {name: SpreadBook(values) for name, values in base.items()}
+            for _ in range(runs):
+                if layers is not None:
+                    layers.run = number
+                moved = runner.run(feed)
+                for name, book in books.items():
+                    book.add(moved[name])
+            for name, book in books.items():
+                if book.is_elsewhere:
+                    raise PReLUToolsError(f"moved, output {name} is something else altogether")
+            found.outputs.append({name: book.finished() for name, book in books.items()})
+            if layers is not None:
+                layers.finish(runs)
+    return found
+
+
+class _Layers:
+    """Collects the moved runs of every layer's output, in the stash."""
+
+    def __init__(self, stash: Stash) -> None:
+        self.run = 0
+        self._stash = stash
+        self._seen: dict[tuple[str, int], None] = {}
+
+    def observe(self, layer: str, call: int, _x: Array, y: Array) -> None:
+        base = ("float32", self.run, layer, call)
+        if base not in self._stash:
+            return
+        values = self._stash.get(base)
+        if values.shape != y.shape:
+            return
+        with np.errstate(all="ignore"):
+            norm = np.nan_to_num(y.astype(np.float32) - values, posinf=0, neginf=0)
+        key = (SPREAD, self.run, layer, call)
+        norm = np.hypot(norm, self._stash.get(key)) if key in self._stash else np.abs(norm)
+        self._stash.put(key, norm)
+        self._seen[layer, call] = None
+
+    def finish(self, runs: int) -> None:
+        """Make a scale of what was summed up over the runs of one input."""
+        for layer, call in self._seen:
+            key = (SPREAD, self.run, layer, call)
+            base = self._stash.get(("float32", self.run, layer, call))
+            self._stash.put(key, pooled(self._stash.get(key), runs, base))
+        self._seen.clear()

@@ -1,0 +1,109 @@
+"""Take the float64 run of a reference as a second witness of what is right, value by value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from prelu_tools.commands.verify.reference.moved import SPREAD, Moved
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.files.stash import Stash
+from prelu_tools.core.rounding.spread import unit_of
+from prelu_tools.core.rounding.tolerance import FACTOR, Extent
+
+_PLAUSIBLE = 1.1e-4  # of a value: more than rounding does that the moved runs do not show
+
+Outputs = Sequence[Mapping[str, Array]]
+
+
+@dataclass(frozen=True)
+class Centre:
+    """A tensor to compare with, and how far rounding may take it."""
+
+    values: Array
+    """In float64 where that is the same but for rounding."""
+    scale: Array
+    """See `Spread.scale`."""
+    own_error: float
+    """Of the values that float64 agrees on, the largest difference."""
+    n_strange: int
+    """Values that are something else in float64."""
+
+
+def centre_of(narrow: Array, wide: Array, scale: Array) -> Centre:
+    """Take the float64 run as what is right, where it is the same but for rounding.
+
+    It is not where float32 overflows, on the other side of a border, and in a model that does
+    something else in float64: the float32 run is what a candidate is compared with there. Where it
+    is, its distance is one more witness of what rounding does.
+    """
+    with np.errstate(all="ignore"):
+        error = np.abs(narrow.astype(np.float64) - wide)
+    room = FACTOR * (scale + unit_of(narrow, np.dtype(np.float32)) / 2)
+    same = np.isfinite(narrow) & np.isfinite(wide)
+    same &= error <= np.maximum(room, _PLAUSIBLE * np.abs(wide))
+    unlike = ~same & ~((narrow == wide) | (np.isnan(narrow) & np.isnan(wide)))
+    known = np.where(same, error, 0.0)
+    return Centre(
+        values=np.where(same, wide, narrow.astype(np.float64)),
+        scale=np.maximum(scale, known).astype(np.float32),
+        own_error=float(known.max(initial=0.0)),
+        n_strange=int(unlike.sum()),
+    )
+
+
+@dataclass
+class Settled:
+    """Outputs to compare with, after both runs."""
+
+    outputs: list[dict[str, Array]] = field(default_factory=list)
+    """Of each run; see `Centre.values`."""
+    extents: dict[str, Extent] = field(default_factory=dict)
+    """Of each output."""
+    strange: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of each output that has any: values that are something else in float64, and all."""
+
+
+def settle_outputs(narrow: Outputs, wide: Outputs, moved: Moved) -> Settled:
+    """Take what float64 gave where it is the same but for rounding; widens the spreads in place."""
+    found = Settled()
+    for run, (before, after) in enumerate(zip(narrow, wide, strict=True)):
+        spreads, outputs = moved.outputs[run], dict(before)
+        for name, values in before.items():
+            extent = found.extents.setdefault(name, Extent())
+            if not np.issubdtype(values.dtype, np.floating) or after[name].shape != values.shape:
+                extent.note(values)
+                continue
+            centre = centre_of(values, after[name], spreads[name].scale)
+            spreads[name] = replace(spreads[name], scale=centre.scale)
+            outputs[name] = centre.values
+            _widen(extent, centre)
+            strange, total = found.strange.get(name, (0, 0))
+            found.strange[name] = (strange + centre.n_strange, total + values.size)
+        found.outputs.append(outputs)
+    found.strange = {name: counts for name, counts in found.strange.items() if counts[0]}
+    return found
+
+
+def settle_layers(stash: Stash, seen: Iterable[tuple[int, str, int]]) -> dict[str, Extent]:
+    """The same for what layers gave, in the stash; what was seen in both is named there."""
+    extents: dict[str, Extent] = {}
+    for run, layer, call in seen:
+        narrow, wide = (stash.get((kind, run, layer, call)) for kind in ("float32", "float64"))
+        extent = extents.setdefault(layer, Extent())
+        key = (SPREAD, run, layer, call)
+        if key not in stash or narrow.shape != wide.shape:
+            extent.note(narrow, wide if narrow.shape == wide.shape else None)
+            continue
+        centre = centre_of(narrow, wide, stash.get(key))
+        stash.put(("float64", run, layer, call), centre.values)
+        stash.put(key, centre.scale)
+        _widen(extent, centre)
+    return extents
+
+
+def _widen(extent: Extent, centre: Centre) -> None:
+    extent.note(centre.values)
+    extent.own_error = max(extent.own_error or 0.0, centre.own_error)

@@ -1,0 +1,1 @@
+"""Files that nobody vouches for, and files that are being written."""

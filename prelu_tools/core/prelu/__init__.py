@@ -1,0 +1,1 @@
+"""What PReLU and its slopes are, in numpy."""

@@ -1,0 +1,244 @@
+"""Two layers' slopes against each other, bit for bit, and what differs said in words."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array, frozen, same_bits
+from prelu_tools.core.prelu.layout import Permutation, candidates, moved_from
+from prelu_tools.core.prelu.slopes import PReLULayer, Shape
+
+
+@dataclass(frozen=True)
+class SlopeDifference:
+    """The outcome of comparing one layer."""
+
+    equal: bool
+    """Bit for bit after sign and layout."""
+    description: str | None = None
+    """What differs; None where nothing does."""
+    ambiguous: bool = False
+    """The layout could not be told, and the answer hangs on it: no verdict."""
+    note: str | None = None
+    """What is unusual although nothing differs; None where nothing is."""
+    moved: bool = False
+    """Whether they are the same values, along other axes: right where the input lies so too."""
+
+
+def _orders(reference: PReLULayer, candidate: PReLULayer) -> tuple[Permutation, ...]:
+    """The usual ways in which the reference's axes may have become the candidate's, by shapes.
+
+    Where none fits the inputs' shapes, these are of other sizes (a fully convolutional net), and
+    the shapes of the slopes have to do.
+    """
+    rank = reference.slopes.ndim
+    free = (None,) * rank
+    shape = reference.input_shape or free
+    target = candidate.input_shape or free
+    if len(shape) != rank or len(target) != rank:
+        shape = target = free
+    orders = candidates((None, *shape[1:]), (None, *target[1:])) or candidates(free, free)
+    moved = {order: reference.slopes.transpose(order).shape for order in orders}
+    return tuple(order for order in orders if moved[order] == candidate.slopes.shape)
+
+
+def compare_slopes(
+    reference: PReLULayer, candidate: PReLULayer, order: Permutation | None = None
+) -> SlopeDifference:
+    """Compare the slopes of two layers that ought to be the same one.
+
+    They are moved to the candidate's axis order, which the shapes tell. Where several orders fit
+    and it matters which, the one that the candidate states decides if the slopes are equal in it,
+    else the one that the caller gives; without either the answer is `ambiguous`. Layers whose
+    inputs have different ranks (a file that lost its shapes) are compared as vectors.
+
+    Args:
+        reference: the layer that is taken to be right.
+        candidate: the layer that is held against it.
+        order: from the reference's axes to the candidate's, as in numpy.transpose; None to tell.
+    """
+    left, right = reference.slopes, candidate.slopes
+    if left.size != right.size:
+        return _expanded(left, right)
+    if left.size == 1 or left.ndim != right.ndim:
+        return _difference(left.reshape(-1), right.reshape(-1))
+    outcomes = {
+        fitting: _laid_difference(left.transpose(fitting), right)
+        for fitting in _orders(reference, candidate)
+    }
+    usual = candidates((None,) * left.ndim, (None,) * left.ndim)
+    said = moved_from(reference.axes, candidate.axes)
+    if outcomes and said in usual and said not in outcomes:
+        moved = left.transpose(said).shape
+        if _could_lie(moved, candidate.input_shape):
+            words = f"slopes lie as {list(right.shape)} where {list(moved)} was expected"
+            return SlopeDifference(False, words, moved=_same_values(left, right))
+    if not outcomes:
+        where = f"{list(left.shape)} on the reference's input"
+        words = f"slopes lie as {list(right.shape)} where {where} is right"
+        return SlopeDifference(False, words, moved=_same_values(left, right))
+    first = next(iter(outcomes.values()))
+    if all(outcome.equal == first.equal for outcome in outcomes.values()):
+        return first
+    stated = outcomes.get(said or ())
+    if stated is not None and stated.equal:
+        return stated
+    if order in outcomes:
+        return outcomes[order]
+    return SlopeDifference(False, "the axis order cannot be told from the shapes", True)
+
+
+def _same_values(left: Array, right: Array) -> bool:
+    """Whether two sets of slopes are the same, whatever their order."""
+    flat = [np.sort(values.reshape(-1)) for values in (left, right)]
+    return same_bits(flat[0], flat[1])
+
+
+def _expanded(left: Array, right: Array) -> SlopeDifference:
+    """Of unequal numbers of slopes: repeated ones that are all equal are the same function."""
+    found = "one slope shared by all" if right.size == 1 else f"{right.size} slopes"
+    if left.size and right.size and _repeats(left, right):
+        return SlopeDifference(True, note=f"{found} where the reference has {left.size}, all equal")
+    return SlopeDifference(False, f"{found} where {left.size} were expected")
+
+
+def _repeats(left: Array, right: Array) -> bool:
+    """Whether one is the other, repeated along some of its axes, in any usual axis order."""
+    if left.dtype != right.dtype:
+        return False
+    if 1 in (left.size, right.size):
+        first = left.reshape(-1)[:1]
+        return all(same_bits(np.broadcast_to(first, a.size), a.reshape(-1)) for a in (left, right))
+    if left.ndim != right.ndim:
+        return False
+    for order in candidates((None,) * left.ndim, (None,) * left.ndim):
+        moved = left.transpose(order)
+        with suppress(ValueError):
+            larger = moved.shape if left.size > right.size else right.shape
+            if same_bits(np.broadcast_to(moved, larger), np.broadcast_to(right, larger)):
+                return True
+    return False
+
+
+def in_type_of(reference: PReLULayer, candidate: PReLULayer) -> PReLULayer:
+    """The reference's layer as the candidate's type can hold it, where that is a narrower one.
+
+    float16 cannot hold what float32 holds: the slopes to be expected are the nearest ones.
+    """
+    kind, own = candidate.slopes.dtype, reference.slopes.dtype
+    if own.kind != "f" or kind != np.float16 or own == kind:
+        return reference
+    with np.errstate(over="ignore", under="ignore"):
+        return replace(reference, slopes=frozen(reference.slopes.astype(kind)))
+
+
+def _could_lie(slopes: tuple[int, ...], shape: Shape | None) -> bool:
+    """Whether slopes of this shape could be laid over an input of a known shape."""
+    if shape is None or len(shape) != len(slopes):
+        return False
+    return all(a in (1, b) for a, b in zip(slopes, shape, strict=True))
+
+
+def _laid_difference(left: Array, right: Array) -> SlopeDifference:
+    """Of slopes in one axis order; a transposition of two axes is told as such."""
+    found = _difference(left.reshape(-1), right.reshape(-1))
+    varying = [axis for axis, size in enumerate(left.shape) if size > 1]
+    if not found.equal and len(varying) > 1:
+        for first, second in itertools.combinations(varying, 2):
+            turned = left.swapaxes(first, second).reshape(-1)
+            if same_bits(turned, right.reshape(-1)):
+                return SlopeDifference(False, f"slopes transposed (axes {first} and {second})")
+    return found
+
+
+def _difference(left: Array, right: Array) -> SlopeDifference:
+    if same_bits(left, right):
+        return SlopeDifference(True)
+    return SlopeDifference(False, describe(left, right))
+
+
+def describe(left: Array, right: Array) -> str:
+    """Say in words how two vectors of slopes of one length differ."""
+    if left.dtype != right.dtype:
+        rounded = same_bits(left.astype(right.dtype), right)
+        what = "rounded" if rounded else "stored with other values"
+        return f"slopes {what} as {right.dtype} where {left.dtype} was expected"
+    if same_bits(-left, right):
+        return "slopes negated"
+    where = np.flatnonzero(_bits(left) != _bits(right))
+    if where.size == 2 and same_bits(left[where[::-1]], right[where]):
+        return f"channels {where[0]} and {where[1]} exchanged"
+    if same_bits(np.sort(left), np.sort(right)):
+        return f"slopes permuted ({where.size} of {left.size} out of place)"
+    finite = np.abs(left.astype(np.float64) - right.astype(np.float64))
+    worst = int(where[np.argmax(np.nan_to_num(finite[where], nan=np.inf))])
+    return (
+        f"{where.size} of {left.size} slopes differ, most at {worst}: "
+        f"{right[worst]:.9g} where {left[worst]:.9g} was expected"
+    )
+
+
+def _bits(values: Array) -> Array:
+    return np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
+
+
+def owner_of(candidate: PReLULayer, references: Iterable[PReLULayer]) -> str | None:
+    """The name of the reference layer whose slopes these are, where there is exactly one."""
+    values = replace(candidate, input_shape=None)  # wherever it stands now
+    owners = [layer.name for layer in references if compare_slopes(layer, values).equal]
+    return owners[0] if len(owners) == 1 else None
+
+
+@dataclass(frozen=True)
+class LayerPairs:
+    """Which layer of the candidate is which of the reference."""
+
+    pairs: tuple[tuple[PReLULayer, PReLULayer], ...]
+    """Lined up, in the reference's order."""
+    missing: tuple[PReLULayer, ...]
+    """Layers of the reference that the candidate lacks."""
+    unexpected: tuple[PReLULayer, ...]
+    """Layers of the candidate that the reference lacks."""
+
+
+def line_up(references: Iterable[PReLULayer], candidates: Iterable[PReLULayer]) -> LayerPairs:
+    """Pair layers by name; those left over by order, where their numbers agree."""
+    left, right = list(references), list(candidates)
+    by_name: Mapping[str, PReLULayer] = {layer.name: layer for layer in right}
+    named = {layer.name: by_name[layer.name] for layer in left if layer.name in by_name}
+    rest_left = [layer for layer in left if layer.name not in named]
+    rest_right = [layer for layer in right if layer.name not in named]
+    if len(rest_left) == len(rest_right):
+        named |= {a.name: b for a, b in zip(rest_left, rest_right, strict=True)}
+        rest_left, rest_right = [], []
+    pairs = tuple((layer, named[layer.name]) for layer in left if layer.name in named)
+    return LayerPairs(pairs, tuple(rest_left), tuple(rest_right))
+
+
+def pair_layers(references: Sequence[PReLULayer], found: Sequence[PReLULayer]) -> LayerPairs:
+    """Which layer of the candidate is which of the reference."""
+    return line_up(references, _split_unproven(references, found))
+
+
+def _split_unproven(
+    references: Sequence[PReLULayer], found: Sequence[PReLULayer]
+) -> list[PReLULayer]:
+    """Take apart what merely shares an initializer, where that gives the reference's number."""
+    if len(found) == len(references):
+        return list(found)
+    split: list[PReLULayer] = []
+    for layer in found:
+        if layer.same_instance or len(layer.nodes) == 1:
+            split.append(layer)
+            continue
+        positions = layer.positions or (len(split),) * len(layer.nodes)
+        for node, position in zip(layer.nodes, positions, strict=True):
+            split.append(replace(layer, name=node, nodes=(node,), positions=(position,)))
+    if all(layer.positions for layer in split):
+        split.sort(key=lambda layer: layer.positions[0])
+    return split if len(split) == len(references) else list(found)

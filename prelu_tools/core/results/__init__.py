@@ -1,0 +1,1 @@
+"""What the commands return: frozen, complete, and free of any framework."""

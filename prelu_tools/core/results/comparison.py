@@ -1,0 +1,47 @@
+"""What `inspect A B` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prelu_tools.core.results.inspection import InspectResult
+from prelu_tools.core.results.showing import Shown
+
+
+@dataclass(frozen=True)
+class LayerChange:
+    """One layer of two models."""
+
+    name: str
+    """Its name in the first model, or in the second where the first lacks it."""
+    other_name: str | None
+    """Its name in the second model, where that is another one."""
+    n_slopes: int
+    """Slopes in the first model (the second, where the first lacks it)."""
+    difference: str | None
+    """In words; None where the slopes are equal bit for bit."""
+    max_abs_change: float | None
+    """Largest absolute change of a slope; None where they cannot be subtracted."""
+    mean_change: float | None
+    """Mean of second minus first; None where they cannot be subtracted."""
+    n_sign_changes: int | None
+    """Slopes that are below 0 on one side and above on the other; None as above."""
+
+
+@dataclass(frozen=True, repr=False)
+class CompareResult(Shown):
+    """What `inspect A B` saw."""
+
+    left: InspectResult
+    """The first model."""
+    right: InspectResult
+    """The second model."""
+    changes: tuple[LayerChange, ...]
+    """In the order of the first model; layers that only the second has come last."""
+
+    def _in_short(self) -> str:
+        n_changed = sum(change.difference is not None for change in self.changes)
+        return (
+            f"{self.left.path} to {self.right.path}: {n_changed} of "
+            f"{len(self.changes)} layers changed"
+        )

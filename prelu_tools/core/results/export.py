@@ -1,0 +1,137 @@
+"""What export and doctor return: frozen, complete, and free of any framework.
+
+The JSON contract names the fields (`reports/json.py` writes them); the reports need nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.results.optimization import OptimizeResult
+from prelu_tools.core.results.showing import Shown
+from prelu_tools.core.results.verification import VerifyResult
+
+
+@dataclass(frozen=True)
+class RefusedRoute:
+    """A converter that was tried and did not take the model."""
+
+    route: str
+    """Which one, with its version."""
+    reason: str
+    """What it said, in one line."""
+
+
+@dataclass(frozen=True, repr=False)
+class ExportResult(Shown):
+    """What `export` wrote."""
+
+    source: str
+    """The source as the user spelled it."""
+    path: str
+    """The file written."""
+    n_bytes: int
+    """Its size in bytes."""
+    opset: int
+    """Opset of the default ONNX domain."""
+    route: str
+    """Which converter made the graph, with its version."""
+    layers: tuple[PReLULayer, ...]
+    """The layers in the file; one PRelu node a call."""
+    n_nodes: int
+    """Nodes in the graph."""
+    verification: VerifyResult | None
+    """The check of the file against its source; None with `--no-verify`."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how it went."""
+    refused: tuple[RefusedRoute, ...] = ()
+    """The converters that were tried before and failed, in order."""
+    data_path: str | None = None
+    """The file with the large weights; None where they are in the model's own."""
+    n_data_bytes: int = 0
+    """Its size in bytes."""
+    optimized: OptimizeResult | None = None
+    """How its layers were written for onnxruntime's CPU provider; None for PRelu nodes."""
+
+    def _in_short(self) -> str:
+        held = "not verified" if self.verification is None else "verified"
+        return f"{self.source} -> {self.path}: {len(self.layers)} PReLU layers, {held}"
+
+
+@dataclass(frozen=True)
+class DoctorItem:
+    """One thing that was looked at."""
+
+    name: str
+    """A package, an extra, a provider."""
+    state: Literal["ok", "missing", "broken"]
+    """`broken`: it is there and does not work."""
+    detail: str
+    """The version, or what is wrong."""
+    advice: str = ""
+    """What to do, where something is to be done."""
+
+
+@dataclass(frozen=True)
+class DoctorResult:
+    """What `doctor` found on this machine."""
+
+    python: str
+    """Version of the interpreter."""
+    platform: str
+    """Operating system and processor."""
+    core: tuple[DoctorItem, ...]
+    """The packages that nothing works without."""
+    extras: tuple[DoctorItem, ...]
+    """The packages of the extras, each named `extra: package`."""
+    providers: tuple[DoctorItem, ...]
+    """Execution providers, each tried with a model of one PRelu node."""
+
+    @property
+    def works(self) -> bool:
+        """Whether the core does: inspect, and verify on the CPU."""
+        return all(item.state == "ok" for item in self.core)
+
+
+@dataclass(frozen=True)
+class InitCheck:
+    """A check that `init` wrote."""
+
+    name: str
+    """Its name."""
+    reference: str
+    """The source that is taken to be right; with a glob, of many models."""
+    candidates: tuple[str, ...]
+    """What is held against it."""
+    variants: tuple[str, ...] = ()
+    """Files that are called after the candidate and are of another type by their names."""
+    inputs: tuple[str, ...] = ()
+    """NAME:DIMS of inputs that the reference does not know."""
+    n_models: int = 1
+    """References that it stands for."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A model that `init` wrote no check for."""
+
+    path: str
+    """The model."""
+    reason: str
+    """Why, in words."""
+
+
+@dataclass(frozen=True)
+class InitResult:
+    """What `init` found and wrote."""
+
+    path: str
+    """The list of checks."""
+    schema_path: str | None
+    """Its schema, beside it; None where that was not wanted."""
+    checks: tuple[InitCheck, ...]
+    """At least one."""
+    left_out: tuple[LeftOut, ...]
+    """Models without a check."""

@@ -1,0 +1,130 @@
+"""What `inspect` returns: frozen, complete, and free of any framework."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.prelu.statistics import SlopeStatistics, slope_statistics
+from prelu_tools.core.results.comparable import comparable
+from prelu_tools.core.results.showing import Shown
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a model that its owner should know."""
+
+    code: str
+    """A stable name, such as `no_prelu`."""
+    severity: Severity
+    """How bad it is."""
+    message: str
+    """What will happen where, and what to do."""
+    layer: str | None = None
+    """The layer it is about; None for the model as a whole."""
+
+
+@comparable
+@dataclass(frozen=True, eq=False)
+class LayerUsage:
+    """What data does in one layer; arrays are flat, in the order of the layer's slopes."""
+
+    negative_share: Array
+    """For each slope the share of its inputs that are negative, from 0 to 1."""
+    output_share: float
+    """The share of the layer's output that its slopes carry: sum |a x| over x < 0, of sum |y|."""
+
+    @property
+    def unused(self) -> tuple[int, ...]:
+        """The slopes whose negative branch the data never used."""
+        return tuple(int(index) for index in np.flatnonzero(self.negative_share == 0))
+
+
+@dataclass(frozen=True)
+class OtherActivation:
+    """A LeakyRelu or Relu: an activation of the family whose slope was not learned."""
+
+    name: str
+    """Name of the node."""
+    operator: str
+    """`LeakyRelu` or `Relu`."""
+    slope: float
+    """The slope that it has: 0 for Relu."""
+
+
+@dataclass(frozen=True)
+class RefusedForm:
+    """A part of a graph that resembles PReLU and is not."""
+
+    node: str
+    """The node that makes its output."""
+    form: str
+    """The form that it resembles."""
+    reason: str
+    """What does not fit."""
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One layer with what was computed from its slopes."""
+
+    layer: PReLULayer
+    """The layer itself."""
+    statistics: SlopeStatistics
+    """Over all of its slopes."""
+    health: tuple[str, ...]
+    """What the slopes say: words of `core.statistics.slope_health`."""
+    findings: tuple[Finding, ...] = ()
+    """Findings about this layer."""
+    usage: LayerUsage | None = None
+    """What the data of `--data` did in it; None without."""
+
+
+@dataclass(frozen=True, repr=False)
+class InspectResult(Shown):
+    """What `inspect` saw in one model."""
+
+    path: str
+    """The source as the user spelled it."""
+    format: str
+    """`onnx`, `torch` or `keras`."""
+    opset: int | None
+    """Opset of the default ONNX domain; None for a source that is not ONNX."""
+    producer: str
+    """Who wrote the model: name and version."""
+    n_parameters: int
+    """Elements of all parameters."""
+    layers: tuple[LayerReport, ...]
+    """In the order of the graph."""
+    findings: tuple[Finding, ...]
+    """About the model as a whole."""
+    others: tuple[OtherActivation, ...] = ()
+    """LeakyRelu and Relu nodes, in the order of the graph."""
+    refused: tuple[RefusedForm, ...] = ()
+    """What only resembles PReLU; looked for where the user asks why."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how the model was read."""
+
+    def _in_short(self) -> str:
+        n_slopes = sum(report.statistics.count for report in self.layers)
+        return f"{self.path}: {len(self.layers)} PReLU layers, {n_slopes:,} slopes"
+
+    @property
+    def all_findings(self) -> tuple[Finding, ...]:
+        """Findings about the model and about its layers."""
+        return (*self.findings, *(f for report in self.layers for f in report.findings))
+
+    @property
+    def statistics(self) -> SlopeStatistics | None:
+        """Over all slopes of the model; None where it has none."""
+        if not self.layers:
+            return None
+        slopes = [report.layer.slopes.reshape(-1).astype(np.float64) for report in self.layers]
+        near_zero = sum(report.statistics.n_near_zero for report in self.layers)
+        return replace(slope_statistics(np.concatenate(slopes)), n_near_zero=near_zero)

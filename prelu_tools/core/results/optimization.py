@@ -1,0 +1,130 @@
+"""What `optimize` returns, and what it is told of how the layers were chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.results.showing import Shown
+from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.timing import Latency, Ratio
+
+Chosen = Literal["cost model", "timing", "choices", "target", "exactness", "speed"]
+"""`exactness`: the faster form changed a bit of an output; `speed`: no form was faster."""
+Target = Literal["onnxruntime-cpu", "portable", "onnxruntime-cuda", "openvino", "tensorrt"]
+"""All but the first have a fast PRelu of their own: every layer becomes a PRelu node."""
+
+_PLAIN: tuple[Literal["layer", "bitwise", "special"], ...] = ("layer", "bitwise", "special")
+
+
+@dataclass(frozen=True)
+class Exactness:
+    """How equal the forms have to be to a PRelu node."""
+
+    kind: Literal["layer", "bitwise", "special", "approximate"] = "layer"
+    """`layer`: the same result for every finite input of the layer, by ==; `bitwise`: the model's
+    outputs too, tried on this machine; `special`: infinities and NaN too; `approximate`: the layer
+    may be off by `ulps`."""
+    ulps: int = 0
+    """Units in the last place that a layer may be off; 0 but for `approximate`."""
+
+    @classmethod
+    def parse(cls, text: str) -> Exactness:
+        """What `--exact` says: a kind, or `approximate=ULPS`.
+
+        Raises:
+            UsageError: it is none of these.
+        """
+        kind, separator, ulps = text.partition("=")
+        if kind == "approximate" and ulps.isdecimal() and int(ulps) > 0:
+            return cls("approximate", int(ulps))
+        for plain in _PLAIN:
+            if text == plain and not separator:
+                return cls(plain)
+        raise UsageError(
+            f"{text!r}: expected layer, bitwise, special or approximate=ULPS, as in approximate=4"
+        )
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """One layer: how it was written, and how it is now."""
+
+    name: str
+    """The layer's name."""
+    shape: tuple[int, ...] | None
+    """Shape of its input when it was timed; None where it was not run."""
+    n_slopes: int
+    """How many slopes it has."""
+    before: str
+    """The form that it had."""
+    form: str
+    """The form that it has now."""
+    chosen: Chosen
+    """Who chose it."""
+    gained: float | None
+    """Seconds that the whole model gains by it against a PRelu node; None where not timed."""
+    gain: Ratio | None
+    """The model with this layer's group in `form` against the model with PRelu there."""
+    group: int | None
+    """Layers of one number were timed together and share `gained` evenly; None if not timed."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What was found equal, and on what machine."""
+
+    layer: bool
+    """Each layer by itself gave what PRelu gives, compared with ==, on all finite inputs tried."""
+    bitwise: bool
+    """Every output of the model had the same bits, on all inputs tried."""
+    special: bool
+    """Infinities and NaN gave what PRelu gives; the sign of a zero left aside."""
+    max_ulps: int
+    """The most that a layer by itself was off, in units in the last place."""
+    n_inputs: int
+    """Rows of input that were tried."""
+    processor: str
+    """The machine's processor, as far as it is known."""
+    runtime: str
+    """The version of onnxruntime."""
+
+
+@dataclass(frozen=True, repr=False)
+class OptimizeResult(Shown):
+    """What `optimize` wrote."""
+
+    source: str
+    """The model as the user spelled it."""
+    path: str
+    """The file that was written."""
+    n_bytes: int
+    """Its size."""
+    target: Target
+    """What it was written for."""
+    exact: Exactness
+    """What was asked."""
+    layers: tuple[LayerChoice, ...]
+    """The layers, in the order of the graph."""
+    held: Held
+    """What was found equal."""
+    latency: Latency | None
+    """The model before and after; None where the model as it was does not run, or nothing was
+    timed."""
+    verification: VerifyResult
+    """The new file against the one it was made from."""
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
+
+    def _in_short(self) -> str:
+        gained = "" if self.latency is None else f", {self.latency.ratio.median:.2f} of the time"
+        return (
+            f"{self.source} -> {self.path}: {self.n_changed} of "
+            f"{len(self.layers)} PReLU layers written anew{gained}"
+        )
+
+    @property
+    def n_changed(self) -> int:
+        """Layers that have another form than before."""
+        return sum(layer.form != layer.before for layer in self.layers)

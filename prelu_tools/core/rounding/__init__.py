@@ -1,0 +1,1 @@
+"""Whether tensors are the same, and what rounding may do to them."""

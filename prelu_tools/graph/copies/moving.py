@@ -1,0 +1,231 @@
+"""A copy of a model in which the result of every operator is moved at random, as rounding may.
+
+Behind an operator stands a Mul by a random factor near 1, in bodies too; before one that rounds
+inside, as a sum of many terms does, another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from itertools import count
+
+import onnx
+from onnx import TensorProto, helper
+
+from prelu_tools.core.rounding.noise import Noise, plain_sum_growth, sum_growth, term_growth
+from prelu_tools.graph.facts.rounding import (
+    EXACT,
+    GATES,
+    KERNELS,
+    LINEAR,
+    RELATIVE_TO_ONE,
+    ROUNDED_ONCE,
+)
+from prelu_tools.graph.natives import inferred
+
+_UNITS: Mapping[int, float] = {
+    TensorProto.FLOAT: 2.0**-23,
+    TensorProto.DOUBLE: 2.0**-52,
+    TensorProto.FLOAT16: 2.0**-10,
+    TensorProto.BFLOAT16: 2.0**-7,
+}
+_NARROW = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum", "LSTM", "GRU", "RNN")
+_UNKNOWN = 64  # terms, for a size that is not known
+_KERNEL = 4.0  # roundings of a function's kernel
+
+Types = Mapping[str, tuple[int, tuple[int, ...]]]
+"""Of each tensor the element type and the sizes, as far as they are known."""
+
+
+def moved_model(
+    proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], noise: Noise
+) -> onnx.ModelProto:
+    """The model, moved; each run of a session of it is moved otherwise.
+
+    Args:
+        proto: the model; its functions are not moved inside.
+        shapes: of its inputs, by which the terms of sums are counted.
+        noise: how far, and the seed.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(_typed(proto, shapes))
+    _Mover(noise).move(copy.graph, {})
+    del copy.graph.value_info[:], copy.graph.input[:], copy.graph.output[:]
+    copy.graph.input.extend(proto.graph.input)  # with the sizes that were free
+    copy.graph.output.extend(proto.graph.output)
+    return copy
+
+
+def _typed(proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    for value in copy.graph.input:
+        for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()),
+                             strict=False):  # fmt: skip
+            dim.dim_value = size
+    for value in copy.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    return inferred(copy)
+
+
+class _Mover:
+    def __init__(self, noise: Noise) -> None:
+        self._noise = noise
+        self._numbers = count(1)
+
+    def move(self, graph: onnx.GraphProto, outer: Types) -> None:
+        """Move the nodes of a graph, in place."""
+        types = {**outer, **_types_of(graph)}
+        nodes = []
+        for node in graph.node:
+            for attribute in node.attribute:
+                bodies = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
+                for body in bodies:
+                    self.move(body, types)
+            nodes += [node] if _is_exact(node) else self._moved(node, types)
+        del graph.node[:]
+        graph.node.extend(nodes)
+
+    def _moved(self, node: onnx.NodeProto, types: Types) -> list[onnx.NodeProto]:
+        """The node with what moves its inputs before it, and its outputs behind."""
+        operator, terms = node.op_type, _terms(node, types)
+        before: list[onnx.NodeProto] = []
+        behind: list[onnx.NodeProto] = []
+        once, growth = 1.0, 0.0
+        if operator in LINEAR:
+            growth = (sum_growth if operator in _WEIGHTED else plain_sum_growth)(terms)
+            self._move_input(node, 0, types, before, (1.0, term_growth(terms)))
+        elif operator == "GridSample":
+            self._move_grid(node, types, before)
+            growth = 3.0
+        elif operator == "Resize":
+            places = max(2.0, float(max(_sizes(node.output[0], types), default=_UNKNOWN)))
+            self._move_input(node, 0, types, before, (places, 0.0))
+        elif operator in KERNELS or operator in GATES or operator in RELATIVE_TO_ONE:
+            once = _KERNEL
+            if operator == "LogSoftmax":
+                self._move_input(node, 0, types, before, (1.0, 0.0))
+        elif operator not in ROUNDED_ONCE:
+            growth = plain_sum_growth(terms)
+            for place in range(len(node.input)):
+                self._move_input(node, place, types, before, (2.0, 0.0))
+        x = node.input[0] if node.input else ""
+        for place, name in enumerate(node.output):
+            unit = _UNITS.get(types.get(name, (0, ()))[0])
+            if not name or unit is None:
+                continue
+            raw = f"{name}/before_moving"
+            node.output[place] = raw
+            kind = types[name][0]
+            amount = self._noise.amount(unit, once, growth)
+            if operator in RELATIVE_TO_ONE or operator in GATES:
+                scale = x if operator in GATES else ""
+                offset = f"{name}/offset"
+                behind += self._offset(raw, scale, offset, kind, self._noise.amount(unit, 1.0))
+                raw = offset
+            behind += self._scaled(raw, name, kind, amount)
+        return [*before, node, *behind]
+
+    def _move_input(
+        self,
+        node: onnx.NodeProto,
+        place: int,
+        types: Types,
+        before: list[onnx.NodeProto],
+        roundings: tuple[float, float],
+    ) -> None:
+        name = node.input[place]
+        kind = types.get(name, (0, ()))[0]
+        if kind not in _UNITS:
+            return
+        moved = f"{name}/moved_{next(self._numbers)}"
+        amount = self._noise.amount(_UNITS[kind], *roundings)
+        before += self._scaled(name, moved, kind, amount)
+        node.input[place] = moved
+
+    def _move_grid(self, node: onnx.NodeProto, types: Types, before: list[onnx.NodeProto]) -> None:
+        """Places run from -1 to 1, and 1 is added to them."""
+        name = node.input[1]
+        kind = types.get(name, (0, ()))[0]
+        if kind in _UNITS:
+            moved = f"{name}/moved_{next(self._numbers)}"
+            amount = 2 * self._noise.amount(_UNITS[kind], 1.0, 3.0)
+            before += self._offset(name, "", moved, kind, amount)
+            node.input[1] = moved
+
+    def _scaled(self, raw: str, name: str, kind: int, amount: float) -> Iterator[onnx.NodeProto]:
+        """Name = raw * (1 + noise)."""
+        random = f"{name}/noise"
+        wide = TensorProto.FLOAT if kind in _NARROW else kind
+        yield self._random(raw, random, 1.0, amount, wide)
+        if kind not in _NARROW:
+            yield helper.make_node("Mul", [raw, random], [name])
+            return
+        yield helper.make_node("Cast", [raw], [f"{name}/wide"], to=TensorProto.FLOAT)
+        yield helper.make_node("Mul", [f"{name}/wide", random], [f"{name}/product"])
+        yield helper.make_node("Cast", [f"{name}/product"], [name], to=kind)
+
+    def _offset(
+        self, raw: str, scale: str, name: str, kind: int, amount: float
+    ) -> Iterator[onnx.NodeProto]:
+        """Name = raw + scale * noise."""
+        random = f"{name}/noise"
+        if kind in _NARROW:
+            yield self._random(raw, f"{random}/wide", 0.0, amount, TensorProto.FLOAT)
+            yield helper.make_node("Cast", [f"{random}/wide"], [random], to=kind)
+        else:
+            yield self._random(raw, random, 0.0, amount, kind)
+        if scale:
+            yield helper.make_node("Mul", [scale, random], [f"{name}/part"])
+        yield helper.make_node("Add", [raw, f"{name}/part" if scale else random], [name])
+
+    def _random(
+        self, like: str, name: str, middle: float, amount: float, kind: int
+    ) -> onnx.NodeProto:
+        seed = float((self._noise.seed * 7919 + next(self._numbers)) % (1 << 22))
+        return helper.make_node("RandomUniformLike", [like], [name], low=middle - amount,
+                                high=middle + amount, dtype=kind, seed=seed)  # fmt: skip
+
+
+def _is_exact(node: onnx.NodeProto) -> bool:
+    if node.domain not in ("", "ai.onnx"):
+        return False
+    if node.op_type == "Resize":
+        modes = [attribute.s for attribute in node.attribute if attribute.name == "mode"]
+        return not modes or modes[0] == b"nearest"
+    return node.op_type in EXACT
+
+
+def _types_of(graph: onnx.GraphProto) -> dict[str, tuple[int, tuple[int, ...]]]:
+    found = {t.name: (t.data_type, tuple(t.dims)) for t in graph.initializer}
+    for value in [*graph.input, *graph.value_info, *graph.output]:
+        kind = value.type.tensor_type
+        found[value.name] = (
+            kind.elem_type,
+            tuple(dim.dim_value or _UNKNOWN for dim in kind.shape.dim),
+        )
+    return found
+
+
+def _sizes(name: str, types: Types) -> tuple[int, ...]:
+    return types.get(name, (0, ()))[1]
+
+
+def _terms(node: onnx.NodeProto, types: Types) -> float:
+    """How many terms one result has: of a product by its weights, else by what it takes in."""
+    operator, shapes = node.op_type, [_sizes(name, types) for name in node.input]
+    if operator in ("Conv", "ConvTranspose") and len(shapes) > 1 and shapes[1]:
+        return math.prod(shapes[1]) / max(shapes[1][1 if operator == "ConvTranspose" else 0], 1)
+    if operator in ("MatMul", "Gemm", "Einsum") and shapes and shapes[0]:
+        return float(max(shapes[0][-1], shapes[1][0] if len(shapes[1]) == 2 else 1))
+    if operator in ("LSTM", "GRU", "RNN") and len(shapes) > 1 and shapes[1]:
+        return float(shapes[1][-1] + shapes[1][-2])
+    if operator in ("InstanceNormalization", "GroupNormalization") and shapes[0]:
+        return float(math.prod(shapes[0][2:]))
+    taken = math.prod(shapes[0]) if shapes else 1
+    given = math.prod(_sizes(node.output[0], types)) if node.output else 1
+    if operator in ("CumSum", "DFT", "STFT"):
+        return float(max(shapes[0], default=_UNKNOWN))
+    return max(taken / max(given, 1), float(max(shapes[0], default=1)) if given == taken else 1.0)

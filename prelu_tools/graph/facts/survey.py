@@ -1,0 +1,85 @@
+"""Everything that `inspect` wants to know of an ONNX model, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import onnx
+
+from prelu_tools.core.results.inspection import Finding, OtherActivation, RefusedForm
+from prelu_tools.graph.facts.findings import graph_findings, max_findings, quantizer_finding
+from prelu_tools.graph.io.reader import OnnxModel
+from prelu_tools.graph.match.arithmetic import attributes
+from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
+from prelu_tools.graph.match.recognise import NearMiss
+from prelu_tools.graph.view import GraphView, all_views
+
+_LEAKY_DEFAULT = 0.01  # alpha of LeakyRelu where the node names none
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is in a model."""
+
+    layers: tuple[LocatedLayer, ...]
+    """The PReLU layers, and where they are."""
+    layer_findings: tuple[tuple[Finding, ...], ...]
+    """What the graph says of each of them."""
+    findings: tuple[Finding, ...]
+    """What the graph says of the model."""
+    others: tuple[OtherActivation, ...]
+    """LeakyRelu and Relu nodes that are part of no PReLU."""
+    refused: tuple[RefusedForm, ...]
+    """Near misses; empty unless they were asked for."""
+
+
+def survey(model: OnnxModel, explain: bool, target: str | None) -> Survey:
+    """Look at a model.
+
+    Args:
+        model: the model; its weights are not read.
+        explain: whether to look for what only resembles PReLU.
+        target: a name of `graph.targets.TARGETS` to forecast for; None for none.
+    """
+    views = list(all_views(model))
+    missed: list[NearMiss] = []
+    located = locate_layers(views, missed, explain)
+    taken = {name for layer in located for m in layer.matches for n in m.nodes for name in n.output}
+    missed = [near for near in missed if near.node.output[0] not in taken]
+    findings = list(max_findings(missed))
+    if any(match.form == "prelu" for layer in located for match in layer.matches):
+        findings.append(quantizer_finding())
+    return Survey(
+        layers=located,
+        layer_findings=tuple(_findings(layer, target) for layer in located),
+        findings=tuple(findings),
+        others=tuple(other for view in views for other in _others(view, taken)),
+        refused=tuple(map(_refused, missed)) if explain else (),
+    )
+
+
+def _refused(near: NearMiss) -> RefusedForm:
+    return RefusedForm(near.node.name or near.node.output[0], near.form, near.reason)
+
+
+def _findings(located: LocatedLayer, target: str | None) -> tuple[Finding, ...]:
+    found = tuple(graph_findings(located))
+    if target is None:
+        return found
+    from prelu_tools.graph.facts.targets import forecast
+
+    return (*found, *forecast(located, target))
+
+
+def _others(view: GraphView, taken: set[str]) -> Iterator[OtherActivation]:
+    for node in view.graph.node:
+        if node.op_type in ("LeakyRelu", "Relu") and node.output[0] not in taken:
+            yield OtherActivation(node.name or node.output[0], node.op_type, _slope(node))
+
+
+def _slope(node: onnx.NodeProto) -> float:
+    given = attributes(node).get("alpha")
+    if node.op_type == "Relu":
+        return 0.0
+    return given.f if given is not None else _LEAKY_DEFAULT

@@ -1,0 +1,309 @@
+"""Reject a graph that no runtime loads, before anything else looks at it.
+
+Everything behind may rely on it: a node has the inputs that its operator needs and an output, what
+is read is made, nothing is made twice or of itself, functions end, and a tensor holds what its
+shape says.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import onnx
+
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.files.budget import BYTES_A_BYTE, LEAST_BYTES
+from prelu_tools.graph.io.attribute_checks import refuse_attributes, refuse_contradictions
+from prelu_tools.graph.io.tensor_checks import (
+    BrokenGraphError,
+    named,
+    refuse_no_text,
+    refuse_tensors,
+)
+from prelu_tools.graph.walk import bodies
+
+_OWN: Final = ("", "ai.onnx")
+_ANY: Final = (frozenset[int](), 0, 2**31)
+_LATEST: Final = 1_000_000  # opset: beyond any that there will be, and below what onnx takes
+_NODE: Final = 1 << 8  # bytes of memory that a node takes beside its own
+_DEEPEST: Final = 64
+_SILENT: Final = 2  # the last IR version whose models name no opset
+
+
+def refuse_broken(proto: onnx.ModelProto, path: Path) -> None:
+    """Look at every graph, function and tensor of a model.
+
+    Args:
+        proto: the model.
+        path: its file; whether the files of its data are there is for their reader to say.
+
+    Raises:
+        PReLUToolsError: something in it cannot be; the message names it.
+    """
+    try:
+        refuse_no_text(proto.producer_name, proto.producer_version)
+        refuse_no_text(*(o.domain for o in proto.opset_import))
+        refuse_no_text(
+            *(text for entry in proto.metadata_props for text in (entry.key, entry.value))
+        )
+        refuse_tensors(proto, path)
+        versions = _versions(proto)
+        _functions(proto, versions, path.stat().st_size)
+        _graph(proto.graph, frozenset(), _Operators(versions), in_function=False)
+    except BrokenGraphError as error:
+        raise PReLUToolsError(f"{path} is not a valid ONNX model: {error}") from error
+
+
+def _versions(proto: onnx.ModelProto) -> dict[str, int]:
+    """The opsets that a model imports: before IR version 3 it says none, and means 1."""
+    found = _imported(proto.opset_import)
+    own = any(domain in found for domain in _OWN)
+    if own or proto.ir_version <= _SILENT:
+        return found
+    if any(node.domain in _OWN for node in _all_nodes(proto.graph.node)):
+        raise BrokenGraphError("it has operators of ONNX, and does not say of which opset")
+    return found
+
+
+def _imported(opsets: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for opset in opsets:
+        domain = "" if opset.domain in _OWN else opset.domain
+        if found.setdefault(domain, opset.version) != opset.version:
+            raise BrokenGraphError(f"it is of two opsets of the domain {named(domain)}")
+    for domain, version in found.items():
+        if not 0 <= version < _LATEST:
+            raise BrokenGraphError(f"it is of opset {version} of the domain {named(domain)}")
+    return found
+
+
+_Arity = tuple[frozenset[int], int, int]
+_SINGLE: Final = onnx.defs.OpSchema.FormalParameterOption.Single
+
+
+class _Operators:
+    """Which inputs an operator takes, by the versions that a model imports."""
+
+    def __init__(self, versions: Mapping[str, int]) -> None:
+        self._version = max((versions.get(domain, 0) for domain in _OWN), default=0)
+        self._known: dict[str, _Arity] = {}
+        self._required: dict[str, frozenset[str]] = {}
+
+    def inputs(self, node: onnx.NodeProto) -> _Arity:
+        """The places that must not be "", the least and the most inputs; any where unknown."""
+        if node.domain not in _OWN:
+            return _ANY
+        if node.op_type not in self._known:
+            self._known[node.op_type] = self._looked_up(node.op_type)
+        return self._known[node.op_type]
+
+    def attributes(self, node: onnx.NodeProto) -> frozenset[str]:
+        """The attributes that a node has to have; none where it is unknown."""
+        if node.domain not in _OWN:
+            return frozenset()
+        if node.op_type not in self._required:
+            try:
+                schema = onnx.defs.get_schema(node.op_type, self._version or 1, "")
+                stated = schema.attributes.items()
+            except onnx.defs.SchemaError:
+                stated = {}.items()
+            self._required[node.op_type] = frozenset(n for n, one in stated if one.required)
+        return self._required[node.op_type]
+
+    def _looked_up(self, operator: str) -> _Arity:
+        try:
+            schema = onnx.defs.get_schema(operator, self._version or 1, "")
+        except onnx.defs.SchemaError:
+            return _ANY
+        needed = [i for i, formal in enumerate(schema.inputs) if formal.option == _SINGLE]
+        return frozenset(needed), schema.min_input, schema.max_input
+
+
+def _called(node: onnx.NodeProto) -> str:
+    return f"node {named(node.name or next(iter(node.output), ''))} ({named(node.op_type)})"
+
+
+def _graph(
+    graph: onnx.GraphProto, outer: Collection[str], operators: _Operators, in_function: bool
+) -> None:
+    """One graph, and those in it.
+
+    Args:
+        graph: the graph.
+        outer: what the graphs around it have.
+        operators: what operators need.
+        in_function: whether it is in a body of a function.
+    """
+    stored = [tensor.name for tensor in graph.initializer]
+    stored += [sparse.values.name for sparse in graph.sparse_initializer]
+    _once(stored, "is stored twice")
+    inputs = [value.name for value in graph.input]
+    values = [*graph.input, *graph.output, *graph.value_info]
+    refuse_no_text(*(v.name for v in values))
+    refuse_no_text(*(d.dim_param for v in values for d in v.type.tensor_type.shape.dim))
+    _once(inputs, "is an input twice")
+    known = {*outer, *stored, *inputs}
+    _nodes(graph.node, known, operators, {*stored, *inputs}, in_function)
+    for value in graph.output:
+        if value.name not in known:
+            raise BrokenGraphError(f"its output {named(value.name)} is made by no node")
+
+
+def _once(names: Iterable[str], why: str) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise BrokenGraphError(f"tensor {named(name)} {why}")
+
+
+def _nodes(
+    nodes: Sequence[onnx.NodeProto],
+    known: set[str],
+    operators: _Operators,
+    own: Collection[str],
+    in_function: bool,
+) -> None:
+    """The nodes of a graph or function; what they make becomes `known`."""
+    made = set(own)
+    for node in nodes:
+        refuse_no_text(node.name, node.op_type, node.domain, *node.input, *node.output)
+        refuse_no_text(
+            *(text for entry in node.metadata_props for text in (entry.key, entry.value))
+        )
+        if node.attribute:
+            refuse_no_text(*(attribute.name for attribute in node.attribute))
+            refuse_attributes(node.attribute, _called(node), in_function)
+            refuse_contradictions(node, _called(node))
+        if not node.output:
+            raise BrokenGraphError(f"{_called(node)} has no output")
+        if lacking := operators.attributes(node) - {one.name for one in node.attribute}:
+            raise BrokenGraphError(f"{_called(node)} lacks its attribute {named(min(lacking))}")
+        needed, least, most = operators.inputs(node)
+        if len(node.input) < least or not all(node.input[place] for place in needed):
+            raise BrokenGraphError(f"{_called(node)} lacks one of its {least} inputs")
+        if len(node.input) > most:
+            raise BrokenGraphError(
+                f"{_called(node)} has {len(node.input)} inputs, and may have {most}"
+            )
+        for name in filter(None, node.output):
+            if name in made:
+                raise BrokenGraphError(f"tensor {named(name)} is made twice")
+            made.add(name)
+    _refuse_circles(nodes, set(known), made)
+    known |= made
+    for node in nodes:
+        for body in bodies(node):
+            _graph(body, known, operators, in_function)
+
+
+def _refuse_circles(nodes: Sequence[onnx.NodeProto], ready: set[str], made: set[str]) -> None:
+    """What nodes read is there, made by nodes before or behind them, and not by themselves."""
+    lacking: dict[int, int] = {}
+    users: dict[str, list[int]] = {}
+    for index, node in enumerate(nodes):
+        lacks = {name for name in _used(node) if name not in ready}
+        for name in lacks:
+            if name not in made:
+                raise BrokenGraphError(f"{_called(node)} reads {named(name)}, which nothing makes")
+            users.setdefault(name, []).append(index)
+        lacking[index] = len(lacks)
+        free = [] if lacks else [index]
+        while free:
+            done = free.pop()
+            del lacking[done]
+            for name in nodes[done].output:
+                ready.add(name)
+                for user in users.pop(name, ()):
+                    lacking[user] -= 1
+                    free += [] if lacking[user] else [user]
+    if lacking:
+        raise BrokenGraphError(
+            f"{_called(nodes[min(lacking)])} is part of a circle, or reads what one makes"
+        )
+
+
+def _used(node: onnx.NodeProto) -> list[str]:
+    """What a node reads of the graph that it is in, and of those around it."""
+    names = [name for name in node.input if name]
+    for body in bodies(node):
+        inside = {value.name for value in body.input} | {t.name for t in body.initializer}
+        inside |= {t.values.name for t in body.sparse_initializer}
+        inside |= {name for inner in body.node for name in inner.output}
+        read = [name for inner in body.node for name in _used(inner)]
+        read += [value.name for value in body.output]
+        names += [name for name in read if name not in inside]
+    return names
+
+
+def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -> None:
+    """Local functions end, and put in the place of their calls they are no bomb.
+
+    Args:
+        proto: the model.
+        versions: its opsets.
+        size: bytes of the model's file.
+
+    Raises:
+        BrokenGraphError: one cannot be, or they are too much.
+    """
+    functions = {(f.domain, f.name, f.overload): f for f in proto.functions}
+    if not functions:
+        return
+    sizes: dict[tuple[str, str, str], int] = {}
+    if len(functions) < len(proto.functions):
+        raise BrokenGraphError("it has a function twice")
+    for function in functions.values():
+        if function.domain in _OWN and onnx.defs.has(function.name, ""):
+            raise BrokenGraphError(
+                f"its function {named(function.name)} has the name of an operator of ONNX"
+            )
+        called = f"its function {named(function.name)}"
+        refuse_attributes(function.attribute_proto, called, in_function=False)
+        own = _imported(function.opset_import)
+        refuse_no_text(function.name, function.domain, *function.input, *function.output, *own)
+        _once(function.input, "is an input twice")
+        operators = _Operators({**versions, **own})
+        _nodes(function.node, set(function.input), operators, function.input, in_function=True)
+    total = _size(_all_nodes(proto.graph.node), functions, sizes, ())
+    most = LEAST_BYTES + BYTES_A_BYTE * size
+    if total > most and any(sizes.values()):
+        raise BrokenGraphError(
+            f"its functions, put in the place of their calls, make more than {most:,} bytes"
+        )
+
+
+_Key = tuple[str, str, str]
+
+
+def _size(
+    nodes: Iterable[onnx.NodeProto],
+    functions: Mapping[_Key, onnx.FunctionProto],
+    sizes: dict[_Key, int],
+    path: tuple[_Key, ...],
+) -> int:
+    """How many bytes these take once every call of a function is its nodes."""
+    total = 0
+    for node in nodes:
+        key = (node.domain, node.op_type, node.overload)
+        if key not in functions:
+            total += node.ByteSize() + _NODE
+            continue
+        if key in path or len(path) > _DEEPEST:
+            raise BrokenGraphError(f"its function {named(node.op_type)} calls itself")
+        if key not in sizes:
+            inner = _all_nodes(functions[key].node)
+            sizes[key] = _size(inner, functions, sizes, (*path, key))
+        total += sizes[key]
+    return total
+
+
+def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The nodes, and those in their bodies."""
+    found = []
+    for node in nodes:
+        found.append(node)
+        for body in bodies(node):
+            found += _all_nodes(body.node)
+    return found

@@ -1,0 +1,128 @@
+"""Write a file whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.files.scratch import scratch_file
+from prelu_tools.core.options import ExternalData
+from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.io.stream import Streamed, lay_out, split, write_data
+
+_PROTOBUF_LIMIT = 2**31 - 1
+_DIGITS = 16  # of the hash of the data, in their name
+
+
+def refuse_existing(path: Path, force: bool) -> None:
+    """Reject a target that is there already, or that cannot be written.
+
+    Args:
+        path: of the model.
+        force: whether what is there may be replaced.
+
+    Raises:
+        UsageError: a file exists and `force` is False, or its folder does not exist.
+        PReLUToolsError: nothing can be written in its folder.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: expected the name of a file")
+    if path.suffix != ".onnx":
+        raise UsageError(f"{path} is no name for an ONNX model: expected one that ends in .onnx")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no regular file: expected the name of one, or a new one")
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already: give --force to replace it")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise PReLUToolsError(f"{path} cannot be written: no permission to write in its folder")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path`, which takes its place when the block ends without an error.
+
+    Raises:
+        PReLUToolsError: it cannot be written.
+    """
+    try:
+        with scratch_file(path) as temporary:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+    except OSError as error:
+        raise PReLUToolsError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@dataclass(frozen=True)
+class WrittenModel:
+    """What `write_model` wrote."""
+
+    n_bytes: int
+    """Size of the file of the graph, in bytes."""
+    data: Path | None = None
+    """The file beside it that holds the large tensors; None where the graph holds them."""
+    n_data_bytes: int = 0
+    """Size of that file."""
+
+
+def write_model(model: OnnxModel, path: Path, external_data: ExternalData = "auto") -> WrittenModel:
+    """Write a model to a file, the same bytes for the same model; its weights are streamed.
+
+    With external data, large tensors (above 1 KB) go to a file beside it, called after the model
+    and after its own content: so no model is ever beside data that are not its own. `auto` does so
+    where one file would have 2 GB and more.
+
+    Raises:
+        PReLUToolsError: `external_data` is "never" and one file cannot hold it, or a tensor's
+            values cannot be read.
+        OSError: it cannot be written.
+    """
+    streamed = Streamed(model)
+    fits = streamed.n_bytes <= _PROTOBUF_LIMIT
+    if external_data == "never" and not fits:
+        raise PReLUToolsError(
+            f"the model has {streamed.n_bytes:,} bytes, and one ONNX file holds less than 2 GB: "
+            "give --external-data auto to put its weights in a second file"
+        )
+    if external_data != "always" and fits:
+        with path.open("wb") as file:
+            streamed.write(file)
+        return WrittenModel(streamed.n_bytes)
+    if not streamed.n_large:
+        return write_model(model, path)
+    unnamed = path.with_name(f"{path.name}.data")
+    places = lay_out(model)
+    with unnamed.open("wb") as file:
+        n_data_bytes = write_data(model, places, file)
+    data = unnamed.replace(path.with_name(f"{path.name}.{_digest(unnamed)}.data"))
+    content = split(model, places, data.name).SerializeToString(deterministic=True)
+    path.write_bytes(content)
+    return WrittenModel(len(content), data, n_data_bytes)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
+
+
+def is_data_of(name: str, path: Path) -> bool:
+    """Whether a file beside a model is called as one that holds its large tensors."""
+    return (
+        re.fullmatch(rf"{re.escape(path.name)}(\.[0-9a-f]{{{_DIGITS}}})?\.data", name) is not None
+    )

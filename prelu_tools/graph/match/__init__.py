@@ -1,0 +1,1 @@
+"""PReLU found in a graph by what it computes."""

@@ -1,0 +1,99 @@
+"""The forms: what ways to write PReLU are called, and how each is written.
+
+Recognition needs none of these: it goes by what a region computes (`graph/match/recognise.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from prelu_tools.graph.match.arithmetic import COMPARISONS
+from prelu_tools.graph.match.writing import (
+    Writing,
+    all_are,
+    all_equal,
+    at_most_one,
+    at_most_one_and_not_zero,
+    between_zero_and_one,
+    by_channel,
+    write_depthwise,
+    write_identity,
+    write_leaky_relu,
+    write_linear,
+    write_max,
+    write_max_min,
+    write_max_neg,
+    write_prelu,
+    write_relu,
+    write_relu_mul,
+    write_relu_neg,
+)
+
+if TYPE_CHECKING:
+    from prelu_tools.graph.match.probing import Probe
+
+FORMS: Mapping[str, str] = {
+    "prelu": "the operator PRelu",
+    "relu": "Relu: every slope is 0, and the node says that it is a PReLU",
+    "identity": "Identity: every slope is 1, and the node says so",
+    "leaky_relu": "LeakyRelu: every slope is the same, and the node says so",
+    "depthwise": "relu(x) + conv(-a, relu(conv(-1, x))), in onnxruntime's layout NCHWc",
+    "relu_mul": "relu(x) + (-a) * relu(-1 * x), a -1 for each slope",
+    "relu_neg": "relu(x) + (-a) * relu(-x): what Keras writes",
+    "relu_sub": "relu(x) - a * relu(-x)",
+    "where": "where(x > 0, x, a * x)",
+    "where_mask": "both branches, each times its mask: what tf2onnx makes of tf.where",
+    "max_min": "max(x, 0) + a * min(x, 0)",
+    "clip": "the same with Clip",
+    "abs": "relu(x) + a * (x - |x|): x - |x| is twice the negative part",
+    "max": "max(x, a * x), where no slope is above 1",
+    "max_neg": "max(x, a * min(x, 0)), where no slope is above 1",
+    "linear": "(1 - a) * relu(x) + a * x",
+    "expression": "any other that computes it",
+}
+"""Their names in the JSON contract."""
+WRITTEN: Mapping[str, Writing] = {
+    "prelu": Writing(write_prelu),
+    "relu": Writing(write_relu, all_are(0.0), special=False),
+    "identity": Writing(write_identity, all_are(1.0)),
+    "leaky_relu": Writing(write_leaky_relu, all_equal),
+    "depthwise": Writing(write_depthwise, by_channel),
+    "relu_mul": Writing(write_relu_mul),
+    "relu_neg": Writing(write_relu_neg),
+    "max_min": Writing(write_max_min),
+    "max": Writing(write_max, at_most_one_and_not_zero),
+    "max_neg": Writing(write_max_neg, at_most_one),
+    "linear": Writing(write_linear, between_zero_and_one, special=False, rounds=True),
+}
+"""How forms are written, by their names."""
+_CUTS: Mapping[str, str] = {"Min": "max_min", "Max": "max_min", "Clip": "clip", "Sub": "abs"}
+_NEGATIONS: Mapping[str, str] = {"Neg": "relu_neg", "Mul": "relu_mul", "Conv": "depthwise"}
+
+
+def name_of(probe: Probe) -> str:
+    """The form of a region, by its last operator and by the one that cuts off what is positive."""
+    makers = {name: node for node in probe.nodes for name in node.output}
+    root, kinds = probe.nodes[0].op_type, {node.op_type for node in probe.nodes}
+    sides = [(node, probe.sides(node.output[0])) for node in reversed(probe.nodes)]
+    cut = next((node for node, side in sides if side == (False, True)), None)
+    if root == "Where":
+        return "where"
+    if root == "Max":
+        return "max" if cut is None else "max_neg"
+    if root == "Sub" and cut is not None and cut.op_type == "Relu":
+        return "relu_sub"
+    if root != "Add":
+        return "expression"
+    if "Cast" in kinds and kinds & set(COMPARISONS):
+        return "where_mask"
+    if all(side != (True, False) for _, side in sides):
+        return "expression"
+    if cut is None:
+        return "linear"
+    if cut.op_type != "Relu":
+        return _CUTS.get(cut.op_type, "expression")
+    source = makers.get(cut.input[0])
+    while source is not None and source.op_type in ("Identity", "Transpose", "Cast"):
+        source = makers.get(source.input[0])
+    return "expression" if source is None else _NEGATIONS.get(source.op_type, "expression")

@@ -1,0 +1,208 @@
+"""The PReLU layers of an ONNX graph: which nodes are one layer, and what it is called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from prelu_tools.core.arrays import Array, frozen
+from prelu_tools.core.prelu.layout import Permutation, inverse
+from prelu_tools.core.prelu.slopes import PReLULayer, align
+from prelu_tools.graph.io.metadata import (
+    LAYER,
+    PARAMETER,
+    TORCH_SCOPES,
+    module_scope,
+    properties,
+    stated_axes,
+)
+from prelu_tools.graph.io.reader import OnnxModel
+from prelu_tools.graph.match.constants import is_constant, read_constant
+from prelu_tools.graph.match.recognise import Match, NearMiss, find_prelus
+from prelu_tools.graph.view import GraphView, all_views
+
+_GENERATED = re.compile(r"^(val_\d+|onnx::.*|Const(_\d+)?(:0)?|const.*|.*__\d+(:0)?|slope.*|\d+)$")
+_SLOPE_NAMES = re.compile(r"[./](weight|alpha|slope|Neg|ReadVariableOp(/resource)?|Identity)(:0)?$")
+_OPERATIONS = re.compile(r"/(Neg|ReadVariableOp(/resource)?|Identity)(:0)?$")
+_LINEAR = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+_PASSED = {"BatchNormalization", "Transpose", "Reshape", "Identity", "Cast", "Squeeze", "Unsqueeze",
+           "MaxPool", "AveragePool", "Dropout", "Flatten", "Mul", "Add", "Sub"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LocatedLayer:
+    """A layer, and where it is in its model."""
+
+    layer: PReLULayer
+    """The layer."""
+    calls: tuple[tuple[GraphView, Match], ...]
+    """Its calls, each with the graph that it is in."""
+
+    @property
+    def matches(self) -> tuple[Match, ...]:
+        """Its calls."""
+        return tuple(match for _, match in self.calls)
+
+
+def read_layers(model: OnnxModel) -> tuple[PReLULayer, ...]:
+    """The layers of a model in the order of the graph, those in bodies and functions included."""
+    return tuple(located.layer for located in locate_layers(all_views(model)))
+
+
+def locate_layers(
+    views: Iterable[GraphView], missed: list[NearMiss] | None = None, explain: bool = False
+) -> tuple[LocatedLayer, ...]:
+    """The layers of the graphs of a model, and where they are.
+
+    Args:
+        views: the graphs (`graph/view.py`).
+        missed: takes what only resembles PReLU.
+        explain: see `find_prelus`.
+    """
+    groups: dict[tuple[str, str, bytes], list[tuple[int, GraphView, Match]]] = {}
+    every = ((view, match) for view in views for match in find_prelus(view, missed, explain))
+    for position, (view, match) in enumerate(every):
+        groups.setdefault(_key(match), []).append((position, view, match))
+    found: list[LocatedLayer] = []
+    taken: set[str] = set()
+    for unsorted in groups.values():
+        group = sorted(unsorted, key=lambda item: call_number(item[2]))
+        _, view, first = group[0]
+        name = _unique_name(first, taken)
+        taken.add(name)
+        calls = tuple((view, match) for _, view, match in group)
+        positions = tuple(position for position, _, _ in group)
+        layer = _layer(view, name, [match for _, match in calls], positions)
+        found.append(LocatedLayer(layer, calls))
+    return tuple(found)
+
+
+def _key(match: Match) -> tuple[str, str, bytes]:
+    """What makes two calls one layer: its parameter, its module, and the same slopes."""
+    known = properties(match.node)
+    parameter = known.get(PARAMETER, "") if LAYER in known else match.parameter
+    # What a file says of itself does not make two sets of slopes one.
+    return parameter, _module(match), _in_source_order(match).tobytes()
+
+
+def _in_source_order(match: Match) -> Array:
+    """The slopes with their axes as the source has them, where the file says how they moved."""
+    return _turned(match.slopes, inverse(stated_axes(match.node) or ())).reshape(-1)
+
+
+def laid_for(call: Match, first: Match, values: Array) -> Array:
+    """Values that lie as the slopes of a layer's first call do, as those of another call lie.
+
+    A file may have the channels of one call first and those of another last.
+    """
+    in_source = _turned(values, inverse(stated_axes(first.node) or ()))
+    return _turned(in_source, stated_axes(call.node) or ()).reshape(call.slopes.shape)
+
+
+def _turned(values: Array, axes: Permutation) -> Array:
+    return values if values.ndim > len(axes) else align(values, len(axes)).transpose(axes)
+
+
+def _module(match: Match) -> str:
+    """The module that the file says the node belongs to; "" where it says nothing.
+
+    Exporters merge initializers of equal value, so one initializer is one layer only where nothing
+    says otherwise.
+    """
+    known = properties(match.node)
+    if LAYER in known:
+        return known[LAYER]
+    return module_scope(known.get(TORCH_SCOPES, ""))
+
+
+def call_number(match: Match) -> int:
+    """Which call of its layer a node says that it is: the graph may have them in another order.
+
+    0 where it says nothing.
+    """
+    layer = properties(match.node).get(LAYER)
+    number = match.node.name.removeprefix(f"{layer}_") if layer is not None else ""
+    return int(number) if number.isdecimal() and len(number) < 10 else 0
+
+
+def _layer(
+    view: GraphView, name: str, matches: Sequence[Match], positions: tuple[int, ...]
+) -> PReLULayer:
+    first = matches[0]
+    shape = view.shape(first.x)
+    view.budget.take(first.slopes.nbytes)
+    return PReLULayer(
+        name=name,
+        nodes=tuple(match.node.name or match.node.output[0] for match in matches),
+        parameter=properties(first.node).get(PARAMETER),
+        form=first.form,
+        slopes=frozen(align(first.slopes, len(shape) if shape else None)),
+        input_shape=shape,
+        stored_shape=first.stored_shape,
+        preceding_parameters=_preceding_parameters(view, first.x),
+        same_instance=len(matches) == 1 or LAYER in properties(first.node),
+        axes=stated_axes(first.node),
+        positions=positions,
+    )
+
+
+def _unique_name(match: Match, taken: set[str]) -> str:
+    name = _module(match) or _name_from_parameter(match) or _name_from_node(match)
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}#{number}"
+    return candidate
+
+
+def _name_from_parameter(match: Match) -> str:
+    return "" if is_generated(match.parameter) else _SLOPE_NAMES.sub("", match.parameter)
+
+
+def is_generated(tensor: str) -> bool:
+    """Whether a tensor's name was made up by an exporter."""
+    return bool(_GENERATED.match(tensor))
+
+
+def name_of_operation(tensor: str) -> bool:
+    """Whether a tensor is called by the operation that made it, as TensorFlow's are."""
+    return bool(_OPERATIONS.search(tensor))
+
+
+def _name_from_node(match: Match) -> str:
+    name = match.node.name or match.node.output[0]
+    scope, _, operation = name.strip("/").rpartition("/")
+    return scope or operation
+
+
+def _preceding_parameters(view: GraphView, tensor: str) -> int | None:
+    """Weights and biases of the convolution or dense layer that this tensor comes from."""
+    extra = 0
+    for _ in range(16):
+        node = view.producer.get(tensor)
+        if node is None:
+            return None
+        constants = [name for name in node.input if name and is_constant(view, name)]
+        if node.op_type in _LINEAR:
+            sizes = [_size(view, name) for name in constants]
+            return sum(sizes) + extra if sizes else None
+        if node.op_type not in _PASSED:
+            return None
+        live = [name for name in node.input if name and name not in constants]
+        if len(live) != 1:
+            return None
+        extra = sum(_size(view, name) for name in constants) if node.op_type == "Add" else extra
+        tensor = live[0]
+    return None
+
+
+def _size(view: GraphView, name: str) -> int:
+    shape = view.shape(name)
+    if shape is not None and None not in shape:
+        size = 1
+        for dim in shape:
+            size *= dim or 0
+        return size
+    constant = read_constant(view, name)
+    return int(constant.values.size) if constant else 0

@@ -1,0 +1,241 @@
+"""One PRelu node a call, named after its layer, with the source's own slopes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from prelu_tools.core.arrays import Array, IntArray, same_bits
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.prelu.layout import Permutation, candidates
+from prelu_tools.core.prelu.slopes import align, sharing_of
+from prelu_tools.core.prelu.tags import TagBook
+from prelu_tools.graph.io.metadata import describe_layer
+from prelu_tools.graph.io.reader import OnnxModel
+from prelu_tools.graph.match.layers import call_number
+from prelu_tools.graph.match.recognise import Match, find_prelus
+from prelu_tools.graph.passes.prune import prune_model
+from prelu_tools.graph.passes.tidy import rename_values
+from prelu_tools.graph.view import GraphView, nested_views
+from prelu_tools.graph.walk import inner_names
+
+
+class SlopeParameter(Protocol):
+    """What has to be known of a slope tensor of the source."""
+
+    @property
+    def layer(self) -> str:
+        """The layer's name."""
+
+    @property
+    def name(self) -> str:
+        """The initializer's name."""
+
+    @property
+    def values(self) -> Array:
+        """The true values."""
+
+    @property
+    def indices(self) -> IntArray:
+        """How the source lays them over its input: flat indices, aligned to the input."""
+
+    @property
+    def n_calls(self) -> int:
+        """How many PRelu nodes there have to be."""
+
+    @property
+    def call(self) -> int:
+        """The number of the first of them among all calls of these slopes."""
+
+
+def fuse_prelus(model: OnnxModel, wanted: Callable[[Match], bool]) -> None:
+    """Replace every wanted form by one PRelu node, in place, in bodies too; what is unused goes."""
+    view = GraphView(model, remembers=True, edits=True)  # until all are found
+    graph = model.proto.graph
+    numbers = itertools.count()
+    found = [(v.graph, m) for v in nested_views(view) for m in find_prelus(v) if wanted(m)]
+    for body, match in found:
+        slope = next(n for i in numbers if (n := f"prelu_tools/slope_{i}") not in view.initializers)
+        graph.initializer.append(model.tensor(slope, match.slopes))
+        replace_by_prelu(body, match, slope)
+    prune_model(model)
+
+
+def replace_by_prelu(graph: onnx.GraphProto, match: Match, slope: str) -> None:
+    """Put PRelu (and the Transpose that a form may hide) where the form's last node is."""
+    output, inner = match.node.output[0], prelu_output(match)
+    nodes = [helper.make_node("PRelu", [match.x, slope], [inner], name=match.node.name)]
+    nodes[0].metadata_props.extend(match.node.metadata_props)
+    if match.order is not None:
+        perm = list(match.order)
+        name = f"{match.node.name}/Transpose"
+        nodes.append(helper.make_node("Transpose", [inner], [output], name=name, perm=perm))
+    position = next(i for i, node in enumerate(graph.node) if output in node.output)
+    del graph.node[position]
+    for offset, node in enumerate(nodes):
+        graph.node.insert(position + offset, node)
+
+
+def prelu_output(match: Match) -> str:
+    """What `replace_by_prelu` calls the output of the PRelu itself."""
+    output = match.node.output[0]
+    return output if match.order is None else f"{output}/prelu"
+
+
+def settle_slopes(
+    model: OnnxModel,
+    tags: TagBook,
+    parameters: Mapping[str, SlopeParameter],
+    is_verified: bool = False,
+) -> tuple[str, ...]:
+    """Put the true slopes in the place of their tags, and name nodes and initializers, in place.
+
+    A slope gets the fewest axes that no runtime misreads: `[C]` on an input of rank 2, `[C,1,1]`
+    on [N,C,H,W], `[1,C]` on [N,T,C], `[1]` where it is shared by all channels. Calls of one
+    parameter share an initializer; two parameters never do.
+
+    Args:
+        model: every PReLU that is known is one PRelu node, its slopes are tags.
+        tags: what they stand for.
+        parameters: the slope tensors by their key in `tags`.
+        is_verified: whether the result will be compared with its source, layer by layer: then calls
+            may be missing, which a converter merges with equal ones, or drops where nobody reads
+            them.
+
+    Returns:
+        The layers of which calls are missing, in words.
+
+    Raises:
+        PReLUToolsError: a call of the source has not become one PRelu node.
+    """
+    graph = model.proto.graph
+    view = GraphView(model)
+    boundary = {value.name for value in [*graph.input, *graph.output]} | inner_names(graph)
+    settled = _Settled(parameters.values(), boundary)
+    counts = dict.fromkeys(parameters, 0)
+    slopes: list[tuple[onnx.NodeProto, str]] = []
+    every = [(inner, match) for inner in nested_views(view) for match in find_prelus(inner)]
+    every.sort(key=lambda item: call_number(item[1]))  # a call keeps its number where it has one
+    for inner, match in every:
+        tagged = tags.find(match.slopes)
+        if tagged is None or tagged.sign != 1 or match.form != "prelu":
+            continue
+        parameter = parameters[tagged.key]
+        shape = inner.shape(match.x)
+        found = _shared(align(tagged.indices, len(shape) if shape else None))
+        values = _minimal(parameter.values.reshape(-1)[found])
+        values = values.reshape(()) if shape == () else values  # [1] does not broadcast to []
+        slopes.append((match.node, settled.initializer(parameter.name, values)))
+        match.node.name = settled.node(parameter.layer, parameter.call + counts[tagged.key])
+        counts[tagged.key] += 1
+        describe_layer(
+            match.node,
+            parameter.layer,
+            parameter.name,
+            _axes(parameter.indices, found),
+            sharing_of(found.shape, shape),
+        )
+    missing = _missing(counts, parameters)
+    if missing and not (is_verified and _only_fewer(counts, parameters)):
+        raise PReLUToolsError(unknown_form(missing))
+    # What the exporter called like a slope makes way for it.
+    rename_values(graph, {name: f"{name}/exported" for name in settled.values})
+    for node, name in slopes:
+        node.input[1] = name
+    for name, values in settled.values.items():
+        graph.initializer.append(model.tensor(name, values))
+    prune_model(model)
+    return missing
+
+
+class _Settled:
+    """Names for slopes and nodes: the source's own first, then numbered ones that are free."""
+
+    def __init__(self, parameters: Iterable[SlopeParameter], boundary: set[str]) -> None:
+        self.values: dict[str, Array] = {}
+        self._versions: dict[str, list[str]] = {}
+        sources = list(parameters)
+        self._tensors = {parameter.name for parameter in sources} | boundary
+        self._boundary = boundary
+        self._nodes = {parameter.layer for parameter in sources}
+        self._used: set[str] = set()
+
+    def initializer(self, parameter: str, values: Array) -> str:
+        """The initializer of a parameter with its slopes laid so."""
+        versions = self._versions.setdefault(parameter, [])
+        for name in versions:
+            if same_bits(self.values[name], values):
+                return name
+        free = not versions and parameter not in self._boundary
+        name = parameter if free else _free(parameter, len(versions), self._tensors)
+        versions.append(name)
+        self.values[name] = values
+        return name
+
+    def node(self, layer: str, count: int) -> str:
+        """The node of a layer's call number `count`."""
+        first = count == 0 and layer not in self._used
+        name = layer if first else _free(layer, count, self._nodes)
+        self._used.add(name)
+        return name
+
+
+def _free(name: str, number: int, taken: set[str]) -> str:
+    """The name with the first number, from this one (at least 1) on, that is not taken yet."""
+    number = max(number, 1)
+    while (found := f"{name}_{number}") in taken:
+        number += 1
+    taken.add(found)
+    return found
+
+
+def _axes(source: IntArray, found: IntArray) -> Permutation | None:
+    """The usual permutation that takes the source's order to the one found; None if in doubt."""
+    if source.ndim != found.ndim:
+        return None
+    orders = candidates((None,) * source.ndim, (None,) * source.ndim)
+    fitting = [order for order in orders if np.array_equal(source.transpose(order), found)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _shared(indices: IntArray) -> IntArray:
+    """The indices without what a source repeats along an axis: one slope, expanded to C."""
+    for axis, size in enumerate(indices.shape):
+        first = indices.take([0], axis) if size > 1 else indices
+        if size > 1 and bool((indices == first).all()):
+            indices = first
+    return indices
+
+
+def _minimal(slopes: Array) -> Array:
+    """Drop the axes in front that numpy's rule adds by itself; one value becomes `[1]`."""
+    if slopes.size == 1:
+        return slopes.reshape(1)
+    rank = slopes.ndim
+    while slopes.ndim > 1 and slopes.shape[0] == 1 and not (slopes.ndim == 2 and rank > 2):
+        slopes = slopes.reshape(slopes.shape[1:])
+    return slopes
+
+
+def _only_fewer(counts: Mapping[str, int], parameters: Mapping[str, SlopeParameter]) -> bool:
+    return all(found <= parameters[key].n_calls for key, found in counts.items())
+
+
+def _missing(
+    counts: Mapping[str, int], parameters: Mapping[str, SlopeParameter]
+) -> tuple[str, ...]:
+    return tuple(
+        f"{parameters[key].layer} (called {parameters[key].n_calls} times, {found} PRelu nodes)"
+        for key, found in counts.items()
+        if found != parameters[key].n_calls
+    )
+
+
+def unknown_form(missing: Iterable[str]) -> str:
+    """What is wrong with a conversion that lacks calls."""
+    return f"the converter wrote a PReLU in a form that is not known: {', '.join(missing)}"

@@ -1,0 +1,121 @@
+"""The last steps of an export: name, describe, check."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+from onnx import checker, shape_inference
+
+import prelu_tools
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.prelu.tags import TagBook
+from prelu_tools.graph.facts.survey import survey
+from prelu_tools.graph.io.fingerprint import weights_sha256
+from prelu_tools.graph.io.metadata import SOURCE, SOURCE_HASH, TOOL, WEIGHTS_HASH
+from prelu_tools.graph.io.model import MEMORY, OnnxModel, all_tensors, is_external, set_place
+from prelu_tools.graph.operators import all_nodes, check_operators
+from prelu_tools.graph.passes.canonical import SlopeParameter, settle_slopes
+from prelu_tools.graph.passes.tidy import tidy
+
+IR_VERSION = 10
+"""What is written: the first with metadata on nodes (onnx 1.16); onnxruntime 1.18 loads it."""
+_NEWER_TYPES = range(onnx.TensorProto.INT4 + 1, 64)  # of later versions
+
+
+def finish(
+    model: OnnxModel,
+    tags: TagBook,
+    parameters: Mapping[str, SlopeParameter],
+    kept_names: Mapping[str, str],
+    properties: Mapping[str, str],
+    is_verified: bool = False,
+) -> tuple[str, ...]:
+    """Turn a conversion with tags into the model that is written, in place.
+
+    Args:
+        model: every PReLU is one PRelu node, its slopes are tags.
+        tags: what they stand for.
+        parameters: the slope tensors by their key in `tags`.
+        kept_names: initializers that carry a name of the source.
+        properties: what the model says of itself, as metadata; the hash of its weights is added
+            where they name none of the source.
+        is_verified: see `settle_slopes`.
+
+    Returns:
+        The layers of which calls are missing, in words: see `settle_slopes`.
+
+    Raises:
+        PReLUToolsError: a PReLU is missing, or the result is no valid ONNX model.
+    """
+    proto = model.proto
+    missing = settle_slopes(model, tags, parameters, is_verified)
+    tidy(proto.graph, kept_names)
+    proto.graph.name = properties.get(SOURCE, TOOL)
+    proto.producer_name, proto.producer_version = TOOL, prelu_tools.__version__
+    if not any(tensor.data_type in _NEWER_TYPES for tensor in all_tensors(proto)):
+        proto.ir_version = IR_VERSION
+    proto.doc_string = ""
+    used = {node.domain for node in all_nodes(proto.graph)} | {""}
+    opsets = [entry for entry in proto.opset_import if entry.domain in used]
+    del proto.opset_import[:]
+    proto.opset_import.extend(opsets)
+    del proto.metadata_props[:], proto.functions[:]
+    said = dict(properties)
+    if SOURCE_HASH not in said:
+        said[WEIGHTS_HASH] = weights_sha256(model)
+    for key, value in sorted(said.items()):
+        proto.metadata_props.add(key=key, value=value)
+    check(model)
+    return missing
+
+
+def check(model: OnnxModel) -> None:
+    """Whether a model is valid: for its opset, for onnx, and as to its slopes.
+
+    Raises:
+        PReLUToolsError: it is not.
+    """
+    check_operators(model.proto)
+    try:
+        _check_skeleton(model.proto)
+        shape_inference.infer_shapes(model.proto, strict_mode=True)
+    except Exception as error:
+        raise PReLUToolsError(
+            f"the exported graph is not valid ONNX: {' '.join(str(error).split())}"
+        ) from error
+    check_slopes(model, "exported")
+
+
+def check_slopes(model: OnnxModel, what: str) -> None:
+    """What `inspect` calls an error is one: onnx accepts slopes that no runtime can use.
+
+    Args:
+        model: the model.
+        what: what is done with it, as in "exported".
+
+    Raises:
+        PReLUToolsError: a layer has one.
+    """
+    for found in survey(model, explain=False, target=None).layer_findings:
+        for finding in found:
+            if finding.severity == "error":
+                raise PReLUToolsError(
+                    f"layer {finding.layer!r} cannot be {what}: {finding.message}"
+                )
+
+
+def _check_skeleton(proto: onnx.ModelProto) -> None:
+    """The checker wants to see a file where external data is: it is shown an empty one."""
+    skeleton = onnx.ModelProto()
+    skeleton.CopyFrom(proto)
+    for tensor in all_tensors(skeleton):
+        if is_external(tensor):
+            set_place(tensor, {"location": MEMORY})
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, MEMORY).touch()
+        path = Path(folder, "skeleton.onnx")
+        path.write_bytes(skeleton.SerializeToString())
+        checker.check_model(str(path))

@@ -1,0 +1,162 @@
+"""Transposes, Reshapes and Casts that a graph written by hand would not have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from prelu_tools.core.options import InputLayout
+from prelu_tools.core.prelu.layout import Layout, Permutation, from_layouts, inverse
+from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.match.arithmetic import attributes
+from prelu_tools.graph.match.constants import read_constant
+from prelu_tools.graph.passes.prune import prune_model
+from prelu_tools.graph.passes.tidy import rename_values
+from prelu_tools.graph.view import GraphView
+from prelu_tools.graph.walk import reads
+
+_REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL2")
+
+
+def move_inputs(graph: onnx.GraphProto, source: Layout, wanted: InputLayout) -> None:
+    """Give inputs of rank 3 and more another axis order, with a Transpose behind each, in place.
+
+    Args:
+        graph: a main graph.
+        source: the axis order of its inputs, `nchw` or `nhwc`.
+        wanted: the one to give them; `keep` changes nothing.
+    """
+    if wanted == "keep" or wanted == source:
+        return
+    for value in graph.input:
+        dims = value.type.tensor_type.shape.dim
+        perm = from_layouts(wanted, source, len(dims))
+        if len(dims) < 3:
+            continue
+        kept = f"{value.name}/{source}"
+        rename_values(graph, {value.name: kept})
+        moved = [onnx.TensorShapeProto.Dimension.FromString(dims[axis].SerializeToString())
+                 for axis in inverse(perm)]  # fmt: skip
+        value.name = kept.removesuffix(f"/{source}")
+        del dims[:]
+        dims.extend(moved)
+        graph.node.insert(0, _transpose(value.name, kept, perm))
+
+
+def reduce_before_transposing(model: OnnxModel) -> None:
+    """Let a reduction see its input as it was before a Transpose, in place.
+
+    What it leaves of the Transpose goes behind it; where it drops the axes that were moved, nothing
+    is left.
+    """
+    graph = model.proto.graph
+    view = GraphView(model)
+    users: dict[str, int] = {value.name: 1 for value in graph.output}
+    for node in graph.node:
+        for name in reads(node):
+            users[name] = users.get(name, 0) + 1
+    nodes: list[onnx.NodeProto] = []
+    for number, node in enumerate(graph.node):
+        nodes.append(node)
+        before = view.producer.get(node.input[0]) if node.op_type in _REDUCTIONS else None
+        if before is None or before.op_type != "Transpose" or users[node.input[0]] > 1:
+            continue
+        perm = _attribute(before, "perm", ())
+        axes = _axes_of(view, node)
+        if axes is None or not perm or any(abs(axis) > len(perm) for axis in axes):
+            continue
+        moved = [perm[axis % len(perm)] for axis in axes]
+        _set_axes(model, node, moved, number)
+        node.input[0] = before.input[0]
+        left = _left_of(perm, moved, bool(_attribute(node, "keepdims", 1)))
+        if left != tuple(range(len(left))):
+            own = f"{node.output[0]}/reduced"
+            nodes.append(_transpose(own, node.output[0], left))
+            node.output[0] = own
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+    prune_model(model)
+
+
+def _drop(model: OnnxModel, kind: str, names: Mapping[str, str]) -> None:
+    """Take away nodes of a kind whose outputs are equal to other tensors."""
+    graph = model.proto.graph
+    rename_values(graph, names)  # the nodes themselves make what they read now
+    kept = [node for node in graph.node if node.op_type != kind or node.input[0] != node.output[0]]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+    del graph.node[:]
+    graph.node.extend(copies)
+    prune_model(model)
+
+
+def drop_idle_reshapes(model: OnnxModel) -> None:
+    """Take away each Reshape to the shape that its input has already, in place."""
+    graph = model.proto.graph
+    view = GraphView(model)
+    outputs = {value.name for value in graph.output}
+    names: dict[str, str] = {}
+    for node in graph.node:
+        shape = view.shape(node.input[0]) if node.op_type == "Reshape" else None
+        if shape is None or shape.count(None) > 1 or node.output[0] in outputs:
+            continue
+        if shape == view.shape(node.output[0]) and read_constant(view, node.input[1]) is not None:
+            names[node.output[0]] = names.get(node.input[0], node.input[0])
+    _drop(model, "Reshape", names)
+
+
+def drop_idle_casts(model: OnnxModel) -> None:
+    """Take away each Cast to the type that its input has already, in place."""
+    graph = model.proto.graph
+    view = GraphView(model)
+    outputs = {value.name for value in graph.output}
+    names: dict[str, str] = {}
+    for node in graph.node:
+        if node.op_type != "Cast" or node.output[0] in outputs:
+            continue
+        if view.element_type(node.input[0]) == _attribute(node, "to", 0):
+            names[node.output[0]] = names.get(node.input[0], node.input[0])
+    _drop(model, "Cast", names)
+
+
+def _left_of(perm: Permutation, reduced: list[int], keepdims: bool) -> Permutation:
+    """What a reduction along these axes (before the Transpose) leaves of a Transpose."""
+    if keepdims:
+        return perm
+    kept = [axis for axis in perm if axis not in reduced]
+    places = {axis: place for place, axis in enumerate(sorted(kept))}
+    return tuple(places[axis] for axis in kept)
+
+
+def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
+    found = attributes(node).get(name)
+    return default if found is None else helper.get_attribute_value(found)
+
+
+def _axes_of(view: GraphView, node: onnx.NodeProto) -> list[int] | None:
+    """The axes that a reduction names; None where it names none that are known."""
+    if named := _attribute(node, "axes", ()):
+        return [int(axis) for axis in named]
+    if len(node.input) < 2 or not node.input[1]:
+        return None
+    constant = read_constant(view, node.input[1])
+    return None if constant is None else [int(axis) for axis in constant.values.reshape(-1)]
+
+
+def _set_axes(model: OnnxModel, node: onnx.NodeProto, axes: list[int], number: int) -> None:
+    for attribute in node.attribute:
+        if attribute.name == "axes":
+            del attribute.ints[:]
+            attribute.ints.extend(sorted(axes))
+            return
+    name = f"prelu_tools/axes_{number}"
+    model.proto.graph.initializer.append(model.tensor(name, np.array(sorted(axes), np.int64)))
+    node.input[1] = name
+
+
+def _transpose(source: str, target: str, perm: Permutation) -> onnx.NodeProto:
+    return helper.make_node("Transpose", [source], [target], name=target, perm=list(perm))

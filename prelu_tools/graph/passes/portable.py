@@ -1,0 +1,122 @@
+"""An ONNX file in its canonical form: one PRelu node a call, with no Transpose left around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from prelu_tools.core.arrays import Array, IntArray
+from prelu_tools.core.prelu.layout import inverse
+from prelu_tools.core.prelu.tags import TagBook
+from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.match.layers import (
+    LocatedLayer,
+    is_generated,
+    laid_for,
+    locate_layers,
+    name_of_operation,
+)
+from prelu_tools.graph.passes.canonical import replace_by_prelu, settle_slopes
+from prelu_tools.graph.passes.prune import prune_model, unlist_weights
+from prelu_tools.graph.passes.transposes import cancel_transposes
+from prelu_tools.graph.view import all_views
+
+
+@dataclass(frozen=True)
+class FileSlope:
+    """A slope tensor of an ONNX file; see `canonical.SlopeParameter`."""
+
+    layer: str
+    """The layer's name, as far as the file knows it."""
+    name: str
+    """The initializer's name: the file's own, unless a tool made it up; no two have one."""
+    values: Array
+    """The true values, aligned to the layer's input where its rank is known."""
+    indices: IntArray
+    """How they lie on the input of the layer in its source, where the file states that; else on
+    the input of its first call."""
+    n_calls: int
+    """How many PReLU of the file are this layer."""
+    call: int = 0
+    """The number of the first: they are numbered as they come."""
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """A model whose PReLU are PRelu nodes, tags (`core/prelu/tags.py`) in place of their slopes."""
+
+    model: OnnxModel
+    """A copy of the original, functions inlined."""
+    tags: TagBook
+    """What the tags stand for."""
+    parameters: Mapping[str, FileSlope]
+    """The slope tensors by their key in `tags`."""
+    n_hidden: int
+    """PReLU calls in the body of an If, Loop or Scan."""
+
+
+def canonical(model: OnnxModel, bodies: bool = True) -> Canonical:
+    """Fuse every PReLU of a model, those in local functions included.
+
+    Args:
+        model: the model.
+        bodies: whether those in bodies of If, Loop and Scan count, or stay as they are.
+    """
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    unlist_weights(proto)
+    views = list(all_views(OnnxModel(proto, model.file, dict(model.memory))))
+    copy, graph = views[0].model, views[0].graph
+    tags, parameters, n_hidden = TagBook(), dict[str, FileSlope](), 0
+    names = set[str]()
+    for located in locate_layers(views):
+        calls = [call for call in located.calls if bodies or call[0].outer is None]
+        if not calls:
+            continue
+        slope = _slope(located, len(calls), names)
+        key = located.layer.name
+        parameters[key] = slope
+        tagged = tags.tag(key, slope.values.shape)
+        for number, (view, match) in enumerate(calls):
+            name = f"prelu_tools/tag_{len(parameters)}_{number}"
+            laid = laid_for(match, located.matches[0], tagged)
+            graph.initializer.append(copy.tensor(name, laid))
+            replace_by_prelu(view.graph, match, name)
+            n_hidden += view.outer is not None
+    prune_model(copy)
+    cancel_transposes(copy)
+    return Canonical(copy, tags, parameters, n_hidden)
+
+
+def to_portable(model: OnnxModel, bodies: bool = True) -> OnnxModel:
+    """A copy of a model in which every PReLU, whatever its form, is one PRelu node a call.
+
+    Large weights stay where they are: the copy refers to them as the model does.
+
+    Args:
+        model: the model.
+        bodies: see `canonical`.
+
+    Raises:
+        PReLUToolsError: a tensor that is needed cannot be read.
+    """
+    found = canonical(model, bodies)
+    settle_slopes(found.model, found.tags, found.parameters)
+    return found.model
+
+
+def _slope(located: LocatedLayer, n_calls: int, taken: set[str]) -> FileSlope:
+    layer = located.layer
+    values = layer.slopes
+    indices = np.arange(values.size).reshape(values.shape)
+    if layer.axes is not None and len(layer.axes) == indices.ndim:
+        indices = indices.transpose(inverse(layer.axes))
+    stored = layer.parameter or located.matches[0].parameter
+    if layer.parameter is None and (is_generated(stored) or name_of_operation(stored)):
+        stored = ""
+    name = stored if stored and stored not in taken else f"{layer.name}/slope"
+    taken.add(name)
+    return FileSlope(layer.name, name, np.asarray(values), indices, n_calls)
