@@ -74,7 +74,7 @@ class KerasModule(nn.Module):
         other = computing_in(model, "float64" if wide else "float32")
         typed = other if wide or self._is_other else nullcontext()
         with keras.device("cpu"), typed, _unrolled(model), keras.StatelessScope(state):
-            outputs = model(structure.packed(tensors), training=False)
+            outputs = structure.call(model, tensors)
         named: dict[str, torch.Tensor] = structure.named_outputs(outputs)
         return named
 
@@ -188,7 +188,7 @@ def _build(model: Any, structure: Structure, spelled: str, show: bool) -> None:
     flat = [keras.ops.convert_to_tensor(array) for array in feeds.values()]
     try:
         with quiet(show), torch.no_grad():
-            model(structure.packed(flat), training=False)
+            structure.call(model, flat)
     except Exception as error:
         raise failed_on(spelled, feeds, error) from error
 

@@ -226,7 +226,7 @@ class KerasSource:
     def call_flat(self, flat: Sequence[Any]) -> dict[str, Any]:
         """Run the model on its inputs in order, and name its outputs."""
         with plainly(self._model):
-            outputs = self._model(self._structure.packed(flat), training=False)
+            outputs = self._structure.call(self._model, flat)
             return self._structure.named_outputs(outputs)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:

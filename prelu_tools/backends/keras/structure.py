@@ -29,6 +29,7 @@ class Structure:
         self._given = options.inputs
         self._other = options.other
         self.notes: tuple[str, ...] = ()
+        self._is_keyed: bool | None = None  # None where no call has shown it
         self._specs: list[TensorSpec] | None = None
 
     def inputs(self) -> Sequence[TensorSpec]:
@@ -84,15 +85,35 @@ class Structure:
             for spec in self.inputs()
         }
 
-    def packed(self, flat: Sequence[Any]) -> Any:
-        """Inputs in the structure that the model takes."""
+    def call(self, model: Any, flat: Sequence[Any]) -> Any:
+        """What a model gives for its inputs in order, in the structure that it takes.
+
+        A subclassed model that was never built does not say whether it takes a list or a
+        dictionary: the first call shows it.
+        """
+        is_open = self._is_keyed is None and len(flat) > 1 and _built_shape(model) is None
+        try:
+            return model(*self._packed(flat), training=False)
+        except TypeError:
+            if not is_open:
+                raise
+            self._is_keyed = True
+            try:
+                return model(*self._packed(flat), training=False)
+            except Exception:
+                self._is_keyed = False
+            raise
+
+    def _packed(self, flat: Sequence[Any]) -> tuple[Any, ...]:
         structure = getattr(self._model, "_inputs_struct", None)
-        if structure is None:
-            names = [spec.name for spec in self.inputs()]
-            if isinstance(_built_shape(self._model), Mapping):
-                return dict(zip(names, flat, strict=True))
-            return flat[0] if len(flat) == 1 else list(flat)
-        return keras.tree.pack_sequence_as(structure, list(flat))
+        if structure is not None:
+            return (keras.tree.pack_sequence_as(structure, list(flat)),)
+        names = [spec.name for spec in self.inputs()]
+        if self._is_keyed or isinstance(_built_shape(self._model), Mapping):
+            return (dict(zip(names, flat, strict=True)),)
+        if len(flat) == 1 or len(flat) == _n_required(self._model):
+            return tuple(flat)
+        return (list(flat),)
 
     def named_outputs(self, outputs: Any) -> dict[str, Any]:
         """Outputs by name: their keys, the names of output layers, or `output_0`...
@@ -149,6 +170,13 @@ def _built_shape(model: Any) -> Any:
     """What a subclassed model was built for, or remembers from its file; None for nothing."""
     shapes = model._build_shapes_dict or {}
     return next(iter(shapes.values())) if len(shapes) == 1 else None
+
+
+def _n_required(model: Any) -> int:
+    """How many arguments a model's `call` has to be given."""
+    parameters = inspect.signature(type(model).call).parameters.values()
+    given = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+    return len(given) - 1  # self
 
 
 def _built_for(model: Any) -> tuple[InputOption, ...]:

@@ -10,6 +10,24 @@ from onnxscript.optimizer import fold_constants
 from onnxscript.version_converter import convert_version
 
 _NEAR = 1e-3  # onnxscript takes x + 1e-8 for x + 0, and x * 1.00001 for x * 1
+_ASIDE = "prelu_tools.aside"
+_ONLY_TYPES = frozenset(
+    [
+        "Add",
+        "CumSum",
+        "Div",
+        "GreaterOrEqual",
+        "LeakyRelu",
+        "LessOrEqual",
+        "Mul",
+        "PRelu",
+        "Pow",
+        "Relu",
+        "Shape",
+        "Sub",
+        "Where",
+    ]
+)  # from opset 13 on newer ones only take more types, of which onnx's converter does not know
 _ARITHMETIC = {"Add", "Sub", "Mul", "Div"}
 
 
@@ -37,26 +55,51 @@ def lower(program: torch.onnx.ONNXProgram, opset: int) -> None:
     """
     model = program.model
     newer = model.graph.opset_imports[""]
-    for node in model.graph.all_nodes():  # onnx's converter leaves some defaults standing
-        if node.domain in ("", "ai.onnx"):
-            _drop_defaults(node, newer, opset)
+    nodes = [node for node in model.graph.all_nodes() if node.domain in ("", "ai.onnx")]
+    for node in nodes:  # onnx's converter leaves some defaults standing
+        is_known = _drop_defaults(node, newer, opset)
+        alike = node.op_type in _ONLY_TYPES and is_known
+        if alike or (node.op_type == "Split" and _takes_equal_parts(node)):
+            node.domain = _ASIDE
+    model.graph.opset_imports[_ASIDE] = 1
     convert_version(model, opset, fallback=True)
+    for node in model.graph.all_nodes():
+        if node.domain == _ASIDE:
+            node.domain = ""
+    del model.graph.opset_imports[_ASIDE]
 
 
-def _drop_defaults(node: ir.Node, newer: int, older: int) -> None:
-    """Remove attributes that an older opset does not know, where they say what it does anyway."""
-    if not onnx.defs.has(node.op_type) or not node.attributes:
-        return
+def _takes_equal_parts(node: ir.Node) -> bool:
+    """Take `num_outputs` off a Split where all parts are equal: then older ones need none."""
+    count, x = node.attributes.get_int("num_outputs", 0), node.inputs[0]
+    if not count or x is None or x.shape is None:
+        return not count
+    size = x.shape[node.attributes.get_int("axis", 0)]
+    if not isinstance(size, int) or size % count:
+        return False
+    del node.attributes["num_outputs"]
+    return True
+
+
+def _drop_defaults(node: ir.Node, newer: int, older: int) -> bool:
+    """Remove attributes that an older opset does not know, where they say what it does anyway.
+
+    Returns:
+        Whether it knows the others.
+    """
+    if not onnx.defs.has(node.op_type):
+        return False
     known = onnx.defs.get_schema(node.op_type, newer).attributes
     try:
         kept = onnx.defs.get_schema(node.op_type, older).attributes
     except onnx.defs.SchemaError:  # a new operator
-        return
+        return False
     for name, attribute in list(node.attributes.items()):
         if name not in kept and name in known and not attribute.is_ref():
             default = known[name].default_value
             if default.name and onnx.helper.get_attribute_value(default) == attribute.value:
                 del node.attributes[name]
+    return all(name in kept for name in node.attributes)
 
 
 def _hide(graph: ir.Graph) -> dict[ir.Value, ir.TensorProtocol]:
