@@ -55,7 +55,8 @@ def compare_slopes(
     They are moved to the candidate's axis order, which the shapes tell. Where several orders fit
     and it matters which, the one that the candidate states decides if the slopes are equal in it,
     else the one that the caller gives; without either the answer is `ambiguous`. Layers whose
-    inputs have different ranks (a file that lost its shapes) are compared as vectors.
+    inputs have different ranks (a file that lost its shapes) are compared as vectors, then along
+    their last axes in each usual order.
 
     Args:
         reference: the layer that is taken to be right.
@@ -66,7 +67,8 @@ def compare_slopes(
     if left.size != right.size:
         return _expanded(left, right)
     if left.size == 1 or left.ndim != right.ndim:
-        return _difference(left.reshape(-1), right.reshape(-1))
+        found = _difference(left.reshape(-1), right.reshape(-1))
+        return SlopeDifference(True) if _is_laid_otherwise(left, right) else found
     outcomes = {
         fitting: _laid_difference(left.transpose(fitting), right)
         for fitting in _orders(reference, candidate)
@@ -91,6 +93,21 @@ def compare_slopes(
     if order in outcomes:
         return outcomes[order]
     return SlopeDifference(False, "the axis order cannot be told from the shapes", True)
+
+
+def _is_laid_otherwise(left: Array, right: Array) -> bool:
+    """Whether slopes that lie over inputs of other ranks are the same in a usual axis order.
+
+    A file that lost its shapes (onnxruntime's own operators have none) does not say the rank: its
+    slopes lie along the last axes. Whether they lie right shows where the layer runs.
+    """
+    rank = max(left.ndim, right.ndim)
+    left, right = (values.reshape((1,) * (rank - values.ndim) + values.shape)
+                   for values in (left, right))  # fmt: skip
+    return any(
+        same_bits(left.transpose(order), right)
+        for order in candidates((None,) * rank, (None,) * rank)
+    )
 
 
 def _same_values(left: Array, right: Array) -> bool:

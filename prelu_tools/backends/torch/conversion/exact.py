@@ -11,23 +11,10 @@ from onnxscript.version_converter import convert_version
 
 _NEAR = 1e-3  # onnxscript takes x + 1e-8 for x + 0, and x * 1.00001 for x * 1
 _ASIDE = "prelu_tools.aside"
-_ONLY_TYPES = frozenset(
-    [
-        "Add",
-        "CumSum",
-        "Div",
-        "GreaterOrEqual",
-        "LeakyRelu",
-        "LessOrEqual",
-        "Mul",
-        "PRelu",
-        "Pow",
-        "Relu",
-        "Shape",
-        "Sub",
-        "Where",
-    ]
-)  # from opset 13 on newer ones only take more types, of which onnx's converter does not know
+_ONLY_TYPES = {
+    *("Add", "CumSum", "Div", "GreaterOrEqual", "LeakyRelu", "LessOrEqual", "Mul", "PRelu", "Pow"),
+    *("Relu", "Shape", "Sub", "Where"),
+}  # from opset 13 on newer ones only take more types, of which onnx's converter does not know
 _ARITHMETIC = {"Add", "Sub", "Mul", "Div"}
 
 
