@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
-from prelu_tools.core.results.zoo import WRITTEN
+from prelu_tools.core.results.comparable import WRITTEN
 
 T = TypeVar("T")
 

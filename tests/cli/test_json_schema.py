@@ -16,7 +16,7 @@ from tiny_models import save_dense, save_prelu, save_relu
 
 Exports = Callable[[Sample], Path]
 _HERE = Path(__file__).parent
-_VARIED = ("shared_instance", "convnet(constraint", "relu", "BlockNet", "shared=True")
+_VARIED = ("shared_instance", "convnet(shared_axes", "relu", "shared=True")
 
 
 def _validator(kind: str) -> Draft202012Validator:

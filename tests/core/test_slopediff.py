@@ -36,6 +36,17 @@ def test_channels_may_be_at_another_axis_of_another_layout() -> None:
     assert compare_slopes(last, channels(SLOPES)) == EQUAL
 
 
+def test_slopes_of_a_file_that_lost_its_shapes_lie_along_the_last_axes() -> None:
+    slopes = np.arange(24, dtype=np.float32).reshape(1, 3, 4, 2)
+    last = layer_of(slopes, (None, 3, 4, 2))
+    first = np.moveaxis(slopes, -1, 1)[0]
+    assert compare_slopes(last, layer_of(first, None)) == EQUAL
+    exchanged = compare_slopes(last, layer_of(first[::-1].copy(), None))
+    assert (exchanged.equal, exchanged.ambiguous) == (False, False)
+    assert compare_slopes(last, layer_of(slopes[0], None)) == EQUAL
+    assert compare_slopes(channels(SLOPES), layer_of(SLOPES.reshape(4, 1, 1), None)) == EQUAL
+
+
 @pytest.mark.parametrize("axis", [pytest.param(axis, id=f"along axis {axis}") for axis in (2, 3)])
 def test_slopes_along_the_wrong_axis_are_not_equal(axis: int) -> None:
     shape = [1, 1, 1, 1]

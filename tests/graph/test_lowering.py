@@ -12,10 +12,10 @@ from versions import infinities
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.rounding.parity import ulps
 from prelu_tools.graph.io.reader import OnnxModel
-from prelu_tools.graph.match.forms import WRITTEN
 from prelu_tools.graph.match.layers import locate_layers, read_layers
 from prelu_tools.graph.passes.lowering import fitting_forms, lower, lowerable
 from prelu_tools.graph.passes.portable import to_portable
+from prelu_tools.graph.passes.writing import WRITTEN
 from prelu_tools.graph.view import GraphView
 
 SMALLEST = np.finfo(np.float32).smallest_subnormal

@@ -55,20 +55,20 @@ def compare_slopes(
     They are moved to the candidate's axis order, which the shapes tell. Where several orders fit
     and it matters which, the one that the candidate states decides if the slopes are equal in it,
     else the one that the caller gives; without either the answer is `ambiguous`. Layers whose
-    inputs have different ranks (a file that lost its shapes) are compared as vectors, then along
-    their last axes in each usual order.
+    inputs are known to have different ranks are compared as vectors.
 
     Args:
         reference: the layer that is taken to be right.
         candidate: the layer that is held against it.
         order: from the reference's axes to the candidate's, as in numpy.transpose; None to tell.
     """
+    aligned = _of_one_rank(reference, candidate)
+    reference, candidate = aligned if _orders(*aligned) else (reference, candidate)
     left, right = reference.slopes, candidate.slopes
     if left.size != right.size:
         return _expanded(left, right)
     if left.size == 1 or left.ndim != right.ndim:
-        found = _difference(left.reshape(-1), right.reshape(-1))
-        return SlopeDifference(True) if _is_laid_otherwise(left, right) else found
+        return _difference(left.reshape(-1), right.reshape(-1))
     outcomes = {
         fitting: _laid_difference(left.transpose(fitting), right)
         for fitting in _orders(reference, candidate)
@@ -95,19 +95,21 @@ def compare_slopes(
     return SlopeDifference(False, "the axis order cannot be told from the shapes", True)
 
 
-def _is_laid_otherwise(left: Array, right: Array) -> bool:
-    """Whether slopes that lie over inputs of other ranks are the same in a usual axis order.
+def _of_one_rank(reference: PReLULayer, candidate: PReLULayer) -> tuple[PReLULayer, PReLULayer]:
+    """The layers, where the rank of an input is unknown with as many axes of slopes as the other.
 
-    A file that lost its shapes (onnxruntime's own operators have none) does not say the rank: its
-    slopes lie along the last axes. Whether they lie right shows where the layer runs.
+    A file that lost its shapes keeps slopes without their leading axes of size 1, and ONNX lays
+    them over the last axes of the input.
     """
-    rank = max(left.ndim, right.ndim)
-    left, right = (values.reshape((1,) * (rank - values.ndim) + values.shape)
-                   for values in (left, right))  # fmt: skip
-    return any(
-        same_bits(left.transpose(order), right)
-        for order in candidates((None,) * rank, (None,) * rank)
-    )
+    rank = max(reference.slopes.ndim, candidate.slopes.ndim)
+    return _of_rank(rank, reference), _of_rank(rank, candidate)
+
+
+def _of_rank(rank: int, layer: PReLULayer) -> PReLULayer:
+    missing = rank - layer.slopes.ndim
+    if layer.input_shape is not None or not missing:
+        return layer
+    return replace(layer, slopes=frozen(layer.slopes.reshape((1,) * missing + layer.slopes.shape)))
 
 
 def _same_values(left: Array, right: Array) -> bool:

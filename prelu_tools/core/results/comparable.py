@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+WRITTEN: Final = {"written": True}
+"""What the metadata of a field say whose text is a document by itself, as it goes to a file."""
 
 Class = TypeVar("Class", bound=type[Any])
 

@@ -9,12 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from prelu_tools.core.results.comparable import comparable
-
-WRITTEN: Final = {"written": True}
-"""What the metadata of a field say whose text is a document by itself, as it goes to a file."""
+from prelu_tools.core.results.comparable import WRITTEN, comparable
 
 Command = Literal["inspect", "verify", "export"]
 Status = Literal["pass", "ok", "fail", "inconclusive", "error"]

@@ -16,6 +16,7 @@ from onnx import helper
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.files.budget import BudgetError
+from prelu_tools.graph.walk import attribute_of, is_onnx
 
 Attributes = Mapping[str, onnx.AttributeProto]
 Inputs = Sequence[Array | None]
@@ -29,6 +30,13 @@ _HALF: Final = 2  # bytes
 def attributes(node: onnx.NodeProto) -> dict[str, onnx.AttributeProto]:
     """The attributes of a node by name."""
     return {attribute.name: attribute for attribute in node.attribute}
+
+
+def leak_of(node: onnx.NodeProto) -> float | None:
+    """The one slope of a LeakyRelu or a Relu (0); None for any other node."""
+    if is_onnx(node, "Relu"):
+        return 0.0
+    return float(attribute_of(node, "alpha", 0.01)) if is_onnx(node, "LeakyRelu") else None
 
 
 def permutation(node: onnx.NodeProto, rank: int) -> tuple[int, ...]:

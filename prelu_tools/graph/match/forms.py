@@ -1,4 +1,4 @@
-"""The forms: what ways to write PReLU are called, and how each is written.
+"""The forms: what ways to write PReLU are called.
 
 Recognition needs none of these: it goes by what a region computes (`graph/match/recognise.py`).
 """
@@ -9,29 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from prelu_tools.graph.match.arithmetic import COMPARISONS
-from prelu_tools.graph.match.writing import (
-    Writing,
-    all_are,
-    all_equal,
-    at_most_one,
-    at_most_one_and_not_zero,
-    between_zero_and_one,
-    by_channel,
-    write_depthwise,
-    write_identity,
-    write_leaky_relu,
-    write_linear,
-    write_max,
-    write_max_min,
-    write_max_neg,
-    write_prelu,
-    write_relu,
-    write_relu_mul,
-    write_relu_neg,
-)
 
 if TYPE_CHECKING:
-    from prelu_tools.graph.match.probing import Probe
+    from prelu_tools.graph.match.running import Running
 
 FORMS: Mapping[str, str] = {
     "prelu": "the operator PRelu",
@@ -53,25 +33,11 @@ FORMS: Mapping[str, str] = {
     "expression": "any other that computes it",
 }
 """Their names in the JSON contract."""
-WRITTEN: Mapping[str, Writing] = {
-    "prelu": Writing(write_prelu),
-    "relu": Writing(write_relu, all_are(0.0), special=False),
-    "identity": Writing(write_identity, all_are(1.0)),
-    "leaky_relu": Writing(write_leaky_relu, all_equal),
-    "depthwise": Writing(write_depthwise, by_channel),
-    "relu_mul": Writing(write_relu_mul),
-    "relu_neg": Writing(write_relu_neg),
-    "max_min": Writing(write_max_min),
-    "max": Writing(write_max, at_most_one_and_not_zero),
-    "max_neg": Writing(write_max_neg, at_most_one),
-    "linear": Writing(write_linear, between_zero_and_one, special=False, rounds=True),
-}
-"""How forms are written, by their names."""
 _CUTS: Mapping[str, str] = {"Min": "max_min", "Max": "max_min", "Clip": "clip", "Sub": "abs"}
 _NEGATIONS: Mapping[str, str] = {"Neg": "relu_neg", "Mul": "relu_mul", "Conv": "depthwise"}
 
 
-def name_of(probe: Probe) -> str:
+def name_of(probe: Running) -> str:
     """The form of a region, by its last operator and by the one that cuts off what is positive."""
     makers = {name: node for node in probe.nodes for name in node.output}
     root, kinds = probe.nodes[0].op_type, {node.op_type for node in probe.nodes}

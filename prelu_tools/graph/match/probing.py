@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.layout import Permutation, inverse
 from prelu_tools.graph.match.arithmetic import limits_of
+from prelu_tools.graph.match.forms import name_of
 from prelu_tools.graph.match.regions import JOINED
 from prelu_tools.graph.match.running import Running, probes
 
@@ -75,6 +77,11 @@ class Probe(Running):
                 return self._answer(dtype)
         except (ValueError, TypeError, KeyError, IndexError):
             return None  # no runtime would run it either
+
+    @cached_property
+    def form(self) -> str:
+        """What it is called (`FORMS`)."""
+        return name_of(self)
 
     def near(self) -> Miss | None:
         """The input that shows that it is no PReLU, where it is one for most inputs."""

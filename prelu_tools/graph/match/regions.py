@@ -39,6 +39,7 @@ from prelu_tools.graph.match.arithmetic import (
 )
 from prelu_tools.graph.match.constants import read_constant
 from prelu_tools.graph.view import GraphView
+from prelu_tools.graph.walk import attribute_of
 
 _DEEPEST: Final = 64  # operators between x and y
 _MOST_AXES: Final = 32
@@ -144,8 +145,7 @@ class Region:
         if kind in ("Relu", "LeakyRelu", "Abs"):
             return before._replace(degree=first, kinked=True)
         if kind == "ThresholdedRelu":
-            alpha = attributes(node).get("alpha")
-            fits = first == 0 or (alpha is not None and alpha.f == 0)
+            fits = first == 0 or attribute_of(node, "alpha", 1.0) == 0
             return before._replace(degree=first if fits else None, kinked=True)
         if kind in SMOOTH:
             return before._replace(degree=0 if first == 0 else None, kinked=True)
@@ -165,7 +165,7 @@ class Region:
         return self._product(node, operands, degrees, before)
 
     def _cast(self, node: onnx.NodeProto, before: Trace) -> Trace:
-        kind = attributes(node)["to"].i if node.op_type == "Cast" else onnx.TensorProto.FLOAT
+        kind = attribute_of(node, "to") if node.op_type == "Cast" else onnx.TensorProto.FLOAT
         if kind == onnx.TensorProto.BOOL and before.degree is not None:
             return before._replace(degree=0, kinked=True)
         whole = kind not in _FLOATS and before.degree != 0
@@ -244,14 +244,13 @@ class Region:
 
     def depthwise_weight(self, node: onnx.NodeProto) -> str | None:
         """The weight of a convolution that does nothing but multiply each channel; else None."""
-        attrs = attributes(node)
-        given = {name: list(attrs[name].ints) for name in ("pads", "strides") if name in attrs}
-        plain = not any(given.get("pads", [])) and all(s == 1 for s in given.get("strides", []))
+        moves = any(attribute_of(node, "pads", ()))
+        moves |= any(stride != 1 for stride in attribute_of(node, "strides", ()))
         weight = node.input[1]
-        if not plain or "group" not in attrs or not self.view.is_constant(weight):
+        if moves or not self.view.is_constant(weight):
             return None
-        shape = self.view.shape(weight)
-        if not shape or shape[0] != attrs["group"].i or any(size != 1 for size in shape[1:]):
+        shape, groups = self.view.shape(weight), attribute_of(node, "group", 1)
+        if not shape or shape[0] != groups or any(size != 1 for size in shape[1:]):
             return None
         return str(weight)
 
@@ -285,7 +284,7 @@ class Region:
 
     def _joined(self, node: onnx.NodeProto, layout: list[int]) -> list[int] | None:
         """CReLU: x and -x joined along an axis, and split there again, each as long as x."""
-        axis = attributes(node)["axis"].i if "axis" in attributes(node) else 0
+        axis = attribute_of(node, "axis", 0)
         shape = self.view.shape(self.x)
         if not -len(layout) <= axis < len(layout) or shape is None:
             return None
@@ -334,8 +333,8 @@ class Region:
         if like is None or "end" in attributes(like) or self.trace(like.input[0]) is None:
             return None
         if node.op_type == "ConstantOfShape":
-            stated = attributes(node).get("value")
-            number = np.float32(0) if stated is None else onnx.numpy_helper.to_array(stated.t)
+            stated = attribute_of(node, "value")
+            number = np.float32(0) if stated is None else onnx.numpy_helper.to_array(stated)
             return np.asarray(number).reshape(())
         values = self.constant(node.input[0]) if self.is_still(node.input[0]) else None
         return values.reshape(()) if values is not None and values.size == 1 else None

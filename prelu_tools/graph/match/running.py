@@ -20,6 +20,7 @@ from prelu_tools.graph.match.arithmetic import (
     permutation,
 )
 from prelu_tools.graph.match.regions import Region
+from prelu_tools.graph.walk import attribute_of
 
 _FREE_RANK: Final = 8  # axes of an x whose rank is not known
 _FEW: Final = 1 << 8  # elements of a constant
@@ -76,7 +77,8 @@ class Running:
         made, numbers = self._region.made, np.concatenate([[1, -1], probes(dtype)]).astype(dtype)
         if not made:
             made[self._region.x] = self._as_x(numbers)
-        plan = self._planned(_nodes(self._region, self._y, made))
+        fresh = len(made) == 1
+        plan = self._plan if fresh else self._planned(_nodes(self._region, self._y, made))
         sizes = [c.size for *_, inputs in plan for _, c in inputs if c is not None]
         if max(sizes, default=1) > _FEW or len(made) > _MOST_KEPT:
             return self.signs[self._y]
@@ -160,7 +162,7 @@ class Running:
             places = tuple(axis % rank + 1 for axis in axes)
             resize = np.expand_dims if node.op_type == "Unsqueeze" else np.squeeze
             return [resize(first, places)]
-        axis = (attrs["axis"].i if "axis" in attrs else 0) % n_axes
+        axis = attribute_of(node, "axis", 0) % n_axes
         if node.op_type == "Concat":
             size = self._size(node.input[0], axis)
             arrays = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.graph.io.metadata import NEGATED, SLOPE_NAME, SLOPE_SHAPE
+from prelu_tools.graph.walk import free_name
 
 
 class Tensors:
@@ -36,12 +37,7 @@ class Tensors:
 
     def free(self, name: str) -> str:
         """The name itself or a numbered one, which is taken from now on."""
-        found, number = name, 0
-        while found in self._taken:
-            number += 1
-            found = f"{name}_{number}"
-        self._taken.add(found)
-        return found
+        return free_name(name, self._taken)
 
 
 class Draft:
@@ -243,3 +239,19 @@ def by_channel(place: Place) -> bool:
     if shape is None or len(shape) != 4 or shape[1] is None or place.slopes.ndim < 3:
         return False
     return place.slopes.size == shape[1] and place.slopes.shape[-3] == shape[1]
+
+
+WRITTEN: Mapping[str, Writing] = {
+    "prelu": Writing(write_prelu),
+    "relu": Writing(write_relu, all_are(0.0), special=False),
+    "identity": Writing(write_identity, all_are(1.0)),
+    "leaky_relu": Writing(write_leaky_relu, all_equal),
+    "depthwise": Writing(write_depthwise, by_channel),
+    "relu_mul": Writing(write_relu_mul),
+    "relu_neg": Writing(write_relu_neg),
+    "max_min": Writing(write_max_min),
+    "max": Writing(write_max, at_most_one_and_not_zero),
+    "max_neg": Writing(write_max_neg, at_most_one),
+    "linear": Writing(write_linear, between_zero_and_one, special=False, rounds=True),
+}
+"""How forms are written, by their names."""
