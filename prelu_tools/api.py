@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args, overload
+from typing import Any, Literal, get_args, overload
 
 from prelu_tools.arguments import (
     PathLike,
@@ -43,9 +43,6 @@ from prelu_tools.core.results.inspection import InspectResult
 from prelu_tools.core.results.optimization import Exactness, OptimizeResult, Target
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.live import Model, is_live, name_of, opened, turns
-
-if TYPE_CHECKING:
-    from prelu_tools.backends.interface import Source
 
 __all__ = ["Model", "export", "inspect", "optimize", "verify"]
 
@@ -220,7 +217,7 @@ def verify(
     names = _names(candidates)
     with turns(reference, *candidates), ExitStack() as stack:
         file = stack.enter_context(values_file(inputs))
-        live: dict[str, Source] = {}
+        live: dict[str, Any] = {}
         request = VerifyRequest(
             reference=left,
             candidates=names,
