@@ -42,7 +42,7 @@ class FormatType(click.ParamType):  # type: ignore[type-arg]  # older clicks tak
         known = formats_of(command)
         if value not in known:
             elsewhere = commands_with(value)
-            found = f"is for {', '.join(elsewhere)}" if elsewhere else "is no format"
+            found = f"is for {', '.join(elsewhere)}" if elsewhere else "is not a valid format"
             self.fail(f"{value!r} {found}; {command} has {', '.join(known)}", param, ctx)
         return str(value)
 

@@ -56,7 +56,7 @@ def command(
     update_baseline: bool,
     **choices: Any,
 ) -> int:
-    """Hold each CANDIDATE against REFERENCE: slopes bit for bit, every layer, every output.
+    """Compare each CANDIDATE with REFERENCE: slopes bit for bit, every layer, every output.
 
     Both are any SOURCE: model.onnx, model.keras, nets.py:Net@weights.pt. ONNX candidates run in
     onnxruntime on each --provider; a provider that did not run every node is exit 3, never a pass.
@@ -121,7 +121,7 @@ def _refuse_a_reference_alone(
 ) -> None:
     if not candidates:
         raise click.UsageError(
-            f"{reference} has nothing to be held against: give a CANDIDATE behind it; without any "
+            f"no candidate to compare {reference} with: give a CANDIDATE after it; without any "
             "SOURCE, the checks of prelu-tools.toml or pyproject.toml run",
             ctx,
         )

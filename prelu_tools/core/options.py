@@ -72,8 +72,8 @@ class Shapes(Kind):
             return tuple(_shape(text) for text in given)
         except _NoShapeError as error:
             raise WrongValueError(
-                f"{str(error)!r} is no input: expected NAME:DIMS with a size or a name for each "
-                "dimension, as in x:batch,3,112,112"
+                f"{str(error)!r} is not a valid input: expected NAME:DIMS, a size or a name for "
+                "each dimension, as in x:batch,3,112,112"
             ) from None
 
     @property
@@ -160,5 +160,5 @@ class ConversionOptions:
     """The axis that an ONNX file's one-dimensional slopes lie along where they can be read in two
     ways (1: the channels of NCHW, -1: the last); None to refuse such a file."""
     is_verified: bool = True
-    """Whether the result is held against its source: a converter that may change what the model
+    """Whether the result is compared with its source: a converter that may change what the model
     computes is used only then."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 
 import numpy as np
@@ -11,7 +11,7 @@ from onnx import helper, inliner, shape_inference
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.operators import all_nodes
+from prelu_tools.graph.walk import all_nodes
 
 
 def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -31,7 +31,9 @@ def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
             f"{onnx.__version__} ({type(error).__name__}: {' '.join(str(error).split())})"
         ) from error
     functions = {(function.domain, function.name) for function in proto.functions}
-    left = next((n for n in all_nodes(found.graph) if (n.domain, n.op_type) in functions), None)
+    left = next(
+        (n for n in all_nodes(found.graph.node) if (n.domain, n.op_type) in functions), None
+    )
     if left is not None:
         raise PReLUToolsError(
             f"the model's function {left.op_type!r} cannot be put in the place of its calls by "
@@ -50,7 +52,7 @@ def _differ(proto: onnx.ModelProto) -> bool:
     for function in proto.functions:
         for opset in function.opset_import:
             wanted = versions.get(opset.domain, opset.version)
-            own = [node for node in all_nodes(function) if node.domain == opset.domain]
+            own = [node for node in all_nodes(function.node) if node.domain == opset.domain]
             if all(_same(node.op_type, opset, wanted) for node in own):
                 opset.version = wanted
             else:
@@ -82,11 +84,10 @@ def _with_defaults(proto: onnx.ModelProto) -> onnx.ModelProto:
         for function in proto.functions
         if function.attribute_proto
     }
-    copy = onnx.ModelProto()
-    copy.CopyFrom(proto)
+    copy = deepcopy(proto)
     parts: list[onnx.GraphProto | onnx.FunctionProto] = [copy.graph, *copy.functions]
     for part in parts:
-        for node in all_nodes(part):
+        for node in all_nodes(part.node):
             given = {attribute.name for attribute in node.attribute}
             for default in defaults.get((node.domain, node.op_type, node.overload), ()):
                 if default.name not in given:
@@ -102,8 +103,7 @@ def inferred(proto: onnx.ModelProto, data_prop: bool = False) -> onnx.ModelProto
     operator that onnx does not know), and for sizes that inference leaves open where nothing that
     it finds speaks against them.
     """
-    bare = onnx.ModelProto()
-    bare.CopyFrom(proto)
+    bare = deepcopy(proto)
     stated = list(proto.graph.value_info)
     del bare.graph.value_info[:]
     for value in bare.graph.output:
@@ -131,6 +131,27 @@ def inferred(proto: onnx.ModelProto, data_prop: bool = False) -> onnx.ModelProto
     return found
 
 
+def with_shapes(
+    proto: onnx.ModelProto, shapes: Mapping[str, Sequence[int | str]]
+) -> onnx.ModelProto:
+    """A copy of a model whose inputs have these sizes; what was known of other shapes goes.
+
+    Args:
+        proto: the model.
+        shapes: sizes of inputs by their names; what is no number stays as it is.
+    """
+    copy = deepcopy(proto)
+    del copy.graph.value_info[:]
+    for value in copy.graph.input:
+        dims = value.type.tensor_type.shape.dim
+        for dim, size in zip(dims, shapes.get(value.name, ()), strict=False):
+            if not isinstance(size, str):
+                dim.dim_value = size
+    for value in copy.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    return copy
+
+
 def _names_of_sizes(values: Iterable[onnx.ValueInfoProto]) -> set[str]:
     """The names of free sizes; inference makes up others."""
     return {size.dim_param for value in values for size in value.type.tensor_type.shape.dim} - {""}
@@ -151,8 +172,7 @@ def _completed(
     is_open = [not a.HasField("dim_value") and a.dim_param not in names for a, _ in pairs]
     if not any(is_open):
         return None
-    result = onnx.ValueInfoProto()
-    result.CopyFrom(found)
+    result = deepcopy(found)
     for place, (_, size) in enumerate(pairs):
         if is_open[place]:
             result.type.tensor_type.shape.dim[place].CopyFrom(size)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import onnx
 from onnx import defs
 
 from prelu_tools.core.errors import PReLUToolsError
-
-_DEFAULT = ("", "ai.onnx")
+from prelu_tools.graph.walk import OWN, all_nodes
 
 
 def check_operators(proto: onnx.ModelProto) -> None:
@@ -23,23 +22,14 @@ def check_operators(proto: onnx.ModelProto) -> None:
     parts: list[onnx.GraphProto | onnx.FunctionProto] = [proto.graph, *proto.functions]
     for part in parts:
         stated = part.opset_import if isinstance(part, onnx.FunctionProto) else proto.opset_import
-        imports = {"" if e.domain in _DEFAULT else e.domain: e.version for e in stated}
-        for node in all_nodes(part):
+        imports = {"" if e.domain in OWN else e.domain: e.version for e in stated}
+        for node in all_nodes(part.node):
             if (node.domain, node.op_type) not in functions:
                 _check(node, imports)
 
 
-def all_nodes(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.NodeProto]:
-    """The nodes of a graph or function, those of the bodies in it included."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for body in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
-                yield from all_nodes(body)
-
-
 def _check(node: onnx.NodeProto, imports: Mapping[str, int]) -> None:
-    domain = "" if node.domain in _DEFAULT else node.domain
+    domain = "" if node.domain in OWN else node.domain
     version = imports.get(domain)
     if version is not None and _is_defined(node.op_type, domain, version):
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from copy import deepcopy
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -14,11 +15,10 @@ from prelu_tools.core.files.budget import Budget
 from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.natives import inferred, inlined
-from prelu_tools.graph.walk import bodies, reads
+from prelu_tools.graph.walk import bodies, is_onnx, reads
 
 _TYPES = frozenset(onnx.TensorProto.DataType.values())
 _MOST_AXES = 64  # numpy's limit; no runtime has more
-_OWN = ("", "ai.onnx")
 _QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
 _NOT_FIXED = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike",
               "Multinomial", "Bernoulli", "Dropout")  # fmt: skip
@@ -241,7 +241,7 @@ class GraphView:
 
 def is_own(node: onnx.NodeProto) -> bool:
     """Whether a node is one of ONNX's operators, under whatever domain onnxruntime writes it."""
-    return node.domain in _OWN or (node.domain == "com.microsoft" and node.op_type in _QUANTIZING)
+    return is_onnx(node) or (node.domain == "com.microsoft" and node.op_type in _QUANTIZING)
 
 
 def is_known(dim: onnx.TensorShapeProto.Dimension) -> bool:
@@ -256,7 +256,7 @@ def all_views(model: OnnxModel) -> Iterator[GraphView]:
     """
     proto = inferred(inlined(model.proto))
     if proto is model.proto:
-        proto = onnx.ModelProto.FromString(proto.SerializeToString())
+        proto = deepcopy(proto)
     copy = replace(model, proto=proto)
     yield from nested_views(GraphView(copy, typed=True, remembers=True, edits=True))
 

@@ -1,19 +1,75 @@
-"""Walk a graph: the bodies inside its nodes, and the tensors that a node reads."""
+"""Walk a graph: its nodes and the bodies inside them, what they read, and what outputs need."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
 import onnx
+from onnx import helper
+
+OWN: Final = ("", "ai.onnx")
+"""The names of the domain of ONNX's own operators."""
+
+
+def is_onnx(node: onnx.NodeProto, *operators: str) -> bool:
+    """Whether a node is one of ONNX's own operators; of these, where some are given."""
+    return node.domain in OWN and (not operators or node.op_type in operators)
 
 
 def bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
     """The graphs inside an If, Loop or Scan."""
-    if not node.attribute:
-        return []
-    return [
-        graph
-        for attribute in node.attribute
-        for graph in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
-    ]
+    return [graph for attribute in node.attribute for graph in graphs_in(attribute)]
+
+
+def graphs_in(attribute: onnx.AttributeProto) -> list[onnx.GraphProto]:
+    """The graphs that an attribute holds."""
+    return [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
+
+
+def all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """Nodes, and those of the bodies in them, behind the node that holds them."""
+    for node in nodes:
+        yield node
+        if node.attribute:
+            for body in bodies(node):
+                yield from all_nodes(body.node)
+
+
+def attribute_of(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
+    """The value of an attribute, or what it is where the node has none of that name."""
+    for attribute in node.attribute:
+        if attribute.name == name:
+            return helper.get_attribute_value(attribute)
+    return default
+
+
+def set_attribute(node: onnx.NodeProto, name: str, value: Any) -> None:
+    """Give an attribute of a node a value, in place."""
+    kept = [attribute for attribute in node.attribute if attribute.name != name]
+    changed = helper.make_attribute(name, value)
+    del node.attribute[:]
+    node.attribute.extend([*kept, changed])
+
+
+def set_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:
+    """Give a graph these nodes, some of its own among them, in place."""
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def free_name(name: str, taken: set[str], number: int = 0) -> str:
+    """The name with the first number, from this one on, that is free; it is taken from now on.
+
+    0 stands for the name itself.
+    """
+    found = f"{name}_{number}" if number else name
+    while found in taken:
+        number += 1
+        found = f"{name}_{number}"
+    taken.add(found)
+    return found
 
 
 def inner_names(graph: onnx.GraphProto) -> set[str]:
@@ -31,8 +87,31 @@ def inner_names(graph: onnx.GraphProto) -> set[str]:
 def reads(node: onnx.NodeProto) -> list[str]:
     """The tensors that a node uses, those that its subgraphs take from outside included."""
     names = [name for name in node.input if name]
-    for graph in bodies(node):
-        for inner in graph.node:
-            names.extend(reads(inner))
-        names.extend(value.name for value in graph.output)
+    if node.attribute:
+        for graph in bodies(node):
+            for inner in graph.node:
+                names.extend(reads(inner))
+            names.extend(value.name for value in graph.output)
     return names
+
+
+def users_of(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
+    """The nodes that read each tensor, once for each time that they do."""
+    found: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in reads(node):
+            found.setdefault(name, []).append(node)
+    return found
+
+
+def needed(graph: onnx.GraphProto) -> set[str]:
+    """The tensors that an output of a graph depends on, its outputs included."""
+    makers = {name: node for node in graph.node for name in node.output if name}
+    found: set[str] = set()
+    left = [value.name for value in graph.output]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += reads(makers[name]) if name in makers else []
+    return found

@@ -16,7 +16,7 @@ from tiny_models import save_dense, save_prelu, save_relu
 
 Exports = Callable[[Sample], Path]
 _HERE = Path(__file__).parent
-_VARIED = ("shared_instance", "convnet(constraint", "relu", "BlockNet", "shared=True")
+_VARIED = ("shared_instance", "convnet(shared_axes", "relu", "shared=True")
 
 
 def _validator(kind: str) -> Draft202012Validator:
@@ -29,7 +29,7 @@ def _strict(text: str) -> Any:
     """A document without the NaN and Infinity that Python alone would read."""
 
     def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is no JSON")
+        raise AssertionError(f"{word} is not valid JSON")
 
     return json.loads(text, parse_constant=refuse)
 

@@ -49,28 +49,30 @@ def _session(folder: Path, required: str, *arguments: str) -> tuple[int, str]:
     (folder / "test_some.py").write_text(_TESTS)
     (folder / "pytest.ini").write_text(_INI)
     path = f"{ROOT / 'tests'}:{ROOT}"
+    variables = {"PYTHONPATH": path, "PRELU_REQUIRED_MARKERS": required}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *arguments],
         capture_output=True,
         text=True,
         cwd=folder,
-        env=environment(PYTHONPATH=path, PRELU_REQUIRED_MARKERS=required),
+        env=environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", **variables),
         check=False,
     )
     return done.returncode, done.stdout
 
 
-_WORKERS = [(), ("-n", "2")] if importlib.util.find_spec("xdist") else [()]
+_WORKERS = ("-p", "xdist", "-n", "2")
+_HAS_WORKERS = pytest.mark.skipif(not importlib.util.find_spec("xdist"), reason="needs xdist")
 
 
-@pytest.mark.parametrize("workers", _WORKERS)
 @pytest.mark.parametrize(
-    ("required", "missing"),
+    ("required", "missing", "workers"),
     [
-        ("", ""),
-        ("torch", ""),
-        ("torch keras", "keras"),
-        ("slow real_models torch", "real_models slow"),
+        ("", "", ()),
+        ("torch keras", "keras", ()),
+        ("slow real_models torch", "real_models slow", ()),
+        pytest.param("torch", "", _WORKERS, marks=_HAS_WORKERS),
+        pytest.param("torch keras", "keras", _WORKERS, marks=_HAS_WORKERS),
     ],
 )
 def test_a_required_marker_has_to_have_run_and_passed(

@@ -54,13 +54,24 @@ _JOBS = {
     **{name: [name] for name in ("first", "each_step", "half", "residual", "twice")},
     "moved": ["last([1,2])", "--input-layout", "nchw", "--opset", "16"],
 }
+_MAKE = (
+    "import nets_on_torch as n; m = n.last(); m.save('net.keras'); m.save_weights('net.weights.h5')"
+)
+_WEIGHTS = [
+    ["export", "nets_on_torch.py:last@net.weights.h5", "-o", "loaded.onnx"],
+    ["verify", "nets_on_torch.py:last@net.weights.h5", "loaded.onnx"],
+    ["export", "nets_on_torch.py:built_otherwise@net.weights.h5", "-o", "no.onnx"],
+    ["export", "nets_on_torch.py:last@none.weights.h5", "-o", "no.onnx"],
+]
 
 
 class _Exports(NamedTuple):
     outcomes: Mapping[str, Outcome]
     """By the name of the job."""
     folder: Path
-    """Where the files are."""
+    """Where the files are: `net.keras` and `net.weights.h5` too, which Keras wrote there."""
+    of_weights: list[Outcome]
+    """What became of `_WEIGHTS`."""
 
     def document(self, job: str) -> Any:
         found = self.outcomes[job]
@@ -96,8 +107,9 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> _Exports:
         ["export", f"nets_on_torch.py:{net}", "-o", f"{job}.onnx", "--format", "json", *more]
         for job, (net, *more) in _JOBS.items()
     ]
-    found = _run(commands, folder, KERAS_BACKEND="torch")
-    return _Exports(dict(zip(_JOBS, found, strict=True)), folder)
+    found = _run([*commands, ["-c", _MAKE], *_WEIGHTS], folder, KERAS_BACKEND="torch")
+    of_weights = found[len(commands) + 1 :]
+    return _Exports(dict(zip(_JOBS, found, strict=False)), folder, of_weights)
 
 
 @pytest.mark.parametrize(("net", "expected"), _KINDS)
@@ -165,43 +177,23 @@ def test_mixed_precision_is_exported_in_float32_and_said(exports: _Exports) -> N
     assert value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model in files: whole, and its weights alone."""
-    folder = tmp_path_factory.mktemp("files")
-    (folder / "nets_on_torch.py").write_text(NETS + _MORE)
-    make = (
-        "import nets_on_torch as n; m = n.last(); m.save('net.keras'); "
-        "m.save_weights('net.weights.h5')"
-    )
-    env = environment(KERAS_BACKEND="torch")
-    subprocess.run([sys.executable, "-c", make], cwd=folder, env=env, check=True)
-    return folder
-
-
-def test_files_are_read_by_the_framework_that_is_there(files: Path) -> None:
+def test_files_are_read_by_the_framework_that_is_there(exports: _Exports) -> None:
     objects = ["--custom-objects", "nets_on_torch.py:slopes"]
     commands = [
         ["export", "net.keras", "-o", "net.onnx", *objects],
         ["verify", "net.keras", "net.onnx", "--format", "json", *objects],
     ]
-    export, verify = _run(commands, files, KERAS_BACKEND="")
+    export, verify = _run(commands, exports.folder, KERAS_BACKEND="")
     assert (export.code, verify.code) == (0, 0), export.err + verify.err
     assert [layer["name"] for layer in verify.json["candidates"][0]["layers"]] == ["a", "b"]
     assert verify.json["reference_precision"] == "float64"
     assert verify.json["power"]["detected"] > 0
 
 
-def test_weights_in_a_file_are_those_of_the_result(files: Path) -> None:
-    commands = [
-        ["export", "nets_on_torch.py:last@net.weights.h5", "-o", "loaded.onnx"],
-        ["verify", "nets_on_torch.py:last@net.weights.h5", "loaded.onnx"],
-        ["export", "nets_on_torch.py:built_otherwise@net.weights.h5", "-o", "no.onnx"],
-        ["export", "nets_on_torch.py:last@none.weights.h5", "-o", "no.onnx"],
-    ]
-    export, verify, other, missing = _run(commands, files, KERAS_BACKEND="torch")
+def test_weights_in_a_file_are_those_of_the_result(exports: _Exports) -> None:
+    export, verify, other, missing = exports.of_weights
     assert (export.code, verify.code) == (0, 0), export.err + verify.err
     assert (other.code, missing.code) == (3, 3)
     assert "do not fit" in other.err
     assert "no such file" in missing.err
-    assert not (files / "no.onnx").exists()
+    assert not (exports.folder / "no.onnx").exists()

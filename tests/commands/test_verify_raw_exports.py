@@ -47,18 +47,7 @@ def torch_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.torch
-def test_the_export_of_torch_itself_passes(torch_export: Path) -> None:
-    source = sample("torch_layers.py:PerChannel").source
-    found = cli("verify", source, torch_export, "--format", "json")
-    assert found.code == 0, found.out
-    assert [layer["name"] for layer in found.json["candidates"][0]["layers"]] == [
-        "prelu1",
-        "prelu2",
-    ]
-
-
-@pytest.mark.torch
-def test_the_export_of_torch_itself_fails_with_two_slopes_exchanged(torch_export: Path) -> None:
+def test_the_export_of_torch_passes_and_fails_with_two_slopes_exchanged(torch_export: Path) -> None:
     model = onnx.load(torch_export)
     slope = next(node.input[1] for node in model.graph.node if node.op_type == "PRelu")
     (tensor,) = (t for t in model.graph.initializer if t.name == slope)
@@ -67,9 +56,13 @@ def test_the_export_of_torch_itself_fails_with_two_slopes_exchanged(torch_export
     tensor.CopyFrom(numpy_helper.from_array(values, slope))
     target = torch_export.with_name("spoilt.onnx")
     onnx.save(model, target)
-    found = cli("verify", sample("torch_layers.py:PerChannel").source, target)
+    source = sample("torch_layers.py:PerChannel").source
+    found = cli("verify", source, torch_export, target, "--format", "json")
     assert found.code == 1
-    assert "prelu1: channels 0 and 1 exchanged" in found.words
+    good, spoilt = found.json["candidates"]
+    assert (good["verdict"], spoilt["verdict"]) == ("pass", "fail")
+    assert [layer["name"] for layer in good["layers"]] == ["prelu1", "prelu2"]
+    assert any("prelu1: channels 0 and 1 exchanged" in reason for reason in spoilt["reasons"])
 
 
 @pytest.fixture(scope="module")
@@ -91,24 +84,16 @@ def keras_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.keras
-def test_the_export_of_tf2onnx_passes_for_keras(keras_export: Path) -> None:
-    assert "PRelu" not in {node.op_type for node in onnx.load(keras_export).graph.node}
-    source = sample("keras_digits.py:convnet").source
-    layouts = ("--layout", "reference=nhwc", "--layout", "candidate=nhwc")
-    found = cli("verify", source, keras_export, *layouts, "--format", "json")
-    assert found.code == 0, found.out
-    assert all(layer["slopes_equal"] for layer in found.json["candidates"][0]["layers"])
-
-
-@pytest.mark.keras
-def test_the_export_of_tf2onnx_fails_for_keras_with_two_slopes_exchanged(
+def test_the_export_of_tf2onnx_passes_for_keras_and_fails_with_two_slopes_exchanged(
     keras_export: Path,
 ) -> None:
+    assert "PRelu" not in {node.op_type for node in onnx.load(keras_export).graph.node}
     target = _spoil(keras_export, 28 * 28 * 32)
+    source = sample("keras_digits.py:convnet").source
     layouts = ("--layout", "reference=nhwc", "--layout", "candidate=nhwc")
-    found = cli(
-        "verify", sample("keras_digits.py:convnet").source, target, *layouts, "--format=json"
-    )
+    found = cli("verify", source, keras_export, target, *layouts, "--format", "json")
     assert found.code == 1
-    verdicts = [layer["verdict"] for layer in found.json["candidates"][0]["layers"]]
-    assert verdicts == ["fail", "pass", "pass"]
+    good, spoilt = found.json["candidates"]
+    assert good["verdict"] == "pass", good["reasons"]
+    assert all(layer["slopes_equal"] for layer in good["layers"])
+    assert [layer["verdict"] for layer in spoilt["layers"]] == ["fail", "pass", "pass"]

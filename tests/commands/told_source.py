@@ -51,6 +51,7 @@ class ToldSource:
     sought: list[Any] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     framework: str = "onnx"
+    spelled: str = "a live model"
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """The one."""

@@ -26,7 +26,7 @@ def test_dims_that_are_none_are_refused_everywhere(dims: str) -> None:
         read_keywords(SourceOptions, {"input": {"x": tuple(dims.split(","))}})
     found = cli("verify", "a.onnx", "b.onnx", "--input", f"x:{dims}")
     assert (found.code, found.out) == (2, "")
-    assert f"'x:{dims}' is no input: expected NAME:DIMS" in found.words
+    assert f"'x:{dims}' is not a valid input: expected NAME:DIMS" in found.words
 
 
 def test_dims_that_are_good_are_the_same_everywhere() -> None:

@@ -23,7 +23,7 @@ from graph_text import (
 
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.match.constants import is_constant, read_constant
+from prelu_tools.graph.match.constants import read_constant
 from prelu_tools.graph.passes.canonical import fuse_prelus
 
 NAMED: Mapping[str, Array] = {
@@ -168,7 +168,7 @@ def test_values_of_a_constant(chain: str, expected: Array) -> None:
     graph = view(model(f"{chain} y = Identity(b)", constants={**NAMED, "grid_codes": codes}))
     constant = read_constant(graph, "b")
     assert constant is not None
-    assert is_constant(graph, "b")
+    assert graph.is_constant("b")
     assert same_bits(constant.values, expected)
 
 
@@ -186,14 +186,14 @@ def test_values_of_a_constant(chain: str, expected: Array) -> None:
 )
 def test_what_is_no_constant(chain: str) -> None:
     graph = view(model(f"{chain} y = Identity(b)", constants=NAMED))
-    assert not is_constant(graph, "b")
+    assert not graph.is_constant("b")
     assert read_constant(graph, "b") is None
 
 
 @pytest.mark.parametrize("name", ["x", "y", "nothing"])
 def test_inputs_and_unknown_tensors_are_no_constants(name: str) -> None:
     graph = view(model("y = Relu(x)"))
-    assert not is_constant(graph, name)
+    assert not graph.is_constant(name)
     assert read_constant(graph, name) is None
 
 

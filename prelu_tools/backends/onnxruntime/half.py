@@ -15,7 +15,7 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.graph.io.model import OnnxModel, all_tensors, is_external
 from prelu_tools.graph.match.layers import read_layers
 from prelu_tools.graph.passes.tidy import tidy
-from prelu_tools.graph.walk import bodies
+from prelu_tools.graph.walk import all_nodes
 
 LARGEST = float(np.finfo(np.float16).max)
 SMALLEST = float(np.finfo(np.float16).tiny)
@@ -37,7 +37,7 @@ def to_float16(model: OnnxModel) -> tuple[OnnxModel, tuple[str, ...]]:
     proto.CopyFrom(model.proto)
     copy = OnnxModel(proto, model.file, dict(model.memory))
     library = importlib.import_module("onnxruntime.transformers.float16")
-    nodes = _nodes(proto.graph)
+    nodes = list(all_nodes(proto.graph.node))
     slopes = {name for node in nodes if node.op_type == "PRelu" for name in node.input}
     kept = {name for n in nodes if n.op_type in library.DEFAULT_OP_BLOCK_LIST for name in n.input}
     lost = 0
@@ -125,8 +125,3 @@ def _unite_casts(graph: onnx.GraphProto) -> None:
         made.update(node.output)
     del graph.node[:]
     graph.node.extend(kept)
-
-
-def _nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    inner = [node for outer in graph.node for body in bodies(outer) for node in _nodes(body)]
-    return [*graph.node, *inner]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +14,9 @@ from prelu_tools.backends.interface import Lookup
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.core.arrays import Array
 from prelu_tools.graph.copies.instrument import tapped
-from prelu_tools.graph.match.arithmetic import attributes
 from prelu_tools.graph.match.constants import read_constant
 from prelu_tools.graph.view import GraphView
+from prelu_tools.graph.walk import attribute_of, is_onnx
 
 _ALONG = ("Gather", "GatherElements", "ScatterElements", "Scatter")
 _BY_AXES = ("GatherND", "ScatterND")
@@ -43,8 +44,7 @@ class LookupSession:
         Raises:
             PReLUToolsError: onnxruntime does not load it.
         """
-        copy = onnx.ModelProto()
-        copy.CopyFrom(view.model.proto)
+        copy = deepcopy(view.model.proto)
         self._places = list(_places(copy.graph, view))
         self._session: Session | None = None
         if self._places:
@@ -68,20 +68,19 @@ class LookupSession:
 
 
 def _places(graph: onnx.GraphProto, view: GraphView) -> Iterator[_Place]:
-    """The nodes that look something up at places that are no constants; marks are added."""
+    """The nodes that look something up at places that are not constants; marks are added."""
     for number, node in enumerate(list(graph.node)):
-        known = node.op_type in (*_ALONG, *_BY_AXES, "OneHot") and node.domain in ("", "ai.onnx")
+        known = is_onnx(node, *_ALONG, *_BY_AXES, "OneHot")
         place = 0 if node.op_type == "OneHot" else 1
         if not known or read_constant(view, node.input[place]) is not None:
             continue
-        given = attributes(node)
         if node.op_type == "OneHot":
             yield _Place("OneHot", 0, node.input[1], node.input[0])
             continue
         shape = f"prelu_tools/table_{number}"
         graph.node.append(helper.make_node("Shape", [node.input[0]], [shape]))
         name = "batch_dims" if node.op_type in _BY_AXES else "axis"
-        axis = given[name].i if name in given else 0
+        axis = attribute_of(node, name, 0)
         yield _Place(node.op_type, axis, shape, node.input[1])
 
 

@@ -63,10 +63,10 @@ class ExportRequest:
     )  # fmt: skip
     """Where large weights go: see `graph.writer.write_model`."""
     verify: bool = option(
-        FLAG, "Hold the result against SOURCE before it is put in place.",
+        FLAG, "Compare the result with SOURCE before it is put in place.",
         default=True, where=_PLACES,
     )  # fmt: skip
-    """Whether to hold the result against its source before it is put in place."""
+    """Whether to compare the result with its source before it is put in place."""
     ranges: Mapping[str, tuple[float, float]] = ranges_option(where=_PLACES)
     """The values that inputs may take as the result is verified: see `VerifyRequest.ranges`."""
     force: bool = option(FLAG, "Replace a file that is there.", default=False, where=_PLACES)

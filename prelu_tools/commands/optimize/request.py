@@ -95,7 +95,7 @@ class OptimizeRequest:
     """A JSON report of a run before, whose choices are taken again; None for none."""
     inputs_file: Path | None = option(
         Values(),
-        "Inputs to time with, and to compare the outputs' bits on; otherwise they are drawn.",
+        "Inputs to time with, and to compare the outputs' bits on; without it, they are drawn.",
         default=None, where=_PLACES, name="inputs", metavar="FILE.npz",
     )  # fmt: skip
     """An `.npz` file of inputs, of which the first is timed; None for drawn ones."""

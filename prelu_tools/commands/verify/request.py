@@ -55,7 +55,9 @@ class Tolerances(Kind):
         try:
             return self.read(given)
         except WrongValueError as error:
-            raise WrongValueError(f"{given!r} is no tolerance: expected {error}") from error
+            raise WrongValueError(
+                f"{given!r} is not a valid tolerance: expected {error}"
+            ) from error
 
     @property
     def in_python(self) -> str:
@@ -97,10 +99,10 @@ class VerifyRequest:
     """The source that is taken to be right."""
     candidates: tuple[str, ...] = option(
         TEXTS,
-        "what is held against it; globs, and {stem}, {name}, {folder} of the reference's match",
+        "what is compared with it; globs, and {stem}, {name}, {folder} of the reference's match",
         where=("file",), example='["net.onnx"]',
     )  # fmt: skip
-    """The sources to hold against it; at least one."""
+    """The sources to compare with it; at least one."""
     providers: tuple[str, ...] = option(
         TEXTS,
         "cpu, cuda, tensorrt, openvino or onnxruntime's own name, with options if need be "

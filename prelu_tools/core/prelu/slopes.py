@@ -89,6 +89,14 @@ def sharing_of(slopes: tuple[int, ...], input_shape: Shape | None) -> Sharing:
     return "element-wise" if covered and 0 not in varying else "partial"
 
 
+def broadcasts(slope: tuple[int, ...], shape: Shape) -> bool:
+    """Whether numpy's rule lays slopes of a shape over an input, as far as its sizes are known."""
+    if len(slope) > len(shape):
+        return False
+    tail = shape[len(shape) - len(slope) :]
+    return all(s in (1, size) or size is None for s, size in zip(slope, tail, strict=True))
+
+
 def align(values: Array, rank: int | None) -> Array:
     """Give a slope that broadcasts to an input of this rank all of its axes (numpy's rule).
 

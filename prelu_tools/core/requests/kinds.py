@@ -248,8 +248,8 @@ class Layouts(Kind):
             name, _, layout = text.rpartition("=")
             if not name or layout not in ("nchw", "nhwc"):
                 raise WrongValueError(
-                    f"{text!r} is no layout: expected NAME=nchw or NAME=nhwc, where NAME is "
-                    "reference, candidate or a model's path"
+                    f"{text!r} is not a valid layout: expected NAME=nchw or NAME=nhwc, where NAME "
+                    "is reference, candidate or a model's path"
                 )
             found[name] = layout
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -49,8 +50,7 @@ def counted(model: OnnxModel) -> tuple[OnnxModel, tuple[Body, ...]] | None:
     functions = [node for function in model.proto.functions for node in function.node]
     if model.opset < _FIRST_OPSET or not any(map(bodies, [*model.proto.graph.node, *functions])):
         return None
-    proto = onnx.ModelProto()
-    proto.CopyFrom(inlined(model.proto))
+    proto = deepcopy(inlined(model.proto))
     copy = replace(model, proto=proto)
     counter = _Counter(copy)
     if not counter.bodies:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from prelu_tools.graph.match.constants import is_constant
 from prelu_tools.graph.match.layers import LocatedLayer
 from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.walk import reads
@@ -49,7 +48,7 @@ def _before(view: GraphView, output: str) -> list[onnx.NodeProto]:
         node = view.producer.get(name)
         if node is None or id(node) not in places or places[id(node)] in wanted:
             continue
-        constant = is_constant(view, name)
+        constant = view.is_constant(name)
         stop = node.op_type == "PRelu" and name != output
         if not constant and (stop or live >= _FARTHEST):
             continue

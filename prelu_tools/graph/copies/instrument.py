@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 
 import onnx
 from onnx import helper
 
 from prelu_tools.graph.match.recognise import Match
-from prelu_tools.graph.natives import inferred
+from prelu_tools.graph.natives import inferred, with_shapes
 from prelu_tools.graph.passes.canonical import replace_by_prelu
 from prelu_tools.graph.passes.prune import prune
 from prelu_tools.graph.view import GraphView
@@ -18,8 +19,7 @@ _UNKNOWN = 16 << 20  # bytes to count for a tensor of unknown shape
 
 def tapped(proto: onnx.ModelProto, tensors: Iterable[str]) -> onnx.ModelProto:
     """The model with these tensors of its main graph as outputs too."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(proto)
+    copy = deepcopy(proto)
     outputs = {value.name for value in copy.graph.output}
     for name in dict.fromkeys(tensors):
         if name not in outputs:
@@ -41,8 +41,7 @@ def with_slopes_as_inputs(
     Returns:
         The copy, and the names of the new inputs, in the order of the matches.
     """
-    copy = onnx.ModelProto()
-    copy.CopyFrom(proto)
+    copy = deepcopy(proto)
     names = []
     for number, match in enumerate(matches):
         name = f"prelu_tools/slope_{number}"
@@ -58,16 +57,7 @@ def tensor_bytes(
     proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], tensors: Sequence[str]
 ) -> list[int]:
     """How many bytes tensors of the main graph have for inputs of these shapes, as inferred."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(proto)
-    del copy.graph.value_info[:]
-    for value in copy.graph.input:
-        for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()),
-                             strict=False):  # fmt: skip
-            dim.dim_value = size
-    for value in copy.graph.output:
-        value.type.tensor_type.ClearField("shape")
-    graph = inferred(copy).graph
+    graph = inferred(with_shapes(proto, shapes)).graph
     known = {v.name: v.type for v in [*graph.input, *graph.value_info, *graph.output]}
     return [_bytes(known.get(name)) for name in tensors]
 
@@ -97,20 +87,19 @@ def single_layers(view: GraphView, matches: Sequence[tuple[str, Match]]) -> onnx
         kind = view.element_type(match.x) or helper.np_dtype_to_tensor_dtype(match.slopes.dtype)
         inputs.append(helper.make_tensor_value_info(f"{name}/x", kind, None))
         outputs.append(helper.make_tensor_value_info(f"{name}/y", kind, None))
-        own = list({id(node): node for node in match.nodes}.values())
+        own = list({id(node): node for node in reversed(match.nodes)}.values())
         renamed = {match.x: f"{name}/x", match.node.output[0]: f"{name}/y"}
         for node in own:
             renamed |= {o: f"{name}/{o}" for o in node.output if o not in renamed}
         needed = [i for node in own for i in node.input if i and i not in renamed]
         nodes += _constants(view, needed, tensors, {o for node in nodes for o in node.output})
         for node in own:
-            copy = onnx.NodeProto()
-            copy.CopyFrom(node)
+            copy = deepcopy(node)
             copy.name = f"{name}/{node.output[0]}"
             copy.input[:] = [renamed.get(i, i) for i in node.input]
             copy.output[:] = [renamed.get(o, o) for o in node.output]
             nodes.append(copy)
-    graph = helper.make_graph(_in_order(nodes), "layers", inputs, outputs, list(tensors.values()))
+    graph = helper.make_graph(nodes, "layers", inputs, outputs, list(tensors.values()))
     proto = view.model.proto
     return helper.make_model(graph, opset_imports=proto.opset_import, ir_version=proto.ir_version)
 
@@ -132,18 +121,3 @@ def _constants(
             nodes += _constants(view, [i for i in node.input if i], tensors, made)
             nodes.append(node)
     return nodes
-
-
-def _in_order(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """Nodes after those that they read from."""
-    made = {output for node in nodes for output in node.output}
-    ready: set[str] = set()
-    left, done = list(nodes), list[onnx.NodeProto]()
-    while left:
-        now = [n for n in left if all(i in ready or i not in made for i in n.input)]
-        if not now:
-            return [*done, *left]
-        done += now
-        ready.update(output for node in now for output in node.output)
-        left = [n for n in left if not any(n is other for other in now)]
-    return done

@@ -22,7 +22,8 @@ from prelu_tools.graph.facts.rounding import (
     RELATIVE_TO_ONE,
     ROUNDED_ONCE,
 )
-from prelu_tools.graph.natives import inferred
+from prelu_tools.graph.natives import inferred, with_shapes
+from prelu_tools.graph.walk import attribute_of, bodies, is_onnx
 
 _UNITS: Mapping[int, float] = {
     TensorProto.FLOAT: 2.0**-23,
@@ -49,25 +50,14 @@ def moved_model(
         shapes: of its inputs, by which the terms of sums are counted.
         noise: how far, and the seed.
     """
-    copy = onnx.ModelProto()
-    copy.CopyFrom(_typed(proto, shapes))
+    copy = with_shapes(proto, shapes)
+    copy.graph.value_info.extend(proto.graph.value_info)
+    copy = inferred(copy)
     _Mover(noise).move(copy.graph, {})
     del copy.graph.value_info[:], copy.graph.input[:], copy.graph.output[:]
     copy.graph.input.extend(proto.graph.input)  # with the sizes that were free
     copy.graph.output.extend(proto.graph.output)
     return copy
-
-
-def _typed(proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
-    copy = onnx.ModelProto()
-    copy.CopyFrom(proto)
-    for value in copy.graph.input:
-        for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()),
-                             strict=False):  # fmt: skip
-            dim.dim_value = size
-    for value in copy.graph.output:
-        value.type.tensor_type.ClearField("shape")
-    return inferred(copy)
 
 
 class _Mover:
@@ -80,10 +70,8 @@ class _Mover:
         types = {**outer, **_types_of(graph)}
         nodes = []
         for node in graph.node:
-            for attribute in node.attribute:
-                bodies = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
-                for body in bodies:
-                    self.move(body, types)
+            for body in bodies(node):
+                self.move(body, types)
             nodes += [node] if _is_exact(node) else self._moved(node, types)
         del graph.node[:]
         graph.node.extend(nodes)
@@ -190,11 +178,10 @@ class _Mover:
 
 
 def _is_exact(node: onnx.NodeProto) -> bool:
-    if node.domain not in ("", "ai.onnx"):
+    if not is_onnx(node):
         return False
     if node.op_type == "Resize":
-        modes = [attribute.s for attribute in node.attribute if attribute.name == "mode"]
-        return not modes or modes[0] == b"nearest"
+        return bool(attribute_of(node, "mode", b"nearest") == b"nearest")
     return node.op_type in EXACT
 
 

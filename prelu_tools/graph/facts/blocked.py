@@ -7,9 +7,8 @@ pooling and normalization hand the layout on.
 
 from __future__ import annotations
 
-from prelu_tools.graph.match.arithmetic import attributes
-from prelu_tools.graph.match.constants import is_constant
 from prelu_tools.graph.view import GraphView
+from prelu_tools.graph.walk import attribute_of
 
 _BLOCK, _PART = 8, 4
 _HAND_ON = {"Relu", "Add", "BatchNormalization", "MaxPool", "AveragePool", "Identity", "PRelu",
@@ -27,9 +26,9 @@ def is_blocked(view: GraphView, tensor: str) -> bool:
             shape = view.shape(node.input[1])
             if shape is None or len(shape) != 4 or None in shape:
                 return False
-            group = attributes(node)["group"].i if "group" in attributes(node) else 1
+            group = attribute_of(node, "group", 1)
             return _convolution_is_blocked(shape[0] or 0, shape[1] or 0, group)
-        live = [name for name in node.input if name and not is_constant(view, name)]
+        live = [name for name in node.input if name and not view.is_constant(name)]
         if node.op_type not in _HAND_ON or not live:
             return False
         tensor = live[0]

@@ -10,7 +10,7 @@ from typing import Final
 import onnx
 
 from prelu_tools.graph.io.model import OnnxModel
-from prelu_tools.graph.walk import bodies, reads
+from prelu_tools.graph.walk import bodies, is_onnx, reads
 
 
 class Dependence(IntEnum):
@@ -46,7 +46,7 @@ def dependences(
     for node in graph.node:
         given = max((own.get(name, Dependence.CONSTANT) for name in reads(node)),
                     default=Dependence.CONSTANT)  # fmt: skip
-        if node.op_type in _OF_SIZES and node.domain in ("", "ai.onnx"):
+        if is_onnx(node, *_OF_SIZES):
             given = min(given, Dependence.SIZES)
         elif node.op_type.startswith(("Random", "Bernoulli", "Multinomial")):
             given = Dependence.VALUES

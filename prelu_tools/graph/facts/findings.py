@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from prelu_tools.core.prelu.slopes import Shape
+from prelu_tools.core.prelu.slopes import Shape, broadcasts
 from prelu_tools.core.results.inspection import Finding, Severity
 from prelu_tools.graph.match.constants import read_constant
 from prelu_tools.graph.match.layers import LocatedLayer
@@ -109,7 +109,7 @@ def _slope_shape(place: _Place) -> Iterator[Finding]:
         return
     if len(slope) == 1 and len(shape) >= 3:
         yield from _one_dimensional(place, slope[0], shape)
-    elif not _broadcasts(slope, shape):
+    elif not broadcasts(slope, shape):
         yield _finding(
             place,
             "no_broadcast",
@@ -150,13 +150,6 @@ def _one_dimensional(place: _Place, size: int, shape: Shape) -> Iterator[Finding
             "where it does not fit: onnxruntime refuses it, OpenVINO takes the channels; "
             f"{fix}",
         )
-
-
-def _broadcasts(slope: tuple[int, ...], shape: Shape) -> bool:
-    if len(slope) > len(shape):
-        return False
-    tail = shape[len(shape) - len(slope) :]
-    return all(s in (1, size) or size is None for s, size in zip(slope, tail, strict=True))
 
 
 def _text(shape: Shape) -> str:

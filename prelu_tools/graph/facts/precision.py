@@ -9,6 +9,7 @@ from onnx import TensorProto
 
 from prelu_tools.graph.facts.rounding import EXACT
 from prelu_tools.graph.natives import inferred
+from prelu_tools.graph.walk import bodies
 
 _NARROW: Mapping[int, str] = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16"}
 
@@ -29,8 +30,7 @@ def _computed(graph: onnx.GraphProto, outer: dict[str, int]) -> Iterator[int]:
     for value in [*graph.input, *graph.value_info, *graph.output]:
         types[value.name] = value.type.tensor_type.elem_type
     for node in graph.node:
-        for attribute in node.attribute:
-            for body in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
-                yield from _computed(body, types)
+        for body in bodies(node):
+            yield from _computed(body, types)
         if node.op_type not in EXACT:
             yield from (types.get(name, 0) for name in node.output)

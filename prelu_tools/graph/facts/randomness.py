@@ -13,17 +13,15 @@ from typing import Final, NamedTuple
 import onnx
 
 from prelu_tools.graph.io.reader import OnnxModel
-from prelu_tools.graph.match.arithmetic import attributes
 from prelu_tools.graph.match.constants import values_of
 from prelu_tools.graph.natives import inlined
 from prelu_tools.graph.view import GraphView
-from prelu_tools.graph.walk import bodies, reads
+from prelu_tools.graph.walk import OWN, all_nodes, attribute_of, bodies, needed
 
 _SPREAD: Final = {"RandomNormal": "scale", "RandomNormalLike": "scale"}
 _DRAWING: Final = {*_SPREAD, "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
 _MODES: Final = {"Dropout": 2, "BitmaskDropout": 2, "BiasDropout": 4, "BitmaskBiasDropout": 4}
 """Operators that drop values, and the input that says whether they do."""
-_OWN: Final = ("", "ai.onnx", "com.microsoft")
 _TRAINS_BY_DEFAULT: Final = 7  # before this opset Dropout acts unless is_test says otherwise
 _MODE_IS_INPUT: Final = 12
 _MODE_IS_ATTRIBUTE: Final = 14  # of BatchNormalization; before that its number of outputs said it
@@ -71,12 +69,12 @@ def batch_nodes(model: OnnxModel) -> tuple[TrainingNode, ...]:
 
 
 def _found(model: OnnxModel, operators: set[str], acts: _Judge) -> tuple[TrainingNode, ...]:
-    if not any(node.op_type in operators for node in _all_nodes(model.proto)):
+    if not any(node.op_type in operators for node in _every_node(model.proto)):
         return ()
     whole = replace(model, proto=inlined(model.proto))
     found = []
     for view, node in live_nodes(GraphView(whole, typed=True)):
-        if node.op_type in operators and node.domain in _OWN:
+        if node.op_type in operators and node.domain in (*OWN, "com.microsoft"):
             certain = acts(view, node)
             if certain is not False:
                 name = node.name or next(output for output in node.output if output)
@@ -84,21 +82,20 @@ def _found(model: OnnxModel, operators: set[str], acts: _Judge) -> tuple[Trainin
     return tuple(found)
 
 
+def _every_node(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    yield from all_nodes(proto.graph.node)
+    for function in proto.functions:
+        yield from all_nodes(function.node)
+
+
 def live_nodes(view: GraphView) -> Iterator[tuple[GraphView, onnx.NodeProto]]:
     """The nodes that an output of a graph depends on, and those of the bodies in it.
 
     Of an If whose condition is constant, the branch that runs is looked at alone.
     """
-    needed: set[str] = set()
-    stack = [value.name for value in view.graph.output]
-    makers = {name: node for node in view.graph.node for name in node.output if name}
-    while stack:
-        name = stack.pop()
-        if name not in needed:
-            needed.add(name)
-            stack += reads(makers[name]) if name in makers else []
+    used = needed(view.graph)
     for node in view.graph.node:
-        if needed.intersection(node.output):
+        if not used.isdisjoint(node.output):
             yield view, node
             for body in _bodies_that_run(view, node):
                 yield from live_nodes(GraphView(view.model, body, view))
@@ -112,21 +109,19 @@ def _bodies_that_run(view: GraphView, node: onnx.NodeProto) -> list[onnx.GraphPr
     if condition is None or condition.size != 1:
         return found
     wanted = "then_branch" if condition.reshape(-1)[0] else "else_branch"
-    return [attributes(node)[wanted].g]
+    return [attribute_of(node, wanted)]
 
 
 def _random(view: GraphView, node: onnx.NodeProto) -> bool | None:
     """Whether a node draws random numbers; None where only a run knows."""
     if node.op_type in _MODES:
         return _drops(view, node)
-    spread = attributes(node).get(_SPREAD.get(node.op_type, ""))
-    return spread is None or spread.f != 0.0
+    return bool(attribute_of(node, _SPREAD.get(node.op_type, ""), 1.0) != 0.0)
 
 
 def _drops(view: GraphView, node: onnx.NodeProto) -> bool | None:
     if node.op_type == "Dropout" and view.model.opset < _MODE_IS_INPUT:
-        inference = attributes(node).get("is_test")
-        return view.model.opset < _TRAINS_BY_DEFAULT and not (inference and inference.i)
+        return view.model.opset < _TRAINS_BY_DEFAULT and not attribute_of(node, "is_test", 0)
     place = _MODES[node.op_type]
     if len(node.input) <= place or not node.input[place]:
         return False
@@ -139,17 +134,7 @@ def _drops(view: GraphView, node: onnx.NodeProto) -> bool | None:
 
 def _uses_batch(view: GraphView, node: onnx.NodeProto) -> bool:
     if view.model.opset >= _MODE_IS_ATTRIBUTE:
-        mode = attributes(node).get("training_mode")
-        return mode is not None and bool(mode.i)
+        return bool(attribute_of(node, "training_mode", 0))
     if view.model.opset < _TRAINS_BY_DEFAULT:
-        inference = attributes(node).get("is_test")
-        return not (inference and inference.i)
+        return not attribute_of(node, "is_test", 0)
     return sum(bool(name) for name in node.output) > 1
-
-
-def _all_nodes(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    stack = [*proto.graph.node, *(node for function in proto.functions for node in function.node)]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack += [inner for body in bodies(node) for inner in body.node]

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import onnx
-
 from prelu_tools.core.results.inspection import Finding, OtherActivation, RefusedForm
 from prelu_tools.graph.facts.findings import graph_findings, max_findings, quantizer_finding
 from prelu_tools.graph.io.reader import OnnxModel
-from prelu_tools.graph.match.arithmetic import attributes
+from prelu_tools.graph.match.arithmetic import leak_of
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.match.recognise import NearMiss
 from prelu_tools.graph.view import GraphView, all_views
-
-_LEAKY_DEFAULT = 0.01  # alpha of LeakyRelu where the node names none
 
 
 @dataclass(frozen=True)
@@ -74,12 +70,6 @@ def _findings(located: LocatedLayer, target: str | None) -> tuple[Finding, ...]:
 
 def _others(view: GraphView, taken: set[str]) -> Iterator[OtherActivation]:
     for node in view.graph.node:
-        if node.op_type in ("LeakyRelu", "Relu") and node.output[0] not in taken:
-            yield OtherActivation(node.name or node.output[0], node.op_type, _slope(node))
-
-
-def _slope(node: onnx.NodeProto) -> float:
-    given = attributes(node).get("alpha")
-    if node.op_type == "Relu":
-        return 0.0
-    return given.f if given is not None else _LEAKY_DEFAULT
+        leak = leak_of(node)
+        if leak is not None and node.output[0] not in taken:
+            yield OtherActivation(node.name or node.output[0], node.op_type, leak)

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 
 import onnx
 
-from prelu_tools.graph.match.arithmetic import attributes
+from prelu_tools.graph.match.arithmetic import leak_of
 from prelu_tools.graph.view import GraphView
-from prelu_tools.graph.walk import bodies, reads
+from prelu_tools.graph.walk import bodies, needed
 
 _FLOATING = frozenset((
     onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE,
 ))  # fmt: skip
-_LEAKY = 0.01
-"""The alpha of a LeakyRelu that states none."""
 
 
 @dataclass(frozen=True)
@@ -33,20 +31,11 @@ def floating_tensors(view: GraphView) -> dict[str, Maker]:
     """The tensors of a main graph that hold floats, or may: what its nodes make of its inputs."""
     found = {}
     for node in view.graph.node:
-        maker = Maker(node.name or node.output[0], node.op_type, _slope(node))
+        maker = Maker(node.name or node.output[0], node.op_type, leak_of(node))
         for name in node.output:
             if name and (view.element_type(name) or onnx.TensorProto.FLOAT) in _FLOATING:
                 found[name] = maker
     return found
-
-
-def _slope(node: onnx.NodeProto) -> float | None:
-    if node.domain not in ("", "ai.onnx") or node.op_type not in ("LeakyRelu", "Relu"):
-        return None
-    given = attributes(node).get("alpha")
-    if node.op_type == "Relu":
-        return 0.0
-    return _LEAKY if given is None else float(given.f)
 
 
 def has_bodies(view: GraphView) -> bool:
@@ -56,14 +45,4 @@ def has_bodies(view: GraphView) -> bool:
 
 def unread(view: GraphView, tensor: str) -> bool:
     """Whether no output of a main graph depends on a tensor."""
-    needed: set[str] = set()
-    stack = [value.name for value in view.graph.output]
-    while stack:
-        name = stack.pop()
-        if name in needed:
-            continue
-        needed.add(name)
-        node = view.producer.get(name)
-        if node is not None:
-            stack.extend(reads(node))
-    return tensor not in needed
+    return tensor not in needed(view.graph)

@@ -22,6 +22,7 @@ from onnx import numpy_helper
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.locations import data_file
+from prelu_tools.graph.walk import OWN, graphs_in
 
 INLINE_LIMIT: Final = 1024  # bytes; shape inference wants the small tensors in place
 MEMORY: Final = "prelu_tools.memory"
@@ -49,7 +50,7 @@ class OnnxModel:
     @property
     def opset(self) -> int:
         """Version of the default operator set; 0 where the model names none."""
-        versions = [o.version for o in self.proto.opset_import if o.domain in ("", "ai.onnx")]
+        versions = [o.version for o in self.proto.opset_import if o.domain in OWN]
         return max(versions, default=0)
 
     @cached_property
@@ -228,7 +229,7 @@ def _tensors_of(attributes: Iterable[onnx.AttributeProto]) -> Iterator[onnx.Tens
         if attribute.HasField("t"):
             yield attribute.t
         yield from attribute.tensors
-        for graph in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
+        for graph in graphs_in(attribute):
             yield from _tensors_of_graph(graph)
 
 

@@ -23,9 +23,8 @@ from prelu_tools.graph.io.tensor_checks import (
     refuse_no_text,
     refuse_tensors,
 )
-from prelu_tools.graph.walk import bodies
+from prelu_tools.graph.walk import OWN, all_nodes, bodies
 
-_OWN: Final = ("", "ai.onnx")
 _ANY: Final = (frozenset[int](), 0, 2**31)
 _LATEST: Final = 1_000_000  # opset: beyond any that there will be, and below what onnx takes
 _NODE: Final = 1 << 8  # bytes of memory that a node takes beside its own
@@ -60,10 +59,10 @@ def refuse_broken(proto: onnx.ModelProto, path: Path) -> None:
 def _versions(proto: onnx.ModelProto) -> dict[str, int]:
     """The opsets that a model imports: before IR version 3 it says none, and means 1."""
     found = _imported(proto.opset_import)
-    own = any(domain in found for domain in _OWN)
+    own = any(domain in found for domain in OWN)
     if own or proto.ir_version <= _SILENT:
         return found
-    if any(node.domain in _OWN for node in _all_nodes(proto.graph.node)):
+    if any(node.domain in OWN for node in all_nodes(proto.graph.node)):
         raise BrokenGraphError("it has operators of ONNX, and does not say of which opset")
     return found
 
@@ -71,7 +70,7 @@ def _versions(proto: onnx.ModelProto) -> dict[str, int]:
 def _imported(opsets: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
     found: dict[str, int] = {}
     for opset in opsets:
-        domain = "" if opset.domain in _OWN else opset.domain
+        domain = "" if opset.domain in OWN else opset.domain
         if found.setdefault(domain, opset.version) != opset.version:
             raise BrokenGraphError(f"it is of two opsets of the domain {named(domain)}")
     for domain, version in found.items():
@@ -88,13 +87,13 @@ class _Operators:
     """Which inputs an operator takes, by the versions that a model imports."""
 
     def __init__(self, versions: Mapping[str, int]) -> None:
-        self._version = max((versions.get(domain, 0) for domain in _OWN), default=0)
+        self._version = max((versions.get(domain, 0) for domain in OWN), default=0)
         self._known: dict[str, _Arity] = {}
         self._required: dict[str, frozenset[str]] = {}
 
     def inputs(self, node: onnx.NodeProto) -> _Arity:
         """The places that must not be "", the least and the most inputs; any where unknown."""
-        if node.domain not in _OWN:
+        if node.domain not in OWN:
             return _ANY
         if node.op_type not in self._known:
             self._known[node.op_type] = self._looked_up(node.op_type)
@@ -102,7 +101,7 @@ class _Operators:
 
     def attributes(self, node: onnx.NodeProto) -> frozenset[str]:
         """The attributes that a node has to have; none where it is unknown."""
-        if node.domain not in _OWN:
+        if node.domain not in OWN:
             return frozenset()
         if node.op_type not in self._required:
             try:
@@ -255,7 +254,7 @@ def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -
     if len(functions) < len(proto.functions):
         raise BrokenGraphError("it has a function twice")
     for function in functions.values():
-        if function.domain in _OWN and onnx.defs.has(function.name, ""):
+        if function.domain in OWN and onnx.defs.has(function.name, ""):
             raise BrokenGraphError(
                 f"its function {named(function.name)} has the name of an operator of ONNX"
             )
@@ -266,7 +265,7 @@ def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -
         _once(function.input, "is an input twice")
         operators = _Operators({**versions, **own})
         _nodes(function.node, set(function.input), operators, function.input, in_function=True)
-    total = _size(_all_nodes(proto.graph.node), functions, sizes, ())
+    total = _size(all_nodes(proto.graph.node), functions, sizes, ())
     most = LEAST_BYTES + BYTES_A_BYTE * size
     if total > most and any(sizes.values()):
         raise BrokenGraphError(
@@ -293,17 +292,7 @@ def _size(
         if key in path or len(path) > _DEEPEST:
             raise BrokenGraphError(f"its function {named(node.op_type)} calls itself")
         if key not in sizes:
-            inner = _all_nodes(functions[key].node)
+            inner = all_nodes(functions[key].node)
             sizes[key] = _size(inner, functions, sizes, (*path, key))
         total += sizes[key]
     return total
-
-
-def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """The nodes, and those in their bodies."""
-    found = []
-    for node in nodes:
-        found.append(node)
-        for body in bodies(node):
-            found += _all_nodes(body.node)
-    return found

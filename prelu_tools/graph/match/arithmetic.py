@@ -16,6 +16,7 @@ from onnx import helper
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.files.budget import BudgetError
+from prelu_tools.graph.walk import attribute_of, is_onnx
 
 Attributes = Mapping[str, onnx.AttributeProto]
 Inputs = Sequence[Array | None]
@@ -31,6 +32,13 @@ def attributes(node: onnx.NodeProto) -> dict[str, onnx.AttributeProto]:
     return {attribute.name: attribute for attribute in node.attribute}
 
 
+def leak_of(node: onnx.NodeProto) -> float | None:
+    """The one slope of a LeakyRelu or a Relu (0); None for any other node."""
+    if is_onnx(node, "Relu"):
+        return 0.0
+    return float(attribute_of(node, "alpha", 0.01)) if is_onnx(node, "LeakyRelu") else None
+
+
 def permutation(node: onnx.NodeProto, rank: int) -> tuple[int, ...]:
     """What a Transpose node does to a tensor of this rank."""
     given = attributes(node).get("perm")
@@ -38,7 +46,7 @@ def permutation(node: onnx.NodeProto, rank: int) -> tuple[int, ...]:
 
 
 def n_elements(operator: str, attrs: Attributes, inputs: Inputs) -> int:
-    """How many elements an operator of `ELEMENTWISE` or `MOVING` makes anew; 0 for a view."""
+    """How many elements an operator of `ELEMENTWISE` or `MOVING` computes; 0 for a view."""
     data = given(inputs) if inputs else np.zeros(0)
     if operator in ("Identity", "Reshape", "Unsqueeze", "Squeeze", "Transpose", "Shape"):
         return 0

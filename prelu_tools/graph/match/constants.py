@@ -43,11 +43,6 @@ class Constant:
     """The shape that it has there, before any Reshape and its like."""
 
 
-def is_constant(view: GraphView, tensor: str) -> bool:
-    """Whether a tensor depends on constants only, by the operators that lead to it."""
-    return view.is_constant(tensor)
-
-
 def read_constant(view: GraphView, tensor: str) -> Constant | None:
     """The values of a constant, computed now; None where it is none, or cannot be computed.
 

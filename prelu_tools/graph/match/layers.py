@@ -18,7 +18,7 @@ from prelu_tools.graph.io.metadata import (
     stated_axes,
 )
 from prelu_tools.graph.io.reader import OnnxModel
-from prelu_tools.graph.match.constants import is_constant, read_constant
+from prelu_tools.graph.match.constants import read_constant
 from prelu_tools.graph.match.recognise import Match, NearMiss, find_prelus
 from prelu_tools.graph.view import GraphView, all_views
 
@@ -183,7 +183,7 @@ def _preceding_parameters(view: GraphView, tensor: str) -> int | None:
         node = view.producer.get(tensor)
         if node is None:
             return None
-        constants = [name for name in node.input if name and is_constant(view, name)]
+        constants = [name for name in node.input if name and view.is_constant(name)]
         if node.op_type in _LINEAR:
             sizes = [_size(view, name) for name in constants]
             return sum(sizes) + extra if sizes else None

@@ -21,9 +21,10 @@ from prelu_tools.core.prelu.layout import Permutation
 from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.graph.io.metadata import NEGATED, stated_slopes
 from prelu_tools.graph.match import offsets
-from prelu_tools.graph.match.arithmetic import COPIES, KNOWN, attributes
+from prelu_tools.graph.match.arithmetic import COPIES, KNOWN, leak_of
 from prelu_tools.graph.match.constants import read_constant, repeated
 from prelu_tools.graph.view import GraphView
+from prelu_tools.graph.walk import is_onnx
 
 if TYPE_CHECKING:
     from prelu_tools.graph.match.probing import Answer, Miss, Probe
@@ -36,7 +37,7 @@ _BROADCASTING = 7  # the first opset in which a slope is laid over the input by 
 _FARTHEST: Final = 12  # tensors behind each other that are tried as x
 _LOOKED_BACK: Final = 128  # of those, to find the one that two tensors have in common
 _REGIONS: Final = 64
-_STATED: Final = {"Relu": 0.0, "Identity": 1.0, "LeakyRelu": None}
+_STATED: Final = {"Relu": "relu", "Identity": "identity", "LeakyRelu": "leaky_relu"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Match:
 
 @dataclass(frozen=True)
 class NearMiss:
-    """A tensor that is no PReLU, but nearly."""
+    """A tensor that is not a PReLU, but nearly."""
 
     node: onnx.NodeProto
     """The node that makes it."""
@@ -118,7 +119,7 @@ class _Search:
     def visit(self, node: onnx.NodeProto) -> Match | None:
         """Look at one node, once those that it reads from have been looked at."""
         view = self._view
-        if node.domain not in ("", "ai.onnx") or not node.output or not node.output[0]:
+        if not is_onnx(node) or not node.output or not node.output[0]:
             return None
         if view.is_constant(node.output[0]):
             return None
@@ -271,14 +272,12 @@ def _stated(view: GraphView, node: onnx.NodeProto) -> Match | None:
     if stated is None:
         return None
     name, shape = stated
-    alpha = attributes(node).get("alpha")
-    number = _STATED[node.op_type]
-    value = number if number is not None else alpha.f if alpha is not None else 0.01
+    leak = leak_of(node)
+    value = 1.0 if leak is None else leak
     kind = view.element_type(node.input[0]) or onnx.TensorProto.FLOAT
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
     slopes = repeated(view, value, shape, dtype)
-    forms = {"Relu": "relu", "Identity": "identity", "LeakyRelu": "leaky_relu"}
-    return Match(forms[node.op_type], node, (node,), node.input[0], None, slopes, name, shape)
+    return Match(_STATED[node.op_type], node, (node,), node.input[0], None, slopes, name, shape)
 
 
 def _widens(view: GraphView, x: str, y: str, order: Permutation | None) -> bool:

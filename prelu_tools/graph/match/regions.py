@@ -8,13 +8,14 @@ Three things are looked at, and they prove together that a region computes PReLU
    degree on all sides (zero and infinity fit any); a comparison, a sign and what is made of those
    is of degree 0: it depends on the sign of x alone. So a y of degree 1 is c x for x > 0 and s x
    for x < 0, with numbers c and s for each position, and x = 1 and x = -1 say which. A threshold,
-   a cap, a floor, an offset or a gate has no degree, and is no PReLU.
+   a cap, a floor, an offset or a gate has no degree, and is not a PReLU.
 2. *Position.* Transposes, and axes of size 1 that come and go, are followed: an element of y is
    made of one element of x and of no other.
 3. *Rounding.* Structure speaks of real numbers. The region is run in x's own type, operator by
    operator, on both signs from the smallest subnormal to large numbers, with mantissas that do not
    come out even: c has to be 1, and y either x or one product by s, bit for bit; or that up to what
-   the region's own roundings may add (`rounds`). What overflows or vanishes on the way is no PReLU.
+   the region's own roundings may add (`rounds`). What overflows or vanishes on the way is not
+   a PReLU.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from prelu_tools.graph.match.arithmetic import (
 )
 from prelu_tools.graph.match.constants import read_constant
 from prelu_tools.graph.view import GraphView
+from prelu_tools.graph.walk import attribute_of
 
 _DEEPEST: Final = 64  # operators between x and y
 _MOST_AXES: Final = 32
@@ -144,8 +146,7 @@ class Region:
         if kind in ("Relu", "LeakyRelu", "Abs"):
             return before._replace(degree=first, kinked=True)
         if kind == "ThresholdedRelu":
-            alpha = attributes(node).get("alpha")
-            fits = first == 0 or (alpha is not None and alpha.f == 0)
+            fits = first == 0 or attribute_of(node, "alpha", 1.0) == 0
             return before._replace(degree=first if fits else None, kinked=True)
         if kind in SMOOTH:
             return before._replace(degree=0 if first == 0 else None, kinked=True)
@@ -165,7 +166,7 @@ class Region:
         return self._product(node, operands, degrees, before)
 
     def _cast(self, node: onnx.NodeProto, before: Trace) -> Trace:
-        kind = attributes(node)["to"].i if node.op_type == "Cast" else onnx.TensorProto.FLOAT
+        kind = attribute_of(node, "to") if node.op_type == "Cast" else onnx.TensorProto.FLOAT
         if kind == onnx.TensorProto.BOOL and before.degree is not None:
             return before._replace(degree=0, kinked=True)
         whole = kind not in _FLOATS and before.degree != 0
@@ -244,14 +245,13 @@ class Region:
 
     def depthwise_weight(self, node: onnx.NodeProto) -> str | None:
         """The weight of a convolution that does nothing but multiply each channel; else None."""
-        attrs = attributes(node)
-        given = {name: list(attrs[name].ints) for name in ("pads", "strides") if name in attrs}
-        plain = not any(given.get("pads", [])) and all(s == 1 for s in given.get("strides", []))
+        moves = any(attribute_of(node, "pads", ()))
+        moves |= any(stride != 1 for stride in attribute_of(node, "strides", ()))
         weight = node.input[1]
-        if not plain or "group" not in attrs or not self.view.is_constant(weight):
+        if moves or not self.view.is_constant(weight):
             return None
-        shape = self.view.shape(weight)
-        if not shape or shape[0] != attrs["group"].i or any(size != 1 for size in shape[1:]):
+        shape, groups = self.view.shape(weight), attribute_of(node, "group", 1)
+        if not shape or shape[0] != groups or any(size != 1 for size in shape[1:]):
             return None
         return str(weight)
 
@@ -285,7 +285,7 @@ class Region:
 
     def _joined(self, node: onnx.NodeProto, layout: list[int]) -> list[int] | None:
         """CReLU: x and -x joined along an axis, and split there again, each as long as x."""
-        axis = attributes(node)["axis"].i if "axis" in attributes(node) else 0
+        axis = attribute_of(node, "axis", 0)
         shape = self.view.shape(self.x)
         if not -len(layout) <= axis < len(layout) or shape is None:
             return None
@@ -334,8 +334,8 @@ class Region:
         if like is None or "end" in attributes(like) or self.trace(like.input[0]) is None:
             return None
         if node.op_type == "ConstantOfShape":
-            stated = attributes(node).get("value")
-            number = np.float32(0) if stated is None else onnx.numpy_helper.to_array(stated.t)
+            stated = attribute_of(node, "value")
+            number = np.float32(0) if stated is None else onnx.numpy_helper.to_array(stated)
             return np.asarray(number).reshape(())
         values = self.constant(node.input[0]) if self.is_still(node.input[0]) else None
         return values.reshape(()) if values is not None and values.size == 1 else None

@@ -20,6 +20,7 @@ from prelu_tools.graph.match.arithmetic import (
     permutation,
 )
 from prelu_tools.graph.match.regions import Region
+from prelu_tools.graph.walk import attribute_of
 
 _FREE_RANK: Final = 8  # axes of an x whose rank is not known
 _FEW: Final = 1 << 8  # elements of a constant
@@ -161,7 +162,7 @@ class Running:
             places = tuple(axis % rank + 1 for axis in axes)
             resize = np.expand_dims if node.op_type == "Unsqueeze" else np.squeeze
             return [resize(first, places)]
-        axis = (attrs["axis"].i if "axis" in attrs else 0) % n_axes
+        axis = attribute_of(node, "axis", 0) % n_axes
         if node.op_type == "Concat":
             size = self._size(node.input[0], axis)
             arrays = [

@@ -22,7 +22,7 @@ from prelu_tools.graph.match.recognise import Match, find_prelus
 from prelu_tools.graph.passes.prune import prune_model
 from prelu_tools.graph.passes.tidy import rename_values
 from prelu_tools.graph.view import GraphView, nested_views
-from prelu_tools.graph.walk import inner_names
+from prelu_tools.graph.walk import free_name, inner_names
 
 
 class SlopeParameter(Protocol):
@@ -172,7 +172,7 @@ class _Settled:
             if same_bits(self.values[name], values):
                 return name
         free = not versions and parameter not in self._boundary
-        name = parameter if free else _free(parameter, len(versions), self._tensors)
+        name = parameter if free else free_name(parameter, self._tensors, max(len(versions), 1))
         versions.append(name)
         self.values[name] = values
         return name
@@ -180,18 +180,9 @@ class _Settled:
     def node(self, layer: str, count: int) -> str:
         """The node of a layer's call number `count`."""
         first = count == 0 and layer not in self._used
-        name = layer if first else _free(layer, count, self._nodes)
+        name = layer if first else free_name(layer, self._nodes, max(count, 1))
         self._used.add(name)
         return name
-
-
-def _free(name: str, number: int, taken: set[str]) -> str:
-    """The name with the first number, from this one (at least 1) on, that is not taken yet."""
-    number = max(number, 1)
-    while (found := f"{name}_{number}") in taken:
-        number += 1
-    taken.add(found)
-    return found
 
 
 def _axes(source: IntArray, found: IntArray) -> Permutation | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 
 import onnx
@@ -16,9 +17,10 @@ from prelu_tools.graph.facts.survey import survey
 from prelu_tools.graph.io.fingerprint import weights_sha256
 from prelu_tools.graph.io.metadata import SOURCE, SOURCE_HASH, TOOL, WEIGHTS_HASH
 from prelu_tools.graph.io.model import MEMORY, OnnxModel, all_tensors, is_external, set_place
-from prelu_tools.graph.operators import all_nodes, check_operators
+from prelu_tools.graph.operators import check_operators
 from prelu_tools.graph.passes.canonical import SlopeParameter, settle_slopes
 from prelu_tools.graph.passes.tidy import tidy
+from prelu_tools.graph.walk import all_nodes
 
 IR_VERSION = 10
 """What is written: the first with metadata on nodes (onnx 1.16); onnxruntime 1.18 loads it."""
@@ -48,7 +50,7 @@ def finish(
         The layers of which calls are missing, in words: see `settle_slopes`.
 
     Raises:
-        PReLUToolsError: a PReLU is missing, or the result is no valid ONNX model.
+        PReLUToolsError: a PReLU is missing, or the result is not a valid ONNX model.
     """
     proto = model.proto
     missing = settle_slopes(model, tags, parameters, is_verified)
@@ -58,7 +60,7 @@ def finish(
     if not any(tensor.data_type in _NEWER_TYPES for tensor in all_tensors(proto)):
         proto.ir_version = IR_VERSION
     proto.doc_string = ""
-    used = {node.domain for node in all_nodes(proto.graph)} | {""}
+    used = {node.domain for node in all_nodes(proto.graph.node)} | {""}
     opsets = [entry for entry in proto.opset_import if entry.domain in used]
     del proto.opset_import[:]
     proto.opset_import.extend(opsets)
@@ -109,8 +111,7 @@ def check_slopes(model: OnnxModel, what: str) -> None:
 
 def _check_skeleton(proto: onnx.ModelProto) -> None:
     """The checker wants to see a file where external data is: it is shown an empty one."""
-    skeleton = onnx.ModelProto()
-    skeleton.CopyFrom(proto)
+    skeleton = deepcopy(proto)
     for tensor in all_tensors(skeleton):
         if is_external(tensor):
             set_place(tensor, {"location": MEMORY})

@@ -11,11 +11,11 @@ import onnx
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import align
 from prelu_tools.graph.io.reader import OnnxModel
-from prelu_tools.graph.match.constants import is_constant, read_constant
+from prelu_tools.graph.match.constants import read_constant
 from prelu_tools.graph.natives import inferred
 from prelu_tools.graph.passes.prune import prune_model
 from prelu_tools.graph.view import GraphView
-from prelu_tools.graph.walk import reads
+from prelu_tools.graph.walk import users_of
 
 
 def attach_weights(model: OnnxModel, weights: Mapping[str, Array]) -> None:
@@ -34,12 +34,12 @@ def fold_constants(model: OnnxModel) -> None:
     graph = model.proto.graph
     wanted = {value.name for value in graph.output}
     for node in graph.node:
-        foldable = not is_constant(view, node.output[0])
+        foldable = not view.is_constant(node.output[0])
         wanted.update(name for name in node.input if name and foldable)
     folded = {}
     for node in graph.node:
         name = node.output[0]
-        if name in wanted and node.op_type != "Constant" and is_constant(view, name):
+        if name in wanted and node.op_type != "Constant" and view.is_constant(name):
             constant = read_constant(view, name)
             if constant is not None:
                 values = constant.values
@@ -57,7 +57,7 @@ def fix_reshapes(model: OnnxModel) -> None:
     graph = model.proto.graph
     view = GraphView(replace(model, proto=inferred(model.proto, data_prop=True)))
     for number, node in enumerate(graph.node):
-        if node.op_type != "Reshape" or is_constant(view, node.input[1]):
+        if node.op_type != "Reshape" or view.is_constant(node.input[1]):
             continue
         shape = view.shape(node.output[0])
         if shape is None or sum(size is None for size in shape) > 1 or 0 in shape:
@@ -77,10 +77,7 @@ def fold_batch_normalization(model: OnnxModel) -> None:
     """
     view = GraphView(model)
     graph = model.proto.graph
-    users: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in reads(node):
-            users.setdefault(name, []).append(node)
+    users = users_of(graph)
     kept = {value.name for value in graph.output}
     for node in [n for n in graph.node if n.op_type == "Conv"]:
         while len(used := users.get(node.output[0], [])) == 1 and node.output[0] not in kept:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import onnx
@@ -12,12 +11,11 @@ from onnx import helper
 from prelu_tools.core.options import InputLayout
 from prelu_tools.core.prelu.layout import Layout, Permutation, from_layouts, inverse
 from prelu_tools.graph.io.model import OnnxModel
-from prelu_tools.graph.match.arithmetic import attributes
 from prelu_tools.graph.match.constants import read_constant
 from prelu_tools.graph.passes.prune import prune_model
 from prelu_tools.graph.passes.tidy import rename_values
 from prelu_tools.graph.view import GraphView
-from prelu_tools.graph.walk import reads
+from prelu_tools.graph.walk import attribute_of, set_nodes, users_of
 
 _REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL2")
 
@@ -55,31 +53,31 @@ def reduce_before_transposing(model: OnnxModel) -> None:
     """
     graph = model.proto.graph
     view = GraphView(model)
-    users: dict[str, int] = {value.name: 1 for value in graph.output}
-    for node in graph.node:
-        for name in reads(node):
-            users[name] = users.get(name, 0) + 1
+    users, outputs = users_of(graph), {value.name for value in graph.output}
     nodes: list[onnx.NodeProto] = []
     for number, node in enumerate(graph.node):
         nodes.append(node)
         before = view.producer.get(node.input[0]) if node.op_type in _REDUCTIONS else None
-        if before is None or before.op_type != "Transpose" or users[node.input[0]] > 1:
+        if (
+            before is None
+            or before.op_type != "Transpose"
+            or len(users[node.input[0]]) > 1
+            or node.input[0] in outputs
+        ):
             continue
-        perm = _attribute(before, "perm", ())
+        perm = attribute_of(before, "perm", ())
         axes = _axes_of(view, node)
         if axes is None or not perm or any(abs(axis) > len(perm) for axis in axes):
             continue
         moved = [perm[axis % len(perm)] for axis in axes]
         _set_axes(model, node, moved, number)
         node.input[0] = before.input[0]
-        left = _left_of(perm, moved, bool(_attribute(node, "keepdims", 1)))
+        left = _left_of(perm, moved, bool(attribute_of(node, "keepdims", 1)))
         if left != tuple(range(len(left))):
             own = f"{node.output[0]}/reduced"
             nodes.append(_transpose(own, node.output[0], left))
             node.output[0] = own
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(copies)
+    set_nodes(graph, nodes)
     prune_model(model)
 
 
@@ -87,10 +85,7 @@ def _drop(model: OnnxModel, kind: str, names: Mapping[str, str]) -> None:
     """Take away nodes of a kind whose outputs are equal to other tensors."""
     graph = model.proto.graph
     rename_values(graph, names)  # the nodes themselves make what they read now
-    kept = [node for node in graph.node if node.op_type != kind or node.input[0] != node.output[0]]
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
-    del graph.node[:]
-    graph.node.extend(copies)
+    set_nodes(graph, [n for n in graph.node if n.op_type != kind or n.input[0] != n.output[0]])
     prune_model(model)
 
 
@@ -118,7 +113,7 @@ def drop_idle_casts(model: OnnxModel) -> None:
     for node in graph.node:
         if node.op_type != "Cast" or node.output[0] in outputs:
             continue
-        if view.element_type(node.input[0]) == _attribute(node, "to", 0):
+        if view.element_type(node.input[0]) == attribute_of(node, "to", 0):
             names[node.output[0]] = names.get(node.input[0], node.input[0])
     _drop(model, "Cast", names)
 
@@ -132,14 +127,9 @@ def _left_of(perm: Permutation, reduced: list[int], keepdims: bool) -> Permutati
     return tuple(places[axis] for axis in kept)
 
 
-def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
-    found = attributes(node).get(name)
-    return default if found is None else helper.get_attribute_value(found)
-
-
 def _axes_of(view: GraphView, node: onnx.NodeProto) -> list[int] | None:
     """The axes that a reduction names; None where it names none that are known."""
-    if named := _attribute(node, "axes", ()):
+    if named := attribute_of(node, "axes", ()):
         return [int(axis) for axis in named]
     if len(node.input) < 2 or not node.input[1]:
         return None

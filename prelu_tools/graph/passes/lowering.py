@@ -12,7 +12,7 @@ from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.passes.prune import prune
 from prelu_tools.graph.passes.writing import WRITTEN, Draft, Place, Tensors
 from prelu_tools.graph.view import GraphView
-from prelu_tools.graph.walk import reads
+from prelu_tools.graph.walk import reads, set_nodes
 
 _NARROW = {"depthwise"}
 """Forms with a convolution, of which onnxruntime has no kernel in float64."""
@@ -81,9 +81,7 @@ def lower(model: OnnxModel, forms: Mapping[str, str]) -> None:
         WRITTEN[form].build(draft)
         written[positions[match.node.output[0]]] = draft.nodes
     nodes = [new for i, old in enumerate(graph.node) for new in written.get(i, [old])]
-    copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(copies)
+    set_nodes(graph, nodes)
     prune(graph)
 
 

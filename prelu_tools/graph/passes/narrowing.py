@@ -6,20 +6,20 @@ takes it away again behind. ONNX has one, which is what a graph written by hand 
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
 import onnx
 from onnx import helper
 
-from prelu_tools.core.prelu.layout import Permutation
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.match.arithmetic import attributes
 from prelu_tools.graph.match.constants import read_constant
 from prelu_tools.graph.passes.prune import prune_model
 from prelu_tools.graph.passes.tidy import rename_values
 from prelu_tools.graph.view import GraphView
-from prelu_tools.graph.walk import reads
+from prelu_tools.graph.walk import is_onnx, reads, set_attribute
 
 _WINDOWS = ("Conv", "MaxPool", "AveragePool")
 
@@ -66,9 +66,8 @@ class _Narrowing:
         graph = self._model.proto.graph
         outputs = [value.name for value in graph.output]
         for node in graph.node:
-            copy = onnx.NodeProto()
-            copy.CopyFrom(node)
-            if node.domain in ("", "ai.onnx") and self._narrows(copy, outputs):
+            copy = deepcopy(node)
+            if is_onnx(node) and self._narrows(copy, outputs):
                 continue
             for name in reads(copy):
                 self._need(name)
@@ -112,7 +111,7 @@ class _Narrowing:
         axis = order.index(lifted.axis)
         left = tuple(a - (a > lifted.axis) for a in order if a != lifted.axis)
         self._emit(node, _Lifted(lifted.source, axis))
-        _set(node, "perm", left)
+        set_attribute(node, "perm", left)
         return True
 
     def _convolves(self, node: onnx.NodeProto, lifted: _Lifted) -> bool:
@@ -126,9 +125,9 @@ class _Narrowing:
             if name == "pads":
                 half = len(attribute.ints) // 2
                 kept = [p for i, p in enumerate(attribute.ints) if i % half != place]
-                _set(node, name, kept)
+                set_attribute(node, name, kept)
             elif name in ("kernel_shape", "strides", "dilations"):
-                _set(node, name, [s for i, s in enumerate(attribute.ints) if i != place])
+                set_attribute(node, name, [s for i, s in enumerate(attribute.ints) if i != place])
         self._emit(node, lifted)
         return True
 
@@ -168,10 +167,3 @@ def _is_idle(node: onnx.NodeProto, place: int, rank: int) -> bool:
     pads = given.get("pads") or [0] * 2 * rank
     size = (given.get("kernel_shape") or [1] * rank)[place]
     return size == 1 and pads[place] == pads[place + rank] == 0
-
-
-def _set(node: onnx.NodeProto, name: str, values: Permutation | list[int]) -> None:
-    kept = [attribute for attribute in node.attribute if attribute.name != name]
-    changed = helper.make_attribute(name, values)
-    del node.attribute[:]
-    node.attribute.extend([*kept, changed])

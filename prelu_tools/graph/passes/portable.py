@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 
 from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.prelu.layout import inverse
@@ -65,8 +65,7 @@ def canonical(model: OnnxModel, bodies: bool = True) -> Canonical:
         model: the model.
         bodies: whether those in bodies of If, Loop and Scan count, or stay as they are.
     """
-    proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
+    proto = deepcopy(model.proto)
     unlist_weights(proto)
     views = list(all_views(OnnxModel(proto, model.file, dict(model.memory))))
     copy, graph = views[0].model, views[0].graph

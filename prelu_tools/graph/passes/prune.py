@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 
 from prelu_tools.graph.io.model import OnnxModel
-from prelu_tools.graph.walk import bodies, reads
+from prelu_tools.graph.walk import bodies, needed, reads
 
 UNLISTED = 4
 """The first IR version in which an initializer need not be an input too."""
@@ -13,21 +13,12 @@ UNLISTED = 4
 
 def prune(graph: onnx.GraphProto) -> None:
     """Drop dead nodes, unused initializers and stale type information, in place; in bodies too."""
-    producer = {name: node for node in graph.node for name in node.output if name}
-    needed: set[str] = set()
-    stack = [value.name for value in graph.output]
-    while stack:
-        name = stack.pop()
-        if name in needed:
-            continue
-        needed.add(name)
-        if name in producer:
-            stack.extend(reads(producer[name]))
-    live = [node for node in graph.node if any(name in needed for name in node.output)]
+    used = needed(graph)
+    live = [node for node in graph.node if not used.isdisjoint(node.output)]
     if len(live) != len(graph.node):
         del graph.node[:]
         graph.node.extend(live)
-    _keep(graph.initializer, needed)
+    _keep(graph.initializer, used)
     _keep(graph.value_info, {name for node in live for name in node.output})
     for node in live:
         for body in bodies(node):

@@ -8,6 +8,7 @@ no such rule: `[C]` were the channels.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import onnx
@@ -15,10 +16,10 @@ import onnx
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import InputOption
-from prelu_tools.core.prelu.slopes import Shape
+from prelu_tools.core.prelu.slopes import Shape, broadcasts
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.match.constants import read_constant
-from prelu_tools.graph.natives import inlined
+from prelu_tools.graph.natives import inlined, with_shapes
 from prelu_tools.graph.passes.prune import prune_model, unlist_weights
 from prelu_tools.graph.passes.tidy import rename_values
 from prelu_tools.graph.view import GraphView, all_views, nested_views
@@ -94,18 +95,8 @@ def repair_slopes(
 
 def with_sizes(proto: onnx.ModelProto, inputs: tuple[InputOption, ...]) -> onnx.ModelProto:
     """A copy of a model whose inputs have the sizes that the user gave."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(proto)
     given = {option.name: option.shape for option in inputs}
-    for value in copy.graph.input:
-        sizes = given.get(value.name, ())
-        for dim, size in zip(value.type.tensor_type.shape.dim, sizes, strict=False):
-            if isinstance(size, int):
-                dim.dim_value = size
-    for stated in (copy.graph.value_info, copy.graph.output):
-        for value in stated if given else ():
-            value.type.tensor_type.ClearField("shape")
-    return copy
+    return with_shapes(proto, given) if given else deepcopy(proto)
 
 
 def _lay(main: GraphView, slope: str, values: Array, repair: Repair) -> str:
@@ -156,7 +147,7 @@ class _Site:
             if channels not in (None, size):
                 raise self._fits_nowhere()
             return self._along(1, f"opset {self.opset} lays it along the channels")
-        if len(found) > 1 and self._broadcasts():
+        if len(found) > 1 and broadcasts(self.slopes.shape, self.shape or ()):
             return None
         if channels == size and last != size:
             known = f"{size} is the number of channels, and not the size of the last axis"
@@ -164,14 +155,6 @@ class _Site:
         if last == size and channels != size:
             return None  # right by the rule
         return self._in_doubt(axis)
-
-    def _broadcasts(self) -> bool:
-        """Whether numpy's rule lays the slope over the input."""
-        shape = self.shape or ()
-        if len(self.slopes.shape) > len(shape):
-            return False
-        tail = shape[len(shape) - len(self.slopes.shape) :]
-        return all(a in (1, b) or b is None for a, b in zip(self.slopes.shape, tail, strict=True))
 
     def _in_doubt(self, axis: int | None) -> Repair | None:
         """Channels and last axis are of one size, or of none that is known."""
@@ -213,7 +196,7 @@ class _Site:
     def _fits_nowhere(self) -> PReLUToolsError:
         return PReLUToolsError(
             f"{self._words()} fits neither the channels nor the last axis: the model runs nowhere; "
-            "export it anew from its source"
+            "export it again from its source"
         )
 
     def _words(self) -> str:

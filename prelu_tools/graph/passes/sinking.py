@@ -8,6 +8,7 @@ before the next operator, and both go.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from prelu_tools.graph.match.constants import read_constant
 from prelu_tools.graph.passes.prune import prune_model
 from prelu_tools.graph.passes.tidy import rename_values
 from prelu_tools.graph.view import GraphView
-from prelu_tools.graph.walk import reads
+from prelu_tools.graph.walk import attribute_of, is_onnx, reads, set_attribute
 
 _ELEMENTWISE = frozenset(
     (
@@ -87,8 +88,7 @@ class _Sinking:
         """Take every node, then the outputs."""
         graph = self._model.proto.graph
         for node in graph.node:
-            copy = onnx.NodeProto()
-            copy.CopyFrom(node)
+            copy = deepcopy(node)
             if not self._sinks(copy):
                 for name in reads(copy):
                     self._need(name)
@@ -101,7 +101,7 @@ class _Sinking:
     def _sinks(self, node: onnx.NodeProto) -> bool:
         """Whether a node needs no Transpose before it; it is written as it is to be, then."""
         moved = [self._moved[name] for name in node.input if name in self._moved]
-        kind = node.op_type if node.domain in ("", "ai.onnx") else ""
+        kind = node.op_type if is_onnx(node) else ""
         if kind == "Transpose" and "perm" in attributes(node):
             source, name = node.input[0], node.output[0]
             base = moved[0] if moved else None
@@ -123,7 +123,8 @@ class _Sinking:
         if not self._moves_inputs(node, order):
             return False
         if kind in _ALONG_AN_AXIS:
-            _move_axis(node, order, _ALONG_AN_AXIS[kind])
+            axis = attribute_of(node, "axis", _ALONG_AN_AXIS[kind])
+            set_attribute(node, "axis", order[axis % len(order)])
         return True
 
     def _sees_one_size(self, node: onnx.NodeProto, moved: _Moved) -> bool:
@@ -205,12 +206,3 @@ class _Sinking:
 
 def _is_plain(order: Permutation) -> bool:
     return order == tuple(range(len(order)))
-
-
-def _move_axis(node: onnx.NodeProto, order: Permutation, default: int) -> None:
-    given = attributes(node).get("axis")
-    axis = given.i if given is not None else default
-    kept = [attribute for attribute in node.attribute if attribute.name != "axis"]
-    moved = helper.make_attribute("axis", order[axis % len(order)])
-    del node.attribute[:]
-    node.attribute.extend([*kept, moved])

@@ -10,7 +10,7 @@ import onnx
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.metadata import LAYER, properties
-from prelu_tools.graph.walk import inner_names, reads
+from prelu_tools.graph.walk import bodies, free_name, inner_names, reads, set_nodes
 
 _ROLES = {
     "Conv": ("", "weight", "bias"),
@@ -42,12 +42,11 @@ def _rename_in_node(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
         for position, name in enumerate(field):
             if name in names:
                 field[position] = names[name]
-    for attribute in node.attribute:
-        for graph in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
-            for inner in graph.node:
-                _rename_in_node(inner, names)
-            for value in graph.output:
-                value.name = names.get(value.name, value.name)
+    for graph in bodies(node):
+        for inner in graph.node:
+            _rename_in_node(inner, names)
+        for value in graph.output:
+            value.name = names.get(value.name, value.name)
 
 
 def tidy(graph: onnx.GraphProto, keep: Mapping[str, str]) -> None:
@@ -106,9 +105,7 @@ def _sort(graph: onnx.GraphProto) -> None:
                 state[id(node)] = "open"
                 stack.append((name, True))
                 stack.extend((read, False) for read in reversed(reads(node)))
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in order]
-    del graph.node[:]
-    graph.node.extend(copies)
+    set_nodes(graph, order)
 
 
 def _name_values(graph: onnx.GraphProto, keep: Mapping[str, str]) -> None:
@@ -137,13 +134,7 @@ def _role(node: onnx.NodeProto, position: int) -> str:
 
 
 def _unique(name: str, taken: set[str]) -> str:
-    base = re.sub(r"\s+", "_", name)
-    candidate, number = base, 0
-    while candidate in taken:
-        number += 1
-        candidate = f"{base}_{number}"
-    taken.add(candidate)
-    return candidate
+    return free_name(re.sub(r"\s+", "_", name), taken)
 
 
 def _has_slope(node: onnx.NodeProto) -> bool:

@@ -17,7 +17,7 @@ from prelu_tools.graph.match.constants import read_constant
 from prelu_tools.graph.passes.prune import prune_model
 from prelu_tools.graph.passes.tidy import rename_values
 from prelu_tools.graph.view import GraphView
-from prelu_tools.graph.walk import reads
+from prelu_tools.graph.walk import is_onnx, users_of
 
 
 def cancel_transposes(model: OnnxModel) -> None:
@@ -34,7 +34,7 @@ def _merge_behind(model: OnnxModel) -> bool:
     """Merge one Transpose into the Transpose of a PRelu's output before it; whether one was."""
     view = GraphView(model)
     for node in model.proto.graph.node:
-        before = _maker(view, node, "Transpose") if _is(node, "Transpose") else None
+        before = _maker(view, node, "Transpose") if is_onnx(node, "Transpose") else None
         if before is None or _maker(view, before, "PRelu") is None:
             continue
         rank = _rank(before, node)
@@ -50,16 +50,13 @@ def _move_behind(model: OnnxModel) -> bool:
     """Move one Transpose behind its PRelu, and merge it with those that are there."""
     view = GraphView(model)
     outputs = {value.name for value in model.proto.graph.output}
-    users: dict[str, list[onnx.NodeProto]] = {}
+    users = users_of(model.proto.graph)
     for node in model.proto.graph.node:
-        for name in reads(node):
-            users.setdefault(name, []).append(node)
-    for node in model.proto.graph.node:
-        before = _maker(view, node, "Transpose") if _is(node, "PRelu") else None
+        before = _maker(view, node, "Transpose") if is_onnx(node, "PRelu") else None
         after = users.get(node.output[0], [])
         if before is None or not after or node.output[0] in outputs:
             continue
-        if not all(_is(user, "Transpose") for user in after):
+        if not all(is_onnx(user, "Transpose") for user in after):
             continue
         rank = _rank(before, *after)
         slopes = read_constant(view, node.input[1])
@@ -73,10 +70,6 @@ def _move_behind(model: OnnxModel) -> bool:
             _set(model, user, node.output[0], compose(permutation(user, rank), order))
         return True
     return False
-
-
-def _is(node: onnx.NodeProto, kind: str) -> bool:
-    return node.op_type == kind and node.domain in ("", "ai.onnx")
 
 
 def _maker(view: GraphView, node: onnx.NodeProto, kind: str) -> onnx.NodeProto | None:

@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.graph.io.metadata import NEGATED, SLOPE_NAME, SLOPE_SHAPE
+from prelu_tools.graph.walk import free_name
 
 
 class Tensors:
@@ -36,12 +37,7 @@ class Tensors:
 
     def free(self, name: str) -> str:
         """The name itself or a numbered one, which is taken from now on."""
-        found, number = name, 0
-        while found in self._taken:
-            number += 1
-            found = f"{name}_{number}"
-        self._taken.add(found)
-        return found
+        return free_name(name, self._taken)
 
 
 class Draft:

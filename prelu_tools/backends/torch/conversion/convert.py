@@ -22,8 +22,8 @@ from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.io.metadata import TORCH_SCOPES, module_scope, properties
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.match.recognise import Match
-from prelu_tools.graph.operators import all_nodes
 from prelu_tools.graph.passes.canonical import fuse_prelus
+from prelu_tools.graph.walk import all_nodes
 
 _ROUTES = ("dynamo", "dynamo strict", "tracing")
 
@@ -124,7 +124,7 @@ def _spell_out(
 
     fuse_prelus(model, wanted)
     tensors = {tensor.name: tensor for tensor in model.proto.graph.initializer}
-    for node in all_nodes(model.proto.graph):
+    for node in all_nodes(model.proto.graph.node):
         if node.op_type != "PRelu" or node.input[1] not in tensors:
             continue
         slopes = model.values(tensors[node.input[1]])
