@@ -49,7 +49,7 @@ def _notes(source: OnnxGraph, found: Canonical, meant: Meant) -> tuple[str, ...]
     notes = [str(repair) for repair in meant.repairs]
     if meant.repairs:
         notes.append(
-            f"{source.spelled} does not run as it is meant: the result is held against its own "
+            f"{source.spelled} does not run as intended: the result is compared with its own "
             "graph in onnx's evaluator (numpy), with these slopes along these axes"
         )
     elif meant.is_lowered:
@@ -59,7 +59,7 @@ def _notes(source: OnnxGraph, found: Canonical, meant: Meant) -> tuple[str, ...]
         )
     elif meant.reference is not None:
         notes.append(
-            f"onnxruntime does not run opset {source.model.opset}: the result is held against "
+            f"onnxruntime does not run opset {source.model.opset}: the result is compared with "
             f"{source.spelled} in onnx's evaluator (numpy)"
         )
     if meant.n_listed:

@@ -1,4 +1,4 @@
-"""An ONNX file as it was meant: its slopes where they belong, and what to hold that against."""
+"""An ONNX file as it was meant: its slopes where they belong, and what to compare that with."""
 
 from __future__ import annotations
 

@@ -263,7 +263,7 @@ class OnnxSource(SourceDefaults):
 
         item = next((item for item in self.located if item.layer.name == layer), None)
         if item is None:
-            raise PReLUToolsError(f"{layer} is no layer of {self.spelled}")
+            raise PReLUToolsError(f"{layer} is not a layer of {self.spelled}")
         single = SingleLayers([item], "cpu", self.spelled)
         return lambda x: single.run({layer: x})[layer]
 
