@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo docs test test-browser test-dask test-docs test-matrix test-onnx test-openvino \
+.PHONY: help demo docs test test-all test-browser test-dask test-docs test-matrix test-onnx test-openvino \
   test-properties mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
   bench-honest bench-openvino schema \
   lint lock clean
@@ -20,6 +20,7 @@ help:
 	@echo "make docs   the site, in build/site; warnings are errors"
 	@echo
 	@echo "More tests, of which make test does a part:"
+	@echo "  test-all         everything that needs no other environment"
 	@echo "  test-browser     the page of inspect in a headless Chromium"
 	@echo "  test-dask        many models on clusters of Dask: real schedulers and workers"
 	@echo "  test-docs        every command that the site shows"
@@ -67,7 +68,15 @@ demo: $(READY)
 	@$(BIN)/python samples/demo.py build/demo
 
 test: $(READY)
-	@PRELU_REQUIRED_MARKERS="torch keras real_models dask" $(BIN)/python -m pytest -q -n 2 -m "not (dask and slow)"
+	@PRELU_REQUIRED_MARKERS="torch keras real_models dask" $(BIN)/python -m pytest -q -n 2 \
+	  -m "not (dask and slow) and not thorough"
+
+# All that needs no other environment than .venv; test-browser where chromium is here.
+test-all: $(READY)
+	@PRELU_REQUIRED_MARKERS="torch keras real_models dask thorough" $(BIN)/python -m pytest -q -n 2
+	@$(MAKE) test-docs test-matrix test-onnx test-properties test-kill
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then \
+	  $(MAKE) test-browser; else echo "no chromium here: test-browser was left out"; fi
 
 test-browser: $(READY)
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \

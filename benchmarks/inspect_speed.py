@@ -68,7 +68,7 @@ def measure(command: list[str]) -> tuple[float, float]:
 
 
 def commands(path: Path) -> dict[str, list[str]]:
-    """What is run, by name; the first is what the others are held against."""
+    """What is run, by name; the first is what the others are compared with."""
     folder = Path(sys.executable).parent
     tool = str(folder / "prelu-tools")
     found = {

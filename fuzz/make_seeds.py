@@ -202,7 +202,7 @@ tolerance = [1e-4, 1e-6]
 
 
 def main() -> None:
-    """Make all of them anew."""
+    """Make all of them again."""
     SEEDS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

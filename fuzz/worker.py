@@ -145,7 +145,7 @@ def _processor_time() -> float:
 
 
 def _reset_peak() -> int:
-    """Begin to measure the largest size anew; returns the present size in bytes."""
+    """Begin to measure the largest size again; returns the present size in bytes."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
     return _status("VmRSS")

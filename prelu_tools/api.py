@@ -69,7 +69,7 @@ def export(
 ) -> ExportResult:
     """Take a Keras, PyTorch or ONNX model to ONNX: each PReLU call is one PRelu node.
 
-    The file is held against its source before it is put in place, as `prelu-tools export` does.
+    The file is compared with its source before it is put in place, as `prelu-tools export` does.
 
     Args:
         source: the model.
@@ -82,7 +82,7 @@ def export(
             they lie along, 1 for the channels of NCHW, -1 for the last.
         input_layout: axis order of the inputs of a Keras model, from rank 3 on.
         external_data: whether large weights go to a file beside the model.
-        verify: whether to hold the result against its source.
+        verify: whether to compare the result with its source.
         input_range: `(low, high)` of the values that inputs may take, for all or by name.
         force: whether to replace a file that is there.
         input: the inputs' sizes, where the model does not know them.
@@ -153,14 +153,14 @@ def verify(
     allow_unsafe_load: bool = False,
     verbose: bool = False,
 ) -> VerifyResult:
-    """Hold each candidate against a reference: slopes bit for bit, every layer, every output.
+    """Compare each candidate with a reference: slopes bit for bit, every layer, every output.
 
     A candidate that fails, or that cannot be read, is part of the result and raises nothing: look
     at its `verdict`, at its truth (`if verify(...)`), or call `raise_for_verdict()`.
 
     Args:
         reference: what is taken to be right.
-        candidates: what is held against it; at least one.
+        candidates: what is compared with it; at least one.
         provider: the execution provider, or several, that ONNX candidates run on: `cpu`, `cuda`,
             `tensorrt`, `openvino` or onnxruntime's own name, with options if need be
             (`cuda:use_tf32=1`).
@@ -203,7 +203,7 @@ def verify(
     from prelu_tools.core.errors import UsageError
 
     if not candidates:
-        raise UsageError(f"{name_of(reference)} has nothing to be held against: give a candidate")
+        raise UsageError(f"no candidate to compare {name_of(reference)} with: give at least one")
     within("samples", samples, 1)
     within("seed", seed, 0)
     within("search_seconds", search_seconds, 0)

@@ -91,7 +91,7 @@ def ranges_of(given: Range | Mapping[str, Range] | None) -> dict[str, Range]:
 
 
 def one_of(name: str, value: str | None, known: Collection[str]) -> None:
-    """Hold a word against those that are known; None is fine.
+    """Compare a word with those that are known; None is fine.
 
     Raises:
         UsageError: it is none of them.
@@ -101,7 +101,7 @@ def one_of(name: str, value: str | None, known: Collection[str]) -> None:
 
 
 def within(name: str, value: float | None, low: float, high: float = math.inf) -> None:
-    """Hold a number against its limits; None is fine.
+    """Compare a number with its limits; None is fine.
 
     Raises:
         UsageError: it is beyond them, or no number.

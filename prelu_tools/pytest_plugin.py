@@ -1,4 +1,4 @@
-"""The pytest plugin: a fixture that holds models against each other, and against the last time.
+"""The pytest plugin: a fixture that compares models with each other, and with the last time.
 
 def test_export(net, prelu_parity, tmp_path):
     ...
@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class Parity:
-    """What the fixture `prelu_parity` is: a call holds one candidate against one reference."""
+    """What the fixture `prelu_parity` is: a call compares one candidate with one reference."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         """Nothing is read yet."""
@@ -58,11 +58,11 @@ class Parity:
         factor: float | None = None,
         **options: Any,
     ) -> VerifyResult:
-        """Hold a candidate against its reference, and its figures against the baseline.
+        """Compare a candidate with its reference, and its figures with the baseline.
 
         Args:
             reference: what is taken to be right: a live model, a path or any other SOURCE.
-            candidate: what is held against it.
+            candidate: what is compared with it.
             name: what to call this call; needed where a test makes several.
             factor: how many times as bad as before a figure may be, 1 or more; None for 2.
             **options: those of `prelu_tools.testing.assert_parity`.
@@ -132,7 +132,7 @@ class Parity:
 
 @pytest.fixture
 def prelu_parity(request: pytest.FixtureRequest) -> Parity:
-    """Hold a model against its reference, and its figures against those of the last time."""
+    """Compare a model with its reference, and its figures with those of the last time."""
     return Parity(request)
 
 

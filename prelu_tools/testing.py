@@ -50,7 +50,7 @@ def assert_parity(
 
     Args:
         reference: what is taken to be right; see `Model`.
-        candidate: what is held against it.
+        candidate: what is compared with it.
         inputs: shapes by input name, such as `{"x": ("batch", 3, 112, 112)}`, where the reference
             does not know them.
         inputs_file: an `.npz` file of inputs to replay; None to draw.
@@ -120,7 +120,7 @@ def assert_slopes_equal(
 
     Args:
         reference: what is taken to be right; see `Model`.
-        candidate: what is held against it.
+        candidate: what is compared with it.
         inputs: as for `assert_parity`.
         layouts: as for `assert_parity`.
 

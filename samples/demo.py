@@ -3,7 +3,7 @@
     python samples/demo.py build/demo
 
 Every command that it runs is printed as it would be typed. The commands run in this one process,
-because importing TensorFlow anew for each would take most of the time. Files go to the folder
+because importing TensorFlow again for each would take most of the time. Files go to the folder
 given; nothing else is written.
 """
 
@@ -67,7 +67,7 @@ def torch_layers(folder: Path) -> None:
 
 
 def mtcnn(folder: Path) -> None:
-    """Export MTCNN's three nets from both frameworks, and hold each against the other."""
+    """Export MTCNN's three nets from both frameworks, and compare each with the other."""
     heading("MTCNN with its trained weights: PyTorch against Keras")
     for net in MTCNN:
         sources = {f: f"{HERE / f'mtcnn_{f}.py'}:{net}" for f in ("torch", "keras")}

@@ -74,7 +74,10 @@ def _only_one(lock: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
-    """The ONNX file of a sample: exported and verified once, for all tests and workers."""
+    """The ONNX file of a sample: exported and verified once, for all tests and workers.
+
+    Beside it is what `export` said, `NAME.onnx.json`.
+    """
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent  # a worker's own folder is one below
@@ -85,7 +88,9 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
         path = folder / f"{sample.key}.onnx"
         with _only_one(folder / f"{sample.key}.lock"):
             if not path.exists():
-                outcome = cli("export", sample.source, "-o", path, "-q")
+                outcome = cli(
+                    "export", sample.source, "-o", path, "-q", "--report", f"json={path}.json"
+                )
                 assert outcome.code == 0, outcome.err
         return path
 

@@ -100,7 +100,7 @@ def test_a_baseline_that_cannot_be_read_is_said(folder: Path, pytester: pytest.P
     (folder / _FILE).write_text("{")
     found = _pytest(pytester)
     found.assert_outcomes(failed=1)
-    assert "is no JSON" in found.stdout.str()
+    assert "is not valid JSON" in found.stdout.str()
 
 
 def test_each_test_has_a_file_and_each_call_a_name(pytester: pytest.Pytester, folder: Path) -> None:

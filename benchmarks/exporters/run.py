@@ -62,7 +62,7 @@ def export(route: str, model: Model, path: Path) -> Watched:
 
 
 def compare(model: Model, work: Path) -> list[Row]:
-    """Export a model by every route, and hold the files against the framework's outputs."""
+    """Export a model by every route, and compare the files with the framework's outputs."""
     stem = work / model.title.replace(", ", "-").replace(" ", "-")
     reference = stem / "reference" / "outputs.npz"
     done = export("outputs", model, reference)

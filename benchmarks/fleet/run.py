@@ -103,7 +103,7 @@ def measure(command: str, way: str, folder: Path, number: int) -> Measured:
 
 
 def _arguments(command: str, folder: Path) -> list[str]:
-    """A model is held against itself: that it is equal has to be found out all the same."""
+    """A model is compared with itself: that it is equal has to be found out all the same."""
     pattern = f"{folder}/{{stem}}.onnx"
     return ["inspect", str(folder)] if command == "inspect" else ["verify", pattern, pattern]
 

@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 Feed = dict[str, Array]
 
 GROSS = 1e-3
-"""An error of this share of an output's largest value is no rounding, whatever the net."""
+"""An error of this share of an output's largest value is not a rounding, whatever the net."""
 MULTIPLE = 100.0
 """And it is this many times the framework's own rounding, where float64 is available."""
 

@@ -67,7 +67,7 @@ class Results:
         if self._made_by != earlier._made_by:
             raise ValueError(
                 "what was measured before is of other versions, of another machine or made with "
-                "other options: measure all anew"
+                "other options: measure all of it again"
             )
         found = earlier
         for cell in self.cells:
@@ -102,7 +102,7 @@ def read(path: Path) -> Results:
     """
     document: dict[str, Any] = json.loads(path.read_text())
     if document.pop("schema") != SCHEMA:
-        raise ValueError(f"{path} is not of schema {SCHEMA}: measure anew (make bench)")
+        raise ValueError(f"{path} is not of schema {SCHEMA}: measure again (make bench)")
     rows = [
         Measured(**{**row, "microseconds": {k: tuple(v) for k, v in row["microseconds"].items()}})
         for row in document.pop("cells")

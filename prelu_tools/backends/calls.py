@@ -79,12 +79,12 @@ def activation_of(calls: Iterable[PReLUCall], layer: str) -> Callable[[Array], A
     """See `Source.activation`.
 
     Raises:
-        PReLUToolsError: the layer cannot be called by itself.
+        PReLUToolsError: the layer cannot be called in isolation.
     """
     for call in calls:
         if call.layer == layer and call.apply is not None:
             return partial(_apply, call.apply, call.input_shape)
-    raise PReLUToolsError(f"{layer} cannot be called by itself")
+    raise PReLUToolsError(f"{layer} cannot be called in isolation")
 
 
 def _apply(apply: Callable[[Array], Array], shape: Shape, x: Array) -> Array:

@@ -62,7 +62,7 @@ class Conversion:
     properties: Mapping[str, str] = field(default_factory=dict)
     """Metadata of the source's own model that is kept."""
     reference: Source | None = None
-    """What the result is held against, where the source itself does not run."""
+    """What the result is compared with, where the source itself does not run."""
 
 
 class ConvertibleSource(Source, Protocol):

@@ -101,7 +101,7 @@ class _Asked:
         self._inputs: list[Array] | None = None
 
     def slopes(self, changed: Mapping[str, Array]) -> Array | None:
-        """The effective slope of each position; None where it is no PReLU.
+        """The effective slope of each position; None where it is not a PReLU.
 
         Where the slope is infinite or no number nothing is asked: such a position gives NaN for a
         positive input in some forms.

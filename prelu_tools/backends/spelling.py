@@ -137,7 +137,7 @@ def import_named(name: str) -> ModuleType:
         return _import_file(path)
     except PReLUToolsError:
         raise
-    except (Exception, SystemExit) as error:  # a source that exits is no verdict
+    except (Exception, SystemExit) as error:  # a source that exits is not a verdict
         raise PReLUToolsError(
             f"importing {name} failed with {type(error).__name__}: {error}"
         ) from error
@@ -201,7 +201,7 @@ def build_object(spelling: Spelling) -> object:
 
     A class is called without arguments where none are given, and so is a function; any other
     object is taken as it is. What the call draws at random, such as weights that nothing is loaded
-    into, is the same every time, so that an export can be held against its source later on.
+    into, is the same every time, so that an export can be compared with its source later on.
 
     Raises:
         UsageError: the arguments are not literals.

@@ -52,12 +52,12 @@ class BaselineChoice:
     factor: float
     """How many times as bad a figure may be."""
     update: bool
-    """Whether the file is to be written, and not held against."""
+    """Whether the file is to be written, and not compared with."""
     known: Baseline | None
-    """What is in it; None where it is not held against."""
+    """What is in it; None where it is not compared with."""
 
     def hold(self, name: str, result: VerifyResult) -> VerifyResult:
-        """A verification held against the file, where there is one to hold it against."""
+        """A verification compared with the file, where there is one to compare it with."""
         from prelu_tools.core.results.baseline import held_against
 
         if self.known is None:
@@ -87,7 +87,7 @@ def chosen(path: Path | None, factor: float | None, update: bool) -> BaselineCho
 
     Raises:
         UsageError: an option has no effect without another.
-        PReLUToolsError: the file cannot be read, or is no baseline.
+        PReLUToolsError: the file cannot be read, or is not a baseline.
     """
     if path is None:
         for name, given in (("--baseline-factor", factor), ("--update-baseline", update or None)):
@@ -96,13 +96,13 @@ def chosen(path: Path | None, factor: float | None, update: bool) -> BaselineCho
         return BaselineChoice(None, 1.0, update=False, known=None)
     if update and factor is not None:
         raise click.UsageError(
-            "--baseline-factor has no effect with --update-baseline: nothing is held against the "
+            "--baseline-factor has no effect with --update-baseline: nothing is compared with the "
             "old figures"
         )
     from prelu_tools.commands.verify.baseline import old_entries, read_baseline
     from prelu_tools.core.results.baseline import DEFAULT_FACTOR
 
     if update:
-        old_entries(path)  # what is no baseline is refused now, and not after an hour
+        old_entries(path)  # what is not a baseline is refused now, and not after an hour
     known = None if update else read_baseline(path)
     return BaselineChoice(path, factor or DEFAULT_FACTOR, update, known)

@@ -74,7 +74,7 @@ from prelu_tools.cli.zoo import are_models, asks_for_zoo, run_many, zoo_options
     "--verify/--no-verify",
     default=True,
     show_default=True,
-    help="Hold the result against SOURCE before it is put in place.",
+    help="Compare the result with SOURCE before it is put in place.",
 )
 @range_option
 @click.option("--force", is_flag=True, help="Replace a file that is there.")

@@ -81,7 +81,7 @@ def _parse_exact(ctx: click.Context, param: click.Parameter, value: str) -> Exac
     "inputs_file",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
-    help="Inputs to time with, and to compare the outputs' bits on; otherwise they are drawn.",
+    help="Inputs to time with, and to compare the outputs' bits on; without it, they are drawn.",
 )
 @click.option(
     "--threads",

@@ -39,7 +39,7 @@ class FormatType(click.ParamType):  # type: ignore[type-arg]  # older clicks tak
         known = formats_of(command)
         if value not in known:
             elsewhere = commands_with(value)
-            found = f"is for {', '.join(elsewhere)}" if elsewhere else "is no format"
+            found = f"is for {', '.join(elsewhere)}" if elsewhere else "is not a valid format"
             self.fail(f"{value!r} {found}; {command} has {', '.join(known)}", param, ctx)
         return str(value)
 
@@ -57,7 +57,7 @@ def parse_inputs(
         good = all(s.isidentifier() or (s.isdigit() and int(s) > 0) for s in sizes)
         if not separator or not name or not good:
             raise click.BadParameter(
-                f"{value!r} is no input: expected NAME:DIMS with a size or a name for each "
+                f"{value!r} is not a valid input: expected NAME:DIMS, a size or a name for each "
                 "dimension, as in x:batch,3,112,112"
             )
         found.append(InputOption(name, tuple(int(s) if s.isdigit() else s for s in sizes)))

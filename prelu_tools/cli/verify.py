@@ -39,7 +39,7 @@ def _parse_layouts(
         name, _, layout = value.rpartition("=")
         if not name or layout not in ("nchw", "nhwc"):
             raise click.BadParameter(
-                f"{value!r} is no layout: expected NAME=nchw or NAME=nhwc, where NAME is "
+                f"{value!r} is not a valid layout: expected NAME=nchw or NAME=nhwc, where NAME is "
                 "reference, candidate or a model's path"
             )
         found[name] = layout
@@ -55,7 +55,7 @@ def _parse_tolerance(ctx: click.Context, param: click.Parameter, value: str) -> 
     try:
         return given_tolerance(value)
     except WrongValueError as error:
-        raise click.BadParameter(f"{value!r} is no tolerance: expected {error}") from error
+        raise click.BadParameter(f"{value!r} is not a valid tolerance: expected {error}") from error
 
 
 @click.command("verify", cls=Command)
@@ -190,7 +190,7 @@ def command(
     update_baseline: bool,
     **choices: Any,
 ) -> int:
-    """Hold each CANDIDATE against REFERENCE: slopes bit for bit, every layer, every output.
+    """Compare each CANDIDATE with REFERENCE: slopes bit for bit, every layer, every output.
 
     Both are any SOURCE: model.onnx, model.keras, nets.py:Net@weights.pt. ONNX candidates run in
     onnxruntime on each --provider; a provider that did not run every node is exit 3, never a pass.
@@ -256,7 +256,7 @@ def _refuse_a_reference_alone(
 ) -> None:
     if not candidates:
         raise click.UsageError(
-            f"{reference} has nothing to be held against: give a CANDIDATE behind it; without any "
+            f"no candidate to compare {reference} with: give a CANDIDATE after it; without any "
             "SOURCE, the checks of prelu-tools.toml or pyproject.toml run",
             ctx,
         )

@@ -33,7 +33,7 @@ def _parse_memory(ctx: click.Context, param: click.Parameter, value: str | None)
         return parse_size(value)
     except ValueError as error:
         raise click.BadParameter(
-            f"{value!r} is no amount of memory: expected one such as 500MB, 2GB or 1.5GiB"
+            f"{value!r} is not an amount of memory: expected one such as 500MB, 2GB or 1.5GiB"
         ) from error
 
 

@@ -69,5 +69,5 @@ class ConversionOptions:
     """The axis that an ONNX file's one-dimensional slopes lie along where they can be read in two
     ways (1: the channels of NCHW, -1: the last); None to refuse such a file."""
     is_verified: bool = True
-    """Whether the result is held against its source: a converter that may change what the model
+    """Whether the result is compared with its source: a converter that may change what the model
     computes is used only then."""

@@ -82,5 +82,7 @@ def render_named(result: Result, form: str, style: Style) -> str:
     """
     known = {*COMMON_FORMATS, "notebook", *(f for forms in _MORE_FORMATS.values() for f in forms)}
     if form not in known:
-        raise UsageError(f"{form!r} is no format: expected one of {', '.join(sorted(known))}")
+        raise UsageError(
+            f"{form!r} is not a valid format: expected one of {', '.join(sorted(known))}"
+        )
     return render(result, form, style)

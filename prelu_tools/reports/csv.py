@@ -3,7 +3,7 @@
 Of many models, those rows of each, and one for a model that has no layers or cannot be read.
 
 Lists are joined by blanks, shapes by `x`; what is not known is empty; numbers have all their
-digits, and what is no number is NaN, Infinity or -Infinity, which pandas and R read as such. A name
+digits; NaN, Infinity and -Infinity are written so, which pandas and R read as such. A name
 that a spreadsheet would take for a formula begins with an apostrophe.
 """
 

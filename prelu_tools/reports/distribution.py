@@ -1,7 +1,7 @@
 """How slopes are spread: one scale for all layers of a model, and how many fall into each cell.
 
 The scale always holds 0 (where PReLU is ReLU) and 1 (where it is the identity), so that layers,
-models and pictures can be held against each other. A few slopes far out do not squeeze the rest:
+models and pictures can be compared with each other. A few slopes far out do not squeeze the rest:
 the scale ends one span beyond the hundredth at either end, and what lies farther is counted in the
 outermost cell.
 """

@@ -18,8 +18,8 @@ from prelu_tools.core.results.verification import (
 from prelu_tools.reports.tables.parts import counted
 
 LEGEND = (
-    "itself: the layer alone, on its own input; along: its output in the whole model;\n"
-    "fewest: negative inputs that the least exercised of its slopes met"
+    "isolated: the layer alone, on its own input; end-to-end: in the whole model;\n"
+    "min hits: negative inputs that its least exercised slope met"
 )
 """What the columns of a table of layers mean; in lines of at most 80 columns."""
 _MOST_NAMES, _MOST_KINDS = 5, 5
@@ -223,9 +223,9 @@ def special_lines(values: Iterable[SpecialValue], documented: bool) -> tuple[str
 
 def _documented(kind: Sequence[SpecialValue]) -> str:
     values = list(dict.fromkeys(_value(one.value) for one in kind))
-    verb = "comes" if len(values) == 1 else "come"
+    verb = "gives" if len(values) == 1 else "give"
     return (
-        f"special values: {' and '.join(values)} {verb} out otherwise in {_layers(kind)}, as "
+        f"special values: {' and '.join(values)} {verb} different results in {_layers(kind)}, as "
         f"documented ({kind[0].documented})"
     )
 
@@ -241,8 +241,8 @@ def _special(kind: Sequence[SpecialValue]) -> str:
     slope = f"slope {next(iter(slopes))}" if len(slopes) == 1 else _sign(first.slope)
     return (
         f"special values: {_value(first.value)} with {slope} gives {_value(first.found)} in "
-        f"{first.form}, {_value(first.expected)} in the reference, in {_layers(kind)} (documented "
-        "nowhere)"
+        f"{first.form}, {_value(first.expected)} in the reference, in {_layers(kind)} (not "
+        "documented)"
     )
 
 

@@ -23,7 +23,7 @@ _NOTHING = "\u200b"  # takes no room
 
 
 def render(result: Result, style: Style) -> str:
-    """A line for the log and an annotation for each check that is no pass, and the verdict.
+    """A line for the log and an annotation for each check that is not a pass, and the verdict.
 
     Raises:
         UsageError: it is not of `verify`.
@@ -109,7 +109,7 @@ def _text(reasons: Iterable[str]) -> str:
 
 
 def _line(text: str) -> str:
-    """A line that is no command: these start with `::`, or have `##[` anywhere."""
+    """A line that is not a command: these start with `::`, or have `##[` anywhere."""
     words = " ".join(text.split()).replace("##[", f"##{_NOTHING}[")
     return f"{_NOTHING if words.startswith('::') else ''}{words}\n"
 

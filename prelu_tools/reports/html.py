@@ -66,7 +66,7 @@ def render(result: Result, style: Style) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The data with null in place of what is no number in JSON: a page shows it as none."""
+    """The data with null in place of what is not a number in JSON: a page shows it as none."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -151,7 +151,7 @@ def _outputs(outputs: Sequence[OutputParity]) -> str:
 def _layers(layers: Sequence[LayerParity]) -> str:
     if not layers:
         return ""
-    headers = ("layer", "slopes", "verdict", "itself", "along", "reached", "fewest")
+    headers = ("layer", "slopes", "verdict", "isolated", "end-to-end", "reached", "min hits")
     rows = [
         (
             _code(layer.name),

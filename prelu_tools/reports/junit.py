@@ -151,8 +151,8 @@ def _layer_details(layer: LayerParity) -> list[str]:
     place = f"place: {layer.parameter or layer.name} in the reference, node {layer.node}"
     return [
         f"slopes: {'equal' if layer.slopes_equal else layer.difference or slope_word(layer)}",
-        f"itself: {tapped(layer)}",
-        f"along: {moved(layer.max_abs_diff)}",
+        f"isolated: {tapped(layer)}",
+        f"end-to-end: {moved(layer.max_abs_diff)}",
         f"reached: {coverage}",
         *([place] if layer.node else []),
     ]

@@ -183,7 +183,7 @@ def _optimize(result: OptimizeResult) -> Iterable[str]:
     yield f"## {code(result.source)} to {code(result.path)}"
     yield (
         f"{result.n_bytes:,} bytes for {result.target}; {result.n_changed} of "
-        f"{counted(len(result.layers), 'PReLU layer')} written anew"
+        f"{counted(len(result.layers), 'PReLU layer')} rewritten"
     )
     rows = [
         (

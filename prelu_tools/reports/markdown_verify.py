@@ -96,7 +96,7 @@ def _outputs(outputs: Iterable[OutputParity]) -> str:
 
 
 def _layers(layers: Iterable[LayerParity]) -> str:
-    headers = ("layer", "slopes", "verdict", "itself", "along", "reached", "fewest")
+    headers = ("layer", "slopes", "verdict", "isolated", "end-to-end", "reached", "min hits")
     rows = [
         (
             code(layer.name),

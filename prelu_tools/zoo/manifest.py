@@ -30,7 +30,7 @@ class Listed:
     source: str
     """The model; of a verification its reference."""
     candidates: tuple[str, ...] = ()
-    """What is to be held against it: for `verify` at least one."""
+    """What is to be compared with it: for `verify` at least one."""
     name: str | None = None
     """As the list has it."""
     output: str | None = None
@@ -55,7 +55,7 @@ def read_manifest(text: str, command: Command) -> list[Listed]:
     except OSError as error:
         raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no list of models: it is not UTF-8 text") from error
+        raise UsageError(f"{path} is not a list of models: it is not UTF-8 text") from error
     rows = {".txt": _lines, ".csv": _cells, ".toml": _tables}[path.suffix.lower()]
     found = [_listed(where, row, path, command) for where, row in rows(path, content)]
     if not found:
@@ -82,11 +82,11 @@ def _tables(path: Path, content: str) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         document = tomllib.loads(content)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is no TOML file: {error}") from error
+        raise UsageError(f"{path} is not a TOML file: {error}") from error
     models = document.pop("models", [])
     if document or not isinstance(models, list) or not all(isinstance(m, dict) for m in models):
         raise UsageError(
-            f"{path} is no list of models: expected [[models]] tables and nothing else"
+            f"{path} is not a list of models: expected [[models]] tables and nothing else"
         )
     for number, row in enumerate(models, 1):
         yield f"{path}, model {number}", row

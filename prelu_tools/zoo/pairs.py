@@ -1,4 +1,4 @@
-"""What `verify` is to hold against what, where there is more than one reference or candidate."""
+"""What `verify` is to compare with what, where there is more than one reference or candidate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MARK = "__stem__"  # the same as part of a name in Python
 
 @dataclass(frozen=True)
 class Pair:
-    """A reference with what is to be held against it."""
+    """A reference with what is to be compared with it."""
 
     name: str
     """What to call the check."""
@@ -39,7 +39,7 @@ def pair(sources: Sequence[str]) -> list[Pair]:
 
     A list has them; of two folders, files of the same name make a pair; `{stem}` stands for the
     same text in every source, or in candidates for the name of each file that a pattern fits; and
-    one reference is held against each of many candidates.
+    one reference is compared with each of many candidates.
 
     Raises:
         UsageError: it cannot be told which belong together.
@@ -55,7 +55,7 @@ def pair(sources: Sequence[str]) -> list[Pair]:
         ]
     if not candidates:
         raise UsageError(
-            f"{reference} has nothing to be held against: give a CANDIDATE behind it, or a list of "
+            f"no candidate to compare {reference} with: give a CANDIDATE after it, or a list of "
             "pairs (.csv with the columns reference and candidate)"
         )
     if is_many(reference) and STEM not in reference and all(STEM in text for text in candidates):
@@ -122,13 +122,15 @@ def _named(source: str, stem: str) -> str:
     """A source in which `{stem}` stands for part of the name of a file.
 
     Raises:
-        UsageError: it would be part of Python code, and is no name there.
+        UsageError: it would be part of Python code, and is not a name there.
     """
     parts = python_parts(source.replace(STEM, _MARK))
     if parts is None:
         return as_file(source.replace(STEM, stem)) if STEM in source else source
     if _MARK in parts[0] and not stem.isidentifier():
-        raise UsageError(f"{stem!r} cannot stand for {STEM} in {source}: it is no name in Python")
+        raise UsageError(
+            f"{stem!r} cannot stand for {STEM} in {source}: it is not a name in Python"
+        )
     return source.replace(STEM, stem)
 
 

@@ -74,5 +74,5 @@ def test_the_activation_is_that_of_the_layer_by_its_name() -> None:
 
 @pytest.mark.parametrize("name", ["a", "b"])
 def test_a_layer_that_cannot_be_called_by_itself_is_said(name: str) -> None:
-    with pytest.raises(PReLUToolsError, match=f"{name} cannot be called by itself"):
+    with pytest.raises(PReLUToolsError, match=f"{name} cannot be called in isolation"):
         activation_of([_call("a")], name)

@@ -80,7 +80,7 @@ def endless(path):
 
 
 def refuse(path):
-    raise PReLUToolsError(f"{path.name} is not to be had")
+    raise PReLUToolsError(f"{path.name} is not available")
 """
 
 
@@ -101,7 +101,7 @@ def _refusal(reader: str, name: str = "x.h5") -> str:
 @pytest.mark.usefixtures("readers")
 def test_what_a_reader_returns_comes_back() -> None:
     assert run_isolated("bad_readers:twice", Path("x.h5")) == ["x.h5", "x.h5"]
-    assert _refusal("refuse") == "x.h5 is not to be had"
+    assert _refusal("refuse") == "x.h5 is not available"
 
 
 @pytest.mark.usefixtures("readers")
@@ -214,7 +214,7 @@ def test_hdf5_that_keras_did_not_write_is_refused(tmp_path: Path) -> None:
         _open(tmp_path / "other.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file.attrs["model_config"] = "{}"
-    with pytest.raises(PReLUToolsError, match="is no Keras model"):
+    with pytest.raises(PReLUToolsError, match="is not a Keras model"):
         _open(tmp_path / "other.h5")
     content = (tmp_path / "other.h5").read_bytes()
     (tmp_path / "other.h5").write_bytes(content[:200])

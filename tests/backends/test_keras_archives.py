@@ -354,7 +354,7 @@ def test_a_damaged_archive_is_refused(saved: Saved, tmp_path: Path) -> None:
     content = (saved.folder / "digits.keras").read_bytes()
     short = tmp_path / "short.keras"
     short.write_bytes(content[: len(content) // 2])
-    assert "no zip file, or damaged" in _refusal(short)
+    assert "not a zip file, or is damaged" in _refusal(short)
     flipped = bytearray(content)
     flipped[len(content) // 2] ^= 1  # a weight: only the checksum tells
     (tmp_path / "flipped.keras").write_bytes(flipped)
@@ -400,12 +400,12 @@ def test_a_large_archive_is_read_through_a_temporary_file(
 def test_content_that_the_suffix_does_not_say_is_refused(saved: Saved, tmp_path: Path) -> None:
     for source, name, said in (
         ("digits.h5", "a.keras", "rename it to a.h5"),
-        ("digits.keras", "b.h5", "no such file, or damaged"),
+        ("digits.keras", "b.h5", "not a zip file, or is damaged"),
     ):
         shutil.copyfile(saved.folder / source, tmp_path / name)
         assert said in _refusal(tmp_path / name)
     (tmp_path / "c.keras").write_text("hello")
-    assert "no zip file" in _refusal(tmp_path / "c.keras")
+    assert "not a zip file" in _refusal(tmp_path / "c.keras")
     assert "no such file" in _refusal(tmp_path / "missing.keras")
     (tmp_path / "folder.keras").mkdir()
     assert "is a folder" in _refusal(tmp_path / "folder.keras")

@@ -124,7 +124,7 @@ def test_a_layer_by_itself_is_that_layer(keras: Any, act: Any, net: Any) -> None
     for rows in (1, 5):
         x = _images(rows)
         assert np.array_equal(alone(x), np.where(x > 0, x, SLOPES * x))
-    with pytest.raises(PReLUToolsError, match="other cannot be called by itself"):
+    with pytest.raises(PReLUToolsError, match="other cannot be called in isolation"):
         source.activation("other")
 
 

@@ -179,7 +179,18 @@ def _exported(nets: Path, label: str) -> Any:
     return layers, result
 
 
-@pytest.mark.parametrize("label", SLOPES)
+# Other kinds of computing slopes are as these: `make test-all` exports them too.
+_AT_ONCE = {
+    "softplus", "gathered", "joined", "quantized", "repeated by rows", "of two parameters",
+    "a tensor in a list", "a literal", "halves", "a Conv-TasNet", "scripted", "compiled",
+    "written over its input", "an offset behind it",
+}  # fmt: skip
+_EACH = [
+    pytest.param(label, marks=() if label in _AT_ONCE else pytest.mark.thorough) for label in SLOPES
+]
+
+
+@pytest.mark.parametrize("label", _EACH)
 def test_the_slopes_that_a_module_computes_are_found_and_exported(nets: Path, label: str) -> None:
     _, origin, expected = SLOPES[label]
     layers, result = _exported(nets, label)

@@ -130,7 +130,7 @@ def test_a_layer_by_itself_is_that_layer(act: Any, opened: Any, name: str) -> No
         x = _images(rows)
         wanted = np.where(x > 0, x, np.array(SLOPES, np.float32).reshape(3, 1, 1) * x)
         assert np.array_equal(alone(x), wanted)
-    with pytest.raises(PReLUToolsError, match="other cannot be called by itself"):
+    with pytest.raises(PReLUToolsError, match="other cannot be called in isolation"):
         source.activation("other")
 
 

@@ -14,8 +14,10 @@ from benchmarks.honest.numbers import answers, compare
 from benchmarks.honest.registry import find
 from benchmarks.honest.surgery import Graph
 
-TORCH = ("PNet", "FSRCNN", "ZeroDCE", "WaveNet", "VAEDecoder", "GRUHead", "Counts")
-KERAS = ("pnet", "dncnn")
+TORCH = ("FSRCNN", "GRUHead", "Counts")
+KERAS = ("pnet",)
+THOROUGH = {"torch": ("PNet", "ZeroDCE", "WaveNet", "VAEDecoder"), "keras": ("dncnn",)}
+_THOROUGH = pytest.mark.thorough
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,11 @@ KERAS = ("pnet", "dncnn")
     [
         *(pytest.param(f"torch/{name}", marks=pytest.mark.torch) for name in TORCH),
         *(pytest.param(f"keras/{name}", marks=pytest.mark.keras) for name in KERAS),
+        *(
+            pytest.param(f"{framework}/{name}", marks=[getattr(pytest.mark, framework), _THOROUGH])
+            for framework, names in THOROUGH.items()
+            for name in names
+        ),
     ],
 )
 def test_right_files_pass(name: str, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def _strict(text: str) -> Any:
     """A document without the NaN and Infinity that Python alone would read."""
 
     def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is no JSON")
+        raise AssertionError(f"{word} is not valid JSON")
 
     return json.loads(text, parse_constant=refuse)
 

@@ -74,7 +74,9 @@ def test_a_format_that_makes_no_sense_for_a_command_is_a_usage_error(
 def test_an_unknown_format_is_a_usage_error(model: Path) -> None:
     found = cli("inspect", model, "--report", "xls=x.xls")
     assert found.code == 2
-    assert "'xls' is no format; inspect has table, json, markdown, csv, html" in found.words
+    assert (
+        "'xls' is not a valid format; inspect has table, json, markdown, csv, html" in found.words
+    )
     assert cli("inspect", model, "--report", "json").code == 2
     assert cli("inspect", model, "--report", "json=").code == 2
 

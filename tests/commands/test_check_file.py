@@ -73,7 +73,7 @@ def test_a_misspelled_key_is_annotated_where_it_stands() -> None:
     assert found.code == 2
     assert found.out == (
         "::error file=prelu-tools.toml,line=3,title=prelu-tools verify::prelu-tools.toml, check 1 "
-        "('a'): there is no key 'min_coverag'; did you mean 'min_coverage'?\n"
+        "('a'): unknown key 'min_coverag'; did you mean 'min_coverage'?\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""Globs in a list of checks: a check a match, what belongs to it, and nothing found is no pass."""
+"""Globs in a list of checks: one check for each match; no match is not a pass."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_what_is_there_is_judged_where_a_glob_beside_it_matches_nothing() -> Non
         (_check("src/*.onnx", "made/a.onnx"), "no candidate says what belongs to which match"),
         (_check("src/*.onnx", "made/*.onnx"), "no candidate says what belongs to which match"),
         (_check("src/a.onnx", "{stem}.onnx"), "'{stem}.onnx' has {stem}, which follows the glob"),
-        (_check("src/*.onnx", "{stm}.onnx"), "there is no placeholder {stm}; did you mean 'stem'?"),
+        (_check("src/*.onnx", "{stm}.onnx"), "unknown placeholder {stm}; did you mean 'stem'?"),
         (_check("s*.keras@w*.h5", "{stem}.onnx"), "has two globs"),
     ],
 )

@@ -155,7 +155,7 @@ def test_slopes_of_an_old_arcface_file_are_laid_along_the_channels(
     found, target = _export(source)
     assert found.code == 0, found.err
     assert "relu0: its slope of shape [3] was laid along axis 1 as [3, 1, 1]" in found.words
-    assert "held against its own graph in onnx's evaluator (numpy)" in found.words
+    assert "compared with its own graph in onnx's evaluator (numpy)" in found.words
     proto = onnx.load(target)
     shapes = _shapes(proto)
     assert (shapes["relu0_gamma"], shapes["relu1_gamma"]) == ((3, 1, 1), (3,))

@@ -1,4 +1,4 @@
-"""Which call of the reference's layer a call of a candidate's is held against."""
+"""Which call of the reference's layer a call of a candidate's is compared with."""
 
 from __future__ import annotations
 

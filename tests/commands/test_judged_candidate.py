@@ -104,7 +104,7 @@ def test_what_is_wrong_is_said_in_order() -> None:
     wrong = NumpyModel(TWO, change=lambda layer, y: y + 1 if layer == "b" else y)
     report = the_one(verified(NumpyModel(TWO), wrong))
     first, second, *special, last = report.reasons
-    assert first.startswith("b: by itself it is ")
+    assert first.startswith("b: isolated error ")
     assert second.startswith("output y: ")
     assert "b: 1 with slope 0.5 gives 2 where the reference gives 1 (prelu)" in special
     assert last == (
@@ -192,7 +192,7 @@ def test_special_values_that_are_excused_pass() -> None:
 
     report = the_one(verified(NumpyModel(), NumpyModel(change=change)))
     assert (report.verdict, report.reasons) == ("pass", ())
-    assert [x.documented for x in report.special] == ["only the sign of a zero is another"] * len(
+    assert [x.documented for x in report.special] == ["only the sign of a zero differs"] * len(
         report.special
     )
     assert report.special
@@ -277,7 +277,7 @@ def test_notes_of_both_sides_are_kept_once() -> None:
 
 HALF = {"a": SLOPES.astype(np.float16)}
 ROUNDED = (
-    "c is float16: its slopes are held against the reference's, rounded to that, and its inputs "
+    "c is float16: its slopes are compared with the reference's, rounded to that, and its inputs "
     "are rounded too"
 )
 

@@ -146,7 +146,7 @@ def test_a_difference_that_is_known_does_not_hide_one_that_is_not() -> None:
     found = _compare(_Model(_flat()), _Model(_flat(), a=activation))
     assert [(v.value, v.found, v.documented) for v in found] == [
         (0.0, 3.0, None),
-        (-0.0, 0.0, "only the sign of a zero is another"),
+        (-0.0, 0.0, "only the sign of a zero differs"),
         (-0.0, 7.0, None),
     ]
 

@@ -161,7 +161,7 @@ def test_an_output_of_another_shape_is_as_far_off_as_can_be() -> None:
     assert own_ulps(flat(), [(0, 1)], X, Y[:1]) == HUGE
 
 
-# Slopes that are no numbers, and numbers that are integers
+# Slopes that are not numbers, and numbers that are integers
 
 
 def _multiplied(x: Array, slopes: Array) -> Array:

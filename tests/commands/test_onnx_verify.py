@@ -1,4 +1,4 @@
-"""ONNX candidates on several providers, held against the reference and against each other."""
+"""ONNX candidates on several providers, compared with the reference and with each other."""
 
 from __future__ import annotations
 

@@ -240,9 +240,9 @@ def test_what_makes_no_sense_is_refused(
 @pytest.mark.parametrize(
     ("document", "sentence"),
     [
-        ("nothing", "is no JSON document"),
-        ('{"kind": "inspect", "layers": []}', "is no report of optimize"),
-        ('{"kind": "optimize", "layers": [{"name": "mixed"}]}', "is no report of optimize"),
+        ("nothing", "is not a JSON document"),
+        ('{"kind": "inspect", "layers": []}', "is not a report of optimize"),
+        ('{"kind": "optimize", "layers": [{"name": "mixed"}]}', "is not a report of optimize"),
         ('{"kind": "optimize", "layers": []}', "it has no layer 'mixed'"),
         ('{"kind": "optimize", "layers": [{"name": "other", "form": "max"}]}', "a layer 'other'"),
     ],

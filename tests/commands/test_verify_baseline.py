@@ -1,4 +1,4 @@
-"""`verify --baseline`: worse than last time is a failure; what cannot be read is no verdict."""
+"""`verify --baseline`: worse than last time is a failure; what cannot be read is not a verdict."""
 
 from __future__ import annotations
 
@@ -159,8 +159,8 @@ def _spoilt(text: str) -> str:
     ("text", "said"),
     [
         (None, "the baseline baseline.json cannot be read: no such file; --update-baseline writes"),
-        ("{", "baseline.json is no JSON"),
-        ("[]", "baseline.json is no baseline"),
+        ("{", "baseline.json is not valid JSON"),
+        ("[]", "baseline.json is not a baseline"),
         ('{"kind": "verify"}', 'it does not say "kind": "verify-baseline"'),
         ('{"kind": "verify-baseline", "schema_version": 2}', "is of schema_version 2, and this"),
         ('{"kind": "verify-baseline", "schema_version": 1}', "baseline.json is damaged"),

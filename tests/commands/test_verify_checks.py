@@ -176,9 +176,9 @@ def test_an_own_file_without_checks_is_not_passed_over() -> None:
         ("[tool]\nprelu-tools = 1", "tool.prelu-tools is 1; expected a table"),
         ("[tool.prelu-tools]\nchecks = 1", "checks is 1; expected tables"),
         ("[tool.prelu-tools]\nchecks = ['a']", "checks is ['a']; expected tables"),
-        ("[[tool.prelu-tools.chekcs]]\nx = 1", "no key 'chekcs' beside the checks"),
+        ("[[tool.prelu-tools.chekcs]]\nx = 1", "unknown key 'chekcs' beside the checks"),
         ("[[tool.prelu-tools.check]]\nx = 1", "did you mean 'checks'?"),
-        ("[", "pyproject.toml is no TOML file"),
+        ("[", "pyproject.toml is not a TOML file"),
     ],
 )  # fmt: skip
 def test_nothing_to_check_is_a_usage_error(text: str | None, said: str) -> None:
@@ -211,7 +211,7 @@ def test_a_misspelled_key_is_a_usage_error_that_names_the_nearest(line: str, sai
     _write(GOOD, f"{BAD}\n{line}")
     found = cli("verify")
     assert (found.code, found.out) == (2, "")
-    assert f"pyproject.toml, check 2 ('bad'): there is no key {said}" in found.words
+    assert f"pyproject.toml, check 2 ('bad'): unknown key {said}" in found.words
 
 
 WRONG = {
@@ -265,7 +265,7 @@ def test_every_key_has_wrong_values() -> None:
         (['reference = "net.onnx"'], "check 1 ('net.onnx'): there is no 'candidates'"),
         ([GOOD, GOOD], "2 checks have the name 'good'"),
         ([f"{GOOD}\nlayouts = {{ candidat = 'nchw' }}"], "did you mean 'candidate'?"),
-        ([f"{GOOD}\nlayouts = {{ 'net2.onnx' = 'nchw' }}"], "'net2.onnx', which is no model"),
+        ([f"{GOOD}\nlayouts = {{ 'net2.onnx' = 'nchw' }}"], "'net2.onnx', which is not a model"),
         ([f"{GOOD}\npower = false\nmin_power = 0.5"], "min_power asks for what power = false"),
         ([f"{GOOD}\nlayers = false\nmin_power = 0"], "min_power asks for what layers = false"),
         (
@@ -443,7 +443,7 @@ def test_a_reference_alone_is_a_usage_error_also_beside_a_list() -> None:
     _write(GOOD)
     found = cli("verify", "net.onnx")
     assert (found.code, found.out) == (2, "")
-    assert "net.onnx has nothing to be held against: give a CANDIDATE" in found.words
+    assert "no candidate to compare net.onnx with: give a CANDIDATE" in found.words
 
 
 def test_with_arguments_the_list_is_not_read() -> None:

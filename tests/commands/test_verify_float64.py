@@ -1,4 +1,4 @@
-"""The reference in float64: what it calibrates, where it is not to be had, and what is random."""
+"""The reference in float64: what it calibrates, where it is not available, and what is random."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def test_nan_along_the_way_proves_nothing(tmp_path: Path) -> None:
     net = save(tmp_path / "n.onnx", body, act=_SLOPES["act0"], out=_SLOPES["act1"])
     rows = np.ones((2, 3, 4, 5), np.float32)
     rows[0, 0, 0, 0] = 0.0  # 0 / 0
-    # `t` is no output, so that only the layers can see it
+    # `t` is not an output, so that only the layers can see it
     found = verify(net, net, "--inputs", npz(tmp_path / "rows.npz", x=rows))
     assert found.code == 3
     assert verdicts(found) == {"act": "inconclusive", "out": "pass"}

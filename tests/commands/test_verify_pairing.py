@@ -1,4 +1,4 @@
-"""Which layer and which output of a candidate is held against which of the reference."""
+"""Which layer and which output of a candidate is compared with which of the reference."""
 
 from __future__ import annotations
 

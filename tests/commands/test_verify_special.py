@@ -167,7 +167,7 @@ def test_every_layer_is_tried_and_named(tmp_path: Path) -> None:
 
 @infinities
 def test_every_slope_is_tried(tmp_path: Path) -> None:
-    """(1 - a) * inf is no infinity of the same sign where a > 1, in one channel of three."""
+    """(1 - a) * inf is not an infinity of the same sign where a > 1, in one channel of three."""
     slopes = np.array([0.25, 2.0, 0.5], np.float32).reshape(3, 1, 1)
     left = _save(tmp_path / "l.onnx", a=slopes)
     right = _save(tmp_path / "r.onnx", "linear", a=slopes, a_rest=1 - slopes)

@@ -76,5 +76,5 @@ def test_an_optimization_in_a_line(latency: Latency | None, words: str) -> None:
         "a.onnx", "b.onnx", 1, "portable", Exactness(), layers, held, latency, NOTHING
     )
     assert result.n_changed == 2
-    expected = f"<OptimizeResult a.onnx -> b.onnx: 2 of 3 PReLU layers written anew{words}>"
+    expected = f"<OptimizeResult a.onnx -> b.onnx: 2 of 3 PReLU layers rewritten{words}>"
     assert repr(result) == expected

@@ -82,7 +82,7 @@ def test_the_units_are_those_of_the_candidates_type() -> None:
 
 def test_the_sign_of_a_zero_is_documented() -> None:
     why = documented("prelu", -0.0, -0.5, (-0.0, 0.0), "cpu", "1.27")
-    assert why == "only the sign of a zero is another"
+    assert why == "only the sign of a zero differs"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_who_takes_them_for_zero_is_said() -> None:
         pytest.param(-TINY / 2, 0.5, (-TINY / 2, 1.5 * TINY), False, id="too large for a flat one"),
         pytest.param(-TINY / 2, 0.5, (-TINY / 2, TINY), True, id="just not too large"),
         pytest.param(-1.0, SUBNORMAL, (2.0, 3.0), False, id="two results out of nothing"),
-        pytest.param(-1.0, 0.0, (0.0, 0.25), False, id="a slope of 0 is no subnormal one"),
+        pytest.param(-1.0, 0.0, (0.0, 0.25), False, id="a slope of 0 is not a subnormal one"),
         pytest.param(-INF, TINY, (TINY, -INF), False, id="nor is the smallest normal one"),
         pytest.param(-INF, TINY / 2, (TINY, -INF), True, id="the next smaller one is"),
     ],

@@ -1,4 +1,4 @@
-"""Which tensors onnxruntime keeps in blocks, held against the graphs that it writes."""
+"""Which tensors onnxruntime keeps in blocks, compared with the graphs that it writes."""
 
 from __future__ import annotations
 

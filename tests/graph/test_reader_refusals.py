@@ -192,7 +192,7 @@ def test_data_behind_a_link_that_leads_outside_is_refused(tmp_path: Path) -> Non
         pytest.param({"location": "w.bin", "offset": "much"}, "", id="no number"),
         pytest.param({"location": "w.bin", "offset": str(2**70)}, "", id="far beyond the end"),
         pytest.param({"location": "w.bin", "length": "400"}, "", id="too short a length"),
-        pytest.param({"location": "w.bin", "length": "many"}, "", id="a length that is no number"),
+        pytest.param({"location": "w.bin", "length": "many"}, "", id="a length that is a word"),
     ],
 )  # fmt: skip
 def test_external_data_that_is_not_there(place: dict[str, str], words: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One look at a model: its layers, what is no layer, and forecasts for runtimes."""
+"""One look at a model: its layers, what is not a layer, and forecasts for runtimes."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def test_a_model_that_is_no_link_may_not_reach_into_the_cache(
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "w.bin")
     path = _save(tmp_path / "net.onnx", "w.bin")
-    assert "which is no regular file: refused" in _refused(path)
+    assert "which is not a regular file: refused" in _refused(path)
     os.mkfifo(tmp_path / "pipe.onnx")
     for command in (("inspect", tmp_path / "pipe.onnx"), ("verify", tmp_path / "pipe.onnx", path)):
         found = cli(*command)

@@ -175,7 +175,7 @@ def test_modules_are_left_in_the_mode_that_they_had(tmp_path: Path) -> None:
         (lambda net, path: export(net, path, input={"input": (0, 3)}), "expected a size or a name"),
         (lambda net, path: export(net, path, input=SHAPE, target="cuda"), "target 'cuda': exp"),
         (lambda net, path: export(net, path, input=SHAPE, dtype="int8"), "float32 or float16"),
-        (lambda net, path: verify(net), "nothing to be held against"),
+        (lambda net, path: verify(net), "no candidate to compare"),
         (lambda net, path: verify(net, net, min_coverage=2), "expected a number from 0 to 1"),
         (lambda net, path: verify(net, net, samples=0), "expected a number from 1 on"),
         (lambda net, path: verify(net, net, input=SHAPE, tolerance="loose"), "expected 'calibr"),
@@ -184,7 +184,7 @@ def test_modules_are_left_in_the_mode_that_they_had(tmp_path: Path) -> None:
         (lambda net, path: inspect(net, input=SHAPE, target="openvino"), "needs an ONNX model"),
         (lambda net, path: inspect(type(net)), "expected a path, a torch.nn.Module"),
         (lambda net, path: inspect(3), "builtins.int"),
-        (lambda net, path: optimize(net, path, input=SHAPE), "is no ONNX file"),
+        (lambda net, path: optimize(net, path, input=SHAPE), "is not an ONNX file"),
         (lambda net, path: optimize("net.onnx", path, exact="nearly"), "expected layer, bitwise"),
     ],
 )  # fmt: skip

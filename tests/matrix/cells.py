@@ -12,6 +12,7 @@ from itertools import combinations, product
 from typing import Any
 
 import numpy as np
+import pytest
 
 CHANNELS = 3
 FEATURES = 2  # channels of the net's input
@@ -21,6 +22,7 @@ RANKS = (2, 3, 4, 5)
 SIZES = ("distinct", "cube", "dynamic")
 OPSETS = (16, 18, 26)
 DTYPES = ("float32", "float16")
+_AT_ONCE = 16  # cells of a framework in `make test`
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,12 @@ def pairwise(cells: Sequence[Cell]) -> tuple[Cell, ...]:
         for value in best.values:
             used[value] = used.get(value, 0) + 1
     return tuple(chosen)
+
+
+def a_part_at_once(cells: Sequence[Cell]) -> list[Any]:
+    """Parameters of a test: the first cells, which hold every value, and the rest as `thorough`."""
+    chosen: list[Any] = list(cells[:_AT_ONCE])
+    return chosen + [pytest.param(cell, marks=pytest.mark.thorough) for cell in cells[_AT_ONCE:]]
 
 
 def groups(cells: Sequence[Cell]) -> dict[Group, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Export cells of the matrix, and hold the files against what their nets are made of."""
+"""Export cells of the matrix, and compare the files with what their nets are made of."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The choice of cells: every pair of values is in one, and what is no cell has a reason."""
+"""The choice of cells: every pair of values is in one, and what is not a cell has a reason."""
 
 from __future__ import annotations
 
+import importlib
 from itertools import product
 
 import onnx
@@ -16,6 +17,7 @@ from cells import (
     SIZES,
     Cell,
     Group,
+    a_part_at_once,
     every_cell,
     groups,
     pairs,
@@ -61,3 +63,15 @@ def test_the_last_opset_is_the_newest_that_onnxruntime_loads() -> None:
     _load(OPSETS[-1])
     with pytest.raises(Fail, match="opset"):
         _load(OPSETS[-1] + 1)
+
+
+@pytest.mark.parametrize("module", ["test_matrix_torch", "test_matrix_keras"])
+def test_the_cells_that_every_run_exports_hold_every_value(module: str) -> None:
+    cells = importlib.import_module(module).CELLS
+    at_once = [cell for cell in a_part_at_once(pairwise(cells)) if isinstance(cell, Cell)]
+    assert 0 < len(at_once) < len(pairwise(cells))
+    every, chosen = (
+        [set(values) for values in zip(*(cell.values for cell in some), strict=True)]
+        for some in (cells, at_once)
+    )
+    assert chosen == every

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from cells import EXCLUDED, FEATURES, Cell, Exclusion, Group, every_cell, groups, pairwise
+from cells import (
+    EXCLUDED,
+    FEATURES,
+    Cell,
+    Exclusion,
+    Group,
+    a_part_at_once,
+    every_cell,
+    groups,
+    pairwise,
+)
 from checking import Array, Framework, problems_of, report_each
 
 pytestmark = pytest.mark.torch
@@ -61,7 +71,7 @@ def test_the_matrix_of_torch_is_whole() -> None:
     assert len(set(CELLS)) == len(CELLS)
 
 
-@pytest.mark.parametrize("cell", pairwise(CELLS), ids=str)
+@pytest.mark.parametrize("cell", a_part_at_once(pairwise(CELLS)), ids=str)
 def test_torch_cell(cell: Cell, tmp_path: Path) -> None:
     assert problems_of(TORCH, cell.group, [cell.form], tmp_path) == ""
 

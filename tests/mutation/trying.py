@@ -1,4 +1,4 @@
-"""Try mutants: each in a child process of one that has collected the tests, and loads nothing anew.
+"""Try mutants: each in a child process of one that has collected the tests already.
 
 Starting Python and pytest takes longer than the tests, so that a process for each mutant would take
 hours. Here pytest collects once; every mutant is a fork, in which the module's code is exchanged in

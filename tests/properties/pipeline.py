@@ -51,7 +51,7 @@ class Way:
 
 
 def travel(net: Net, way: Way, folder: Path) -> None:
-    """Write, recognise, export, lower, and take back; hold each against the oracle."""
+    """Write, recognise, export, lower, and take back; compare each with the oracle."""
     source = save(net, folder / "source.onnx", way.external)
     _has_slopes(net, source, {layer.name: layer.form for layer in net.layers})
     _computes(net, way, source)

@@ -195,7 +195,7 @@ class Written:
 
     proto: onnx.ModelProto
     slopes: Array | None
-    """None where it is no PReLU."""
+    """None where it is not a PReLU."""
     output: str
     """The tensor that is PReLU of `before`, or nearly."""
     before: str

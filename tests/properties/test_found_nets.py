@@ -34,7 +34,7 @@ def _slopes(*shape: int) -> np.ndarray:
 def test_calls_keep_their_numbers_in_whatever_order_the_graph_has_them(
     form: str, tmp_path: Path
 ) -> None:
-    """The exported graph has call 2 before call 1; optimize numbered them anew."""
+    """The exported graph has call 2 before call 1; optimize renumbered them."""
     slopes = np.full((2, 1), 0.3, np.float32) if form == "leaky_relu" else _slopes(2, 1)
     travel(_net(Layer("act0", form, slopes, "few"), (2, 3), (0, 0, 1)), _VERIFIED, tmp_path)
 

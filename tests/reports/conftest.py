@@ -14,7 +14,7 @@ def no_report_asks_whether_a_result_is_true(
     """Whoever means `is not None` has to say so; `test_showing.py` is about the truth itself."""
 
     def refuse(self: VerifyResult) -> bool:
-        raise AssertionError("say `is not None`: a result is false where it is no pass")
+        raise AssertionError("say `is not None`: a result is false where it is not a pass")
 
     if request.node.path.name != "test_showing.py":
         monkeypatch.setattr(VerifyResult, "__bool__", refuse)

@@ -1,4 +1,4 @@
-"""Results made by hand, and the gold files that reports of them are held against.
+"""Results made by hand, and the gold files that reports of them are compared with.
 
 A gold file is what a report is to look like, to the letter. To renew them after a change that is
 meant, run the tests with `PRELU_RENEW_GOLD=1`, and read the difference before it is committed.
@@ -45,7 +45,7 @@ GOLD = Path(__file__).parent / "gold"
 
 
 def assert_gold(name: str, text: str) -> None:
-    """Hold a report against its gold file, or write that anew where the environment asks for it."""
+    """Compare a report with its gold file, or rewrite it where the environment asks for it."""
     path = GOLD / name
     if os.environ.get("PRELU_RENEW_GOLD"):
         path.write_text(text, encoding="utf-8")

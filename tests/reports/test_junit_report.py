@@ -73,7 +73,7 @@ def test_what_failed_and_what_is_in_doubt() -> None:
     assert _of(root, "skipped") == []
     message = _attribute(root, ".//testcase[@name='act2']/failure", "message")
     assert message == "act2: channels 3 and 7 exchanged"
-    assert "itself: 1,234 ulp" in "".join(root.itertext())
+    assert "isolated: 1,234 ulp" in "".join(root.itertext())
     special = _attribute(root, ".//testcase[@name='special values']/failure", "message")
     assert "1e+30 in relu_neg" in special
     assert "-0.0" not in special

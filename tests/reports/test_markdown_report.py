@@ -111,5 +111,5 @@ def test_a_layer_whose_slopes_are_equal_says_what_else_is_wrong() -> None:
     changed = dataclasses.replace(candidate, layers=(wrong, bare))
     page = _html(dataclasses.replace(verified(), candidates=(changed,)))
     assert [row[1] for row in _rows(page)[3:]] == ["equal; used twice", "differ"]
-    assert "itself: the layer" not in page
-    assert "itself: the layer" in _html(verified())
+    assert "isolated: the layer" not in page
+    assert "isolated: the layer" in _html(verified())

@@ -95,7 +95,7 @@ def test_names_in_a_notebook_are_text() -> None:
 def test_reports_are_those_of_the_command() -> None:
     for form in ("json", "markdown", "junit"):
         assert verified().report(form) == render(verified(), form, Style())
-    with pytest.raises(UsageError, match="'plot' is no format: expected one of"):
+    with pytest.raises(UsageError, match="'plot' is not a valid format: expected one of"):
         usual().report("plot")
     with pytest.raises(UsageError, match="html shows one model"):
         compared().report("html")

@@ -145,8 +145,8 @@ def test_a_layer_that_fails_with_equal_slopes_is_not_called_equal_beside_others(
 
 def test_layers_that_were_not_tapped_need_no_legend() -> None:
     layer = LayerParity("act", True, None, None, None, 1.0, "pass")
-    assert "itself: the layer" not in render(_changed(layers=(layer,)), Style())
-    assert "itself: the layer" in render(verified(), Style())
+    assert "isolated: the layer" not in render(_changed(layers=(layer,)), Style())
+    assert "isolated: the layer" in render(verified(), Style())
 
 
 def test_lines_that_go_on_stand_further_in() -> None:

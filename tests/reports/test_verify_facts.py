@@ -142,7 +142,7 @@ def _special(layer: str, slope: float, documented: str | None = "torch says so")
 def test_special_values_of_one_kind_are_one_sentence() -> None:
     values = [_special(f"a{i}", -0.1 * (i + 1), None) for i in range(4)]
     start = "special values: -0.0 with a negative slope gives -0.0 in PRelu, 0.0 in the reference, "
-    assert special_lines(values, documented=False) == (f"{start}in 4 layers (documented nowhere)",)
+    assert special_lines(values, documented=False) == (f"{start}in 4 layers (not documented)",)
     assert special_lines(values[:2], documented=False)[0].startswith(f"{start}in a0, a1 (")
     assert special_lines(values, documented=True) == ()
 
@@ -152,9 +152,9 @@ def test_what_is_documented_is_one_sentence_for_each_reason() -> None:
     values.append(dataclasses.replace(values[0], value=0.0))
     values.append(_special("b", 0.5, "runtimes do so"))
     assert special_lines(values, documented=True) == (
-        "special values: -0.0 and 0.0 come out otherwise in 4 layers, as documented "
+        "special values: -0.0 and 0.0 give different results in 4 layers, as documented "
         "(torch says so)",
-        "special values: -0.0 comes out otherwise in b, as documented (runtimes do so)",
+        "special values: -0.0 gives different results in b, as documented (runtimes do so)",
     )
     assert special_lines(values, documented=False) == ()
 
@@ -185,7 +185,7 @@ def test_special_values_that_differ_in_anything_are_told_apart() -> None:
     assert len(lines) == 6
     assert lines[-1] == "special values: 1 more kind"
     assert "NaN with slope 0.25 gives -0.0 in PRelu" in lines[1]
-    assert all(line.endswith("in a (documented nowhere)") for line in lines[:-1])
+    assert all(line.endswith("in a (not documented)") for line in lines[:-1])
 
 
 @pytest.mark.parametrize(

@@ -108,8 +108,8 @@ def test_lists_in_each_spelling(tree: Path) -> None:
         ("a.csv", "source\na.onnx,b\n", "more cells"),
         ("a.csv", "name,source\nx,\n", "there is no 'source', which every model needs"),
         ("a.toml", "[[models]]\nsource = 3\n", "source is 3; expected a text"),
-        ("a.toml", "models = 3", "no list of models"),
-        ("a.toml", "[[", "no TOML file"),
+        ("a.toml", "models = 3", "not a list of models"),
+        ("a.toml", "[[", "not a TOML file"),
         ("a.txt", b"\xff\xfe", "not UTF-8"),
     ],
 )
@@ -177,7 +177,7 @@ def test_pairs_of_two_folders_of_one_reference_and_of_a_list(
         (["*.keras", "a.onnx"], "cannot be told which candidate"),
         (["zoo.csv", "a.onnx"], "lists the pairs itself"),
         (["nets.py:{stem}", "a.onnx"], "has to stand in the path"),
-        (["*.keras"], "nothing to be held against"),
+        (["*.keras"], "no candidate to compare"),
     ],
 )
 def test_what_cannot_be_paired(sources: list[str], said: str) -> None:

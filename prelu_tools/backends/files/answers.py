@@ -72,7 +72,7 @@ def _packed(value: Any, arrays: list[bytes]) -> Any:
         names = [field.name for field in dataclasses.fields(value)]
         fields = {name: _packed(getattr(value, name), arrays) for name in names}
         return {"object": [type(value).__name__, fields]}
-    raise TypeError(f"a {type(value).__name__} is no answer")
+    raise TypeError(f"a {type(value).__name__} is not an answer")
 
 
 def _unpacked(value: Any, numbers: memoryview, known: Mapping[str, type]) -> Any:

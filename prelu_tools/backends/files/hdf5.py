@@ -252,6 +252,6 @@ def opened(file: Path | BinaryIO, spelled: str, size: int) -> Iterator[Hdf5]:
     except Exception as error:
         detail = " ".join(str(error).split())
         raise PReLUToolsError(
-            f"{spelled} cannot be read as HDF5: it is no such file, or damaged "
+            f"{spelled} cannot be read: it is not an HDF5 file, or it is damaged "
             f"({type(error).__name__}: {detail})"
         ) from error

@@ -33,7 +33,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     """Read a `.keras` archive, in a process of its own.
 
     Raises:
-        PReLUToolsError: it is no such archive, or damaged.
+        PReLUToolsError: it is not such a archive, or damaged.
     """
     return source_of("prelu_tools.backends.files.keras_archive:read", path, spelled, "keras")
 
@@ -43,12 +43,12 @@ def read(path: Path) -> Contents:
 
     Raises:
         MissingExtraError: h5py is not installed.
-        PReLUToolsError: it is no such archive, or damaged.
+        PReLUToolsError: it is not such a archive, or damaged.
     """
     with _opened_archive(path) as archive:
         root = _json(archive, _CONFIG, path)
         if not is_entry(root):
-            raise PReLUToolsError(f"{path} is no Keras archive: its {_CONFIG} has no model")
+            raise PReLUToolsError(f"{path} is not a Keras archive: its {_CONFIG} has no model")
         known = _METADATA in archive.namelist()
         metadata = _json(archive, _METADATA, path) if known else {}
         with _member(archive, _WEIGHTS, path) as weights:
@@ -61,7 +61,7 @@ def read_config(path: Path) -> Mapping[str, Any]:
     """The configuration of an archive's model.
 
     Raises:
-        PReLUToolsError: it is no such archive, or damaged.
+        PReLUToolsError: it is not such a archive, or damaged.
     """
     with _opened_archive(path) as archive:
         return _json(archive, _CONFIG, path)
@@ -71,7 +71,7 @@ def read_version(path: Path) -> str:
     """The version of Keras that wrote an archive; "" where it does not say.
 
     Raises:
-        PReLUToolsError: it is no such archive, or damaged.
+        PReLUToolsError: it is not such a archive, or damaged.
     """
     with _opened_archive(path) as archive:
         if _METADATA not in archive.namelist():
@@ -84,7 +84,7 @@ def open_weights(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     """The file of weights in an archive, and its size.
 
     Raises:
-        PReLUToolsError: it is no such archive, or damaged; errors within the block included.
+        PReLUToolsError: it is not such a archive, or damaged; errors within the block included.
     """
     with _opened_archive(path) as archive, _member(archive, _WEIGHTS, path) as weights:
         yield weights, archive.getinfo(_WEIGHTS).file_size
@@ -164,7 +164,7 @@ def _json(archive: zipfile.ZipFile, name: str, path: Path) -> Mapping[str, Any]:
         )
     found = json.loads(archive.read(name))
     if not isinstance(found, dict):
-        raise PReLUToolsError(f"{path} is no Keras archive: its {name} holds no JSON object")
+        raise PReLUToolsError(f"{path} is not a Keras archive: its {name} holds no JSON object")
     return found
 
 
@@ -173,7 +173,7 @@ def _checked_size(archive: zipfile.ZipFile, name: str, path: Path) -> int:
         return archive.getinfo(name).file_size
     except KeyError as error:
         raise PReLUToolsError(
-            f"{path} is no Keras archive: it has no {name} (expected {_CONFIG}, {_METADATA} and "
+            f"{path} is not a Keras archive: it has no {name} (expected {_CONFIG}, {_METADATA} and "
             f"{_WEIGHTS}, as model.save writes them)"
         ) from error
 
@@ -202,4 +202,6 @@ def _no_archive(path: Path, error: Exception) -> str:
         start = file.read(len(SIGNATURE))
     if start == SIGNATURE:
         return f"{path} is an HDF5 file and no Keras archive: rename it to {path.stem}.h5"
-    return f"{path} cannot be read as a Keras archive: it is no zip file, or damaged ({error})"
+    return (
+        f"{path} cannot be read as a Keras archive: it is not a zip file, or is damaged ({error})"
+    )

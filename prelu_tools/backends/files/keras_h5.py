@@ -24,7 +24,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     """Read an HDF5 file that Keras wrote, in a process of its own.
 
     Raises:
-        PReLUToolsError: it is no such file, or damaged.
+        PReLUToolsError: it is not such a file, or damaged.
     """
     return source_of("prelu_tools.backends.files.keras_h5:read", path, spelled, "keras")
 
@@ -34,14 +34,14 @@ def read(path: Path) -> Contents:
 
     Raises:
         MissingExtraError: h5py is not installed.
-        PReLUToolsError: it is no such file, or damaged.
+        PReLUToolsError: it is not such a file, or damaged.
     """
     with opened(path, str(path), path.stat().st_size) as file:
         config = file.attribute("/", "model_config")
         if config is not None:
             root = json.loads(config)
             if not is_entry(root):
-                raise PReLUToolsError(f"{path} is no Keras model: its configuration has none")
+                raise PReLUToolsError(f"{path} is not a Keras model: its configuration has none")
             return _model(file, root)
         if file.texts("/", "layer_names"):
             return _weights(file, _legacy_groups(file, "", ()), ordered=True)

@@ -151,7 +151,7 @@ def _plain(kind: str) -> str:
 
 
 def _is_of_keras(module: str, name: str) -> bool:
-    """Whether what is named can be part of a model, and is no tool of Keras' or Python's."""
+    """Whether what is named can be part of a model, and is not a tool of Keras' or Python's."""
     own = f"{module}.".removeprefix("keras.src.").removeprefix("keras.")
     if module == "builtins":
         return not hasattr(builtins, name) or name in _PLAIN_BUILTINS

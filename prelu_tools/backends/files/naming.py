@@ -136,7 +136,7 @@ class _Before:
         self._has_kernel = False
 
     def add(self, tensor: Tensor) -> None:
-        """Take the next tensor that is no slope."""
+        """Take the next tensor that is not a slope."""
         if tensor.is_buffer:
             return
         if tensor.owner != self._owner or tensor.name in self._names:

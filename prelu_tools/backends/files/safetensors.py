@@ -23,7 +23,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     """Read the header of a file, and the tensors that are slopes.
 
     Raises:
-        PReLUToolsError: it is no such file, or damaged.
+        PReLUToolsError: it is not such a file, or damaged.
     """
     try:
         with safe_open(path, framework="np") as file:
@@ -31,7 +31,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     except Exception as error:
         detail = " ".join(str(error).split())
         raise PReLUToolsError(
-            f"{path} cannot be read as safetensors: it is no such file, or damaged "
+            f"{path} cannot be read: it is not a safetensors file, or it is damaged "
             f"({type(error).__name__}: {detail})"
         ) from error
 

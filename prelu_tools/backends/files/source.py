@@ -66,7 +66,7 @@ class FileSource:
         return self._contents.layers
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """Not to be had.
+        """Not available.
 
         Raises:
             PReLUToolsError: always; the message says what to name in place of the file.

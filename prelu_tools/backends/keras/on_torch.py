@@ -29,9 +29,8 @@ from prelu_tools.backends.torch.prepare import Prepared
 from prelu_tools.backends.torch.running.watch import Seen
 from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.core.options import ConversionOptions, SourceOptions
-from prelu_tools.graph.passes.folding import fold_batch_normalization
-from prelu_tools.graph.passes.layouts import move_inputs, reduce_before_transposing
-from prelu_tools.graph.passes.sinking import sink_transposes
+from prelu_tools.graph.passes.layouts import move_inputs
+from prelu_tools.graph.passes.pipeline import AFTER_TORCH_OF_KERAS, run_passes
 
 
 class KerasModule(nn.Module):
@@ -156,9 +155,7 @@ class KerasTorchSource(TorchSource):
         conversion = super().convert(wanted)
         layout = data_layout(self._model)
         move_inputs(conversion.model.proto.graph, layout, wanted.input_layout)
-        sink_transposes(conversion.model)
-        fold_batch_normalization(conversion.model)
-        reduce_before_transposing(conversion.model)
+        run_passes(conversion.model, AFTER_TORCH_OF_KERAS)
         moved = None if wanted.input_layout == "keep" else (layout, wanted.input_layout)
         return replace(conversion, input_layouts=moved)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prelu_tools.backends.interface import Source
-from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.onnxruntime.convertible import ConvertibleOnnx
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.graph.io.reader import read_model
@@ -17,7 +17,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     Raises:
         PReLUToolsError: it cannot be read, or is not ONNX.
     """
-    return OnnxSource(path, read_model(path), spelled, options)
+    return ConvertibleOnnx(path, read_model(path), spelled, options)
 
 
 def from_object(

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import onnx
 
 from prelu_tools.backends.conversion import Conversion, Parameter
 from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
+from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.graph.io.metadata import TOOL
 from prelu_tools.graph.match.layers import is_generated
 from prelu_tools.graph.passes.opset import raise_opset
 from prelu_tools.graph.passes.portable import Canonical, canonical
-
-if TYPE_CHECKING:
-    from prelu_tools.backends.onnxruntime.source import OnnxSource
 
 
 def canonicalise(source: OnnxSource, wanted: ConversionOptions) -> Conversion:
@@ -54,7 +50,7 @@ def _notes(source: OnnxSource, found: Canonical, meant: Meant) -> tuple[str, ...
     notes = [str(repair) for repair in meant.repairs]
     if meant.repairs:
         notes.append(
-            f"{source.spelled} does not run as it is meant: the result is held against its own "
+            f"{source.spelled} does not run as intended: the result is compared with its own "
             "graph in onnx's evaluator (numpy), with these slopes along these axes"
         )
     elif meant.is_lowered:
@@ -64,7 +60,7 @@ def _notes(source: OnnxSource, found: Canonical, meant: Meant) -> tuple[str, ...
         )
     elif meant.reference is not source:
         notes.append(
-            f"onnxruntime does not run opset {source.model.opset}: the result is held against "
+            f"onnxruntime does not run opset {source.model.opset}: the result is compared with "
             f"{source.spelled} in onnx's evaluator (numpy)"
         )
     if meant.n_listed:

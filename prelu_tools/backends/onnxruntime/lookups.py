@@ -68,7 +68,7 @@ class LookupSession:
 
 
 def _places(graph: onnx.GraphProto, view: GraphView) -> Iterator[_Place]:
-    """The nodes that look something up at places that are no constants; marks are added."""
+    """The nodes that look something up at places that are not constants; marks are added."""
     for number, node in enumerate(list(graph.node)):
         known = is_onnx(node, *_ALONG, *_BY_AXES, "OneHot")
         place = 0 if node.op_type == "OneHot" else 1

@@ -1,20 +1,17 @@
-"""An ONNX file as it was meant: its slopes where they belong, and what to hold that against."""
+"""An ONNX file as it was meant: its slopes where they belong, and what to compare that with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import onnx
 
+from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.natives import inlined
 from prelu_tools.graph.passes.finish import IR_VERSION
 from prelu_tools.graph.passes.prune import unlist_weights
 from prelu_tools.graph.passes.repair import Repair, repair_slopes
-
-if TYPE_CHECKING:
-    from prelu_tools.backends.onnxruntime.source import OnnxSource
 
 _FIRST_RUN = 7  # the first opset that onnxruntime promises to run
 
@@ -30,7 +27,7 @@ class Meant:
     n_listed: int
     """Weights that were listed as inputs, and are constants now."""
     reference: OnnxSource
-    """What results are held against: the file, or onnx's evaluator where it does not run so."""
+    """What results are compared with: the file, or onnx's evaluator where it does not run so."""
     is_lowered: bool = False
     """Whether the file is run as one of an older IR version, which changes nothing it computes."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from prelu_tools.backends.interface import Observer
 from prelu_tools.backends.onnxruntime.session import Session
@@ -12,17 +11,25 @@ from prelu_tools.backends.onnxruntime.tapped import TappedSession, taps_of
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.graph.copies.moving import moved_model
-
-if TYPE_CHECKING:
-    from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.graph.io.reader import OnnxModel
+from prelu_tools.graph.match.layers import LocatedLayer
 
 
 class MovedRunner:
     """A session of a moved copy; see `graph/copies/moving.py`."""
 
-    def __init__(self, source: OnnxSource, noise: Noise, observe: Observer | None) -> None:
+    def __init__(
+        self,
+        model: OnnxModel,
+        located: Sequence[LocatedLayer],
+        spelled: str,
+        noise: Noise,
+        observe: Observer | None,
+    ) -> None:
         """Load nothing yet: how many terms sums have shows in the first inputs."""
-        self._source = source
+        self._located = located
+        self._model = located[0].calls[0][0].model if located else model
+        self._spelled = spelled
         self._noise = noise
         self._observe = observe
         self._session: Session | TappedSession | None = None
@@ -42,12 +49,11 @@ class MovedRunner:
         return self._session.outputs(feeds)
 
     def _open(self, feeds: Mapping[str, Array]) -> Session | TappedSession:
-        located = self._source.located
-        model = located[0].calls[0][0].model if located else self._source.model
+        model = self._model
         shapes = {name: array.shape for name, array in feeds.items()}
         moved = moved_model(model.proto, shapes, self._noise)
-        taps = taps_of(located)
+        taps = taps_of(self._located)
         if self._observe is not None and taps:
-            return TappedSession(replace(model, proto=moved), taps, "cpu", self._source.spelled)
+            return TappedSession(replace(model, proto=moved), taps, "cpu", self._spelled)
         folder = None if model.file is None else model.file.parent
-        return Session(moved, "cpu", self._source.spelled, folder)
+        return Session(moved, "cpu", self._spelled, folder)

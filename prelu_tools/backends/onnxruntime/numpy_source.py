@@ -59,7 +59,7 @@ class NumpySource(OnnxSource):
         """See `Source.activation`: the definition of PReLU, in numpy."""
         found = next((item for item in self.layers() if item.name == layer), None)
         if found is None:
-            raise PReLUToolsError(f"{layer} is no layer of {self.spelled}")
+            raise PReLUToolsError(f"{layer} is not a layer of {self.spelled}")
         slopes = found.slopes
 
         def prelu(x: Array) -> Array:

@@ -68,7 +68,7 @@ def race(
     rounds: range,
     seed: int,
 ) -> dict[str, list[float]]:
-    """Run each in every round, in an order that is drawn anew; before that once, untimed.
+    """Run each in every round, in an order that is drawn again; before that once, untimed.
 
     Args:
         runs: what to time, by name.

@@ -141,7 +141,7 @@ def parse_provider(text: str) -> tuple[str, dict[str, str]]:
     """The name and the options of `NAME` or `NAME:KEY=VALUE,...`, as in `cuda:use_tf32=1`.
 
     Raises:
-        UsageError: an option is no KEY=VALUE.
+        UsageError: an option is not a KEY=VALUE.
     """
     name, separator, rest = text.partition(":")
     options: dict[str, str] = {}
@@ -149,7 +149,7 @@ def parse_provider(text: str) -> tuple[str, dict[str, str]]:
         key, equals, value = part.partition("=")
         if not (key and equals and value):
             raise UsageError(
-                f"--provider {text}: {part!r} is no option; expected KEY=VALUE, as in "
+                f"--provider {text}: {part!r} is not a valid option: expected KEY=VALUE, as in "
                 "cuda:use_tf32=1"
             )
         options[key] = value

@@ -23,7 +23,7 @@ from prelu_tools.backends.interface import (
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.grouping import grouped
-from prelu_tools.core.options import ConversionOptions, Dim, SourceOptions, example_sizes
+from prelu_tools.core.options import Dim, SourceOptions, example_sizes
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.decisions import Decision
 from prelu_tools.core.results.reasons import Reason
@@ -35,7 +35,6 @@ from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.view import GraphView, all_views, is_known
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.conversion import Conversion
     from prelu_tools.backends.onnxruntime.counting import BodyCounter
     from prelu_tools.backends.onnxruntime.lookups import LookupSession
     from prelu_tools.backends.onnxruntime.session import Session
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class OnnxSource:
-    """An ONNX file."""
+    """An ONNX file, to be read and run; `convertible.py` takes it further."""
 
     framework = "onnx"
 
@@ -231,7 +230,7 @@ class OnnxSource:
         """See `Source.moved_runner`: a copy of the graph with noise behind its operators."""
         from prelu_tools.backends.onnxruntime.moved import MovedRunner
 
-        yield MovedRunner(self, noise, observe)
+        yield MovedRunner(self.model, self.located, self.spelled, noise, observe)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`: the node's own form, on the CPU."""
@@ -239,19 +238,9 @@ class OnnxSource:
 
         item = next((item for item in self.located if item.layer.name == layer), None)
         if item is None:
-            raise PReLUToolsError(f"{layer} is no layer of {self.spelled}")
+            raise PReLUToolsError(f"{layer} is not a layer of {self.spelled}")
         single = SingleLayers([item], "cpu", self.spelled)
         return lambda x: single.run({layer: x})[layer]
-
-    def convert(self, wanted: ConversionOptions) -> Conversion:
-        """See `ConvertibleSource.convert`: the file in its canonical form.
-
-        Raises:
-            PReLUToolsError: a slope has two readings, or the file is of a newer opset than wanted.
-        """
-        from prelu_tools.backends.onnxruntime.canonicalise import canonicalise
-
-        return canonicalise(self, wanted)
 
     def seek(
         self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits

@@ -121,7 +121,7 @@ def arguments_of(
 
 @dataclass(frozen=True)
 class Constant:
-    """An argument that is no tensor."""
+    """An argument that is not a tensor."""
 
     value: Any
     """It."""

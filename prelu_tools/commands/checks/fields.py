@@ -183,7 +183,7 @@ FIELDS: Mapping[str, Field] = {
     ),
     "candidates": Field(
         _texts, "candidates", _TEXTS,
-        "what is held against it; globs, and {stem}, {name}, {folder} of the reference's match",
+        "what is compared with it; globs, and {stem}, {name}, {folder} of the reference's match",
         '["net.onnx"]',
     ),
     "inputs": Field(

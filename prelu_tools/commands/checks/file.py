@@ -111,7 +111,7 @@ def _text(path: str) -> str:
     except OSError as error:
         raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise CheckListError(f"{path} is no TOML file: {error}", path) from error
+        raise CheckListError(f"{path} is not a TOML file: {error}", path) from error
 
 
 def _parsed(path: str, text: str) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _parsed(path: str, text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         at = re.search(r"at line (\d+)", str(error))
         line = int(at[1]) if at else None
-        raise CheckListError(f"{path} is no TOML file: {error}", path, line) from error
+        raise CheckListError(f"{path} is not a TOML file: {error}", path, line) from error
 
 
 def _section(path: str, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _tables(path: str, section: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
     for key in section:
         if key != "checks":
             raise CheckListError(
-                f"{path}: there is no key {key!r} beside the checks, each written as "
+                f"{path}: unknown key {key!r} beside the checks, each written as "
                 f"{TABLES[path]}; {suggestion(key, ('checks',))}",
                 path,
             )

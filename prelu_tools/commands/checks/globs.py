@@ -28,7 +28,7 @@ class Match:
     reference: str
     """The source."""
     places: Mapping[str, str] | None
-    """What the placeholders stand for; None where the reference is no glob."""
+    """What the placeholders stand for; None where the reference is not a glob."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def filled(text: str, match: Match, escape: bool = False) -> str:
         escape: whether what is filled in is to mean itself in a glob.
 
     Raises:
-        UsageError: it has one that is not known, or the reference is no glob.
+        UsageError: it has one that is not known, or the reference is not a glob.
     """
 
     def value(found: re.Match[str]) -> str:
@@ -86,7 +86,7 @@ def filled(text: str, match: Match, escape: bool = False) -> str:
             )
         if found[1] not in match.places:
             raise UsageError(
-                f"{text!r}: there is no placeholder {found[0]}; {suggestion(found[1], _KNOWN)}"
+                f"{text!r}: unknown placeholder {found[0]}; {suggestion(found[1], _KNOWN)}"
             )
         return glob.escape(match.places[found[1]]) if escape else match.places[found[1]]
 
@@ -97,7 +97,7 @@ def _source(text: str, match: Match, escape: bool = False) -> str:
     """A candidate with its placeholders filled in: a file is one, whatever its name is.
 
     Raises:
-        UsageError: as `filled`; or what is filled in would be Python code, and is no name there.
+        UsageError: as `filled`; or what is filled in would be Python code, and is not a name there.
     """
     found = filled(text, match, escape)
     marked = _PLACE.sub(lambda one: f"{_MARK}{one[1]}", text)
@@ -108,7 +108,9 @@ def _source(text: str, match: Match, escape: bool = False) -> str:
         return FileName(found)
     used = [value for name, value in match.places.items() if f"{_MARK}{name}" in parts[0]]
     if not all(value.isidentifier() for value in used):
-        raise UsageError(f"{found!r} is no source: what stands for a name in {text!r} is none")
+        raise UsageError(
+            f"{found!r} is not a source: it is not a Python name, which {text!r} needs"
+        )
     return found
 
 

@@ -93,7 +93,7 @@ def _values(table: CheckTable) -> tuple[dict[str, Any], dict[str, Any]]:
     for key, value in table.values.items():
         field = FIELDS.get(key)
         if field is None:
-            raise table.error(f"there is no key {key!r}; {suggestion(key, FIELDS)}")
+            raise table.error(f"unknown key {key!r}; {suggestion(key, FIELDS)}")
         try:
             (of_source if field.of_source else values)[field.attribute] = field.read(value)
         except WrongValueError as error:
@@ -146,7 +146,7 @@ def _refuse_what_has_no_effect(
     for name in values.get("layouts", {}):
         if name not in known:
             raise table.error(
-                f"layouts has {name!r}, which is no model of the check; "
+                f"layouts has {name!r}, which is not a model of the check; "
                 f"{suggestion(name, set(known))}"
             )
     for gate, needed in (

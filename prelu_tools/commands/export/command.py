@@ -50,7 +50,7 @@ class ExportRequest:
     input_layout: InputLayout = "keep"
     """See `ConversionOptions.input_layout`: for Keras models only."""
     verify: bool = True
-    """Whether to hold the result against its source before it is put in place."""
+    """Whether to compare the result with its source before it is put in place."""
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """The values that inputs may take as the result is verified: see `VerifyRequest.ranges`."""
     external_data: ExternalData = "auto"

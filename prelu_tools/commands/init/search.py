@@ -128,7 +128,7 @@ def _file_sources(files: Iterable[Path]) -> list[Path]:
 
 
 def _families(models: Sequence[_Onnx]) -> Iterator[tuple[_Onnx, list[_Onnx]]]:
-    """Each file that is no variant of another in its folder, and its variants: `net-int8.onnx`."""
+    """Each file that is not a variant of another one beside it; and its variants."""
     paths = {model.path for model in models}
     bases: dict[Path, list[_Onnx]] = {}
     for model in models:
@@ -158,7 +158,7 @@ def _check(
     files: Sequence[Path],
     left_out: list[LeftOut],
 ) -> InitCheck | None:
-    """The check of an ONNX file and its variants, where something is there to hold them against."""
+    """The check of an ONNX file and its variants, where something is there to compare them with."""
     faithful = [v.path.as_posix() for v in variants if _is_faithful(v.path, base.path)]
     others = tuple(v.path.as_posix() for v in variants if v.path.as_posix() not in faithful)
     spelled = base.path.as_posix()
@@ -175,7 +175,7 @@ def _check(
             return InitCheck(base.path.stem, reference, (spelled, *faithful), others, given)
     if faithful:
         return InitCheck(base.path.stem, spelled, tuple(faithful), others)
-    why = "nothing of that name is there to hold it against"
+    why = "nothing of that name is there to compare it with"
     left_out += [LeftOut(model.path.as_posix(), why) for model in (base, *variants)]
     return None
 

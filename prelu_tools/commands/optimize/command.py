@@ -134,7 +134,7 @@ def optimize(
         opened: the source, where it is open already; None to open it.
 
     Raises:
-        UsageError: the output exists, or the source is no ONNX file.
+        UsageError: the output exists, or the source is not an ONNX file.
         ExportVerificationError: the result is not its source; nothing was written.
         PReLUToolsError: the source cannot be read, has no PReLU, or could not be checked; nothing
             was written.
@@ -195,7 +195,7 @@ def _remark(target: Target) -> tuple[str, ...]:
 def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
     if not isinstance(source, OnnxSource):
         raise UsageError(
-            f"{request.source} is no ONNX file: export it first (prelu-tools export "
+            f"{request.source} is not an ONNX file: export it first (prelu-tools export "
             f"{request.source} -o model.onnx)"
         )
     refuse_idle_options([source], request.options)
@@ -346,7 +346,7 @@ def _verify(work: _Work, written: Path) -> VerifyResult:
 
 
 def _demand(exact: Exactness, equal: Held) -> None:
-    """Hold the result against what `--exact` asks.
+    """Compare the result with what `--exact` asks.
 
     Raises:
         ExportVerificationError: it does not hold.

@@ -54,7 +54,7 @@ def held(
 
 
 class Witness:
-    """The outputs of the model as it was, to hold others against."""
+    """The outputs of the model as it was, to compare others with."""
 
     def __init__(self, original: Run, feeds: Sequence[Feeds]) -> None:
         """Run it on each of these inputs."""

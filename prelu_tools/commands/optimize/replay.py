@@ -41,12 +41,12 @@ def _forms(path: Path) -> dict[str, str]:
     except OSError as error:
         raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise PReLUToolsError(f"{path} is no JSON document ({error})") from error
+        raise PReLUToolsError(f"{path} is not a JSON document ({error})") from error
     try:
         if document["kind"] != "optimize":
             raise KeyError("kind")
         return {str(layer["name"]): str(layer["form"]) for layer in document["layers"]}
     except (KeyError, TypeError) as error:
         raise PReLUToolsError(
-            f"{path} is no report of optimize: expected what --report json=FILE writes"
+            f"{path} is not a report of optimize: expected what --report json=FILE writes"
         ) from error

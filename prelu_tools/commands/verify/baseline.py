@@ -68,9 +68,9 @@ def read_baseline(path: Path) -> Baseline:
     except OSError as error:
         raise PReLUToolsError(f"the baseline {path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise _no_baseline(path, f"is no JSON: {error}") from error
+        raise _no_baseline(path, f"is not valid JSON: {error}") from error
     if not isinstance(document, dict) or document.get("kind") != KIND:
-        raise _no_baseline(path, f'is no baseline: it does not say "kind": "{KIND}"')
+        raise _no_baseline(path, f'is not a baseline: it does not say "kind": "{KIND}"')
     if document.get("schema_version") != SCHEMA_VERSION:
         raise OtherSchemaError(
             f"the baseline {path} is of schema_version {document.get('schema_version')!r}, and "
@@ -114,10 +114,10 @@ def _count(value: object) -> int:
 def hold_checks(
     result: ChecksResult, baseline: Baseline, factor: float = DEFAULT_FACTOR
 ) -> ChecksResult:
-    """A list of checks held against its baseline.
+    """A list of checks compared with its baseline.
 
     A check that the baseline has and the list does not is an error: a model that vanished from a
-    glob is no pass.
+    glob is not a pass.
     """
     outcomes = [
         outcome
@@ -140,7 +140,7 @@ def renew(path: Path, results: Mapping[str, VerifyResult | None], whole: bool) -
     """Write what was measured, whole or not at all; the same figures give the same bytes.
 
     Nothing is written where a check could not be judged. Of one that failed the file keeps what it
-    had: what is wrong is no measure.
+    had: what is wrong is not a measure.
 
     Args:
         path: the file.

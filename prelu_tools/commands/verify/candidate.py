@@ -118,7 +118,7 @@ class _Seen:
 
 
 def judge(reference: Reference, linked: Linked, provider: str | None, checks: Checks) -> Judged:
-    """Run a candidate and hold it against the reference.
+    """Run a candidate and compare it with the reference.
 
     Args:
         reference: the reference, which was run.
@@ -249,7 +249,7 @@ def _rounded(reference: Reference, linked: Linked) -> list[str]:
     if "float16" not in kinds or not wider:
         return []
     return [
-        f"{linked.spelled} is float16: its slopes are held against the reference's, rounded to "
+        f"{linked.spelled} is float16: its slopes are compared with the reference's, rounded to "
         "that, and its inputs are rounded too"
     ]
 

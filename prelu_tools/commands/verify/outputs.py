@@ -183,8 +183,8 @@ def _remark(comparison: Comparison) -> str | None:
     if not comparison.n_border:
         return _rough_words(comparison)
     return (
-        f"{comparison.n_border:,} of {comparison.n_values:,} values sit on a border that rounding "
-        "crosses (of a comparison, a rounding, an index, a nearest neighbour) and differ: "
+        f"{comparison.n_border:,} of {comparison.n_values:,} values sit on a boundary that "
+        "rounding crosses (of a comparison, a rounding, an index, a nearest neighbour) and differ: "
         f"{comparison.border.where}"
     )
 
@@ -204,11 +204,11 @@ def _words(name: str, comparison: Comparison) -> str | None:
     if comparison.doubt:
         return f"output {name} {comparison.doubt}, so nothing is proven"
     count = comparison.n_mismatched + comparison.n_nonfinite_mismatch
-    words = f"output {name}: {count} values differ, by {comparison.max_abs:.3g} at most"
+    words = f"output {name}: {count} values differ by up to {comparison.max_abs:.3g}"
     if comparison.worst is not None and comparison.worst > 1:
-        words += f", {FACTOR * comparison.worst:.3g}x the model's own rounding where it is worst"
+        words += f", at worst {FACTOR * comparison.worst:.3g}x the model's own rounding"
     if comparison.border.n_wrong:
-        words += f"; {comparison.border.n_wrong} of them sit on a border that rounding crosses"
+        words += f"; {comparison.border.n_wrong} of them sit on a boundary that rounding crosses"
     return words
 
 

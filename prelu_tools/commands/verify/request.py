@@ -20,7 +20,7 @@ class VerifyRequest:
     reference: str
     """The source that is taken to be right."""
     candidates: tuple[str, ...]
-    """The sources to hold against it; at least one."""
+    """The sources to compare with it; at least one."""
     providers: tuple[str, ...] = ("cpu",)
     """Execution providers for ONNX candidates; each is checked."""
     samples: int | None = None

@@ -19,7 +19,7 @@ _NAMES: Final = re.compile(
     r"collections OrderedDict|torch\._utils _rebuild_(tensor|tensor_v2|parameter)|torch \w*Storage"
     r"|torch Size|torch b?float\d*|torch u?int\d+|torch bool|torch (half|double|long|int|short)"
 )
-_OBJECT: Final = -1  # a value that is no key
+_OBJECT: Final = -1  # a value that is not a key
 _MARK: Final = -2
 _ATOMS: Final = (
     "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT",
@@ -39,7 +39,7 @@ def is_plain(data: bytes) -> bool:
 
 
 class _Stack:
-    """The stack of an unpickler: of each value how many it is made of, or that it is no key."""
+    """The stack of an unpickler: of each value how many it is made of, or that it is not a key."""
 
     def __init__(self) -> None:
         self._values: list[int] = []
@@ -117,5 +117,5 @@ def all_plain(path: Path) -> bool:
             names = [name for name in archive.namelist() if name.endswith(".pkl")]
             small = all(archive.getinfo(name).file_size <= _LARGEST for name in names)
             return bool(names) and small and all(is_plain(archive.read(name)) for name in names)
-    except Exception:  # it is no archive, or a broken one: whoever reads it says so
+    except Exception:  # it is not an archive, or a broken one: whoever reads it says so
         return False

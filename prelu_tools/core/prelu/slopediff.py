@@ -59,7 +59,7 @@ def compare_slopes(
 
     Args:
         reference: the layer that is taken to be right.
-        candidate: the layer that is held against it.
+        candidate: the layer that is compared with it.
         order: from the reference's axes to the candidate's, as in numpy.transpose; None to tell.
     """
     aligned = _of_one_rank(reference, candidate)

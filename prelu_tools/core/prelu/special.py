@@ -51,7 +51,7 @@ def documented(
     """
     expected, found = results
     if expected == 0 and found == 0:
-        return "only the sign of a zero is another"
+        return "only the sign of a zero differs"
     if form == "prelu" and np.isinf(value) and np.isnan(found) and _before(runtime, (1, 27)):
         return "onnxruntime before 1.27 computes PRelu of infinities as NaN on the CPU"
     if value == -np.inf and slope == 0 and 0.0 in results and np.isnan(results).any():

@@ -26,7 +26,7 @@ class CheckOutcome:
     reference: str
     """The source that is taken to be right, as the file spells it."""
     candidates: tuple[str, ...]
-    """The sources that were to be held against it, as the file spells them."""
+    """The sources that were to be compared with it, as the file spells them."""
     result: VerifyResult | None
     """What was found; None where the check could not be run."""
     error: str | None

@@ -104,7 +104,7 @@ class InitCheck:
     reference: str
     """The source that is taken to be right; with a glob, of many models."""
     candidates: tuple[str, ...]
-    """What is held against it."""
+    """What is compared with it."""
     variants: tuple[str, ...] = ()
     """Files that are called after the candidate and are of another type by their names."""
     inputs: tuple[str, ...] = ()

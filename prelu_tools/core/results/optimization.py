@@ -121,7 +121,7 @@ class OptimizeResult(Shown):
         gained = "" if self.latency is None else f", {self.latency.ratio.median:.2f} of the time"
         return (
             f"{self.source} -> {self.path}: {self.n_changed} of "
-            f"{len(self.layers)} PReLU layers written anew{gained}"
+            f"{len(self.layers)} PReLU layers rewritten{gained}"
         )
 
     @property

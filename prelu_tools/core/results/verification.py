@@ -310,7 +310,7 @@ class WorseFigure:
 
 @dataclass(frozen=True)
 class BaselineReport:
-    """A verification held against what an earlier one measured."""
+    """A verification compared with what an earlier one measured."""
 
     path: str
     """The file of the baseline."""

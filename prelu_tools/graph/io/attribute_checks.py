@@ -74,4 +74,4 @@ def refuse_contradictions(node: onnx.NodeProto, owner: str) -> None:
     for attribute in node.attribute if node.op_type == "Transpose" else ():
         order = list(attribute.ints) if attribute.name == "perm" else []
         if sorted(order) != list(range(len(order))):
-            raise BrokenGraphError(f"{owner} moves axes to {order[:9]}, which is no permutation")
+            raise BrokenGraphError(f"{owner} moves axes to {order[:9]}, which is not a permutation")

@@ -41,7 +41,7 @@ def data_file(model: Path, tensor: str, location: str) -> Path:
         )
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise PReLUToolsError(
-            f"tensor {tensor!r} is kept at {location!r}, which is no regular file: refused"
+            f"tensor {tensor!r} is kept at {location!r}, which is not a regular file: refused"
         )
     return path
 

@@ -85,7 +85,7 @@ def _drop(names: set[str], path: Path) -> None:
 
 
 def _data_of(path: Path) -> set[str]:
-    """The names of the files in which a model keeps tensors; none of what is no model."""
+    """The names of the files in which a model keeps tensors; none of what is not a model."""
     with suppress(PReLUToolsError):
         tensors = all_tensors(read_model(path).proto)
         return {place_of(tensor).get("location", "") for tensor in tensors if is_external(tensor)}

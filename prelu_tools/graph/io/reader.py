@@ -71,7 +71,7 @@ def read_model(path: Path) -> OnnxModel:
     claimed = names_memory(proto) if MEMORY.encode() in skeleton else None
     if claimed is not None:
         raise PReLUToolsError(
-            f"{path} keeps tensor {claimed!r} at {MEMORY!r}, which is no file: refused"
+            f"{path} keeps tensor {claimed!r} at {MEMORY!r}, which is not a file: refused"
         )
     refuse_broken(proto, path)
     return OnnxModel(proto, _settle(proto, path))

@@ -1,7 +1,7 @@
 """A model as the bytes of its file, with large tensors streamed from wherever they are.
 
 The reader's inverse: the skeleton is walked field by field, and only the lengths of the messages
-around a large tensor are written anew. No tensor is ever in a protobuf message.
+around a large tensor are rewritten. No tensor is ever in a protobuf message.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def _tensor(tensor: onnx.TensorProto, file: str) -> None:
 
 
 def _outside(tensors: Sequence[onnx.TensorProto], path: Path) -> None:
-    """What lies in files is where it may be, no larger than they are, and no piece used anew."""
+    """What lies in files is where it may be, no larger than they are, and no piece used twice."""
     sizes: dict[str, int] = {}
     wanted = 0
     for tensor in tensors:

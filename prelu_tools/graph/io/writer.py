@@ -34,9 +34,9 @@ def refuse_existing(path: Path, force: bool) -> None:
     if path.is_dir():
         raise UsageError(f"{path} is a folder: expected the name of a file")
     if path.suffix != ".onnx":
-        raise UsageError(f"{path} is no name for an ONNX model: expected one that ends in .onnx")
+        raise UsageError(f"{path} is not a name for an ONNX model: expected one that ends in .onnx")
     if path.exists() and not path.is_file():
-        raise UsageError(f"{path} is no regular file: expected the name of one, or a new one")
+        raise UsageError(f"{path} is not a regular file: expected the name of one, or a new one")
     if path.exists() and not force:
         raise UsageError(f"{path} exists already: give --force to replace it")
     if not path.parent.is_dir():

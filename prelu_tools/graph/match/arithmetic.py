@@ -46,7 +46,7 @@ def permutation(node: onnx.NodeProto, rank: int) -> tuple[int, ...]:
 
 
 def n_elements(operator: str, attrs: Attributes, inputs: Inputs) -> int:
-    """How many elements an operator of `ELEMENTWISE` or `MOVING` makes anew; 0 for a view."""
+    """How many elements an operator of `ELEMENTWISE` or `MOVING` computes; 0 for a view."""
     data = given(inputs) if inputs else np.zeros(0)
     if operator in ("Identity", "Reshape", "Unsqueeze", "Squeeze", "Transpose", "Shape"):
         return 0

@@ -19,7 +19,7 @@ from prelu_tools.graph.match.running import Running, probes
 _AT_ONCE: Final = 1 << 20  # elements of a tensor that is computed at once
 _MANY: Final = 1 << 14  # positions, from which on fewer numbers are tried at each
 _MOST_GROWTH: Final = 4096.0
-_STAND_INS: Final = (0.375, 2.5, -1.5)  # for slopes that are no numbers
+_STAND_INS: Final = (0.375, 2.5, -1.5)  # for slopes that are not numbers
 _MODERATE: Final = (0.004, 0.3, 2.0, 9.0, 300.0)
 _THRESHOLDS: Final = ("Max", "Min", "Clip", "Less", "LessOrEqual", "Greater", "GreaterOrEqual",
                       "Equal", "Shape", "Unsqueeze", "Squeeze", "Cast", "CastLike", "Pow",
@@ -46,7 +46,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Miss:
-    """An input that shows that a region is no PReLU, though it resembles one."""
+    """An input that shows that a region is not a PReLU, though it resembles one."""
 
     x: float
     y: float
@@ -84,7 +84,7 @@ class Probe(Running):
         return name_of(self)
 
     def near(self) -> Miss | None:
-        """The input that shows that it is no PReLU, where it is one for most inputs."""
+        """The input that shows that it is not a PReLU, where it is one for most inputs."""
         sizes = np.array(_MODERATE)
         xs = np.concatenate([sizes, -sizes])
         try:

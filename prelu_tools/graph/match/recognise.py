@@ -67,7 +67,7 @@ class Match:
 
 @dataclass(frozen=True)
 class NearMiss:
-    """A tensor that is no PReLU, but nearly."""
+    """A tensor that is not a PReLU, but nearly."""
 
     node: onnx.NodeProto
     """The node that makes it."""

@@ -8,13 +8,14 @@ Three things are looked at, and they prove together that a region computes PReLU
    degree on all sides (zero and infinity fit any); a comparison, a sign and what is made of those
    is of degree 0: it depends on the sign of x alone. So a y of degree 1 is c x for x > 0 and s x
    for x < 0, with numbers c and s for each position, and x = 1 and x = -1 say which. A threshold,
-   a cap, a floor, an offset or a gate has no degree, and is no PReLU.
+   a cap, a floor, an offset or a gate has no degree, and is not a PReLU.
 2. *Position.* Transposes, and axes of size 1 that come and go, are followed: an element of y is
    made of one element of x and of no other.
 3. *Rounding.* Structure speaks of real numbers. The region is run in x's own type, operator by
    operator, on both signs from the smallest subnormal to large numbers, with mantissas that do not
    come out even: c has to be 1, and y either x or one product by s, bit for bit; or that up to what
-   the region's own roundings may add (`rounds`). What overflows or vanishes on the way is no PReLU.
+   the region's own roundings may add (`rounds`). What overflows or vanishes on the way is not
+   a PReLU.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def finish(
         The layers of which calls are missing, in words: see `settle_slopes`.
 
     Raises:
-        PReLUToolsError: a PReLU is missing, or the result is no valid ONNX model.
+        PReLUToolsError: a PReLU is missing, or the result is not a valid ONNX model.
     """
     proto = model.proto
     missing = settle_slopes(model, tags, parameters, is_verified)

@@ -196,7 +196,7 @@ class _Site:
     def _fits_nowhere(self) -> PReLUToolsError:
         return PReLUToolsError(
             f"{self._words()} fits neither the channels nor the last axis: the model runs nowhere; "
-            "export it anew from its source"
+            "export it again from its source"
         )
 
     def _words(self) -> str:

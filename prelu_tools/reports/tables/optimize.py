@@ -16,7 +16,7 @@ def optimize_table(result: OptimizeResult, width: int) -> RenderableType:
     title = Text(f"{result.source} -> {result.path}", style="bold")
     title.append(
         f"\n{result.n_bytes:,} bytes for {result.target}; {result.n_changed} of "
-        f"{counted(len(result.layers), 'PReLU layer')} written anew",
+        f"{counted(len(result.layers), 'PReLU layer')} rewritten",
         style="not bold",
     )
     parts: list[RenderableType] = [title, Text(), _layers(result)]

@@ -148,7 +148,7 @@ def _layer_tables(
 
 
 def _full_layer_table(layers: Sequence[LayerParity]) -> Table:
-    headers = ("layer", "slopes", "itself", "along", "reached", "fewest", "verdict")
+    headers = ("layer", "slopes", "isolated", "end-to-end", "reached", "min hits", "verdict")
     table = grid(*headers, left=2)
     for layer in layers:
         table.add_row(

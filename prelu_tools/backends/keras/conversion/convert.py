@@ -30,20 +30,10 @@ from prelu_tools.core.options import ConversionOptions, InputLayout
 from prelu_tools.core.prelu.layout import from_layouts
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.io.model import OnnxModel
-from prelu_tools.graph.passes.folding import (
-    attach_weights,
-    fix_reshapes,
-    fold_batch_normalization,
-    fold_constants,
-)
-from prelu_tools.graph.passes.layouts import (
-    drop_idle_reshapes,
-    move_inputs,
-    reduce_before_transposing,
-)
-from prelu_tools.graph.passes.narrowing import narrow_convolutions
+from prelu_tools.graph.passes.folding import attach_weights
+from prelu_tools.graph.passes.layouts import move_inputs
+from prelu_tools.graph.passes.pipeline import AFTER_TF2ONNX, run_passes
 from prelu_tools.graph.passes.tidy import name_boundaries
-from prelu_tools.graph.view import GraphView
 
 _LARGE = 1 << 16  # bytes; above, a weight is an input of what tf2onnx converts
 _NEWEST = 18  # opset of tf2onnx
@@ -80,14 +70,7 @@ def convert_program(
     attach_weights(
         model, {w.tensor: w.read() for w in program.weights if w.tensor not in constants}
     )
-    fold_constants(model)
-    narrow_convolutions(model)
-    fold_batch_normalization(model)
-    fix_reshapes(model)
-    reduce_before_transposing(model)
-    drop_idle_reshapes(model)
-    _fix_groups(model)
-    _fix_pads(model.proto.graph)
+    run_passes(model, AFTER_TF2ONNX)
     _name_boundaries(model.proto.graph, program, wanted.input_layout)
     for node in model.proto.graph.node:
         layer = program.layer_of(node.name)
@@ -215,44 +198,6 @@ def _prelu(context: Any, node: Any, _name: str, _args: Any) -> None:
     context.make_node(
         "PRelu", inputs, name=node.name, outputs=outputs, shapes=shapes, dtypes=dtypes
     )
-
-
-def _fix_groups(model: OnnxModel) -> None:
-    """Say how many groups a convolution has: of Conv3D tf2onnx does not, in place."""
-    view = GraphView(model)
-    for node in model.proto.graph.node:
-        inputs, kernel = (
-            (view.shape(node.input[0]), view.shape(node.input[1]))
-            if node.op_type == "Conv"
-            else (None, None)
-        )
-        if not inputs or not kernel or not inputs[1] or not kernel[1]:
-            continue
-        for attribute in node.attribute:
-            if attribute.name == "group":
-                attribute.i = inputs[1] // kernel[1]
-
-
-def _fix_pads(graph: onnx.GraphProto) -> None:
-    """Say what a transposed convolution adds at the end, in place: tf2onnx takes off less than 0.
-
-    Where the stride is larger than the kernel, the output ends with places that no input reaches.
-    """
-    for node in graph.node:
-        pads = next((a for a in node.attribute if a.name == "pads"), None)
-        if node.op_type != "ConvTranspose" or pads is None or min(pads.ints) >= 0:
-            continue
-        rank = len(pads.ints) // 2
-        sums = [pads.ints[axis] + pads.ints[axis + rank] for axis in range(rank)]
-        added = next((a for a in node.attribute if a.name == "output_padding"), None)
-        more = [max(0, -total) for total in sums]
-        if added is not None:
-            more = [a + b for a, b in zip(added.ints, more, strict=True)]
-            node.attribute.remove(added)
-        node.attribute.append(helper.make_attribute("output_padding", more))
-        for axis, total in enumerate(sums):
-            if total <= 0:
-                pads.ints[axis] = pads.ints[axis + rank] = 0
 
 
 def _name_boundaries(graph: onnx.GraphProto, program: Program, layout: InputLayout) -> None:

@@ -34,7 +34,7 @@ _ENTRY = "prelu_tools/x"
 _STEPS = 16  # nodes that one part may have
 _MANY = 100_000  # numbers of the code; more are a table
 _DEEPEST = 8  # bodies in each other
-_LARGE = 4_000_000  # elements; a larger variable is no slope
+_LARGE = 4_000_000  # elements; a larger variable is not a slope
 _ELEMENTWISE = frozenset(
     (
         *("Add", "AddV2", "Sub", "Mul", "RealDiv", "Neg", "Abs", "Sign", "Relu", "LeakyRelu"),

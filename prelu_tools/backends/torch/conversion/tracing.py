@@ -18,7 +18,7 @@ from torch.jit._trace import TracerWarning
 from prelu_tools.backends.torch.conversion.putting import Tagged
 from prelu_tools.backends.torch.conversion.task import INNER, Flat, RouteError, Task, first_line
 from prelu_tools.graph.io.model import OnnxModel
-from prelu_tools.graph.passes.layouts import drop_idle_casts
+from prelu_tools.graph.passes.pipeline import AFTER_TRACING, run_passes
 from prelu_tools.graph.passes.tidy import name_boundaries
 
 _OPSETS = (13, 20)  # that it is asked for
@@ -68,7 +68,7 @@ def by_tracing(task: Task, opset: int, slopes: Tagged) -> tuple[OnnxModel, tuple
         node.name = _plain_name(node.name)
     model = OnnxModel(proto, None)
     name_boundaries(proto.graph, task.placeholders)
-    drop_idle_casts(model)
+    run_passes(model, AFTER_TRACING)
     return model, tuple(_fixed(heard))
 
 

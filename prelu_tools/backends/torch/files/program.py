@@ -22,8 +22,8 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     """Load a program that torch.export.save wrote.
 
     Raises:
-        PReLUToolsError: it is no such file, damaged, of another version of torch, or it would run
-            code.
+        PReLUToolsError: it is not such a file, is damaged, is of another version of torch, or would
+            run code.
     """
     try:
         with quiet(options.show_chatter):

@@ -87,7 +87,7 @@ def refuse_unsafe(path: Path) -> None:
     if zipfile.is_zipfile(path):  # torch falls back to this kind, with a reader of its own
         with zipfile.ZipFile(path) as archive:
             if any(name.rpartition("/")[2] in _OLD for name in archive.namelist()):
-                raise _refused(path, "was written by torch before 2.8: export the program anew")
+                raise _refused(path, "was written by torch before 2.8: export the program again")
     reader = _Reader(path)
     if not any(record.startswith(_MODELS) for record in reader.names):
         raise ValueError("there is no program in it")
@@ -177,7 +177,7 @@ def _pickled(reader: _Reader, record: str) -> Iterator[str]:
 def _sizes(meta: Mapping[str, Any], held: int) -> Iterator[str]:
     sizes = [size.get("as_int") for size in meta["sizes"]]
     if not all(isinstance(size, int) and size >= 0 for size in sizes):
-        raise ValueError("a tensor has a size that is no number")
+        raise ValueError("a tensor has a size that is not a number")
     if math.prod(sizes) > held + _WIDENED:
         yield f"has a tensor of shape {sizes[:8]}, of which {held:,} bytes are stored"
 

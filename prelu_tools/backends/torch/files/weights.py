@@ -52,8 +52,8 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str
     found = file.state
     if not_text := [name for name in found if not isinstance(name, str)]:
         raise PReLUToolsError(
-            f"the weights in {path} do not fit {type(module).__name__}: {not_text[0]!r} is no name "
-            "of a parameter"
+            f"the weights in {path} do not fit {type(module).__name__}: {not_text[0]!r} is not a "
+            "parameter name"
         )
     state, prefixes, others = strip_to(found, module.state_dict().keys())
     try:

@@ -273,7 +273,7 @@ class Known:
             self._loose.setdefault(_without_numbers(spelling), set()).add(name)
 
     def name(self, spelling: Spelling) -> str | None:
-        """The name of the slopes of a call; None where it is no PReLU.
+        """The name of the slopes of a call; None where it is not a PReLU.
 
         Sizes may differ from run to run, and are symbols for an exporter.
         """

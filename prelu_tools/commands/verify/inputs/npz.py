@@ -23,11 +23,11 @@ def read_arrays(path: Path) -> dict[str, Array]:
     """The arrays of a file by their names.
 
     Raises:
-        PReLUToolsError: it is no such file, is damaged, would run code, holds what are no numbers,
-            or unpacks to more than ten times its size (and 500 MB).
+        PReLUToolsError: it is not such a file, is damaged, would run code, holds more than
+            numbers, or unpacks to more than ten times its size (and 500 MB).
     """
     if path.exists() and not path.is_file():
-        raise PReLUToolsError(f"{path} cannot be read as an .npz file: it is no regular file")
+        raise PReLUToolsError(f"{path} cannot be read as an .npz file: it is not a regular file")
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_bomb(archive, path)
@@ -102,4 +102,4 @@ def _no_archive(path: Path, error: Exception) -> str:
             f"{path} is a pickle and no .npz file: loading it would run {in_words(wanted)}; "
             "refused, save the arrays with numpy.savez"
         )
-    return f"{path} cannot be read as an .npz file: it is no zip file, or damaged ({error})"
+    return f"{path} cannot be read as an .npz file: it is not a zip file, or is damaged ({error})"

@@ -1,4 +1,4 @@
-"""Hold the PReLU layers of a candidate against the reference's: slopes, behaviour, and place."""
+"""Compare the PReLU layers of a candidate with the reference's: slopes, behaviour, and place."""
 
 from __future__ import annotations
 
@@ -332,7 +332,7 @@ def _behaviour(watched: _Watched) -> str | None:
     if watched.own_ulps == UNLIKE:
         return "in isolation it gives other values than the reference's slopes"
     if is_off(watched.own_ulps):
-        return f"by itself it is {watched.own_ulps:,} ulp from the reference's slopes"
+        return f"isolated error {watched.own_ulps:,} ulp"
     along = watched.along
     if along is not None and along.verdict == "fail":
         return f"its output is {along.max_abs:.3g} from the reference's"

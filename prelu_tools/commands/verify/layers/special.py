@@ -36,7 +36,7 @@ def compare_special_values(
 
     Args:
         reference: the source that is taken to be right.
-        candidate: the one that is held against it.
+        candidate: the one that is compared with it.
         provider: what runs the candidate; "" for its own framework.
         runtime: the version of onnxruntime; "" if it does not run it.
         layouts: what the user said.

@@ -61,7 +61,7 @@ class Reference:
     stash: Stash
     """Outputs of layers, by run, layer and call; see `activation`."""
     outputs: list[dict[str, Array]] = field(default_factory=list)
-    """Outputs of each run: in float64, where that was to be had."""
+    """Outputs of each run: in float64, where that was available."""
     extents: dict[str, Extent] = field(default_factory=dict)
     """Scale and rounding of each output."""
     kinds: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,25 @@
+"""An ONNX file as a source that can be converted: to its own canonical form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.core.options import ConversionOptions
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.conversion import Conversion
+
+
+class ConvertibleOnnx(OnnxSource):
+    """An ONNX file as it was given; what stands in for one that does not run is no such source."""
+
+    def convert(self, wanted: ConversionOptions) -> Conversion:
+        """See `ConvertibleSource.convert`: the file in its canonical form.
+
+        Raises:
+            PReLUToolsError: a slope has two readings, or the file is of a newer opset than wanted.
+        """
+        from prelu_tools.backends.onnxruntime.canonicalise import canonicalise
+
+        return canonicalise(self, wanted)
