@@ -5,10 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
 
-from prelu_tools.backends.conversion import Conversion, ConvertibleSource
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.interface import Conversion, Source
 from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.backends.quiet import listening, quiet
 from prelu_tools.backends.registry import open_source, refuse_idle_options
@@ -57,8 +55,8 @@ def export(
         progress("loading")
         source = open_source(request.source, request.options) if opened is None else opened
         refuse_idle_options([source], request.options)
-        source = _convertible(source, request)
-        wanted = request.opset or max(DEFAULT_OPSET, getattr(source, "opset", 0))
+        _check_axes(source, request)
+        wanted = request.opset or max(DEFAULT_OPSET, source.opset or 0)
         progress("converting")
         asked = ConversionOptions(
             wanted, request.input_layout, request.slope_axis, is_verified=request.verify
@@ -121,16 +119,11 @@ def _check_request(request: ExportRequest) -> None:
         )
 
 
-def _convertible(source: Source, request: ExportRequest) -> ConvertibleSource:
-    if not hasattr(source, "convert"):
-        raise PReLUToolsError(
-            f"{request.source} cannot be converted: export takes a Keras, PyTorch or ONNX model"
-        )
-    if request.slope_axis is not None and source.framework != "onnx":
+def _check_axes(source: Source, request: ExportRequest) -> None:
+    if request.slope_axis is not None and source.graph is None:
         raise UsageError("--slope-axis is for ONNX files: other sources know their axes")
     if request.input_layout != "keep" and source.framework != "keras":
         raise UsageError("--input-layout is for Keras models: others have one axis order only")
-    return cast(ConvertibleSource, source)
 
 
 def _verify(

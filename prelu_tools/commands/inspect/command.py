@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prelu_tools.backends.interface import Source
-from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.registry import open_for_inspection, refuse_idle_options
 from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.core.errors import UsageError
@@ -37,8 +36,8 @@ def inspect_source(text: str, request: InspectRequest) -> InspectResult:
 def inspect_opened(source: Source, request: InspectRequest) -> InspectResult:
     """The same, for a source that is open."""
     refuse_idle_options([source], request.options, inspects=True)
-    if isinstance(source, OnnxSource):
-        return _inspect_graph(source, request)
+    if source.graph is not None:
+        return _inspect_graph(source.graph, request)
     for wanted, option in ((request.target, "--target"), (request.data, "--data")):
         if wanted is not None:
             raise UsageError(
@@ -49,7 +48,7 @@ def inspect_opened(source: Source, request: InspectRequest) -> InspectResult:
     return _result(source, reports, ())
 
 
-def _inspect_graph(source: OnnxSource, request: InspectRequest) -> InspectResult:
+def _inspect_graph(source: OnnxGraph, request: InspectRequest) -> InspectResult:
     seen = survey(source.model, request.explain, request.target)
     reports = tuple(
         _report(located.layer, Thresholds(request.near), findings)
@@ -72,12 +71,12 @@ def _result(
     return InspectResult(
         path=source.spelled,
         format=source.framework,
-        opset=getattr(source, "opset", None),
+        opset=source.opset,
         producer=source.producer,
         n_parameters=source.n_parameters,
         layers=reports,
         findings=findings if reports else (_no_prelu(source.spelled), *findings),
-        notes=getattr(source, "notes", ()),
+        notes=source.notes,
     )
 
 
