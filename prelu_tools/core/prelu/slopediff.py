@@ -42,7 +42,8 @@ def _orders(reference: PReLULayer, candidate: PReLULayer) -> tuple[Permutation, 
     target = candidate.input_shape or free
     if len(shape) != rank or len(target) != rank:
         shape = target = free
-    orders = candidates((None, *shape[1:]), (None, *target[1:])) or candidates(free, free)
+    ends = (None, *shape[1:])[:rank], (None, *target[1:])[:rank]  # of a number there are none
+    orders = candidates(*ends) or candidates(free, free)
     moved = {order: reference.slopes.transpose(order).shape for order in orders}
     return tuple(order for order in orders if moved[order] == candidate.slopes.shape)
 

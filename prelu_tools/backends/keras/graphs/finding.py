@@ -41,6 +41,7 @@ _ELEMENTWISE = frozenset(
         *("Maximum", "Minimum", "ClipByValue", "Select", "SelectV2", "Cast", "LogicalNot"),
         *("Greater", "GreaterEqual", "Less", "LessEqual", "NotEqual", "Identity", "MulNoNan"),
         *("ZerosLike", "OnesLike", "DepthwiseConv2dNative", "AddN", "BiasAdd", "Square"),
+        *("LogicalAnd", "LogicalOr", "Equal", "Sqrt", "Reciprocal", "Inv", "DivNoNan", "Div"),
     )
 )
 
