@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 from prelu_tools.backends.interface import Conversion, Source
 from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.backends.quiet import listening, quiet
 from prelu_tools.backends.registry import open_source, refuse_idle_options
 from prelu_tools.commands.export.provenance import provenance
+from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.export.steps import finished, for_onnxruntime, in_type
 from prelu_tools.commands.holding import demand_pass
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.options import ConversionOptions, ExternalData, InputLayout, SourceOptions
+from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.graph.io.placement import placing
@@ -34,36 +33,6 @@ Progress = Callable[[str], None]
 
 def _silence(_stage: str) -> None:
     pass
-
-
-@dataclass(frozen=True)
-class ExportRequest:
-    """What to export, and how."""
-
-    source: str
-    """The model as the user spelled it."""
-    output: Path
-    """The file to write."""
-    opset: int | None = None
-    """Opset of the default domain; None for `DEFAULT_OPSET`, or an ONNX file's own newer one."""
-    input_layout: InputLayout = "keep"
-    """See `ConversionOptions.input_layout`: for Keras models only."""
-    verify: bool = True
-    """Whether to compare the result with its source before it is put in place."""
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """The values that inputs may take as the result is verified: see `VerifyRequest.ranges`."""
-    external_data: ExternalData = "auto"
-    """Where large weights go: see `graph.writer.write_model`."""
-    force: bool = False
-    """Whether to replace a file that is there."""
-    dtype: str | None = None
-    """`float16` to round the model to it; `float32`, or None for the source's own type."""
-    target: Literal["portable", "onnxruntime-cpu"] = "portable"
-    """What is written for: `portable` is one PRelu node a call, everywhere the same."""
-    slope_axis: int | None = None
-    """See `ConversionOptions.slope_axis`: for ONNX files only."""
-    options: SourceOptions = field(default_factory=SourceOptions)
-    """How to read the source."""
 
 
 def export(

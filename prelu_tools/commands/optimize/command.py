@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prelu_tools.backends.interface import OnnxGraph, Source
@@ -14,6 +14,7 @@ from prelu_tools.backends.registry import open_source, refuse_idle_options
 from prelu_tools.commands.holding import demand_pass
 from prelu_tools.commands.optimize.equality import Witness, held, keep_bits
 from prelu_tools.commands.optimize.replay import read_choices
+from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.commands.optimize.spots import Spot, spots_of
 from prelu_tools.commands.optimize.tuning import Bench, Choices, by_cost, tune
 from prelu_tools.commands.verify.command import verify_source
@@ -26,7 +27,6 @@ from prelu_tools.core.errors import (
     UsageError,
 )
 from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, pictures
-from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.results.optimization import (
     Exactness,
     Held,
@@ -56,40 +56,6 @@ Tell = Callable[[str], None]
 
 def _silence(_stage: str) -> None:
     pass
-
-
-@dataclass(frozen=True)
-class OptimizeRequest:
-    """What to optimize, and how."""
-
-    source: str
-    """An ONNX file, as the user spelled it."""
-    output: Path
-    """The file to write."""
-    target: Target = "onnxruntime-cpu"
-    """What it is to run on."""
-    exact: Exactness = field(default_factory=Exactness)
-    """How equal a form has to be to a PRelu node."""
-    tune: bool | None = None
-    """Whether to time forms in the model; None where it runs in under a second."""
-    tune_seconds: float = 30.0
-    """How long that may take."""
-    choices: Path | None = None
-    """A JSON report of a run before, whose choices are taken again; None for none."""
-    repair_slopes: bool = False
-    """Whether slopes that lie along the wrong axis are laid where the channels are."""
-    slope_axis: int | None = None
-    """The axis that they are meant for, where the shapes leave it open; None where they do not."""
-    inputs_file: Path | None = None
-    """An `.npz` file of inputs, of which the first is timed; None for drawn ones."""
-    threads: int = 1
-    """Threads that onnxruntime may use inside an operator, when timed."""
-    timed: bool = True
-    """Whether to time the model before and after."""
-    force: bool = False
-    """Whether to replace a file that is there."""
-    options: SourceOptions = field(default_factory=SourceOptions)
-    """How to read the source: the inputs' sizes that it is timed with, if it leaves them open."""
 
 
 @dataclass(frozen=True)
