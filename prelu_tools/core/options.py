@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from prelu_tools.core.requests.kinds import FLAG, TEXTS, Kind, WrongValueError
+from prelu_tools.core.requests.option import option
 
 Dim = int | str
 """A size, or the name of a dynamic dimension."""
@@ -34,16 +37,104 @@ class InputOption:
 
 
 @dataclass(frozen=True)
+class Shapes(Kind):
+    """The shapes of inputs: `NAME:DIMS` each, or in Python sizes by name."""
+
+    annotation = "Shapes"
+    many = True
+    reads_text = True
+
+    def read(self, value: Any) -> tuple[InputOption, ...]:
+        """A list of texts, as `--input` has them."""
+        try:
+            return tuple(_shape(text) for text in TEXTS.read(value))
+        except _NoShapeError:
+            raise WrongValueError("a list of NAME:DIMS, as in x:batch,3,112,112") from None
+
+    def from_python(self, value: Any) -> tuple[InputOption, ...]:
+        """By the name of each input its sizes."""
+        if not isinstance(value, Mapping):
+            raise WrongValueError(self.in_python)
+        found = []
+        for name, shape in value.items():
+            try:
+                sizes = () if isinstance(shape, str) else tuple(shape)
+            except TypeError:
+                sizes = (None,)
+            if isinstance(shape, str) or not all(_is_size(size) for size in sizes):
+                raise WrongValueError(self.in_python, f"input {name} is given as {shape!r}")
+            found.append(InputOption(name, sizes))
+        return tuple(found)
+
+    def from_text(self, given: Sequence[str]) -> tuple[InputOption, ...]:
+        """Each NAME:DIMS."""
+        try:
+            return tuple(_shape(text) for text in given)
+        except _NoShapeError as error:
+            raise WrongValueError(
+                f"{str(error)!r} is not a valid input: expected NAME:DIMS, a size or a name for "
+                "each dimension, as in x:batch,3,112,112"
+            ) from None
+
+    @property
+    def in_python(self) -> str:
+        """Of one shape."""
+        return 'a size or a name for each dimension, as in {"x": ("batch", 3, 112, 112)}'
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """An array of texts with a colon."""
+        return {**TEXTS.schema, "items": {"type": "string", "pattern": "^.+:[^:]+$"}}
+
+
+class _NoShapeError(ValueError):
+    """A text that is no NAME:DIMS."""
+
+
+def _shape(text: str) -> InputOption:
+    name, _, dims = text.rpartition(":")
+    parts = [part.strip() for part in dims.split(",")]
+    sizes = tuple(int(part) if part.isdecimal() else part for part in parts)
+    if not name or not all(_is_size(size) for size in sizes):
+        raise _NoShapeError(text)
+    return InputOption(name, sizes)
+
+
+def _is_size(size: object) -> bool:
+    if isinstance(size, str):
+        return size.isidentifier()
+    return isinstance(size, int) and not isinstance(size, bool) and size > 0
+
+
+@dataclass(frozen=True)
 class SourceOptions:
     """How the user wants a source to be read."""
 
-    inputs: tuple[InputOption, ...] = ()
+    inputs: tuple[InputOption, ...] = option(
+        Shapes(),
+        "An input's shape, x:batch,3,112,112, where the model does not know it; repeatable.",
+        default=(), name="input", metavar="NAME:DIMS",
+        key_help="shapes of inputs, where the source does not know them",
+        example='["x:batch,3,112,112"]',
+    )  # fmt: skip
     """Shapes, where the model does not know them."""
-    custom_objects: tuple[str, ...] = ()
+    custom_objects: tuple[str, ...] = option(
+        TEXTS,
+        "Where a Keras file's own classes are; repeatable.",
+        default=(), metavar="MODULE_OR_FILE[:NAME]", complete="source",
+        key_help="where a Keras file's own classes are", example='["layers.py"]',
+    )  # fmt: skip
     """Modules or files, with an optional `:NAME`, that hold custom Keras classes."""
-    allow_unsafe_load: bool = False
+    allow_unsafe_load: bool = option(
+        FLAG,
+        "Load pickles and Lambda layers that may run code of the file.",
+        default=False, example="false",
+        key_help="load pickles and Lambda layers that may run code",
+    )  # fmt: skip
     """Whether pickles and Lambda layers may run code of the file."""
-    show_chatter: bool = False
+    show_chatter: bool = option(
+        FLAG, "Show the frameworks' own messages.", default=False, name="verbose", where=("api",)
+    )
     """Whether to let the frameworks write to standard error."""
     is_shared: bool = False
     """Whether they are for several sources, taken one by one, not all of which need them."""

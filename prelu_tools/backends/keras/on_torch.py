@@ -15,8 +15,8 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from prelu_tools.backends.calls import PReLUCall
-from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.failures import failed_on
+from prelu_tools.backends.interface import Conversion
 from prelu_tools.backends.keras.files.loading import load_weights
 from prelu_tools.backends.keras.layers import Owner, data_layout, owners, watching
 from prelu_tools.backends.keras.library import keras
@@ -151,7 +151,7 @@ class KerasTorchSource(TorchSource):
         return replace(call, layer=owner.layer, kind=kind)
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
-        """See `ConvertibleSource.convert`; PyTorch computes on channels first, and so the graph."""
+        """See `Source.convert`; PyTorch computes on channels first, and so the graph."""
         conversion = super().convert(wanted)
         layout = data_layout(self._model)
         move_inputs(conversion.model.proto.graph, layout, wanted.input_layout)

@@ -18,17 +18,11 @@ from prelu_tools.backends.calls import (
     layers_of,
     not_called,
 )
-from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.deciding import Decisions
+from prelu_tools.backends.defaults import SourceDefaults
 from prelu_tools.backends.failures import failed_on
-from prelu_tools.backends.interface import (
-    Lookup,
-    Observer,
-    Runner,
-    SearchLimits,
-    TensorSpec,
-    WideRunner,
-)
+from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
+from prelu_tools.backends.interface import Conversion
 from prelu_tools.backends.keras.conversion.convert import convert_program
 from prelu_tools.backends.keras.files.loading import load_weights
 from prelu_tools.backends.keras.framework import keras, tf
@@ -47,6 +41,7 @@ from prelu_tools.backends.keras.running.wide import ProgramRunner
 from prelu_tools.backends.keras.structure import Structure
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.reading import Readings
+from prelu_tools.backends.runners import Observer, Runner, WideRunner
 from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.options import ConversionOptions, SourceOptions
@@ -55,7 +50,7 @@ from prelu_tools.core.results.decisions import Decision
 from prelu_tools.core.rounding.noise import Noise
 
 
-class KerasSource:
+class KerasSource(SourceDefaults):
     """A `keras.Model`, run with training=False."""
 
     framework = "keras"
@@ -246,7 +241,7 @@ class KerasSource:
         return {name: np.asarray(value) for name, value in self._call(feeds).items()}
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
-        """See `ConvertibleSource.convert`."""
+        """See `Source.convert`."""
         calls, show = self._find_calls(), self._options.show_chatter
         program = self._trace()
         self._calls = _in_order(program, calls)  # a branch that was not taken may call one again

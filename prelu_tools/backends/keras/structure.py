@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.interface import TensorSpec, one_size_a_name
+from prelu_tools.backends.inputs import TensorSpec, one_size_a_name
 from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.core.arrays import Array

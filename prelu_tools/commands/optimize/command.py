@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
-from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source, refuse_idle_options
 from prelu_tools.commands.holding import demand_pass
 from prelu_tools.commands.optimize.equality import Witness, held, keep_bits
 from prelu_tools.commands.optimize.replay import read_choices
+from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.commands.optimize.spots import Spot, spots_of
 from prelu_tools.commands.optimize.tuning import Bench, Choices, by_cost, tune
 from prelu_tools.commands.verify.command import verify_source
@@ -27,7 +27,6 @@ from prelu_tools.core.errors import (
     UsageError,
 )
 from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, pictures
-from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.results.optimization import (
     Exactness,
     Held,
@@ -60,45 +59,11 @@ def _silence(_stage: str) -> None:
 
 
 @dataclass(frozen=True)
-class OptimizeRequest:
-    """What to optimize, and how."""
-
-    source: str
-    """An ONNX file, as the user spelled it."""
-    output: Path
-    """The file to write."""
-    target: Target = "onnxruntime-cpu"
-    """What it is to run on."""
-    exact: Exactness = field(default_factory=Exactness)
-    """How equal a form has to be to a PRelu node."""
-    tune: bool | None = None
-    """Whether to time forms in the model; None where it runs in under a second."""
-    tune_seconds: float = 30.0
-    """How long that may take."""
-    choices: Path | None = None
-    """A JSON report of a run before, whose choices are taken again; None for none."""
-    repair_slopes: bool = False
-    """Whether slopes that lie along the wrong axis are laid where the channels are."""
-    slope_axis: int | None = None
-    """The axis that they are meant for, where the shapes leave it open; None where they do not."""
-    inputs_file: Path | None = None
-    """An `.npz` file of inputs, of which the first is timed; None for drawn ones."""
-    threads: int = 1
-    """Threads that onnxruntime may use inside an operator, when timed."""
-    timed: bool = True
-    """Whether to time the model before and after."""
-    force: bool = False
-    """Whether to replace a file that is there."""
-    options: SourceOptions = field(default_factory=SourceOptions)
-    """How to read the source: the inputs' sizes that it is timed with, if it leaves them open."""
-
-
-@dataclass(frozen=True)
 class _Work:
     """What the steps share."""
 
     request: OptimizeRequest
-    source: OnnxSource
+    source: OnnxGraph
     meant: Meant
     """The source with its slopes where they belong."""
     portable: OnnxModel
@@ -119,7 +84,7 @@ class _Work:
 
     def original(self) -> Run:
         """The file as it is, loaded; the one with PRelu nodes where its slopes were repaired."""
-        model = self.portable if self.meant.reference is not self.source else self.source.model
+        model = self.portable if self.meant.reference else self.source.model
         return open_run(model, self.request.threads, self.source.spelled)
 
 
@@ -193,13 +158,14 @@ def _remark(target: Target) -> tuple[str, ...]:
 
 
 def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
-    if not isinstance(source, OnnxSource):
+    graph = source.graph
+    if graph is None:
         raise UsageError(
             f"{request.source} is not an ONNX file: export it first (prelu-tools export "
             f"{request.source} -o model.onnx)"
         )
     refuse_idle_options([source], request.options)
-    meant = as_meant(source, request.slope_axis)
+    meant = as_meant(graph, request.slope_axis)
     if meant.repairs and not request.repair_slopes:
         first, n = meant.repairs[0], len(meant.repairs)
         raise PReLUToolsError(
@@ -209,10 +175,10 @@ def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
     portable = to_portable(meant.model, bodies=request.target != "onnxruntime-cpu")
     portable.take_in()  # slopes
     check_slopes(portable, "optimized")
-    feeds = _draw(source, request.inputs_file)
+    feeds = _draw(graph, request.inputs_file)
     tell("running the model")
     spots = spots_of(portable, feeds[0], request.exact, runtime_version())
-    inside = [i.layer.name for i in source.located if all(v.outer is not None for v, _ in i.calls)]
+    inside = [i.layer.name for i in graph.located if all(v.outer is not None for v, _ in i.calls)]
     if not spots and inside:
         raise PReLUToolsError(
             f"every PReLU of {request.source} is in the body of an If, Loop or Scan "
@@ -223,13 +189,13 @@ def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
             f"found no PReLU in {request.source}: there is nothing to optimize (prelu-tools "
             "inspect -v says what came close)"
         )
-    spots = _with_inputs_kept(portable, source, spots)
+    spots = _with_inputs_kept(portable, graph, spots)
     had = {layer.name: layer.form for layer in read_layers(meant.model)}
-    return _Work(request, source, meant, portable, had, feeds, spots, tell, tuple(inside))
+    return _Work(request, graph, meant, portable, had, feeds, spots, tell, tuple(inside))
 
 
 def _with_inputs_kept(
-    portable: OnnxModel, source: OnnxSource, spots: tuple[Spot, ...]
+    portable: OnnxModel, source: OnnxGraph, spots: tuple[Spot, ...]
 ) -> tuple[Spot, ...]:
     """The layers, of which those stay PRelu nodes whose slopes a caller may override."""
     wanted = overridable(source.model.proto)
@@ -257,7 +223,7 @@ def _keep_inputs(work: _Work, model: OnnxModel) -> None:
         )
 
 
-def _draw(source: OnnxSource, file: Path | None) -> list[Feeds]:
+def _draw(source: OnnxGraph, file: Path | None) -> list[Feeds]:
     """Inputs of the sizes that the model has, or that the user gave; the user's own come first."""
     specs = source.inputs()
     drawer = drawer_within_tables(source, DrawPlan(_BATCHES, DEFAULT_SEED, {}))
@@ -331,10 +297,10 @@ def _latency(work: _Work, choices: Choices) -> Latency:
 def _verify(work: _Work, written: Path) -> VerifyResult:
     request = work.request
     result = verify_source(
-        work.meant.reference,
+        work.meant.reference or work.source,
         VerifyRequest(
             reference=request.source,
-            samples=None if work.meant.reference is work.source else _EVALUATED,
+            samples=_EVALUATED if work.meant.reference else None,
             candidates=(str(written),),
             layouts={"reference": "nchw", "candidate": "nchw"},  # the layout stays
             search_seconds=0.0,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.interface import OnnxGraph
 from prelu_tools.commands.verify.candidate import Judged, Linked
 from prelu_tools.commands.verify.inputs.feeds import Feeds, save_feeds
 from prelu_tools.commands.verify.inputs.linking import move
@@ -66,9 +66,10 @@ def _write(
     if judged.results:
         _save(made / "candidate.npz", judged.results[run])
     provider = judged.report.provider
-    if isinstance(linked.source, OnnxSource) and provider is not None:
+    graph = linked.source.graph
+    if graph is not None and provider is not None:
         feeds = move(reference.feeds[run], linked.links)
-        _save_layer(made, linked.source, judged, provider.requested, feeds)
+        _save_layer(made, graph, judged, provider.requested, feeds)
     command = ["prelu-tools", "verify", reference.source.spelled, linked.spelled]
     command += ["--inputs", str(folder / "inputs.npz"), "--seed", str(seed)]
     command += ["--provider", provider.requested] if provider else []
@@ -96,7 +97,7 @@ def _distance(left: Array, right: Array) -> float:
 
 
 def _save_layer(
-    folder: Path, source: OnnxSource, judged: Judged, provider: str, feeds: Feeds
+    folder: Path, source: OnnxGraph, judged: Judged, provider: str, feeds: Feeds
 ) -> None:
     """The part of the graph before the first layer that diverges, and what it computes."""
     place = judged.report.first_divergence
@@ -110,7 +111,7 @@ def _save_layer(
     _save(folder / "layer.npz", tapped)
 
 
-def _with_node(source: OnnxSource, node: str | None) -> LocatedLayer | None:
+def _with_node(source: OnnxGraph, node: str | None) -> LocatedLayer | None:
     for item in source.located:
         if node in item.layer.nodes and item.calls[0][0].outer is None:
             return item

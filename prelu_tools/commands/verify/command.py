@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import parse_provider
-from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source, refuse_idle_options
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidate import Checks, Judged, Linked, judge
@@ -207,7 +206,7 @@ def _judge(
         runtime=installed_version(*_RUNTIMES) or "",
         seed=request.seed,
     )
-    providers = request.providers if isinstance(linked.source, OnnxSource) else (None,)
+    providers = (None,) if linked.source.graph is None else request.providers
     found = []
     for provider in providers:
         tell(f"checking {linked.spelled}{f' on {provider}' if provider else ''}")

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from prelu_tools.backends.calls import PReLUCall, Tally
-from prelu_tools.backends.interface import Observer
+from prelu_tools.backends.runners import Observer
 from prelu_tools.backends.torch.files.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.regions import (
     Region,

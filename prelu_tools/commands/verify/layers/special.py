@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from prelu_tools.backends.interface import Source
-from prelu_tools.backends.onnxruntime.single import SingleLayers
-from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -59,7 +55,7 @@ def compare_special_values(
         for mine, other in pairs
         if (order := orders[other.name]) is not None
     }
-    outputs = _run(candidate, inputs, provider)
+    outputs = candidate.isolated(inputs, provider)
     found: list[SpecialValue] = []
     for mine, other in pairs:
         order = orders[other.name]
@@ -77,20 +73,6 @@ def _activation(reference: Source, layer: PReLULayer, x: Array) -> Array:
     own = next(other for other in reference.layers() if other.name == layer.name)
     with np.errstate(over="ignore", under="ignore"):
         return reference.activation(layer.name)(x.astype(own.slopes.dtype)).astype(x.dtype)
-
-
-def _run(candidate: Source, inputs: Mapping[str, Array], provider: str) -> dict[str, Array]:
-    if not isinstance(candidate, OnnxSource):
-        return {name: candidate.activation(name)(values) for name, values in inputs.items()}
-    located = [
-        item
-        for item in candidate.located
-        if item.layer.name in inputs and item.calls[0][0].outer is None
-    ]
-    if not located:
-        return {}
-    single = SingleLayers(located, provider, candidate.spelled)
-    return single.run({item.layer.name: inputs[item.layer.name] for item in located})
 
 
 def _order(mine: PReLULayer, other: PReLULayer, layouts: Layouts) -> Permutation | None:
