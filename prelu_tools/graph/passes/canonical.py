@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-import numpy as np
 import onnx
 from onnx import helper
 
 from prelu_tools.core.arrays import Array, IntArray, same_bits
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.prelu.layout import Permutation, candidates
+from prelu_tools.core.prelu.alignment import AxisAlignment
+from prelu_tools.core.prelu.layout import Permutation
 from prelu_tools.core.prelu.slopes import align, sharing_of
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.io.metadata import describe_layer
@@ -187,10 +187,7 @@ class _Settled:
 
 def _axes(source: IntArray, found: IntArray) -> Permutation | None:
     """The usual permutation that takes the source's order to the one found; None if in doubt."""
-    if source.ndim != found.ndim:
-        return None
-    orders = candidates((None,) * source.ndim, (None,) * source.ndim)
-    fitting = [order for order in orders if np.array_equal(source.transpose(order), found)]
+    fitting = AxisAlignment.usual(source.ndim).equating(source, found)
     return fitting[0] if len(fitting) == 1 else None
 
 
