@@ -129,7 +129,8 @@ def settle_slopes(
         shape = inner.shape(match.x)
         found = _shared(align(tagged.indices, len(shape) if shape else None))
         values = _minimal(parameter.values.reshape(-1)[found])
-        values = values.reshape(()) if shape == () else values  # [1] does not broadcast to []
+        if shape == () and values.size == 1:
+            values = values.reshape(())  # [1] does not broadcast to []
         slopes.append((match.node, settled.initializer(parameter.name, values)))
         match.node.name = settled.node(parameter.layer, parameter.call + counts[tagged.key])
         counts[tagged.key] += 1
