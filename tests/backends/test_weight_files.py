@@ -156,7 +156,9 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         assert "torch.save did not write it, or it is damaged" in _refusal(tmp_path / name)
     for content in (b"", b"hello", bytes([255] * 100)):
         (tmp_path / "x.safetensors").write_bytes(content)
-        assert "cannot be read as safetensors" in _refusal(tmp_path / "x.safetensors")
+        assert "it is not a safetensors file, or it is damaged" in _refusal(
+            tmp_path / "x.safetensors"
+        )
     assert "no such file" in _refusal(tmp_path / "missing.pt")
 
 
