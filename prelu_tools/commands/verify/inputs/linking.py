@@ -11,7 +11,8 @@ from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.feeds import Feeds, names
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.prelu.layout import Layout, Permutation, candidates, from_layouts
+from prelu_tools.core.prelu.alignment import AxisAlignment
+from prelu_tools.core.prelu.layout import Layout, Permutation, from_layouts
 from prelu_tools.core.prelu.slopes import Shape
 
 
@@ -100,7 +101,7 @@ def _permutations(
     """
     given = layouts.permutation(len(reference.shape))
     left, right = _static(reference), _static(candidate)
-    fitting = candidates(left, right)
+    fitting = AxisAlignment.between(left, right)
     if given is not None and given in fitting:
         return (given,)
     exact = [p for p in fitting if tuple(left[axis] for axis in p) == right]

@@ -15,6 +15,7 @@ from prelu_tools.commands.verify.layers.isolated import effective_slopes, is_pre
 from prelu_tools.commands.verify.reference.run import Reference
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.slopes import PReLULayer, laid_over
 from prelu_tools.graph.facts.tensors import Maker
 
@@ -149,11 +150,10 @@ def _arranged(values: Array, shape: tuple[int, ...]) -> Iterator[Array]:
     yield values.reshape(shape)
     plain = values.squeeze()
     wanted = tuple(size for size in shape if size != 1)
-    if plain.ndim != len(wanted) or plain.ndim > _MOST_AXES:
+    if plain.ndim > _MOST_AXES:
         return
-    for order in itertools.permutations(range(plain.ndim)):
-        moved = order != tuple(range(plain.ndim))
-        if moved and tuple(plain.shape[axis] for axis in order) == wanted:
+    for order in AxisAlignment.every(plain.shape, wanted):
+        if order != tuple(range(plain.ndim)):
             yield plain.transpose(order).reshape(shape)
 
 

@@ -8,7 +8,8 @@ from prelu_tools.backends.interface import Source
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.prelu.layout import Permutation, candidates, inverse, moved_from
+from prelu_tools.core.prelu.alignment import AxisAlignment
+from prelu_tools.core.prelu.layout import Permutation, inverse, moved_from
 from prelu_tools.core.prelu.slopediff import compare_slopes, in_type_of, pair_layers
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.special import differs, documented, special_values
@@ -78,12 +79,10 @@ def _activation(reference: Source, layer: PReLULayer, x: Array) -> Array:
 def _order(mine: PReLULayer, other: PReLULayer, layouts: Layouts) -> Permutation | None:
     """From the reference's axes to the candidate's; None where that is not known."""
     left, right = mine.slopes, other.slopes
-    fitting = candidates(left.shape, right.shape)
+    fitting = AxisAlignment.between(left.shape, right.shape)
     if left.size != right.size and right.size == 1:  # equal ones, of which one was kept
-        fitting = candidates((None,) * left.ndim, (None,) * right.ndim)
-    said = [moved_from(mine.axes, other.axes), layouts.permutation(mine.slopes.ndim)]
-    stated = [order for order in said if order is not None and order in fitting]
-    return next(iter([*stated, *fitting]), None)
+        fitting = AxisAlignment.between((None,) * left.ndim, (None,) * right.ndim)
+    return fitting.stated(moved_from(mine.axes, other.axes), layouts.permutation(left.ndim))
 
 
 def _laid(layer: PReLULayer) -> Array:
