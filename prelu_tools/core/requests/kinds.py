@@ -6,9 +6,8 @@ import math
 import numbers
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 
 class WrongValueError(ValueError):
@@ -25,8 +24,7 @@ class WrongValueError(ValueError):
         self.found = found
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """What the value of an option may be. Its functions raise WrongValueError."""
 
     read: Callable[[Any], Any]

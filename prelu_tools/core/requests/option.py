@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sized
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, field, fields
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.requests.kinds import Kind, WrongValueError
@@ -14,8 +14,7 @@ from prelu_tools.core.requests.kinds import Kind, WrongValueError
 Place = Literal["cli", "api", "file"]
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One option of a command."""
 
     kind: Kind
@@ -79,7 +78,7 @@ def _named(item: dataclasses.Field[Any]) -> Option | None:
     if declared is None:
         return None
     name = declared.name or item.name
-    return replace(declared, name=name, key=declared.key or name, field=declared.field or item.name)
+    return declared._replace(name=name, key=declared.key or name, field=declared.field or item.name)
 
 
 def read_keywords(request: type, given: Mapping[str, Any]) -> dict[str, Any]:
