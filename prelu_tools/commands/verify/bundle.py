@@ -23,9 +23,7 @@ _LAST = "command.txt"
 _OTHERS = ("inputs.npz", "reference.npz", "candidate.npz", "layer.onnx", "layer.npz")
 
 
-def write_bundle(
-    folder: Path, reference: Reference, linked: Linked, judged: Judged, seed: int
-) -> None:
+def write_bundle(folder: Path, reference: Reference, linked: Linked, judged: Judged) -> None:
     """Write what shows a candidate's failure.
 
     `inputs.npz`: the run in which its outputs are farthest from the reference's. `reference.npz`
@@ -39,7 +37,6 @@ def write_bundle(
         reference: the reference, which was run.
         linked: the candidate.
         judged: what was found.
-        seed: of the check.
 
     Raises:
         PReLUToolsError: it cannot be written.
@@ -47,7 +44,7 @@ def write_bundle(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with scratch_folder(folder / "bundle") as made:
-            _write(made, folder, reference, linked, judged, seed)
+            _write(made, folder, reference, linked, judged)
             for name in (_LAST, *_OTHERS):
                 (folder / name).unlink(missing_ok=True)
             for name in (*_OTHERS, _LAST):
@@ -57,9 +54,7 @@ def write_bundle(
         raise PReLUToolsError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
-def _write(
-    made: Path, folder: Path, reference: Reference, linked: Linked, judged: Judged, seed: int
-) -> None:
+def _write(made: Path, folder: Path, reference: Reference, linked: Linked, judged: Judged) -> None:
     run = _farthest(reference, judged)
     save_feeds(made / "inputs.npz", [reference.feeds[run]])
     _save(made / "reference.npz", reference.outputs[run])
@@ -71,7 +66,7 @@ def _write(
         feeds = move(reference.feeds[run], linked.links)
         _save_layer(made, graph, judged, provider.requested, feeds)
     command = ["prelu-tools", "verify", reference.source.spelled, linked.spelled]
-    command += ["--inputs", str(folder / "inputs.npz"), "--seed", str(seed)]
+    command += ["--inputs", str(folder / "inputs.npz")]
     command += ["--provider", provider.requested] if provider else []
     (made / _LAST).write_text(f"{shlex.join(command)}\n", encoding="utf-8")
 

@@ -122,7 +122,7 @@ def verify_source(
         if request.bundle is not None and failed:
             bundled = judged[failed[0]]
             where = next(o for o in opened if o.spelled == bundled.report.model)
-            write_bundle(request.bundle, reference, where, bundled, request.seed)
+            write_bundle(request.bundle, reference, where, bundled)
         return result
 
 
