@@ -18,25 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args, overload
+from typing import Any, Literal, TypeAlias, overload
 
-from prelu_tools.arguments import (
-    PathLike,
-    Range,
-    Shapes,
-    Values,
-    as_path,
-    one_of,
-    ranges_of,
-    source_options,
-    tolerance_of,
-    values_file,
-    within,
-)
-from prelu_tools.core.options import ExternalData, InputLayout
+from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.options import ExternalData, InputLayout, SourceOptions
 from prelu_tools.core.prelu.layout import Layout
+from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.inspection import InspectResult
@@ -46,7 +35,7 @@ from prelu_tools.live import Model, is_live, name_of, opened, turns
 
 __all__ = ["Model", "export", "inspect", "optimize", "verify"]
 
-_TARGETS = get_args(Target)
+_Runtime: TypeAlias = 'Literal["onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino"]'
 
 
 def export(
@@ -99,27 +88,13 @@ def export(
         ExportVerificationError: the result is not its source; nothing was written.
         PReLUToolsError: the source cannot be read, converted or checked; nothing was written.
     """
-    from prelu_tools.commands.export.command import ExportRequest
+    given = locals()
     from prelu_tools.commands.export.command import export as run
+    from prelu_tools.commands.export.command.request import ExportRequest
 
-    one_of("target", target, ("portable", "onnxruntime-cpu"))
-    one_of("input_layout", input_layout, ("keep", "nchw", "nhwc"))
-    one_of("external_data", external_data, ("auto", "always", "never"))
-    options = source_options(input, custom_objects, allow_unsafe_load, verbose)
-    request = ExportRequest(
-        source=name_of(source),
-        output=Path(output),
-        opset=opset,
-        input_layout=input_layout,
-        verify=verify,
-        ranges=ranges_of(input_range),
-        external_data=external_data,
-        force=force,
-        dtype=dtype,
-        target=target,
-        slope_axis=slope_axis,
-        options=options,
-    )
+    options = SourceOptions(**read_keywords(SourceOptions, given))
+    fields = read_keywords(ExportRequest, given)
+    request = ExportRequest(name_of(source), Path(output), options=options, **fields)
     with turns(source):
         if not is_live(source):
             return run(request)
@@ -198,53 +173,27 @@ def verify(
         UsageError: an argument makes no sense.
         PReLUToolsError: the reference cannot be read or run.
     """
-    from prelu_tools.commands.verify.command import verify_source
+    given = locals()
+    from prelu_tools.commands.verify.command import layouts_of, verify_source
+    from prelu_tools.commands.verify.inputs.other import asking
     from prelu_tools.commands.verify.request import VerifyRequest
-    from prelu_tools.core.errors import UsageError
 
     if not candidates:
         raise UsageError(f"no candidate to compare {name_of(reference)} with: give at least one")
-    within("samples", samples, 1)
-    within("seed", seed, 0)
-    within("search_seconds", search_seconds, 0)
-    within("min_coverage", min_coverage, 0, 1)
-    within("min_power", min_power, 0, 1)
-    for axes in (layout or {}).values():
-        one_of("layout", axes, ("nchw", "nhwc"))
-    options = source_options(input, custom_objects, allow_unsafe_load, verbose)
+    options = SourceOptions(**read_keywords(SourceOptions, given))
+    fields = read_keywords(VerifyRequest, {**given, "inputs": None})  # written to a file below
     left = name_of(reference, "reference")
     names = _names(candidates)
     with turns(reference, *candidates), ExitStack() as stack:
         file = stack.enter_context(values_file(inputs))
-        source = stack.enter_context(opened(reference, left, options))
-        live = {
-            name: stack.enter_context(opened(model, name, options))
-            for name, model in zip(names, candidates, strict=True)
-            if is_live(model)
-        }
-        request = VerifyRequest(
-            reference=left,
-            candidates=names,
-            providers=(provider,) if isinstance(provider, str) else tuple(provider),
-            samples=samples,
-            seed=seed,
-            inputs_file=file,
-            bundle=as_path(bundle),
-            save_inputs=as_path(save_inputs),
-            ranges=ranges_of(input_range),
-            tolerance=tolerance_of(tolerance),
-            layouts=dict(layout or {}),
-            layers=layers,
-            search_seconds=search_seconds,
-            min_coverage=min_coverage,
-            power=power,
-            min_power=min_power,
-            allow_fallback=allow_fallback,
-            strict_special=strict_special,
-            strict_interface=strict_interface,
-            allow_no_prelu=allow_no_prelu,
-            options=options,
-        )
+        request = VerifyRequest(left, names, inputs_file=file, options=options, **fields)
+        live: dict[str, Any] = {}
+        told = asking(options, names, live, layouts_of(request))
+        source = stack.enter_context(opened(reference, left, told))
+        told = asking(options, [left], {left: source}, layouts_of(request).turned)
+        for name, model in zip(names, candidates, strict=True):
+            if is_live(model):
+                live[name] = stack.enter_context(opened(model, name, told))
         return verify_source(source, request, live)
 
 
@@ -264,7 +213,7 @@ def inspect(
     *,
     near: float = ...,
     data: Values | None = ...,
-    target: Target | None = ...,
+    target: _Runtime | None = ...,
     input: Shapes | None = ...,
     custom_objects: str | Sequence[str] = ...,
     allow_unsafe_load: bool = ...,
@@ -277,7 +226,7 @@ def inspect(
     *,
     near: float = ...,
     data: Values | None = ...,
-    target: Target | None = ...,
+    target: _Runtime | None = ...,
     input: Shapes | None = ...,
     custom_objects: str | Sequence[str] = ...,
     allow_unsafe_load: bool = ...,
@@ -289,7 +238,7 @@ def inspect(
     *,
     near: float = 0.01,
     data: Values | None = None,
-    target: Target | None = None,
+    target: _Runtime | None = None,
     input: Shapes | None = None,
     custom_objects: str | Sequence[str] = (),
     allow_unsafe_load: bool = False,
@@ -317,17 +266,17 @@ def inspect(
         UsageError: an argument makes no sense, or needs an ONNX model.
         PReLUToolsError: a model cannot be read, or the data cannot be run.
     """
-    from prelu_tools.commands.inspect.command import InspectRequest, inspect_opened
+    given = locals()
+    from prelu_tools.commands.inspect.command import inspect_opened
+    from prelu_tools.commands.inspect.command.request import InspectRequest
     from prelu_tools.commands.inspect.compare import compare
-    from prelu_tools.core.prelu.statistics import Thresholds
 
-    within("near", near, 0)
-    one_of("target", target, [name for name in _TARGETS if name != "portable"])
-    options = source_options(input, custom_objects, allow_unsafe_load, verbose)
-    options = replace(options, is_shared=other is not None)
+    shared = other is not None
+    options = SourceOptions(**read_keywords(SourceOptions, given), is_shared=shared)
+    fields = read_keywords(InspectRequest, {**given, "data": None})
     found = []
     with values_file(data) as file:
-        request = InspectRequest(Thresholds(near), verbose, target, file, options)
+        request = InspectRequest(data=file, explain=verbose, options=options, **fields)
         for model in (source,) if other is None else (source, other):
             with turns(model), opened(model, name_of(model), options, inspecting=True) as live:
                 found.append(inspect_opened(live, request))
@@ -381,29 +330,13 @@ def optimize(
         PReLUToolsError: the source cannot be read, has no PReLU, or could not be checked; nothing
             was written.
     """
-    from prelu_tools.commands.optimize.command import OptimizeRequest
+    given = locals()
     from prelu_tools.commands.optimize.command import optimize as run
+    from prelu_tools.commands.optimize.command.request import OptimizeRequest
 
-    one_of("target", target, _TARGETS)
-    within("tune_seconds", tune_seconds, 0)
-    within("threads", threads, 1)
-    exactness = Exactness.parse(exact) if isinstance(exact, str) else exact
-    options = source_options(input, verbose=verbose)
+    options = SourceOptions(**read_keywords(SourceOptions, given))
+    fields = read_keywords(OptimizeRequest, {**given, "inputs": None})
     name = name_of(source)
     with values_file(inputs) as file, opened(source, name, options) as live:
-        request = OptimizeRequest(
-            source=name,
-            output=Path(output),
-            target=target,
-            exact=exactness,
-            tune=tune,
-            tune_seconds=tune_seconds,
-            choices=as_path(choices),
-            repair_slopes=repair_slopes,
-            slope_axis=slope_axis,
-            inputs_file=file,
-            threads=threads,
-            force=force,
-            options=options,
-        )
+        request = OptimizeRequest(name, Path(output), inputs_file=file, options=options, **fields)
         return run(request, opened=live)

@@ -9,14 +9,14 @@ assert_parity(net, tmp_path / "net.onnx", min_coverage=1.0)
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from prelu_tools.arguments import Range, ranges_of, source_options, tolerance_of
-from prelu_tools.core.options import Dim, SourceOptions
+from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.live import Model, name_of, opened
 
@@ -26,82 +26,72 @@ if TYPE_CHECKING:
 __all__ = ["assert_parity", "assert_slopes_equal"]
 
 
-def assert_parity(
+def assert_parity(  # noqa: D417  # verify describes its options
     reference: Model,
     candidate: Model,
     *,
-    inputs: Mapping[str, Sequence[Dim]] | None = None,
-    inputs_file: str | os.PathLike[str] | None = None,
+    provider: str | Sequence[str] = "cpu",
+    allow_fallback: bool = False,
+    inputs: Values | Shapes | None = None,
+    save_inputs: PathLike | None = None,
+    input_range: Range | Mapping[str, Range] | None = None,
     samples: int | None = None,
     seed: int = 0,
-    tolerance: Literal["calibrated"] | tuple[float, float] = "calibrated",
-    min_coverage: float | None = None,
-    min_power: float | None = None,
-    power: bool = True,
     search_seconds: float = 5.0,
-    input_range: Range | Mapping[str, Range] | None = None,
-    layouts: Mapping[str, Layout] | None = None,
-    provider: str = "cpu",
+    tolerance: Literal["calibrated"] | tuple[float, float] = "calibrated",
+    layers: bool = True,
+    min_coverage: float | None = None,
+    power: bool = True,
+    min_power: float | None = None,
+    bundle: PathLike | None = None,
+    layout: Mapping[str, Layout] | None = None,
     strict_special: bool = False,
     strict_interface: bool = False,
     allow_no_prelu: bool = False,
+    input: Shapes | None = None,
+    custom_objects: str | Sequence[str] = (),
+    allow_unsafe_load: bool = False,
+    verbose: bool = False,
+    inputs_file: PathLike | None = None,
+    layouts: Mapping[str, Layout] | None = None,
 ) -> VerifyResult:
     """Raise where a candidate is not its reference, or where that could not be found out.
+
+    The options are those of `prelu_tools.verify`, described there. Three older names still work:
+    `inputs` with shapes for `input`, `inputs_file` for `inputs`, `layouts` for `layout`.
 
     Args:
         reference: what is taken to be right; see `Model`.
         candidate: what is compared with it.
-        inputs: shapes by input name, such as `{"x": ("batch", 3, 112, 112)}`, where the reference
-            does not know them.
-        inputs_file: an `.npz` file of inputs to replay; None to draw.
-        samples: rows to draw; None for the usual number.
-        seed: of the inputs.
-        tolerance: `calibrated`, or `(rtol, atol)` as in numpy.testing.assert_allclose.
-        min_coverage: share of the slopes whose negative branch the inputs have to reach.
-        min_power: share of the planted faults on reached slopes that have to be caught; None for
-            all of them, where that can be measured.
-        power: whether to plant faults.
-        search_seconds: how long to look for inputs that reach slopes which no draw reached.
-        input_range: the values that inputs may take, for all or by name; None for any.
-        layouts: axis orders by `reference` and `candidate`.
-        provider: what runs an ONNX candidate.
-        strict_special: whether a layer that differs for infinite or NaN inputs only fails.
-        strict_interface: whether any difference in names, types and sizes of inputs and outputs
-            fails.
-        allow_no_prelu: whether models without any PReLU may pass.
+        input: shapes by input name, such as `{"x": ("batch", 3, 112, 112)}`, where the models do
+            not know them.
+        inputs: inputs to replay: an `.npz` file, or numpy arrays by name.
+        inputs_file: older name of `inputs`.
+        layouts: older name of `layout`.
 
     Returns:
         What was found, where it passes.
 
     Raises:
         AssertionError: they are not the same, or it could not be told; the message says where.
-        PReLUToolsError: the reference cannot be read or run.
+        UsageError: an argument makes no sense.
+        PReLUToolsError: one of them cannot be read, or the reference cannot be run.
     """
+    given = _by_its_name_today(locals())
     from prelu_tools.commands.verify.command import verify_source
     from prelu_tools.commands.verify.request import VerifyRequest
 
     left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
+    # A test that runs for several models may say more than one of them needs.
+    options = SourceOptions(**read_keywords(SourceOptions, given), is_shared=True)
+    fields = read_keywords(VerifyRequest, {**given, "inputs": None})  # written to a file below
     with (
-        opened(reference, left_name, source_options(inputs)) as left,
-        opened(candidate, right_name, SourceOptions()) as right,
+        values_file(given["inputs"]) as file,
+        opened(reference, left_name, options) as left,
+        opened(candidate, right_name, options) as right,
     ):
         request = VerifyRequest(
-            reference=left_name,
-            candidates=(right_name,),
-            providers=(provider,),
-            samples=samples,
-            seed=seed,
-            inputs_file=None if inputs_file is None else Path(inputs_file),
-            tolerance=tolerance_of(tolerance),
-            layouts=dict(layouts or {}),
-            min_coverage=min_coverage,
-            min_power=min_power,
-            power=power,
-            search_seconds=search_seconds,
-            ranges=ranges_of(input_range),
-            strict_special=strict_special,
-            strict_interface=strict_interface,
-            allow_no_prelu=allow_no_prelu,
+            left_name, (right_name,), inputs_file=file, options=options, **fields
         )
         result = verify_source(left, request, {right_name: right})
     if result.verdict != "pass":
@@ -109,11 +99,44 @@ def assert_parity(
     return result
 
 
+def _by_its_name_today(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options under the names that `prelu_tools.verify` has for them.
+
+    Raises:
+        UsageError: one is given under both names.
+    """
+    found = dict(given)
+    older = {"inputs_file": "inputs", "layouts": "layout"}
+    if _are_shapes(found["inputs"]):
+        found["shapes"] = found.pop("inputs")
+        older = {"shapes": "input", **older}
+    for old, name in older.items():
+        value = found.pop(old, None)
+        if value is None:
+            continue
+        if found.get(name) is not None:
+            said = "inputs" if old == "shapes" else old
+            raise UsageError(f"{name} and {said}, its older name, are both given: leave out {said}")
+        found[name] = value
+    found.setdefault("inputs", None)
+    return found
+
+
+def _are_shapes(values: object) -> bool:
+    """Whether these are sizes by name, and no arrays."""
+    return isinstance(values, Mapping) and all(
+        isinstance(sizes, (tuple, list)) and all(isinstance(size, (int, str)) for size in sizes)
+        for sizes in values.values()
+    )
+
+
 def assert_slopes_equal(
     reference: Model,
     candidate: Model,
     *,
-    inputs: Mapping[str, Sequence[Dim]] | None = None,
+    input: Shapes | None = None,
+    layout: Mapping[str, Layout] | None = None,
+    inputs: Shapes | None = None,
     layouts: Mapping[str, Layout] | None = None,
 ) -> None:
     """Raise where the slopes of two models are not the same bits; nothing is compared but slopes.
@@ -121,21 +144,28 @@ def assert_slopes_equal(
     Args:
         reference: what is taken to be right; see `Model`.
         candidate: what is compared with it.
-        inputs: as for `assert_parity`.
-        layouts: as for `assert_parity`.
+        input: as for `assert_parity`.
+        layout: as for `assert_parity`.
+        inputs: older name of `input`.
+        layouts: older name of `layout`.
 
     Raises:
         AssertionError: a layer differs, is missing, or is too much; or there are none at all.
         PReLUToolsError: one of them cannot be read.
     """
+    from prelu_tools.commands.verify.request import VerifyRequest
     from prelu_tools.core.prelu.layout import from_layouts
     from prelu_tools.core.prelu.slopediff import compare_slopes, pair_layers
 
-    given = dict(layouts or {})
+    keywords = _by_its_name_today(
+        {"input": input, "layout": layout, "inputs": inputs, "layouts": layouts}
+    )
+    options = SourceOptions(**read_keywords(SourceOptions, keywords))
+    given = read_keywords(VerifyRequest, {"layout": keywords["layout"]}).get("layouts", {})
     left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
     with (
-        opened(reference, left_name, source_options(inputs)) as left,
-        opened(candidate, right_name, source_options(inputs)) as right,
+        opened(reference, left_name, options) as left,
+        opened(candidate, right_name, options) as right,
     ):
         mine, theirs = left.layers(), right.layers()
     if not mine and not theirs:

@@ -48,6 +48,7 @@ HOMES = {
     "fsspec": {"backends"},
     "distributed": {"zoo"},
 }
+BACKENDS = "prelu_tools.backends"
 FULL = 17  # files in a folder
 ENOUGH = {"core": {"numpy"}, "graph": {"numpy", "onnx", "google"}, "": set()}
 
@@ -129,6 +130,44 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     imports = _graph_of_imports()
     assert len(imports) > 300
     assert [name for name in imports if name in _reached(name, imports)] == []
+
+
+def _class_checks(tree: ast.AST) -> Iterator[str]:
+    """What a file asks of an object's class in the backends, and of its attributes."""
+    backends = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(BACKENDS)
+        for alias in node.names
+    }
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and len(call.args) > 1:
+            asked = {node.id for node in ast.walk(call.args[1]) if isinstance(node, ast.Name)}
+            name = call.func.id
+            of_class = name in ("isinstance", "issubclass") and asked & backends
+            if of_class or name in ("getattr", "hasattr"):
+                yield ast.unparse(call)
+
+
+ASKING = [path for path in FILES if _floor(path) not in ("backends", "graph", "core")]
+
+
+@pytest.mark.parametrize("path", ASKING, ids=_name)
+def test_sources_are_asked_what_they_can_do(path: Path) -> None:
+    """Their protocol says it (`backends/interface.py`): nobody above looks at their classes."""
+    found = list(_class_checks(ast.parse(path.read_text())))
+    attributes = [text for text in found if "attr(" in text]
+    assert [text for text in found if text not in attributes] == []
+    assert _floor(path) != "commands" or attributes == []
+
+
+def test_a_question_for_a_class_is_seen() -> None:
+    text = (
+        "from prelu_tools.backends.onnxruntime.source import OnnxSource as Onnx\n"
+        "isinstance(a, (str, Onnx)), isinstance(a, str), hasattr(a, 'convert')\n"
+    )
+    assert list(_class_checks(ast.parse(text))) == ["isinstance(a, (str, Onnx))",
+                                                    "hasattr(a, 'convert')"]  # fmt: skip
 
 
 def test_a_circle_is_seen() -> None:

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from prelu_tools.core.errors import UsageError
 from prelu_tools.testing import assert_parity, assert_slopes_equal
 
 pytestmark = pytest.mark.torch
@@ -64,6 +65,25 @@ def test_a_model_in_memory_is_taken_too(exported: Path) -> None:
     assert_slopes_equal(_net(), model, inputs=SHAPE)
 
 
+def test_options_have_the_names_that_verify_has_for_them(exported: Path) -> None:
+    same = {"input": np.ones((2, 3, 8, 8), np.float32)}
+    result = assert_parity(
+        _net(), exported, input=SHAPE, inputs=same, layers=False, layout={"candidate": "nchw"}
+    )
+    assert result.samples == 2
+    assert result.coverage is None
+    assert_slopes_equal(_net(), exported, input=SHAPE, layout={"reference": "nchw"})
+
+
+def test_an_option_under_both_of_its_names_is_refused(exported: Path) -> None:
+    with pytest.raises(UsageError, match="input and inputs, its older name, are both given"):
+        assert_parity(_net(), exported, input=SHAPE, inputs=SHAPE)
+    with pytest.raises(UsageError, match="leave out inputs_file"):
+        assert_parity(_net(), exported, input=SHAPE, inputs="a.npz", inputs_file="b.npz")
+    with pytest.raises(UsageError, match="leave out layouts"):
+        assert_slopes_equal(exported, exported, layout={}, layouts={"candidate": "nchw"})
+
+
 def test_a_path_may_be_text(exported: Path) -> None:
     assert_parity(str(exported), str(exported))
 
@@ -103,8 +123,9 @@ def test_nothing_to_compare_never_passes() -> None:
 
     with pytest.raises(AssertionError, match="has a PReLU to compare"):
         assert_slopes_equal(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), inputs=SHAPE)
+    conv = nn.Conv2d(3, 3, 1)
     with pytest.raises(AssertionError, match="Not proven equal"):
-        assert_parity(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), inputs=SHAPE)
+        assert_parity(conv, conv, inputs=SHAPE)
 
 
 def test_coverage_and_tolerance_are_gates(exported: Path, tmp_path: Path) -> None:

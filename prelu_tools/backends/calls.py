@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from prelu_tools.backends.interface import Observer
+from prelu_tools.backends.runners import Observer
 from prelu_tools.core.arrays import Array, IntArray, frozen
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.slopes import PReLULayer, Shape

@@ -4,35 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
-from prelu_tools.core.arrays import Array
-from prelu_tools.core.options import Dim, SourceOptions
+from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
+from prelu_tools.backends.runners import LayerWatch, Observer, PlacedRunner, Runner, WideRunner
+from prelu_tools.core.arrays import Array, IntArray
+from prelu_tools.core.options import ConversionOptions, SourceOptions
+from prelu_tools.core.prelu.layout import Layout
 from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.core.results.decisions import Decision
+from prelu_tools.core.results.export import RefusedRoute
 from prelu_tools.core.rounding.noise import Noise
 
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """One input of a model."""
-
-    name: str
-    """Its name in the model."""
-    dtype: str
-    """The numpy name of its type."""
-    shape: tuple[Dim, ...]
-    """Sizes; a dynamic dimension has a name instead, the first one usually `batch`."""
-    example: tuple[int, ...]
-    """Sizes that the model accepts: `shape` with a number for each name."""
-    seen: tuple[float, float] | None = None
-    """The smallest and the largest value of an example, where the model has one."""
-    is_mask: bool = False
-    """Whether the example is made of zeros and ones, and has both."""
+if TYPE_CHECKING:
+    from prelu_tools.graph.facts.dependence import Dependence
+    from prelu_tools.graph.facts.tensors import Maker
+    from prelu_tools.graph.io.model import OnnxModel
+    from prelu_tools.graph.match.layers import LocatedLayer
 
 
 class RandomPart(Protocol):
@@ -54,108 +45,52 @@ class RandomPart(Protocol):
         ...
 
 
-def one_size_a_name(specs: Sequence[TensorSpec]) -> list[TensorSpec]:
-    """The inputs with one example for each name of a size, in whichever of them it stands.
+@dataclass(frozen=True)
+class Parameter:
+    """A slope tensor of the source."""
 
-    A first size is that of a batch, unless an input has it twice: its example is the smaller one.
-    """
-    found: dict[str, int] = {}
-    for spec in specs:
-        for size, example in zip(spec.shape, spec.example, strict=True):
-            if isinstance(size, str):
-                pick = max if any(s.shape.count(size) > 1 for s in specs) else min
-                found[size] = pick(example, found.get(size, example))
-    return [
-        replace(
-            spec,
-            example=tuple(
-                found[size] if isinstance(size, str) else example
-                for size, example in zip(spec.shape, spec.example, strict=True)
-            ),
-        )
-        for spec in specs
-    ]
+    layer: str
+    """Its layer's name."""
+    name: str
+    """Its own name in the source: the initializer's name in the result."""
+    values: Array
+    """Its true values, in its own shape."""
+    indices: IntArray
+    """How it is laid over the input of its first call: the result of `backends/probe.py`."""
+    n_calls: int
+    """How often the source uses it: as many PRelu nodes have to be in the result."""
+    call: int = 0
+    """Which of the source's calls these begin with, where each has tags of its own."""
 
-
-class Lookup(NamedTuple):
-    """Something that a model looks up as it runs, by positions along an axis."""
-
-    size: int
-    """Of that axis."""
-    positions: Array
-    """The positions, in whatever shape."""
-
-
-class Runner(Protocol):
-    """Runs a model, within a `with` block."""
-
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Outputs by name, in the model's order, for inputs by name.
-
-        Raises:
-            PReLUToolsError: the model rejects them.
-        """
-        ...
-
-
-Observer = Callable[[str, int, Array, Array], None]
-"""Is told of each call of a PReLU: the layer's name, which call of it, its input and its output.
-
-The arrays are in the model's own axis order and type, and may be gone once the observer returns.
-"""
-
-
-class WideRunner(Runner, Protocol):
-    """Runs a model in float64; outputs are float64 arrays."""
-
-    @property
-    def stayed_narrow(self) -> Sequence[str]:
-        """Parts of the model that computed in a narrower type all the same, after running."""
-        ...
+    def called_again(self) -> Parameter:
+        """The same, with one more call."""
+        return replace(self, n_calls=self.n_calls + 1)
 
 
 @dataclass(frozen=True)
-class SearchLimits:
-    """Where a search for inputs stops."""
+class Conversion:
+    """A source as an ONNX graph, with tags in place of its slopes (`core/prelu/tags.py`)."""
 
-    deadline: float
-    """On `time.monotonic`'s clock."""
-    seed: int
-    """Of what it draws."""
-    ranges: Mapping[str, tuple[float, float]]
-    """For an input's name the values that it may take; unbounded where it has none."""
-    whole: bool = False
-    """Whether batches have to keep the size of the one to start from."""
-    axes: Mapping[str, int] | None = None
-    """The axis of the rows of each input that has any; None for the first one of them all."""
-
-    def count(self, feeds: Mapping[str, Array]) -> int:
-        """How many rows a batch has."""
-        found = ((values, self._axis(name, values)) for name, values in feeds.items())
-        return next((values.shape[axis] for values, axis in found if axis is not None), 1)
-
-    def take(self, feeds: Mapping[str, Array], rows: Sequence[int] | Array) -> dict[str, Array]:
-        """A batch of these rows, as copies."""
-        return {
-            name: np.array(values) if axis is None else np.take(values, rows, axis)
-            for name, values in feeds.items()
-            for axis in [self._axis(name, values)]
-        }
-
-    def rest(self, name: str, move: Array, rows: Sequence[int]) -> Array:
-        """A move of an input, 0 for these rows; for an input of all rows, where there is any."""
-        resting = np.zeros(np.shape(move), np.bool_)
-        axis = self._axis(name, resting)
-        if axis is None:
-            resting |= bool(rows)
-        else:
-            resting.swapaxes(0, axis)[list(rows)] = True
-        return np.where(resting, np.zeros_like(move), move)
-
-    def _axis(self, name: str, values: Array) -> int | None:
-        if self.axes is None:
-            return 0 if values.ndim else None
-        return self.axes.get(name)
+    model: OnnxModel
+    """Every PReLU is one PRelu node; its slopes are tags. Large weights are in its `memory`."""
+    tags: TagBook
+    """What the tags stand for."""
+    parameters: Mapping[str, Parameter]
+    """The slope tensors by their key in `tags`."""
+    route: str
+    """Which converter was used, with its version."""
+    kept_names: Mapping[str, str] = field(default_factory=dict)
+    """Initializers that carry a name of the source, with the name to give them."""
+    refused: tuple[RefusedRoute, ...] = ()
+    """Routes that were tried before and failed, in order."""
+    input_layouts: tuple[Layout, Layout] | None = None
+    """The axis order of the source's inputs and of the result's, where they were asked for."""
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
+    properties: Mapping[str, str] = field(default_factory=dict)
+    """Metadata of the source's own model that is kept."""
+    reference: Source | None = None
+    """What the result is compared with, where the source itself does not run."""
 
 
 class Source(Protocol):
@@ -179,6 +114,26 @@ class Source(Protocol):
     @property
     def n_parameters(self) -> int:
         """Elements of all parameters."""
+        ...
+
+    @property
+    def opset(self) -> int | None:
+        """The opset of an ONNX graph; None for a model that is none."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of the model itself."""
+        ...
+
+    @property
+    def computes_in(self) -> str | None:
+        """The type narrower than float32 that it computes in; None for none, or unknown."""
+        ...
+
+    @property
+    def graph(self) -> OnnxGraph | None:
+        """The same source with what only an ONNX graph can do; None for a model that is none."""
         ...
 
     def inputs(self) -> Sequence[TensorSpec]:
@@ -243,6 +198,39 @@ class Source(Protocol):
         """One PReLU layer by itself: what it makes of an input of its shape (batch free)."""
         ...
 
+    def isolated(self, inputs: Mapping[str, Array], provider: str) -> dict[str, Array]:
+        """What layers make of inputs of their own, each by itself, as far as that can be run.
+
+        Args:
+            inputs: by the layer's name.
+            provider: what runs an ONNX graph; "" for what is none.
+
+        Raises:
+            PReLUToolsError: an input does not fit its layer.
+        """
+        ...
+
+    def is_unread(self, layer: str, feeds: Mapping[str, Array]) -> bool:
+        """Whether no output depends on a layer; False where that is not known.
+
+        Args:
+            layer: its name.
+            feeds: inputs that reach its slopes.
+        """
+        ...
+
+    def dependence(self, output: str) -> Dependence | None:
+        """What an output depends on; None where that is not known."""
+        ...
+
+    def convert(self, wanted: ConversionOptions) -> Conversion:
+        """The model as an ONNX graph, of the opset that is wanted or the nearest one below.
+
+        Raises:
+            PReLUToolsError: it cannot be converted; the message says which layer, and why.
+        """
+        ...
+
     def seek(
         self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
     ) -> Iterator[dict[str, Array]]:
@@ -255,6 +243,75 @@ class Source(Protocol):
 
         Yields:
             Batches that may reach some of them; whether they do is for the caller to see.
+        """
+        ...
+
+
+class OnnxGraph(Source, Protocol):
+    """A source that is an ONNX graph: any tensor of it can be seen, on any execution provider."""
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        ...
+
+    @property
+    def model(self) -> OnnxModel:
+        """The graph; its weights may be in its file still."""
+        ...
+
+    @property
+    def options(self) -> SourceOptions:
+        """How the user wants it to be read."""
+        ...
+
+    @property
+    def located(self) -> tuple[LocatedLayer, ...]:
+        """The layers, and where they are in the graph, whose functions are inlined for that."""
+        ...
+
+    @property
+    def has_bodies(self) -> bool:
+        """Whether an If, Loop or Scan holds a graph that cannot be looked into."""
+        ...
+
+    def session(self, provider: str) -> PlacedRunner:
+        """The file as it is on an execution provider.
+
+        Raises:
+            PReLUToolsError: the provider is not available, or does not load it.
+        """
+        ...
+
+    def tapped(self, provider: str) -> LayerWatch:
+        """Its layers of the main graph on an execution provider.
+
+        Raises:
+            PReLUToolsError: there are none; or see `session`.
+        """
+        ...
+
+    def makers(self) -> dict[str, Maker]:
+        """The floating tensors of the main graph (functions inlined), and what makes them."""
+        ...
+
+    def every(
+        self, provider: str, names: Sequence[str], feeds: Mapping[str, Array]
+    ) -> Iterator[tuple[str, Array]]:
+        """Tensors of the main graph (functions inlined), a few at a time.
+
+        Raises:
+            PReLUToolsError: see `session`.
+        """
+        ...
+
+    def tensors(
+        self, provider: str, names: Sequence[str], feeds: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """The same in one run; inputs are taken from the feeds.
+
+        Raises:
+            PReLUToolsError: see `session`.
         """
         ...
 

@@ -19,7 +19,7 @@ from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.core.prelu.tags import TagBook
 
-_SIZES = (1.0, 2.0**-100, 5e-4, 30.0, 2.0**90, 0.02)
+_SIZES = (1.0, 2.0**-100, 5e-4, 30.0, 2.0**110, 0.02)
 _FEW = 4096  # elements; a larger input has positions enough for each size in every call
 _TINY = np.finfo(np.float32).tiny
 _FREE = 2  # size of a dimension that the layer does not fix

@@ -91,7 +91,7 @@ READERS: tuple[Row, ...] = (
         ("torch",),
         ("allow_unsafe_load",),
     ),
-    Row("SavedModel", f"{_FILES}.saved_model", ("/saved_model.pb",), "keras", ("tensorflow",)),
+    Row("SavedModel", f"{_FILES}.saved_model", ("/saved_model.pb",), None, ()),
 )
 """What is read by itself: for `inspect` before the frameworks, for the rest after them."""
 

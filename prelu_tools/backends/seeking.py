@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from prelu_tools.backends.interface import Observer, Runner, SearchLimits
+from prelu_tools.backends.inputs import SearchLimits
+from prelu_tools.backends.runners import Observer, Runner
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import PReLULayer
 

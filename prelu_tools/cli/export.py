@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
-from prelu_tools.cli.completing import complete_source, complete_words
+from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.options import (
     gather_source_options,
     output_options,
-    range_option,
+    request_options,
     source_options,
 )
-from prelu_tools.cli.zoo import are_models, asks_for_zoo, run_many, zoo_options
+from prelu_tools.cli.zoo import NAMES, are_models, asks_for_zoo, run_many, zoo_options
+from prelu_tools.commands.export.command.request import ExportRequest
 
 
 @click.command("export")
@@ -29,70 +30,13 @@ from prelu_tools.cli.zoo import are_models, asks_for_zoo, run_many, zoo_options
     help="The file to write: whole, or not at all. For many models a folder, or a name with {stem} "
     "in it.",
 )
-@click.option(
-    "--opset",
-    type=int,
-    help="Opset of the result  [default: 18, or that of an ONNX file where it is newer]",
-)
-@click.option(
-    "--dtype",
-    metavar="[float32|float16]",
-    shell_complete=complete_words("float32", "float16"),
-    help="Type of the weights, inputs and outputs  [default: the source's own]",
-)
-@click.option(
-    "--target",
-    type=click.Choice(["portable", "onnxruntime-cpu"]),
-    default="portable",
-    show_default=True,
-    help="portable: one PRelu node a call; onnxruntime-cpu: the forms that a cost model takes for "
-    "the fastest there (prelu-tools optimize measures).",
-)
-@click.option(
-    "--slope-axis",
-    type=int,
-    metavar="AXIS",
-    help="For an ONNX file with slopes of shape [C] that can be read in two ways: the axis that "
-    "they lie along, 1 for the channels of NCHW, -1 for the last.",
-)
-@click.option(
-    "--input-layout",
-    type=click.Choice(["keep", "nchw", "nhwc"]),
-    default="keep",
-    show_default=True,
-    help="Axis order of the inputs of a Keras model, from rank 3 on; outputs keep theirs.",
-)
-@click.option(
-    "--external-data",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Put large weights in a file beside the model, MODEL.onnx.HASH.data: only from 2 GB on, "
-    "or as asked.",
-)
-@click.option(
-    "--verify/--no-verify",
-    default=True,
-    show_default=True,
-    help="Compare the result with SOURCE before it is put in place.",
-)
-@range_option
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@request_options(ExportRequest)
 @zoo_options
 @source_options
 @output_options
 def command(
     sources: tuple[str, ...],
     output: str | None,
-    opset: int | None,
-    external_data: Literal["auto", "always", "never"],
-    dtype: str | None,
-    target: Literal["portable", "onnxruntime-cpu"],
-    slope_axis: int | None,
-    input_layout: Literal["keep", "nchw", "nhwc"],
-    verify: bool,
-    ranges: dict[str, tuple[float, float]],
-    force: bool,
     inputs: tuple[Any, ...],
     custom_objects: tuple[str, ...],
     allow_unsafe_load: bool,
@@ -114,30 +58,23 @@ def command(
     """
     from prelu_tools.cli.output import Output
     from prelu_tools.cli.output import progress as show_progress
-    from prelu_tools.commands.export.command import ExportRequest, export
+    from prelu_tools.commands.export.command import export
 
-    many = len(sources) > 1 or asks_for_zoo(choices) or _are_many(sources)
+    zoo = {name: choices.pop(name) for name in NAMES}
+    many = len(sources) > 1 or asks_for_zoo(zoo) or _are_many(sources)
     if output is None and not many:
         raise click.UsageError("Missing option '-o' / '--output'.")
     request = ExportRequest(
         source=sources[0],
         output=Path(output or ""),
-        opset=opset,
-        external_data=external_data,
-        dtype=dtype,
-        target=target,
-        slope_axis=slope_axis,
-        input_layout=input_layout,
-        verify=verify,
-        ranges=ranges,
-        force=force,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
+        **choices,  # named as the fields are
     )
     if many:
         from prelu_tools.zoo.making import export_tasks
 
         tasks = export_tasks(sources, output, request)
-        return run_many("export", tasks, Output(form, reports, quiet), verbose, choices)
+        return run_many("export", tasks, Output(form, reports, quiet), verbose, zoo)
     with show_progress(quiet, verbose) as progress:
         result = export(request, progress)
     Output(form, reports, quiet).show(result)

@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from prelu_tools.cli.completing import complete_source
-from prelu_tools.cli.options import gather_source_options, output_options, source_options
-from prelu_tools.cli.zoo import are_models, asks_for_zoo, run_many, zoo_options
+from prelu_tools.cli.options import (
+    gather_source_options,
+    output_options,
+    request_options,
+    source_options,
+)
+from prelu_tools.cli.zoo import NAMES, are_models, asks_for_zoo, run_many, zoo_options
+from prelu_tools.commands.inspect.command.request import InspectRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from prelu_tools.cli.output import Output
-    from prelu_tools.commands.inspect.command import InspectRequest
     from prelu_tools.core.results.inspect_gates import InspectGates
     from prelu_tools.core.results.inspection import InspectResult
     from prelu_tools.zoo.task import Task
 
 _FIGURES = (".png", ".svg")
-_TARGETS = ("onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino")
 
 
 def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
@@ -45,24 +49,7 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
     metavar="FILE.png|.svg",
     help="Draw the slopes by depth (needs matplotlib: prelu-tools[plot]).",
 )
-@click.option(
-    "--near",
-    type=click.FloatRange(min=0),
-    default=0.01,
-    show_default=True,
-    help="How close to 0 (or 1) a slope counts as ReLU (or the identity).",
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="FILE.npz",
-    help="Run the model on this, and show how often each negative branch is used.",
-)
-@click.option(
-    "--target",
-    type=click.Choice(_TARGETS),
-    help="Say what this runtime does with each layer.",
-)
+@request_options(InspectRequest)
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning"]),
@@ -83,9 +70,6 @@ def command(
     slopes: bool,
     others: bool,
     plot: Path | None,
-    near: float,
-    data: Path | None,
-    target: str | None,
     fail_on: Literal["error", "warning"] | None,
     expect_layers: int | None,
     inputs: tuple[Any, ...],
@@ -107,21 +91,19 @@ def command(
     Example: prelu-tools inspect model.onnx
     """
     from prelu_tools.cli.output import Output, write
-    from prelu_tools.commands.inspect.command import InspectRequest, inspect_source
-    from prelu_tools.core.prelu.statistics import Thresholds
+    from prelu_tools.commands.inspect.command import inspect_source
     from prelu_tools.core.results.inspect_gates import InspectGates
 
+    zoo = {name: choices.pop(name) for name in NAMES}
     request = InspectRequest(
-        thresholds=Thresholds(near),
         explain=verbose,
-        target=target,
-        data=data,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
+        **choices,  # named as the fields are
     )
     output = Output(form, reports, quiet, slopes, others)
     each = each and len(sources) > 1
     gates = InspectGates(fail_on, expect_layers)
-    if _is_zoo(sources, each or asks_for_zoo(choices)):
+    if _is_zoo(sources, each or asks_for_zoo(zoo)):
         if plot is not None:
             raise click.UsageError("--plot draws one model: give one source")
         if len(sources) == 2 and not each and not _are_many(sources):
@@ -129,7 +111,7 @@ def command(
                 "two sources are compared, in this process: give --each to look at many models"
             )
         tasks = _tasks(sources, request, gates, output, each)
-        return run_many("inspect", tasks, output, verbose, choices)
+        return run_many("inspect", tasks, output, verbose, zoo)
     if len(sources) == 2:
         from prelu_tools.commands.inspect.compare import compare_sources
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from prelu_tools.cli.completing import complete_report, complete_source, complete_words
+from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.requests.kinds import Kind, WrongValueError
+from prelu_tools.core.requests.option import Option, options_of
 from prelu_tools.reports import commands_with, formats_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-
-    from prelu_tools.core.options import InputOption, SourceOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -44,26 +46,6 @@ class FormatType(click.ParamType):  # type: ignore[type-arg]  # older clicks tak
         return str(value)
 
 
-def parse_inputs(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> tuple[InputOption, ...]:
-    """NAME:DIMS, as in `x:batch,3,112,112`."""
-    from prelu_tools.core.options import InputOption
-
-    found = []
-    for value in values:
-        name, separator, dims = value.rpartition(":")
-        sizes = [part.strip() for part in dims.split(",")]
-        good = all(s.isidentifier() or (s.isdigit() and int(s) > 0) for s in sizes)
-        if not separator or not name or not good:
-            raise click.BadParameter(
-                f"{value!r} is not a valid input: expected NAME:DIMS, a size or a name for each "
-                "dimension, as in x:batch,3,112,112"
-            )
-        found.append(InputOption(name, tuple(int(s) if s.isdigit() else s for s in sizes)))
-    return tuple(found)
-
-
 def parse_reports(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:
@@ -77,65 +59,67 @@ def parse_reports(
     return tuple(pairs)
 
 
-def parse_ranges(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> dict[str, tuple[float, float]]:
-    """LOW,HIGH for every input, or NAME=LOW,HIGH."""
-    if not values:
-        return {}
-    from prelu_tools.commands.checks.fields import WrongValueError, given_range
+def request_options(request: type) -> Callable[[Function], Function]:
+    """The options that the fields of a request declare, in their order."""
 
-    found = {}
-    for value in values:
-        name, _, limits = value.rpartition("=")
+    def add(function: Function) -> Function:
+        for one in reversed(options_of(request, "cli")):
+            function = _option(one)(function)
+        return function
+
+    return add
+
+
+source_options = request_options(SourceOptions)
+"""How sources are read."""
+
+
+def _option(one: Option) -> Callable[[Function], Function]:
+    """A field's option as click has it; its parameter is named as the field is."""
+    flag = "--" + one.name.replace("_", "-")
+    settings: dict[str, Any] = {"help": one.help, "metavar": one.metavar}
+    if one.kind.type == "flag":
+        if one.default is False:
+            return click.option(flag, one.field, is_flag=True, help=one.help)
+        flag = f"{flag}/--no-{flag[2:]}"
+        settings["default"] = None
+    else:
+        settings |= {"type": _type(one.kind), "multiple": one.kind.many}
+    if one.kind.from_text is not None:
+        settings["callback"] = _reader(one.kind.from_text)
+    if one.complete:
+        words = complete_source if one.complete == "source" else complete_words(*one.complete)
+        settings["shell_complete"] = words
+    if one.default not in (None, ()):
+        settings |= {"default": one.default, "show_default": True}
+    return click.option(flag, one.field, **settings)
+
+
+def _type(kind: Kind) -> click.ParamType | None:  # type: ignore[type-arg]  # older clicks take none
+    """What checks the text; None for any text."""
+    if kind.type == "number":
+        return click.FloatRange(kind.low, kind.high, min_open=kind.above)
+    if kind.type == "whole":
+        return click.INT if kind.low is None else click.IntRange(int(kind.low))
+    if kind.type == "choice":
+        return click.Choice(kind.words)
+    if kind.type in ("file", "folder"):
+        return click.Path(path_type=Path, file_okay=kind.type == "file")
+    return None
+
+
+def _reader(
+    from_text: Callable[[Any], Any],
+) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def read(ctx: click.Context, param: click.Parameter, given: Any) -> Any:
+        if ctx.resilient_parsing:  # a shell asks for completions, and is in a hurry
+            return None
         try:
-            found[name] = given_range(limits)
+            return from_text(given)
         except WrongValueError as error:
-            raise click.BadParameter(
-                f"{value!r} is not a range: expected LOW,HIGH or NAME=LOW,HIGH, as in image=0,255"
-            ) from error
-    return found
+            raise click.BadParameter(str(error)) from error
 
-
-def range_option(function: Function) -> Function:
-    """The values of inputs that are drawn."""
-    return click.option(
-        "--input-range",
-        "ranges",
-        callback=parse_ranges,
-        multiple=True,
-        metavar="[NAME=]LOW,HIGH",
-        help="The values that inputs may take, as in image=0,255; repeatable.",
-    )(function)
-
-
-def source_options(function: Function) -> Function:
-    """How sources are read."""
-    for option in (
-        click.option(
-            "--allow-unsafe-load",
-            is_flag=True,
-            help="Load pickles and Lambda layers that may run code of the file.",
-        ),
-        click.option(
-            "--custom-objects",
-            multiple=True,
-            metavar="MODULE_OR_FILE[:NAME]",
-            shell_complete=complete_source,
-            help="Where a Keras file's own classes are; repeatable.",
-        ),
-        click.option(
-            "--input",
-            "inputs",
-            callback=parse_inputs,
-            multiple=True,
-            metavar="NAME:DIMS",
-            help="An input's shape, x:batch,3,112,112, where the model does not know it; "
-            "repeatable.",
-        ),
-    ):
-        function = option(function)
-    return function
+    return read
 
 
 def output_options(function: Function) -> Function:
@@ -169,8 +153,6 @@ def gather_source_options(
     inputs: tuple[Any, ...], custom_objects: tuple[str, ...], allow_unsafe_load: bool, verbose: bool
 ) -> SourceOptions:
     """The options of `source_options` as one value."""
-    from prelu_tools.core.options import SourceOptions
-
     return SourceOptions(
         inputs=tuple(inputs),
         custom_objects=custom_objects,

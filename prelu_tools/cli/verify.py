@@ -11,163 +11,29 @@ from click.core import ParameterSource
 
 from prelu_tools.cli.baseline import OPTIONS as BASELINE_OPTIONS
 from prelu_tools.cli.baseline import baseline_options, chosen
-from prelu_tools.cli.completing import complete_source, complete_words
-from prelu_tools.cli.ignored_options import Command
+from prelu_tools.cli.completing import complete_source
+from prelu_tools.cli.idle import Command
 from prelu_tools.cli.options import (
     gather_source_options,
     output_options,
-    range_option,
+    request_options,
     source_options,
 )
 from prelu_tools.cli.zoo import NAMES, are_models, asks_for_zoo, run_many, zoo_options
+from prelu_tools.commands.verify.request import VerifyRequest
 
 if TYPE_CHECKING:
     from prelu_tools.cli.baseline import BaselineChoice
     from prelu_tools.cli.output import Output
-    from prelu_tools.core.results.verification import Tolerance
 
 _EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
 _FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose", *BASELINE_OPTIONS)
 
 
-def _parse_layouts(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> dict[str, str]:
-    """NAME=nchw|nhwc."""
-    found = {}
-    for value in values:
-        name, _, layout = value.rpartition("=")
-        if not name or layout not in ("nchw", "nhwc"):
-            raise click.BadParameter(
-                f"{value!r} is not a valid layout: expected NAME=nchw or NAME=nhwc, where NAME is "
-                "reference, candidate or a model's path"
-            )
-        found[name] = layout
-    return found
-
-
-def _parse_tolerance(ctx: click.Context, param: click.Parameter, value: str) -> Tolerance | None:
-    """`calibrated`, or RTOL,ATOL."""
-    if ctx.resilient_parsing:  # a shell asks for completions, and is in a hurry
-        return None
-    from prelu_tools.commands.checks.fields import WrongValueError, given_tolerance
-
-    try:
-        return given_tolerance(value)
-    except WrongValueError as error:
-        raise click.BadParameter(f"{value!r} is not a valid tolerance: expected {error}") from error
-
-
 @click.command("verify", cls=Command)
 @click.argument("reference", metavar="[REFERENCE", required=False, shell_complete=complete_source)
 @click.argument("candidates", metavar="CANDIDATE...]", nargs=-1, shell_complete=complete_source)
-@click.option(
-    "--provider",
-    "providers",
-    multiple=True,
-    default=("cpu",),
-    show_default=True,
-    metavar="NAME[:KEY=VALUE,...]",
-    shell_complete=complete_words("cpu", "cuda", "tensorrt", "openvino"),
-    help="cpu, cuda, tensorrt, openvino or onnxruntime's own name, with options if need be "
-    "(cuda:use_tf32=1); each is checked; repeatable.",
-)
-@click.option(
-    "--allow-fallback",
-    is_flag=True,
-    help="Take it that nodes run on another provider than the one asked for.",
-)
-@click.option(
-    "--inputs",
-    "inputs_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE.npz",
-    help="Replay exactly these inputs; with --samples, beside what is drawn.",
-)
-@click.option(
-    "--save-inputs",
-    type=click.Path(path_type=Path),
-    metavar="FILE.npz",
-    help="Keep the inputs that were used, for --inputs.",
-)
-@range_option
-@click.option(
-    "--samples",
-    type=click.IntRange(min=1),
-    help="How many inputs to draw.  [default: 16]",
-)
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the inputs."
-)
-@click.option(
-    "--search-seconds",
-    type=click.FloatRange(min=0),
-    default=5.0,
-    show_default=True,
-    help="How long to look for inputs that reach slopes which no draw reached.",
-)
-@click.option(
-    "--tolerance",
-    callback=_parse_tolerance,
-    default="calibrated",
-    show_default=True,
-    metavar="calibrated|RTOL,ATOL",
-    shell_complete=complete_words("calibrated"),
-    help="By the rounding of the reference, or |a - b| <= ATOL + RTOL |a|.",
-)
-@click.option(
-    "--layers/--no-layers",
-    default=True,
-    show_default=True,
-    help="Whether to look at every PReLU layer as the models run.",
-)
-@click.option(
-    "--min-coverage",
-    type=click.FloatRange(0, 1),
-    help="Share of all slopes whose negative branch the inputs have to reach.",
-)
-@click.option(
-    "--power/--no-power",
-    default=True,
-    show_default=True,
-    help="Whether to plant slope faults in a copy, to see what the checks would have caught.",
-)
-@click.option(
-    "--min-power",
-    type=click.FloatRange(0, 1),
-    help="Share of the planted faults on reached slopes that has to be caught.  [default: 1.0]",
-)
-@click.option(
-    "--bundle",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="On failure, write the smallest thing that shows it here, and how to run it.",
-)
-@click.option(
-    "--layout",
-    "layouts",
-    callback=_parse_layouts,
-    multiple=True,
-    metavar="NAME=nchw|nhwc",
-    shell_complete=complete_words(
-        *(f"{role}={layout}" for role in ("reference", "candidate") for layout in ("nchw", "nhwc"))
-    ),
-    help="The axis order of reference=, candidate= or a model's path=; repeatable.",
-)
-@click.option(
-    "--strict-special",
-    is_flag=True,
-    help="Fail a layer that differs for infinite or NaN inputs; else that is reported only.",
-)
-@click.option(
-    "--strict-interface",
-    is_flag=True,
-    help="Fail where names, types or sizes of inputs and outputs differ; else a missing or "
-    "additional output fails, and a number that became a float, or was one.",
-)
-@click.option(
-    "--allow-no-prelu", is_flag=True, help="Let models without any PReLU pass on their outputs."
-)
+@request_options(VerifyRequest)
 @baseline_options
 @zoo_options
 @source_options
@@ -206,7 +72,6 @@ def command(
     """
     from prelu_tools.cli.output import Output, progress
     from prelu_tools.commands.verify.command import verify
-    from prelu_tools.commands.verify.request import VerifyRequest
 
     output = Output(form, reports, quiet)
     if reference is None:

@@ -51,7 +51,7 @@ def _package(name: str, advice: str, label: str = "") -> DoctorItem:
         return DoctorItem(label, "broken", f"needs {error.name}", advice)
     except Exception as error:
         return DoctorItem(label, "broken", f"{type(error).__name__}: {error}", f"{advice} again")
-    version = getattr(module, "__version__", None) or importlib.metadata.version(name)
+    version = vars(module).get("__version__") or importlib.metadata.version(name)
     return DoctorItem(label, "ok", str(version))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from prelu_tools.core.requests.kinds import FLAG, TEXTS, Kind, WrongValueError
+from prelu_tools.core.requests.option import option
 
 Dim = int | str
 """A size, or the name of a dynamic dimension."""
@@ -25,26 +28,121 @@ def example_sizes(shape: Sequence[Dim]) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class InputOption:
-    """An input as the user gave it on the command line."""
+    """An input as the user gave it on the command line, or as another model has it."""
 
     name: str
     """The input's name."""
     shape: tuple[Dim, ...]
     """Sizes and names of dynamic dimensions."""
+    dtype: str = "float32"
+    """The numpy name of its type."""
+
+
+@dataclass(frozen=True)
+class OtherInputs:
+    """The inputs of the model that a source is compared with."""
+
+    model: str
+    """What that one is called."""
+    inputs: tuple[InputOption, ...]
+    """Its inputs."""
+
+    @property
+    def note(self) -> str:
+        """What the user should know where they are used."""
+        names = ", ".join(f"{i.name}:{','.join(map(str, i.shape))}" for i in self.inputs)
+        return f"it does not state its input sizes: those of {self.model} are used ({names})"
+
+
+class _NoShapeError(ValueError):
+    """A text that is no NAME:DIMS."""
+
+
+def _shape(text: str) -> InputOption:
+    name, _, dims = text.rpartition(":")
+    parts = [part.strip() for part in dims.split(",")]
+    sizes = tuple(int(part) if part.isdecimal() else part for part in parts)
+    if not name or not all(_is_size(size) for size in sizes):
+        raise _NoShapeError(text)
+    return InputOption(name, sizes)
+
+
+def _is_size(size: object) -> bool:
+    if isinstance(size, str):
+        return size.isidentifier()
+    return isinstance(size, int) and not isinstance(size, bool) and size > 0
+
+
+_SIZES = 'a size or a name for each dimension, as in {"x": ("batch", 3, 112, 112)}'
+
+
+def _shapes(value: Any) -> tuple[InputOption, ...]:
+    try:
+        return tuple(_shape(text) for text in TEXTS.read(value))
+    except _NoShapeError:
+        raise WrongValueError("a list of NAME:DIMS, as in x:batch,3,112,112") from None
+
+
+def _shapes_of_python(value: Any) -> tuple[InputOption, ...]:
+    """By the name of each input its sizes."""
+    if not isinstance(value, Mapping):
+        raise WrongValueError(_SIZES)
+    found = []
+    for name, shape in value.items():
+        is_sized = isinstance(shape, Iterable) and not isinstance(shape, str)
+        sizes = tuple(shape) if is_sized else (None,)
+        if not all(_is_size(size) for size in sizes):
+            raise WrongValueError(_SIZES, f"input {name} is given as {shape!r}")
+        found.append(InputOption(name, sizes))
+    return tuple(found)
+
+
+def _shapes_of_text(given: Sequence[str]) -> tuple[InputOption, ...]:
+    try:
+        return tuple(_shape(text) for text in given)
+    except _NoShapeError as error:
+        raise WrongValueError(
+            f"{str(error)!r} is not a valid input: expected NAME:DIMS, a size or a name for "
+            "each dimension, as in x:batch,3,112,112"
+        ) from None
+
+
+SHAPES = Kind(
+    _shapes, {**TEXTS.schema, "items": {"type": "string", "pattern": "^.+:[^:]+$"}}, "Shapes",
+    _SIZES, _shapes_of_python, _shapes_of_text, many=True,
+)  # fmt: skip
+"""The shapes of inputs: `NAME:DIMS` each, or in Python sizes by name."""
 
 
 @dataclass(frozen=True)
 class SourceOptions:
     """How the user wants a source to be read."""
 
-    inputs: tuple[InputOption, ...] = ()
-    """Shapes, where the model does not know them."""
-    custom_objects: tuple[str, ...] = ()
+    inputs: tuple[InputOption, ...] = option(
+        SHAPES,
+        "An input's shape, x:batch,3,112,112, where the model does not know it; repeatable.",
+        default=(), name="input", metavar="NAME:DIMS",
+        key_help="shapes of inputs, where the source does not know them",
+        example='["x:batch,3,112,112"]',
+    )  # fmt: skip
+    custom_objects: tuple[str, ...] = option(
+        TEXTS,
+        "Where a Keras file's own classes are; repeatable.",
+        default=(), metavar="MODULE_OR_FILE[:NAME]", complete="source",
+        key_help="where a Keras file's own classes are", example='["layers.py"]',
+    )  # fmt: skip
     """Modules or files, with an optional `:NAME`, that hold custom Keras classes."""
-    allow_unsafe_load: bool = False
-    """Whether pickles and Lambda layers may run code of the file."""
-    show_chatter: bool = False
-    """Whether to let the frameworks write to standard error."""
+    allow_unsafe_load: bool = option(
+        FLAG,
+        "Load pickles and Lambda layers that may run code of the file.",
+        default=False, example="false",
+        key_help="load pickles and Lambda layers that may run code",
+    )  # fmt: skip
+    show_chatter: bool = option(
+        FLAG, "Show the frameworks' own messages.", default=False, name="verbose", where=("api",)
+    )
+    other: Callable[[], OtherInputs | None] | None = field(default=None, compare=False)
+    """Asks the model of the comparison for its inputs, where this one does not know its own."""
     is_shared: bool = False
     """Whether they are for several sources, taken one by one, not all of which need them."""
 
@@ -62,7 +160,7 @@ class ConversionOptions:
 
     opset: int = 18
     """Opset of the default domain that the result is to have. A converter that does not reach it
-    writes its own nearest one below; `commands/export.py` takes it from there, or refuses."""
+    writes its own nearest one below; `commands/export/command.py` takes it from there, or refuses."""
     input_layout: InputLayout = "keep"
     """Axis order of the inputs of rank 4 (of rank 3 and 5 likewise): the source's own, or this."""
     slope_axis: int | None = None

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from prelu_tools.commands.export.command.request import ExportRequest
 
 from prelu_tools.backends.registry import open_source
-from prelu_tools.commands.export.command import ExportRequest
 from prelu_tools.commands.export.command import export as export_source
 from prelu_tools.core.options import InputOption, SourceOptions
 
@@ -226,6 +226,15 @@ SLOPES: dict[str, tuple[str, Any]] = {
     "less than x": ("x - (1.0 - a) * tf.minimum(x, 0.0)", _RAW),
     "a factor by sign": ("x * tf.where(x < 0, a, tf.ones_like(x))", _RAW),
     "a Conv-TasNet": ("tf.nn.relu(x) - (x - tf.nn.relu(x)) * a", -_RAW),
+    "in float64 inside": (
+        "tf.cast(tf.where(tf.cast(x, tf.float64) > 0, tf.cast(x, tf.float64), "
+        "tf.cast(a, tf.float64) * tf.cast(x, tf.float64)), tf.float32)",
+        _RAW,
+    ),
+    "a checked condition": (
+        "tf.where(tf.logical_or(tf.stop_gradient(x) > 0, tf.equal(x, 0.0)), x, a * x)",
+        _RAW,
+    ),
     "an offset behind it": ("tf.where(x > 0, x, a * x) + a", _RAW),
     "a floor behind it": ("tf.maximum(tf.where(x > 0, x, a * x), -0.5)", _RAW),
 }

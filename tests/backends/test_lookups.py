@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prelu_tools.backends.interface import Lookup, TensorSpec, one_size_a_name
+from prelu_tools.backends.inputs import Lookup, TensorSpec, one_size_a_name
 from prelu_tools.backends.registry import open_object, open_source
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.options import SourceOptions

@@ -14,7 +14,7 @@ import pytest
 from observing import Told, coverage, observed
 from tiny_models import save_convolution, save_dense, save_prelu, save_relu
 
-from prelu_tools.backends.interface import SearchLimits
+from prelu_tools.backends.inputs import SearchLimits
 from prelu_tools.backends.onnxruntime import from_file
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.onnxruntime.tapped import taps_of

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from running import cli
+from running import cli, environment
 
 from prelu_tools.backends.registry import open_for_inspection
 from prelu_tools.core.arrays import same_bits
@@ -122,8 +125,6 @@ def test_the_commands_read_a_folder_and_run_it(exported: Path, tmp_path: Path) -
 
 
 def test_damaged_folders_are_refused(exported: Path, tmp_path: Path) -> None:
-    import shutil
-
     def refusal(path: Path) -> str:
         with pytest.raises(PReLUToolsError) as caught:
             _open(path)
@@ -143,3 +144,22 @@ def test_damaged_folders_are_refused(exported: Path, tmp_path: Path) -> None:
     bare.mkdir()
     shutil.copy(exported / "saved_model.pb", bare)
     assert "is a SavedModel without variables" in refusal(bare)
+
+
+def test_inspect_needs_no_tensorflow(exported: Path) -> None:
+    code = (
+        "import sys; from prelu_tools.cli.main import run; code = run(sys.argv[1:]); "
+        "sys.exit(code or 'tensorflow' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "inspect", str(exported)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_checkpoint_that_is_not_in_its_files_is_not_run(exported: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "net"
+    shutil.copytree(exported, folder)
+    data = folder / "variables" / "variables.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:-8])
+    found = cli("verify", folder, folder)
+    assert (found.code, "is not in its file" in found.words) == (3, True), found.words

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from prelu_tools.backends.interface import Observer, SearchLimits
+from prelu_tools.backends.inputs import SearchLimits
+from prelu_tools.backends.runners import Observer
 from prelu_tools.backends.seeking import Pick, redraw, seek
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import PReLULayer

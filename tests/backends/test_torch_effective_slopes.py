@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from prelu_tools.commands.export.command.request import ExportRequest
 from torch_nets import try_export, write_nets
 
 from prelu_tools.backends.registry import open_source
-from prelu_tools.commands.export.command import ExportRequest
 from prelu_tools.commands.export.command import export as export_source
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
@@ -81,6 +81,22 @@ SLOPES: dict[str, tuple[str, str, Any]] = {
     "halves": ("0.5 * (1 + self.raw) * x + 0.5 * (1 - self.raw) * x.abs()", "raw", _RAW),
     "a Conv-TasNet": ("F.relu(x) - (x - F.relu(x)) * self.raw", "raw", -_RAW),
     "a factor by sign": ("x * torch.where(x < 0, self.raw, torch.ones_like(x))", "raw", _RAW),
+    "a step between two": ("torch.lerp(x, self.raw * x, (x < 0).float())", "raw", _RAW),
+    "added as a product": ("torch.addcmul(F.relu(x), self.raw, x.clamp(max=0))", "raw", _RAW),
+    "a Heaviside step": (
+        "x * (self.raw + (1 - self.raw) * torch.heaviside(x, torch.ones(())))", "raw", _RAW
+    ),
+    "in float64 inside": (
+        "torch.where(x.double() > 0, x.double(), self.raw.double() * x.double()).float()",
+        "raw",
+        _RAW,
+    ),
+    "a convolution by channels": (
+        "(lambda x: F.relu(x) + F.conv1d(x.clamp(max=0), self.raw[:, None, None], groups=3))"
+        "(x[..., None])[..., 0]",
+        "raw",
+        _RAW,
+    ),
     "scripted": ("scripted(x, self.raw)", "raw", _RAW),
     "compiled": ("compiled(x, F.softplus(self.raw))", "raw", np.log1p(np.exp(_RAW))),
     "checkpointed": (
@@ -100,6 +116,7 @@ SLOPES: dict[str, tuple[str, str, Any]] = {
 NONE = {
     "a threshold": "torch.where(x > 0.01, x, self.raw * x)",
     "a threshold at the mean": "torch.where(x > x.mean(), x, self.raw * x)",
+    "a floor far away": "F.relu(x) + self.raw * F.hardtanh(x, -1e30, 0.0)",
     "an offset in a branch": "torch.where(x > 0, x, self.raw * x - 1e-4)",
     "a learned scale of 1": "x * self.one",
     "a number of the code": "torch.where(x > 0, x, torch.tensor(0.2) * x)",

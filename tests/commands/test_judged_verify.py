@@ -180,9 +180,9 @@ def test_the_first_failure_is_bundled(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(module, "write_bundle", lambda *args: bundles.append(args))
     wrong = NumpyModel(change=lambda _layer, y: y + 1)
     reference = NumpyModel()
-    verified(reference, NumpyModel(), wrong, wrong, bundle=tmp_path, seed=7)
-    ((path, told, where, bundled, seed),) = bundles
-    assert (path, where.spelled, bundled.report.model, seed) == (tmp_path, "d", "d", 7)
+    verified(reference, NumpyModel(), wrong, wrong, bundle=tmp_path)
+    ((path, told, where, bundled),) = bundles
+    assert (path, where.spelled, bundled.report.model) == (tmp_path, "d", "d")
     assert told.source is reference
     assert (where.source, bundled.report.verdict) == (wrong, "fail")
     verified(NumpyModel(), wrong)

@@ -10,7 +10,11 @@ from judge_rig import X, Y, bare, flat
 
 from prelu_tools.commands.verify.layers.isolated import axis_orders, is_off, own_ulps
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.slopes import PReLULayer
+
+ONE, TWO = AxisAlignment.usual(1), AxisAlignment.usual(2)
+
 
 HUGE = 2**62
 
@@ -66,7 +70,7 @@ def test_how_axes_may_lie(
     expected: tuple[int, ...] | None,
     orders: list[tuple[int, ...]],
 ) -> None:
-    assert axis_orders(mine, other, shape, expected) == orders
+    assert list(axis_orders(mine, other, shape, expected)) == orders
 
 
 # By itself
@@ -96,7 +100,7 @@ def test_how_far_off_is_off(apart: int | None, off: bool) -> None:
 def test_units_by_which_a_layer_is_off(x: list[float], y: list[float], apart: int) -> None:
     layer = bare("a", np.full((1,), 0.25, np.float32))
     with np.errstate(all="raise"):
-        assert own_ulps(layer, [(0,)], np.array(x, np.float32), np.array(y, np.float32)) == apart
+        assert own_ulps(layer, ONE, np.array(x, np.float32), np.array(y, np.float32)) == apart
 
 
 def test_results_beyond_all_numbers_raise_nothing() -> None:
@@ -104,36 +108,36 @@ def test_results_beyond_all_numbers_raise_nothing() -> None:
     x = np.array([-3e38, -1e-30, -np.inf], np.float32)
     y = np.array([-np.inf, 0.0, np.nan], np.float32)
     with np.errstate(all="raise"):
-        assert own_ulps(layer, [(0,)], x, y) == 0
+        assert own_ulps(layer, ONE, x, y) == 0
 
 
 def test_at_0_it_is_slope_times_0() -> None:
     layer = bare("a", np.array([np.inf], np.float32))
-    assert own_ulps(layer, [(0,)], np.zeros(1, np.float32), np.full(1, np.nan, np.float32)) == 0
+    assert own_ulps(layer, ONE, np.zeros(1, np.float32), np.full(1, np.nan, np.float32)) == 0
 
 
 def test_the_units_are_those_of_what_the_layer_gives() -> None:
     layer = bare("a", np.full((1,), 0.25, np.float32))
     x = np.array([-1], np.float32)
-    assert own_ulps(layer, [(0,)], x, np.array([-0.25 - 2.0**-12], np.float16)) == 1
-    assert own_ulps(layer, [(0,)], x, np.array([-0.25 - 2.0**-12], np.float32)) == 2**13
+    assert own_ulps(layer, ONE, x, np.array([-0.25 - 2.0**-12], np.float16)) == 1
+    assert own_ulps(layer, ONE, x, np.array([-0.25 - 2.0**-12], np.float32)) == 2**13
 
 
 def test_slopes_are_taken_in_the_type_of_the_input() -> None:
     layer = bare("a", np.full((1,), 0.1, np.float64))
     x = np.array([-1], np.float32)
-    assert own_ulps(layer, [(0,)], x, x * np.float32(0.1)) == 0
+    assert own_ulps(layer, ONE, x, x * np.float32(0.1)) == 0
     half = np.array([-3], np.float16)
-    assert own_ulps(layer, [(0,)], half, half * np.float16(0.1)) == 0
+    assert own_ulps(layer, ONE, half, half * np.float16(0.1)) == 0
 
 
 def test_the_best_order_counts() -> None:
     slopes = np.arange(27, dtype=np.float32).reshape(1, 3, 3, 3)
     layer, x = bare("a", slopes), -np.ones((1, 3, 3, 3), np.float32)
     y = -slopes.transpose(LAST)
-    assert own_ulps(layer, [SAME, LAST, FIRST], x, y) == 0
-    assert is_off(own_ulps(layer, [SAME, FIRST], x, y))
-    assert own_ulps(layer, [], x, y) is None
+    assert own_ulps(layer, AxisAlignment([SAME, LAST, FIRST]), x, y) == 0
+    assert is_off(own_ulps(layer, AxisAlignment([SAME, FIRST]), x, y))
+    assert own_ulps(layer, AxisAlignment([]), x, y) is None
 
 
 @pytest.mark.parametrize(
@@ -146,19 +150,19 @@ def test_the_best_order_counts() -> None:
 )
 def test_slopes_that_cannot_be_laid_tell_nothing(slopes: Array, x: Array) -> None:
     order = tuple(range(slopes.ndim))
-    assert own_ulps(bare("a", slopes), [order], x, x) is None
+    assert own_ulps(bare("a", slopes), AxisAlignment([order]), x, x) is None
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1, 1, 1)])
 def test_one_slope_lies_on_everything(shape: tuple[int, ...]) -> None:
     layer = bare("a", np.full(shape, 0.5, np.float32))
     x = np.array([[-2, 2]], np.float32)
-    assert own_ulps(layer, [(0, 1)], x, np.array([[-1, 2]], np.float32)) == 0
-    assert own_ulps(layer, [(0, 1)], x, np.array([[-2, 2]], np.float32)) == 2**22
+    assert own_ulps(layer, TWO, x, np.array([[-1, 2]], np.float32)) == 0
+    assert own_ulps(layer, TWO, x, np.array([[-2, 2]], np.float32)) == 2**22
 
 
 def test_an_output_of_another_shape_is_as_far_off_as_can_be() -> None:
-    assert own_ulps(flat(), [(0, 1)], X, Y[:1]) == HUGE
+    assert own_ulps(flat(), TWO, X, Y[:1]) == HUGE
 
 
 # Slopes that are not numbers, and numbers that are integers
@@ -178,24 +182,24 @@ def test_a_slope_that_is_not_finite_decides_where_an_input_is_negative(value: fl
     with np.errstate(invalid="ignore"):
         by_definition = np.where(x > 0, x, slopes * x)
     for y in (by_definition, _multiplied(x, slopes)):
-        assert own_ulps(layer, [(0, 1)], x, y) == 0
+        assert own_ulps(layer, TWO, x, y) == 0
     wrong = by_definition.copy()
     wrong[0, 0] = 7
-    assert own_ulps(layer, [(0, 1)], x, wrong) == HUGE
+    assert own_ulps(layer, TWO, x, wrong) == HUGE
     wrong = by_definition.copy()
     wrong[1, 1] = 4
-    assert is_off(own_ulps(layer, [(0, 1)], x, wrong))
+    assert is_off(own_ulps(layer, TWO, x, wrong))
 
 
 def test_infinities_of_another_sign_are_not_the_same() -> None:
     x = np.array([[-1e38, 1]], np.float32)
     layer = bare("a", np.array([[10, 10]], np.float32))
-    assert own_ulps(layer, [(0, 1)], x, np.array([[-np.inf, 1]], np.float32)) == 0
-    assert own_ulps(layer, [(0, 1)], x, np.array([[np.inf, 1]], np.float32)) == HUGE
+    assert own_ulps(layer, TWO, x, np.array([[-np.inf, 1]], np.float32)) == 0
+    assert own_ulps(layer, TWO, x, np.array([[np.inf, 1]], np.float32)) == HUGE
 
 
 def test_integers_are_equal_or_not() -> None:
     layer = bare("a", np.array([[2, -3]], np.int32))
     x = np.array([[-5, -7], [5, 7]], np.int32)
-    assert own_ulps(layer, [(0, 1)], x, np.array([[-10, 21], [5, 7]], np.int32)) == 0
-    assert own_ulps(layer, [(0, 1)], x, np.array([[-10, 22], [5, 7]], np.int32)) == HUGE
+    assert own_ulps(layer, TWO, x, np.array([[-10, 21], [5, 7]], np.int32)) == 0
+    assert own_ulps(layer, TWO, x, np.array([[-10, 22], [5, 7]], np.int32)) == HUGE

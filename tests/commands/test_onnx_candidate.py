@@ -189,19 +189,6 @@ def test_what_was_not_judged_has_no_results() -> None:
     assert (Judged(report).results, Judged(report).notes) == ([], ())
 
 
-def test_a_candidate_may_have_nothing_to_say() -> None:
-    candidate = NumpyModel()
-    vars(candidate).pop("notes")
-
-    class Silent:
-        def __getattr__(self, name: str) -> Any:
-            if name == "notes":
-                raise AttributeError(name)
-            return getattr(candidate, name)
-
-    assert _with(NumpyModel(), Silent()).notes == ()
-
-
 @pytest.mark.parametrize("outputs", [(), ("y",)])
 def test_a_limit_of_each_value_needs_no_type(outputs: tuple[str, ...]) -> None:
     models = [NumpyModel(is_wide=False, outputs=outputs) for _ in range(2)]

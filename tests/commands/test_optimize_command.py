@@ -20,7 +20,7 @@ from prelu_tools.commands.optimize import command
 from prelu_tools.commands.optimize.tuning import Bench
 from prelu_tools.core.results.optimization import Target
 from prelu_tools.graph.facts.targets import TARGETS
-from prelu_tools.graph.match import forms as declared
+from prelu_tools.graph.passes import writing as declared
 from prelu_tools.graph.passes.writing import Draft, write_max
 
 NO_TUNE = ("--no-tune", "--format", "json")

@@ -52,22 +52,6 @@ def test_what_the_source_has_to_say_is_said() -> None:
     assert run(ToldSource(notes=("it is old",)), ONE).notes == ["it is old"]
 
 
-class _Silent:
-    """A source that has no notes."""
-
-    def __init__(self) -> None:
-        self.inner = ToldSource()
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "notes":
-            raise AttributeError(name)
-        return getattr(self.inner, name)
-
-
-def test_a_source_may_have_nothing_to_say() -> None:
-    assert run(cast(Any, _Silent()), ONE).notes == []
-
-
 def test_at_first_nothing_is_known() -> None:
     with Stash() as stash:
         found = Reference(cast(Any, None), (), [], PLAN.rows, CoverageBook([]), stash)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from told_source import ToldSource, rows
 
-from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.commands.verify.inputs.trials import Domain, by_sizes, by_values
 from prelu_tools.commands.verify.inputs.turning import Decider, Turned, TurnPlan, turn_decisions

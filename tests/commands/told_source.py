@@ -9,7 +9,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from prelu_tools.backends.interface import Observer, SearchLimits, Source
+from prelu_tools.backends.defaults import SourceDefaults
+from prelu_tools.backends.inputs import SearchLimits
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.runners import Observer
 from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.commands.verify.reference.run import Reference, ReferencePlan, run_reference
 from prelu_tools.core.arrays import Array
@@ -39,7 +42,7 @@ def prelu(feeds: Mapping[str, Array]) -> dict[str, Array]:
 
 
 @dataclass
-class ToldSource:
+class ToldSource(SourceDefaults):
     """One layer that is called with the input, and what the tests say that it does."""
 
     model: Model = prelu

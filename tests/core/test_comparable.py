@@ -35,7 +35,7 @@ EQUAL: list[tuple[Any, Any]] = [
     (NAN, float("nan")),
     (None, None),
     (_array(1, NAN), _array(1, NAN)),
-    ({"a": _array(1), "b": 2}, {"b": 2, "a": _array(1)}),
+    ({"a": _array(1, NAN), "b": 2}, {"b": 2, "a": _array(1, NAN)}),
     ((1, [_array(2)]), (1, [_array(2)])),
     ([1, NAN], [1, NAN]),
     ([NAN], [float("-nan")]),

@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
+from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import (
     Layout,
     Permutation,
-    candidates,
     channels_first,
     channels_last,
     compose,
@@ -86,8 +86,8 @@ def test_from_layouts(source: Layout, target: Layout, rank: int, expected: Permu
         ),
     ],
 )  # fmt: skip
-def test_candidates(source: Shape, target: Shape, expected: list[Permutation]) -> None:
-    assert list(candidates(source, target)) == expected
+def test_orders_by_shapes(source: Shape, target: Shape, expected: list[Permutation]) -> None:
+    assert list(AxisAlignment.between(source, target)) == expected
 
 
 @pytest.mark.parametrize(

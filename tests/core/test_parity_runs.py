@@ -135,8 +135,8 @@ def test_the_reach_of_each_row_is_its_own_and_none_is_farther_than_the_largest()
 
 def test_runs_of_a_border_add_up() -> None:
     border = Border()
-    spread = _bordered([[1, 1], [1, 1]], 4.0, n_flips=16)
     for difference in (_rows([1, 0], [0, 1]), _rows([0, 0], [1, 1])):
+        spread = _bordered([[1, 1], [1, 1]], 4.0, n_flips=2)
         border.note(spread, difference > 0, NOTHING, difference)
     assert (border.n_wrong, border.n_explained) == (4, 4)
     assert border.where == "row 0 of run 0, row 1 of run 0, row 1 of run 1"
@@ -150,8 +150,10 @@ def test_more_rows_than_can_be_named_are_counted() -> None:
         border.note(spread, ones > 0, NOTHING, ones)
     four = "row 0 of run 0, row 1 of run 0, row 0 of run 1, row 1 of run 1"
     assert border.where == four
+    border.note(spread, _rows([1, 1], [0, 0]) > 0, NOTHING, ones)
+    assert border.where == f"{four} and 1 more rows"
     border.note(spread, ones > 0, NOTHING, ones)
-    assert border.where == f"{four} and 2 more rows"
+    assert border.where == f"{four} and 3 more rows"
 
 
 def test_no_more_may_differ_than_moved() -> None:
@@ -257,6 +259,23 @@ def test_what_a_border_explains_is_not_the_worst() -> None:
     assert (comparison.worst, comparison.verdict) == (0.5, "pass")
 
 
+@pytest.mark.filterwarnings("error")
+def test_limits_of_0_and_infinite_values_give_no_warning() -> None:
+    spread = Spread(np.zeros(3, np.float32))
+    comparison = Comparison(Limit(0.0, np.zeros(3), spread))
+    base = np.array([1, np.inf, 0], np.float32)
+    comparison.add(base, base + np.array([1, 0, 0], np.float32))
+    assert (comparison.worst, comparison.verdict) == (np.inf, "fail")
+
+
+def test_complex_values_differ_within_their_limit() -> None:
+    comparison = Comparison(Limit(0.0, 0.5))
+    values = np.array([1 + 1j], np.complex64)
+    with pytest.warns(np.exceptions.ComplexWarning):
+        comparison.add(values, values + np.float32(0.25))
+    assert comparison.verdict == "pass"
+
+
 def test_integers_with_borders_have_no_worst() -> None:
     spread = Spread(np.zeros((), np.float32), WHOLE == 1, 1, np.array([4.0]))
     comparison = Comparison(Limit(0.0, 0.0, spread))
@@ -272,7 +291,8 @@ def test_more_than_half_that_is_made_of_rounding_proves_nothing(
     assert (found.verdict == "pass") is (verdict == "pass")
     if verdict == "?":
         assert found.doubt is not None
-        assert found.doubt.startswith("is made of rounding in 3 of 4 values")
+        assert found.doubt.startswith("is made of rounding in 3 of 4 values: ")
+        assert found.doubt.endswith("own rounding moves them about as far as they are from 0")
     base = np.ones(4, np.float32)
     found.add(base, base)
     assert found.n_rough == 2 * sum(marks)

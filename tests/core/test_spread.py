@@ -408,6 +408,7 @@ def test_what_is_off_alike_by_little_is_rounding() -> None:
         assert _book(base, *[units * unit] * 3).is_elsewhere is elsewhere
 
 
+@pytest.mark.filterwarnings("error")
 def test_what_holds_no_values_has_no_spread() -> None:
     base = np.zeros((0, 3), np.float32)
     book = _book(base, base)
@@ -442,3 +443,87 @@ def test_the_unit_of_bfloat16_and_of_types_that_nobody_knows() -> None:
     least = 2.0**-133
     assert unit_of(values, bfloat16).tolist() == [2.0**-7, 2.0**-6, least, least, least]
     assert unit_of(np.array([1.0]), np.dtype(np.longdouble)).tolist() == [2.0**-52]
+
+
+def test_nothing_is_known_before_a_run() -> None:
+    assert Spread(ONES) == Spread(ONES, None, 0, None, None, None)
+    book = SpreadBook(np.zeros((2, 2), np.int64))
+    assert (book.finished().n_flips, book.is_elsewhere) == (0, False)
+    same = _book(np.zeros((2, 2), np.int64), 0, 0)
+    same.add(np.full((2, 2), 7))
+    assert same.finished().n_flips == 4
+    jumped = _book(np.zeros((1, 3), np.int64), np.array([[5, 0, 0]]))
+    assert jumped.finished().n_flips == 1
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_everything_is_kept_in_float32(dtype: str) -> None:
+    base = np.ones((4, 4), dtype)
+    book = _book(base, *[np.full((4, 4), 2.0**-9)] * 3)
+    book.add(np.zeros(3, dtype))
+    found = book.finished()
+    assert found.scale.dtype == np.float32
+    assert found.reach is not None
+    assert found.reach.dtype == np.float32
+    assert pooled(book._norm, 3, base).dtype == np.float32
+
+
+def test_a_value_that_moved_where_its_neighbour_is_0_has_its_own_scale() -> None:
+    base = np.array([[1, 1, 1, 0]], np.float32)
+    move = np.array([[A, A, A, A]])
+    scale = _book(base, *[move] * 6).finished().scale * 2.0**13
+    assert scale.reshape(-1).tolist() == pytest.approx([1, 1, 1, 1], rel=1e-5)
+
+
+def test_one_value_that_moved_among_many_is_its_own_neighbour() -> None:
+    move = np.array([[A, 0, 0, 0]])
+    scale = _book(np.ones((1, 4), np.float32), *[move] * 6).finished().scale * 2.0**13
+    assert scale.reshape(-1).tolist() == pytest.approx([1, 0, 0, 0], abs=1e-6)
+
+
+def test_each_row_that_is_made_of_rounding_has_the_mean_of_its_own() -> None:
+    base = np.ones((2, 8), np.float32)
+    move = np.zeros((2, 8), np.float32)
+    move[0, :4], move[1, :4] = 0.5, 2.0
+    scale = _book(base, *[move] * 6).finished().scale
+    assert scale[0, 7] == pytest.approx(32 * 0.25 / 8, rel=1e-5)
+    assert scale[1, 7] == pytest.approx(32 * 1.0 / 8, rel=1e-5)
+
+
+def test_one_axis_of_four_is_enough_for_the_size_around() -> None:
+    base = np.array([[1] * 4, [1000] * 4], np.float32)
+    move = np.zeros((2, 4), np.float32)
+    move[0, 0] = 1
+    assert _book(base, *[move] * 6).finished().rough is not None
+    assert _book(base[:, :3], *[move[:, :3]] * 6).finished().rough is None
+
+
+def test_of_one_axis_each_value_is_rough_by_itself() -> None:
+    move = np.full(8, A)
+    move[3] = 0.5
+    found = _book(np.ones(8, np.float32), *[move] * 6).finished()
+    assert found.rough is not None
+    assert np.flatnonzero(found.rough).tolist() == [3]
+    assert found.scale[3] == pytest.approx(32 * 0.6**0.5 * 0.5 / 8, rel=1e-2)
+
+
+def test_no_unit_of_float32_is_a_jump() -> None:
+    """A run in float64 moves by less; another kernel in float32 does not."""
+    base, unit = np.ones((1, 64)), 2.0**-23
+    moves = [np.full((1, 64), unit / 1000) for _ in range(6)]
+    moves[2][0, 5] = 100 * unit
+    assert _book(base, *moves).finished().border is None
+    moves[2][0, 5] = 600 * unit
+    assert _book(base, *moves).finished().border is not None
+
+
+@pytest.mark.parametrize(("dtype", "n_bytes"), [("float64", 5 * 4 + 2), ("int64", 4 + 2)])
+def test_a_book_keeps_few_bytes_of_each_value(dtype: str, n_bytes: int) -> None:
+    base = np.ones((100, 10), dtype)
+    book = SpreadBook(base)
+    for _ in range(2):
+        book.add(base + 1)
+        held = [part for part in vars(book).values() if part is not base]
+        arrays = [part for kept in held for part in (kept if isinstance(kept, list) else [kept])]
+        kept = sum(part.nbytes for part in arrays if isinstance(part, np.ndarray))
+        assert kept <= n_bytes * base.size + 32

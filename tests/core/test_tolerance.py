@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.results.verification import Tolerance
+from prelu_tools.core.rounding import tolerance
 from prelu_tools.core.rounding.parity import Comparison
 from prelu_tools.core.rounding.spread import Spread
 from prelu_tools.core.rounding.tolerance import (
@@ -208,13 +209,13 @@ def test_each_value_has_sixteen_times_its_own_rounding() -> None:
     half_units = np.array([EPSILON / 2, 2.0**10 * EPSILON / 2, 2.0**-150])
     tiny = 16 * 2.0**-126
     assert limit.rtol == 0.0
-    assert limit.atol == pytest.approx(16 * (2.0**-10 + half_units) + tiny, rel=1e-12)
+    assert limit.atol == pytest.approx(16 * (2.0**-10 + half_units) + tiny, rel=1e-12, abs=0)
 
 
 def test_near_zero_a_kernel_may_flush_to_zero() -> None:
     values = _array(0)
     limit = limit_of(SENSITIVITY, Extent(), SINGLE, _spread_of(values, 0.0), values)
-    assert limit.atol == pytest.approx(16 * 2.0**-126, rel=1e-6)
+    assert limit.atol == pytest.approx(16 * 2.0**-126, rel=1e-6, abs=0)
 
 
 def test_a_narrow_output_loses_half_a_unit_and_what_lies_below_its_normal_numbers() -> None:
@@ -250,3 +251,13 @@ def test_without_moved_runs_the_sensitive_limit_is_a_calibrated_one() -> None:
 def test_the_unit_of_a_type(name: str, unit: float) -> None:
     dtype = np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
     assert resolution_of(name) == resolution(dtype) == unit
+
+
+def test_the_name_of_a_type_may_be_one_that_numpy_does_not_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unknown(_dtype: object) -> float:
+        raise TypeError
+
+    monkeypatch.setattr(tolerance, "resolution", unknown)
+    assert resolution_of("bfloat16") == 2.0**-7

@@ -19,7 +19,7 @@ from graph_text import (
     whole,
 )
 
-from prelu_tools.backends.conversion import Parameter
+from prelu_tools.backends.interface import Parameter
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.tags import TagBook

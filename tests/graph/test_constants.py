@@ -219,3 +219,17 @@ def test_a_broken_constant_is_no_slope(chain: str) -> None:
 def test_a_graph_input_with_a_default_value_is_read() -> None:
     proto = model("y = PRelu(x, a)", f"{IMAGE} x, float[3,1,1] a")
     assert match_one(proto).slopes.ravel().tolist() == SLOPES.tolist()
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["y = PRelu(x, b)", "c = Greater(x, zero) s = Mul(x, b) y = Where(c, x, s)"],
+)
+def test_a_slope_that_is_expanded_to_the_input_is_that_slope(form: str) -> None:
+    proto = model(f"sh = Shape(x) b = Expand(a, sh) {form}")
+    x = numbers(2, 3, 4, 5)
+    before = run(proto, x=x)[0]
+    assert same_bits(match_one(proto).slopes, SLOPES.reshape(3, 1, 1))
+    fuse_prelus(whole(proto), lambda _: True)
+    assert operators(proto) == ["PRelu"]
+    assert np.array_equal(run(proto, x=x)[0], before)

@@ -11,7 +11,7 @@ from graph_text import IMAGE, SLOPES, Array, initializers, model, numbers, run, 
 from onnx import helper, numpy_helper
 
 import prelu_tools
-from prelu_tools.backends.conversion import Parameter
+from prelu_tools.backends.interface import Parameter
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.io.metadata import SOURCE_HASH, WEIGHTS_HASH

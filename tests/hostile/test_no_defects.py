@@ -95,7 +95,7 @@ def test_slopes_that_are_structures(tmp_path: Path) -> None:
             assert "defect" not in found.words
 
 
-@pytest.mark.parametrize("number", [900001512, 900001836, 900003429])
+@pytest.mark.parametrize("number", [900001512, 900001836, 900003429, 900008019, 900016443])
 def test_files_that_the_generator_found(number: int, tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(case(number).data)
@@ -103,3 +103,21 @@ def test_files_that_the_generator_found(number: int, tmp_path: Path) -> None:
         found = cli(*arguments)
         assert found.code in (0, 3)
         assert "defect" not in found.words
+
+
+@pytest.mark.parametrize(
+    "sizes", [[], [1], ["n"], [2, 1], ["n", 1], [1, 1, 2], [2, 1, 2], [2, 5, 4, 4]], ids=str
+)
+def test_slopes_that_fit_no_input(sizes: list[int | str], tmp_path: Path) -> None:
+    """Three of them, on inputs that have no axis of three."""
+    values = [helper.make_tensor_value_info(name, 1, sizes) for name in ("x", "y")]
+    tensors = [numpy_helper.from_array(SLOPES, "a")]
+    graph = helper.make_graph([_prelu()], "g", values[:1], values[1:], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    for arguments in (["inspect", path], ["export", path, "-o", tmp_path / "made.onnx"]):
+        found = cli(*arguments)
+        assert found.code in (0, 3), found.words
+        assert "defect" not in found.words
+    assert not (tmp_path / "made.onnx").exists() or sizes in (["n"], [])

@@ -68,8 +68,7 @@ def test_a_file_that_is_not_there_names_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("zipped", [True, False])
-@pytest.mark.parametrize("suffix", [".pt", ".pth"])
+@pytest.mark.parametrize(("suffix", "zipped"), [(".pt", True), (".pth", False)])
 def test_torch_files(zipped: bool, suffix: str, marker: Path, tmp_path: Path) -> None:
     import torch
 

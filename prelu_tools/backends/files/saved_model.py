@@ -1,4 +1,7 @@
-"""A TensorFlow SavedModel: the variables of its checkpoint, by the names that it kept."""
+"""A TensorFlow SavedModel: the variables of its checkpoint, by the names that it kept.
+
+It is read without TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +10,21 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from prelu_tools.backends.files.naming import NamedSlope, Tensor, find_slopes, natural, says_slope
 from prelu_tools.backends.files.source import BY_NAME, Contents, FileSource, input_of, told_by_names
+from prelu_tools.backends.files.tensor_bundle import TensorBundle, parts_of, values_of
 from prelu_tools.backends.interface import Source
-from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import frozen
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.slopes import PReLULayer, align
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with quiet(show=False):
-    import tensorflow as tf
-    from tensorflow.core.framework import variable_pb2
-    from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
+from prelu_tools.graph.io.wire import FileBytes
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_META_GRAPHS, _META_INFO, _COLLECTIONS, _VERSION, _BYTES = 2, 1, 4, 5, 2  # meta_graph.proto
+_ATTRIBUTES = 2  # trackable_object_graph.proto
 _UNNAMED = re.compile(r"^(Variable(_\d+)?)?$")
 
 
@@ -45,6 +44,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     Raises:
         PReLUToolsError: it holds no checkpoint, or is damaged.
     """
+    del options  # nothing of it could run
     checkpoint = path / "variables" / "variables"
     if not checkpoint.with_suffix(".index").is_file():
         raise PReLUToolsError(
@@ -52,9 +52,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
             f"{checkpoint.relative_to(path)}.index in it, as tf.saved_model.save writes it"
         )
     try:
-        with quiet(options.show_chatter):
-            reader = tf.train.load_checkpoint(str(checkpoint))
-            return FileSource(spelled, _contents(reader, path))
+        return FileSource(spelled, _contents(TensorBundle(checkpoint), path))
     except Exception as error:
         detail = " ".join(str(error).split())
         raise PReLUToolsError(
@@ -63,21 +61,23 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
         ) from error
 
 
-def _contents(reader: Any, path: Path) -> Contents:
-    stored = _variables(reader) if reader.has_tensor(_GRAPH) else _first_variables(reader, path)
-    shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+def _contents(bundle: TensorBundle, path: Path) -> Contents:
+    model = _ModelFile(path / "saved_model.pb")
+    stored = _variables(bundle) if _GRAPH in bundle.entries else _first_variables(bundle, model)
+    entries = [bundle.entries[v.key] for v in stored]
     tensors = [
-        Tensor(*_split(v.name), tuple(shapes[v.key]), types[v.key].is_floating) for v in stored
+        Tensor(*_split(v.name), entry.shape, entry.is_float)
+        for v, entry in zip(stored, entries, strict=True)
     ]
     slopes = find_slopes(tensors, ordered=True)
     names = _layer_names(tensors, slopes)
     layers = tuple(
-        _layer(reader, stored[slope.index].key, tensors[slope.index], name, slope.preceding)
+        _layer(bundle, stored[slope.index].key, tensors[slope.index], name, slope.preceding)
         for slope, name in zip(slopes, names, strict=True)
     )
     return Contents(
         framework="keras",
-        producer=_producer(path),
+        producer=f"tensorflow {' '.join(sorted(model.versions - {''}))}".strip(),
         n_parameters=sum(tensor.size for tensor in tensors if tensor.is_float),
         layers=layers,
         notes=(told_by_names(names, "a SavedModel names its variables, and not its layers"),),
@@ -85,38 +85,60 @@ def _contents(reader: Any, path: Path) -> Contents:
     )
 
 
-def _variables(reader: Any) -> list[_Stored]:
+class _ModelFile:
+    """`saved_model.pb`: who wrote it, and the names of variables as TensorFlow 1 lists them."""
+
+    def __init__(self, path: Path) -> None:
+        """Read these parts of it, and none of its graphs."""
+        self.versions: set[str] = set()
+        self.variables: dict[str, None] = {}
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            file = FileBytes(descriptor)
+            for count, graph in enumerate(parts_of(file, 0, file.size, _META_GRAPHS)):
+                self._read(file, graph, is_first=count == 0)
+        finally:
+            os.close(descriptor)
+
+    def _read(self, file: FileBytes, graph: tuple[int, int], is_first: bool) -> None:
+        for begin, end in parts_of(file, *graph, _META_INFO):
+            for number, value in values_of(file.read(begin, end)):
+                if number == _VERSION:
+                    self.versions.add(value.decode(errors="replace"))
+        collections = [
+            dict(values_of(file.read(begin, end)))
+            for begin, end in (parts_of(file, *graph, _COLLECTIONS) if is_first else ())
+        ]
+        for key in ("trainable_variables", "variables"):
+            held = [one.get(2, b"") for one in collections if one.get(1) == key.encode()]
+            if held and not self.variables:
+                lists = [value for number, value in values_of(held[0]) if number == _BYTES]
+                texts = [text for value in lists for number, text in values_of(value)]
+                names = [dict(values_of(text)).get(1, b"").decode() for text in texts]
+                self.variables = dict.fromkeys(name.partition(":")[0] for name in names)
+
+
+def _variables(bundle: TensorBundle) -> list[_Stored]:
     """The weights of the model: in its order as Keras 3 exports it, else by their keys."""
-    graph = trackable_object_graph_pb2.TrackableObjectGraph()
-    graph.ParseFromString(reader.get_tensor(_GRAPH))
-    names = {
-        attribute.checkpoint_key: attribute.full_name
-        for node in graph.nodes
-        for attribute in node.attributes
-        if attribute.checkpoint_key.endswith(_VALUE)
-    }
-    found = [key for key in sorted(names, key=natural) if not _is_other(key)]
-    model = [key for key in found if key.startswith("variables/")]
-    keys = model or found  # Keras 3 lists its model's variables there, and keeps a copy
+    names: dict[str, str] = {}
+    for number, node in values_of(bundle.text(_GRAPH)):
+        attributes = values_of(node) if number == 1 else ()
+        for kind, attribute in attributes:
+            found = dict(values_of(attribute)) if kind == _ATTRIBUTES else {}
+            key = found.get(3, b"").decode()
+            if key.endswith(_VALUE):
+                names[key] = found.get(2, b"").decode()
+    known = [key for key in sorted(names, key=natural) if not _is_other(key)]
+    model = [key for key in known if key.startswith("variables/")]
+    keys = model or known  # Keras 3 lists its model's variables there, and keeps a copy
     count = Counter(names[key] for key in keys)
     return [_Stored(key, _best_name(key, names[key], count[names[key]])) for key in keys]
 
 
-def _first_variables(reader: Any, path: Path) -> list[_Stored]:
+def _first_variables(bundle: TensorBundle, model: _ModelFile) -> list[_Stored]:
     """The weights of a model of TensorFlow 1, whose checkpoint has names alone: in its order."""
-    model = saved_model_pb2.SavedModel()
-    model.ParseFromString((path / "saved_model.pb").read_bytes())
-    known = reader.get_variable_to_shape_map()
-    collections = model.meta_graphs[0].collection_def if model.meta_graphs else {}
-    names: dict[str, None] = {}
-    for key in ("trainable_variables", "variables"):
-        if key in collections and not names:
-            for text in collections[key].bytes_list.value:
-                variable = variable_pb2.VariableDef()
-                variable.ParseFromString(text)
-                names[variable.variable_name.partition(":")[0]] = None
-    kept = [name for name in names if name in known]
-    return [_Stored(name, name) for name in kept or sorted(known, key=natural)]
+    kept = [name for name in model.variables if name in bundle.entries]
+    return [_Stored(name, name) for name in kept or sorted(bundle.entries, key=natural)]
 
 
 def _is_other(key: str) -> bool:
@@ -152,8 +174,10 @@ def _layer_names(tensors: list[Tensor], slopes: list[NamedSlope]) -> list[str]:
     return found
 
 
-def _layer(reader: Any, key: str, tensor: Tensor, name: str, preceding: int | None) -> PReLULayer:
-    values = reader.get_tensor(key)
+def _layer(
+    bundle: TensorBundle, key: str, tensor: Tensor, name: str, preceding: int | None
+) -> PReLULayer:
+    values = bundle.read(key)
     shape = input_of(values.shape)
     return PReLULayer(
         name=name,
@@ -166,10 +190,3 @@ def _layer(reader: Any, key: str, tensor: Tensor, name: str, preceding: int | No
         preceding_parameters=preceding,
         same_instance=True,
     )
-
-
-def _producer(path: Path) -> str:
-    model = saved_model_pb2.SavedModel()
-    model.ParseFromString((path / "saved_model.pb").read_bytes())
-    versions = {graph.meta_info_def.tensorflow_version for graph in model.meta_graphs}
-    return f"tensorflow {' '.join(sorted(versions - {''}))}".strip()

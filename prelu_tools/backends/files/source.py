@@ -17,14 +17,10 @@ from prelu_tools.core.prelu.slopes import PReLULayer, Shape
 from prelu_tools.core.rounding.noise import Noise
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.conversion import Conversion
-from prelu_tools.backends.interface import (
-    Observer,
-    Runner,
-    SearchLimits,
-    TensorSpec,
-    WideRunner,
-)
+    from prelu_tools.backends.interface import Conversion
+from prelu_tools.backends.defaults import SourceDefaults
+from prelu_tools.backends.inputs import SearchLimits, TensorSpec
+from prelu_tools.backends.runners import Observer, Runner, WideRunner
 
 _IMPORTED = {"keras": "h5py", "torch": "torch"}
 BY_NAME = "by name"
@@ -49,7 +45,7 @@ class Contents:
     """Whether the file holds the model too, and not its weights alone."""
 
 
-class FileSource:
+class FileSource(SourceDefaults):
     """A file that is read for its slopes; see `Source`."""
 
     def __init__(self, spelled: str, contents: Contents) -> None:
@@ -58,8 +54,12 @@ class FileSource:
         self.framework = contents.framework
         self.producer = contents.producer
         self.n_parameters = contents.n_parameters
-        self.notes = contents.notes
         self._contents = contents
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See `Source.notes`: how the slopes were found."""
+        return self._contents.notes
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`."""

@@ -15,8 +15,8 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from prelu_tools.backends.calls import PReLUCall
-from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.failures import failed_on
+from prelu_tools.backends.interface import Conversion
 from prelu_tools.backends.keras.files.loading import load_weights
 from prelu_tools.backends.keras.layers import Owner, data_layout, owners, watching
 from prelu_tools.backends.keras.library import keras
@@ -73,7 +73,7 @@ class KerasModule(nn.Module):
         other = computing_in(model, "float64" if wide else "float32")
         typed = other if wide or self._is_other else nullcontext()
         with keras.device("cpu"), typed, _unrolled(model), keras.StatelessScope(state):
-            outputs = model(structure.packed(tensors), training=False)
+            outputs = structure.call(model, tensors)
         named: dict[str, torch.Tensor] = structure.named_outputs(outputs)
         return named
 
@@ -116,7 +116,7 @@ class KerasTorchSource(TorchSource):
             PReLUToolsError: it does not run, or the weights do not fit.
         """
         self._model = model
-        self._structure = Structure(model, spelled, options.inputs)
+        self._structure = Structure(model, spelled, options)
         _build(model, self._structure, spelled, options.show_chatter)
         if weights is not None:
             load_weights(model, weights, spelled)
@@ -151,7 +151,7 @@ class KerasTorchSource(TorchSource):
         return replace(call, layer=owner.layer, kind=kind)
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
-        """See `ConvertibleSource.convert`; PyTorch computes on channels first, and so the graph."""
+        """See `Source.convert`; PyTorch computes on channels first, and so the graph."""
         conversion = super().convert(wanted)
         layout = data_layout(self._model)
         move_inputs(conversion.model.proto.graph, layout, wanted.input_layout)
@@ -185,7 +185,7 @@ def _build(model: Any, structure: Structure, spelled: str, show: bool) -> None:
     flat = [keras.ops.convert_to_tensor(array) for array in feeds.values()]
     try:
         with quiet(show), torch.no_grad():
-            model(structure.packed(flat), training=False)
+            structure.call(model, flat)
     except Exception as error:
         raise failed_on(spelled, feeds, error) from error
 

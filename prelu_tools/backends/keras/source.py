@@ -18,17 +18,11 @@ from prelu_tools.backends.calls import (
     layers_of,
     not_called,
 )
-from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.deciding import Decisions
+from prelu_tools.backends.defaults import SourceDefaults
 from prelu_tools.backends.failures import failed_on
-from prelu_tools.backends.interface import (
-    Lookup,
-    Observer,
-    Runner,
-    SearchLimits,
-    TensorSpec,
-    WideRunner,
-)
+from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
+from prelu_tools.backends.interface import Conversion
 from prelu_tools.backends.keras.conversion.convert import convert_program
 from prelu_tools.backends.keras.files.loading import load_weights
 from prelu_tools.backends.keras.framework import keras, tf
@@ -47,6 +41,7 @@ from prelu_tools.backends.keras.running.wide import ProgramRunner
 from prelu_tools.backends.keras.structure import Structure
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.reading import Readings
+from prelu_tools.backends.runners import Observer, Runner, WideRunner
 from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.options import ConversionOptions, SourceOptions
@@ -55,7 +50,7 @@ from prelu_tools.core.results.decisions import Decision
 from prelu_tools.core.rounding.noise import Noise
 
 
-class KerasSource:
+class KerasSource(SourceDefaults):
     """A `keras.Model`, run with training=False."""
 
     framework = "keras"
@@ -66,7 +61,7 @@ class KerasSource:
         self.producer = f"keras {keras.__version__}, tensorflow {tf.__version__}"
         self._model = model
         self._options = options
-        self._structure = Structure(model, spelled, options.inputs)
+        self._structure = Structure(model, spelled, options)
         self._calls: list[PReLUCall] | None = None
         self._program: Program | None = None
         self._uncalled: list[str] = []
@@ -88,7 +83,10 @@ class KerasSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know of its layers."""
-        return tuple(not_called(path) for path in dict.fromkeys(self._uncalled))
+        return (
+            *self._structure.notes,
+            *(not_called(path) for path in dict.fromkeys(self._uncalled)),
+        )
 
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`."""
@@ -223,7 +221,7 @@ class KerasSource:
     def call_flat(self, flat: Sequence[Any]) -> dict[str, Any]:
         """Run the model on its inputs in order, and name its outputs."""
         with plainly(self._model):
-            outputs = self._model(self._structure.packed(flat), training=False)
+            outputs = self._structure.call(self._model, flat)
             return self._structure.named_outputs(outputs)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
@@ -246,7 +244,7 @@ class KerasSource:
         return {name: np.asarray(value) for name, value in self._call(feeds).items()}
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
-        """See `ConvertibleSource.convert`."""
+        """See `Source.convert`."""
         calls, show = self._find_calls(), self._options.show_chatter
         program = self._trace()
         self._calls = _in_order(program, calls)  # a branch that was not taken may call one again

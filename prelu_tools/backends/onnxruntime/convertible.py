@@ -8,14 +8,14 @@ from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.core.options import ConversionOptions
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.conversion import Conversion
+    from prelu_tools.backends.interface import Conversion
 
 
 class ConvertibleOnnx(OnnxSource):
     """An ONNX file as it was given; what stands in for one that does not run is no such source."""
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
-        """See `ConvertibleSource.convert`: the file in its canonical form.
+        """See `Source.convert`: the file in its canonical form.
 
         Raises:
             PReLUToolsError: a slope has two readings, or the file is of a newer opset than wanted.

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from prelu_tools.backends.interface import Lookup
+from prelu_tools.backends.inputs import Lookup
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.core.arrays import Array
 from prelu_tools.graph.copies.instrument import tapped

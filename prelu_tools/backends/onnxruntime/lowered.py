@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
+from prelu_tools.backends.interface import OnnxGraph
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.passes.finish import IR_VERSION
@@ -20,7 +21,7 @@ class LoweredSource(OnnxSource):
     That version says how a file is laid out; what its operators compute follows from the opset.
     """
 
-    def __init__(self, source: OnnxSource) -> None:
+    def __init__(self, source: OnnxGraph) -> None:
         """Take a source; its weights stay where they are."""
         proto = onnx.ModelProto()
         proto.CopyFrom(source.model.proto)

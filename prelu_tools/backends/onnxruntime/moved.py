@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from prelu_tools.backends.interface import Observer
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.backends.onnxruntime.tapped import TappedSession, taps_of
+from prelu_tools.backends.runners import Observer
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.graph.copies.moving import moved_model

@@ -11,8 +11,9 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from prelu_tools.backends.interface import Observer, Runner
+from prelu_tools.backends.interface import OnnxGraph
 from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.runners import Observer, Runner
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.layout import inverse
@@ -29,7 +30,7 @@ class NumpySource(OnnxSource):
 
     def __init__(
         self,
-        source: OnnxSource,
+        source: OnnxGraph,
         original: OnnxModel,
         repaired: OnnxModel,
         repairs: Sequence[Repair],

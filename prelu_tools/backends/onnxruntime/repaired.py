@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import onnx
 
+from prelu_tools.backends.interface import OnnxGraph
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.natives import inlined
@@ -26,14 +27,19 @@ class RepairedModel:
     """What was laid along another axis; none where the file says what it means."""
     n_listed: int
     """Weights that were listed as inputs, and are constants now."""
-    reference: OnnxSource
-    """What results are compared with: the file, or onnx's evaluator where it does not run so."""
+    reference: OnnxSource | None
+    """What results are compared with in place of a file that does not run so; None for itself."""
     is_lowered: bool = False
     """Whether the file is run as one of an older IR version, which changes nothing it computes."""
 
 
+<<<<<<< HEAD:prelu_tools/backends/onnxruntime/repaired.py
 def repaired_model(source: OnnxSource, axis: int | None) -> RepairedModel:
     """Move the slopes of a file to the axes where they belong.
+=======
+def as_meant(source: OnnxGraph, axis: int | None) -> Meant:
+    """Lay the slopes of a file where they belong.
+>>>>>>> main:prelu_tools/backends/onnxruntime/meant.py
 
     Args:
         source: the file.
@@ -47,7 +53,7 @@ def repaired_model(source: OnnxSource, axis: int | None) -> RepairedModel:
     n_listed = unlist_weights(original.proto)
     repaired = _copy(original, original.proto)
     repairs = repair_slopes(repaired, axis, source.options.inputs)
-    reference = source
+    reference: OnnxSource | None = None
     is_lowered = False
     if repairs or source.model.opset < _FIRST_RUN:
         from prelu_tools.backends.onnxruntime.numpy_source import NumpySource

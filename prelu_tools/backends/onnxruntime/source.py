@@ -11,15 +11,10 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from prelu_tools.backends.interface import (
-    Lookup,
-    Observer,
-    Runner,
-    SearchLimits,
-    TensorSpec,
-    WideRunner,
-    one_size_a_name,
-)
+from prelu_tools.backends.defaults import SourceDefaults
+from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec, one_size_a_name
+from prelu_tools.backends.interface import OnnxGraph
+from prelu_tools.backends.runners import Observer, Runner, WideRunner
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.grouping import grouped
@@ -39,11 +34,12 @@ if TYPE_CHECKING:
     from prelu_tools.backends.onnxruntime.lookups import LookupSession
     from prelu_tools.backends.onnxruntime.session import Session
     from prelu_tools.backends.onnxruntime.tapped import TappedSession
+    from prelu_tools.graph.facts.dependence import Dependence
 
 # What runs a model is imported when one is run: `inspect` runs none, and is in a hurry.
 
 
-class OnnxSource:
+class OnnxSource(SourceDefaults):
     """An ONNX file, to be read and run; `convertible.py` takes it further."""
 
     framework = "onnx"
@@ -55,7 +51,6 @@ class OnnxSource:
         self.model = model
         proto = model.proto
         self.producer = f"{proto.producer_name} {proto.producer_version}".strip()
-        self.opset = model.opset
         self._view = GraphView(model)
         self.options = options
 
@@ -66,6 +61,16 @@ class OnnxSource:
                     onnx.TensorProto.BFLOAT16)  # fmt: skip
         tensors = [t for t in self._view.graph.initializer if t.data_type in floating]
         return sum(math.prod(tensor.dims) for tensor in tensors)
+
+    @property
+    def opset(self) -> int:
+        """See `Source.opset`."""
+        return self.model.opset
+
+    @property
+    def graph(self) -> OnnxGraph:
+        """See `Source.graph`."""
+        return self
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -121,7 +126,7 @@ class OnnxSource:
 
     @cached_property
     def computes_in(self) -> str | None:
-        """See `graph.precision.computes_in`."""
+        """See `Source.computes_in`: by the graph."""
         from prelu_tools.graph.facts.precision import computes_in
 
         model = self.located[0].calls[0][0].model if self.located else self.model
@@ -192,6 +197,12 @@ class OnnxSource:
         """The floating tensors of the main graph (functions inlined), and what makes them."""
         return floating_tensors(self._main)
 
+    def dependence(self, output: str) -> Dependence | None:
+        """See `Source.dependence`."""
+        from prelu_tools.graph.facts.dependence import output_dependence
+
+        return output_dependence(self.model, output)
+
     def is_unread(self, layer: str, _feeds: Mapping[str, Array]) -> bool:
         """Whether no output depends on any call of a layer."""
         calls = [call for item in self.located if item.layer.name == layer for call in item.calls]
@@ -224,6 +235,20 @@ class OnnxSource:
             PReLUToolsError: always.
         """
         raise PReLUToolsError("onnxruntime has no float64 kernels for most operators")
+
+    def isolated(self, inputs: Mapping[str, Array], provider: str) -> dict[str, Array]:
+        """See `Source.isolated`: the layers of the main graph, each node's own form."""
+        from prelu_tools.backends.onnxruntime.single import SingleLayers
+
+        chosen = [
+            item
+            for item in self.located
+            if item.layer.name in inputs and item.calls[0][0].outer is None
+        ]
+        if not chosen:
+            return {}
+        single = SingleLayers(chosen, provider, self.spelled)
+        return single.run({item.layer.name: inputs[item.layer.name] for item in chosen})
 
     @contextmanager
     def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:

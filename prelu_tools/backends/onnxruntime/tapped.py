@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from prelu_tools.backends.interface import Observer
 from prelu_tools.backends.onnxruntime.session import Session
+from prelu_tools.backends.runners import Observer
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.grouping import grouped
 from prelu_tools.core.prelu.layout import Permutation, inverse

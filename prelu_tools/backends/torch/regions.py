@@ -10,6 +10,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from prelu_tools.backends.torch.files.weights import to_tensor
 from prelu_tools.core.arrays import Array
 
 _STEPS = 16  # functions that one region may have
-ELEMENTWISE = frozenset(
+_NAMED = frozenset(
     (
         *("add", "radd", "iadd", "sub", "rsub", "isub", "subtract", "mul", "rmul", "imul"),
         *("multiply", "div", "truediv", "neg", "positive", "pos", "abs", "absolute", "sign", "sgn"),
@@ -30,10 +31,32 @@ ELEMENTWISE = frozenset(
         *("maximum", "minimum", "where", "masked_fill", "logical_not", "bitwise_not", "invert"),
         *("gt", "ge", "lt", "le", "ne", "greater", "greater_equal", "less", "less_equal"),
         *("not_equal", "zeros_like", "ones_like", "full_like", "to", "to_copy", "type_as"),
-        *("float", "clone", "contiguous", "detach", "alias", "expand_as"),
+        *(
+            "float",
+            "double",
+            "clone",
+            "contiguous",
+            "detach",
+            "alias",
+            "expand_as",
+            "and",
+            "or",
+            "xor",
+        ),
     )
 )
-"""Functions that compute each element from those at its place."""
+"""Functions that compute each element from those at its place, by the names of Python."""
+_CURVED = frozenset(
+    (
+        *("acos", "acosh", "angle", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "celu"),
+        *("cos", "cosh", "deg2rad", "digamma", "elu", "erf", "erfc", "erfinv", "exp", "exp2"),
+        *("expm1", "float_power", "floor", "fmod", "frac", "gelu", "hardsigmoid", "hardswish"),
+        *("hypot", "i0", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2"),
+        *("logit", "mish", "pow", "rad2deg", "remainder", "round", "rsqrt", "selu", "sigmoid"),
+        *("silu", "sin", "sinc", "sinh", "softplus", "tan", "tanh", "trunc"),
+    )
+)
+"""Functions of one element whose results are no multiple of it: no part of a PReLU."""
 
 
 @dataclass(eq=False)
@@ -92,6 +115,29 @@ class Region:
     """The same computation in float32, with other values in the place of constants."""
 
 
+@cache
+def is_elementwise(label: str) -> bool:
+    """Whether functions of this name compute each element from those at its place.
+
+    PyTorch says so of its operators, but for those that a PReLU has no use for.
+    """
+    if label in _NAMED or label in _CURVED or label.startswith("special_"):
+        return label in _NAMED
+    packet = getattr(torch.ops.aten, label, None) if label.isidentifier() else None
+    overloads = [getattr(packet, name) for name in packet.overloads()] if packet else []
+    return any(torch.Tag.pointwise in overload.tags for overload in overloads)
+
+
+def _is_depthwise(function: Any, args: Any, result: torch.Tensor) -> bool:
+    """Whether a convolution multiplies each channel by one number, and does nothing else."""
+    if label_of(function) not in ("conv1d", "conv2d", "conv3d", "convolution") or len(args) < 2:
+        return False
+    x, weight = args[:2]
+    if not isinstance(x, torch.Tensor) or not isinstance(weight, torch.Tensor):
+        return False
+    return bool(weight.numel() == x.shape[1] == weight.shape[0] and x.shape == result.shape)
+
+
 def label_of(function: Any) -> str:
     """A function's name: `mul` of `torch.mul`, of `aten.mul.Tensor` and of `mul_`."""
     return str(getattr(function, "__name__", "")).partition(".")[0].strip("_")
@@ -123,7 +169,7 @@ class Tracer:
         """
         raw = str(getattr(function, "__name__", ""))
         tensor = _changed_in_place(raw, args, kwargs)
-        if not isinstance(tensor, torch.Tensor) or label_of(function) not in ELEMENTWISE:
+        if not isinstance(tensor, torch.Tensor) or not is_elementwise(label_of(function)):
             return None
         node = self._nodes.get(tensor)
         if node is None or node.is_constant:
@@ -167,7 +213,7 @@ class Tracer:
             return self._node(result)  # returned as it was given
         node = self._new(result, constant)
         node.is_in_place = result is changed
-        if constant or label_of(function) in ELEMENTWISE:
+        if constant or is_elementwise(label_of(function)) or _is_depthwise(function, args, result):
             node.function, node.arguments, node.inputs = function, arguments, tuple(found)
         return node
 

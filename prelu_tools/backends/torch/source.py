@@ -12,20 +12,15 @@ import torch
 from torch import nn
 
 from prelu_tools.backends.calls import PReLUCall, activation_of, layers_of, not_called
-from prelu_tools.backends.conversion import Conversion
 from prelu_tools.backends.deciding import Decisions
+from prelu_tools.backends.defaults import SourceDefaults
 from prelu_tools.backends.failures import failed_on
-from prelu_tools.backends.interface import (
-    Lookup,
-    Observer,
-    Runner,
-    SearchLimits,
-    TensorSpec,
-    WideRunner,
-)
+from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
+from prelu_tools.backends.interface import Conversion
 from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.reading import Readings
+from prelu_tools.backends.runners import Observer, Runner, WideRunner
 from prelu_tools.backends.seeking import seek
 from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
 from prelu_tools.backends.torch.conversion.recurrent import step_by_step
@@ -57,7 +52,7 @@ from prelu_tools.core.results.decisions import Decision
 from prelu_tools.core.rounding.noise import Noise
 
 
-class TorchSource:
+class TorchSource(SourceDefaults):
     """A `torch.nn.Module` in eval mode."""
 
     framework = "torch"
@@ -123,8 +118,7 @@ class TorchSource:
 
     def _find_arguments(self) -> Arguments:
         make = getattr(self._module, "example_inputs", None)
-        given = self._options.inputs
-        taken = arguments_of(self._module.forward, make, given, self.spelled)
+        taken = arguments_of(self._module.forward, make, self._options, self.spelled)
         return taken.widened() if self._prepared.is_widened else taken
 
     def layers(self) -> tuple[PReLULayer, ...]:
@@ -308,7 +302,7 @@ class TorchSource:
         return Watch(self._module, names, told)
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
-        """See `ConvertibleSource.convert`."""
+        """See `Source.convert`."""
         from prelu_tools.backends.torch.conversion.convert import (
             converted,  # slow to load: not for verify
         )

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from prelu_tools.commands.checks.fields import FIELDS, NEEDED, WrongValueError, shown, suggestion
+from prelu_tools.commands.checks.fields import FIELDS, NEEDED, OF_SOURCE, shown, suggestion
 from prelu_tools.commands.checks.file import CheckListError, CheckTable, find_file, read_tables
 from prelu_tools.commands.checks.globs import Match, candidates_of, filled, matches, placeholders
 from prelu_tools.commands.verify.command import verify
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import UsageError, explained
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.requests.kinds import WrongValueError
 from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.core.rounding.parity import worst
@@ -95,7 +96,7 @@ def _values(table: CheckTable) -> tuple[dict[str, Any], dict[str, Any]]:
         if field is None:
             raise table.error(f"unknown key {key!r}; {suggestion(key, FIELDS)}")
         try:
-            (of_source if field.of_source else values)[field.attribute] = field.read(value)
+            (of_source if key in OF_SOURCE else values)[field.field] = field.kind.read(value)
         except WrongValueError as error:
             raise table.error(f"{key} is {shown(value)}; expected {error}") from error
     for key in NEEDED:

@@ -20,7 +20,7 @@ def check_schema() -> dict[str, Any]:
     check = {
         "type": "object",
         "properties": {
-            key: {**field.schema, "description": _sentence(field.help)}
+            key: {**field.kind.schema, "description": _sentence(field.line)}
             for key, field in FIELDS.items()
         },
         "required": list(NEEDED),
@@ -28,7 +28,7 @@ def check_schema() -> dict[str, Any]:
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "$comment": "Made from prelu_tools/commands/checks/fields.py; do not edit.",
+        "$comment": "Made from prelu_tools/commands/verify/request.py; do not edit.",
         "title": "prelu-tools: a list of checks",
         "description": "What `prelu-tools verify` without arguments runs.",
         "type": "object",

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, cast
 
-from prelu_tools.backends.conversion import Conversion, ConvertibleSource
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.interface import Conversion, Source
 from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.backends.quiet import listening, quiet
 from prelu_tools.backends.registry import open_source, refuse_ignored_options
 from prelu_tools.commands.export.provenance import provenance
+from prelu_tools.commands.export.command.request import ExportRequest
 from prelu_tools.commands.export.steps import finished, for_onnxruntime, in_type
 from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.options import ConversionOptions, ExternalData, InputLayout, SourceOptions
+from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.graph.io.placement import placing
@@ -35,36 +33,6 @@ Progress = Callable[[str], None]
 
 def _silence(_stage: str) -> None:
     pass
-
-
-@dataclass(frozen=True)
-class ExportRequest:
-    """What to export, and how."""
-
-    source: str
-    """The model as the user spelled it."""
-    output: Path
-    """The file to write."""
-    opset: int | None = None
-    """Opset of the default domain; None for `DEFAULT_OPSET`, or an ONNX file's own newer one."""
-    input_layout: InputLayout = "keep"
-    """See `ConversionOptions.input_layout`: for Keras models only."""
-    verify: bool = True
-    """Whether to compare the result with its source before it is put in place."""
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """The values that inputs may take as the result is verified: see `VerifyRequest.ranges`."""
-    external_data: ExternalData = "auto"
-    """Where large weights go: see `graph.writer.write_model`."""
-    force: bool = False
-    """Whether to replace a file that is there."""
-    dtype: str | None = None
-    """`float16` to round the model to it; `float32`, or None for the source's own type."""
-    target: Literal["portable", "onnxruntime-cpu"] = "portable"
-    """What is written for: `portable` is one PRelu node a call, everywhere the same."""
-    slope_axis: int | None = None
-    """See `ConversionOptions.slope_axis`: for ONNX files only."""
-    options: SourceOptions = field(default_factory=SourceOptions)
-    """How to read the source."""
 
 
 def export(
@@ -86,9 +54,15 @@ def export(
     with listening() as warnings, quiet(request.options.show_chatter):
         progress("loading")
         source = open_source(request.source, request.options) if opened is None else opened
+<<<<<<< HEAD
         refuse_ignored_options([source], request.options)
         source = _convertible(source, request)
         wanted = request.opset or max(DEFAULT_OPSET, getattr(source, "opset", 0))
+=======
+        refuse_idle_options([source], request.options)
+        _check_axes(source, request)
+        wanted = request.opset or max(DEFAULT_OPSET, source.opset or 0)
+>>>>>>> main
         progress("converting")
         asked = ConversionOptions(
             wanted, request.input_layout, request.slope_axis, is_verified=request.verify
@@ -151,16 +125,11 @@ def _check_request(request: ExportRequest) -> None:
         )
 
 
-def _convertible(source: Source, request: ExportRequest) -> ConvertibleSource:
-    if not hasattr(source, "convert"):
-        raise PReLUToolsError(
-            f"{request.source} cannot be converted: export takes a Keras, PyTorch or ONNX model"
-        )
-    if request.slope_axis is not None and source.framework != "onnx":
+def _check_axes(source: Source, request: ExportRequest) -> None:
+    if request.slope_axis is not None and source.graph is None:
         raise UsageError("--slope-axis is for ONNX files: other sources know their axes")
     if request.input_layout != "keep" and source.framework != "keras":
         raise UsageError("--input-layout is for Keras models: others have one axis order only")
-    return cast(ConvertibleSource, source)
 
 
 def _verify(

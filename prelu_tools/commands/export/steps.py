@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from prelu_tools.backends.conversion import Conversion
-from prelu_tools.backends.interface import Source, TensorSpec
-from prelu_tools.commands.optimize.command import OptimizeRequest, optimize
+from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.interface import Conversion, Source
+from prelu_tools.commands.optimize.command import optimize
+from prelu_tools.commands.optimize.command.request import OptimizeRequest
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.results.optimization import OptimizeResult

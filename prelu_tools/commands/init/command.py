@@ -88,7 +88,7 @@ def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
     rest = [(key, field) for key, field in FIELDS.items() if key not in _SHOWN]
     width = max(len(f"{key} = {field.example}") for key, field in rest)
     for key, field in rest:
-        yield f"# {f'{key} = {field.example}':{width}}  # {field.help}"
+        yield f"# {f'{key} = {field.example}':{width}}  # {field.line}"
 
 
 def _check(check: InitCheck) -> Iterator[str]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
-from prelu_tools.backends.interface import Source
-from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.backends.registry import open_for_inspection, refuse_ignored_options
+from prelu_tools.backends.interface import OnnxGraph, Source
+from prelu_tools.backends.registry import open_for_inspection, refuse_idle_options
+from prelu_tools.commands.inspect.command.request import InspectRequest
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.findings import slope_findings
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.statistics import (
-    DEFAULT_THRESHOLDS,
     Thresholds,
     slope_health,
     slope_statistics,
@@ -24,22 +21,6 @@ from prelu_tools.core.results.inspection import (
     LayerReport,
 )
 from prelu_tools.graph.facts.survey import survey
-
-
-@dataclass(frozen=True)
-class InspectRequest:
-    """What to look at, and how closely."""
-
-    thresholds: Thresholds = DEFAULT_THRESHOLDS
-    """Where health begins and ends."""
-    explain: bool = False
-    """Whether to say why what resembles PReLU is none."""
-    target: str | None = None
-    """A runtime to forecast for: a name of `graph.targets.TARGETS`."""
-    data: Path | None = None
-    """An `.npz` file to run the model on; None not to run it."""
-    options: SourceOptions = field(default_factory=SourceOptions)
-    """How to read the source."""
 
 
 def inspect_source(text: str, request: InspectRequest) -> InspectResult:
@@ -54,9 +35,15 @@ def inspect_source(text: str, request: InspectRequest) -> InspectResult:
 
 def inspect_opened(source: Source, request: InspectRequest) -> InspectResult:
     """The same, for a source that is open."""
+<<<<<<< HEAD
     refuse_ignored_options([source], request.options, inspects=True)
     if isinstance(source, OnnxSource):
         return _inspect_graph(source, request)
+=======
+    refuse_idle_options([source], request.options, inspects=True)
+    if source.graph is not None:
+        return _inspect_graph(source.graph, request)
+>>>>>>> main
     for wanted, option in ((request.target, "--target"), (request.data, "--data")):
         if wanted is not None:
             raise UsageError(
@@ -64,14 +51,14 @@ def inspect_opened(source: Source, request: InspectRequest) -> InspectResult:
                 "first, and "
                 "inspect the result"
             )
-    reports = tuple(_report(layer, request.thresholds) for layer in source.layers())
+    reports = tuple(_report(layer, Thresholds(request.near)) for layer in source.layers())
     return _result(source, reports, ())
 
 
-def _inspect_graph(source: OnnxSource, request: InspectRequest) -> InspectResult:
+def _inspect_graph(source: OnnxGraph, request: InspectRequest) -> InspectResult:
     seen = survey(source.model, request.explain, request.target)
     reports = tuple(
-        _report(located.layer, request.thresholds, findings)
+        _report(located.layer, Thresholds(request.near), findings)
         for located, findings in zip(seen.layers, seen.layer_findings, strict=True)
     )
     if request.data is not None:
@@ -91,12 +78,12 @@ def _result(
     return InspectResult(
         path=source.spelled,
         format=source.framework,
-        opset=getattr(source, "opset", None),
+        opset=source.opset,
         producer=source.producer,
         n_parameters=source.n_parameters,
         layers=reports,
         findings=findings if reports else (_no_prelu(source.spelled), *findings),
-        notes=getattr(source, "notes", ()),
+        notes=source.notes,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.interface import OnnxGraph
 from prelu_tools.commands.verify.inputs.feeds import replay_feeds
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import PReLUToolsError
@@ -18,7 +18,7 @@ _ROWS = 16  # rows a run, so that memory does not grow with the data
 
 
 def layer_usage(
-    source: OnnxSource, layers: Sequence[LocatedLayer], path: Path
+    source: OnnxGraph, layers: Sequence[LocatedLayer], path: Path
 ) -> tuple[LayerUsage | None, ...]:
     """Run a model on the arrays of an `.npz` file and look at what goes into each layer.
 
@@ -33,12 +33,11 @@ def layer_usage(
     if any(view.outer is None for located in layers for view, _ in located.calls):
         session = source.tapped("cpu")
         for part in _parts(feeds, source):
-            for tap, x, _ in session.parts(part):
-                totals[tap.layer].add(x)
+            session.run(part, lambda layer, _call, x, _y: totals[layer].add(x))
     return tuple(total.usage() for total in totals.values())
 
 
-def _parts(feeds: Mapping[str, Array], source: OnnxSource) -> list[dict[str, Array]]:
+def _parts(feeds: Mapping[str, Array], source: OnnxGraph) -> list[dict[str, Array]]:
     """The data in pieces of a few rows, where every input has a dynamic batch."""
     specs = source.inputs()
     sizes = {len(array) for array in feeds.values() if array.ndim}

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.interface import OnnxGraph, Source
+from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
-from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
-from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.backends.registry import open_source, refuse_ignored_options
-from prelu_tools.commands.optimize.equality import OriginalOutputs, held, keep_bits
+from prelu_tools.backends.registry import open_source, refuse_idle_options
+from prelu_tools.commands.holding import demand_pass
+from prelu_tools.commands.optimize.equality import Witness, held, keep_bits
 from prelu_tools.commands.optimize.replay import read_choices
-from prelu_tools.commands.optimize.rewritable import RewritableLayer, rewritable_layers
+from prelu_tools.commands.optimize.command.request import OptimizeRequest
+from prelu_tools.commands.optimize.spots import Spot, spots_of
 from prelu_tools.commands.optimize.tuning import Bench, Choices, by_cost, tune
 from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.commands.verify.command import verify_source
@@ -27,7 +28,6 @@ from prelu_tools.core.errors import (
     UsageError,
 )
 from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, pictures
-from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.results.optimization import (
     Exactness,
     Held,
@@ -60,46 +60,17 @@ def _silence(_stage: str) -> None:
 
 
 @dataclass(frozen=True)
-class OptimizeRequest:
-    """What to optimize, and how."""
-
-    source: str
-    """An ONNX file, as the user spelled it."""
-    output: Path
-    """The file to write."""
-    target: Target = "onnxruntime-cpu"
-    """What it is to run on."""
-    exact: Exactness = field(default_factory=Exactness)
-    """How equal a form has to be to a PRelu node."""
-    tune: bool | None = None
-    """Whether to time forms in the model; None where it runs in under a second."""
-    tune_seconds: float = 30.0
-    """How long that may take."""
-    choices: Path | None = None
-    """A JSON report of a run before, whose choices are taken again; None for none."""
-    repair_slopes: bool = False
-    """Whether slopes that lie along the wrong axis are laid where the channels are."""
-    slope_axis: int | None = None
-    """The axis that they are meant for, where the shapes leave it open; None where they do not."""
-    inputs_file: Path | None = None
-    """An `.npz` file of inputs, of which the first is timed; None for drawn ones."""
-    threads: int = 1
-    """Threads that onnxruntime may use inside an operator, when timed."""
-    timed: bool = True
-    """Whether to time the model before and after."""
-    force: bool = False
-    """Whether to replace a file that is there."""
-    options: SourceOptions = field(default_factory=SourceOptions)
-    """How to read the source: the inputs' sizes that it is timed with, if it leaves them open."""
-
-
-@dataclass(frozen=True)
 class _Work:
     """What the steps share."""
 
     request: OptimizeRequest
+<<<<<<< HEAD
     source: OnnxSource
     repaired: RepairedModel
+=======
+    source: OnnxGraph
+    meant: Meant
+>>>>>>> main
     """The source with its slopes where they belong."""
     portable: OnnxModel
     """The same with every PReLU as a PRelu node."""
@@ -119,7 +90,11 @@ class _Work:
 
     def original(self) -> Run:
         """The file as it is, loaded; the one with PRelu nodes where its slopes were repaired."""
+<<<<<<< HEAD
         model = self.portable if self.repaired.reference is not self.source else self.source.model
+=======
+        model = self.portable if self.meant.reference else self.source.model
+>>>>>>> main
         return open_run(model, self.request.threads, self.source.spelled)
 
 
@@ -192,16 +167,29 @@ def _remark(target: Target) -> tuple[str, ...]:
     return (f"{target}: PRelu {TARGETS[target].remark} ({TARGETS[target].source})",)
 
 
+<<<<<<< HEAD
 def _prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) -> _Work:
     if not isinstance(source, OnnxSource):
+=======
+def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
+    graph = source.graph
+    if graph is None:
+>>>>>>> main
         raise UsageError(
             f"{request.source} is not an ONNX file: export it first (prelu-tools export "
             f"{request.source} -o model.onnx)"
         )
+<<<<<<< HEAD
     refuse_ignored_options([source], request.options)
     repaired = repaired_model(source, request.slope_axis)
     if repaired.repairs and not request.repair_slopes:
         first, n = repaired.repairs[0], len(repaired.repairs)
+=======
+    refuse_idle_options([source], request.options)
+    meant = as_meant(graph, request.slope_axis)
+    if meant.repairs and not request.repair_slopes:
+        first, n = meant.repairs[0], len(meant.repairs)
+>>>>>>> main
         raise PReLUToolsError(
             f"{first.node} has a slope of shape {list(first.before)} that belongs on axis "
             f"{first.axis} ({first.reason}), as {n} of its slopes do: --repair-slopes writes it so"
@@ -209,10 +197,15 @@ def _prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) -
     portable = to_portable(repaired.model, bodies=request.target != "onnxruntime-cpu")
     portable.take_in()  # slopes
     check_slopes(portable, "optimized")
-    feeds = _draw(source, request.inputs_file)
+    feeds = _draw(graph, request.inputs_file)
     tell("running the model")
+<<<<<<< HEAD
     spots = rewritable_layers(portable, feeds[0], request.exact, runtime_version())
     inside = [i.layer.name for i in source.located if all(v.outer is not None for v, _ in i.calls)]
+=======
+    spots = spots_of(portable, feeds[0], request.exact, runtime_version())
+    inside = [i.layer.name for i in graph.located if all(v.outer is not None for v, _ in i.calls)]
+>>>>>>> main
     if not spots and inside:
         raise PReLUToolsError(
             f"every PReLU of {request.source} is in the body of an If, Loop or Scan "
@@ -223,6 +216,7 @@ def _prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) -
             f"found no PReLU in {request.source}: there is nothing to optimize (prelu-tools "
             "inspect -v shows near misses)"
         )
+<<<<<<< HEAD
     spots = _with_inputs_kept(portable, source, spots)
     had = {layer.name: layer.form for layer in read_layers(repaired.model)}
     return _Work(request, source, repaired, portable, had, feeds, spots, tell, tuple(inside))
@@ -231,6 +225,16 @@ def _prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) -
 def _with_inputs_kept(
     portable: OnnxModel, source: OnnxSource, spots: tuple[RewritableLayer, ...]
 ) -> tuple[RewritableLayer, ...]:
+=======
+    spots = _with_inputs_kept(portable, graph, spots)
+    had = {layer.name: layer.form for layer in read_layers(meant.model)}
+    return _Work(request, graph, meant, portable, had, feeds, spots, tell, tuple(inside))
+
+
+def _with_inputs_kept(
+    portable: OnnxModel, source: OnnxGraph, spots: tuple[Spot, ...]
+) -> tuple[Spot, ...]:
+>>>>>>> main
     """The layers, of which those stay PRelu nodes whose slopes a caller may override."""
     wanted = overridable(source.model.proto)
     kept = {
@@ -257,7 +261,7 @@ def _keep_inputs(work: _Work, model: OnnxModel) -> None:
         )
 
 
-def _draw(source: OnnxSource, file: Path | None) -> list[Feeds]:
+def _draw(source: OnnxGraph, file: Path | None) -> list[Feeds]:
     """Inputs of the sizes that the model has, or that the user gave; the user's own come first."""
     specs = source.inputs()
     drawer = drawer_within_tables(source, DrawPlan(_BATCHES, DEFAULT_SEED, {}))
@@ -331,10 +335,17 @@ def _latency(work: _Work, choices: Choices) -> Latency:
 def _verify(work: _Work, written: Path) -> VerifyResult:
     request = work.request
     result = verify_source(
+<<<<<<< HEAD
         work.repaired.reference,
         VerifyRequest(
             reference=request.source,
             samples=None if work.repaired.reference is work.source else _EVALUATED,
+=======
+        work.meant.reference or work.source,
+        VerifyRequest(
+            reference=request.source,
+            samples=_EVALUATED if work.meant.reference else None,
+>>>>>>> main
             candidates=(str(written),),
             layouts={"reference": "nchw", "candidate": "nchw"},  # the layout stays
             search_seconds=0.0,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.interface import OnnxGraph
 from prelu_tools.commands.verify.candidate import Judged, Linked
 from prelu_tools.commands.verify.inputs.feeds import Feeds, save_feeds
 from prelu_tools.commands.verify.inputs.linking import move
@@ -23,9 +23,7 @@ _LAST = "command.txt"
 _OTHERS = ("inputs.npz", "reference.npz", "candidate.npz", "layer.onnx", "layer.npz")
 
 
-def write_bundle(
-    folder: Path, reference: Reference, linked: Linked, judged: Judged, seed: int
-) -> None:
+def write_bundle(folder: Path, reference: Reference, linked: Linked, judged: Judged) -> None:
     """Write what shows a candidate's failure.
 
     `inputs.npz`: the run in which its outputs are farthest from the reference's. `reference.npz`
@@ -39,7 +37,6 @@ def write_bundle(
         reference: the reference, which was run.
         linked: the candidate.
         judged: what was found.
-        seed: of the check.
 
     Raises:
         PReLUToolsError: it cannot be written.
@@ -47,7 +44,7 @@ def write_bundle(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with scratch_folder(folder / "bundle") as made:
-            _write(made, folder, reference, linked, judged, seed)
+            _write(made, folder, reference, linked, judged)
             for name in (_LAST, *_OTHERS):
                 (folder / name).unlink(missing_ok=True)
             for name in (*_OTHERS, _LAST):
@@ -57,20 +54,19 @@ def write_bundle(
         raise PReLUToolsError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
-def _write(
-    made: Path, folder: Path, reference: Reference, linked: Linked, judged: Judged, seed: int
-) -> None:
+def _write(made: Path, folder: Path, reference: Reference, linked: Linked, judged: Judged) -> None:
     run = _farthest(reference, judged)
     save_feeds(made / "inputs.npz", [reference.feeds[run]])
     _save(made / "reference.npz", reference.outputs[run])
     if judged.results:
         _save(made / "candidate.npz", judged.results[run])
     provider = judged.report.provider
-    if isinstance(linked.source, OnnxSource) and provider is not None:
+    graph = linked.source.graph
+    if graph is not None and provider is not None:
         feeds = move(reference.feeds[run], linked.links)
-        _save_layer(made, linked.source, judged, provider.requested, feeds)
+        _save_layer(made, graph, judged, provider.requested, feeds)
     command = ["prelu-tools", "verify", reference.source.spelled, linked.spelled]
-    command += ["--inputs", str(folder / "inputs.npz"), "--seed", str(seed)]
+    command += ["--inputs", str(folder / "inputs.npz")]
     command += ["--provider", provider.requested] if provider else []
     (made / _LAST).write_text(f"{shlex.join(command)}\n", encoding="utf-8")
 
@@ -96,7 +92,7 @@ def _distance(left: Array, right: Array) -> float:
 
 
 def _save_layer(
-    folder: Path, source: OnnxSource, judged: Judged, provider: str, feeds: Feeds
+    folder: Path, source: OnnxGraph, judged: Judged, provider: str, feeds: Feeds
 ) -> None:
     """The part of the graph before the first layer that diverges, and what it computes."""
     place = judged.report.first_divergence
@@ -110,7 +106,7 @@ def _save_layer(
     _save(folder / "layer.npz", tapped)
 
 
-def _with_node(source: OnnxSource, node: str | None) -> LocatedLayer | None:
+def _with_node(source: OnnxGraph, node: str | None) -> LocatedLayer | None:
     for item in source.located:
         if node in item.layer.nodes and item.calls[0][0].outer is None:
             return item

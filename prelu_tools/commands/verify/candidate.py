@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prelu_tools.backends.interface import Observer, Source
-from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.interface import OnnxGraph, Source
+from prelu_tools.backends.runners import Observer
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.linking import InputLink, Layouts, move
 from prelu_tools.commands.verify.interface import compare_inputs, compare_outputs
@@ -132,7 +132,7 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     feeds = [move(feed, linked.links) for feed in reference.feeds]
     layers = LayerJudge(reference, linked.source.layers(), linked.layouts, checks.tolerance)
     seen = _run(linked.source, provider, feeds, layers, checks)
-    narrow = _computes_in(linked)
+    narrow = linked.source.computes_in
     moved = reference.moved_to(resolution_of(narrow) if narrow else SINGLE)
     outputs = OutputJudge(
         reference.outputs,
@@ -147,9 +147,7 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     if any(parity.verdict == "fail" for parity in parities):
         seen.where = sizes_that_differ(reference.feeds, outputs, seen.results)
     _note_randomness(reference, linked, seen)
-    notes: list[str] = [
-        as_reason(note).within(linked.spelled) for note in getattr(linked.source, "notes", ())
-    ]
+    notes: list[str] = [as_reason(note).within(linked.spelled) for note in linked.source.notes]
     rounded = _rounded(reference, linked)
     notes += rounded
     notes += [note.after(linked.spelled) for note in seen.again.notes]
@@ -189,14 +187,6 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     return Judged(report, seen.results, tuple(notes))
 
 
-def _computes_in(linked: Linked) -> str | None:
-    """The narrower type than float32 that a candidate computes in; None for none, or unknown."""
-    if isinstance(linked.source, OnnxSource):
-        return linked.source.computes_in
-    kinds = {layer.dtype for layer in linked.source.layers()}
-    return next((kind for kind in ("bfloat16", "float16") if kind in kinds), None)
-
-
 def _renamed(
     reference: Reference,
     linked: Linked,
@@ -211,11 +201,11 @@ def _renamed(
     Every output agrees, so that the candidate may call its layers otherwise. Pairs by slopes count
     if each layer, in its own place, then gives what its counterpart gives.
     """
-    source = linked.source
+    source = linked.source.graph
     wrong = misnamed(found)
     reached = all((reference.coverage.counts(name) > 0).all() for name in wrong)
     pairs = layers.paired_by_slopes(wrong) if wrong and reached else None
-    if pairs is None or not isinstance(source, OnnxSource) or provider is None:
+    if pairs is None or source is None or provider is None:
         return layers
     other = LayerJudge(reference, source.layers(), linked.layouts, checks.tolerance, pairs)
     _observe(source, provider, feeds, other, other.observe)
@@ -270,25 +260,26 @@ def _run(
             layers.observe(layer, call, x, y)
 
     observer = observe if checks.layers and source.layers() else None
-    if not isinstance(source, OnnxSource) or provider is None:
+    graph = source.graph
+    if graph is None or provider is None:
         with source.runner(observer) as runner:
             results = run_feeds(runner, feeds, layers, source)
             heard = False
             again = run_again(runner, feeds, results)
         again.doubts += run_unobserved(source, feeds, results) if observer else []
         return _Seen(results, reached, again)
-    session = source.session(provider)
+    session = graph.session(provider)
     results = run_feeds(session, feeds, layers, source)
     again = run_again(session, feeds, results)
     seen = _Seen(results, reached, again, session.report, session.placement())
     del session  # a large model is not held twice
     if observer is not None:
-        _observe(source, provider, feeds, layers, observer)
+        _observe(graph, provider, feeds, layers, observer)
     return seen
 
 
 def _observe(
-    source: OnnxSource,
+    source: OnnxGraph,
     provider: str,
     feeds: Sequence[Feeds],
     layers: LayerJudge,
@@ -334,15 +325,9 @@ def _power(
     seen: _Seen,
     notes: list[str],
 ) -> Power | None:
-    source = linked.source
+    source = linked.source.graph
     wanted = checks.power and checks.layers and reference.layers
-    if (
-        not wanted
-        or provider is None
-        or not isinstance(source, OnnxSource)
-        or seen.doubts
-        or seen.faults
-    ):
+    if not wanted or provider is None or source is None or seen.doubts or seen.faults:
         return None
     plan = PowerPlan(
         references=reference.layers,

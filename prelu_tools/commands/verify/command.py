@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import parse_provider
-from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.backends.registry import open_source, refuse_ignored_options
+from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidate import Checks, Judged, Linked, judge
 from prelu_tools.commands.verify.deciders import turn_plan
@@ -22,7 +21,7 @@ from prelu_tools.commands.verify.inputs.linking import (
     other_links,
     round_feeds,
 )
-from prelu_tools.commands.verify.inputs.planning import Settled, settle
+from prelu_tools.commands.verify.inputs.other import asking
 from prelu_tools.commands.verify.inputs.rows import Rows, find_rows
 from prelu_tools.commands.verify.inputs.turning import BRANCH_FOUND
 from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
@@ -68,8 +67,10 @@ def verify(request: VerifyRequest, tell: ProgressCallback = _silence) -> VerifyR
             part of the result instead.
     """
     tell(f"loading {request.reference}")
-    source = open_source(request.reference, request.options)
-    return verify_source(source, request, tell=tell)
+    ready: dict[str, Source] = {}
+    options = asking(request.options, request.candidates, ready, layouts_of(request))
+    source = open_source(request.reference, options)
+    return verify_source(source, request, ready, tell)
 
 
 def verify_source(
@@ -123,7 +124,7 @@ def verify_source(
         if request.bundle is not None and failed:
             bundled = judged[failed[0]]
             where = next(o for o in opened if o.spelled == bundled.report.model)
-            write_bundle(request.bundle, reference, where, bundled, request.seed)
+            write_bundle(request.bundle, reference, where, bundled)
         return result
 
 
@@ -156,18 +157,26 @@ def _open_candidates(
     linked: list[Linked | CandidateReport] = []
     for text in request.candidates:
         try:
-            candidate = ready.get(text) or open_source(text, request.options)
+            layouts = layouts_of(request, text)
+            known = {request.reference: source}
+            options = asking(request.options, list(known), known, layouts.turned)
+            candidate = ready.get(text) or open_source(text, options)
             linked.append(_link(source, candidate, text, request))
         except PReLUToolsError as error:
             linked.append(_unjudged(text, None, str(error)))
     return linked
 
 
-def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) -> Linked:
-    layouts = Layouts(
+def layouts_of(request: VerifyRequest, candidate: str = "") -> Layouts:
+    """What the user said of the axis orders of the reference and of a candidate, or of them all."""
+    return Layouts(
         request.layouts.get(request.reference, request.layouts.get("reference")),
-        request.layouts.get(text, request.layouts.get("candidate")),
+        request.layouts.get(candidate, request.layouts.get("candidate")),
     )
+
+
+def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) -> Linked:
+    layouts = layouts_of(request, text)
     asked = request.input_layouts
     entered = Layouts(asked["reference"], asked["candidate"]) if asked else layouts
     links = link_inputs(source.inputs(), candidate.inputs(), entered)
@@ -207,7 +216,7 @@ def _judge(
         runtime=installed_version(*_RUNTIMES) or "",
         seed=request.seed,
     )
-    providers = request.providers if isinstance(linked.source, OnnxSource) else (None,)
+    providers = (None,) if linked.source.graph is None else request.providers
     found = []
     for provider in providers:
         tell(f"checking {linked.spelled}{f' on {provider}' if provider else ''}")

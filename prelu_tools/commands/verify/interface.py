@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.linking import InputLink
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.layout import inverse

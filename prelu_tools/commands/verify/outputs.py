@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-import numpy as np
-
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.prelu.layout import Permutation, candidates, inverse
+from prelu_tools.core.prelu.alignment import AxisAlignment
+from prelu_tools.core.prelu.layout import Permutation, inverse
 from prelu_tools.core.results.verification import OutputParity, Tolerance
 from prelu_tools.core.rounding.parity import Comparison, Top1
 from prelu_tools.core.rounding.spread import Spread
@@ -115,30 +114,22 @@ class OutputJudge:
         ([N, boxes, 4]) has no channels first or last, whatever becomes of the picture. Where its
         shape leaves several orders open, the first run that tells them apart decides.
         """
-        fitting = candidates(reference.shape, candidate.shape)
+        fitting = AxisAlignment.between(reference.shape, candidate.shape)
         if not self._moved or reference.ndim < 3 or not fitting:
             return candidate
-        given = self._layouts.permutation(reference.ndim)
-        if reference.ndim in self._moved and given in fitting:
-            fitting = (given,)
-        elif reference.ndim not in self._moved:
-            same = tuple(range(reference.ndim))
-            fitting = (same,) if same in fitting or given not in fitting else (given,)
-        known = self._orders.get(name)
-        if len(fitting) > 1 and known not in fitting:
-            distances = [_distance(reference, candidate.transpose(inverse(p))) for p in fitting]
-            known = fitting[distances.index(min(distances))]
-            if min(distances) < max(distances):
-                self._orders[name] = known
-        order = known if known in fitting else fitting[0]
+        same, given = tuple(range(reference.ndim)), self._layouts.permutation(reference.ndim)
+        if reference.ndim not in self._moved and (same in fitting or given not in fitting):
+            return candidate
+        fitting = fitting.only(given)
+        order = self._orders.get(name, fitting[0])
+        if len(fitting) > 1 and (name not in self._orders or order not in fitting):
+            distances = fitting.distances(reference, candidate)
+            order = min(distances, key=distances.__getitem__)
+            if distances[order] < max(distances.values()):
+                self._orders[name] = order
+        order = order if order in fitting else fitting[0]
         moved = candidate.transpose(inverse(order))
         return moved if moved.shape == reference.shape else candidate
-
-
-def _distance(left: Array, right: Array) -> float:
-    with np.errstate(invalid="ignore", over="ignore"):
-        difference = np.abs(left.astype(np.float64) - right.astype(np.float64))
-        return float(np.nan_to_num(difference, nan=0.0).sum())
 
 
 def pair_outputs(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prelu_tools.backends.interface import OnnxGraph
 from prelu_tools.backends.onnxruntime.session import Session
-from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.verify.inputs.feeds import Feeds, n_values
 from prelu_tools.commands.verify.layers.isolated import apart, axis_orders, is_off, own_ulps
 from prelu_tools.commands.verify.outputs import OutputJudge
@@ -35,7 +35,7 @@ class PowerPlan:
 
     references: tuple[PReLULayer, ...]
     """The reference's layers."""
-    source: OnnxSource
+    source: OnnxGraph
     """The candidate."""
     provider: str
     """What runs it."""

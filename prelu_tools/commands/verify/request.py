@@ -1,64 +1,188 @@
-"""What a user may ask of `verify`."""
+"""What a user may ask of `verify`: each option once, for every place that offers it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from prelu_tools.core.inputs import DEFAULT_SEED
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.prelu.layout import Layout
-from prelu_tools.core.results.verification import Tolerance
-from prelu_tools.core.rounding.tolerance import CALIBRATED
+from prelu_tools.core.requests.kinds import (
+    FILE,
+    FLAG,
+    FOLDER,
+    LAYOUTS,
+    PAIR,
+    RANGES,
+    SHARE,
+    TEXT,
+    TEXTS,
+    TWO_NUMBERS,
+    VALUES,
+    Kind,
+    WrongValueError,
+    number,
+    two_numbers,
+    whole,
+)
+from prelu_tools.core.requests.option import option
+
+if TYPE_CHECKING:
+    from prelu_tools.core.prelu.layout import Layout
+    from prelu_tools.core.results.verification import Tolerance
+
+
+def _calibrated() -> Tolerance:
+    from prelu_tools.core.rounding.tolerance import CALIBRATED  # with numpy, which help can spare
+
+    return CALIBRATED
+
+
+def _tolerance(value: Any) -> Tolerance:
+    """`calibrated`, the text `RTOL,ATOL` or two numbers; none is negative."""
+    from prelu_tools.core.results.verification import Tolerance
+
+    if isinstance(value, str) and value == "calibrated":
+        return _calibrated()
+    pair = two_numbers(value)
+    if pair is None or min(pair) < 0:
+        raise WrongValueError("calibrated, or RTOL,ATOL as in 1e-4,1e-6")
+    return Tolerance(*pair, scaled=False, origin="given")
+
+
+def _tolerance_of_text(given: str) -> Tolerance:
+    try:
+        return _tolerance(given)
+    except WrongValueError as error:
+        raise WrongValueError(f"{given!r} is not a valid tolerance: expected {error}") from error
+
+
+_PAIR = {**PAIR, "items": {"type": "number", "minimum": 0}}
+TOLERANCE = Kind(
+    _tolerance, {"anyOf": [{"const": "calibrated"}, _PAIR, TWO_NUMBERS]},
+    "Literal['calibrated'] | tuple[float, float]",
+    "'calibrated', or (rtol, atol) of numbers from 0 on", from_text=_tolerance_of_text,
+)  # fmt: skip
+
+
+def ranges_option() -> Any:
+    """The values of inputs that are drawn, wherever they are drawn."""
+    return option(
+        RANGES,
+        "The values that inputs may take, as in image=0,255; repeatable.",
+        factory=dict, name="input_range", metavar="[NAME=]LOW,HIGH",
+        key_help='the values that inputs may take, "" for all others',
+        example="{ image = [0, 255] }",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class VerifyRequest:
     """What to check, and how."""
 
-    reference: str
-    """The source that is taken to be right."""
-    candidates: tuple[str, ...]
+    reference: str = option(
+        TEXT, "the source that is right; a glob makes a check of each match",
+        where=(), example='"nets.py:Net@weights.pt"',
+    )  # fmt: skip
+    candidates: tuple[str, ...] = option(
+        TEXTS,
+        "what is compared with it; globs, and {stem}, {name}, {folder} of the reference's match",
+        where=(), example='["net.onnx"]',
+    )  # fmt: skip
     """The sources to compare with it; at least one."""
-    providers: tuple[str, ...] = ("cpu",)
-    """Execution providers for ONNX candidates; each is checked."""
-    samples: int | None = None
-    """Rows of input to draw; None for the usual number, and for none beside a file of inputs."""
-    seed: int = DEFAULT_SEED
-    """Of the inputs."""
-    inputs_file: Path | None = None
-    """An `.npz` file to replay; with `samples`, beside what is drawn."""
-    bundle: Path | None = None
-    """A folder for the smallest thing that shows a failure; None for none."""
-    save_inputs: Path | None = None
-    """Where to keep the inputs that were used, as an `.npz` file; None not to."""
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    providers: tuple[str, ...] = option(
+        TEXTS,
+        "cpu, cuda, tensorrt, openvino or onnxruntime's own name, with options if need be "
+        "(cuda:use_tf32=1); each is checked; repeatable.",
+        default=("cpu",), name="provider", metavar="NAME[:KEY=VALUE,...]",
+        complete=("cpu", "cuda", "tensorrt", "openvino"),
+        key="providers", key_help="execution providers for ONNX; each is checked",
+        example='["cpu", "cuda"]',
+    )  # fmt: skip
+    allow_fallback: bool = option(
+        FLAG, "Take it that nodes run on another provider than the one asked for.",
+        default=False, example="false",
+        key_help="take nodes that run on another provider than asked",
+    )  # fmt: skip
+    inputs_file: Path | None = option(
+        VALUES, "Replay exactly these inputs; with --samples, beside what is drawn.",
+        default=None, name="inputs", metavar="FILE.npz",
+        key_help="a file of inputs to replay; {stem} and the like as above", example='"batch.npz"',
+    )  # fmt: skip
+    save_inputs: Path | None = option(
+        FILE, "Keep the inputs that were used, for --inputs.",
+        default=None, metavar="FILE.npz",
+    )  # fmt: skip
+    ranges: Mapping[str, tuple[float, float]] = ranges_option()
     """The values that an input may take, by its name; by "" for all others."""
-    tolerance: Tolerance = CALIBRATED
-    """What differences may be."""
-    layouts: Mapping[str, Layout] = field(default_factory=dict)
+    samples: int | None = option(
+        whole(1), "How many inputs to draw.  [default: 16]", default=None, example="16"
+    )
+    """Rows of input to draw; None for the usual number, and for none beside a file of inputs."""
+    seed: int = option(whole(0), "Of the inputs.", default=0, example="0")
+    search_seconds: float = option(
+        number(0, unit=" of seconds"),
+        "How long to look for inputs that reach slopes which no draw reached.",
+        default=5.0, example="5",
+    )  # fmt: skip
+    tolerance: Tolerance = option(
+        TOLERANCE, "By the rounding of the reference, or |a - b| <= ATOL + RTOL |a|.",
+        default="calibrated", factory=_calibrated,
+        metavar="calibrated|RTOL,ATOL", complete=("calibrated",),
+        key_help="by the reference's own rounding, or [RTOL, ATOL]", example='"calibrated"',
+    )  # fmt: skip
+    layers: bool = option(
+        FLAG, "Whether to look at every PReLU layer as the models run.",
+        default=True, key_help="whether to look at every layer as the models run", example="true",
+    )  # fmt: skip
+    min_coverage: float | None = option(
+        SHARE, "Share of all slopes whose negative branch the inputs have to reach.",
+        default=None, example="1.0",
+    )  # fmt: skip
+    power: bool = option(
+        FLAG,
+        "Whether to plant slope faults in a copy, to see what the checks would have caught.",
+        default=True, example="true",
+        key_help="whether to plant slope faults, to see what would be caught",
+    )  # fmt: skip
+    min_power: float | None = option(
+        SHARE,
+        "Share of the planted faults on reached slopes that has to be caught.  [default: 1.0]",
+        default=None, example="1.0",
+        key_help="share of planted slope faults that has to be caught",
+    )  # fmt: skip
+    """The share of these, on slopes that are reached, that has to be caught; None for all of them
+    where it can be measured: a number makes it inconclusive where it cannot."""
+    bundle: Path | None = option(
+        FOLDER,
+        "On failure, write the smallest thing that shows it here, and how to run it.",
+        default=None, metavar="DIR",
+    )  # fmt: skip
+    layouts: Mapping[str, Layout] = option(
+        LAYOUTS, "The axis order of reference=, candidate= or a model's path=; repeatable.",
+        factory=dict, name="layout", metavar="NAME=nchw|nhwc",
+        complete=("reference=nchw", "reference=nhwc", "candidate=nchw", "candidate=nhwc"),
+        key="layouts", key_help="axis orders, by reference, candidate or a model",
+        example='{ candidate = "nhwc" }',
+    )  # fmt: skip
     """By `reference`, `candidate`, or a model's spelling."""
     input_layouts: Mapping[str, Layout] = field(default_factory=dict)
     """The same for inputs only, where those differ; by `reference` or `candidate`."""
-    layers: bool = True
-    """Whether to look at every layer as the models run."""
-    search_seconds: float = 5.0
-    """How long to look for inputs that reach slopes which no draw reached."""
-    min_coverage: float | None = None
-    """The share of slopes that the inputs have to reach; None for no gate."""
-    power: bool = True
-    """Whether to plant faults in ONNX candidates, to see what the checks would have caught."""
-    min_power: float | None = None
-    """The share of these, on slopes that are reached, that has to be caught; None for all of them
-    where it can be measured: a number makes it inconclusive where it cannot."""
-    allow_fallback: bool = False
-    """Whether nodes may run on another provider than the one asked for."""
-    strict_special: bool = False
-    """Whether a layer that differs for infinite or NaN inputs only fails."""
-    strict_interface: bool = False
-    """Whether any difference in names, types and sizes of inputs and outputs fails."""
-    allow_no_prelu: bool = False
-    """Whether models without any PReLU may pass."""
+    strict_special: bool = option(
+        FLAG, "Fail a layer that differs for infinite or NaN inputs; else that is reported only.",
+        default=False, example="false",
+        key_help="fail a layer that differs for infinite or NaN inputs only",
+    )  # fmt: skip
+    strict_interface: bool = option(
+        FLAG,
+        "Fail where names, types or sizes of inputs and outputs differ; else a missing or "
+        "additional output fails, and a number that became a float, or was one.",
+        default=False, example="false",
+        key_help="fail where names, types or sizes of inputs and outputs differ",
+    )  # fmt: skip
+    allow_no_prelu: bool = option(
+        FLAG, "Let models without any PReLU pass on their outputs.", default=False, example="false"
+    )
     options: SourceOptions = field(default_factory=SourceOptions)
     """How to read the sources."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from prelu_tools.backends.interface import Runner, Source
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.runners import Runner
 from prelu_tools.commands.verify.inputs.feeds import Feeds, shapes_in_words
 from prelu_tools.commands.verify.layers.matching import LayerJudge
 from prelu_tools.commands.verify.outputs import OutputJudge

@@ -1,11 +1,9 @@
-"""Axis orders: is one array the other with its channels moved, and how do we know?"""
+"""Permutations of axes, as in numpy.transpose, and the layouts that frameworks have."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal
-
-from prelu_tools.core.prelu.slopes import Shape
 
 Layout = Literal["nchw", "nhwc"]
 Permutation = tuple[int, ...]
@@ -48,23 +46,3 @@ def from_layouts(source: Layout, target: Layout, rank: int) -> Permutation:
     if source == target or rank < 3:
         return tuple(range(rank))
     return channels_first(rank) if target == "nchw" else channels_last(rank)
-
-
-def _fits(source: Shape, target: Shape, permutation: Permutation) -> bool:
-    moved = [source[axis] for axis in permutation]
-    return all(a == b or a is None or b is None for a, b in zip(moved, target, strict=True))
-
-
-def candidates(source: Shape, target: Shape) -> tuple[Permutation, ...]:
-    """Every usual permutation (none, to channels first, to channels last) that fits two shapes.
-
-    None stands for any size. An empty result: the shapes do not belong together. More than one:
-    the shapes leave a doubt.
-    """
-    if len(source) != len(target):
-        return ()
-    rank = len(source)
-    usual = [tuple(range(rank))]
-    if rank >= 3:
-        usual += [channels_first(rank), channels_last(rank)]
-    return tuple(dict.fromkeys(p for p in usual if _fits(source, target, p)))

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from prelu_tools.core.arrays import Array, frozen, same_bits
-from prelu_tools.core.prelu.layout import Permutation, candidates, moved_from
-from prelu_tools.core.prelu.slopes import PReLULayer, Shape
+from prelu_tools.core.prelu.alignment import AxisAlignment
+from prelu_tools.core.prelu.layout import Permutation, moved_from
+from prelu_tools.core.prelu.slopes import PReLULayer, broadcasts
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class SlopeDifference:
     """Whether they are the same values, along other axes: right where the input lies so too."""
 
 
-def _orders(reference: PReLULayer, candidate: PReLULayer) -> tuple[Permutation, ...]:
+def _orders(reference: PReLULayer, candidate: PReLULayer) -> AxisAlignment:
     """The usual ways in which the reference's axes may have become the candidate's, by shapes.
 
     Where none fits the inputs' shapes, these are of other sizes (a fully convolutional net), and
@@ -42,9 +43,9 @@ def _orders(reference: PReLULayer, candidate: PReLULayer) -> tuple[Permutation, 
     target = candidate.input_shape or free
     if len(shape) != rank or len(target) != rank:
         shape = target = free
-    orders = candidates((None, *shape[1:]), (None, *target[1:])) or candidates(free, free)
-    moved = {order: reference.slopes.transpose(order).shape for order in orders}
-    return tuple(order for order in orders if moved[order] == candidate.slopes.shape)
+    ends = (None, *shape[1:])[:rank], (None, *target[1:])[:rank]  # of a number there are none
+    orders = AxisAlignment.between(*ends) or AxisAlignment.usual(rank)
+    return orders.taking(reference.slopes.shape, candidate.slopes.shape)
 
 
 def compare_slopes(
@@ -73,11 +74,11 @@ def compare_slopes(
         fitting: _laid_difference(left.transpose(fitting), right)
         for fitting in _orders(reference, candidate)
     }
-    usual = candidates((None,) * left.ndim, (None,) * left.ndim)
     said = moved_from(reference.axes, candidate.axes)
-    if outcomes and said in usual and said not in outcomes:
+    if outcomes and said in AxisAlignment.usual(left.ndim) and said not in outcomes:
         moved = left.transpose(said).shape
-        if _could_lie(moved, candidate.input_shape):
+        known = tuple(size or 1 for size in candidate.input_shape or ())
+        if len(known) == len(moved) and broadcasts(moved, known):
             words = f"slopes lie as {list(right.shape)} where {list(moved)} was expected"
             return SlopeDifference(False, words, moved=_same_values(left, right))
     if not outcomes:
@@ -135,7 +136,7 @@ def _repeats(left: Array, right: Array) -> bool:
         return all(same_bits(np.broadcast_to(first, a.size), a.reshape(-1)) for a in (left, right))
     if left.ndim != right.ndim:
         return False
-    for order in candidates((None,) * left.ndim, (None,) * left.ndim):
+    for order in AxisAlignment.usual(left.ndim):
         moved = left.transpose(order)
         with suppress(ValueError):
             larger = moved.shape if left.size > right.size else right.shape
@@ -154,13 +155,6 @@ def in_type_of(reference: PReLULayer, candidate: PReLULayer) -> PReLULayer:
         return reference
     with np.errstate(over="ignore", under="ignore"):
         return replace(reference, slopes=frozen(reference.slopes.astype(kind)))
-
-
-def _could_lie(slopes: tuple[int, ...], shape: Shape | None) -> bool:
-    """Whether slopes of this shape could be laid over an input of a known shape."""
-    if shape is None or len(shape) != len(slopes):
-        return False
-    return all(a in (1, b) for a, b in zip(slopes, shape, strict=True))
 
 
 def _laid_difference(left: Array, right: Array) -> SlopeDifference:

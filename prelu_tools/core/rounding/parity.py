@@ -116,9 +116,7 @@ class Comparison:
         """Compare one run: arrays of one shape, in one axis order; with a limit of its own."""
         limit = limit or self.limit
         self.n_values += reference.size
-        wrong = np.zeros(reference.shape, bool)
-        if not np.issubdtype(reference.dtype, np.inexact):
-            wrong = np.asarray(reference != candidate)  # float64 has 53 bits only
+        is_inexact = np.issubdtype(reference.dtype, np.inexact)
         spacing_type = candidate.dtype if np.issubdtype(candidate.dtype, np.floating) else None
         left, right = reference.astype(np.float64), candidate.astype(np.float64)
         finite = np.isfinite(left) & np.isfinite(right)
@@ -127,12 +125,13 @@ class Comparison:
         self._n_both_nan += int(both_nan.sum())
         with np.errstate(all="ignore"):
             difference, allowed = np.abs(left - right), limit.rtol * np.abs(left) + limit.atol
-        if np.issubdtype(reference.dtype, np.inexact):
-            wrong = finite & (difference > allowed)
+        wrong = finite & (difference > allowed)
+        if not is_inexact:
+            wrong = np.asarray(reference != candidate)  # float64 has 53 bits only
         if limit.spread is not None:
             explained = self.border.note(limit.spread, wrong, unlike, difference)
             wrong, unlike = wrong & ~explained, unlike & ~explained
-            if np.issubdtype(reference.dtype, np.inexact):
+            if is_inexact:
                 self._note_worst(difference, allowed, finite & ~explained)
             if limit.spread.rough is not None:
                 self.n_rough += int(limit.spread.rough.sum())

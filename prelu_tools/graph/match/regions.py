@@ -318,7 +318,7 @@ class Region:
         return self._still[tensor]
 
     def _filled(self, tensor: str) -> Array | None:
-        """The one number of zeros_like(x) and its like; None where it is none of those."""
+        """What zeros_like(x), or a constant expanded to x, is made of; None for anything else."""
         node = self.view.maker(tensor)
         if node is None or node.op_type not in ("Expand", "ConstantOfShape", "CastLike"):
             return None
@@ -338,7 +338,7 @@ class Region:
             number = np.float32(0) if stated is None else onnx.numpy_helper.to_array(stated)
             return np.asarray(number).reshape(())
         values = self.constant(node.input[0]) if self.is_still(node.input[0]) else None
-        return values.reshape(()) if values is not None and values.size == 1 else None
+        return values.reshape(()) if values is not None and values.size == 1 else values
 
 
 def _resized(layout: list[int], axes: tuple[int, ...] | None, grows: bool) -> list[int] | None:

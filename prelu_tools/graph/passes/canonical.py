@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-import numpy as np
 import onnx
 from onnx import helper
 
 from prelu_tools.core.arrays import Array, IntArray, same_bits
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.prelu.layout import Permutation, candidates
+from prelu_tools.core.prelu.alignment import AxisAlignment
+from prelu_tools.core.prelu.layout import Permutation
 from prelu_tools.core.prelu.slopes import align, sharing_of
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.io.metadata import describe_layer
@@ -129,7 +129,8 @@ def settle_slopes(
         shape = inner.shape(match.x)
         found = _shared(align(tagged.indices, len(shape) if shape else None))
         values = _minimal(parameter.values.reshape(-1)[found])
-        values = values.reshape(()) if shape == () else values  # [1] does not broadcast to []
+        if shape == () and values.size == 1:
+            values = values.reshape(())  # [1] does not broadcast to []
         slopes.append((match.node, settled.initializer(parameter.name, values)))
         match.node.name = settled.node(parameter.layer, parameter.call + counts[tagged.key])
         counts[tagged.key] += 1
@@ -187,10 +188,7 @@ class _Settled:
 
 def _axes(source: IntArray, found: IntArray) -> Permutation | None:
     """The usual permutation that takes the source's order to the one found; None if in doubt."""
-    if source.ndim != found.ndim:
-        return None
-    orders = candidates((None,) * source.ndim, (None,) * source.ndim)
-    fitting = [order for order in orders if np.array_equal(source.transpose(order), found)]
+    fitting = AxisAlignment.usual(source.ndim).equating(source, found)
     return fitting[0] if len(fitting) == 1 else None
 
 

@@ -16,7 +16,7 @@ import onnx
 from onnx import helper, shape_inference
 
 from prelu_tools.backends.calls import PReLUCall
-from prelu_tools.backends.conversion import Conversion, Parameter
+from prelu_tools.backends.interface import Conversion, Parameter
 from prelu_tools.backends.keras.conversion.constants import fold
 from prelu_tools.backends.keras.conversion.optimizing import optimized
 from prelu_tools.backends.keras.conversion.rewriting import sparing_prelus

@@ -16,15 +16,9 @@ from prelu_tools.backends.calls import (
     activation_of,
     layers_of,
 )
-from prelu_tools.backends.conversion import Conversion
-from prelu_tools.backends.interface import (
-    Lookup,
-    Observer,
-    Runner,
-    SearchLimits,
-    TensorSpec,
-    WideRunner,
-)
+from prelu_tools.backends.defaults import SourceDefaults
+from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
+from prelu_tools.backends.interface import Conversion
 from prelu_tools.backends.keras.conversion.convert import convert_program
 from prelu_tools.backends.keras.files.saved_vetting import refuse_unsafe
 from prelu_tools.backends.keras.framework import tf
@@ -36,6 +30,7 @@ from prelu_tools.backends.keras.running.lookups import find_lookups
 from prelu_tools.backends.keras.running.search import gradients_in
 from prelu_tools.backends.keras.running.wide import ProgramRunner
 from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.runners import Observer, Runner, WideRunner
 from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -71,7 +66,7 @@ def load(path: Path, options: SourceOptions) -> Any:
         ) from error
 
 
-class SavedModelSource:
+class SavedModelSource(SourceDefaults):
     """The default signature of a SavedModel."""
 
     framework = "keras"
@@ -153,6 +148,6 @@ class SavedModelSource:
         return seek(layers_of(calls), self.runner, pull, targets, start, limits)
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
-        """See `ConvertibleSource.convert`."""
+        """See `Source.convert`."""
         program, calls = self._found
         return convert_program(program, calls, wanted, self._options.show_chatter, ())

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from prelu_tools.backends.files.tensor_bundle import TensorBundle
 from prelu_tools.backends.keras.files.operators import COMPUTING, SAVING
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.errors import PReLUToolsError
@@ -29,8 +30,11 @@ def refuse_unsafe(path: Path) -> None:
         raise PReLUToolsError(
             f"{path} is refused: it has {others[0]} beside {_FILE}, and so two models"
         )
+    checkpoint = path / "variables" / "variables"
     model = saved_model_pb2.SavedModel()
     try:
+        if checkpoint.with_suffix(".index").exists():
+            TensorBundle(checkpoint).check()
         model.ParseFromString((path / _FILE).read_bytes())
     except Exception as error:
         raise PReLUToolsError(f"{path} cannot be loaded as a SavedModel ({error})") from error

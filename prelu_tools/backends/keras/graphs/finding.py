@@ -41,6 +41,8 @@ _ELEMENTWISE = frozenset(
         *("Maximum", "Minimum", "ClipByValue", "Select", "SelectV2", "Cast", "LogicalNot"),
         *("Greater", "GreaterEqual", "Less", "LessEqual", "NotEqual", "Identity", "MulNoNan"),
         *("ZerosLike", "OnesLike", "DepthwiseConv2dNative", "AddN", "BiasAdd", "Square"),
+        *("LogicalAnd", "LogicalOr", "Equal", "Sqrt", "Reciprocal", "Inv", "DivNoNan", "Div"),
+        *("CheckNumerics", "EnsureShape", "PreventGradient", "Snapshot", "StopGradient"),
     )
 )
 
@@ -185,7 +187,8 @@ def _asked(program: Program, part: _Part, wanted: set[str], is_body: bool) -> Fo
     In a body, what has a size in front is one element, and no batch.
     """
     shape = _common_shape(*(_shape(program, tensor) for tensor in (part.x, part.y)))
-    if not shape:
+    kinds = {program.imported.as_graph_element(tensor).dtype for tensor in (part.x, part.y)}
+    if not shape or kinds != {tf.float32}:
         return None
     alone, single = _Alone(program, part), is_body and shape[0] is not None
     free = (None, *(shape if single else shape[1:]))
@@ -245,8 +248,7 @@ class _Alone:
         definition = tf.compat.v1.GraphDef()
         definition.versions.CopyFrom(self._program.definition.versions)
         entry = definition.node.add(name=_ENTRY, op="Placeholder")
-        source = nodes[node_of(part.y)]
-        entry.attr["dtype"].type = source.attr["T"].type or tf.float32.as_datatype_enum
+        entry.attr["dtype"].type = tf.float32.as_datatype_enum
         entry.attr["shape"].shape.unknown_rank = True
         for name in dict.fromkeys(part.nodes):
             copy = definition.node.add()

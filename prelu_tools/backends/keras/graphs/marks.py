@@ -97,7 +97,7 @@ def with_marks(program: Program, calls: Sequence[Tap]) -> Program:
     for number, tap in enumerate(calls):
         origin = nodes[tap.function][node_of(tap.y)]
         mark = parts[tap.function].add(op="Identity", name=f"{origin.name}/prelu_tools_y_{number}")
-        mark.attr["T"].CopyFrom(origin.attr["T"])
+        mark.attr["T"].type = tf.float32.as_datatype_enum  # as all that is found
         if "_output_shapes" in origin.attr:
             mark.attr["_output_shapes"].CopyFrom(origin.attr["_output_shapes"])
         target = f"{mark.name}:output:0" if tap.function else f"{mark.name}:0"

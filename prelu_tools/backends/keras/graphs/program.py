@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.layout import Layout

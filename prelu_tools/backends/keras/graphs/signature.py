@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.freezing import flat_graph, freeze
 from prelu_tools.backends.keras.graphs.program import Program, Weight, make_placeholder

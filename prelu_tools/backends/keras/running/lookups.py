@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.interface import Lookup
+from prelu_tools.backends.inputs import Lookup
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.program import Program
 from prelu_tools.backends.keras.running.eagerly import as_written

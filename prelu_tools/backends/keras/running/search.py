@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.backends.calls import PReLUCall
-from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.program import Program
 from prelu_tools.backends.keras.layers import watching

@@ -10,7 +10,7 @@ import torch
 from onnx import helper
 from torch import nn
 
-from prelu_tools.backends.conversion import Conversion, RefusedRoute
+from prelu_tools.backends.interface import Conversion
 from prelu_tools.backends.torch.conversion.dynamo import FixedDimensionError, by_program
 from prelu_tools.backends.torch.conversion.putting import Tagged, tagged
 from prelu_tools.backends.torch.conversion.task import INNER, LateRouteError, RouteError, Task
@@ -19,6 +19,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError, missing_extra
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.prelu.tags import TagBook
+from prelu_tools.core.results.export import RefusedRoute
 from prelu_tools.graph.io.metadata import TORCH_SCOPES, module_scope, properties
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.match.recognise import Match

@@ -18,7 +18,7 @@ from torch import nn
 from torch.overrides import _pop_mode_temporarily
 
 from prelu_tools.backends.calls import PReLUCall
-from prelu_tools.backends.conversion import Parameter
+from prelu_tools.backends.interface import Parameter
 from prelu_tools.backends.torch.eagerly import scripted_as_python
 from prelu_tools.backends.torch.files.weights import to_numpy
 from prelu_tools.backends.torch.regions import CallSignature, Region

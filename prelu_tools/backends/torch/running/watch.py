@@ -15,13 +15,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from prelu_tools.backends.calls import PReLUCall, Tally
-from prelu_tools.backends.interface import Observer
+from prelu_tools.backends.runners import Observer
 from prelu_tools.backends.torch.files.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.regions import (
-    ELEMENTWISE,
-    CallSignature,
     Region,
     Tracer,
+    is_elementwise,
     label_of,
     regions_of,
 )
@@ -155,7 +154,7 @@ class Watch(TorchFunctionMode):
         flat = [part for value in given for part in (value if isinstance(value, list) else [value])]
         names = {self._names.get(id(part)) for part in flat if isinstance(part, torch.Tensor)}
         sizes = [self._sizes[name] for name in names if name in self._sizes]
-        if function not in ELEMENTWISE and any(size.ndim > 1 for size in sizes):
+        if not is_elementwise(function) and any(size.ndim > 1 for size in sizes):
             self._preceding = sum(size.numel() for size in sizes)
 
     def _run_bodies(self, operator: Any, args: Any, kwargs: Any) -> Any:

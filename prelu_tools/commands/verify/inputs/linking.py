@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from prelu_tools.backends.interface import TensorSpec
+from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.feeds import Feeds, names
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.prelu.layout import Layout, Permutation, candidates, from_layouts
+from prelu_tools.core.prelu.alignment import AxisAlignment
+from prelu_tools.core.prelu.layout import Layout, Permutation, from_layouts
 from prelu_tools.core.prelu.slopes import Shape
 
 
@@ -37,6 +38,11 @@ class Layouts:
 
     reference: Layout | None = None
     candidate: Layout | None = None
+
+    @property
+    def turned(self) -> Layouts:
+        """The same with the sides exchanged."""
+        return Layouts(self.candidate, self.reference)
 
     def permutation(self, rank: int) -> Permutation | None:
         """From the reference's axis order to the candidate's, where both are given."""
@@ -100,7 +106,7 @@ def _permutations(
     """
     given = layouts.permutation(len(reference.shape))
     left, right = _static(reference), _static(candidate)
-    fitting = candidates(left, right)
+    fitting = AxisAlignment.between(left, right)
     if given is not None and given in fitting:
         return (given,)
     exact = [p for p in fitting if tuple(left[axis] for axis in p) == right]

@@ -9,7 +9,8 @@ from typing import Final, Literal
 
 import numpy as np
 
-from prelu_tools.backends.interface import Runner, Source
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.runners import Runner
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.trials import Domain, as_given, by_sizes, by_values
 from prelu_tools.core.errors import PReLUToolsError

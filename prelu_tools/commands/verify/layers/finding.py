@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from prelu_tools.backends.interface import Source
-from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.layers.isolated import effective_slopes, is_prelu_of
 from prelu_tools.commands.verify.reference.run import Reference
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.slopes import PReLULayer, laid_over
 from prelu_tools.graph.facts.tensors import Maker
 
@@ -26,8 +26,11 @@ _SHOWN = 0.1
 _ROUNDED = 64
 """Units in the last place, relative to its input, by which a layer may be off its own input."""
 
-Agrees = Callable[[str, Array, Array], bool]
-"""Whether a tensor is the output of a layer of the reference (by its name), within the limit."""
+Place = tuple[int, int]
+"""A run, and which call of a layer in it."""
+Agrees = Callable[[str, Array, Array, Place | None], bool]
+"""Whether a tensor is what a layer of the reference (by its name) gave at a place, or, without a
+place, what it was given."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,8 @@ def find_layers(hunt: Hunt, layers: Sequence[PReLULayer]) -> dict[str, Found]:
     A tensor that has the values of a layer's output in every run is its output, in whatever axis
     order; the one with the values of its input is looked for too, and says more of the slopes.
     """
-    source = hunt.source
-    if not isinstance(source, OnnxSource) or hunt.provider is None:
+    source = hunt.source.graph
+    if source is None or hunt.provider is None:
         return {layer.name: Found(where="only ONNX candidates can be searched") for layer in layers}
     try:
         calls = _calls(hunt, layers)
@@ -112,7 +115,7 @@ def _calls(hunt: Hunt, layers: Sequence[PReLULayer]) -> list[_Call]:
 
 
 def _look(
-    hunt: Hunt, source: OnnxSource, calls: Sequence[_Call], makers: Mapping[str, Maker]
+    hunt: Hunt, source: OnnxGraph, calls: Sequence[_Call], makers: Mapping[str, Maker]
 ) -> int:
     """Note for each call the tensors that may be its output and its input; how many were seen."""
     seen, names = 0, list(makers)
@@ -122,19 +125,21 @@ def _look(
         if not np.issubdtype(values.dtype, np.floating):
             continue
         for call in calls:
-            same = next(_same(hunt.agrees, call.layer.name, call.y, values), None)
+            same = next(_same(hunt.agrees, call.layer.name, call.y, values, (0, call.number)), None)
             if same is not None and name in makers:
                 call.outputs[name] = same
             call.inputs += itertools.islice(_same(hunt.agrees, call.layer.name, call.x, values), 1)
     return seen
 
 
-def _same(agrees: Agrees, layer: str, expected: Array, values: Array) -> Iterator[Array]:
+def _same(
+    agrees: Agrees, layer: str, expected: Array, values: Array, place: Place | None = None
+) -> Iterator[Array]:
     """The values in each axis order in which they are the expected ones."""
     if values.size != expected.size or not values.size or not _as_large(expected, values):
         return
     for arranged in _arranged(values, expected.shape):
-        if agrees(layer, expected, arranged):
+        if agrees(layer, expected, arranged, place):
             yield arranged
 
 
@@ -150,17 +155,16 @@ def _arranged(values: Array, shape: tuple[int, ...]) -> Iterator[Array]:
     yield values.reshape(shape)
     plain = values.squeeze()
     wanted = tuple(size for size in shape if size != 1)
-    if plain.ndim != len(wanted) or plain.ndim > _MOST_AXES:
+    if plain.ndim > _MOST_AXES:
         return
-    for order in itertools.permutations(range(plain.ndim)):
-        moved = order != tuple(range(plain.ndim))
-        if moved and tuple(plain.shape[axis] for axis in order) == wanted:
+    for order in AxisAlignment.every(plain.shape, wanted):
+        if order != tuple(range(plain.ndim)):
             yield plain.transpose(order).reshape(shape)
 
 
 def _conclude(
     hunt: Hunt,
-    source: OnnxSource,
+    source: OnnxGraph,
     layer: PReLULayer,
     calls: Sequence[_Call],
     makers: Mapping[str, Maker],
@@ -215,7 +219,7 @@ def _wrong(call: _Call) -> str | None:
     return f"by its values a slope is {seen:.9g} there, where {right:.9g} was expected"
 
 
-def _drop_coincidences(hunt: Hunt, source: OnnxSource, call: _Call) -> None:
+def _drop_coincidences(hunt: Hunt, source: OnnxGraph, call: _Call) -> None:
     """Keep the tensors that have the values of this call in every other run too."""
     name, number = call.layer.name, call.number
     for run in range(1, len(hunt.feeds)):
@@ -224,7 +228,8 @@ def _drop_coincidences(hunt: Hunt, source: OnnxSource, call: _Call) -> None:
             continue
         found = source.every(hunt.provider or "cpu", list(call.outputs), hunt.feeds[run])
         for tensor, values in found:
-            if next(_same(hunt.agrees, name, expected, values), None) is None:
+            place = (run, number)
+            if next(_same(hunt.agrees, name, expected, values, place), None) is None:
                 del call.outputs[tensor]
 
 
@@ -253,7 +258,7 @@ def _shows(agrees: Agrees, call: _Call) -> bool:
     only[place] = True
     kind = next(iter(call.outputs.values())).dtype
     wrong = np.where(only, call.y + change, call.y).astype(kind)
-    return not agrees(call.layer.name, call.y, wrong)
+    return not agrees(call.layer.name, call.y, wrong, (0, call.number))
 
 
 def in_words(found: Found) -> str:

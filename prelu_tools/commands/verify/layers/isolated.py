@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.prelu.layout import Permutation, candidates, moved_from
-from prelu_tools.core.prelu.slopes import PReLULayer, laid_over
+from prelu_tools.core.prelu.alignment import AxisAlignment
+from prelu_tools.core.prelu.layout import Permutation, moved_from
+from prelu_tools.core.prelu.slopes import PReLULayer, broadcasts, laid_over
 from prelu_tools.core.rounding.parity import ulps
 
 _OWN_ULPS = 4
@@ -22,7 +21,7 @@ def axis_orders(
     other: PReLULayer,
     shape: tuple[int, ...],
     expected: tuple[int, ...] | None,
-) -> list[Permutation]:
+) -> AxisAlignment:
     """How the reference's axes may have become the candidate's: by what the node says, else shapes.
 
     What the user says of layouts is about inputs and outputs: inside, a converter has its own.
@@ -37,33 +36,21 @@ def axis_orders(
     rank = len(shape)
     slopes, others = laid_over(mine, rank), laid_over(other, rank)
     if mine.slopes.ndim != rank and expected is not None and slopes is not None:
-        slopes = slopes if len(expected) == rank and _lies(slopes.shape, expected) else None
-    fitting = [
-        order
-        for order in candidates((None,) * rank if expected is None else expected, shape)
-        if slopes is None or _lies(slopes.transpose(order).shape, shape)
-    ]
-    alike = [
-        order
-        for order in fitting
-        if slopes is not None
-        and others is not None
-        and slopes.transpose(order).shape == others.shape
-    ]
-    fitting = alike or fitting
-    stated = [order for order in fitting if order == moved_from(mine.axes, other.axes)]
+        slopes = slopes if len(expected) == rank and broadcasts(slopes.shape, expected) else None
+    fitting = AxisAlignment.between((None,) * rank if expected is None else expected, shape)
+    if slopes is not None:
+        fitting = fitting.laying(slopes.shape, shape)
+        if others is not None:
+            fitting = fitting.taking(slopes.shape, others.shape) or fitting
+    said = moved_from(mine.axes, other.axes)
     if len(other.nodes) > 1:  # what is stated is of the first call: others may lie otherwise
-        stated += [order for order in fitting if order not in stated]
-    return stated or fitting or [tuple(range(rank))]
+        fitting = AxisAlignment(sorted(fitting, key=lambda order: order != said))
+    else:
+        fitting = fitting.only(said)
+    return fitting or AxisAlignment([tuple(range(rank))])
 
 
-def _lies(slopes: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    return all(a in (1, b) for a, b in zip(slopes, shape, strict=True))
-
-
-def own_ulps(
-    reference: PReLULayer, orders: Sequence[Permutation], x: Array, y: Array
-) -> int | None:
+def own_ulps(reference: PReLULayer, orders: AxisAlignment, x: Array, y: Array) -> int | None:
     """The reference's slopes on a candidate's own input, against its own output, in ulps.
 
     None where the slopes cannot be laid over this input.
@@ -72,9 +59,7 @@ def own_ulps(
     return min((value for value in found if value is not None), default=None)
 
 
-def _laying(
-    mine: PReLULayer, orders: Sequence[Permutation], shape: tuple[int, ...]
-) -> Sequence[Permutation]:
+def _laying(mine: PReLULayer, orders: AxisAlignment, shape: tuple[int, ...]) -> AxisAlignment:
     """Those of the orders in which the slopes lie on an input.
 
     Slopes lie as the first call of their layer has its axes: another call may have them otherwise
@@ -84,16 +69,8 @@ def _laying(
     slopes = laid_over(mine, rank)
     if slopes is None or not orders:
         return orders
-    usual = candidates((None,) * rank, (None,) * rank)
-    for some in (orders, usual):
-        fitting = [
-            order
-            for order in some
-            if len(order) == rank and _lies(slopes.transpose(order).shape, shape)
-        ]
-        if fitting:
-            return fitting
-    return orders
+    some = orders.laying(slopes.shape, shape)
+    return some or AxisAlignment.usual(rank).laying(slopes.shape, shape) or orders
 
 
 def is_off(ulps_apart: int | None) -> bool:

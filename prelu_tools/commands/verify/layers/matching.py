@@ -12,7 +12,8 @@ from prelu_tools.commands.verify.layers.isolated import UNLIKE, axis_orders, is_
 from prelu_tools.commands.verify.layers.stand_ins import StandIns
 from prelu_tools.commands.verify.reference.run import Reference
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.prelu.layout import Permutation, inverse
+from prelu_tools.core.prelu.alignment import AxisAlignment
+from prelu_tools.core.prelu.layout import Permutation
 from prelu_tools.core.prelu.slopediff import (
     LayerPairs,
     SlopeDifference,
@@ -119,19 +120,30 @@ class LayerJudge:
                 other = self._stand_ins.additional[name]
                 orders = axis_orders(mine, other, x.shape, expected.shape)
                 limit = self._limit(mine.name, call, y, expected)
-                fitting = (order for order in orders if _is_same(limit, expected, y, [order]))
-                same[mine.name, call] = frozenset(fitting)
+                same[mine.name, call] = _agreeing(limit, expected, y, orders)
         self._stand_ins.note((name, number), same)
 
-    def agrees(self, layer: str, expected: Array, found: Array) -> bool:
-        """Whether an array is what a layer of the reference gave, within the layer's limit."""
-        comparison = Comparison(self._limit(layer, 0, found, None))
+    def agrees(
+        self, layer: str, expected: Array, found: Array, place: tuple[int, int] | None = None
+    ) -> bool:
+        """Whether an array is what a layer of the reference gave or was given.
+
+        Args:
+            layer: the layer's name.
+            expected: what it gave, or was given.
+            found: the array.
+            place: the run and the call in which it gave that, so that each value has its own
+                limit; None for what it was given, of which the limit is the layer's.
+        """
+        run, call = place or (self.run, 0)
+        limit = self._limit(layer, call, found, None if place is None else expected, run)
+        comparison = Comparison(limit)
         comparison.add(expected, found)
         return comparison.verdict == "pass"
 
     def _counterpart(
         self, mine: PReLULayer, other: PReLULayer, number: int, x: Array, y: Array
-    ) -> tuple[Array | None, Sequence[Permutation], int]:
+    ) -> tuple[Array | None, AxisAlignment, int]:
         """What the reference gives in the same call, how its axes may lie, and which call that is.
 
         Calls that do not need each other stand in any order in a file. So it is the first one that
@@ -153,9 +165,11 @@ class LayerJudge:
         self._taken.add((self.run, mine.name, place))
         return expected, orders, place
 
-    def _limit(self, name: str, call: int, y: Array, expected: Array | None) -> Limit:
+    def _limit(
+        self, name: str, call: int, y: Array, expected: Array | None, run: int | None = None
+    ) -> Limit:
         extent = self._reference.layer_extents.get(name, Extent())
-        scale = self._reference.spread(self.run, name, call)
+        scale = self._reference.spread(self.run if run is None else run, name, call)
         spread = None
         if scale is not None and expected is not None and scale.shape == expected.shape:
             coarser = resolution(y.dtype) / SINGLE if np.issubdtype(y.dtype, np.floating) else 1.0
@@ -339,20 +353,28 @@ def _behaviour(watched: _Watched) -> str | None:
     return f"its output {along.doubt}" if along is not None and along.doubt else None
 
 
-def _is_same(limit: Limit, expected: Array, y: Array, orders: Sequence[Permutation]) -> bool:
+def _is_same(limit: Limit, expected: Array, y: Array, orders: AxisAlignment) -> bool:
     found = Comparison(limit)
-    fitting = _fitting(expected, y, orders)
-    if fitting:
-        found.add(expected, _nearest(expected, fitting))
-    return bool(fitting) and found.verdict == "pass"
+    nearest = orders.nearest(expected, y)
+    if nearest is not None:
+        found.add(expected, nearest)
+    return nearest is not None and found.verdict == "pass"
+
+
+def _agreeing(
+    limit: Limit, expected: Array, y: Array, orders: AxisAlignment
+) -> frozenset[Permutation]:
+    """The orders in which the output is the reference's."""
+    alone = ((order, AxisAlignment([order])) for order in orders)
+    return frozenset(order for order, one in alone if _is_same(limit, expected, y, one))
 
 
 def _follow(
-    watched: _Watched, limit: Limit, expected: Array, y: Array, orders: Sequence[Permutation]
+    watched: _Watched, limit: Limit, expected: Array, y: Array, orders: AxisAlignment
 ) -> None:
     """Compare the layer's output with the reference's."""
-    fitting = _fitting(expected, y, orders)
-    if not fitting:
+    nearest = orders.nearest(expected, y)
+    if nearest is None:
         watched.lost = f"gives {list(y.shape)} where {list(expected.shape)} was expected"
         if y.ndim != expected.ndim:
             watched.lost += (
@@ -362,30 +384,14 @@ def _follow(
         return
     if watched.along is None:
         watched.along = Comparison(limit)
-    watched.along.add(expected, _nearest(expected, fitting), limit)
+    watched.along.add(expected, nearest, limit)
     if len(orders) > 1:
-        same = frozenset(order for order in orders if _is_same(limit, expected, y, [order]))
+        same = _agreeing(limit, expected, y, orders)
         watched.orders = same if watched.orders is None else watched.orders & same
 
 
 def _right(watched: _Watched) -> bool:
     return watched.lost is None and not is_off(watched.own_ulps)
-
-
-def _fitting(expected: Array, y: Array, orders: Sequence[Permutation]) -> list[Array]:
-    """The output with its axes as the reference's may be."""
-    moved = (y.transpose(inverse(order)) for order in orders if len(order) == y.ndim)
-    return [array for array in moved if array.shape == expected.shape]
-
-
-def _nearest(expected: Array, fitting: Sequence[Array]) -> Array:
-    return min(fitting, key=lambda array: _distance(expected, array))
-
-
-def _distance(left: Array, right: Array) -> float:
-    with np.errstate(invalid="ignore", over="ignore"):
-        difference = np.abs(left.astype(np.float64) - right)
-    return float(np.nan_to_num(difference, nan=0.0, posinf=0.0).max(initial=0.0))
 
 
 def _failed(name: str, reason: Reason, found: Found) -> LayerParity:

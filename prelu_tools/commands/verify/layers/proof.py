@@ -117,8 +117,7 @@ def _by_values(layer: LayerParity, found: Found, hunt: Hunt) -> LayerParity:
     )
     if not found.tensors:
         reference = hunt.reference
-        look = getattr(reference.source, "is_unread", None)
-        if look and not unreached and look(layer.name, reference.feeds[0]):
+        if not unreached and reference.source.is_unread(layer.name, reference.feeds[0]):
             words = "no output of the reference depends on it, and the candidate does not have it"
             return replace(known, verdict="pass", difference=None, note=words)
         text = f"{layer.name}: not found in the candidate, although every output agrees"

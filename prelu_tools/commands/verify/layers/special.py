@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from prelu_tools.backends.interface import Source
-from prelu_tools.backends.onnxruntime.single import SingleLayers
-from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.prelu.layout import Permutation, candidates, inverse, moved_from
+from prelu_tools.core.prelu.alignment import AxisAlignment
+from prelu_tools.core.prelu.layout import Permutation, inverse, moved_from
 from prelu_tools.core.prelu.slopediff import compare_slopes, in_type_of, pair_layers
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.special import differs, documented, special_values
@@ -59,7 +56,7 @@ def compare_special_values(
         for mine, other in pairs
         if (order := orders[other.name]) is not None
     }
-    outputs = _run(candidate, inputs, provider)
+    outputs = candidate.isolated(inputs, provider)
     found: list[SpecialValue] = []
     for mine, other in pairs:
         order = orders[other.name]
@@ -79,29 +76,13 @@ def _activation(reference: Source, layer: PReLULayer, x: Array) -> Array:
         return reference.activation(layer.name)(x.astype(own.slopes.dtype)).astype(x.dtype)
 
 
-def _run(candidate: Source, inputs: Mapping[str, Array], provider: str) -> dict[str, Array]:
-    if not isinstance(candidate, OnnxSource):
-        return {name: candidate.activation(name)(values) for name, values in inputs.items()}
-    located = [
-        item
-        for item in candidate.located
-        if item.layer.name in inputs and item.calls[0][0].outer is None
-    ]
-    if not located:
-        return {}
-    single = SingleLayers(located, provider, candidate.spelled)
-    return single.run({item.layer.name: inputs[item.layer.name] for item in located})
-
-
 def _order(mine: PReLULayer, other: PReLULayer, layouts: Layouts) -> Permutation | None:
     """From the reference's axes to the candidate's; None where that is not known."""
     left, right = mine.slopes, other.slopes
-    fitting = candidates(left.shape, right.shape)
+    fitting = AxisAlignment.between(left.shape, right.shape)
     if left.size != right.size and right.size == 1:  # equal ones, of which one was kept
-        fitting = candidates((None,) * left.ndim, (None,) * right.ndim)
-    said = [moved_from(mine.axes, other.axes), layouts.permutation(mine.slopes.ndim)]
-    stated = [order for order in said if order is not None and order in fitting]
-    return next(iter([*stated, *fitting]), None)
+        fitting = AxisAlignment.between((None,) * left.ndim, (None,) * right.ndim)
+    return fitting.stated(moved_from(mine.axes, other.axes), layouts.permutation(left.ndim))
 
 
 def _laid(layer: PReLULayer) -> Array:

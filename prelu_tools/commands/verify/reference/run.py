@@ -10,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from prelu_tools.backends.interface import SearchLimits, Source
+from prelu_tools.backends.inputs import SearchLimits
+from prelu_tools.backends.interface import Source
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.commands.verify.inputs.trial_runs import usable_rows
@@ -152,7 +153,7 @@ def run_reference(
         layers = source.layers()
         reference = Reference(source, layers, list(feeds), plan.rows, CoverageBook(layers), stash)
         reference.n_given = len(feeds)
-        reference.notes += getattr(source, "notes", ())
+        reference.notes += source.notes
         _run_all(reference, plan, 0)
         reference.notes += depends_on_batch(reference.feeds, reference.outputs, plan.rows)
         reference.doubts += [part.within("the reference") for part in random_parts(source)]

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from prelu_tools.backends.interface import Source
-from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.graph.facts.dependence import Dependence, output_dependence
+from prelu_tools.graph.facts.dependence import Dependence
 
 OUTPUT_CONSTANT = "output_constant"
 """The code of an output that depends on the inputs and was the same for all of them."""
@@ -83,7 +82,7 @@ def of_outputs(
     for mine, theirs in pairs:
         if mine not in unmoved:
             continue
-        if Dependence.VALUES not in (_dependence(reference, mine), _dependence(candidate, theirs)):
+        if Dependence.VALUES not in (reference.dependence(mine), candidate.dependence(theirs)):
             notes.append(
                 Reason(f"output {mine} does not depend on the inputs' values", "output_is_constant")
             )
@@ -99,11 +98,6 @@ def of_outputs(
         else:
             notes.append(Reason(f"output {mine} is the same for all inputs", OUTPUT_CONSTANT))
     return doubts, notes
-
-
-def _dependence(source: Source, output: str) -> Dependence | None:
-    """What an output depends on; None where that is not known."""
-    return output_dependence(source.model, output) if isinstance(source, OnnxSource) else None
 
 
 def of_inputs(feeds: Sequence[Feeds]) -> list[Reason]:

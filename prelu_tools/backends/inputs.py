@@ -1,0 +1,106 @@
+"""What a model's inputs are, what it looks up by them, and where a search for them stops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.options import Dim
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input of a model."""
+
+    name: str
+    """Its name in the model."""
+    dtype: str
+    """The numpy name of its type."""
+    shape: tuple[Dim, ...]
+    """Sizes; a dynamic dimension has a name instead, the first one usually `batch`."""
+    example: tuple[int, ...]
+    """Sizes that the model accepts: `shape` with a number for each name."""
+    seen: tuple[float, float] | None = None
+    """The smallest and the largest value of an example, where the model has one."""
+    is_mask: bool = False
+    """Whether the example is made of zeros and ones, and has both."""
+
+
+def one_size_a_name(specs: Sequence[TensorSpec]) -> list[TensorSpec]:
+    """The inputs with one example for each name of a size, in whichever of them it stands.
+
+    A first size is that of a batch, unless an input has it twice: its example is the smaller one.
+    """
+    found: dict[str, int] = {}
+    for spec in specs:
+        for size, example in zip(spec.shape, spec.example, strict=True):
+            if isinstance(size, str):
+                pick = max if any(s.shape.count(size) > 1 for s in specs) else min
+                found[size] = pick(example, found.get(size, example))
+    return [
+        replace(
+            spec,
+            example=tuple(
+                found[size] if isinstance(size, str) else example
+                for size, example in zip(spec.shape, spec.example, strict=True)
+            ),
+        )
+        for spec in specs
+    ]
+
+
+class Lookup(NamedTuple):
+    """Something that a model looks up as it runs, by positions along an axis."""
+
+    size: int
+    """Of that axis."""
+    positions: Array
+    """The positions, in whatever shape."""
+
+
+@dataclass(frozen=True)
+class SearchLimits:
+    """Where a search for inputs stops."""
+
+    deadline: float
+    """On `time.monotonic`'s clock."""
+    seed: int
+    """Of what it draws."""
+    ranges: Mapping[str, tuple[float, float]]
+    """For an input's name the values that it may take; unbounded where it has none."""
+    whole: bool = False
+    """Whether batches have to keep the size of the one to start from."""
+    axes: Mapping[str, int] | None = None
+    """The axis of the rows of each input that has any; None for the first one of them all."""
+
+    def count(self, feeds: Mapping[str, Array]) -> int:
+        """How many rows a batch has."""
+        found = ((values, self._axis(name, values)) for name, values in feeds.items())
+        return next((values.shape[axis] for values, axis in found if axis is not None), 1)
+
+    def take(self, feeds: Mapping[str, Array], rows: Sequence[int] | Array) -> dict[str, Array]:
+        """A batch of these rows, as copies."""
+        return {
+            name: np.array(values) if axis is None else np.take(values, rows, axis)
+            for name, values in feeds.items()
+            for axis in [self._axis(name, values)]
+        }
+
+    def rest(self, name: str, move: Array, rows: Sequence[int]) -> Array:
+        """A move of an input, 0 for these rows; for an input of all rows, where there is any."""
+        resting = np.zeros(np.shape(move), np.bool_)
+        axis = self._axis(name, resting)
+        if axis is None:
+            resting |= bool(rows)
+        else:
+            resting.swapaxes(0, axis)[list(rows)] = True
+        return np.where(resting, np.zeros_like(move), move)
+
+    def _axis(self, name: str, values: Array) -> int | None:
+        if self.axes is None:
+            return 0 if values.ndim else None
+        return self.axes.get(name)

@@ -1,0 +1,70 @@
+"""What a user may ask of `export`: each option once, for every place that offers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from prelu_tools.commands.verify.request import ranges_option
+from prelu_tools.core.options import ExternalData, InputLayout, SourceOptions
+from prelu_tools.core.requests.kinds import FLAG, choice, whole
+from prelu_tools.core.requests.option import option
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export, and how."""
+
+    source: str
+    """The model as the user spelled it."""
+    output: Path
+    """The file to write."""
+    opset: int | None = option(
+        whole(),
+        "Opset of the result  [default: 18, or that of an ONNX file where it is newer]",
+        default=None,
+    )  # fmt: skip
+    """Opset of the default domain; None for `DEFAULT_OPSET`, or an ONNX file's own newer one."""
+    dtype: str | None = option(
+        choice("float32", "float16", is_checked=False),
+        "Type of the weights, inputs and outputs  [default: the source's own]",
+        default=None, metavar="[float32|float16]", complete=("float32", "float16"),
+    )  # fmt: skip
+    """`float16` to round the model to it; `float32`, or None for the source's own type."""
+    target: Literal["portable", "onnxruntime-cpu"] = option(
+        choice("portable", "onnxruntime-cpu"),
+        "portable: one PRelu node a call; onnxruntime-cpu: the forms that a cost model takes for "
+        "the fastest there (prelu-tools optimize measures).",
+        default="portable",
+    )  # fmt: skip
+    slope_axis: int | None = option(
+        whole(),
+        "For an ONNX file with slopes of shape [C] that can be read in two ways: the axis that "
+        "they lie along, 1 for the channels of NCHW, -1 for the last.",
+        default=None, metavar="AXIS",
+    )  # fmt: skip
+    """See `ConversionOptions.slope_axis`: for ONNX files only."""
+    input_layout: InputLayout = option(
+        choice("keep", "nchw", "nhwc"),
+        "Axis order of the inputs of a Keras model, from rank 3 on; outputs keep theirs.",
+        default="keep",
+    )  # fmt: skip
+    """See `ConversionOptions.input_layout`: for Keras models only."""
+    external_data: ExternalData = option(
+        choice("auto", "always", "never"),
+        "Put large weights in a file beside the model, MODEL.onnx.HASH.data: only from 2 GB on, "
+        "or as asked.",
+        default="auto",
+    )  # fmt: skip
+    """Where large weights go: see `graph.writer.write_model`."""
+    verify: bool = option(
+        FLAG, "Compare the result with SOURCE before it is put in place.",
+        default=True,
+    )  # fmt: skip
+    ranges: Mapping[str, tuple[float, float]] = ranges_option()
+    """The values that inputs may take as the result is verified: see `VerifyRequest.ranges`."""
+    force: bool = option(FLAG, "Replace a file that is there.", default=False)
+    options: SourceOptions = field(default_factory=SourceOptions)
+    """How to read the source."""

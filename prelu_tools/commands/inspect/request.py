@@ -1,0 +1,33 @@
+"""What a user may ask of `inspect`: each option once, for every place that offers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.requests.kinds import VALUES, choice, number
+from prelu_tools.core.requests.option import option
+
+
+@dataclass(frozen=True)
+class InspectRequest:
+    """What to look at, and how closely."""
+
+    near: float = option(
+        number(0), "How close to 0 (or 1) a slope counts as ReLU (or the identity).",
+        default=0.01,
+    )  # fmt: skip
+    data: Path | None = option(
+        VALUES, "Run the model on this, and show how often each negative branch is used.",
+        default=None, metavar="FILE.npz",
+    )  # fmt: skip
+    target: str | None = option(
+        choice("onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino"),
+        "Say what this runtime does with each layer.",
+        default=None,
+    )  # fmt: skip
+    explain: bool = False
+    """Whether to say why what resembles PReLU is none."""
+    options: SourceOptions = field(default_factory=SourceOptions)
+    """How to read the source."""

@@ -1,0 +1,104 @@
+"""Options as fields of a request: declared once, read from every place where they are offered."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sized
+from dataclasses import MISSING, field, fields
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.requests.kinds import Kind, WrongValueError
+
+Place = Literal["cli", "api", "file"]
+
+
+class Option(NamedTuple):
+    """One option of a command."""
+
+    kind: Kind
+    """What its value may be."""
+    help: str
+    """A sentence for `--help`."""
+    name: str = ""
+    """The flag, without `--`, and the keyword; "" for the field's name."""
+    where: tuple[Place, ...] = ("cli", "api")
+    """Command line, and library with `prelu_tools.testing`; for check files see `example`."""
+    key: str = ""
+    """In a check file; "" for `name`."""
+    key_help: str = ""
+    """A line on the key; "" for `help` without its full stop."""
+    example: str = ""
+    """A value, as TOML writes it; "" where a check file may not have the key."""
+    metavar: str | None = None
+    """What stands for the value in `--help`."""
+    complete: tuple[str, ...] | Literal["source"] = ()
+    """What the shell offers."""
+    field: str = ""
+    """The field of the request; declared only where it is one of a value within the request."""
+    default: Any = None
+    """The field's default; of a field with a factory, the default as the command line says it."""
+
+    @property
+    def line(self) -> str:
+        """A line on the key of a check file."""
+        plain = self.help.partition("  [")[0].removesuffix(".")
+        return self.key_help or f"{plain[:1].lower()}{plain[1:]}"
+
+
+def option(
+    kind: Kind, text: str, *, default: Any = MISSING, factory: Any = MISSING, **more: Any
+) -> Any:
+    """A field of a request that is an option; its text is what documents it.
+
+    Args:
+        kind: what its value may be.
+        text: a sentence for `--help`.
+        default: of the field; or, beside a factory, how the command line says it, if it does.
+        factory: what makes the default; it is called for requests only, so it may be slow.
+        more: the other fields of `Option`.
+    """
+    known = None if default is MISSING else default
+    metadata = {"option": Option(kind, text, default=known, **more)}
+    if factory is not MISSING:
+        return field(default_factory=factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@cache
+def options_of(request: type, place: Place) -> tuple[Option, ...]:
+    """The options of a request that a place offers, in the order of its fields."""
+    declared = filter(None, map(_named, fields(request)))
+    return tuple(one for one in declared if place in one.where or (place == "file" and one.example))
+
+
+def _named(item: dataclasses.Field[Any]) -> Option | None:
+    declared: Option | None = item.metadata.get("option")
+    if declared is None:
+        return None
+    name = declared.name or item.name
+    return declared._replace(name=name, key=declared.key or name, field=declared.field or item.name)
+
+
+def read_keywords(request: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a request for keyword arguments; those that are not options are passed over.
+
+    None, and an empty collection where nothing is the default, leave the default.
+
+    Raises:
+        UsageError: an option cannot have its value; the sentence begins with the keyword.
+    """
+    found = {}
+    for one in options_of(request, "api"):
+        value = given.get(one.name)
+        is_empty = isinstance(value, Sized) and not isinstance(value, str) and not len(value)
+        if value is None or (is_empty and not one.default):
+            continue
+        try:
+            found[one.field] = (one.kind.from_python or one.kind.read)(value)
+        except WrongValueError as error:
+            expected = one.kind.in_python or str(error)
+            begin = error.found or f"{one.name} {value!r}"
+            raise UsageError(f"{begin}: expected {expected}") from error
+    return found
