@@ -7,33 +7,10 @@ from typing import Any
 
 import click
 
-<<<<<<< HEAD
-from prelu_tools.cli.completing import complete_source, complete_words
-from prelu_tools.cli.ignored_options import Command
-from prelu_tools.cli.options import gather_source_options, output_options, parse_inputs
-
-if TYPE_CHECKING:
-    from prelu_tools.core.results.optimization import Exactness
-
-_TARGETS = ("onnxruntime-cpu", "portable", "onnxruntime-cuda", "openvino", "tensorrt")
-
-
-def _parse_exact(ctx: click.Context, param: click.Parameter, value: str) -> Exactness | None:
-    if ctx.resilient_parsing:  # a shell asks for completions, and is in a hurry
-        return None
-    from prelu_tools.core.errors import UsageError
-    from prelu_tools.core.results.optimization import Exactness
-
-    try:
-        return Exactness.parse(value)
-    except UsageError as error:
-        raise click.BadParameter(str(error)) from error
-=======
 from prelu_tools.cli.completing import complete_source
-from prelu_tools.cli.idle import Command
+from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import gather_source_options, output_options, request_options
-from prelu_tools.commands.optimize.command.request import OptimizeRequest
->>>>>>> main
+from prelu_tools.commands.optimize.request import OptimizeRequest
 
 
 @click.command("optimize", cls=Command)

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from prelu_tools.cli.baseline import OPTIONS as BASELINE_OPTIONS
 from prelu_tools.cli.baseline import baseline_options, chosen
 from prelu_tools.cli.completing import complete_source
-from prelu_tools.cli.idle import Command
+from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
     gather_source_options,
     output_options,

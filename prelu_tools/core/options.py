@@ -160,7 +160,7 @@ class ConversionOptions:
 
     opset: int = 18
     """Opset of the default domain that the result is to have. A converter that does not reach it
-    writes its own nearest one below; `commands/export/command.py` takes it from there, or refuses."""
+    writes its own nearest one below; the opset is raised from there, or refused."""
     input_layout: InputLayout = "keep"
     """Axis order of the inputs of rank 4 (of rank 3 and 5 likewise): the source's own, or this."""
     slope_axis: int | None = None

@@ -13,6 +13,7 @@ from running import cli
 
 from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.backends.interface import Source
+from prelu_tools.backends.registry import refuse_ignored_options
 from prelu_tools.cli.main import run
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import InputOption, SourceOptions

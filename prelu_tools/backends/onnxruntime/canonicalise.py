@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 
 from prelu_tools.backends.interface import Conversion, OnnxGraph, Parameter
-from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
+from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.graph.io.metadata import TOOL
 from prelu_tools.graph.match.layers import is_generated
@@ -41,23 +41,13 @@ def canonicalise(source: OnnxGraph, wanted: ConversionOptions) -> Conversion:
             for entry in source.model.proto.metadata_props
             if not entry.key.startswith("prelu_tools.")
         },
-<<<<<<< HEAD
-        reference=None if repaired.reference is source else repaired.reference,
+        reference=repaired.reference,
     )
 
 
-def _notes(source: OnnxSource, found: Canonical, repaired: RepairedModel) -> tuple[str, ...]:
+def _notes(source: OnnxGraph, found: Canonical, repaired: RepairedModel) -> tuple[str, ...]:
     notes = [str(repair) for repair in repaired.repairs]
     if repaired.repairs:
-=======
-        reference=meant.reference,
-    )
-
-
-def _notes(source: OnnxGraph, found: Canonical, meant: Meant) -> tuple[str, ...]:
-    notes = [str(repair) for repair in meant.repairs]
-    if meant.repairs:
->>>>>>> main
         notes.append(
             f"{source.spelled} does not run as intended: the result is compared with its own "
             "graph in onnx's evaluator (numpy), with these slopes along these axes"
@@ -67,11 +57,7 @@ def _notes(source: OnnxGraph, found: Canonical, meant: Meant) -> tuple[str, ...]
             f"onnxruntime does not load IR version {source.model.proto.ir_version}: "
             f"{source.spelled} was run as one of an older version, and an older one is written"
         )
-<<<<<<< HEAD
-    elif repaired.reference is not source:
-=======
-    elif meant.reference is not None:
->>>>>>> main
+    elif repaired.reference is not None:
         notes.append(
             f"onnxruntime does not run opset {source.model.opset}: the result is compared with "
             f"{source.spelled} in onnx's evaluator (numpy)"

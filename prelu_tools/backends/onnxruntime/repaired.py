@@ -33,13 +33,8 @@ class RepairedModel:
     """Whether the file is run as one of an older IR version, which changes nothing it computes."""
 
 
-<<<<<<< HEAD:prelu_tools/backends/onnxruntime/repaired.py
-def repaired_model(source: OnnxSource, axis: int | None) -> RepairedModel:
-    """Move the slopes of a file to the axes where they belong.
-=======
-def as_meant(source: OnnxGraph, axis: int | None) -> Meant:
+def repaired_model(source: OnnxGraph, axis: int | None) -> RepairedModel:
     """Lay the slopes of a file where they belong.
->>>>>>> main:prelu_tools/backends/onnxruntime/meant.py
 
     Args:
         source: the file.

@@ -11,7 +11,7 @@ from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.backends.quiet import listening, quiet
 from prelu_tools.backends.registry import open_source, refuse_ignored_options
 from prelu_tools.commands.export.provenance import provenance
-from prelu_tools.commands.export.command.request import ExportRequest
+from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.export.steps import finished, for_onnxruntime, in_type
 from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.commands.verify.command import verify_source
@@ -54,15 +54,9 @@ def export(
     with listening() as warnings, quiet(request.options.show_chatter):
         progress("loading")
         source = open_source(request.source, request.options) if opened is None else opened
-<<<<<<< HEAD
         refuse_ignored_options([source], request.options)
-        source = _convertible(source, request)
-        wanted = request.opset or max(DEFAULT_OPSET, getattr(source, "opset", 0))
-=======
-        refuse_idle_options([source], request.options)
         _check_axes(source, request)
         wanted = request.opset or max(DEFAULT_OPSET, source.opset or 0)
->>>>>>> main
         progress("converting")
         asked = ConversionOptions(
             wanted, request.input_layout, request.slope_axis, is_verified=request.verify

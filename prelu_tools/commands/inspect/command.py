@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from prelu_tools.backends.interface import OnnxGraph, Source
-from prelu_tools.backends.registry import open_for_inspection, refuse_idle_options
-from prelu_tools.commands.inspect.command.request import InspectRequest
+from prelu_tools.backends.registry import open_for_inspection, refuse_ignored_options
+from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.prelu.findings import slope_findings
 from prelu_tools.core.prelu.slopes import PReLULayer
@@ -35,15 +35,9 @@ def inspect_source(text: str, request: InspectRequest) -> InspectResult:
 
 def inspect_opened(source: Source, request: InspectRequest) -> InspectResult:
     """The same, for a source that is open."""
-<<<<<<< HEAD
     refuse_ignored_options([source], request.options, inspects=True)
-    if isinstance(source, OnnxSource):
-        return _inspect_graph(source, request)
-=======
-    refuse_idle_options([source], request.options, inspects=True)
     if source.graph is not None:
         return _inspect_graph(source.graph, request)
->>>>>>> main
     for wanted, option in ((request.target, "--target"), (request.data, "--data")):
         if wanted is not None:
             raise UsageError(

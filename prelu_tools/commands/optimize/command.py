@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prelu_tools.backends.interface import OnnxGraph, Source
-from prelu_tools.backends.onnxruntime.meant import Meant, as_meant
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
-from prelu_tools.backends.registry import open_source, refuse_idle_options
-from prelu_tools.commands.holding import demand_pass
-from prelu_tools.commands.optimize.equality import Witness, held, keep_bits
+from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
+from prelu_tools.backends.registry import open_source, refuse_ignored_options
+from prelu_tools.commands.optimize.equality import OriginalOutputs, held, keep_bits
 from prelu_tools.commands.optimize.replay import read_choices
-from prelu_tools.commands.optimize.command.request import OptimizeRequest
-from prelu_tools.commands.optimize.spots import Spot, spots_of
+from prelu_tools.commands.optimize.request import OptimizeRequest
+from prelu_tools.commands.optimize.rewritable import RewritableLayer, rewritable_layers
 from prelu_tools.commands.optimize.tuning import Bench, Choices, by_cost, tune
 from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.commands.verify.command import verify_source
@@ -64,13 +63,8 @@ class _Work:
     """What the steps share."""
 
     request: OptimizeRequest
-<<<<<<< HEAD
-    source: OnnxSource
-    repaired: RepairedModel
-=======
     source: OnnxGraph
-    meant: Meant
->>>>>>> main
+    repaired: RepairedModel
     """The source with its slopes where they belong."""
     portable: OnnxModel
     """The same with every PReLU as a PRelu node."""
@@ -90,11 +84,7 @@ class _Work:
 
     def original(self) -> Run:
         """The file as it is, loaded; the one with PRelu nodes where its slopes were repaired."""
-<<<<<<< HEAD
-        model = self.portable if self.repaired.reference is not self.source else self.source.model
-=======
-        model = self.portable if self.meant.reference else self.source.model
->>>>>>> main
+        model = self.portable if self.repaired.reference else self.source.model
         return open_run(model, self.request.threads, self.source.spelled)
 
 
@@ -167,29 +157,17 @@ def _remark(target: Target) -> tuple[str, ...]:
     return (f"{target}: PRelu {TARGETS[target].remark} ({TARGETS[target].source})",)
 
 
-<<<<<<< HEAD
 def _prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) -> _Work:
-    if not isinstance(source, OnnxSource):
-=======
-def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
     graph = source.graph
     if graph is None:
->>>>>>> main
         raise UsageError(
             f"{request.source} is not an ONNX file: export it first (prelu-tools export "
             f"{request.source} -o model.onnx)"
         )
-<<<<<<< HEAD
     refuse_ignored_options([source], request.options)
-    repaired = repaired_model(source, request.slope_axis)
+    repaired = repaired_model(graph, request.slope_axis)
     if repaired.repairs and not request.repair_slopes:
         first, n = repaired.repairs[0], len(repaired.repairs)
-=======
-    refuse_idle_options([source], request.options)
-    meant = as_meant(graph, request.slope_axis)
-    if meant.repairs and not request.repair_slopes:
-        first, n = meant.repairs[0], len(meant.repairs)
->>>>>>> main
         raise PReLUToolsError(
             f"{first.node} has a slope of shape {list(first.before)} that belongs on axis "
             f"{first.axis} ({first.reason}), as {n} of its slopes do: --repair-slopes writes it so"
@@ -199,13 +177,8 @@ def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
     check_slopes(portable, "optimized")
     feeds = _draw(graph, request.inputs_file)
     tell("running the model")
-<<<<<<< HEAD
     spots = rewritable_layers(portable, feeds[0], request.exact, runtime_version())
-    inside = [i.layer.name for i in source.located if all(v.outer is not None for v, _ in i.calls)]
-=======
-    spots = spots_of(portable, feeds[0], request.exact, runtime_version())
     inside = [i.layer.name for i in graph.located if all(v.outer is not None for v, _ in i.calls)]
->>>>>>> main
     if not spots and inside:
         raise PReLUToolsError(
             f"every PReLU of {request.source} is in the body of an If, Loop or Scan "
@@ -216,25 +189,14 @@ def _prepare(source: Source, request: OptimizeRequest, tell: Tell) -> _Work:
             f"found no PReLU in {request.source}: there is nothing to optimize (prelu-tools "
             "inspect -v shows near misses)"
         )
-<<<<<<< HEAD
-    spots = _with_inputs_kept(portable, source, spots)
-    had = {layer.name: layer.form for layer in read_layers(repaired.model)}
-    return _Work(request, source, repaired, portable, had, feeds, spots, tell, tuple(inside))
-
-
-def _with_inputs_kept(
-    portable: OnnxModel, source: OnnxSource, spots: tuple[RewritableLayer, ...]
-) -> tuple[RewritableLayer, ...]:
-=======
     spots = _with_inputs_kept(portable, graph, spots)
-    had = {layer.name: layer.form for layer in read_layers(meant.model)}
-    return _Work(request, graph, meant, portable, had, feeds, spots, tell, tuple(inside))
+    had = {layer.name: layer.form for layer in read_layers(repaired.model)}
+    return _Work(request, graph, repaired, portable, had, feeds, spots, tell, tuple(inside))
 
 
 def _with_inputs_kept(
-    portable: OnnxModel, source: OnnxGraph, spots: tuple[Spot, ...]
-) -> tuple[Spot, ...]:
->>>>>>> main
+    portable: OnnxModel, source: OnnxGraph, spots: tuple[RewritableLayer, ...]
+) -> tuple[RewritableLayer, ...]:
     """The layers, of which those stay PRelu nodes whose slopes a caller may override."""
     wanted = overridable(source.model.proto)
     kept = {
@@ -335,17 +297,10 @@ def _latency(work: _Work, choices: Choices) -> Latency:
 def _verify(work: _Work, written: Path) -> VerifyResult:
     request = work.request
     result = verify_source(
-<<<<<<< HEAD
-        work.repaired.reference,
+        work.repaired.reference or work.source,
         VerifyRequest(
             reference=request.source,
-            samples=None if work.repaired.reference is work.source else _EVALUATED,
-=======
-        work.meant.reference or work.source,
-        VerifyRequest(
-            reference=request.source,
-            samples=_EVALUATED if work.meant.reference else None,
->>>>>>> main
+            samples=_EVALUATED if work.repaired.reference else None,
             candidates=(str(written),),
             layouts={"reference": "nchw", "candidate": "nchw"},  # the layout stays
             search_seconds=0.0,

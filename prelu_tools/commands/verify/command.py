@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import parse_provider
-from prelu_tools.backends.registry import open_source
+from prelu_tools.backends.registry import open_source, refuse_ignored_options
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidate import Checks, Judged, Linked, judge
 from prelu_tools.commands.verify.deciders import turn_plan
@@ -22,6 +22,7 @@ from prelu_tools.commands.verify.inputs.linking import (
     round_feeds,
 )
 from prelu_tools.commands.verify.inputs.other import asking
+from prelu_tools.commands.verify.inputs.planning import Settled, settle
 from prelu_tools.commands.verify.inputs.rows import Rows, find_rows
 from prelu_tools.commands.verify.inputs.turning import BRANCH_FOUND
 from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs

@@ -18,6 +18,7 @@ from prelu_tools.backends.calls import PReLUCall, Tally
 from prelu_tools.backends.runners import Observer
 from prelu_tools.backends.torch.files.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.regions import (
+    CallSignature,
     Region,
     Tracer,
     is_elementwise,
