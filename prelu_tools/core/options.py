@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from prelu_tools.core.requests.kinds import FLAG, TEXTS, Kind, WrongValueError
@@ -28,12 +28,30 @@ def example_sizes(shape: Sequence[Dim]) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class InputOption:
-    """An input as the user gave it on the command line."""
+    """An input as the user gave it on the command line, or as another model has it."""
 
     name: str
     """The input's name."""
     shape: tuple[Dim, ...]
     """Sizes and names of dynamic dimensions."""
+    dtype: str = "float32"
+    """The numpy name of its type."""
+
+
+@dataclass(frozen=True)
+class OtherInputs:
+    """The inputs of the model that a source is compared with."""
+
+    model: str
+    """What that one is called."""
+    inputs: tuple[InputOption, ...]
+    """Its inputs."""
+
+    @property
+    def note(self) -> str:
+        """What the user should know where they are used."""
+        names = ", ".join(f"{i.name}:{','.join(map(str, i.shape))}" for i in self.inputs)
+        return f"it does not state its input sizes: those of {self.model} are used ({names})"
 
 
 class _NoShapeError(ValueError):
@@ -123,6 +141,8 @@ class SourceOptions:
     show_chatter: bool = option(
         FLAG, "Show the frameworks' own messages.", default=False, name="verbose", where=("api",)
     )
+    other: Callable[[], OtherInputs | None] | None = field(default=None, compare=False)
+    """Asks the model of the comparison for its inputs, where this one does not know its own."""
     is_shared: bool = False
     """Whether they are for several sources, taken one by one, not all of which need them."""
 
