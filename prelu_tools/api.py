@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, overload
 
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
 from prelu_tools.core.errors import UsageError
@@ -174,7 +174,8 @@ def verify(
         PReLUToolsError: the reference cannot be read or run.
     """
     given = locals()
-    from prelu_tools.commands.verify.command import verify_source
+    from prelu_tools.commands.verify.command import layouts_of, verify_source
+    from prelu_tools.commands.verify.inputs.other import asking
     from prelu_tools.commands.verify.request import VerifyRequest
 
     if not candidates:
@@ -185,13 +186,14 @@ def verify(
     names = _names(candidates)
     with turns(reference, *candidates), ExitStack() as stack:
         file = stack.enter_context(values_file(inputs))
-        source = stack.enter_context(opened(reference, left, options))
-        live = {
-            name: stack.enter_context(opened(model, name, options))
-            for name, model in zip(names, candidates, strict=True)
-            if is_live(model)
-        }
         request = VerifyRequest(left, names, inputs_file=file, options=options, **fields)
+        live: dict[str, Any] = {}
+        told = asking(options, names, live, layouts_of(request))
+        source = stack.enter_context(opened(reference, left, told))
+        told = asking(options, [left], {left: source}, layouts_of(request).turned)
+        for name, model in zip(names, candidates, strict=True):
+            if is_live(model):
+                live[name] = stack.enter_context(opened(model, name, told))
         return verify_source(source, request, live)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["assert_parity", "assert_slopes_equal"]
 
 
-def assert_parity(
+def assert_parity(  # noqa: D417  # verify describes its options
     reference: Model,
     candidate: Model,
     *,
@@ -57,35 +57,15 @@ def assert_parity(
 ) -> VerifyResult:
     """Raise where a candidate is not its reference, or where that could not be found out.
 
-    The options are those of `prelu_tools.verify`, under the same names. Three older names still
-    work: `inputs` with shapes for `input`, `inputs_file` for `inputs`, `layouts` for `layout`.
+    The options are those of `prelu_tools.verify`, described there. Three older names still work:
+    `inputs` with shapes for `input`, `inputs_file` for `inputs`, `layouts` for `layout`.
 
     Args:
         reference: what is taken to be right; see `Model`.
         candidate: what is compared with it.
-        provider: what runs an ONNX candidate; or several.
-        allow_fallback: whether nodes may run on another provider.
-        inputs: inputs to replay: an `.npz` file, or numpy arrays by name.
-        save_inputs: an `.npz` file to keep the inputs in that were used.
-        input_range: the values that inputs may take, for all or by name; None for any.
-        samples: rows to draw; None for the usual number.
-        seed: of the inputs.
-        search_seconds: how long to look for inputs that reach further slopes.
-        tolerance: `calibrated`, or `(rtol, atol)` as in numpy.testing.assert_allclose.
-        layers: whether to look at every layer as the models run.
-        min_coverage: share of the slopes whose negative branch the inputs have to reach.
-        power: whether to plant faults.
-        min_power: share of the planted faults that have to be caught.
-        bundle: a folder for the smallest thing that shows a failure.
-        layout: axis orders by `reference` and `candidate`.
-        strict_special: whether a layer that differs for infinite or NaN inputs only fails.
-        strict_interface: whether any difference in inputs' and outputs' names and types fails.
-        allow_no_prelu: whether models without any PReLU may pass.
         input: shapes by input name, such as `{"x": ("batch", 3, 112, 112)}`, where the models do
             not know them.
-        custom_objects: where a Keras file's own classes are.
-        allow_unsafe_load: whether pickles and Lambda layers may run code of the file.
-        verbose: whether the frameworks' own messages are shown.
+        inputs: inputs to replay: an `.npz` file, or numpy arrays by name.
         inputs_file: older name of `inputs`.
         layouts: older name of `layout`.
 

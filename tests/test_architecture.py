@@ -212,7 +212,7 @@ def test_packages_stay_on_their_floor(path: Path) -> None:
         ("commands", "prelu_tools.live.opened", False),
         ("reports", "prelu_tools.verify", False),
         ("api.py", "prelu_tools.reports.render", False),
-        ("testing.py", "prelu_tools.arguments.tolerance_of", True),
+        ("testing.py", "prelu_tools.arguments.values_file", True),
         ("commands", "prelu_tools.zoo.task.Task", False),
         ("reports", "prelu_tools.zoo.task.Task", False),
         ("zoo", "prelu_tools.cli.output.Output", False),

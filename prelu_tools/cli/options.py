@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +10,7 @@ import click
 
 from prelu_tools.cli.completing import complete_report, complete_source, complete_words
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.requests.kinds import Choice, File, Flag, Kind, Number, Whole, WrongValueError
+from prelu_tools.core.requests.kinds import Kind, WrongValueError
 from prelu_tools.core.requests.option import Option, options_of
 from prelu_tools.reports import commands_with, formats_of
 
@@ -79,15 +78,15 @@ def _option(one: Option) -> Callable[[Function], Function]:
     """A field's option as click has it; its parameter is named as the field is."""
     flag = "--" + one.name.replace("_", "-")
     settings: dict[str, Any] = {"help": one.help, "metavar": one.metavar}
-    if isinstance(one.kind, Flag):
+    if one.kind.type == "flag":
         if one.default is False:
             return click.option(flag, one.field, is_flag=True, help=one.help)
         flag = f"{flag}/--no-{flag[2:]}"
         settings["default"] = None
     else:
         settings |= {"type": _type(one.kind), "multiple": one.kind.many}
-    if one.kind.reads_text:
-        settings["callback"] = _read_text(one)
+    if one.kind.from_text is not None:
+        settings["callback"] = _reader(one.kind.from_text)
     if one.complete:
         words = complete_source if one.complete == "source" else complete_words(*one.complete)
         settings["shell_complete"] = words
@@ -98,24 +97,25 @@ def _option(one: Option) -> Callable[[Function], Function]:
 
 def _type(kind: Kind) -> click.ParamType | None:  # type: ignore[type-arg]  # older clicks take none
     """What checks the text; None for any text."""
-    if isinstance(kind, Number):
-        high = None if kind.high == math.inf else kind.high
-        return click.FloatRange(kind.low, high, min_open=kind.above)
-    if isinstance(kind, Whole):
-        return click.INT if kind.low is None else click.IntRange(kind.low)
-    if isinstance(kind, Choice) and kind.is_checked:
+    if kind.type == "number":
+        return click.FloatRange(kind.low, kind.high, min_open=kind.above)
+    if kind.type == "whole":
+        return click.INT if kind.low is None else click.IntRange(int(kind.low))
+    if kind.type == "choice":
         return click.Choice(kind.words)
-    if isinstance(kind, File):
-        return click.Path(path_type=Path, file_okay=not kind.folder)
+    if kind.type in ("file", "folder"):
+        return click.Path(path_type=Path, file_okay=kind.type == "file")
     return None
 
 
-def _read_text(one: Option) -> Callable[[click.Context, click.Parameter, Any], Any]:
+def _reader(
+    from_text: Callable[[Any], Any],
+) -> Callable[[click.Context, click.Parameter, Any], Any]:
     def read(ctx: click.Context, param: click.Parameter, given: Any) -> Any:
         if ctx.resilient_parsing:  # a shell asks for completions, and is in a hurry
             return None
         try:
-            return one.kind.from_text(given)
+            return from_text(given)
         except WrongValueError as error:
             raise click.BadParameter(str(error)) from error
 

@@ -15,6 +15,7 @@ DEFAULT_SAMPLES = 16
 DEFAULT_SEED = 0
 _MOST = 1 << 29  # values of one input in all rows: 4 GB while they are drawn
 _SMALL_INTEGERS = (0.0, 9.0)
+_SILENT = 13  # the second sparse row of the usual 16 is 0: silence, a black picture
 _NARROW = 63  # a wider range of whole numbers may be that of pictures or sounds
 
 
@@ -40,8 +41,9 @@ def draw(
 
     Floating inputs cycle through N(0, 1), 4 N(0, 1), U(-1, 1), U(0, 1), one value everywhere,
     N(0, 1) with nine zeros in ten, a smooth wave, and 32 N(0, 1); within limits these are moved and
-    clipped. Integers lie within their limits, whose ends are the first to be drawn, or from 0 to
-    9; booleans are fair coins, and a single one takes both values in turn.
+    clipped. The fourteenth row of sixteen is 0 instead, or the limit next to it. Integers lie
+    within their limits, whose ends are the first to be drawn, or from 0 to 9; booleans are fair
+    coins, and a single one takes both values in turn.
 
     Args:
         wanted: the inputs by name.
@@ -75,9 +77,11 @@ def _row(generator: np.random.Generator, wanted: Wanted, index: int) -> Array:
     if wanted.is_whole or np.issubdtype(np.dtype(wanted.dtype), np.integer):
         return _whole(generator, wanted, index)
     row = _floating(generator, wanted.sizes, index % 8)
+    low, high = wanted.limits or (-np.inf, np.inf)
+    if index % 16 == _SILENT:
+        return np.zeros_like(row).clip(low, high)
     if wanted.limits is None:
         return row
-    low, high = wanted.limits
     return np.asarray((low + (high - low) * (row + 2.0) / 4.0).clip(low, high))
 
 

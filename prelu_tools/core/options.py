@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from prelu_tools.core.requests.kinds import FLAG, TEXTS, Kind, WrongValueError
@@ -28,63 +28,30 @@ def example_sizes(shape: Sequence[Dim]) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class InputOption:
-    """An input as the user gave it on the command line."""
+    """An input as the user gave it on the command line, or as another model has it."""
 
     name: str
     """The input's name."""
     shape: tuple[Dim, ...]
     """Sizes and names of dynamic dimensions."""
+    dtype: str = "float32"
+    """The numpy name of its type."""
 
 
 @dataclass(frozen=True)
-class Shapes(Kind):
-    """The shapes of inputs: `NAME:DIMS` each, or in Python sizes by name."""
+class OtherInputs:
+    """The inputs of the model that a source is compared with."""
 
-    annotation = "Shapes"
-    many = True
-    reads_text = True
-
-    def read(self, value: Any) -> tuple[InputOption, ...]:
-        """A list of texts, as `--input` has them."""
-        try:
-            return tuple(_shape(text) for text in TEXTS.read(value))
-        except _NoShapeError:
-            raise WrongValueError("a list of NAME:DIMS, as in x:batch,3,112,112") from None
-
-    def from_python(self, value: Any) -> tuple[InputOption, ...]:
-        """By the name of each input its sizes."""
-        if not isinstance(value, Mapping):
-            raise WrongValueError(self.in_python)
-        found = []
-        for name, shape in value.items():
-            try:
-                sizes = () if isinstance(shape, str) else tuple(shape)
-            except TypeError:
-                sizes = (None,)
-            if isinstance(shape, str) or not all(_is_size(size) for size in sizes):
-                raise WrongValueError(self.in_python, f"input {name} is given as {shape!r}")
-            found.append(InputOption(name, sizes))
-        return tuple(found)
-
-    def from_text(self, given: Sequence[str]) -> tuple[InputOption, ...]:
-        """Each NAME:DIMS."""
-        try:
-            return tuple(_shape(text) for text in given)
-        except _NoShapeError as error:
-            raise WrongValueError(
-                f"{str(error)!r} is not a valid input: expected NAME:DIMS, a size or a name for "
-                "each dimension, as in x:batch,3,112,112"
-            ) from None
+    model: str
+    """What that one is called."""
+    inputs: tuple[InputOption, ...]
+    """Its inputs."""
 
     @property
-    def in_python(self) -> str:
-        """Of one shape."""
-        return 'a size or a name for each dimension, as in {"x": ("batch", 3, 112, 112)}'
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """An array of texts with a colon."""
-        return {**TEXTS.schema, "items": {"type": "string", "pattern": "^.+:[^:]+$"}}
+    def note(self) -> str:
+        """What the user should know where they are used."""
+        names = ", ".join(f"{i.name}:{','.join(map(str, i.shape))}" for i in self.inputs)
+        return f"it does not state its input sizes: those of {self.model} are used ({names})"
 
 
 class _NoShapeError(ValueError):
@@ -106,18 +73,58 @@ def _is_size(size: object) -> bool:
     return isinstance(size, int) and not isinstance(size, bool) and size > 0
 
 
+_SIZES = 'a size or a name for each dimension, as in {"x": ("batch", 3, 112, 112)}'
+
+
+def _shapes(value: Any) -> tuple[InputOption, ...]:
+    try:
+        return tuple(_shape(text) for text in TEXTS.read(value))
+    except _NoShapeError:
+        raise WrongValueError("a list of NAME:DIMS, as in x:batch,3,112,112") from None
+
+
+def _shapes_of_python(value: Any) -> tuple[InputOption, ...]:
+    """By the name of each input its sizes."""
+    if not isinstance(value, Mapping):
+        raise WrongValueError(_SIZES)
+    found = []
+    for name, shape in value.items():
+        is_sized = isinstance(shape, Iterable) and not isinstance(shape, str)
+        sizes = tuple(shape) if is_sized else (None,)
+        if not all(_is_size(size) for size in sizes):
+            raise WrongValueError(_SIZES, f"input {name} is given as {shape!r}")
+        found.append(InputOption(name, sizes))
+    return tuple(found)
+
+
+def _shapes_of_text(given: Sequence[str]) -> tuple[InputOption, ...]:
+    try:
+        return tuple(_shape(text) for text in given)
+    except _NoShapeError as error:
+        raise WrongValueError(
+            f"{str(error)!r} is not a valid input: expected NAME:DIMS, a size or a name for "
+            "each dimension, as in x:batch,3,112,112"
+        ) from None
+
+
+SHAPES = Kind(
+    _shapes, {**TEXTS.schema, "items": {"type": "string", "pattern": "^.+:[^:]+$"}}, "Shapes",
+    _SIZES, _shapes_of_python, _shapes_of_text, many=True,
+)  # fmt: skip
+"""The shapes of inputs: `NAME:DIMS` each, or in Python sizes by name."""
+
+
 @dataclass(frozen=True)
 class SourceOptions:
     """How the user wants a source to be read."""
 
     inputs: tuple[InputOption, ...] = option(
-        Shapes(),
+        SHAPES,
         "An input's shape, x:batch,3,112,112, where the model does not know it; repeatable.",
         default=(), name="input", metavar="NAME:DIMS",
         key_help="shapes of inputs, where the source does not know them",
         example='["x:batch,3,112,112"]',
     )  # fmt: skip
-    """Shapes, where the model does not know them."""
     custom_objects: tuple[str, ...] = option(
         TEXTS,
         "Where a Keras file's own classes are; repeatable.",
@@ -131,11 +138,11 @@ class SourceOptions:
         default=False, example="false",
         key_help="load pickles and Lambda layers that may run code",
     )  # fmt: skip
-    """Whether pickles and Lambda layers may run code of the file."""
     show_chatter: bool = option(
         FLAG, "Show the frameworks' own messages.", default=False, name="verbose", where=("api",)
     )
-    """Whether to let the frameworks write to standard error."""
+    other: Callable[[], OtherInputs | None] | None = field(default=None, compare=False)
+    """Asks the model of the comparison for its inputs, where this one does not know its own."""
     is_shared: bool = False
     """Whether they are for several sources, taken one by one, not all of which need them."""
 

@@ -74,6 +74,15 @@ def test_a_row_of_one_value_everywhere() -> None:
     assert row[0] != 0.0
 
 
+@pytest.mark.parametrize(("limits", "silence"), [(None, 0.0), ((0, 255), 0.0), ((0.1, 10), 0.1)])
+def test_one_of_sixteen_rows_is_silent(limits: tuple[float, float] | None, silence: float) -> None:
+    """What a floor such as + 1e-9 is for shows there alone."""
+    found = draw({"x": Wanted("float32", (3, 4), limits)}, 16, seed=0)["x"]
+    constant = [row for row, values in enumerate(found) if np.ptp(values) == 0]
+    assert (found[13] == np.float32(silence)).all()
+    assert set(constant) <= {4, 12, 13}
+
+
 def test_a_row_with_nine_zeros_in_ten() -> None:
     row = _wide_rows()[5]
     assert (row == 0).mean() == pytest.approx(0.9, abs=0.02)

@@ -12,14 +12,15 @@ from running import cli
 from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.options import InputOption, Shapes, SourceOptions
+from prelu_tools.core.options import SHAPES, InputOption, SourceOptions
 from prelu_tools.core.requests.kinds import WrongValueError
 from prelu_tools.core.requests.option import read_keywords
 
 
 @pytest.mark.parametrize("dims", ["²,3", "0,4", "", "a b", "1,,2", "1_0", "-1"])
 def test_dims_that_are_none_are_refused_everywhere(dims: str) -> None:
-    for read in (Shapes().read, Shapes().from_text):
+    assert SHAPES.from_text is not None
+    for read in (SHAPES.read, SHAPES.from_text):
         with pytest.raises(WrongValueError, match=r"expected NAME:DIMS|list of NAME:DIMS"):
             read([f"x:{dims}"])
     with pytest.raises(UsageError, match="input x is given as"):
@@ -31,8 +32,9 @@ def test_dims_that_are_none_are_refused_everywhere(dims: str) -> None:
 
 def test_dims_that_are_good_are_the_same_everywhere() -> None:
     wanted = (InputOption("a:b", ("batch", 3, 12)),)
-    assert Shapes().read(["a:b:batch, 3,12"]) == wanted
-    assert Shapes().from_text(("a:b:batch, 3,12",)) == wanted
+    assert SHAPES.from_text is not None
+    assert SHAPES.read(["a:b:batch, 3,12"]) == wanted
+    assert SHAPES.from_text(("a:b:batch, 3,12",)) == wanted
     assert read_keywords(SourceOptions, {"input": {"a:b": ["batch", 3, 12]}}) == {"inputs": wanted}
 
 

@@ -241,6 +241,16 @@ def test_slopes_behind_a_flatten_are_compared_in_order() -> None:
     assert not compare_slopes(layer_of(CUBE), replace(flat, slopes=flat.slopes[:, ::-1])).equal
 
 
+def test_slopes_of_a_file_without_shapes_lie_along_its_last_axes() -> None:
+    """Onnxruntime's own operators have no shapes: nothing says that the input has four axes."""
+    values = np.random.default_rng(0).normal(size=(1, 5, 5, 3)).astype(np.float32)
+    moved = np.ascontiguousarray(values[0].transpose(2, 0, 1))
+    assert compare_slopes(layer_of(values), layer_of(moved)) == EQUAL
+    assert compare_slopes(layer_of(moved), layer_of(values)) == EQUAL
+    for wrong in (moved.swapaxes(1, 2), moved[::-1], moved + np.float32(1e-7)):
+        assert not compare_slopes(layer_of(values), layer_of(np.ascontiguousarray(wrong))).equal
+
+
 @pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("channels", [1, 4])
 def test_a_transposition_and_one_slope_for_all_are_said_in_words(channels: int, size: int) -> None:

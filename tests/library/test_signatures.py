@@ -15,7 +15,6 @@ from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.requests.kinds import Choice
 from prelu_tools.core.requests.option import Option, options_of, read_keywords
 from prelu_tools.testing import assert_parity
 
@@ -58,7 +57,7 @@ def test_a_keyword_has_the_type_that_its_option_takes(
     keyword = _keywords(function)[one.name]
     annotation = keyword.annotation.removesuffix(" | None")
     assert (annotation != keyword.annotation) == (keyword.default is None)
-    if isinstance(one.kind, Choice):
+    if one.kind.words:
         words = eval(annotation, vars(api))
         words = eval(words, vars(api)) if isinstance(words, str) else words
         assert set(get_args(words)) == set(one.kind.words)
@@ -82,4 +81,5 @@ def test_a_keyword_has_the_default_of_its_field(
 def test_every_keyword_is_described(
     function: Callable[..., Any], request_type: type, one: Option
 ) -> None:
-    assert f"\n    {one.name}: " in (python_inspect.getdoc(function) or "")
+    described = api.verify if function is assert_parity else function
+    assert f"\n    {one.name}: " in (python_inspect.getdoc(described) or "")

@@ -73,7 +73,7 @@ class KerasModule(nn.Module):
         other = computing_in(model, "float64" if wide else "float32")
         typed = other if wide or self._is_other else nullcontext()
         with keras.device("cpu"), typed, _unrolled(model), keras.StatelessScope(state):
-            outputs = model(structure.packed(tensors), training=False)
+            outputs = structure.call(model, tensors)
         named: dict[str, torch.Tensor] = structure.named_outputs(outputs)
         return named
 
@@ -116,7 +116,7 @@ class KerasTorchSource(TorchSource):
             PReLUToolsError: it does not run, or the weights do not fit.
         """
         self._model = model
-        self._structure = Structure(model, spelled, options.inputs)
+        self._structure = Structure(model, spelled, options)
         _build(model, self._structure, spelled, options.show_chatter)
         if weights is not None:
             load_weights(model, weights, spelled)
@@ -185,7 +185,7 @@ def _build(model: Any, structure: Structure, spelled: str, show: bool) -> None:
     flat = [keras.ops.convert_to_tensor(array) for array in feeds.values()]
     try:
         with quiet(show), torch.no_grad():
-            model(structure.packed(flat), training=False)
+            structure.call(model, flat)
     except Exception as error:
         raise failed_on(spelled, feeds, error) from error
 

@@ -61,7 +61,7 @@ class KerasSource(SourceDefaults):
         self.producer = f"keras {keras.__version__}, tensorflow {tf.__version__}"
         self._model = model
         self._options = options
-        self._structure = Structure(model, spelled, options.inputs)
+        self._structure = Structure(model, spelled, options)
         self._calls: list[PReLUCall] | None = None
         self._program: Program | None = None
         self._uncalled: list[str] = []
@@ -83,7 +83,10 @@ class KerasSource(SourceDefaults):
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know of its layers."""
-        return tuple(not_called(path) for path in dict.fromkeys(self._uncalled))
+        return (
+            *self._structure.notes,
+            *(not_called(path) for path in dict.fromkeys(self._uncalled)),
+        )
 
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`."""
@@ -218,7 +221,7 @@ class KerasSource(SourceDefaults):
     def call_flat(self, flat: Sequence[Any]) -> dict[str, Any]:
         """Run the model on its inputs in order, and name its outputs."""
         with plainly(self._model):
-            outputs = self._model(self._structure.packed(flat), training=False)
+            outputs = self._structure.call(self._model, flat)
             return self._structure.named_outputs(outputs)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:

@@ -14,7 +14,7 @@ from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.outputs import distinct_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.options import Dim, InputOption, example_sizes
+from prelu_tools.core.options import Dim, InputOption, SourceOptions, example_sizes
 
 _GENERATED = re.compile(r"^(keras_tensor|input_layer)(_\d+)?$")
 
@@ -22,15 +22,18 @@ _GENERATED = re.compile(r"^(keras_tensor|input_layer)(_\d+)?$")
 class Structure:
     """The inputs and outputs of a `keras.Model`."""
 
-    def __init__(self, model: Any, spelled: str, given: Sequence[InputOption]) -> None:
-        """Take a model, and the inputs that the user gave; nothing is run."""
+    def __init__(self, model: Any, spelled: str, options: SourceOptions) -> None:
+        """Take a model, and what the user said of its inputs; nothing is run."""
         self._model = model
         self._spelled = spelled
-        self._given = given
+        self._given = options.inputs
+        self._other = options.other
+        self.notes: tuple[str, ...] = ()
+        self._is_keyed: bool | None = None  # None where no call has shown it
         self._specs: list[TensorSpec] | None = None
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """See `Source.inputs`: from the model itself, else from `--input`."""
+        """See `Source.inputs`: from the model itself, else from `--input`, else from the other."""
         if self._specs is None:
             self._specs = one_size_a_name(self._find_inputs())
         return self._specs
@@ -38,16 +41,15 @@ class Structure:
     def _find_inputs(self) -> list[TensorSpec]:
         if (known := _model_inputs(self._model)) is not None:
             return self._with_given([_spec(name, tensor) for name, tensor in known.items()])
-        given = {option.name: option.shape for option in self._given}
-        shapes = given or _built_for(self._model)
-        if shapes is None:
+        found = self._given or _built_for(self._model)
+        if not found and self._other is not None and (other := self._other()) is not None:
+            found, self.notes = other.inputs, (other.note,)
+        if not found:
             raise UsageError(
                 f"the input shapes of {self._spelled} are not known: give --input "
                 "NAME:batch,... (for an image --input x:batch,112,112,3)"
             )
-        return [
-            TensorSpec(n, "float32", shape, example_sizes(shape)) for n, shape in shapes.items()
-        ]
+        return [TensorSpec(i.name, i.dtype, i.shape, example_sizes(i.shape)) for i in found]
 
     def _with_given(self, specs: list[TensorSpec]) -> list[TensorSpec]:
         """The model's own inputs, with the sizes that the user gave for what it leaves free."""
@@ -83,15 +85,35 @@ class Structure:
             for spec in self.inputs()
         }
 
-    def packed(self, flat: Sequence[Any]) -> Any:
-        """Inputs in the structure that the model takes."""
+    def call(self, model: Any, flat: Sequence[Any]) -> Any:
+        """What a model gives for its inputs in order, in the structure that it takes.
+
+        A subclassed model that was never built does not say whether it takes a list or a
+        dictionary: the first call shows it.
+        """
+        is_open = self._is_keyed is None and len(flat) > 1 and _built_shape(model) is None
+        try:
+            return model(*self._packed(flat), training=False)
+        except TypeError:
+            if not is_open:
+                raise
+            self._is_keyed = True
+            try:
+                return model(*self._packed(flat), training=False)
+            except Exception:
+                self._is_keyed = False
+            raise
+
+    def _packed(self, flat: Sequence[Any]) -> tuple[Any, ...]:
         structure = getattr(self._model, "_inputs_struct", None)
-        if structure is None:
-            names = [spec.name for spec in self.inputs()]
-            if isinstance(_built_shape(self._model), Mapping):
-                return dict(zip(names, flat, strict=True))
-            return flat[0] if len(flat) == 1 else list(flat)
-        return keras.tree.pack_sequence_as(structure, list(flat))
+        if structure is not None:
+            return (keras.tree.pack_sequence_as(structure, list(flat)),)
+        names = [spec.name for spec in self.inputs()]
+        if self._is_keyed or isinstance(_built_shape(self._model), Mapping):
+            return (dict(zip(names, flat, strict=True)),)
+        if len(flat) == 1 or len(flat) == _n_required(self._model):
+            return tuple(flat)
+        return (list(flat),)
 
     def named_outputs(self, outputs: Any) -> dict[str, Any]:
         """Outputs by name: their keys, the names of output layers, or `output_0`...
@@ -150,16 +172,23 @@ def _built_shape(model: Any) -> Any:
     return next(iter(shapes.values())) if len(shapes) == 1 else None
 
 
-def _built_for(model: Any) -> dict[str, tuple[Dim, ...]] | None:
-    """The inputs of a subclassed model by name, with the batch free; None where not known."""
+def _n_required(model: Any) -> int:
+    """How many arguments a model's `call` has to be given."""
+    parameters = inspect.signature(type(model).call).parameters.values()
+    given = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+    return len(given) - 1  # self
+
+
+def _built_for(model: Any) -> tuple[InputOption, ...]:
+    """The inputs of a subclassed model, with the batch free; none where they are not known."""
     built = _built_shape(model)
     if not isinstance(built, Mapping):
         parameters = list(inspect.signature(type(model).call).parameters)
         built = {parameters[1]: built} if built and len(parameters) > 1 else {}
     shapes = {str(name): tuple(shape or ()) for name, shape in built.items()}
     if not all(shape and all(isinstance(s, int) for s in shape[1:]) for shape in shapes.values()):
-        return None
-    return {name: ("batch", *shape[1:]) for name, shape in shapes.items()} or None
+        return ()
+    return tuple(InputOption(name, ("batch", *shape[1:])) for name, shape in shapes.items())
 
 
 def _spec(name: str, tensor: Any) -> TensorSpec:

@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 from prelu_tools.backends.inputs import TensorSpec, one_size_a_name
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.options import Dim, InputOption, example_sizes
+from prelu_tools.core.options import Dim, InputOption, SourceOptions, example_sizes
 
 _TRACED = 2  # torch.export takes a dimension of size 1 for a constant
 _VARIADIC = (python_inspect.Parameter.VAR_POSITIONAL, python_inspect.Parameter.VAR_KEYWORD)
@@ -91,25 +91,31 @@ class _Slot:
 
 
 def arguments_of(
-    forward: Callable[..., Any], make: Callable[[], Any] | None, given: Sequence[InputOption],
+    forward: Callable[..., Any], make: Callable[[], Any] | None, options: SourceOptions,
     spelled: str,
 ) -> Arguments:  # fmt: skip
     """The arguments of a module: from its examples, and what the user said of their shapes.
 
+    Where neither is there, the inputs of the model that it is compared with are taken.
+
     Args:
         forward: what is called.
         make: the module's `example_inputs`; None where it has none.
-        given: shapes from the command line, which beat those of the examples.
+        options: with the shapes from the command line, which beat those of the examples.
         spelled: what to call the module.
 
     Raises:
         UsageError: the shapes are not known, or do not fit `forward`.
     """
     signature = python_inspect.signature(forward)
+    given = options.inputs
     if make is not None:
         return _overridden(_from_examples(signature, make(), spelled), given, spelled)
     if given:
         return _from_options(signature, given, spelled)
+    if options.other is not None and (other := options.other()) is not None:
+        taken = _from_options(signature, other.inputs, spelled)
+        return replace(taken, notes=(other.note,))
     names = [p.name for p in signature.parameters.values() if p.kind not in _VARIADIC] or ["x"]
     wanted = " ".join(f"--input {name}:batch,..." for name in names)
     raise UsageError(
@@ -174,9 +180,9 @@ def traced_sizes(spec: TensorSpec) -> tuple[int, ...]:
 def _from_options(
     signature: python_inspect.Signature, given: Sequence[InputOption], spelled: str
 ) -> Arguments:
-    """Float tensors by name: at their places in the signature, or in order under other names."""
+    """Tensors by name: at their places in the signature, or in order under other names."""
     specs = [
-        TensorSpec(option.name, "float32", option.shape, example_sizes(option.shape))
+        TensorSpec(option.name, option.dtype, option.shape, example_sizes(option.shape))
         for option in given
     ]
     slots = {spec.name: _Slot(spec.name) for spec in specs}

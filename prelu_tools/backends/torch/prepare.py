@@ -111,7 +111,7 @@ def initialise(module: nn.Module, spelled: str, options: SourceOptions) -> None:
         return
     module.eval()
     make = getattr(module, "example_inputs", None)
-    taken = arguments_of(module.forward, make, options.inputs, spelled)
+    taken = arguments_of(module.forward, make, options, spelled)
     feeds = zeros_for(taken.specs)
     args, kwargs = taken.build({name: torch.from_numpy(array) for name, array in feeds.items()})
     try:

@@ -118,8 +118,7 @@ class TorchSource(SourceDefaults):
 
     def _find_arguments(self) -> Arguments:
         make = getattr(self._module, "example_inputs", None)
-        given = self._options.inputs
-        taken = arguments_of(self._module.forward, make, given, self.spelled)
+        taken = arguments_of(self._module.forward, make, self._options, self.spelled)
         return taken.widened() if self._prepared.is_widened else taken
 
     def layers(self) -> tuple[PReLULayer, ...]:

@@ -9,10 +9,8 @@ from typing import Literal
 
 from prelu_tools.commands.verify.request import ranges_option
 from prelu_tools.core.options import ExternalData, InputLayout, SourceOptions
-from prelu_tools.core.requests.kinds import FLAG, Choice, Whole
-from prelu_tools.core.requests.option import Place, option
-
-_PLACES: tuple[Place, ...] = ("cli", "api")
+from prelu_tools.core.requests.kinds import FLAG, choice, whole
+from prelu_tools.core.requests.option import option
 
 
 @dataclass(frozen=True)
@@ -24,52 +22,49 @@ class ExportRequest:
     output: Path
     """The file to write."""
     opset: int | None = option(
-        Whole(),
+        whole(),
         "Opset of the result  [default: 18, or that of an ONNX file where it is newer]",
-        default=None, where=_PLACES,
+        default=None,
     )  # fmt: skip
     """Opset of the default domain; None for `DEFAULT_OPSET`, or an ONNX file's own newer one."""
     dtype: str | None = option(
-        Choice(("float32", "float16"), is_checked=False),
+        choice("float32", "float16", is_checked=False),
         "Type of the weights, inputs and outputs  [default: the source's own]",
-        default=None, where=_PLACES, metavar="[float32|float16]", complete=("float32", "float16"),
+        default=None, metavar="[float32|float16]", complete=("float32", "float16"),
     )  # fmt: skip
     """`float16` to round the model to it; `float32`, or None for the source's own type."""
     target: Literal["portable", "onnxruntime-cpu"] = option(
-        Choice(("portable", "onnxruntime-cpu")),
+        choice("portable", "onnxruntime-cpu"),
         "portable: one PRelu node a call; onnxruntime-cpu: the forms that a cost model takes for "
         "the fastest there (prelu-tools optimize measures).",
-        default="portable", where=_PLACES,
+        default="portable",
     )  # fmt: skip
-    """What is written for: `portable` is one PRelu node a call, everywhere the same."""
     slope_axis: int | None = option(
-        Whole(),
+        whole(),
         "For an ONNX file with slopes of shape [C] that can be read in two ways: the axis that "
         "they lie along, 1 for the channels of NCHW, -1 for the last.",
-        default=None, where=_PLACES, metavar="AXIS",
+        default=None, metavar="AXIS",
     )  # fmt: skip
     """See `ConversionOptions.slope_axis`: for ONNX files only."""
     input_layout: InputLayout = option(
-        Choice(("keep", "nchw", "nhwc")),
+        choice("keep", "nchw", "nhwc"),
         "Axis order of the inputs of a Keras model, from rank 3 on; outputs keep theirs.",
-        default="keep", where=_PLACES,
+        default="keep",
     )  # fmt: skip
     """See `ConversionOptions.input_layout`: for Keras models only."""
     external_data: ExternalData = option(
-        Choice(("auto", "always", "never")),
+        choice("auto", "always", "never"),
         "Put large weights in a file beside the model, MODEL.onnx.HASH.data: only from 2 GB on, "
         "or as asked.",
-        default="auto", where=_PLACES,
+        default="auto",
     )  # fmt: skip
     """Where large weights go: see `graph.writer.write_model`."""
     verify: bool = option(
         FLAG, "Compare the result with SOURCE before it is put in place.",
-        default=True, where=_PLACES,
+        default=True,
     )  # fmt: skip
-    """Whether to compare the result with its source before it is put in place."""
-    ranges: Mapping[str, tuple[float, float]] = ranges_option(where=_PLACES)
+    ranges: Mapping[str, tuple[float, float]] = ranges_option()
     """The values that inputs may take as the result is verified: see `VerifyRequest.ranges`."""
-    force: bool = option(FLAG, "Replace a file that is there.", default=False, where=_PLACES)
-    """Whether to replace a file that is there."""
+    force: bool = option(FLAG, "Replace a file that is there.", default=False)
     options: SourceOptions = field(default_factory=SourceOptions)
     """How to read the source."""

@@ -7,44 +7,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.options import Shapes, SourceOptions
+from prelu_tools.core.options import SHAPES, SourceOptions
 from prelu_tools.core.requests.kinds import (
+    FILE,
     FLAG,
-    Choice,
-    File,
+    TEXT,
+    VALUES,
     Kind,
-    Number,
-    Values,
-    Whole,
     WrongValueError,
+    choice,
+    number,
+    whole,
 )
-from prelu_tools.core.requests.option import Place, option
+from prelu_tools.core.requests.option import option
 
 if TYPE_CHECKING:
     from prelu_tools.core.results.optimization import Exactness, Target
 
-_PLACES: tuple[Place, ...] = ("cli", "api")
+
+def _exact(value: Any) -> Exactness:
+    """The text, or what it stands for; what is wrong with a text is a UsageError."""
+    from prelu_tools.core.results.optimization import Exactness
+
+    return value if isinstance(value, Exactness) else Exactness.parse(str(value))
 
 
-@dataclass(frozen=True)
-class Exactnesses(Kind):
-    """A kind of exactness, or `approximate=ULPS`."""
+def _exact_of_text(given: str) -> Exactness:
+    try:
+        return _exact(given)
+    except UsageError as error:
+        raise WrongValueError(str(error)) from error
 
-    annotation = "str | Exactness"
-    reads_text = True
 
-    def read(self, value: Any) -> Exactness:
-        """The text, or what it stands for; what is wrong with a text is a UsageError."""
-        from prelu_tools.core.results.optimization import Exactness
-
-        return value if isinstance(value, Exactness) else Exactness.parse(str(value))
-
-    def from_text(self, given: str) -> Exactness:
-        """The same."""
-        try:
-            return self.read(given)
-        except UsageError as error:
-            raise WrongValueError(str(error)) from error
+EXACTNESS = Kind(_exact, TEXT.schema, "str | Exactness", from_text=_exact_of_text)
+"""A kind of exactness, or `approximate=ULPS`."""
 
 
 def _exactness() -> Exactness:
@@ -62,17 +58,16 @@ class OptimizeRequest:
     output: Path
     """The file to write."""
     target: Target = option(
-        Choice(("onnxruntime-cpu", "portable", "onnxruntime-cuda", "openvino", "tensorrt")),
+        choice("onnxruntime-cpu", "portable", "onnxruntime-cuda", "openvino", "tensorrt"),
         "What it is to run on; all but onnxruntime-cpu get one PRelu node a call.",
-        default="onnxruntime-cpu", where=_PLACES,
+        default="onnxruntime-cpu",
     )  # fmt: skip
-    """What it is to run on."""
     exact: Exactness = option(
-        Exactnesses(),
+        EXACTNESS,
         "layer: each layer gives what PRelu gives for every finite input; bitwise: the model's "
         "outputs keep their bits too, on this machine; special: infinities and NaN too; "
         "approximate: a layer may be off by ULPS.",
-        default="layer", factory=_exactness, where=_PLACES,
+        default="layer", factory=_exactness,
         metavar="layer|bitwise|special|approximate=ULPS",
         complete=("layer", "bitwise", "special", "approximate="),
     )  # fmt: skip
@@ -81,30 +76,21 @@ class OptimizeRequest:
         FLAG,
         "Time the forms in the model; by default where it runs in under a second. --no-tune "
         "takes what a cost model says, the same on every machine.",
-        default=None, where=_PLACES,
+        default=None,
     )  # fmt: skip
-    """Whether to time forms in the model; None where it runs in under a second."""
-    tune_seconds: float = option(
-        Number(0, above=True), "How long that may take.", default=30.0, where=_PLACES
-    )
-    """How long that may take."""
+    tune_seconds: float = option(number(0, above=True), "How long that may take.", default=30.0)
     choices: Path | None = option(
-        File(), "Take the choices of a run before again, from its --report json=FILE.",
-        default=None, where=_PLACES, metavar="FILE",
+        FILE, "Take the choices of a run before again, from its --report json=FILE.",
+        default=None, metavar="FILE",
     )  # fmt: skip
-    """A JSON report of a run before, whose choices are taken again; None for none."""
     inputs_file: Path | None = option(
-        Values(),
+        VALUES,
         "Inputs to time with, and to compare the outputs' bits on; without it, they are drawn.",
-        default=None, where=_PLACES, name="inputs", metavar="FILE.npz",
+        default=None, name="inputs", metavar="FILE.npz",
     )  # fmt: skip
-    """An `.npz` file of inputs, of which the first is timed; None for drawn ones."""
-    threads: int = option(
-        Whole(1), "Threads of onnxruntime when it is timed.", default=1, where=_PLACES
-    )
-    """Threads that onnxruntime may use inside an operator, when timed."""
+    threads: int = option(whole(1), "Threads of onnxruntime when it is timed.", default=1)
     options: SourceOptions = option(
-        Shapes(),
+        SHAPES,
         "Sizes to time with, x:1,3,112,112, where the model leaves them open; repeatable.",
         factory=SourceOptions, where=("cli",), name="input", field="inputs", metavar="NAME:DIMS",
     )  # fmt: skip
@@ -113,17 +99,15 @@ class OptimizeRequest:
         FLAG,
         "Lay slopes [C] that stand on maps [N, C, H, W] along the channels, as files from MXNet "
         "mean them.",
-        default=False, where=_PLACES,
+        default=False,
     )  # fmt: skip
-    """Whether slopes that lie along the wrong axis are laid where the channels are."""
     slope_axis: int | None = option(
-        Whole(),
+        whole(),
         "The axis that such slopes are meant for, where C equals both: 1 for the channels, -1 "
         "for the last.",
-        default=None, where=_PLACES, metavar="N",
+        default=None, metavar="N",
     )  # fmt: skip
     """The axis that they are meant for, where the shapes leave it open; None where they do not."""
-    force: bool = option(FLAG, "Replace a file that is there.", default=False, where=_PLACES)
-    """Whether to replace a file that is there."""
+    force: bool = option(FLAG, "Replace a file that is there.", default=False)
     timed: bool = True
     """Whether to time the model before and after."""

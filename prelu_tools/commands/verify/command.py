@@ -21,6 +21,7 @@ from prelu_tools.commands.verify.inputs.linking import (
     other_links,
     round_feeds,
 )
+from prelu_tools.commands.verify.inputs.other import asking
 from prelu_tools.commands.verify.inputs.rows import Rows, find_rows
 from prelu_tools.commands.verify.inputs.settling import Settled, settle
 from prelu_tools.commands.verify.inputs.turning import BRANCH_FOUND
@@ -67,8 +68,10 @@ def verify(request: VerifyRequest, tell: Tell = _silence) -> VerifyResult:
             part of the result instead.
     """
     tell(f"loading {request.reference}")
-    source = open_source(request.reference, request.options)
-    return verify_source(source, request, tell=tell)
+    ready: dict[str, Source] = {}
+    options = asking(request.options, request.candidates, ready, layouts_of(request))
+    source = open_source(request.reference, options)
+    return verify_source(source, request, ready, tell)
 
 
 def verify_source(
@@ -155,18 +158,26 @@ def _open_candidates(
     linked: list[Linked | CandidateReport] = []
     for text in request.candidates:
         try:
-            candidate = ready.get(text) or open_source(text, request.options)
+            layouts = layouts_of(request, text)
+            known = {request.reference: source}
+            options = asking(request.options, list(known), known, layouts.turned)
+            candidate = ready.get(text) or open_source(text, options)
             linked.append(_link(source, candidate, text, request))
         except PReLUToolsError as error:
             linked.append(_unjudged(text, None, str(error)))
     return linked
 
 
-def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) -> Linked:
-    layouts = Layouts(
+def layouts_of(request: VerifyRequest, candidate: str = "") -> Layouts:
+    """What the user said of the axis orders of the reference and of a candidate, or of them all."""
+    return Layouts(
         request.layouts.get(request.reference, request.layouts.get("reference")),
-        request.layouts.get(text, request.layouts.get("candidate")),
+        request.layouts.get(candidate, request.layouts.get("candidate")),
     )
+
+
+def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) -> Linked:
+    layouts = layouts_of(request, text)
     asked = request.input_layouts
     entered = Layouts(asked["reference"], asked["candidate"]) if asked else layouts
     links = link_inputs(source.inputs(), candidate.inputs(), entered)

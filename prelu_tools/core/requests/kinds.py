@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Literal, NamedTuple
 
 
 class WrongValueError(ValueError):
@@ -25,303 +24,156 @@ class WrongValueError(ValueError):
         self.found = found
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What the value of an option may be."""
+class Kind(NamedTuple):
+    """What the value of an option may be. Its functions raise WrongValueError."""
 
-    annotation: ClassVar[str] = "str"
+    read: Callable[[Any], Any]
+    """The request's value for a plain value, as TOML has it."""
+    schema: Mapping[str, Any]
+    """What `read` takes, as JSON Schema."""
+    annotation: str = "str"
     """The type of the keyword argument."""
-    many: ClassVar[bool] = False
+    in_python: str = ""
+    """What a caller in Python is told was expected; "" for what `read` says."""
+    from_python: Callable[[Any], Any] | None = None
+    """The request's value for a keyword argument; None where `read` takes it."""
+    from_text: Callable[[Any], Any] | None = None
+    """The same for text of the command line, a tuple of texts where `many`; None where click knows
+    the type."""
+    type: Literal["text", "file", "folder", "flag", "number", "whole", "choice"] = "text"
+    """As click knows it."""
+    many: bool = False
     """Whether the option can be repeated on the command line."""
-    reads_text: ClassVar[bool] = False
-    """Whether `from_text` has work to do: click reads all other kinds."""
-
-    def read(self, value: Any) -> Any:
-        """The request's value for a plain value, as TOML has it.
-
-        Raises:
-            WrongValueError: this kind does not take the value.
-        """
-        if not isinstance(value, str) or not value.strip():
-            raise WrongValueError("text that is not empty")
-        return value
-
-    def from_python(self, value: Any) -> Any:
-        """The same for a keyword argument."""
-        return self.read(value)
-
-    def from_text(self, given: Any) -> Any:
-        """The same for text of the command line; a tuple of texts where `many`."""
-        return given
-
-    @property
-    def in_python(self) -> str:
-        """What a caller in Python is told was expected; "" for what `read` says."""
-        return ""
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """What `read` takes, as JSON Schema."""
-        return {"type": "string", "pattern": r"\S"}
-
-
-@dataclass(frozen=True)
-class Texts(Kind):
-    """Several texts, at least one; in Python, one alone too."""
-
-    annotation = "str | Sequence[str]"
-    many = True
-
-    def read(self, value: Any) -> tuple[str, ...]:
-        """A tuple of a list."""
-        if not isinstance(value, list) or not value:
-            raise WrongValueError("a list of texts, with at least one")
-        if not all(isinstance(item, str) and item.strip() for item in value):
-            raise WrongValueError("a list of texts that are not empty")
-        return tuple(value)
-
-    def from_python(self, value: Any) -> tuple[str, ...]:
-        """A text alone is a list of one."""
-        return self.read([value] if isinstance(value, str) else _listed(value))
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """An array."""
-        return {"type": "array", "items": TEXT.schema, "minItems": 1}
-
-
-@dataclass(frozen=True)
-class File(Kind):
-    """A path."""
-
-    annotation = "PathLike"
-    folder: bool = False
-    """Whether it has to be a folder, where it exists."""
-
-    def read(self, value: Any) -> Path:
-        """Any text that is not empty."""
-        return Path(super().read(value))
-
-    def from_python(self, value: Any) -> Path:
-        """A path too."""
-        return self.read(os.fspath(value) if isinstance(value, os.PathLike) else value)
-
-
-@dataclass(frozen=True)
-class Values(File):
-    """A file of arrays by name; in Python, such arrays too, which are written to one first."""
-
-    annotation = "Values"
-
-
-@dataclass(frozen=True)
-class Flag(Kind):
-    """True or false."""
-
-    annotation = "bool"
-
-    def read(self, value: Any) -> bool:
-        """No number and no text is one."""
-        if not isinstance(value, bool):
-            raise WrongValueError("true or false")
-        return value
-
-    def from_python(self, value: Any) -> bool:
-        """0 and 1 are, in Python."""
-        return self.read(bool(value) if isinstance(value, int) and value in (0, 1) else value)
-
-    @property
-    def in_python(self) -> str:
-        """In Python's words."""
-        return "True or False"
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """A boolean."""
-        return {"type": "boolean"}
-
-
-@dataclass(frozen=True)
-class Number(Kind):
-    """A finite number within limits, both of which are allowed."""
-
-    annotation = "float"
-    low: float
-    high: float = math.inf
-    unit: str = ""
-    """Such as ` of seconds`."""
+    low: float | None = None
+    """The least number; None for any."""
+    high: float | None = None
+    """The largest number; None for any."""
     above: bool = False
-    """Whether it has to be above `low`."""
-
-    def read(self, value: Any) -> float:
-        """A float."""
-        number = finite(value)
-        in_range = number is not None and self.low <= number <= self.high
-        if number is None or not in_range or (self.above and number == self.low):
-            most = f" from {self.low:g} to {self.high:g}"
-            limits = f", {self.low:g} or more" if self.high == math.inf else most
-            raise WrongValueError(f"a number{self.unit}{limits}")
-        return number
-
-    @property
-    def in_python(self) -> str:
-        """The limits."""
-        if self.above:
-            return f"a number above {self.low:g}"
-        limits = "on" if self.high == math.inf else f"to {self.high:g}"
-        return f"a number from {self.low:g} {limits}"
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """A number."""
-        most = {} if self.high == math.inf else {"maximum": self.high}
-        return {"type": "number", "minimum": self.low, **most}
+    """Whether a number has to be above `low`."""
+    words: tuple[str, ...] = ()
+    """The choices."""
 
 
-@dataclass(frozen=True)
-class Whole(Kind):
+def number(low: float, high: float | None = None, *, unit: str = "", above: bool = False) -> Kind:
+    """A finite number from `low` to `high`; `unit` is such as ` of seconds`."""
+    limits = f", {low:g} or more" if high is None else f" from {low:g} to {high:g}"
+    said = f"from {low:g} on" if high is None else f"from {low:g} to {high:g}"
+
+    def read(value: Any) -> float:
+        found = finite(value)
+        if found is None or found < low or (above and found == low):
+            raise WrongValueError(f"a number{unit}{limits}")
+        if high is not None and found > high:
+            raise WrongValueError(f"a number{unit}{limits}")
+        return found
+
+    most = {} if high is None else {"maximum": high}
+    return Kind(
+        read, {"type": "number", "minimum": low, **most}, "float",
+        f"a number {f'above {low:g}' if above else said}",
+        type="number", low=low, high=high, above=above,
+    )  # fmt: skip
+
+
+def whole(low: int | None = None) -> Kind:
     """A whole number; none is below `low`, where that is given."""
 
-    annotation = "int"
-    low: int | None = None
-
-    def read(self, value: Any) -> int:
-        """An int; no boolean."""
+    def read(value: Any) -> int:
         is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        if not is_whole or (self.low is not None and value < self.low):
-            least = "" if self.low is None else f", {self.low} or more"
-            raise WrongValueError(f"a whole number{least}")
+        if not is_whole or (low is not None and value < low):
+            raise WrongValueError("a whole number" + ("" if low is None else f", {low} or more"))
         return int(value)
 
-    @property
-    def in_python(self) -> str:
-        """The limit."""
-        return "a whole number" + ("" if self.low is None else f" from {self.low} on")
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """An integer."""
-        return {"type": "integer", **({} if self.low is None else {"minimum": self.low})}
+    least = {} if low is None else {"minimum": low}
+    said = "a whole number" + ("" if low is None else f" from {low} on")
+    return Kind(read, {"type": "integer", **least}, "int", said, type="whole", low=low)
 
 
-@dataclass(frozen=True)
-class Choice(Kind):
-    """One of some words."""
+def choice(*words: str, is_checked: bool = True) -> Kind:
+    """One of some words; unchecked, the command refuses others, and says why."""
 
-    words: tuple[str, ...]
-    is_checked: bool = True
-    """Whether others are refused here, and not by the command, which says why."""
-
-    def read(self, value: Any) -> str:
-        """The word."""
-        if not isinstance(value, str) or (self.is_checked and value not in self.words):
-            raise WrongValueError(f"one of {', '.join(self.words)}")
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or (is_checked and value not in words):
+            raise WrongValueError(f"one of {', '.join(words)}")
         return value
 
-    @property
-    def schema(self) -> dict[str, Any]:
-        """An enumeration."""
-        return {"enum": list(self.words)}
+    kind: Literal["choice", "text"] = "choice" if is_checked else "text"
+    return Kind(read, {"enum": list(words)}, type=kind, words=words)
 
 
-@dataclass(frozen=True)
-class Layouts(Kind):
-    """Axis orders by name."""
-
-    annotation = "Mapping[str, Layout]"
-    many = True
-    reads_text = True
-
-    def read(self, value: Any) -> dict[str, str]:
-        """A table of nchw and nhwc."""
-        if not isinstance(value, Mapping):
-            raise WrongValueError(self._expected)
-        for layout in value.values():
-            if layout not in ("nchw", "nhwc"):
-                raise WrongValueError(self._expected, f"layout {layout!r}")
-        return dict(value)
-
-    def from_text(self, given: Sequence[str]) -> dict[str, str]:
-        """Each NAME=nchw or NAME=nhwc."""
-        found = {}
-        for text in given:
-            name, _, layout = text.rpartition("=")
-            if not name or layout not in ("nchw", "nhwc"):
-                raise WrongValueError(
-                    f"{text!r} is not a valid layout: expected NAME=nchw or NAME=nhwc, where NAME "
-                    "is reference, candidate or a model's path"
-                )
-            found[name] = layout
-        return found
-
-    _expected: ClassVar[str] = 'a table as in { candidate = "nhwc" }, of nchw and nhwc'
-
-    @property
-    def in_python(self) -> str:
-        """The layouts."""
-        return "one of nchw, nhwc"
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """An object."""
-        return {"type": "object", "additionalProperties": {"enum": ["nchw", "nhwc"]}}
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise WrongValueError("text that is not empty")
+    return value
 
 
-@dataclass(frozen=True)
-class Ranges(Kind):
-    """The values that inputs may take, by name; by "" for all others."""
-
-    annotation = "Range | Mapping[str, Range]"
-    many = True
-    reads_text = True
-
-    def read(self, value: Any) -> dict[str, tuple[float, float]]:
-        """A table of [LOW, HIGH] or `LOW,HIGH`."""
-        expected = 'a table as in { image = [0, 255], "" = [-1, 1] }, "" for all others'
-        if not isinstance(value, Mapping):
-            raise WrongValueError(expected)
-        found = {}
-        for name, limits in value.items():
-            pair = two_numbers(limits)
-            if pair is None or not pair[0] < pair[1]:
-                raise WrongValueError(expected, f"range {limits!r}")
-            found[name] = pair
-        return found
-
-    def from_python(self, value: Any) -> dict[str, tuple[float, float]]:
-        """One range alone is for every input."""
-        return self.read(value if isinstance(value, Mapping) else {"": value})
-
-    def from_text(self, given: Sequence[str]) -> dict[str, tuple[float, float]]:
-        """Each LOW,HIGH for every input, or NAME=LOW,HIGH."""
-        found = {}
-        for text in given:
-            name, _, limits = text.rpartition("=")
-            try:
-                found.update(self.read({name: limits}))
-            except WrongValueError:
-                raise WrongValueError(
-                    f"{text!r} is not a range: expected LOW,HIGH or NAME=LOW,HIGH, as in "
-                    "image=0,255"
-                ) from None
-        return found
-
-    @property
-    def in_python(self) -> str:
-        """Of one range."""
-        return "(low, high), as in (0, 255)"
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """An object."""
-        return {"type": "object", "additionalProperties": {"anyOf": [PAIR, TWO_NUMBERS]}}
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise WrongValueError("a list of texts, with at least one")
+    if not all(isinstance(item, str) and item.strip() for item in value):
+        raise WrongValueError("a list of texts that are not empty")
+    return tuple(value)
 
 
-TEXT, TEXTS, FLAG, SHARE = Kind(), Texts(), Flag(), Number(0, 1)
-PAIR = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
-"""The schema of a list of two numbers."""
-TWO_NUMBERS = {"type": "string", "pattern": "^[^,]+,[^,]+$"}
-"""The schema of two numbers in a text."""
+def _path(value: Any) -> Path:
+    return Path(_text(os.fspath(value) if isinstance(value, os.PathLike) else value))
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise WrongValueError("true or false")
+    return value
+
+
+def _layouts(value: Any) -> dict[str, str]:
+    expected = 'a table as in { candidate = "nhwc" }, of nchw and nhwc'
+    if not isinstance(value, Mapping):
+        raise WrongValueError(expected)
+    for layout in value.values():
+        if layout not in ("nchw", "nhwc"):
+            raise WrongValueError(expected, f"layout {layout!r}")
+    return dict(value)
+
+
+def _layouts_of_text(given: Sequence[str]) -> dict[str, str]:
+    """Each NAME=nchw or NAME=nhwc."""
+    found = {}
+    for text in given:
+        name, _, layout = text.rpartition("=")
+        if not name or layout not in ("nchw", "nhwc"):
+            raise WrongValueError(
+                f"{text!r} is not a valid layout: expected NAME=nchw or NAME=nhwc, where NAME "
+                "is reference, candidate or a model's path"
+            )
+        found[name] = layout
+    return found
+
+
+def _ranges(value: Any) -> dict[str, tuple[float, float]]:
+    expected = 'a table as in { image = [0, 255], "" = [-1, 1] }, "" for all others'
+    if not isinstance(value, Mapping):
+        raise WrongValueError(expected)
+    found = {}
+    for name, limits in value.items():
+        pair = two_numbers(limits)
+        if pair is None or not pair[0] < pair[1]:
+            raise WrongValueError(expected, f"range {limits!r}")
+        found[name] = pair
+    return found
+
+
+def _ranges_of_text(given: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Each LOW,HIGH for every input, or NAME=LOW,HIGH."""
+    found = {}
+    for text in given:
+        name, _, limits = text.rpartition("=")
+        try:
+            found.update(_ranges({name: limits}))
+        except WrongValueError:
+            raise WrongValueError(
+                f"{text!r} is not a range: expected LOW,HIGH or NAME=LOW,HIGH, as in image=0,255"
+            ) from None
+    return found
 
 
 def finite(value: Any) -> float | None:
@@ -329,21 +181,20 @@ def finite(value: Any) -> float | None:
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         return None
     try:
-        number = float(value)
+        found = float(value)
     except OverflowError:
         return None
-    return number if math.isfinite(number) else None
+    return found if math.isfinite(found) else None
 
 
 def two_numbers(value: object) -> tuple[float, float] | None:
     """Two finite numbers from `A,B` or from a sequence; None where there are none."""
+    parts: Any = _listed(value)
     if isinstance(value, str):
         try:
-            parts: Any = [float(part) for part in value.split(",")]
+            parts = [float(part) for part in value.split(",")]
         except ValueError:
             return None
-    else:
-        parts = _listed(value)
     found = [finite(part) for part in parts] if isinstance(parts, list) else []
     if len(found) != 2 or found[0] is None or found[1] is None:
         return None
@@ -354,3 +205,40 @@ def _listed(value: Any) -> Any:
     """A list of what can be gone through in order; anything else as it is."""
     is_list = hasattr(value, "__iter__") and not isinstance(value, (str, bytes, Mapping))
     return list(value) if is_list else value
+
+
+PAIR = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+"""The schema of a list of two numbers."""
+TWO_NUMBERS = {"type": "string", "pattern": "^[^,]+,[^,]+$"}
+"""The schema of two numbers in a text."""
+_TEXT = {"type": "string", "pattern": r"\S"}
+
+TEXT = Kind(_text, _TEXT)
+TEXTS = Kind(
+    _texts, {"type": "array", "items": _TEXT, "minItems": 1}, "str | Sequence[str]",
+    from_python=lambda value: _texts([value] if isinstance(value, str) else _listed(value)),
+    many=True,
+)  # fmt: skip
+"""Several texts, at least one; in Python, one alone too."""
+FILE = Kind(_path, _TEXT, "PathLike", type="file")
+FOLDER = Kind(_path, _TEXT, "PathLike", type="folder")
+VALUES = Kind(_path, _TEXT, "Values", type="file")
+"""A file of arrays by name; in Python, such arrays too, which are written to one first."""
+FLAG = Kind(
+    _flag, {"type": "boolean"}, "bool", "True or False",
+    lambda value: _flag(bool(value) if isinstance(value, int) and value in (0, 1) else value),
+    type="flag",
+)  # fmt: skip
+SHARE = number(0, 1)
+LAYOUTS = Kind(
+    _layouts, {"type": "object", "additionalProperties": {"enum": ["nchw", "nhwc"]}},
+    "Mapping[str, Layout]", "one of nchw, nhwc", from_text=_layouts_of_text, many=True,
+)  # fmt: skip
+"""Axis orders by name."""
+RANGES = Kind(
+    _ranges, {"type": "object", "additionalProperties": {"anyOf": [PAIR, TWO_NUMBERS]}},
+    "Range | Mapping[str, Range]", "(low, high), as in (0, 255)",
+    lambda value: _ranges(value if isinstance(value, Mapping) else {"": value}),
+    _ranges_of_text, many=True,
+)  # fmt: skip
+"""The values that inputs may take, by name, by "" for all others; in Python, one alone for all."""

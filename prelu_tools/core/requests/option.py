@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sized
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, field, fields
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.requests.kinds import Kind, WrongValueError
 
 Place = Literal["cli", "api", "file"]
-EVERYWHERE: tuple[Place, ...] = ("cli", "api", "file")
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One option of a command."""
 
     kind: Kind
@@ -25,14 +23,14 @@ class Option:
     """A sentence for `--help`."""
     name: str = ""
     """The flag, without `--`, and the keyword; "" for the field's name."""
-    where: tuple[Place, ...] = EVERYWHERE
-    """Command line, library (with `prelu_tools.testing`), check file."""
+    where: tuple[Place, ...] = ("cli", "api")
+    """Command line, and library with `prelu_tools.testing`; for check files see `example`."""
     key: str = ""
     """In a check file; "" for `name`."""
     key_help: str = ""
     """A line on the key; "" for `help` without its full stop."""
     example: str = ""
-    """A value, as TOML writes it."""
+    """A value, as TOML writes it; "" where a check file may not have the key."""
     metavar: str | None = None
     """What stands for the value in `--help`."""
     complete: tuple[str, ...] | Literal["source"] = ()
@@ -52,7 +50,7 @@ class Option:
 def option(
     kind: Kind, text: str, *, default: Any = MISSING, factory: Any = MISSING, **more: Any
 ) -> Any:
-    """A field of a request that is an option.
+    """A field of a request that is an option; its text is what documents it.
 
     Args:
         kind: what its value may be.
@@ -72,7 +70,7 @@ def option(
 def options_of(request: type, place: Place) -> tuple[Option, ...]:
     """The options of a request that a place offers, in the order of its fields."""
     declared = filter(None, map(_named, fields(request)))
-    return tuple(one for one in declared if place in one.where)
+    return tuple(one for one in declared if place in one.where or (place == "file" and one.example))
 
 
 def _named(item: dataclasses.Field[Any]) -> Option | None:
@@ -80,7 +78,7 @@ def _named(item: dataclasses.Field[Any]) -> Option | None:
     if declared is None:
         return None
     name = declared.name or item.name
-    return replace(declared, name=name, key=declared.key or name, field=declared.field or item.name)
+    return declared._replace(name=name, key=declared.key or name, field=declared.field or item.name)
 
 
 def read_keywords(request: type, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,7 +96,7 @@ def read_keywords(request: type, given: Mapping[str, Any]) -> dict[str, Any]:
         if value is None or (is_empty and not one.default):
             continue
         try:
-            found[one.field] = one.kind.from_python(value)
+            found[one.field] = (one.kind.from_python or one.kind.read)(value)
         except WrongValueError as error:
             expected = one.kind.in_python or str(error)
             begin = error.found or f"{one.name} {value!r}"

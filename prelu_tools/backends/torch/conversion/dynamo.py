@@ -12,6 +12,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.torch.conversion.exact import lower, optimize
 from prelu_tools.backends.torch.conversion.putting import Tagged
 from prelu_tools.backends.torch.conversion.recurrent import free_lengths
 from prelu_tools.backends.torch.conversion.simplify import simplify
@@ -27,7 +28,8 @@ from prelu_tools.backends.torch.conversion.task import (
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.passes.tidy import name_boundaries
 
-_NEWEST = 23  # opset that torch's translations are written for
+_OLDEST = 18  # opset that torch's translations and onnxscript's rewriting are written for
+_NEWEST = 23  # the newest of these
 _FEWEST = 2  # torch.export takes a free dimension to be that at least, and writes no check of it
 _FIXED = re.compile(
     r"\['tensors'\]\[(\d+)\]\.size\(\)\[(\d+)\] as dynamic but .*? constant \((\d+)\)"
@@ -81,16 +83,22 @@ def _exported(program: ExportedProgram, task: Task, opset: int) -> torch.onnx.ON
         exported = torch.onnx.export(
             program,
             dynamo=True,
-            opset_version=min(opset, _NEWEST),
+            opset_version=min(max(opset, _OLDEST), _NEWEST),
             input_names=names[: len(task.input_names)],
             output_names=names[len(task.input_names) :],
             dynamic_shapes=(_dynamic(task.arguments.specs, None),),
+            optimize=False,
             verbose=False,
         )
+        if exported is None:
+            raise LateRouteError("torch.onnx.export returned nothing")
+        optimize(exported)
+        if opset < _OLDEST:
+            lower(exported, opset)
+    except LateRouteError:
+        raise
     except Exception as error:
         raise LateRouteError(first_line(error.__cause__ or error)) from error
-    if exported is None:
-        raise LateRouteError("torch.onnx.export returned nothing")
     return exported
 
 

@@ -39,6 +39,11 @@ class Layouts:
     reference: Layout | None = None
     candidate: Layout | None = None
 
+    @property
+    def turned(self) -> Layouts:
+        """The same with the sides exchanged."""
+        return Layouts(self.candidate, self.reference)
+
     def permutation(self, rank: int) -> Permutation | None:
         """From the reference's axis order to the candidate's, where both are given."""
         if self.reference is None or self.candidate is None:

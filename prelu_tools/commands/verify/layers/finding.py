@@ -26,8 +26,11 @@ _SHOWN = 0.1
 _ROUNDED = 64
 """Units in the last place, relative to its input, by which a layer may be off its own input."""
 
-Agrees = Callable[[str, Array, Array], bool]
-"""Whether a tensor is the output of a layer of the reference (by its name), within the limit."""
+Place = tuple[int, int]
+"""A run, and which call of a layer in it."""
+Agrees = Callable[[str, Array, Array, Place | None], bool]
+"""Whether a tensor is what a layer of the reference (by its name) gave at a place, or, without a
+place, what it was given."""
 
 
 @dataclass(frozen=True)
@@ -122,19 +125,21 @@ def _look(
         if not np.issubdtype(values.dtype, np.floating):
             continue
         for call in calls:
-            same = next(_same(hunt.agrees, call.layer.name, call.y, values), None)
+            same = next(_same(hunt.agrees, call.layer.name, call.y, values, (0, call.number)), None)
             if same is not None and name in makers:
                 call.outputs[name] = same
             call.inputs += itertools.islice(_same(hunt.agrees, call.layer.name, call.x, values), 1)
     return seen
 
 
-def _same(agrees: Agrees, layer: str, expected: Array, values: Array) -> Iterator[Array]:
+def _same(
+    agrees: Agrees, layer: str, expected: Array, values: Array, place: Place | None = None
+) -> Iterator[Array]:
     """The values in each axis order in which they are the expected ones."""
     if values.size != expected.size or not values.size or not _as_large(expected, values):
         return
     for arranged in _arranged(values, expected.shape):
-        if agrees(layer, expected, arranged):
+        if agrees(layer, expected, arranged, place):
             yield arranged
 
 
@@ -223,7 +228,8 @@ def _drop_coincidences(hunt: Hunt, source: OnnxGraph, call: _Call) -> None:
             continue
         found = source.every(hunt.provider or "cpu", list(call.outputs), hunt.feeds[run])
         for tensor, values in found:
-            if next(_same(hunt.agrees, name, expected, values), None) is None:
+            place = (run, number)
+            if next(_same(hunt.agrees, name, expected, values, place), None) is None:
                 del call.outputs[tensor]
 
 
@@ -252,7 +258,7 @@ def _shows(agrees: Agrees, call: _Call) -> bool:
     only[place] = True
     kind = next(iter(call.outputs.values())).dtype
     wrong = np.where(only, call.y + change, call.y).astype(kind)
-    return not agrees(call.layer.name, call.y, wrong)
+    return not agrees(call.layer.name, call.y, wrong, (0, call.number))
 
 
 def in_words(found: Found) -> str:

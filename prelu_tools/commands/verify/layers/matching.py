@@ -123,9 +123,21 @@ class LayerJudge:
                 same[mine.name, call] = _agreeing(limit, expected, y, orders)
         self._stand_ins.note((name, number), same)
 
-    def agrees(self, layer: str, expected: Array, found: Array) -> bool:
-        """Whether an array is what a layer of the reference gave, within the layer's limit."""
-        comparison = Comparison(self._limit(layer, 0, found, None))
+    def agrees(
+        self, layer: str, expected: Array, found: Array, place: tuple[int, int] | None = None
+    ) -> bool:
+        """Whether an array is what a layer of the reference gave or was given.
+
+        Args:
+            layer: the layer's name.
+            expected: what it gave, or was given.
+            found: the array.
+            place: the run and the call in which it gave that, so that each value has its own
+                limit; None for what it was given, of which the limit is the layer's.
+        """
+        run, call = place or (self.run, 0)
+        limit = self._limit(layer, call, found, None if place is None else expected, run)
+        comparison = Comparison(limit)
         comparison.add(expected, found)
         return comparison.verdict == "pass"
 
@@ -153,9 +165,11 @@ class LayerJudge:
         self._taken.add((self.run, mine.name, place))
         return expected, orders, place
 
-    def _limit(self, name: str, call: int, y: Array, expected: Array | None) -> Limit:
+    def _limit(
+        self, name: str, call: int, y: Array, expected: Array | None, run: int | None = None
+    ) -> Limit:
         extent = self._reference.layer_extents.get(name, Extent())
-        scale = self._reference.spread(self.run, name, call)
+        scale = self._reference.spread(self.run if run is None else run, name, call)
         spread = None
         if scale is not None and expected is not None and scale.shape == expected.shape:
             coarser = resolution(y.dtype) / SINGLE if np.issubdtype(y.dtype, np.floating) else 1.0

@@ -1,0 +1,58 @@
+"""Inputs of a model that does not state its own: those of the model that it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.registry import open_source
+from prelu_tools.commands.verify.inputs.linking import Layouts
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import InputOption, OtherInputs, SourceOptions
+from prelu_tools.core.prelu.layout import inverse
+
+_CAST = ("float16", "bfloat16", "float64")  # a reference computes in float32
+
+
+def asking(
+    options: SourceOptions,
+    others: Sequence[str],
+    ready: MutableMapping[str, Source],
+    layouts: Layouts,
+) -> SourceOptions:
+    """The options of a source that may ask others for its inputs.
+
+    Args:
+        options: of the source.
+        others: what it is compared with; the first that knows its inputs is taken.
+        ready: those of them that are open, by their spelling; takes what is opened here.
+        layouts: what the user said of the axis orders, the source's own first.
+    """
+
+    def ask() -> OtherInputs | None:
+        for text in others:
+            with suppress(PReLUToolsError):
+                source = ready.get(text) or open_source(text, options)
+                found = OtherInputs(text, _inputs_of(source, layouts))
+                ready[text] = source
+                return found
+        return None
+
+    return replace(options, other=ask)
+
+
+def _inputs_of(source: Source, layouts: Layouts) -> tuple[InputOption, ...]:
+    found = []
+    for spec in source.inputs():
+        order = layouts.permutation(len(spec.shape))
+        shape = spec.shape
+        if order is not None:
+            shape = tuple(shape[axis] for axis in inverse(order))
+        found.append(InputOption(spec.name, shape, _type_of(spec.dtype)))
+    return tuple(found)
+
+
+def _type_of(dtype: str) -> str:
+    return "float32" if dtype in _CAST else dtype
