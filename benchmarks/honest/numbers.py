@@ -69,16 +69,16 @@ def answers(honest: HonestNet, model: Any, count: int = 8) -> list[Answer]:
     """What the source answers; inputs of sizes that it refuses are left out."""
     given = list(feeds(honest, count))
     if honest.framework == "torch":  # elsewhere nothing says what rounding does to such inputs
-        given.append(_silent(honest))
+        given.append(_flat_rows(honest))
     return answers_to(honest, model, given)
 
 
-def _silent(honest: HonestNet) -> Feed:
-    """Inputs with zeros in the first row of what may be 0: silence, a black picture."""
+def _flat_rows(honest: HonestNet) -> Feed:
+    """Inputs with a row of zeros and a row of one value: silence, a picture of one colour."""
     feed = {name: value.copy() for name, value in honest.examples(10_000, batch=3).items()}
     for name, tensor in honest.inputs.items():
         if tensor.kind == "normal" and feed[name].ndim > 1:
-            feed[name][0] = 0
+            feed[name][0], feed[name][1] = 0, 0.5
     return feed
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from prelu_tools.commands.verify.gates import coverage_gate, power_gate
 from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.verification import CandidateReport, Coverage, Power, Tolerance
 
 REQUEST = VerifyRequest("a", ("b",))
@@ -78,3 +79,16 @@ def test_the_gate_of_power(
     least: float | None, power: Power | None, expected: tuple[str, str] | None
 ) -> None:
     assert power_gate(_report(power), replace(REQUEST, min_power=least)) == expected
+
+
+@pytest.mark.parametrize("least", [None, 0.0, 1.0])
+def test_slopes_that_rounding_hides_are_not_shown(least: float | None) -> None:
+    request = replace(REQUEST, min_power=least)
+    found = power_gate(_report(replace(_power(0, 0), hidden=7)), request)
+    assert found is not None
+    verdict, why = found
+    assert (verdict, code_of(why)) == ("inconclusive", "slopes_not_shown")
+    assert "(7 were tried): give other ones with --inputs or --input-range" in why
+    assert power_gate(_report(replace(_power(1, 1), hidden=7)), request) is None
+    caught_nothing = power_gate(_report(replace(_power(0, 1), hidden=7)), request)
+    assert (caught_nothing is None) is (least == 0.0)

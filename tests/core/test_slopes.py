@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.prelu.slopes import PReLULayer, Shape, Sharing, align, laid_over
+from prelu_tools.core.prelu.slopes import (
+    PReLULayer,
+    Shape,
+    Sharing,
+    align,
+    broadcasts,
+    laid_over,
+)
 
 Dims = tuple[int, ...]
 
@@ -127,3 +134,17 @@ def test_slopes_over_an_input_of_another_rank(
     found = laid_over(_called(slopes, input_shape), rank)
     assert (None if found is None else found.shape) == laid
     assert found is None or found.reshape(-1).tolist() == slopes.reshape(-1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("slope", "shape", "fits"),
+    [
+        ((3,), (None, 3), True), ((1, 3), (2, 3), True), ((1,), (5,), True), ((3,), (None,), True),
+        ((3, 1, 1), (None, 3, 4, 5), True), ((3,), (4,), False), ((3, 1), (3,), False),
+        ((2, 3), (3, 3), False), ((2,), (1,), False), ((), (), True), ((3,), (), False),
+    ],
+)  # fmt: skip
+def test_what_broadcasts_to_an_input(
+    slope: tuple[int, ...], shape: tuple[int | None, ...], fits: bool
+) -> None:
+    assert broadcasts(slope, shape) is fits

@@ -227,3 +227,20 @@ def test_a_slope_that_is_subnormal_may_be_taken_for_0_too() -> None:
     assert documented("prelu", -INF, small, (float("nan"), -INF), "cpu", "1.27") is not None
     assert documented("prelu", big, 0.5, (0.0, big), "cpu", "1.27") is None
     assert documented("prelu", big, small, (float("nan"), big * small), "cpu", "1.27") is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "known"),
+    [
+        (TINY, TINY * 1.5, True), (-TINY, -TINY * 1.5, True), (3 * TINY, 2.5 * TINY, True),
+        (TINY * 2, TINY * 3, False), (TINY * 2, -TINY * 2, False), (-TINY * 2, TINY * 2, False),
+        (TINY * 2, 0.0, False), (0.0, TINY * 2, False), (2.0, 3.0, False),
+    ],
+)  # fmt: skip
+def test_sums_of_subnormal_terms_are_off_by_less_than_the_smallest_normal_number(
+    expected: float, found: float, known: bool
+) -> None:
+    why = documented("relu_sub", TINY, 2.0, (expected, found), "cpu", "1.27")
+    assert (why is not None and why.startswith("terms of a sum")) is known
+    other = documented("relu_sub", TINY * 2, 2.0, (expected, found), "cpu", "1.27")
+    assert other is None or not other.startswith("terms of a sum")
