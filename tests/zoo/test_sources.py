@@ -75,7 +75,9 @@ def test_what_is_one_model_and_what_is_many(tree: Path) -> None:
 def test_what_means_nothing_is_no_verdict(text: str, tree: Path) -> None:
     (tree / "empty").mkdir()
     (tree / "list.txt").write_text("# none yet\n\n")
-    with pytest.raises(PReLUToolsError, match=r"matches no file|contains no models|lists no models"):
+    with pytest.raises(
+        PReLUToolsError, match=r"matches no file|contains no models|lists no models"
+    ):
         expand([text], "inspect")
     assert cli("inspect", text).code == 3
     assert cli("export", text, "-o", "out/").code == 3
