@@ -400,7 +400,7 @@ def test_a_large_archive_is_read_through_a_temporary_file(
 def test_content_that_the_suffix_does_not_say_is_refused(saved: Saved, tmp_path: Path) -> None:
     for source, name, said in (
         ("digits.h5", "a.keras", "rename it to a.h5"),
-        ("digits.keras", "b.h5", "not a zip file, or is damaged"),
+        ("digits.keras", "b.h5", "not an HDF5 file, or it is damaged"),
     ):
         shutil.copyfile(saved.folder / source, tmp_path / name)
         assert said in _refusal(tmp_path / name)

@@ -126,7 +126,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.usefixtures("folder")
 def test_each_option_counts_for_each_kind_of_source_or_is_refused(kind: str, option: str) -> None:
-    assert set(GIVEN) == {f.name for f in fields(SourceOptions)} - {"show_chatter", "is_shared"}
+    assert set(GIVEN) == {f.name for f in fields(SourceOptions)} - {
+        "show_chatter",
+        "is_shared",
+        "other",
+    }
     options = SourceOptions(**{option: GIVEN[option]})
     assert _refuses([kind], options) is (option not in KINDS[kind])
     seen = READ.get(kind, KINDS[kind])

@@ -261,8 +261,8 @@ def test_every_key_has_wrong_values() -> None:
 @pytest.mark.parametrize(
     ("checks", "said"),
     [
-        (['candidates = ["net.onnx"]'], "check 1: there is no 'reference'"),
-        (['reference = "net.onnx"'], "check 1 ('net.onnx'): there is no 'candidates'"),
+        (['candidates = ["net.onnx"]'], "check 1: missing key 'reference'"),
+        (['reference = "net.onnx"'], "check 1 ('net.onnx'): missing key 'candidates'"),
         ([GOOD, GOOD], "2 checks have the name 'good'"),
         ([f"{GOOD}\nlayouts = {{ candidat = 'nchw' }}"], "did you mean 'candidate'?"),
         ([f"{GOOD}\nlayouts = {{ 'net2.onnx' = 'nchw' }}"], "'net2.onnx', which is not a model"),

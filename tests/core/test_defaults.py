@@ -21,7 +21,7 @@ NOTHING = cast(Any, None)
     ("kind", "expected"),
     [
         (SourceOptions, {"inputs": (), "custom_objects": (), "allow_unsafe_load": False,
-                         "show_chatter": False, "is_shared": False}),
+                         "show_chatter": False, "is_shared": False, "other": None}),
         (ConversionOptions, {"opset": 18, "input_layout": "keep", "slope_axis": None,
                              "is_verified": True}),
         (ExportResult, {"notes": (), "refused": (), "data_path": None, "n_data_bytes": 0,
