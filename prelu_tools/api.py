@@ -90,7 +90,7 @@ def export(
     """
     given = locals()
     from prelu_tools.commands.export.command import export as run
-    from prelu_tools.commands.export.command.request import ExportRequest
+    from prelu_tools.commands.export.request import ExportRequest
 
     options = SourceOptions(**read_keywords(SourceOptions, given))
     fields = read_keywords(ExportRequest, given)
@@ -268,8 +268,8 @@ def inspect(
     """
     given = locals()
     from prelu_tools.commands.inspect.command import inspect_opened
-    from prelu_tools.commands.inspect.command.request import InspectRequest
     from prelu_tools.commands.inspect.compare import compare
+    from prelu_tools.commands.inspect.request import InspectRequest
 
     shared = other is not None
     options = SourceOptions(**read_keywords(SourceOptions, given), is_shared=shared)
@@ -332,7 +332,7 @@ def optimize(
     """
     given = locals()
     from prelu_tools.commands.optimize.command import optimize as run
-    from prelu_tools.commands.optimize.command.request import OptimizeRequest
+    from prelu_tools.commands.optimize.request import OptimizeRequest
 
     options = SourceOptions(**read_keywords(SourceOptions, given))
     fields = read_keywords(OptimizeRequest, {**given, "inputs": None})

@@ -15,7 +15,7 @@ from prelu_tools.cli.options import (
     source_options,
 )
 from prelu_tools.cli.zoo import NAMES, are_models, asks_for_zoo, run_many, zoo_options
-from prelu_tools.commands.inspect.command.request import InspectRequest
+from prelu_tools.commands.inspect.request import InspectRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

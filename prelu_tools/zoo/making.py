@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from prelu_tools.commands.export.command.request import ExportRequest
-from prelu_tools.commands.inspect.command.request import InspectRequest
+from prelu_tools.commands.export.request import ExportRequest
+from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.inspect_gates import InspectGates

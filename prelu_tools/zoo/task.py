@@ -11,9 +11,9 @@ from typing import Any
 
 from prelu_tools.backends.remote import downloads
 from prelu_tools.commands.export.command import export
-from prelu_tools.commands.export.command.request import ExportRequest
+from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.inspect.command import inspect_source
-from prelu_tools.commands.inspect.command.request import InspectRequest
+from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.commands.verify.command import verify
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import explained

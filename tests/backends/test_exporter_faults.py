@@ -7,10 +7,10 @@ from typing import Any
 
 import onnx
 import pytest
-from prelu_tools.commands.export.command.request import ExportRequest
 from torch_nets import export, write_nets
 
 from prelu_tools.commands.export.command import export as export_source
+from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import InputOption, SourceOptions
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from prelu_tools.commands.export.command.request import ExportRequest
 
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.export.command import export as export_source
+from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.core.options import InputOption, SourceOptions
 
 _HEAD = """

@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from prelu_tools.commands.optimize.command.rewritable import RewritableLayer
 from text_nets import COLUMN, save
 
 from prelu_tools.backends.onnxruntime.racing import Run, runtime_version
 from prelu_tools.commands.optimize import equality as module
 from prelu_tools.commands.optimize.equality import OriginalOutputs, held, keep_bits
+from prelu_tools.commands.optimize.rewritable import RewritableLayer
 from prelu_tools.commands.optimize.tuning import Bench, Choices
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.arrays import Array

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from prelu_tools.commands.optimize.command.request import OptimizeRequest
 from running import cli
 
+from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SHAPES, InputOption, SourceOptions

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
-from prelu_tools.commands.export.command.request import ExportRequest
-from prelu_tools.commands.inspect.command.request import InspectRequest
-from prelu_tools.commands.optimize.command.request import OptimizeRequest
 
 from prelu_tools import api
+from prelu_tools.commands.export.request import ExportRequest
+from prelu_tools.commands.inspect.request import InspectRequest
+from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.option import Option, options_of, read_keywords

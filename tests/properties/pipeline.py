@@ -11,14 +11,14 @@ import onnx
 import onnxruntime as ort
 import oracle
 from onnx import numpy_helper
-from prelu_tools.commands.export.command.request import ExportRequest
-from prelu_tools.commands.optimize.command.request import OptimizeRequest
 from random_nets import Array, Layer, Net
 from writing_nets import save
 
 from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.commands.export.command import export
+from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.optimize.command import optimize
+from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.commands.verify.command import verify
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.prelu.slopes import PReLULayer

@@ -8,11 +8,11 @@ import numpy as np
 import onnx
 import pytest
 from pipeline import Way, travel
-from prelu_tools.commands.export.command.request import ExportRequest
 from random_nets import Layer, Net, Step
 from writing_nets import has_two_readings, save
 
 from prelu_tools.commands.export.command import export
+from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.verify.command import verify
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError

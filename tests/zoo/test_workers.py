@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 from odd_models import Odd, by_status
-from prelu_tools.commands.inspect.command.request import InspectRequest
 from running import cli
 
+from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.core.results.inspect_gates import InspectGates
 from prelu_tools.zoo.task import InspectTask, Task
 from prelu_tools.zoo.worker import NO_LIMITS, Limits, Worker

@@ -10,8 +10,8 @@ from prelu_tools.backends.interface import Conversion, Source
 from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.backends.quiet import listening, quiet
 from prelu_tools.backends.registry import open_source, refuse_ignored_options
-from prelu_tools.commands.export.command.request import ExportRequest
 from prelu_tools.commands.export.provenance import provenance
+from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.export.steps import finished, for_onnxruntime, in_type
 from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.commands.verify.command import verify_source

@@ -9,7 +9,7 @@ from pathlib import Path
 from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.backends.interface import Conversion, Source
 from prelu_tools.commands.optimize.command import optimize
-from prelu_tools.commands.optimize.command.request import OptimizeRequest
+from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.results.optimization import OptimizeResult

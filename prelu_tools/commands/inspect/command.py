@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.registry import open_for_inspection, refuse_ignored_options
-from prelu_tools.commands.inspect.command.request import InspectRequest
+from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.prelu.findings import slope_findings
 from prelu_tools.core.prelu.slopes import PReLULayer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from prelu_tools.commands.inspect.command import inspect_source
-from prelu_tools.commands.inspect.command.request import InspectRequest
+from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.core.prelu.slopediff import compare_slopes, line_up
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.comparison import CompareResult, LayerChange

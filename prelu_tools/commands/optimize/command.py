@@ -11,10 +11,10 @@ from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
 from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
 from prelu_tools.backends.registry import open_source, refuse_ignored_options
-from prelu_tools.commands.optimize.command.request import OptimizeRequest
-from prelu_tools.commands.optimize.command.rewritable import RewritableLayer, rewritable_layers
 from prelu_tools.commands.optimize.equality import OriginalOutputs, held, keep_bits
 from prelu_tools.commands.optimize.replay import read_choices
+from prelu_tools.commands.optimize.request import OptimizeRequest
+from prelu_tools.commands.optimize.rewritable import RewritableLayer, rewritable_layers
 from prelu_tools.commands.optimize.tuning import Bench, Choices, by_cost, tune
 from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.commands.verify.command import verify_source

@@ -10,7 +10,7 @@ import numpy as np
 
 from prelu_tools.backends.onnxruntime.racing import Run, runtime_version
 from prelu_tools.backends.onnxruntime.single import SingleLayers
-from prelu_tools.commands.optimize.command.rewritable import RewritableLayer
+from prelu_tools.commands.optimize.rewritable import RewritableLayer
 from prelu_tools.commands.optimize.tuning import Bench, Choices
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.layers.isolated import UNLIKE

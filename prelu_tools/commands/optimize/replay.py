@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from prelu_tools.commands.optimize.command.rewritable import RewritableLayer
+from prelu_tools.commands.optimize.rewritable import RewritableLayer
 from prelu_tools.commands.optimize.tuning import Choices
 from prelu_tools.core.errors import PReLUToolsError
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import onnx
 
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race
-from prelu_tools.commands.optimize.command.rewritable import RewritableLayer
+from prelu_tools.commands.optimize.rewritable import RewritableLayer
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.results.optimization import Chosen
 from prelu_tools.core.timing import Ratio, ratio_of
