@@ -16,6 +16,8 @@ DEFAULT_SEED = 0
 _MOST = 1 << 29  # values of one input in all rows: 4 GB while they are drawn
 _SMALL_INTEGERS = (0.0, 9.0)
 _SILENT = 13  # the second sparse row of the usual 16 is 0: silence, a black picture
+_UNIFORM = 3  # the kind of row that is U(0, 1)
+_KEPT = 0.75  # the share of ones in a mask
 _NARROW = 63  # a wider range of whole numbers may be that of pictures or sounds
 
 
@@ -41,7 +43,9 @@ def draw(
 
     Floating inputs cycle through N(0, 1), 4 N(0, 1), U(-1, 1), U(0, 1), one value everywhere,
     N(0, 1) with nine zeros in ten, a smooth wave, and 32 N(0, 1); within limits these are moved and
-    clipped. The fourteenth row of sixteen is 0 instead, or the limit next to it. Integers lie
+    clipped. The fourteenth row of sixteen is 0 instead, or the limit next to it. Where there are
+    several inputs, a floating one may be a mask: in turns they are 0 or 1 in place of U(0, 1), so
+    that what a mask lets through is seen. Integers lie
     within their limits, whose ends are the first to be drawn, or from 0 to 9; booleans are fair
     coins, and a single one takes both values in turn.
 
@@ -62,12 +66,27 @@ def draw(
                 "memory: give fewer --samples, or smaller sizes with --input where they are free"
             )
     generator = np.random.default_rng(seed)
-    return {
-        name: np.stack([_row(generator, what, i) for i in range(first, first + samples)]).astype(
-            what.dtype
-        )
-        for name, what in wanted.items()
-    }
+    floating = [name for name, what in wanted.items() if _is_any_float(what)]
+    found = {}
+    for name, what in wanted.items():
+        rows = [_row(generator, what, index) for index in range(first, first + samples)]
+        if name in floating and len(wanted) > 1:
+            turn = floating.index(name) if len(floating) > 1 else None
+            rows = [_masked(row, first + place, turn) for place, row in enumerate(rows)]
+        found[name] = np.stack(rows).astype(what.dtype)
+    return found
+
+
+def _is_any_float(wanted: Wanted) -> bool:
+    floating = np.issubdtype(np.dtype(wanted.dtype), np.floating)
+    return floating and not wanted.is_whole and wanted.limits is None
+
+
+def _masked(row: Array, index: int, turn: int | None) -> Array:
+    """A row of U(0, 1) as a mask, mostly of ones, where it is this input's turn."""
+    if index % 8 != _UNIFORM or (turn is not None and (index // 8 + turn) % 2):
+        return row
+    return (row < _KEPT).astype(row.dtype)
 
 
 def _row(generator: np.random.Generator, wanted: Wanted, index: int) -> Array:
@@ -106,7 +125,7 @@ def _whole(generator: np.random.Generator, wanted: Wanted, index: int) -> Array:
 
 def _floating(generator: np.random.Generator, sizes: Sequence[int], kind: int) -> Array:
     normal = generator.normal(0.0, 1.0, sizes)
-    if kind in (2, 3):
+    if kind in (2, _UNIFORM):
         return generator.uniform(-1.0 if kind == 2 else 0.0, 1.0, sizes)
     if kind == 4:
         return np.full(sizes, generator.normal())

@@ -53,6 +53,27 @@ def test_the_default_number_of_rows_has_every_kind_twice() -> None:
     assert DEFAULT_SAMPLES >= 2 * KINDS
 
 
+def test_beside_other_inputs_a_floating_one_is_a_mask_now_and_then() -> None:
+    ids = Wanted("int64", (4,), (0.0, 9.0))
+    keep = draw({"ids": ids, "keep": Wanted("float32", (40,))}, 2 * KINDS, 0)["keep"]
+    masks = [row for row, values in enumerate(keep) if set(values.tolist()) == {0.0, 1.0}]
+    assert masks == [3, 3 + KINDS]
+    assert all(keep[row].mean() > 0.5 for row in masks)
+
+
+def test_one_input_is_a_mask_while_the_other_has_any_values() -> None:
+    two = draw({name: Wanted("float32", (40,)) for name in "xm"}, 2 * KINDS, 0)
+    masks = {n: [r for r in range(2 * KINDS) if set(two[n][r].tolist()) <= {0.0, 1.0}] for n in two}
+    silent = 13
+    assert masks == {"x": [3, silent], "m": [3 + KINDS, silent]}
+
+
+def test_an_only_input_and_one_with_limits_are_no_masks() -> None:
+    assert len(np.unique(_wide_rows()[3])) > 100
+    within = draw({"x": Wanted("float32", (40,), (0.0, 9.0)), "y": Wanted("bool", (4,))}, KINDS, 0)
+    assert len(np.unique(within["x"][3])) > 10
+
+
 @pytest.mark.parametrize(("row", "deviation"), [(0, 1.0), (1, 4.0), (7, 32.0), (8, 1.0), (9, 4.0)])
 def test_normal_rows(row: int, deviation: float) -> None:
     values = _wide_rows(10)[row]
@@ -195,7 +216,7 @@ def test_a_seed_gives_the_same_rows_in_every_release() -> None:
         [0.12573, -0.132105, 0.640423, 0.1049],
         [-2.142677, 1.44638, 5.216, 3.788324],
         [0.714809, -0.932829, 0.459311, -0.648689],
-        [0.02832, 0.124283, 0.670624, 0.64719],
+        [1.0, 1.0, 1.0, 1.0],  # a mask, beside other inputs
         [-0.457726, -0.457726, -0.457726, -0.457726],
         [0.0, 0.0, 0.0, 0.0],
         [0.844327, 0.135947, 0.925334, 0.216954],
