@@ -236,7 +236,9 @@ def test_a_dropout_that_acts_proves_nothing(torch_nets: Path, tmp_path: Path) ->
     found = verify(source, plain, "--tolerance", "0,1e9", "--no-layers")
     assert found.code == 3
     assert any("random" in reason for reason in found.json["reasons"])
-    assert any(reason.startswith("the reference gives different") for reason in found.json["reasons"])
+    assert any(
+        reason.startswith("the reference gives different") for reason in found.json["reasons"]
+    )
 
 
 @pytest.mark.torch
