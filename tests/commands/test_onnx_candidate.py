@@ -61,7 +61,7 @@ def test_nodes_that_ran_elsewhere(
 ) -> None:
     monkeypatch.setattr(Session, "report", ELSEWHERE)
     report = the_one(verify(request_of(net, net, allow_fallback=allowed, power=False)))
-    words = "cuda was asked for, and 2 nodes ran on CUDA, CPU; --allow-fallback permits that"
+    words = "cuda was requested, but 2 nodes ran on CUDA, CPU; --allow-fallback permits that"
     assert report.verdict == verdict
     assert report.reasons == (() if allowed else (words,))
     assert report.provider == ELSEWHERE
