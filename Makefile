@@ -121,7 +121,7 @@ mutants: .venv-mutation/.ready
 
 test-openvino: .venv-openvino/.ready
 	@PRELU_REQUIRED_MARKERS="openvino" .venv-openvino/bin/python -m pytest -q -m openvino \
-	  tests/backends/test_openvino.py
+	  tests/backends/onnxruntime/test_openvino.py
 
 test-docs: $(READY)
 	@PRELU_REQUIRED_MARKERS="docs" $(BIN)/python -m pytest -q -n 2 -m docs tests/docs

@@ -13,12 +13,12 @@ test-kill: $(READY)
 
 # The tests that meet the frameworks and onnxruntime where versions differ: a part of make test.
 COMPATIBILITY := tests/core tests/graph tests/cli tests/reports \
-  tests/commands/test_export_onnx.py tests/commands/test_optimize_command.py \
-  tests/commands/test_slope_tampering.py tests/commands/test_verify_special.py \
-  tests/commands/test_export_torch_files.py tests/commands/test_export_torch_result.py \
-  tests/commands/test_export_keras_files.py tests/commands/test_export_keras_sources.py \
-  tests/backends/test_torch_program.py tests/backends/test_torch_conversion.py \
-  tests/backends/test_keras_conversion.py tests/backends/test_onnxruntime_runner.py
+  tests/commands/export/test_export_onnx.py tests/commands/optimize/test_optimize_command.py \
+  tests/commands/verify/layers/test_slope_tampering.py tests/commands/verify/layers/test_verify_special.py \
+  tests/commands/export/test_export_torch_files.py tests/commands/export/test_export_torch_result.py \
+  tests/commands/export/test_export_keras_files.py tests/commands/export/test_export_keras_sources.py \
+  tests/backends/torch/test_torch_program.py tests/backends/torch/test_torch_conversion.py \
+  tests/backends/keras/test_keras_conversion.py tests/backends/onnxruntime/test_onnxruntime_runner.py
 COMPATIBLE = $(1)/bin/python -m pytest -q -n 2 -m "not browser and not real_models" $(COMPATIBILITY)
 
 # Another Python, with the versions of the lock: make test-python PYTHON=python3.13 EXTRAS=keras;

@@ -21,7 +21,7 @@ from prelu_tools.core.options import InputOption, SourceOptions
 from prelu_tools.core.results.verification import Tolerance
 from prelu_tools.core.rounding.tolerance import CALIBRATED
 
-SCHEMAS = Path(__file__).parents[1] / "cli"
+SCHEMAS = Path(__file__).parents[2] / "cli"
 GOOD = 'name = "good"\nreference = "net.onnx"\ncandidates = ["same.onnx"]'
 BAD = 'name = "bad"\nreference = "net.onnx"\ncandidates = ["other.onnx"]'
 LOST = 'name = "lost"\nreference = "missing.onnx"\ncandidates = ["net.onnx"]'

@@ -16,7 +16,7 @@ from typing import Any
 
 from prelu_tools.cli.main import run
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 _LEFT_OUT = ("PYTHONUNBUFFERED", "PYTHONHASHSEED", "PYTHONPATH", "PYTHONSTARTUP")
 
 
