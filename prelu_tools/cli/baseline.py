@@ -30,13 +30,13 @@ def baseline_options(function: Function) -> Function:
             "--baseline-factor",
             type=click.FloatRange(min=1),
             metavar="TIMES",
-            help="How many times as bad a figure may be.  [default: 2]",
+            help="Allowed factor by which a figure may get worse.  [default: 2]",
         ),
         click.option(
             "--baseline",
             type=click.Path(path_type=Path, dir_okay=False),
             metavar="FILE.json",
-            help="Fail where figures are worse than in this file.",
+            help="Fail if figures are worse than in this file.",
         ),
     ):
         function = option(function)
@@ -50,7 +50,7 @@ class BaselineChoice:
     path: Path | None
     """The file; None without any."""
     factor: float
-    """How many times as bad a figure may be."""
+    """Allowed factor by which a figure may get worse."""
     update: bool
     """Whether the file is to be written, and not compared with."""
     known: Baseline | None

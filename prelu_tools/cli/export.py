@@ -49,9 +49,9 @@ def command(
     """Take SOURCE, a Keras, PyTorch or ONNX model, to ONNX: each PReLU call is one PRelu node.
 
     SOURCE is model.keras, model.onnx (whose PReLU, however they are spelled, become PRelu nodes),
-    or Python: nets.py:Net(10), package.module:name, with @weights.pt behind
-    it if need be. Python sources are your own code, and run as such. Many models, a folder, a
-    pattern ('models/*.keras') or a list (.txt, .csv, .toml) go to a folder: -o onnx/.
+    or Python: nets.py:Net(10), package.module:name, optionally followed by @weights.pt. Python
+    sources are treated as your own code and are run. Many models, a folder, a pattern
+    ('models/*.keras') or a list (.txt, .csv, .toml) go to a folder: -o onnx/.
 
     \b
     Example: prelu-tools export nets.py:Net@weights.pt -o net.onnx

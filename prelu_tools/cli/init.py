@@ -8,7 +8,7 @@ from prelu_tools.cli.options import output_options
 
 
 @click.command("init")
-@click.option("--force", is_flag=True, help="Replace files that are there already.")
+@click.option("--force", is_flag=True, help="Replace existing files.")
 @click.option(
     "--schema/--no-schema",
     default=True,

@@ -39,9 +39,9 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
 @click.argument(
     "sources", metavar="SOURCE...", nargs=-1, required=True, shell_complete=complete_source
 )
-@click.option("--each", is_flag=True, help="Show each of several models by itself.")
+@click.option("--each", is_flag=True, help="Show the full report of each model.")
 @click.option("--slopes", is_flag=True, help="Show the value of every slope.")
-@click.option("--all", "others", is_flag=True, help="Show each LeakyRelu and Relu too.")
+@click.option("--all", "others", is_flag=True, help="Also show every LeakyRelu and Relu.")
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
@@ -53,7 +53,7 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning"]),
-    help="Exit 1 where a finding is at least this severe.",
+    help="Exit 1 if a finding is at least this severe.",
 )
 @click.option(
     "--expect-layers",

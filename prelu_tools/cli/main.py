@@ -57,11 +57,11 @@ class _LazyGroup(click.Group):
 def cli() -> None:
     """Take models with PReLU to ONNX, and prove that every learned slope arrived.
 
-    A SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10) or package.module:name, with
-    @weights.pt behind it if need be. Python sources are your own code, and run as such.
+    A SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10) or package.module:name,
+    optionally followed by @weights.pt. Python sources are treated as your own code and are run.
 
     \b
-    Exit codes: 0 all held; 1 a model failed its check; 2 usage;
+    Exit codes: 0 everything passed; 1 a model failed its check; 2 usage error;
     3 no verdict (something is missing or unreadable); 130 Ctrl-C.
     """
 

@@ -142,7 +142,7 @@ def output_options(function: Function) -> Function:
             type=FormatType(),
             default="table",
             show_default=True,
-            help="What goes to standard output.",
+            help="Format of the report on standard output.",
         ),
     ):
         function = option(function)

@@ -50,30 +50,30 @@ def zoo_options(function: Function) -> Function:
             "--memory-limit",
             callback=_parse_memory,
             metavar="SIZE",
-            help="Many models: what each may take, as 2GB; beyond it there is no verdict.",
+            help="Many models: memory limit for each, such as 2GB; exceeding it gives no verdict.",
         ),
         click.option(
             "--timeout",
             type=click.FloatRange(min=0, min_open=True),
             metavar="SECONDS",
-            help="Many models: how long each may take; beyond it there is no verdict.",
+            help="Many models: time limit for each; exceeding it gives no verdict.",
         ),
         click.option(
             "--resume",
             is_flag=True,
-            help="Go on from --results: only what is not in it, or has changed since, is run.",
+            help="Continue from --results: run only models that are missing or have changed.",
         ),
         click.option(
             "--results",
             type=click.Path(path_type=Path, dir_okay=False),
             metavar="FILE.jsonl",
-            help="Many models: append each result here as it comes.",
+            help="Many models: append each result to this file.",
         ),
         click.option(
             "--jobs",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Many models: how many processes work on them.  [default: 1]",
+            help="Many models: number of worker processes.  [default: 1]",
         ),
     ):
         function = option(function)

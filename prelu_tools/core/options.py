@@ -127,14 +127,14 @@ class SourceOptions:
     )  # fmt: skip
     custom_objects: tuple[str, ...] = option(
         TEXTS,
-        "Where a Keras file's own classes are; repeatable.",
+        "Where the custom classes of a Keras file are defined; repeatable.",
         default=(), metavar="MODULE_OR_FILE[:NAME]", complete="source",
-        key_help="where a Keras file's own classes are", example='["layers.py"]',
+        key_help="where the custom classes of a Keras file are defined", example='["layers.py"]',
     )  # fmt: skip
     """Modules or files, with an optional `:NAME`, that hold custom Keras classes."""
     allow_unsafe_load: bool = option(
         FLAG,
-        "Load pickles and Lambda layers that may run code of the file.",
+        "Load pickles and Lambda layers, which may run code from the file.",
         default=False, example="false",
         key_help="load pickles and Lambda layers that may run code",
     )  # fmt: skip

@@ -35,8 +35,8 @@ class ExportRequest:
     """`float16` to round the model to it; `float32`, or None for the source's own type."""
     target: Literal["portable", "onnxruntime-cpu"] = option(
         choice("portable", "onnxruntime-cpu"),
-        "portable: one PRelu node a call; onnxruntime-cpu: the forms that a cost model takes for "
-        "the fastest there (prelu-tools optimize measures).",
+        "portable: one PRelu node per call; onnxruntime-cpu: the forms that "
+        "a cost model predicts to be fastest there (prelu-tools optimize measures).",
         default="portable",
     )  # fmt: skip
     slope_axis: int | None = option(
@@ -48,23 +48,23 @@ class ExportRequest:
     """See `ConversionOptions.slope_axis`: for ONNX files only."""
     input_layout: InputLayout = option(
         choice("keep", "nchw", "nhwc"),
-        "Axis order of the inputs of a Keras model, from rank 3 on; outputs keep theirs.",
+        "Axis order of the inputs of a Keras model, of rank 3 and above; outputs keep theirs.",
         default="keep",
     )  # fmt: skip
     """See `ConversionOptions.input_layout`: for Keras models only."""
     external_data: ExternalData = option(
         choice("auto", "always", "never"),
-        "Put large weights in a file beside the model, MODEL.onnx.HASH.data: only from 2 GB on, "
-        "or as asked.",
+        "Put large weights in a file beside "
+        "the model, MODEL.onnx.HASH.data. auto: only above 2 GB.",
         default="auto",
     )  # fmt: skip
     """Where large weights go: see `graph.writer.write_model`."""
     verify: bool = option(
-        FLAG, "Compare the result with SOURCE before it is put in place.",
+        FLAG, "Compare the result with SOURCE before writing it.",
         default=True,
     )  # fmt: skip
     ranges: Mapping[str, tuple[float, float]] = ranges_option()
     """The values that inputs may take as the result is verified: see `VerifyRequest.ranges`."""
-    force: bool = option(FLAG, "Replace a file that is there.", default=False)
+    force: bool = option(FLAG, "Replace an existing file.", default=False)
     options: SourceOptions = field(default_factory=SourceOptions)
     """How to read the source."""

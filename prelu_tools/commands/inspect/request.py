@@ -19,12 +19,12 @@ class InspectRequest:
         default=0.01,
     )  # fmt: skip
     data: Path | None = option(
-        VALUES, "Run the model on this, and show how often each negative branch is used.",
+        VALUES, "Run the model on this data and show how often each negative branch is used.",
         default=None, metavar="FILE.npz",
     )  # fmt: skip
     target: str | None = option(
         choice("onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino"),
-        "Say what this runtime does with each layer.",
+        "Predict what this runtime does with each layer.",
         default=None,
     )  # fmt: skip
     explain: bool = False

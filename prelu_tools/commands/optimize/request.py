@@ -59,13 +59,13 @@ class OptimizeRequest:
     """The file to write."""
     target: Target = option(
         choice("onnxruntime-cpu", "portable", "onnxruntime-cuda", "openvino", "tensorrt"),
-        "What it is to run on; all but onnxruntime-cpu get one PRelu node a call.",
+        "The runtime to optimize for; all except onnxruntime-cpu get one PRelu node per call.",
         default="onnxruntime-cpu",
     )  # fmt: skip
     exact: Exactness = option(
         EXACTNESS,
-        "layer: each layer gives what PRelu gives for every finite input; bitwise: the model's "
-        "outputs keep their bits too, on this machine; special: infinities and NaN too; "
+        "layer: each layer equals PRelu for every finite input; bitwise: the model's outputs are "
+        "equal bit for bit too, on this machine; special: infinities and NaN are equal too; "
         "approximate: a layer may be off by ULPS.",
         default="layer", factory=_exactness,
         metavar="layer|bitwise|special|approximate=ULPS",
@@ -74,40 +74,40 @@ class OptimizeRequest:
     """How equal a form has to be to a PRelu node."""
     tune: bool | None = option(
         FLAG,
-        "Time the forms in the model; by default where it runs in under a second. --no-tune "
-        "takes what a cost model says, the same on every machine.",
+        "Time the forms in the model (default if it runs in under a "
+        "second). --no-tune uses a cost model, which gives the same result on every machine.",
         default=None,
     )  # fmt: skip
-    tune_seconds: float = option(number(0, above=True), "How long that may take.", default=30.0)
+    tune_seconds: float = option(number(0, above=True), "How long timing may take.", default=30.0)
     choices: Path | None = option(
-        FILE, "Take the choices of a run before again, from its --report json=FILE.",
+        FILE, "Reuse the choices of an earlier run, from its --report json=FILE.",
         default=None, metavar="FILE",
     )  # fmt: skip
     inputs_file: Path | None = option(
         VALUES,
-        "Inputs to time with, and to compare the outputs' bits on; without it, they are drawn.",
+        "Inputs for timing and for comparing the outputs bit by bit; random inputs by default.",
         default=None, name="inputs", metavar="FILE.npz",
     )  # fmt: skip
-    threads: int = option(whole(1), "Threads of onnxruntime when it is timed.", default=1)
+    threads: int = option(whole(1), "Number of onnxruntime threads while timing.", default=1)
     options: SourceOptions = option(
         SHAPES,
-        "Sizes to time with, x:1,3,112,112, where the model leaves them open; repeatable.",
+        "Sizes for timing, x:1,3,112,112, where the model leaves them free; repeatable.",
         factory=SourceOptions, where=("cli",), name="input", field="inputs", metavar="NAME:DIMS",
     )  # fmt: skip
     """How to read the source: the inputs' sizes that it is timed with, if it leaves them open."""
     repair_slopes: bool = option(
         FLAG,
-        "Lay slopes [C] that stand on maps [N, C, H, W] along the channels, as files from MXNet "
-        "mean them.",
+        "Move slopes [C] on maps [N, C, H, W] "
+        "to the channel axis, as files from MXNet mean them.",
         default=False,
     )  # fmt: skip
     slope_axis: int | None = option(
         whole(),
-        "The axis that such slopes are meant for, where C equals both: 1 for the channels, -1 "
-        "for the last.",
+        "The axis that such slopes are meant for, where C "
+        "matches both: 1 for the channels, -1 for the last.",
         default=None, metavar="N",
     )  # fmt: skip
     """The axis that they are meant for, where the shapes leave it open; None where they do not."""
-    force: bool = option(FLAG, "Replace a file that is there.", default=False)
+    force: bool = option(FLAG, "Replace an existing file.", default=False)
     timed: bool = True
     """Whether to time the model before and after."""

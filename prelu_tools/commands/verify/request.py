@@ -93,7 +93,7 @@ class VerifyRequest:
     """The sources to compare with it; at least one."""
     providers: tuple[str, ...] = option(
         TEXTS,
-        "cpu, cuda, tensorrt, openvino or onnxruntime's own name, with options if need be "
+        "cpu, cuda, tensorrt, openvino or onnxruntime's own name, optionally with options "
         "(cuda:use_tf32=1); each is checked; repeatable.",
         default=("cpu",), name="provider", metavar="NAME[:KEY=VALUE,...]",
         complete=("cpu", "cuda", "tensorrt", "openvino"),
@@ -101,48 +101,48 @@ class VerifyRequest:
         example='["cpu", "cuda"]',
     )  # fmt: skip
     allow_fallback: bool = option(
-        FLAG, "Take it that nodes run on another provider than the one asked for.",
+        FLAG, "Allow nodes to run on another provider than requested.",
         default=False, example="false",
         key_help="take nodes that run on another provider than asked",
     )  # fmt: skip
     inputs_file: Path | None = option(
-        VALUES, "Replay exactly these inputs; with --samples, beside what is drawn.",
+        VALUES, "Use exactly these inputs; with --samples, in addition to random ones.",
         default=None, name="inputs", metavar="FILE.npz",
         key_help="a file of inputs to replay; {stem} and the like as above", example='"batch.npz"',
     )  # fmt: skip
     save_inputs: Path | None = option(
-        FILE, "Keep the inputs that were used, for --inputs.",
+        FILE, "Save the inputs that were used, for --inputs.",
         default=None, metavar="FILE.npz",
     )  # fmt: skip
     ranges: Mapping[str, tuple[float, float]] = ranges_option()
     """The values that an input may take, by its name; by "" for all others."""
     samples: int | None = option(
-        whole(1), "How many inputs to draw.  [default: 16]", default=None, example="16"
+        whole(1), "How many random inputs to run.  [default: 16]", default=None, example="16"
     )
     """Rows of input to draw; None for the usual number, and for none beside a file of inputs."""
-    seed: int = option(whole(0), "Of the inputs.", default=0, example="0")
+    seed: int = option(whole(0), "Random seed for the inputs.", default=0, example="0")
     search_seconds: float = option(
         number(0, unit=" of seconds"),
-        "How long to look for inputs that reach slopes which no draw reached.",
+        "How long to search for inputs that reach slopes which no random input reached.",
         default=5.0, example="5",
     )  # fmt: skip
     tolerance: Tolerance = option(
-        TOLERANCE, "By the rounding of the reference, or |a - b| <= ATOL + RTOL |a|.",
+        TOLERANCE, "calibrated: from the reference's own rounding; or |a - b| <= ATOL + RTOL |a|.",
         default="calibrated", factory=_calibrated,
         metavar="calibrated|RTOL,ATOL", complete=("calibrated",),
         key_help="by the reference's own rounding, or [RTOL, ATOL]", example='"calibrated"',
     )  # fmt: skip
     layers: bool = option(
-        FLAG, "Whether to look at every PReLU layer as the models run.",
+        FLAG, "Compare every PReLU layer while the models run.",
         default=True, key_help="whether to look at every layer as the models run", example="true",
     )  # fmt: skip
     min_coverage: float | None = option(
-        SHARE, "Share of all slopes whose negative branch the inputs have to reach.",
+        SHARE, "Required share of slopes whose negative branch the inputs reach.",
         default=None, example="1.0",
     )  # fmt: skip
     power: bool = option(
         FLAG,
-        "Whether to plant slope faults in a copy, to see what the checks would have caught.",
+        "Plant slope faults in a copy to measure what the checks catch.",
         default=True, example="true",
         key_help="whether to plant slope faults, to see what would be caught",
     )  # fmt: skip
@@ -156,7 +156,7 @@ class VerifyRequest:
     where it can be measured: a number makes it inconclusive where it cannot."""
     bundle: Path | None = option(
         FOLDER,
-        "On failure, write the smallest thing that shows it here, and how to run it.",
+        "On failure, write a minimal reproduction to this folder.",
         default=None, metavar="DIR",
     )  # fmt: skip
     layouts: Mapping[str, Layout] = option(
@@ -170,19 +170,23 @@ class VerifyRequest:
     input_layouts: Mapping[str, Layout] = field(default_factory=dict)
     """The same for inputs only, where those differ; by `reference` or `candidate`."""
     strict_special: bool = option(
-        FLAG, "Fail a layer that differs for infinite or NaN inputs; else that is reported only.",
+        FLAG,
+        "Fail a layer that differs for infinite or NaN inputs; otherwise it is only reported.",
         default=False, example="false",
         key_help="fail a layer that differs for infinite or NaN inputs only",
     )  # fmt: skip
     strict_interface: bool = option(
         FLAG,
-        "Fail where names, types or sizes of inputs and outputs differ; else a missing or "
-        "additional output fails, and a number that became a float, or was one.",
+        "Fail if names, types or sizes of inputs and outputs differ; otherwise only a missing "
+        "or additional output, or a change between integer and float, fails.",
         default=False, example="false",
         key_help="fail where names, types or sizes of inputs and outputs differ",
     )  # fmt: skip
     allow_no_prelu: bool = option(
-        FLAG, "Let models without any PReLU pass on their outputs.", default=False, example="false"
+        FLAG,
+        "Let models without any PReLU pass if their outputs agree.",
+        default=False,
+        example="false",
     )
     options: SourceOptions = field(default_factory=SourceOptions)
     """How to read the sources."""
