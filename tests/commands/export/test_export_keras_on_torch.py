@@ -87,7 +87,7 @@ class _Exports(NamedTuple):
 def _run(commands: list[list[str]], folder: Path, **variables: str) -> list[Outcome]:
     path = f"{ROOT}:{ROOT / 'tests'}"
     done = subprocess.run(
-        [sys.executable, ROOT / "tests" / "commands" / "without_tensorflow.py"],
+        [sys.executable, ROOT / "tests" / "rigs" / "without_tensorflow.py"],
         input=json.dumps(commands),
         capture_output=True,
         text=True,

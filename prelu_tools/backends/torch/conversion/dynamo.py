@@ -78,14 +78,11 @@ def by_program(
 
 
 def _exported(program: ExportedProgram, task: Task, opset: int) -> torch.onnx.ONNXProgram:
-    names = list(task.placeholders)
     try:
         exported = torch.onnx.export(
             program,
             dynamo=True,
             opset_version=min(max(opset, _OLDEST), _NEWEST),
-            input_names=names[: len(task.input_names)],
-            output_names=names[len(task.input_names) :],
             dynamic_shapes=(_dynamic(task.arguments.specs, None),),
             optimize=False,
             verbose=False,
@@ -93,6 +90,10 @@ def _exported(program: ExportedProgram, task: Task, opset: int) -> torch.onnx.ON
         if exported is None:
             raise LateRouteError("torch.onnx.export returned nothing")
         optimize(exported)
+        # Only now: an output that is an input too has no name of its own before.
+        graph = exported.model.graph
+        for value, name in zip((*graph.inputs, *graph.outputs), task.placeholders, strict=True):
+            value.name = name
         if opset < _OLDEST:
             lower(exported, opset)
     except LateRouteError:
