@@ -30,6 +30,17 @@ def upsampled(kernel, stride, padding, rank=2):
     return keras.Model(start, layer(3, kernel, strides=stride, padding=padding)(head(start)))
 
 
+@keras.saving.register_keras_serializable("faults")
+class Elu(L.Layer):
+    def call(self, x):
+        return keras.ops.where(x > 0, x, keras.ops.exp(100 * x) - 1)
+
+
+def chosen():
+    start = keras.Input((4,), name="x")
+    return keras.Model(start, L.Dense(2)(Elu()(head(start))))
+
+
 def nested(how):
     start = keras.Input((4,), name="x")
     x = head(start)
@@ -70,6 +81,12 @@ def _written(source: str, folder: Path, *inputs: InputOption) -> Any:
 def test_nested_outputs_are_named_by_the_keys_that_lead_to_them(nets: Path, how: str) -> None:
     graph = _written(f"{nets}:nested({how!r})", nets.parent)
     assert [value.name for value in graph.output] == NESTED[how]
+
+
+def test_what_is_not_chosen_may_be_infinite(nets: Path) -> None:
+    """tf2onnx adds products with a mask, and 0 times infinity is NaN."""
+    graph = _written(f"{nets}:chosen()", nets.parent)
+    assert "Where" in {node.op_type for node in graph.node}
 
 
 @pytest.mark.parametrize(

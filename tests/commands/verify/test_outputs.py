@@ -124,7 +124,8 @@ def test_probabilities_have_a_largest_class() -> None:
 def test_values_that_are_not_finite_are_counted_with_the_others() -> None:
     (found,) = _judge(_array(1, 2, 3)).compare([{"y": _array(1, math.nan, 5)}])
     assert (found.n_mismatched, found.n_nonfinite_mismatch) == (1, 1)
-    assert found.difference == "output y: 2 values differ by up to 2"
+    words = "output y: 2 values differ by up to 2; NaN or infinite on one side only: 1"
+    assert found.difference == words
 
 
 @pytest.mark.parametrize(

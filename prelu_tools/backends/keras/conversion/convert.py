@@ -141,7 +141,12 @@ def to_onnx(
                     opset=opset,
                     input_names=[*program.inputs, *left],
                     output_names=list(program.outputs.values()),
-                    custom_op_handlers={"Erfc": (_erfc, []), STAND_IN: (_prelu, [])},
+                    custom_op_handlers={
+                        "Erfc": (_erfc, []),
+                        "Select": (_select, []),
+                        "SelectV2": (_select, []),
+                        STAND_IN: (_prelu, []),
+                    },
                 )
         proto: onnx.ModelProto = converted.make_model("prelu-tools")
         proto.graph.value_info.extend(_missing_shapes(proto, converted))
@@ -184,6 +189,14 @@ def _erfc(context: Any, node: Any, _name: str, _args: Any) -> Any:
     return context.make_node(
         "Sub", inputs, name=node.name, outputs=node.output, shapes=shapes, dtypes=dtypes
     )
+
+
+def _select(context: Any, node: Any, _name: str, _args: Any) -> None:
+    """A Where: tf2onnx adds products with a mask, and what is not selected may be infinite."""
+    import tf2onnx.onnx_opset.controlflow
+
+    node.set_attr("handles_nan", True)
+    tf2onnx.onnx_opset.controlflow.Select.version_9(context, node)
 
 
 def _prelu(context: Any, node: Any, _name: str, _args: Any) -> None:
