@@ -15,7 +15,7 @@ SPELLINGS = (
     "prelu", "relu", "identity", "leaky_relu", "depthwise", "relu_mul", "relu_neg", "relu_sub",
     "where", "where_mask", "max_min", "clip", "abs", "max", "max_neg", "linear",
 )  # fmt: skip
-"""Every name in `graph/forms.py`; a test holds it so."""
+"""Every name in `graph/match/forms.py`; a test holds it so."""
 FIRST_OPSET = 13
 _SMALLEST = {"float32": 2.0**-126, "float16": 2.0**-14}
 _LARGEST_NET = 8
