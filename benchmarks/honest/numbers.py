@@ -77,8 +77,9 @@ def _flat_rows(honest: HonestNet) -> Feed:
     """Inputs with a row of zeros and a row of one value: silence, a picture of one colour."""
     feed = {name: value.copy() for name, value in honest.examples(10_000, batch=3).items()}
     for name, tensor in honest.inputs.items():
-        if tensor.kind == "normal" and feed[name].ndim > 1:
-            feed[name][0], feed[name][1] = 0, 0.5
+        if tensor.kind == "normal" and "batch" in tensor.shape and feed[name].ndim > 1:
+            rows = np.moveaxis(feed[name], tensor.shape.index("batch"), 0)
+            rows[0], rows[1] = 0, 0.5
     return feed
 
 
