@@ -15,6 +15,8 @@ import pytest
 from running import cli
 from sample_list import Sample
 
+from prelu_tools.backends.llvm import load_triton_first
+
 pytest_plugins = ["required_markers"]
 
 _NEEDS = {
@@ -34,7 +36,8 @@ def _missing_packages(marker: str) -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the workers of pytest-xdist share the processor."""
+    """Let the workers of pytest-xdist share the processor, and frameworks a process."""
+    load_triton_first()  # tests import TensorFlow themselves
     if hasattr(config, "workerinput"):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from prelu_tools.backends.interface import Backend, Source
+from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.source_spec import (
     SourceSpec,
@@ -284,6 +285,8 @@ def _why_no_model(folder: Path) -> str:
 
 
 def _load(row: Row, text: str) -> Backend:
+    if row.extra is not None:
+        load_triton_first()
     try:
         return cast(Backend, importlib.import_module(row.module))
     except ModuleNotFoundError as error:

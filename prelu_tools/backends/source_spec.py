@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.backends.remote import is_url, local_copy
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 
@@ -128,6 +129,7 @@ def import_named(name: str) -> ModuleType:
     Raises:
         PReLUToolsError: it does not exist, or fails while it is imported.
     """
+    load_triton_first()
     try:
         if not name.endswith(".py"):
             return _import_module(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 
+from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.backends.quiet import quiet
 
 
@@ -20,6 +21,7 @@ def _installed_backend() -> str:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", _installed_backend())
 
+load_triton_first()
 with quiet(show=False):
     import keras
 
