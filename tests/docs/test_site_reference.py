@@ -1,4 +1,4 @@
-"""The reference of the site names what is there."""
+"""Every name that the reference pages of the site document can be imported."""
 
 from __future__ import annotations
 
