@@ -59,8 +59,16 @@ ROWS: tuple[Row, ...] = (
         ("tensorflow", "keras", "tf2onnx"),
         ("inputs", "custom_objects", "allow_unsafe_load"),
     ),
+    Row(
+        "tflite",
+        "prelu_tools.backends.litert",
+        (".tflite",),
+        "litert",
+        ("ai_edge_litert",),
+        ("inputs",),
+    ),
 )
-"""The frameworks, which run models."""
+"""The frameworks and runtimes, which run models."""
 _SAVED_MODEL = Row(
     "keras SavedModel",
     "prelu_tools.backends.keras.files.saved",

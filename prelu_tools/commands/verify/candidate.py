@@ -238,9 +238,10 @@ def _rounded(reference: Reference, linked: Linked) -> list[str]:
     wider = {layer.dtype for layer in reference.layers} - {"float16"}
     if "float16" not in kinds or not wider:
         return []
+    inputs = any(link.kind == "float16" for link in linked.links)
     return [
         f"{linked.spelled} is float16: its slopes are compared with the reference's, rounded to "
-        "that, and its inputs are rounded too"
+        f"that{', and its inputs are rounded too' if inputs else ''}"
     ]
 
 
@@ -267,7 +268,7 @@ def _run(
             heard = False
             again = run_again(runner, feeds, results)
         again.doubts += run_unobserved(source, feeds, results) if observer else []
-        return _Seen(results, reached, again)
+        return _Seen(results, reached, again, source.runtime)
     session = graph.session(provider)
     results = run_feeds(session, feeds, layers, source)
     again = run_again(session, feeds, results)
