@@ -9,8 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from prelu_tools.backends.python_code import Code, Maker, read_code
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.python_code import Code, Maker, read_code
 
 _LISTED = 8
 

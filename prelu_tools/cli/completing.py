@@ -78,7 +78,7 @@ def _paths(start: str, suffixes: Sequence[str] = ()) -> list[str]:
 
 def _defined(file: str, start: str) -> list[str]:
     """The public classes and functions at the top of a Python file; it is read and not run."""
-    from prelu_tools.backends.python_code import read_code
+    from prelu_tools.core.python_code import read_code
 
     code = read_code(Path(file))
     names = [] if code is None else [maker.name for maker in code.makers]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prelu_tools.backends.python_code import Code, Definition, method_of, read_code
+from prelu_tools.core.python_code import Code, Definition, method_of, read_code
 from prelu_tools.core.results.export import LeftOut
 
 
