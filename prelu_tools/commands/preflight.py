@@ -26,7 +26,7 @@ def check_request(request: Any, *sources: str, inspects: bool = False) -> None:
     """
     kind: type = type(request)
     for one in options_of(kind, "api"):
-        value = getattr(request, one.field, None)
+        value = vars(request).get(one.field)
         if not isinstance(value, Path):
             continue
         if one.kind.is_read:
