@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 from prelu_tools.backends.interface import Backend, Source
 from prelu_tools.backends.llvm import load_triton_first
-from prelu_tools.backends.preflight import check_python, demand_file, unknown_kind
+from prelu_tools.backends.preflight.sources import check_python, demand_file, unknown_kind
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.source_spec import (
     SourceSpec,

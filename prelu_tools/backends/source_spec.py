@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from prelu_tools.backends.llvm import load_triton_first
-from prelu_tools.backends.python_names import (
+from prelu_tools.backends.preflight.names import (
     defined_in,
     no_such_name,
     nothing_named,

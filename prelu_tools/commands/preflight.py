@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prelu_tools.backends.preflight import demand_file
+from prelu_tools.backends.preflight.sources import demand_file
 from prelu_tools.backends.registry import check_source
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.requests.option import options_of

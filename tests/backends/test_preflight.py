@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prelu_tools.backends.preflight import check_python
+from prelu_tools.backends.preflight.sources import check_python
 from prelu_tools.backends.source_spec import parse_source_spec
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.python_code import code_file, read_code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from prelu_tools.backends.python_names import check_name
+from prelu_tools.backends.preflight.names import check_name
 from prelu_tools.backends.source_spec import SourceSpec, parse_call
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.pickles import in_words, wanted_by_file
