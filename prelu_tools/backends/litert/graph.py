@@ -164,7 +164,7 @@ class _Translator:
             builder.node(_SAME[kind], inputs, [output])
         elif kind in _CLIPPING:
             ends = [
-                builder.constant(builder.name(f"{output} bound"), np.float32(end))
+                builder.constant(builder.name(f"{output} bound"), np.array(end, np.float32))
                 for end in _CLIPPING[kind]
             ]
             builder.node("Clip", [*inputs, *ends], [output])

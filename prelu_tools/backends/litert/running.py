@@ -103,4 +103,3 @@ def runtime_version() -> str:
 
 def _sentence(error: Exception) -> str:
     return " ".join(str(error).split()).removesuffix(".")
-

@@ -96,7 +96,7 @@ class LiteRTSource(RuntimeSource):
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`: the layer's operators as a model of their own."""
         self._refuse_quantized()
-        match = self.item(layer).calls[0][1]
+        match = self.call(layer)
         numbers = self._graph.numbers()
         x, y = numbers[match.x], numbers[match.node.output[0]]
         interpreter = Interpreter(alone(self._file, x, y), self._kernels, f"{layer} alone")

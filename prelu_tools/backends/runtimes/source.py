@@ -179,16 +179,17 @@ class RuntimeSource(SourceDefaults):
         """See `Source.seek`: more draws, since runtimes give no gradients."""
         return redraw(start, limits)
 
-    def item(self, layer: str) -> LocatedLayer:
-        """A layer by its name.
+    def call(self, layer: str) -> Match:
+        """The first call of a layer, by the layer's name or, of one taken apart, by its node's.
 
         Raises:
             PReLUToolsError: there is none of that name.
         """
-        found = next((item for item in self.located if item.layer.name == layer), None)
-        if found is None:
-            raise PReLUToolsError(f"{layer} is not a layer of {self.spelled}")
-        return found
+        for item in self.located:
+            for node, (_, match) in zip(item.layer.nodes, item.calls, strict=True):
+                if layer in (item.layer.name, node):
+                    return match
+        raise PReLUToolsError(f"{layer} is not a layer of {self.spelled}")
 
 
 class _Runner:

@@ -114,7 +114,7 @@ class GraphBuilder:
     def _check_order(self) -> None:
         graph = self._graph
         later = Counter(name for node in graph.node for name in node.output if name)
-        known = {value.name for value in [*graph.input, *graph.initializer]}
+        known = {value.name for value in graph.input} | {t.name for t in graph.initializer}
         for node in graph.node:
             early = next((name for name in node.input if name in later), None)
             if early is not None:

@@ -130,9 +130,10 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         PReLUToolsError: it cannot be run, or its outputs cannot be paired.
     """
     feeds = [move(feed, linked.links) for feed in reference.feeds]
-    layers = LayerJudge(reference, linked.source.layers(), linked.layouts, checks.tolerance)
-    seen = _run(linked.source, provider, feeds, layers, checks)
     narrow = linked.source.computes_in
+    found = linked.source.layers()
+    layers = LayerJudge(reference, found, linked.layouts, checks.tolerance, narrow=narrow)
+    seen = _run(linked.source, provider, feeds, layers, checks)
     moved = reference.moved_to(resolution_of(narrow) if narrow else SINGLE)
     outputs = OutputJudge(
         reference.outputs,
@@ -207,7 +208,8 @@ def _renamed(
     pairs = layers.paired_by_slopes(wrong) if wrong and reached else None
     if pairs is None or source is None or provider is None:
         return layers
-    other = LayerJudge(reference, source.layers(), linked.layouts, checks.tolerance, pairs)
+    narrow, tolerance = source.computes_in, checks.tolerance
+    other = LayerJudge(reference, source.layers(), linked.layouts, tolerance, pairs, narrow)
     _observe(source, provider, feeds, other, other.observe)
     return layers if misnamed(other.parities({})) or other.strays else other
 
