@@ -1,0 +1,183 @@
+"""A file of results: a line a model, appended when it is done, so that a run can go on from it.
+
+Each line is whole and on the disk before the next is begun. A run that was killed leaves at most
+one torn line, the last, which is passed over and cut off. A result counts again if it is of the
+same task (command, options, versions) and of the same files; an error never does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from prelu_tools.batch.identity import is_as_it_was
+from prelu_tools.batch.task import Done, Task
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.results.batch import BatchEntry, WorkerInfo
+from prelu_tools.core.versions import installed_versions
+
+SCHEMA_VERSION = 1
+
+
+def task_hash(task: Task) -> str:
+    """What is to be done, and by which versions: the same text for the same, in any process."""
+    said = f"{SCHEMA_VERSION} {task!r} {sorted(installed_versions().items())}"
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+class ResultsFile:
+    """Opened for one run; used in a `with` block."""
+
+    def __init__(self, path: Path, resume: bool) -> None:
+        """Open it, and read what is there.
+
+        Args:
+            path: the file.
+            resume: whether it may be there already.
+
+        Raises:
+            UsageError: it is there, and was not to be, or another run writes to it.
+            PReLUToolsError: it cannot be read or written.
+        """
+        if path.exists() and not resume and path.stat().st_size:
+            raise UsageError(
+                f"{path} exists already: give --resume to continue from its results, or another "
+                "name"
+            )
+        try:
+            self._file: IO[bytes] = path.open("a+b")
+        except OSError as error:
+            raise PReLUToolsError(f"{path} cannot be written: {error.strerror}") from error
+        self._path = path
+        self._known: dict[str, Mapping[str, Any]] = {}
+        self._begun: set[str] = set()
+        try:
+            _lock(self._file, path)
+            self._read()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> ResultsFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def result_of(self, task: Task) -> Done | None:
+        """What is known of a task, if it still holds."""
+        line = self._known.get(task_hash(task))
+        if line is None or not is_as_it_was(line["files"]):
+            return None
+        return _done(line)
+
+    def was_begun(self, task: Task) -> bool:
+        """Whether a run began to write what this task writes."""
+        return task_hash(task) in self._begun
+
+    def begin(self, task: Task) -> None:
+        """Keep that a task which writes a file was begun: what it leaves behind is ours."""
+        self._append(_json({"kind": "batch-begun", "task": task_hash(task), "name": task.name}))
+
+    def add(self, task: Task, done: Done) -> None:
+        """Append what became of a task.
+
+        Raises:
+            PReLUToolsError: it cannot be written.
+        """
+        self._append(result_line(task, done))
+
+    def _append(self, line: str) -> None:
+        try:
+            self._file.write(line.encode("utf-8", "replace") + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise PReLUToolsError(f"{self._path} cannot be written: {error.strerror}") from error
+
+    def _read(self) -> None:
+        self._file.seek(0)
+        end = 0
+        for raw in self._file:
+            if not raw.endswith(b"\n"):
+                break
+            end += len(raw)
+            with suppress(ValueError, KeyError, TypeError):
+                self._take(json.loads(raw))
+        self._file.truncate(end)
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        if line["kind"] == "batch-begun":
+            self._begun.add(line["task"])
+        elif line["kind"] == "batch-result":
+            _done(line)  # whether all of it is there
+            if line["status"] != "error":
+                self._known[line["task"]] = line
+                self._begun.discard(line["task"])
+
+
+def result_line(task: Task, done: Done) -> str:
+    """What became of a task as JSON; the document stands last, as it came."""
+    entry = dataclasses.asdict(done.entry)
+    document = entry.pop("text")
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "batch-result",
+        **entry,
+        "task": task_hash(task),
+        "files": done.files,
+        "worker": dataclasses.asdict(done.worker) if done.worker else None,
+    }
+    return f'{_json(head)[:-1]}, "document": {document}}}'
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _done(line: Mapping[str, Any]) -> Done:
+    worker = line["worker"]
+    names = [field.name for field in dataclasses.fields(BatchEntry)]
+    fields = {name: line[name] for name in names if name in line}
+    fields["reasons"] = tuple(fields["reasons"])
+    fields["worker"] = worker and worker["name"]
+    entry = BatchEntry(**fields, text=_json(line["document"]))
+    if worker:
+        worker = WorkerInfo(**{**worker, "providers": tuple(worker["providers"])})
+    return Done(entry, dict(line["files"]), worker or None)
+
+
+def save_results(folder: Path, command: str, done: Iterable[tuple[Task, Done]]) -> Path:
+    """Put what is done into a new file, whose name is free.
+
+    Raises:
+        PReLUToolsError: it cannot be written.
+    """
+    number, path = 1, folder / f"{command}-results.jsonl"
+    while path.exists():
+        number += 1
+        path = folder / f"{command}-results-{number}.jsonl"
+    with ResultsFile(path, resume=False) as file:
+        for task, one in done:
+            file.add(task, one)
+    return path
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    """Two runs that append to one file would spoil it."""
+    try:
+        import fcntl
+    except ImportError:  # not on this system
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageError(f"{path}: another run is writing to it") from error
+    except OSError:  # not on this file system
+        return

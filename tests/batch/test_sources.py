@@ -1,0 +1,231 @@
+"""Which models are meant by a folder, a pattern, a list; which belong together; where they go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from odd_models import Odd
+from running import cli
+
+from prelu_tools.batch.outputs import outputs_of
+from prelu_tools.batch.pairs import Pair, pair
+from prelu_tools.batch.sources import Found, expand, is_many, place_of
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folders of files that are empty: nothing is opened."""
+    for name in (
+        "a.onnx", "a.onnx.data", "b.keras", "sub/c.onnx", "sub/w.weights.h5", ".hidden/d.onnx",
+        ".e.onnx", "saved/saved_model.pb", "saved/variables/x.h5", "notes.md",
+    ):  # fmt: skip
+        file = tmp_path / "batch" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_folder_has_the_models_below_it(tree: Path) -> None:
+    found = expand(["batch/"], "inspect")
+    assert [one.text for one in found] == [
+        "batch/a.onnx", "batch/b.keras", "batch/saved",
+        "batch/sub/c.onnx", "batch/sub/w.weights.h5",
+    ]  # fmt: skip
+    assert [one.place for one in found] == ["a", "b", "saved", "sub/c", "sub/w"]
+    assert "batch/sub/w.weights.h5" not in [one.text for one in expand(["batch"], "export")]
+
+
+def test_a_pattern_means_what_fits_and_each_model_once(tree: Path) -> None:
+    found = expand(["batch/**/*.onnx", "batch/a.onnx"], "inspect")
+    assert [(one.text, one.place) for one in found] == [
+        ("batch/a.onnx", "a"),
+        ("batch/sub/c.onnx", "sub/c"),
+    ]
+    weights = expand(["nets.py:Net(3)@batch/sub/*.h5"], "inspect")
+    assert [(one.text, one.place) for one in weights] == [
+        ("nets.py:Net(3)@batch/sub/w.weights.h5", "w")
+    ]
+
+
+def test_what_is_one_model_and_what_is_many(tree: Path) -> None:
+    (tree / "odd[1].onnx").touch()
+    one = (
+        "batch/saved",
+        "batch/a.onnx",
+        "odd[1].onnx",
+        "nets.py:Net(x=[1, 2])",
+        "gone.onnx",
+        "https://h/a.onnx?b=c",
+    )
+    assert [text for text in one if is_many(text)] == []
+    many = (
+        "batch",
+        "batch/*.onnx",
+        "list.csv",
+        "nets.py:Net@w/*.pt",
+        "https://h/batch/",
+        "s3://b/*.onnx",
+    )
+    assert [text for text in many if not is_many(text)] == []
+
+
+@pytest.mark.parametrize("text", ["batch/*.pt2", "empty", "list.txt"])
+def test_what_means_nothing_is_no_verdict(text: str, tree: Path) -> None:
+    (tree / "empty").mkdir()
+    (tree / "list.txt").write_text("# none yet\n\n")
+    with pytest.raises(
+        PReLUToolsError, match=r"matches no file|contains no models|lists no models"
+    ):
+        expand([text], "inspect")
+    assert cli("inspect", text).code == 3
+    assert cli("export", text, "-o", "out/").code == 3
+    assert cli("verify", "batch/a.onnx", text).code == 3
+
+
+def test_lists_in_each_spelling(tree: Path) -> None:
+    (tree / "batch/list.txt").write_text(
+        "a.onnx\n# a comment\nnets.py:Net@w.pt\npackage.module:net\n"
+    )
+    (tree / "batch/list.csv").write_text("name,source,output\nfirst,a.onnx,out/a.onnx\n,b.keras,\n")
+    (tree / "batch/list.toml").write_text('[[models]]\nsource = "/tmp/x.onnx"\nname = "x"\n')
+    texts = [one.text for one in expand(["batch/list.txt"], "inspect")]
+    assert texts == ["batch/a.onnx", "batch/nets.py:Net@batch/w.pt", "package.module:net"]
+    assert expand(["batch/list.csv", "batch/list.toml"], "export") == [
+        Found("batch/a.onnx", "first", "first", "batch/out/a.onnx"),
+        Found("batch/b.keras", "b"),
+        Found("/tmp/x.onnx", "x", "x"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "a.csv",
+            "sorce\na.onnx\n",
+            "a.csv, line 2: there is no 'sorce' for inspect; did you mean",
+        ),
+        ("a.csv", "source\na.onnx,b\n", "more cells"),
+        ("a.csv", "name,source\nx,\n", "there is no 'source', which every model needs"),
+        ("a.toml", "[[models]]\nsource = 3\n", "source is 3; expected a text"),
+        ("a.toml", "models = 3", "not a list of models"),
+        ("a.toml", "[[", "not a TOML file"),
+        ("a.txt", b"\xff\xfe", "not UTF-8"),
+    ],
+)
+def test_lists_that_make_no_sense(
+    name: str, content: str | bytes, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UsageError) as error:
+        expand([name], "inspect")
+    assert said in str(error.value)
+    assert cli("inspect", name).code == 2
+
+
+def _touch(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+
+def test_pairs_by_what_names_have_in_common(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _touch("k/a.keras", "k/b.keras", "o/a.onnx", "o/c.onnx")
+    assert pair(["k/{stem}.keras", "o/{stem}.onnx"]) == [
+        Pair("a", "k/a.keras", ("o/a.onnx",)),
+        Pair("b", "k/b.keras", ("o/b.onnx",)),
+        Pair("c", "k/c.keras", ("o/c.onnx",)),  # no reference: an error, never passed over
+    ]
+    assert pair(["k/*.keras", "o/{stem}.onnx"]) == [
+        Pair("a", "k/a.keras", ("o/a.onnx",)),
+        Pair("b", "k/b.keras", ("o/b.onnx",)),
+    ]
+    _touch("w/Net.pt")
+    assert pair(["nets.py:{stem}@w/{stem}.pt", "{stem}/{stem}.onnx"]) == [
+        Pair("Net", "nets.py:Net@w/Net.pt", ("Net/Net.onnx",))
+    ]
+
+
+def test_pairs_of_two_folders_of_one_reference_and_of_a_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _touch("k/a.keras", "k/s/b.keras", "o/a.onnx", "o/s/b.onnx", "o/c.onnx")
+    assert pair(["k", "o/"]) == [
+        Pair("a", "k/a.keras", ("o/a.onnx",)),
+        Pair("s/b", "k/s/b.keras", ("o/s/b.onnx",)),
+        Pair("c", "k/c", ("o/c.onnx",)),
+    ]
+    assert [one.candidates for one in pair(["k/a.keras", "o/*.onnx"])] == [
+        ("o/a.onnx",),
+        ("o/c.onnx",),
+    ]
+    Path("l.toml").write_text('[[models]]\nreference = "k/a.keras"\ncandidates = ["x", "y"]\n')
+    assert pair(["l.toml"]) == [Pair("k/a.keras", "k/a.keras", ("x", "y"))]
+    _touch("k/a.onnx")
+    with pytest.raises(UsageError, match="the same name"):
+        pair(["k", "o"])
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        (["*.keras", "a.onnx"], "cannot be told which candidate"),
+        (["batch.csv", "a.onnx"], "already lists the pairs"),
+        (["nets.py:{stem}", "a.onnx"], "has to stand in the path"),
+        (["*.keras"], "no candidate to compare"),
+    ],
+)
+def test_what_cannot_be_paired(sources: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        pair(sources)
+    assert cli("verify", *sources).code == 2
+
+
+def test_where_exports_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = [Found("m/a.keras", "a"), Found("m/s/b.pt2", "s/b"), Found("c", "c", output="x/c.onnx")]
+    assert outputs_of(found, "out") == [Path("out/a.onnx"), Path("out/s/b.onnx"), Path("x/c.onnx")]
+    assert outputs_of(found[:1], "out/{stem}_18.onnx") == [Path("out/a_18.onnx")]
+    assert Path("out/s").is_dir()
+    for wrong, output, said in (
+        ([*found, Found("m/a.pt2", "a")], "out", "would both be written to out/a.onnx"),
+        (found, "one.onnx", "one file, for many models"),
+        (found, None, "no file to be written to"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            outputs_of(wrong, output)
+    assert place_of("nets.py:Net(3)") == "Net"
+
+
+def test_present_meanings_stay(tmp_path: Path) -> None:
+    odd = Odd(tmp_path)
+    first, second, third = odd.nets(3)
+    assert cli("inspect", first, "--format", "json").json["kind"] == "inspect"
+    assert cli("inspect", first, second, "--format", "json").json["kind"] == "inspect-compare"
+    each = cli("inspect", first, second, "--each", "--format", "json").json
+    alone = [cli("inspect", net, "--format", "json").json for net in (first, second)]
+    assert (each["kind"], each["models"]) == ("inspect-many", alone)
+    assert cli("verify", first, second, third, "--format", "json").json["kind"] == "verify"
+    assert cli("inspect", first, second, "--jobs", "2").code == 2
+    assert cli("inspect", first, second, third, "--plot", "x.png").code == 2
+    assert cli("export", first).code == 2
+    assert cli("inspect", first, "--resume").code == 2
+    assert cli("inspect", first, "--jobs", "2", "--dask", "tcp://127.0.0.1:1").code == 2
+    assert cli("inspect", first, "--memory-limit", "much").code == 2
+
+
+def test_each_shows_every_model_by_itself(tmp_path: Path) -> None:
+    first, second = Odd(tmp_path).nets(2)
+    found = cli("inspect", first, second, "--each")
+    alone = [cli("inspect", net).out for net in (first, second)]
+    assert found.code == 0
+    assert found.out.startswith(f"{alone[0]}\n{alone[1]}")
+    assert found.out.endswith("OK  2 models: 2 ok\n")
