@@ -106,6 +106,7 @@ def verify(
     reference: Model,
     *candidates: Model,
     provider: str | Sequence[str] = "cpu",
+    runtime: str | Sequence[str] = (),
     allow_fallback: bool = False,
     inputs: Values | None = None,
     save_inputs: PathLike | None = None,
@@ -139,6 +140,8 @@ def verify(
         provider: the execution provider, or several, that ONNX candidates run on: `cpu`, `cuda`,
             `tensorrt`, `openvino` or onnxruntime's own name, with options if need be
             (`cuda:use_tf32=1`).
+        runtime: a runtime, or several, that ONNX candidates are converted for and run by, too:
+            `ncnn`, `openvino`.
         allow_fallback: whether nodes may run on another provider than the one asked for.
         inputs: inputs to replay, exactly these; with `samples`, beside what is drawn.
         save_inputs: an `.npz` file to keep the inputs in that were used.

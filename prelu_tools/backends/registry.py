@@ -65,6 +65,15 @@ RUNTIMES: tuple[Row, ...] = (
         ("inputs",),
         converts=True,
     ),
+    Row(
+        "openvino",
+        "prelu_tools.backends.openvino",
+        (".xml",),
+        "openvino",
+        ("openvino",),
+        ("inputs",),
+        converts=True,
+    ),
 )
 """Runtimes other than onnxruntime."""
 ROWS: tuple[Row, ...] = (

@@ -78,6 +78,7 @@ _EXTRAS = {
     "ai_edge_litert": "litert",
     "ncnn": "ncnn",
     "pnnx": "ncnn",
+    "openvino": "openvino",
 }
 
 

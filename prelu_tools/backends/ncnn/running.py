@@ -53,8 +53,9 @@ class Net:
     def _load_weights(self, weights: Path | bytes) -> int:
         if isinstance(weights, Path):
             return int(self._net.load_model(str(weights)))
-        self._kept = np.frombuffer(weights + bytes(16), np.uint8)  # ncnn refers to it
-        return 0 if self._net.load_model_mem(self._kept.tobytes()) >= 0 else -1
+        self._kept = weights + bytes(16)  # ncnn refers to it
+        self._net.load_model_mem(self._kept)
+        return 0
 
     def run(self, feeds: Mapping[str, Array], blobs: Sequence[str]) -> list[Array]:
         """Blobs by name, for one row of each input; no array has an axis for the batch.

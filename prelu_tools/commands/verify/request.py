@@ -102,11 +102,11 @@ class VerifyRequest:
     )  # fmt: skip
     runtimes: tuple[str, ...] = option(
         TEXTS,
-        "Convert ONNX candidates for this runtime too, and check what it computes: ncnn; "
-        "repeatable.",
-        default=(), name="runtime", metavar="NAME", complete=("ncnn",),
+        "Convert ONNX candidates for this runtime too, and check what it computes: ncnn or "
+        "openvino; repeatable.",
+        default=(), name="runtime", metavar="NAME", complete=("ncnn", "openvino"),
         key="runtimes", key_help="runtimes that ONNX candidates are converted for and run by",
-        example='["ncnn"]',
+        example='["ncnn", "openvino"]',
     )  # fmt: skip
     allow_fallback: bool = option(
         FLAG, "Allow nodes to run on another provider than requested.",
