@@ -23,6 +23,7 @@ _NEEDS = {
     "torch": ("torch", "onnxscript", "safetensors"),
     "keras": ("tensorflow", "keras", "tf2onnx"),
     "real_models": ("joblib", "lz4"),
+    "runtimes": ("ai_edge_litert", "ncnn", "pnnx", "openvino"),
 }
 _DISTRIBUTIONS = {"real_models": ("facenet-pytorch", "mtcnn")}
 

@@ -33,9 +33,7 @@ class NcnnSource(RuntimeSource):
 
     framework = "ncnn"
 
-    def __init__(
-        self, param: Path, weights: Path, spelled: str, options: SourceOptions
-    ) -> None:
+    def __init__(self, param: Path, weights: Path, spelled: str, options: SourceOptions) -> None:
         """Read the files.
 
         Raises:
@@ -163,9 +161,7 @@ class ConvertedNcnn(NcnnSource):
         ]
         self._convert(folder)
         options = SourceOptions(inputs=tuple(given))
-        super().__init__(
-            folder / "net.ncnn.param", folder / "net.ncnn.bin", graph.spelled, options
-        )
+        super().__init__(folder / "net.ncnn.param", folder / "net.ncnn.bin", graph.spelled, options)
         names = [value.name for value in graph.model.proto.graph.output]
         found = sorted(self._outputs, key=lambda blob: int(blob.removeprefix("out") or 0))
         if len(found) != len(names) or len(self._input_names) != len(given):

@@ -19,7 +19,9 @@ class Workshop:
 
     def __init__(self) -> None:
         """Make it."""
-        self._folder = tempfile.TemporaryDirectory(prefix="prelu-tools-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="prelu-tools-", ignore_cleanup_errors=True
+        )
         self.path = Path(self._folder.name)
 
 
@@ -46,7 +48,9 @@ def run_converter(command: Sequence[str], folder: Path, name: str, spelled: str)
         raise PReLUToolsError(f"{name} cannot be run: {error.strerror}") from error
     said = f"{done.stdout}\n{done.stderr}"
     if done.returncode:
-        how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+        how = (
+            f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+        )
         raise PReLUToolsError(f"{name} cannot convert {spelled} ({how}): {last_words(said)}")
     return said
 

@@ -28,4 +28,6 @@ def in_rows(feeds: Mapping[str, Array], names: Sequence[str], run: RunRow) -> di
     ]
     if any(len({part.shape for part in parts}) > 1 for parts in zip(*rows, strict=True)):
         raise PReLUToolsError("it gives results of different shapes for different rows")
-    return {name: np.stack(parts) for name, parts in zip(names, zip(*rows, strict=True), strict=True)}
+    return {
+        name: np.stack(parts) for name, parts in zip(names, zip(*rows, strict=True), strict=True)
+    }
