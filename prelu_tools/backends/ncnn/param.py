@@ -82,7 +82,7 @@ Counts = Sequence[tuple[int, bool]]
 
 
 def _convolution(layer: Layer) -> Counts:
-    if layer.whole(19):  # its weights are an input
+    if layer.whole(28 if layer.kind.startswith("Deconvolution") else 19):  # weights are an input
         return []
     return [(layer.whole(6), True), *_bias(layer, 5)]
 

@@ -1,4 +1,8 @@
-"""ncnn, in float32: what it would round to float16 or bfloat16 by itself is switched off."""
+"""ncnn, in float32: what it would round to float16 or bfloat16 by itself is switched off.
+
+So are Winograd's convolutions, which round up to 30 times as much as others do: a wrong slope would
+be as small as that.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 _NARROWING: Final = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic",
                      "use_bf16_packed", "use_bf16_storage", "use_int8_inference",
                      "use_int8_packed", "use_int8_storage", "use_int8_arithmetic",
-                     "use_vulkan_compute")  # fmt: skip
+                     "use_vulkan_compute", "use_winograd_convolution")  # fmt: skip
 
 
 class Net:

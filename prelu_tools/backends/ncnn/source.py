@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from prelu_tools.core.options import InputOption, SourceOptions, example_sizes
 from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.core.results.verification import ProviderReport
 from prelu_tools.core.versions import installed_version
+from prelu_tools.graph.facts.tensors import Maker
 
 _SHORT = {"float32": "f32", "float16": "f16", "float64": "f64", "int64": "i64", "int32": "i32",
           "bool": "u8", "uint8": "u8"}  # fmt: skip
@@ -96,7 +98,17 @@ class NcnnSource(RuntimeSource):
     def runtime(self) -> ProviderReport:
         """See `Source.runtime`."""
         made = f", by pnnx {installed_version('pnnx')}" if isinstance(self, ConvertedNcnn) else ""
-        return ProviderReport("ncnn", (f"ncnn {installed_version('ncnn')}, float32{made}",), ())
+        return ProviderReport(
+            "ncnn", (f"ncnn {installed_version('ncnn')}, float32, no Winograd{made}",), ()
+        )
+
+    def shows(self, tensor: str) -> bool:
+        """See `RuntimeSource.shows`: its blobs."""
+        return any(tensor in layer.tops for layer in self._layers)
+
+    def makers(self) -> dict[str, Maker]:
+        """See `Searchable.makers`: a slope in a `.param` has fewer digits than it is used with."""
+        return {name: replace(maker, slope=None) for name, maker in super().makers().items()}
 
     @contextmanager
     def loaded(self, names: Sequence[str]) -> Iterator[Loaded]:

@@ -59,6 +59,10 @@ class OpenVinoSource(RuntimeSource):
         version = installed_version("openvino")
         return ProviderReport("openvino", (f"OpenVINO {version} on the CPU, float32",), ())
 
+    def shows(self, tensor: str) -> bool:
+        """See `RuntimeSource.shows`."""
+        return tensor in self._read.ports
+
     @contextmanager
     def loaded(self, names: Sequence[str]) -> Iterator[Loaded]:
         """See `RuntimeSource.loaded`."""
