@@ -158,10 +158,15 @@ def check_runtime(name: str) -> Row:
             "are named as the candidate, as in net.tflite"
         )
     row = rows[name]
-    missing = next((one for one in row.packages if importlib.util.find_spec(one) is None), None)
+    missing = next((package for package in row.packages if not is_installed(package)), None)
     if missing is not None:
         raise MissingExtraError(missing, row.extra or "", f"for --runtime {name}")
     return row
+
+
+def is_installed(package: str) -> bool:
+    """Whether a module can be imported; it is not."""
+    return importlib.util.find_spec(package) is not None
 
 
 def run_by(name: str, graph: OnnxGraph) -> Source:
