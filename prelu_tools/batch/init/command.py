@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from prelu_tools.commands.checks.fields import FIELDS
-from prelu_tools.commands.checks.file import OWN_FILE, PROJECT_FILE, project_has_section
-from prelu_tools.commands.checks.schema import SCHEMA_FILE, shipped_schema
-from prelu_tools.commands.init.search import search
+from prelu_tools.batch.init.search import search
+from prelu_tools.batch.lists.keys import FIELDS
+from prelu_tools.batch.lists.schema import SCHEMA_FILE, shipped_schema
+from prelu_tools.batch.lists.tables import OWN_FILE, PROJECT_FILE, project_has_section
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.results.export import InitCheck, InitResult
 from prelu_tools.graph.io.writer import replacing

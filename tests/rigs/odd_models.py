@@ -75,4 +75,9 @@ def results(path: Path) -> list[dict[str, Any]]:
 
 def by_status(document: Any) -> dict[str, str]:
     """The status of each model of a JSON report, by its name's last part."""
-    return {run["name"].rpartition("/")[2]: run["status"] for run in document["runs"]}
+    return {run["name"].rpartition("/")[2]: run["status"] for run in document["models"]}
+
+
+def documents(document: Any) -> list[Any]:
+    """Each model's own document in a JSON report."""
+    return [model["document"] for model in document["models"]]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 from running import Outcome, cli
 from tiny_models import save_dense
 
-from prelu_tools.commands.checks.run import find_checks
+from prelu_tools.batch.lists.jobs import check_jobs
+from prelu_tools.commands.verify.request import VerifyRequest
 
 
 @pytest.fixture(autouse=True)
@@ -32,12 +34,12 @@ def _check(reference: str, *candidates: str, more: str = "") -> str:
 
 def _found(*checks: str) -> list[tuple[str, str, tuple[str, ...]]]:
     Path("prelu-tools.toml").write_text("\n".join(checks), encoding="utf-8")
-    return [(c.name, c.request.reference, c.request.candidates) for c in find_checks().checks]
+    return [(one.name, one.path, one.candidates) for one in check_jobs().jobs]
 
 
 def _run(*checks: str) -> Outcome:
     Path("prelu-tools.toml").write_text("\n".join(checks), encoding="utf-8")
-    return cli("verify", "--format", "json")
+    return cli("verify", "--jobs", "0", "--format", "json")
 
 
 def test_a_check_is_made_of_each_match_in_order_of_name() -> None:
@@ -73,7 +75,7 @@ def test_the_inputs_and_the_layouts_follow() -> None:
     layouts = "{ 'made/{stem}*.onnx' = 'nhwc', 'src/*.onnx' = 'nchw' }"
     more = f"inputs = 'in/{{stem}}.npz'\nlayouts = {layouts}"
     Path("prelu-tools.toml").write_text(_check("src/*.onnx", "made/{stem}*.onnx", more=more))
-    requests = [check.request for check in find_checks().checks]
+    requests = [cast(VerifyRequest, job.work) for job in check_jobs().jobs]
     assert [str(one.inputs_file) for one in requests] == ["in/a.npz", "in/b.npz"]
     for request in requests:
         assert request.layouts[request.candidates[0]] == "nhwc"
@@ -116,7 +118,7 @@ def test_weights_and_python_files_may_be_globs_and_arguments_are_none() -> None:
 def test_each_match_is_judged() -> None:
     found = _run(_check("src/**/*.onnx", "made/{stem}.onnx"))
     assert found.code == 1
-    assert [one["verdict"] for one in found.json["models"]] == ["pass", "pass", "fail"]
+    assert [one["status"] for one in found.json["models"]] == ["pass", "pass", "fail"]
     assert _run(_check("src/*.onnx", "made/{stem}.onnx")).code == 0
 
 
@@ -124,16 +126,16 @@ def test_a_match_without_its_candidate_is_no_pass() -> None:
     Path("made/b.onnx").unlink()
     found = _run(_check("src/*.onnx", "made/{stem}.onnx"))
     assert found.code == 3
-    assert [one["verdict"] for one in found.json["models"]] == ["pass", "inconclusive"]
+    assert [one["status"] for one in found.json["models"]] == ["pass", "inconclusive"]
 
 
 @pytest.mark.parametrize(
     ("reference", "candidate", "said"),
     [
-        ("gone/*.onnx", "{stem}.onnx", "the reference 'gone/*.onnx' matches no file"),
-        ("src/a.onnx", "gone/*.onnx", "no file matches 'gone/*.onnx' of its candidates"),
-        ("src/a.onnx", "src/a*.onnx", "no file matches 'src/a*.onnx' of its candidates"),
-        ("src/a.*", "gone/{stem}*.onnx", "no file matches 'gone/a*.onnx' of its candidates"),
+        ("gone/*.onnx", "{stem}.onnx", "gone/*.onnx matches no file"),
+        ("src/a.onnx", "gone/*.onnx", "gone/*.onnx matches no file"),
+        ("src/a.onnx", "src/a*.onnx", "src/a*.onnx matches no file but the reference"),
+        ("src/a.*", "gone/{stem}*.onnx", "gone/a*.onnx matches no file"),
     ],
 )
 def test_a_glob_that_matches_nothing_is_inconclusive(
@@ -144,24 +146,33 @@ def test_a_glob_that_matches_nothing_is_inconclusive(
     assert found.code == 3
     lost = found.json["models"][0]
     assert lost["error"] == said
-    assert found.json["models"][1]["verdict"] == "pass"
+    assert found.json["models"][1]["status"] == "pass"
 
 
 def test_what_is_there_is_judged_where_a_glob_beside_it_matches_nothing() -> None:
     found = _run(_check("src/a.onnx", "made/a.onnx", "gone*.onnx"))
-    assert (found.code, found.json["models"][0]["verdict"]) == (3, "inconclusive")
-    assert found.json["models"][0]["reasons"] == ["no file matches 'gone*.onnx' of its candidates"]
+    assert (found.code, found.json["models"][0]["status"]) == (3, "inconclusive")
+    assert found.json["models"][0]["reasons"] == ["gone*.onnx matches no file"]
     assert _run(_check("src/a.onnx", "made/c.onnx", "gone*.onnx")).code == 1
 
 
 @pytest.mark.parametrize(
     ("check", "said"),
     [
-        (_check("src/*.onnx", "made/a.onnx"), "no candidate says what belongs to which match"),
-        (_check("src/*.onnx", "made/*.onnx"), "no candidate says what belongs to which match"),
-        (_check("src/a.onnx", "{stem}.onnx"), "'{stem}.onnx' has {stem}, which follows the glob"),
+        (
+            _check("src/*.onnx", "made/a.onnx"),
+            "cannot be told which candidate belongs",
+        ),
+        (
+            _check("src/*.onnx", "made/*.onnx"),
+            "cannot be told which candidate belongs",
+        ),
+        (
+            _check("src/a.onnx", "{stem}.onnx"),
+            "has {stem}, which follows the reference",
+        ),
         (_check("src/*.onnx", "{stm}.onnx"), "unknown placeholder {stm}; did you mean 'stem'?"),
-        (_check("s*.keras@w*.h5", "{stem}.onnx"), "has two globs"),
+        (_check("s*.keras@w*.h5", "{stem}.onnx"), "has two patterns"),
     ],
 )
 def test_a_glob_that_makes_no_sense_is_a_usage_error(check: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""The keys of a check in a list of checks: its name, and the options of verify's request."""
+"""The keys that a row of a list may have: its name, its models, and options of the request."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.kinds import TEXT
 from prelu_tools.core.requests.option import Option, options_of
+from prelu_tools.core.results.batch import Command
 
 OF_SOURCE: Mapping[str, Option] = {one.key: one for one in options_of(SourceOptions, "file")}
 """Those that say how sources are read."""
@@ -22,8 +23,25 @@ FIELDS: Mapping[str, Option] = {
     **OF_SOURCE,
 }  # fmt: skip
 """Every key that a check may have."""
-NEEDED = ("reference", "candidates")
-"""What every check needs."""
+
+
+def _text(key: str) -> Option:
+    return Option(TEXT, "", key=key, field=key)
+
+
+_SOURCE, _NAME, _OUTPUT = map(_text, ("source", "name", "output"))
+KEYS: Mapping[Command, Mapping[str, Option]] = {
+    "inspect": {"source": _SOURCE, "name": _NAME},
+    "export": {"source": _SOURCE, "name": _NAME, "output": _OUTPUT},
+    "verify": FIELDS,
+}
+"""Every key that a row of a list for this command may have."""
+NEEDED: Mapping[Command, tuple[str, ...]] = {
+    "inspect": ("source",),
+    "export": ("source",),
+    "verify": ("reference", "candidates"),
+}
+"""What every row needs."""
 
 
 def shown(value: object) -> str:

@@ -17,9 +17,9 @@ from jsonschema import Draft7Validator
 from running import ROOT, cli, environment
 from tiny_models import save_dense
 
-from prelu_tools.commands.checks.fields import FIELDS
-from prelu_tools.commands.checks.run import find_checks
-from prelu_tools.commands.checks.schema import check_schema
+from prelu_tools.batch.lists.jobs import check_jobs
+from prelu_tools.batch.lists.keys import FIELDS
+from prelu_tools.batch.lists.schema import check_schema
 from prelu_tools.reports import formats_of
 
 DOC = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
@@ -48,7 +48,7 @@ def test_the_list_is_valid_and_read() -> None:
     Path("models/deep").mkdir(parents=True)
     Path("models/deep/a.keras").touch()
     Path("prelu-tools.toml").write_text(text)
-    names = [check.name for check in find_checks().checks]
+    names = [job.name for job in check_jobs().jobs]
     assert names == ["detector", "small a"]
 
 

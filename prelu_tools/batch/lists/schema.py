@@ -1,6 +1,6 @@
 """The JSON schema of a list of checks, made from the keys that a check may have.
 
-`python -m prelu_tools.commands.checks.schema` prints it; `make schema` puts it in the package.
+`python -m prelu_tools.batch.lists.schema` prints it; `make schema` puts it in the package.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 from importlib import resources
 from typing import Any
 
-from prelu_tools.commands.checks.fields import FIELDS, NEEDED
+from prelu_tools.batch.lists.keys import FIELDS, NEEDED
 
 SCHEMA_FILE = "prelu-tools.schema.json"
 """Its name, in the package and beside a list of checks."""
@@ -23,7 +23,7 @@ def check_schema() -> dict[str, Any]:
             key: {**field.kind.schema, "description": _sentence(field.line)}
             for key, field in FIELDS.items()
         },
-        "required": list(NEEDED),
+        "required": list(NEEDED["verify"]),
         "additionalProperties": False,
     }
     return {

@@ -41,7 +41,7 @@ from prelu_tools.core.results.verification import (
 from prelu_tools.core.timing import Latency, Ratio
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
-GOLD = Path(__file__).parent / "gold"
+GOLD = Path(__file__).parents[1] / "reports" / "gold"
 
 
 def assert_gold(name: str, text: str) -> None:

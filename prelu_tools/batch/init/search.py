@@ -11,7 +11,7 @@ from pathlib import Path
 
 import onnx
 
-from prelu_tools.commands.init.python_files import PythonModel, python_models
+from prelu_tools.batch.init.python_files import PythonModel, python_models
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.export import InitCheck, LeftOut
 from prelu_tools.graph.io.reader import read_model

@@ -1,21 +1,24 @@
-"""Which models a user means: files, folders, patterns with wildcards, lists."""
+"""Which models a user means: files, folders, patterns with wildcards, lists.
+
+The only place that knows what a pattern is.
+"""
 
 from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from prelu_tools.backends.registry import READERS, ROWS
 from prelu_tools.backends.remote import files_in, is_url, matching
-from prelu_tools.backends.source_spec import as_file, exists, python_parts
-from prelu_tools.batch.manifest import is_manifest, read_manifest
-from prelu_tools.batch.walking import WILD, models_below, unlistable
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.backends.source_spec import FileName, as_file, exists, path_spans, python_parts
+from prelu_tools.batch.lists.rows import is_list, read_rows
+from prelu_tools.batch.lists.tables import Row
+from prelu_tools.batch.lists.walking import WILD, models_below, unlistable
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.results.batch import Command
 
 _OF_ANYTHING = (".tar",)  # a folder may have others; named itself, such a file is read
@@ -37,15 +40,22 @@ class Found:
     """How it is spelled; a `FileName` where a folder or a pattern gave it."""
     place: str
     """What to call what is made of it: its path below the folder that was named, no suffix."""
-    name: str | None = None
-    """What a list calls it."""
-    output: str | None = None
-    """The file to write, where a list says so."""
+    row: Row | None = None
+    """The row of the list that has it; None where it was given on the command line."""
+    is_alone: bool = True
+    """Whether the row means this model and no other."""
+    problem: str | None = None
+    """Why the row means no model, in words; None where it does."""
 
 
 def is_many(text: str) -> bool:
     """Whether a source stands for any number of models: a list, a folder, a pattern."""
-    return is_manifest(text) or _is_pattern(text) or is_folder(text)
+    return is_list(text) or is_pattern(text) or is_folder(text)
+
+
+def is_pattern(text: str) -> bool:
+    """Whether files are looked for that match it; what exists is itself, whatever its name is."""
+    return _pattern(text) is not None
 
 
 def is_folder(text: str) -> bool:
@@ -64,9 +74,24 @@ def expand(texts: Sequence[str], command: Command) -> list[Found]:
     """
     found: dict[str, Found] = {}
     for text in texts:
-        for one in _meant(text, command):
+        for one in _of_list(text, command) if is_list(text) else _meant(text, command):
             found.setdefault(one.text, one)
     return list(found.values())
+
+
+def _of_list(text: str, command: Command) -> Iterator[Found]:
+    """The models of each row; a row that means none is one with a problem."""
+    for row in read_rows(text, "inspect" if command == "verify" else command):
+        source = row.fields["source"]
+        try:
+            meant = list(_meant(source, command))
+        except UsageError as error:
+            raise row.error(str(error)) from error
+        except PReLUToolsError as error:
+            meant = [Found(source, place_of(source), problem=str(error))]
+        alone = len(meant) == 1
+        name = row.fields.get("name") if alone else None
+        yield from (replace(one, place=name or one.place, row=row, is_alone=alone) for one in meant)
 
 
 def place_of(text: str) -> str:
@@ -87,41 +112,46 @@ def stem(path: str) -> str:
 
 
 def _meant(text: str, command: Command) -> Iterator[Found]:
-    if is_manifest(text):
-        for listed in read_manifest(text, command):
-            place = listed.name or place_of(listed.source)
-            yield Found(listed.source, place, listed.name, listed.output)
-    elif is_folder(text):
+    if is_folder(text):
         yield from _in_folder(text, command)
-    elif _is_pattern(text):
-        yield from _fitting(text)
+    elif is_pattern(text):
+        yield from _matching(text)
     else:
         yield Found(text, place_of(text))
 
 
-def _is_pattern(text: str) -> bool:
-    if not text or exists(text):
-        return False
-    parts = python_parts(text)
-    if parts is not None:
-        return bool(WILD.search(parts[1]))
-    return bool(re.search(r"\*", text) if is_url(text) else WILD.search(text))
+def _pattern(text: str) -> tuple[int, int] | None:
+    """Where in a source the pattern stands: a file's, a Python file's or that of weights."""
+    if isinstance(text, FileName) or not text or exists(text):
+        return None
+    found = [span for span in path_spans(text) if _is_wild(text[slice(*span)])]
+    if len(found) > 1:
+        raise UsageError(
+            f"{text!r} has two patterns: expected one, for the file or for the weights"
+        )
+    return found[0] if found else None
 
 
-def _fitting(pattern: str) -> Iterator[Found]:
-    """What fits a pattern; of a Python source, the weights that do."""
-    head, wild = "", pattern
-    parts = python_parts(pattern)
-    if parts is not None:
-        head, wild = f"{parts[0]}@", parts[1]
+def _is_wild(path: str) -> bool:
+    return "*" in path if is_url(path) else bool(WILD.search(path)) and not exists(path)
+
+
+def _matching(text: str) -> Iterator[Found]:
+    """What matches a pattern, in order of name."""
+    start, end = _pattern(text) or (0, len(text))
+    before, wild, behind = text[:start], text[start:end], text[end:]
     paths = matching(wild) if is_url(wild) else sorted(glob.glob(wild, recursive=True))  # noqa: PTH207
-    if not is_url(wild):
+    if behind:  # Python, or a model with weights: a folder is neither
+        paths = [path for path in paths if os.path.isfile(path)]  # noqa: PTH113
+    elif not is_url(wild):
         paths = sorted({*paths, *unlistable(wild)})
     if not paths:
-        raise PReLUToolsError(f"{pattern} matches no file")
-    fixed = wild[: WILD.search(wild).start()].rpartition("/")[0]  # type: ignore[union-attr]
+        raise PReLUToolsError(f"{text} matches no file")
+    first = WILD.search(wild)
+    fixed = wild[: first.start() if first else 0].rpartition("/")[0]
     for path in paths:
-        yield Found(f"{head}{path}" if head else as_file(path), _below(path, fixed))
+        whole = f"{before}{path}{behind}"
+        yield Found(as_file(path) if whole == path else whole, _below(path, fixed))
 
 
 def _in_folder(text: str, command: Command) -> Iterator[Found]:

@@ -12,10 +12,10 @@ from running import cli
 from test_verify_checks import WRONG
 from tiny_models import save_dense
 
-from prelu_tools.commands.checks.fields import FIELDS
-from prelu_tools.commands.checks.file import CheckListError, read_tables
-from prelu_tools.commands.checks.run import find_checks
-from prelu_tools.commands.checks.schema import check_schema, schema_text, shipped_schema
+from prelu_tools.batch.lists.jobs import check_jobs
+from prelu_tools.batch.lists.keys import FIELDS
+from prelu_tools.batch.lists.schema import check_schema, schema_text, shipped_schema
+from prelu_tools.batch.lists.tables import ListError, read_tables
 
 BOTH = 'reference = "a"\ncandidates = ["b"]\n'
 VALIDATOR = Draft7Validator(check_schema())
@@ -62,8 +62,8 @@ def test_the_lines_of_a_project_file_are_those_of_its_section() -> None:
 )
 def test_what_is_wrong_has_its_place(text: str, line: int) -> None:
     Path("prelu-tools.toml").write_text(text)
-    with pytest.raises(CheckListError) as caught:
-        find_checks()
+    with pytest.raises(ListError) as caught:
+        check_jobs()
     assert (caught.value.path, caught.value.line) == ("prelu-tools.toml", line)
 
 
@@ -142,7 +142,7 @@ def test_init_writes_what_is_valid_and_runs() -> None:
     assert text.startswith("#:schema ./prelu-tools.schema.json\n")
     assert VALIDATOR.is_valid(tomllib.loads(text))
     assert json.loads(Path("prelu-tools.schema.json").read_text()) == check_schema()
-    assert cli("verify", "--format", "json").code == 0
+    assert cli("verify", "--jobs", "0", "--format", "json").code == 0
 
 
 def test_every_key_that_it_names_in_a_comment_may_be_used() -> None:

@@ -10,18 +10,19 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
-from running import Outcome, cli
+from odd_models import documents
+from running import ROOT, Outcome, cli
 from tiny_models import save_dense, save_prelu, save_relu
 
-from prelu_tools.commands.checks import run as checks_module
-from prelu_tools.commands.checks.fields import FIELDS
-from prelu_tools.commands.checks.run import Check, find_checks
+from prelu_tools.batch import performing
+from prelu_tools.batch.lists.jobs import check_jobs
+from prelu_tools.batch.lists.keys import FIELDS
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.options import InputOption, SourceOptions
 from prelu_tools.core.results.verification import Tolerance
 from prelu_tools.core.rounding.tolerance import CALIBRATED
 
-SCHEMAS = Path(__file__).parents[2] / "cli"
+SCHEMAS = ROOT / "tests/cli"
 GOOD = 'name = "good"\nreference = "net.onnx"\ncandidates = ["same.onnx"]'
 BAD = 'name = "bad"\nreference = "net.onnx"\ncandidates = ["other.onnx"]'
 LOST = 'name = "lost"\nreference = "missing.onnx"\ncandidates = ["net.onnx"]'
@@ -46,11 +47,11 @@ def _write(*checks: str, file: str = "pyproject.toml") -> None:
 
 def _run(*checks: str) -> Outcome:
     _write(*checks)
-    return cli("verify", "--format", "json")
+    return cli("verify", "--jobs", "0", "--format", "json")
 
 
 def _verdicts(found: Outcome) -> dict[str, str]:
-    return {one["name"]: one.get("verdict", "error") for one in found.json["models"]}
+    return {one["name"]: one["status"] for one in found.json["models"]}
 
 
 # What becomes of several
@@ -60,7 +61,7 @@ def test_checks_that_hold_pass() -> None:
     found = _run(GOOD, 'reference = "net.onnx"\ncandidates = ["net.onnx", "same.onnx"]')
     assert (found.code, found.err) == (0, "")
     assert _verdicts(found) == {"good": "pass", "net.onnx": "pass"}
-    assert [one["model"] for one in found.json["models"][1]["candidates"]] == [
+    assert [one["model"] for one in documents(found.json)[1]["candidates"]] == [
         *("net.onnx", "same.onnx")
     ]
 
@@ -88,9 +89,9 @@ def test_a_failure_beats_an_error_and_all_run(checks: tuple[str, ...], code: int
 def test_a_reference_that_is_missing_is_an_error_of_its_check() -> None:
     found = _run(LOST, GOOD)
     lost, good = found.json["models"]
-    assert lost["model"] == {"path": "missing.onnx"}
+    assert (lost["path"], lost["candidates"]) == ("missing.onnx", ["net.onnx"])
     assert "missing.onnx cannot be read: no such file" in lost["error"]
-    assert good["verdict"] == "pass"
+    assert good["document"]["verdict"] == "pass"
     assert found.json["summary"] == {"pass": 1, "fail": 0, "inconclusive": 0, "error": 1}
 
 
@@ -105,20 +106,20 @@ def test_a_source_that_exits_is_an_error_of_its_check() -> None:
 def test_a_defect_is_an_error_of_its_check(
     error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = checks_module.verify
+    real = performing.verify
 
     def broken(request: VerifyRequest) -> Any:
         if request.candidates == ("other.onnx",):
             raise error
         return real(request)
 
-    monkeypatch.setattr(checks_module, "verify", broken)
+    monkeypatch.setattr(performing, "verify", broken)
     found = _run(BAD, GOOD)
     assert found.code == 3
     assert _verdicts(found) == {"bad": "error", "good": "pass"}
     assert f"unexpected {type(error).__name__}" in found.json["models"][0]["error"]
     assert "Traceback" not in found.err
-    assert "Traceback" in cli("verify", "-v").err
+    assert "Traceback" in cli("verify", "--jobs", "0", "-v").err
 
 
 def test_checks_of_one_reference_are_numbered() -> None:
@@ -336,22 +337,23 @@ def test_every_key_is_read() -> None:
             show_chatter=True,
         ),
     )
-    assert find_checks(show_chatter=True).checks == (Check("all", expected),)
+    (job,) = check_jobs(show_chatter=True).jobs
+    assert (job.name, job.work) == ("all", expected)
 
 
 def test_switches_are_read() -> None:
     _write(f"{GOOD}\nlayers = false\npower = false")
-    (check,) = find_checks().checks
+    (check,) = check_jobs().jobs
     expected = VerifyRequest("net.onnx", ("same.onnx",), layers=False, power=False)
-    assert check.request == expected
-    assert cli("verify", "--format", "json").json["models"][0]["coverage"] is None
+    assert check.work == expected
+    assert documents(cli("verify", "--jobs", "0", "--format", "json").json)[0]["coverage"] is None
 
 
 def test_what_is_not_said_is_as_on_the_command_line() -> None:
     _write(f'{GOOD}\ntolerance = "calibrated"')
-    (check,) = find_checks().checks
-    assert check.request == VerifyRequest("net.onnx", ("same.onnx",))
-    assert check.request.tolerance is CALIBRATED
+    (check,) = check_jobs().jobs
+    assert check.work == VerifyRequest("net.onnx", ("same.onnx",))
+    assert check.work.tolerance is CALIBRATED
 
 
 def test_the_tolerance_says_no() -> None:
@@ -368,7 +370,7 @@ def test_the_coverage_and_the_inputs_say_no() -> None:
     check = 'reference = "act.onnx"\ncandidates = ["act.onnx"]\ninputs = "half.npz"\n'
     enough, more = _run(check + "min_coverage = 0.6"), _run(check + "min_coverage = 0.7")
     assert (enough.code, more.code) == (0, 1)
-    (found,) = more.json["models"]
+    (found,) = documents(more.json)
     assert (found["samples"], found["coverage"]["exercised"]) == (4, 2)
     assert "--min-coverage 0.7 asks for more" in found["reasons"][0]
 
@@ -379,11 +381,11 @@ def test_the_power_says_no() -> None:
     check = 'reference = "act.onnx"\ncandidates = ["act.onnx"]\ninputs = "tiny.npz"\n'
     for asked in ("min_power = 0", "min_power = 1", ""):
         blind = _run(check + asked)
-        (found,) = blind.json["models"]
+        (found,) = documents(blind.json)
         assert (blind.code, found["power"]["planted"], found["power"]["hidden"]) == (3, 0, 5)
         assert found["reason_codes"] == ["slopes_not_shown"]
     unmeasured = _run(f"{check}power = false")
-    assert (unmeasured.code, unmeasured.json["models"][0]["power"]) == (0, None)
+    assert (unmeasured.code, documents(unmeasured.json)[0]["power"]) == (0, None)
 
 
 def test_the_layouts_say_no() -> None:
@@ -404,7 +406,7 @@ def test_the_layouts_say_no() -> None:
 def test_the_providers_say_no() -> None:
     found = _run(f'{GOOD}\nproviders = ["cpu", "abacus"]')
     assert found.code == 3
-    verdicts = [one["verdict"] for one in found.json["models"][0]["candidates"]]
+    verdicts = [one["verdict"] for one in documents(found.json)[0]["candidates"]]
     assert verdicts == ["pass", "inconclusive"]
 
 
@@ -453,7 +455,9 @@ def test_with_arguments_the_list_is_not_read() -> None:
 
 def test_reports_and_quiet_apply() -> None:
     _write(GOOD, BAD)
-    found = cli("verify", "-q", "--report", "json=all.json", "--report", "junit=all.xml")
+    found = cli(
+        "verify", "-q", "--jobs", "0", "--report", "json=all.json", "--report", "junit=all.xml"
+    )
     assert (found.code, found.out, found.err) == (1, "", "")
     assert json.loads(Path("all.json").read_text())["summary"]["fail"] == 1
     root = ElementTree.parse("all.xml").getroot()
@@ -466,21 +470,19 @@ def test_the_document_keeps_its_schema() -> None:
     found = _run(GOOD, BAD, LOST, DOUBT)
     schemas = {
         name: json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
-        for name in ("verify-many", "verify")
+        for name in ("batch", "verify")
     }
     document = json.loads(found.out, parse_constant=pytest.fail)
-    assert [*Draft202012Validator(schemas["verify-many"]).iter_errors(document)] == []
-    for one in document["models"]:
-        if "error" not in one:
-            del one["name"]
-            assert [*Draft202012Validator(schemas["verify"]).iter_errors(one)] == []
+    assert [*Draft202012Validator(schemas["batch"]).iter_errors(document)] == []
+    for one in documents(document):
+        assert one is None or [*Draft202012Validator(schemas["verify"]).iter_errors(one)] == []
     assert document["summary"] == {"pass": 1, "fail": 1, "inconclusive": 1, "error": 1}
 
 
 @pytest.mark.parametrize("form", ["table", "markdown", "junit"])
 def test_each_format_shows_every_check_and_why(form: str) -> None:
     _write(GOOD, BAD, LOST, DOUBT)
-    found = cli("verify", "--format", form)
+    found = cli("verify", "--jobs", "0", "--format", form)
     assert found.code == 1
     for text in ("good", "bad", "lost", "doubt", "1.25 where 1.5 was expected", "no such file"):
         assert text in found.words

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from prelu_tools.batch.pairs import STEM
-from prelu_tools.batch.sources import Found
+from prelu_tools.batch.lists.models import Found
+from prelu_tools.batch.lists.pairs import STEM
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 
 
@@ -39,8 +39,9 @@ def outputs_of(found: Sequence[Found], output: str | None) -> list[Path]:
 
 
 def _output(one: Found, output: str | None) -> Path:
-    if one.output is not None:
-        return Path(one.output)
+    of_row = None if one.row is None else one.row.fields.get("output")
+    if of_row is not None:
+        return Path(of_row.replace(STEM, one.place))
     if output is None:
         raise UsageError(f"{one.text} has no file to be written to: give -o FOLDER/")
     if STEM in output:
