@@ -20,6 +20,7 @@ from prelu_tools.core.results.export import RefusedRoute
 from prelu_tools.core.rounding.noise import Noise
 
 if TYPE_CHECKING:
+    from prelu_tools.core.results.verification import ProviderReport
     from prelu_tools.graph.facts.dependence import Dependence
     from prelu_tools.graph.facts.tensors import Maker
     from prelu_tools.graph.io.model import OnnxModel
@@ -129,6 +130,15 @@ class Source(Protocol):
     @property
     def computes_in(self) -> str | None:
         """The type narrower than float32 that it computes in; None for none, or unknown."""
+        ...
+
+    @property
+    def runtime(self) -> ProviderReport | None:
+        """The runtime that runs it; None where its framework does, or where one is chosen."""
+        ...
+
+    def ways(self) -> Sequence[Source]:
+        """The same source, once for each way in which its runtime may run it; itself the first."""
         ...
 
     @property
@@ -283,8 +293,13 @@ class OnnxGraph(Source, Protocol):
         """
         ...
 
+    @property
+    def can_be_watched(self) -> bool:
+        """Whether there are layers that can be looked at as they run (see `tapped`)."""
+        ...
+
     def tapped(self, provider: str) -> LayerWatch:
-        """Its layers of the main graph on an execution provider.
+        """Its layers on an execution provider, but for those in bodies that cannot be looked into.
 
         Raises:
             PReLUToolsError: there are none; or see `session`.
