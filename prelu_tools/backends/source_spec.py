@@ -49,6 +49,11 @@ def as_file(text: str) -> str:
     return text if is_url(text) else FileName(text)
 
 
+def is_literal(text: str) -> bool:
+    """Whether a source means one file or URL as it stands: it exists, or was found by its name."""
+    return isinstance(text, FileName) or exists(text)
+
+
 @dataclass(frozen=True)
 class SourceSpec:
     """A source, taken apart."""

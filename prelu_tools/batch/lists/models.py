@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from prelu_tools.backends.registry import READERS, ROWS
 from prelu_tools.backends.remote import files_in, is_url, matching
-from prelu_tools.backends.source_spec import FileName, as_file, exists, path_spans, python_parts
+from prelu_tools.backends.source_spec import as_file, exists, is_literal, path_spans, python_parts
 from prelu_tools.batch.lists.rows import is_list, read_rows
 from prelu_tools.batch.lists.tables import Row
 from prelu_tools.batch.lists.walking import WILD, models_below, unlistable
@@ -122,7 +122,7 @@ def _meant(text: str, command: Command) -> Iterator[Found]:
 
 def _pattern(text: str) -> tuple[int, int] | None:
     """Where in a source the pattern stands: a file's, a Python file's or that of weights."""
-    if isinstance(text, FileName) or not text or exists(text):
+    if not text or is_literal(text):
         return None
     found = [span for span in path_spans(text) if _is_wild(text[slice(*span)])]
     if len(found) > 1:
