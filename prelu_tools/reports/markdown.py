@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from prelu_tools.core.results.batch import BatchResult
-from prelu_tools.core.results.checks import ChecksResult
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
 from prelu_tools.core.results.inspection import InspectResult, LayerReport
@@ -13,7 +12,7 @@ from prelu_tools.core.results.optimization import OptimizeResult
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import by_severity, which
-from prelu_tools.reports.markdown_verify import checks_blocks, verify_blocks
+from prelu_tools.reports.markdown_verify import verify_blocks
 from prelu_tools.reports.markup import bullets, code, escaped, table
 from prelu_tools.reports.printable import LONGEST, cleaned
 from prelu_tools.reports.tables.compare import summary
@@ -44,8 +43,6 @@ def _blocks(result: Result, style: Style) -> Iterable[str]:
         return _compare(result)
     if isinstance(result, VerifyResult):
         return verify_blocks(result, "##")
-    if isinstance(result, ChecksResult):
-        return checks_blocks(result)
     if isinstance(result, ExportResult):
         return _export(result)
     if isinstance(result, OptimizeResult):

@@ -50,10 +50,6 @@ def _body(result: Any, style: Style) -> RenderableType:
         from prelu_tools.reports.tables.verify import verify_tables
 
         return verify_tables(result, style)
-    if kind == "ChecksResult":
-        from prelu_tools.reports.tables.checks import checks_tables
-
-        return checks_tables(result, style)
     if kind == "ExportResult":
         from prelu_tools.reports.tables.export import export_text
 
