@@ -25,6 +25,7 @@ from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import ExternalData, InputLayout, SourceOptions
 from prelu_tools.core.prelu.layout import Layout
+from prelu_tools.core.requests.effect import speaks_python
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.export import ExportResult
@@ -38,6 +39,7 @@ __all__ = ["Model", "export", "inspect", "optimize", "verify"]
 _Runtime: TypeAlias = 'Literal["onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino"]'
 
 
+@speaks_python
 def export(
     source: Model,
     output: PathLike,
@@ -102,6 +104,7 @@ def export(
             return run(request, opened=live)
 
 
+@speaks_python
 def verify(
     reference: Model,
     *candidates: Model,
@@ -236,6 +239,7 @@ def inspect(
     allow_unsafe_load: bool = ...,
     verbose: bool = ...,
 ) -> CompareResult: ...
+@speaks_python
 def inspect(
     source: Model,
     other: Model | None = None,
@@ -287,6 +291,7 @@ def inspect(
     return found[0] if other is None else compare(found[0], found[1])
 
 
+@speaks_python
 def optimize(
     source: Model,
     output: PathLike,

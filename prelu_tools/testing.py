@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.requests.effect import refuse_ignored, speaks_python
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.live import Model, name_of, opened
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["assert_parity", "assert_slopes_equal"]
 
 
+@speaks_python
 def assert_parity(  # noqa: D417  # verify describes its options
     reference: Model,
     candidate: Model,
@@ -93,6 +95,7 @@ def assert_parity(  # noqa: D417  # verify describes its options
         request = VerifyRequest(
             left_name, (right_name,), inputs_file=file, options=options, **fields
         )
+        refuse_ignored(request, VerifyRequest)
         result = verify_source(left, request, {right_name: right})
     if result.verdict != "pass":
         raise AssertionError(_message(result))
@@ -130,6 +133,7 @@ def _are_shapes(values: object) -> bool:
     )
 
 
+@speaks_python
 def assert_slopes_equal(
     reference: Model,
     candidate: Model,

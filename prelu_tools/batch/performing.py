@@ -19,6 +19,7 @@ from prelu_tools.commands.inspect.command import inspect_source
 from prelu_tools.commands.verify.command import verify
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import explained
+from prelu_tools.core.requests.effect import IgnoredOptionError
 from prelu_tools.core.results.batch import BatchEntry, Status
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
@@ -45,7 +46,7 @@ def perform(job: Job) -> Done:
             entry = _entry(job, result, status, reasons)
             files |= identities([job.output] if job.output else [])
         except (Exception, SystemExit) as error:  # a source that exits is no verdict on the others
-            entry = job.failed(explained(error), _status_of(error))
+            entry = job.failed(_explained(error, job), _status_of(error))
             if job.options.show_chatter:
                 _show_traceback(error)
     return Done(replace(entry, seconds=time.perf_counter() - start), files)
@@ -55,6 +56,13 @@ def _show_traceback(error: BaseException) -> None:
     """Write to standard error where it happened; no line of it can pass for another."""
     for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
         print(f"| {printable(line)}", file=sys.stderr)
+
+
+def _explained(error: BaseException, job: Job) -> str:
+    """An error in words; of an option in those of the list that has it."""
+    if job.file is not None and isinstance(error, IgnoredOptionError):
+        error = error.said("file")
+    return explained(error)
 
 
 def _status_of(error: BaseException) -> Status:

@@ -112,7 +112,7 @@ def verify_source(
     linked = _open_candidates(source, request, candidates or {})
     opened = [item for item in linked if isinstance(item, Linked)]
     if len(opened) == len(linked):
-        refuse_ignored_options([source, *(item.source for item in opened)], request.options)
+        refuse_ignored_options([source, *(item.source for item in opened)], request)
     tell(f"running {request.reference}")
     settled = _inputs(source, opened, request)
     plan = ReferencePlan(

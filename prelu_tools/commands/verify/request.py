@@ -26,7 +26,7 @@ from prelu_tools.core.requests.kinds import (
     two_numbers,
     whole,
 )
-from prelu_tools.core.requests.option import option
+from prelu_tools.core.requests.option import Needs, option
 
 if TYPE_CHECKING:
     from prelu_tools.core.prelu.layout import Layout
@@ -66,11 +66,18 @@ TOLERANCE = Kind(
 )  # fmt: skip
 
 
-def ranges_option() -> Any:
+_DRAWS = Needs(
+    lambda values: values.inputs_file is None or values.samples is not None,
+    "{inputs_file} replays what is in the file and draws nothing: give {samples} to draw too",
+)
+_LAYERS = Needs(lambda values: values.layers, "{no layers} skips the layers")
+
+
+def ranges_option(needs: Needs) -> Any:
     """The values of inputs that are drawn, wherever they are drawn."""
     return option(
         RANGES,
-        "The values that inputs may take, as in image=0,255; repeatable.",
+        "The values that inputs may take, as in image=0,255; repeatable.", needs=(needs,),
         factory=dict, name="input_range", metavar="[NAME=]LOW,HIGH",
         key_help='the values that inputs may take, "" for all others',
         example="{ image = [0, 255] }",
@@ -104,6 +111,12 @@ class VerifyRequest:
         FLAG, "Allow nodes to run on another provider than requested.",
         default=False, example="false",
         key_help="take nodes that run on another provider than asked",
+        needs=(
+            Needs(
+                lambda values: any(provider != "cpu" for provider in values.providers),
+                "the CPU provider runs every node: add another {providers}",
+            ),
+        ),
     )  # fmt: skip
     inputs_file: Path | None = option(
         VALUES, "Use exactly these inputs; with --samples, in addition to random ones.",
@@ -114,17 +127,19 @@ class VerifyRequest:
         FILE, "Save the inputs that were used, for --inputs.",
         default=None, metavar="FILE.npz",
     )  # fmt: skip
-    ranges: Mapping[str, tuple[float, float]] = ranges_option()
+    ranges: Mapping[str, tuple[float, float]] = ranges_option(_DRAWS)
     """The values that an input may take, by its name; by "" for all others."""
     samples: int | None = option(
         whole(1), "How many random inputs to run.  [default: 16]", default=None, example="16"
     )
     """Rows of input to draw; None for the usual number, and for none beside a file of inputs."""
-    seed: int = option(whole(0), "Random seed for the inputs.", default=0, example="0")
+    seed: int = option(
+        whole(0), "Random seed for the inputs.", default=0, example="0", needs=(_DRAWS,)
+    )
     search_seconds: float = option(
         number(0, unit=" of seconds"),
         "How long to search for inputs that reach slopes which no random input reached.",
-        default=5.0, example="5",
+        default=5.0, example="5", needs=(_DRAWS,),
     )  # fmt: skip
     tolerance: Tolerance = option(
         TOLERANCE, "calibrated: from the reference's own rounding; or |a - b| <= ATOL + RTOL |a|.",
@@ -138,7 +153,7 @@ class VerifyRequest:
     )  # fmt: skip
     min_coverage: float | None = option(
         SHARE, "Required share of slopes whose negative branch the inputs reach.",
-        default=None, example="1.0",
+        default=None, example="1.0", needs=(_LAYERS,),
     )  # fmt: skip
     power: bool = option(
         FLAG,
@@ -151,6 +166,7 @@ class VerifyRequest:
         "Share of the planted faults on reached slopes that has to be caught.  [default: 1.0]",
         default=None, example="1.0",
         key_help="share of planted slope faults that has to be caught",
+        needs=(Needs(lambda values: values.power, "{no power} plants no faults"), _LAYERS),
     )  # fmt: skip
     """The share of these, on slopes that are reached, that has to be caught; None for all of them
     where it can be measured: a number makes it inconclusive where it cannot."""
@@ -173,7 +189,7 @@ class VerifyRequest:
         FLAG,
         "Fail a layer that differs for infinite or NaN inputs; otherwise it is only reported.",
         default=False, example="false",
-        key_help="fail a layer that differs for infinite or NaN inputs only",
+        key_help="fail a layer that differs for infinite or NaN inputs only", needs=(_LAYERS,),
     )  # fmt: skip
     strict_interface: bool = option(
         FLAG,
