@@ -96,6 +96,10 @@ class KerasSource(SourceDefaults):
         """See `Source.layers`."""
         return layers_of(self._find_calls())
 
+    def calls(self) -> Sequence[PReLUCall]:
+        """The calls of its PReLU layers, in their order."""
+        return self._find_calls()
+
     def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
         """See `Source.decisions`: what its layers decide by numbers, run eagerly."""
         return self._decisions.of(runs)
