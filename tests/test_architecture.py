@@ -19,12 +19,12 @@ from prelu_tools.cli.main import cli
 
 PACKAGE = Path(__file__).resolve().parent.parent / "prelu_tools"
 FILES = sorted(PACKAGE.rglob("*.py"))
-FLOORS = ("cli", "zoo", "commands", "reports", "backends", "graph", "core")
+FLOORS = ("cli", "batch", "commands", "reports", "backends", "graph", "core")
 
 # What each floor may import of the others, where packages belong, and with which a floor does.
 BELOW = {
-    "cli": {"zoo", "commands", "reports", "core", "graph.io.writer"},
-    "zoo": {"commands", "reports", "backends", "graph.io.reader", "graph.io.placement", "core"},
+    "cli": {"batch", "commands", "reports", "core", "graph.io.writer"},
+    "batch": {"commands", "reports", "backends", "graph.io.reader", "graph.io.placement", "core"},
     "commands": {"backends", "graph", "core"},
     "reports": {"core"},
     "backends": {"graph", "core"},
@@ -46,7 +46,7 @@ HOMES = {
     "google": {"backends", "graph", "live.py"},
     "markdown_it": {"reports"},
     "fsspec": {"backends"},
-    "distributed": {"zoo"},
+    "distributed": {"batch"},
 }
 BACKENDS = "prelu_tools.backends"
 FULL = 17  # files in a folder
@@ -213,9 +213,9 @@ def test_packages_stay_on_their_floor(path: Path) -> None:
         ("reports", "prelu_tools.verify", False),
         ("api.py", "prelu_tools.reports.render", False),
         ("testing.py", "prelu_tools.arguments.values_file", True),
-        ("commands", "prelu_tools.zoo.task.Task", False),
-        ("reports", "prelu_tools.zoo.task.Task", False),
-        ("zoo", "prelu_tools.cli.output.Output", False),
+        ("commands", "prelu_tools.batch.task.Task", False),
+        ("reports", "prelu_tools.batch.task.Task", False),
+        ("batch", "prelu_tools.cli.output.Output", False),
     ],
 )
 def test_the_rule_says_no(floor: str, imported: str, allowed: bool) -> None:

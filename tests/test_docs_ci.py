@@ -49,7 +49,7 @@ def test_the_list_is_valid_and_read() -> None:
     Path("models/deep/a.keras").touch()
     Path("prelu-tools.toml").write_text(text)
     names = [check.name for check in find_checks().checks]
-    assert names == ["detector", "zoo a"]
+    assert names == ["detector", "small a"]
 
 
 def test_the_commands_run_in_order() -> None:

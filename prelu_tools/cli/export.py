@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, run_many
 from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.options import (
     gather_source_options,
@@ -14,7 +15,6 @@ from prelu_tools.cli.options import (
     request_options,
     source_options,
 )
-from prelu_tools.cli.zoo import NAMES, are_models, asks_for_zoo, run_many, zoo_options
 from prelu_tools.commands.export.request import ExportRequest
 
 
@@ -31,7 +31,7 @@ from prelu_tools.commands.export.request import ExportRequest
     "in it.",
 )
 @request_options(ExportRequest)
-@zoo_options
+@batch_options
 @source_options
 @output_options
 def command(
@@ -60,8 +60,8 @@ def command(
     from prelu_tools.cli.output import progress as show_progress
     from prelu_tools.commands.export.command import export
 
-    zoo = {name: choices.pop(name) for name in NAMES}
-    many = len(sources) > 1 or asks_for_zoo(zoo) or _are_many(sources)
+    batch = {name: choices.pop(name) for name in NAMES}
+    many = len(sources) > 1 or asks_for_batch(batch) or _are_many(sources)
     if output is None and not many:
         raise click.UsageError("Missing option '-o' / '--output'.")
     request = ExportRequest(
@@ -71,10 +71,10 @@ def command(
         **choices,  # named as the fields are
     )
     if many:
-        from prelu_tools.zoo.making import export_tasks
+        from prelu_tools.batch.making import export_tasks
 
         tasks = export_tasks(sources, output, request)
-        return run_many("export", tasks, Output(form, reports, quiet), verbose, zoo)
+        return run_many("export", tasks, Output(form, reports, quiet), verbose, batch)
     with show_progress(quiet, verbose) as progress:
         result = export(request, progress)
     Output(form, reports, quiet).show(result)
@@ -84,6 +84,6 @@ def command(
 def _are_many(sources: tuple[str, ...]) -> bool:
     if are_models(sources):
         return False
-    from prelu_tools.zoo.sources import is_many
+    from prelu_tools.batch.sources import is_many
 
     return any(is_many(text) for text in sources)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, run_many
 from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.options import (
     gather_source_options,
@@ -14,16 +15,15 @@ from prelu_tools.cli.options import (
     request_options,
     source_options,
 )
-from prelu_tools.cli.zoo import NAMES, are_models, asks_for_zoo, run_many, zoo_options
 from prelu_tools.commands.inspect.request import InspectRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from prelu_tools.batch.task import Task
     from prelu_tools.cli.output import Output
     from prelu_tools.core.results.inspect_gates import InspectGates
     from prelu_tools.core.results.inspection import InspectResult
-    from prelu_tools.zoo.task import Task
 
 _FIGURES = (".png", ".svg")
 
@@ -61,7 +61,7 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
     metavar="N",
     help="Exit 1 unless the model has N PReLU layers.",
 )
-@zoo_options
+@batch_options
 @source_options
 @output_options
 def command(
@@ -94,7 +94,7 @@ def command(
     from prelu_tools.commands.inspect.command import inspect_source
     from prelu_tools.core.results.inspect_gates import InspectGates
 
-    zoo = {name: choices.pop(name) for name in NAMES}
+    batch = {name: choices.pop(name) for name in NAMES}
     request = InspectRequest(
         explain=verbose,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
@@ -103,7 +103,7 @@ def command(
     output = Output(form, reports, quiet, slopes, others)
     each = each and len(sources) > 1
     gates = InspectGates(fail_on, expect_layers)
-    if _is_zoo(sources, each or asks_for_zoo(zoo)):
+    if _is_batch(sources, each or asks_for_batch(batch)):
         if plot is not None:
             raise click.UsageError("--plot draws one model: give one source")
         if len(sources) == 2 and not each and not _are_many(sources):
@@ -111,7 +111,7 @@ def command(
                 "two sources are compared, in this process: give --each to look at many models"
             )
         tasks = _tasks(sources, request, gates, output, each)
-        return run_many("inspect", tasks, output, verbose, zoo)
+        return run_many("inspect", tasks, output, verbose, batch)
     if len(sources) == 2:
         from prelu_tools.commands.inspect.compare import compare_sources
 
@@ -128,14 +128,14 @@ def command(
     return _verdict(result, gates)
 
 
-def _is_zoo(sources: tuple[str, ...], asked: bool) -> bool:
+def _is_batch(sources: tuple[str, ...], asked: bool) -> bool:
     return asked or len(sources) > 2 or _are_many(sources)
 
 
 def _are_many(sources: tuple[str, ...]) -> bool:
     if are_models(sources):
         return False
-    from prelu_tools.zoo.sources import is_many
+    from prelu_tools.batch.sources import is_many
 
     return any(is_many(text) for text in sources)
 
@@ -148,7 +148,7 @@ def _tasks(
     each: bool,
 ) -> Sequence[Task]:
     """One for each model that is meant."""
-    from prelu_tools.zoo.making import inspect_tasks
+    from prelu_tools.batch.making import inspect_tasks
 
     shown = output.form if each and output.form in ("table", "markdown") else None
     return inspect_tasks(sources, request, gates, slopes=output.slopes, each=shown)

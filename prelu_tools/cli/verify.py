@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from prelu_tools.cli.baseline import OPTIONS as BASELINE_OPTIONS
 from prelu_tools.cli.baseline import baseline_options, chosen
+from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, run_many
 from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
@@ -19,7 +20,6 @@ from prelu_tools.cli.options import (
     request_options,
     source_options,
 )
-from prelu_tools.cli.zoo import NAMES, are_models, asks_for_zoo, run_many, zoo_options
 from prelu_tools.commands.verify.request import VerifyRequest
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose", *BASELINE_OPTIONS)
 @click.argument("candidates", metavar="CANDIDATE...]", nargs=-1, shell_complete=complete_source)
 @request_options(VerifyRequest)
 @baseline_options
-@zoo_options
+@batch_options
 @source_options
 @output_options
 @click.pass_context
@@ -79,9 +79,9 @@ def command(
         with output.explaining():
             held = chosen(baseline, baseline_factor, update_baseline)
             return _verify_many(output, verbose, held)
-    zoo = {name: choices.pop(name) for name in NAMES}
-    is_zoo = asks_for_zoo(zoo) or _are_many((reference, *candidates))
-    if not is_zoo:
+    batch = {name: choices.pop(name) for name in NAMES}
+    is_batch = asks_for_batch(batch) or _are_many((reference, *candidates))
+    if not is_batch:
         _refuse_a_reference_alone(ctx, reference, candidates)
         _refuse_unknown_layouts(ctx, choices["layouts"], (reference, *candidates))
     request = VerifyRequest(
@@ -90,13 +90,13 @@ def command(
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
         **choices,  # named as the fields are
     )
-    if is_zoo:
-        from prelu_tools.zoo.making import verify_tasks
+    if is_batch:
+        from prelu_tools.batch.making import verify_tasks
 
         if baseline is not None or update_baseline:
             raise click.UsageError("--baseline is for one check, or for a list of checks", ctx)
         with output.explaining():
-            return run_many("verify", verify_tasks(request), output, verbose, zoo)
+            return run_many("verify", verify_tasks(request), output, verbose, batch)
     with output.explaining():
         held = chosen(baseline, baseline_factor, update_baseline)
         with progress(quiet, verbose) as tell:
@@ -111,7 +111,7 @@ def command(
 def _are_many(sources: tuple[str, ...]) -> bool:
     if are_models(sources):
         return False
-    from prelu_tools.zoo.pairs import are_many
+    from prelu_tools.batch.pairs import are_many
 
     return are_many(sources)
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 from prelu_tools.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from prelu_tools.core.results.batch import BatchResult
     from prelu_tools.core.results.checks import ChecksResult
     from prelu_tools.core.results.comparison import CompareResult
     from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.results.inspection import InspectResult
     from prelu_tools.core.results.optimization import OptimizeResult
     from prelu_tools.core.results.verification import VerifyResult
-    from prelu_tools.core.results.zoo import ZooResult
 
 Result: TypeAlias = (
     "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult | ChecksResult"
-    " | DoctorResult | InitResult | ZooResult"
+    " | DoctorResult | InitResult | BatchResult"
 )
 COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown")
 """What every command can write."""

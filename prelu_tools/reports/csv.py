@@ -16,12 +16,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from prelu_tools.core.errors import UsageError
+from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.comparison import CompareResult, LayerChange
 from prelu_tools.core.results.inspection import InspectResult, LayerReport
-from prelu_tools.core.results.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.printable import cleaned
-from prelu_tools.reports.zoo.csv import MORE_COLUMNS, zoo_rows
+from prelu_tools.reports.zoo.csv import MORE_COLUMNS, batch_rows
 
 _FORMULA = ("=", "+", "-", "@")
 Cell = str | int | float | Sequence[str] | Sequence[float] | None
@@ -52,9 +52,9 @@ def render(result: Result, style: Style) -> str:
         return _written(columns, (_row(result, report, style) for report in result.layers))
     if isinstance(result, CompareResult):
         return _written(CHANGE_COLUMNS, (_change(result, change) for change in result.changes))
-    if isinstance(result, ZooResult) and result.command == "inspect":
+    if isinstance(result, BatchResult) and result.command == "inspect":
         columns = (*COLUMNS, *(["slopes"] if style.slopes else []), *MORE_COLUMNS)
-        return _written(columns, map(cleaned, zoo_rows(result)))
+        return _written(columns, map(cleaned, batch_rows(result)))
     raise UsageError("csv has one row for each layer, so it supports only inspect")
 
 

@@ -34,6 +34,8 @@ def listed(names: Sequence[str], most: int = _MOST_NAMES) -> str:
 
 def reached(result: VerifyResult) -> str:
     """The inputs, and how many slopes they exercised."""
+    if not result.samples and not result.n_searched:
+        return "nothing was run"
     text = counted(result.samples, "input")
     if result.n_searched:
         text += f" ({result.n_searched:,} found by a search)"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from prelu_tools.core.errors import UsageError
+from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
 from prelu_tools.core.results.verification import VerifyResult
-from prelu_tools.core.results.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.facts import reached
 from prelu_tools.reports.printable import cleaned
@@ -33,8 +33,8 @@ def render(result: Result, style: Style) -> str:
         return "".join(_one(result, style))
     if isinstance(result, ChecksResult):
         return "".join(_many(result, style))
-    if isinstance(result, ZooResult):
-        return "".join(_zoo(result, style))
+    if isinstance(result, BatchResult):
+        return "".join(_batch(result, style))
     raise UsageError("github supports only results of `verify`")
 
 
@@ -86,7 +86,7 @@ def _many(result: ChecksResult, style: Style) -> Iterator[str]:
     yield _line(f"{result.verdict.upper()}  {number} of {result.path}: {counts}")
 
 
-def _zoo(result: ZooResult, style: Style) -> Iterator[str]:
+def _batch(result: BatchResult, style: Style) -> Iterator[str]:
     for entry in result.entries:
         yield _line(f"{entry.status} {entry.name}")
         if entry.status != "pass":

@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from prelu_tools.core.errors import UsageError
+from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.checks import ChecksResult
 from prelu_tools.core.results.inspection import InspectResult
 from prelu_tools.core.results.verification import VerifyResult
-from prelu_tools.core.results.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.assets import asset
 from prelu_tools.reports.page import page_data
@@ -36,10 +36,10 @@ def render(result: Result, style: Style) -> str:
     Raises:
         UsageError: the result is neither that of one model, nor of `verify`, nor of many models.
     """
-    if isinstance(result, ZooResult):
-        from prelu_tools.reports.zoo.html import zoo_page
+    if isinstance(result, BatchResult):
+        from prelu_tools.reports.zoo.html import batch_page
 
-        return zoo_page(result)
+        return batch_page(result)
     if isinstance(result, VerifyResult | ChecksResult):
         from prelu_tools.reports.html_verify import page_parts
 

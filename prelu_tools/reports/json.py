@@ -14,13 +14,13 @@ from prelu_tools.reports.printable import printable_json
 
 if TYPE_CHECKING:
     from prelu_tools.core.prelu.slopes import PReLULayer
+    from prelu_tools.core.results.batch import BatchResult
     from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
     from prelu_tools.core.results.comparison import CompareResult
     from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport, LayerUsage
     from prelu_tools.core.results.optimization import OptimizeResult
     from prelu_tools.core.results.verification import CandidateReport, VerifyResult
-    from prelu_tools.core.results.zoo import ZooResult
 
 SCHEMA_VERSION = 1
 
@@ -216,10 +216,10 @@ def _init(result: InitResult, _style: Style) -> dict[str, Any]:
     return {"kind": "init", **dataclasses.asdict(result)}
 
 
-def _zoo(result: ZooResult, _style: Style) -> dict[str, Any]:
-    from prelu_tools.reports.zoo.json import zoo_body
+def _batch(result: BatchResult, _style: Style) -> dict[str, Any]:
+    from prelu_tools.reports.zoo.json import batch_body
 
-    return zoo_body(result)
+    return batch_body(result)
 
 
 def _plain(value: Any) -> Any:
@@ -243,5 +243,5 @@ _BODIES: Mapping[str, Callable[[Any, Style], dict[str, Any]]] = {
     "OptimizeResult": _optimize,
     "DoctorResult": _doctor,
     "InitResult": _init,
-    "ZooResult": _zoo,
+    "BatchResult": _batch,
 }

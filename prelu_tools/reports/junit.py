@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from prelu_tools.core.errors import UsageError
+from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.checks import ChecksResult
 from prelu_tools.core.results.verification import (
     Agreement,
@@ -21,7 +22,6 @@ from prelu_tools.core.results.verification import (
     Verdict,
     VerifyResult,
 )
-from prelu_tools.core.results.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.facts import (
     agreement_line,
@@ -35,7 +35,7 @@ from prelu_tools.reports.facts import (
 )
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.tables.parts import moved, percentage
-from prelu_tools.reports.zoo.junit import zoo_suites
+from prelu_tools.reports.zoo.junit import batch_suites
 
 _TAGS = {"fail": "failure", "inconclusive": "error"}
 _COUNTS = {"failures": "failure", "errors": "error", "skipped": "skipped"}
@@ -52,8 +52,8 @@ def render(result: Result, style: Style) -> str:
         root = _suites(result)
     elif isinstance(result, ChecksResult):
         root = _suites_of_checks(result)
-    elif isinstance(result, ZooResult):
-        root = zoo_suites(result)
+    elif isinstance(result, BatchResult):
+        root = batch_suites(result)
     else:
         raise UsageError("junit supports only results of `verify`")
     _count(root)

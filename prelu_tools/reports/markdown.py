@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.checks import ChecksResult
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
 from prelu_tools.core.results.inspection import InspectResult, LayerReport
 from prelu_tools.core.results.optimization import OptimizeResult
 from prelu_tools.core.results.verification import VerifyResult
-from prelu_tools.core.results.zoo import ZooResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import by_severity, which
 from prelu_tools.reports.markdown_verify import checks_blocks, verify_blocks
@@ -28,7 +28,7 @@ from prelu_tools.reports.tables.parts import (
     shape,
     share,
 )
-from prelu_tools.reports.zoo.markdown import zoo_blocks
+from prelu_tools.reports.zoo.markdown import batch_blocks
 
 
 def render(result: Result, style: Style) -> str:
@@ -52,8 +52,8 @@ def _blocks(result: Result, style: Style) -> Iterable[str]:
         return _optimize(result)
     if isinstance(result, InitResult):
         return _init(result)
-    if isinstance(result, ZooResult):
-        return zoo_blocks(result)
+    if isinstance(result, BatchResult):
+        return batch_blocks(result)
     return _doctor(result)
 
 

@@ -66,10 +66,10 @@ def _body(result: Any, style: Style) -> RenderableType:
         from prelu_tools.reports.tables.init import init_table
 
         return init_table(result, style)
-    if kind == "ZooResult":
-        from prelu_tools.reports.zoo.table import zoo_table
+    if kind == "BatchResult":
+        from prelu_tools.reports.zoo.table import batch_table
 
-        return zoo_table(result, style)
+        return batch_table(result, style)
     from prelu_tools.reports.tables.doctor import doctor_table
 
     return doctor_table(result)

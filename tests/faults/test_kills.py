@@ -140,11 +140,11 @@ def test_many_kills_leave_whole_files(name: str, net: Path, tmp_path: Path) -> N
     assert tally.killed > kills // 3
 
 
-_NETS, _IN_ZOO = 12, 10
+_NETS, _IN_BATCH = 12, 10
 
 
 @pytest.fixture
-def zoo(net: Path, tmp_path: Path) -> tuple[list[str], Path, Files]:
+def batch(net: Path, tmp_path: Path) -> tuple[list[str], Path, Files]:
     """A command that exports a dozen nets, where to, and what an undisturbed run makes there."""
     nets = tmp_path / "nets"
     nets.mkdir()
@@ -157,7 +157,7 @@ def zoo(net: Path, tmp_path: Path) -> tuple[list[str], Path, Files]:
     return [*command, "--results", str(tmp_path / "r.jsonl")], out, files_of(undisturbed)
 
 
-def _kill_a_zoo(command: list[str], kills: int, out: Path, new: Files) -> Counter[str]:
+def _kill_a_batch(command: list[str], kills: int, out: Path, new: Files) -> Counter[str]:
     """Kill one run again and again, each time after another while; then let it end."""
     random, found, results = Random(SEED), Counter[str](), Path(command[-1])
     for _ in range(kills):
@@ -186,22 +186,24 @@ def _completes(command: list[str], out: Path, new: Files) -> None:
     assert not hidden(out)
 
 
-def test_a_zoo_that_is_killed_completes(zoo: tuple[list[str], Path, Files]) -> None:
-    command, out, new = zoo
-    assert _kill_a_zoo(command, 1, out, new)["killed"] == 1
+def test_a_batch_that_is_killed_completes(batch: tuple[list[str], Path, Files]) -> None:
+    command, out, new = batch
+    assert _kill_a_batch(command, 1, out, new)["killed"] == 1
     _completes(command, out, new)
 
 
 @pytest.mark.kill
-def test_a_zoo_that_is_killed_many_times_completes(
-    zoo: tuple[list[str], Path, Files], tmp_path: Path
+def test_a_batch_that_is_killed_many_times_completes(
+    batch: tuple[list[str], Path, Files], tmp_path: Path
 ) -> None:
-    command, out, new = zoo
+    command, out, new = batch
     found: Counter[str] = Counter()
-    while found["killed"] < max(1, round(_IN_ZOO * kills_wanted() / 100)):
-        found += _kill_a_zoo(command, 3, out, new)
+    while found["killed"] < max(1, round(_IN_BATCH * kills_wanted() / 100)):
+        found += _kill_a_batch(command, 3, out, new)
         _completes(command, out, new)
         for path in out.iterdir():
             path.unlink()
         (tmp_path / "r.jsonl").unlink()
-    print(f"\nzoo: {sum(found.values())} kills, {found['killed']} in time; --resume completed each")
+    print(
+        f"\nbatch: {sum(found.values())} kills, {found['killed']} in time; --resume completed each"
+    )

@@ -17,11 +17,11 @@ from running import cli, environment
 from prelu_tools import inspect
 from prelu_tools.backends.files import isolated
 from prelu_tools.backends.source_spec import FileName, parse_source_spec
+from prelu_tools.batch.pairs import pair
+from prelu_tools.batch.sources import expand
+from prelu_tools.batch.worker import Worker
 from prelu_tools.commands.checks.globs import candidates_of, matches
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.zoo.pairs import pair
-from prelu_tools.zoo.sources import expand
-from prelu_tools.zoo.worker import Worker
 
 COMMAND = Path(sys.executable).with_name("prelu-tools")
 ODD = ("evil.py:Net@w.pt", "evil.py:Net@w.onnx", "evil.py:Net.onnx", "evil.py:Net(1).keras")
@@ -73,7 +73,7 @@ def test_a_worker_does_not_look_in_the_current_folder(
 def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of links to nothing, called like Python sources; the Python is there."""
     monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "zoo"
+    folder = tmp_path / "batch"
     folder.mkdir()
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'RAN')!r}, 'w')\n")
     for name in ODD:
@@ -84,15 +84,15 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["inspect", "zoo", "--each"],
-        ["inspect", "zoo/*", "--each"],
-        ["inspect", "zoo/evil.py:Net@w.pt"],
-        ["export", "zoo", "-o", "out/", "--no-verify"],
-        ["export", "zoo/*.keras", "-o", "out/"],
-        ["verify", "zoo", "zoo"],
-        ["verify", "zoo/*.keras", "zoo/{stem}.onnx"],
-        ["verify", "zoo/{stem}.keras", "zoo/{stem}.onnx"],
-        ["verify", "zoo/evil.py:Net(1).keras", "zoo/*"],
+        ["inspect", "batch", "--each"],
+        ["inspect", "batch/*", "--each"],
+        ["inspect", "batch/evil.py:Net@w.pt"],
+        ["export", "batch", "-o", "out/", "--no-verify"],
+        ["export", "batch/*.keras", "-o", "out/"],
+        ["verify", "batch", "batch"],
+        ["verify", "batch/*.keras", "batch/{stem}.onnx"],
+        ["verify", "batch/{stem}.keras", "batch/{stem}.onnx"],
+        ["verify", "batch/evil.py:Net(1).keras", "batch/*"],
     ],
     ids=" ".join,
 )
@@ -104,11 +104,11 @@ def test_what_a_folder_or_a_pattern_gives_is_a_file(arguments: list[str], odd: P
 
 def test_a_file_that_goes_away_meanwhile_stays_a_file(odd: Path) -> None:
     for name in ODD:
-        (odd / "zoo" / name).unlink()
-        (odd / "zoo" / name).touch()
-    found = expand(["zoo", "zoo/*.onnx"], "inspect")
+        (odd / "batch" / name).unlink()
+        (odd / "batch" / name).touch()
+    found = expand(["batch", "batch/*.onnx"], "inspect")
     for name in ODD:
-        (odd / "zoo" / name).unlink()
+        (odd / "batch" / name).unlink()
     assert len(found) == len(ODD)
     for one in found:
         spelling = parse_source_spec(one.text)
@@ -117,7 +117,7 @@ def test_a_file_that_goes_away_meanwhile_stays_a_file(odd: Path) -> None:
 
 def test_a_path_of_pathlib_is_a_file(odd: Path) -> None:
     with pytest.raises(PReLUToolsError, match="no such file"):
-        inspect(Path("zoo/evil.py:Other"))
+        inspect(Path("batch/evil.py:Other"))
     assert not (odd / "RAN").exists()
 
 
@@ -142,7 +142,7 @@ def test_names_of_files_are_no_python(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_list_names_sources(odd: Path) -> None:
-    (odd / "list.txt").write_text("zoo/evil.py:Net\n")
+    (odd / "list.txt").write_text("batch/evil.py:Net\n")
     assert cli("inspect", "list.txt").code == 3
     assert (odd / "RAN").exists()
     sys.modules.pop("evil", None)
@@ -178,12 +178,12 @@ def _model(path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), path)
 
 
-@pytest.mark.parametrize("source", ["zoo", "zoo/**/*.onnx", "zoo/*/*.onnx"])
+@pytest.mark.parametrize("source", ["batch", "batch/**/*.onnx", "batch/*/*.onnx"])
 def test_a_folder_that_cannot_be_listed_is_an_error_of_the_run(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for place in ("zoo/a.onnx", "zoo/open/b.onnx", "zoo/shut/c.onnx"):
+    for place in ("batch/a.onnx", "batch/open/b.onnx", "batch/shut/c.onnx"):
         _model(Path(place))
     assert cli("inspect", source, "--each").code == 0
     listed, scanned = os.listdir, os.scandir
@@ -196,22 +196,22 @@ def test_a_folder_that_cannot_be_listed_is_an_error_of_the_run(
     monkeypatch.setattr(os, "scandir", lambda path=".": refuse(path) or scanned(path))
     found = cli("inspect", source, "--each")
     assert found.code == 3
-    assert "zoo/shut" in found.words
-    assert "zoo/open/b.onnx" in found.words
+    assert "batch/shut" in found.words
+    assert "batch/open/b.onnx" in found.words
 
 
 def test_links_to_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for place in ("zoo/run/a.onnx", "zoo/.store/b.onnx", "other/c.onnx"):
+    for place in ("batch/run/a.onnx", "batch/.store/b.onnx", "other/c.onnx"):
         _model(Path(place))
-    Path("zoo/latest").symlink_to("run")
-    Path("zoo/round").symlink_to(".")
-    Path("zoo/shown").symlink_to(".store")
-    assert [one.text for one in expand(["zoo"], "inspect")] == [
-        "zoo/run/a.onnx",
-        "zoo/shown/b.onnx",
+    Path("batch/latest").symlink_to("run")
+    Path("batch/round").symlink_to(".")
+    Path("batch/shown").symlink_to(".store")
+    assert [one.text for one in expand(["batch"], "inspect")] == [
+        "batch/run/a.onnx",
+        "batch/shown/b.onnx",
     ]
-    Path("zoo/outside").symlink_to("../other")
-    found = cli("inspect", "zoo", "--each")
+    Path("batch/outside").symlink_to("../other")
+    found = cli("inspect", "batch", "--each")
     assert found.code == 3
-    assert "zoo/outside is a link to the folder" in found.words
+    assert "batch/outside is a link to the folder" in found.words

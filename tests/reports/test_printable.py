@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from made_results import examined, layer, model, usual, verified
 
-from prelu_tools.core.results.zoo import ZooEntry
+from prelu_tools.core.results.batch import BatchEntry
 from prelu_tools.reports.printable import cleaned, printable
 
 
@@ -53,7 +53,7 @@ def test_a_clean_result_stays_equal() -> None:
 
 
 def test_a_document_of_its_own_stays_as_it_was_written() -> None:
-    entry = ZooEntry("a\x1b", "p", "ok", '{"a": "\x1b"}', shown="\x1b[1m")
+    entry = BatchEntry("a\x1b", "p", "ok", '{"a": "\x1b"}', shown="\x1b[1m")
     found = cleaned(entry)
     assert found.name != entry.name
     assert (found.text, found.shown) == (entry.text, entry.shown)

@@ -1,1 +1,1 @@
-"""Many models in each format; the modules beside this folder hand a `ZooResult` over to these."""
+"""Many models in each format; the modules beside this folder hand a `BatchResult` over to these."""

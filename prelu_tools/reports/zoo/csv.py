@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from prelu_tools.core.results.zoo import ZooResult
+from prelu_tools.core.results.batch import BatchResult
 
 MORE_COLUMNS = ("status", "error")
 """Behind those of one model."""
 
 
-def zoo_rows(result: ZooResult) -> Iterator[dict[str, Any]]:
+def batch_rows(result: BatchResult) -> Iterator[dict[str, Any]]:
     """The cells by column, as `reports/csv.py` has them for one model."""
     for entry in result.entries:
         document = entry.document

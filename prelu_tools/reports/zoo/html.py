@@ -10,7 +10,7 @@ import hashlib
 import html
 from collections.abc import Iterable, Sequence
 
-from prelu_tools.core.results.zoo import ZooResult
+from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.reports.assets import asset
 from prelu_tools.reports.printable import printable
 from prelu_tools.reports.zoo.rows import (
@@ -24,7 +24,7 @@ from prelu_tools.reports.zoo.rows import (
 )
 
 
-def zoo_page(result: ZooResult) -> str:
+def batch_page(result: BatchResult) -> str:
     """The page."""
     rows = list(rows_of(result))
     script = asset("zoo.js")
@@ -69,7 +69,7 @@ def _list(items: Iterable[str]) -> str:
     return f"<ul>{body}</ul>\n" if body else ""
 
 
-def _table(result: ZooResult, rows: Sequence[Row]) -> str:
+def _table(result: BatchResult, rows: Sequence[Row]) -> str:
     names = N_NAMES[result.command]
     head = "".join(
         f'<th scope="col"><button type="button">{html.escape(text)}</button></th>'
@@ -88,7 +88,7 @@ def _row(row: Row, names: int) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _workers(result: ZooResult) -> str:
+def _workers(result: BatchResult) -> str:
     if not result.workers:
         return ""
     lines = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from prelu_tools.core.results.zoo import ZooResult
+from prelu_tools.core.results.batch import BatchResult
 
 
-def zoo_body(result: ZooResult) -> dict[str, Any]:
+def batch_body(result: BatchResult) -> dict[str, Any]:
     """`models` has each model's own document; `runs` says in the same order what became of it."""
     return {
         "kind": f"{result.command}-many",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement
 
-from prelu_tools.core.results.zoo import Status, ZooResult
+from prelu_tools.core.results.batch import BatchResult, Status
 from prelu_tools.reports.printable import printable
 from prelu_tools.reports.zoo.rows import rows_of
 
 _TAGS: dict[Status, str] = {"fail": "failure", "inconclusive": "error", "error": "error"}
 
 
-def zoo_suites(result: ZooResult) -> Element:
+def batch_suites(result: BatchResult) -> Element:
     """One suite; where nothing was checked, with a case that says so."""
     root = Element("testsuites", name=f"prelu-tools {result.command}")
     suite = SubElement(root, "testsuite", name=f"{result.command} of many models")

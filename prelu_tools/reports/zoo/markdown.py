@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prelu_tools.core.results.zoo import ZooResult
+from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.reports.markup import bullets, code, escaped, table
 from prelu_tools.reports.zoo.rows import HEADERS, N_NAMES, finding_lines, headline, overall, rows_of
 
 
-def zoo_blocks(result: ZooResult) -> Iterator[str]:
+def batch_blocks(result: BatchResult) -> Iterator[str]:
     """The verdict, a row a model, findings, what went wrong, and who did it."""
     rows = list(rows_of(result))
     names = N_NAMES[result.command]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prelu_tools.core.results.zoo import Command, Status, ZooEntry, ZooResult
+from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, Status
 from prelu_tools.reports.printable import LONGEST, cleaned
 from prelu_tools.reports.tables.parts import counted, covered, number, share
 
@@ -39,7 +39,7 @@ class Row:
     """Severity and code of each finding that is an error or a warning, each once."""
 
 
-def rows_of(result: ZooResult) -> Iterator[Row]:
+def rows_of(result: BatchResult) -> Iterator[Row]:
     """A row for each model, in order."""
     cells = _CELLS[result.command]
     for entry in result.entries:
@@ -58,13 +58,13 @@ def rows_of(result: ZooResult) -> Iterator[Row]:
         yield cleaned(row, LONGEST)
 
 
-def headline(result: ZooResult) -> str:
+def headline(result: BatchResult) -> str:
     """How many models, and how many of each status."""
     counts = ", ".join(f"{n:,} {kind}" for kind, n in result.summary.items() if n)
     return f"{counted(len(result.entries), 'model')}: {counts or 'nothing was checked'}"
 
 
-def overall(result: ZooResult) -> Status:
+def overall(result: BatchResult) -> Status:
     """The status of all of them together."""
     if result.exit_code == 0:
         return "pass" if result.command == "verify" else "ok"
@@ -86,7 +86,7 @@ def finding_lines(rows: Sequence[Row]) -> Iterator[str]:
             yield f"{severity} {kind[1]}: {counted(len(names), 'model')}: {shown}{more}"
 
 
-def _title(entry: ZooEntry) -> str:
+def _title(entry: BatchEntry) -> str:
     return entry.name
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from prelu_tools.core.results.zoo import ZooResult
+from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.tables.parts import COLOURS, grid, word, wrapped
 from prelu_tools.reports.zoo.rows import HEADERS, N_NAMES, finding_lines, headline, overall, rows_of
 
 
-def zoo_table(result: ZooResult, style: Style) -> RenderableType:
+def batch_table(result: BatchResult, style: Style) -> RenderableType:
     """A row a model; or each model's own report, where these are asked for."""
     shown = [entry.shown for entry in result.entries]
     rows = list(rows_of(result))

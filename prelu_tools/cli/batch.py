@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from prelu_tools.batch.run import Watch
+    from prelu_tools.batch.task import Task
     from prelu_tools.cli.output import Output
-    from prelu_tools.core.results.zoo import Command, ZooEntry
-    from prelu_tools.zoo.run import Watch
-    from prelu_tools.zoo.task import Task
+    from prelu_tools.core.results.batch import BatchEntry, Command
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 NAMES = ("jobs", "results", "resume", "timeout", "memory_limit", "dask")
-"""The parameters of `zoo_options`."""
+"""The parameters of `batch_options`."""
 _MODELS = (".onnx", ".keras", ".h5", ".pt2", ".pt", ".pth", ".safetensors")
 
 
@@ -27,7 +27,7 @@ def _parse_memory(ctx: click.Context, param: click.Parameter, value: str | None)
     """2GB, 500MB or a number of bytes."""
     if value is None:
         return None
-    from prelu_tools.zoo.memory import parse_size
+    from prelu_tools.batch.memory import parse_size
 
     try:
         return parse_size(value)
@@ -37,7 +37,7 @@ def _parse_memory(ctx: click.Context, param: click.Parameter, value: str | None)
         ) from error
 
 
-def zoo_options(function: Function) -> Function:
+def batch_options(function: Function) -> Function:
     """How many models are run."""
     for option in (
         click.option(
@@ -85,8 +85,8 @@ def are_models(sources: Sequence[str]) -> bool:
     return all(os.path.isfile(text) and text.endswith(_MODELS) for text in sources)  # noqa: PTH113
 
 
-def asks_for_zoo(choices: dict[str, Any]) -> bool:
-    """Whether an option was given that makes even one model a zoo."""
+def asks_for_batch(choices: dict[str, Any]) -> bool:
+    """Whether an option was given that makes even one model a batch."""
     return any(choices[name] for name in NAMES)
 
 
@@ -98,8 +98,8 @@ def run_many(
     Raises:
         StoppedError: it was stopped from outside; what is done is kept, and how to go on was said.
     """
-    from prelu_tools.zoo.run import Plan, StoppedError, run_zoo
-    from prelu_tools.zoo.worker import Limits
+    from prelu_tools.batch.run import Plan, StoppedError, run_batch
+    from prelu_tools.batch.worker import Limits
 
     if choices["resume"] and choices["results"] is None:
         raise click.UsageError("--resume continues from the results in a file: give --results FILE")
@@ -117,7 +117,7 @@ def run_many(
     )
     try:
         with _watching(output.quiet, verbose) as watch:
-            result = run_zoo(command, tasks, plan, watch)
+            result = run_batch(command, tasks, plan, watch)
     except StoppedError as stopped:
         from prelu_tools.cli.output import say, to_stderr
 
@@ -137,7 +137,7 @@ class _Blind:
     def started(self, name: str) -> None:
         pass
 
-    def finished(self, entry: ZooEntry) -> None:
+    def finished(self, entry: BatchEntry) -> None:
         pass
 
 
@@ -150,7 +150,7 @@ class _Lines(_Blind):
     def begin(self, total: int, known: int) -> None:
         self._total, self._count = total, known
 
-    def finished(self, entry: ZooEntry) -> None:
+    def finished(self, entry: BatchEntry) -> None:
         from prelu_tools.cli.output import say
 
         self._count += 1
@@ -206,7 +206,7 @@ def _bar() -> Iterator[Watch]:
                 for one in progress.task_ids:
                     progress.update(one, description=printable(name))
 
-            def finished(self, entry: ZooEntry) -> None:
+            def finished(self, entry: BatchEntry) -> None:
                 if entry.status not in ("pass", "ok"):
                     line = printable(f"{entry.status}  {entry.name}: {'; '.join(entry.reasons)}")
                     progress.console.print(Text(line, overflow="ellipsis", no_wrap=True))

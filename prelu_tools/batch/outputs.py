@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from prelu_tools.batch.pairs import STEM
+from prelu_tools.batch.sources import Found
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.zoo.pairs import STEM
-from prelu_tools.zoo.sources import Found
 
 
 def outputs_of(found: Sequence[Found], output: str | None) -> list[Path]:

@@ -8,10 +8,10 @@ import pytest
 from odd_models import Odd
 from running import cli
 
+from prelu_tools.batch.outputs import outputs_of
+from prelu_tools.batch.pairs import Pair, pair
+from prelu_tools.batch.sources import Found, expand, is_many, place_of
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.zoo.outputs import outputs_of
-from prelu_tools.zoo.pairs import Pair, pair
-from prelu_tools.zoo.sources import Found, expand, is_many, place_of
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "a.onnx", "a.onnx.data", "b.keras", "sub/c.onnx", "sub/w.weights.h5", ".hidden/d.onnx",
         ".e.onnx", "saved/saved_model.pb", "saved/variables/x.h5", "notes.md",
     ):  # fmt: skip
-        file = tmp_path / "zoo" / name
+        file = tmp_path / "batch" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     monkeypatch.chdir(tmp_path)
@@ -29,31 +29,32 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_folder_has_the_models_below_it(tree: Path) -> None:
-    found = expand(["zoo/"], "inspect")
+    found = expand(["batch/"], "inspect")
     assert [one.text for one in found] == [
-        "zoo/a.onnx", "zoo/b.keras", "zoo/saved", "zoo/sub/c.onnx", "zoo/sub/w.weights.h5",
+        "batch/a.onnx", "batch/b.keras", "batch/saved",
+        "batch/sub/c.onnx", "batch/sub/w.weights.h5",
     ]  # fmt: skip
     assert [one.place for one in found] == ["a", "b", "saved", "sub/c", "sub/w"]
-    assert "zoo/sub/w.weights.h5" not in [one.text for one in expand(["zoo"], "export")]
+    assert "batch/sub/w.weights.h5" not in [one.text for one in expand(["batch"], "export")]
 
 
 def test_a_pattern_means_what_fits_and_each_model_once(tree: Path) -> None:
-    found = expand(["zoo/**/*.onnx", "zoo/a.onnx"], "inspect")
+    found = expand(["batch/**/*.onnx", "batch/a.onnx"], "inspect")
     assert [(one.text, one.place) for one in found] == [
-        ("zoo/a.onnx", "a"),
-        ("zoo/sub/c.onnx", "sub/c"),
+        ("batch/a.onnx", "a"),
+        ("batch/sub/c.onnx", "sub/c"),
     ]
-    weights = expand(["nets.py:Net(3)@zoo/sub/*.h5"], "inspect")
+    weights = expand(["nets.py:Net(3)@batch/sub/*.h5"], "inspect")
     assert [(one.text, one.place) for one in weights] == [
-        ("nets.py:Net(3)@zoo/sub/w.weights.h5", "w")
+        ("nets.py:Net(3)@batch/sub/w.weights.h5", "w")
     ]
 
 
 def test_what_is_one_model_and_what_is_many(tree: Path) -> None:
     (tree / "odd[1].onnx").touch()
     one = (
-        "zoo/saved",
-        "zoo/a.onnx",
+        "batch/saved",
+        "batch/a.onnx",
         "odd[1].onnx",
         "nets.py:Net(x=[1, 2])",
         "gone.onnx",
@@ -61,17 +62,17 @@ def test_what_is_one_model_and_what_is_many(tree: Path) -> None:
     )
     assert [text for text in one if is_many(text)] == []
     many = (
-        "zoo",
-        "zoo/*.onnx",
+        "batch",
+        "batch/*.onnx",
         "list.csv",
         "nets.py:Net@w/*.pt",
-        "https://h/zoo/",
+        "https://h/batch/",
         "s3://b/*.onnx",
     )
     assert [text for text in many if not is_many(text)] == []
 
 
-@pytest.mark.parametrize("text", ["zoo/*.pt2", "empty", "list.txt"])
+@pytest.mark.parametrize("text", ["batch/*.pt2", "empty", "list.txt"])
 def test_what_means_nothing_is_no_verdict(text: str, tree: Path) -> None:
     (tree / "empty").mkdir()
     (tree / "list.txt").write_text("# none yet\n\n")
@@ -81,20 +82,20 @@ def test_what_means_nothing_is_no_verdict(text: str, tree: Path) -> None:
         expand([text], "inspect")
     assert cli("inspect", text).code == 3
     assert cli("export", text, "-o", "out/").code == 3
-    assert cli("verify", "zoo/a.onnx", text).code == 3
+    assert cli("verify", "batch/a.onnx", text).code == 3
 
 
 def test_lists_in_each_spelling(tree: Path) -> None:
-    (tree / "zoo/list.txt").write_text(
+    (tree / "batch/list.txt").write_text(
         "a.onnx\n# a comment\nnets.py:Net@w.pt\npackage.module:net\n"
     )
-    (tree / "zoo/list.csv").write_text("name,source,output\nfirst,a.onnx,out/a.onnx\n,b.keras,\n")
-    (tree / "zoo/list.toml").write_text('[[models]]\nsource = "/tmp/x.onnx"\nname = "x"\n')
-    texts = [one.text for one in expand(["zoo/list.txt"], "inspect")]
-    assert texts == ["zoo/a.onnx", "zoo/nets.py:Net@zoo/w.pt", "package.module:net"]
-    assert expand(["zoo/list.csv", "zoo/list.toml"], "export") == [
-        Found("zoo/a.onnx", "first", "first", "zoo/out/a.onnx"),
-        Found("zoo/b.keras", "b"),
+    (tree / "batch/list.csv").write_text("name,source,output\nfirst,a.onnx,out/a.onnx\n,b.keras,\n")
+    (tree / "batch/list.toml").write_text('[[models]]\nsource = "/tmp/x.onnx"\nname = "x"\n')
+    texts = [one.text for one in expand(["batch/list.txt"], "inspect")]
+    assert texts == ["batch/a.onnx", "batch/nets.py:Net@batch/w.pt", "package.module:net"]
+    assert expand(["batch/list.csv", "batch/list.toml"], "export") == [
+        Found("batch/a.onnx", "first", "first", "batch/out/a.onnx"),
+        Found("batch/b.keras", "b"),
         Found("/tmp/x.onnx", "x", "x"),
     ]
 
@@ -177,7 +178,7 @@ def test_pairs_of_two_folders_of_one_reference_and_of_a_list(
     ("sources", "said"),
     [
         (["*.keras", "a.onnx"], "cannot be told which candidate"),
-        (["zoo.csv", "a.onnx"], "already lists the pairs"),
+        (["batch.csv", "a.onnx"], "already lists the pairs"),
         (["nets.py:{stem}", "a.onnx"], "has to stand in the path"),
         (["*.keras"], "no candidate to compare"),
     ],

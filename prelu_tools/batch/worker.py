@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from prelu_tools.core.results.zoo import WorkerInfo
+from prelu_tools.core.results.batch import WorkerInfo
 from prelu_tools.core.versions import installed_versions
 from prelu_tools.graph.io.placement import discard_unfinished
 
 if TYPE_CHECKING:
-    from prelu_tools.zoo.task import Done, Task
+    from prelu_tools.batch.task import Done, Task
 
 IDLE_SECONDS = 600.0
 """How long a worker waits for its next task before it ends by itself."""
@@ -42,7 +42,7 @@ _LOOK = 0.1  # seconds between two looks at a worker that has a limit
 # the user names it (`backends/source_spec.py`).
 _START = (
     "import json, sys; fd, path = sys.argv[1:]; sys.path[:] = json.loads(path); "
-    "from prelu_tools.zoo.worker import serve; serve(int(fd))"
+    "from prelu_tools.batch.worker import serve; serve(int(fd))"
 )
 _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
@@ -79,7 +79,7 @@ class Worker:
 
     def run(self, task: Task, limits: Limits) -> Done:
         """Do a task there. A worker that dies, or goes beyond a limit, takes this task alone."""
-        from prelu_tools.zoo.task import Done, failed
+        from prelu_tools.batch.task import Done, failed
 
         start = time.perf_counter()
         try:
@@ -231,7 +231,7 @@ def serve(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(descriptor)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    from prelu_tools.zoo.task import perform
+    from prelu_tools.batch.task import perform
 
     with suppress(EOFError, OSError):
         connection.send(describe())

@@ -1,4 +1,4 @@
-"""What docs/zoo.md shows is true: its commands run in order, its table is what is printed."""
+"""What docs/batch.md shows is true: its commands run in order, its table is what is printed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from running import ROOT, cli
 from tiny_models import save_dense
 
-DOC = (ROOT / "docs/zoo.md").read_text(encoding="utf-8")
+DOC = (ROOT / "docs/batch.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)

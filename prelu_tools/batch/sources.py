@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 from prelu_tools.backends.registry import READERS, ROWS
 from prelu_tools.backends.remote import files_in, is_url, matching
 from prelu_tools.backends.source_spec import as_file, exists, python_parts
+from prelu_tools.batch.manifest import is_manifest, read_manifest
+from prelu_tools.batch.walking import WILD, models_below, unlistable
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.results.zoo import Command
-from prelu_tools.zoo.manifest import is_manifest, read_manifest
-from prelu_tools.zoo.walking import WILD, models_below, unlistable
+from prelu_tools.core.results.batch import Command
 
 _OF_ANYTHING = (".tar",)  # a folder may have others; named itself, such a file is read
 _RUNNABLE = (*(s for row in ROWS for s in row.suffixes if s.startswith(".")), ".pt2")

@@ -1,4 +1,4 @@
-"""Python sources that behave badly, and small files beside them: what a zoo may hold."""
+"""Python sources that behave badly, and small files beside them: what a batch may hold."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Odd:
 def results(path: Path) -> list[dict[str, Any]]:
     """The results in a file of results."""
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line["kind"] == "zoo-result"]
+    return [line for line in lines if line["kind"] == "batch-result"]
 
 
 def by_status(document: Any) -> dict[str, str]:

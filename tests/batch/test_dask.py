@@ -132,7 +132,7 @@ def test_faults_and_limits_are_those_of_one_machine(odd: Odd) -> None:
 def test_no_scheduler_and_no_worker_are_no_verdict(
     odd: Odd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prelu_tools.zoo.cluster.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("prelu_tools.batch.cluster.CONNECT_SECONDS", 1.0)
     odd.nets(1)
     found = cli("inspect", "nets", "--dask", "tcp://127.0.0.1:1")
     assert (found.code, found.out) == (3, "")

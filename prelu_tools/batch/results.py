@@ -16,11 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from prelu_tools.batch.identity import is_as_it_was
+from prelu_tools.batch.task import Done, Task
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.results.zoo import WorkerInfo, ZooEntry
+from prelu_tools.core.results.batch import BatchEntry, WorkerInfo
 from prelu_tools.core.versions import installed_versions
-from prelu_tools.zoo.identity import is_as_it_was
-from prelu_tools.zoo.task import Done, Task
 
 SCHEMA_VERSION = 1
 
@@ -83,7 +83,7 @@ class ResultsFile:
 
     def begin(self, task: Task) -> None:
         """Keep that a task which writes a file was begun: what it leaves behind is ours."""
-        self._append(_json({"kind": "zoo-begun", "task": task_hash(task), "name": task.name}))
+        self._append(_json({"kind": "batch-begun", "task": task_hash(task), "name": task.name}))
 
     def add(self, task: Task, done: Done) -> None:
         """Append what became of a task.
@@ -113,9 +113,9 @@ class ResultsFile:
         self._file.truncate(end)
 
     def _take(self, line: Mapping[str, Any]) -> None:
-        if line["kind"] == "zoo-begun":
+        if line["kind"] == "batch-begun":
             self._begun.add(line["task"])
-        elif line["kind"] == "zoo-result":
+        elif line["kind"] == "batch-result":
             _done(line)  # whether all of it is there
             if line["status"] != "error":
                 self._known[line["task"]] = line
@@ -128,7 +128,7 @@ def result_line(task: Task, done: Done) -> str:
     document = entry.pop("text")
     head = {
         "schema_version": SCHEMA_VERSION,
-        "kind": "zoo-result",
+        "kind": "batch-result",
         **entry,
         "task": task_hash(task),
         "files": done.files,
@@ -143,12 +143,11 @@ def _json(value: Any) -> str:
 
 def _done(line: Mapping[str, Any]) -> Done:
     worker = line["worker"]
-    fields = {
-        field.name: line[field.name] for field in dataclasses.fields(ZooEntry) if field.name in line
-    }
+    names = [field.name for field in dataclasses.fields(BatchEntry)]
+    fields = {name: line[name] for name in names if name in line}
     fields["reasons"] = tuple(fields["reasons"])
     fields["worker"] = worker and worker["name"]
-    entry = ZooEntry(**fields, text=_json(line["document"]))
+    entry = BatchEntry(**fields, text=_json(line["document"]))
     if worker:
         worker = WorkerInfo(**{**worker, "providers": tuple(worker["providers"])})
     return Done(entry, dict(line["files"]), worker or None)

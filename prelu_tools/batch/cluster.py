@@ -1,7 +1,7 @@
 """The same tasks on a cluster of Dask: its scheduler hands them out, and again if a worker is lost.
 
 A Dask worker does not run a model itself: each of its threads owns a process, as a thread of
-`zoo/local.py` does. So a model that crashes, or takes too much, is an error of its own there too,
+`batch/local.py` does. So a model that crashes, or takes too much, is an error of its own there too,
 and frameworks are never called from two threads at once.
 """
 
@@ -16,12 +16,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from prelu_tools.batch.local import Started
+from prelu_tools.batch.memory import MemoryGate, likely_need
+from prelu_tools.batch.sources import local_size
+from prelu_tools.batch.task import Done, Task, failed
+from prelu_tools.batch.worker import Limits, Worker
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
-from prelu_tools.zoo.local import Started
-from prelu_tools.zoo.memory import MemoryGate, likely_need
-from prelu_tools.zoo.sources import local_size
-from prelu_tools.zoo.task import Done, Task, failed
-from prelu_tools.zoo.worker import Limits, Worker
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -21,7 +21,7 @@ def files_behind(sources: Sequence[str], beside: Iterable[Path] = ()) -> Files:
     """All files that these sources name, as they are now; a URL is not looked into.
 
     Of a Python source these are its own file and the weights: what it imports and what else it
-    reads shows as it runs (`zoo/reading.py`).
+    reads shows as it runs (`batch/reading.py`).
     """
     found: Files = {}
     for text in sources:

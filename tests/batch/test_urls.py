@@ -49,7 +49,7 @@ def test_a_model_of_a_server_is_the_same_under_its_url(server: str, tmp_path: Pa
     assert (held["verdict"], held["candidates"][0]["model"]) == ("pass", f"{server}/nets/net0.onnx")
 
 
-def test_a_zoo_of_urls_goes_on_as_long_as_the_server_has_the_same(
+def test_a_batch_of_urls_goes_on_as_long_as_the_server_has_the_same(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -92,8 +92,8 @@ def test_patterns_and_folders_of_a_file_system(tmp_path: Path) -> None:
 def test_a_file_system_in_memory_and_copies_that_do_not_stay(tmp_path: Path) -> None:
     (net,) = Odd(tmp_path).nets(1)
     memory = fsspec.filesystem("memory")
-    memory.pipe("/zoo/net.onnx", net.read_bytes())
-    url = "memory://zoo/net.onnx"
+    memory.pipe("/batch/net.onnx", net.read_bytes())
+    url = "memory://batch/net.onnx"
     assert cli("inspect", url).code == 0
     before = url_identity(url)
     with downloads():
@@ -101,7 +101,7 @@ def test_a_file_system_in_memory_and_copies_that_do_not_stay(tmp_path: Path) -> 
         assert copy.read_bytes() == net.read_bytes()
         assert local_copy(url) == copy
     assert not copy.exists()
-    memory.pipe("/zoo/net.onnx", b"other")
+    memory.pipe("/batch/net.onnx", b"other")
     assert url_identity(url) != before
 
 

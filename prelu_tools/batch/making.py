@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from prelu_tools.batch.outputs import outputs_of
+from prelu_tools.batch.pairs import pair
+from prelu_tools.batch.sources import expand
+from prelu_tools.batch.task import InspectTask, Task
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.inspect_gates import InspectGates
-from prelu_tools.zoo.outputs import outputs_of
-from prelu_tools.zoo.pairs import pair
-from prelu_tools.zoo.sources import expand
-from prelu_tools.zoo.task import InspectTask, Task
 
 
 def inspect_tasks(

@@ -84,7 +84,7 @@ def test_lines_of_another_kind_are_no_results(odd: Odd) -> None:
     cli("inspect", "nets", "--results", file)
     (line,) = results(file)
     del line["files"]
-    file.write_text(json.dumps(line) + '\n{"kind": "zoo-result"}\n[]\n3\nnonsense\n')
+    file.write_text(json.dumps(line) + '\n{"kind": "batch-result"}\n[]\n3\nnonsense\n')
     assert cli("inspect", "nets", "--results", file, "--resume").code == 0
     assert len(file.read_text().splitlines()) == 6
 
@@ -114,7 +114,7 @@ def _until(true: Callable[[], bool], running: subprocess.Popen[str]) -> None:
 
 def _kept(file: Path) -> int:
     """How many results are in a file that another process writes."""
-    return file.read_text().count('"kind": "zoo-result"') if file.exists() else 0
+    return file.read_text().count('"kind": "batch-result"') if file.exists() else 0
 
 
 def _workers_of(file: Path) -> list[int]:
@@ -189,7 +189,7 @@ def test_exports_that_were_begun_are_done_again_and_nothing_else_is_replaced(odd
     assert "out/net2.onnx exists already: give --force to replace it" in found.words
     # As a kill between the file's renaming and its line leaves it:
     lines = file.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if "zoo-begun" in line or "net0" in line]
+    kept = [line for line in lines if "batch-begun" in line or "net0" in line]
     file.write_text("".join(kept))
     (out / ".net1.onnx.prelu-tools-abcd_123").mkdir()
     (out / "net1.onnx").write_bytes(b"of the run that was killed")

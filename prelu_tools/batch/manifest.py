@@ -13,7 +13,7 @@ from typing import Any
 from prelu_tools.backends.remote import is_url
 from prelu_tools.backends.source_spec import python_parts
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.results.zoo import Command
+from prelu_tools.core.results.batch import Command
 
 SUFFIXES = (".txt", ".csv", ".toml")
 _KEYS: Mapping[Command, tuple[tuple[str, ...], tuple[str, ...]]] = {

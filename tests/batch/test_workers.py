@@ -10,10 +10,10 @@ import pytest
 from odd_models import Odd, by_status
 from running import cli
 
+from prelu_tools.batch.task import InspectTask, Task
+from prelu_tools.batch.worker import NO_LIMITS, Limits, Worker
 from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.core.results.inspect_gates import InspectGates
-from prelu_tools.zoo.task import InspectTask, Task
-from prelu_tools.zoo.worker import NO_LIMITS, Limits, Worker
 
 
 @pytest.fixture

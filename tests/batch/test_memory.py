@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from prelu_tools.zoo.memory import MemoryGate, available_memory, likely_need, parse_size
+from prelu_tools.batch.memory import MemoryGate, available_memory, likely_need, parse_size
 
 
 @pytest.mark.parametrize(

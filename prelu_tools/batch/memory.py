@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from prelu_tools.core.results.zoo import Command
+from prelu_tools.core.results.batch import Command
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {f"{unit}I": 1 << 10 * power for power, unit in enumerate("KMGT", 1)}

@@ -17,15 +17,15 @@ from running import cli
 from tiny_models import save_dense, save_prelu, save_relu
 
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.results.zoo import ZooEntry, ZooResult, error_text
+from prelu_tools.core.results.batch import BatchEntry, BatchResult, error_text
 from prelu_tools.reports import Style, render
 
 HOSTILE = "a\x1b[31m<script>alert(1)</script>|`b"
 
 
 @pytest.fixture(scope="module")
-def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("zoo")
+def batch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("batch")
     Odd(folder).nets(2)
     save_relu(folder / "nets" / "relu.onnx")
     save_prelu(folder / "nets" / "nan.onnx", slopes=(float("nan"), float("inf"), 1.0))
@@ -34,13 +34,13 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def written(zoo: Path) -> dict[str, str]:
-    """The zoo in each format that `inspect` has."""
+def written(batch: Path) -> dict[str, str]:
+    """The batch in each format that `inspect` has."""
     forms = ("table", "json", "markdown", "csv", "html")
-    options = [f"--report={form}={zoo.parent / form}" for form in forms]
-    found = cli("inspect", zoo, *options, "-q", "--fail-on", "error")
+    options = [f"--report={form}={batch.parent / form}" for form in forms]
+    found = cli("inspect", batch, *options, "-q", "--fail-on", "error")
     assert (found.code, found.out, found.err) == (1, "", "")
-    return {form: (zoo.parent / form).read_text(encoding="utf-8") for form in forms}
+    return {form: (batch.parent / form).read_text(encoding="utf-8") for form in forms}
 
 
 def test_the_table_has_a_line_a_model_and_what_is_wrong(written: dict[str, str]) -> None:
@@ -53,13 +53,13 @@ def test_the_table_has_a_line_a_model_and_what_is_wrong(written: dict[str, str])
     assert re.search(r"error \S+bad\.onnx", text)
 
 
-def test_the_documents_are_those_of_each_model(written: dict[str, str], zoo: Path) -> None:
+def test_the_documents_are_those_of_each_model(written: dict[str, str], batch: Path) -> None:
     document = json.loads(written["json"])
     assert document["kind"] == "inspect-many"
     assert document["summary"] == {"ok": 3, "fail": 1, "error": 1}
     names = ["bad", "nan", "net0", "net1", "relu"]
     for name, model, run in zip(names, document["models"], document["runs"], strict=True):
-        path = zoo / f"{name}.onnx"
+        path = batch / f"{name}.onnx"
         assert run["name"] == str(path)
         if name == "bad":
             assert model["model"] == {"path": str(path)}
@@ -68,10 +68,12 @@ def test_the_documents_are_those_of_each_model(written: dict[str, str], zoo: Pat
             assert model == cli("inspect", path, "--format", "json").json
 
 
-def test_the_rows_are_those_of_each_model(written: dict[str, str], zoo: Path) -> None:
+def test_the_rows_are_those_of_each_model(written: dict[str, str], batch: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(written["csv"])))
     assert [Path(row["model"]).stem for row in rows] == ["bad", "nan", "net0", "net1", "relu"]
-    (alone,) = csv.DictReader(io.StringIO(cli("inspect", zoo / "net1.onnx", "--format", "csv").out))
+    (alone,) = csv.DictReader(
+        io.StringIO(cli("inspect", batch / "net1.onnx", "--format", "csv").out)
+    )
     together = rows[3]
     assert (together.pop("status"), together.pop("error")) == ("ok", "")
     assert together == alone
@@ -89,12 +91,12 @@ def test_the_markdown_and_the_page_have_every_model(written: dict[str, str]) -> 
     assert "has findings at --fail-on error" in written["html"]
 
 
-def _many(*entries: ZooEntry) -> ZooResult:
-    return ZooResult("verify", entries, notes=(HOSTILE,))
+def _many(*entries: BatchEntry) -> BatchResult:
+    return BatchResult("verify", entries, notes=(HOSTILE,))
 
 
-def _entry(status: Any, name: str = "net") -> ZooEntry:
-    return ZooEntry(name, name, status, error_text(name, f"why {name}"), (f"why {name}",))
+def _entry(status: Any, name: str = "net") -> BatchEntry:
+    return BatchEntry(name, name, status, error_text(name, f"why {name}"), (f"why {name}",))
 
 
 def test_junit_has_a_case_a_model_and_no_silent_pass() -> None:

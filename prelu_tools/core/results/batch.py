@@ -44,7 +44,7 @@ class WorkerInfo:
 
 
 @dataclass(frozen=True)
-class ZooEntry:
+class BatchEntry:
     """What became of one model."""
 
     name: str
@@ -77,12 +77,12 @@ def error_text(path: str, error: str) -> str:
 
 
 @dataclass(frozen=True)
-class ZooResult:
+class BatchResult:
     """What became of every model, in the order in which they were given."""
 
     command: Command
     """What was done with each."""
-    entries: tuple[ZooEntry, ...]
+    entries: tuple[BatchEntry, ...]
     """One a model."""
     workers: tuple[WorkerInfo, ...] = ()
     """The processes that ran them, those of a run before this one included."""

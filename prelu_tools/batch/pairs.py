@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from prelu_tools.backends.remote import is_url, matching
 from prelu_tools.backends.source_spec import as_file, python_parts
+from prelu_tools.batch.manifest import is_manifest, read_manifest
+from prelu_tools.batch.sources import Found, expand, is_folder, is_many
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.zoo.manifest import is_manifest, read_manifest
-from prelu_tools.zoo.sources import Found, expand, is_folder, is_many
 
 STEM = "{stem}"
 _MARK = "__stem__"  # the same as part of a name in Python

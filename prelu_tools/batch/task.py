@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from prelu_tools.backends.remote import downloads
+from prelu_tools.batch.identity import Files, files_behind, identities
+from prelu_tools.batch.reading import is_python, own_modules, reading
 from prelu_tools.commands.export.command import export
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.inspect.command import inspect_source
@@ -18,13 +20,11 @@ from prelu_tools.commands.verify.command import verify
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import explained
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.results.batch import BatchEntry, Command, Status, WorkerInfo, error_text
 from prelu_tools.core.results.inspect_gates import InspectGates
 from prelu_tools.core.results.verification import ExportVerificationError
-from prelu_tools.core.results.zoo import Command, Status, WorkerInfo, ZooEntry, error_text
 from prelu_tools.reports import Result, Style, render
 from prelu_tools.reports.json import one_line
-from prelu_tools.zoo.identity import Files, files_behind, identities
-from prelu_tools.zoo.reading import is_python, own_modules, reading
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Task:
 class Done:
     """What became of a task."""
 
-    entry: ZooEntry
+    entry: BatchEntry
     """For the report."""
     files: Files
     """What it was read from, and what it wrote: a result is good as long as these are the same."""
@@ -123,9 +123,9 @@ def perform(task: Task) -> Done:
     return Done(replace(entry, seconds=time.perf_counter() - start), files)
 
 
-def failed(task: Task, error: str, status: Status = "error") -> ZooEntry:
+def failed(task: Task, error: str, status: Status = "error") -> BatchEntry:
     """The entry of a task that has no result."""
-    return ZooEntry(task.name, task.path, status, error_text(task.path, error), (error,))
+    return BatchEntry(task.name, task.path, status, error_text(task.path, error), (error,))
 
 
 def _status_of(error: BaseException) -> Status:
@@ -154,8 +154,8 @@ def _result(task: Task) -> tuple[Any, Status, tuple[str, ...]]:
     return export(replace(work, options=options), lambda stage: None), "ok", ()
 
 
-def _entry(task: Task, result: Result, status: Status, reasons: tuple[str, ...]) -> ZooEntry:
+def _entry(task: Task, result: Result, status: Status, reasons: tuple[str, ...]) -> BatchEntry:
     style = Style(slopes=task.slopes)
     shown = render(result, task.each, style) if task.each else None
     text = one_line(result, style)
-    return ZooEntry(task.name, task.path, status, text, reasons, shown=shown)
+    return BatchEntry(task.name, task.path, status, text, reasons, shown=shown)

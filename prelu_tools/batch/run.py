@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from prelu_tools.batch.cluster import run_on_cluster
+from prelu_tools.batch.local import run_here
+from prelu_tools.batch.results import ResultsFile, save_results
+from prelu_tools.batch.sources import local_size
+from prelu_tools.batch.task import Done, Task
+from prelu_tools.batch.worker import NO_LIMITS, Limits
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.results.zoo import Command, WorkerInfo, ZooEntry, ZooResult
+from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, WorkerInfo
 from prelu_tools.core.stopping import Stopped, stopping
 from prelu_tools.core.versions import installed_versions
 from prelu_tools.graph.io.placement import discard_unfinished
-from prelu_tools.zoo.cluster import run_on_cluster
-from prelu_tools.zoo.local import run_here
-from prelu_tools.zoo.results import ResultsFile, save_results
-from prelu_tools.zoo.sources import local_size
-from prelu_tools.zoo.task import Done, Task
-from prelu_tools.zoo.worker import NO_LIMITS, Limits
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Watch(Protocol):
     def started(self, name: str) -> None:
         """A model is at hand; from any thread."""
 
-    def finished(self, entry: ZooEntry) -> None:
+    def finished(self, entry: BatchEntry) -> None:
         """A model is done."""
 
 
@@ -56,7 +56,7 @@ class StoppedError(Stopped):
     """The run was stopped from outside; the text says what is kept, and how to go on."""
 
 
-def run_zoo(command: Command, tasks: Sequence[Task], plan: Plan, watch: Watch) -> ZooResult:
+def run_batch(command: Command, tasks: Sequence[Task], plan: Plan, watch: Watch) -> BatchResult:
     """Do every task, whatever becomes of the others.
 
     Raises:
@@ -87,7 +87,7 @@ def run_zoo(command: Command, tasks: Sequence[Task], plan: Plan, watch: Watch) -
             number = error.number if isinstance(error, Stopped) else signal.SIGINT
             raise StoppedError(number, _how_to_go_on(command, tasks, done, plan)) from error
     ordered = [done[task.name] for task in tasks]
-    return ZooResult(command, tuple(one.entry for one in ordered), *_workers(ordered))
+    return BatchResult(command, tuple(one.entry for one in ordered), *_workers(ordered))
 
 
 def _running(tasks: Sequence[Task], plan: Plan, started: Callable[[Task], Task]) -> Generator[Done]:

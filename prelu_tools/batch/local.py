@@ -8,9 +8,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 
-from prelu_tools.zoo.memory import MemoryGate, likely_need
-from prelu_tools.zoo.task import Done, Task
-from prelu_tools.zoo.worker import Limits, Worker
+from prelu_tools.batch.memory import MemoryGate, likely_need
+from prelu_tools.batch.task import Done, Task
+from prelu_tools.batch.worker import Limits, Worker
 
 Started = Callable[[Task], Task]
 """Is told each task before it starts, and gives the one that is to be done."""
