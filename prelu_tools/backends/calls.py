@@ -94,7 +94,7 @@ def slopes_with(call: PReLUCall, current: Mapping[str, Array]) -> Array:
     Raises:
         PReLUToolsError: the layer cannot be called in isolation.
     """
-    if call.is_own:
+    if call.is_own and not set(current) - {call.origin}:
         return current[call.origin].reshape(-1)[call.indices]
     if call.ask is None:
         raise PReLUToolsError(f"{call.layer} cannot be called in isolation")
@@ -109,6 +109,25 @@ def slopes_with(call: PReLUCall, current: Mapping[str, Array]) -> Array:
         found = call.ask(np.full(full, -1, np.float32), held)
         found = found[tuple(slice(size) for size in shape)]
     return np.float32(0) - found
+
+
+def slope_sources(call: PReLUCall, values: Mapping[str, Array]) -> tuple[str, ...]:
+    """The constants that the slopes of a call depend on, of those whose values are given.
+
+    Raises:
+        PReLUToolsError: the layer cannot be called in isolation.
+    """
+    if len(call.sources) < 2:
+        return call.sources
+
+    def matters(name: str) -> bool:
+        own = np.asarray(values[name], np.float32)
+        # With a constant more than the origin the layer itself is asked.
+        changed = ({**values, name: own + moved} for moved in (np.float32(0), np.float32(0.37)))
+        before, after = (slopes_with(call, each) for each in changed)
+        return not np.array_equal(before, after, equal_nan=True)
+
+    return tuple(name for name in call.sources if name in values and matters(name))
 
 
 def activation_of(calls: Iterable[PReLUCall], layer: str) -> Callable[[Array], Array]:

@@ -96,12 +96,14 @@ class EventFile:
         if not finite.size:
             return None
         counts, edges = binned(finite)
+        with np.errstate(over="ignore"):
+            squares = float(finite @ finite)
         return self._summaries.HistogramProto(
             min=float(finite.min()),
             max=float(finite.max()),
             num=float(finite.size),
             sum=float(finite.sum()),
-            sum_squares=float(finite @ finite),
+            sum_squares=squares,
             bucket_limit=edges.tolist(),
             bucket=[0.0, *counts.tolist()],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import warnings
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ import numpy as np
 from prelu_tools.arguments import PathLike
 from prelu_tools.backends.living import LayerState, LiveModel
 from prelu_tools.core.arrays import Array, frozen
-from prelu_tools.core.errors import UsageError
+from prelu_tools.core.errors import MissingExtraError, UsageError
 from prelu_tools.core.files.slope_log import as_line
 from prelu_tools.core.prelu.movement import SlopeTrack
 from prelu_tools.core.prelu.slopes import PReLULayer
@@ -63,16 +64,15 @@ class Recorder:
             wandb: whether to log to the active run of W&B; None where there is one.
 
         Raises:
-            UsageError: `every` is not a number of steps.
-            MissingExtraError: a package that is asked for is not installed.
+            UsageError: `every` is not a number of steps, or wandb is not installed.
+            MissingExtraError: tensorboard is asked for, and is not installed.
         """
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise UsageError(f"every={every!r}: expected a number of steps, 1 or more")
-        for package, wanted in (("tensorboard", tensorboard), ("wandb", wandb)):
-            if wanted and find_spec(package) is None:
-                from prelu_tools.core.errors import MissingExtraError
-
-                raise MissingExtraError(package, "training", "to log to it")
+        if tensorboard and find_spec("tensorboard") is None:
+            raise MissingExtraError("tensorboard", "training", "to write for TensorBoard")
+        if wandb and "wandb" not in sys.modules and find_spec("wandb") is None:
+            raise UsageError("wandb is not installed, and wandb=True: pip install wandb")
         self.folder = Path(folder)
         self.every = every
         self._wants = {"tensorboard": tensorboard, "wandb": wandb}

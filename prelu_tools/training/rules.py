@@ -109,7 +109,7 @@ class WarningRules:
         elif self._shows_gradients and self._silent[seen.name] > PATIENCE:
             if self._is_new("no_gradient", seen.name):
                 why = self._reason(seen, counts(seen.name))
-                text = f"no gradient has moved its slopes by step {step}, weight decay alone may have: {why}"
+                text = f"nothing but weight decay has moved its slopes by step {step}: {why}"
                 yield Finding("no_gradient", "warning", text, seen.name)
         elif unmoved.any() and self._is_new("partly_not_moving", seen.name):
             reached = counts(seen.name)

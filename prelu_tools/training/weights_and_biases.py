@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.core.errors import MissingExtraError, UsageError
+from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.slope_record import LayerRecord, SlopeRecord
 from prelu_tools.training.events import binned
 
@@ -27,13 +27,12 @@ class WandbRun:
         """Take the active run.
 
         Raises:
-            MissingExtraError: wandb is not installed.
-            UsageError: there is no run.
+            UsageError: wandb is not installed, or there is no run.
         """
         try:
             import wandb
         except ModuleNotFoundError as error:
-            raise MissingExtraError("wandb", "wandb", "to log to W&B") from error
+            raise UsageError("wandb is not installed, and wandb=True: pip install wandb") from error
         if wandb.run is None:
             raise UsageError("W&B has no active run: call wandb.init() before the training")
         self._wandb: Any = wandb

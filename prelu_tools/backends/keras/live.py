@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.calls import PReLUCall, slopes_with
+from prelu_tools.backends.calls import PReLUCall, slope_sources, slopes_with
 from prelu_tools.backends.keras.layers import owners, walk, watching
 from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.living import LayerState
@@ -113,9 +113,8 @@ class LiveKerasModel:
         call = self._calls.get(parameter)
         if call is None:
             return (parameter,)
-        if call.is_own:
-            return (call.origin,)
-        return tuple(name for name in call.sources if name in self._variables)
+        held = {name: self._variables[name] for name in call.sources if name in self._variables}
+        return slope_sources(call, {name: _values(variable) for name, variable in held.items()})
 
     def _state(self, layer: PReLULayer, names: tuple[str, ...], trained: set[int]) -> LayerState:
         held = {name: self._variables[name] for name in names if name in self._variables}

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from prelu_tools.backends.calls import PReLUCall, layers_of, slopes_with
+from prelu_tools.backends.calls import PReLUCall, layers_of, slope_sources, slopes_with
 from prelu_tools.backends.files.state_dict import of_module
 from prelu_tools.backends.living import LayerState
 from prelu_tools.backends.torch.arguments import as_call
@@ -115,17 +115,9 @@ class LiveTorchModel:
         )
 
     def _of_call(self, call: PReLUCall) -> _Live:
-        if call.is_own:
-            sources: tuple[str, ...] = (call.origin,)
-        else:
-            sources = tuple(name for name in call.sources if self._matters(call, name))
+        values = {name: to_numpy(tensor_of(self._root, name)) for name in call.sources}
+        sources = slope_sources(call, values)
         return _Live(call, sources, tuple(p for s in sources for p in _learned(self._root, s)))
-
-    def _matters(self, call: PReLUCall, name: str) -> bool:
-        """Whether the slopes depend on a constant."""
-        own = np.asarray(to_numpy(tensor_of(self._root, name)), np.float32)
-        before, after = (slopes_with(call, {name: own + moved}) for moved in (0.0, 0.37))
-        return not np.array_equal(before, after, equal_nan=True)
 
     def _named(self) -> tuple[tuple[PReLULayer, ...], list[_Live]]:
         """What names and shapes say, and the class `nn.PReLU`."""
