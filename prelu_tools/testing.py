@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
+from prelu_tools.commands.speaking import in_python, speaking_python, spoken_result
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.option import read_keywords
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["assert_parity", "assert_slopes_equal"]
 
 
+@speaking_python
 def assert_parity(  # noqa: D417  # verify describes its options
     reference: Model,
     candidate: Model,
@@ -93,7 +95,7 @@ def assert_parity(  # noqa: D417  # verify describes its options
         request = VerifyRequest(
             left_name, (right_name,), inputs_file=file, options=options, **fields
         )
-        result = verify_source(left, request, {right_name: right})
+        result = spoken_result(verify_source(left, request, {right_name: right}), in_python)
     if result.verdict != "pass":
         raise AssertionError(_message(result))
     return result

@@ -10,6 +10,7 @@ from typing import Any
 from prelu_tools.commands.checks.fields import FIELDS, NEEDED, OF_SOURCE, shown, suggestion
 from prelu_tools.commands.checks.file import CheckListError, CheckTable, find_file, read_tables
 from prelu_tools.commands.checks.globs import Match, candidates_of, filled, matches, placeholders
+from prelu_tools.commands.speaking import in_check_file, spoken_result
 from prelu_tools.commands.verify.command import verify
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import UsageError, explained
@@ -198,7 +199,7 @@ def run_checks(
             result = _run(check) if check.can_run else None
         except (Exception, SystemExit) as error:  # a source that exits is no verdict on the others
             failed(error)
-            why = explained(error)
+            why = in_check_file(explained(error))
         request = check.request
         outcomes.append(
             CheckOutcome(check.name, request.reference, request.candidates, result, why, check.line)
@@ -208,7 +209,7 @@ def run_checks(
 
 def _run(check: Check) -> VerifyResult:
     """What is there is judged; what is not there keeps it from passing."""
-    result = verify(check.request)
+    result = spoken_result(verify(check.request), in_check_file)
     if check.unmatched is None:
         return result
     verdict = worst([result.verdict, "inconclusive"])

@@ -370,7 +370,7 @@ def test_the_coverage_and_the_inputs_say_no() -> None:
     assert (enough.code, more.code) == (0, 1)
     (found,) = more.json["models"]
     assert (found["samples"], found["coverage"]["exercised"]) == (4, 2)
-    assert "--min-coverage 0.7 asks for more" in found["reasons"][0]
+    assert "min_coverage = 0.7 asks for more" in found["reasons"][0]
 
 
 def test_the_power_says_no() -> None:
