@@ -18,6 +18,7 @@ from prelu_tools.commands.speaking import in_python, speaking_python, spoken_res
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.option import read_keywords
+from prelu_tools.core.results.headline import first_of
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.live import Model, name_of, opened
 
@@ -184,14 +185,17 @@ def assert_slopes_equal(
             lines.append(f"{layer.name}: {difference.description}")
     if lines:
         title = f"Slopes are not equal: {left_name} (reference), {right_name}"
-        raise AssertionError("\n".join(["", title, *(f"  {line}" for line in lines)]))
+        raise AssertionError("\n".join([first_of(lines), title, *(f"  {x}" for x in lines)]))
 
 
 def _message(result: VerifyResult) -> str:
     from prelu_tools.reports import Style, render
 
     state = "Not equal" if result.verdict == "fail" else "Not proven equal"
-    lines = [f"{state}: {result.reference} (reference), {result.candidates[0].model}"]
+    lines = [
+        first_of(result.reasons),  # pytest's summary shows the first line
+        f"{state}: {result.reference} (reference), {result.candidates[0].model}",
+    ]
     for report in result.candidates:
         for output in report.outputs:
             if output.verdict == "pass":
@@ -203,4 +207,4 @@ def _message(result: VerifyResult) -> str:
                 f"Max relative difference: {output.max_rel_diff:.8g}",
             ]
     lines += list(result.reasons)
-    return "\n".join(["", *lines, "", render(replace(result, reasons=()), "table", Style())])
+    return "\n".join([*lines, "", render(replace(result, reasons=()), "table", Style())])
