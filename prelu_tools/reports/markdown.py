@@ -9,6 +9,7 @@ from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
 from prelu_tools.core.results.inspection import InspectResult, LayerReport
 from prelu_tools.core.results.optimization import OptimizeResult
+from prelu_tools.core.results.record import RecordResult
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import by_severity, which
@@ -27,6 +28,7 @@ from prelu_tools.reports.tables.parts import (
     shape,
     share,
 )
+from prelu_tools.reports.tables.record import record_lines
 from prelu_tools.reports.zoo.markdown import batch_blocks
 
 
@@ -49,6 +51,8 @@ def _blocks(result: Result, style: Style) -> Iterable[str]:
         return _optimize(result)
     if isinstance(result, InitResult):
         return _init(result)
+    if isinstance(result, RecordResult):
+        return _record(result)
     if isinstance(result, BatchResult):
         return batch_blocks(result)
     return _doctor(result)
@@ -214,6 +218,11 @@ def _init(result: InitResult) -> Iterable[str]:
     ]
     yield table(("reference", "candidates", "models"), rows, left=2)
     yield bullets(f"left out: {code(one.path)}: {escaped(one.reason)}" for one in result.left_out)
+
+
+def _record(result: RecordResult) -> Iterable[str]:
+    yield f"## {code(result.path)}"
+    yield bullets(map(escaped, record_lines(result)))
 
 
 def _doctor(result: DoctorResult) -> Iterable[str]:

@@ -62,6 +62,10 @@ def _body(result: Any, style: Style) -> RenderableType:
         from prelu_tools.reports.tables.init import init_table
 
         return init_table(result, style)
+    if kind == "RecordResult":
+        from prelu_tools.reports.tables.record import record_text
+
+        return record_text(result, style)
     if kind == "BatchResult":
         from prelu_tools.reports.zoo.table import batch_table
 
