@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prelu_tools.core.results.batch import BatchResult
-from prelu_tools.core.results.checks import ChecksResult
 from prelu_tools.core.results.verification import VerifyResult
 
 _GOOD = ("pass", "ok")
@@ -18,22 +17,16 @@ def headline(result: object) -> str | None:
         if result.verdict == "pass":
             return None
         return f"{result.verdict.upper()}  {first_of(result.reasons) or 'no reason given'}"
-    if isinstance(result, ChecksResult):
-        found = [(one.verdict, one.name, one.reasons) for one in result.outcomes]
-        return _of_many(found, "check")
-    if isinstance(result, BatchResult):
-        return _of_many([(one.status, one.name, one.reasons) for one in result.entries], "model")
-    return None
+    return _of_many(result) if isinstance(result, BatchResult) else None
 
 
-def _of_many(found: Sequence[tuple[str, str, Sequence[str]]], noun: str) -> str | None:
-    bad = [one for one in found if one[0] not in _GOOD]
-    if not bad:
+def _of_many(result: BatchResult) -> str | None:
+    bad = [entry for entry in result.entries if entry.status not in _GOOD]
+    if result.exit_code == 0 or not bad:
         return None
-    word = "fail" if any(kind == "fail" for kind, _, _ in bad) else bad[0][0]
-    _, name, reasons = next(one for one in bad if one[0] == word)
-    nouns = noun if len(found) == 1 else f"{noun}s"
-    return f"{word.upper()}  {len(bad):,} of {len(found):,} {nouns}; {name}: {first_of(reasons)}"
+    first = next((entry for entry in bad if entry.status == "fail"), bad[0])
+    count = f"{len(bad):,} of {len(result.entries):,}"
+    return f"{first.status.upper()}  {count}; {first.name}: {first_of(first.reasons)}"
 
 
 def first_of(reasons: Sequence[str]) -> str:
