@@ -20,6 +20,8 @@ from prelu_tools.core.results.export import RefusedRoute
 from prelu_tools.core.rounding.noise import Noise
 
 if TYPE_CHECKING:
+    from prelu_tools.backends.recorded.recording import Recording
+    from prelu_tools.core.results.verification import ProviderReport
     from prelu_tools.graph.facts.dependence import Dependence
     from prelu_tools.graph.facts.tensors import Maker
     from prelu_tools.graph.io.model import OnnxModel
@@ -132,8 +134,22 @@ class Source(Protocol):
         ...
 
     @property
+    def runtime(self) -> ProviderReport | None:
+        """The runtime that runs it; None where its framework does, or where one is chosen."""
+        ...
+
+    def ways(self) -> Sequence[Source]:
+        """The same source, once for each way in which its runtime may run it; itself the first."""
+        ...
+
+    @property
     def graph(self) -> OnnxGraph | None:
         """The same source with what only an ONNX graph can do; None for a model that is none."""
+        ...
+
+    @property
+    def recording(self) -> Recording | None:
+        """All that is known of a source that was run before and cannot be run again; else None."""
         ...
 
     def inputs(self) -> Sequence[TensorSpec]:
@@ -283,8 +299,13 @@ class OnnxGraph(Source, Protocol):
         """
         ...
 
+    @property
+    def can_be_watched(self) -> bool:
+        """Whether there are layers that can be looked at as they run (see `tapped`)."""
+        ...
+
     def tapped(self, provider: str) -> LayerWatch:
-        """Its layers of the main graph on an execution provider.
+        """Its layers on an execution provider, but for those in bodies that cannot be looked into.
 
         Raises:
             PReLUToolsError: there are none; or see `session`.

@@ -15,6 +15,7 @@ from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.export.steps import finished, for_onnxruntime, in_type
 from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.commands.preflight import check_request
+from prelu_tools.commands.untrained import untrained_notes
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -91,7 +92,7 @@ def export(
         layers=layers,
         n_nodes=len(model.proto.graph.node),
         verification=verification,
-        notes=(*conversion.notes, *notes, *_told(source, warnings)),
+        notes=(*untrained_notes(source), *conversion.notes, *notes, *_told(source, warnings)),
         refused=conversion.refused,
         optimized=optimized,
         data_path=str(request.output.with_name(written.data.name)) if written.data else None,

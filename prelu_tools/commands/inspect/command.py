@@ -89,7 +89,7 @@ def _report(
     return LayerReport(
         layer=layer,
         statistics=slope_statistics(layer.slopes, thresholds),
-        health=slope_health(layer.slopes, thresholds),
+        health=slope_health(layer.slopes, thresholds, layer.start),
         findings=(*findings, *slope_findings(layer, thresholds)),
     )
 

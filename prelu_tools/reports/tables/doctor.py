@@ -12,7 +12,12 @@ from prelu_tools.reports.tables.parts import grid, word
 def doctor_table(result: DoctorResult) -> RenderableType:
     """What was looked at, and what to do."""
     table = grid("", "state", "found", left=3)
-    sections = (("core", result.core), ("extras", result.extras), ("providers", result.providers))
+    sections = (
+        ("core", result.core),
+        ("extras", result.extras),
+        ("providers", result.providers),
+        ("runtimes", result.runtimes),
+    )
     for name, items in sections:
         table.add_row(Text(name, style="bold"))
         for item in items:
