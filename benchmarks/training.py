@@ -39,7 +39,7 @@ def digits() -> nn.Module:
 
 NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "digits, batch 64": (digits, (64, 1, 28, 28)),
-    "MobileFaceNet, batch 8": (MobileFaceNet, (8, 3, 112, 112)),
+    "MobileFaceNet, batch 2": (MobileFaceNet, (2, 3, 112, 112)),
     "IResNet-50, batch 2": (IResNet50, (2, 3, 112, 112)),
 }
 
