@@ -24,7 +24,7 @@ from prelu_tools.core.results.batch import BatchEntry, Command, Status, WorkerIn
 from prelu_tools.core.results.inspect_gates import InspectGates
 from prelu_tools.core.results.verification import ExportVerificationError
 from prelu_tools.reports import Result, Style, render
-from prelu_tools.reports.json import one_line
+from prelu_tools.reports.writers.json import one_line
 
 
 @dataclass(frozen=True)

@@ -74,10 +74,12 @@ def command(
         from prelu_tools.batch.making import export_tasks
 
         tasks = export_tasks(sources, output, request)
-        return run_many("export", tasks, Output(form, reports, quiet), verbose, batch)
+        return run_many(
+            "export", tasks, Output(form, reports, quiet, details=verbose), verbose, batch
+        )
     with show_progress(quiet, verbose) as progress:
         result = export(request, progress)
-    Output(form, reports, quiet).show(result)
+    Output(form, reports, quiet, details=verbose).show(result)
     return 0
 
 

@@ -73,7 +73,7 @@ def command(
     from prelu_tools.cli.output import Output, progress
     from prelu_tools.commands.verify.command import verify
 
-    output = Output(form, reports, quiet)
+    output = Output(form, reports, quiet, details=verbose)
     if reference is None:
         _refuse_options_of_one_check(ctx)
         with output.explaining():

@@ -14,7 +14,7 @@ from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
 from prelu_tools.core.results.verification import Coverage, VerifyResult
 from prelu_tools.reports import Style, render
-from prelu_tools.reports.facts import coverage_share, worst_difference
+from prelu_tools.reports.sentences import coverage_share, worst_difference
 
 
 def _passed(**changes: Any) -> VerifyResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -88,6 +89,7 @@ def verify_source(
         candidates: those of the request's that are open already, by their spelling.
         tell: is told what is being done.
     """
+    start = time.perf_counter()
     _check_ranges(source, request)
     for provider in request.providers:
         parse_provider(provider)
@@ -126,7 +128,7 @@ def verify_source(
             bundled = judged[failed[0]]
             where = next(o for o in opened if o.spelled == bundled.report.model)
             write_bundle(request.bundle, reference, where, bundled)
-        return result
+        return replace(result, seconds=time.perf_counter() - start)
 
 
 def _check_ranges(source: Source, request: VerifyRequest) -> None:
@@ -221,13 +223,16 @@ def _judge(
     found = []
     for provider in providers:
         tell(f"checking {linked.spelled}{f' on {provider}' if provider else ''}")
+        start = time.perf_counter()
         try:
-            found.append(_in_any_order(reference, linked, provider, checks))
+            judged = _in_any_order(reference, linked, provider, checks)
         except RefusedInputError as error:
             reason = Reason(str(error), "candidate_refuses_input")
-            found.append(Judged(_unjudged(linked.spelled, provider, reason, "fail")))
+            judged = Judged(_unjudged(linked.spelled, provider, reason, "fail"))
         except PReLUToolsError as error:
-            found.append(Judged(_unjudged(linked.spelled, provider, str(error))))
+            judged = Judged(_unjudged(linked.spelled, provider, str(error)))
+        report = replace(judged.report, seconds=time.perf_counter() - start)
+        found.append(replace(judged, report=report))
     return found
 
 

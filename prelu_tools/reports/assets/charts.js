@@ -274,9 +274,11 @@ const Charts = (() => {
     chart.destroy();
   }
 
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    for (const chart of drawn) chart.redraw(false, true);
-  });
+  for (const media of ["(prefers-color-scheme: dark)", "print"]) {
+    matchMedia(media).addEventListener("change", () => {
+      for (const chart of drawn) chart.redraw(false, true);
+    });
+  }
 
   return { histogram, values, depth, forget, short };
 })();
