@@ -174,7 +174,7 @@ def verify(
         PReLUToolsError: the reference cannot be read or run.
     """
     given = locals()
-    from prelu_tools.commands.verify.command import layouts_of, verify_source
+    from prelu_tools.commands.verify.command import before_loading, layouts_of, verify_source
     from prelu_tools.commands.verify.inputs.other import asking
     from prelu_tools.commands.verify.request import VerifyRequest
 
@@ -187,6 +187,10 @@ def verify(
     with turns(reference, *candidates), ExitStack() as stack:
         file = stack.enter_context(values_file(inputs))
         request = VerifyRequest(left, names, inputs_file=file, options=options, **fields)
+        objects = zip((left, *names), (reference, *candidates), strict=True)
+        refused = before_loading(request, [name for name, model in objects if is_live(model)])
+        if refused is not None:
+            return refused
         live: dict[str, Any] = {}
         told = asking(options, names, live, layouts_of(request))
         source = stack.enter_context(opened(reference, left, told))

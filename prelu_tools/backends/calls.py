@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +14,8 @@ from prelu_tools.core.arrays import Array, IntArray, frozen
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.slopes import PReLULayer, Shape
 from prelu_tools.core.results.reasons import Reason
+
+_UNKNOWN: Mapping[str, float | None] = {}
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,22 @@ def not_called(name: str) -> Reason:
     )
 
 
-def layers_of(calls: Iterable[PReLUCall]) -> tuple[PReLULayer, ...]:
-    """The layers, in the order of their first call; later calls of one are `name_1`, `name_2`."""
+def layers_of(
+    calls: Iterable[PReLUCall], starts: Mapping[str, float | None] = _UNKNOWN
+) -> tuple[PReLULayer, ...]:
+    """The layers, in the order of their first call; later calls of one are `name_1`, `name_2`.
+
+    Args:
+        calls: in their order.
+        starts: by a slope tensor's name, where its values start.
+    """
     grouped: dict[str, list[PReLUCall]] = {}
     for call in calls:
         grouped.setdefault(call.parameter, []).append(call)
-    return tuple(_layer(group) for group in grouped.values())
+    return tuple(_layer(group, starts.get(name)) for name, group in grouped.items())
 
 
-def _layer(group: list[PReLUCall]) -> PReLULayer:
+def _layer(group: list[PReLUCall], start: float | None) -> PReLULayer:
     first = group[0]
     names = [first.layer, *(f"{first.layer}_{i}" for i in range(1, len(group)))]
     return PReLULayer(
@@ -72,6 +81,7 @@ def _layer(group: list[PReLUCall]) -> PReLULayer:
         preceding_parameters=first.preceding_parameters,
         same_instance=True,
         axes=None,
+        start=start,
     )
 
 

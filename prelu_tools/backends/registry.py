@@ -11,6 +11,7 @@ from typing import Protocol, cast
 
 from prelu_tools.backends.interface import Backend, Source
 from prelu_tools.backends.llvm import load_triton_first
+from prelu_tools.backends.preflight.sources import check_python, demand_file, unknown_kind
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.source_spec import (
     SourceSpec,
@@ -19,7 +20,6 @@ from prelu_tools.backends.source_spec import (
     parse_source_spec,
 )
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
-from prelu_tools.core.files.pickles import in_words, wanted_by_file
 from prelu_tools.core.options import SourceOptions
 
 
@@ -71,7 +71,6 @@ _SAVED_MODEL = Row(
 )
 
 _FILES = "prelu_tools.backends.files"
-_PICKLES = (".pkl", ".pickle", ".joblib", ".dill")
 READERS: tuple[Row, ...] = (
     Row("keras archive", f"{_FILES}.keras_archive", (".keras",), "keras", ("h5py",)),
     Row("keras HDF5", f"{_FILES}.keras_h5", (".h5", ".weights.h5"), "keras", ("h5py",)),
@@ -116,7 +115,7 @@ def open_for_inspection(text: str, options: SourceOptions) -> Source:
     source_spec = parse_source_spec(text)
     if source_spec.file is None or options.custom_objects:
         return open_source(text, options)  # classes of the user's own have to be asked
-    return _open_file(source_spec, options, _TO_INSPECT)
+    return _open_file(source_spec, source_spec.file, options, _TO_INSPECT)
 
 
 _IDLE: Mapping[str, tuple[str, str]] = {
@@ -187,7 +186,8 @@ def open_source(text: str, options: SourceOptions) -> Source:
     """
     source_spec = parse_source_spec(text)
     if source_spec.file is not None:
-        return _open_file(source_spec, options, _TO_RUN)
+        return _open_file(source_spec, source_spec.file, options, _TO_RUN)
+    check_python(source_spec)
     with quiet(options.show_chatter):
         model = build_object(source_spec)
     return open_object(model, text, options, source_spec.weights)
@@ -218,28 +218,53 @@ def open_object(
     return backend.from_object(model, spelled, weights, options)
 
 
-def _open_file(source_spec: SourceSpec, options: SourceOptions, rows: Sequence[Row]) -> Source:
-    path = source_spec.file
-    if path is None:
-        raise AssertionError("not a file")
-    try:
-        path.stat()
-    except FileNotFoundError as error:
-        raise PReLUToolsError(f"{path} cannot be read: no such file") from error
-    except (OSError, ValueError) as error:  # a name that is too long, or has a NUL in it
-        why = error.strerror if isinstance(error, OSError) else error
-        raise PReLUToolsError(f"{path} cannot be read: {why}") from error
+def check_source(text: str, inspects: bool = False) -> None:
+    """Say what is wrong with a source before anything is imported to read it.
+
+    Args:
+        text: as the user typed it.
+        inspects: whether it is looked at only, and not run.
+
+    Raises:
+        UsageError: it is spelled like nothing that is known.
+        PReLUToolsError: a file or a name of it is missing, or it is no kind of model.
+    """
+    source_spec = parse_source_spec(text)
+    if source_spec.file is None:
+        check_python(source_spec)
+    else:
+        _check_file(source_spec, source_spec.file, _TO_INSPECT if inspects else _TO_RUN)
+
+
+def runs_in_onnxruntime(text: str) -> bool:
+    """Whether a source is an ONNX file, which execution providers run."""
+    source_spec = parse_source_spec(text)
+    row = None if source_spec.file is None else _row_for(source_spec.file, _TO_RUN)
+    return row is not None and row.name == "onnx"
+
+
+def _check_file(source_spec: SourceSpec, path: Path, rows: Sequence[Row]) -> Row:
+    """What reads a file of a model."""
+    demand_file(path)
     if not (path.is_file() or path.is_dir()):
         raise PReLUToolsError(f"{path} is neither a regular file nor a folder: expected a model")
     row = _row_for(path, rows)
     if row is None:
-        raise PReLUToolsError(_unknown_kind(path, rows))
+        suffixes = {x for row in rows for x in row.suffixes if x.startswith(".")}
+        raise PReLUToolsError(unknown_kind(path, sorted(suffixes)))
     if source_spec.weights is not None:
         raise PReLUToolsError(
             f"{source_spec.text}: weights can be given for a Python source only "
             "(nets.py:Net@weights.pt)"
         )
-    return cast(_Reader, _load(row, str(path))).from_file(path, source_spec.text, options)
+    return row
+
+
+def _open_file(
+    source_spec: SourceSpec, path: Path, options: SourceOptions, rows: Sequence[Row]
+) -> Source:
+    reader = cast(_Reader, _load(_check_file(source_spec, path, rows), str(path)))
+    return reader.from_file(path, source_spec.text, options)
 
 
 def _row_for(path: Path, rows: Sequence[Row]) -> Row | None:
@@ -252,36 +277,6 @@ def _fits(path: Path, suffix: str) -> bool:
     if suffix.startswith("/"):
         return os.path.isfile(path / suffix[1:])  # noqa: PTH113  (one that cannot be read is none)
     return not path.is_dir() and path.name.lower().endswith(suffix)
-
-
-def _unknown_kind(path: Path, rows: Sequence[Row]) -> str:
-    if path.is_dir():
-        return _why_no_model(path)
-    if path.suffix.lower() in _PICKLES:
-        wanted = in_words(wanted_by_file(path))
-        return (
-            f"{path} is a pickle, and loading it would run {wanted}: refused, save the "
-            "state_dict() as .safetensors or .pt"
-        )
-    suffixes = (suffix for row in rows for suffix in row.suffixes if suffix.startswith("."))
-    known = ", ".join(sorted(set(suffixes)))
-    return (
-        f"{path} is not a known kind of model: expected {known}, a SavedModel's folder or a "
-        "Python source (nets.py:Net)"
-    )
-
-
-def _why_no_model(folder: Path) -> str:
-    try:
-        names = [one.name for one in folder.iterdir()]
-    except OSError as error:
-        return f"{folder} cannot be read: {error.strerror}"
-    if folder.is_symlink() and names:
-        return (
-            f"{folder} is a link to the folder {folder.resolve()}, which is not searched for "
-            "models: name that folder itself"
-        )
-    return f"{folder} is a folder, but not a SavedModel: it has no saved_model.pb"
 
 
 def _load(row: Row, text: str) -> Backend:

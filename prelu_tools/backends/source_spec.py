@@ -17,6 +17,12 @@ from types import ModuleType
 from typing import Any
 
 from prelu_tools.backends.llvm import load_triton_first
+from prelu_tools.backends.preflight.names import (
+    defined_in,
+    no_such_name,
+    nothing_named,
+    refuse_call,
+)
 from prelu_tools.backends.remote import is_url, local_copy
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 
@@ -69,16 +75,17 @@ def parse_source_spec(text: str) -> SourceSpec:
         return SourceSpec(text, Path(text), None, None, None)
     if is_url(text):
         return SourceSpec(text, _copied(text), None, None, None)
-    if text and exists(text):
+    if exists(text) and text and not text.endswith(".py"):
         return SourceSpec(text, Path(text), None, None, None)
     head, weights = _split_weights(text)
     match = _PYTHON.match(head)
     if match:
         return SourceSpec(text, None, match["module"], match["call"], weights)
-    if head.endswith(".py") or not head or head.startswith("@"):
+    if head.endswith(".py"):
+        raise nothing_named(head)
+    if not head or head.startswith("@"):
         raise UsageError(
-            f"{text!r} names a Python file, but nothing in it: expected FILE.py:NAME or "
-            "FILE.py:NAME(arguments)"
+            f"{text!r} names no model: expected a file, FILE.py:NAME or FILE.py:NAME(arguments)"
         )
     return SourceSpec(text, Path(head), None, None, weights)
 
@@ -211,19 +218,17 @@ def build_object(source_spec: SourceSpec) -> object:
     """
     if source_spec.module is None or source_spec.call is None:
         raise AssertionError("not a Python source")
-    name, args, kwargs = _parse_call(source_spec.call)
+    name, args, kwargs = parse_call(source_spec.call)
     module = import_named(source_spec.module)
     target: Any = module
     for part in name.split("."):
         if not hasattr(target, part):
-            public = [n for n in vars(module) if not n.startswith("_")]
-            raise PReLUToolsError(
-                f"{source_spec.module} has no {name!r}; it has {', '.join(sorted(public))}"
-            )
+            raise no_such_name(source_spec.module, name, defined_in(module), vars(module))
         target = getattr(target, part)
     wants_call = isinstance(target, type) or not _is_model(target)
     if not (source_spec.call.endswith(")") or (wants_call and callable(target))):
         return target
+    refuse_call(target, f"{source_spec.module}:{name}", args, kwargs)
     try:
         with _seeded(), _looking_in(_folder_of(source_spec.module)):
             return target(*args, **kwargs)
@@ -257,7 +262,12 @@ def _seeded() -> Iterator[None]:
             torch.set_rng_state(torch_state)
 
 
-def _parse_call(call: str) -> tuple[str, list[Any], dict[str, Any]]:
+def parse_call(call: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """The name and the arguments of a call as the user typed it.
+
+    Raises:
+        UsageError: an argument is not a literal.
+    """
     expected = "expected NAME or NAME(arguments) with literal arguments such as 10, 'prelu' or None"
     try:
         tree = ast.parse(call, mode="eval").body

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -79,12 +78,10 @@ def _paths(start: str, suffixes: Sequence[str] = ()) -> list[str]:
 
 def _defined(file: str, start: str) -> list[str]:
     """The public classes and functions at the top of a Python file; it is read and not run."""
-    try:
-        body = ast.parse(Path(file).read_bytes()).body
-    except (OSError, SyntaxError, ValueError):
-        return []
-    kinds = (ast.ClassDef, ast.FunctionDef)
-    names = [node.name for node in body if isinstance(node, kinds)]
+    from prelu_tools.core.python_code import read_code
+
+    code = read_code(Path(file))
+    names = [] if code is None else [maker.name for maker in code.makers]
     return [name for name in names if name.startswith(start) and not name.startswith("_")]
 
 

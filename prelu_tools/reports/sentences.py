@@ -28,6 +28,8 @@ _FOUND = {"values": "by values", "nowhere": "not found", "additional": "addition
 
 def reached(result: VerifyResult) -> str:
     """The inputs, and how many slopes they exercised."""
+    if not result.samples and not result.n_searched:
+        return "nothing was run"
     text = counted(result.samples, "input")
     if result.n_searched:
         text += f" ({result.n_searched:,} found by a search)"

@@ -101,8 +101,6 @@ def test_a_file_that_exists_is_that_file(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("nets.py", "FILE.py:NAME"),
-        ("a/nets.py@w.pt", "FILE.py:NAME"),
         ("@w.pt", "expected"),
         ("nets.py:Net@", "ends in @"),
         ("", "expected"),
@@ -217,10 +215,17 @@ def test_arguments_that_are_no_literals(call: str) -> None:
         build_object(parse_source_spec(f"spelled_nets.py:{call}"))
 
 
-def test_a_name_that_is_not_there_is_told_with_those_that_are() -> None:
-    with pytest.raises(PReLUToolsError, match="has no 'net'; it has Net, broken, leave") as caught:
-        build_object(parse_source_spec("spelled_nets.py:net"))
+def test_a_name_that_is_not_there_is_told_with_those_that_are_defined_there() -> None:
+    with pytest.raises(PReLUToolsError, match="has no 'other'; it has Net, make, ") as caught:
+        build_object(parse_source_spec("spelled_nets.py:other"))
     assert "_private" not in str(caught.value)
+    assert "helper" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["net", "Nett", "NET"])
+def test_a_name_that_is_mistyped_is_answered_with_the_one_that_was_meant(name: str) -> None:
+    with pytest.raises(PReLUToolsError, match=f"has no '{name}': did you mean Net?"):
+        build_object(parse_source_spec(f"spelled_nets.py:{name}"))
 
 
 @pytest.mark.parametrize(

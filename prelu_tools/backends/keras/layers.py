@@ -115,6 +115,8 @@ class Owner(NamedTuple):
     """The layer's class."""
     is_alone: bool
     """Whether the layer has no other variable, and no layer inside."""
+    start: float | None = None
+    """The value at which the layer starts all of it; None where that is random, or unknown."""
 
 
 def owners(model: Any) -> dict[int, Owner]:
@@ -134,5 +136,16 @@ def owners(model: Any) -> dict[int, Owner]:
             if id(variable) not in found:
                 taken.add(parameter)
                 is_alone = len(own) == 1 and is_leaf(layer)
-                found[id(variable)] = Owner(name, parameter, foreign, kind, is_alone)
+                found[id(variable)] = Owner(
+                    name, parameter, foreign, kind, is_alone, _start(layer, variable.name)
+                )
     return found
+
+
+def _start(layer: Any, variable: str) -> float | None:
+    """The value of a variable at first, by its initializer, which layers keep as an attribute."""
+    made: Any = getattr(layer, f"{variable}_initializer", None)
+    kind = type(made).__name__
+    if kind == "Constant" and isinstance(value := made.get_config().get("value"), (int, float)):
+        return float(value)
+    return {"Zeros": 0.0, "Ones": 1.0}.get(kind)

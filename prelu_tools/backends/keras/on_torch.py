@@ -150,6 +150,10 @@ class KerasTorchSource(TorchSource):
         kind = owner.kind if owner.is_alone else call.kind
         return replace(call, layer=owner.layer, kind=kind)
 
+    def _starts(self) -> Mapping[str, float | None]:
+        """Where the slopes start, by the parameter's name."""
+        return {name: owner.start for name, owner in self._owners.items()}
+
     def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `Source.convert`; PyTorch computes on channels first, and so the graph."""
         conversion = super().convert(wanted)

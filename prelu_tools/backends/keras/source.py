@@ -94,7 +94,9 @@ class KerasSource(SourceDefaults):
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`."""
-        return layers_of(self._find_calls())
+        calls = self._find_calls()
+        starts = {owner.parameter: owner.start for owner in owners(self._model).values()}
+        return layers_of(calls, starts)
 
     def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
         """See `Source.decisions`: what its layers decide by numbers, run eagerly."""

@@ -174,6 +174,17 @@ def is_large(path: Path, model: OnnxModel) -> bool:
     return model.file is not None and path.stat().st_size > _LARGE
 
 
+def check_provider(text: str) -> None:
+    """Reject an execution provider that this build of onnxruntime does not have.
+
+    Raises:
+        UsageError: an option of it is not a KEY=VALUE.
+        PReLUToolsError: it is not in the build.
+    """
+    name, _ = parse_provider(text)
+    _check_built(import_onnxruntime(), name, PROVIDERS.get(name, name))
+
+
 def _check_built(ort: Any, provider: str, wanted: str) -> None:
     available = ort.get_available_providers()
     if wanted not in available:

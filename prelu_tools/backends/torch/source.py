@@ -123,7 +123,16 @@ class TorchSource(SourceDefaults):
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`."""
-        return layers_of(self._find_calls())
+        return layers_of(self._find_calls(), self._starts())
+
+    def _starts(self) -> Mapping[str, float | None]:
+        """Where the slopes of PyTorch's own PReLU start, by the parameter's name."""
+        modules = self._module.named_modules()
+        return {
+            f"{name}.weight".lstrip("."): float(module.init)
+            for name, module in modules
+            if isinstance(module, nn.PReLU)
+        }
 
     def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
         """See `Source.decisions`: what the module's Python code decides by numbers."""

@@ -14,6 +14,8 @@ from prelu_tools.commands.export.provenance import provenance
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.export.steps import finished, for_onnxruntime, in_type
 from prelu_tools.commands.output_check import demand_pass
+from prelu_tools.commands.preflight import check_request
+from prelu_tools.commands.untrained import untrained_notes
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -51,6 +53,7 @@ def export(
         PReLUToolsError: the source cannot be read, converted or checked; nothing was written.
     """
     _check_request(request)
+    check_request(request, *([request.source] if opened is None else []))
     with listening() as warnings, quiet(request.options.show_chatter):
         progress("loading")
         source = open_source(request.source, request.options) if opened is None else opened
@@ -89,7 +92,7 @@ def export(
         layers=layers,
         n_nodes=len(model.proto.graph.node),
         verification=verification,
-        notes=(*conversion.notes, *notes, *_told(source, warnings)),
+        notes=(*untrained_notes(source), *conversion.notes, *notes, *_told(source, warnings)),
         refused=conversion.refused,
         optimized=optimized,
         data_path=str(request.output.with_name(written.data.name)) if written.data else None,

@@ -8,12 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from prelu_tools.core.python_code import Code, Definition, method_of, read_code
 from prelu_tools.core.results.export import LeftOut
-
-_BASES = ("Module", "LightningModule", "Model", "Sequential")
-_MOST_BYTES = 1_000_000
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
-_Maker = ast.ClassDef | ast.FunctionDef
 
 
 @dataclass(frozen=True)
@@ -67,88 +63,34 @@ def python_models(
         if path.name.startswith("test_") or path.name == "conftest.py":
             continue
         whole = folder / path
-        try:
-            if whole.stat().st_size > _MOST_BYTES:
-                continue
-            tree = ast.parse(whole.read_bytes())
-        except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
-            continue  # no Python of ours, or none at all
-        found += _in_file(path, tree, left_out)
+        code = read_code(whole)
+        if code is not None:
+            found += _in_file(path, code, left_out)
     return found
 
 
-def _in_file(path: Path, tree: ast.Module, left_out: list[LeftOut]) -> Iterator[PythonModel]:
-    told = any(isinstance(n, _Function) and n.name == "example_inputs" for n in tree.body)
-    nodes = [node for node in _inherited(tree) if _makes_a_model(node)]
+def _in_file(path: Path, code: Code, left_out: list[LeftOut]) -> Iterator[PythonModel]:
     callable_ones = []
-    for node in nodes:
-        needed = _needed(node)
-        if needed:
-            why = f"it needs {', '.join(needed)}: write {path.as_posix()}:{node.name}(...) yourself"
-            left_out.append(LeftOut(f"{path.as_posix()}:{node.name}", why))
+    for maker in code.makers:
+        if not maker.is_model:
+            continue
+        if maker.needed:
+            needed = ", ".join(maker.needed)
+            why = f"it needs {needed}: write {path.as_posix()}:{maker.name}(...) yourself"
+            left_out.append(LeftOut(f"{path.as_posix()}:{maker.name}", why))
         else:
-            callable_ones.append(node)
-    for node in callable_ones:
-        arguments = None if told else _call_arguments(node)
-        yield PythonModel(path, node.name, len(callable_ones) == 1, arguments)
+            callable_ones.append(maker)
+    for maker in callable_ones:
+        arguments = None if code.defines_examples else _call_arguments(maker.node)
+        yield PythonModel(path, maker.name, len(callable_ones) == 1, arguments)
 
 
-def _inherited(tree: ast.Module) -> Iterator[_Maker]:
-    """Functions and classes; a class with what it has from classes above it in the same file."""
-    known: dict[str, ast.ClassDef] = {}
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef):
-            yield node
-        elif isinstance(node, ast.ClassDef):
-            above = [known[name] for base in node.bases if (name := _last_name(base)) in known]
-            whole = ast.ClassDef(
-                name=node.name,
-                bases=[*node.bases, *(base for each in above for base in each.bases)],
-                keywords=node.keywords,
-                body=[*node.body, *(part for each in above for part in each.body)],
-                decorator_list=node.decorator_list,
-            )
-            known[node.name] = whole
-            yield whole
-
-
-def _makes_a_model(node: _Maker) -> bool:
-    if isinstance(node, ast.ClassDef):
-        return any(_last_name(base) in _BASES for base in node.bases)
-    return not node.name.startswith("_") and _last_name(node.returns) in _BASES
-
-
-def _last_name(node: ast.expr | None) -> str:
-    """`Module` of `torch.nn.Module`."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value.rpartition(".")[2]
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _needed(node: _Maker) -> list[str]:
-    """The arguments without which it cannot be called."""
-    made = _method(node, "__init__") if isinstance(node, ast.ClassDef) else node
-    if not isinstance(made, _Function):
-        return []
-    given = made.args
-    positional = [*given.posonlyargs, *given.args][int(isinstance(node, ast.ClassDef)) :]
-    needed = positional[: len(positional) - min(len(given.defaults), len(positional))]
-    pairs = zip(given.kwonlyargs, given.kw_defaults, strict=True)
-    return [arg.arg for arg in (*needed, *(arg for arg, default in pairs if default is None))]
-
-
-def _call_arguments(node: _Maker) -> tuple[str, ...] | None:
+def _call_arguments(node: Definition) -> tuple[str, ...] | None:
     """What `forward` or `call` takes; None for a function, and where `example_inputs` says more."""
-    if not isinstance(node, ast.ClassDef) or _method(node, "example_inputs"):
+    if not isinstance(node, ast.ClassDef) or method_of(node, "example_inputs"):
         return None
-    made = _method(node, "forward") or _method(node, "call")
+    made = method_of(node, "forward") or method_of(node, "call")
     if made is None:
         return None
     names = [argument.arg for argument in (*made.args.posonlyargs, *made.args.args)][1:]
     return tuple(names[: len(names) - len(made.args.defaults)])
-
-
-def _method(node: ast.ClassDef, name: str) -> _Function | None:
-    return next((n for n in node.body if isinstance(n, _Function) and n.name == name), None)

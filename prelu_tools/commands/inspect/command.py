@@ -7,6 +7,7 @@ from dataclasses import replace
 from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.registry import open_for_inspection, refuse_ignored_options
 from prelu_tools.commands.inspect.request import InspectRequest
+from prelu_tools.commands.preflight import check_request
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.prelu.findings import slope_findings
 from prelu_tools.core.prelu.slopes import PReLULayer
@@ -30,6 +31,7 @@ def inspect_source(text: str, request: InspectRequest) -> InspectResult:
         UsageError: the request needs a graph, and the source is none.
         PReLUToolsError: the source cannot be read, or the data cannot be run.
     """
+    check_request(request, text, inspects=True)
     return inspect_opened(open_for_inspection(text, request.options), request)
 
 
@@ -87,7 +89,7 @@ def _report(
     return LayerReport(
         layer=layer,
         statistics=slope_statistics(layer.slopes, thresholds),
-        health=slope_health(layer.slopes, thresholds),
+        health=slope_health(layer.slopes, thresholds, layer.start),
         findings=(*findings, *slope_findings(layer, thresholds)),
     )
 

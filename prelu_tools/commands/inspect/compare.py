@@ -8,6 +8,7 @@ import numpy as np
 
 from prelu_tools.commands.inspect.command import inspect_source
 from prelu_tools.commands.inspect.request import InspectRequest
+from prelu_tools.commands.preflight import check_request
 from prelu_tools.core.prelu.slopediff import compare_slopes, line_up
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.comparison import CompareResult, LayerChange
@@ -20,6 +21,8 @@ def compare_sources(left: str, right: str, request: InspectRequest) -> CompareRe
     Raises:
         PReLUToolsError: a source cannot be read.
     """
+    for text in (left, right):
+        check_request(request, text, inspects=True)
     request = replace(request, options=replace(request.options, is_shared=True))
     return compare(inspect_source(left, request), inspect_source(right, request))
 

@@ -17,6 +17,7 @@ from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.commands.optimize.rewritable import RewritableLayer, rewritable_layers
 from prelu_tools.commands.optimize.tuning import Bench, Choices, by_cost, tune
 from prelu_tools.commands.output_check import demand_pass
+from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.inputs.drawing import DrawPlan
 from prelu_tools.commands.verify.inputs.feeds import Feeds, replay_feeds
@@ -105,6 +106,7 @@ def optimize(
             was written.
     """
     refuse_existing(request.output, request.force)
+    check_request(request, *([request.source] if opened is None else []))
     tell("reading")
     source = open_source(request.source, request.options) if opened is None else opened
     work = _prepare(source, request, tell)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SHAPES, SourceOptions
 from prelu_tools.core.requests.kinds import (
-    FILE,
     FLAG,
+    READ_FILE,
     TEXT,
     VALUES,
     Kind,
@@ -80,7 +80,7 @@ class OptimizeRequest:
     )  # fmt: skip
     tune_seconds: float = option(number(0, above=True), "How long timing may take.", default=30.0)
     choices: Path | None = option(
-        FILE, "Reuse the choices of an earlier run, from its --report json=FILE.",
+        READ_FILE, "Reuse the choices of an earlier run, from its --report json=FILE.",
         default=None, metavar="FILE",
     )  # fmt: skip
     inputs_file: Path | None = option(

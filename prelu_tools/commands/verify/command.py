@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import parse_provider
 from prelu_tools.backends.registry import open_source, refuse_ignored_options
+from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidate import Checks, Judged, Linked, judge
 from prelu_tools.commands.verify.deciders import turn_plan
@@ -30,6 +31,7 @@ from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_o
 from prelu_tools.commands.verify.reference.run import Reference, ReferencePlan, run_reference
 from prelu_tools.commands.verify.reference.steadiness import is_first_row
 from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.commands.verify.unrun import nothing_to_run, unjudged
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
 from prelu_tools.core.inputs import DEFAULT_SAMPLES
 from prelu_tools.core.results.reasons import Reason, as_reason, code_of
@@ -37,8 +39,6 @@ from prelu_tools.core.results.verification import (
     Agreement,
     CandidateReport,
     Coverage,
-    ProviderReport,
-    Tolerance,
     Verdict,
     VerifyResult,
 )
@@ -68,11 +68,29 @@ def verify(request: VerifyRequest, tell: ProgressCallback = _silence) -> VerifyR
         PReLUToolsError: the reference cannot be read or run. What is wrong with a candidate is
             part of the result instead.
     """
+    if (refused := before_loading(request)) is not None:
+        return refused
     tell(f"loading {request.reference}")
     ready: dict[str, Source] = {}
     options = asking(request.options, request.candidates, ready, layouts_of(request))
     source = open_source(request.reference, options)
     return verify_source(source, request, ready, tell)
+
+
+def before_loading(request: VerifyRequest, live: Collection[str] = ()) -> VerifyResult | None:
+    """What can be said before a model is loaded: the whole result, where no candidate can be run.
+
+    Args:
+        request: what to check.
+        live: those of its models that are objects in memory.
+
+    Raises:
+        PReLUToolsError: the reference is not there, or a file that an option names.
+    """
+    for provider in request.providers:
+        parse_provider(provider)
+    check_request(request, *({request.reference} - set(live)))
+    return nothing_to_run(request, live)
 
 
 def verify_source(
@@ -166,7 +184,7 @@ def _open_candidates(
             candidate = ready.get(text) or open_source(text, options)
             linked.append(_link(source, candidate, text, request))
         except PReLUToolsError as error:
-            linked.append(_unjudged(text, None, str(error)))
+            linked.append(unjudged(text, None, str(error)))
     return linked
 
 
@@ -228,9 +246,9 @@ def _judge(
             judged = _in_any_order(reference, linked, provider, checks)
         except RefusedInputError as error:
             reason = Reason(str(error), "candidate_refuses_input")
-            judged = Judged(_unjudged(linked.spelled, provider, reason, "fail"))
+            judged = Judged(unjudged(linked.spelled, provider, reason, "fail"))
         except PReLUToolsError as error:
-            judged = Judged(_unjudged(linked.spelled, provider, str(error)))
+            judged = Judged(unjudged(linked.spelled, provider, str(error)))
         report = replace(judged.report, seconds=time.perf_counter() - start)
         found.append(replace(judged, report=report))
     return found
@@ -272,21 +290,6 @@ def _moved_note(linked: Linked) -> str:
         f"{linked.spelled}: its shapes leave the order of axes open; it passes with input "
         f"{', '.join(moved)} of the reference's axes",
         "axis_order_tried",
-    )
-
-
-def _unjudged(
-    text: str, provider: str | None, reason: str, verdict: Verdict = "inconclusive"
-) -> CandidateReport:
-    return CandidateReport(
-        model=text,
-        verdict=verdict,
-        provider=ProviderReport(provider, (), ()) if provider else None,
-        tolerance=Tolerance(0.0, 0.0, scaled=True, origin="nothing was compared"),
-        outputs=(),
-        layers=(),
-        first_divergence=None,
-        reasons=(reason,),
     )
 
 

@@ -52,7 +52,7 @@ def _has_channels(layer: PReLULayer) -> bool:
 
 
 def _health_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Finding]:
-    health = slope_health(layer.slopes, thresholds)
+    health = slope_health(layer.slopes, thresholds, layer.start)
     value = float(layer.slopes.reshape(-1)[0])
     if "non_finite" in health:
         count = int((~np.isfinite(layer.slopes)).sum())

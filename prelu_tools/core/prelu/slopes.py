@@ -45,6 +45,8 @@ class PReLULayer:
     """How the source's axes were moved to this input's, as in numpy.transpose; None if unknown."""
     positions: tuple[int, ...] = ()
     """For each of `nodes` its number among all PReLU calls of the model; empty where unknown."""
+    start: float | None = None
+    """The value at which its source starts every slope; None where that is unknown."""
 
     @property
     def dtype(self) -> str:

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.prelu.starts import are_at_start
 from prelu_tools.core.results.comparable import comparable
-
-INITIAL_VALUES = (0.25, 0.0)
-"""Where frameworks start: torch and the paper at 0.25, Keras at 0."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +79,21 @@ def quantile(values: Array, share: float) -> float:
     return low if part == 0.0 or low == high else low * (1 - part) + high * part
 
 
-def slope_health(slopes: Array, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> tuple[str, ...]:
+def slope_health(
+    slopes: Array, thresholds: Thresholds = DEFAULT_THRESHOLDS, start: float | None = None
+) -> tuple[str, ...]:
     """What the slopes say, as words of the JSON contract, in a fixed order.
 
-    `at_init`: all equal to 0.25 or to 0. `relu_like`, `identity_like`: all within `near` of 0 or 1.
-    `leaky`: all in (0, 1) and not relu_like. `sign_flipping`: some below 0. `expansive`: some above
-    1. `uniform`: several, all equal. `non_finite`: some NaN or infinite.
+    `at_init`: all equal to `start`; where that is None, to 0.25 or to 0. `relu_like`,
+    `identity_like`: all within `near` of 0 or 1. `leaky`: all in (0, 1) and not relu_like.
+    `sign_flipping`: some below 0. `expansive`: some above 1. `uniform`: several, all equal.
+    `non_finite`: some NaN or infinite.
     """
     values = np.asarray(slopes, dtype=np.float64).reshape(-1)
     near = thresholds.near
     relu_like = bool((np.abs(values) <= near).all())
     checks = {
-        "at_init": any((values == start).all() for start in INITIAL_VALUES),
+        "at_init": are_at_start(np.asarray(slopes), start),
         "relu_like": relu_like,
         "leaky": bool(((values > 0) & (values < 1)).all()) and not relu_like,
         "identity_like": bool((np.abs(values - 1) <= near).all()),

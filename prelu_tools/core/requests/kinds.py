@@ -52,6 +52,8 @@ class Kind(NamedTuple):
     """Whether a number has to be above `low`."""
     words: tuple[str, ...] = ()
     """The choices."""
+    is_read: bool = False
+    """Whether it names a file that has to be there."""
 
 
 def number(low: float, high: float | None = None, *, unit: str = "", above: bool = False) -> Kind:
@@ -221,8 +223,11 @@ TEXTS = Kind(
 )  # fmt: skip
 """Several texts, at least one; in Python, one alone too."""
 FILE = Kind(_path, _TEXT, "PathLike", type="file")
+"""A file to write."""
+READ_FILE = FILE._replace(is_read=True)
+"""A file to read."""
 FOLDER = Kind(_path, _TEXT, "PathLike", type="folder")
-VALUES = Kind(_path, _TEXT, "Values", type="file")
+VALUES = Kind(_path, _TEXT, "Values", type="file", is_read=True)
 """A file of arrays by name; in Python, such arrays too, which are written to one first."""
 FLAG = Kind(
     _flag, {"type": "boolean"}, "bool", "True or False",

@@ -27,7 +27,9 @@ class Reason(str):
         return made
 
     def within(self, where: str) -> Reason:
-        """The same with the place in front of it."""
+        """The same with the place in front of it, unless it begins with that."""
+        if self.startswith(f"{where} "):
+            return self
         return Reason(f"{where}: {self}", self.code)
 
     def after(self, subject: str) -> Reason:

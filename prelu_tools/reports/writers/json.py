@@ -190,6 +190,7 @@ def _export(result: ExportResult, style: Style) -> dict[str, Any]:
         "verification": _verify(checked, style) if checked is not None else None,
         "optimized": _optimize(result.optimized, style) if result.optimized else None,
         "notes": list(result.notes),
+        "note_codes": [code_of(note) for note in result.notes],
     }
 
 

@@ -106,9 +106,10 @@ def test_a_file_of_another_kind_is_no_verdict(tmp_path: Path) -> None:
 
 
 def test_a_python_file_needs_a_name_in_it(tmp_path: Path) -> None:
-    found = _export("nets.py", tmp_path / "net.onnx")
+    path = _module(tmp_path, "class Net: ...\n")
+    found = _export(path, tmp_path / "net.onnx")
     assert found.code == 2
-    assert "FILE.py:NAME" in found.err
+    assert f"give {path}:Net" in found.err
 
 
 def test_an_unknown_name_is_answered_with_what_there_is(tmp_path: Path) -> None:
@@ -122,11 +123,12 @@ def test_an_unknown_name_is_answered_with_what_there_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("raise RuntimeError('no luck')", "failed with RuntimeError: no luck"),
-        ("import nothing_like_it", "No module named 'nothing_like_it'"),
+        ("class Net: ...\nraise RuntimeError('no luck')", "failed with RuntimeError: no luck"),
+        ("import nothing_like_it\nclass Net: ...", "No module named 'nothing_like_it'"),
         ("def Net(:\n", "failed with SyntaxError"),
         ("def Net():\n    raise ValueError('too small')", "failed with ValueError: too small"),
-        ("def Net(size):\n    return size", "failed with TypeError"),
+        ("def Net(size):\n    return size", "needs size: give a literal"),
+        ("def Net(*sizes):\n    return sizes + 1", "failed with TypeError"),
         ("def Net():\n    return 3", "is a builtins.int: expected a torch.nn.Module"),
         ("Net = 'text'", "is a builtins.str: expected a torch.nn.Module"),
     ],

@@ -12,6 +12,7 @@ import numpy as np
 
 from prelu_tools.backends.inputs import SearchLimits
 from prelu_tools.backends.interface import Source
+from prelu_tools.commands.untrained import untrained_notes
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.commands.verify.inputs.trial_runs import usable_rows
@@ -153,7 +154,7 @@ def run_reference(
         layers = source.layers()
         reference = Reference(source, layers, list(feeds), plan.rows, CoverageBook(layers), stash)
         reference.n_given = len(feeds)
-        reference.notes += source.notes
+        reference.notes += [*source.notes, *untrained_notes(source)]
         _run_all(reference, plan, 0)
         reference.notes += depends_on_batch(reference.feeds, reference.outputs, plan.rows)
         reference.doubts += [part.within("the reference") for part in random_parts(source)]

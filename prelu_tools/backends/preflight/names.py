@@ -1,0 +1,144 @@
+"""What is wrong with the name behind a Python file's colon, before and after it is imported."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.python_code import Code, Maker, read_code
+
+_LISTED = 8
+
+
+def check_name(module: str, call: str, code: Code) -> None:
+    """Reject, from its code alone, a name that a module does not have, or a call it cannot take.
+
+    Args:
+        module: as the user typed it.
+        call: `name` or `name(args)`; of `Outer.Inner` the first part is looked at.
+        code: of the module.
+
+    Raises:
+        PReLUToolsError: it cannot be what the user wants.
+    """
+    name, _, arguments = call.partition("(")
+    first, _, rest = name.strip().partition(".")
+    maker = code.maker(first)
+    if first not in code.names and not code.is_open and not first.startswith("__"):
+        raise no_such_name(module, name, defined(code), code.names)
+    is_sure = maker is not None and maker.is_plain and code.names[first] == 1
+    if maker is not None and is_sure and maker.needed and not rest and arguments in ("", ")"):
+        raise needs_arguments(f"{module}:{first}", maker.needed)
+
+
+def no_such_name(
+    module: str, name: str, offered: Sequence[str], others: Iterable[str] = ()
+) -> PReLUToolsError:
+    """The error for a name that a module does not have.
+
+    Args:
+        module: as the user typed it.
+        name: what was looked for.
+        offered: what the module defines itself.
+        others: other names of it, among which one that was mistyped may be.
+    """
+    near = difflib.get_close_matches(name, offered, n=1, cutoff=0.6) or difflib.get_close_matches(
+        name, list(others), n=1, cutoff=0.8
+    )
+    lowered = {one.lower(): one for one in (*others, *offered)}
+    meant = lowered.get(name.lower()) or (near[0] if near else None)
+    begin = f"{module} has no {name!r}"
+    if meant is not None:
+        return PReLUToolsError(f"{begin}: did you mean {meant}?")
+    return PReLUToolsError(f"{begin}; it has {listed(offered) or 'no class and no function'}")
+
+
+def needs_arguments(
+    spelled: str, needed: Sequence[str], given: Sequence[str] = ()
+) -> PReLUToolsError:
+    """The error for a call that leaves out arguments; it shows the source to type.
+
+    Args:
+        spelled: what is called.
+        needed: the arguments that are left out.
+        given: the others, as the user typed them.
+    """
+    call = ", ".join((*given, *(f"{name}={name.upper()}" for name in needed)))
+    return PReLUToolsError(
+        f"{spelled} needs {_and(needed)}: give {'a literal' if len(needed) == 1 else 'literals'}, "
+        f"as in '{spelled}({call})'"
+    )
+
+
+def nothing_named(text: str) -> UsageError | PReLUToolsError:
+    """The error for a Python file without a name behind it: what can be named there."""
+    path = Path(text)
+    if not path.is_file():
+        return PReLUToolsError(f"{text} cannot be read: no such file")
+    begin = f"{text!r} names a Python file, but nothing in it"
+    code = read_code(path)
+    if code is None:
+        return UsageError(f"{begin}: expected FILE.py:NAME or FILE.py:NAME(arguments)")
+    makers = [one for one in code.makers if one.is_model] or [
+        one for one in code.makers if not one.name.startswith("_")
+    ]
+    if not makers:
+        return UsageError(f"{begin}, and it defines no class and no function at its top")
+    return UsageError(f"{begin}: give {listed([_spelled(text, one) for one in makers], ' or ')}")
+
+
+def _spelled(text: str, maker: Maker) -> str:
+    given = ", ".join(f"{name}={name.upper()}" for name in maker.needed)
+    return f"'{text}:{maker.name}({given})'" if given else f"{text}:{maker.name}"
+
+
+def defined(code: Code) -> list[str]:
+    """The public classes and functions at the top of a file, in its order."""
+    return list(dict.fromkeys(one.name for one in code.makers if not one.name.startswith("_")))
+
+
+def defined_in(module: ModuleType) -> list[str]:
+    """The same for a module that is imported, with its models; nothing that it imported itself."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and not isinstance(value, ModuleType)
+        and getattr(value, "__module__", module.__name__) == module.__name__
+    ]
+
+
+def refuse_call(target: Any, spelled: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Reject a call that leaves out arguments; any other fault of it shows when it is made.
+
+    Raises:
+        PReLUToolsError: arguments are missing.
+    """
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except (ValueError, TypeError):
+        return
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    wanted = [one for one in parameters if one.kind not in variadic]
+    positional = [one for one in wanted if one.kind is not inspect.Parameter.KEYWORD_ONLY]
+    left = [one for one in wanted if one not in positional[: len(args)]]
+    missing = [p.name for p in left if p.default is p.empty and p.name not in kwargs]
+    if missing:
+        given = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
+        raise needs_arguments(spelled, missing, given)
+
+
+def listed(names: Sequence[str], last: str = ", ") -> str:
+    """Some names in a sentence, and how many more there are."""
+    if len(names) > _LISTED:
+        return f"{', '.join(names[:_LISTED])} and {len(names) - _LISTED} more"
+    return last.join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

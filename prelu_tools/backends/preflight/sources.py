@@ -1,0 +1,78 @@
+"""What can be said of a Python source before anything of it is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from prelu_tools.backends.preflight.names import check_name
+from prelu_tools.backends.source_spec import SourceSpec, parse_call
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.files.pickles import in_words, wanted_by_file
+from prelu_tools.core.python_code import code_file, read_code
+
+_PICKLES = (".pkl", ".pickle", ".joblib", ".dill")
+
+
+def check_python(source_spec: SourceSpec) -> None:
+    """Reject a Python source whose files or names are not there.
+
+    Raises:
+        UsageError: its arguments are not literals.
+        PReLUToolsError: a file or a name is missing, or the call lacks arguments.
+    """
+    if source_spec.module is None or source_spec.call is None:
+        raise AssertionError("not a Python source")
+    if source_spec.module.endswith(".py"):
+        demand_file(Path(source_spec.module))
+    if source_spec.weights is not None:
+        demand_file(source_spec.weights)
+    parse_call(source_spec.call)
+    path = code_file(source_spec.module)
+    code = None if path is None else read_code(path)
+    if code is not None:
+        check_name(source_spec.module, source_spec.call, code)
+
+
+def demand_file(path: Path) -> None:
+    """Reject what is not there, or cannot be looked at.
+
+    Raises:
+        PReLUToolsError: it is so.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        raise PReLUToolsError(f"{path} cannot be read: no such file") from error
+    except (OSError, ValueError) as error:  # a name that is too long, or has a NUL in it
+        why = error.strerror if isinstance(error, OSError) else error
+        raise PReLUToolsError(f"{path} cannot be read: {why}") from error
+
+
+def unknown_kind(path: Path, suffixes: Sequence[str]) -> str:
+    """What is wrong with a path that no reader takes; the suffixes are of those that one does."""
+    if path.is_dir():
+        return _why_no_model(path)
+    if path.suffix.lower() in _PICKLES:
+        wanted = in_words(wanted_by_file(path))
+        return (
+            f"{path} is a pickle, and loading it would run {wanted}: refused, save the "
+            "state_dict() as .safetensors or .pt"
+        )
+    return (
+        f"{path} is not a known kind of model: expected {', '.join(suffixes)}, a "
+        "SavedModel's folder or a Python source (nets.py:Net)"
+    )
+
+
+def _why_no_model(folder: Path) -> str:
+    try:
+        names = [one.name for one in folder.iterdir()]
+    except OSError as error:
+        return f"{folder} cannot be read: {error.strerror}"
+    if folder.is_symlink() and names:
+        return (
+            f"{folder} is a link to the folder {folder.resolve()}, which is not searched for "
+            "models: name that folder itself"
+        )
+    return f"{folder} is a folder, but not a SavedModel: it has no saved_model.pb"

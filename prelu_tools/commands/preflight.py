@@ -1,0 +1,47 @@
+"""What a request names has to be there before anything slow starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prelu_tools.backends.preflight.sources import demand_file
+from prelu_tools.backends.registry import check_source
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.requests.option import options_of
+
+
+def check_request(request: Any, *sources: str, inspects: bool = False) -> None:
+    """Look for the files that the options of a request name, and at its sources.
+
+    Args:
+        request: a request whose fields are options.
+        sources: the sources that have to be there.
+        inspects: whether they are looked at only, and not run.
+
+    Raises:
+        UsageError: a source is spelled like nothing that is known, or a folder to write to is
+            missing.
+        PReLUToolsError: a file is missing, or a name in a Python file.
+    """
+    kind: type = type(request)
+    for one in options_of(kind, "api"):
+        value = vars(request).get(one.field)
+        if not isinstance(value, Path):
+            continue
+        if one.kind.is_read:
+            demand_file(value)
+        elif one.kind.type == "file":
+            demand_folder(value)
+    for text in sources:
+        check_source(text, inspects)
+
+
+def demand_folder(path: Path) -> None:
+    """Reject a file that cannot be written because its folder is not there.
+
+    Raises:
+        UsageError: it is so.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")

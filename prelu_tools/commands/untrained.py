@@ -1,0 +1,25 @@
+"""Weights that were forgotten: what is said of a source whose slopes were never trained."""
+
+from __future__ import annotations
+
+from prelu_tools.backends.interface import Source
+from prelu_tools.backends.source_spec import python_parts
+from prelu_tools.core.prelu.starts import untrained
+from prelu_tools.core.results.reasons import Reason
+
+
+def untrained_notes(source: Source) -> list[Reason]:
+    """At most one sentence: that all slopes of a source are where training starts."""
+    parts = python_parts(source.spelled)
+    advice = "the model was not trained, or its trained weights were not loaded"
+    if parts is not None and parts[1]:
+        advice = f"the weights in {parts[1]} were saved before training"
+    elif parts is not None:
+        advice = f"were weights forgotten? Load them with {_shown(parts[0])}"
+    found = untrained(source.layers(), source.spelled, advice)
+    return [] if found is None else [found]
+
+
+def _shown(head: str) -> str:
+    text = f"{head}@WEIGHTS.pt"
+    return f"'{text}'" if "(" in text else text
