@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -62,7 +63,7 @@ def view(result: BatchResult, style: Style) -> Section:
     parts: list[Block] = [Written(text) for text in shown] if shown else [table]
     parts += [_entry(entry) for entry in result.entries if entry.reasons]
     parts += [Lines(result.notes), _workers(result.workers)]
-    number_of = {word: words.count(word) for word in (*_ORDER, *words)}
+    number_of = Counter(sorted(words, key=_ORDER.index))
     counts = tally(number_of) or "nothing was checked"
     headline = f"{counted(len(documents), 'model')}: {counts}"
     return Section(
