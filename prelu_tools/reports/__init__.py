@@ -29,8 +29,8 @@ Result: TypeAlias = (
 COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown", "html")
 """What every command can write."""
 _MORE_FORMATS: Mapping[str, tuple[str, ...]] = {
-    "inspect": ("csv", "junit", "github"),
-    "verify": ("junit", "github"),
+    "inspect": ("csv", "junit", "github", "sarif"),
+    "verify": ("junit", "github", "sarif"),
 }
 
 

@@ -1,35 +1,32 @@
-"""Where a source's file is, as programs that show reports beside code want to know it."""
+"""Where a source's file is, for programs that show a report beside the files it is about."""
 
 from __future__ import annotations
 
+import posixpath
 import re
-from pathlib import PurePath, PurePosixPath
-from urllib.parse import quote
+from pathlib import PurePath
 
 from prelu_tools.reports import Style
 
-_CODE = re.compile(r"^(.*\.py):")
+_CODE = re.compile(r"(.*\.py):")
+_WITH_WEIGHTS = re.compile(r"(.+?\.\w+)@.+\.\w+")
 
 
 def file_of(source: str, style: Style) -> str | None:
-    """The file of a source, from the current folder on where it is below it; None for a module.
+    """The file of a source: from the root of the repository on where that is known.
+
+    Below the current folder it is relative, elsewhere absolute, with forward slashes; None for a
+    module and for what is at a URL.
 
     Args:
         source: as the user spells it: `models/net.onnx`, `nets.py:Net(10)@weights.pt`.
-        style: it knows the current folder.
+        style: it knows the current folder, and its place in the repository.
     """
-    code = _CODE.match(source)
-    if code is None and ":" in PurePath(source).name and "/" not in source:
+    found = _CODE.match(source) or _WITH_WEIGHTS.fullmatch(source)
+    file = found[1] if found else source
+    if "://" in source or (not found and re.fullmatch(r"[\w.]+:[^\\/].*", source)):
         return None
-    path = PurePath(code[1] if code else source)
+    path = PurePath(file)
     if style.current and path.is_absolute() and path.is_relative_to(style.current):
         path = path.relative_to(style.current)
-    return path.as_posix()
-
-
-def uri_of(file: str, style: Style) -> str:
-    """A file as a URI, from the root of the repository on where that is known."""
-    path = PurePosixPath(file)
-    if path.is_absolute():
-        return f"file://{quote(file)}"
-    return quote(str(PurePosixPath(style.folder) / path if style.folder else path))
+    return posixpath.normpath(posixpath.join(style.folder, path.as_posix()))

@@ -38,7 +38,7 @@ def test_each_format_of_each_command_is_a_module_and_stands_in_its_help(command:
 
 def test_it_is_known_which_commands_have_a_format() -> None:
     assert commands_with("csv") == ("inspect",)
-    assert commands_with("junit") == commands_with("github") == ("inspect", "verify")
+    assert commands_with("sarif") == commands_with("github") == ("inspect", "verify")
     assert commands_with("html") == commands_with("table") == commands_with("nonsense") == ()
 
 

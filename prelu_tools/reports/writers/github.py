@@ -117,7 +117,7 @@ def _inspect(results: Sequence[InspectResult], style: Style) -> Iterator[str]:
             level = _LEVELS[finding.severity]
             where = f" in {which(layers, names)}" if layers else ""
             title = f"prelu-tools inspect: {finding.code}{where}"
-            yield annotation(level, title, finding.message, style.folder, file)
+            yield annotation(level, title, finding.message, file=file)
         found = Counter(finding.severity for finding in result.all_findings)
         counts = ", ".join(counted(found[kind], kind) for kind in SEVERITIES[:2] if found[kind])
         yield _line(f"{result.path}: {n_slopes(result)}; {counts or 'no errors, no warnings'}")
