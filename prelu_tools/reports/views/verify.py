@@ -200,6 +200,7 @@ def _layers(layers: Sequence[LayerParity]) -> Table:
         Column("end-to-end"),
         Column("reached"),
         Column("min hits"),
+        Column("node", "name", brief=False),
         Column("verdict", "word"),
     )
     rows = [
@@ -210,6 +211,7 @@ def _layers(layers: Sequence[LayerParity]) -> Table:
             moved(layer.max_abs_diff),
             Share(covered(layer.coverage), layer.coverage),
             "-" if layer.least_positions is None else f"{layer.least_positions:,}",
+            "-" if layer.node is None else Name(layer.node),
             Word(layer.verdict),
         )
         for layer in layers
