@@ -18,7 +18,7 @@ from prelu_tools.core.results.verification import (
 from prelu_tools.reports.words import counted, listed
 
 LEGEND = (
-    "isolated: the layer alone, on its own input; end-to-end: in the whole model; "
+    "isolated: the layer alone, on its own input; end-to-end: in the whole model;\n"
     "min hits: negative inputs that its least exercised slope met"
 )
 """What the columns of a table of layers mean."""

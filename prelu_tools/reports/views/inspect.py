@@ -61,7 +61,12 @@ def _findings(result: InspectResult) -> tuple[Text, ...]:
 
 
 def _about(layers: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    return (" in ", Name(which(layers, names))) if layers else ()
+    if not layers:
+        return ()
+    text = which(layers, names)
+    if text.startswith("all layers"):
+        return (f" in {text}",)
+    return (" in ", *(part for name in layers for part in (Name(name), ", ")))[:-1]
 
 
 def _layers(result: InspectResult) -> Iterator[Block]:
