@@ -283,8 +283,13 @@ class OnnxGraph(Source, Protocol):
         """
         ...
 
+    @property
+    def can_be_watched(self) -> bool:
+        """Whether there are layers that can be looked at as they run (see `tapped`)."""
+        ...
+
     def tapped(self, provider: str) -> LayerWatch:
-        """Its layers of the main graph on an execution provider.
+        """Its layers on an execution provider, but for those in bodies that cannot be looked into.
 
         Raises:
             PReLUToolsError: there are none; or see `session`.

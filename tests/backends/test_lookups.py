@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from text_nets import save
 
 from prelu_tools.backends.inputs import Lookup, TensorSpec, one_size_a_name
 from prelu_tools.backends.registry import open_object, open_source
@@ -70,6 +71,25 @@ def test_what_an_onnx_file_looks_up(
     if more:
         expected = [(2, [1, 1])]
     assert _plain(found) == expected
+
+
+def test_what_an_onnx_file_looks_up_in_a_branch_of_a_loop(tmp_path: Path) -> None:
+    """Turns 0 and 2 look at the ids as they are, turn 1 at the ids and 1."""
+    text = """
+        y = Loop (three, , zeros) <
+            body = turn (int64 i, bool c, float[n,2] s) => (bool d, float[n,2] r) {
+                d = Identity(yes) o = Equal(i, one) g = If (o) <
+                    then_branch = odd () => (float[n,2] u) {
+                        k = Add(ids, one) u = Gather(table, k) },
+                    else_branch = even () => (float[n,2] w) { w = Gather(table, ids) }>
+                r = Add(s, g) }>"""
+    path = save(
+        tmp_path / "net.onnx", text, "int64[n] ids", "float[n,2] y", three=np.array(3),
+        zeros=np.zeros((2, 2), np.float32), yes=np.array(True), one=np.array(1), table=TABLE,
+    )  # fmt: skip
+    source = open_source(str(path), SourceOptions())
+    found = _plain(source.lookups({"ids": np.array([3, 1])}))
+    assert sorted(found) == [(6, [3, 1]), (6, [3, 1]), (6, [4, 2])]
 
 
 @pytest.mark.torch

@@ -71,7 +71,8 @@ def _notes(source: OnnxGraph, found: Canonical, repaired: RepairedModel) -> tupl
         notes.append("local functions were inlined")
     if found.n_hidden:
         notes.append(
-            f"{found.n_hidden} PReLU calls are in the body of an If, Loop or Scan: {TOOL} compares "
-            "their slopes and the model's outputs, and does not look into them as they run"
+            f"{found.n_hidden} PReLU calls are in the body of a Scan, or of an If or Loop before "
+            f"opset 13: {TOOL} compares their slopes and the model's outputs, and does not look "
+            "into them as they run"
         )
     return tuple(notes)

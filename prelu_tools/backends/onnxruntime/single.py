@@ -13,26 +13,20 @@ from prelu_tools.graph.match.layers import LocatedLayer
 
 
 class SingleLayers:
-    """The first call of each layer of the main graph, as a model of its own."""
+    """The first call of each layer as a model of its own, whatever graph it is in."""
 
     def __init__(self, located: Sequence[LocatedLayer], provider: str, spelled: str) -> None:
         """Take them out of their graph.
 
         Raises:
-            PReLUToolsError: none is in the main graph; or see `Session`.
+            PReLUToolsError: there is none; or see `Session`.
         """
-        calls = {
-            item.layer.name: (view, match)
-            for item in located
-            for view, match in item.calls[:1]
-            if view.outer is None
-        }
+        calls = [(item.layer.name, *item.calls[0]) for item in located]
         if not calls:
-            raise PReLUToolsError(f"{spelled} has no PReLU in its main graph")
-        self._orders = {name: match.order for name, (_, match) in calls.items()}
-        view = next(iter(calls.values()))[0]
-        proto = single_layers(view, [(name, match) for name, (_, match) in calls.items()])
-        folder = None if view.model.file is None else view.model.file.parent
+            raise PReLUToolsError(f"{spelled} has no PReLU")
+        self._orders = {name: match.order for name, _, match in calls}
+        proto, file = single_layers(calls), calls[0][1].model.file
+        folder = None if file is None else file.parent
         self._session = Session(proto, provider, spelled, folder)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -105,7 +105,7 @@ class OnnxSource(SourceDefaults):
         return counter_of(self.model, self.spelled)
 
     def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
-        """See `Source.lookups`: those of its main graph."""
+        """See `Source.lookups`: those of a Scan's body are not seen."""
         return self._lookups.find(feeds)
 
     @cached_property
@@ -150,6 +150,13 @@ class OnnxSource(SourceDefaults):
         from prelu_tools.backends.onnxruntime.session import open_session
 
         return open_session(self.path, self.model, provider, self.spelled)
+
+    @property
+    def can_be_watched(self) -> bool:
+        """See `OnnxGraph.can_be_watched`."""
+        from prelu_tools.backends.onnxruntime.tapped import taps_of
+
+        return bool(taps_of(self.located))
 
     def tapped(self, provider: str) -> TappedSession:
         """The model on an execution provider, with its PReLU to be looked at.
@@ -237,14 +244,10 @@ class OnnxSource(SourceDefaults):
         raise PReLUToolsError("onnxruntime has no float64 kernels for most operators")
 
     def isolated(self, inputs: Mapping[str, Array], provider: str) -> dict[str, Array]:
-        """See `Source.isolated`: the layers of the main graph, each node's own form."""
+        """See `Source.isolated`: each node's own form."""
         from prelu_tools.backends.onnxruntime.single import SingleLayers
 
-        chosen = [
-            item
-            for item in self.located
-            if item.layer.name in inputs and item.calls[0][0].outer is None
-        ]
+        chosen = [item for item in self.located if item.layer.name in inputs]
         if not chosen:
             return {}
         single = SingleLayers(chosen, provider, self.spelled)
@@ -285,9 +288,8 @@ class OnnxRunner:
     def __init__(self, source: OnnxSource, provider: str, observe: Observer | None) -> None:
         """Load the model, and once more with taps where somebody observes."""
         from prelu_tools.backends.onnxruntime.session import is_large
-        from prelu_tools.backends.onnxruntime.tapped import taps_of
 
-        watched = observe is not None and bool(taps_of(source.located))
+        watched = observe is not None and source.can_be_watched
         self._observe = observe
         self._tapped = source.tapped(provider) if watched else None
         alone = self._tapped is not None and is_large(source.path, source.model)

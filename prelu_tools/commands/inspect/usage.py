@@ -22,7 +22,7 @@ def layer_usage(
 ) -> tuple[LayerUsage | None, ...]:
     """Run a model on the arrays of an `.npz` file and look at what goes into each layer.
 
-    None stands for a layer inside the body of an If, Loop or Scan, which cannot be tapped.
+    None stands for a layer that cannot be looked at as it runs (see `taps_of`), or never ran.
 
     Raises:
         UsageError: the file lacks an input.
@@ -30,7 +30,7 @@ def layer_usage(
     """
     feeds = replay_feeds(path, source.inputs())[0]
     totals = {located.layer.name: _Total(located) for located in layers}
-    if any(view.outer is None for located in layers for view, _ in located.calls):
+    if source.can_be_watched:
         session = source.tapped("cpu")
         for part in _parts(feeds, source):
             session.run(part, lambda layer, _call, x, _y: totals[layer].add(x))

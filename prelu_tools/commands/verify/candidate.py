@@ -285,7 +285,7 @@ def _observe(
     layers: LayerJudge,
     observe: Observer,
 ) -> None:
-    if any(view.outer is None for item in source.located for view, _ in item.calls):
+    if source.can_be_watched:
         tapped = source.tapped(provider)
         for layers.run, feed in enumerate(feeds):
             tapped.run(feed, observe)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from prelu_tools.backends.interface import OnnxGraph
-from prelu_tools.backends.onnxruntime.session import Session
+from prelu_tools.backends.onnxruntime.values import ValueSession
 from prelu_tools.commands.verify.inputs.feeds import Feeds, n_values
 from prelu_tools.commands.verify.layers.isolated import apart, axis_orders, is_off, own_ulps
 from prelu_tools.commands.verify.outputs import OutputJudge
@@ -20,10 +20,12 @@ from prelu_tools.core.prelu.faults import Fault, faults_in
 from prelu_tools.core.prelu.slopediff import pair_layers
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.verification import Power
-from prelu_tools.graph.copies.instrument import tapped, with_slopes_as_inputs
+from prelu_tools.graph.copies.carrying import TensorPlace, path_of
+from prelu_tools.graph.copies.instrument import element_type, with_slopes_as_inputs
 from prelu_tools.graph.match.layers import laid_for
 from prelu_tools.graph.match.recognise import Match
 from prelu_tools.graph.passes.canonical import prelu_output
+from prelu_tools.graph.view import GraphView
 
 _MOST = 200  # faults in all: a sample of the possible ones in nets of more than 25 layers or so
 _SECONDS = 60.0  # in large models fewer, about as many as can be tried in this time
@@ -57,6 +59,7 @@ class _Target:
     layer: PReLULayer
     matches: tuple[Match, ...]
     inputs: tuple[str, ...]
+    ends: tuple[tuple[TensorPlace, TensorPlace], ...]
 
 
 @dataclass(frozen=True)
@@ -208,20 +211,17 @@ class SlopeCopy:
         located = [
             item
             for item in plan.source.located
-            if all(view.outer is None for view, _ in item.calls)
+            if all(path_of(view) is not None for view, _ in item.calls)
             and not plan.source.is_unread(item.layer.name, {})
         ]
         pairs = pair_layers(plan.references, [item.layer for item in located]).pairs
         by_layer = {other.name: mine for mine, other in pairs}
         located = [item for item in located if item.layer.name in by_layer]
         if not located:
-            raise PReLUToolsError("no layer of it has its slopes in the main graph")
+            raise PReLUToolsError("no layer of it can be looked at as it runs")
         model = located[0].calls[0][0].model
-        matches = [match for item in located for match in item.matches]
-        proto, names = with_slopes_as_inputs(model.proto, matches)
-        taps = [name for match in matches for name in (match.x, prelu_output(match))]
-        folder = None if model.file is None else model.file.parent
-        self.session = Session(tapped(proto, taps), plan.provider, plan.source.spelled, folder)
+        calls = [(path_of(view) or (), match) for item in located for view, match in item.calls]
+        proto, names = with_slopes_as_inputs(model.proto, calls)
         self.outputs = [value.name for value in model.proto.graph.output]
         self.plan = plan
         given = iter(names)
@@ -231,9 +231,13 @@ class SlopeCopy:
                 item.layer,
                 item.matches,
                 tuple(next(given) for _ in item.matches),
+                tuple(_ends(view, match) for view, match in item.calls),
             )
             for item in located
         ]
+        ends = [end for target in self.targets for pair in target.ends for end in pair]
+        copy = replace(model, proto=proto)
+        self._session = ValueSession(copy, ends, plan.provider, plan.source.spelled)
         self.right = {
             name: np.ascontiguousarray(match.slopes)
             for target in self.targets
@@ -244,15 +248,14 @@ class SlopeCopy:
         self, target: _Target | None, slopes: dict[str, Array], run: int
     ) -> tuple[bool, bool]:
         """Whether the layer notices these slopes, and whether an output does, in one run."""
-        matches = () if target is None else target.matches
-        taps = [name for match in matches for name in (match.x, prelu_output(match))]
-        names = list(dict.fromkeys([*self.outputs, *taps]))
-        found = self.session.fetch({**self.plan.feeds[run], **slopes}, names)
-        output = self.plan.outputs.notices({name: found[name] for name in self.outputs}, run)
+        ends = () if target is None else target.ends
+        places = [end for pair in ends for end in pair]
+        feeds = {**self.plan.feeds[run], **slopes}
+        found, outputs = self._session.fetch(feeds, places, self.outputs)
         layer = target is not None and any(
-            self._off(target, found[match.x], found[prelu_output(match)]) for match in matches
+            self._off(target, x, y) for one, other in ends for x, y in _calls(found, one, other)
         )
-        return layer, output
+        return layer, self.plan.outputs.notices(outputs, run)
 
     def shows(self, fault: Fault) -> bool:
         """Whether it changes what its layer gives, in any run, by more than rounding does.
@@ -260,13 +263,14 @@ class SlopeCopy:
         What it does not change nobody need notice: slopes that are next to equal, inputs next to 0.
         """
         target = self.targets[fault.layer]
-        taps = [name for match in target.matches for name in (match.x, prelu_output(match))]
         slopes = self.right | _planted(target, fault.slopes)
         for feeds in self.plan.feeds:
-            found = self.session.fetch({**feeds, **slopes}, list(dict.fromkeys(taps)))
+            places = [end for pair in target.ends for end in pair]
+            found, _ = self._session.fetch({**feeds, **slopes}, places)
             if any(
-                is_off(apart(match.slopes, found[match.x], found[prelu_output(match)]))
-                for match in target.matches
+                is_off(apart(match.slopes, x, y))
+                for match, ends in zip(target.matches, target.ends, strict=True)
+                for x, y in _calls(found, *ends)
             ):
                 return True
         return False
@@ -274,3 +278,15 @@ class SlopeCopy:
     def _off(self, target: _Target, x: Array, y: Array) -> bool:
         orders = axis_orders(target.reference, target.layer, x.shape, None)
         return is_off(own_ulps(target.reference, orders, x, y))
+
+
+def _ends(view: GraphView, match: Match) -> tuple[TensorPlace, TensorPlace]:
+    """What goes into a PReLU of the copy, and what comes out."""
+    path, kind = path_of(view) or (), element_type(view, match)
+    return TensorPlace(path, match.x, kind), TensorPlace(path, prelu_output(match), kind)
+
+
+def _calls(
+    found: Mapping[TensorPlace, Sequence[Array]], x: TensorPlace, y: TensorPlace
+) -> Iterator[tuple[Array, Array]]:
+    return zip(found[x], found[y], strict=True)

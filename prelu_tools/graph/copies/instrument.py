@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 
 import onnx
 from onnx import helper
 
+from prelu_tools.graph.copies.carrying import BodyPath, body_at
 from prelu_tools.graph.match.recognise import Match
 from prelu_tools.graph.natives import inferred, with_shapes
 from prelu_tools.graph.passes.canonical import replace_by_prelu
@@ -28,7 +29,7 @@ def tapped(proto: onnx.ModelProto, tensors: Iterable[str]) -> onnx.ModelProto:
 
 
 def with_slopes_as_inputs(
-    proto: onnx.ModelProto, matches: Sequence[Match]
+    proto: onnx.ModelProto, calls: Sequence[tuple[BodyPath, Match]]
 ) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """The model with each of these PReLU as a PRelu node whose slope is an input of the graph.
 
@@ -36,20 +37,23 @@ def with_slopes_as_inputs(
 
     Args:
         proto: the model.
-        matches: PReLU of its main graph.
+        calls: its PReLU, and the graphs that they are in.
 
     Returns:
-        The copy, and the names of the new inputs, in the order of the matches.
+        The copy, with the bodies of the model, and the names of the new inputs, in the order of the
+        calls.
     """
     copy = deepcopy(proto)
     names = []
-    for number, match in enumerate(matches):
+    graphs = [body_at(copy.graph, path) for path, _ in calls]
+    for number, (graph, (_, match)) in enumerate(zip(graphs, calls, strict=True)):
         name = f"prelu_tools/slope_{number}"
         names.append(name)
         kind = helper.np_dtype_to_tensor_dtype(match.slopes.dtype)
         copy.graph.input.append(helper.make_tensor_value_info(name, kind, None))
-        replace_by_prelu(copy.graph, match, name)
-    prune(copy.graph)
+        replace_by_prelu(graph, match, name)
+    if not any(path for path, _ in calls):
+        prune(copy.graph)
     return copy, tuple(names)
 
 
@@ -73,51 +77,84 @@ def _bytes(kind: onnx.TypeProto | None) -> int:
     return size * helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type).itemsize
 
 
-def single_layers(view: GraphView, matches: Sequence[tuple[str, Match]]) -> onnx.ModelProto:
+def single_layers(calls: Sequence[tuple[str, GraphView, Match]]) -> onnx.ModelProto:
     """A model of nothing but these PReLU, each in its own form, with an input of its own.
 
     Args:
-        view: the graph that they are in.
-        matches: a name for each, and the PReLU; inputs are called `name/x`, outputs `name/y`.
+        calls: a name for each, the graph that it is in, and the PReLU; inputs are called `name/x`,
+            outputs `name/y`.
     """
     nodes: list[onnx.NodeProto] = []
-    tensors: dict[str, onnx.TensorProto] = {}
+    tensors: list[onnx.TensorProto] = []
     inputs, outputs = [], []
-    for name, match in matches:
-        kind = view.element_type(match.x) or helper.np_dtype_to_tensor_dtype(match.slopes.dtype)
+    done: set[str] = set()
+    for name, view, match in calls:
+        kind = element_type(view, match)
         inputs.append(helper.make_tensor_value_info(f"{name}/x", kind, None))
         outputs.append(helper.make_tensor_value_info(f"{name}/y", kind, None))
         own = list({id(node): node for node in reversed(match.nodes)}.values())
-        renamed = {match.x: f"{name}/x", match.node.output[0]: f"{name}/y"}
+        names = {o: f"{name}/{o}" for node in own for o in node.output}
+        names |= {match.x: f"{name}/x", match.node.output[0]: f"{name}/y"}
+        needed = [i for node in own for i in node.input if i and i not in names]
+        for found in _constants(view, needed, name, done):
+            if isinstance(found, onnx.TensorProto):
+                tensors.append(found)
+            else:
+                nodes.append(found)
+        names |= {i: _label(view, i, name) for i in needed}
         for node in own:
-            renamed |= {o: f"{name}/{o}" for o in node.output if o not in renamed}
-        needed = [i for node in own for i in node.input if i and i not in renamed]
-        nodes += _constants(view, needed, tensors, {o for node in nodes for o in node.output})
-        for node in own:
-            copy = deepcopy(node)
-            copy.name = f"{name}/{node.output[0]}"
-            copy.input[:] = [renamed.get(i, i) for i in node.input]
-            copy.output[:] = [renamed.get(o, o) for o in node.output]
-            nodes.append(copy)
-    graph = helper.make_graph(nodes, "layers", inputs, outputs, list(tensors.values()))
-    proto = view.model.proto
+            nodes.append(_renamed(node, names))
+            nodes[-1].name = f"{name}/{node.output[0]}"
+    graph = helper.make_graph(nodes, "layers", inputs, outputs, tensors)
+    proto = calls[0][1].model.proto
     return helper.make_model(graph, opset_imports=proto.opset_import, ir_version=proto.ir_version)
 
 
+def element_type(view: GraphView, match: Match) -> int:
+    """The `TensorProto.DataType` of what goes into a PReLU."""
+    return view.element_type(match.x) or helper.np_dtype_to_tensor_dtype(match.slopes.dtype)
+
+
+def _renamed(node: onnx.NodeProto, names: Mapping[str, str]) -> onnx.NodeProto:
+    copy = deepcopy(node)
+    copy.input[:] = [names.get(i, i) for i in node.input]
+    copy.output[:] = [names.get(o, o) for o in node.output]
+    return copy
+
+
+def _label(view: GraphView, name: str, layer: str) -> str:
+    """What a constant is called in the model of single layers: bodies may share names."""
+    home, place = view.home(name)
+    return place if home.outer is None else f"{layer}/{place}"
+
+
 def _constants(
-    view: GraphView, names: Iterable[str], tensors: dict[str, onnx.TensorProto], made: set[str]
-) -> list[onnx.NodeProto]:
-    """The nodes that constants come from; initializers go to `tensors`."""
-    nodes: list[onnx.NodeProto] = []
-    for name in names:
-        if name in tensors or name in made:
+    view: GraphView, names: Iterable[str], layer: str, done: set[str]
+) -> Iterator[onnx.TensorProto | onnx.NodeProto]:
+    """Copies of the initializers and nodes that constants come from, in an order that runs.
+
+    Args:
+        view: the graph that the names are of.
+        names: the constants.
+        layer: the layer that needs them.
+        done: the labels of those that are there already; what is added goes there.
+    """
+    left = [(view, name, False) for name in reversed(list(names))]
+    while left:
+        inside, name, is_due = left.pop()
+        home, place = inside.home(name)
+        label, node = _label(home, place, layer), home.producer.get(place)
+        if label in done and not is_due:
             continue
-        if name in view.initializers:
-            tensors[name] = view.initializers[name]
-            continue
-        node = view.producer.get(name)
-        if node is not None:
-            made.update(node.output)
-            nodes += _constants(view, [i for i in node.input if i], tensors, made)
-            nodes.append(node)
-    return nodes
+        done.add(label)
+        if place in home.initializers:
+            tensor = deepcopy(home.initializers[place])
+            tensor.name = label
+            yield tensor
+        elif node is not None and is_due:
+            used = [n for n in [*node.input, *node.output] if n]
+            yield _renamed(node, {n: _label(home, n, layer) for n in used})
+        elif node is not None:
+            left.append((home, place, True))
+            left += [(home, i, False) for i in node.input if i]
+            done.update(_label(home, o, layer) for o in node.output if o)

@@ -54,10 +54,18 @@ def moved_model(
     copy.graph.value_info.extend(proto.graph.value_info)
     copy = inferred(copy)
     _Mover(noise).move(copy.graph, {})
-    del copy.graph.value_info[:], copy.graph.input[:], copy.graph.output[:]
-    copy.graph.input.extend(proto.graph.input)  # with the sizes that were free
-    copy.graph.output.extend(proto.graph.output)
+    _free_sizes(copy.graph, proto.graph)
     return copy
+
+
+def _free_sizes(graph: onnx.GraphProto, original: onnx.GraphProto) -> None:
+    """Let the sizes of a moved graph, and of the bodies in it, be free again that were."""
+    del graph.value_info[:], graph.input[:], graph.output[:]
+    graph.input.extend(original.input)
+    graph.output.extend(original.output)
+    inner, others = ([b for node in g.node for b in bodies(node)] for g in (graph, original))
+    for body, other in zip(inner, others, strict=True):
+        _free_sizes(body, other)
 
 
 class _Mover:

@@ -11,6 +11,7 @@ import numpy as np
 from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.prelu.layout import inverse
 from prelu_tools.core.prelu.tags import TagBook
+from prelu_tools.graph.copies.carrying import path_of
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.match.layers import (
     LocatedLayer,
@@ -55,7 +56,7 @@ class Canonical:
     parameters: Mapping[str, FileSlope]
     """The slope tensors by their key in `tags`."""
     n_hidden: int
-    """PReLU calls in the body of an If, Loop or Scan."""
+    """PReLU calls in bodies that nobody can look into as they run (`graph/copies/carrying.py`)."""
 
 
 def canonical(model: OnnxModel, bodies: bool = True) -> Canonical:
@@ -84,7 +85,7 @@ def canonical(model: OnnxModel, bodies: bool = True) -> Canonical:
             laid = laid_for(match, located.matches[0], tagged)
             graph.initializer.append(copy.tensor(name, laid))
             replace_by_prelu(view.graph, match, name)
-            n_hidden += view.outer is not None
+            n_hidden += path_of(view) is None
     prune_model(copy)
     cancel_transposes(copy)
     return Canonical(copy, tags, parameters, n_hidden)

@@ -217,16 +217,43 @@ def test_layers_in_functions_are_told(tmp_path: Path) -> None:
     told.check(source.layers())
 
 
-def test_the_body_of_an_if_cannot_be_looked_into(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("is_taken", "unreached"), [(True, (1,)), (False, (0, 1, 2))])
+def test_a_branch_is_looked_into_where_it_runs(
+    is_taken: bool, unreached: tuple[int, ...], tmp_path: Path
+) -> None:
     body = (
         f"t = PRelu(x, a) y = If (c) <then_branch = yes () => ({IMAGE} u) {{ u = PRelu(t, a_half) "
         f"}}, else_branch = no () => ({IMAGE} w) {{ w = Identity(t) }}>"
     )
     source = _save(model(body, inputs=f"{IMAGE} x, bool c"), tmp_path / "net.onnx")
     assert len(source.layers()) == 2
-    feeds = {"x": numbers(2, 3, 4, 5), "c": np.array(True)}
-    assert observed(source, feeds).numbers == [("a", 0)]
-    assert coverage(source, feeds).unreached() == ("a_half[0]", "a_half[1]", "a_half[2]")
+    feeds = {"x": numbers(2, 3, 4, 5), "c": np.array(is_taken)}
+    told = observed(source, feeds)
+    assert told.numbers == [("a", 0), *([("a_half", 0)] if is_taken else [])]
+    assert coverage(source, feeds).unreached() == tuple(f"a_half[{i}]" for i in unreached)
+
+
+def test_calls_of_a_layer_in_a_loop_are_numbered_as_they_are_made(tmp_path: Path) -> None:
+    """One call outside, two in each of three turns."""
+    body = (
+        f"s = PRelu(x, a) y = Loop (three, , s) <body = turn (int64 i, bool c, {IMAGE} k) => "
+        f"(bool d, {IMAGE} r) {{ d = Identity(yes) n = Neg(k) p = PRelu(n, a) m = Mul(p, two) "
+        "r = PRelu(m, a) }>"
+    )
+    constants = {"three": np.array(3, np.int64), "yes": np.array(True), "two": np.float32(2)}
+    source = _save(model(body, constants=constants), tmp_path / "net.onnx")
+    x = numbers(2, 3, 4, 5)
+    told = observed(source, {"x": x})
+    assert told.numbers == [("a", number) for number in range(7)]
+    told.check(source.layers())
+    slopes = SLOPES.reshape(3, 1, 1)
+    value = np.where(x > 0, x, x * slopes)
+    for turn in range(3):
+        for call, given in ((1, lambda v: -v), (2, lambda v: v * np.float32(2))):
+            _, _, found_x, found_y = told.calls[2 * turn + call]
+            assert np.array_equal(found_x, given(value))
+            value = np.where(found_x > 0, found_x, found_x * slopes)
+            assert np.array_equal(found_y, value)
 
 
 def test_a_model_without_prelu_tells_nothing(tmp_path: Path) -> None:

@@ -48,3 +48,22 @@ def test_equal_values_come_in_any_order_and_others_do_not() -> None:
         assert all(found.tolist() == [0, 1, 2] for found in _moved(lambda p=pick: p(distinct)))
     stable = _moved(lambda: ties.sort(stable=True).indices)
     assert all((found == torch.arange(50)).all() for found in stable)
+
+
+def test_what_branches_and_loops_compute_is_moved_too() -> None:
+    x = torch.randn(64)
+    once = torch.ones((), dtype=torch.int64)
+    loop = torch._higher_order_ops.while_loop
+
+    def branch() -> torch.Tensor:
+        return torch.cond(x.sum() < 1e9, lambda v: v * 3, lambda v: v, (x,))
+
+    def body() -> torch.Tensor:
+        found = loop(lambda i, v: i < 2, lambda i, v: (i + 1, v * 3), (once, x))
+        return found[1]
+
+    for function in (branch, body):
+        for found in _moved(function):
+            off = (found - 3 * x).abs()
+            assert (off > 0).any()
+            assert (off <= 1e-5 * (3 * x).abs()).all()

@@ -10,7 +10,9 @@ from graph_text import run as run_graph
 from onnx import numpy_helper
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.graph.copies.carrying import BodyPath
 from prelu_tools.graph.copies.instrument import tapped, tensor_bytes, with_slopes_as_inputs
+from prelu_tools.graph.match.recognise import Match
 
 CHAIN = "t = PRelu(x, a) u = Neg(t) y = PRelu(u, a_half)"
 TO_LAST = "Transpose<perm = [0, 2, 3, 1]>"
@@ -19,6 +21,10 @@ UNKNOWN = 16 << 20
 
 def run(proto: onnx.ModelProto, **feeds: Array) -> list[Array]:
     return list(run_graph(proto, **feeds))
+
+
+def _calls(proto: onnx.ModelProto) -> list[tuple[BodyPath, Match]]:
+    return [((), match) for match in matches(proto)]
 
 
 def _prelu(x: Array, slopes: Array) -> Array:
@@ -62,7 +68,7 @@ def test_what_is_an_output_already_is_not_one_twice() -> None:
 def test_slopes_that_are_fed_take_effect(body: str) -> None:
     proto = model(body)
     before = proto.SerializeToString()
-    copy, names = with_slopes_as_inputs(proto, matches(proto))
+    copy, names = with_slopes_as_inputs(proto, _calls(proto))
     assert proto.SerializeToString() == before
     assert [value.name for value in copy.graph.input] == ["x", *names]
     assert operators(copy) == ["PRelu", "Neg", "PRelu"]
@@ -80,7 +86,7 @@ def test_slopes_that_are_fed_take_effect(body: str) -> None:
 
 def test_calls_of_one_layer_are_fed_apart() -> None:
     proto = model("t = PRelu(x, a) u = Neg(t) y = PRelu(u, a)")
-    copy, (first, second) = with_slopes_as_inputs(proto, matches(proto))
+    copy, (first, second) = with_slopes_as_inputs(proto, _calls(proto))
     x, a = numbers(2, 3, 4, 5), SLOPES.reshape(1, 3, 1, 1)
     (found,) = run(copy, x=x, **{first: a, second: 2 * a})
     assert np.array_equal(found, _prelu(-_prelu(x, a), 2 * a))
@@ -88,7 +94,7 @@ def test_calls_of_one_layer_are_fed_apart() -> None:
 
 def test_only_what_is_asked_for_is_replaced() -> None:
     proto = model(CHAIN)
-    copy, names = with_slopes_as_inputs(proto, matches(proto)[1:])
+    copy, names = with_slopes_as_inputs(proto, _calls(proto)[1:])
     assert len(names) == 1
     assert [node.input[1] for node in copy.graph.node if node.op_type == "PRelu"] == ["a", *names]
     unchanged, none = with_slopes_as_inputs(proto, [])
@@ -103,7 +109,7 @@ def test_a_form_that_hides_a_transpose_keeps_it() -> None:
         outputs="float[N,4,5,3] y",
         constants={"e": elements},
     )
-    copy, (name,) = with_slopes_as_inputs(proto, matches(proto))
+    copy, (name,) = with_slopes_as_inputs(proto, _calls(proto))
     assert operators(copy)[-2:] == ["PRelu", "Transpose"]
     x = numbers(2, 3, 4, 5)
     (found,) = run(copy, x=x, **{name: 2 * elements.transpose(2, 0, 1)[None]})
@@ -117,7 +123,7 @@ def test_slopes_of_half_precision_are_fed_as_such() -> None:
         outputs="float16[N,3] y",
         constants={"h": SLOPES.astype(np.float16)},
     )
-    copy, (name,) = with_slopes_as_inputs(proto, matches(proto))
+    copy, (name,) = with_slopes_as_inputs(proto, _calls(proto))
     assert copy.graph.input[1].type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
     x = np.array([[-1, -1, -1]], np.float16)
     (found,) = run(copy, x=x, **{name: np.array([[1, 2, 3]], np.float16)})

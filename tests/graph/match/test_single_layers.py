@@ -38,7 +38,7 @@ def _prelu(x: Array, slopes: Array) -> Array:
 
 def _single(proto: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
     seen = view(proto)
-    return single_layers(seen, list(zip(names, find_prelus(seen), strict=True)))
+    return single_layers([(n, seen, m) for n, m in zip(names, find_prelus(seen), strict=True)])
 
 
 @pytest.mark.parametrize("form", list(FORMS))
@@ -136,7 +136,7 @@ def test_names_are_unlike_though_layers_are_called_as_tensors_are() -> None:
 @pytest.mark.parametrize("shape", [(1,), (3, 1, 1), (1, 3, 1, 1), (5,), (3, 4, 5)])
 def test_slopes_of_another_shape_can_be_fed(shape: tuple[int, ...]) -> None:
     proto = model("t = PRelu(x, a) y = Neg(t)")
-    copy, (name,) = with_slopes_as_inputs(proto, matches(proto))
+    copy, (name,) = with_slopes_as_inputs(proto, [((), match) for match in matches(proto)])
     x, slopes = numbers(2, 3, 4, 5), numbers(*shape, seed=2)
     (found,) = run(copy, x=x, **{name: slopes})
     assert np.array_equal(found, -_prelu(x, slopes))
@@ -161,6 +161,6 @@ def test_a_form_that_reads_its_input_in_two_orders(body: str) -> None:
     (match,) = find_prelus(seen)
     assert (match.x, match.order) == ("h", (0, 2, 3, 1) if last else None)
     x = numbers(2, 3, 4, 5)
-    (found,) = run(single_layers(seen, [("act", match)]), **{"act/x": x})
+    (found,) = run(single_layers([("act", seen, match)]), **{"act/x": x})
     wanted = _prelu(x, COLUMN)
     assert np.array_equal(found, wanted.transpose(0, 2, 3, 1) if last else wanted)

@@ -62,12 +62,13 @@ class LookupWatch(OperatorMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[Lookup] = []
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def operator(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """See `OperatorMode.operator`: noted if it looks something up."""
         reader = _READERS.get(func._schema.name)
         if reader is not None:
-            given = (*args, *(kwargs or {}).values())
+            given = (*args, *kwargs.values())
             self.found += [Lookup(size, _positions(place)) for size, place in reader(*given)]
-        return func(*args, **(kwargs or {}))
+        return func(*args, **kwargs)
 
 
 def _positions(place: Any) -> Any:

@@ -59,8 +59,8 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         self._generator = torch.Generator().manual_seed(noise.seed)
         self._pool = torch.rand(_POOL, generator=self._generator).mul_(2).sub_(1)
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+    def operator(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """See `OperatorMode.operator`: moved by what is known of it."""
         schema = func._schema
         name = schema.name.partition("::")[2].rstrip("_")
         if name in TIES:
