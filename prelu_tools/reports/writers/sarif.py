@@ -86,9 +86,9 @@ def _found(result: Result) -> Iterator[_Found]:
                 yield from _verified(outcome.result)
     elif isinstance(result, BatchResult):
         for entry in result.entries:
-            level: Level = "error" if entry.status == "fail" else "warning"
+            worst: Level = "error" if entry.status == "fail" else "warning"
             for reason in entry.reasons:
-                yield _Found(_code(reason, entry.status), level, reason, entry.path)
+                yield _Found(_code(reason, entry.status), worst, reason, entry.path)
     else:
         raise UsageError("sarif supports only results of `verify` and `inspect`")
 
