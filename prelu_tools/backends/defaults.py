@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from prelu_tools.backends.interface import Conversion, OnnxGraph
 from prelu_tools.core.arrays import Array
@@ -12,6 +12,7 @@ from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.prelu.slopes import PReLULayer
 
 if TYPE_CHECKING:
+    from prelu_tools.core.results.verification import ProviderReport
     from prelu_tools.graph.facts.dependence import Dependence
 
 
@@ -43,6 +44,15 @@ class SourceDefaults:
         """See `Source.computes_in`: by the types of its slopes."""
         kinds = {layer.dtype for layer in self.layers()}
         return next((kind for kind in ("bfloat16", "float16") if kind in kinds), None)
+
+    @property
+    def runtime(self) -> ProviderReport | None:
+        """None: its own framework runs it."""
+        return None
+
+    def ways(self) -> tuple[Self, ...]:
+        """One way."""
+        return (self,)
 
     @property
     def graph(self) -> OnnxGraph | None:

@@ -20,6 +20,7 @@ from prelu_tools.core.results.export import RefusedRoute
 from prelu_tools.core.rounding.noise import Noise
 
 if TYPE_CHECKING:
+    from prelu_tools.core.results.verification import ProviderReport
     from prelu_tools.graph.facts.dependence import Dependence
     from prelu_tools.graph.facts.tensors import Maker
     from prelu_tools.graph.io.model import OnnxModel
@@ -129,6 +130,15 @@ class Source(Protocol):
     @property
     def computes_in(self) -> str | None:
         """The type narrower than float32 that it computes in; None for none, or unknown."""
+        ...
+
+    @property
+    def runtime(self) -> ProviderReport | None:
+        """The runtime that runs it; None where its framework does, or where one is chosen."""
+        ...
+
+    def ways(self) -> Sequence[Source]:
+        """The same source, once for each way in which its runtime may run it; itself the first."""
         ...
 
     @property

@@ -39,8 +39,22 @@ class Row:
     """Modules that it imports, the telling one first."""
     heeds: tuple[str, ...] = ()
     """The fields of `SourceOptions` that change what it does."""
+    package: str = ""
+    """What the first of `packages` is called where it is installed from; "" for the same name."""
 
 
+RUNTIMES: tuple[Row, ...] = (
+    Row(
+        "tflite",
+        "prelu_tools.backends.litert",
+        (".tflite",),
+        "litert",
+        ("ai_edge_litert",),
+        ("inputs",),
+        "ai-edge-litert",
+    ),
+)
+"""Runtimes other than onnxruntime."""
 ROWS: tuple[Row, ...] = (
     Row(
         "onnx",
@@ -59,8 +73,9 @@ ROWS: tuple[Row, ...] = (
         ("tensorflow", "keras", "tf2onnx"),
         ("inputs", "custom_objects", "allow_unsafe_load"),
     ),
+    *RUNTIMES,
 )
-"""The frameworks, which run models."""
+"""The frameworks and runtimes, which run models."""
 _SAVED_MODEL = Row(
     "keras SavedModel",
     "prelu_tools.backends.keras.files.saved",

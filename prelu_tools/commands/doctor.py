@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 
 from prelu_tools.backends.onnxruntime.session import PROVIDERS, Session, available_providers
 from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.registry import RUNTIMES
 from prelu_tools.core.errors import PReLUToolsError, remedy
 from prelu_tools.core.results.export import DoctorItem, DoctorResult
 
@@ -37,10 +38,23 @@ def doctor() -> DoctorResult:
             for name in names
         ),
         providers=_providers(),
+        runtimes=tuple(
+            _package(row.packages[0], remedy(row.packages[0], row.extra), row.extra, row.package)
+            for row in RUNTIMES
+            if row.extra is not None
+        ),
     )
 
 
-def _package(name: str, advice: str, label: str = "") -> DoctorItem:
+def _package(name: str, advice: str, label: str = "", package: str = "") -> DoctorItem:
+    """A module that is imported.
+
+    Args:
+        name: the module.
+        advice: how to get it.
+        label: what to call it.
+        package: what it is called where packages are installed from; "" for the same name.
+    """
     label = label or name
     try:
         with quiet(show=False):
@@ -51,7 +65,7 @@ def _package(name: str, advice: str, label: str = "") -> DoctorItem:
         return DoctorItem(label, "broken", f"needs {error.name}", advice)
     except Exception as error:
         return DoctorItem(label, "broken", f"{type(error).__name__}: {error}", f"{advice} again")
-    version = vars(module).get("__version__") or importlib.metadata.version(name)
+    version = vars(module).get("__version__") or importlib.metadata.version(package or name)
     return DoctorItem(label, "ok", str(version))
 
 

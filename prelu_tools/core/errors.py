@@ -75,6 +75,7 @@ _EXTRAS = {
     "tf2onnx": "keras",
     "h5py": "keras",
     "matplotlib": "plot",
+    "ai_edge_litert": "litert",
 }
 
 

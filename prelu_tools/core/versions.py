@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 from functools import cache
 
-PACKAGES = ("prelu-tools", "numpy", "onnx", "onnxruntime", "torch", "keras", "tensorflow")
+PACKAGES = ("prelu-tools", "numpy", "onnx", "onnxruntime", "torch", "keras", "tensorflow",
+            "ai-edge-litert")  # fmt: skip
 
 
 def installed_version(*packages: str) -> str | None:

@@ -15,7 +15,6 @@ from prelu_tools.core.errors import UsageError
 
 if TYPE_CHECKING:
     from prelu_tools.core.results.batch import BatchResult
-    from prelu_tools.core.results.checks import ChecksResult
     from prelu_tools.core.results.comparison import CompareResult
     from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.results.inspection import InspectResult
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.verification import VerifyResult
 
 Result: TypeAlias = (
-    "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult | ChecksResult"
+    "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult"
     " | DoctorResult | InitResult | BatchResult"
 )
 COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown", "html")

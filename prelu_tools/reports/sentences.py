@@ -1,10 +1,11 @@
-"""What a verification found besides its tables, in sentences: the same in every report."""
+"""What was found, in sentences: the same in every report."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
+from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.verification import (
     Agreement,
     CandidateReport,
@@ -15,7 +16,7 @@ from prelu_tools.core.results.verification import (
     Tolerance,
     VerifyResult,
 )
-from prelu_tools.reports.words import counted, listed
+from prelu_tools.reports.words import counted, listed, tally
 
 LEGEND = (
     "isolated: the layer alone, on its own input; end-to-end: in the whole model;\n"
@@ -38,6 +39,24 @@ def reached(result: VerifyResult) -> str:
         exercised, total = result.coverage.exercised, result.coverage.total
         text += f"; {exercised:,} of {total:,} slopes met a negative input"
     return text
+
+
+def headline(result: BatchResult) -> str:
+    """How many models, of which list, and how many of each status."""
+    number = counted(len(result.entries), "check" if result.command == "verify" else "model")
+    of = f" of {result.path}" if result.path else ""
+    return f"{number}{of}: {tally(result.summary) or 'nothing was checked'}"
+
+
+def own_reasons(result: VerifyResult) -> tuple[str, ...]:
+    """Why the whole is not a pass, beside what is said of its candidates."""
+    said = {
+        text
+        for report in result.candidates
+        for reason in report.reasons
+        for text in (reason, f"{report.model}: {reason}")
+    }
+    return tuple(reason for reason in result.reasons if reason not in said)
 
 
 def unreached(result: VerifyResult) -> tuple[str, ...]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from sample_list import FOLDER
+from tflite_files import save_prelu_net
 from tiny_models import save_dense
 
-from prelu_tools.backends.registry import ROWS, Row, open_source
+from prelu_tools.backends.registry import ROWS, RUNTIMES, Row, open_source
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 
@@ -20,10 +21,14 @@ _SOURCES = {
 }
 
 
+_FILES = {"onnx": ("net.onnx", save_dense), "tflite": ("net.tflite", save_prelu_net)}
+_MARKERS = {"tflite": "keras"}  # TensorFlow runs these files too
+
+
 def _each_row(rows: tuple[Row, ...] = ROWS) -> pytest.MarkDecorator:
     params = []
     for row in rows:
-        marks = [getattr(pytest.mark, row.name)] if row.extra else []
+        marks = [getattr(pytest.mark, _MARKERS.get(row.name, row.name))] if row.extra else []
         params.append(pytest.param(row, id=row.name, marks=marks))
     return pytest.mark.parametrize("row", params)
 
@@ -31,7 +36,10 @@ def _each_row(rows: tuple[Row, ...] = ROWS) -> pytest.MarkDecorator:
 @pytest.fixture
 def source(row: Row, tmp_path: Path) -> Any:
     """A source of the row's framework."""
-    text = _SOURCES.get(row.name) or str(save_dense(tmp_path / "net.onnx"))
+    text = _SOURCES.get(row.name)
+    if text is None:
+        name, save = _FILES[row.name]
+        text = str(save(tmp_path / name))
     return open_source(text, SourceOptions())
 
 
@@ -61,7 +69,9 @@ def test_no_two_rows_claim_a_name_or_a_suffix() -> None:
 @_each_row()
 def test_each_source_says_what_it_is(row: Row, source: Any) -> None:
     assert source.framework == row.name
-    assert source.spelled.endswith(("PerChannel", "article_net", "net.onnx"))
+    assert source.spelled.endswith(
+        ("PerChannel", "article_net", *(name for name, _ in _FILES.values()))
+    )
     assert isinstance(source.producer, str)
     assert source.n_parameters > 0
 
@@ -92,7 +102,7 @@ def test_each_source_has_layers_that_are_read_only(row: Row, source: Any) -> Non
         assert layer.slopes.dtype == layer.dtype
 
 
-@_each_row(tuple(row for row in ROWS if row.extra))
+@_each_row(tuple(row for row in ROWS if row.extra and row not in RUNTIMES))
 def test_each_framework_converts_with_a_tag_in_the_place_of_each_slope(
     row: Row, source: Any
 ) -> None:

@@ -99,8 +99,8 @@ def test_what_did_not_pass_is_a_result_and_a_pass_is_none() -> None:
 
 def test_a_check_that_could_not_run_is_a_result_where_it_is_declared() -> None:
     many = many_checks()
-    lined = tuple(dataclasses.replace(one, line=7) for one in many.outcomes)
-    last = _run(dataclasses.replace(many, outcomes=lined))["results"][-1]
+    lined = tuple(dataclasses.replace(one, file="prelu-tools.toml", line=7) for one in many.entries)
+    last = _run(dataclasses.replace(many, entries=lined))["results"][-1]
     assert (last["ruleId"], last["level"]) == ("no_verdict", "warning")
     place = last["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "sub/prelu-tools.toml"

@@ -67,7 +67,7 @@ def _write(made: Path, folder: Path, reference: Reference, linked: Linked, judge
         _save_layer(made, graph, judged, provider.requested, feeds)
     command = ["prelu-tools", "verify", reference.source.spelled, linked.spelled]
     command += ["--inputs", str(folder / "inputs.npz")]
-    command += ["--provider", provider.requested] if provider else []
+    command += ["--provider", provider.requested] if provider and graph is not None else []
     (made / _LAST).write_text(f"{shlex.join(command)}\n", encoding="utf-8")
 
 

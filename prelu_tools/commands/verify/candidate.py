@@ -130,9 +130,10 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         PReLUToolsError: it cannot be run, or its outputs cannot be paired.
     """
     feeds = [move(feed, linked.links) for feed in reference.feeds]
-    layers = LayerJudge(reference, linked.source.layers(), linked.layouts, checks.tolerance)
-    seen = _run(linked.source, provider, feeds, layers, checks)
     narrow = linked.source.computes_in
+    found = linked.source.layers()
+    layers = LayerJudge(reference, found, linked.layouts, checks.tolerance, narrow=narrow)
+    seen = _run(linked.source, provider, feeds, layers, checks)
     moved = reference.moved_to(resolution_of(narrow) if narrow else SINGLE)
     outputs = OutputJudge(
         reference.outputs,
@@ -207,7 +208,8 @@ def _renamed(
     pairs = layers.paired_by_slopes(wrong) if wrong and reached else None
     if pairs is None or source is None or provider is None:
         return layers
-    other = LayerJudge(reference, source.layers(), linked.layouts, checks.tolerance, pairs)
+    narrow, tolerance = source.computes_in, checks.tolerance
+    other = LayerJudge(reference, source.layers(), linked.layouts, tolerance, pairs, narrow)
     _observe(source, provider, feeds, other, other.observe)
     return layers if misnamed(other.parities({})) or other.strays else other
 
@@ -238,9 +240,10 @@ def _rounded(reference: Reference, linked: Linked) -> list[str]:
     wider = {layer.dtype for layer in reference.layers} - {"float16"}
     if "float16" not in kinds or not wider:
         return []
+    inputs = any(link.kind == "float16" for link in linked.links)
     return [
         f"{linked.spelled} is float16: its slopes are compared with the reference's, rounded to "
-        "that, and its inputs are rounded too"
+        f"that{', and its inputs are rounded too' if inputs else ''}"
     ]
 
 
@@ -267,7 +270,7 @@ def _run(
             heard = False
             again = run_again(runner, feeds, results)
         again.doubts += run_unobserved(source, feeds, results) if observer else []
-        return _Seen(results, reached, again)
+        return _Seen(results, reached, again, source.runtime)
     session = graph.session(provider)
     results = run_feeds(session, feeds, layers, source)
     again = run_again(session, feeds, results)

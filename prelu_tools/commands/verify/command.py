@@ -225,7 +225,7 @@ def _inputs(source: Source, opened: Sequence[Linked], request: VerifyRequest) ->
 def _judge(
     reference: Reference, linked: Linked, request: VerifyRequest, tell: ProgressCallback
 ) -> list[Judged]:
-    """One report for each provider; a candidate that onnxruntime does not run has one."""
+    """One report for each provider, or for each way in which another runtime runs a candidate."""
     checks = Checks(
         tolerance=request.tolerance,
         layers=request.layers,
@@ -237,21 +237,28 @@ def _judge(
         runtime=installed_version(*_RUNTIMES) or "",
         seed=request.seed,
     )
-    providers = (None,) if linked.source.graph is None else request.providers
     found = []
-    for provider in providers:
-        tell(f"checking {linked.spelled}{f' on {provider}' if provider else ''}")
+    for way, provider in _ways(linked, request):
+        where = provider or (way.source.runtime.requested if way.source.runtime else None)
+        tell(f"checking {linked.spelled}{f' on {where}' if where else ''}")
         start = time.perf_counter()
         try:
-            judged = _in_any_order(reference, linked, provider, checks)
+            judged = _in_any_order(reference, way, provider, checks)
         except RefusedInputError as error:
             reason = Reason(str(error), "candidate_refuses_input")
-            judged = Judged(unjudged(linked.spelled, provider, reason, "fail"))
+            judged = Judged(unjudged(linked.spelled, where, reason, "fail"))
         except PReLUToolsError as error:
-            judged = Judged(unjudged(linked.spelled, provider, str(error)))
+            judged = Judged(unjudged(linked.spelled, where, str(error)))
         report = replace(judged.report, seconds=time.perf_counter() - start)
         found.append(replace(judged, report=report))
     return found
+
+
+def _ways(linked: Linked, request: VerifyRequest) -> list[tuple[Linked, str | None]]:
+    """A candidate on each provider of onnxruntime, or as each way of its own runtime runs it."""
+    if linked.source.graph is not None:
+        return [(linked, provider) for provider in request.providers]
+    return [(replace(linked, source=source), None) for source in linked.source.ways()]
 
 
 def _in_any_order(

@@ -88,6 +88,8 @@ class DoctorResult:
     """The packages of the extras, each named `extra: package`."""
     providers: tuple[DoctorItem, ...]
     """Execution providers, each tried with a model of one PRelu node."""
+    runtimes: tuple[DoctorItem, ...] = ()
+    """Runtimes other than onnxruntime, by the name of their extra."""
 
     @property
     def works(self) -> bool:

@@ -15,7 +15,6 @@ _VIEWS: Mapping[str, str] = {
     "InspectResult": "inspect",
     "CompareResult": "compare",
     "VerifyResult": "verify",
-    "ChecksResult": "checks",
     "ExportResult": "export",
     "OptimizeResult": "optimize",
     "DoctorResult": "doctor",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, WorkerInfo
+from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import (
-    Block,
     Cell,
     Column,
     Facts,
@@ -24,6 +25,13 @@ from prelu_tools.reports.document import (
     Written,
 )
 from prelu_tools.reports.printable import LONGEST, cleaned
+from prelu_tools.reports.sentences import (
+    coverage_share,
+    headline,
+    power_share,
+    worst_difference,
+)
+from prelu_tools.reports.views import verify
 from prelu_tools.reports.words import counted, covered, listed, number, share, tally
 
 _SEVERITIES = ("error", "warning")
@@ -34,14 +42,6 @@ _COLUMNS: Mapping[Command, tuple[Column, ...]] = {
         *(Column(title) for title in ("layers", "slopes", "mean", "min", "max", "<0")),
         Column("findings", "text"),
         Column("status", "word"),
-    ),
-    "verify": (
-        Column("model", "name"),
-        Column("candidates", "name"),
-        Column("max\nabs diff"),
-        Column("reached"),
-        Column("power"),
-        Column("verdict", "word"),
     ),
     "export": (
         Column("source", "name"),
@@ -56,29 +56,43 @@ _COLUMNS: Mapping[Command, tuple[Column, ...]] = {
 
 def view(result: BatchResult, style: Style) -> Section:
     """The document of a run over many models."""
-    documents = [cleaned(entry.document, LONGEST) for entry in result.entries]
+    documents = [cleaned(entry.document or {}, LONGEST) for entry in result.entries]
     words = [_word(*one) for one in zip(result.entries, documents, strict=True)]
-    shown = [entry.shown for entry in result.entries if entry.shown]
-    table = Table(_COLUMNS[result.command], tuple(_rows(result, documents, words)), sortable=True)
-    parts: list[Block] = [Written(text) for text in shown] if shown else [table]
-    parts += [_entry(entry) for entry in result.entries if entry.reasons]
-    parts += [Lines(result.notes), _workers(result.workers)]
-    number_of = Counter(sorted(words, key=_ORDER.index))
-    counts = tally(number_of) or "nothing was checked"
-    headline = f"{counted(len(documents), 'model')}: {counts}"
+    if result.command == "verify":
+        found = [cleaned(entry.verification, LONGEST) for entry in result.entries]
+        columns, rows = _checks(result.entries, found)
+        each = [
+            _check(place, *one, style)
+            for place, one in enumerate(zip(result.entries, found, strict=True), 1)
+        ]
+    else:
+        columns, rows = _COLUMNS[result.command], tuple(_rows(result, documents, words))
+        each = [_reasons(place, entry) for place, entry in enumerate(result.entries, 1)]
+    shown = tuple(Written(entry.shown) for entry in result.entries if entry.shown)
+    parts = (*(shown or (Table(columns, rows, sortable=True),)), *each)
     return Section(
-        f"{result.command} of many models", tuple(parts), _overall(result, words), headline,
+        (Name(result.path),) if result.path else f"{result.command} of many models",
+        (*parts, Lines(result.notes), _workers(result.workers)),
+        _overall(result, words),
+        _headline(result, words),
         tuple(_findings_of_all(result, documents)),
-    )  # fmt: skip
+    )
+
+
+def _headline(result: BatchResult, words: Sequence[Word]) -> str:
+    """How many there are of each word of the last column; a warning is not ok."""
+    if "with warnings" not in words and "with errors" not in words:
+        return headline(result)
+    of = f" of {result.path}" if result.path else ""
+    counts = tally(Counter(sorted(words, key=_ORDER.index)))
+    return f"{counted(len(words), 'model')}{of}: {counts}"
 
 
 def _overall(result: BatchResult, words: Sequence[Word]) -> str:
     """The status of all of them together; a warning is not ok."""
-    if result.exit_code == 0:
-        found = [word.status for word in words]
-        worst = next((severity for severity in _SEVERITIES if severity in found), "ok")
-        return "pass" if result.command == "verify" else worst
-    return "fail" if result.exit_code == 1 else "inconclusive"
+    found = [word.status for word in words]
+    worst = next((severity for severity in _SEVERITIES if severity in found), "ok")
+    return worst if result.status == "ok" else result.status
 
 
 def _word(entry: BatchEntry, document: Mapping[str, Any]) -> Word:
@@ -90,26 +104,68 @@ def _word(entry: BatchEntry, document: Mapping[str, Any]) -> Word:
     return Word(entry.status)
 
 
+def _checks(
+    entries: Sequence[BatchEntry], found: Sequence[VerifyResult | None]
+) -> tuple[tuple[Column, ...], tuple[tuple[Cell, ...], ...]]:
+    """A row a check; the names are left out where each is that of its reference."""
+    named = any(entry.name != entry.path for entry in entries)
+    columns = (
+        *((Column("check", "name"),) if named else ()),
+        Column("reference", "name"),
+        Column("candidates", "name"),
+        Column("max\nabs diff"),
+        Column("reached"),
+        Column("power"),
+        Column("verdict", "word"),
+    )
+    rows = []
+    for place, (entry, result) in enumerate(zip(entries, found, strict=True), 1):
+        link = f"#check-{place}"
+        names = (Name(entry.name, link), Name(entry.path))
+        worst = None if result is None else worst_difference(result)
+        part = None if result is None else coverage_share(result)
+        power = None if result is None else result.power
+        rows.append(
+            (
+                *(names if named else (Name(entry.path, link),)),
+                tuple(map(Name, entry.candidates)),
+                "-" if worst is None else f"{worst:.2e}",
+                Share(covered(part), part),
+                "-" if power is None else power_share(power),
+                Word(entry.status),
+            )
+        )
+    return columns, tuple(rows)
+
+
+def _check(place: int, entry: BatchEntry, found: VerifyResult | None, style: Style) -> Section:
+    """A check in full."""
+    if found is None:
+        return _reasons(place, entry)
+    seen = verify.view(found, style)
+    return replace(seen, title=(Name(entry.name),), folded=True, anchor=f"check-{place}")
+
+
 def _rows(
     result: BatchResult, documents: Sequence[Mapping[str, Any]], words: Sequence[Word]
 ) -> Iterator[tuple[Cell, ...]]:
     n_figures = len(_COLUMNS[result.command]) - 2
-    for entry, document, word in zip(result.entries, documents, words, strict=True):
-        link = f"#{_anchor(entry)}" if entry.reasons else ""
-        known = "error" not in document
-        figures = _CELLS[result.command](document) if known else ("-",) * n_figures
+    entries = zip(result.entries, documents, words, strict=True)
+    for place, (entry, document, word) in enumerate(entries, 1):
+        link = f"#check-{place}" if entry.reasons else ""
+        figures = _CELLS[result.command](document) if document else ("-",) * n_figures
         yield (Name(entry.name, link), *figures, word)
 
 
-def _anchor(entry: BatchEntry) -> str:
-    return f"model-{entry.name}"
-
-
-def _entry(entry: BatchEntry) -> Section:
+def _reasons(place: int, entry: BatchEntry) -> Section:
+    """Why a model is neither a pass nor ok."""
     return Section(
-        (Name(entry.name),), verdict=entry.status, reasons=entry.reasons, folded=True,
-        anchor=_anchor(entry),
-    )  # fmt: skip
+        (Name(entry.name),),
+        verdict=entry.status,
+        reasons=entry.reasons,
+        folded=True,
+        anchor=f"check-{place}",
+    )
 
 
 def _workers(workers: Sequence[WorkerInfo]) -> Section:
@@ -159,20 +215,6 @@ def _inspect(document: Mapping[str, Any]) -> tuple[Cell, ...]:
     return (layers, f"{stats['count']:,}", *values, negative, findings)
 
 
-def _verify(document: Mapping[str, Any]) -> tuple[Cell, ...]:
-    coverage, power = document["coverage"], document["power"]
-    total = coverage["total"] if coverage else 0
-    reached = coverage["exercised"] / total if total else None
-    planted = power["planted"] if power else 0
-    caught = math.floor(100 * power["detected"] / planted) / 100 if planted else None
-    return (
-        tuple(Name(name) for name in dict.fromkeys(one["model"] for one in document["candidates"])),
-        _difference(document),
-        Share(covered(reached), reached),
-        "-" if caught is None else f"{caught:.2f}",
-    )
-
-
 def _export(document: Mapping[str, Any]) -> tuple[Cell, ...]:
     model, checked = document["model"], document["verification"]
     return (
@@ -202,6 +244,5 @@ def _as_number(value: float | str | None) -> float:
 
 _CELLS: Mapping[Command, Callable[[Mapping[str, Any]], tuple[Cell, ...]]] = {
     "inspect": _inspect,
-    "verify": _verify,
     "export": _export,
 }

@@ -9,7 +9,12 @@ from prelu_tools.reports.document import Column, Lines, Section, Table, Word
 
 def view(result: DoctorResult, style: Style) -> Section:
     """The document of a machine."""
-    parts = (("core", result.core), ("extras", result.extras), ("providers", result.providers))
+    parts = (
+        ("core", result.core),
+        ("extras", result.extras),
+        ("providers", result.providers),
+        ("runtimes", result.runtimes),
+    )
     columns = (
         Column("", "text"),
         Column("what", "text"),

@@ -33,6 +33,7 @@ from prelu_tools.reports.sentences import (
     interface_lines,
     n_wrong,
     of_rounding,
+    own_reasons,
     power_details,
     power_lines,
     power_share,
@@ -55,8 +56,7 @@ def view(result: VerifyResult, style: Style) -> Section:
     """The document of one verification."""
     reports = result.candidates
     titles = tuple(_candidate_title(report) for report in reports)
-    of_all = {f"{one.model}: {reason}" for one in reports for reason in one.reasons}
-    own = tuple(reason for reason in result.reasons if reason not in of_all)
+    own = own_reasons(result)
     if len(reports) == 1:
         (report,) = reports
         title: tuple[str, ...] = (Name(report.model), " compared with ", Name(result.reference))

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchResult
-from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.inspection import InspectResult
 from prelu_tools.core.results.verification import VerifyResult
@@ -18,8 +17,8 @@ from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import SEVERITIES, by_severity, which
 from prelu_tools.reports.places import file_of
 from prelu_tools.reports.printable import cleaned
-from prelu_tools.reports.sentences import reached
-from prelu_tools.reports.words import counted, n_slopes, tally
+from prelu_tools.reports.sentences import headline, reached
+from prelu_tools.reports.words import counted, n_slopes
 
 _MOST_REASONS = 20
 _TITLE = "prelu-tools verify"
@@ -36,8 +35,6 @@ def render(result: Result, style: Style) -> str:
     result = cleaned(result)
     if isinstance(result, VerifyResult):
         return "".join(_one(result, style))
-    if isinstance(result, ChecksResult):
-        return "".join(_many(result, style))
     if isinstance(result, BatchResult):
         return "".join(_batch(result, style))
     if isinstance(result, InspectResult):
@@ -82,30 +79,17 @@ def _one(result: VerifyResult, style: Style) -> Iterator[str]:
     yield _line(f"{result.verdict.upper()}  {result.reference}: {reached(result)}")
 
 
-def _many(result: ChecksResult, style: Style) -> Iterator[str]:
-    for outcome in result.outcomes:
-        yield _line(f"{outcome.verdict} {outcome.name}")
-        if outcome.verdict != "pass":
-            yield _outcome(outcome, result.path, style.folder)
-    number = counted(len(result.outcomes), "check")
-    counts = tally(result.summary) or "nothing was checked"
-    if not result.outcomes:
-        yield annotation("error", _TITLE, counts, style.folder, result.path)
-    yield _line(f"{result.verdict.upper()}  {number} of {result.path}: {counts}")
-
-
 def _batch(result: BatchResult, style: Style) -> Iterator[str]:
     title = f"prelu-tools {result.command}"
     for entry in result.entries:
         yield _line(f"{entry.status} {entry.name}")
         if entry.status not in ("pass", "ok"):
             said = f"{title}: {entry.name}: {entry.status}"
-            yield annotation("error", said, _text(entry.reasons), style.folder)
-    counts = tally(result.summary) or "nothing was checked"
+            place = (style.folder, entry.file, entry.line)
+            yield annotation("error", said, _text(entry.reasons), *place)
     if not result.entries:
-        yield annotation("error", title, counts, style.folder)
-    verdict = {0: "pass", 1: "fail"}.get(result.exit_code, "inconclusive")
-    yield _line(f"{verdict.upper()}  {counted(len(result.entries), 'model')}: {counts}")
+        yield annotation("error", title, "nothing was checked", style.folder, result.path)
+    yield _line(f"{result.status.upper()}  {headline(result)}")
 
 
 def _inspect(results: Sequence[InspectResult], style: Style) -> Iterator[str]:
@@ -121,11 +105,6 @@ def _inspect(results: Sequence[InspectResult], style: Style) -> Iterator[str]:
         found = Counter(finding.severity for finding in result.all_findings)
         counts = ", ".join(counted(found[kind], kind) for kind in SEVERITIES[:2] if found[kind])
         yield _line(f"{result.path}: {n_slopes(result)}; {counts or 'no errors, no warnings'}")
-
-
-def _outcome(outcome: CheckOutcome, path: str, folder: str) -> str:
-    title = f"{_TITLE}: {outcome.name}: {outcome.verdict}"
-    return annotation("error", title, _text(outcome.reasons), folder, path, outcome.line)
 
 
 def _text(reasons: Iterable[str]) -> str:

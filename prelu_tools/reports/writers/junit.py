@@ -16,7 +16,6 @@ from xml.etree.ElementTree import Element, SubElement
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchResult
-from prelu_tools.core.results.checks import ChecksResult
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.inspection import Finding, InspectResult
 from prelu_tools.core.results.verification import (
@@ -32,6 +31,7 @@ from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.sentences import (
     agreement_line,
     n_wrong,
+    own_reasons,
     power_lines,
     reached,
     slope_word,
@@ -54,10 +54,8 @@ def render(result: Result, style: Style) -> str:
     result = cleaned(result)
     if isinstance(result, VerifyResult):
         root = _suites(result)
-    elif isinstance(result, ChecksResult):
-        root = _suites_of_checks(result)
     elif isinstance(result, BatchResult):
-        root = _suites_of_models(result)
+        root = _suites_of_all(result) if result.command == "verify" else _suites_of_models(result)
     elif isinstance(result, InspectResult):
         root = _suites_of_layers([result])
     elif isinstance(result, CompareResult):
@@ -77,8 +75,7 @@ def _suites(result: VerifyResult) -> Element:
         root.append(_took(_candidate(report, result), report.seconds))
     for agreement in result.agreements:
         root.append(_agreement(agreement))
-    known = {f"{one.model}: {reason}" for one in result.candidates for reason in one.reasons}
-    rest = [reason for reason in result.reasons if reason not in known]
+    rest = own_reasons(result)
     if (rest and result.verdict != "pass") or not _has(root, result.verdict):
         suite = SubElement(root, "testsuite", name=result.reference)
         _verdict(suite, result.verdict, rest or result.reasons)
@@ -92,35 +89,39 @@ def _took(element: Element, seconds: float) -> Element:
     return element
 
 
-def _suites_of_checks(result: ChecksResult) -> Element:
-    """The suites of each check, its name before theirs; one that could not be run has an error."""
+def _suites_of_all(result: BatchResult) -> Element:
+    """The suites of each job, its name before theirs; one without a result has an error."""
     root = Element("testsuites", name="prelu-tools verify")
-    for outcome in result.outcomes:
-        if outcome.result is None:
-            suite = SubElement(root, "testsuite", name=outcome.name)
-            _verdict(suite, "inconclusive", outcome.reasons)
+    for entry in result.entries:
+        found = cleaned(entry.verification)
+        if found is None:
+            suite = SubElement(root, "testsuite", name=entry.name)
+            _verdict(suite, "fail" if entry.status == "fail" else "inconclusive", entry.reasons)
             continue
-        for suite in _suites(outcome.result):
-            suite.set("name", f"{outcome.name}: {suite.get('name')}")
+        suites = list(_suites(found))
+        suites[0].set("time", f"{entry.seconds:.3f}")
+        for suite in suites:
+            suite.set("name", f"{entry.name}: {suite.get('name')}")
             for case in suite.iter("testcase"):
                 case.set("classname", suite.get("name", ""))
             root.append(suite)
-    if not result.outcomes:
-        _verdict(SubElement(root, "testsuite", name=result.path), "inconclusive", ())
-    found = [outcome.result for outcome in result.outcomes if outcome.result is not None]
-    return _took(root, sum(one.seconds for one in found))
+    _took(root, sum(entry.seconds for entry in result.entries))
+    if not result.entries:
+        _verdict(SubElement(root, "testsuite", name=result.path or "verify"), "inconclusive", ())
+    if result.notes:
+        SubElement(root[-1], "system-out").text = "\n".join(result.notes)
+    return root
 
 
 def _suites_of_models(result: BatchResult) -> Element:
     """A case a model; where nothing was checked, one that says so."""
     root = Element("testsuites", name=f"prelu-tools {result.command}")
-    suite = SubElement(root, "testsuite", name=f"{result.command} of many models")
+    suite = SubElement(root, "testsuite", name=result.path or f"{result.command} of many models")
     for entry in result.entries:
-        verdict: Verdict = "pass" if entry.status in ("pass", "ok") else "inconclusive"
+        verdict: Verdict = "pass" if entry.status == "ok" else "inconclusive"
         verdict = "fail" if entry.status == "fail" else verdict
         message = "; ".join(entry.reasons) or entry.status
-        case = _case(suite, entry.name, verdict, message, entry.reasons)
-        case.set("time", f"{entry.seconds:.3f}")
+        _took(_case(suite, entry.name, verdict, message, entry.reasons), entry.seconds)
     if not result.entries:
         _verdict(suite, "inconclusive", ("nothing was checked",))
     _say(suite, result.notes)
@@ -185,7 +186,8 @@ def _candidate(report: CandidateReport, result: VerifyResult) -> Element:
     _special(suite, report)
     if not _has(suite, report.verdict):
         _verdict(suite, report.verdict, report.reasons)
-    _say(suite, report.reasons)
+    messages = [wrong.get("message", "") for tag in _TAGS.values() for wrong in suite.iter(tag)]
+    _say(suite, [one for one in report.reasons if not one.startswith(tuple(messages))])
     return suite
 
 

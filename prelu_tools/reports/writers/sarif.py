@@ -18,8 +18,7 @@ from urllib.parse import quote
 
 from prelu_tools import __version__
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.results.batch import BatchResult
-from prelu_tools.core.results.checks import ChecksResult
+from prelu_tools.core.results.batch import BatchEntry, BatchResult
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.inspection import InspectResult, Severity
 from prelu_tools.core.results.reasons import code_of
@@ -27,6 +26,7 @@ from prelu_tools.core.results.verification import CandidateReport, Verdict, Veri
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.places import file_of
 from prelu_tools.reports.printable import cleaned, printable_json
+from prelu_tools.reports.sentences import own_reasons
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -77,31 +77,32 @@ def _found(result: Result) -> Iterator[_Found]:
         yield from (*_found(result.left), *_found(result.right))
     elif isinstance(result, VerifyResult):
         yield from _verified(result)
-    elif isinstance(result, ChecksResult):
-        for outcome in result.outcomes:
-            if outcome.result is None:
-                message = "; ".join(outcome.reasons)
-                yield _Found("no_verdict", "warning", message, result.path, line=outcome.line or 1)
-            else:
-                yield from _verified(outcome.result)
     elif isinstance(result, BatchResult):
         for entry in result.entries:
-            worst: Level = "error" if entry.status == "fail" else "warning"
-            for reason in entry.reasons:
-                yield _Found(_code(reason, entry.status), worst, reason, entry.path)
+            yield from _entry(entry)
     else:
         raise UsageError("sarif supports only results of `verify` and `inspect`")
+
+
+def _entry(entry: BatchEntry) -> Iterator[_Found]:
+    """What is wrong with one job; without a result, at the place where it is declared."""
+    found = cleaned(entry.verification)
+    if found is not None:
+        yield from _verified(found)
+        return
+    level: Level = "error" if entry.status == "fail" else "warning"
+    source = entry.file if entry.text is None and entry.file else entry.path
+    for reason in entry.reasons:
+        yield _Found(_code(reason, entry.status), level, reason, source, line=entry.line or 1)
 
 
 def _verified(result: VerifyResult) -> Iterator[_Found]:
     """What each candidate is not, and what is wrong with the whole."""
     level = _OF_VERDICT[result.verdict]
-    known = {f"{one.model}: {reason}" for one in result.candidates for reason in one.reasons}
     for report in result.candidates:
         yield from _candidate(report)
-    for reason in result.reasons:
-        if reason not in known:
-            yield _Found(_code(reason, result.verdict), level, reason, result.reference)
+    for reason in own_reasons(result):
+        yield _Found(_code(reason, result.verdict), level, reason, result.reference)
 
 
 def _candidate(report: CandidateReport) -> Iterator[_Found]:

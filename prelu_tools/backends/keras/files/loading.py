@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from prelu_tools.backends.files.keras_vetting import refuse_unsafe
+from prelu_tools.backends.keras.layers import is_leaf
 from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.source_spec import import_named
@@ -14,6 +16,15 @@ from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions
 
 _NO_KWARGS = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
+_MISFITS = re.compile(
+    r"A total of (\d+) objects could not be loaded\. Example error message for object "
+    r"<\w+ name=([^,>]+)[^>]*>: (.*?)(?: List of objects|$)"
+)
+_SHAPES = re.compile(
+    r"variable\.shape=(\([\d, ]*\)), Received: value\.shape=(\([\d, ]*\))\. Target variable: "
+    r"<\w+ path=([^,>]+)"
+)
+_LONGEST = 300  # characters of what Keras says
 _UNKNOWN_CLASS = re.compile(r"Could not (?:locate|deserialize) class '(?:[^'>]*>)?(\w+)'")
 
 
@@ -79,9 +90,25 @@ def load_weights(model: Any, path: Path, spelled: str) -> None:
         model.load_weights(path)
     except Exception as error:
         raise PReLUToolsError(
-            f"the weights in {path} do not fit {spelled} "
-            f"({type(error).__name__}: {' '.join(str(error).split())})"
+            f"the weights in {path} do not fit {spelled}: {_misfit(model, error)}"
         ) from error
+
+
+def _misfit(model: Any, error: Exception) -> str:
+    """What Keras says of weights that do not fit, without the values and without the whole list."""
+    text = " ".join(str(error).split())
+    if match := _MISFITS.search(text):
+        count, name, why = match.groups()
+        total = sum(bool(layer.weights) for layer in model._flatten_layers() if is_leaf(layer))
+        begin = f"{min(int(count), total):,} of {total:,} layers with weights cannot be loaded"
+        return f"{begin}; the first is {name}: {_without_values(why)}"
+    return f"{type(error).__name__}: {_without_values(text)}"
+
+
+def _without_values(text: str) -> str:
+    if match := _SHAPES.search(text):
+        return f"{match[3]} has shape {match[1]}, and the file's has {match[2]}"
+    return textwrap.shorten(text, _LONGEST, placeholder=" ...")
 
 
 def _explain(path: Path, error: Exception) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.backends.files.naming import strip_to
@@ -23,8 +24,10 @@ from prelu_tools.core.files.archives import faults_of
 from prelu_tools.core.files.limits import allowed_memory, is_bomb
 from prelu_tools.core.files.pickles import in_words, wanted_by_file
 from prelu_tools.core.files.plain_pickles import all_plain
+from prelu_tools.core.misfit import misfit
 
 _NAMED = 4
+_LONGEST = 300  # characters of what PyTorch says
 _DEEPEST = 8
 _WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net")
 
@@ -59,7 +62,8 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        detail = " ".join(str(error).split())
+        wrong = misfit(_shapes(state), _shapes(module.state_dict()))
+        detail = wrong or textwrap.shorten(str(error), _LONGEST)
         raise PReLUToolsError(
             f"the weights in {path} do not fit {type(module).__name__}: {detail}"
         ) from error
@@ -69,6 +73,14 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str
         more = ", ..." if len(others) > _NAMED else ""
         notes.append(f"left out of {path.name}: {', '.join(others[:_NAMED])}{more}")
     return tuple(notes)
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The shapes of tensors; of what is none, as of one that has no shape yet, ()."""
+    return {
+        name: tuple(value.shape) if isinstance(value, torch.Tensor) and not is_lazy(value) else ()
+        for name, value in state.items()
+    }
 
 
 def read_state(path: Path, allow_unsafe: bool) -> StateFile:

@@ -28,7 +28,7 @@ from prelu_tools.core.results.verification import Found, LayerParity, Tolerance,
 from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.parity import Comparison, worst
 from prelu_tools.core.rounding.spread import Spread
-from prelu_tools.core.rounding.tolerance import Extent, Limit, limit_of, resolution
+from prelu_tools.core.rounding.tolerance import Extent, Limit, limit_of, resolution, resolution_of
 
 NOT_FOUND = "layer_not_found"
 ADDITIONAL = "layer_additional"
@@ -62,6 +62,7 @@ class LayerJudge:
         layouts: Layouts,
         tolerance: Tolerance,
         pairs: LayerPairs | None = None,
+        narrow: str | None = None,
     ) -> None:
         """Pair the layers.
 
@@ -71,8 +72,10 @@ class LayerJudge:
             layouts: what the user said.
             tolerance: what the layers' outputs are held to.
             pairs: which layer is which; None to pair them by name and by order.
+            narrow: the type narrower than float32 that the candidate computes in.
         """
         self.run = 0
+        self._unit = SINGLE if narrow is None else resolution_of(narrow)
         self._reference = reference
         self._layouts = layouts
         self._tolerance = tolerance
@@ -172,8 +175,8 @@ class LayerJudge:
         scale = self._reference.spread(self.run if run is None else run, name, call)
         spread = None
         if scale is not None and expected is not None and scale.shape == expected.shape:
-            coarser = resolution(y.dtype) / SINGLE if np.issubdtype(y.dtype, np.floating) else 1.0
-            spread = Spread(scale * np.float32(max(1.0, coarser)))
+            unit = resolution(y.dtype) if np.issubdtype(y.dtype, np.floating) else SINGLE
+            spread = Spread(scale * np.float32(max(1.0, unit / SINGLE, self._unit / SINGLE)))
         return limit_of(self._tolerance, extent, y.dtype, spread, expected)
 
     def paired_by_slopes(self, names: Collection[str]) -> LayerPairs | None:

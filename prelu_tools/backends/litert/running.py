@@ -1,0 +1,105 @@
+"""LiteRT's interpreter: of the package ai-edge-litert, or else the one in TensorFlow."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from prelu_tools.backends.quiet import quiet
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
+from prelu_tools.core.versions import installed_version
+
+Kernels = Literal["xnnpack", "builtin"]
+
+
+class Interpreter:
+    """A model that the interpreter has loaded."""
+
+    def __init__(self, content: bytes, kernels: Kernels, spelled: str) -> None:
+        """Load it.
+
+        Args:
+            content: the file's bytes.
+            kernels: `xnnpack` for those that an app gets by default, `builtin` for LiteRT's own.
+            spelled: the model's name, for messages.
+
+        Raises:
+            PReLUToolsError: the interpreter is not installed, or refuses the model.
+        """
+        module = interpreter_module(spelled)
+        resolvers = module.OpResolverType
+        resolver = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        resolver = resolvers.AUTO if kernels == "xnnpack" else resolver
+        self._spelled = spelled
+        try:
+            with quiet(show=False):
+                self._interpreter = module.Interpreter(
+                    model_content=content, num_threads=1, experimental_op_resolver_type=resolver
+                )
+                self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError, TypeError) as error:
+            raise PReLUToolsError(f"LiteRT cannot load {spelled}: {_sentence(error)}") from error
+
+    def run(self, feeds: Mapping[int, Array], numbers: Sequence[int]) -> list[Array]:
+        """Tensors by number, for inputs by number.
+
+        Raises:
+            PReLUToolsError: it rejects the inputs.
+        """
+        try:
+            with quiet(show=False):
+                self._size(feeds)
+                for number, values in feeds.items():
+                    self._interpreter.set_tensor(number, np.ascontiguousarray(values))
+                self._interpreter.invoke()
+            return [np.array(self._interpreter.get_tensor(number)) for number in numbers]
+        except (ValueError, RuntimeError) as error:
+            shapes = ", ".join(str(list(values.shape)) for values in feeds.values())
+            raise PReLUToolsError(
+                f"LiteRT fails on {self._spelled} with inputs {shapes}: {_sentence(error)}"
+            ) from error
+
+    def _size(self, feeds: Mapping[int, Array]) -> None:
+        """Give the inputs the sizes of what they are fed, where they have others."""
+        known = {item["index"]: item["shape"] for item in self._interpreter.get_input_details()}
+        others = [n for n, values in feeds.items() if tuple(known[n]) != values.shape]
+        for number in others:
+            self._interpreter.resize_tensor_input(number, feeds[number].shape)
+        if others:
+            self._interpreter.allocate_tensors()
+
+
+def interpreter_module(spelled: str) -> Any:
+    """The module that has `Interpreter` and `OpResolverType`.
+
+    Raises:
+        MissingExtraError: neither package is installed.
+    """
+    try:
+        return importlib.import_module("ai_edge_litert.interpreter")
+    except ModuleNotFoundError as error:
+        if installed_version("tensorflow", "tensorflow-cpu") is None:
+            raise MissingExtraError("ai_edge_litert", "litert", f"to run {spelled}") from error
+    tensorflow: Any = importlib.import_module("tensorflow")
+
+    class _OfTensorFlow:
+        Interpreter = tensorflow.lite.Interpreter
+        OpResolverType = tensorflow.lite.experimental.OpResolverType
+
+    return _OfTensorFlow
+
+
+def runtime_version() -> str:
+    """Which interpreter runs, with its version."""
+    own = installed_version("ai-edge-litert")
+    if own:
+        return f"LiteRT {own}"
+    return f"TensorFlow {installed_version('tensorflow', 'tensorflow-cpu')}"
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split()).removesuffix(".")
