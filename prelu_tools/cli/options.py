@@ -128,7 +128,12 @@ def output_options(function: Function) -> Function:
         click.option(
             "-v", "--verbose", is_flag=True, help="Show details, and the frameworks' own messages."
         ),
-        click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors."),
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            help="Show errors only; a failure is one line.",
+        ),
         click.option(
             "--report",
             "reports",

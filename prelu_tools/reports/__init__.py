@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.results.inspection import InspectResult
     from prelu_tools.core.results.optimization import OptimizeResult
+    from prelu_tools.core.results.record import RecordResult
     from prelu_tools.core.results.verification import VerifyResult
 
 Result: TypeAlias = (
     "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult"
-    " | DoctorResult | InitResult | BatchResult"
+    " | DoctorResult | InitResult | RecordResult | BatchResult"
 )
 COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown", "html")
 """What every command can write."""

@@ -19,6 +19,7 @@ _VIEWS: Mapping[str, str] = {
     "OptimizeResult": "optimize",
     "DoctorResult": "doctor",
     "InitResult": "init",
+    "RecordResult": "record",
     "BatchResult": "batch",
 }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport, LayerUsage
     from prelu_tools.core.results.optimization import OptimizeResult
+    from prelu_tools.core.results.record import RecordResult
     from prelu_tools.core.results.verification import CandidateReport, VerifyResult
 
 SCHEMA_VERSION = 1
@@ -199,6 +200,10 @@ def _init(result: InitResult, _style: Style) -> dict[str, Any]:
     return {"kind": "init", **dataclasses.asdict(result)}
 
 
+def _record(result: RecordResult, _style: Style) -> dict[str, Any]:
+    return {"kind": "record", **dataclasses.asdict(result)}
+
+
 def _batch(result: BatchResult, _style: Style) -> dict[str, Any]:
     from prelu_tools.reports.writers.batch_json import SCHEMA_VERSION, batch_body
 
@@ -225,5 +230,6 @@ _BODIES: Mapping[str, Callable[[Any, Style], dict[str, Any]]] = {
     "OptimizeResult": _optimize,
     "DoctorResult": _doctor,
     "InitResult": _init,
+    "RecordResult": _record,
     "BatchResult": _batch,
 }
