@@ -225,7 +225,7 @@ bench-exporters: $(READY)
 	  $(if $(QUICK),--quick,--output docs/exporters.md)
 
 schema: $(READY)
-	@$(BIN)/python -m prelu_tools.commands.checks.schema > build.schema.json
+	@$(BIN)/python -m prelu_tools.batch.lists.schema > build.schema.json
 	@mv build.schema.json prelu_tools/prelu-tools.schema.json
 
 include release/targets.mk

@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from prelu_tools.core.results.baseline import Baseline
-    from prelu_tools.core.results.checks import ChecksResult
+    from prelu_tools.core.results.batch import BatchResult
     from prelu_tools.core.results.verification import VerifyResult
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -64,11 +64,11 @@ class BaselineChoice:
             return result
         return held_against(result, self.known, name, self.factor)
 
-    def hold_checks(self, result: ChecksResult) -> ChecksResult:
+    def hold_all(self, result: BatchResult) -> BatchResult:
         """The same for a list of checks."""
-        from prelu_tools.commands.verify.baseline import hold_checks
+        from prelu_tools.batch.baseline import compared
 
-        return result if self.known is None else hold_checks(result, self.known, self.factor)
+        return result if self.known is None else compared(result, self.known, self.factor)
 
     def renew(self, results: Mapping[str, VerifyResult | None], whole: bool, quiet: bool) -> None:
         """Write the file where that was asked for, and say what became of it on standard error."""

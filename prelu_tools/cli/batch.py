@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from prelu_tools.batch.lists.jobs import JobList
     from prelu_tools.batch.run import Watch
-    from prelu_tools.batch.task import Task
     from prelu_tools.cli.output import Output
-    from prelu_tools.core.results.batch import BatchEntry, Command
+    from prelu_tools.core.results.batch import BatchEntry, BatchResult
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 NAMES = ("jobs", "results", "resume", "timeout", "memory_limit", "dask")
 """The parameters of `batch_options`."""
-_MODELS = (".onnx", ".keras", ".h5", ".pt2", ".pt", ".pth", ".safetensors")
+_MODELS = (".onnx", ".keras", ".h5", ".pt2", ".pt", ".pth", ".safetensors", ".npz")
 
 
 def _parse_memory(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -71,9 +71,9 @@ def batch_options(function: Function) -> Function:
         ),
         click.option(
             "--jobs",
-            type=click.IntRange(min=1),
+            type=click.IntRange(min=0),
             metavar="N",
-            help="Many models: number of worker processes.  [default: 1]",
+            help="Many models: number of worker processes, 0 for none.  [default: 1]",
         ),
     ):
         function = option(function)
@@ -87,43 +87,57 @@ def are_models(sources: Sequence[str]) -> bool:
 
 def asks_for_batch(choices: dict[str, Any]) -> bool:
     """Whether an option was given that makes even one model a batch."""
-    return any(choices[name] for name in NAMES)
+    return any(choices[name] not in (None, False) for name in NAMES)
 
 
-def run_many(
-    command: Command, tasks: Sequence[Task], output: Output, verbose: bool, choices: dict[str, Any]
-) -> int:
-    """Run all of them, show what became of them, and return the exit code.
+def run_many(jobs: JobList, output: Output, verbose: bool, choices: dict[str, Any]) -> BatchResult:
+    """Run all of them.
 
     Raises:
         StoppedError: it was stopped from outside; what is done is kept, and how to go on was said.
     """
     from prelu_tools.batch.run import Plan, StoppedError, run_batch
-    from prelu_tools.batch.worker import Limits
+    from prelu_tools.batch.worker import NO_LIMITS, Limits
+    from prelu_tools.cli.output import say, to_stderr
 
     if choices["resume"] and choices["results"] is None:
         raise click.UsageError("--resume continues from the results in a file: give --results FILE")
     dask = choices["dask"]
-    if dask not in (None, "local") and choices["jobs"]:
+    if dask not in (None, "local") and choices["jobs"] is not None:
         raise click.UsageError(
             "--jobs is for processes of this machine: a Dask cluster has the workers that it has"
         )
+    limits = Limits(choices["timeout"], choices["memory_limit"])
+    if choices["jobs"] == 0 and limits != NO_LIMITS:
+        raise click.UsageError(
+            "--timeout and --memory-limit end a worker process: give --jobs 1 or more"
+        )
     plan = Plan(
-        jobs=choices["jobs"] or 1,
-        limits=Limits(choices["timeout"], choices["memory_limit"]),
+        n_workers=1 if choices["jobs"] is None else choices["jobs"],
+        limits=limits,
         results=choices["results"],
         resume=choices["resume"],
         dask=dask,
     )
+    if not output.quiet:
+        for note in jobs.notes:
+            say(f"Note: {note}")
     try:
         with _watching(output.quiet, verbose) as watch:
-            result = run_batch(command, tasks, plan, watch)
+            return run_batch(jobs, plan, watch)
     except StoppedError as stopped:
-        from prelu_tools.cli.output import say, to_stderr
-
         to_stderr("")
         say(str(stopped))
         raise
+
+
+def show_many(jobs: JobList, output: Output, verbose: bool, choices: dict[str, Any]) -> int:
+    """Run all of them, show the results, and return the exit code.
+
+    Raises:
+        StoppedError: as `run_many`.
+    """
+    result = run_many(jobs, output, verbose, choices)
     output.show(result)
     return result.exit_code
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, run_many
+from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, show_many
 from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.options import (
     gather_source_options,
@@ -58,7 +58,6 @@ def command(
     """
     from prelu_tools.cli.output import Output
     from prelu_tools.cli.output import progress as show_progress
-    from prelu_tools.commands.export.command import export
 
     batch = {name: choices.pop(name) for name in NAMES}
     many = len(sources) > 1 or asks_for_batch(batch) or _are_many(sources)
@@ -71,10 +70,12 @@ def command(
         **choices,  # named as the fields are
     )
     if many:
-        from prelu_tools.batch.making import export_tasks
+        from prelu_tools.batch.lists.jobs import export_jobs
 
-        tasks = export_tasks(sources, output, request)
-        return run_many("export", tasks, Output(form, reports, quiet), verbose, batch)
+        jobs = export_jobs(sources, output, request)
+        return show_many(jobs, Output(form, reports, quiet), verbose, batch)
+    from prelu_tools.commands.export.command import export
+
     with show_progress(quiet, verbose) as progress:
         result = export(request, progress)
     Output(form, reports, quiet).show(result)
@@ -84,6 +85,6 @@ def command(
 def _are_many(sources: tuple[str, ...]) -> bool:
     if are_models(sources):
         return False
-    from prelu_tools.batch.sources import is_many
+    from prelu_tools.batch.lists.models import is_many
 
     return any(is_many(text) for text in sources)

@@ -33,8 +33,8 @@ def command(
     \b
     Example: prelu-tools init && prelu-tools verify
     """
+    from prelu_tools.batch.init.command import InitRequest, init
     from prelu_tools.cli.output import Output
-    from prelu_tools.commands.init.command import InitRequest, init
 
     Output(form, reports, quiet).show(init(InitRequest(force, schema)))
     return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, run_many
+from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, show_many
 from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.options import (
     gather_source_options,
@@ -18,9 +18,7 @@ from prelu_tools.cli.options import (
 from prelu_tools.commands.inspect.request import InspectRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from prelu_tools.batch.task import Task
+    from prelu_tools.batch.lists.jobs import JobList
     from prelu_tools.cli.output import Output
     from prelu_tools.core.results.inspect_gates import InspectGates
     from prelu_tools.core.results.inspection import InspectResult
@@ -91,7 +89,6 @@ def command(
     Example: prelu-tools inspect model.onnx
     """
     from prelu_tools.cli.output import Output, write
-    from prelu_tools.commands.inspect.command import inspect_source
     from prelu_tools.core.results.inspect_gates import InspectGates
 
     batch = {name: choices.pop(name) for name in NAMES}
@@ -110,8 +107,8 @@ def command(
             raise click.UsageError(
                 "two sources are compared, in this process: give --each to look at many models"
             )
-        tasks = _tasks(sources, request, gates, output, each)
-        return run_many("inspect", tasks, output, verbose, batch)
+        jobs = _jobs(sources, request, gates, output, each)
+        return show_many(jobs, output, verbose, batch)
     if len(sources) == 2:
         from prelu_tools.commands.inspect.compare import compare_sources
 
@@ -119,6 +116,8 @@ def command(
         compared = compare_sources(sources[0], sources[1], request)
         output.show(compared)
         return max(_verdict(side, gates) for side in (compared.left, compared.right))
+    from prelu_tools.commands.inspect.command import inspect_source
+
     result = inspect_source(sources[0], request)
     if plot is not None:
         from prelu_tools.reports.plot import draw
@@ -135,23 +134,23 @@ def _is_batch(sources: tuple[str, ...], asked: bool) -> bool:
 def _are_many(sources: tuple[str, ...]) -> bool:
     if are_models(sources):
         return False
-    from prelu_tools.batch.sources import is_many
+    from prelu_tools.batch.lists.models import is_many
 
     return any(is_many(text) for text in sources)
 
 
-def _tasks(
+def _jobs(
     sources: tuple[str, ...],
     request: InspectRequest,
     gates: InspectGates,
     output: Output,
     each: bool,
-) -> Sequence[Task]:
+) -> JobList:
     """One for each model that is meant."""
-    from prelu_tools.batch.making import inspect_tasks
+    from prelu_tools.batch.lists.jobs import inspect_jobs
 
     shown = output.form if each and output.form in ("table", "markdown") else None
-    return inspect_tasks(sources, request, gates, slopes=output.slopes, each=shown)
+    return inspect_jobs(sources, request, gates, slopes=output.slopes, each=shown)
 
 
 def _refuse_for_two(form: str, reports: tuple[tuple[str, str], ...], plot: Path | None) -> None:

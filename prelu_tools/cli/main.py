@@ -30,6 +30,7 @@ _COMMANDS = {
     "init": "Write a list of checks for the models in this folder.",
     "inspect": "Show the PReLU slopes of a model, layer by layer.",
     "optimize": "Write PReLU in the form that runs fastest, proven equal.",
+    "record": "Keep a model's run in a file, to verify without its framework.",
     "verify": "Prove that candidates compute what a reference computes.",
 }
 

@@ -23,11 +23,12 @@ from prelu_tools.cli.options import (
 from prelu_tools.commands.verify.request import VerifyRequest
 
 if TYPE_CHECKING:
+    from prelu_tools.batch.lists.jobs import JobList
     from prelu_tools.cli.baseline import BaselineChoice
     from prelu_tools.cli.output import Output
 
 _EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
-_FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose", *BASELINE_OPTIONS)
+_FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose", *BASELINE_OPTIONS, *NAMES)
 
 
 @click.command("verify", cls=Command)
@@ -71,15 +72,16 @@ def command(
     Example: prelu-tools verify nets.py:Net@weights.pt net.onnx
     """
     from prelu_tools.cli.output import Output, progress
-    from prelu_tools.commands.verify.command import verify
 
     output = Output(form, reports, quiet)
+    batch = {name: choices.pop(name) for name in NAMES}
     if reference is None:
+        from prelu_tools.batch.lists.jobs import check_jobs
+
         _refuse_options_of_one_check(ctx)
         with output.explaining():
             held = chosen(baseline, baseline_factor, update_baseline)
-            return _verify_many(output, verbose, held)
-    batch = {name: choices.pop(name) for name in NAMES}
+            return _run_list(check_jobs(verbose), output, verbose, batch, held)
     is_batch = asks_for_batch(batch) or _are_many((reference, *candidates))
     if not is_batch:
         _refuse_a_reference_alone(ctx, reference, candidates)
@@ -91,13 +93,14 @@ def command(
         **choices,  # named as the fields are
     )
     if is_batch:
-        from prelu_tools.batch.making import verify_tasks
+        from prelu_tools.batch.lists.jobs import verify_jobs
 
-        if baseline is not None or update_baseline:
-            raise click.UsageError("--baseline is for one check, or for a list of checks", ctx)
         with output.explaining():
-            return run_many("verify", verify_tasks(request), output, verbose, batch)
+            held = chosen(baseline, baseline_factor, update_baseline)
+            return _run_list(verify_jobs(request), output, verbose, batch, held)
     with output.explaining():
+        from prelu_tools.commands.verify.command import verify
+
         held = chosen(baseline, baseline_factor, update_baseline)
         with progress(quiet, verbose) as tell:
             result = verify(request, tell)
@@ -111,7 +114,7 @@ def command(
 def _are_many(sources: tuple[str, ...]) -> bool:
     if are_models(sources):
         return False
-    from prelu_tools.batch.pairs import are_many
+    from prelu_tools.batch.lists.pairs import are_many
 
     return are_many(sources)
 
@@ -150,22 +153,12 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
             )
 
 
-def _verify_many(output: Output, verbose: bool, held: BaselineChoice) -> int:
-    """Run the checks of the current folder's file, and show what became of them."""
-    from prelu_tools.cli.output import progress, say, say_traceback
-    from prelu_tools.commands.checks.run import find_checks, run_checks
-
-    def trace(error: BaseException) -> None:
-        if verbose:
-            say_traceback(error)
-
-    found = find_checks(show_chatter=verbose)
-    if not output.quiet:
-        for note in found.notes:
-            say(f"Note: {note}")
-    with progress(output.quiet, verbose) as tell:
-        result = run_checks(found, tell, trace)
-    result = held.hold_checks(result)
+def _run_list(
+    jobs: JobList, output: Output, verbose: bool, choices: dict[str, Any], held: BaselineChoice
+) -> int:
+    """Run a list of checks, and show the results, compared with a baseline where there is one."""
+    result = held.hold_all(run_many(jobs, output, verbose, choices))
     output.show(result)
-    held.renew({one.name: one.result for one in result.outcomes}, whole=True, quiet=output.quiet)
-    return _EXIT[result.verdict]
+    found = {one.name: one.verification for one in result.entries}
+    held.renew(found, whole=True, quiet=output.quiet)
+    return result.exit_code

@@ -11,16 +11,16 @@ from prelu_tools.core.errors import UsageError
 
 if TYPE_CHECKING:
     from prelu_tools.core.results.batch import BatchResult
-    from prelu_tools.core.results.checks import ChecksResult
     from prelu_tools.core.results.comparison import CompareResult
     from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.results.inspection import InspectResult
     from prelu_tools.core.results.optimization import OptimizeResult
+    from prelu_tools.core.results.record import RecordResult
     from prelu_tools.core.results.verification import VerifyResult
 
 Result: TypeAlias = (
-    "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult | ChecksResult"
-    " | DoctorResult | InitResult | BatchResult"
+    "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult"
+    " | DoctorResult | InitResult | RecordResult | BatchResult"
 )
 COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown")
 """What every command can write."""

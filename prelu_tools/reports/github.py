@@ -9,13 +9,11 @@ from collections.abc import Iterable, Iterator
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchResult
-from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.facts import reached
 from prelu_tools.reports.printable import cleaned
-from prelu_tools.reports.tables.parts import counted
-from prelu_tools.reports.zoo.rows import headline, overall
+from prelu_tools.reports.zoo.rows import headline
 
 _MOST_REASONS = 20
 _TITLE = "prelu-tools verify"
@@ -31,8 +29,6 @@ def render(result: Result, style: Style) -> str:
     result = cleaned(result)
     if isinstance(result, VerifyResult):
         return "".join(_one(result, style))
-    if isinstance(result, ChecksResult):
-        return "".join(_many(result, style))
     if isinstance(result, BatchResult):
         return "".join(_batch(result, style))
     raise UsageError("github supports only results of `verify`")
@@ -73,33 +69,16 @@ def _one(result: VerifyResult, style: Style) -> Iterator[str]:
     yield _line(f"{result.verdict.upper()}  {result.reference}: {reached(result)}")
 
 
-def _many(result: ChecksResult, style: Style) -> Iterator[str]:
-    for outcome in result.outcomes:
-        yield _line(f"{outcome.verdict} {outcome.name}")
-        if outcome.verdict != "pass":
-            yield _outcome(outcome, result.path, style.folder)
-    number = counted(len(result.outcomes), "check")
-    counts = ", ".join(f"{n:,} {kind}" for kind, n in result.summary.items() if n)
-    counts = counts or "nothing was checked"
-    if not result.outcomes:
-        yield annotation("error", _TITLE, counts, style.folder, result.path)
-    yield _line(f"{result.verdict.upper()}  {number} of {result.path}: {counts}")
-
-
 def _batch(result: BatchResult, style: Style) -> Iterator[str]:
     for entry in result.entries:
         yield _line(f"{entry.status} {entry.name}")
         if entry.status != "pass":
             title = f"{_TITLE}: {entry.name}: {entry.status}"
-            yield annotation("error", title, _text(entry.reasons), style.folder)
+            place = (style.folder, entry.file, entry.line)
+            yield annotation("error", title, _text(entry.reasons), *place)
     if not result.entries:
-        yield annotation("error", _TITLE, "nothing was checked", style.folder)
-    yield _line(f"{overall(result).upper()}  {headline(result)}")
-
-
-def _outcome(outcome: CheckOutcome, path: str, folder: str) -> str:
-    title = f"{_TITLE}: {outcome.name}: {outcome.verdict}"
-    return annotation("error", title, _text(outcome.reasons), folder, path, outcome.line)
+        yield annotation("error", _TITLE, "nothing was checked", style.folder, result.path)
+    yield _line(f"{result.status.upper()}  {headline(result)}")
 
 
 def _text(reasons: Iterable[str]) -> str:

@@ -19,7 +19,6 @@ from typing import Any
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchResult
-from prelu_tools.core.results.checks import ChecksResult
 from prelu_tools.core.results.inspection import InspectResult
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.reports import Result, Style
@@ -39,8 +38,8 @@ def render(result: Result, style: Style) -> str:
     if isinstance(result, BatchResult):
         from prelu_tools.reports.zoo.html import batch_page
 
-        return batch_page(result)
-    if isinstance(result, VerifyResult | ChecksResult):
+        return batch_page(cleaned(result, LONGEST))
+    if isinstance(result, VerifyResult):
         from prelu_tools.reports.html_verify import page_parts
 
         return filled(asset("verify.html"), page_parts(cleaned(result)))

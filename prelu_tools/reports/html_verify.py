@@ -6,7 +6,7 @@ import html
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.results.batch import BatchEntry
 from prelu_tools.core.results.verification import (
     CandidateReport,
     LayerParity,
@@ -18,12 +18,10 @@ from prelu_tools.reports.facts import (
     LEGEND,
     agreement_line,
     baseline_lines,
-    coverage_share,
     interface_lines,
     n_wrong,
     of_rounding,
     power_lines,
-    power_share,
     proven,
     reached,
     rounding_lines,
@@ -33,25 +31,20 @@ from prelu_tools.reports.facts import (
     tolerances,
     unreached,
     where,
-    worst_difference,
 )
-from prelu_tools.reports.tables.parts import counted, covered, moved, percentage, shape
+from prelu_tools.reports.tables.parts import covered, moved, percentage, shape
 
 
-def page_parts(result: VerifyResult | ChecksResult) -> Mapping[str, str]:
+def page_parts(result: VerifyResult) -> Mapping[str, str]:
     """What `verify.html` has places for.
 
     Args:
         result: every text of it printable.
     """
-    if isinstance(result, ChecksResult):
-        name, body = result.path, _checks(result)
-    else:
-        name, body = result.reference, _single(result)
     return {
-        "title": escaped(f"{result.verdict}: {name} - prelu-tools verify"),
+        "title": escaped(f"{result.verdict}: {result.reference} - prelu-tools verify"),
         "style": asset("page.css") + asset("verify.css"),
-        "body": "\n".join(part for part in body if part),
+        "body": "\n".join(part for part in _single(result) if part),
     }
 
 
@@ -176,44 +169,17 @@ def _slopes(layer: LayerParity) -> str:
     return said or slope_word(layer)
 
 
-def _checks(result: ChecksResult) -> Iterator[str]:
-    title = counted(len(result.outcomes), "check")
-    yield f"<h1>{_word(result.verdict)}{title} of {_code(result.path)}</h1>"
-    counts = "".join(
-        f"<li><b>{number:,}</b>{_word(kind)}</li>"
-        for kind, number in result.summary.items()
-        if number
-    )
-    yield f'<ul class="counts">{counts}</ul>' if counts else "<p>nothing was checked</p>"
-    headers = ("check", "verdict", "reference", "candidates", "max abs diff", "reached", "power")
-    rows = [_row(number, outcome) for number, outcome in enumerate(result.outcomes, 1)]
-    yield f'<section class="panel">{_table(headers, rows, left=4)}</section>' if rows else ""
-    for number, outcome in enumerate(result.outcomes, 1):
-        yield _outcome(number, outcome)
+def details_of(number: int, entry: BatchEntry, found: VerifyResult | None) -> str:
+    """A job of a batch in full; open where it did not pass.
 
-
-def _row(number: int, outcome: CheckOutcome) -> tuple[str, ...]:
-    found = outcome.result
-    worst = worst_difference(found) if found is not None else None
-    power = found.power if found is not None else None
-    share = coverage_share(found) if found is not None else None
-    return (
-        f'<a href="#check-{number}">{_code(outcome.name)}</a>',
-        _word(outcome.verdict),
-        _code(outcome.reference),
-        "<br>".join(map(_code, outcome.candidates)),
-        "-" if worst is None else f"{worst:.2e}",
-        f"{escaped(covered(share))}{_bar(share)}",
-        "-" if power is None else power_share(power),
-    )
-
-
-def _outcome(number: int, outcome: CheckOutcome) -> str:
-    """A check in full; open where it did not pass."""
-    found = outcome.result
+    Args:
+        number: of the job, from 1.
+        entry: of the job; every text of it printable.
+        found: what `verify` found of it; None where there is no result.
+    """
     said = f' <span class="soft">{escaped(reached(found))}</span>' if found is not None else ""
-    head = f"<summary>{_word(outcome.verdict)} {_code(outcome.name)}{said}</summary>"
-    parts = _list(outcome.reasons, f"why {outcome.verdict}") if found is None else _body(found)
+    head = f"<summary>{_word(entry.status)} {_code(entry.name)}{said}</summary>"
+    parts = _list(entry.reasons, f"why {entry.status}") if found is None else _body(found)
     body = "".join(parts)
-    opened = "" if outcome.verdict == "pass" else " open"
+    opened = "" if entry.status == "pass" else " open"
     return f'<details class="panel" id="check-{number}"{opened}>{head}{body}</details>'

@@ -1,4 +1,4 @@
-"""The JSON contract, schema_version 1; NaN and infinities as strings."""
+"""The JSON contract, schema_version 1, of many models 2; NaN and infinities as strings."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from prelu_tools.reports.printable import printable_json
 if TYPE_CHECKING:
     from prelu_tools.core.prelu.slopes import PReLULayer
     from prelu_tools.core.results.batch import BatchResult
-    from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
     from prelu_tools.core.results.comparison import CompareResult
     from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport, LayerUsage
     from prelu_tools.core.results.optimization import OptimizeResult
+    from prelu_tools.core.results.record import RecordResult
     from prelu_tools.core.results.verification import CandidateReport, VerifyResult
 
 SCHEMA_VERSION = 1
@@ -135,24 +135,6 @@ def _verify(result: VerifyResult, _style: Style) -> dict[str, Any]:
     }
 
 
-def _checks(result: ChecksResult, style: Style) -> dict[str, Any]:
-    return {
-        "kind": "verify-many",
-        "models": [_outcome(outcome, style) for outcome in result.outcomes],
-        "summary": dict(result.summary),
-    }
-
-
-def _outcome(outcome: CheckOutcome, style: Style) -> dict[str, Any]:
-    if outcome.result is not None:
-        return {"name": outcome.name, **document(outcome.result, style)}
-    return {
-        "name": outcome.name,
-        "model": {"path": outcome.reference},
-        "error": outcome.error,
-    }
-
-
 def _candidate(report: CandidateReport) -> dict[str, Any]:
     return {
         "model": report.model,
@@ -217,10 +199,14 @@ def _init(result: InitResult, _style: Style) -> dict[str, Any]:
     return {"kind": "init", **dataclasses.asdict(result)}
 
 
-def _batch(result: BatchResult, _style: Style) -> dict[str, Any]:
-    from prelu_tools.reports.zoo.json import batch_body
+def _record(result: RecordResult, _style: Style) -> dict[str, Any]:
+    return {"kind": "record", **dataclasses.asdict(result)}
 
-    return batch_body(result)
+
+def _batch(result: BatchResult, _style: Style) -> dict[str, Any]:
+    from prelu_tools.reports.zoo.json import SCHEMA_VERSION, batch_body
+
+    return {"schema_version": SCHEMA_VERSION, **batch_body(result)}
 
 
 def _plain(value: Any) -> Any:
@@ -239,10 +225,10 @@ _BODIES: Mapping[str, Callable[[Any, Style], dict[str, Any]]] = {
     "InspectResult": _inspect,
     "CompareResult": _compare,
     "VerifyResult": _verify,
-    "ChecksResult": _checks,
     "ExportResult": _export,
     "OptimizeResult": _optimize,
     "DoctorResult": _doctor,
     "InitResult": _init,
+    "RecordResult": _record,
     "BatchResult": _batch,
 }

@@ -13,7 +13,6 @@ from xml.etree.ElementTree import Element, SubElement
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchResult
-from prelu_tools.core.results.checks import ChecksResult
 from prelu_tools.core.results.verification import (
     Agreement,
     CandidateReport,
@@ -35,7 +34,7 @@ from prelu_tools.reports.facts import (
 )
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.tables.parts import moved, percentage
-from prelu_tools.reports.zoo.junit import batch_suites
+from prelu_tools.reports.zoo.rows import verification_of
 
 _TAGS = {"fail": "failure", "inconclusive": "error"}
 _COUNTS = {"failures": "failure", "errors": "error", "skipped": "skipped"}
@@ -50,10 +49,8 @@ def render(result: Result, style: Style) -> str:
     result = cleaned(result)
     if isinstance(result, VerifyResult):
         root = _suites(result)
-    elif isinstance(result, ChecksResult):
-        root = _suites_of_checks(result)
-    elif isinstance(result, BatchResult):
-        root = batch_suites(result)
+    elif isinstance(result, BatchResult) and result.command == "verify":
+        root = _suites_of_all(result)
     else:
         raise UsageError("junit supports only results of `verify`")
     _count(root)
@@ -76,21 +73,26 @@ def _suites(result: VerifyResult) -> Element:
     return root
 
 
-def _suites_of_checks(result: ChecksResult) -> Element:
-    """The suites of each check, its name before theirs; one that could not be run has an error."""
+def _suites_of_all(result: BatchResult) -> Element:
+    """The suites of each job, its name before theirs; one without a result has an error."""
     root = Element("testsuites", name="prelu-tools verify")
-    for outcome in result.outcomes:
-        if outcome.result is None:
-            suite = SubElement(root, "testsuite", name=outcome.name)
-            _verdict(suite, "inconclusive", outcome.reasons)
+    for entry in result.entries:
+        found = verification_of(entry)
+        if found is None:
+            suite = SubElement(root, "testsuite", name=entry.name)
+            _verdict(suite, "fail" if entry.status == "fail" else "inconclusive", entry.reasons)
             continue
-        for suite in _suites(outcome.result):
-            suite.set("name", f"{outcome.name}: {suite.get('name')}")
+        suites = list(_suites(found))
+        suites[0].set("time", f"{entry.seconds:.3f}")
+        for suite in suites:
+            suite.set("name", f"{entry.name}: {suite.get('name')}")
             for case in suite.iter("testcase"):
                 case.set("classname", suite.get("name", ""))
             root.append(suite)
-    if not result.outcomes:
-        _verdict(SubElement(root, "testsuite", name=result.path), "inconclusive", ())
+    if not result.entries:
+        _verdict(SubElement(root, "testsuite", name=result.path or "verify"), "inconclusive", ())
+    if result.notes:
+        SubElement(root[-1], "system-out").text = "\n".join(result.notes)
     return root
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from prelu_tools.core.results.batch import BatchResult
-from prelu_tools.core.results.checks import ChecksResult
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
 from prelu_tools.core.results.inspection import InspectResult, LayerReport
 from prelu_tools.core.results.optimization import OptimizeResult
+from prelu_tools.core.results.record import RecordResult
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import by_severity, which
-from prelu_tools.reports.markdown_verify import checks_blocks, verify_blocks
+from prelu_tools.reports.markdown_verify import verify_blocks
 from prelu_tools.reports.markup import bullets, code, escaped, table
 from prelu_tools.reports.printable import LONGEST, cleaned
 from prelu_tools.reports.tables.compare import summary
@@ -28,6 +28,7 @@ from prelu_tools.reports.tables.parts import (
     shape,
     share,
 )
+from prelu_tools.reports.tables.record import record_lines
 from prelu_tools.reports.zoo.markdown import batch_blocks
 
 
@@ -44,14 +45,14 @@ def _blocks(result: Result, style: Style) -> Iterable[str]:
         return _compare(result)
     if isinstance(result, VerifyResult):
         return verify_blocks(result, "##")
-    if isinstance(result, ChecksResult):
-        return checks_blocks(result)
     if isinstance(result, ExportResult):
         return _export(result)
     if isinstance(result, OptimizeResult):
         return _optimize(result)
     if isinstance(result, InitResult):
         return _init(result)
+    if isinstance(result, RecordResult):
+        return _record(result)
     if isinstance(result, BatchResult):
         return batch_blocks(result)
     return _doctor(result)
@@ -217,6 +218,11 @@ def _init(result: InitResult) -> Iterable[str]:
     ]
     yield table(("reference", "candidates", "models"), rows, left=2)
     yield bullets(f"left out: {code(one.path)}: {escaped(one.reason)}" for one in result.left_out)
+
+
+def _record(result: RecordResult) -> Iterable[str]:
+    yield f"## {code(result.path)}"
+    yield bullets(map(escaped, record_lines(result)))
 
 
 def _doctor(result: DoctorResult) -> Iterable[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
 from prelu_tools.core.results.verification import (
     CandidateReport,
     LayerParity,
@@ -15,12 +14,10 @@ from prelu_tools.reports.facts import (
     LEGEND,
     agreement_line,
     baseline_lines,
-    coverage_share,
     interface_lines,
     n_wrong,
     of_rounding,
     power_lines,
-    power_share,
     proven,
     reached,
     rounding_lines,
@@ -30,10 +27,9 @@ from prelu_tools.reports.facts import (
     tolerances,
     unreached,
     where,
-    worst_difference,
 )
 from prelu_tools.reports.markup import bullets, code, escaped, table
-from prelu_tools.reports.tables.parts import counted, covered, moved, percentage, shape
+from prelu_tools.reports.tables.parts import moved, percentage, shape
 
 
 def verify_blocks(result: VerifyResult, heading: str) -> Iterable[str]:
@@ -118,33 +114,3 @@ def _slopes(layer: LayerParity) -> str:
     if layer.slopes_equal:
         return f"equal; {said}" if said else "equal"
     return said or slope_word(layer)
-
-
-def checks_blocks(result: ChecksResult) -> Iterator[str]:
-    """The verdict over all checks, a row a check, and why the others did not pass."""
-    counts = ", ".join(f"{number:,} {kind}" for kind, number in result.summary.items() if number)
-    number = counted(len(result.outcomes), "check")
-    yield f"## {result.verdict.upper()}: {number} of {code(result.path)}"
-    yield f"{counts or 'nothing was checked'}."
-    headers = ("check", "verdict", "reference", "candidates", "max abs diff", "reached", "power")
-    yield table(headers, map(_check_row, result.outcomes), left=4)
-    for outcome in result.outcomes:
-        if outcome.verdict != "pass":
-            yield f"### {outcome.verdict}: {code(outcome.name)}"
-            yield bullets(map(escaped, outcome.reasons))
-
-
-def _check_row(outcome: CheckOutcome) -> tuple[str, ...]:
-    found = outcome.result
-    worst = worst_difference(found) if found is not None else None
-    power = found.power if found is not None else None
-    reached_part = covered(coverage_share(found) if found is not None else None)
-    return (
-        code(outcome.name),
-        outcome.verdict,
-        code(outcome.reference),
-        ", ".join(map(code, outcome.candidates)),
-        "-" if worst is None else f"{worst:.2e}",
-        escaped(reached_part),
-        "-" if power is None else power_share(power),
-    )

@@ -50,10 +50,6 @@ def _body(result: Any, style: Style) -> RenderableType:
         from prelu_tools.reports.tables.verify import verify_tables
 
         return verify_tables(result, style)
-    if kind == "ChecksResult":
-        from prelu_tools.reports.tables.checks import checks_tables
-
-        return checks_tables(result, style)
     if kind == "ExportResult":
         from prelu_tools.reports.tables.export import export_text
 
@@ -66,6 +62,10 @@ def _body(result: Any, style: Style) -> RenderableType:
         from prelu_tools.reports.tables.init import init_table
 
         return init_table(result, style)
+    if kind == "RecordResult":
+        from prelu_tools.reports.tables.record import record_text
+
+        return record_text(result, style)
     if kind == "BatchResult":
         from prelu_tools.reports.zoo.table import batch_table
 

@@ -7,10 +7,10 @@ import re
 
 import pytest
 from made_results import HOSTILE, usual, verified
-from test_checks_report import _passed, many_checks
+from test_checks_report import _passed, checks_of, entry_of, many_checks
 
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.results.batch import BatchEntry
 from prelu_tools.reports import Style, render
 from prelu_tools.reports.github import annotation
 
@@ -36,16 +36,8 @@ def _raw(text: str) -> str:
     return text
 
 
-def _lined() -> ChecksResult:
-    many = many_checks()
-    outcomes = tuple(
-        dataclasses.replace(one, line=10 * number) for number, one in enumerate(many.outcomes, 1)
-    )
-    return dataclasses.replace(many, outcomes=outcomes)
-
-
 def test_each_check_that_is_no_pass_is_annotated_where_it_is_declared() -> None:
-    text = render(_lined(), "github", Style())
+    text = render(many_checks(), "github", Style())
     failed, lost = _commands(text)
     assert failed[:2] == (
         "error",
@@ -66,7 +58,7 @@ def test_each_check_that_is_no_pass_is_annotated_where_it_is_declared() -> None:
 
 
 def test_the_file_is_that_of_the_repository() -> None:
-    text = render(_lined(), "github", Style(folder="models/faces"))
+    text = render(many_checks(), "github", Style(folder="models/faces"))
     assert {one[1]["file"] for one in _commands(text)} == {"models/faces/prelu-tools.toml"}
 
 
@@ -80,7 +72,7 @@ def test_a_single_check_has_no_file_and_a_pass_no_annotation() -> None:
 
 
 def test_no_checks_at_all_are_an_annotation() -> None:
-    text = render(ChecksResult("a.toml", ()), "github", Style())
+    text = render(checks_of(path="a.toml"), "github", Style())
     assert _commands(text)[0][2] == "nothing was checked"
     assert "INCONCLUSIVE" in text
 
@@ -93,11 +85,11 @@ def test_no_checks_at_all_are_an_annotation() -> None:
     ],
 )  # fmt: skip
 def test_whatever_is_in_a_name_it_is_text(name: str) -> None:
-    outcomes = (
-        CheckOutcome(name, name, (name,), None, name, 7),
-        CheckOutcome(f"{name} ", name, (name,), _passed(reference=name), None, 8),
+    entries = (
+        BatchEntry(name, name, "error", None, (name,), (name,), "a.toml", 7),
+        entry_of(f"{name} ", _passed(reference=name), 8),
     )
-    found = _commands(render(ChecksResult("a.toml", outcomes), "github", Style()))
+    found = _commands(render(checks_of(*entries, path="a.toml"), "github", Style()))
     assert [one[:1] for one in found] == [("error",)]
     assert (found[0][1]["file"], found[0][1]["line"]) == ("a.toml", "7")
     assert (

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.jit import ScriptModule
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
@@ -35,23 +36,35 @@ def unwrapped(module: nn.Module, spelled: str) -> tuple[nn.Module, tuple[str, ..
     """The module inside torch.compile's and the parallel wrappers, and what to say of them.
 
     Raises:
-        PReLUToolsError: it is a ScriptModule, or has one inside.
+        PReLUToolsError: it is a ScriptModule, or has one inside, whose Python is not known.
     """
     taken = []
     while (wrapper := _wrapper(module)) is not None:
         attribute, name = wrapper
         module = getattr(module, attribute)
         taken.append(name)
-    for name, part in module.named_modules():
-        if isinstance(part, torch.jit.ScriptModule):
-            where = f"{name} in {spelled}" if name else spelled
-            raise PReLUToolsError(
-                f"{where} is a ScriptModule, whose Python code is gone: name the class that it was "
-                "made from, and give its weights behind an @ (the state_dict() of "
-                "torch.jit.load(...), saved with torch.save)"
-            )
-    notes = (f"unwrapped: {', '.join(taken)}",) if taken else ()
-    return module, notes
+    notes = [f"unwrapped: {', '.join(taken)}"] if taken else []
+    scripted = [n for n, part in module.named_modules() if isinstance(part, ScriptModule)]
+    if scripted:
+        module = _unscripted(module, spelled)
+        outermost = [n for n in scripted if n.rpartition(".")[0] not in scripted or not n]
+        named = ", ".join(filter(None, outermost)) or type(module).__name__
+        notes.append(f"scripted, and run as the Python that it was compiled from: {named}")
+    return module, tuple(notes)
+
+
+def _unscripted(module: nn.Module, called: str) -> nn.Module:
+    """The module without TorchScript; where there is some, a copy that shares its tensors."""
+    if isinstance(module, ScriptModule):
+        from prelu_tools.backends.torch.scripted import as_python
+
+        return as_python(module, called)
+    inner = {n: _unscripted(c, f"{n} in {called}") for n, c in module.named_children()}
+    if all(module._modules[name] is child for name, child in inner.items()):
+        return module
+    plain = copy.copy(module)
+    plain._modules = {**module._modules, **inner}
+    return plain
 
 
 @dataclass(frozen=True)

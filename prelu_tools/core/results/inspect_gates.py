@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from prelu_tools.core.results.inspection import InspectResult
+if TYPE_CHECKING:
+    from prelu_tools.core.results.inspection import InspectResult
 
 _FAILING = {"error": ("error",), "warning": ("error", "warning"), None: ()}
 

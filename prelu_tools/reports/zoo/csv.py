@@ -14,9 +14,9 @@ MORE_COLUMNS = ("status", "error")
 def batch_rows(result: BatchResult) -> Iterator[dict[str, Any]]:
     """The cells by column, as `reports/csv.py` has them for one model."""
     for entry in result.entries:
-        document = entry.document
+        document = entry.document or {}
         layers: Sequence[Mapping[str, Any]] = document.get("layers", ())
-        common = {"model": entry.path, "status": entry.status, "error": document.get("error")}
+        common = {"model": entry.path, "status": entry.status, "error": entry.error}
         if not layers:
             findings = [finding["code"] for finding in document.get("findings", ())]
             yield {**common, "findings": findings}

@@ -8,19 +8,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.reports.assets import asset
+from prelu_tools.reports.html_verify import details_of
 from prelu_tools.reports.printable import printable
 from prelu_tools.reports.zoo.rows import (
-    HEADERS,
-    N_NAMES,
     Row,
     finding_lines,
+    headers,
     headline,
-    overall,
+    n_names,
     rows_of,
+    verification_of,
 )
 
 
@@ -33,7 +34,7 @@ def batch_page(result: BatchResult) -> str:
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{digest}'"
     )
-    title = f"{overall(result).upper()}: {headline(result)}"
+    title = f"{result.status.upper()}: {headline(result)}"
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -45,6 +46,7 @@ def batch_page(result: BatchResult) -> str:
 <title>{html.escape(title)}</title>
 <style>
 {asset("page.css")}
+{asset("verify.css")}
 {asset("zoo.css")}
 </style>
 </head>
@@ -57,7 +59,7 @@ def batch_page(result: BatchResult) -> str:
 <div class="wide">
 {_table(result, rows)}
 </div>
-{_workers(result)}</div>
+{"".join(_details(result))}{_workers(result)}</div>
 <script>{script}</script>
 </body>
 </html>
@@ -70,22 +72,37 @@ def _list(items: Iterable[str]) -> str:
 
 
 def _table(result: BatchResult, rows: Sequence[Row]) -> str:
-    names = N_NAMES[result.command]
+    names = n_names(result)
     head = "".join(
         f'<th scope="col"><button type="button">{html.escape(text)}</button></th>'
-        for text in HEADERS[result.command]
+        for text in headers(result)
     )
-    body = "\n".join(_row(row, names) for row in rows)
+    body = "\n".join(
+        _row(row, names, f"#check-{number}" if result.command == "verify" else None)
+        for number, row in enumerate(rows, 1)
+    )
     return f'<table id="models"><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>'
 
 
-def _row(row: Row, names: int) -> str:
-    cells = [f"<td>{html.escape(text)}</td>" for text in row.cells[:names]]
+def _row(row: Row, names: int, link: str | None) -> str:
+    shown = [html.escape(text).replace("\n", "<br>") for text in row.cells[:names]]
+    if link is not None:
+        shown[0] = f'<a href="{link}">{shown[0]}</a>'
+    cells = [f"<td>{text}</td>" for text in shown]
     cells += [f'<td class="number">{html.escape(text)}</td>' for text in row.cells[names:-1]]
     reasons = "".join(f"<p>{html.escape(reason)}</p>" for reason in row.reasons)
-    why = f"<details><summary>why</summary>{reasons}</details>" if reasons else ""
+    is_below = link is not None  # of a verification, in full
+    why = "" if is_below or not reasons else f"<details><summary>why</summary>{reasons}</details>"
     cells.append(f'<td class="{row.status}">{html.escape(row.status)}{why}</td>')
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _details(result: BatchResult) -> Iterator[str]:
+    """Of a verification, each job in full; open where it did not pass."""
+    if result.command != "verify":
+        return
+    for number, entry in enumerate(result.entries, 1):
+        yield details_of(number, entry, verification_of(entry))
 
 
 def _workers(result: BatchResult) -> str:

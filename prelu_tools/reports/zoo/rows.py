@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, Status
+from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.reports.printable import LONGEST, cleaned
 from prelu_tools.reports.tables.parts import counted, covered, number, share
 
 _SEVERITIES = ("error", "warning")
 _MOST_NAMES = 5
 
-HEADERS: Mapping[Command, tuple[str, ...]] = {
+_HEADERS: Mapping[Command, tuple[str, ...]] = {
     "inspect": ("model", "layers", "slopes", "mean", "min", "max", "<0", "findings", "status"),
-    "verify": ("model", "candidates", "max abs diff", "reached", "power", "verdict"),
+    "verify": (
+        *("check", "reference", "candidates", "max abs diff", "reached", "power", "verdict"),
+    ),
     "export": ("source", "model", "bytes", "layers", "max abs diff", "status"),
 }
-N_NAMES: Mapping[Command, int] = {"inspect": 1, "verify": 2, "export": 2}
-"""How many columns are names; the last one is the status, those between are figures."""
+_N_NAMES: Mapping[Command, int] = {"inspect": 1, "verify": 3, "export": 2}
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Row:
     """One model; every text is printable."""
 
     cells: tuple[str, ...]
-    """For `HEADERS`."""
+    """For `headers`; candidates are on a line each."""
     status: Status
     """Of the entry."""
     name: str
@@ -39,36 +41,63 @@ class Row:
     """Severity and code of each finding that is an error or a warning, each once."""
 
 
+def headers(result: BatchResult) -> tuple[str, ...]:
+    """The columns; the last one is the status."""
+    return _HEADERS[result.command][_n_left_out(result) :]
+
+
+def n_names(result: BatchResult) -> int:
+    """How many columns are names; those between them and the last one are figures."""
+    return _N_NAMES[result.command] - _n_left_out(result)
+
+
+def _n_left_out(result: BatchResult) -> int:
+    """The names of checks are left out where each is that of its reference."""
+    is_same = all(entry.name == entry.path for entry in result.entries)
+    return int(result.command == "verify" and is_same)
+
+
 def rows_of(result: BatchResult) -> Iterator[Row]:
     """A row for each model, in order."""
-    cells = _CELLS[result.command]
+    cells, n_left_out = _CELLS[result.command], _n_left_out(result)
     for entry in result.entries:
         document = entry.document
-        known = "error" not in document
-        figures = cells(document) if known else ("-",) * (len(HEADERS[result.command]) - 2)
-        if not known and result.command != "inspect":
-            figures = ("", *figures[1:])
-        row = Row(
-            cells=(_title(entry), *figures, entry.status),
-            status=entry.status,
-            name=entry.name,
-            reasons=entry.reasons,
-            findings=tuple(dict.fromkeys(_findings(document))),
+        names = (entry.name, entry.path, "") if result.command == "verify" else (entry.name,)
+        figures = cells(document) if document else _unknown(result.command)
+        row = cleaned(
+            Row(
+                cells=(*names, *figures, entry.status),
+                status=entry.status,
+                name=entry.name,
+                reasons=entry.reasons,
+                findings=tuple(dict.fromkeys(_findings(document or {}))),
+            ),
+            LONGEST,
         )
-        yield cleaned(row, LONGEST)
+        shown = [*row.cells]
+        if result.command == "verify":
+            shown[2] = "\n".join(cleaned(entry.candidates, LONGEST))
+        yield replace(row, cells=tuple(shown[n_left_out:]))
+
+
+def _unknown(command: Command) -> tuple[str, ...]:
+    """The cells of a model without a result, but for its names and its status."""
+    if command == "export":
+        return ("", "-", "-", "-")
+    return ("-",) * (len(_HEADERS[command]) - _N_NAMES[command] - 1)
+
+
+def verification_of(entry: BatchEntry) -> VerifyResult | None:
+    """What `verify` found of a job, every text of it printable; None where there is none."""
+    return cleaned(entry.verification)
 
 
 def headline(result: BatchResult) -> str:
-    """How many models, and how many of each status."""
+    """How many models, of which list, and how many of each status."""
     counts = ", ".join(f"{n:,} {kind}" for kind, n in result.summary.items() if n)
-    return f"{counted(len(result.entries), 'model')}: {counts or 'nothing was checked'}"
-
-
-def overall(result: BatchResult) -> Status:
-    """The status of all of them together."""
-    if result.exit_code == 0:
-        return "pass" if result.command == "verify" else "ok"
-    return "fail" if result.exit_code == 1 else "inconclusive"
+    number = counted(len(result.entries), "check" if result.command == "verify" else "model")
+    of = f" of {result.path}" if result.path else ""
+    return f"{number}{of}: {counts or 'nothing was checked'}"
 
 
 def finding_lines(rows: Sequence[Row]) -> Iterator[str]:
@@ -84,10 +113,6 @@ def finding_lines(rows: Sequence[Row]) -> Iterator[str]:
             more = f" and {rest:,} more" if rest > 0 else ""
             shown = ", ".join(names[:_MOST_NAMES])
             yield f"{severity} {kind[1]}: {counted(len(names), 'model')}: {shown}{more}"
-
-
-def _title(entry: BatchEntry) -> str:
-    return entry.name
 
 
 def _findings(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -121,7 +146,6 @@ def _verify(document: Mapping[str, Any]) -> tuple[str, ...]:
     planted = power["planted"] if power else 0
     caught = math.floor(100 * power["detected"] / planted) / 100 if planted else None
     return (
-        ", ".join(dict.fromkeys(one["model"] for one in document["candidates"])),
         _difference(document),
         covered(reached),
         "-" if caught is None else f"{caught:.2f}",

@@ -87,7 +87,7 @@ def test_a_list_that_is_worse_fails_and_says_where() -> None:
     _worse()
     found = _many("--format", "json")
     assert found.code == 1
-    assert [one["verdict"] for one in found.json["models"]] == ["fail", "pass"]
+    assert [one["status"] for one in found.json["models"]] == ["fail", "pass"]
     assert _many("--format", "github").out.count("::error file=prelu-tools.toml,line=2,") == 1
 
 
@@ -108,7 +108,7 @@ def test_a_check_that_the_baseline_does_not_know_is_no_verdict() -> None:
     found = _many("--format", "json")
     assert found.code == 3
     first, third, second = found.json["models"]
-    assert (first["verdict"], third["verdict"]) == ("pass", "inconclusive")
+    assert (first["status"], third["status"]) == ("pass", "inconclusive")
     assert "it does not contain the check 'third'" in third["reasons"][0]
     assert "prelu-tools.toml no longer has it" in second["error"]
     assert _many("--update-baseline").code == 0
