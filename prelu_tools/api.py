@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
+from prelu_tools.commands.speaking import in_python, speaking_python, spoken_result
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import ExternalData, InputLayout, SourceOptions
 from prelu_tools.core.prelu.layout import Layout
@@ -39,6 +40,7 @@ __all__ = ["Model", "export", "inspect", "optimize", "record", "verify"]
 _Runtime: TypeAlias = 'Literal["onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino"]'
 
 
+@speaking_python
 def export(
     source: Model,
     output: PathLike,
@@ -103,6 +105,7 @@ def export(
             return run(request, opened=live)
 
 
+@speaking_python
 def verify(
     reference: Model,
     *candidates: Model,
@@ -191,7 +194,7 @@ def verify(
         objects = zip((left, *names), (reference, *candidates), strict=True)
         refused = before_loading(request, [name for name, model in objects if is_live(model)])
         if refused is not None:
-            return refused
+            return spoken_result(refused, in_python)
         live: dict[str, Any] = {}
         told = asking(options, names, live, layouts_of(request))
         source = stack.enter_context(opened(reference, left, told))
@@ -199,7 +202,7 @@ def verify(
         for name, model in zip(names, candidates, strict=True):
             if is_live(model):
                 live[name] = stack.enter_context(opened(model, name, told))
-        return verify_source(source, request, live)
+        return spoken_result(verify_source(source, request, live), in_python)
 
 
 def _names(candidates: Sequence[Model]) -> tuple[str, ...]:
@@ -237,6 +240,7 @@ def inspect(
     allow_unsafe_load: bool = ...,
     verbose: bool = ...,
 ) -> CompareResult: ...
+@speaking_python
 def inspect(
     source: Model,
     other: Model | None = None,
@@ -288,6 +292,7 @@ def inspect(
     return found[0] if other is None else compare(found[0], found[1])
 
 
+@speaking_python
 def optimize(
     source: Model,
     output: PathLike,

@@ -16,6 +16,7 @@ from prelu_tools.batch.job import Done, InspectWork, Job
 from prelu_tools.batch.reading import is_python, own_modules, reading
 from prelu_tools.commands.export.command import export
 from prelu_tools.commands.inspect.command import inspect_source
+from prelu_tools.commands.speaking import Speak, in_check_file, spoken_result
 from prelu_tools.commands.verify.command import verify
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import explained
@@ -45,7 +46,7 @@ def perform(job: Job) -> Done:
             entry = _entry(job, result, status, reasons)
             files |= identities([job.output] if job.output else [])
         except (Exception, SystemExit) as error:  # a source that exits is no verdict on the others
-            entry = job.failed(explained(error), _status_of(error))
+            entry = job.failed(_spoken(job)(explained(error)), _status_of(error))
             if job.options.show_chatter:
                 _show_traceback(error)
     return Done(replace(entry, seconds=time.perf_counter() - start), files)
@@ -78,9 +79,16 @@ def _result(job: Job) -> tuple[Any, Status, tuple[str, ...]]:
         reasons = work.gates.reasons(seen)
         return seen, ("fail" if reasons else "ok"), reasons
     if isinstance(work, VerifyRequest):
-        found = _with_problem(verify(replace(work, options=options)), job.problem)
+        judged = spoken_result(verify(replace(work, options=options)), _spoken(job))
+        found = _with_problem(judged, job.problem)
         return found, found.verdict, found.reasons
     return export(replace(work, options=options), lambda stage: None), "ok", ()
+
+
+def _spoken(job: Job) -> Speak:
+    """What names options as the file does that asks for the job."""
+    is_check = job.file is not None and job.file.endswith(".toml")
+    return in_check_file if is_check else str
 
 
 def _with_problem(result: VerifyResult, problem: str | None) -> VerifyResult:

@@ -126,7 +126,12 @@ def output_options(function: Function) -> Function:
     """Where results go, and how much is said."""
     for option in (
         click.option("-v", "--verbose", is_flag=True, help="Show the frameworks' own messages."),
-        click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors."),
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            help="Show errors only; a failure is one line.",
+        ),
         click.option(
             "--report",
             "reports",
