@@ -1,4 +1,4 @@
-"""The four commands for programs and notebooks: on live models and on paths.
+"""The five commands for programs and notebooks: on live models and on paths.
 
     from prelu_tools import export, inspect, optimize, verify
 
@@ -22,24 +22,25 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
+from prelu_tools.commands.speaking import in_python, speaking_python, spoken_result
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import ExternalData, InputLayout, SourceOptions
 from prelu_tools.core.prelu.layout import Layout
-from prelu_tools.core.requests.effect import speaks_python
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.inspection import InspectResult
 from prelu_tools.core.results.optimization import Exactness, OptimizeResult, Target
+from prelu_tools.core.results.record import RecordResult
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.live import Model, is_live, name_of, opened, turns
 
-__all__ = ["Model", "export", "inspect", "optimize", "verify"]
+__all__ = ["Model", "export", "inspect", "optimize", "record", "verify"]
 
 _Runtime: TypeAlias = 'Literal["onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino"]'
 
 
-@speaks_python
+@speaking_python
 def export(
     source: Model,
     output: PathLike,
@@ -104,7 +105,7 @@ def export(
             return run(request, opened=live)
 
 
-@speaks_python
+@speaking_python
 def verify(
     reference: Model,
     *candidates: Model,
@@ -193,7 +194,7 @@ def verify(
         objects = zip((left, *names), (reference, *candidates), strict=True)
         refused = before_loading(request, [name for name, model in objects if is_live(model)])
         if refused is not None:
-            return refused
+            return spoken_result(refused, in_python)
         live: dict[str, Any] = {}
         told = asking(options, names, live, layouts_of(request))
         source = stack.enter_context(opened(reference, left, told))
@@ -201,7 +202,7 @@ def verify(
         for name, model in zip(names, candidates, strict=True):
             if is_live(model):
                 live[name] = stack.enter_context(opened(model, name, told))
-        return verify_source(source, request, live)
+        return spoken_result(verify_source(source, request, live), in_python)
 
 
 def _names(candidates: Sequence[Model]) -> tuple[str, ...]:
@@ -239,7 +240,7 @@ def inspect(
     allow_unsafe_load: bool = ...,
     verbose: bool = ...,
 ) -> CompareResult: ...
-@speaks_python
+@speaking_python
 def inspect(
     source: Model,
     other: Model | None = None,
@@ -291,7 +292,7 @@ def inspect(
     return found[0] if other is None else compare(found[0], found[1])
 
 
-@speaks_python
+@speaking_python
 def optimize(
     source: Model,
     output: PathLike,
@@ -349,3 +350,63 @@ def optimize(
     with values_file(inputs) as file, opened(source, name, options) as live:
         request = OptimizeRequest(name, Path(output), inputs_file=file, options=options, **fields)
         return run(request, opened=live)
+
+
+def record(
+    source: Model,
+    output: PathLike,
+    *,
+    inputs: Values | None = None,
+    input_range: Range | Mapping[str, Range] | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    search_seconds: float = 5.0,
+    max_size: float = 100.0,
+    force: bool = False,
+    input: Shapes | None = None,
+    custom_objects: str | Sequence[str] = (),
+    allow_unsafe_load: bool = False,
+    verbose: bool = False,
+) -> RecordResult:
+    """Run a model as `verify` runs a reference, and keep what it gave in a file.
+
+    `verify` takes the file in place of the model, on machines that lack its framework.
+
+    Args:
+        source: the model.
+        output: the `.npz` file to write: whole, or not at all.
+        inputs: inputs to run, exactly these; with `samples`, beside what is drawn.
+        input_range: `(low, high)` of the values that inputs may take, for all or by name.
+        samples: rows to draw; None for 16.
+        seed: of the inputs.
+        search_seconds: how long to look for inputs that reach slopes which no draw reached.
+        max_size: the most megabytes that the record may hold before compression; beyond it, what
+            the layers give is kept for the smaller runs only.
+        force: whether to replace a file that is there.
+        input: the inputs' sizes, where the model does not know them.
+        custom_objects: modules or files (`layers.py`, `layers.py:Name`) with the classes of a
+            Keras file.
+        allow_unsafe_load: whether pickles and Lambda layers may run code of the file.
+        verbose: whether the frameworks' own messages are shown.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UsageError: the output exists, or an argument makes no sense.
+        PReLUToolsError: the model cannot be read or run, or the file cannot be written.
+    """
+    given = locals()
+    from prelu_tools.commands.record.command import record as run
+    from prelu_tools.commands.record.request import RecordRequest
+
+    options = SourceOptions(**read_keywords(SourceOptions, given))
+    fields = read_keywords(RecordRequest, {**given, "inputs": None})  # written to a file below
+    with turns(source), values_file(inputs) as file:
+        request = RecordRequest(
+            name_of(source), Path(output), inputs_file=file, options=options, **fields
+        )
+        if not is_live(source):
+            return run(request)
+        with opened(source, request.source, options) as live:
+            return run(request, opened=live)

@@ -14,10 +14,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
+from prelu_tools.commands.speaking import in_python, speaking_python, spoken_result
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.requests.effect import refuse_ignored, speaks_python
+from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.requests.option import read_keywords
+from prelu_tools.core.results.headline import first_of
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.live import Model, name_of, opened
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["assert_parity", "assert_slopes_equal"]
 
 
-@speaks_python
+@speaking_python
 def assert_parity(  # noqa: D417  # verify describes its options
     reference: Model,
     candidate: Model,
@@ -96,7 +98,7 @@ def assert_parity(  # noqa: D417  # verify describes its options
             left_name, (right_name,), inputs_file=file, options=options, **fields
         )
         refuse_ignored(request, VerifyRequest)
-        result = verify_source(left, request, {right_name: right})
+        result = spoken_result(verify_source(left, request, {right_name: right}), in_python)
     if result.verdict != "pass":
         raise AssertionError(_message(result))
     return result
@@ -133,7 +135,6 @@ def _are_shapes(values: object) -> bool:
     )
 
 
-@speaks_python
 def assert_slopes_equal(
     reference: Model,
     candidate: Model,
@@ -186,14 +187,17 @@ def assert_slopes_equal(
             lines.append(f"{layer.name}: {difference.description}")
     if lines:
         title = f"Slopes are not equal: {left_name} (reference), {right_name}"
-        raise AssertionError("\n".join(["", title, *(f"  {line}" for line in lines)]))
+        raise AssertionError("\n".join([first_of(lines), title, *(f"  {x}" for x in lines)]))
 
 
 def _message(result: VerifyResult) -> str:
     from prelu_tools.reports import Style, render
 
     state = "Not equal" if result.verdict == "fail" else "Not proven equal"
-    lines = [f"{state}: {result.reference} (reference), {result.candidates[0].model}"]
+    lines = [
+        first_of(result.reasons),  # pytest's summary shows the first line
+        f"{state}: {result.reference} (reference), {result.candidates[0].model}",
+    ]
     for report in result.candidates:
         for output in report.outputs:
             if output.verdict == "pass":
@@ -205,4 +209,4 @@ def _message(result: VerifyResult) -> str:
                 f"Max relative difference: {output.max_rel_diff:.8g}",
             ]
     lines += list(result.reasons)
-    return "\n".join(["", *lines, "", render(replace(result, reasons=()), "table", Style())])
+    return "\n".join([*lines, "", render(replace(result, reasons=()), "table", Style())])

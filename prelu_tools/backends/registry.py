@@ -75,8 +75,9 @@ ROWS: tuple[Row, ...] = (
         ("inputs", "custom_objects", "allow_unsafe_load"),
     ),
     *RUNTIMES,
+    Row("record", "prelu_tools.backends.recorded", (".npz",), None, ("numpy",)),
 )
-"""The frameworks and runtimes, which run models."""
+"""The frameworks and runtimes, which run models, and what stands for a model that was run."""
 _SAVED_MODEL = Row(
     "keras SavedModel",
     "prelu_tools.backends.keras.files.saved",

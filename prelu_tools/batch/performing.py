@@ -16,17 +16,17 @@ from prelu_tools.batch.job import Done, InspectWork, Job
 from prelu_tools.batch.reading import is_python, own_modules, reading
 from prelu_tools.commands.export.command import export
 from prelu_tools.commands.inspect.command import inspect_source
+from prelu_tools.commands.speaking import Speak, in_check_file, spoken_result
 from prelu_tools.commands.verify.command import verify
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import explained
-from prelu_tools.core.requests.effect import IgnoredOptionError
 from prelu_tools.core.results.batch import BatchEntry, Status
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
 from prelu_tools.core.rounding.parity import worst
 from prelu_tools.reports import Result, Style, render
-from prelu_tools.reports.json import one_line
 from prelu_tools.reports.printable import printable
+from prelu_tools.reports.writers.json import one_line
 
 
 def perform(job: Job) -> Done:
@@ -46,7 +46,7 @@ def perform(job: Job) -> Done:
             entry = _entry(job, result, status, reasons)
             files |= identities([job.output] if job.output else [])
         except (Exception, SystemExit) as error:  # a source that exits is no verdict on the others
-            entry = job.failed(_explained(error, job), _status_of(error))
+            entry = job.failed(_spoken(job)(explained(error)), _status_of(error))
             if job.options.show_chatter:
                 _show_traceback(error)
     return Done(replace(entry, seconds=time.perf_counter() - start), files)
@@ -56,13 +56,6 @@ def _show_traceback(error: BaseException) -> None:
     """Write to standard error where it happened; no line of it can pass for another."""
     for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
         print(f"| {printable(line)}", file=sys.stderr)
-
-
-def _explained(error: BaseException, job: Job) -> str:
-    """An error in words; of an option in those of the list that has it."""
-    if job.file is not None and isinstance(error, IgnoredOptionError):
-        error = error.said("file")
-    return explained(error)
 
 
 def _status_of(error: BaseException) -> Status:
@@ -86,9 +79,16 @@ def _result(job: Job) -> tuple[Any, Status, tuple[str, ...]]:
         reasons = work.gates.reasons(seen)
         return seen, ("fail" if reasons else "ok"), reasons
     if isinstance(work, VerifyRequest):
-        found = _with_problem(verify(replace(work, options=options)), job.problem)
+        judged = spoken_result(verify(replace(work, options=options)), _spoken(job))
+        found = _with_problem(judged, job.problem)
         return found, found.verdict, found.reasons
     return export(replace(work, options=options), lambda stage: None), "ok", ()
+
+
+def _spoken(job: Job) -> Speak:
+    """What names options as the file does that asks for the job."""
+    is_check = job.file is not None and job.file.endswith(".toml")
+    return in_check_file if is_check else str
 
 
 def _with_problem(result: VerifyResult, problem: str | None) -> VerifyResult:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 NAMES = ("jobs", "results", "resume", "timeout", "memory_limit", "dask")
 """The parameters of `batch_options`."""
-_MODELS = (".onnx", ".keras", ".h5", ".pt2", ".pt", ".pth", ".safetensors")
+_MODELS = (".onnx", ".keras", ".h5", ".pt2", ".pt", ".pth", ".safetensors", ".npz")
 
 
 def _parse_memory(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import difflib
 import gc
 import importlib
 import io
@@ -30,6 +31,7 @@ _COMMANDS = {
     "init": "Write a list of checks for the models in this folder.",
     "inspect": "Show the PReLU slopes of a model, layer by layer.",
     "optimize": "Write PReLU in the form that runs fastest, proven equal.",
+    "record": "Keep a model's run in a file, to verify without its framework.",
     "verify": "Prove that candidates compute what a reference computes.",
 }
 
@@ -47,13 +49,24 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command; of one that is mistyped, the one that was meant."""
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(name, _COMMANDS, n=1)
+            meant = f"did you mean {near[0]}?" if near else f"expected {', '.join(_COMMANDS)}"
+            raise click.UsageError(f"there is no command {name!r}: {meant}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(sorted(_COMMANDS.items()))
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="prelu-tools")
+@click.version_option(__version__, "-V", "--version", prog_name="prelu-tools")
 def cli() -> None:
     """Take models with PReLU to ONNX, and prove that every learned slope arrived.
 

@@ -127,8 +127,15 @@ def _reader(
 def output_options(function: Function) -> Function:
     """Where results go, and how much is said."""
     for option in (
-        click.option("-v", "--verbose", is_flag=True, help="Show the frameworks' own messages."),
-        click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors."),
+        click.option(
+            "-v", "--verbose", is_flag=True, help="Show details, and the frameworks' own messages."
+        ),
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            help="Show errors only; a failure is one line.",
+        ),
         click.option(
             "--report",
             "reports",

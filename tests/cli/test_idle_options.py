@@ -19,11 +19,12 @@ from prelu_tools.cli.main import run
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.commands.optimize.request import OptimizeRequest
+from prelu_tools.commands.record.request import RecordRequest
+from prelu_tools.commands.speaking import in_check_file, in_python
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import InputOption, SourceOptions
-from prelu_tools.core.requests.effect import IgnoredOptionError
-from prelu_tools.core.requests.option import declared_options
+from prelu_tools.core.requests.option import Option, declared_options
 from prelu_tools.testing import assert_parity
 
 
@@ -175,6 +176,7 @@ def test_an_input_that_no_source_has_is_refused() -> None:
         ("export", "--input z:2,3", "--input x:2,3"),
         ("export", "--no-verify --input-range 0,1", "--input-range -1,1"),
         ("export", "--input-layout nchw", "--input-layout keep"),
+        ("record", "--inputs in.npz --seed 5", "--inputs in.npz --seed 5 --samples 2"),
         ("optimize", "--input z:2,3", "--input x:2,3"),
         ("optimize", "--slope-axis 1", "--slope-axis 1 --repair-slopes"),
         ("optimize", "--no-tune --tune-seconds 1", "--no-tune"),
@@ -187,7 +189,11 @@ def test_an_option_that_something_else_makes_idle_is_refused(
 ) -> None:
     monkeypatch.chdir(graph.parent)
     np.savez("in.npz", x=np.float32([[1, 2, 3], [-1, -2, -3]]))
-    more = ["net.onnx"] if command == "verify" else ["-o", "out.onnx", "--force"]
+    more = (
+        ["net.onnx"]
+        if command == "verify"
+        else ["-o", f"out.{'npz' if command == 'record' else 'onnx'}", "--force"]
+    )
     for options, expected in ((idle, 2), (counts, 0)):
         assert run([command, "net.onnx", *more, "-q", *options.split()]) == expected, options
 
@@ -224,18 +230,19 @@ def test_each_place_speaks_of_kinds_of_sources_too(
 
 
 NEEDING = [
-    (request, one.field)
-    for request in (VerifyRequest, ExportRequest, OptimizeRequest, InspectRequest)
+    (request, one)
+    for request in (VerifyRequest, ExportRequest, OptimizeRequest, InspectRequest, RecordRequest)
     for one in declared_options(request)
-    if one.needs
+    if one.needs or one.sources
 ]
 
 
-@pytest.mark.parametrize(("request_type", "field"), NEEDING)
-def test_what_is_declared_can_be_said_everywhere(request_type: type, field: str) -> None:
-    (option,) = (one for one in declared_options(request_type) if one.field == field)
-    for _, why in option.needs:
-        error = IgnoredOptionError(f"{{{field}}} would be ignored: {why}", request_type)
-        assert "{" not in "".join(str(error.said(place)) for place in ("cli", "api", "file"))
-        assert str(error).startswith("--")
-        assert "--" not in f"{error.said('api')}{error.said('file')}"
+@pytest.mark.parametrize(
+    ("request_type", "option"), NEEDING, ids=[f"{r.__name__}-{o.field}" for r, o in NEEDING]
+)
+def test_what_is_declared_can_be_said_in_python_and_in_a_check_file(
+    request_type: type, option: Option
+) -> None:
+    for said in (*(why for _, why in option.needs), option.sources):
+        assert "--" not in in_python(said)
+        assert request_type is not VerifyRequest or "--" not in in_check_file(said)

@@ -17,10 +17,11 @@ from prelu_tools.batch.lists.rows import is_list, read_rows
 from prelu_tools.batch.lists.tables import ListError, Row, find_file
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.inspect.request import InspectRequest
+from prelu_tools.commands.speaking import in_check_file
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.requests.effect import IgnoredOptionError, refuse_ignored
+from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.results.batch import Command
 from prelu_tools.core.results.inspect_gates import InspectGates
 
@@ -159,7 +160,7 @@ def _of_rows(rows: Iterable[Row], base: VerifyRequest) -> Iterator[tuple[Job, Ro
         except ListError:
             raise
         except UsageError as error:
-            raise row.error(str(error)) from error
+            raise row.error(in_check_file(str(error))) from error
         except PReLUToolsError as error:  # nothing is filled in: it is called as it is written
             lost = Pair(reference, reference, candidates, problem=str(error), can_run=False)
             request = replace(base, options=_options(base, row))
@@ -176,10 +177,7 @@ def _of_row(row: Row, given: Mapping[str, Any], pair: Pair, base: VerifyRequest)
     if "layouts" in values:
         values["layouts"] = _layouts(values["layouts"], row, pair)
     request = replace(base, **values, options=_options(base, row))
-    try:
-        refuse_ignored(request, VerifyRequest, values)
-    except IgnoredOptionError as error:
-        raise error.said("file") from None
+    refuse_ignored(request, VerifyRequest, values)
     return _located(_of_pair(pair, request, name), row)
 
 

@@ -21,8 +21,11 @@ from prelu_tools.batch.lists.walking import WILD, models_below, unlistable
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.results.batch import Command
 
-_OF_ANYTHING = (".tar",)  # a folder may have others; named itself, such a file is read
-_RUNNABLE = (*(s for row in ROWS for s in row.suffixes if s.startswith(".")), ".pt2")
+_OF_ANYTHING = (".tar", ".npz")  # a folder may have others; named itself, such a file is read
+_RUNNABLE = (
+    *(s for row in ROWS for s in row.suffixes if s.startswith(".") and s not in _OF_ANYTHING),
+    ".pt2",
+)
 _READABLE = tuple(
     suffix
     for row in (*READERS, *ROWS)

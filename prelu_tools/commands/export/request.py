@@ -64,7 +64,7 @@ class ExportRequest:
         default=True,
     )  # fmt: skip
     ranges: Mapping[str, tuple[float, float]] = ranges_option(
-        Needs(lambda values: values.verify, "{no verify} draws no inputs")
+        Needs(lambda values: values.verify, "--no-verify draws no inputs")
     )
     """The values that inputs may take as the result is verified: see `VerifyRequest.ranges`."""
     force: bool = option(FLAG, "Replace an existing file.", default=False)

@@ -51,9 +51,9 @@ def _exactness() -> Exactness:
 
 _CHOOSES = Needs(
     lambda values: values.target == "onnxruntime-cpu",
-    "forms are chosen, and timed, for {target} onnxruntime-cpu only",
+    "forms are chosen, and timed, for --target onnxruntime-cpu only",
 )
-_NOT_CHOSEN = Needs(lambda values: values.choices is None, "{choices} says which forms to write")
+_NOT_CHOSEN = Needs(lambda values: values.choices is None, "--choices says which forms to write")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class OptimizeRequest:
         number(0, above=True), "How long timing may take.", default=30.0,
         needs=(
             _CHOOSES, _NOT_CHOSEN,
-            Needs(lambda values: values.tune is not False, "{no tune} times nothing"),
+            Needs(lambda values: values.tune is not False, "--no-tune times nothing"),
         ),
     )  # fmt: skip
     choices: Path | None = option(
@@ -124,7 +124,7 @@ class OptimizeRequest:
         needs=(
             Needs(
                 lambda values: values.repair_slopes,
-                "slopes are moved to another axis with {repair_slopes} only",
+                "slopes are moved to another axis with --repair-slopes only",
             ),
         ),
     )  # fmt: skip

@@ -66,11 +66,12 @@ TOLERANCE = Kind(
 )  # fmt: skip
 
 
-_DRAWS = Needs(
+DRAWS = Needs(
     lambda values: values.inputs_file is None or values.samples is not None,
-    "{inputs_file} replays what is in the file and draws nothing: give {samples} to draw too",
+    "--inputs replays what is in the file and draws nothing: give --samples to draw too",
 )
-_LAYERS = Needs(lambda values: values.layers, "{no layers} skips the layers")
+"""Of what says how inputs are drawn."""
+_LAYERS = Needs(lambda values: values.layers, "--no-layers skips the layers")
 
 
 def ranges_option(needs: Needs) -> Any:
@@ -114,7 +115,7 @@ class VerifyRequest:
         needs=(
             Needs(
                 lambda values: any(provider != "cpu" for provider in values.providers),
-                "the CPU provider runs every node: add another {providers}",
+                "the CPU provider runs every node: add another --provider",
             ),
         ),
     )  # fmt: skip
@@ -127,19 +128,19 @@ class VerifyRequest:
         FILE, "Save the inputs that were used, for --inputs.",
         default=None, metavar="FILE.npz",
     )  # fmt: skip
-    ranges: Mapping[str, tuple[float, float]] = ranges_option(_DRAWS)
+    ranges: Mapping[str, tuple[float, float]] = ranges_option(DRAWS)
     """The values that an input may take, by its name; by "" for all others."""
     samples: int | None = option(
         whole(1), "How many random inputs to run.  [default: 16]", default=None, example="16"
     )
     """Rows of input to draw; None for the usual number, and for none beside a file of inputs."""
     seed: int = option(
-        whole(0), "Random seed for the inputs.", default=0, example="0", needs=(_DRAWS,)
+        whole(0), "Random seed for the inputs.", default=0, example="0", needs=(DRAWS,)
     )
     search_seconds: float = option(
         number(0, unit=" of seconds"),
         "How long to search for inputs that reach slopes which no random input reached.",
-        default=5.0, example="5", needs=(_DRAWS,),
+        default=5.0, example="5", needs=(DRAWS,),
     )  # fmt: skip
     tolerance: Tolerance = option(
         TOLERANCE, "calibrated: from the reference's own rounding; or |a - b| <= ATOL + RTOL |a|.",
@@ -166,7 +167,7 @@ class VerifyRequest:
         "Share of the planted faults on reached slopes that has to be caught.  [default: 1.0]",
         default=None, example="1.0",
         key_help="share of planted slope faults that has to be caught",
-        needs=(Needs(lambda values: values.power, "{no power} plants no faults"), _LAYERS),
+        needs=(Needs(lambda values: values.power, "--no-power plants no faults"), _LAYERS),
     )  # fmt: skip
     """The share of these, on slopes that are reached, that has to be caught; None for all of them
     where it can be measured: a number makes it inconclusive where it cannot."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.prelu.slopes import PReLULayer
 
 _ULPS = 4.0
 
@@ -17,6 +18,27 @@ def special_values(dtype: np.dtype[Any]) -> Array:
     sizes = [0.0, information.smallest_subnormal, information.tiny, 1.0, information.max, np.inf]
     values = [value for size in sizes for value in (size, -size)]
     return np.array([*values, np.nan], dtype)
+
+
+def special_input(layer: PReLULayer, dtype: np.dtype[Any]) -> Array:
+    """An input of a layer: a row for each special value, which meets every slope.
+
+    Slopes that differ along the batch fix its size: there each slope meets one of the values. One
+    slope that a source expands to its channels needs as many of these as the layer has.
+
+    Args:
+        layer: the layer, whose slopes are of one axis at least.
+        dtype: the type whose special values these are.
+    """
+    values = special_values(dtype)
+    if layer.slopes.shape[:1] not in ((), (1,)):
+        return np.resize(values, layer.slopes.shape)
+    shape = [values.size, *layer.slopes.shape[1:]]
+    known = layer.input_shape or ()
+    if layer.slopes.size == 1 and len(known) == len(shape) > 1:
+        shape[1] = known[1] or 1
+    rows = values.reshape(-1, *[1] * (len(shape) - 1))
+    return np.ascontiguousarray(np.broadcast_to(rows, shape))
 
 
 def differs(expected: Array, found: Array) -> Array:

@@ -20,8 +20,7 @@ class Needs(NamedTuple):
     holds: Callable[[Any], bool]
     """Whether it has an effect, by the values of all fields of the request."""
     why: str
-    """Why it has none, and what to do: `{field}` stands for an option, `{no field}` for a flag
-    that is turned off."""
+    """Why it has none, and what to do."""
 
 
 class Option(NamedTuple):

@@ -378,7 +378,7 @@ def test_the_coverage_and_the_inputs_say_no() -> None:
     assert (enough.code, more.code) == (0, 1)
     (found,) = documents(more.json)
     assert (found["samples"], found["coverage"]["exercised"]) == (4, 2)
-    assert "--min-coverage 0.7 asks for more" in found["reasons"][0]
+    assert "min_coverage = 0.7 asks for more" in found["reasons"][0]
 
 
 def test_the_power_says_no() -> None:
@@ -464,7 +464,9 @@ def test_reports_and_quiet_apply() -> None:
     found = cli(
         "verify", "-q", "--jobs", "0", "--report", "json=all.json", "--report", "junit=all.xml"
     )
-    assert (found.code, found.out, found.err) == (1, "", "")
+    assert (found.code, found.out) == (1, "")
+    assert found.err.startswith("FAIL  1 of 2; bad: other.onnx: act: ")
+    assert found.err.count("\n") == 1
     assert json.loads(Path("all.json").read_text())["summary"]["fail"] == 1
     root = ElementTree.parse("all.xml").getroot()
     assert [suite.get("name") for suite in root] == [

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from prelu_tools.commands.verify.reference.moved import (
 )
 from prelu_tools.commands.verify.reference.steadiness import (
     depends_on_batch,
+    is_first_row,
     is_random,
     random_parts,
     run_again,
@@ -44,6 +45,19 @@ from prelu_tools.core.rounding.tolerance import Extent
 
 _SEARCHED = 32  # rows that search at once
 _PASSES = 4  # a search has to have time for a few runs at least
+
+
+class Call(NamedTuple):
+    """A call of a layer of the reference."""
+
+    layer: str
+    """The layer's name."""
+    number: int
+    """Which call of it."""
+    x: Array
+    """What it was given."""
+    y: Array
+    """What it gave."""
 
 
 @dataclass
@@ -91,22 +105,55 @@ class Reference:
     untaken: dict[str, list[Reason]] = field(default_factory=dict)
     """Of each candidate's name: what it decided always in the same way."""
 
-    _coarser: dict[float, Moved] = field(default_factory=dict)
+    looked_at: int = 0
+    """The run in which layers are looked for by their values."""
+    known_calls: Sequence[Call] | None = None
+    """The calls in that run, of a reference that cannot be run again; None for one that can."""
+    coarser: dict[float, Moved] = field(default_factory=dict)
+    """See `moved_to`: what was run so far."""
 
     @property
     def is_random(self) -> bool:
         """Whether it gives different outputs each time: what differs from it says nothing."""
         return is_random(self.doubts)
 
+    @property
+    def n_samples(self) -> int:
+        """Different rows that were drawn or given: the first one is run again by itself."""
+        feeds = self.feeds[: self.n_given]
+        again = len(feeds) > 1 and is_first_row(feeds[1], feeds[0], self.rows)
+        return sum(self.rows.count(feed) for feed in feeds if feed) - int(again)
+
     def moved_to(self, unit: float) -> Moved | None:
         """What moved runs say that round every result to a coarser unit; run when first asked."""
         if self.moved is None or unit <= SINGLE:
             return self.moved
-        if unit not in self._coarser:
+        if unit not in self.coarser:
             runs = self.moved.runs
             noise = Noise(0, unit)
-            self._coarser[unit] = run_moved(self.source, self.feeds, self.outputs, noise, runs)
-        return self._coarser[unit]
+            self.coarser[unit] = run_moved(self.source, self.feeds, self.outputs, noise, runs)
+        return self.coarser[unit]
+
+    def calls(self, layers: Collection[str]) -> list[Call]:
+        """The calls of these layers (by their names) in the run `looked_at`.
+
+        Raises:
+            PReLUToolsError: the reference cannot be run again, and they were not kept.
+        """
+        if self.known_calls is not None:
+            kept = [call for call in self.known_calls if call.layer in layers]
+            if not kept:
+                raise PReLUToolsError("the record does not keep what these layers were given")
+            return kept
+        found: list[Call] = []
+
+        def observe(layer: str, number: int, x: Array, y: Array) -> None:
+            if layer in layers:
+                found.append(Call(layer, number, x.copy(), y.copy()))
+
+        with self.source.runner(observe) as runner:
+            runner.run(self.feeds[self.looked_at])
+        return found
 
     def spread(self, run: int, layer: str, call: int) -> Array | None:
         """How far rounding may take each value that a layer gives; None where that is unknown."""
