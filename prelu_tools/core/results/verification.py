@@ -363,6 +363,8 @@ class VerifyResult(Shown):
     """The sizes of free axes that it was run at."""
     inputs: tuple[InputDomain, ...] = ()
     """The values that were drawn for each input; empty where all were replayed."""
+    quick: bool = False
+    """Whether only the checks that cost little were made."""
 
     def __bool__(self) -> bool:
         """Whether it is a pass: what failed, or could not be judged, is false."""

@@ -38,7 +38,7 @@ TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
         (Tolerance, {"multiple": None, "ulps": None}),
         (CandidateReport, {"special": (), "power": None, "interface": ()}),
         (VerifyResult, {"agreements": (), "n_searched": 0, "notes": (), "inputs": (),
-                        "baseline": None}),
+                        "baseline": None, "quick": False}),
         (Deviation, {}),
         (BaselineReport, {"worse": (), "unknown": (), "lost": ()}),
     ],
