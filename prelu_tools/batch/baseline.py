@@ -7,7 +7,7 @@ from dataclasses import replace
 from prelu_tools.core.results.baseline import Baseline, held_against
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
 from prelu_tools.reports import Style
-from prelu_tools.reports.json import one_line
+from prelu_tools.reports.writers.json import one_line
 
 
 def compared(result: BatchResult, baseline: Baseline, factor: float) -> BatchResult:

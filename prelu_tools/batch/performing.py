@@ -25,8 +25,8 @@ from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
 from prelu_tools.core.rounding.parity import worst
 from prelu_tools.reports import Result, Style, render
-from prelu_tools.reports.json import one_line
 from prelu_tools.reports.printable import printable
+from prelu_tools.reports.writers.json import one_line
 
 
 def perform(job: Job) -> Done:

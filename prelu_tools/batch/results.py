@@ -22,7 +22,7 @@ from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.results.batch import BatchEntry, WorkerInfo
 from prelu_tools.core.results.reading import from_document
 from prelu_tools.core.versions import installed_versions
-from prelu_tools.reports.zoo.json import entry_body
+from prelu_tools.reports.writers.batch_json import entry_body
 
 SCHEMA_VERSION = 2
 

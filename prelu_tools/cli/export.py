@@ -78,7 +78,7 @@ def command(
 
     with show_progress(quiet, verbose) as progress:
         result = export(request, progress)
-    Output(form, reports, quiet).show(result)
+    Output(form, reports, quiet, details=verbose).show(result)
     return 0
 
 

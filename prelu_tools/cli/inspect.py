@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -97,7 +98,7 @@ def command(
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
         **choices,  # named as the fields are
     )
-    output = Output(form, reports, quiet, slopes, others)
+    output = Output(form, reports, quiet, slopes, others, verbose)
     each = each and len(sources) > 1
     gates = InspectGates(fail_on, expect_layers)
     if _is_batch(sources, each or asks_for_batch(batch)):
@@ -112,19 +113,21 @@ def command(
     if len(sources) == 2:
         from prelu_tools.commands.inspect.compare import compare_sources
 
-        _refuse_for_two(form, reports, plot)
+        if plot is not None:
+            raise click.UsageError("--plot draws one model: give one source")
         compared = compare_sources(sources[0], sources[1], request)
-        output.show(compared)
-        return max(_verdict(side, gates) for side in (compared.left, compared.right))
+        left, right = _gated(compared.left, gates), _gated(compared.right, gates)
+        output.show(replace(compared, left=left, right=right))
+        return _exit_code(left, right)
     from prelu_tools.commands.inspect.command import inspect_source
 
-    result = inspect_source(sources[0], request)
+    result = _gated(inspect_source(sources[0], request), gates)
     if plot is not None:
-        from prelu_tools.reports.plot import draw
+        from prelu_tools.reports.writers.plot import draw
 
         write(plot, draw(result, plot.suffix.lower()))
     output.show(result)
-    return _verdict(result, gates)
+    return _exit_code(result)
 
 
 def _is_batch(sources: tuple[str, ...], asked: bool) -> bool:
@@ -153,22 +156,16 @@ def _jobs(
     return inspect_jobs(sources, request, gates, slopes=output.slopes, each=shown)
 
 
-def _refuse_for_two(form: str, reports: tuple[tuple[str, str], ...], plot: Path | None) -> None:
-    """Reject what shows one model, before two are read."""
-    if plot is not None:
-        raise click.UsageError("--plot draws one model: give one source")
-    if "html" in (form, *(report for report, _ in reports)):
-        raise click.UsageError(
-            "html shows one model, or many: give --each, or compare two with --format table, json, "
-            "csv or markdown"
-        )
+def _gated(result: InspectResult, gates: InspectGates) -> InspectResult:
+    """The result with what the gates say of it."""
+    return replace(result, failures=gates.reasons(result))
 
 
-def _verdict(result: InspectResult, gates: InspectGates) -> int:
+def _exit_code(*results: InspectResult) -> int:
     """1 where a gate says no, with the reason on standard error; else 0."""
     from prelu_tools.cli.output import say
 
-    reasons = gates.reasons(result)
+    reasons = [reason for result in results for reason in result.failures]
     for reason in reasons:
         say(f"Error: {reason}")
     return int(bool(reasons))

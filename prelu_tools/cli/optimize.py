@@ -52,5 +52,5 @@ def command(
     request = OptimizeRequest(source=source, output=output, options=options, **choices)
     with show_progress(quiet) as progress:
         result = optimize(request, progress)
-    Output(form, reports, quiet).show(result)
+    Output(form, reports, quiet, details=verbose).show(result)
     return 0

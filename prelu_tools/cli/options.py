@@ -125,7 +125,9 @@ def _reader(
 def output_options(function: Function) -> Function:
     """Where results go, and how much is said."""
     for option in (
-        click.option("-v", "--verbose", is_flag=True, help="Show the frameworks' own messages."),
+        click.option(
+            "-v", "--verbose", is_flag=True, help="Show details, and the frameworks' own messages."
+        ),
         click.option(
             "-q",
             "--quiet",

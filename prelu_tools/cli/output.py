@@ -36,6 +36,8 @@ class Output:
     """Whether to show each slope's value."""
     others: bool = False
     """Whether to show each LeakyRelu and Relu."""
+    details: bool = False
+    """Whether a table shows what a page folds."""
 
     def show(self, result: Result) -> None:
         """Write the result everywhere it was asked for.
@@ -51,7 +53,7 @@ class Output:
                 append_summary(text)
             else:
                 write(Path(path), text.encode("utf-8", "backslashreplace"))
-        if self._is_for_github:
+        if "github" in self._forms:
             append_summary(render(result, "markdown", self._style(shown=False)))
         if self.quiet:
             line = headline(result)
@@ -68,19 +70,20 @@ class Output:
             yield
         except PReLUToolsError as error:
             if self.form == "github" and not self.quiet:
-                from prelu_tools.reports.github import annotation
+                from prelu_tools.reports.writers.github import annotation
 
                 place = (getattr(error, "path", None), getattr(error, "line", None))
                 _print(annotation("error", "prelu-tools verify", str(error), folder(), *place))
             raise
 
     @property
-    def _is_for_github(self) -> bool:
-        return "github" in (self.form, *(form for form, _ in self.reports))
+    def _forms(self) -> set[str]:
+        return {self.form, *(form for form, _ in self.reports)}
 
     def _style(self, shown: bool) -> Style:
-        place = folder() if self._is_for_github else ""
-        style = Style(slopes=self.slopes, others=self.others, folder=place)
+        style = Style(slopes=self.slopes, others=self.others, details=self.details)
+        if {"github", "sarif"} & self._forms:
+            style = replace(style, folder=folder(), current=str(Path.cwd()))
         if not shown:
             return style
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else style.width

@@ -73,7 +73,7 @@ def command(
     """
     from prelu_tools.cli.output import Output, progress
 
-    output = Output(form, reports, quiet)
+    output = Output(form, reports, quiet, details=verbose)
     batch = {name: choices.pop(name) for name in NAMES}
     if reference is None:
         from prelu_tools.batch.lists.jobs import check_jobs

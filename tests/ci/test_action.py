@@ -223,7 +223,7 @@ def test_it_installs_itself(runner: Runner, tmp_path: Path) -> None:
             del os.environ[name]
     assert found.returncode == 0, found.stdout + found.stderr
     assert (site / "prelu_tools/prelu-tools.schema.json").exists()
-    assert (site / "prelu_tools/reports/assets/verify.html").exists()
+    assert (site / "prelu_tools/reports/assets/page.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def test_the_table_shows_what_the_contract_names(net: Path) -> None:
 
 
 def test_slopes_are_shown_on_request(net: Path) -> None:
-    assert "0.25 -0.5 1.5" not in " ".join(cli("inspect", net).out.split())
-    assert "0.25 -0.5 1.5" in " ".join(cli("inspect", net, "--slopes").out.split())
+    assert "0.25, -0.5, 1.5" not in " ".join(cli("inspect", net).out.split())
+    assert "0.25, -0.5, 1.5" in " ".join(cli("inspect", net, "--slopes").out.split())
 
 
 def test_the_table_of_verify_names_what_failed(net: Path) -> None:

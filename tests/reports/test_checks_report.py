@@ -14,8 +14,8 @@ from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
 from prelu_tools.core.results.verification import Coverage, VerifyResult
 from prelu_tools.reports import Style, render
-from prelu_tools.reports.facts import coverage_share, worst_difference
-from prelu_tools.reports.json import one_line
+from prelu_tools.reports.sentences import coverage_share, worst_difference
+from prelu_tools.reports.writers.json import one_line
 
 
 def _passed(**changes: Any) -> VerifyResult:

@@ -6,13 +6,13 @@ import dataclasses
 import re
 
 import pytest
-from made_results import HOSTILE, usual, verified
+from made_results import HOSTILE, exported, usual, verified
 from test_checks_report import _passed, checks_of, entry_of, many_checks
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchEntry
 from prelu_tools.reports import Style, render
-from prelu_tools.reports.github import annotation
+from prelu_tools.reports.writers.github import annotation
 
 _COMMAND = re.compile(r"^::(\w+) ?([^:]*)::(.*)$")
 
@@ -104,9 +104,20 @@ def test_a_great_many_reasons_are_counted() -> None:
     assert message.splitlines()[-2:] == ["reason 19", "and 30 more"]
 
 
+def test_each_finding_is_an_annotation_at_the_models_file() -> None:
+    result = dataclasses.replace(usual(), path="/repo/models/net.onnx")
+    text = render(result, "github", Style(folder="sub", current="/repo"))
+    found = _commands(text)
+    assert [level for level, _, _ in found] == ["error", "warning", "notice", "notice"]
+    assert {properties["file"] for _, properties, _ in found} == {"sub/models/net.onnx"}
+    assert found[0][1]["title"] == "prelu-tools inspect: slope_rank in c|d"
+    assert found[0][2] == "the slope [4] stands on an input of rank 4"
+    assert text.endswith("3 PReLU layers, 13 slopes; 1 error, 1 warning\n")
+
+
 def test_other_results_refuse() -> None:
     with pytest.raises(UsageError):
-        render(usual(), "github", Style())
+        render(exported(), "github", Style())
 
 
 def test_an_annotation_without_a_line() -> None:

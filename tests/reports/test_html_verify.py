@@ -6,10 +6,9 @@ import dataclasses
 from html.parser import HTMLParser
 
 import pytest
-from made_results import HOSTILE, compared, verified
+from made_results import HOSTILE, compared, examined, exported, optimized, usual, verified
 from test_checks_report import _passed, checks_of, entry_of, many_checks
 
-from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchEntry
 from prelu_tools.core.results.verification import BaselineReport
 from prelu_tools.reports import Result, Style, render
@@ -37,7 +36,7 @@ class _Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if data.strip() and not {"style", "script"} & {*self.open}:
+        if data.strip() and not {"style", "script"} & set(self.open):
             self.text.append(data.strip())
 
 
@@ -47,8 +46,8 @@ def _page(result: Result) -> _Page:
 
 def test_the_page_has_what_the_table_has() -> None:
     text = " ".join(_page(verified()).text)
-    for reason in verified().reasons:
-        assert reason in text
+    for reason in verified().candidates[0].reasons:
+        assert text.count(reason) == 1
     for output in verified().candidates[0].outputs:
         assert f"{output.max_abs_diff:.2e}" in text
     for layer in verified().candidates[0].layers:
@@ -59,7 +58,7 @@ def test_the_page_has_what_the_table_has() -> None:
 def test_each_check_has_a_row_and_its_details_open_where_it_did_not_pass() -> None:
     page = _page(many_checks())
     details = [attrs for tag, attrs in page.tags if tag == "details"]
-    assert [(one["id"], "open" in one) for one in details] == [
+    assert [(one["id"], "open" in one) for one in details if "id" in one] == [
         ("check-1", False), ("check-2", True), ("check-3", True),
     ]  # fmt: skip
     assert [attrs["href"] for tag, attrs in page.tags if tag == "a"] == [
@@ -70,7 +69,8 @@ def test_each_check_has_a_row_and_its_details_open_where_it_did_not_pass() -> No
 
 def test_no_checks_do_not_look_like_a_pass() -> None:
     text = " ".join(_page(checks_of(path="a.toml")).text)
-    assert "INCONCLUSIVE: 0 checks of a.toml: nothing was checked" in text
+    assert "0 checks of a.toml: nothing was checked" in text
+    assert "inconclusive" in text
     assert "pass" not in text
 
 
@@ -120,6 +120,6 @@ def test_nothing_is_fetched_and_no_script_of_others_may_run(result: Result, scri
     assert render(result, "html", Style()) == render(result, "html", Style())
 
 
-def test_other_results_refuse() -> None:
-    with pytest.raises(UsageError, match="html shows one model"):
-        render(compared(), "html", Style())
+@pytest.mark.parametrize("result", [compared(), exported(), optimized(), examined(), usual()])
+def test_every_result_is_a_page(result: Result) -> None:
+    assert _page(result).text

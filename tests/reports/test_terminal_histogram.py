@@ -10,7 +10,7 @@ from made_results import layer
 from rich.cells import cell_len
 
 from prelu_tools.reports.distribution import Scale
-from prelu_tools.reports.tables.histogram import blocks, histograms, labels, ruler, shortened
+from prelu_tools.reports.writers.histogram import blocks, histograms, labels, ruler
 
 
 def _lines(*reports: object, width: int = 80) -> list[str]:
@@ -77,11 +77,3 @@ def test_lines_fit_whatever_the_names_are(name: str) -> None:
     lines = _lines(layer(name, [0.1, 0.9]), layer("b", [-0.5]))
     assert max(map(cell_len, lines)) <= 80
     assert all("\n" not in line for line in lines)
-
-
-def test_the_middle_of_a_name_is_left_out() -> None:
-    short = shortened("backbone.stage3.block2.act1", 15)
-    assert short == "backbon…k2.act1"
-    assert shortened("act1", 15) == "act1"
-    assert shortened("exactly.fifteen", 15) == "exactly.fifteen"
-    assert cell_len(shortened("層" * 20, 15)) <= 15

@@ -25,6 +25,7 @@ from prelu_tools.core.results.inspection import (
     RefusedForm,
 )
 from prelu_tools.core.results.optimization import Exactness, Held, LayerChoice, OptimizeResult
+from prelu_tools.core.results.reasons import VALUES_DIFFER, Reason
 from prelu_tools.core.results.verification import (
     Agreement,
     CandidateReport,
@@ -127,8 +128,11 @@ def compared() -> CompareResult:
         left=model(layer("a", [0.1, 0.2]), layer("b", [0.3, -0.4]), layer("c", 0.5), path="a.onnx"),
         right=model(layer("a", [0.1, 0.2]), layer("x", [0.3, 0.4]), path="b.onnx"),
         changes=(
-            LayerChange("a", None, 2, None, 0.0, 0.0, 0),
-            LayerChange("b", "x", 2, "1 of 2 slopes differ, most at 1", 0.8, 0.4, 1),
+            LayerChange("a", None, 2, None, 0.0, 0.0, 0, 0),
+            LayerChange(
+                *("b", "x", 2, Reason("1 of 2 slopes differ, most at 1", VALUES_DIFFER)),
+                *(0.8, 0.4, 1, 1, (1, -0.4, 0.4)),
+            ),
             LayerChange("c", None, 1, "only in a.onnx", None, None, None),
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -105,6 +106,7 @@ def verify_source(
         candidates: those of the request's that are open already, by their spelling.
         tell: is told what is being done.
     """
+    start = time.perf_counter()
     if source.recording is None:
         check_ranges(source, request)
     else:
@@ -136,7 +138,7 @@ def verify_source(
             bundled = judged[failed[0]]
             where = next(o for o in opened if o.spelled == bundled.report.model)
             write_bundle(request.bundle, reference, where, bundled)
-        return result
+        return replace(result, seconds=time.perf_counter() - start)
 
 
 def _open_candidates(
@@ -191,13 +193,16 @@ def _judge(
     for way, provider in _ways(linked, request):
         where = provider or (way.source.runtime.requested if way.source.runtime else None)
         tell(f"checking {linked.spelled}{f' on {where}' if where else ''}")
+        start = time.perf_counter()
         try:
-            found.append(_in_any_order(reference, way, provider, checks))
+            judged = _in_any_order(reference, way, provider, checks)
         except RefusedInputError as error:
             reason = Reason(str(error), "candidate_refuses_input")
-            found.append(Judged(unjudged(linked.spelled, where, reason, "fail")))
+            judged = Judged(unjudged(linked.spelled, where, reason, "fail"))
         except PReLUToolsError as error:
-            found.append(Judged(unjudged(linked.spelled, where, str(error))))
+            judged = Judged(unjudged(linked.spelled, where, str(error)))
+        report = replace(judged.report, seconds=time.perf_counter() - start)
+        found.append(replace(judged, report=report))
     return found
 
 

@@ -26,6 +26,11 @@ class LayerChange:
     """Mean of second minus first; None where they cannot be subtracted."""
     n_sign_changes: int | None
     """Slopes that are below 0 on one side and above on the other; None as above."""
+    n_changed: int | None = None
+    """Slopes of which a bit differs; None as above."""
+    largest: tuple[int, float, float] | None = None
+    """Of the slope that changed most its place (in the flat slopes of the first model), its value
+    before and after; None where none changed, or as above."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -110,6 +110,8 @@ class InspectResult(Shown):
     """What only resembles PReLU; looked for where the user asks why."""
     notes: tuple[str, ...] = ()
     """What the user should know of how the model was read."""
+    failures: tuple[str, ...] = ()
+    """Why a gate of the user's (`--fail-on`, `--expect-layers`) fails it."""
 
     def _in_short(self) -> str:
         n_slopes = sum(report.statistics.count for report in self.layers)

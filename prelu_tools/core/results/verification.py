@@ -264,6 +264,8 @@ class CandidateReport:
     """None where it was not asked for, and for candidates that are not ONNX."""
     interface: tuple[InterfaceDifference, ...] = ()
     """Names, types and sizes of inputs and outputs that are not the reference's."""
+    seconds: float = field(default=0.0, compare=False)
+    """How long it was checked; 0 where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -363,6 +365,8 @@ class VerifyResult(Shown):
     """The sizes of free axes that it was run at."""
     inputs: tuple[InputDomain, ...] = ()
     """The values that were drawn for each input; empty where all were replayed."""
+    seconds: float = field(default=0.0, compare=False)
+    """How long it took, from the run of the reference on; 0 where that is not known."""
 
     def __bool__(self) -> bool:
         """Whether it is a pass: what failed, or could not be judged, is false."""

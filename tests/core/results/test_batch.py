@@ -14,7 +14,7 @@ from prelu_tools.core.results.reading import from_document
 from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.verification import BaselineReport, Verdict, VerifyResult
 from prelu_tools.reports import Style
-from prelu_tools.reports.json import one_line
+from prelu_tools.reports.writers.json import one_line
 
 
 @pytest.mark.parametrize(

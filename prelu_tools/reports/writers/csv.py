@@ -1,0 +1,118 @@
+"""One row a layer, for a spreadsheet or a data frame; of two models, one row a change.
+
+Of many models, those rows of each, and one for a model that has no layers or cannot be read.
+
+Lists are joined by blanks, shapes by `x`; what is not known is empty; numbers have all their
+digits; NaN, Infinity and -Infinity are written so, which pandas and R read as such. A name
+that a spreadsheet would take for a formula begins with an apostrophe.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.results.batch import BatchResult
+from prelu_tools.core.results.comparison import CompareResult, LayerChange
+from prelu_tools.core.results.inspection import InspectResult, LayerReport
+from prelu_tools.reports import Result, Style
+from prelu_tools.reports.printable import cleaned
+from prelu_tools.reports.writers.batch_csv import MORE_COLUMNS, batch_rows
+
+_FORMULA = ("=", "+", "-", "@")
+Cell = str | int | float | Sequence[str] | Sequence[float] | None
+
+COLUMNS: tuple[str, ...] = (
+    *("model", "layer", "nodes", "parameter", "form", "sharing", "channel_axis", "slope_shape"),
+    *("dtype", "count", "mean", "std", "min", "max", "median", "n_negative", "n_near_zero"),
+    *("n_above_one", "n_nonfinite", "health", "overhead_percent", "findings"),
+    *("negative_share", "n_unused", "output_share"),
+)
+"""Of a model; names and order are kept. With every slope asked for, `slopes` follows."""
+CHANGE_COLUMNS: tuple[str, ...] = (
+    *("left_model", "right_model", "layer", "other_name", "n_slopes", "difference"),
+    *("max_abs_change", "mean_change", "n_sign_changes", "n_changed"),
+    *("largest_index", "largest_before", "largest_after"),
+)
+"""Of a comparison of two models."""
+
+
+def render(result: Result, style: Style) -> str:
+    """The layers as rows below a row of column names.
+
+    Raises:
+        UsageError: the result has no layers to show.
+    """
+    result = cleaned(result)
+    if isinstance(result, InspectResult):
+        columns = (*COLUMNS, "slopes") if style.slopes else COLUMNS
+        return _written(columns, (_row(result, report, style) for report in result.layers))
+    if isinstance(result, CompareResult):
+        return _written(CHANGE_COLUMNS, (_change(result, change) for change in result.changes))
+    if isinstance(result, BatchResult) and result.command == "inspect":
+        columns = (*COLUMNS, *(["slopes"] if style.slopes else []), *MORE_COLUMNS)
+        return _written(columns, map(cleaned, batch_rows(result)))
+    raise UsageError("csv has one row for each layer, so it supports only inspect")
+
+
+def _written(columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({column: _text(row.get(column)) for column in columns})
+    return out.getvalue()
+
+
+def _text(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return "NaN" if math.isnan(cell) else ("Infinity" if cell > 0 else "-Infinity")
+    if isinstance(cell, str):
+        return f"'{cell}" if cell.startswith(_FORMULA) and cell != "-Infinity" else cell
+    if isinstance(cell, int | float):
+        return str(cell)
+    return " ".join(_text(item) for item in cell)
+
+
+def _row(result: InspectResult, report: LayerReport, style: Style) -> dict[str, Cell]:
+    layer, usage = report.layer, report.usage
+    row: dict[str, Cell] = {
+        "model": result.path,
+        "layer": layer.name,
+        "nodes": layer.nodes,
+        "parameter": layer.parameter,
+        "form": layer.form,
+        "sharing": layer.sharing,
+        "channel_axis": layer.channel_axis,
+        "slope_shape": "x".join(str(size) for size in layer.stored_shape),
+        "dtype": layer.dtype,
+        **dataclasses.asdict(report.statistics),
+        "health": report.health,
+        "overhead_percent": layer.overhead_percent,
+        "findings": [finding.code for finding in report.findings],
+        "negative_share": None if usage is None else float(usage.negative_share.mean()),
+        "n_unused": None if usage is None else len(usage.unused),
+        "output_share": None if usage is None else usage.output_share,
+    }
+    if style.slopes:
+        row["slopes"] = layer.slopes.reshape(-1).tolist()
+    return row
+
+
+def _change(result: CompareResult, change: LayerChange) -> dict[str, Cell]:
+    body = dataclasses.asdict(change)
+    largest = body.pop("largest") or (None, None, None)
+    places = ("largest_index", "largest_before", "largest_after")
+    return {
+        "left_model": result.left.path,
+        "right_model": result.right.path,
+        "layer": body.pop("name"),
+        **body,
+        **dict(zip(places, largest, strict=True)),
+    }
