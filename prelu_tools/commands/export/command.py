@@ -109,7 +109,7 @@ def _check_request(request: ExportRequest) -> None:
     if request.quick and not request.verify:
         raise UsageError("--quick is for verifying the result, and --no-verify leaves it out")
     if request.ranges and not request.verify:
-        raise UsageError("--input-range is for verifying the result, and --no-verify leaves it out")
+        raise UsageError("--input-range is used to verify the result, which --no-verify skips")
     refuse_existing(request.output, request.force)
     known = range(FIRST_OPSET, min(newest_known(), newest_opset()) + 1)
     if request.opset is not None and request.opset not in known:
