@@ -174,6 +174,8 @@ def test_an_input_that_no_source_has_is_refused() -> None:
         ("verify", "--layout refrence=nchw", "--layout reference=nchw"),
         ("verify", "--allow-fallback", ""),
         ("export", "--input z:2,3", "--input x:2,3"),
+        ("verify", "--quick --min-power 1", "--quick"),
+        ("export", "--no-verify --quick", "--no-verify"),
         ("export", "--no-verify --input-range 0,1", "--input-range -1,1"),
         ("export", "--input-layout nchw", "--input-layout keep"),
         ("record", "--inputs in.npz --seed 5", "--inputs in.npz --seed 5 --samples 2"),

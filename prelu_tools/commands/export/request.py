@@ -12,6 +12,8 @@ from prelu_tools.core.options import ExternalData, InputLayout, SourceOptions
 from prelu_tools.core.requests.kinds import FLAG, choice, whole
 from prelu_tools.core.requests.option import Needs, option
 
+_VERIFIES = Needs(lambda values: values.verify, "--no-verify runs nothing")
+
 
 @dataclass(frozen=True)
 class ExportRequest:
@@ -63,9 +65,11 @@ class ExportRequest:
         FLAG, "Compare the result with SOURCE before writing it.",
         default=True,
     )  # fmt: skip
-    ranges: Mapping[str, tuple[float, float]] = ranges_option(
-        Needs(lambda values: values.verify, "--no-verify draws no inputs")
-    )
+    quick: bool = option(
+        FLAG, "Verify the result with few inputs, as verify --quick does.", default=False,
+        needs=(_VERIFIES,),
+    )  # fmt: skip
+    ranges: Mapping[str, tuple[float, float]] = ranges_option(_VERIFIES)
     """The values that inputs may take as the result is verified: see `VerifyRequest.ranges`."""
     force: bool = option(FLAG, "Replace an existing file.", default=False)
     options: SourceOptions = field(default_factory=SourceOptions)

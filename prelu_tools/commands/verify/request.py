@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,9 @@ from prelu_tools.core.requests.option import Needs, option
 if TYPE_CHECKING:
     from prelu_tools.core.prelu.layout import Layout
     from prelu_tools.core.results.verification import Tolerance
+
+
+QUICK_SAMPLES = 4
 
 
 def _calibrated() -> Tolerance:
@@ -71,6 +74,7 @@ DRAWS = Needs(
     "--inputs replays what is in the file and draws nothing: give --samples to draw too",
 )
 """Of what says how inputs are drawn."""
+_WHOLE = Needs(lambda values: not values.quick, "--quick searches nothing and plants no faults")
 _LAYERS = Needs(lambda values: values.layers, "--no-layers skips the layers")
 
 
@@ -140,7 +144,7 @@ class VerifyRequest:
     search_seconds: float = option(
         number(0, unit=" of seconds"),
         "How long to search for inputs that reach slopes which no random input reached.",
-        default=5.0, example="5", needs=(DRAWS,),
+        default=5.0, example="5", needs=(DRAWS, _WHOLE),
     )  # fmt: skip
     tolerance: Tolerance = option(
         TOLERANCE, "calibrated: from the reference's own rounding; or |a - b| <= ATOL + RTOL |a|.",
@@ -161,16 +165,24 @@ class VerifyRequest:
         "Plant slope faults in a copy to measure what the checks catch.",
         default=True, example="true",
         key_help="whether to plant slope faults, to see what would be caught",
+        needs=(_WHOLE,),
     )  # fmt: skip
     min_power: float | None = option(
         SHARE,
         "Share of the planted faults on reached slopes that has to be caught.  [default: 1.0]",
         default=None, example="1.0",
         key_help="share of planted slope faults that has to be caught",
-        needs=(Needs(lambda values: values.power, "--no-power plants no faults"), _LAYERS),
+        needs=(Needs(lambda values: values.power, "--no-power plants no faults"), _WHOLE, _LAYERS),
     )  # fmt: skip
     """The share of these, on slopes that are reached, that has to be caught; None for all of them
     where it can be measured: a number makes it inconclusive where it cannot."""
+    quick: bool = option(
+        FLAG,
+        "Only the checks that cost little: 4 random inputs, no search for more, no planted "
+        "faults; the verdict says so.",
+        default=False, example="false",
+        key_help="only the checks that cost little: no search for inputs, no planted faults",
+    )  # fmt: skip
     bundle: Path | None = option(
         FOLDER,
         "On failure, write a minimal reproduction to this folder.",
@@ -207,3 +219,14 @@ class VerifyRequest:
     )
     options: SourceOptions = field(default_factory=SourceOptions)
     """How to read the sources."""
+
+    def quickened(self, is_drawn: bool = True) -> VerifyRequest:
+        """The request with only the checks that cost little.
+
+        Args:
+            is_drawn: whether inputs are drawn at all.
+        """
+        samples = self.samples
+        if samples is None and is_drawn and self.inputs_file is None:
+            samples = QUICK_SAMPLES
+        return replace(self, samples=samples, search_seconds=0.0, power=False)

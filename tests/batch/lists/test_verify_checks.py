@@ -232,6 +232,7 @@ WRONG = {
     "seed": ["-1", "0.5", "false"],
     "search_seconds": ["-1", "nan", "inf", "'1'", "true"],
     "power": ["1", "'yes'"],
+    "quick": ["1"],
     "layers": ["0"],
     "allow_fallback": ["1"],
     "strict_special": ["1"],
