@@ -3,10 +3,11 @@
     python -m benchmarks.cuda prepare FOLDER      with PyTorch and TensorFlow, GPU or not
     python -m benchmarks.cuda check FOLDER        with onnxruntime-gpu
 
-`make test-cuda` does both. `prepare` exports each sample and records it. `check` needs the core package only: it verifies each
-file against its record on the CPU, on CUDA without TF32 and on CUDA with TF32, times it, and writes
-FOLDER/report.md and FOLDER/report.json. It exits with 0 if every sample passes without TF32 and
-every node ran on CUDA, 1 if one fails, 3 if there is no CUDA or something could not be checked.
+`make test-cuda` does both. `prepare` exports each sample and records it. `check` needs the core
+package only: it verifies each file against its record on the CPU, on CUDA without TF32 and on CUDA
+with TF32, times it, and writes FOLDER/report.md and FOLDER/report.json. It exits with 0 if every
+sample passes without TF32 and every node ran on CUDA, 1 if one fails, 3 if there is no CUDA or
+something could not be checked.
 """
 
 from __future__ import annotations
@@ -207,7 +208,7 @@ def write_report(folder: Path, rows: Sequence[Row]) -> None:
         f"{', '.join(gpu_names()) or 'no GPU'}; {platform.machine()}, Python "
         f"{platform.python_version()}",
         f"onnxruntime {onnxruntime.__version__}, prelu-tools {prelu_tools.__version__}",
-        f"TF32 is held to rtol {_WIDE[0]:g} and atol {_WIDE[1]:g}; times are medians of {ROUNDS} runs",
+        f"TF32 may differ by rtol {_WIDE[0]:g}, atol {_WIDE[1]:g}; times: medians of {ROUNDS} runs",
     ]
     text = "\n".join(report_lines(rows, machine)) + "\n"
     (folder / "report.md").write_text(text, encoding="utf-8")
