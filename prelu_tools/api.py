@@ -51,6 +51,7 @@ def export(
     input_layout: InputLayout = "keep",
     external_data: ExternalData = "auto",
     verify: bool = True,
+    quick: bool = False,
     input_range: Range | Mapping[str, Range] | None = None,
     force: bool = False,
     input: Shapes | None = None,
@@ -74,6 +75,7 @@ def export(
         input_layout: axis order of the inputs of a Keras model, of rank 3 and above.
         external_data: whether large weights go to a second file next to the model.
         verify: whether to compare the result with its source.
+        quick: whether to verify with few inputs only.
         input_range: `(low, high)` of the values that inputs may take, for all or by name.
         force: whether to replace an existing file.
         input: the shapes of inputs that the model does not know.
@@ -121,6 +123,7 @@ def verify(
     min_coverage: float | None = None,
     power: bool = True,
     min_power: float | None = None,
+    quick: bool = False,
     bundle: PathLike | None = None,
     layout: Mapping[str, Layout] | None = None,
     strict_special: bool = False,
@@ -159,6 +162,8 @@ def verify(
         power: whether to plant slope faults in a copy, to measure what the checks catch.
         min_power: required share of caught faults among those planted on reached slopes; None
             for all of them, if that can be measured.
+        quick: whether to run only the cheap checks: 4 inputs, no search for more, no planted
+            faults.
         bundle: a folder for a minimal reproduction of a failure.
         layout: the axis order, `nchw` or `nhwc`, of `reference`, `candidate` or a model's path.
         strict_special: whether a layer fails that differs only for infinite or NaN inputs.
