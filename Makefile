@@ -69,12 +69,12 @@ demo: $(READY)
 	@$(BIN)/python samples/demo.py build/demo
 
 test: $(READY)
-	@PRELU_REQUIRED_MARKERS="torch keras real_models dask" $(BIN)/python -m pytest -q -n 2 \
+	@PRELU_REQUIRED_MARKERS="torch keras real_models dask tensorboard lightning" $(BIN)/python -m pytest -q -n 2 \
 	  -m "not (dask and slow) and not thorough"
 
 # All that needs no other environment than .venv; test-browser where chromium is here.
 test-all: $(READY)
-	@PRELU_REQUIRED_MARKERS="torch keras real_models dask thorough" $(BIN)/python -m pytest -q -n 2
+	@PRELU_REQUIRED_MARKERS="torch keras real_models dask tensorboard lightning thorough" $(BIN)/python -m pytest -q -n 2
 	@$(MAKE) test-docs test-matrix test-onnx test-properties test-kill
 	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then \
 	  $(MAKE) test-browser; else echo "no chromium here: test-browser was left out"; fi

@@ -23,6 +23,8 @@ _NEEDS = {
     "torch": ("torch", "onnxscript", "safetensors"),
     "keras": ("tensorflow", "keras", "tf2onnx"),
     "real_models": ("joblib", "lz4"),
+    "tensorboard": ("tensorboard",),
+    "lightning": ("pytorch_lightning",),
 }
 _DISTRIBUTIONS = {"real_models": ("facenet-pytorch", "mtcnn")}
 

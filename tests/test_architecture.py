@@ -24,6 +24,7 @@ FLOORS = ("cli", "batch", "commands", "reports", "backends", "graph", "core")
 # What each floor may import of the others, where packages belong, and with which a floor does.
 BELOW = {
     "cli": {"batch", "commands", "reports", "core", "graph.io.writer"},
+    "training": {"backends", "arguments", "core"},
     "batch": {"commands", "reports", "backends", "graph.io", "graph.match.layers", "core"},
     "commands": {"backends", "graph", "core"},
     "reports": {"core"},
@@ -47,6 +48,7 @@ HOMES = {
     "markdown_it": {"reports"},
     "fsspec": {"backends"},
     "distributed": {"batch"},
+    **{package: {"training"} for package in ("tensorboard", "wandb")},
 }
 BACKENDS = "prelu_tools.backends"
 FULL = 17  # files in a folder

@@ -39,7 +39,7 @@ def unwrapped(module: nn.Module, spelled: str) -> tuple[nn.Module, tuple[str, ..
         PReLUToolsError: it is a ScriptModule, or has one inside, whose Python is not known.
     """
     taken = []
-    while (wrapper := _wrapper(module)) is not None:
+    while (wrapper := wrapper_of(module)) is not None:
         attribute, name = wrapper
         module = getattr(module, attribute)
         taken.append(name)
@@ -85,7 +85,7 @@ def prepared(module: nn.Module) -> Prepared:
     Where something is to be done, it is done to a copy of the modules that shares their tensors.
     """
     module.eval()
-    wrapped = [name for name, part in module.named_modules() if _wrapper(part) is not None]
+    wrapped = [name for name, part in module.named_modules() if wrapper_of(part) is not None]
     derived = [name for name, part in module.named_modules() if _is_parametrized(part)]
     halves = [name for name, p in module.named_parameters() if p.dtype == torch.float16]
     compiled = any(part._compiled_call_impl is not None for part in module.modules())
@@ -149,7 +149,7 @@ def check_types(module: nn.Module, spelled: str) -> None:
             )
 
 
-def _wrapper(module: nn.Module) -> tuple[str, str] | None:
+def wrapper_of(module: nn.Module) -> tuple[str, str] | None:
     """The attribute that the real module is in, told by the class's name: not all are imported."""
     for base in type(module).__mro__:
         if base.__module__.startswith("torch.") and base.__name__ in _WRAPPERS:
@@ -159,7 +159,7 @@ def _wrapper(module: nn.Module) -> tuple[str, str] | None:
 
 def _unwrap_inside(module: nn.Module) -> None:
     for name, child in list(module.named_children()):
-        while (wrapper := _wrapper(child)) is not None:
+        while (wrapper := wrapper_of(child)) is not None:
             child = getattr(child, wrapper[0])
             setattr(module, name, child)
         _unwrap_inside(child)
