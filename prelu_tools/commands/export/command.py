@@ -107,7 +107,7 @@ def _told(source: Source, warnings: Sequence[str]) -> list[str]:
 def _check_request(request: ExportRequest) -> None:
     """Say no before anything is loaded to what can only come to nothing."""
     if request.ranges and not request.verify:
-        raise UsageError("--input-range is for verifying the result, and --no-verify leaves it out")
+        raise UsageError("--input-range is used to verify the result, which --no-verify skips")
     refuse_existing(request.output, request.force)
     known = range(FIRST_OPSET, min(newest_known(), newest_opset()) + 1)
     if request.opset is not None and request.opset not in known:

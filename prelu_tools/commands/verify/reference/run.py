@@ -311,13 +311,13 @@ def _run_moved(reference: Reference, plan: ReferencePlan) -> None:
     except (PReLUToolsError, KeyError, ValueError) as error:
         reference.stash.keep(lambda key: key[0] != SPREAD)
         reference.notes.append(
-            f"the operators of the reference cannot be moved by rounding ({error}): each output "
+            f"the operators of the reference cannot be perturbed ({error}): each output "
             "has one limit for all its values"
         )
     if reference.moved is not None and runs < RUNS:
         reference.notes.append(
             f"the reference takes {reference.seconds:.0f} s: it was run {runs} times with its "
-            f"operators moved by rounding, in place of {RUNS}"
+            f"operators perturbed, instead of {RUNS}"
         )
 
 
@@ -390,8 +390,8 @@ def _take_plausible(
     strange += [name for name, extent in layers.items() if not extent.is_plausible]
     if strange:
         reference.notes.append(
-            f"in float64 {strange[0]} differs by far more than rounding: that run is not used, "
-            "and the defaults of each type are"
+            f"in float64 {strange[0]} differs by far more than rounding: that run is not used; "
+            "the defaults of each type are used instead"
         )
         return False
     reference.outputs = wide
