@@ -52,6 +52,7 @@ def export(
     input_layout: InputLayout = "keep",
     external_data: ExternalData = "auto",
     verify: bool = True,
+    quick: bool = False,
     input_range: Range | Mapping[str, Range] | None = None,
     force: bool = False,
     input: Shapes | None = None,
@@ -75,6 +76,7 @@ def export(
         input_layout: axis order of the inputs of a Keras model, from rank 3 on.
         external_data: whether large weights go to a file beside the model.
         verify: whether to compare the result with its source.
+        quick: whether to do so with few inputs.
         input_range: `(low, high)` of the values that inputs may take, for all or by name.
         force: whether to replace a file that is there.
         input: the inputs' sizes, where the model does not know them.
@@ -122,6 +124,7 @@ def verify(
     min_coverage: float | None = None,
     power: bool = True,
     min_power: float | None = None,
+    quick: bool = False,
     bundle: PathLike | None = None,
     layout: Mapping[str, Layout] | None = None,
     strict_special: bool = False,
@@ -158,6 +161,8 @@ def verify(
         power: whether to plant slope faults in a copy, to see what the checks would have caught.
         min_power: share of the planted faults on reached slopes that has to be caught; None for
             all of them, where that can be measured.
+        quick: whether only the checks that cost little are made: 4 inputs, no search for more, no
+            planted faults.
         bundle: a folder for the smallest thing that shows a failure.
         layout: the axis order, `nchw` or `nhwc`, of `reference`, `candidate` or a model's path.
         strict_special: whether a layer that differs for infinite or NaN inputs only fails.

@@ -46,6 +46,7 @@ def assert_parity(  # noqa: D417  # verify describes its options
     min_coverage: float | None = None,
     power: bool = True,
     min_power: float | None = None,
+    quick: bool = False,
     bundle: PathLike | None = None,
     layout: Mapping[str, Layout] | None = None,
     strict_special: bool = False,

@@ -35,6 +35,11 @@ _RULES: Final[Mapping[str, tuple[_Rule, ...]]] = {
         ),
         _Rule(("min_power",), lambda values: values["power"], "--no-power plants no faults"),
         _Rule(
+            ("search_seconds", "power", "min_power"),
+            lambda values: not values["quick"],
+            "--quick searches nothing and plants no faults",
+        ),
+        _Rule(
             ("min_coverage", "strict_special"),
             lambda values: values["layers"],
             "--no-layers skips the layers",

@@ -106,6 +106,8 @@ def _told(source: Source, warnings: Sequence[str]) -> list[str]:
 
 def _check_request(request: ExportRequest) -> None:
     """Say no before anything is loaded to what can only come to nothing."""
+    if request.quick and not request.verify:
+        raise UsageError("--quick is for verifying the result, and --no-verify leaves it out")
     if request.ranges and not request.verify:
         raise UsageError("--input-range is used to verify the result, which --no-verify skips")
     refuse_existing(request.output, request.force)
@@ -158,6 +160,7 @@ def _verify(
             layouts={"reference": "nchw", "candidate": "nchw"},  # the export keeps the layout
             input_layouts={} if moved is None else {"reference": moved[0], "candidate": moved[1]},
             ranges=request.ranges,
+            quick=request.quick,
             search_seconds=0.0,
             power=False,
             allow_no_prelu=True,

@@ -63,6 +63,9 @@ class ExportRequest:
         FLAG, "Compare the result with SOURCE before writing it.",
         default=True,
     )  # fmt: skip
+    quick: bool = option(
+        FLAG, "Verify the result with few inputs, as verify --quick does.", default=False
+    )
     ranges: Mapping[str, tuple[float, float]] = ranges_option()
     """The values that inputs may take as the result is verified: see `VerifyRequest.ranges`."""
     force: bool = option(FLAG, "Replace an existing file.", default=False)

@@ -112,6 +112,8 @@ def verify_source(
     else:
         refuse_fixed_options(source.recording, request)
         request = replace(request, seed=source.recording.seed)
+    if request.quick:
+        request = request.quickened(is_drawn=source.recording is None)
     for provider in request.providers:
         parse_provider(provider)
     linked = _open_candidates(source, request, candidates or {})
@@ -132,7 +134,7 @@ def verify_source(
                 judged += _judge(reference, item, request, tell)
         agreements = _agreements(reference, judged, request)
         result = _conclude(reference, judged, agreements, request)
-        result = replace(result, sizes=settled.sizes, inputs=settled.inputs)
+        result = replace(result, sizes=settled.sizes, inputs=settled.inputs, quick=request.quick)
         failed = [i for i, item in enumerate(judged) if item.report.verdict == "fail"]
         if request.bundle is not None and failed:
             bundled = judged[failed[0]]

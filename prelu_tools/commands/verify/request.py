@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.kinds import (
     FILE,
@@ -31,6 +32,9 @@ from prelu_tools.core.requests.option import option
 if TYPE_CHECKING:
     from prelu_tools.core.prelu.layout import Layout
     from prelu_tools.core.results.verification import Tolerance
+
+
+QUICK_SAMPLES = 4
 
 
 def _calibrated() -> Tolerance:
@@ -154,6 +158,13 @@ class VerifyRequest:
     )  # fmt: skip
     """The share of these, on slopes that are reached, that has to be caught; None for all of them
     where it can be measured: a number makes it inconclusive where it cannot."""
+    quick: bool = option(
+        FLAG,
+        "Only the checks that cost little: 4 random inputs, no search for more, no planted "
+        "faults; the verdict says so.",
+        default=False, example="false",
+        key_help="only the checks that cost little: no search for inputs, no planted faults",
+    )  # fmt: skip
     bundle: Path | None = option(
         FOLDER,
         "On failure, write a minimal reproduction to this folder.",
@@ -190,3 +201,19 @@ class VerifyRequest:
     )
     options: SourceOptions = field(default_factory=SourceOptions)
     """How to read the sources."""
+
+    def quickened(self, is_drawn: bool = True) -> VerifyRequest:
+        """The request with only the checks that cost little.
+
+        Args:
+            is_drawn: whether inputs are drawn at all.
+
+        Raises:
+            UsageError: it asks for what is left out.
+        """
+        if self.min_power is not None:
+            raise UsageError("--min-power needs the planted faults, and --quick leaves them out")
+        samples = self.samples
+        if samples is None and is_drawn and self.inputs_file is None:
+            samples = QUICK_SAMPLES
+        return replace(self, samples=samples, search_seconds=0.0, power=False)

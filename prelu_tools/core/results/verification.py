@@ -365,6 +365,8 @@ class VerifyResult(Shown):
     """The sizes of free axes that it was run at."""
     inputs: tuple[InputDomain, ...] = ()
     """The values that were drawn for each input; empty where all were replayed."""
+    quick: bool = False
+    """Whether only the checks that cost little were made."""
     seconds: float = field(default=0.0, compare=False)
     """How long it took, from the run of the reference on; 0 where that is not known."""
 
