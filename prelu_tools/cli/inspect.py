@@ -82,9 +82,9 @@ def command(
 ) -> int:
     """Show the PReLU slopes of SOURCE, layer by layer: what was learned, and what is wrong.
 
-    SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two of
-    them it shows what changed from the first to the second; with more, a folder, a pattern
-    ('models/*.onnx') or a list (.txt, .csv, .toml), a line for each.
+    SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two
+    sources, it shows what changed from the first to the second. With more, or with a folder, a
+    pattern ('models/*.onnx') or a list (.txt, .csv, .toml), it shows one line for each.
 
     \b
     Example: prelu-tools inspect model.onnx

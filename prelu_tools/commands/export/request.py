@@ -23,7 +23,7 @@ class ExportRequest:
     """The file to write."""
     opset: int | None = option(
         whole(),
-        "Opset of the result  [default: 18, or that of an ONNX file where it is newer]",
+        "Opset of the result  [default: 18, or a newer one of an ONNX file]",
         default=None,
     )  # fmt: skip
     """Opset of the default domain; None for `DEFAULT_OPSET`, or an ONNX file's own newer one."""
@@ -41,8 +41,8 @@ class ExportRequest:
     )  # fmt: skip
     slope_axis: int | None = option(
         whole(),
-        "For an ONNX file with slopes of shape [C] that can be read in two ways: the axis that "
-        "they lie along, 1 for the channels of NCHW, -1 for the last.",
+        "For an ONNX file with slopes of shape [C] that fit two axes: the axis that they belong "
+        "to, 1 for the channels of NCHW, -1 for the last.",
         default=None, metavar="AXIS",
     )  # fmt: skip
     """See `ConversionOptions.slope_axis`: for ONNX files only."""

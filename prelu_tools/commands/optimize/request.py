@@ -98,13 +98,13 @@ class OptimizeRequest:
     repair_slopes: bool = option(
         FLAG,
         "Move slopes [C] on maps [N, C, H, W] "
-        "to the channel axis, as files from MXNet mean them.",
+        "to the channel axis, as in files from MXNet.",
         default=False,
     )  # fmt: skip
     slope_axis: int | None = option(
         whole(),
-        "The axis that such slopes are meant for, where C "
-        "matches both: 1 for the channels, -1 for the last.",
+        "The axis of such slopes if C matches both: 1 for "
+        "the channels, -1 for the last.",
         default=None, metavar="N",
     )  # fmt: skip
     """The axis that they are meant for, where the shapes leave it open; None where they do not."""

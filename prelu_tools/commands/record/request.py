@@ -38,7 +38,7 @@ class RecordRequest:
     )  # fmt: skip
     max_size: float = option(
         number(0, unit=" of megabytes", above=True),
-        "The most megabytes that the record may hold before compression; beyond it, what the "
+        "Maximum size of the record in megabytes, before compression; beyond it, what the "
         "layers give is kept for the smaller runs only.",
         default=100.0, metavar="MB",
     )  # fmt: skip

@@ -152,9 +152,9 @@ class VerifyRequest:
     )  # fmt: skip
     min_power: float | None = option(
         SHARE,
-        "Share of the planted faults on reached slopes that has to be caught.  [default: 1.0]",
+        "Required share of caught faults among those planted on reached slopes.  [default: 1.0]",
         default=None, example="1.0",
-        key_help="share of planted slope faults that has to be caught",
+        key_help="required share of planted slope faults that are caught",
     )  # fmt: skip
     """The share of these, on slopes that are reached, that has to be caught; None for all of them
     where it can be measured: a number makes it inconclusive where it cannot."""
