@@ -107,6 +107,8 @@ def run_many(jobs: JobList, output: Output, verbose: bool, choices: dict[str, An
         raise click.UsageError(
             "--jobs is for processes of this machine: a Dask cluster has its own workers"
         )
+    if dask is not None and choices["jobs"] == 0:
+        raise click.UsageError("--dask local needs workers: give --jobs 1 or more")
     limits = Limits(choices["timeout"], choices["memory_limit"])
     if choices["jobs"] == 0 and limits != NO_LIMITS:
         raise click.UsageError(
