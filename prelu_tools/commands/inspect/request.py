@@ -10,6 +10,11 @@ from prelu_tools.core.requests.kinds import VALUES, choice, number
 from prelu_tools.core.requests.option import option
 
 
+def is_log(text: str) -> bool:
+    """Whether a source is the log of a training, which a logger of `prelu_tools.training` wrote."""
+    return text.lower().endswith(".jsonl")
+
+
 @dataclass(frozen=True)
 class InspectRequest:
     """What to look at, and how closely."""
