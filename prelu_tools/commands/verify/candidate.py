@@ -30,6 +30,7 @@ from prelu_tools.commands.verify.running import run_feeds, sizes_that_differ
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.coverage import CoverageBook
+from prelu_tools.core.progress import counted
 from prelu_tools.core.results.reasons import SPECIAL_VALUE_DIFFERS, Reason, as_reason
 from prelu_tools.core.results.verification import (
     CandidateReport,
@@ -290,7 +291,8 @@ def _observe(
 ) -> None:
     if source.can_be_watched:
         tapped = source.tapped(provider)
-        for layers.run, feed in enumerate(feeds):
+        numbered = list(enumerate(feeds))
+        for layers.run, feed in counted(numbered, "looking at its layers"):
             tapped.run(feed, observe)
 
 

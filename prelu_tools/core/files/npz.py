@@ -186,7 +186,7 @@ def _no_archive(path: Path, error: Exception) -> str:
     wanted = wanted_by_file(path) if start == _PICKLE else ()
     if wanted:
         return (
-            f"{path} is a pickle and no .npz file: loading it would run {in_words(wanted)}; "
+            f"{path} is a pickle, not an .npz file: loading it would run {in_words(wanted)}; "
             "refused, save the arrays with numpy.savez"
         )
     return f"{path} cannot be read as an .npz file: it is not a zip file, or is damaged ({error})"

@@ -31,7 +31,9 @@ def data_file(model: Path, tensor: str, location: str) -> Path:
     try:
         path = (folder / location).resolve()
     except (ValueError, OSError, RuntimeError) as error:
-        raise PReLUToolsError(f"tensor {tensor!r} is kept at {location!r}: no path") from error
+        raise PReLUToolsError(
+            f"tensor {tensor!r} is kept at {location!r}, which is not a path"
+        ) from error
     normal = PurePath(os.path.normpath(location))
     leaves = normal.is_absolute() or ".." in normal.parts
     allowed = [folder, *([model.resolve().parent] if model.is_symlink() else [])]

@@ -182,7 +182,7 @@ class _Site:
         if len(self.slopes.shape) > 1 or (axis == -1 and self.opset >= _BROADCASTING):
             return None
         raise PReLUToolsError(
-            f"{self._words()} may lie along any axis, for the shape of its input is not known: "
+            f"{self._words()} may belong to any axis, because the shape of its input is not known: "
             "give the sizes of the model's inputs (--input x:1,3,112,112), or --slope-axis -1 if "
             "the last axis is meant"
         )
@@ -195,8 +195,8 @@ class _Site:
 
     def _fits_nowhere(self) -> PReLUToolsError:
         return PReLUToolsError(
-            f"{self._words()} fits neither the channels nor the last axis: the model runs nowhere; "
-            "export it again from its source"
+            f"{self._words()} fits neither the channels nor the last axis: no runtime can run the "
+            "model; export it again from its source"
         )
 
     def _words(self) -> str:

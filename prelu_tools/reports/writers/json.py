@@ -163,6 +163,7 @@ def _verify(result: VerifyResult, _style: Style) -> dict[str, Any]:
         "reason_codes": [code_of(reason) for reason in result.reasons],
         "agreements": [dataclasses.asdict(agreement) for agreement in result.agreements],
         "n_searched": result.n_searched,
+        "quick": result.quick,
         "notes": list(result.notes),
         "note_codes": [code_of(note) for note in result.notes],
         "baseline": dataclasses.asdict(held) if (held := result.baseline) else None,

@@ -304,7 +304,7 @@ def test_the_tolerance_that_was_used_is_told() -> None:
     narrow = verified(still, NumpyModel())
     assert the_one(narrow).tolerance == default_tolerance(np.dtype(np.float32))
     assert narrow.notes == (
-        "the operators of the reference cannot be moved by rounding (it has no operators): each "
+        "the operators of the reference cannot be perturbed (it has no operators): each "
         "output has one limit for all its values",
         "float64 is not available for the reference (it stays narrow): the defaults of each type "
         "are used",
