@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -112,6 +112,8 @@ class InspectResult(Shown):
     """What the user should know of how the model was read."""
     failures: tuple[str, ...] = ()
     """Why a gate of the user's (`--fail-on`, `--expect-layers`) fails it."""
+    seconds: float = field(default=0.0, compare=False)
+    """How long it took; 0 where that is not known."""
 
     def _in_short(self) -> str:
         n_slopes = sum(report.statistics.count for report in self.layers)
