@@ -52,9 +52,9 @@ def _legend() -> str:
         "onnxruntime's own offline optimization at its highest level. *Ratio* is the time "
         "relative to the best peer. The *bound* is the ratio of the same net with ReLU instead of "
         "PReLU. *Extra cost left* is (prelu-tools - bound) / (best peer - bound); if the best "
-        "peer does not measurably cost more than the bound, there is nothing to gain. *Equal* compares "
-        "all outputs with the raw file's, bit for bit, on four inputs of both signs. Nets and "
-        "weights: `benchmarks/nets/`."
+        "peer does not measurably cost more than the bound, there is nothing to gain. *Equal* "
+        "compares all outputs with the raw file's, bit for bit, on four inputs of both signs. Nets "
+        "and weights: `benchmarks/nets/`."
     )
 
 
