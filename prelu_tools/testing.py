@@ -16,6 +16,7 @@ from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
 from prelu_tools.commands.speaking import in_python, speaking_python, spoken_result
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.results.headline import first_of
 from prelu_tools.core.results.verification import VerifyResult
@@ -96,6 +97,7 @@ def assert_parity(  # noqa: D417  # verify describes its options
         request = VerifyRequest(
             left_name, (right_name,), inputs_file=file, options=options, **fields
         )
+        refuse_ignored(request, VerifyRequest)
         result = spoken_result(verify_source(left, request, {right_name: right}), in_python)
     if result.verdict != "pass":
         raise AssertionError(_message(result))

@@ -9,6 +9,7 @@ import click
 
 from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, show_many
 from prelu_tools.cli.completing import complete_source
+from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
     gather_source_options,
     output_options,
@@ -18,7 +19,7 @@ from prelu_tools.cli.options import (
 from prelu_tools.commands.export.request import ExportRequest
 
 
-@click.command("export")
+@click.command("export", cls=Command)
 @click.argument(
     "sources", metavar="SOURCE...", nargs=-1, required=True, shell_complete=complete_source
 )

@@ -10,6 +10,7 @@ import click
 
 from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, show_many
 from prelu_tools.cli.completing import complete_source
+from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
     gather_source_options,
     output_options,
@@ -34,7 +35,7 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
     return value
 
 
-@click.command("inspect")
+@click.command("inspect", cls=Command)
 @click.argument(
     "sources", metavar="SOURCE...", nargs=-1, required=True, shell_complete=complete_source
 )

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from prelu_tools.cli.completing import complete_source
+from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
     gather_source_options,
     output_options,
@@ -17,7 +18,7 @@ from prelu_tools.cli.options import (
 from prelu_tools.commands.record.request import RecordRequest
 
 
-@click.command("record")
+@click.command("record", cls=Command)
 @click.argument("source", metavar="SOURCE", shell_complete=complete_source)
 @click.option(
     "-o",

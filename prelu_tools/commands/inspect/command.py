@@ -9,7 +9,6 @@ from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.registry import open_for_inspection, refuse_ignored_options
 from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.commands.preflight import check_request
-from prelu_tools.core.errors import UsageError
 from prelu_tools.core.prelu.findings import slope_findings
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.statistics import (
@@ -40,16 +39,9 @@ def inspect_source(text: str, request: InspectRequest) -> InspectResult:
 
 def inspect_opened(source: Source, request: InspectRequest) -> InspectResult:
     """The same, for a source that is open."""
-    refuse_ignored_options([source], request.options, inspects=True)
+    refuse_ignored_options([source], request, inspects=True)
     if source.graph is not None:
         return _inspect_graph(source.graph, request)
-    for wanted, option in ((request.target, "--target"), (request.data, "--data")):
-        if wanted is not None:
-            raise UsageError(
-                f"{option} needs an ONNX model, and {source.spelled} is not one: export it "
-                "first, and "
-                "inspect the result"
-            )
     reports = tuple(_report(layer, Thresholds(request.near)) for layer in source.layers())
     return _result(source, reports, ())
 
