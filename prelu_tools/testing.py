@@ -10,7 +10,6 @@ assert_parity(net, tmp_path / "net.onnx", min_coverage=1.0)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
@@ -209,5 +208,4 @@ def _message(result: VerifyResult) -> str:
                 f"Max absolute difference: {output.max_abs_diff:.8g}",
                 f"Max relative difference: {output.max_rel_diff:.8g}",
             ]
-    lines += list(result.reasons)
-    return "\n".join([*lines, "", render(replace(result, reasons=()), "table", Style())])
+    return "\n".join([*lines, "", render(result, "table", Style(details=True))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from prelu_tools.backends.interface import OnnxGraph, Source
@@ -31,7 +32,9 @@ def inspect_source(text: str, request: InspectRequest) -> InspectResult:
         PReLUToolsError: the source cannot be read, or the data cannot be run.
     """
     check_request(request, text, inspects=True)
-    return inspect_opened(open_for_inspection(text, request.options), request)
+    start = time.perf_counter()
+    result = inspect_opened(open_for_inspection(text, request.options), request)
+    return replace(result, seconds=time.perf_counter() - start)
 
 
 def inspect_opened(source: Source, request: InspectRequest) -> InspectResult:

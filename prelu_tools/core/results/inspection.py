@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -113,6 +113,8 @@ class InspectResult(Shown):
     """What the user should know about how the model was read."""
     failures: tuple[str, ...] = ()
     """Why the model fails a gate (`--fail-on`, `--expect-layers`)."""
+    seconds: float = field(default=0.0, compare=False)
+    """How long it took; 0 where that is not known."""
 
     def _in_short(self) -> str:
         n_slopes = sum(report.statistics.count for report in self.layers)
