@@ -17,6 +17,8 @@ from sample_list import Sample
 
 from prelu_tools.backends.llvm import load_triton_first
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line has it; before PyTorch
+
 pytest_plugins = ["required_markers"]
 
 _NEEDS = {

@@ -54,8 +54,8 @@ class PReLUCall:
 def not_called(name: str) -> Reason:
     """What to say of a PReLU that a source has and does not use."""
     return Reason(
-        f"PReLU {name} was never called when the model was run to find its layers: its slopes are "
-        "in none of them",
+        f"PReLU {name} was never called while the model ran to find its layers: no layer has "
+        "its slopes",
         "prelu_not_called",
     )
 

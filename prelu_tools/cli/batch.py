@@ -105,7 +105,7 @@ def run_many(jobs: JobList, output: Output, verbose: bool, choices: dict[str, An
     dask = choices["dask"]
     if dask not in (None, "local") and choices["jobs"] is not None:
         raise click.UsageError(
-            "--jobs is for processes of this machine: a Dask cluster has the workers that it has"
+            "--jobs is for processes of this machine: a Dask cluster has its own workers"
         )
     limits = Limits(choices["timeout"], choices["memory_limit"])
     if choices["jobs"] == 0 and limits != NO_LIMITS:

@@ -157,31 +157,7 @@ def progress(quiet: bool, verbose: bool = False) -> Iterator[Callable[[str], Non
     elif verbose:
         yield lambda stage: to_stderr(f"{printable(stage)} ...")
     else:
-        with _spinner() as tell:
-            yield tell
+        from prelu_tools.cli.spinner import spinner
 
-
-@contextmanager
-def _spinner() -> Iterator[Callable[[str], None]]:
-    """The stage and how long it has taken, on a line that is redrawn.
-
-    It has a descriptor of its own: while a framework runs, standard error is turned away
-    (`backends/quiet.py`).
-    """
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal:
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=Console(file=terminal), transient=True) as shown:
-
-            def tell(stage: str) -> None:
-                for task in shown.task_ids:
-                    shown.remove_task(task)
-                shown.add_task(f"{printable(stage)} ...", total=None)
-
+        with spinner() as tell:
             yield tell

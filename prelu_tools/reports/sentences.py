@@ -32,6 +32,8 @@ def reached(result: VerifyResult) -> str:
     if not result.samples and not result.n_searched:
         return "nothing was run"
     text = counted(result.samples, "input")
+    if result.quick:
+        text = f"quick check without a search or planted faults: {text}"
     if result.n_searched:
         text += f" ({result.n_searched:,} found by a search)"
     text += f", seed {result.seed}"

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from running import Outcome, cli
 from tiny_models import save_dense, save_relu
@@ -234,3 +235,22 @@ def test_the_table_fits_and_says_what_to_type() -> None:
         "| `net.onnx` | `net-fast.onnx` | 1 |" in cli("init", "--force", "--format", "markdown").out
     )
     assert json.loads(cli("init", "--force", "--format", "json").out)["kind"] == "init"
+
+
+def test_a_record_is_a_reference(tmp_path: Path) -> None:
+    save_dense(tmp_path / "net.onnx")
+    save_dense(tmp_path / "other.onnx")
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    assert cli("record", "net.onnx", "-o", "net.npz", "-q").code == 0
+    assert _pairs(_init()) == [("net.npz", ("net.onnx",))]
+    assert "prelu-tools record" not in Path("prelu-tools.toml").read_text()
+    assert cli("verify", "-q").code == 0
+
+
+def test_records_are_offered_where_a_framework_is_needed(tmp_path: Path) -> None:
+    save_dense(tmp_path / "net.onnx")
+    (tmp_path / "net.keras").write_bytes(b"")
+    _init()
+    assert "# To check without the framework: prelu-tools record" in (
+        Path("prelu-tools.toml").read_text()
+    )

@@ -224,7 +224,7 @@ def test_pairs_of_two_folders_of_one_reference_and_of_a_list(
         (["{stem}.keras", "a.onnx"], "cannot be told which candidate"),
         (["a.keras", "{stem}.onnx"], "which follows the reference"),
         (["batch.csv", "a.onnx"], "already lists the pairs"),
-        (["nets.py:{stem}", "a.onnx"], "has to stand in the path"),
+        (["nets.py:{stem}", "a.onnx"], "has to be part of the path"),
         (["*.keras"], "no candidate to compare"),
     ],
 )

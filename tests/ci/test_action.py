@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from running import ROOT, environment
+from running import ROOT, cli, environment
 from tiny_models import save_dense
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
@@ -134,6 +134,14 @@ def test_nothing_is_uploaded() -> None:
 
 
 # What it does
+
+
+def test_a_record_is_verified_without_extras(runner: Runner) -> None:
+    net = runner.project / "net.onnx"
+    assert cli("record", net, "-o", net.with_suffix(".npz"), "-q").code == 0
+    for candidate, verdict in (("net.onnx", "pass"), ("wrong.onnx", "fail")):
+        runner.run("Verify", arguments=f"net.npz {candidate}")
+        assert runner.outputs["verdict"] == verdict
 
 
 def test_a_list_that_holds_passes(runner: Runner) -> None:

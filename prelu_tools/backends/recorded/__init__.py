@@ -19,6 +19,15 @@ def from_file(path: Path, spelled: str, _options: SourceOptions) -> RecordedSour
     return RecordedSource(spelled, read_recording(path, spelled))
 
 
+def is_record(path: Path) -> bool:
+    """Whether a file is a record that can be read."""
+    try:
+        read_recording(path, str(path))
+    except PReLUToolsError:
+        return False
+    return True
+
+
 def from_object(
     _model: object, spelled: str, _weights: Path | None, _options: SourceOptions
 ) -> RecordedSource:

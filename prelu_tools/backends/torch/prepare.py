@@ -145,7 +145,7 @@ def check_types(module: nn.Module, spelled: str) -> None:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise PReLUToolsError(
                 f"{name} of {spelled} is {kind}, {_REFUSED[tensor.dtype]}: expected float32; call "
-                ".float() on the module where it is made"
+                ".float() on the module where it is created"
             )
 
 

@@ -13,7 +13,7 @@ from torch.jit._recursive import create_script_module, infer_methods_to_compile
 from prelu_tools.core.errors import PReLUToolsError
 
 _FIX = (
-    "name the class that it was made from, and give its weights behind an @ (the state_dict() of "
+    "name the class that it was made from, and give its weights after an @ (the state_dict() of "
     "torch.jit.load(...), saved with torch.save)"
 )
 _OWN = {"training", "_is_full_backward_hook"}
@@ -44,7 +44,7 @@ def as_python(module: nn.Module, called: str) -> nn.Module:
         ) from error
     if _code(again) != _code(module):
         raise PReLUToolsError(
-            f"{called} is a ScriptModule, and its class computes something else now: {_FIX}"
+            f"{called} is a ScriptModule, but its class now computes something different: {_FIX}"
         )
     return plain
 

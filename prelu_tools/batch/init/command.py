@@ -80,6 +80,10 @@ def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
         yield f"#:schema ./{SCHEMA_FILE}"
     yield "# What `prelu-tools verify` checks when it is called without arguments, in this folder."
     yield "# Written by `prelu-tools init` from the names of the models; correct it where it errs."
+    checks = tuple(checks)
+    if any(Path(check.reference).suffix not in (".onnx", ".npz") for check in checks):
+        yield "# To check without the framework: prelu-tools record SOURCE -o net.npz, where it is"
+        yield '# installed, and reference = "net.npz" here.'
     for check in checks:
         yield ""
         yield from _check(check)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import onnx
 
+from prelu_tools.backends.recorded import is_record
 from prelu_tools.batch.init.python_files import PythonModel, python_models
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.export import InitCheck, LeftOut
@@ -54,7 +55,9 @@ def search(folder: Path) -> Found:
     files = sorted(_walk(folder))
     left_out: list[LeftOut] = []
     models = list(_onnx_files(folder, files, left_out))
-    sources = _file_sources(files)
+    stems = {model.path.stem for model in models}
+    named = [path for path in files if path.suffix == ".npz" and path.stem in stems]
+    sources = _file_sources(files) + [path for path in named if is_record(folder / path)]
     written = python_models(folder, [path for path in files if path.suffix == ".py"], left_out)
     checks = [
         check

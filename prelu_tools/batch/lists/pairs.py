@@ -127,7 +127,7 @@ def _by_stem(reference: str, candidates: Sequence[str]) -> list[Pair]:
     """A pair for every text that makes some source the name of a file that is there."""
     patterns = [path for text in (reference, *candidates) for path in _stem_paths(text)]
     if not patterns:
-        raise UsageError(f"{STEM} has to stand in the path of a model or of weights")
+        raise UsageError(f"{STEM} has to be part of the path of a model or of weights")
     _refuse_without_placeholders(reference, candidates)
     stems = {found for pattern in patterns for found in _stems(pattern)}
     if not stems:

@@ -30,6 +30,7 @@ from prelu_tools.commands.verify.running import run_feeds, sizes_that_differ
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.coverage import CoverageBook
+from prelu_tools.core.progress import counted
 from prelu_tools.core.results.reasons import SPECIAL_VALUE_DIFFERS, Reason, as_reason
 from prelu_tools.core.results.verification import (
     CandidateReport,
@@ -290,7 +291,8 @@ def _observe(
 ) -> None:
     if source.can_be_watched:
         tapped = source.tapped(provider)
-        for layers.run, feed in enumerate(feeds):
+        numbered = list(enumerate(feeds))
+        for layers.run, feed in counted(numbered, "looking at its layers"):
             tapped.run(feed, observe)
 
 
@@ -434,9 +436,9 @@ def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None)
             continue
         said = as_reason(layer.difference or f"{layer.name}: it differs")
         if layer is diverging and layer.node is not None:
+            place = f"{layer.parameter} in the reference, " if layer.parameter else ""
             said = said.before(
-                f"the first layer to diverge: {layer.parameter or 'no parameter'} in the "
-                f"reference, node {layer.node} in the candidate"
+                f"the first layer to diverge: {place}node {layer.node} in the candidate"
             )
         elif fails and layer.node is not None:
             said = said.before(f"node {layer.node}")

@@ -112,13 +112,15 @@ def verify_source(
     else:
         refuse_fixed_options(source.recording, request)
         request = replace(request, seed=source.recording.seed)
+    if request.quick:
+        request = request.quickened(is_drawn=source.recording is None)
     for provider in request.providers:
         parse_provider(provider)
     linked = _open_candidates(source, request, candidates or {})
     opened = [item for item in linked if isinstance(item, Linked)]
     refuse_records(opened)
     if len(opened) == len(linked):
-        refuse_ignored_options([source, *(item.source for item in opened)], request.options)
+        refuse_ignored_options([source, *(item.source for item in opened)], request)
     tell(f"running {request.reference}")
     make = running if source.recording is None else replaying
     with make(source, opened, request) as (reference, settled):
@@ -132,7 +134,7 @@ def verify_source(
                 judged += _judge(reference, item, request, tell)
         agreements = _agreements(reference, judged, request)
         result = _conclude(reference, judged, agreements, request)
-        result = replace(result, sizes=settled.sizes, inputs=settled.inputs)
+        result = replace(result, sizes=settled.sizes, inputs=settled.inputs, quick=request.quick)
         failed = [i for i, item in enumerate(judged) if item.report.verdict == "fail"]
         if request.bundle is not None and failed:
             bundled = judged[failed[0]]

@@ -142,8 +142,8 @@ def _refuse_bomb(archive: zipfile.ZipFile, path: Path) -> None:
     allowed = allowed_memory(path.stat().st_size) // 2  # each array is held twice for a moment
     if unpacked > allowed:
         raise PReLUToolsError(
-            f"{path} is refused: it unpacks to {unpacked:,} bytes, more than the {allowed:,} that "
-            "a file of its size may; save it with numpy.savez, which does not compress"
+            f"{path} is refused: it unpacks to {unpacked:,} bytes, more than the {allowed:,} "
+            "allowed for a file of its size; save it with numpy.savez, which does not compress"
         )
 
 
@@ -186,7 +186,7 @@ def _no_archive(path: Path, error: Exception) -> str:
     wanted = wanted_by_file(path) if start == _PICKLE else ()
     if wanted:
         return (
-            f"{path} is a pickle and no .npz file: loading it would run {in_words(wanted)}; "
+            f"{path} is a pickle, not an .npz file: loading it would run {in_words(wanted)}; "
             "refused, save the arrays with numpy.savez"
         )
     return f"{path} cannot be read as an .npz file: it is not a zip file, or is damaged ({error})"

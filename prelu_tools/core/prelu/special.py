@@ -77,7 +77,7 @@ def documented(
     if form == "prelu" and np.isinf(value) and np.isnan(found) and _before(runtime, (1, 27)):
         return "onnxruntime before 1.27 computes PRelu of infinities as NaN on the CPU"
     if value == -np.inf and slope == 0 and 0.0 in results and np.isnan(results).any():
-        return "a slope of 0 makes NaN of -inf, and a Relu in its place 0"
+        return "a slope of 0 turns -inf into NaN, and a Relu in its place turns it into 0"
     tiny = float(np.finfo(np.float32).tiny)
     subnormal = any(0 < abs(number) < tiny for number in (value, slope))
     subnormal = subnormal or any(0 < abs(number) <= tiny for number in results)
@@ -87,10 +87,10 @@ def documented(
         by_reference = expected == 0 or np.isnan(expected)
         by_reference |= crossed and (expected == value) == (value < 0)
         who = "the reference" if by_reference else provider
-        return f"{who or 'the candidate'} takes subnormal numbers for 0, as TensorFlow does"
+        return f"{who or 'the candidate'} treats subnormal numbers as 0, as TensorFlow does"
     alike = expected != 0 and found != 0 and (expected > 0) == (found > 0)
     if abs(value) == tiny and alike and abs(expected) >= tiny > abs(expected - found):
-        return "terms of a sum are subnormal numbers, which are taken for 0, as TensorFlow does"
+        return "terms of a sum are subnormal numbers, which are treated as 0, as TensorFlow does"
     return None
 
 

@@ -218,7 +218,7 @@ def test_script_modules_run_as_the_python_that_they_are_from(
         ("traced", "whose Python code is gone"),
         ("loaded", "whose Python code is gone"),
         ("asking", "whose Python code is gone"),
-        ("changed", "its class computes something else now"),
+        ("changed", "its class now computes something different"),
     ],
 )
 def test_other_script_modules_are_refused_with_advice(nets: Path, name: str, said: str) -> None:
@@ -226,7 +226,7 @@ def test_other_script_modules_are_refused_with_advice(nets: Path, name: str, sai
     assert found.code == 3
     assert f"{name} is a ScriptModule" in found.words.replace("\n", "")
     assert said in found.words
-    assert "name the class that it was made from, and give its weights behind an @" in found.words
+    assert "name the class that it was made from, and give its weights after an @" in found.words
 
 
 def test_what_weights_were_taken_out_of_is_said(nets: Path, tmp_path: Path) -> None:

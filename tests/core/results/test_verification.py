@@ -38,7 +38,7 @@ TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
         (Tolerance, {"multiple": None, "ulps": None}),
         (CandidateReport, {"special": (), "power": None, "interface": (), "seconds": 0.0}),
         (VerifyResult, {"agreements": (), "n_searched": 0, "notes": (), "inputs": (),
-                        "baseline": None, "seconds": 0.0}),
+                        "baseline": None, "quick": False, "seconds": 0.0}),
         (Deviation, {}),
         (BaselineReport, {"worse": (), "unknown": (), "lost": ()}),
     ],

@@ -14,7 +14,7 @@ from prelu_tools.core.files.npz import read_arrays
 from prelu_tools.graph.io.writer import replacing
 
 Feeds = dict[str, Array]
-NO_ROWS = "has no rows, so nothing would be compared: expected one at least"
+NO_ROWS = "has no rows, so nothing would be compared: expected at least one"
 
 
 def n_values(feeds: Mapping[str, Array]) -> int:

@@ -169,7 +169,7 @@ def _conclude(
     if source.has_bodies:
         where += "; those in bodies of If, Loop and Scan cannot be"
     if not own:
-        return Found(where="the reference does not show it as it runs")
+        return Found(where="the running reference does not show it")
     for call in own:
         _drop_coincidences(hunt, source, call)
     if not all(call.outputs for call in own):

@@ -107,7 +107,7 @@ def _differences(
         slope = float(slopes[place])
         why = documented(other.form, value, slope, (was, now), provider, runtime)
         if why is None and x.dtype == np.float16 and abs(slope) < _SMALLEST_HALF:
-            why = "the slope is too small for float16, which holds it badly or as 0"
+            why = "the slope is too small for float16, which stores it imprecisely or as 0"
         # It may cut off infinities, as a Clip does, or make one on the way.
         departs = np.isnan(was) or np.isinf(now) or (np.isinf(was) and np.isfinite(value))
         if why is None and by_definition[place] and (other.form == "prelu" or departs):

@@ -39,6 +39,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.progress import counted
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.rounding.noise import SINGLE, Noise
 from prelu_tools.core.rounding.tolerance import Extent
@@ -234,7 +235,8 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
             reference.layer_extents.setdefault(layer, Extent()).note(y)
 
     with reference.source.runner(observe) as runner:
-        for run in range(first, len(reference.feeds)):
+        numbers = range(first, len(reference.feeds))
+        for run in counted(numbers, "running the reference"):
             began = time.monotonic()
             outputs = runner.run(reference.feeds[run])
             taken = time.monotonic() - began
@@ -284,7 +286,8 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
     limits = SearchLimits(deadline, plan.seed, plan.ranges, plan.whole, plan.rows.axes)
     before = len(reference.feeds)
     with reference.source.runner(lambda layer, _call, x, _y: trial.note(layer, x)) as runner:
-        for feeds in reference.source.seek(targets, start, limits):
+        found = reference.source.seek(targets, start, limits)
+        for feeds in counted(found, "looking for inputs that reach the slopes left over", 0):
             trial = CoverageBook(reference.layers)
             if not usable_rows(runner.run(feeds), plan.rows.count(feeds)).all():
                 continue  # it would prove nothing
@@ -311,13 +314,13 @@ def _run_moved(reference: Reference, plan: ReferencePlan) -> None:
     except (PReLUToolsError, KeyError, ValueError) as error:
         reference.stash.keep(lambda key: key[0] != SPREAD)
         reference.notes.append(
-            f"the operators of the reference cannot be moved by rounding ({error}): each output "
+            f"the operators of the reference cannot be perturbed ({error}): each output "
             "has one limit for all its values"
         )
     if reference.moved is not None and runs < RUNS:
         reference.notes.append(
             f"the reference takes {reference.seconds:.0f} s: it was run {runs} times with its "
-            f"operators moved by rounding, in place of {RUNS}"
+            f"operators perturbed, instead of {RUNS}"
         )
 
 
@@ -335,7 +338,9 @@ def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
 
     try:
         with reference.source.wide_runner(observe if plan.layers else None) as runner:
-            for run, feeds in enumerate(reference.feeds):
+            numbers = range(len(reference.feeds))
+            for run in counted(numbers, "running the reference in float64"):
+                feeds = reference.feeds[run]
                 found = runner.run(feeds)
                 outputs.append({name: found[name] for name in reference.outputs[run]})
             narrow_parts = tuple(runner.stayed_narrow)
@@ -390,8 +395,8 @@ def _take_plausible(
     strange += [name for name, extent in layers.items() if not extent.is_plausible]
     if strange:
         reference.notes.append(
-            f"in float64 {strange[0]} differs by far more than rounding: that run is not used, "
-            "and the defaults of each type are"
+            f"in float64 {strange[0]} differs by far more than rounding: that run is not used; "
+            "the defaults of each type are used instead"
         )
         return False
     reference.outputs = wide
