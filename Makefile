@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo docs test test-all test-browser test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
+.PHONY: help demo docs test test-all test-browser pictures test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
   test-properties mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
   bench-honest bench-openvino schema \
   lint lock clean
@@ -22,6 +22,7 @@ help:
 	@echo "More tests, of which make test does a part:"
 	@echo "  test-all         everything that needs no other environment"
 	@echo "  test-browser     the page of inspect in a headless Chromium"
+	@echo "  pictures         every page and plot, light, dark, narrow and printed, in build/pictures"
 	@echo "  test-dask        many models on clusters of Dask: real schedulers and workers"
 	@echo "  test-docs        every command that the site shows"
 	@echo "  test-matrix      exports of every layer, sharing, rank, opset and type"
@@ -83,6 +84,9 @@ test-browser: $(READY)
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
 	  echo "chromium or chromedriver is missing: apt-get install chromium chromium-driver"; exit 1; }
 	@PRELU_REQUIRED_MARKERS="browser" $(BIN)/python -m pytest -q -m browser
+
+pictures: $(READY)
+	@$(BIN)/python tests/reports/pictures.py build/pictures
 
 test-dask: $(READY)
 	@PRELU_REQUIRED_MARKERS="dask" $(BIN)/python -m pytest -q -m dask tests/batch

@@ -10,6 +10,7 @@ import click
 
 from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, show_many
 from prelu_tools.cli.completing import complete_source
+from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
     gather_source_options,
     output_options,
@@ -34,7 +35,7 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
     return value
 
 
-@click.command("inspect")
+@click.command("inspect", cls=Command)
 @click.argument(
     "sources", metavar="SOURCE...", nargs=-1, required=True, shell_complete=complete_source
 )
@@ -82,9 +83,9 @@ def command(
 ) -> int:
     """Show the PReLU slopes of SOURCE, layer by layer: what was learned, and what is wrong.
 
-    SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two of
-    them it shows what changed from the first to the second; with more, a folder, a pattern
-    ('models/*.onnx') or a list (.txt, .csv, .toml), a line for each.
+    SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two
+    sources, it shows what changed from the first to the second. With more, or with a folder, a
+    pattern ('models/*.onnx') or a list (.txt, .csv, .toml), it shows one line for each.
 
     \b
     Example: prelu-tools inspect model.onnx
