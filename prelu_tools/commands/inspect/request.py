@@ -12,6 +12,11 @@ from prelu_tools.core.requests.option import option
 _GRAPHS = "ONNX models (export it first, and inspect the result)"
 
 
+def is_log(text: str) -> bool:
+    """Whether a source is the log of a training, which a logger of `prelu_tools.training` wrote."""
+    return text.lower().endswith(".jsonl")
+
+
 @dataclass(frozen=True)
 class InspectRequest:
     """What to look at, and how closely."""

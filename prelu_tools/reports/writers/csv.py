@@ -1,5 +1,7 @@
 """One row a layer, for a spreadsheet or a data frame; of two models, one row a change.
 
+Of a series, a row for each layer at each point.
+
 Of many models, those rows of each, and one for a model that has no layers or cannot be read.
 
 Lists are joined by blanks, shapes by `x`; what is not known is empty; numbers have all their
@@ -20,6 +22,7 @@ from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.comparison import CompareResult, LayerChange
 from prelu_tools.core.results.inspection import InspectResult
+from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.writers.json import document
@@ -40,6 +43,13 @@ CHANGE_COLUMNS: tuple[str, ...] = (
     *("largest_index", "largest_before", "largest_after"),
 )
 """Of a comparison of two models."""
+SERIES_COLUMNS: tuple[str, ...] = (
+    *("point", "step", "model", "layer", "parameter", "form"),
+    *("count", "mean", "std", "min", "max", "median", "n_negative", "n_near_zero"),
+    *("n_above_one", "n_nonfinite", "health", "max_change", "from_start", "n_sign_changes"),
+    *("n_unmoved", "n_outside", "mean_size", "trends"),
+)
+"""Of a series, a row for each layer at each point; `trends` are of the layer over all points."""
 _OF_MANY = ("status", "error")
 
 
@@ -57,7 +67,32 @@ def render(result: Result, style: Style) -> str:
         return _written(CHANGE_COLUMNS, (_change(result, change) for change in result.changes))
     if isinstance(result, BatchResult) and result.command == "inspect":
         return _written((*columns, *_OF_MANY), _many(result))
+    if isinstance(result, SeriesResult):
+        columns = (*SERIES_COLUMNS, "slopes") if style.slopes else SERIES_COLUMNS
+        return _written(columns, _series(result, style))
     raise UsageError("csv has one row for each layer, so it supports only inspect")
+
+
+def _series(result: SeriesResult, style: Style) -> Iterator[dict[str, Cell]]:
+    for layer in result.layers:
+        for point, seen in zip(result.points, layer.points, strict=True):
+            if seen is None:
+                continue
+            row: dict[str, Cell] = {
+                "point": point.name,
+                "step": point.step,
+                "model": point.path,
+                "layer": layer.name,
+                "parameter": layer.parameter,
+                "form": layer.form,
+                **dataclasses.asdict(seen.statistics),
+                "health": seen.health,
+                **dataclasses.asdict(seen.movement),
+                "trends": layer.trends,
+            }
+            if style.slopes:
+                row["slopes"] = seen.slopes.tolist()
+            yield row
 
 
 def _written(columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> str:

@@ -23,6 +23,7 @@ from prelu_tools.reports.document import (
     Block,
     Cell,
     Column,
+    Course,
     Facts,
     Lines,
     Name,
@@ -38,6 +39,7 @@ from prelu_tools.reports.document import (
 )
 from prelu_tools.reports.views import view_of
 from prelu_tools.reports.writers.chart_data import chart_data
+from prelu_tools.reports.writers.course import LEGEND, charts
 
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 _PASSED = ("", "pass", "ok")
@@ -214,6 +216,12 @@ def _slopes(slopes: Slopes) -> Iterator[str]:
     yield f'<script id="data" type="application/json">{data}</script>'
 
 
+def _course(course: Course) -> Iterator[str]:
+    yield from _table(course.numbers)
+    yield f'<div class="course">{"".join(charts(course))}</div>'
+    yield _paragraph(LEGEND, "legend")
+
+
 def _written(written: Written) -> Iterator[str]:
     yield f"<pre>{escaped(written.text)}</pre>"
 
@@ -224,6 +232,7 @@ _WRITERS: Mapping[type, Callable[..., Iterator[str]]] = {
     Facts: _facts,
     Slopes: _slopes,
     Section: _section,
+    Course: _course,
     Written: _written,
 }
 

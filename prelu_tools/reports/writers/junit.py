@@ -18,6 +18,7 @@ from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.inspection import Finding, InspectResult
+from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.core.results.verification import (
     Agreement,
     CandidateReport,
@@ -60,6 +61,8 @@ def render(result: Result, style: Style) -> str:
         root = _suites_of_layers([result])
     elif isinstance(result, CompareResult):
         root = _suites_of_layers([result.left, result.right])
+    elif isinstance(result, SeriesResult):
+        root = _suites_of_series(result)
     else:
         raise UsageError("junit supports only results of `verify` and `inspect`")
     _count(root)
@@ -149,6 +152,19 @@ def _suites_of_layers(results: Sequence[InspectResult]) -> Element:
         _say(suite, result.notes)
         _took(suite, result.seconds)
     return _took(root, sum(result.seconds for result in results))
+
+
+def _suites_of_series(result: SeriesResult) -> Element:
+    """A suite with a case for the series, and one for each layer."""
+    root = Element("testsuites", name="prelu-tools inspect")
+    suite = SubElement(root, "testsuite", name=result.path)
+    for name in (None, *(layer.name for layer in result.layers)):
+        own = [finding for finding in result.findings if finding.layer == name]
+        _findings(suite, name or "series", own)
+    if result.failures:
+        _case(suite, "gates", "fail", "; ".join(result.failures), result.failures)
+    _say(suite, result.notes)
+    return root
 
 
 def _findings(suite: Element, name: str, findings: Sequence[Finding]) -> None:
