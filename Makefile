@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo docs test test-all test-browser test-dask test-docs test-matrix test-onnx test-openvino \
+.PHONY: help demo docs test test-all test-browser pictures test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
   test-properties test-runtimes mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
   bench-honest bench-openvino schema \
   lint lock clean
@@ -22,10 +22,12 @@ help:
 	@echo "More tests, of which make test does a part:"
 	@echo "  test-all         everything that needs no other environment"
 	@echo "  test-browser     the page of inspect in a headless Chromium"
+	@echo "  pictures         every page and plot, light, dark, narrow and printed, in build/pictures"
 	@echo "  test-dask        many models on clusters of Dask: real schedulers and workers"
 	@echo "  test-docs        every command that the site shows"
 	@echo "  test-matrix      exports of every layer, sharing, rank, opset and type"
 	@echo "  test-onnx        all models of onnx's own tests are read, at every opset"
+	@echo "  test-cuda        every sample on CUDA, in an environment of its own; needs a GPU"
 	@echo "  test-openvino    the OpenVINO provider, in an environment of its own"
 	@echo "  test-runtimes    ncnn, OpenVINO and LiteRT run the models, in an environment of its own"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
@@ -69,12 +71,12 @@ demo: $(READY)
 	@$(BIN)/python samples/demo.py build/demo
 
 test: $(READY)
-	@PRELU_REQUIRED_MARKERS="torch keras real_models dask" $(BIN)/python -m pytest -q -n 2 \
+	@PRELU_REQUIRED_MARKERS="torch keras real_models dask tensorboard lightning" $(BIN)/python -m pytest -q -n 2 \
 	  -m "not (dask and slow) and not thorough"
 
 # All that needs no other environment than .venv; test-browser where chromium is here.
 test-all: $(READY)
-	@PRELU_REQUIRED_MARKERS="torch keras real_models dask thorough" $(BIN)/python -m pytest -q -n 2
+	@PRELU_REQUIRED_MARKERS="torch keras real_models dask tensorboard lightning thorough" $(BIN)/python -m pytest -q -n 2
 	@$(MAKE) test-docs test-matrix test-onnx test-properties test-kill
 	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then \
 	  $(MAKE) test-browser; else echo "no chromium here: test-browser was left out"; fi
@@ -83,6 +85,9 @@ test-browser: $(READY)
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
 	  echo "chromium or chromedriver is missing: apt-get install chromium chromium-driver"; exit 1; }
 	@PRELU_REQUIRED_MARKERS="browser" $(BIN)/python -m pytest -q -m browser
+
+pictures: $(READY)
+	@$(BIN)/python tests/reports/pictures.py build/pictures
 
 test-dask: $(READY)
 	@PRELU_REQUIRED_MARKERS="dask" $(BIN)/python -m pytest -q -m dask tests/batch
@@ -139,6 +144,23 @@ test-runtimes: .venv-runtimes/.ready
 	@PRELU_REQUIRED_MARKERS="runtimes" .venv-runtimes/bin/python -m pytest -q -m runtimes \
 	  tests/runtimes tests/backends
 	@.venv-runtimes/bin/python -m pytest -q tests/backends/litert
+
+.venv-cuda/.ready: requirements/cuda.txt pyproject.toml
+	@rm -rf .venv-cuda
+	@$(PYTHON) -m venv .venv-cuda
+	@.venv-cuda/bin/python -m pip --disable-pip-version-check -q install -r requirements/cuda.txt
+	@.venv-cuda/bin/python -m pip --disable-pip-version-check -q install --no-deps \
+	  --no-build-isolation -e .
+	@touch $@
+
+# The samples are exported and recorded here; what runs on the GPU needs neither framework. Without
+# a GPU it stops before it installs anything (3).
+test-cuda:
+	@command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null || { \
+	  echo "no CUDA here: nvidia-smi names no GPU; nothing was checked"; exit 3; }
+	@$(MAKE) $(READY) .venv-cuda/.ready
+	@$(BIN)/python -m benchmarks.cuda prepare build/cuda
+	@.venv-cuda/bin/python -m benchmarks.cuda check build/cuda
 
 test-docs: $(READY)
 	@PRELU_REQUIRED_MARKERS="docs" $(BIN)/python -m pytest -q -n 2 -m docs tests/docs
@@ -242,7 +264,7 @@ bench-exporters: $(READY)
 	  $(if $(QUICK),--quick,--output docs/exporters.md)
 
 schema: $(READY)
-	@$(BIN)/python -m prelu_tools.commands.checks.schema > build.schema.json
+	@$(BIN)/python -m prelu_tools.batch.lists.schema > build.schema.json
 	@mv build.schema.json prelu_tools/prelu-tools.schema.json
 
 include release/targets.mk

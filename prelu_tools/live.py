@@ -72,10 +72,11 @@ def is_live(model: Model) -> bool:
 def turns(*models: Model) -> Iterator[None]:
     """Within the block nothing else that needs a framework runs: these are not safe in threads.
 
-    ONNX files and protos need none, and take no turns.
+    ONNX files, protos and records need none, and take no turns.
     """
     files = all(
-        type(model).__name__ == "ModelProto" or str(model).endswith(".onnx") for model in models
+        type(model).__name__ == "ModelProto" or str(model).endswith((".onnx", ".npz"))
+        for model in models
     )
     with nullcontext() if files else _frameworks:
         yield

@@ -17,6 +17,8 @@ from sample_list import Sample
 
 from prelu_tools.backends.llvm import load_triton_first
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line has it; before PyTorch
+
 pytest_plugins = ["required_markers"]
 
 _NEEDS = {
@@ -24,6 +26,8 @@ _NEEDS = {
     "keras": ("tensorflow", "keras", "tf2onnx"),
     "real_models": ("joblib", "lz4"),
     "runtimes": ("ai_edge_litert", "ncnn", "pnnx", "openvino"),
+    "tensorboard": ("tensorboard",),
+    "lightning": ("pytorch_lightning",),
 }
 _DISTRIBUTIONS = {"real_models": ("facenet-pytorch", "mtcnn")}
 

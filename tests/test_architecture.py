@@ -24,7 +24,8 @@ FLOORS = ("cli", "batch", "commands", "reports", "backends", "graph", "core")
 # What each floor may import of the others, where packages belong, and with which a floor does.
 BELOW = {
     "cli": {"batch", "commands", "reports", "core", "graph.io.writer"},
-    "batch": {"commands", "reports", "backends", "graph.io.reader", "graph.io.placement", "core"},
+    "training": {"backends", "arguments", "core"},
+    "batch": {"commands", "reports", "backends", "graph.io", "graph.match.layers", "core"},
     "commands": {"backends", "graph", "core"},
     "reports": {"core"},
     "backends": {"graph", "core"},
@@ -42,11 +43,12 @@ HOMES = {
     **{framework: {"backends"} for framework in FRAMEWORKS},
     "click": {"cli"},
     "rich": {"cli", "reports"},
-    "onnx": {"commands", "backends", "graph"},
+    "onnx": {"batch", "commands", "backends", "graph"},
     "google": {"backends", "graph", "live.py"},
     "markdown_it": {"reports"},
     "fsspec": {"backends"},
     "distributed": {"batch"},
+    **{package: {"training"} for package in ("tensorboard", "wandb")},
 }
 BACKENDS = "prelu_tools.backends"
 FULL = 17  # files in a folder
@@ -213,8 +215,8 @@ def test_packages_stay_on_their_floor(path: Path) -> None:
         ("reports", "prelu_tools.verify", False),
         ("api.py", "prelu_tools.reports.render", False),
         ("testing.py", "prelu_tools.arguments.values_file", True),
-        ("commands", "prelu_tools.batch.task.Task", False),
-        ("reports", "prelu_tools.batch.task.Task", False),
+        ("commands", "prelu_tools.batch.job.Job", False),
+        ("reports", "prelu_tools.batch.job.Job", False),
         ("batch", "prelu_tools.cli.output.Output", False),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,16 @@ def test_a_wrong_slope_is_said_as_numpy_says_it(exported: Path) -> None:
     assert "1 of 4 slopes differ, most at 0" in text
 
 
+def test_the_first_line_is_the_reason_which_is_all_that_a_summary_shows(exported: Path) -> None:
+    with pytest.raises(AssertionError) as caught:
+        assert_parity(_net(), _spoilt(exported, 1.5), inputs=SHAPE)
+    first = str(caught.value).partition("\n")[0]
+    assert "1 of 4 slopes differ" in first
+    assert re.search(r"\(and \d+ more reasons?\)$", first)
+    with pytest.raises(AssertionError, match=r"^1: 1 of 4 slopes differ"):
+        assert_slopes_equal(_net(), _spoilt(exported, 1.5), inputs=SHAPE)
+
+
 def test_another_net_fails_and_another_seed_of_inputs_does_not(exported: Path) -> None:
     assert_parity(_net(), exported, inputs=SHAPE, seed=7, samples=3)
     with pytest.raises(AssertionError, match="Not equal"):
@@ -131,7 +142,7 @@ def test_nothing_to_compare_never_passes() -> None:
 def test_coverage_and_tolerance_are_gates(exported: Path, tmp_path: Path) -> None:
     inputs = tmp_path / "zeros.npz"
     np.savez(inputs, input=np.zeros((1, 3, 8, 8), np.float32))
-    with pytest.raises(AssertionError, match="--min-coverage 1 asks for more"):
+    with pytest.raises(AssertionError, match="min_coverage=1 asks for more"):
         assert_parity(_net(), exported, inputs=SHAPE, inputs_file=inputs, min_coverage=1.0)
     with pytest.raises(AssertionError, match="values differ"):
         assert_parity(_net(), exported, inputs=SHAPE, tolerance=(0.0, 1e-12))

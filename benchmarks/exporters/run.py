@@ -118,10 +118,10 @@ def document(rows: Sequence[Row], quick: bool) -> str:
     return (
         "# The same models through every exporter\n\n"
         f"{warning}{versions}; {os.cpu_count()} cores. *Slopes named*: PReLU layers whose slopes "
-        "lie under the name that the source's parameter has, of those that can be recognised. "
-        "*Largest difference*: of an output, from what the framework computes in float32. "
-        "*Latency*: on onnxruntime, one thread, against the first exporter's file. *Time* and "
-        "*memory*: of the whole process, ours without verification.\n\n"
+        "have the name of the source's parameter, of those that can be recognised. *Largest "
+        "difference*: the largest difference of an output from the framework's float32 result. "
+        "*Latency*: on onnxruntime, one thread, relative to the first exporter's file. *Time* and "
+        "*memory*: of the whole process; for prelu-tools without verification.\n\n"
         f"{table(rows)}\n"
     )
 

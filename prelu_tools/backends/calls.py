@@ -38,6 +38,14 @@ class PReLUCall:
     """Weights and biases of the layer that was called before."""
     apply: Callable[[Array], Array] | None = None
     """The layer by itself, with its slopes; None where it cannot be called so."""
+    origin: str = ""
+    """The constant that its slopes come from."""
+    sources: tuple[str, ...] = ()
+    """The constants with a name that take part in it, `origin` among them where it has one."""
+    is_own: bool = False
+    """Whether they are the elements of that constant, and not a function of it."""
+    ask: Callable[[Array, Mapping[str, Array]], Array] | None = None
+    """The layer by itself, with other values in the place of its constants, by name."""
     is_hidden: bool = False
     """Whether converters have to find it: it is in a branch or a loop that has a graph of its own,
     or in a module that calls no functions."""
@@ -46,8 +54,8 @@ class PReLUCall:
 def not_called(name: str) -> Reason:
     """What to say of a PReLU that a source has and does not use."""
     return Reason(
-        f"PReLU {name} was never called when the model was run to find its layers: its slopes are "
-        "in none of them",
+        f"PReLU {name} was never called while the model ran to find its layers: no layer has "
+        "its slopes",
         "prelu_not_called",
     )
 
@@ -83,6 +91,53 @@ def _layer(group: list[PReLUCall], start: float | None) -> PReLULayer:
         axes=None,
         start=start,
     )
+
+
+def slopes_with(call: PReLUCall, current: Mapping[str, Array]) -> Array:
+    """The effective slopes of a call, in its input's axes, with other values of its constants.
+
+    Args:
+        call: what was found of it.
+        current: the values of constants by name, `call.origin` among them; of one that is left out
+            the value that it had when the call was found.
+
+    Raises:
+        PReLUToolsError: the layer cannot be called in isolation.
+    """
+    if call.is_own and not set(current) - {call.origin}:
+        return current[call.origin].reshape(-1)[call.indices]
+    if call.ask is None:
+        raise PReLUToolsError(f"{call.layer} cannot be called in isolation")
+    held = {key: np.asarray(array, np.float32) for key, array in current.items()}
+    shape = call.values.shape
+    try:
+        found = call.ask(np.full(shape, -1, np.float32), held)
+    except Exception:  # it fixes more sizes than its slopes vary in
+        found = np.zeros(0)
+    if found.shape != shape:
+        full = tuple(size or 1 for size in call.input_shape)
+        found = call.ask(np.full(full, -1, np.float32), held)
+        found = found[tuple(slice(size) for size in shape)]
+    return np.float32(0) - found
+
+
+def slope_sources(call: PReLUCall, values: Mapping[str, Array]) -> tuple[str, ...]:
+    """The constants that the slopes of a call depend on, of those whose values are given.
+
+    Raises:
+        PReLUToolsError: the layer cannot be called in isolation.
+    """
+    if len(call.sources) < 2:
+        return call.sources
+
+    def matters(name: str) -> bool:
+        own = np.asarray(values[name], np.float32)
+        # With a constant more than the origin the layer itself is asked.
+        changed = ({**values, name: own + moved} for moved in (np.float32(0), np.float32(0.37)))
+        before, after = (slopes_with(call, each) for each in changed)
+        return not np.array_equal(before, after, equal_nan=True)
+
+    return tuple(name for name in call.sources if name in values and matters(name))
 
 
 def activation_of(calls: Iterable[PReLUCall], layer: str) -> Callable[[Array], Array]:

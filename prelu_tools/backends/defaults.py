@@ -12,6 +12,7 @@ from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.prelu.slopes import PReLULayer
 
 if TYPE_CHECKING:
+    from prelu_tools.backends.recorded.recording import Recording
     from prelu_tools.core.results.verification import ProviderReport
     from prelu_tools.graph.facts.dependence import Dependence
 
@@ -62,6 +63,11 @@ class SourceDefaults:
     @property
     def graph(self) -> OnnxGraph | None:
         """None: not an ONNX graph."""
+        return None
+
+    @property
+    def recording(self) -> Recording | None:
+        """None: it can be run."""
         return None
 
     def isolated(self, inputs: Mapping[str, Array], _provider: str) -> dict[str, Array]:

@@ -20,6 +20,7 @@ from prelu_tools.core.results.export import RefusedRoute
 from prelu_tools.core.rounding.noise import Noise
 
 if TYPE_CHECKING:
+    from prelu_tools.backends.recorded.recording import Recording
     from prelu_tools.core.results.verification import ProviderReport
     from prelu_tools.graph.facts.dependence import Dependence
     from prelu_tools.graph.facts.tensors import Maker
@@ -149,6 +150,11 @@ class Source(Protocol):
     @property
     def graph(self) -> OnnxGraph | None:
         """The same source with what only an ONNX graph can do; None for a model that is none."""
+        ...
+
+    @property
+    def recording(self) -> Recording | None:
+        """All that is known of a source that was run before and cannot be run again; else None."""
         ...
 
     def inputs(self) -> Sequence[TensorSpec]:

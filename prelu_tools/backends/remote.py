@@ -19,7 +19,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
-from prelu_tools.graph.io.reader import files_beside
 
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")  # one letter is a drive of Windows
 _LARGEST = 20_000_000_000
@@ -119,8 +118,8 @@ def _refuse_large(url: str, size: int) -> None:
     most = largest_copy()
     if size > most:
         raise PReLUToolsError(
-            f"{url} has more than {most:,} bytes, and is not copied: fetch it yourself and name "
-            f"the file, or set {_LIMIT} to the number of bytes that a copy may have"
+            f"{url} has more than {most:,} bytes, and is not downloaded: download it yourself "
+            f"and name the file, or set {_LIMIT} to the largest permitted number of bytes"
         )
 
 
@@ -211,6 +210,8 @@ def _as_url(like: str, system: Any, path: str) -> str:
 
 def _copy_external_data(system: Any, path: str, target: Path) -> None:
     """Copy what the graph keeps beside itself; what lies elsewhere is for its reader to refuse."""
+    from prelu_tools.graph.io.reader import files_beside  # with onnx, which few URLs need
+
     base = path.rpartition("/")[0]
     for name in files_beside(target):
         copy = target.parent / name

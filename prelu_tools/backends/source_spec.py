@@ -49,6 +49,11 @@ def as_file(text: str) -> str:
     return text if is_url(text) else FileName(text)
 
 
+def is_literal(text: str) -> bool:
+    """Whether a source means one file or URL as it stands: it exists, or was found by its name."""
+    return isinstance(text, FileName) or exists(text)
+
+
 @dataclass(frozen=True)
 class SourceSpec:
     """A source, taken apart."""
@@ -105,6 +110,19 @@ def python_parts(text: str) -> tuple[str, str] | None:
     match = _WEIGHTS.match(text)
     head, weights = (match["head"], match["weights"]) if match else (text, "")
     return (head, weights) if _PYTHON.match(head) else None
+
+
+def path_spans(text: str) -> list[tuple[int, int]]:
+    """Where in a source the files stand that it names: a model or a Python file, and weights."""
+    if isinstance(text, FileName) or is_url(text):
+        return [(0, len(text))]
+    split = _WEIGHTS.match(text)
+    head = split["head"] if split else text
+    found = _PYTHON.match(head)
+    spans = [(0, len(head) if found is None else found.end("module"))]
+    if found is not None and not found["module"].endswith(".py"):
+        spans = []
+    return spans + ([split.span("weights")] if split and split["weights"] else [])
 
 
 def _split_weights(text: str) -> tuple[str, Path | None]:

@@ -1,4 +1,4 @@
-"""The same tasks on a cluster of Dask: its scheduler hands them out, and again if a worker is lost.
+"""The same jobs on a cluster of Dask: its scheduler hands them out, and again if a worker is lost.
 
 A Dask worker does not run a model itself: each of its threads owns a process, as a thread of
 `batch/local.py` does. So a model that crashes, or takes too much, is an error of its own there too,
@@ -16,10 +16,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from prelu_tools.batch.job import Done, Job
+from prelu_tools.batch.lists.models import local_size
 from prelu_tools.batch.local import Started
 from prelu_tools.batch.memory import MemoryGate, likely_need
-from prelu_tools.batch.sources import local_size
-from prelu_tools.batch.task import Done, Task, failed
 from prelu_tools.batch.worker import Limits, Worker
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 
@@ -30,21 +30,21 @@ LOCAL = "local"
 """In place of an address: a cluster of this machine, for this run."""
 CONNECT_SECONDS = 15.0
 """How long to wait for a scheduler, and then for its first worker."""
-_AHEAD = 4  # tasks for each thread that the scheduler has at a time: it need not know of 100,000
+_AHEAD = 4  # jobs for each thread that the scheduler has at a time: it need not know of 100,000
 
 _workers: dict[tuple[str, int], Worker] = {}
 _gate = MemoryGate()
 
 
-def run_task(task: Task, limits: Limits, run: str) -> Done:
-    """On a Dask worker: do a task in the process of this thread."""
+def run_job(job: Job, limits: Limits, run: str) -> Done:
+    """On a Dask worker: do a job in the process of this thread."""
     from distributed import get_worker
 
     mine = _workers.setdefault((run, threading.get_ident()), Worker())
-    need = likely_need(task.command, local_size(task.sources))
+    need = likely_need(job.command, local_size(job.sources))
     _gate.enter(mine, need, mine.resident, mine.stop)
     try:
-        done = mine.run(task, limits)
+        done = mine.run(job, limits)
     finally:
         _gate.leave(mine)
     if done.worker is None:
@@ -64,32 +64,32 @@ def release(run: str) -> None:
 
 
 def run_on_cluster(
-    tasks: Sequence[Task], address: str, jobs: int, limits: Limits, started: Started
+    jobs: Sequence[Job], address: str, n_workers: int, limits: Limits, started: Started
 ) -> Generator[Done]:
-    """Do tasks on a cluster; each is given out as it is done, in no order, and exactly once.
+    """Do jobs on a cluster; each is given out as it is done, in no order, and exactly once.
 
     Args:
-        tasks: what to do.
+        jobs: what to do.
         address: of the scheduler, or `LOCAL`.
-        jobs: how many workers a local cluster has.
-        limits: of each task.
-        started: told of each task as it is handed to the scheduler.
+        n_workers: how many workers a local cluster has.
+        limits: of each job.
+        started: told of each job as it is handed to the scheduler.
 
     Raises:
         MissingExtraError: Dask is not installed.
         PReLUToolsError: no scheduler answers there, or it has no workers.
     """
     run = f"prelu-{uuid.uuid4().hex[:12]}"
-    with _connected(address, jobs) as client:
+    with _connected(address, n_workers) as client:
         try:
-            yield from _gathered(client, tasks, limits, started, run)
+            yield from _gathered(client, jobs, limits, started, run)
         finally:
             with suppress(Exception):  # of workers that are gone already
                 client.run(release, run, on_error="ignore")
 
 
 @contextmanager
-def _connected(address: str, jobs: int) -> Iterator[Client]:
+def _connected(address: str, n_workers: int) -> Iterator[Client]:
     try:
         from distributed import Client, LocalCluster
     except ModuleNotFoundError as error:
@@ -99,7 +99,7 @@ def _connected(address: str, jobs: int) -> Iterator[Client]:
         quiet: dict[str, Any] = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
         with (
             _safe_path(),
-            LocalCluster(n_workers=jobs, threads_per_worker=1, **quiet) as cluster,
+            LocalCluster(n_workers=n_workers, threads_per_worker=1, **quiet) as cluster,
             Client(cluster) as client,
         ):
             yield client
@@ -135,36 +135,36 @@ def _safe_path() -> Iterator[None]:
 
 
 def _gathered(
-    client: Client, tasks: Sequence[Task], limits: Limits, started: Started, run: str
+    client: Client, jobs: Sequence[Job], limits: Limits, started: Started, run: str
 ) -> Iterator[Done]:
-    """Hand out tasks as others come back."""
+    """Hand out jobs as others come back."""
     from distributed import as_completed
 
-    left = iter(enumerate(tasks))
-    waiting: dict[str, Task] = {}
+    left = iter(enumerate(jobs))
+    waiting: dict[str, Job] = {}
 
     def hand_out(number: int) -> Iterator[Any]:
         for _ in range(number):
-            index, task = next(left, (0, None))
-            if task is None:
+            index, job = next(left, (0, None))
+            if job is None:
                 return
             key = f"{run}-{index}"
-            waiting[key] = task
-            yield client.submit(run_task, started(task), limits, run, key=key, pure=False)
+            waiting[key] = job
+            yield client.submit(run_job, started(job), limits, run, key=key, pure=False)
 
     threads = sum(client.nthreads().values())
     coming = as_completed(hand_out(_AHEAD * max(threads, 1)))
     for future in coming:
-        task = waiting.pop(future.key)
-        yield _result(future, task)
+        job = waiting.pop(future.key)
+        yield _result(future, job)
         future.release()
         coming.update(hand_out(1))
 
 
-def _result(future: Any, task: Task) -> Done:
+def _result(future: Any, job: Job) -> Done:
     try:
         done: Done = future.result()
-    except Exception as error:  # of Dask: what a task itself raises is in its result
+    except Exception as error:  # of Dask: what a job itself raises is in its result
         kind = type(error).__name__
         said = str(error) or kind
         if kind == "KilledWorker":
@@ -173,5 +173,5 @@ def _result(future: Any, task: Task) -> Done:
             said = f"a Dask worker lacks something: {said}; it needs the same prelu-tools as here"
         else:
             said = f"Dask gave it back with {kind}: {said}"
-        return Done(failed(task, said), {})
+        return Done(job.failed(said), {})
     return done

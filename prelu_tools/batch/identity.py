@@ -10,7 +10,6 @@ from pathlib import Path
 from prelu_tools.backends.remote import is_url, url_identity
 from prelu_tools.backends.source_spec import parse_source_spec
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.io.reader import files_beside
 
 Files = dict[str, str | None]
 """By path: a hash of the content; by URL: what its server says. None where it cannot be told."""
@@ -76,6 +75,8 @@ def _each(path: Path) -> Iterator[Path]:
         return
     yield path
     if path.suffix == ".onnx" and path.is_file():
+        from prelu_tools.graph.io.reader import files_beside  # with onnx
+
         yield from (path.parent / name for name in files_beside(path))
 
 

@@ -1,4 +1,4 @@
-"""Tasks on this machine: a thread for each worker, which hands it one task after another."""
+"""Jobs on this machine: a thread for each worker, which hands it one job after another."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 
+from prelu_tools.batch.job import Done, Job
 from prelu_tools.batch.memory import MemoryGate, likely_need
-from prelu_tools.batch.task import Done, Task
 from prelu_tools.batch.worker import Limits, Worker
 
-Started = Callable[[Task], Task]
-"""Is told each task before it starts, and gives the one that is to be done."""
+Started = Callable[[Job], Job]
+"""Is told each job before it starts, and gives the one that is to be done."""
 
 
 def run_here(
-    tasks: Sequence[Task],
-    jobs: int,
+    jobs: Sequence[Job],
+    n_workers: int,
     limits: Limits,
     started: Started,
-    size_of: Callable[[Task], int],
+    size_of: Callable[[Job], int],
     gate: MemoryGate | None = None,
 ) -> Generator[Done]:
-    """Do tasks with so many workers at once; each is given out as it is done, in no order.
+    """Do jobs with so many workers at once; each is given out as it is done, in no order.
 
     Whoever stops early leaves no worker behind.
 
     Args:
-        tasks: what to do.
-        jobs: how many workers.
-        limits: of each task.
-        started: told of each task, in the thread of its worker.
-        size_of: how many bytes the models of a task have.
+        jobs: what to do.
+        n_workers: how many workers.
+        limits: of each job.
+        started: told of each job, in the thread of its worker.
+        size_of: how many bytes the models of a job have.
         gate: who may start; None for one by this machine's memory.
     """
-    crew = _Crew(tasks, limits, started, size_of, gate or MemoryGate())
-    n_workers = min(jobs, len(tasks))
+    crew = _Crew(jobs, limits, started, size_of, gate or MemoryGate())
+    n_workers = min(n_workers, len(jobs))
     threads_each = None if n_workers < 2 else max(1, (os.cpu_count() or 1) // n_workers)
     workers = [Worker(threads_each) for _ in range(n_workers)]
     threads = [threading.Thread(target=crew.work, args=(worker,)) for worker in workers]
     for thread in threads:
         thread.start()
     try:
-        for _ in tasks:
+        for _ in jobs:
             yield crew.next()
     finally:
         crew.stop()
@@ -56,18 +56,26 @@ def run_here(
             worker.stop()
 
 
+def run_inline(jobs: Sequence[Job], started: Started) -> Generator[Done]:
+    """Do jobs in this process, one after another: one that crashes ends it."""
+    from prelu_tools.batch.performing import perform
+
+    for job in jobs:
+        yield perform(started(job))
+
+
 class _Crew:
     """What the threads share."""
 
     def __init__(
         self,
-        tasks: Sequence[Task],
+        jobs: Sequence[Job],
         limits: Limits,
         started: Started,
-        size_of: Callable[[Task], int],
+        size_of: Callable[[Job], int],
         gate: MemoryGate,
     ) -> None:
-        self._left = deque(tasks)
+        self._left = deque(jobs)
         self._limits = limits
         self._started = started
         self._size_of = size_of
@@ -75,23 +83,23 @@ class _Crew:
         self._done: queue.SimpleQueue[Done | BaseException] = queue.SimpleQueue()
 
     def work(self, worker: Worker) -> None:
-        """Of a thread: one task after another, until there is none."""
+        """Of a thread: one job after another, until there is none."""
         try:
             while self._left:
                 try:
-                    task = self._left.popleft()
+                    job = self._left.popleft()
                 except IndexError:  # another thread was faster
                     return
-                self._one(worker, task)
+                self._one(worker, job)
         except BaseException as error:
             self._done.put(error)
 
-    def _one(self, worker: Worker, task: Task) -> None:
-        need = likely_need(task.command, self._size_of(task))
+    def _one(self, worker: Worker, job: Job) -> None:
+        need = likely_need(job.command, self._size_of(job))
         if not self._gate.enter(worker, need, worker.resident, worker.stop):
             return
         try:
-            done = worker.run(self._started(task), self._limits)
+            done = worker.run(self._started(job), self._limits)
         finally:
             self._gate.leave(worker)
         self._done.put(done)

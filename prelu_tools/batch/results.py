@@ -2,7 +2,7 @@
 
 Each line is whole and on the disk before the next is begun. A run that was killed leaves at most
 one torn line, the last, which is passed over and cut off. A result counts again if it is of the
-same task (command, options, versions) and of the same files; an error never does.
+same job (command, options, versions) and of the same files; an error never does.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ from pathlib import Path
 from typing import IO, Any
 
 from prelu_tools.batch.identity import is_as_it_was
-from prelu_tools.batch.task import Done, Task
+from prelu_tools.batch.job import Done, Job
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.results.batch import BatchEntry, WorkerInfo
+from prelu_tools.core.results.reading import from_document
 from prelu_tools.core.versions import installed_versions
+from prelu_tools.reports.writers.batch_json import entry_body
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
-def task_hash(task: Task) -> str:
+def job_hash(job: Job) -> str:
     """What is to be done, and by which versions: the same text for the same, in any process."""
-    said = f"{SCHEMA_VERSION} {task!r} {sorted(installed_versions().items())}"
+    said = f"{SCHEMA_VERSION} {job!r} {sorted(installed_versions().items())}"
     return hashlib.sha256(said.encode()).hexdigest()
 
 
@@ -70,28 +72,28 @@ class ResultsFile:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def result_of(self, task: Task) -> Done | None:
-        """What is known of a task, if it still holds."""
-        line = self._known.get(task_hash(task))
+    def result_of(self, job: Job) -> Done | None:
+        """What is known of a job, if it still holds."""
+        line = self._known.get(job_hash(job))
         if line is None or not is_as_it_was(line["files"]):
             return None
         return _done(line)
 
-    def was_begun(self, task: Task) -> bool:
-        """Whether a run began to write what this task writes."""
-        return task_hash(task) in self._begun
+    def was_begun(self, job: Job) -> bool:
+        """Whether a run began to write what this job writes."""
+        return job_hash(job) in self._begun
 
-    def begin(self, task: Task) -> None:
-        """Keep that a task which writes a file was begun: what it leaves behind is ours."""
-        self._append(_json({"kind": "batch-begun", "task": task_hash(task), "name": task.name}))
+    def begin(self, job: Job) -> None:
+        """Keep that a job which writes a file was begun: what it leaves behind is ours."""
+        self._append(_json({"kind": "batch-begun", "job": job_hash(job), "name": job.name}))
 
-    def add(self, task: Task, done: Done) -> None:
-        """Append what became of a task.
+    def add(self, job: Job, done: Done) -> None:
+        """Append what became of a job.
 
         Raises:
             PReLUToolsError: it cannot be written.
         """
-        self._append(result_line(task, done))
+        self._append(result_line(job, done))
 
     def _append(self, line: str) -> None:
         try:
@@ -114,27 +116,26 @@ class ResultsFile:
 
     def _take(self, line: Mapping[str, Any]) -> None:
         if line["kind"] == "batch-begun":
-            self._begun.add(line["task"])
+            self._begun.add(line["job"])
         elif line["kind"] == "batch-result":
             _done(line)  # whether all of it is there
             if line["status"] != "error":
-                self._known[line["task"]] = line
-                self._begun.discard(line["task"])
+                self._known[line["job"]] = line
+                self._begun.discard(line["job"])
 
 
-def result_line(task: Task, done: Done) -> str:
-    """What became of a task as JSON; the document stands last, as it came."""
-    entry = dataclasses.asdict(done.entry)
-    document = entry.pop("text")
+def result_line(job: Job, done: Done) -> str:
+    """What became of a job as JSON: its entry, as reports have it, and the document as it came."""
     head = {
         "schema_version": SCHEMA_VERSION,
         "kind": "batch-result",
-        **entry,
-        "task": task_hash(task),
+        **entry_body(done.entry),
+        "shown": done.entry.shown,
+        "job": job_hash(job),
         "files": done.files,
         "worker": dataclasses.asdict(done.worker) if done.worker else None,
     }
-    return f'{_json(head)[:-1]}, "document": {document}}}'
+    return f'{_json(head)[:-1]}, "document": {done.entry.text or "null"}}}'
 
 
 def _json(value: Any) -> str:
@@ -142,18 +143,15 @@ def _json(value: Any) -> str:
 
 
 def _done(line: Mapping[str, Any]) -> Done:
-    worker = line["worker"]
-    names = [field.name for field in dataclasses.fields(BatchEntry)]
-    fields = {name: line[name] for name in names if name in line}
-    fields["reasons"] = tuple(fields["reasons"])
-    fields["worker"] = worker and worker["name"]
-    entry = BatchEntry(**fields, text=_json(line["document"]))
-    if worker:
-        worker = WorkerInfo(**{**worker, "providers": tuple(worker["providers"])})
-    return Done(entry, dict(line["files"]), worker or None)
+    worker = line["worker"] and from_document(WorkerInfo, line["worker"])
+    text = None if line["document"] is None else _json(line["document"])
+    entry = from_document(
+        BatchEntry, {**line, "worker": worker.name if worker else None, "text": text}
+    )
+    return Done(entry, dict(line["files"]), worker)
 
 
-def save_results(folder: Path, command: str, done: Iterable[tuple[Task, Done]]) -> Path:
+def save_results(folder: Path, command: str, done: Iterable[tuple[Job, Done]]) -> Path:
     """Put what is done into a new file, whose name is free.
 
     Raises:
@@ -164,8 +162,8 @@ def save_results(folder: Path, command: str, done: Iterable[tuple[Task, Done]]) 
         number += 1
         path = folder / f"{command}-results-{number}.jsonl"
     with ResultsFile(path, resume=False) as file:
-        for task, one in done:
-            file.add(task, one)
+        for job, one in done:
+            file.add(job, one)
     return path
 
 

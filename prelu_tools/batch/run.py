@@ -6,37 +6,22 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from prelu_tools.batch.cluster import run_on_cluster
-from prelu_tools.batch.local import run_here
+from prelu_tools.batch.job import Done, Job
+from prelu_tools.batch.lists.jobs import JobList
+from prelu_tools.batch.lists.models import local_size
+from prelu_tools.batch.local import run_here, run_inline
+from prelu_tools.batch.plan import Plan
 from prelu_tools.batch.results import ResultsFile, save_results
-from prelu_tools.batch.sources import local_size
-from prelu_tools.batch.task import Done, Task
-from prelu_tools.batch.worker import NO_LIMITS, Limits
+from prelu_tools.batch.worker import Limits
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, WorkerInfo
 from prelu_tools.core.stopping import Stopped, stopping
 from prelu_tools.core.versions import installed_versions
-from prelu_tools.graph.io.placement import discard_unfinished
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to run."""
-
-    jobs: int = 1
-    """How many processes of this machine."""
-    limits: Limits = NO_LIMITS
-    """What each model may take."""
-    results: Path | None = None
-    """The file to which each result is appended; None for none."""
-    resume: bool = False
-    """Whether results that are there count."""
-    dask: str | None = None
-    """The address of a Dask scheduler, or `local`; None for processes of this machine."""
 
 
 class Watch(Protocol):
@@ -56,63 +41,74 @@ class StoppedError(Stopped):
     """The run was stopped from outside; the text says what is kept, and how to go on."""
 
 
-def run_batch(command: Command, tasks: Sequence[Task], plan: Plan, watch: Watch) -> BatchResult:
-    """Do every task, whatever becomes of the others.
+def run_batch(listed: JobList, plan: Plan, watch: Watch) -> BatchResult:
+    """Do every job, whatever becomes of the others.
 
     Raises:
         StoppedError: Ctrl-C, SIGTERM or SIGHUP came; what was done until then is kept in a file.
         UsageError: the file of results cannot be used.
         PReLUToolsError: it cannot be written, or the cluster does not answer.
     """
+    jobs = listed.jobs
     done: dict[str, Done] = {}
     with ExitStack() as stack:
         file = None
         if plan.results is not None:
             file = stack.enter_context(ResultsFile(plan.results, plan.resume))
-            done = {t.name: known for t in tasks if (known := file.result_of(t)) is not None}
-        watch.begin(len(tasks), len(done))
-        left = {task.name: task for task in tasks if task.name not in done}
+            done = {t.name: known for t in jobs if (known := file.result_of(t)) is not None}
+        watch.begin(len(jobs), len(done))
+        left = {job.name: job for job in jobs if job.name not in done}
         try:
             with (
                 _terminable(),
                 closing(_running([*left.values()], plan, _starter(file, watch))) as running,
             ):
                 for one in running:
-                    task = left[one.entry.name]
+                    job = left[one.entry.name]
                     if file is not None:
-                        file.add(task, one)
-                    done[task.name] = one
+                        file.add(job, one)
+                    done[job.name] = one
                     watch.finished(one.entry)
         except (KeyboardInterrupt, Stopped) as error:
             number = error.number if isinstance(error, Stopped) else signal.SIGINT
-            raise StoppedError(number, _how_to_go_on(command, tasks, done, plan)) from error
-    ordered = [done[task.name] for task in tasks]
-    return BatchResult(command, tuple(one.entry for one in ordered), *_workers(ordered))
+            said = _how_to_go_on(listed.command, jobs, done, plan)
+            raise StoppedError(number, said) from error
+    ordered = [done[job.name] for job in jobs]
+    entries = [
+        replace(one.entry, file=job.file, line=job.line)  # a known one may have been moved since
+        for one, job in zip(ordered, jobs, strict=True)
+    ]
+    return BatchResult(listed.command, tuple(entries), listed.path, *_workers(ordered))
 
 
-def _running(tasks: Sequence[Task], plan: Plan, started: Callable[[Task], Task]) -> Generator[Done]:
-    if not tasks:
-        return run_here([], 1, plan.limits, started, lambda task: 0)
+def _running(jobs: Sequence[Job], plan: Plan, started: Callable[[Job], Job]) -> Generator[Done]:
+    limits = Limits(plan.timeout, plan.memory_limit)
+    if not jobs:
+        return run_here([], 1, limits, started, lambda job: 0)
     if plan.dask is not None:
-        return run_on_cluster(tasks, plan.dask, plan.jobs, plan.limits, started)
-    return run_here(tasks, plan.jobs, plan.limits, started, lambda task: local_size(task.sources))
+        return run_on_cluster(jobs, plan.dask, plan.n_workers, limits, started)
+    if plan.n_workers == 0:
+        return run_inline(jobs, started)
+    return run_here(jobs, plan.n_workers, limits, started, lambda job: local_size(job.sources))
 
 
-def _starter(file: ResultsFile | None, watch: Watch) -> Callable[[Task], Task]:
-    """What a task is, once it starts: a file that a killed run of ours left may be replaced."""
+def _starter(file: ResultsFile | None, watch: Watch) -> Callable[[Job], Job]:
+    """What a job is, once it starts: a file that a killed run of ours left may be replaced."""
     lock = threading.Lock()
 
-    def started(task: Task) -> Task:
-        watch.started(task.name)
-        if file is None or task.output is None:
-            return task
+    def started(job: Job) -> Job:
+        watch.started(job.name)
+        if file is None or job.output is None:
+            return job
         with lock:
-            if file.was_begun(task):
-                discard_unfinished(task.output)
-                return task.forced()
-            if not task.output.exists():
-                file.begin(task)
-        return task
+            if file.was_begun(job):
+                from prelu_tools.graph.io.placement import discard_unfinished  # with onnx
+
+                discard_unfinished(job.output)
+                return job.forced()
+            if not job.output.exists():
+                file.begin(job)
+        return job
 
     return started
 
@@ -137,15 +133,13 @@ def _workers(done: Sequence[Done]) -> tuple[tuple[WorkerInfo, ...], tuple[str, .
     return tuple(workers.values()), tuple(notes)
 
 
-def _how_to_go_on(
-    command: Command, tasks: Sequence[Task], done: dict[str, Done], plan: Plan
-) -> str:
-    count = f"{len(done):,} of {len(tasks):,} models are done"
+def _how_to_go_on(command: Command, jobs: Sequence[Job], done: dict[str, Done], plan: Plan) -> str:
+    count = f"{len(done):,} of {len(jobs):,} models are done"
     if plan.results is not None:
         return f"{count} and kept in {plan.results}: run the same command with --resume to continue"
     if not done:
         return f"{count}; with --results FILE they are kept, and --resume continues from there"
-    by_name = {task.name: task for task in tasks}
+    by_name = {job.name: job for job in jobs}
     try:
         path = save_results(Path(), command, [(by_name[name], one) for name, one in done.items()])
     except PReLUToolsError as error:

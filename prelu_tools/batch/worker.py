@@ -1,4 +1,4 @@
-"""The process that does tasks, one after another, with its frameworks loaded; and its owner's side.
+"""The process that does jobs, one after another, with its frameworks loaded; and its owner's side.
 
 A process each, started by hand and not by `concurrent.futures`, loky or pebble: the first two fail
 whatever else is at work when one process dies, none of them watches memory, and a worker of Dask
@@ -22,19 +22,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 
+from prelu_tools.batch.job import Done, Job
 from prelu_tools.core.results.batch import WorkerInfo
 from prelu_tools.core.versions import installed_versions
-from prelu_tools.graph.io.placement import discard_unfinished
-
-if TYPE_CHECKING:
-    from prelu_tools.batch.task import Done, Task
 
 IDLE_SECONDS = 600.0
-"""How long a worker waits for its next task before it ends by itself."""
+"""How long a worker waits for its next job before it ends by itself."""
 START_SECONDS = 120.0
 """How long a worker may take until it can be spoken to."""
 _LOOK = 0.1  # seconds between two looks at a worker that has a limit
@@ -61,7 +57,7 @@ NO_LIMITS = Limits()
 
 
 class Worker:
-    """A process that does one task at a time, started for the first one and after a fault."""
+    """A process that does one job at a time, started for the first one and after a fault."""
 
     def __init__(self, threads: int | None = None) -> None:
         """Start nothing yet.
@@ -77,14 +73,12 @@ class Worker:
         self._lock = threading.Lock()
         self._closed = False
 
-    def run(self, task: Task, limits: Limits) -> Done:
-        """Do a task there. A worker that dies, or goes beyond a limit, takes this task alone."""
-        from prelu_tools.batch.task import Done, failed
-
+    def run(self, job: Job, limits: Limits) -> Done:
+        """Do a job there. A worker that dies, or goes beyond a limit, takes this job alone."""
         start = time.perf_counter()
         try:
             connection = self._ready()
-            connection.send(task)
+            connection.send(job)
             done = self._wait(connection, limits)
         except (EOFError, OSError):
             error = self._exit_reason()
@@ -93,9 +87,11 @@ class Worker:
             error = str(reached)
         else:
             return replace(done, worker=self._info, entry=replace(done.entry, worker=self._name))
-        if task.output:
-            discard_unfinished(task.output)
-        entry = replace(failed(task, error), worker=self._name, seconds=time.perf_counter() - start)
+        if job.output:
+            from prelu_tools.graph.io.placement import discard_unfinished  # with onnx
+
+            discard_unfinished(job.output)
+        entry = replace(job.failed(error), worker=self._name, seconds=time.perf_counter() - start)
         return Done(entry, {}, self._info)
 
     @property
@@ -107,7 +103,7 @@ class Worker:
         return _resident(self._process)
 
     def stop(self) -> None:
-        """End the process and all that it started; the next task starts another."""
+        """End the process and all that it started; the next job starts another."""
         with self._lock:
             process, self._process = self._process, None
             connection, self._connection = self._connection, None
@@ -131,7 +127,7 @@ class Worker:
     def _ready(self) -> Connection:
         """The connection to a process that lives."""
         if self._process is not None and self._process.poll() is not None:
-            self.stop()  # it ended between two tasks
+            self.stop()  # it ended between two jobs
         if self._connection is None:
             self._start()
         if self._connection is None:
@@ -227,19 +223,19 @@ def _resident(process: subprocess.Popen[bytes] | None) -> int:
 
 
 def serve(descriptor: int) -> None:
-    """The process' side: say who it is, then answer each task with what became of it."""
+    """The process' side: say who it is, then answer each job with what became of it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(descriptor)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    from prelu_tools.batch.task import perform
+    from prelu_tools.batch.performing import perform
 
     with suppress(EOFError, OSError):
         connection.send(describe())
         while connection.poll(IDLE_SECONDS):
-            task: Task = connection.recv()
-            if os.path.isdir(task.folder):  # noqa: PTH112  # of another machine it may be no path
-                os.chdir(task.folder)
-            connection.send(perform(task))
+            job: Job = connection.recv()
+            if os.path.isdir(job.folder):  # noqa: PTH112  # of another machine it may be no path
+                os.chdir(job.folder)
+            connection.send(perform(job))
     os._exit(0)  # native libraries do not always survive a tidy end
 
 

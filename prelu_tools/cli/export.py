@@ -7,18 +7,21 @@ from typing import Any
 
 import click
 
-from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, run_many
+from prelu_tools.batch.plan import Plan
+from prelu_tools.cli.batch import are_many, batch_options, show_many
 from prelu_tools.cli.completing import complete_source
+from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
     gather_source_options,
     output_options,
     request_options,
     source_options,
+    taken,
 )
 from prelu_tools.commands.export.request import ExportRequest
 
 
-@click.command("export")
+@click.command("export", cls=Command)
 @click.argument(
     "sources", metavar="SOURCE...", nargs=-1, required=True, shell_complete=complete_source
 )
@@ -27,8 +30,8 @@ from prelu_tools.commands.export.request import ExportRequest
     "--output",
     type=click.Path(),
     metavar="MODEL.onnx",
-    help="The file to write: whole, or not at all. For many models a folder, or a name with {stem} "
-    "in it.",
+    help="The file to write, completely or not at all. For many models a folder, or a name that "
+    "contains {stem}.",
 )
 @request_options(ExportRequest)
 @batch_options
@@ -46,22 +49,21 @@ def command(
     verbose: bool,
     **choices: Any,
 ) -> int:
-    """Take SOURCE, a Keras, PyTorch or ONNX model, to ONNX: each PReLU call is one PRelu node.
+    """Export SOURCE, a Keras, PyTorch or ONNX model, to ONNX: each PReLU call is one PRelu node.
 
-    SOURCE is model.keras, model.onnx (whose PReLU, however they are spelled, become PRelu nodes),
-    or Python: nets.py:Net(10), package.module:name, optionally followed by @weights.pt. Python
-    sources are treated as your own code and are run. Many models, a folder, a pattern
-    ('models/*.keras') or a list (.txt, .csv, .toml) go to a folder: -o onnx/.
+    SOURCE is model.keras, model.onnx (every form of PReLU becomes a PRelu node), or Python:
+    nets.py:Net(10), package.module:name, optionally followed by @weights.pt. Python sources are
+    treated as your own code and are run. For many models, give several sources, a folder, a pattern
+    ('models/*.keras') or a list (.txt, .csv, .toml), and a folder as the output: -o onnx/.
 
     \b
     Example: prelu-tools export nets.py:Net@weights.pt -o net.onnx
     """
     from prelu_tools.cli.output import Output
     from prelu_tools.cli.output import progress as show_progress
-    from prelu_tools.commands.export.command import export
 
-    batch = {name: choices.pop(name) for name in NAMES}
-    many = len(sources) > 1 or asks_for_batch(batch) or _are_many(sources)
+    plan = taken(Plan, choices)
+    many = len(sources) > 1 or plan != Plan() or are_many(sources)
     if output is None and not many:
         raise click.UsageError("Missing option '-o' / '--output'.")
     request = ExportRequest(
@@ -71,19 +73,13 @@ def command(
         **choices,  # named as the fields are
     )
     if many:
-        from prelu_tools.batch.making import export_tasks
+        from prelu_tools.batch.lists.jobs import export_jobs
 
-        tasks = export_tasks(sources, output, request)
-        return run_many("export", tasks, Output(form, reports, quiet), verbose, batch)
+        jobs = export_jobs(sources, output, request)
+        return show_many(jobs, Output(form, reports, quiet), verbose, plan)
+    from prelu_tools.commands.export.command import export
+
     with show_progress(quiet, verbose) as progress:
         result = export(request, progress)
-    Output(form, reports, quiet).show(result)
+    Output(form, reports, quiet, details=verbose).show(result)
     return 0
-
-
-def _are_many(sources: tuple[str, ...]) -> bool:
-    if are_models(sources):
-        return False
-    from prelu_tools.batch.sources import is_many
-
-    return any(is_many(text) for text in sources)

@@ -13,7 +13,7 @@ from prelu_tools.cli.options import output_options
     "--schema/--no-schema",
     default=True,
     show_default=True,
-    help="Write prelu-tools.schema.json beside it, by which editors know its keys.",
+    help="Write prelu-tools.schema.json beside it, so that editors know its keys.",
 )
 @output_options
 def command(
@@ -26,15 +26,15 @@ def command(
 ) -> int:
     """Write prelu-tools.toml for the models in the current folder.
 
-    It looks for sources with the ONNX files made of them, by their names: net.keras, net.pt2,
-    net.h5 or a class Net in a Python file, with net.onnx. Python is parsed, not run. What it writes
-    is what prelu-tools verify checks when it is called without arguments.
+    It matches sources with the ONNX files made from them by name: net.keras, net.pt2, net.h5 or a
+    class Net in a Python file, with net.onnx. Python is parsed, not run. prelu-tools verify without
+    arguments then runs the checks in this file.
 
     \b
     Example: prelu-tools init && prelu-tools verify
     """
+    from prelu_tools.batch.init.command import InitRequest, init
     from prelu_tools.cli.output import Output
-    from prelu_tools.commands.init.command import InitRequest, init
 
     Output(form, reports, quiet).show(init(InitRequest(force, schema)))
     return 0

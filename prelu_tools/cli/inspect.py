@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, run_many
+from prelu_tools.batch.plan import Plan
+from prelu_tools.cli.batch import are_many, batch_options, show_many
 from prelu_tools.cli.completing import complete_source
+from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
     gather_source_options,
     output_options,
     request_options,
     source_options,
+    taken,
 )
-from prelu_tools.commands.inspect.request import InspectRequest
+from prelu_tools.commands.inspect.request import InspectRequest, is_log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from prelu_tools.batch.task import Task
+    from prelu_tools.batch.lists.jobs import JobList
     from prelu_tools.cli.output import Output
-    from prelu_tools.core.results.inspect_gates import InspectGates
+    from prelu_tools.core.results.inspect_gates import Inspected, InspectGates
     from prelu_tools.core.results.inspection import InspectResult
+    from prelu_tools.core.results.series import SeriesResult
 
+Seen = TypeVar("Seen", "InspectResult", "SeriesResult")
 _FIGURES = (".png", ".svg")
 
 
@@ -35,11 +39,16 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
     return value
 
 
-@click.command("inspect")
+@click.command("inspect", cls=Command)
 @click.argument(
     "sources", metavar="SOURCE...", nargs=-1, required=True, shell_complete=complete_source
 )
 @click.option("--each", is_flag=True, help="Show the full report of each model.")
+@click.option(
+    "--series",
+    is_flag=True,
+    help="Show how slopes moved over SOURCE..., checkpoints of one training.",
+)
 @click.option("--slopes", is_flag=True, help="Show the value of every slope.")
 @click.option("--all", "others", is_flag=True, help="Also show every LeakyRelu and Relu.")
 @click.option(
@@ -67,6 +76,7 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
 def command(
     sources: tuple[str, ...],
     each: bool,
+    series: bool,
     slopes: bool,
     others: bool,
     plot: Path | None,
@@ -83,93 +93,117 @@ def command(
 ) -> int:
     """Show the PReLU slopes of SOURCE, layer by layer: what was learned, and what is wrong.
 
-    SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two of
-    them it shows what changed from the first to the second; with more, a folder, a pattern
-    ('models/*.onnx') or a list (.txt, .csv, .toml), a line for each.
+    SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two
+    sources, it shows what changed from the first to the second. With more, or with a folder, a
+    pattern ('models/*.onnx') or a list (.txt, .csv, .toml), it shows one line for each.
+    With --series they are checkpoints of one training, in the order of their numbers. slopes.jsonl,
+    which a logger of prelu_tools.training writes, is a series by itself.
 
     \b
     Example: prelu-tools inspect model.onnx
     """
     from prelu_tools.cli.output import Output, write
-    from prelu_tools.commands.inspect.command import inspect_source
     from prelu_tools.core.results.inspect_gates import InspectGates
 
-    batch = {name: choices.pop(name) for name in NAMES}
+    plan = taken(Plan, choices)
     request = InspectRequest(
         explain=verbose,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
         **choices,  # named as the fields are
     )
-    output = Output(form, reports, quiet, slopes, others)
-    each = each and len(sources) > 1
+    output = Output(form, reports, quiet, slopes, others, verbose)
     gates = InspectGates(fail_on, expect_layers)
-    if _is_batch(sources, each or asks_for_batch(batch)):
+    if series or any(map(is_log, sources)):
+        if each or plan != Plan():
+            raise click.UsageError(
+                "a series is read in this process: leave out --each and what is for many models"
+            )
+        return _show_series(sources, request, gates, output, plot)
+    each = each and len(sources) > 1
+    if _is_batch(sources, each or plan != Plan()):
         if plot is not None:
             raise click.UsageError("--plot draws one model: give one source")
-        if len(sources) == 2 and not each and not _are_many(sources):
+        if len(sources) == 2 and not each and not are_many(sources):
             raise click.UsageError(
                 "two sources are compared, in this process: give --each to look at many models"
             )
-        tasks = _tasks(sources, request, gates, output, each)
-        return run_many("inspect", tasks, output, verbose, batch)
+        jobs = _jobs(sources, request, gates, output, each)
+        return show_many(jobs, output, verbose, plan)
     if len(sources) == 2:
         from prelu_tools.commands.inspect.compare import compare_sources
 
-        _refuse_for_two(form, reports, plot)
+        if plot is not None:
+            raise click.UsageError("--plot draws one model: give one source")
         compared = compare_sources(sources[0], sources[1], request)
-        output.show(compared)
-        return max(_verdict(side, gates) for side in (compared.left, compared.right))
-    result = inspect_source(sources[0], request)
+        left, right = _gated(compared.left, gates), _gated(compared.right, gates)
+        output.show(replace(compared, left=left, right=right))
+        return _exit_code(left, right)
+    from prelu_tools.commands.inspect.command import inspect_source
+
+    result = _gated(inspect_source(sources[0], request), gates)
     if plot is not None:
-        from prelu_tools.reports.plot import draw
+        from prelu_tools.reports.writers.plot import draw
 
         write(plot, draw(result, plot.suffix.lower()))
     output.show(result)
-    return _verdict(result, gates)
+    return _exit_code(result)
 
 
 def _is_batch(sources: tuple[str, ...], asked: bool) -> bool:
-    return asked or len(sources) > 2 or _are_many(sources)
+    return asked or len(sources) > 2 or are_many(sources)
 
 
-def _are_many(sources: tuple[str, ...]) -> bool:
-    if are_models(sources):
-        return False
-    from prelu_tools.batch.sources import is_many
-
-    return any(is_many(text) for text in sources)
-
-
-def _tasks(
+def _jobs(
     sources: tuple[str, ...],
     request: InspectRequest,
     gates: InspectGates,
     output: Output,
     each: bool,
-) -> Sequence[Task]:
+) -> JobList:
     """One for each model that is meant."""
-    from prelu_tools.batch.making import inspect_tasks
+    from prelu_tools.batch.lists.jobs import inspect_jobs
 
     shown = output.form if each and output.form in ("table", "markdown") else None
-    return inspect_tasks(sources, request, gates, slopes=output.slopes, each=shown)
+    return inspect_jobs(sources, request, gates, slopes=output.slopes, each=shown)
 
 
-def _refuse_for_two(form: str, reports: tuple[tuple[str, str], ...], plot: Path | None) -> None:
-    """Reject what shows one model, before two are read."""
+def _show_series(
+    sources: tuple[str, ...],
+    request: InspectRequest,
+    gates: InspectGates,
+    output: Output,
+    plot: Path | None,
+) -> int:
+    """Show how slopes moved from one source to the next."""
+    from prelu_tools.cli.output import write
+    from prelu_tools.commands.inspect.series import inspect_series
+
+    if are_many(sources) and not all(map(is_log, sources)):
+        from prelu_tools.batch.lists.models import expand
+
+        found = expand(sources, "inspect")
+        for problem in (one.problem for one in found if one.problem):
+            raise click.UsageError(problem)
+        sources = tuple(one.text for one in found)
+    result = _gated(inspect_series(sources, request), gates)
     if plot is not None:
-        raise click.UsageError("--plot draws one model: give one source")
-    if "html" in (form, *(report for report, _ in reports)):
-        raise click.UsageError(
-            "html shows one model, or many: give --each, or compare two with --format table, json, "
-            "csv or markdown"
-        )
+        from prelu_tools.reports.writers.plot import draw
+
+        write(plot, draw(result, plot.suffix.lower()))
+    output.show(result)
+    return _exit_code(result)
 
 
-def _verdict(result: InspectResult, gates: InspectGates) -> int:
+def _gated(result: Seen, gates: InspectGates) -> Seen:
+    """The result with what the gates say of it."""
+    return replace(result, failures=gates.reasons(result))
+
+
+def _exit_code(*results: Inspected) -> int:
     """1 where a gate says no, with the reason on standard error; else 0."""
     from prelu_tools.cli.output import say
 
-    reasons = gates.reasons(result)
+    reasons = [reason for result in results for reason in result.failures]
     for reason in reasons:
         say(f"Error: {reason}")
     return int(bool(reasons))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import difflib
 import gc
 import importlib
 import io
@@ -24,12 +25,13 @@ EXIT_VERDICT, EXIT_USAGE, EXIT_NO_VERDICT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 # Short helps stand here, so that `--help` imports no command.
 _COMMANDS = {
-    "completion": "Print what makes bash, zsh or fish complete command lines.",
+    "completion": "Print the completion script for bash, zsh or fish.",
     "doctor": "Show what is installed, what works, and what to install.",
-    "export": "Take a Keras or PyTorch model to ONNX, one PRelu node a call.",
+    "export": "Export a Keras or PyTorch model to ONNX, one PRelu node per call.",
     "init": "Write a list of checks for the models in this folder.",
     "inspect": "Show the PReLU slopes of a model, layer by layer.",
-    "optimize": "Write PReLU in the form that runs fastest, proven equal.",
+    "optimize": "Rewrite PReLU in the form that runs fastest, and prove it equal.",
+    "record": "Record a model's run in a file, to verify without its framework.",
     "verify": "Prove that candidates compute what a reference computes.",
 }
 
@@ -47,15 +49,26 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command; of one that is mistyped, the one that was meant."""
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(name, _COMMANDS, n=1)
+            meant = f"did you mean {near[0]}?" if near else f"expected {', '.join(_COMMANDS)}"
+            raise click.UsageError(f"there is no command {name!r}: {meant}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(sorted(_COMMANDS.items()))
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="prelu-tools")
+@click.version_option(__version__, "-V", "--version", prog_name="prelu-tools")
 def cli() -> None:
-    """Take models with PReLU to ONNX, and prove that every learned slope arrived.
+    """Export models with PReLU to ONNX, and prove that every learned slope arrived.
 
     A SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10) or package.module:name,
     optionally followed by @weights.pt. Python sources are treated as your own code and are run.
@@ -73,6 +86,9 @@ def main() -> NoReturn:
     which native libraries do not always survive: the exit code is that of the verdict.
     """
     gc.set_threshold(100_000)  # imports make much and drop little: collecting costs a tenth of them
+    # Threads that spin while they wait take many times as long where cores are shared; by default
+    # PyTorch's do. The results stay the same.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _open_streams()
     stop_at_signals()
     code = EXIT_NO_VERDICT

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from prelu_tools.cli.completing import complete_report, complete_source, complete_words
+from prelu_tools.cli.ignored_options import RequestOption
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.kinds import Kind, WrongValueError
 from prelu_tools.core.requests.option import Option, options_of
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 class FormatType(click.ParamType):  # type: ignore[type-arg]  # older clicks take none
@@ -64,7 +66,7 @@ def request_options(request: type) -> Callable[[Function], Function]:
 
     def add(function: Function) -> Function:
         for one in reversed(options_of(request, "cli")):
-            function = _option(one)(function)
+            function = _option(one, request)(function)
         return function
 
     return add
@@ -74,13 +76,14 @@ source_options = request_options(SourceOptions)
 """How sources are read."""
 
 
-def _option(one: Option) -> Callable[[Function], Function]:
+def _option(one: Option, request: type) -> Callable[[Function], Function]:
     """A field's option as click has it; its parameter is named as the field is."""
     flag = "--" + one.name.replace("_", "-")
-    settings: dict[str, Any] = {"help": one.help, "metavar": one.metavar}
+    of = {"cls": RequestOption, "request": request}
+    settings: dict[str, Any] = {**of, "help": one.help, "metavar": one.metavar}
     if one.kind.type == "flag":
         if one.default is False:
-            return click.option(flag, one.field, is_flag=True, help=one.help)
+            return click.option(flag, one.field, is_flag=True, help=one.help, **of)
         flag = f"{flag}/--no-{flag[2:]}"
         settings["default"] = None
     else:
@@ -104,7 +107,9 @@ def _type(kind: Kind) -> click.ParamType | None:  # type: ignore[type-arg]  # ol
     if kind.type == "choice":
         return click.Choice(kind.words)
     if kind.type in ("file", "folder"):
-        return click.Path(path_type=Path, file_okay=kind.type == "file")
+        return click.Path(
+            path_type=Path, file_okay=kind.type == "file", dir_okay=not kind.refuses_folder
+        )
     return None
 
 
@@ -125,8 +130,15 @@ def _reader(
 def output_options(function: Function) -> Function:
     """Where results go, and how much is said."""
     for option in (
-        click.option("-v", "--verbose", is_flag=True, help="Show the frameworks' own messages."),
-        click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors."),
+        click.option(
+            "-v", "--verbose", is_flag=True, help="Show details, and the frameworks' own messages."
+        ),
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            help="Show errors only; a failure is one line.",
+        ),
         click.option(
             "--report",
             "reports",
@@ -147,6 +159,12 @@ def output_options(function: Function) -> Function:
     ):
         function = option(function)
     return function
+
+
+def taken(request: type[T], choices: dict[str, Any]) -> T:
+    """The value whose options are among these; they are taken out."""
+    kind: type = request
+    return request(**{one.field: choices.pop(one.field) for one in options_of(kind, "cli")})
 
 
 def gather_source_options(

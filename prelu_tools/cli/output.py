@@ -15,6 +15,7 @@ import click
 
 from prelu_tools.cli.github import append_summary, folder, is_summary
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.results.headline import headline
 from prelu_tools.reports import Result, Style, render
 from prelu_tools.reports.printable import one_line, printable, shortened
 
@@ -30,11 +31,13 @@ class Output:
     reports: tuple[tuple[str, str], ...]
     """Formats and paths of files; `-` is standard output."""
     quiet: bool
-    """Whether to print no result."""
+    """Whether to print no result, but a line to standard error where it is no pass."""
     slopes: bool = False
     """Whether to show each slope's value."""
     others: bool = False
     """Whether to show each LeakyRelu and Relu."""
+    details: bool = False
+    """Whether a table shows what a page folds."""
 
     def show(self, result: Result) -> None:
         """Write the result everywhere it was asked for.
@@ -43,17 +46,21 @@ class Output:
             PReLUToolsError: a report cannot be written.
         """
         for form, path in self.reports:
-            text = render(result, form, self._style(terminal=False))
+            text = render(result, form, self._style(shown=False))
             if path == "-":
                 _print(text)
             elif is_summary(path):
                 append_summary(text)
             else:
                 write(Path(path), text.encode("utf-8", "backslashreplace"))
-        if self._is_for_github:
-            append_summary(render(result, "markdown", self._style(terminal=False)))
-        if not self.quiet:
-            style = self._style(terminal=sys.stdout.isatty())
+        if "github" in self._forms:
+            append_summary(render(result, "markdown", self._style(shown=False)))
+        if self.quiet:
+            line = headline(result)
+            if line is not None:
+                say(line)
+        else:
+            style = self._style(shown=True)
             _print(render(result, self.form, style))
 
     @contextmanager
@@ -63,22 +70,34 @@ class Output:
             yield
         except PReLUToolsError as error:
             if self.form == "github" and not self.quiet:
-                from prelu_tools.reports.github import annotation
+                from prelu_tools.reports.writers.github import annotation
 
                 place = (getattr(error, "path", None), getattr(error, "line", None))
                 _print(annotation("error", "prelu-tools verify", str(error), folder(), *place))
             raise
 
     @property
-    def _is_for_github(self) -> bool:
-        return "github" in (self.form, *(form for form, _ in self.reports))
+    def _forms(self) -> set[str]:
+        return {self.form, *(form for form, _ in self.reports)}
 
-    def _style(self, terminal: bool) -> Style:
-        place = folder() if self._is_for_github else ""
-        style = Style(slopes=self.slopes, others=self.others, folder=place)
-        if not terminal:
+    def _style(self, shown: bool) -> Style:
+        style = Style(slopes=self.slopes, others=self.others, details=self.details)
+        if {"github", "sarif"} & self._forms:
+            style = replace(style, folder=folder(), current=str(Path.cwd()))
+        if not shown:
             return style
-        return replace(style, width=shutil.get_terminal_size().columns, colour=True)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else style.width
+        return replace(style, width=width, colour=_has_colour())
+
+
+def _has_colour() -> bool:
+    """Whether standard output takes colours: a terminal, but for https://no-color.org.
+
+    FORCE_COLOR asks for them where there is no terminal, as in the log of a CI service.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
 
 
 def say(text: str, longest: int = _LONGEST_SENTENCE) -> None:
@@ -138,31 +157,7 @@ def progress(quiet: bool, verbose: bool = False) -> Iterator[Callable[[str], Non
     elif verbose:
         yield lambda stage: to_stderr(f"{printable(stage)} ...")
     else:
-        with _spinner() as tell:
-            yield tell
+        from prelu_tools.cli.spinner import spinner
 
-
-@contextmanager
-def _spinner() -> Iterator[Callable[[str], None]]:
-    """The stage and how long it has taken, on a line that is redrawn.
-
-    It has a descriptor of its own: while a framework runs, standard error is turned away
-    (`backends/quiet.py`).
-    """
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal:
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=Console(file=terminal), transient=True) as shown:
-
-            def tell(stage: str) -> None:
-                for task in shown.task_ids:
-                    shown.remove_task(task)
-                shown.add_task(f"{printable(stage)} ...", total=None)
-
+        with spinner() as tell:
             yield tell

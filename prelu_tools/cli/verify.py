@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from prelu_tools.cli.baseline import OPTIONS as BASELINE_OPTIONS
-from prelu_tools.cli.baseline import baseline_options, chosen
-from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, run_many
+from prelu_tools.batch.plan import Plan
+from prelu_tools.cli.baseline import BaselineRequest, baseline_options
+from prelu_tools.cli.batch import are_many, batch_options, run_many
 from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
@@ -19,15 +18,21 @@ from prelu_tools.cli.options import (
     output_options,
     request_options,
     source_options,
+    taken,
 )
 from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.requests.option import options_of
 
 if TYPE_CHECKING:
+    from prelu_tools.batch.lists.jobs import JobList
     from prelu_tools.cli.baseline import BaselineChoice
     from prelu_tools.cli.output import Output
 
 _EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
-_FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose", *BASELINE_OPTIONS)
+_FOR_EVERY_CHECK = {
+    *("form", "reports", "quiet", "verbose"),
+    *(one.field for of in (BaselineRequest, Plan) for one in options_of(of, "cli")),
+}
 
 
 @click.command("verify", cls=Command)
@@ -51,36 +56,34 @@ def command(
     inputs: tuple[Any, ...],
     custom_objects: tuple[str, ...],
     allow_unsafe_load: bool,
-    baseline: Path | None,
-    baseline_factor: float | None,
-    update_baseline: bool,
     **choices: Any,
 ) -> int:
     """Compare each CANDIDATE with REFERENCE: slopes bit for bit, every layer, every output.
 
     Both are any SOURCE: model.onnx, model.keras, nets.py:Net@weights.pt. ONNX candidates run in
-    onnxruntime on each --provider; a provider that did not run every node is exit 3, never a pass.
+    onnxruntime on each --provider; if a provider did not run every node, the exit code is 3.
 
-    Many pairs: {stem} stands for what names have in common ('keras/{stem}.keras'
-    'onnx/{stem}.onnx'); or give two folders, or a list (.csv with reference and candidate, .toml).
+    For many pairs, use {stem} for the common part of the names ('keras/{stem}.keras'
+    'onnx/{stem}.onnx'), or give two folders, or a list (.csv with reference and candidate, .toml).
 
-    Without any SOURCE, the checks run that prelu-tools.toml lists as [[checks]], or pyproject.toml
-    as [[tool.prelu-tools.checks]], in the current folder.
+    Without any SOURCE, verify runs the checks that prelu-tools.toml lists as [[checks]], or
+    pyproject.toml as [[tool.prelu-tools.checks]], in the current folder.
 
     \b
     Example: prelu-tools verify nets.py:Net@weights.pt net.onnx
     """
     from prelu_tools.cli.output import Output, progress
-    from prelu_tools.commands.verify.command import verify
 
-    output = Output(form, reports, quiet)
+    output = Output(form, reports, quiet, details=verbose)
+    plan, asked = taken(Plan, choices), taken(BaselineRequest, choices)
     if reference is None:
+        from prelu_tools.batch.lists.jobs import check_jobs
+
         _refuse_options_of_one_check(ctx)
         with output.explaining():
-            held = chosen(baseline, baseline_factor, update_baseline)
-            return _verify_many(output, verbose, held)
-    batch = {name: choices.pop(name) for name in NAMES}
-    is_batch = asks_for_batch(batch) or _are_many((reference, *candidates))
+            held = asked.chosen()
+            return _run_list(check_jobs(verbose), output, verbose, plan, held)
+    is_batch = plan != Plan() or are_many((reference, *candidates))
     if not is_batch:
         _refuse_a_reference_alone(ctx, reference, candidates)
         _refuse_unknown_layouts(ctx, choices["layouts"], (reference, *candidates))
@@ -91,14 +94,15 @@ def command(
         **choices,  # named as the fields are
     )
     if is_batch:
-        from prelu_tools.batch.making import verify_tasks
+        from prelu_tools.batch.lists.jobs import verify_jobs
 
-        if baseline is not None or update_baseline:
-            raise click.UsageError("--baseline is for one check, or for a list of checks", ctx)
         with output.explaining():
-            return run_many("verify", verify_tasks(request), output, verbose, batch)
+            held = asked.chosen()
+            return _run_list(verify_jobs(request), output, verbose, plan, held)
     with output.explaining():
-        held = chosen(baseline, baseline_factor, update_baseline)
+        from prelu_tools.commands.verify.command import verify
+
+        held = asked.chosen()
         with progress(quiet, verbose) as tell:
             result = verify(request, tell)
         name = f"{reference} against {', '.join(candidates)}"
@@ -106,14 +110,6 @@ def command(
         output.show(result)
         held.renew({name: result}, whole=False, quiet=quiet)
     return _EXIT[result.verdict]
-
-
-def _are_many(sources: tuple[str, ...]) -> bool:
-    if are_models(sources):
-        return False
-    from prelu_tools.batch.pairs import are_many
-
-    return are_many(sources)
 
 
 def _refuse_a_reference_alone(
@@ -150,22 +146,12 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
             )
 
 
-def _verify_many(output: Output, verbose: bool, held: BaselineChoice) -> int:
-    """Run the checks of the current folder's file, and show what became of them."""
-    from prelu_tools.cli.output import progress, say, say_traceback
-    from prelu_tools.commands.checks.run import find_checks, run_checks
-
-    def trace(error: BaseException) -> None:
-        if verbose:
-            say_traceback(error)
-
-    found = find_checks(show_chatter=verbose)
-    if not output.quiet:
-        for note in found.notes:
-            say(f"Note: {note}")
-    with progress(output.quiet, verbose) as tell:
-        result = run_checks(found, tell, trace)
-    result = held.hold_checks(result)
+def _run_list(
+    jobs: JobList, output: Output, verbose: bool, plan: Plan, held: BaselineChoice
+) -> int:
+    """Run a list of checks, and show the results, compared with a baseline where there is one."""
+    result = held.hold_all(run_many(jobs, output, verbose, plan))
     output.show(result)
-    held.renew({one.name: one.result for one in result.outcomes}, whole=True, quiet=output.quiet)
-    return _EXIT[result.verdict]
+    found = {one.name: one.verification for one in result.entries}
+    held.renew(found, whole=True, quiet=output.quiet)
+    return result.exit_code

@@ -65,4 +65,4 @@ def _advice(operator: str, domain: str, version: int | None) -> str:
     first = next((v for v in newer if not domain and _is_defined(operator, domain, v)), None)
     if first is not None:
         return f"it came with opset {first}, give --opset {first} or newer"
-    return "the converter does not know that layer; spell it with operations that ONNX has"
+    return "the converter does not know that layer; write it with operations that ONNX has"

@@ -1,4 +1,8 @@
-"""Results as text: one file a format, and nothing else (no clock, no terminal, no file)."""
+"""Results as text: views make documents of results, writers make texts of documents or results.
+
+A new result is one view in `views/`; a new format is one writer in `writers/` and its name here.
+Nothing here asks for the time, the terminal or a file.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +15,28 @@ from prelu_tools.core.errors import UsageError
 
 if TYPE_CHECKING:
     from prelu_tools.core.results.batch import BatchResult
-    from prelu_tools.core.results.checks import ChecksResult
     from prelu_tools.core.results.comparison import CompareResult
     from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.results.inspection import InspectResult
     from prelu_tools.core.results.optimization import OptimizeResult
+    from prelu_tools.core.results.record import RecordResult
+    from prelu_tools.core.results.series import SeriesResult
     from prelu_tools.core.results.verification import VerifyResult
 
 Result: TypeAlias = (
-    "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult | ChecksResult"
-    " | DoctorResult | InitResult | BatchResult"
+    "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult"
+    " | SeriesResult | DoctorResult | InitResult | RecordResult | BatchResult"
 )
-COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown")
+COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown", "html")
 """What every command can write."""
 _MORE_FORMATS: Mapping[str, tuple[str, ...]] = {
-    "inspect": ("csv", "html"),
-    "verify": ("html", "junit", "github"),
+    "inspect": ("csv", "junit", "github", "sarif"),
+    "verify": ("junit", "github", "sarif"),
 }
 
 
 def formats_of(command: str) -> tuple[str, ...]:
-    """The formats that make sense for a command: each a module of this package."""
+    """The formats that make sense for a command: each a module of `writers`."""
     return (*COMMON_FORMATS, *_MORE_FORMATS.get(command, ()))
 
 
@@ -52,12 +57,16 @@ class Style:
     """Whether each slope's value is shown."""
     others: bool = False
     """Whether each LeakyRelu and Relu is shown, and not their number alone."""
+    details: bool = False
+    """Whether a table shows what a page folds."""
     folder: str = ""
     """Of the current folder, its place in the repository, where that is asked for."""
+    current: str = ""
+    """The current folder itself, where that is asked for."""
 
 
-class Report(Protocol):
-    """A module of this package."""
+class Writer(Protocol):
+    """A module of `writers`."""
 
     def render(self, result: Result, style: Style) -> str:
         """The result as text that ends in a newline."""
@@ -70,8 +79,8 @@ def render(result: Result, form: str, style: Style) -> str:
     Raises:
         UsageError: the format cannot show this kind of result.
     """
-    report = cast(Report, importlib.import_module(f"prelu_tools.reports.{form}"))
-    return report.render(result, style)
+    writer = cast(Writer, importlib.import_module(f"prelu_tools.reports.writers.{form}"))
+    return writer.render(result, style)
 
 
 def render_named(result: Result, form: str, style: Style) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from prelu_tools.core.results.comparable import WRITTEN
+from prelu_tools.core.results.reasons import Reason
 
 T = TypeVar("T")
 
@@ -68,7 +69,8 @@ def cleaned(value: T, longest: int | None = None) -> T:
 
 def _cleaned(value: Any, longest: int | None) -> Any:
     if isinstance(value, str):
-        return printable(value if longest is None else shortened(value, longest))
+        text = printable(value if longest is None else shortened(value, longest))
+        return Reason(text, value.code) if isinstance(value, Reason) else text
     if isinstance(value, tuple | list):
         return type(value)(_cleaned(item, longest) for item in value)
     if isinstance(value, Mapping):

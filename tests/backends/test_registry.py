@@ -12,6 +12,7 @@ from sample_list import FOLDER
 from tflite_files import save_prelu_net
 from tiny_models import save_dense
 
+import prelu_tools
 from prelu_tools.backends.registry import ROWS, RUNTIMES, Row, open_source
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
@@ -22,11 +23,17 @@ _SOURCES = {
 }
 
 
+def _save_record(path: Path) -> Path:
+    prelu_tools.record(save_dense(path.with_suffix(".onnx")), path)
+    return path
+
+
 _FILES = {
     "onnx": ("net.onnx", save_dense),
     "tflite": ("net.tflite", save_prelu_net),
     "ncnn": ("net.param", save_ncnn_net),
     "openvino": ("net.xml", save_openvino_net),
+    "record": ("net.npz", _save_record),
 }
 _MARKERS = {"torch": "torch", "keras": "keras", "tflite": "keras"}  # TensorFlow runs .tflite, too
 
@@ -74,7 +81,7 @@ def test_no_two_rows_claim_a_name_or_a_suffix() -> None:
 
 @_each_row()
 def test_each_source_says_what_it_is(row: Row, source: Any) -> None:
-    assert source.framework == row.name
+    assert source.framework == {"record": "onnx"}.get(row.name, row.name)
     assert source.spelled.endswith(
         ("PerChannel", "article_net", *(name for name, _ in _FILES.values()))
     )
@@ -90,6 +97,10 @@ def test_each_source_runs_its_inputs(row: Row, source: Any) -> None:
     assert specs
     assert all(len(spec.shape) == len(spec.example) for spec in specs)
     feeds = {spec.name: np.ones((2, *spec.example[1:]), spec.dtype) for spec in specs}
+    if source.recording is not None:
+        with pytest.raises(PReLUToolsError, match="is a record and cannot be run"):
+            source.runner()
+        return
     with source.runner() as runner:
         first, second = runner.run(feeds), runner.run(feeds)
     assert first.keys() == second.keys()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from odd_models import Odd, by_status, results
+from odd_models import Odd, by_status, documents, results
 from running import ROOT, cli, environment, start
 from tiny_models import save_dense
 
@@ -33,15 +33,15 @@ def test_what_is_known_and_the_same_is_not_done_again(odd: Odd) -> None:
     nets, file = odd.nets(3), Path("r.jsonl")
     first = cli("inspect", "nets", "--results", file, "--format", "json")
     lines = results(file)
-    assert [line["document"] for line in lines] == first.json["models"]
+    assert [line["document"] for line in lines] == documents(first.json)
     again = cli("inspect", "nets", "--results", file, "--resume", "--format", "json")
     assert again.out == first.out  # workers and times too: nothing was run
     assert results(file) == lines
     save_dense(nets[1], slopes=(7, 8, 9))
     changed = cli("inspect", "nets", "--results", file, "--resume", "--format", "json")
-    pairs = zip(changed.json["runs"], first.json["runs"], strict=True)
+    pairs = zip(changed.json["models"], first.json["models"], strict=True)
     assert [run == old for run, old in pairs] == [True, False, True]
-    assert changed.json["models"][1]["statistics"]["max"] == 9.0
+    assert changed.json["models"][1]["document"]["statistics"]["max"] == 9.0
 
 
 def test_other_options_are_another_result(odd: Odd) -> None:
@@ -61,7 +61,7 @@ def test_an_error_is_tried_again_and_a_verdict_is_not(odd: Odd) -> None:
     again = cli(*sources, "--results", "r.jsonl", "--resume", "--format", "json")
     assert by_status(again.json) == {"net0.onnx": "fail", "net1.onnx": "fail", "later.onnx": "fail"}
     assert len(results(Path("r.jsonl"))) == 4
-    assert "has 1 PReLU layers; expected 2" in again.json["runs"][2]["reasons"][0]
+    assert "has 1 PReLU layers; expected 2" in again.json["models"][2]["reasons"][0]
 
 
 def test_a_torn_line_is_passed_over_and_cut_off(odd: Odd) -> None:
@@ -75,7 +75,7 @@ def test_a_torn_line_is_passed_over_and_cut_off(odd: Odd) -> None:
         found = cli("inspect", "nets", "--results", file, "--resume", "--format", "json")
         assert found.code == 0
         assert len(found.json["models"]) == 3
-        assert [line["document"] for line in results(file)] == found.json["models"]
+        assert [line["document"] for line in results(file)] == documents(found.json)
 
 
 def test_lines_of_another_kind_are_no_results(odd: Odd) -> None:
@@ -227,7 +227,7 @@ def test_another_file_of_the_same_size_and_time_is_another_one(odd: Odd) -> None
     os.utime(net, (1, 1))
     assert (net.stat().st_size, net.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
     found = cli("inspect", "nets", "--results", "r.jsonl", "--resume", "--format", "json")
-    assert found.json["models"][0]["statistics"]["max"] == 4.0
+    assert found.json["models"][0]["document"]["statistics"]["max"] == 4.0
 
 
 def test_the_same_content_at_another_time_is_the_same(odd: Odd) -> None:
@@ -274,7 +274,7 @@ def test_what_a_python_source_imports_and_reads_counts(odd: Odd, changed: str) -
     if changed == "the data":
         np.save(folder / "slopes.npy", np.array([0.5, -0.5, 0.125], np.float32))
     again = cli(*run, "--resume", "--format", "json")
-    largest = again.json["models"][0]["statistics"]["max"]
+    largest = again.json["models"][0]["document"]["statistics"]["max"]
     assert (len(results(Path("r.jsonl"))), largest) == (
         (1, 0.25) if changed == "nothing" else (2, 0.5)
     )

@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from odd_models import Odd
+from odd_models import Odd, documents
 from running import cli
 
-from prelu_tools.batch.outputs import outputs_of
-from prelu_tools.batch.pairs import Pair, pair
-from prelu_tools.batch.sources import Found, expand, is_many, place_of
+from prelu_tools.batch.lists.jobs import export_jobs, verify_jobs
+from prelu_tools.batch.lists.models import Found, expand, is_many, place_of
+from prelu_tools.batch.lists.outputs import outputs_of
+from prelu_tools.batch.lists.pairs import pairs_of
+from prelu_tools.batch.lists.tables import Row
+from prelu_tools.commands.export.request import ExportRequest
+from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 
 
@@ -93,11 +97,35 @@ def test_lists_in_each_spelling(tree: Path) -> None:
     (tree / "batch/list.toml").write_text('[[models]]\nsource = "/tmp/x.onnx"\nname = "x"\n')
     texts = [one.text for one in expand(["batch/list.txt"], "inspect")]
     assert texts == ["batch/a.onnx", "batch/nets.py:Net@batch/w.pt", "package.module:net"]
-    assert expand(["batch/list.csv", "batch/list.toml"], "export") == [
-        Found("batch/a.onnx", "first", "first", "batch/out/a.onnx"),
-        Found("batch/b.keras", "b"),
-        Found("/tmp/x.onnx", "x", "x"),
+    request = ExportRequest("", Path())
+    jobs = export_jobs(["batch/list.csv", "batch/list.toml"], "out/", request).jobs
+    assert [(job.name, job.path, str(job.output), job.file, job.line) for job in jobs] == [
+        ("first", "batch/a.onnx", "batch/out/a.onnx", "batch/list.csv", 2),
+        ("batch/b.keras", "batch/b.keras", "out/b.onnx", "batch/list.csv", 3),
+        ("x", "/tmp/x.onnx", "out/x.onnx", "batch/list.toml", 1),
     ]
+
+
+def test_a_row_means_what_it_would_on_the_command_line(tree: Path) -> None:
+    (tree / "list.csv").write_text(
+        "name,source\nall,batch/**/*.onnx\n,gone/*.onnx\none,batch/sub/c.*\n"
+    )
+    found = cli("inspect", "list.csv", "--jobs", "0", "--format", "json")
+    assert [(one["name"], one["line"]) for one in found.json["models"]] == [
+        ("all: batch/a.onnx", 2),
+        ("all: batch/sub/c.onnx", 2),
+        ("gone/*.onnx", 3),
+    ]
+    assert found.json["models"][2]["error"] == "gone/*.onnx matches no file"
+
+
+def test_names_of_rows_are_kept_and_may_not_be_the_same(tree: Path) -> None:
+    (tree / "list.csv").write_text("name,source\n,batch/a.onnx\nbatch/a.onnx,batch/sub/c.onnx\n")
+    found = cli("inspect", "list.csv", "--jobs", "0", "--format", "json")
+    assert [one["name"] for one in found.json["models"]] == ["batch/a.onnx (2)", "batch/a.onnx"]
+    (tree / "list.csv").write_text("name,source\nx,batch/a.onnx\nx,batch/sub/c.onnx\n")
+    twice = cli("inspect", "list.csv")
+    assert (twice.code, "list.csv: 2 lines have the name 'x'" in twice.words) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -106,12 +134,12 @@ def test_lists_in_each_spelling(tree: Path) -> None:
         (
             "a.csv",
             "sorce\na.onnx\n",
-            "a.csv, line 2: there is no 'sorce' for inspect; did you mean",
+            "a.csv, line 2: unknown key 'sorce'; did you mean 'source'?",
         ),
         ("a.csv", "source\na.onnx,b\n", "more cells"),
-        ("a.csv", "name,source\nx,\n", "there is no 'source', which every model needs"),
-        ("a.toml", "[[models]]\nsource = 3\n", "source is 3; expected a text"),
-        ("a.toml", "models = 3", "not a list of models"),
+        ("a.csv", "name,source\nx,\n", "missing key 'source', which every line needs"),
+        ("a.toml", "[[models]]\nsource = 3\n", "source is 3; expected text that is not empty"),
+        ("a.toml", "models = 3", "a.toml: models is 3; expected tables [[models]]"),
         ("a.toml", "[[", "not a TOML file"),
         ("a.txt", b"\xff\xfe", "not UTF-8"),
     ],
@@ -133,23 +161,33 @@ def _touch(*names: str) -> None:
         Path(name).touch()
 
 
+def _pairs(reference: str, *candidates: str) -> list[tuple[str, str, tuple[str, ...]]]:
+    return [(one.name, one.reference, one.candidates) for one in pairs_of(reference, candidates)]
+
+
+def _jobs(reference: str, *candidates: str) -> list[tuple[str, str, tuple[str, ...]]]:
+    jobs = verify_jobs(VerifyRequest(reference, candidates)).jobs
+    return [(job.name, job.path, job.candidates) for job in jobs]
+
+
 def test_pairs_by_what_names_have_in_common(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     _touch("k/a.keras", "k/b.keras", "o/a.onnx", "o/c.onnx")
-    assert pair(["k/{stem}.keras", "o/{stem}.onnx"]) == [
-        Pair("a", "k/a.keras", ("o/a.onnx",)),
-        Pair("b", "k/b.keras", ("o/b.onnx",)),
-        Pair("c", "k/c.keras", ("o/c.onnx",)),  # no reference: an error, never passed over
+    assert _pairs("k/{stem}.keras", "o/{stem}.onnx") == [
+        ("a", "k/a.keras", ("o/a.onnx",)),
+        ("b", "k/b.keras", ("o/b.onnx",)),
+        ("c", "k/c.keras", ("o/c.onnx",)),  # no reference: an error, never passed over
     ]
-    assert pair(["k/*.keras", "o/{stem}.onnx"]) == [
-        Pair("a", "k/a.keras", ("o/a.onnx",)),
-        Pair("b", "k/b.keras", ("o/b.onnx",)),
-    ]
+    for reference in ("k/*.keras", "k/"):
+        assert _pairs(reference, "o/{stem}.onnx") == [
+            ("k/a.keras", "k/a.keras", ("o/a.onnx",)),
+            ("k/b.keras", "k/b.keras", ("o/b.onnx",)),
+        ]
     _touch("w/Net.pt")
-    assert pair(["nets.py:{stem}@w/{stem}.pt", "{stem}/{stem}.onnx"]) == [
-        Pair("Net", "nets.py:Net@w/Net.pt", ("Net/Net.onnx",))
+    assert _pairs("nets.py:{stem}@w/{stem}.pt", "{stem}/{stem}.onnx") == [
+        ("Net", "nets.py:Net@w/Net.pt", ("Net/Net.onnx",))
     ]
 
 
@@ -158,40 +196,48 @@ def test_pairs_of_two_folders_of_one_reference_and_of_a_list(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     _touch("k/a.keras", "k/s/b.keras", "o/a.onnx", "o/s/b.onnx", "o/c.onnx")
-    assert pair(["k", "o/"]) == [
-        Pair("a", "k/a.keras", ("o/a.onnx",)),
-        Pair("s/b", "k/s/b.keras", ("o/s/b.onnx",)),
-        Pair("c", "k/c", ("o/c.onnx",)),
+    assert _pairs("k", "o/") == [
+        ("a", "k/a.keras", ("o/a.onnx",)),
+        ("s/b", "k/s/b.keras", ("o/s/b.onnx",)),
+        ("c", "k/c", ("o/c.onnx",)),
     ]
-    assert [one.candidates for one in pair(["k/a.keras", "o/*.onnx"])] == [
-        ("o/a.onnx",),
-        ("o/c.onnx",),
+    assert _jobs("k/a.keras", "o/*.onnx") == [
+        ("k/a.keras o/a.onnx", "k/a.keras", ("o/a.onnx",)),
+        ("k/a.keras o/c.onnx", "k/a.keras", ("o/c.onnx",)),
     ]
     Path("l.toml").write_text('[[models]]\nreference = "k/a.keras"\ncandidates = ["x", "y"]\n')
-    assert pair(["l.toml"]) == [Pair("k/a.keras", "k/a.keras", ("x", "y"))]
+    assert _jobs("l.toml") == [("k/a.keras", "k/a.keras", ("x", "y"))]
+    Path("o/l.csv").write_text("reference,candidate,samples\n../k/a.keras,*.onnx,3\n")
+    assert _jobs("o/l.csv") == [("o/../k/a.keras", "o/../k/a.keras", ("o/a.onnx", "o/c.onnx"))]
+    (job,) = verify_jobs(VerifyRequest("o/l.csv", (), seed=7)).jobs
+    assert isinstance(job.work, VerifyRequest)
+    assert (job.work.samples, job.work.seed) == (3, 7)
     _touch("k/a.onnx")
     with pytest.raises(UsageError, match="the same name"):
-        pair(["k", "o"])
+        _pairs("k", "o")
 
 
 @pytest.mark.parametrize(
     ("sources", "said"),
     [
         (["*.keras", "a.onnx"], "cannot be told which candidate"),
+        (["{stem}.keras", "a.onnx"], "cannot be told which candidate"),
+        (["a.keras", "{stem}.onnx"], "which follows the reference"),
         (["batch.csv", "a.onnx"], "already lists the pairs"),
-        (["nets.py:{stem}", "a.onnx"], "has to stand in the path"),
+        (["nets.py:{stem}", "a.onnx"], "has to be part of the path"),
         (["*.keras"], "no candidate to compare"),
     ],
 )
 def test_what_cannot_be_paired(sources: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        pair(sources)
+        _jobs(*sources)
     assert cli("verify", *sources).code == 2
 
 
 def test_where_exports_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = [Found("m/a.keras", "a"), Found("m/s/b.pt2", "s/b"), Found("c", "c", output="x/c.onnx")]
+    row = Row("l.csv", "line 2", 2, {}, {"output": "x/c.onnx"})
+    found = [Found("m/a.keras", "a"), Found("m/s/b.pt2", "s/b"), Found("c", "c", row)]
     assert outputs_of(found, "out") == [Path("out/a.onnx"), Path("out/s/b.onnx"), Path("x/c.onnx")]
     assert outputs_of(found[:1], "out/{stem}_18.onnx") == [Path("out/a_18.onnx")]
     assert Path("out/s").is_dir()
@@ -212,7 +258,7 @@ def test_present_meanings_stay(tmp_path: Path) -> None:
     assert cli("inspect", first, second, "--format", "json").json["kind"] == "inspect-compare"
     each = cli("inspect", first, second, "--each", "--format", "json").json
     alone = [cli("inspect", net, "--format", "json").json for net in (first, second)]
-    assert (each["kind"], each["models"]) == ("inspect-many", alone)
+    assert (each["kind"], documents(each)) == ("inspect-many", alone)
     assert cli("verify", first, second, third, "--format", "json").json["kind"] == "verify"
     assert cli("inspect", first, second, "--jobs", "2").code == 2
     assert cli("inspect", first, second, third, "--plot", "x.png").code == 2
@@ -220,6 +266,8 @@ def test_present_meanings_stay(tmp_path: Path) -> None:
     assert cli("inspect", first, "--resume").code == 2
     assert cli("inspect", first, "--jobs", "2", "--dask", "tcp://127.0.0.1:1").code == 2
     assert cli("inspect", first, "--memory-limit", "much").code == 2
+    assert cli("inspect", first, "--jobs", "0", "--timeout", "9").code == 2
+    assert cli("inspect", first, "--jobs", "0", "--dask", "local").code == 2
 
 
 def test_each_shows_every_model_by_itself(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from odd_models import Odd, by_status
 from running import cli
 
-from prelu_tools.batch.task import InspectTask, Task
+from prelu_tools.batch.job import InspectWork, Job
 from prelu_tools.batch.worker import NO_LIMITS, Limits, Worker
 from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.core.results.inspect_gates import InspectGates
@@ -21,9 +21,9 @@ def odd(tmp_path: Path) -> Odd:
     return Odd(tmp_path)
 
 
-def _task(source: object) -> Task:
-    work = InspectTask(str(source), InspectRequest(), InspectGates())
-    return Task(str(source), work, os.getcwd())  # noqa: PTH109
+def _job(source: object) -> Job:
+    work = InspectWork(str(source), InspectRequest(), InspectGates())
+    return Job(str(source), work, os.getcwd())  # noqa: PTH109
 
 
 def test_a_segfault_is_an_error_of_its_model_alone(odd: Odd) -> None:
@@ -35,7 +35,7 @@ def test_a_segfault_is_an_error_of_its_model_alone(odd: Odd) -> None:
     }  # fmt: skip
     assert found.json["models"][1]["error"] == "its worker died of SIGSEGV"
     assert found.json["summary"] == {"ok": 3, "fail": 0, "error": 1}
-    ran = [run["worker"] for run in found.json["runs"]]
+    ran = [run["worker"] for run in found.json["models"]]
     assert ran[0] == ran[1] != ran[2] == ran[3]  # the worker was replaced, once
     assert {worker["name"] for worker in found.json["workers"]} == set(ran)
 
@@ -57,7 +57,7 @@ def test_limits_are_kept_and_the_others_go_on(odd: Odd) -> None:
 
 def test_a_worker_keeps_what_it_loaded_and_says_who_it_is(odd: Odd) -> None:
     worker = Worker()
-    done = [worker.run(_task(net), NO_LIMITS) for net in odd.nets(2)]
+    done = [worker.run(_job(net), NO_LIMITS) for net in odd.nets(2)]
     try:
         assert [one.entry.status for one in done] == ["ok", "ok"]
         assert done[0].worker == done[1].worker
@@ -70,15 +70,15 @@ def test_a_worker_keeps_what_it_loaded_and_says_who_it_is(odd: Odd) -> None:
     assert worker.resident() == 0
 
 
-def test_one_that_ended_between_two_tasks_is_replaced(odd: Odd) -> None:
+def test_one_that_ended_between_two_jobs_is_replaced(odd: Odd) -> None:
     worker = Worker()
     first, second = odd.nets(2)
-    one = worker.run(_task(first), NO_LIMITS)
+    one = worker.run(_job(first), NO_LIMITS)
     assert one.worker is not None
     process = psutil.Process(int(one.worker.name.rpartition(":")[2]))
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # its last thread is gone too
-    other = worker.run(_task(second), NO_LIMITS)
+    other = worker.run(_job(second), NO_LIMITS)
     worker.stop()
     assert other.entry.status == "ok"
     assert other.worker != one.worker
@@ -86,10 +86,10 @@ def test_one_that_ended_between_two_tasks_is_replaced(odd: Odd) -> None:
 
 def test_no_temporary_file_is_left_by_one_that_was_killed(odd: Odd) -> None:
     worker = Worker()
-    worker.run(_task(odd.nets(1)[0]), NO_LIMITS)
+    worker.run(_job(odd.nets(1)[0]), NO_LIMITS)
     folder = worker._folder
     assert folder is not None
     assert Path(folder).is_dir()
-    done = worker.run(_task(odd.source("sleeps")), Limits(seconds=0.5))
+    done = worker.run(_job(odd.source("sleeps")), Limits(seconds=0.5))
     assert done.entry.status == "error"
     assert not Path(folder).exists()

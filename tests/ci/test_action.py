@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from running import ROOT, environment
+from running import ROOT, cli, environment
 from tiny_models import save_dense
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
@@ -136,6 +136,14 @@ def test_nothing_is_uploaded() -> None:
 # What it does
 
 
+def test_a_record_is_verified_without_extras(runner: Runner) -> None:
+    net = runner.project / "net.onnx"
+    assert cli("record", net, "-o", net.with_suffix(".npz"), "-q").code == 0
+    for candidate, verdict in (("net.onnx", "pass"), ("wrong.onnx", "fail")):
+        runner.run("Verify", arguments=f"net.npz {candidate}")
+        assert runner.outputs["verdict"] == verdict
+
+
 def test_a_list_that_holds_passes(runner: Runner) -> None:
     found = runner.run("Verify")
     assert found.returncode == 0, found.stderr
@@ -215,7 +223,7 @@ def test_it_installs_itself(runner: Runner, tmp_path: Path) -> None:
             del os.environ[name]
     assert found.returncode == 0, found.stdout + found.stderr
     assert (site / "prelu_tools/prelu-tools.schema.json").exists()
-    assert (site / "prelu_tools/reports/assets/verify.html").exists()
+    assert (site / "prelu_tools/reports/assets/page.html").exists()
 
 
 @pytest.mark.parametrize(

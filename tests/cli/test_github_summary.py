@@ -43,7 +43,7 @@ def test_a_list_is_annotated_and_summed_up(summary: Path) -> None:
     assert found.out.count("::error ") == 1
     assert "::error file=sub/prelu-tools.toml,line=7,title=prelu-tools verify%3A bad" in found.out
     text = summary.read_text(encoding="utf-8")
-    assert text.startswith("## FAIL: 2 checks of `prelu-tools.toml`")
+    assert text.startswith("## FAIL: `prelu-tools.toml`")
 
 
 def test_a_single_check_too_and_what_was_there_stays(summary: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_single_check_too_and_what_was_there_stays(summary: Path) -> None:
     assert cli("verify", "net.onnx", "other.onnx", "--report", "github=log.txt", "-q").code == 1
     text = summary.read_text(encoding="utf-8")
     assert text.startswith("before\n\n## PASS: `net.onnx`")
-    assert "## FAIL: `net.onnx`" in text
+    assert "## FAIL: `other.onnx` compared with `net.onnx`" in text
     assert Path("log.txt").read_text().startswith("::error title=")
 
 

@@ -44,8 +44,8 @@ def test_the_table_shows_what_the_contract_names(net: Path) -> None:
 
 
 def test_slopes_are_shown_on_request(net: Path) -> None:
-    assert "0.25 -0.5 1.5" not in " ".join(cli("inspect", net).out.split())
-    assert "0.25 -0.5 1.5" in " ".join(cli("inspect", net, "--slopes").out.split())
+    assert "0.25, -0.5, 1.5" not in " ".join(cli("inspect", net).out.split())
+    assert "0.25, -0.5, 1.5" in " ".join(cli("inspect", net, "--slopes").out.split())
 
 
 def test_the_table_of_verify_names_what_failed(net: Path) -> None:
@@ -60,13 +60,20 @@ def test_the_table_of_verify_names_what_failed(net: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("inspect",), ("verify", "again")])
-def test_quiet_shows_nothing_and_says_all_by_its_code(
-    net: Path, arguments: tuple[str, ...]
-) -> None:
-    sources = [net, _other(net)][: len(arguments)]
-    found = cli(arguments[0], *sources, "-q")
-    assert (found.out, found.err) == ("", "")
-    assert found.code == len(arguments) - 1
+def test_quiet_shows_nothing_of_what_passes(net: Path, arguments: tuple[str, ...]) -> None:
+    found = cli(arguments[0], *[net, net][: len(arguments)], "-q")
+    assert (found.code, found.out, found.err) == (0, "", "")
+
+
+def test_quiet_says_what_fails_in_one_line(net: Path, tmp_path: Path) -> None:
+    found = cli("verify", net, _other(net), "-q")
+    assert (found.code, found.out) == (1, "")
+    assert found.err.startswith("FAIL  ")
+    assert found.err.count("\n") == 1
+    assert "other.onnx" in found.err
+    nothing = cli("verify", net, tmp_path / "no.onnx", "-q")
+    assert (nothing.code, nothing.out) == (3, "")
+    assert nothing.err.startswith("INCONCLUSIVE  ")
 
 
 def test_quiet_does_not_silence_errors(tmp_path: Path) -> None:

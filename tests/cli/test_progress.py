@@ -15,6 +15,7 @@ import pytest
 
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.cli.output import progress
+from prelu_tools.core.progress import counted
 
 
 @contextmanager
@@ -39,6 +40,29 @@ def _read(terminal: int) -> str:
         while True:
             found += os.read(terminal, 1 << 16)
     return found.decode()
+
+
+def test_it_shows_how_far_a_part_is_and_how_long_the_rest_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with _terminal(monkeypatch) as terminal:
+        with progress(quiet=False) as tell:
+            tell("running nets.py:Net")
+            for number in counted(range(40), "running the reference"):
+                time.sleep(0.05 if number < 20 else 0)
+                if number == 10:
+                    during = _read(terminal)
+            tell("checking net.onnx")
+            time.sleep(0.3)
+        after = _read(terminal)
+    plain = re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", during)
+    assert "running the reference ... 0:00:0" in plain
+    assert re.search(r"\d+ of 40", plain)
+    assert "of 40" not in re.sub(r".*checking net\.onnx", "", after, flags=re.DOTALL)
+
+
+def test_nobody_is_told_where_nobody_listens() -> None:
+    assert list(counted(range(3), "part")) == [0, 1, 2]
 
 
 def test_stages_show_while_a_framework_is_silenced(monkeypatch: pytest.MonkeyPatch) -> None:

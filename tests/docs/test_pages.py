@@ -21,7 +21,7 @@ PAGES = sorted(DOCS.rglob("*.md"))
 QUICK = ("howto/arcface.md", "howto/completion.md", "verify.md")
 """Pages that need no framework, or run nothing but definitions: part of `make test`."""
 
-ELSEWHERE = {"ci.md": "tests/test_docs_ci.py", "batch.md": "tests/docs/test_batch_page.py"}
+ELSEWHERE = {"ci.md": "tests/docs/test_ci_page.py", "batch.md": "tests/docs/test_batch_page.py"}
 """Pages whose blocks another test runs."""
 
 CANNOT_RUN = {

@@ -31,7 +31,7 @@ def test_what_a_converter_left_is_named_with_its_layer(operator: str) -> None:
         check_operators(proto)
     assert str(caught.value) == (
         f"layer 'block/conv' became {operator}, which opset 18 of ONNX does not define: the "
-        "converter does not know that layer; spell it with operations that ONNX has"
+        "converter does not know that layer; write it with operations that ONNX has"
     )
 
 

@@ -179,5 +179,5 @@ def test_a_file_that_is_used_without_end_is_no_model_of_gigabytes(tmp_path: Path
     (tmp_path / "net.onnx").write_bytes(proto.SerializeToString())
     found = cli("export", tmp_path / "net.onnx", "-o", tmp_path / "made.onnx", "--no-verify")
     assert found.code == 3
-    assert "are pieces of 4,194,304 again and again" in found.words
+    assert "reuse the same 4,194,304 bytes" in found.words
     assert not (tmp_path / "made.onnx").exists()

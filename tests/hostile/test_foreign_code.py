@@ -17,10 +17,9 @@ from running import cli, environment
 from prelu_tools import inspect
 from prelu_tools.backends.files import isolated
 from prelu_tools.backends.source_spec import FileName, parse_source_spec
-from prelu_tools.batch.pairs import pair
-from prelu_tools.batch.sources import expand
+from prelu_tools.batch.lists.models import expand
+from prelu_tools.batch.lists.pairs import pairs_of
 from prelu_tools.batch.worker import Worker
-from prelu_tools.commands.checks.globs import candidates_of, matches
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 
 COMMAND = Path(sys.executable).with_name("prelu-tools")
@@ -126,19 +125,17 @@ def test_names_of_files_are_no_python(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "w").mkdir()
     (tmp_path / "w" / "os.mkdir('RAN').pt").touch()
     with pytest.raises(UsageError, match="not a name in Python"):
-        pair(["nets.py:{stem}@w/{stem}.pt", "out/{stem}.onnx"])
-    (match,) = matches("w/*.pt")
-    with pytest.raises(UsageError, match="not a Python name"):
-        candidates_of(["nets.py:{stem}@x.pt"], match)
-    assert isinstance(match.reference, FileName)
+        pairs_of("nets.py:{stem}@w/{stem}.pt", ["out/{stem}.onnx"])
+    with pytest.raises(UsageError, match="not a name in Python"):
+        pairs_of("w/*.pt", ["nets.py:{stem}@x.pt"])
+    (pair,) = pairs_of("w/*.pt", ["nets.py:Net@w/{name}"])
+    assert isinstance(pair.reference, FileName)
+    assert pair.candidates == ("nets.py:Net@w/os.mkdir('RAN').pt",)
     (tmp_path / "v").mkdir()
     (tmp_path / "v" / "evil.py:Net@x.pt").touch()
-    (candidate,) = candidates_of(["out/{stem}.onnx"], matches("v/*.pt")[0]).sources
+    ((candidate,),) = (one.candidates for one in pairs_of("v/*.pt", ["out/{stem}.onnx"]))
     assert candidate == "out/evil.py:Net@x.onnx"
     assert parse_source_spec(candidate).module is None
-    assert candidates_of(["nets.py:Net@w/{name}"], match).sources == (
-        "nets.py:Net@w/os.mkdir('RAN').pt",
-    )
 
 
 def test_a_list_names_sources(odd: Path) -> None:

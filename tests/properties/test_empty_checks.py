@@ -19,8 +19,8 @@ from onnx import helper
 from running import Outcome, cli
 from tiny_models import Dims, save_graph, save_prelu, save_relu
 
-from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
-from prelu_tools.core.results.verification import Verdict, VerifyResult
+from prelu_tools.core.results.batch import BatchEntry, BatchResult
+from prelu_tools.core.results.verification import Verdict
 from prelu_tools.core.rounding.parity import Comparison, worst
 from prelu_tools.core.rounding.tolerance import Limit
 
@@ -199,22 +199,13 @@ def test_only_passes_make_a_pass(verdicts: list[Verdict]) -> None:
     assert (found == "pass") == (bool(verdicts) and set(verdicts) == {"pass"})
 
 
-def _result(verdict: Verdict) -> VerifyResult:
-    return VerifyResult(verdict, "r", "float64", {}, 0, 1, None, (), ())
-
-
 @CALM
 @given(kinds=st.lists(st.one_of(VERDICTS, st.just("error"))))
 def test_only_checks_that_ran_and_passed_make_a_pass(kinds: list[Any]) -> None:
-    outcomes = [
-        CheckOutcome(str(i), "r", ("c",), None, "a worker died")
-        if kind == "error"
-        else CheckOutcome(str(i), "r", ("c",), _result(kind), None)
-        for i, kind in enumerate(kinds)
-    ]
-    found = ChecksResult("checks.toml", tuple(outcomes))
-    assert (found.verdict == "fail") == ("fail" in kinds)
-    assert (found.verdict == "pass") == (bool(kinds) and set(kinds) == {"pass"})
+    entries = [BatchEntry(str(i), "r", kind) for i, kind in enumerate(kinds)]
+    found = BatchResult("verify", tuple(entries), "checks.toml")
+    assert (found.status == "fail") == ("fail" in kinds)
+    assert (found.status == "pass") == (bool(kinds) and set(kinds) == {"pass"})
     assert sum(found.summary.values()) == len(kinds)
 
 

@@ -11,10 +11,11 @@ import pytest
 from made_results import HOSTILE, assert_gold, verified
 
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.results.batch import BatchEntry, BatchResult
 from prelu_tools.core.results.verification import Coverage, VerifyResult
 from prelu_tools.reports import Style, render
-from prelu_tools.reports.facts import coverage_share, worst_difference
+from prelu_tools.reports.sentences import coverage_share, worst_difference
+from prelu_tools.reports.writers.json import one_line
 
 
 def _passed(**changes: Any) -> VerifyResult:
@@ -30,18 +31,29 @@ def _passed(**changes: Any) -> VerifyResult:
     return dataclasses.replace(failed, verdict="pass", **made)
 
 
-def _outcome(name: str, result: VerifyResult | None) -> CheckOutcome:
+def entry_of(
+    name: str, result: VerifyResult | None, line: int = 1, file: str = "prelu-tools.toml"
+) -> BatchEntry:
+    """The entry of a check in a list."""
+    candidates = ("net.onnx", "folder/other.onnx")
     if result is None:
-        error, reference = "gone.keras cannot be read: no such file", "gone.keras"
-    else:
-        error, reference = None, result.reference
-    return CheckOutcome(name, reference, ("net.onnx", "folder/other.onnx"), result, error)
+        error = ("gone.keras cannot be read: no such file",)
+        return BatchEntry(name, "gone.keras", "error", None, error, candidates, file, line)
+    text = one_line(result, Style())
+    return BatchEntry(
+        name, result.reference, result.verdict, text, result.reasons, candidates, file, line
+    )
 
 
-def many_checks() -> ChecksResult:
+def checks_of(*entries: BatchEntry, path: str = "prelu-tools.toml") -> BatchResult:
+    """A list of checks."""
+    return BatchResult("verify", entries, path)
+
+
+def many_checks() -> BatchResult:
     """Three checks: one passed, one failed, one could not be run."""
-    outcomes = [("digits", _passed()), ("faces, aligned", verified()), ("lost", None)]
-    return ChecksResult("prelu-tools.toml", tuple(_outcome(*one) for one in outcomes))
+    found = [("digits", _passed()), ("faces, aligned", verified()), ("lost", None)]
+    return checks_of(*(entry_of(*one, 10 * number) for number, one in enumerate(found, 1)))
 
 
 @pytest.mark.parametrize(
@@ -54,15 +66,15 @@ def test_the_whole_report(form: str, suffix: str) -> None:
 @pytest.mark.parametrize("width", [20, 80])
 def test_the_table_fits(width: int) -> None:
     long = "some/folder/of/models/" * 5
-    outcome = dataclasses.replace(_outcome(long, None), candidates=(long, long))
-    text = render(ChecksResult("prelu-tools.toml", (outcome,)), "table", Style(width=width))
+    entry = dataclasses.replace(entry_of(long, None), candidates=(long, long))
+    text = render(checks_of(entry), "table", Style(width=width))
     head = text.partition("\nINCONCLUSIVE")[0]
     assert max(map(len, head.splitlines())) <= 80
     assert "error" in head
 
 
 def test_names_that_are_references_are_shown_once() -> None:
-    text = render(ChecksResult("a.toml", (_outcome("nets.py:Net", _passed()),)), "table", Style())
+    text = render(checks_of(entry_of("nets.py:Net", _passed()), path="a.toml"), "table", Style())
     assert text.count("nets.py:Net") == 1
     assert "check" not in text.partition("──")[0]
     assert "PASS  1 check of a.toml: 1 pass" in text
@@ -71,12 +83,14 @@ def test_names_that_are_references_are_shown_once() -> None:
 def test_the_json_has_each_document_with_its_name() -> None:
     document = json.loads(render(many_checks(), "json", Style()))
     alone = json.loads(render(verified(), "json", Style()))
-    assert document["models"][1] == {"name": "faces, aligned", **alone}
-    assert document["models"][2] == {
-        "name": "lost",
-        "model": {"path": "gone.keras"},
-        "error": "gone.keras cannot be read: no such file",
-    }
+    failed, lost = document["models"][1:]
+    assert (failed["name"], failed["status"]) == ("faces, aligned", "fail")
+    assert failed["document"] == alone
+    assert (failed["reasons"], failed["reason_codes"]) == (alone["reasons"], alone["reason_codes"])
+    assert (lost["path"], lost["file"], lost["line"]) == ("gone.keras", "prelu-tools.toml", 30)
+    assert lost["document"] is None
+    assert lost["error"] == "gone.keras cannot be read: no such file"
+    assert (document["status"], document["list"]) == ("fail", "prelu-tools.toml")
     assert document["summary"] == {"pass": 1, "fail": 1, "inconclusive": 0, "error": 1}
 
 
@@ -99,7 +113,7 @@ def test_the_suites_are_those_of_each_check_and_counted_once() -> None:
 
 @pytest.mark.parametrize("form", ["table", "markdown", "json", "junit"])
 def test_no_checks_at_all_do_not_look_like_a_pass(form: str) -> None:
-    text = render(ChecksResult("a.toml", ()), form, Style())
+    text = render(checks_of(path="a.toml"), form, Style())
     assert "PASS" not in text
     if form == "junit":
         assert ElementTree.fromstring(text).get("errors") == "1"
@@ -110,8 +124,7 @@ def test_no_checks_at_all_do_not_look_like_a_pass(form: str) -> None:
 
 def test_whatever_is_in_a_name_it_is_text() -> None:
     name = f"{HOSTILE}|\x1b[2J"
-    outcome = CheckOutcome(name, name, (name,), None, name)
-    result = ChecksResult("a.toml", (outcome,))
+    result = checks_of(BatchEntry(name, name, "error", None, (name,), (name,)))
     for form in ("table", "markdown", "junit"):
         assert "\x1b" not in render(result, form, Style())
     assert ElementTree.fromstring(render(result, "junit", Style()))[0].get("name") is not None

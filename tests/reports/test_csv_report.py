@@ -11,7 +11,7 @@ from made_results import assert_gold, compared, layer, model, usual, verified
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.reports import Result, Style
-from prelu_tools.reports.csv import render
+from prelu_tools.reports.writers.csv import render
 
 
 def _rows(result: Result, style: Style | None = None) -> list[dict[str, str]]:

@@ -6,13 +6,13 @@ import dataclasses
 import re
 
 import pytest
-from made_results import HOSTILE, usual, verified
-from test_checks_report import _passed, many_checks
+from made_results import HOSTILE, exported, usual, verified
+from test_checks_report import _passed, checks_of, entry_of, many_checks
 
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.results.batch import BatchEntry
 from prelu_tools.reports import Style, render
-from prelu_tools.reports.github import annotation
+from prelu_tools.reports.writers.github import annotation
 
 _COMMAND = re.compile(r"^::(\w+) ?([^:]*)::(.*)$")
 
@@ -36,16 +36,8 @@ def _raw(text: str) -> str:
     return text
 
 
-def _lined() -> ChecksResult:
-    many = many_checks()
-    outcomes = tuple(
-        dataclasses.replace(one, line=10 * number) for number, one in enumerate(many.outcomes, 1)
-    )
-    return dataclasses.replace(many, outcomes=outcomes)
-
-
 def test_each_check_that_is_no_pass_is_annotated_where_it_is_declared() -> None:
-    text = render(_lined(), "github", Style())
+    text = render(many_checks(), "github", Style())
     failed, lost = _commands(text)
     assert failed[:2] == (
         "error",
@@ -66,7 +58,7 @@ def test_each_check_that_is_no_pass_is_annotated_where_it_is_declared() -> None:
 
 
 def test_the_file_is_that_of_the_repository() -> None:
-    text = render(_lined(), "github", Style(folder="models/faces"))
+    text = render(many_checks(), "github", Style(folder="models/faces"))
     assert {one[1]["file"] for one in _commands(text)} == {"models/faces/prelu-tools.toml"}
 
 
@@ -80,7 +72,7 @@ def test_a_single_check_has_no_file_and_a_pass_no_annotation() -> None:
 
 
 def test_no_checks_at_all_are_an_annotation() -> None:
-    text = render(ChecksResult("a.toml", ()), "github", Style())
+    text = render(checks_of(path="a.toml"), "github", Style())
     assert _commands(text)[0][2] == "nothing was checked"
     assert "INCONCLUSIVE" in text
 
@@ -93,11 +85,11 @@ def test_no_checks_at_all_are_an_annotation() -> None:
     ],
 )  # fmt: skip
 def test_whatever_is_in_a_name_it_is_text(name: str) -> None:
-    outcomes = (
-        CheckOutcome(name, name, (name,), None, name, 7),
-        CheckOutcome(f"{name} ", name, (name,), _passed(reference=name), None, 8),
+    entries = (
+        BatchEntry(name, name, "error", None, (name,), (name,), "a.toml", 7),
+        entry_of(f"{name} ", _passed(reference=name), 8),
     )
-    found = _commands(render(ChecksResult("a.toml", outcomes), "github", Style()))
+    found = _commands(render(checks_of(*entries, path="a.toml"), "github", Style()))
     assert [one[:1] for one in found] == [("error",)]
     assert (found[0][1]["file"], found[0][1]["line"]) == ("a.toml", "7")
     assert (
@@ -112,9 +104,20 @@ def test_a_great_many_reasons_are_counted() -> None:
     assert message.splitlines()[-2:] == ["reason 19", "and 30 more"]
 
 
+def test_each_finding_is_an_annotation_at_the_models_file() -> None:
+    result = dataclasses.replace(usual(), path="/repo/models/net.onnx")
+    text = render(result, "github", Style(folder="sub", current="/repo"))
+    found = _commands(text)
+    assert [level for level, _, _ in found] == ["error", "warning", "notice", "notice"]
+    assert {properties["file"] for _, properties, _ in found} == {"sub/models/net.onnx"}
+    assert found[0][1]["title"] == "prelu-tools inspect: slope_rank in c|d"
+    assert found[0][2] == "the slope [4] stands on an input of rank 4"
+    assert text.endswith("3 PReLU layers, 13 slopes; 1 error, 1 warning\n")
+
+
 def test_other_results_refuse() -> None:
     with pytest.raises(UsageError):
-        render(usual(), "github", Style())
+        render(exported(), "github", Style())
 
 
 def test_an_annotation_without_a_line() -> None:

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_results import HOSTILE, compared, layer, model, usual
+from made_results import HOSTILE, layer, model, usual
 
-from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.inspection import (
     Finding,
     InspectResult,
@@ -24,12 +23,13 @@ from prelu_tools.core.results.inspection import (
     OtherActivation,
     RefusedForm,
 )
-from prelu_tools.reports import Style, html
+from prelu_tools.reports import Style
 from prelu_tools.reports.assets import asset
-from prelu_tools.reports.html import embedded
-from prelu_tools.reports.page import MOST_RUNS, N_BINS, ROOM, page_data
+from prelu_tools.reports.writers import html
+from prelu_tools.reports.writers.chart_data import MOST_RUNS, N_BINS, ROOM, chart_data
+from prelu_tools.reports.writers.html import embedded
 
-ASSETS = Path(html.__file__).parent / "assets"
+ASSETS = Path(html.__file__).parent.parent / "assets"
 
 
 class _Parts(HTMLParser):
@@ -60,7 +60,7 @@ class _Parts(HTMLParser):
 
     @property
     def data(self) -> Any:
-        return json.loads(self.scripts[1])
+        return json.loads(self.scripts[0])
 
     @property
     def policy(self) -> str:
@@ -90,9 +90,9 @@ def _hostile() -> InspectResult:
 
 def test_a_hostile_model_is_text_everywhere() -> None:
     parts, usual_parts = _Parts(_page(_hostile())), _Parts(_page(usual()))
-    assert [tag for tag, _ in parts.tags] == [tag for tag, _ in usual_parts.tags]
-    assert parts.scripts[0] == usual_parts.scripts[0]
-    assert parts.scripts[2] == usual_parts.scripts[2]
+    assert {tag for tag, _ in parts.tags} <= {tag for tag, _ in usual_parts.tags}
+    assert parts.tags.count(("script", {})) == usual_parts.tags.count(("script", {})) == 2
+    assert parts.scripts[1:] == usual_parts.scripts[1:]
     assert parts.data["layers"][0]["name"] == HOSTILE + "<!--{{script}}&amp;"
     assert parts.title.startswith(HOSTILE)
 
@@ -105,10 +105,10 @@ def test_no_character_that_ends_a_script_is_left_in_the_data() -> None:
 
 def test_the_policy_allows_these_two_scripts_and_nothing_from_outside() -> None:
     parts = _Parts(_page(usual()))
-    for script in (parts.scripts[0], parts.scripts[2]):
+    for script in parts.scripts[1:]:
         digest = hashlib.sha256(script.encode()).digest()
         assert f"'sha256-{base64.b64encode(digest).decode()}'" in parts.policy
-    assert parts.policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline';")
+    assert parts.policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline'; ")
     assert parts.policy.count("sha256-") == 2
     assert "; script-src 'sha256-" in parts.policy
 
@@ -133,9 +133,11 @@ def test_the_licence_of_the_library_is_in_the_page() -> None:
     assert asset("uPlot.LICENSE").startswith("The MIT License")
 
 
-def test_two_models_are_refused() -> None:
-    with pytest.raises(UsageError, match="one model"):
-        html.render(compared(), Style())
+def test_without_any_script_the_layers_are_tables() -> None:
+    page = _page(usual())
+    without = page.partition("<noscript>")[2].partition("</noscript>")[0]
+    for report in usual().layers:
+        assert f"<code>{report.layer.name}" in without
 
 
 def test_what_was_vendored_is_what_was_published() -> None:
@@ -149,7 +151,7 @@ def test_what_was_vendored_is_what_was_published() -> None:
 
 
 def test_each_slope_is_in_the_page_where_there_is_room() -> None:
-    data = page_data(usual())["layers"][0]
+    data = chart_data(usual().layers)["layers"][0]
     assert (data["per"], data["values"]) == (1, [-0.5, 0.0, 0.25, 1.5])
     assert data["negative"] == [0.5, 0.0, 0.25, 0.25]
     assert data["usage"] == {"negative": 0.25, "unused": 1, "output": 0.125}
@@ -158,7 +160,7 @@ def test_each_slope_is_in_the_page_where_there_is_room() -> None:
 
 def test_many_slopes_are_runs_with_their_smallest_mean_and_largest() -> None:
     values = np.linspace(-1, 1, ROOM + 1)
-    data = page_data(model(layer("a", values)))["layers"][0]
+    data = chart_data(model(layer("a", values)).layers)["layers"][0]
     per = -(-(ROOM + 1) // MOST_RUNS)
     assert data["per"] == per
     assert "values" not in data
@@ -171,37 +173,37 @@ def test_many_slopes_are_runs_with_their_smallest_mean_and_largest() -> None:
 
 def test_room_is_shared_by_layers_and_by_what_is_said_of_each_slope() -> None:
     half = np.full(ROOM // 2, 0.5)
-    assert page_data(model(layer("a", half), layer("b", half)))["layers"][1]["per"] == 1
+    assert chart_data(model(layer("a", half), layer("b", half)).layers)["layers"][1]["per"] == 1
     one_more = np.full(ROOM // 2 + 1, 0.5)
-    assert page_data(model(layer("a", half), layer("b", one_more)))["layers"][1]["per"] > 1
+    assert chart_data(model(layer("a", half), layer("b", one_more)).layers)["layers"][1]["per"] > 1
     used = layer("a", one_more, usage=LayerUsage(one_more, 0.5))
-    assert page_data(model(used))["layers"][0]["per"] > 1
-    assert page_data(model(layer("a", one_more)))["layers"][0]["per"] == 1
+    assert chart_data(model(used).layers)["layers"][0]["per"] > 1
+    assert chart_data(model(layer("a", one_more)).layers)["layers"][0]["per"] == 1
 
 
 def test_the_use_of_many_slopes_is_thinned_alongside() -> None:
     share = np.linspace(0, 1, ROOM)
     report = layer("a", share, usage=LayerUsage(share, 0.5))
-    data = page_data(model(report))["layers"][0]
+    data = chart_data(model(report).layers)["layers"][0]
     assert len(data["negative"]) == len(data["mean"]) <= MOST_RUNS
     assert data["negative"] == pytest.approx(data["mean"], abs=1e-6)
 
 
 def test_slopes_that_are_not_finite_are_null_and_spoil_no_run() -> None:
-    few = page_data(model(layer("a", [math.nan, 0.5, math.inf])))["layers"][0]
+    few = chart_data(model(layer("a", [math.nan, 0.5, math.inf])).layers)["layers"][0]
     assert few["values"] == [None, 0.5, None]
     assert few["spread"] == [0.5, 0.5, 0.5]
     assert few["statistics"]["mean"] is None
     values = np.full(ROOM + 1, 0.5)
     values[:1000] = math.nan
-    many = page_data(model(layer("a", values)))["layers"][0]
+    many = chart_data(model(layer("a", values)).layers)["layers"][0]
     assert many["low"][0] is many["mean"][0] is many["high"][0] is None
     assert many["mean"][3] == 0.5
 
 
 def test_bars_hold_every_slope_on_its_side() -> None:
     report = layer("a", [-0.001, 0.0, 0.001, 1.0, 1.001, math.nan])
-    bars = page_data(model(report))["layers"][0]["histogram"]
+    bars = chart_data(model(report).layers)["layers"][0]["histogram"]
     assert {kind: sum(numbers) for kind, numbers in bars.items()} == {
         "below": 1,
         "between": 3,
@@ -211,8 +213,8 @@ def test_bars_hold_every_slope_on_its_side() -> None:
 
 
 def test_findings_stand_worst_first() -> None:
-    data = page_data(usual())
-    assert [f["code"] for f in data["layers"][2]["findings"]] == ["slope_rank", "one_slope"]
+    data = chart_data(usual().layers)
+    assert [code for _, code in data["layers"][2]["findings"]] == ["slope_rank", "one_slope"]
 
 
 def test_two_hundred_layers_stay_below_three_megabytes() -> None:

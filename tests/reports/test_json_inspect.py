@@ -9,7 +9,7 @@ from typing import Any
 from made_results import compared, layer, model, usual
 
 from prelu_tools.reports import Result, Style
-from prelu_tools.reports.json import render
+from prelu_tools.reports.writers.json import render
 
 CONTRACT = {"schema_version", "kind", "model", "layers", "findings"}
 OF_A_LAYER = {
@@ -29,7 +29,7 @@ def _document(result: Result, style: Style | None = None) -> dict[str, Any]:
 
 def test_the_contract_is_kept_and_only_added_to() -> None:
     document = _document(usual())
-    assert set(document) == CONTRACT | {"statistics", "others", "refused", "notes"}
+    assert set(document) == CONTRACT | {"statistics", "others", "refused", "notes", "failures"}
     assert (document["schema_version"], document["kind"]) == (1, "inspect")
     for found in document["layers"]:
         assert set(found) == OF_A_LAYER | {"usage"}
@@ -81,6 +81,8 @@ def test_a_comparison_holds_both_documents_and_what_changed() -> None:
         "max_abs_change": 0.8,
         "mean_change": 0.4,
         "n_sign_changes": 1,
+        "n_changed": 1,
+        "largest": [1, -0.4, 0.4],
     }
 
 

@@ -8,7 +8,16 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import pytest
-from made_results import HOSTILE, assert_gold, usual, verified
+from made_results import (
+    HOSTILE,
+    assert_gold,
+    compared,
+    exported,
+    layer,
+    model,
+    usual,
+    verified,
+)
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.verification import CandidateReport, OutputParity, Power, VerifyResult
@@ -159,8 +168,8 @@ def test_coverage_of_nothing_is_skipped() -> None:
 
 def test_whatever_is_in_a_name_it_is_xml_and_the_name() -> None:
     name = f"{HOSTILE}]]>&\x00\x1b\ud800\uffff\"'"
-    layer = dataclasses.replace(verified().candidates[0].layers[1], name=name, difference=name)
-    changes: dict[str, Any] = {"model": name, "layers": (layer,), "reasons": (name,)}
+    named = dataclasses.replace(verified().candidates[0].layers[1], name=name, difference=name)
+    changes: dict[str, Any] = {"model": name, "layers": (named,), "reasons": (name,)}
     root = _parsed(dataclasses.replace(_with(**changes), reasons=(name,), reference=name))
     shown = f"{HOSTILE}]]>&\\x00\\x1b\\ud800\\uffff\"'"
     assert root[0].get("name") == f"{shown}[cpu]"
@@ -174,6 +183,38 @@ def test_a_candidate_without_a_provider_is_named_by_its_model() -> None:
     assert root[0].get("name") == "net.onnx"
 
 
+def test_of_a_model_each_layer_is_a_case_and_a_warning_is_no_pass() -> None:
+    root = ElementTree.fromstring(render(usual(), "junit", Style()))
+    assert [case.get("name") for case in root.iter("testcase")] == [
+        *("model", "stem.act", "b.act", "c|d")
+    ]
+    assert (_of(root, "failure"), _of(root, "skipped")) == (["c|d"], ["b.act"])
+    message = _attribute(root, ".//testcase[@name='b.act']/skipped", "message")
+    assert message == "warning at_init: all slopes are 0.25"
+    assert (root.get("failures"), root.get("skipped"), root.get("errors")) == ("1", "1", "0")
+
+
+def test_what_a_gate_says_no_to_is_a_failure() -> None:
+    quiet = model(layer("a", [0.5, 0.6]))
+    assert _of(ElementTree.fromstring(render(quiet, "junit", Style())), "failure") == []
+    failed = dataclasses.replace(quiet, failures=("net.onnx has 1 PReLU layers; expected 2",))
+    root = ElementTree.fromstring(render(failed, "junit", Style()))
+    assert _attribute(root, ".//testcase[@name='gates']/failure", "message") == failed.failures[0]
+
+
+def test_two_models_are_two_suites() -> None:
+    root = ElementTree.fromstring(render(compared(), "junit", Style()))
+    assert [suite.get("name") for suite in root] == ["a.onnx", "b.onnx"]
+
+
+def test_times_are_those_of_the_candidates_and_of_all() -> None:
+    timed = dataclasses.replace(_with(seconds=1.25), seconds=2.5)
+    root = _parsed(timed)
+    assert [root.get("time"), root[0].get("time")] == ["2.500", "1.250"]
+    of_cases = [float(case.attrib["time"]) for case in root[0].iter("testcase")]
+    assert sum(of_cases) == pytest.approx(1.25, abs=0.001)
+
+
 def test_no_other_result_is_taken() -> None:
     with pytest.raises(UsageError, match="verify"):
-        render(usual(), "junit", Style())
+        render(exported(), "junit", Style())

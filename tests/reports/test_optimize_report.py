@@ -55,7 +55,7 @@ def test_without_timing() -> None:
 
 
 def test_its_formats() -> None:
-    assert formats_of("optimize") == ("table", "json", "markdown")
+    assert formats_of("optimize") == ("table", "json", "markdown", "html")
 
 
 def test_a_gain_within_the_noise_is_no_figure() -> None:

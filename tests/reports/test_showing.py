@@ -97,8 +97,8 @@ def test_reports_are_those_of_the_command() -> None:
         assert verified().report(form) == render(verified(), form, Style())
     with pytest.raises(UsageError, match="'plot' is not a valid format: expected one of"):
         usual().report("plot")
-    with pytest.raises(UsageError, match="html shows one model"):
-        compared().report("html")
+    with pytest.raises(UsageError, match="csv has one row for each layer"):
+        verified().report("csv")
 
 
 @pytest.mark.parametrize("verdict", ["fail", "inconclusive"])

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from prelu_tools.core.results.inspection import Finding
 from prelu_tools.reports import Style
-from prelu_tools.reports.table import render
+from prelu_tools.reports.writers.table import render
 
 ESCAPE = "\x1b"
 
@@ -50,10 +50,10 @@ def test_the_worst_finding_comes_first_and_each_names_its_layer() -> None:
     text = render(usual(), Style())
     found = re.findall(r"^(error|warning|info) (\w+)(.*?):", text, re.MULTILINE)
     assert found == [
-        ("error", "slope_rank", " c|d"),
-        ("warning", "at_init", " b.act"),
+        ("error", "slope_rank", " in c|d"),
+        ("warning", "at_init", " in b.act"),
         ("info", "quantizer", ""),
-        ("info", "one_slope", " c|d"),
+        ("info", "one_slope", " in c|d"),
     ]
 
 
@@ -62,10 +62,10 @@ def test_a_finding_of_several_layers_is_said_once() -> None:
         layer(name, [0.25], findings=[Finding("at_init", "warning", "all 0.25", name)])
         for name in ("a", "b", "c")
     ]
-    assert "warning at_init a, b: all 0.25" in render(
+    assert "warning at_init in a, b: all 0.25" in render(
         model(*reports[:2], layer("z", [0.5])), Style()
     )
-    assert "warning at_init all layers: all 0.25" in render(model(*reports), Style())
+    assert "warning at_init in all layers: all 0.25" in render(model(*reports), Style())
 
 
 def test_health_that_nearly_all_layers_have_names_the_others() -> None:
@@ -88,9 +88,9 @@ def test_usage_shows_only_where_data_was_given() -> None:
 def test_no_escape_codes_without_colour_and_the_severities_in_theirs_with_it() -> None:
     assert ESCAPE not in render(usual(), Style())
     text = render(usual(), Style(colour=True))
-    assert f"{ESCAPE}[1;31merror slope_rank" in text
-    assert f"{ESCAPE}[33mwarning at_init" in text
-    assert f"{ESCAPE}[36minfo quantizer" in text
+    assert f"{ESCAPE}[1;31merror{ESCAPE}[0m slope_rank" in text
+    assert f"{ESCAPE}[33mwarning{ESCAPE}[0m at_init" in text
+    assert f"{ESCAPE}[36minfo{ESCAPE}[0m quantizer" in text
 
 
 @pytest.mark.parametrize("name", ["a\x1b[31mb", "a\x9b2Jb", "a\rb", "a\u202eb", "a\udc80b"])
@@ -115,8 +115,8 @@ def test_tables_fit_eighty_columns_with_the_widest_numbers(name: str) -> None:
     )
     text = render(model(wide, layer("b", [-1e30, 1e30, math.inf])), Style())
     assert _widest(text) <= 80
-    row = next(line for line in text.splitlines() if "802816" in line)
-    numbers = ["802816", "-1.2e-12", "0.000", "-1.2e-12", "-1.2e-12", "100%", "0", "80281600%"]
+    row = next(line for line in text.splitlines() if "802,816" in line)
+    numbers = ["802,816", "-1.2e-12", "0.000", "-1.2e-12", "-1.2e-12", "100%", "0", "80281600%"]
     assert row.split()[-8:] == numbers
 
 
@@ -158,7 +158,7 @@ def test_comparisons_fit_eighty_columns() -> None:
 
 def test_what_is_not_known_of_a_model_leaves_no_gap() -> None:
     bare = dataclasses.replace(usual(), opset=None, producer="")
-    assert "\nonnx; 1,234,567 parameters\n" in render(bare, Style())
+    assert "\nonnx; 1,234,567 parameters;\n" in render(bare, Style())
 
 
 def test_two_models_without_a_layer_say_so() -> None:

@@ -10,7 +10,7 @@ from made_results import layer
 from rich.cells import cell_len
 
 from prelu_tools.reports.distribution import Scale
-from prelu_tools.reports.tables.histogram import blocks, histograms, labels, ruler, shortened
+from prelu_tools.reports.writers.histogram import blocks, histograms, labels, ruler
 
 
 def _lines(*reports: object, width: int = 80) -> list[str]:
@@ -79,9 +79,10 @@ def test_lines_fit_whatever_the_names_are(name: str) -> None:
     assert all("\n" not in line for line in lines)
 
 
-def test_the_middle_of_a_name_is_left_out() -> None:
-    short = shortened("backbone.stage3.block2.act1", 15)
-    assert short == "backbon…k2.act1"
-    assert shortened("act1", 15) == "act1"
-    assert shortened("exactly.fifteen", 15) == "exactly.fifteen"
-    assert cell_len(shortened("層" * 20, 15)) <= 15
+@pytest.mark.parametrize("width", [80, 140])
+def test_labels_of_layers_that_look_alike_differ(width: int) -> None:
+    reports = [layer(f"backbone.layer{i}_residual_function.act", [0.5]) for i in range(12)]
+    labels_shown = [line.split()[0] for line in _lines(*reports, width=width)[:12]]
+    assert len(set(labels_shown)) == 12
+    if width == 140:
+        assert labels_shown == [report.layer.name for report in reports]

@@ -18,11 +18,12 @@ from prelu_tools.core.results.verification import (
     Verdict,
     VerifyResult,
 )
-from prelu_tools.reports.facts import (
+from prelu_tools.reports.sentences import (
     agreement_line,
     listed,
     n_wrong,
     of_rounding,
+    power_details,
     power_lines,
     power_share,
     proven,
@@ -124,14 +125,16 @@ def test_power_in_words() -> None:
         "power 0.80: 29 of 36 planted slope faults caught (20 at layers, 29 at outputs), "
         "a sample of all that are possible",
         "escaped: fault 0, fault 1, fault 2, fault 3, fault 4 and 2 more",
-        "1 more planted fault cannot be seen: no input reaches its slope",
     ]
     assert list(power_lines(Power(1, 1, 1, 1, (), 0, sampled=False))) == [
         "power 1.00: 1 of 1 planted slope fault caught (1 at layers, 1 at outputs)"
     ]
     assert list(power_lines(Power(0, 0, 0, 0, (), 2, sampled=False))) == [
         "power unknown: no slope fault could be planted where the inputs reach",
-        "2 more planted faults cannot be seen: no input reaches their slopes",
+    ]
+    assert list(power_details(Power(9, 9, 9, 9, (), 1, sampled=False, hidden=2))) == [
+        "2 more planted faults would change no layer by more than rounding does on these inputs",
+        "1 more planted fault cannot be seen: no input reaches its slope",
     ]
 
 

@@ -22,7 +22,7 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 Feeds = dict[str, Array]
 Model = Callable[[Mapping[str, Array]], dict[str, Array]]
 UNMOVED = (
-    "the operators of the reference cannot be moved by rounding (no operators): each output has "
+    "the operators of the reference cannot be perturbed (no operators): each output has "
     "one limit for all its values"
 )
 PLAN = ReferencePlan(

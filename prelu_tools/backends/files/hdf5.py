@@ -121,7 +121,7 @@ class Hdf5:
             if self._file.get(path, getclass=True) is h5py.Dataset:
                 variable = self.variable(path, None)
                 if variable is None and self._file[path].shape is not None:
-                    raise ValueError(f"{path} lies in another file")
+                    raise ValueError(f"{path} is in another file")
                 if variable is not None:
                     yield variable
 
@@ -196,7 +196,7 @@ class Hdf5:
         """
         dataset = self._file[variable.path]
         if dataset.external or dataset.is_virtual:
-            raise ValueError(f"{variable.path} lies in another file")
+            raise ValueError(f"{variable.path} is in another file")
         most = self._size if dataset.chunks is None else self._size * _MOST_EXPANSION
         if variable.size * dataset.dtype.itemsize > most:
             raise ValueError(f"{variable.path} declares more than the file holds")

@@ -41,15 +41,17 @@ def read(path: Path) -> Contents:
         if config is not None:
             root = json.loads(config)
             if not is_entry(root):
-                raise PReLUToolsError(f"{path} is not a Keras model: its configuration has none")
+                raise PReLUToolsError(
+                    f"{path} is not a Keras model: its configuration does not contain one"
+                )
             return _model(file, root)
         if file.texts("/", "layer_names"):
             return _weights(file, _legacy_groups(file, "", ()), ordered=True)
         groups = file.groups()
         if not groups:
             raise PReLUToolsError(
-                f"{path} is an HDF5 file, but none that Keras wrote: expected model.save's .h5 or "
-                "model.save_weights' .weights.h5"
+                f"{path} is an HDF5 file, but not one that Keras wrote: expected model.save's .h5 "
+                "or model.save_weights' .weights.h5"
             )
         return _weights(file, groups, ordered=False)
 

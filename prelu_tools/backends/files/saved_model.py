@@ -80,7 +80,7 @@ def _contents(bundle: TensorBundle, path: Path) -> Contents:
         producer=f"tensorflow {' '.join(sorted(model.versions - {''}))}".strip(),
         n_parameters=sum(tensor.size for tensor in tensors if tensor.is_float),
         layers=layers,
-        notes=(told_by_names(names, "a SavedModel names its variables, and not its layers"),),
+        notes=(told_by_names(names, "a SavedModel names its variables, not its layers"),),
         has_model=True,
     )
 

@@ -34,6 +34,15 @@ def read(path: Path) -> Contents:
     return _contents(read_here(path), path)
 
 
+def of_module(state: Mapping[str, Any]) -> Contents:
+    """What the names and shapes of a live module's `state_dict()` say about its slopes.
+
+    Raises:
+        PReLUToolsError: it holds no tensors.
+    """
+    return _contents(StateFile(state, ()), Path("the module"))
+
+
 def _contents(found: StateFile, path: Path) -> Contents:
     tensors = {
         name: value

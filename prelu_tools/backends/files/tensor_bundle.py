@@ -125,7 +125,7 @@ class TensorBundle:
         length, position = _varint(data, 0)
         text = data[position + _SUM.size :]
         if entry.dtype != _STRING or entry.shape or len(text) != length:
-            raise MalformedError(f"{key!r} is no text")
+            raise MalformedError(f"{key!r} is not text")
         return text
 
     def _take(self, n_bytes: int, steps: int = 0) -> None:
@@ -133,7 +133,7 @@ class TensorBundle:
             self._budget.take(n_bytes)
             self._budget.step(steps)
         except BudgetError as error:
-            raise MalformedError("its entries take more than its files hold") from error
+            raise MalformedError("its entries are larger than its files") from error
 
     def _shard(self, number: int) -> Path:
         return self._prefix.with_name(
@@ -174,7 +174,7 @@ class TensorBundle:
         self._take(0, size)
         (stated,) = _SUM.unpack_from(index, end + 1)
         if _masked_sum(index[offset : end + 1]) != stated:
-            raise MalformedError("the checksum of its index is another")
+            raise MalformedError("the checksum of its index does not match")
         (restarts,) = _SUM.unpack_from(index, end - _SUM.size)
         end -= _SUM.size * (1 + restarts)
         key = b""

@@ -125,6 +125,15 @@ class KerasTorchSource(TorchSource):
         self.producer = f"keras {keras.__version__}, torch {torch.__version__}"
         self._owners, self._names = module.owners, module.names
 
+    @property
+    def variable_names(self) -> dict[int, str]:
+        """The names of the model's variables, as `PReLUCall.sources` has them, by their ids."""
+        return self._names
+
+    def calls(self) -> list[PReLUCall]:
+        """The calls of its PReLU layers, in their order."""
+        return self._find_calls()
+
     def _find_arguments(self) -> Arguments:
         specs = self._structure.inputs()
         _, structure = pytree.tree_flatten((tuple(specs), {}))

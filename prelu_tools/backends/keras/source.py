@@ -98,6 +98,10 @@ class KerasSource(SourceDefaults):
         starts = {owner.parameter: owner.start for owner in owners(self._model).values()}
         return layers_of(calls, starts)
 
+    def calls(self) -> Sequence[PReLUCall]:
+        """The calls of its PReLU layers, in their order."""
+        return self._find_calls()
+
     def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
         """See `Source.decisions`: what its layers decide by numbers, run eagerly."""
         return self._decisions.of(runs)

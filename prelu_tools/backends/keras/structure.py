@@ -66,7 +66,7 @@ class Structure:
             ):
                 raise UsageError(
                     f"--input {spec.name}:{','.join(map(str, shape))}: {self._spelled} takes "
-                    f"{spec.name}:{','.join(map(str, spec.shape))}, and its sizes are fixed in it"
+                    f"{spec.name}:{','.join(map(str, spec.shape))}, with fixed sizes"
                 )
             found.append(TensorSpec(spec.name, spec.dtype, tuple(shape), example_sizes(shape)))
         return found

@@ -45,7 +45,7 @@ def to_float16(model: OnnxModel) -> tuple[OnnxModel, tuple[str, ...]]:
         if tensor.data_type == onnx.TensorProto.FLOAT and int(np.prod(tensor.dims)) > 1:
             lost += _round(copy, tensor, tensor.name in kept) * (tensor.name not in slopes)
     if lost:
-        notes.append(f"{lost} weights are too close to 0 for float16, and are 0 now")
+        notes.append(f"{lost} weights are too close to 0 for float16 and became 0")
     for tensor in all_tensors(proto):
         if tensor.data_type == onnx.TensorProto.FLOAT and is_external(tensor):
             tensor.CopyFrom(numpy_helper.from_array(copy.values(tensor), tensor.name))

@@ -196,7 +196,7 @@ def _from_options(
 
 
 def _from_examples(signature: python_inspect.Signature, given: Any, spelled: str) -> Arguments:
-    args, kwargs = _as_call(signature, given)
+    args, kwargs = as_call(signature, given)
     args, kwargs = _bound(signature, args, kwargs, spelled)
     found: dict[str, torch.Tensor] = {}
     fixed: list[str] = []
@@ -271,7 +271,7 @@ def _sizes_like(shape: Sequence[Dim], example: Sequence[int]) -> tuple[int, ...]
     )
 
 
-def _as_call(
+def as_call(
     signature: python_inspect.Signature, given: Any
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What `example_inputs()` returned as `(args, kwargs)`.

@@ -58,7 +58,11 @@ class CallFinder:
                 indices=answer.indices,
                 input_shape=_shape(seen.x),
                 preceding_parameters=seen.preceding,
-                apply=lambda x: _in_rows(seen.call, rows, x),
+                apply=lambda x: _in_rows(seen.call, rows, x, {}),
+                origin=answer.origin,
+                sources=tuple(key for key in seen.constants if not key.startswith("#")),
+                is_own=answer.is_own,
+                ask=lambda x, changed: _in_rows(seen.call, rows, x, changed),
                 is_hidden=seen.is_hidden,
             )
         )
@@ -84,13 +88,18 @@ class CallFinder:
         return self._names[made_of]
 
 
-def _in_rows(call: Callable[[Array, Mapping[str, Array]], Array], rows: int, x: Array) -> Array:
+def _in_rows(
+    call: Callable[[Array, Mapping[str, Array]], Array],
+    rows: int,
+    x: Array,
+    changed: Mapping[str, Array],
+) -> Array:
     """A computation that takes this number of rows at a time; 1 stands for any."""
     if rows == 1:
-        return call(x, {})
+        return call(x, changed)
     missing = -len(x) % rows
     full = np.concatenate([x, np.zeros((missing, *x.shape[1:]), x.dtype)])
-    parts = [call(full[i : i + rows], {}) for i in range(0, len(full), rows)]
+    parts = [call(full[i : i + rows], changed) for i in range(0, len(full), rows)]
     return np.concatenate(parts)[: len(x)]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.jit import ScriptModule
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
@@ -35,23 +36,35 @@ def unwrapped(module: nn.Module, spelled: str) -> tuple[nn.Module, tuple[str, ..
     """The module inside torch.compile's and the parallel wrappers, and what to say of them.
 
     Raises:
-        PReLUToolsError: it is a ScriptModule, or has one inside.
+        PReLUToolsError: it is a ScriptModule, or has one inside, whose Python is not known.
     """
     taken = []
-    while (wrapper := _wrapper(module)) is not None:
+    while (wrapper := wrapper_of(module)) is not None:
         attribute, name = wrapper
         module = getattr(module, attribute)
         taken.append(name)
-    for name, part in module.named_modules():
-        if isinstance(part, torch.jit.ScriptModule):
-            where = f"{name} in {spelled}" if name else spelled
-            raise PReLUToolsError(
-                f"{where} is a ScriptModule, whose Python code is gone: name the class that it was "
-                "made from, and give its weights behind an @ (the state_dict() of "
-                "torch.jit.load(...), saved with torch.save)"
-            )
-    notes = (f"unwrapped: {', '.join(taken)}",) if taken else ()
-    return module, notes
+    notes = [f"unwrapped: {', '.join(taken)}"] if taken else []
+    scripted = [n for n, part in module.named_modules() if isinstance(part, ScriptModule)]
+    if scripted:
+        module = _unscripted(module, spelled)
+        outermost = [n for n in scripted if n.rpartition(".")[0] not in scripted or not n]
+        named = ", ".join(filter(None, outermost)) or type(module).__name__
+        notes.append(f"scripted, and run as the Python that it was compiled from: {named}")
+    return module, tuple(notes)
+
+
+def _unscripted(module: nn.Module, called: str) -> nn.Module:
+    """The module without TorchScript; where there is some, a copy that shares its tensors."""
+    if isinstance(module, ScriptModule):
+        from prelu_tools.backends.torch.scripted import as_python
+
+        return as_python(module, called)
+    inner = {n: _unscripted(c, f"{n} in {called}") for n, c in module.named_children()}
+    if all(module._modules[name] is child for name, child in inner.items()):
+        return module
+    plain = copy.copy(module)
+    plain._modules = {**module._modules, **inner}
+    return plain
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,7 @@ def prepared(module: nn.Module) -> Prepared:
     Where something is to be done, it is done to a copy of the modules that shares their tensors.
     """
     module.eval()
-    wrapped = [name for name, part in module.named_modules() if _wrapper(part) is not None]
+    wrapped = [name for name, part in module.named_modules() if wrapper_of(part) is not None]
     derived = [name for name, part in module.named_modules() if _is_parametrized(part)]
     halves = [name for name, p in module.named_parameters() if p.dtype == torch.float16]
     compiled = any(part._compiled_call_impl is not None for part in module.modules())
@@ -132,11 +145,11 @@ def check_types(module: nn.Module, spelled: str) -> None:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise PReLUToolsError(
                 f"{name} of {spelled} is {kind}, {_REFUSED[tensor.dtype]}: expected float32; call "
-                ".float() on the module where it is made"
+                ".float() on the module where it is created"
             )
 
 
-def _wrapper(module: nn.Module) -> tuple[str, str] | None:
+def wrapper_of(module: nn.Module) -> tuple[str, str] | None:
     """The attribute that the real module is in, told by the class's name: not all are imported."""
     for base in type(module).__mro__:
         if base.__module__.startswith("torch.") and base.__name__ in _WRAPPERS:
@@ -146,7 +159,7 @@ def _wrapper(module: nn.Module) -> tuple[str, str] | None:
 
 def _unwrap_inside(module: nn.Module) -> None:
     for name, child in list(module.named_children()):
-        while (wrapper := _wrapper(child)) is not None:
+        while (wrapper := wrapper_of(child)) is not None:
             child = getattr(child, wrapper[0])
             setattr(module, name, child)
         _unwrap_inside(child)

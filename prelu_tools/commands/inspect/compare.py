@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from prelu_tools.commands.inspect.command import inspect_source
 from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.commands.preflight import check_request
@@ -39,21 +41,28 @@ def compare(first: InspectResult, second: InspectResult) -> CompareResult:
 
 def _change(left: PReLULayer, right: PReLULayer) -> LayerChange:
     difference = compare_slopes(left, right)
-    moved = None
-    if left.slopes.size == right.slopes.size:
-        flat = right.slopes.reshape(-1).astype("float64")
-        moved = flat - left.slopes.reshape(-1).astype("float64")
-    signs = None
-    if moved is not None:
-        signs = int((left.slopes.reshape(-1) * right.slopes.reshape(-1) < 0).sum())
-    return LayerChange(
+    change = LayerChange(
         name=left.name,
         other_name=None if left.name == right.name else right.name,
         n_slopes=int(left.slopes.size),
         difference=difference.description or difference.note,
-        max_abs_change=None if moved is None else float(abs(moved).max()),
-        mean_change=None if moved is None else float(moved.mean()),
-        n_sign_changes=signs,
+        max_abs_change=None,
+        mean_change=None,
+        n_sign_changes=None,
+    )
+    if left.slopes.size != right.slopes.size:
+        return change
+    before, after = (layer.slopes.reshape(-1).astype("float64") for layer in (left, right))
+    moved = after - before
+    where = int(np.argmax(np.nan_to_num(abs(moved), nan=np.inf)))
+    differs = before.view("u8") != after.view("u8")
+    return replace(
+        change,
+        max_abs_change=float(abs(moved).max()),
+        mean_change=float(moved.mean()),
+        n_sign_changes=int((before * after < 0).sum()),
+        n_changed=int(differs.sum()),
+        largest=(where, float(before[where]), float(after[where])) if differs.any() else None,
     )
 
 

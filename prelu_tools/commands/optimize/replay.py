@@ -21,11 +21,13 @@ def read_choices(path: Path, spots: tuple[RewritableLayer, ...]) -> Choices:
     known = {spot.name: spot for spot in spots}
     if unknown := [name for name in forms if name not in known]:
         raise PReLUToolsError(
-            f"{path} is of another model: it has a layer {unknown[0]!r}, and this one has "
+            f"{path} is a report of another model: it has a layer {unknown[0]!r}, and this one has "
             f"{', '.join(known) or 'none'}"
         )
     if missing := [name for name in known if name not in forms]:
-        raise PReLUToolsError(f"{path} is of another model: it has no layer {missing[0]!r}")
+        raise PReLUToolsError(
+            f"{path} is a report of another model: it has no layer {missing[0]!r}"
+        )
     for name, form in forms.items():
         if form not in known[name].forms:
             raise PReLUToolsError(

@@ -5,19 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.results.baseline import (
-    DEFAULT_FACTOR,
-    Baseline,
-    Entry,
-    entry_of,
-    held_against,
-)
-from prelu_tools.core.results.checks import CheckOutcome, ChecksResult
+from prelu_tools.core.results.baseline import Baseline, Entry, entry_of
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.graph.io.writer import replacing
 
@@ -109,31 +102,6 @@ def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(value)
     return value
-
-
-def hold_checks(
-    result: ChecksResult, baseline: Baseline, factor: float = DEFAULT_FACTOR
-) -> ChecksResult:
-    """A list of checks compared with its baseline.
-
-    A check that the baseline has and the list does not is an error: a model that vanished from a
-    glob is not a pass.
-    """
-    outcomes = [
-        outcome
-        if outcome.result is None
-        else replace(outcome, result=held_against(outcome.result, baseline, outcome.name, factor))
-        for outcome in result.outcomes
-    ]
-    names = {outcome.name for outcome in result.outcomes}
-    why = (
-        f"baseline {baseline.path} has this check, and {result.path} no longer has it: if that "
-        "is intended, --update-baseline renews it"
-    )
-    lost = [
-        CheckOutcome(name, name, (), None, why) for name in baseline.entries if name not in names
-    ]
-    return replace(result, outcomes=(*outcomes, *lost))
 
 
 def renew(path: Path, results: Mapping[str, VerifyResult | None], whole: bool) -> Renewed:

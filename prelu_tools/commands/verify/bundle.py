@@ -66,7 +66,8 @@ def _write(made: Path, folder: Path, reference: Reference, linked: Linked, judge
         feeds = move(reference.feeds[run], linked.links)
         _save_layer(made, graph, judged, provider.requested, feeds)
     command = ["prelu-tools", "verify", reference.source.spelled, linked.spelled]
-    command += ["--inputs", str(folder / "inputs.npz")]
+    if reference.source.recording is None:  # a record has its own inputs
+        command += ["--inputs", str(folder / "inputs.npz")]
     command += ["--provider", provider.requested] if provider and graph is not None else []
     (made / _LAST).write_text(f"{shlex.join(command)}\n", encoding="utf-8")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prelu_tools.backends.interface import OnnxGraph, Source
@@ -30,7 +30,8 @@ from prelu_tools.commands.verify.running import run_feeds, sizes_that_differ
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.coverage import CoverageBook
-from prelu_tools.core.results.reasons import Reason, as_reason
+from prelu_tools.core.progress import counted
+from prelu_tools.core.results.reasons import SPECIAL_VALUE_DIFFERS, Reason, as_reason
 from prelu_tools.core.results.verification import (
     CandidateReport,
     InterfaceDifference,
@@ -290,7 +291,8 @@ def _observe(
 ) -> None:
     if source.can_be_watched:
         tapped = source.tapped(provider)
-        for layers.run, feed in enumerate(feeds):
+        numbered = list(enumerate(feeds))
+        for layers.run, feed in counted(numbered, "looking at its layers"):
             tapped.run(feed, observe)
 
 
@@ -374,7 +376,8 @@ def _report(
     if is_random:
         numeric = ["inconclusive" if verdict == "fail" else verdict for verdict in numeric]
     verdicts: list[Verdict] = [*numeric, *(x.verdict for x in layers if not x.slopes_equal)]
-    reasons = [layer.difference for layer in layers if layer.difference] + differences(outputs)
+    diverging = next((layer for layer in layers if layer.verdict == "fail"), None)
+    reasons = [*_layer_reasons(layers, diverging), *differences(outputs)]
     reasons += [seen.where] if seen.where else []
     wrong = [value for value in special if value.documented is None]
     if wrong:
@@ -401,13 +404,6 @@ def _report(
     if not own and not checks.allow_no_prelu:
         verdicts.append("inconclusive")
         reasons.append(_nothing_compared(len(layers)))
-    diverging = next((layer for layer in layers if layer.verdict == "fail"), None)
-    if diverging is not None and diverging.node is not None:
-        reasons.append(
-            f"the first layer to diverge is {diverging.name}: "
-            f"{diverging.parameter or 'no parameter'} in "
-            f"the reference, node {diverging.node} in the candidate"
-        )
     return CandidateReport(
         model=linked.spelled,
         verdict=worst(verdicts),
@@ -432,8 +428,26 @@ def _nothing_compared(n_additional: int) -> str:
     )
 
 
-def _words(value: SpecialValue) -> str:
-    return (
+def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None) -> Iterator[str]:
+    """What differs of each layer and at which node: those that fail first, in order."""
+    for layer in sorted(layers, key=lambda layer: layer.verdict != "fail"):
+        fails = layer.verdict == "fail"
+        if not (layer.difference or fails):
+            continue
+        said = as_reason(layer.difference or f"{layer.name}: it differs")
+        if layer is diverging and layer.node is not None:
+            place = f"{layer.parameter} in the reference, " if layer.parameter else ""
+            said = said.before(
+                f"the first layer to diverge: {place}node {layer.node} in the candidate"
+            )
+        elif fails and layer.node is not None:
+            said = said.before(f"node {layer.node}")
+        yield said
+
+
+def _words(value: SpecialValue) -> Reason:
+    return Reason(
         f"{value.layer}: {value.value:g} with slope {value.slope:g} gives {value.found:g} where "
-        f"the reference gives {value.expected:g} ({value.form})"
+        f"the reference gives {value.expected:g} ({value.form})",
+        SPECIAL_VALUE_DIFFERS,
     )

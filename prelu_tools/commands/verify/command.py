@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,27 +19,26 @@ from prelu_tools.backends.registry import (
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidate import Checks, Judged, Linked, judge
-from prelu_tools.commands.verify.deciders import turn_plan
 from prelu_tools.commands.verify.gates import coverage_gate, power_gate
-from prelu_tools.commands.verify.inputs.drawing import DrawPlan, known_shapes
-from prelu_tools.commands.verify.inputs.feeds import Feeds, replay_feeds, save_feeds
+from prelu_tools.commands.verify.inputs.feeds import save_feeds
 from prelu_tools.commands.verify.inputs.linking import (
     Layouts,
     link_inputs,
     other_links,
-    round_feeds,
 )
 from prelu_tools.commands.verify.inputs.other import asking
-from prelu_tools.commands.verify.inputs.planning import Settled, settle
-from prelu_tools.commands.verify.inputs.rows import Rows, find_rows
 from prelu_tools.commands.verify.inputs.turning import BRANCH_FOUND
 from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
-from prelu_tools.commands.verify.reference.run import Reference, ReferencePlan, run_reference
-from prelu_tools.commands.verify.reference.steadiness import is_first_row
+from prelu_tools.commands.verify.reference.live import check_ranges, running
+from prelu_tools.commands.verify.reference.replay import (
+    refuse_fixed_options,
+    refuse_records,
+    replaying,
+)
+from prelu_tools.commands.verify.reference.run import Reference
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.commands.verify.unrun import nothing_to_run, unjudged
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
-from prelu_tools.core.inputs import DEFAULT_SAMPLES
 from prelu_tools.core.results.reasons import Reason, as_reason, code_of
 from prelu_tools.core.results.verification import (
     Agreement,
@@ -114,7 +114,14 @@ def verify_source(
         candidates: those of the request's that are open already, by their spelling.
         tell: is told what is being done.
     """
-    _check_ranges(source, request)
+    start = time.perf_counter()
+    if source.recording is None:
+        check_ranges(source, request)
+    else:
+        refuse_fixed_options(source.recording, request)
+        request = replace(request, seed=source.recording.seed)
+    if request.quick:
+        request = request.quickened(is_drawn=source.recording is None)
     for provider in request.providers:
         parse_provider(provider)
     for runtime in request.runtimes:
@@ -124,23 +131,12 @@ def verify_source(
     if request.runtimes and opened and all(item.source.graph is None for item in opened):
         names = ", ".join(item.spelled for item in opened)
         raise UsageError(f"--runtime is for ONNX candidates, and {names} is none: leave it out")
+    refuse_records(opened)
     if len(opened) == len(linked):
-        refuse_ignored_options([source, *(item.source for item in opened)], request.options)
+        refuse_ignored_options([source, *(item.source for item in opened)], request)
     tell(f"running {request.reference}")
-    settled = _inputs(source, opened, request)
-    plan = ReferencePlan(
-        wide=request.tolerance.multiple is not None,
-        layers=request.layers,
-        search_seconds=0.0 if _replays(request) else request.search_seconds,
-        seed=request.seed,
-        ranges=settled.ranges,
-        whole=not settled.rows.names,
-        rows=settled.rows,
-    )
-    plan = replace(plan, turning=turn_plan(source, opened, plan, is_searched=not _replays(request)))
-    with run_reference(source, settled.feeds, plan) as reference:
-        reference.notes += settled.notes
-        reference.doubts += settled.doubts
+    make = running if source.recording is None else replaying
+    with make(source, opened, request) as (reference, settled):
         if request.save_inputs is not None:
             save_feeds(request.save_inputs, reference.feeds)
         judged: list[Judged] = []
@@ -151,35 +147,13 @@ def verify_source(
                 judged += _judge(reference, item, request, tell)
         agreements = _agreements(reference, judged, request)
         result = _conclude(reference, judged, agreements, request)
-        result = replace(result, sizes=settled.sizes, inputs=settled.inputs)
+        result = replace(result, sizes=settled.sizes, inputs=settled.inputs, quick=request.quick)
         failed = [i for i, item in enumerate(judged) if item.report.verdict == "fail"]
         if request.bundle is not None and failed:
             bundled = judged[failed[0]]
             where = next(o for o in opened if o.spelled == bundled.report.model)
             write_bundle(request.bundle, reference, where, bundled)
-        return result
-
-
-def _check_ranges(source: Source, request: VerifyRequest) -> None:
-    names = [spec.name for spec in source.inputs()]
-    for name in request.ranges:
-        if name and name not in names:
-            raise UsageError(
-                f"--input-range {name}: {request.reference} has no such input; it has "
-                f"{', '.join(names)}"
-            )
-
-
-def _named_ranges(source: Source, request: VerifyRequest) -> dict[str, tuple[float, float]]:
-    """The range of each input that has one; "" in the request stands for all others."""
-    everything = request.ranges.get("")
-    found = {spec.name: request.ranges.get(spec.name, everything) for spec in source.inputs()}
-    return {name: limits for name, limits in found.items() if limits is not None}
-
-
-def _replays(request: VerifyRequest) -> bool:
-    """Whether exactly the inputs of a file are used."""
-    return request.inputs_file is not None and request.samples is None
+        return replace(result, seconds=time.perf_counter() - start)
 
 
 def _open_candidates(
@@ -215,24 +189,6 @@ def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) 
     return Linked(text, candidate, links, layouts)
 
 
-def _inputs(source: Source, opened: Sequence[Linked], request: VerifyRequest) -> Settled:
-    """What to run: drawn, replayed from a file, or both."""
-    specs = source.inputs()
-    others = [(item.source.inputs(), item.links) for item in opened]
-    ranges = _named_ranges(source, request)
-    if _replays(request):
-        settled = Settled([], find_rows(known_shapes(specs, others)), ranges=ranges)
-    else:
-        samples = DEFAULT_SAMPLES if request.samples is None else request.samples
-        plan = DrawPlan(samples, request.seed, ranges)
-        settled = settle(source, others, plan)
-        links = [link for item in opened for link in item.links]
-        settled.feeds = [round_feeds(drawn, links) for drawn in settled.feeds]
-    if request.inputs_file is not None:
-        settled.feeds += replay_feeds(request.inputs_file, specs)
-    return settled
-
-
 _Way = tuple[str | None, str | None, Callable[[], Source]]
 """What runs a candidate, in words; the provider of onnxruntime; and the source that is run."""
 
@@ -255,14 +211,17 @@ def _judge(
     found = []
     for where, provider, source in _ways(linked.source, request):
         tell(f"checking {linked.spelled}{f' on {where}' if where else ''}")
+        start = time.perf_counter()
         try:
             way = replace(linked, source=source())
-            found.append(_in_any_order(reference, way, provider, checks))
+            judged = _in_any_order(reference, way, provider, checks)
         except RefusedInputError as error:
             reason = Reason(str(error), "candidate_refuses_input")
-            found.append(Judged(unjudged(linked.spelled, where, reason, "fail")))
+            judged = Judged(unjudged(linked.spelled, where, reason, "fail"))
         except PReLUToolsError as error:
-            found.append(Judged(unjudged(linked.spelled, where, str(error))))
+            judged = Judged(unjudged(linked.spelled, where, str(error)))
+        report = replace(judged.report, seconds=time.perf_counter() - start)
+        found.append(replace(judged, report=report))
     return found
 
 
@@ -384,7 +343,7 @@ def _conclude(
         reference_precision=reference.precision,
         versions=installed_versions(),
         seed=request.seed,
-        samples=_count_samples(reference.feeds[: reference.n_given], reference.rows),
+        samples=reference.n_samples,
         coverage=coverage,
         candidates=reports,
         reasons=tuple(reasons),
@@ -392,10 +351,3 @@ def _conclude(
         n_searched=reference.n_searched,
         notes=tuple(dict.fromkeys([*reference.notes, *(n for item in judged for n in item.notes)])),
     )
-
-
-def _count_samples(feeds: Sequence[Feeds], rows: Rows) -> int:
-    """Different rows: the first one is run again by itself."""
-    sizes = [rows.count(feed) for feed in feeds if feed]
-    again = len(feeds) > 1 and is_first_row(feeds[1], feeds[0], rows)
-    return sum(sizes) - int(again)

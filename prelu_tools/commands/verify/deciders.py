@@ -11,19 +11,18 @@ from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.linking import move
 from prelu_tools.commands.verify.inputs.trials import Domain
 from prelu_tools.commands.verify.inputs.turning import Decider, TurnPlan
-from prelu_tools.commands.verify.reference.run import ReferencePlan
 from prelu_tools.core.results.decisions import Decision
 
 
 def turn_plan(
-    source: Source, opened: Sequence[Linked], plan: ReferencePlan, is_searched: bool
+    source: Source, opened: Sequence[Linked], domain: Domain, is_searched: bool
 ) -> TurnPlan:
     """How the decisions of a reference and of its candidates are turned.
 
     Args:
         source: the reference.
         opened: the candidates.
-        plan: how the reference is run.
+        domain: what inputs may be.
         is_searched: whether inputs are looked for beside those given.
     """
 
@@ -32,7 +31,6 @@ def turn_plan(
 
     deciders = [Decider("", source.decisions)]
     deciders += [Decider(item.spelled, partial(_decisions, item)) for item in opened]
-    domain = Domain(source.inputs(), plan.ranges, plan.whole, plan.rows)
     return TurnPlan(deciders, domain, is_searched, fits)
 
 

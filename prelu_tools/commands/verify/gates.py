@@ -12,7 +12,7 @@ def coverage_gate(coverage: Coverage | None, request: VerifyRequest) -> tuple[Ve
     if request.min_coverage is None:
         return None
     if coverage is None:
-        return "inconclusive", "--min-coverage needs what --no-layers leaves out"
+        return "inconclusive", "--min-coverage cannot be checked with --no-layers"
     if coverage.total == 0:
         return "inconclusive", "there are no slopes, and --min-coverage requires some"
     if coverage.exercised >= request.min_coverage * coverage.total:
@@ -40,7 +40,7 @@ def power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict
         )
     if power.planted == 0 and request.min_power is not None:
         words = f"{report.model}: no fault could be planted in slopes that the inputs reach"
-        return "inconclusive", f"{words}, and --min-power asks for some"
+        return "inconclusive", f"{words}, and --min-power requires some"
     if power.detected >= wanted * power.planted:
         return None
     return "fail", (

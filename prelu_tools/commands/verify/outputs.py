@@ -184,8 +184,8 @@ def _rough_words(comparison: Comparison) -> str | None:
     if not comparison.n_rough:
         return None
     return (
-        f"of {comparison.n_rough:,} of {comparison.n_values:,} values nothing can be proven: the "
-        "model's own rounding moves them about as far as they are from 0"
+        f"nothing can be proven for {comparison.n_rough:,} of {comparison.n_values:,} values: the "
+        "model's own rounding changes them by about as much as their distance from 0"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.prelu.faults import Fault, faults_in
 from prelu_tools.core.prelu.slopediff import pair_layers
 from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.progress import counted
 from prelu_tools.core.results.verification import Power
 from prelu_tools.graph.copies.carrying import TensorPlace, path_of
 from prelu_tools.graph.copies.instrument import element_type, with_slopes_as_inputs
@@ -122,7 +123,7 @@ def _in_order(plan: PowerPlan) -> list[int]:
 
 
 def plant(
-    copy: SlopeCopy, faults: Iterable[Fault], stop_at_first: bool = False
+    copy: SlopeCopy, faults: Sequence[Fault], stop_at_first: bool = False
 ) -> Iterator[Planted]:
     """Run the copy with each of these faults.
 
@@ -139,7 +140,7 @@ def plant(
     for run in order:
         if copy.noticed(None, copy.right, run) != (False, False):
             raise PReLUToolsError("the copy with slopes as inputs computes different outputs")
-    for fault in faults:
+    for fault in counted(faults, "planting slope faults"):
         target = copy.targets[fault.layer]
         try:
             layer, output = _noticed(copy, fault, order, stop_at_first)

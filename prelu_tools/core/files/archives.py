@@ -21,7 +21,7 @@ def faults_of(archive: zipfile.ZipFile, path: Path) -> Iterator[str]:
     """
     with path.open("rb") as file:
         if file.read(len(_START)) != _START:
-            yield "it is a zip archive behind something else, and so can be read in two ways"
+            yield "it has other data before the zip archive, so it can be read in two ways"
     seen: set[str] = set()
     for info in archive.infolist():
         name = info.filename
@@ -30,7 +30,7 @@ def faults_of(archive: zipfile.ZipFile, path: Path) -> Iterator[str]:
         seen.add(name)
         parts = PurePosixPath(name.replace("\\", "/"))
         if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[:1]:
-            yield f"its {name!r} lies outside of it"
+            yield f"its {name!r} is outside the archive"
         if stat.S_ISLNK(info.external_attr >> 16):
             yield f"its {name!r} is a link"
         if info.compress_type not in _KNOWN:

@@ -37,6 +37,15 @@ class CoverageBook:
         if negative.shape == shape:
             self._counts[layer] += negative.reshape(self._counts[layer].shape)
 
+    def add(self, layer: str, counts: IntArray) -> None:
+        """Add what another book has of a layer.
+
+        Args:
+            layer: the layer's name.
+            counts: see `counts`.
+        """
+        self._counts[layer] += counts.reshape(self._counts[layer].shape)
+
     def counts(self, layer: str) -> IntArray:
         """For each slope of a layer, flat, the positions at which its input was negative."""
         return self._counts[layer].reshape(-1)

@@ -13,6 +13,7 @@ from prelu_tools.core.arrays import Array, frozen, same_bits
 from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import Permutation, moved_from
 from prelu_tools.core.prelu.slopes import PReLULayer, broadcasts
+from prelu_tools.core.results.reasons import VALUES_DIFFER, Reason
 
 
 @dataclass(frozen=True)
@@ -190,9 +191,10 @@ def describe(left: Array, right: Array) -> str:
         return f"slopes permuted ({where.size} of {left.size} out of place)"
     finite = np.abs(left.astype(np.float64) - right.astype(np.float64))
     worst = int(where[np.argmax(np.nan_to_num(finite[where], nan=np.inf))])
-    return (
+    return Reason(
         f"{where.size} of {left.size} slopes differ, most at {worst}: "
-        f"{right[worst]:.9g} where {left[worst]:.9g} was expected"
+        f"{right[worst]:.9g} where {left[worst]:.9g} was expected",
+        VALUES_DIFFER,
     )
 
 

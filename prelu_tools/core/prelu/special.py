@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.prelu.slopes import PReLULayer
 
 _ULPS = 4.0
 
@@ -17,6 +18,27 @@ def special_values(dtype: np.dtype[Any]) -> Array:
     sizes = [0.0, information.smallest_subnormal, information.tiny, 1.0, information.max, np.inf]
     values = [value for size in sizes for value in (size, -size)]
     return np.array([*values, np.nan], dtype)
+
+
+def special_input(layer: PReLULayer, dtype: np.dtype[Any]) -> Array:
+    """An input of a layer: a row for each special value, which meets every slope.
+
+    Slopes that differ along the batch fix its size: there each slope meets one of the values. One
+    slope that a source expands to its channels needs as many of these as the layer has.
+
+    Args:
+        layer: the layer, whose slopes are of one axis at least.
+        dtype: the type whose special values these are.
+    """
+    values = special_values(dtype)
+    if layer.slopes.shape[:1] not in ((), (1,)):
+        return np.resize(values, layer.slopes.shape)
+    shape = [values.size, *layer.slopes.shape[1:]]
+    known = layer.input_shape or ()
+    if layer.slopes.size == 1 and len(known) == len(shape) > 1:
+        shape[1] = known[1] or 1
+    rows = values.reshape(-1, *[1] * (len(shape) - 1))
+    return np.ascontiguousarray(np.broadcast_to(rows, shape))
 
 
 def differs(expected: Array, found: Array) -> Array:
@@ -55,7 +77,7 @@ def documented(
     if form == "prelu" and np.isinf(value) and np.isnan(found) and _before(runtime, (1, 27)):
         return "onnxruntime before 1.27 computes PRelu of infinities as NaN on the CPU"
     if value == -np.inf and slope == 0 and 0.0 in results and np.isnan(results).any():
-        return "a slope of 0 makes NaN of -inf, and a Relu in its place 0"
+        return "a slope of 0 turns -inf into NaN, and a Relu in its place turns it into 0"
     tiny = float(np.finfo(np.float32).tiny)
     subnormal = any(0 < abs(number) < tiny for number in (value, slope))
     subnormal = subnormal or any(0 < abs(number) <= tiny for number in results)
@@ -65,10 +87,10 @@ def documented(
         by_reference = expected == 0 or np.isnan(expected)
         by_reference |= crossed and (expected == value) == (value < 0)
         who = "the reference" if by_reference else provider
-        return f"{who or 'the candidate'} takes subnormal numbers for 0, as TensorFlow does"
+        return f"{who or 'the candidate'} treats subnormal numbers as 0, as TensorFlow does"
     alike = expected != 0 and found != 0 and (expected > 0) == (found > 0)
     if abs(value) == tiny and alike and abs(expected) >= tiny > abs(expected - found):
-        return "terms of a sum are subnormal numbers, which are taken for 0, as TensorFlow does"
+        return "terms of a sum are subnormal numbers, which are treated as 0, as TensorFlow does"
     return None
 
 

@@ -1,7 +1,7 @@
 """What many models at once return: one entry a model, and one verdict over all.
 
-An entry keeps its model's document as JSON text and not as a result: that is what a file of results
-holds, so a run that goes on from one shows the same as a run that did it all.
+An entry keeps its model's document as JSON text and not as a result: that is what a results file
+holds, so a run that is resumed from one shows the same as a run that did it all.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from prelu_tools.core.results.comparable import WRITTEN, comparable
+from prelu_tools.core.results.reading import from_document
+from prelu_tools.core.results.verification import VerifyResult
 
 Command = Literal["inspect", "verify", "export"]
 Status = Literal["pass", "ok", "fail", "inconclusive", "error"]
-"""`ok`: it was inspected or exported, and no gate said no. `error`: there is no result, and why."""
+"""`ok`: it was inspected or exported, and passed every gate. `error`: there is no result."""
 
 _KINDS: Mapping[Command, tuple[Status, ...]] = {
     "inspect": ("ok", "fail", "error"),
@@ -45,18 +47,24 @@ class WorkerInfo:
 
 @dataclass(frozen=True)
 class BatchEntry:
-    """What became of one model."""
+    """The result of one job: of one model, or of one reference with its candidates."""
 
     name: str
     """No other entry has it."""
     path: str
     """The model as the user spells it; of a verification its reference."""
     status: Status
-    """What is to be thought of it."""
-    text: str = field(metadata=WRITTEN)
-    """The document of the model alone, as JSON; of one without a result, its path and the error."""
+    """The verdict, or `error` where there is no result."""
+    text: str | None = field(default=None, metadata=WRITTEN)
+    """The document of the model alone, as JSON; None where there is no result."""
     reasons: tuple[str, ...] = ()
-    """Why it is neither a pass nor ok, in words."""
+    """Why it is neither a pass nor ok, in words; of an entry without a result, the error."""
+    candidates: tuple[str, ...] = ()
+    """What was compared with it, as the user spells it; for `verify` only."""
+    file: str | None = None
+    """The list that has it; None where it was given on the command line."""
+    line: int | None = None
+    """The line of that list, from 1; None where that is not known."""
     worker: str | None = None
     """Which worker had it last; None where none did."""
     seconds: float = 0.0
@@ -65,35 +73,51 @@ class BatchEntry:
     """The report of this model alone, where every one is to be shown."""
 
     @property
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any] | None:
         """The text, read."""
-        found: dict[str, Any] = json.loads(self.text)
+        found: dict[str, Any] | None = None if self.text is None else json.loads(self.text)
         return found
 
+    @property
+    def error(self) -> str | None:
+        """Why there is no document; None where there is one."""
+        return "; ".join(self.reasons) if self.text is None else None
 
-def error_text(path: str, error: str) -> str:
-    """The document of a model that has no result."""
-    return json.dumps({"model": {"path": path}, "error": error}, ensure_ascii=False)
+    @property
+    def verification(self) -> VerifyResult | None:
+        """What `verify` found, read back from its document; None where there is none."""
+        document = self.document
+        is_verify = document is not None and document.get("kind") == "verify"
+        return from_document(VerifyResult, document) if is_verify else None
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What became of every model, in the order in which they were given."""
+    """The results of all jobs, in the order in which they were given."""
 
     command: Command
     """What was done with each."""
     entries: tuple[BatchEntry, ...]
-    """One a model."""
+    """One a job."""
+    path: str | None = None
+    """The file that lists the jobs; None where none, or more than one, does."""
     workers: tuple[WorkerInfo, ...] = ()
-    """The processes that ran them, those of a run before this one included."""
+    """The processes that ran them, those of a resumed run included."""
     notes: tuple[str, ...] = ()
     """What the user should know of the run."""
 
     @property
     def summary(self) -> dict[Status, int]:
-        """How many models have each status; zeros included."""
+        """How many jobs have each status; zeros included."""
         found = [entry.status for entry in self.entries]
         return {kind: found.count(kind) for kind in _KINDS[self.command]}
+
+    @property
+    def status(self) -> Status:
+        """The status of all of them together: `inconclusive` where there is none to check."""
+        if self.exit_code == 0:
+            return "pass" if self.command == "verify" else "ok"
+        return "fail" if self.exit_code == 1 else "inconclusive"
 
     @property
     def exit_code(self) -> int:

@@ -17,7 +17,7 @@ def comparable(kind: Class) -> Class:
 
     Equal objects have equal hashes; put it above `@dataclass(frozen=True, eq=False)`.
     """
-    names = [field.name for field in dataclasses.fields(kind)]
+    names = [field.name for field in dataclasses.fields(kind) if field.compare]
 
     def __eq__(self: Any, other: object) -> bool:  # noqa: N807
         if type(other) is not kind or type(self) is not kind:

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+SPECIAL_VALUE_DIFFERS: Final = "special_value_differs"
+"""The code of a sentence about one special value of one layer."""
+
+VALUES_DIFFER: Final = "slopes_differ"
+"""The code of a sentence about slopes of other values, without a pattern in them."""
+
 
 class Reason(str):
     """A sentence of a result with a stable code beside it.
@@ -27,6 +35,10 @@ class Reason(str):
     def after(self, subject: str) -> Reason:
         """The same with its subject in front of it."""
         return Reason(f"{subject} {self}", self.code)
+
+    def before(self, more: str) -> Reason:
+        """The same with more behind it."""
+        return Reason(f"{self}; {more}", self.code)
 
     def renamed(self, old: str, new: str) -> Reason:
         """The same with another name for something in it."""

@@ -31,7 +31,9 @@ def data_file(model: Path, tensor: str, location: str) -> Path:
     try:
         path = (folder / location).resolve()
     except (ValueError, OSError, RuntimeError) as error:
-        raise PReLUToolsError(f"tensor {tensor!r} is kept at {location!r}: no path") from error
+        raise PReLUToolsError(
+            f"tensor {tensor!r} is kept at {location!r}, which is not a path"
+        ) from error
     normal = PurePath(os.path.normpath(location))
     leaves = normal.is_absolute() or ".." in normal.parts
     allowed = [folder, *([model.resolve().parent] if model.is_symlink() else [])]
@@ -56,5 +58,5 @@ def refuse_odd_name(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise PReLUToolsError(
-            f"{path} has a name that is not UTF-8, which ONNX has no place for: rename the file"
+            f"{path} has a name that is not UTF-8, which ONNX does not support: rename the file"
         ) from error

@@ -151,7 +151,7 @@ class OnnxModel:
             ) from error
         except (ValueError, OverflowError) as error:
             raise PReLUToolsError(
-                f"tensor {tensor.name!r} is kept at no possible place: {place}"
+                f"tensor {tensor.name!r} has an invalid location: {place}"
             ) from error
         if len(data) != n_bytes or length != n_bytes:
             found = min(len(data), length)
@@ -243,7 +243,7 @@ def n_bytes_of(tensor: onnx.TensorProto) -> int:
         itemsize = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     except (KeyError, ValueError, TypeError) as error:
         raise PReLUToolsError(
-            f"tensor {tensor.name!r} is of type {tensor.data_type}, which is unknown here"
+            f"tensor {tensor.name!r} is of type {tensor.data_type}, which is not supported"
         ) from error
     count = int(math.prod(tensor.dims))
     if count < 0 or any(size < 0 for size in tensor.dims):

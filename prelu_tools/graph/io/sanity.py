@@ -63,7 +63,7 @@ def _versions(proto: onnx.ModelProto) -> dict[str, int]:
     if own or proto.ir_version <= _SILENT:
         return found
     if any(node.domain in OWN for node in all_nodes(proto.graph.node)):
-        raise BrokenGraphError("it has operators of ONNX, and does not say of which opset")
+        raise BrokenGraphError("it has ONNX operators but does not state their opset")
     return found
 
 
@@ -72,7 +72,7 @@ def _imported(opsets: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
     for opset in opsets:
         domain = "" if opset.domain in OWN else opset.domain
         if found.setdefault(domain, opset.version) != opset.version:
-            raise BrokenGraphError(f"it is of two opsets of the domain {named(domain)}")
+            raise BrokenGraphError(f"it states two opsets for the domain {named(domain)}")
     for domain, version in found.items():
         if not 0 <= version < _LATEST:
             raise BrokenGraphError(f"it is of opset {version} of the domain {named(domain)}")
@@ -148,7 +148,7 @@ def _graph(
     _nodes(graph.node, known, operators, {*stored, *inputs}, in_function)
     for value in graph.output:
         if value.name not in known:
-            raise BrokenGraphError(f"its output {named(value.name)} is made by no node")
+            raise BrokenGraphError(f"its output {named(value.name)} is not produced by any node")
 
 
 def _once(names: Iterable[str], why: str) -> None:
@@ -188,7 +188,7 @@ def _nodes(
             )
         for name in filter(None, node.output):
             if name in made:
-                raise BrokenGraphError(f"tensor {named(name)} is made twice")
+                raise BrokenGraphError(f"tensor {named(name)} is produced twice")
             made.add(name)
     _refuse_circles(nodes, set(known), made)
     known |= made
@@ -205,7 +205,9 @@ def _refuse_circles(nodes: Sequence[onnx.NodeProto], ready: set[str], made: set[
         lacks = {name for name in _used(node) if name not in ready}
         for name in lacks:
             if name not in made:
-                raise BrokenGraphError(f"{_called(node)} reads {named(name)}, which nothing makes")
+                raise BrokenGraphError(
+                    f"{_called(node)} reads {named(name)}, which nothing produces"
+                )
             users.setdefault(name, []).append(index)
         lacking[index] = len(lacks)
         free = [] if lacks else [index]
@@ -268,9 +270,7 @@ def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -
     total = _size(all_nodes(proto.graph.node), functions, sizes, ())
     most = LEAST_BYTES + BYTES_A_BYTE * size
     if total > most and any(sizes.values()):
-        raise BrokenGraphError(
-            f"its functions, put in the place of their calls, make more than {most:,} bytes"
-        )
+        raise BrokenGraphError(f"its functions, inlined, take more than {most:,} bytes")
 
 
 _Key = tuple[str, str, str]

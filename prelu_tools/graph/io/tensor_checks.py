@@ -117,5 +117,5 @@ def _outside(tensors: Sequence[onnx.TensorProto], path: Path) -> None:
     held = sum(sizes.values())
     if held and wanted > allowed_memory(held):
         raise BrokenGraphError(
-            f"its tensors have {wanted:,} bytes, and are pieces of {held:,} again and again"
+            f"its tensors have {wanted:,} bytes, but reuse the same {held:,} bytes"
         )

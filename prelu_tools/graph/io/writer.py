@@ -20,12 +20,16 @@ _PROTOBUF_LIMIT = 2**31 - 1
 _DIGITS = 16  # of the hash of the data, in their name
 
 
-def refuse_existing(path: Path, force: bool) -> None:
+def refuse_existing(
+    path: Path, force: bool, suffix: str = ".onnx", what: str = "an ONNX model"
+) -> None:
     """Reject a target that is there already, or that cannot be written.
 
     Args:
-        path: of the model.
+        path: of the file.
         force: whether what is there may be replaced.
+        suffix: what its name has to end in.
+        what: what is written there, in words.
 
     Raises:
         UsageError: a file exists and `force` is False, or its folder does not exist.
@@ -33,8 +37,8 @@ def refuse_existing(path: Path, force: bool) -> None:
     """
     if path.is_dir():
         raise UsageError(f"{path} is a folder: expected the name of a file")
-    if path.suffix != ".onnx":
-        raise UsageError(f"{path} is not a name for an ONNX model: expected one that ends in .onnx")
+    if path.suffix != suffix:
+        raise UsageError(f"{path} is not a name for {what}: expected one that ends in {suffix}")
     if path.exists() and not path.is_file():
         raise UsageError(f"{path} is not a regular file: expected the name of one, or a new one")
     if path.exists() and not force:

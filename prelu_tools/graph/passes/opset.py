@@ -39,8 +39,8 @@ def raise_opset(model: OnnxModel, wanted: int) -> OnnxModel:
         return model
     if model.opset > wanted:
         raise PReLUToolsError(
-            f"the model is of opset {model.opset}, which is not lowered to {wanted}: give "
-            f"--opset {model.opset}, or none"
+            f"the model has opset {model.opset}, which is not lowered to {wanted}: give "
+            f"--opset {model.opset}, or leave it out"
         )
     model.proto.ir_version = max(model.proto.ir_version, UNLISTED)
     try:

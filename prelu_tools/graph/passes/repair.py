@@ -49,7 +49,7 @@ class Repair:
     def __str__(self) -> str:
         """One sentence."""
         return (
-            f"{self.node}: its slope of shape {list(self.before)} was laid along axis {self.axis} "
+            f"{self.node}: its slope of shape {list(self.before)} was moved to axis {self.axis} "
             f"as {list(self.after)}: {self.reason}"
         )
 
@@ -146,7 +146,7 @@ class _Site:
                 return None
             if channels not in (None, size):
                 raise self._fits_nowhere()
-            return self._along(1, f"opset {self.opset} lays it along the channels")
+            return self._along(1, f"opset {self.opset} applies it to the channels")
         if len(found) > 1 and broadcasts(self.slopes.shape, self.shape or ()):
             return None
         if channels == size and last != size:
@@ -165,9 +165,9 @@ class _Site:
             raise self._fits_nowhere()
         if axis is None:
             raise PReLUToolsError(
-                f"{self._words()} has two readings: onnxruntime lays it along the last axis, "
-                "OpenVINO along the channels; name the one that is meant: --slope-axis 1 (the "
-                "channels) or --slope-axis -1 (the last); with optimize beside --repair-slopes"
+                f"{self._words()} is ambiguous: onnxruntime applies it to the last axis, "
+                "OpenVINO to the channels; choose one: --slope-axis 1 (the channels) or "
+                "--slope-axis -1 (the last axis); with optimize, together with --repair-slopes"
             )
         if not -rank <= axis < rank or shape[axis] not in (None, size):
             raise PReLUToolsError(
@@ -182,7 +182,7 @@ class _Site:
         if len(self.slopes.shape) > 1 or (axis == -1 and self.opset >= _BROADCASTING):
             return None
         raise PReLUToolsError(
-            f"{self._words()} may lie along any axis, for the shape of its input is not known: "
+            f"{self._words()} may belong to any axis, because the shape of its input is not known: "
             "give the sizes of the model's inputs (--input x:1,3,112,112), or --slope-axis -1 if "
             "the last axis is meant"
         )
@@ -195,8 +195,8 @@ class _Site:
 
     def _fits_nowhere(self) -> PReLUToolsError:
         return PReLUToolsError(
-            f"{self._words()} fits neither the channels nor the last axis: the model runs nowhere; "
-            "export it again from its source"
+            f"{self._words()} fits neither the channels nor the last axis: no runtime can run the "
+            "model; export it again from its source"
         )
 
     def _words(self) -> str:

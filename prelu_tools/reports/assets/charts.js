@@ -142,7 +142,8 @@ const Charts = (() => {
         },
         axes: [
           axis({ size: 24, gap: 2, space: 40 }),
-          axis({ size: 34, gap: 2, space: 30, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 1e4, 1e5, 1e6] }),
+          // Its 0 would stand where the first label of the other axis does.
+          axis({ size: 34, gap: 2, space: 30, values: (_, ticks) => ticks.map((tick) => tick || ""), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 1e4, 1e5, 1e6] }),
         ],
         series: [{}, ...["above", "between", "below"].map((kind) => ({ paths: bars, fill: fill(kind), width: 0, points: { show: false } }))],
         hooks: { drawAxes: [marks("x")] },
@@ -274,9 +275,11 @@ const Charts = (() => {
     chart.destroy();
   }
 
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    for (const chart of drawn) chart.redraw(false, true);
-  });
+  for (const media of ["(prefers-color-scheme: dark)", "print"]) {
+    matchMedia(media).addEventListener("change", () => {
+      for (const chart of drawn) chart.redraw(false, true);
+    });
+  }
 
   return { histogram, values, depth, forget, short };
 })();

@@ -1,7 +1,7 @@
-/* The page: what is shown comes from the element "data", and goes in as text, never as markup. */
+/* The layers of a model: what is shown comes from the element "data", and goes in as text, never as markup. */
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const page = document.getElementById("page");
+  const page = document.getElementById("slopes");
   const { short } = Charts;
   const SEVERITIES = ["error", "warning", "info"];
   const ORDERS = [
@@ -32,26 +32,8 @@
   const percent = (part) => (100 * part).toFixed(1) + "%";
 
   function worst(layer) {
-    const found = SEVERITIES.findIndex((severity) => layer.findings.some((f) => f.severity === severity));
+    const found = SEVERITIES.findIndex((severity) => layer.findings.some(([found]) => found === severity));
     return found < 0 ? SEVERITIES.length : found;
-  }
-
-  function findingList(findings) {
-    const items = findings.map((f) =>
-      el("li", { class: f.severity }, el("b", {}, f.severity + " " + f.code), " " + f.message),
-    );
-    return el("ul", { class: "findings" }, ...items);
-  }
-
-  function header() {
-    const { model, layers, findings, notes } = data;
-    const origin = [model.format, model.opset === null ? "" : "opset " + model.opset, model.producer];
-    const line = origin.filter((part) => part !== "").join(", ") + "; " + counted(model.parameters, "parameter") +
-      ", " + counted(layers.length, "PReLU layer") + ", " + counted(model.slopes, "slope");
-    const parts = [el("h1", {}, model.path), el("p", { class: "soft" }, line)];
-    for (const note of notes) parts.push(el("p", { class: "small" }, note));
-    if (findings.length) parts.push(el("div", { class: "panel", id: "findings" }, findingList(findings)));
-    return el("header", {}, ...parts);
   }
 
   function overview() {
@@ -86,9 +68,10 @@
     const shape = layer.shape.length ? layer.shape.join("x") : "()";
     const uses = layer.nodes.length > 1 ? ", used " + layer.nodes.length + " times" : "";
     const words = layer.health.map((word) => el("span", { class: "word" }, word));
+    const findings = layer.findings.map(([severity, code]) => el("span", { class: "verdict " + severity }, severity + " " + code));
     return el("div", {}, el("h2", {}, layer.name),
       el("p", { class: "small soft" }, layer.form + ", " + layer.sharing + ", " + shape + " " + layer.dtype + uses),
-      el("div", {}, ...words), facts(layer));
+      el("div", { class: "words" }, ...findings, ...words), facts(layer));
   }
 
   function asText(layer) {
@@ -121,11 +104,8 @@
     layer.hosts.histogram = el("div", { class: "chart", role: "img", "aria-label":
       "Histogram of " + counted(layer.statistics.count, "slope") + " from " + short(layer.spread[0]) + " to " +
       short(layer.spread[2]) });
-    const has = layer.findings.length > 0;
-    const article = el("article", { class: "layer" + (has ? " has-findings" : "") },
-      about(layer), el("div", {}, el("h3", {}, "How many slopes have which value"), layer.hosts.histogram),
-      valuePart(layer), has ? findingList(layer.findings) : null);
-    return article;
+    return el("article", { class: "layer" }, about(layer),
+      el("div", {}, el("h3", {}, "How many slopes have which value"), layer.hosts.histogram), valuePart(layer));
   }
 
   let own = false;
@@ -135,16 +115,25 @@
     layer.charts.values = Charts.values(layer.hosts.values, layer, data.scale, own);
   }
 
+  function draw(layer) {
+    if (layer.charts) return;
+    layer.charts = { histogram: Charts.histogram(layer.hosts.histogram, layer, data.scale) };
+    if (layer.hosts.values) drawValues(layer);
+    seen.unobserve(layer.card);
+  }
+
   /* A chart is drawn when it first comes into view: two hundred layers open at once, otherwise. */
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries) {
-      const layer = entry.isIntersecting && data.layers.find((each) => each.card === entry.target);
-      if (!layer || layer.charts) continue;
-      layer.charts = { histogram: Charts.histogram(layer.hosts.histogram, layer, data.scale) };
-      if (layer.hosts.values) drawValues(layer);
-      seen.unobserve(entry.target);
+      const layer = data.layers.find((each) => each.card === entry.target);
+      if (entry.isIntersecting) draw(layer);
     }
   }, { rootMargin: "400px" });
+
+  /* On paper there is no view to come into. */
+  addEventListener("beforeprint", () => {
+    for (const layer of data.layers) if (layer.card.isConnected) draw(layer);
+  });
 
   function choice(id, label, options) {
     const items = options.map(([value, text]) => el("option", { value }, text));
@@ -198,7 +187,7 @@
     };
   }
 
-  const list = el("main", { id: "layers" });
+  const list = el("div", { id: "layers" });
 
   function update() {
     const [, , key] = ORDERS.find(([value]) => value === sort.value);
@@ -232,38 +221,19 @@
     layer.card.scrollIntoView();
   }
 
-  function rest() {
-    const parts = [];
-    if (data.refused.length) {
-      const rows = data.refused.map((p) => el("tr", {}, el("td", {}, p.node), el("td", {}, p.form), el("td", {}, p.reason)));
-      parts.push(el("details", { class: "panel", id: "refused" },
-        el("summary", {}, "Resembles PReLU and is not taken for one: " + data.refused.length), el("table", { class: "table" }, ...rows)));
-    }
-    if (data.others.length) {
-      const rows = data.others.map((o) => el("tr", {}, el("td", {}, o.name), el("td", {}, o.operator), el("td", {}, short(o.slope))));
-      parts.push(el("details", { class: "panel", id: "others" },
-        el("summary", {}, "Activations whose slope was not learned: " + data.others.length), el("table", { class: "table" }, ...rows)));
-    }
-    return parts;
-  }
-
   data.layers.forEach((layer, position) => {
     layer.position = position;
     layer.charts = null;
     layer.text = [layer.name, layer.form, layer.sharing, layer.parameter || "", ...layer.nodes, ...layer.health,
-      ...layer.findings.map((f) => f.severity + " " + f.code)].join(" ").toLowerCase();
+      ...layer.findings.map((found) => found.join(" "))].join(" ").toLowerCase();
     layer.card = card(layer);
   });
-  page.append(header());
-  if (data.layers.length) {
-    const several = data.layers.length > 1;
-    if (several) page.append(overview());
-    page.append(el("div", { class: "controls", role: "search" }, search, sort, direction, severity, scaling, count,
-      wordButtons(), key()), list, nothing);
-    listen();
-    update();
-    if (several) Charts.depth(document.getElementById("depth"), data.layers, data.scale, choose);
-  }
-  page.append(...rest());
+  const several = data.layers.length > 1;
+  if (several) page.append(overview());
+  page.append(el("div", { class: "controls", role: "search" }, search, sort, direction, severity, scaling, count,
+    wordButtons(), key()), list, nothing);
+  listen();
+  update();
+  if (several) Charts.depth(document.getElementById("depth"), data.layers, data.scale, choose);
   for (const layer of data.layers) seen.observe(layer.card);
 })();

@@ -189,7 +189,7 @@ def test_values_that_lie_in_another_file_are_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.weights.h5", "w") as file:
         outside = [(str(tmp_path / "secret"), 0, 12)]
         _layer(file).create_dataset("0", (3,), np.float32, external=outside)
-    with pytest.raises(PReLUToolsError, match="lies in another file"):
+    with pytest.raises(PReLUToolsError, match="is in another file"):
         _open(tmp_path / "x.weights.h5")
 
 
@@ -210,7 +210,7 @@ def test_a_group_inside_itself_ends(tmp_path: Path) -> None:
 def test_hdf5_that_keras_did_not_write_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["data"] = np.ones(3)
-    with pytest.raises(PReLUToolsError, match="none that Keras wrote"):
+    with pytest.raises(PReLUToolsError, match="not one that Keras wrote"):
         _open(tmp_path / "other.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file.attrs["model_config"] = "{}"

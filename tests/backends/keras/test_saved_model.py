@@ -118,7 +118,7 @@ def test_a_plain_tensorflow_module_is_read_by_its_attributes(tmp_path: Path) -> 
 def test_the_commands_read_a_folder_and_run_it(exported: Path, tmp_path: Path) -> None:
     outcome = cli("inspect", exported)
     assert outcome.code == 0, outcome.err
-    assert "a SavedModel names its variables, and not its layers" in outcome.words
+    assert "a SavedModel names its variables, not its layers" in outcome.words
     outcome = cli("export", exported, "-o", tmp_path / "net.onnx", "--format", "json")
     assert outcome.code == 0, outcome.err
     assert outcome.json["verification"]["verdict"] == "pass"

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.torch
 nn = torch.nn
 
 _NETS = """
+import io
+
 
 class Net(nn.Module):
     def __init__(self):
@@ -77,14 +79,69 @@ def double():
     return Net().double()
 
 
+class Branch(Net):
+    example: int = 3
+
+    def __init__(self, given=None):
+        super().__init__()
+        self.times, self.names, self.given = 2, ["a", "b"], given
+        self.acts = nn.ModuleList([self.act, prelu(0.25, 2.0)])
+        self.register_buffer("shift", torch.ones(2, 1))
+
+    def forward(self, x):
+        x = self.conv(x) + self.shift
+        for act in self.acts:
+            x = act(x) * self.times
+        return x
+
+
+class Asking(Net):
+    def forward(self, x):
+        if torch.jit.is_scripting():
+            return self.act(self.conv(x))
+        return self.conv(x)
+
+
 def script():
-    return torch.jit.script(Net())
+    return torch.jit.script(Branch())
 
 
 class ScriptInside(Net):
     def __init__(self):
         super().__init__()
-        self.act = torch.jit.script(self.act)
+        self.act = nn.ModuleDict({"one": torch.jit.script(self.act)})
+
+    def forward(self, x):
+        return self.act["one"](self.conv(x))
+
+
+def traced():
+    return torch.jit.trace(Net(), torch.zeros(1, 3, 4))
+
+
+def loaded():
+    held = io.BytesIO()
+    torch.jit.save(torch.jit.script(Net()), held)
+    held.seek(0)
+    return torch.jit.load(held)
+
+
+def asking():
+    return torch.jit.script(Asking())
+
+
+class Changing(Net):
+    def forward(self, x):
+        return self.act(self.conv(x))
+
+    def other(self, x):
+        return self.conv(x)
+
+
+def changed():
+    made = torch.jit.script(Changing())
+    Changing.forward = Changing.other
+    return made
 """
 
 
@@ -141,13 +198,35 @@ def test_bfloat16_can_be_inspected(nets: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("script", "script is a ScriptModule"), ("ScriptInside", "act in ")]
+    ("name", "slopes"),
+    [
+        ("script", {"act": [0.5, -0.5], "acts.1": [0.25, 2.0]}),
+        ("ScriptInside", {"act.one": [0.5, -0.5]}),
+    ],
 )
-def test_script_modules_are_refused_with_advice(nets: Path, name: str, said: str) -> None:
+def test_script_modules_run_as_the_python_that_they_are_from(
+    nets: Path, name: str, slopes: dict[str, list[float]]
+) -> None:
+    found = export(f"{nets}:{name}", *(("--input", "x:n,3,4") if name == "script" else ()))
+    assert "scripted, and run as the Python that it was compiled from" in found.text
+    assert {n: values.reshape(-1).tolist() for n, values in found.slopes.items()} == slopes
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("traced", "whose Python code is gone"),
+        ("loaded", "whose Python code is gone"),
+        ("asking", "whose Python code is gone"),
+        ("changed", "its class now computes something different"),
+    ],
+)
+def test_other_script_modules_are_refused_with_advice(nets: Path, name: str, said: str) -> None:
     found = try_export(f"{nets}:{name}")
     assert found.code == 3
+    assert f"{name} is a ScriptModule" in found.words.replace("\n", "")
     assert said in found.words
-    assert "name the class that it was made from, and give its weights behind an @" in found.words
+    assert "name the class that it was made from, and give its weights after an @" in found.words
 
 
 def test_what_weights_were_taken_out_of_is_said(nets: Path, tmp_path: Path) -> None:

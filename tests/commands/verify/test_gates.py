@@ -35,7 +35,7 @@ def test_the_gate_of_coverage(
 
 
 def test_coverage_that_was_not_looked_at() -> None:
-    words = "--min-coverage needs what --no-layers leaves out"
+    words = "--min-coverage cannot be checked with --no-layers"
     assert coverage_gate(None, replace(REQUEST, min_coverage=0.5)) == ("inconclusive", words)
     assert coverage_gate(None, REQUEST) is None
 
@@ -61,7 +61,7 @@ def _power(detected: int, planted: int) -> Power:
         (
             0.0, _power(0, 0),
             ("inconclusive", "m: no fault could be planted in slopes that the inputs reach, and "
-             "--min-power asks for some"),
+             "--min-power requires some"),
         ),
         (
             None, _power(3, 4),

@@ -128,7 +128,7 @@ def test_nan_of_infinity_is_documented_for_the_node_of_old_versions_only(
 def test_a_slope_of_0_on_infinity_is_documented(
     value: float, slope: float, results: tuple[float, float], known: bool
 ) -> None:
-    words = "a slope of 0 makes NaN of -inf, and a Relu in its place 0"
+    words = "a slope of 0 turns -inf into NaN, and a Relu in its place turns it into 0"
     why = documented("where_mask", value, slope, results, "cpu", "1.27")
     assert why == (words if known else None)
 
@@ -156,10 +156,10 @@ def test_who_takes_them_for_zero_is_said() -> None:
     def why(expected: float, found: float, provider: str) -> str:
         return documented("prelu", SUBNORMAL, 0.5, (expected, found), provider, "1.27") or ""
 
-    assert why(0.0, SUBNORMAL, "cuda").startswith("the reference takes")
-    assert why(SUBNORMAL, 0.0, "cuda").startswith("cuda takes")
-    assert why(SUBNORMAL, 0.0, "").startswith("the candidate takes")
-    words = "cuda takes subnormal numbers for 0, as TensorFlow does"
+    assert why(0.0, SUBNORMAL, "cuda").startswith("the reference treats")
+    assert why(SUBNORMAL, 0.0, "cuda").startswith("cuda treats")
+    assert why(SUBNORMAL, 0.0, "").startswith("the candidate treats")
+    words = "cuda treats subnormal numbers as 0, as TensorFlow does"
     assert documented("prelu", 0.0, 0.5, (SUBNORMAL, 0.0), "cuda", "1.27") == words
 
 
@@ -197,7 +197,7 @@ def test_subnormals_taken_for_zero_may_pass_as_the_other_side(
     value: float, expected: float, found: float, who: str | None
 ) -> None:
     why = documented("prelu", value, -1.0, (expected, found), "cpu", "1.27")
-    assert why == (who and f"{who} takes subnormal numbers for 0, as TensorFlow does")
+    assert why == (who and f"{who} treats subnormal numbers as 0, as TensorFlow does")
 
 
 def test_a_sum_that_loses_a_subnormal_term_may_be_less_than_the_smallest_number_off() -> None:
@@ -221,7 +221,7 @@ def test_nothing_else_is_documented(value: float, expected: float, found: float)
 def test_a_slope_that_is_subnormal_may_be_taken_for_0_too() -> None:
     small = float(SUBNORMAL)
     big = -3e38
-    assert "the reference takes subnormal" in (
+    assert "the reference treats subnormal" in (
         documented("prelu", big, small, (-0.0, big * small), "cpu", "1.27") or ""
     )
     assert documented("prelu", -INF, small, (float("nan"), -INF), "cpu", "1.27") is not None

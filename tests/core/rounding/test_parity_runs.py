@@ -292,7 +292,9 @@ def test_more_than_half_that_is_made_of_rounding_proves_nothing(
     if verdict == "?":
         assert found.doubt is not None
         assert found.doubt.startswith("is made of rounding in 3 of 4 values: ")
-        assert found.doubt.endswith("own rounding moves them about as far as they are from 0")
+        assert found.doubt.endswith(
+            "own rounding changes them by about as much as their distance from 0"
+        )
     base = np.ones(4, np.float32)
     found.add(base, base)
     assert found.n_rough == 2 * sum(marks)

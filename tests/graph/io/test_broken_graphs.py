@@ -82,11 +82,11 @@ def test_a_node_with_more_inputs_than_its_operator_has(tmp_path: Path) -> None:
     ("outputs", "words"),
     [
         ([], "node '' ('PRelu') has no output"),
-        ([""], "its output 'y' is made by no node"),
-        (["x"], "tensor 'x' is made twice"),
-        (["r"], "tensor 'r' is made twice"),
-        (["y", "y"], "tensor 'y' is made twice"),
-        (["a"], "tensor 'a' is made twice"),
+        ([""], "its output 'y' is not produced by any node"),
+        (["x"], "tensor 'x' is produced twice"),
+        (["r"], "tensor 'r' is produced twice"),
+        (["y", "y"], "tensor 'y' is produced twice"),
+        (["a"], "tensor 'a' is produced twice"),
     ],
 )
 def test_a_prelu_with_other_outputs(outputs: list[str], words: str, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_two_tensors_of_one_name(tmp_path: Path) -> None:
 def test_an_input_that_nothing_makes(tmp_path: Path) -> None:
     proto = model("y = PRelu(x, a)")
     proto.graph.node[0].input[0] = "nowhere"
-    assert "node 'y' ('PRelu') reads 'nowhere', which nothing makes" in _refusal(proto, tmp_path)
+    assert "node 'y' ('PRelu') reads 'nowhere', which nothing produces" in _refusal(proto, tmp_path)
 
 
 def test_nodes_in_any_order_are_read(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_functions_in_functions_are_read(tmp_path: Path) -> None:
 
 
 def test_functions_that_multiply_are_refused(tmp_path: Path) -> None:
-    assert "put in the place of their calls, make more than" in _refusal(
+    assert "its functions, inlined, take more than" in _refusal(
         _with_functions(30, calls=10), tmp_path
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 from prelu_tools.backends.files.keras_vetting import refuse_unsafe
 from prelu_tools.backends.keras.layers import is_leaf
 from prelu_tools.backends.keras.library import keras
+from prelu_tools.backends.preflight.names import defined_in, no_such_name
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.source_spec import import_named
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -44,7 +45,8 @@ def custom_objects(names: tuple[str, ...]) -> dict[str, Any]:
         module_name, _, name = text.partition(":")
         module = import_named(module_name)
         if name and not hasattr(module, name):
-            raise UsageError(f"--custom-objects {text}: {module_name} has no {name!r}")
+            wrong = no_such_name(module_name, name, defined_in(module), vars(module))
+            raise UsageError(f"--custom-objects {text}: {wrong}")
         public = [name] if name else [n for n in vars(module) if not n.startswith("_")]
         found |= {n: getattr(module, n) for n in public if callable(getattr(module, n))}
     return found

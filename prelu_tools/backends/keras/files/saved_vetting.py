@@ -28,7 +28,7 @@ def refuse_unsafe(path: Path) -> None:
     others = [name for name in _OTHERS if (path / name).exists()]
     if others:
         raise PReLUToolsError(
-            f"{path} is refused: it has {others[0]} beside {_FILE}, and so two models"
+            f"{path} is refused: it has {others[0]} beside {_FILE}, so it contains two models"
         )
     checkpoint = path / "variables" / "variables"
     model = saved_model_pb2.SavedModel()

@@ -207,6 +207,10 @@ def _asked(program: Program, part: _Part, wanted: set[str], is_body: bool) -> Fo
         input_shape=free[1:] if single else free,
         preceding_parameters=_others(program, weight, wanted),
         apply=partial(alone, changed={}),
+        origin=answer.origin,
+        sources=tuple(constants),
+        is_own=answer.is_own,
+        ask=alone,
     )
     return Found(call, Tap(weight.name, part.x, part.y, "", shape))
 

@@ -51,7 +51,7 @@ def trace_signature(loaded: Any, spelled: str, options: SourceOptions) -> Progra
     except Exception as error:
         detail = " ".join(str(error).split())
         raise PReLUToolsError(
-            f"the signature of {spelled} cannot be made one graph "
+            f"the signature of {spelled} cannot be converted to one graph "
             f"({type(error).__name__}: {detail})"
         ) from error
     definition = flat_graph(frozen)
@@ -77,7 +77,7 @@ def _signature(loaded: Any, spelled: str) -> Any:
         return next(iter(signatures.values()))
     if not signatures:
         raise PReLUToolsError(
-            f"{spelled} has no signature that could be run: save it by model.export(...), or by "
+            f"{spelled} has no signature that can be run: save it by model.export(...), or by "
             "tf.saved_model.save(model, path, signatures=...)"
         )
     raise PReLUToolsError(

@@ -77,6 +77,10 @@ class CallFinder:
                     input_shape=shape,
                     preceding_parameters=self._preceding,
                     apply=lambda x: call(x, {}),
+                    origin=answer.origin,
+                    sources=(name,),
+                    is_own=answer.is_own,
+                    ask=call,
                 )
             )
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from prelu_tools.backends.inputs import TensorSpec
-from prelu_tools.commands.verify.inputs.npz import read_arrays
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.files.npz import read_arrays
 from prelu_tools.graph.io.writer import replacing
 
 Feeds = dict[str, Array]
-NO_ROWS = "has no rows, so nothing would be compared: expected one at least"
+NO_ROWS = "has no rows, so nothing would be compared: expected at least one"
 
 
 def n_values(feeds: Mapping[str, Array]) -> int:

@@ -76,7 +76,7 @@ def turn_decisions(source: Source, feeds: Sequence[Feeds], plan: TurnPlan) -> Tu
         try:
             book = _book(decider, [*feeds, *turned.feeds])
         except PReLUToolsError as error:
-            text = f"what it decides by numbers could not be watched ({error})"
+            text = f"its decisions that depend on values could not be watched ({error})"
             turned.notes.append(Reason(text, "decisions_not_watched").within(where))
             continue
         if book is None:
@@ -132,7 +132,7 @@ def _take(
 ) -> None:
     """Keep a trial, and say what it shows."""
     for name, way in book.news(decisions):
-        text = f"{name} {way} for inputs that were looked for, and for none of the others"
+        text = f"{name} {way} only for inputs that were searched for"
         turned.notes.append(Reason(text, BRANCH_FOUND).within(decider.name or "the reference"))
     turned.feeds.append(trial)
     book.add(decisions)
@@ -170,8 +170,8 @@ def _tell(
 def _doubt(decision: Decision) -> Reason:
     return Reason(
         f"{decision.name} never {' and never '.join(decision.untaken)}: no inputs were found that "
-        "turn it, so that part of the model is not proven; give inputs that do with --inputs, or "
-        "their range with --input-range",
+        "change this, so that part of the model is not proven; give inputs that do with --inputs, "
+        "or their range with --input-range",
         NOT_TAKEN,
     )
 

@@ -102,31 +102,25 @@ def find_layers(hunt: Hunt, layers: Sequence[PReLULayer]) -> dict[str, Found]:
 
 
 def _calls(hunt: Hunt, layers: Sequence[PReLULayer]) -> list[_Call]:
-    """The calls of these layers in the first run of the reference."""
+    """The calls of these layers in the run of the reference that is looked at first."""
     wanted = {layer.name: layer for layer in layers}
-    found: list[_Call] = []
-
-    def observe(layer: str, call: int, x: Array, y: Array) -> None:
-        if layer in wanted:
-            found.append(_Call(wanted[layer], call, x.copy(), y.copy()))
-
-    with hunt.reference.source.runner(observe) as runner:
-        runner.run(hunt.reference.feeds[0])
-    return found
+    found = hunt.reference.calls(wanted)
+    return [_Call(wanted[call.layer], call.number, call.x, call.y) for call in found]
 
 
 def _look(
     hunt: Hunt, source: Searchable, calls: Sequence[_Call], makers: Mapping[str, Maker]
 ) -> int:
     """Note for each call the tensors that may be its output and its input; how many were seen."""
-    seen, names = 0, list(makers)
-    every = source.every(hunt.provider or "cpu", names, hunt.feeds[0])
-    for name, values in itertools.chain(hunt.feeds[0].items(), every):
+    seen, names, run = 0, list(makers), hunt.reference.looked_at
+    every = source.every(hunt.provider or "cpu", names, hunt.feeds[run])
+    for name, values in itertools.chain(hunt.feeds[run].items(), every):
         seen += name in makers
         if not np.issubdtype(values.dtype, np.floating):
             continue
         for call in calls:
-            same = next(_same(hunt.agrees, call.layer.name, call.y, values, (0, call.number)), None)
+            place = (run, call.number)
+            same = next(_same(hunt.agrees, call.layer.name, call.y, values, place), None)
             if same is not None and name in makers:
                 call.outputs[name] = same
             call.inputs += itertools.islice(_same(hunt.agrees, call.layer.name, call.x, values), 1)
@@ -176,7 +170,7 @@ def _conclude(
     if source.has_bodies:
         where += "; those in bodies of If, Loop and Scan cannot be"
     if not own:
-        return Found(where="the reference does not show it as it runs")
+        return Found(where="the running reference does not show it")
     for call in own:
         _drop_coincidences(hunt, source, call)
     if not all(call.outputs for call in own):
@@ -189,7 +183,7 @@ def _conclude(
         return Found(tensors, maker, where=where, wrong=wrong, stated=True)
     reached = bool((hunt.reference.coverage.counts(layer.name) > 0).all())
     departs = None if by_value else next(filter(None, map(_wrong, own)), None)
-    proven = by_value or (reached and not departs and any(_shows(hunt.agrees, c) for c in own))
+    proven = by_value or (reached and not departs and any(_shows(hunt, c) for c in own))
     return Found(tensors, maker, by_value, proven, where, departs)
 
 
@@ -223,7 +217,9 @@ def _wrong(call: _Call) -> str | None:
 def _drop_coincidences(hunt: Hunt, source: Searchable, call: _Call) -> None:
     """Keep the tensors that have the values of this call in every other run too."""
     name, number = call.layer.name, call.number
-    for run in range(1, len(hunt.feeds)):
+    for run in range(len(hunt.feeds)):
+        if run == hunt.reference.looked_at:
+            continue
         expected = hunt.reference.activation(run, name, number)
         if expected is None or not call.outputs:
             continue
@@ -243,7 +239,7 @@ def _states(maker: Maker | None, layer: PReLULayer) -> bool:
     return zero or same_bits(stated, layer.slopes)
 
 
-def _shows(agrees: Agrees, call: _Call) -> bool:
+def _shows(hunt: Hunt, call: _Call) -> bool:
     """Whether a wrong slope of the layer would have been seen in this call."""
     slopes = laid_over(call.layer, call.x.ndim)
     if slopes is None:
@@ -259,7 +255,7 @@ def _shows(agrees: Agrees, call: _Call) -> bool:
     only[place] = True
     kind = next(iter(call.outputs.values())).dtype
     wrong = np.where(only, call.y + change, call.y).astype(kind)
-    return not agrees(call.layer.name, call.y, wrong, (0, call.number))
+    return not hunt.agrees(call.layer.name, call.y, wrong, (hunt.reference.looked_at, call.number))
 
 
 def in_words(found: Found) -> str:

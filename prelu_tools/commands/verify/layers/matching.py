@@ -381,8 +381,8 @@ def _follow(
         watched.lost = f"gives {list(y.shape)} where {list(expected.shape)} was expected"
         if y.ndim != expected.ndim:
             watched.lost += (
-                ": the number of its axes depends on the inputs' sizes there, as squeeze() "
-                "makes it, and a file keeps one"
+                ": in the reference the number of axes depends on the input sizes, as with "
+                "squeeze(), but it is fixed in a file"
             )
         return
     if watched.along is None:

@@ -89,7 +89,9 @@ def _calls(layer: LayerParity, found: Found | None, judge: LayerJudge) -> LayerP
     if found is None:
         return replace(layer, verdict="pass", difference=None, note=words)
     if found.tensors:
-        note = f"{words}: equal calls are one (tensor {', '.join(dict.fromkeys(found.tensors))})"
+        note = (
+            f"{words}: equal calls were merged (tensor {', '.join(dict.fromkeys(found.tensors))})"
+        )
         return replace(layer, verdict="pass", difference=None, note=note)
     text = f"{layer.name}: {words}, and its other calls were not found by their values"
     return replace(layer, verdict="inconclusive", difference=_reason(text, found, CALLS))
@@ -98,7 +100,7 @@ def _calls(layer: LayerParity, found: Found | None, judge: LayerJudge) -> LayerP
 def _in_other_axes(layer: LayerParity, found: Found) -> LayerParity:
     """A layer of the same slopes along other axes: an optimizer moved a Transpose through it."""
     if found.tensors and found.proven:
-        note = f"in another order of axes; {in_words(found)}"
+        note = f"with a different axis order; {in_words(found)}"
         known = replace(layer, verdict="pass", difference=None, note=note, slopes_equal=True)
         return replace(known, n_by_value=layer.n_slopes, n_by_behaviour=layer.n_slopes)
     words = layer.difference or layer.name

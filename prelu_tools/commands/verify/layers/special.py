@@ -12,7 +12,7 @@ from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import Permutation, inverse, moved_from
 from prelu_tools.core.prelu.slopediff import compare_slopes, in_type_of, pair_layers
 from prelu_tools.core.prelu.slopes import PReLULayer
-from prelu_tools.core.prelu.special import differs, documented, special_values
+from prelu_tools.core.prelu.special import differs, documented, special_input
 from prelu_tools.core.results.verification import SpecialValue
 
 _SMALLEST_HALF = float(np.finfo(np.float16).tiny)
@@ -52,7 +52,9 @@ def compare_special_values(
     ]
     orders = {other.name: _order(mine, other, layouts) for mine, other in pairs}
     inputs = {
-        other.name: _laid(mine).transpose(order).astype(other.slopes.dtype)
+        other.name: special_input(mine, mine.slopes.dtype)
+        .transpose(order)
+        .astype(other.slopes.dtype)
         for mine, other in pairs
         if (order := orders[other.name]) is not None
     }
@@ -62,7 +64,7 @@ def compare_special_values(
         order = orders[other.name]
         if order is None or other.name not in outputs:
             continue
-        x = _laid(mine)
+        x = special_input(mine, mine.slopes.dtype)
         expected = _activation(reference, mine, x)
         result = outputs[other.name].transpose(inverse(order))
         found += _differences(mine, other, x, expected, result, provider, runtime, strict)
@@ -85,23 +87,6 @@ def _order(mine: PReLULayer, other: PReLULayer, layouts: Layouts) -> Permutation
     return fitting.stated(moved_from(mine.axes, other.axes), layouts.permutation(left.ndim))
 
 
-def _laid(layer: PReLULayer) -> Array:
-    """An input of the layer: a row for each special value, which meets every slope.
-
-    Slopes that differ along the batch fix its size: there each slope meets one of the values. One
-    slope that a source expands to its channels needs as many of these as the layer has.
-    """
-    values = special_values(layer.slopes.dtype)
-    if layer.slopes.shape[:1] not in ((), (1,)):
-        return np.resize(values, layer.slopes.shape)
-    shape = [values.size, *layer.slopes.shape[1:]]
-    known = layer.input_shape or ()
-    if layer.slopes.size == 1 and len(known) == len(shape) > 1:
-        shape[1] = known[1] or 1
-    rows = values.reshape(-1, *[1] * (len(shape) - 1))
-    return np.ascontiguousarray(np.broadcast_to(rows, shape))
-
-
 def _differences(
     mine: PReLULayer,
     other: PReLULayer,
@@ -122,7 +107,7 @@ def _differences(
         slope = float(slopes[place])
         why = documented(other.form, value, slope, (was, now), provider, runtime)
         if why is None and x.dtype == np.float16 and abs(slope) < _SMALLEST_HALF:
-            why = "the slope is too small for float16, which holds it badly or as 0"
+            why = "the slope is too small for float16, which stores it imprecisely or as 0"
         # It may cut off infinities, as a Clip does, or make one on the way.
         departs = np.isnan(was) or np.isinf(now) or (np.isinf(was) and np.isfinite(value))
         if why is None and by_definition[place] and (other.form == "prelu" or departs):

@@ -12,6 +12,7 @@ from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
+from prelu_tools.core.progress import counted
 from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.core.rounding.spread import Spread, SpreadBook, pooled
 
@@ -65,7 +66,8 @@ def run_moved(
     found = Moved(runs)
     layers = None if stash is None else _Layers(stash)
     with source.moved_runner(noise, None if layers is None else layers.observe) as runner:
-        for number, (feed, base) in enumerate(zip(feeds, outputs, strict=True)):
+        pairs = list(enumerate(zip(feeds, outputs, strict=True)))
+        for number, (feed, base) in counted(pairs, "running the reference moved by rounding"):
             books = {name: SpreadBook(values) for name, values in base.items()}
             for _ in range(runs):
                 if layers is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from prelu_tools.commands.verify.reference.moved import (
 )
 from prelu_tools.commands.verify.reference.steadiness import (
     depends_on_batch,
+    is_first_row,
     is_random,
     random_parts,
     run_again,
@@ -38,12 +39,26 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.progress import counted
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.rounding.noise import SINGLE, Noise
 from prelu_tools.core.rounding.tolerance import Extent
 
 _SEARCHED = 32  # rows that search at once
 _PASSES = 4  # a search has to have time for a few runs at least
+
+
+class Call(NamedTuple):
+    """A call of a layer of the reference."""
+
+    layer: str
+    """The layer's name."""
+    number: int
+    """Which call of it."""
+    x: Array
+    """What it was given."""
+    y: Array
+    """What it gave."""
 
 
 @dataclass
@@ -91,22 +106,55 @@ class Reference:
     untaken: dict[str, list[Reason]] = field(default_factory=dict)
     """Of each candidate's name: what it decided always in the same way."""
 
-    _coarser: dict[float, Moved] = field(default_factory=dict)
+    looked_at: int = 0
+    """The run in which layers are looked for by their values."""
+    known_calls: Sequence[Call] | None = None
+    """The calls in that run, of a reference that cannot be run again; None for one that can."""
+    coarser: dict[float, Moved] = field(default_factory=dict)
+    """See `moved_to`: what was run so far."""
 
     @property
     def is_random(self) -> bool:
         """Whether it gives different outputs each time: what differs from it says nothing."""
         return is_random(self.doubts)
 
+    @property
+    def n_samples(self) -> int:
+        """Different rows that were drawn or given: the first one is run again by itself."""
+        feeds = self.feeds[: self.n_given]
+        again = len(feeds) > 1 and is_first_row(feeds[1], feeds[0], self.rows)
+        return sum(self.rows.count(feed) for feed in feeds if feed) - int(again)
+
     def moved_to(self, unit: float) -> Moved | None:
         """What moved runs say that round every result to a coarser unit; run when first asked."""
         if self.moved is None or unit <= SINGLE:
             return self.moved
-        if unit not in self._coarser:
+        if unit not in self.coarser:
             runs = self.moved.runs
             noise = Noise(0, unit)
-            self._coarser[unit] = run_moved(self.source, self.feeds, self.outputs, noise, runs)
-        return self._coarser[unit]
+            self.coarser[unit] = run_moved(self.source, self.feeds, self.outputs, noise, runs)
+        return self.coarser[unit]
+
+    def calls(self, layers: Collection[str]) -> list[Call]:
+        """The calls of these layers (by their names) in the run `looked_at`.
+
+        Raises:
+            PReLUToolsError: the reference cannot be run again, and they were not kept.
+        """
+        if self.known_calls is not None:
+            kept = [call for call in self.known_calls if call.layer in layers]
+            if not kept:
+                raise PReLUToolsError("the record does not keep what these layers were given")
+            return kept
+        found: list[Call] = []
+
+        def observe(layer: str, number: int, x: Array, y: Array) -> None:
+            if layer in layers:
+                found.append(Call(layer, number, x.copy(), y.copy()))
+
+        with self.source.runner(observe) as runner:
+            runner.run(self.feeds[self.looked_at])
+        return found
 
     def spread(self, run: int, layer: str, call: int) -> Array | None:
         """How far rounding may take each value that a layer gives; None where that is unknown."""
@@ -187,7 +235,8 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
             reference.layer_extents.setdefault(layer, Extent()).note(y)
 
     with reference.source.runner(observe) as runner:
-        for run in range(first, len(reference.feeds)):
+        numbers = range(first, len(reference.feeds))
+        for run in counted(numbers, "running the reference"):
             began = time.monotonic()
             outputs = runner.run(reference.feeds[run])
             taken = time.monotonic() - began
@@ -237,7 +286,8 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
     limits = SearchLimits(deadline, plan.seed, plan.ranges, plan.whole, plan.rows.axes)
     before = len(reference.feeds)
     with reference.source.runner(lambda layer, _call, x, _y: trial.note(layer, x)) as runner:
-        for feeds in reference.source.seek(targets, start, limits):
+        found = reference.source.seek(targets, start, limits)
+        for feeds in counted(found, "looking for inputs that reach the slopes left over", 0):
             trial = CoverageBook(reference.layers)
             if not usable_rows(runner.run(feeds), plan.rows.count(feeds)).all():
                 continue  # it would prove nothing
@@ -264,13 +314,13 @@ def _run_moved(reference: Reference, plan: ReferencePlan) -> None:
     except (PReLUToolsError, KeyError, ValueError) as error:
         reference.stash.keep(lambda key: key[0] != SPREAD)
         reference.notes.append(
-            f"the operators of the reference cannot be moved by rounding ({error}): each output "
+            f"the operators of the reference cannot be perturbed ({error}): each output "
             "has one limit for all its values"
         )
     if reference.moved is not None and runs < RUNS:
         reference.notes.append(
             f"the reference takes {reference.seconds:.0f} s: it was run {runs} times with its "
-            f"operators moved by rounding, in place of {RUNS}"
+            f"operators perturbed, instead of {RUNS}"
         )
 
 
@@ -288,7 +338,9 @@ def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
 
     try:
         with reference.source.wide_runner(observe if plan.layers else None) as runner:
-            for run, feeds in enumerate(reference.feeds):
+            numbers = range(len(reference.feeds))
+            for run in counted(numbers, "running the reference in float64"):
+                feeds = reference.feeds[run]
                 found = runner.run(feeds)
                 outputs.append({name: found[name] for name in reference.outputs[run]})
             narrow_parts = tuple(runner.stayed_narrow)
@@ -343,8 +395,8 @@ def _take_plausible(
     strange += [name for name, extent in layers.items() if not extent.is_plausible]
     if strange:
         reference.notes.append(
-            f"in float64 {strange[0]} differs by far more than rounding: that run is not used, "
-            "and the defaults of each type are"
+            f"in float64 {strange[0]} differs by far more than rounding: that run is not used; "
+            "the defaults of each type are used instead"
         )
         return False
     reference.outputs = wide

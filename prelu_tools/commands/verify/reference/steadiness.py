@@ -70,7 +70,7 @@ def run_unobserved(source: Source, feeds: Sequence[Feeds], results: Results) -> 
     run = _one_of_each_size(feeds)[0]
     with source.runner() as runner:
         plain = runner.run(feeds[run])
-    if all(_is_near(plain[n], v, _GROSS) for n, v in results[run].items()):
+    if all(is_near(plain[n], v, _GROSS) for n, v in results[run].items()):
         return []
     return [
         Reason(
@@ -100,11 +100,18 @@ def _is_rounding(results: Results) -> bool:
     for result in results:
         if not any(_equal(result, other) for other in distinct):
             distinct.append(result)
-    near = all(_is_near(other[n], v) for other in distinct for n, v in results[0].items())
+    near = all(is_near(other[n], v) for other in distinct for n, v in results[0].items())
     return near and len(distinct) <= len(results) // 2
 
 
-def _is_near(left: Array, right: Array, share: float | None = None) -> bool:
+def is_near(left: Array, right: Array, share: float | None = None) -> bool:
+    """Whether results differ by no more than what another kernel may change; integers not at all.
+
+    Args:
+        left: a result.
+        right: another one of the same model.
+        share: of the largest value, which they may differ by; None for units in the last place.
+    """
     if left.shape != right.shape or not np.issubdtype(left.dtype, np.floating):
         return same_bits(left, right)
     scale = float(np.nan_to_num(np.abs(right), posinf=0.0).max(initial=0.0))

@@ -256,7 +256,7 @@ TINY_HALF = float(np.finfo(np.float16).tiny)
 
 
 def test_a_slope_that_float16_holds_badly_excuses_a_difference() -> None:
-    words = "the slope is too small for float16, which holds it badly or as 0"
+    words = "the slope is too small for float16, which stores it imprecisely or as 0"
     assert _half(TINY_HALF / 2, 0.5).documented == words
     assert _half(-TINY_HALF / 2, 0.5).documented == words
     assert _half(TINY_HALF, 0.5).documented is None
@@ -342,7 +342,7 @@ def test_what_is_known_of_a_provider_and_a_runtime_is_used() -> None:
         return {value.value: value.documented for value in found if value.expected != 0}
 
     nan = "onnxruntime before 1.27 computes PRelu of infinities as NaN on the CPU"
-    flushed = "{} takes subnormal numbers for 0, as TensorFlow does"
+    flushed = "{} treats subnormal numbers as 0, as TensorFlow does"
     assert told("prelu", "cuda", "1.26.3") == {
         tiny: flushed.format("cuda"), math.inf: nan, -math.inf: nan
     }  # fmt: skip

@@ -140,7 +140,7 @@ def test_equal_calls_may_be_one_or_several(tmp_path: Path) -> None:
     twice = _net(tmp_path, "twice", f"{_CONV} p = PRelu(c, a) q = PRelu(c, a) y = Add(p, q)")
     merged, split = verify(twice, once), verify(once, twice)
     assert (merged.code, split.code) == (0, 0)
-    assert "used 1 times where 2 were expected: equal calls are one" in _layer(merged)["note"]
+    assert "used 1 times where 2 were expected: equal calls were merged" in _layer(merged)["note"]
     assert _layer(split)["note"] == "used 2 times where 1 were expected"
 
 
@@ -226,7 +226,7 @@ def test_a_transpose_that_an_optimizer_moved_through_a_layer(tmp_path: Path) -> 
     found = verify(left, right)
     layer = _layer(found)
     assert (found.code, layer["slopes_equal"], layer["n_by_value"]) == (0, True, 96)
-    assert layer["note"].startswith("in another order of axes")
+    assert layer["note"].startswith("with a different axis order")
     turned[0, 0, 0] *= 2
     wrong = save(tmp_path / "w.onnx", f"t = {turn}(x) y = PRelu(t, a)", *sides, a=turned)
     assert verify(left, wrong).code == 1

@@ -181,8 +181,8 @@ def test_layers_are_not_seen_in_float64_where_nobody_asks() -> None:
 
 
 UNUSED = (
-    "in float64 {} differs by far more than rounding: that run is not used, and the defaults of "
-    "each type are"
+    "in float64 {} differs by far more than rounding: that run is not used; the defaults of "
+    "each type are used instead"
 )
 
 

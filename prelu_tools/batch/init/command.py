@@ -1,0 +1,114 @@
+"""Write a list of checks for the models that a folder holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from prelu_tools.batch.init.search import search
+from prelu_tools.batch.lists.keys import FIELDS
+from prelu_tools.batch.lists.schema import SCHEMA_FILE, shipped_schema
+from prelu_tools.batch.lists.tables import OWN_FILE, PROJECT_FILE, project_has_section
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.results.export import InitCheck, InitResult
+from prelu_tools.graph.io.writer import replacing
+
+_SHOWN = ("name", "reference", "candidates", "input")
+
+
+@dataclass(frozen=True)
+class InitRequest:
+    """What to write."""
+
+    force: bool = False
+    """Whether a file that is there may be replaced."""
+    schema: bool = True
+    """Whether to write the schema beside it, for editors."""
+
+
+def init(request: InitRequest) -> InitResult:
+    """Look for models in the current folder, and write `prelu-tools.toml` there.
+
+    Raises:
+        UsageError: a file is there already.
+        PReLUToolsError: nothing was found to check, or a file cannot be written.
+    """
+    path, schema = Path(OWN_FILE), Path(SCHEMA_FILE)
+    if not request.force:
+        _refuse_existing(path, schema if request.schema else None)
+    found = search(Path())
+    if not found.checks:
+        models = "; ".join(f"{one.path}: {one.reason}" for one in found.left_out[:5])
+        raise PReLUToolsError(
+            "no model with PReLU was found here together with the ONNX file made of it, such as "
+            f"net.keras and net.onnx{f' ({models})' if models else ''}: nothing was written"
+        )
+    if request.schema:
+        _write(schema, shipped_schema())
+    _write(path, "\n".join(_lines(found.checks, request.schema)) + "\n")
+    written = SCHEMA_FILE if request.schema else None
+    return InitResult(OWN_FILE, written, found.checks, found.left_out)
+
+
+def _refuse_existing(path: Path, schema: Path | None) -> None:
+    if path.exists():
+        raise UsageError(f"{path} exists already: give --force to replace it")
+    if project_has_section():
+        raise UsageError(
+            f"{PROJECT_FILE} lists checks already, and {path} would take their place: give --force "
+            "to write it all the same"
+        )
+    if schema is None or not schema.exists():
+        return
+    if not schema.is_file() or schema.read_bytes() != shipped_schema().encode():
+        raise UsageError(
+            f"{schema} exists already, with other content: give --force to replace it, or "
+            "--no-schema"
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
+    """The file, line by line."""
+    if schema:
+        yield f"#:schema ./{SCHEMA_FILE}"
+    yield "# What `prelu-tools verify` checks when it is called without arguments, in this folder."
+    yield "# Written by `prelu-tools init` from the names of the models; correct it where it errs."
+    checks = tuple(checks)
+    if any(Path(check.reference).suffix not in (".onnx", ".npz") for check in checks):
+        yield "# To check without the framework: prelu-tools record SOURCE -o net.npz, where it is"
+        yield '# installed, and reference = "net.npz" here.'
+    for check in checks:
+        yield ""
+        yield from _check(check)
+    yield ""
+    yield "# What else a check may say:"
+    rest = [(key, field) for key, field in FIELDS.items() if key not in _SHOWN]
+    width = max(len(f"{key} = {field.example}") for key, field in rest)
+    for key, field in rest:
+        yield f"# {f'{key} = {field.example}':{width}}  # {field.line}"
+
+
+def _check(check: InitCheck) -> Iterator[str]:
+    if check.n_models > 1:
+        yield f"# A check of each match: {check.n_models} when this was written."
+    yield "[[checks]]"
+    yield f"name = {_quoted(check.name)}"
+    yield f"reference = {_quoted(check.reference)}"
+    yield f"candidates = [{', '.join(map(_quoted, check.candidates))}]"
+    if check.inputs:
+        yield f"input = [{', '.join(map(_quoted, check.inputs))}]"
+    if check.variants:
+        names = ", ".join(map(_quoted, check.variants))
+        yield f"# Of another type by their names, so with a tolerance of their own: {names}"
+
+
+def _quoted(text: str) -> str:
+    """A text as TOML writes it: JSON's escapes are among its own."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

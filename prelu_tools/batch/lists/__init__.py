@@ -1,0 +1,1 @@
+"""Lists of models: folders, patterns, files that list them; read into jobs."""

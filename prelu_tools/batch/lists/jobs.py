@@ -1,0 +1,247 @@
+"""The list of jobs that a command line, or a file that lists models, means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from prelu_tools.batch.job import InspectWork, Job
+from prelu_tools.batch.lists.keys import suggestion
+from prelu_tools.batch.lists.models import Found, expand
+from prelu_tools.batch.lists.outputs import outputs_of
+from prelu_tools.batch.lists.pairs import Pair, each_candidate, filled, pairs_of, placeholders
+from prelu_tools.batch.lists.rows import is_list, read_rows
+from prelu_tools.batch.lists.tables import ListError, Row, find_file
+from prelu_tools.commands.export.request import ExportRequest
+from prelu_tools.commands.inspect.request import InspectRequest
+from prelu_tools.commands.speaking import in_check_file
+from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.requests.effect import refuse_ignored
+from prelu_tools.core.results.batch import Command
+from prelu_tools.core.results.inspect_gates import InspectGates
+
+
+@dataclass(frozen=True)
+class JobList:
+    """What one runner runs, wherever it was listed."""
+
+    command: Command
+    """What is done with each."""
+    jobs: tuple[Job, ...]
+    """In the order in which they are listed; no two have the same name."""
+    path: str | None = None
+    """The file that lists them; None where none, or more than one, does."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how they were found."""
+
+
+def inspect_jobs(
+    sources: Sequence[str],
+    request: InspectRequest,
+    gates: InspectGates,
+    slopes: bool = False,
+    each: str | None = None,
+) -> JobList:
+    """A job for each model.
+
+    Args:
+        sources: as the user gives them: models, folders, patterns, lists.
+        request: what to look at in each.
+        gates: what each has to be like.
+        slopes: whether its document has each slope's value.
+        each: the format in which each is shown by itself; None not to.
+
+    Raises:
+        UsageError: what is given makes no sense.
+        PReLUToolsError: there is nothing that it could mean.
+    """
+    found = expand(sources, "inspect")
+    jobs = [
+        _of_model(one, InspectWork(one.text, request, gates), slopes=slopes, each=each)
+        for one in found
+    ]
+    return _list("inspect", sources, zip(jobs, map(_row_of, found), strict=True))
+
+
+def export_jobs(sources: Sequence[str], output: str | None, request: ExportRequest) -> JobList:
+    """A job for each model, and the file that it is written to.
+
+    Raises:
+        UsageError: two would be written to one file, or one has none.
+        PReLUToolsError: there is no model.
+    """
+    found = expand(sources, "export")
+    jobs = [
+        _of_model(one, replace(request, source=one.text, output=path))
+        for one, path in zip(found, outputs_of(found, output), strict=True)
+    ]
+    return _list("export", sources, zip(jobs, map(_row_of, found), strict=True))
+
+
+def verify_jobs(request: VerifyRequest) -> JobList:
+    """A job for each pair; `request` has the reference and the candidates as the user gives them.
+
+    Raises:
+        UsageError: it cannot be told what belongs together, or an option is for one check alone.
+        PReLUToolsError: there is no pair.
+    """
+    if request.save_inputs is not None:
+        raise UsageError("--save-inputs is for one REFERENCE and its CANDIDATEs, not for many")
+    reference, candidates = request.reference, request.candidates
+    if is_list(reference):
+        if candidates:
+            raise UsageError(f"{reference} already lists the pairs: give no CANDIDATE after it")
+        return _list("verify", [reference], _of_rows(read_rows(reference, "verify"), request))
+    if not candidates:
+        raise UsageError(
+            f"no candidate to compare {reference} with: give a CANDIDATE after it, or a list of "
+            "pairs (.csv with the columns reference and candidate)"
+        )
+    pairs = [
+        each
+        for pair in pairs_of(reference, candidates)
+        for each in each_candidate(pair, candidates)
+    ]
+    return _list("verify", [], ((_of_pair(pair, request, pair.name), None) for pair in pairs))
+
+
+def check_jobs(show_chatter: bool = False) -> JobList:
+    """The checks of `prelu-tools.toml` in the current folder, else of `pyproject.toml` there.
+
+    Args:
+        show_chatter: whether to let the frameworks write to standard error.
+
+    Raises:
+        UsageError: there is no such file, it has no checks, or something in it makes no sense.
+        PReLUToolsError: a file cannot be read.
+    """
+    path, notes = find_file()
+    base = VerifyRequest("", (), options=SourceOptions(show_chatter=show_chatter))
+    found = _list("verify", [path], _of_rows(read_rows(path, "verify"), base))
+    return replace(found, notes=notes)
+
+
+def _list(
+    command: Command, sources: Sequence[str], found: Iterable[tuple[Job, Row | None]]
+) -> JobList:
+    jobs, given = zip(*found, strict=True)
+    is_file = len(sources) == 1 and is_list(sources[0])
+    return JobList(command, tuple(_apart(jobs, given)), sources[0] if is_file else None)
+
+
+def _of_model(one: Found, work: Any, **more: Any) -> Job:
+    row, text = one.row, one.text
+    named = None if row is None else row.fields.get("name")
+    name = text if named is None else named if one.is_alone else f"{named}: {text}"
+    job = Job(name, work, _folder(), problem=one.problem, can_run=one.problem is None, **more)
+    return job if row is None else replace(job, file=row.path, line=row.line)
+
+
+def _row_of(one: Found) -> Row | None:
+    """The row that names this model and no other."""
+    is_named = one.row is not None and one.is_alone and "name" in one.row.fields
+    return one.row if is_named else None
+
+
+def _of_rows(rows: Iterable[Row], base: VerifyRequest) -> Iterator[tuple[Job, Row | None]]:
+    """The jobs of each row; with the row where it gives the job its name."""
+    for row in rows:
+        values = dict(row.fields)
+        reference, candidates = values.pop("reference"), values.pop("candidates")
+        try:
+            pairs = pairs_of(reference, candidates)
+            named = "name" in values and len(pairs) == 1
+            found = [_of_row(row, values, pair, base) for pair in pairs]
+        except ListError:
+            raise
+        except UsageError as error:
+            raise row.error(in_check_file(str(error))) from error
+        except PReLUToolsError as error:  # nothing is filled in: it is called as it is written
+            lost = Pair(reference, reference, candidates, problem=str(error), can_run=False)
+            request = replace(base, options=_options(base, row))
+            name = values.get("name", reference)
+            found, named = [_located(_of_pair(lost, request, name), row)], "name" in values
+        yield from ((job, row if named else None) for job in found)
+
+
+def _of_row(row: Row, given: Mapping[str, Any], pair: Pair, base: VerifyRequest) -> Job:
+    values = dict(given)
+    name = _name(values.pop("name", None), pair)
+    if pair.places is not None and "inputs_file" in values:
+        values["inputs_file"] = Path(filled(str(values["inputs_file"]), pair.places))
+    if "layouts" in values:
+        values["layouts"] = _layouts(values["layouts"], row, pair)
+    request = replace(base, **values, options=_options(base, row))
+    refuse_ignored(request, VerifyRequest, values)
+    return _located(_of_pair(pair, request, name), row)
+
+
+def _options(base: VerifyRequest, row: Row) -> SourceOptions:
+    return replace(base.options, **row.of_source)
+
+
+def _located(job: Job, row: Row) -> Job:
+    return replace(job, file=row.path, line=row.line)
+
+
+def _of_pair(pair: Pair, request: VerifyRequest, name: str) -> Job:
+    bundle = None if request.bundle is None else request.bundle / _plain(name)
+    work = replace(request, reference=pair.reference, candidates=pair.candidates, bundle=bundle)
+    return Job(name, work, _folder(), problem=pair.problem, can_run=pair.can_run)
+
+
+def _name(given: str | None, pair: Pair) -> str:
+    """The name of a pair: as the row has it, or its own; apart from the other matches'."""
+    if given is None or pair.places is None:
+        return given or pair.name
+    return filled(given, pair.places) if placeholders(given) else f"{given}: {pair.name}"
+
+
+def _layouts(given: Mapping[str, Any], row: Row, pair: Pair) -> dict[str, Any]:
+    """The axis orders by what the sources are now called; a glob's stands for all its matches."""
+    known = {*pair.written, *pair.written.values(), "reference", "candidate"}
+    known |= {*row.fields["candidates"], row.fields["reference"]}
+    for name in given:
+        if name not in known:
+            raise row.error(
+                f"layouts has {name!r}, which is not a model of the check; "
+                f"{suggestion(name, known)}"
+            )
+    found = dict(given)
+    found.update({one: given[text] for one, text in pair.written.items() if text in given})
+    return found
+
+
+def _apart(jobs: Sequence[Job], given: Sequence[Row | None]) -> Iterator[Job]:
+    """Names that rows give stay as they are; one that would name two gets a number."""
+    named = [job.name for job, row in zip(jobs, given, strict=True) if row is not None]
+    seen: set[str] = set()
+    for job, row in zip(jobs, given, strict=True):
+        if row is not None and job.name in seen:
+            n_same, of = named.count(job.name), row.title.partition(" ")[0]
+            raise ListError(
+                f"{row.path}: {n_same} {of}s have the name {job.name!r}", row.path, row.line
+            )
+        seen |= {job.name} if row is not None else set()
+    taken = set(named)
+    for job, row in zip(jobs, given, strict=True):
+        name, number = job.name, 1
+        while row is None and name in taken:
+            number += 1
+            name = f"{job.name} ({number})"
+        taken.add(name)
+        yield replace(job, name=name)
+
+
+def _folder() -> str:
+    return os.getcwd()  # noqa: PTH109
+
+
+def _plain(name: str) -> Path:
+    """A name as that of one folder."""
+    return Path("".join(c if c.isalnum() or c in "._- " else "_" for c in name).strip(". ") or "_")

@@ -1,0 +1,1 @@
+"""Keep a run of a source as a file that verify takes in its place."""

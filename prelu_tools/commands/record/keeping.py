@@ -1,0 +1,238 @@
+"""What of a reference goes into its record, within the size that the record may have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from prelu_tools.backends.recorded.recording import (
+    RecordedCall,
+    RecordedOutput,
+    RecordedRun,
+    RecordedSpread,
+)
+from prelu_tools.commands.record.looking import Looked, n_bytes, smallest
+from prelu_tools.commands.verify.reference.moved import SPREAD, Moved
+from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.files.documents import Stored
+from prelu_tools.core.files.stash import Stash
+from prelu_tools.core.rounding.spread import Spread
+from prelu_tools.core.rounding.tolerance import resolution_of
+
+NARROW = ("float16", "bfloat16")
+"""Types that a candidate may compute in, for which there are limits of their own."""
+_MEGABYTE = 1e6
+
+
+@dataclass
+class Room:
+    """What is left of the bytes that a record may hold."""
+
+    left: float
+    """In bytes."""
+    limit: float
+    """All of it, in megabytes."""
+
+    def need(self, count: int) -> None:
+        """Take what a record cannot do without.
+
+        Raises:
+            PReLUToolsError: it is more than is left.
+        """
+        self.left -= count
+        if self.left < 0:
+            raise PReLUToolsError(
+                f"inputs and outputs alone take more than --max-size {self.limit:g} (megabytes): "
+                "give fewer --samples, smaller sizes with --input, or a larger --max-size"
+            )
+
+    def take(self, count: int) -> bool:
+        """Take what it can do without; False where there is no room for it."""
+        if count > self.left:
+            return False
+        self.left -= count
+        return True
+
+
+def room_of(megabytes: float) -> Room:
+    """All of the room that a record of so many megabytes has."""
+    return Room(megabytes * _MEGABYTE, megabytes)
+
+
+@dataclass
+class Kept:
+    """The runs of a record."""
+
+    runs: list[RecordedRun] = field(default_factory=list)
+    """All runs of the reference."""
+    n_observed: int = 0
+    """Those of which it has what the layers gave."""
+    not_coarser: dict[str, str] = field(default_factory=dict)
+    """By type, why there are no limits for it."""
+
+
+def run_to_look_at(reference: Reference, room: Room) -> int:
+    """The run of which the inputs of layers are kept.
+
+    The first one, if that takes half of the room at most; else the smallest one.
+    """
+    inner = sum(2 * size for _, size in _calls(reference, 0))
+    return 0 if 2 * inner < room.left else smallest(reference.feeds)[0]
+
+
+def keep_runs(
+    reference: Reference, looked: Looked, looked_at: int, seen: Stash, room: Room
+) -> Kept:
+    """Choose what is kept of each run: of layers as much as there is room for.
+
+    Args:
+        reference: the reference, which was run.
+        looked: what was seen when it was run again.
+        looked_at: the run of which the inputs of layers are kept.
+        seen: has these.
+        room: what the record may hold.
+
+    Raises:
+        PReLUToolsError: there is no room for inputs and outputs.
+    """
+    kept = Kept()
+    moved = None if reference.moved is None else reference.moved.outputs
+    for run, feeds in enumerate(reference.feeds):
+        given, expected = looked.outputs[run], reference.outputs[run]
+        room.need(n_bytes(feeds) + n_bytes(given) + n_bytes(looked.counts[run]))
+        room.need(n_bytes(expected) if reference.precision == "float64" else 0)
+        room.need(sum(map(_size, moved[run].values())) if moved else 0)
+    coarser = _coarser(reference, room, kept)
+    observed = _observed(reference, looked, looked_at, seen, room)
+    kept.n_observed = len(observed)
+    for run, feeds in enumerate(reference.feeds):
+        outputs = {
+            name: _output(reference, run, name, values, coarser)
+            for name, values in looked.outputs[run].items()
+        }
+        kept.runs.append(
+            RecordedRun(
+                inputs={name: _held(values) for name, values in feeds.items()},
+                outputs=outputs,
+                counts={name: _held(values) for name, values in looked.counts[run].items()},
+                calls=observed.get(run, ()),
+            )
+        )
+    return kept
+
+
+def _held(values: Array) -> Stored:
+    return Stored(lambda: values)
+
+
+def _output(
+    reference: Reference, run: int, name: str, given: Array, coarser: Mapping[str, Moved]
+) -> RecordedOutput:
+    expected = reference.outputs[run][name]
+    moved = reference.moved
+    same = expected.dtype == given.dtype
+    return RecordedOutput(
+        given=_held(given),
+        expected=None if same else _held(expected),
+        spread=None if moved is None else _spread(moved.outputs[run][name]),
+        coarser={kind: _spread(found.outputs[run][name]) for kind, found in coarser.items()},
+    )
+
+
+def _spread(spread: Spread) -> RecordedSpread:
+    def held(values: Array | None) -> Stored | None:
+        return None if values is None else _held(values)
+
+    return RecordedSpread(
+        _held(spread.scale),
+        spread.n_flips,
+        held(spread.border),
+        held(spread.reach),
+        held(spread.lost),
+        held(spread.rough),
+    )
+
+
+def _size(spread: Spread) -> int:
+    parts = (spread.scale, spread.border, spread.reach, spread.lost, spread.rough)
+    return sum(part.nbytes for part in parts if part is not None)
+
+
+def _coarser(reference: Reference, room: Room, kept: Kept) -> dict[str, Moved]:
+    """The limits for narrower types, as far as they can be had and there is room."""
+    found = {}
+    for kind in NARROW if reference.moved is not None else ():
+        try:
+            moved = reference.moved_to(resolution_of(kind))
+        except PReLUToolsError as error:
+            kept.not_coarser[kind] = str(error)
+            continue
+        if moved is None or moved is reference.moved:
+            continue
+        if room.take(sum(_size(spread) for run in moved.outputs for spread in run.values())):
+            found[kind] = moved
+        else:
+            kept.not_coarser[kind] = f"--max-size {room.limit:g} left no room for its limits"
+    return found
+
+
+def _calls(reference: Reference, run: int) -> Iterator[tuple[tuple[str, int], int]]:
+    """The calls of a run that were seen, and the bytes that each takes."""
+    for layer in reference.layers:
+        for call in range(len(layer.nodes)):
+            values = reference.activation(run, layer.name, call)
+            if values is not None:
+                scale = reference.spread(run, layer.name, call)
+                yield (layer.name, call), values.nbytes + (0 if scale is None else scale.nbytes)
+
+
+def _observed(
+    reference: Reference, looked: Looked, looked_at: int, seen: Stash, room: Room
+) -> dict[int, tuple[RecordedCall, ...]]:
+    """What layers gave, of the small runs first."""
+    order = smallest(reference.feeds)
+    order.sort(key=lambda run: run != looked_at)
+    found = {}
+    for run in order:
+        sizes = dict(_calls(reference, run))
+        inner = [("x", run, *call) for call in sizes] + [("y", run, *call) for call in sizes]
+        extra = sum(seen.get(key).nbytes for key in inner if key in seen)
+        if room.take(sum(sizes.values()) + extra):
+            found[run] = tuple(_call(reference, run, call, looked, seen) for call in sizes)
+    return found
+
+
+def _call(
+    reference: Reference, run: int, call: tuple[str, int], looked: Looked, seen: Stash
+) -> RecordedCall:
+    layer, number = call
+
+    def stored(stash: Stash, kind: str) -> Stored | None:
+        key = (kind, run, layer, number)
+        return Stored(partial(stash.get, key)) if key in stash else None
+
+    expected = stored(reference.stash, reference.precision)
+    if expected is None:
+        raise AssertionError("a call that was not seen")
+    return RecordedCall(
+        layer=layer,
+        call=number,
+        expected=expected,
+        scale=stored(reference.stash, SPREAD),
+        x=stored(seen, "x"),
+        y=stored(seen, "y"),
+        row_axis=looked.call_axes.get(call),
+    )
+
+
+def observed_words(kept: Kept, runs: Sequence[object], limit: float) -> str | None:
+    """A note where what layers gave is not kept of every run."""
+    if kept.n_observed == len(runs):
+        return None
+    return (
+        f"what the layers give is kept for {kept.n_observed} of {len(runs)} runs: more would "
+        f"exceed --max-size {limit:g} (megabytes)"
+    )

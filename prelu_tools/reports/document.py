@@ -1,0 +1,214 @@
+"""A document: what a result says, as data. Views make it of results, writers make it a text.
+
+A section has a title, a verdict where there is one, a headline, and the reasons for the verdict;
+then its blocks: sentences, facts, tables, the slopes of layers, sections again. What it says is
+said once: a reason is not repeated in a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from prelu_tools.core.results.inspection import LayerReport
+    from prelu_tools.core.results.series import LayerSeries, SeriesPoint
+
+
+class Name(str):
+    """A name out of a model or of a file system: shown as it is, whatever is in it."""
+
+    link: str = ""
+    """Where it leads on a page: `#anchor`, or a file beside the page; "" for nowhere."""
+
+    def __new__(cls, text: str, link: str = "") -> Name:
+        """Take the name and where it leads."""
+        made = super().__new__(cls, text)
+        made.link = link
+        return made
+
+
+class Word(str):
+    """A verdict, a state or a severity: it has a colour."""
+
+    status: str
+    """The one whose colour it has, where the word is another: `differ` is a `fail`."""
+
+    def __new__(cls, text: str, status: str = "") -> Word:
+        """Take the word and its colour."""
+        made = super().__new__(cls, text)
+        made.status = status or text
+        return made
+
+
+class Share(str):
+    """A figure that is a part of a whole; a page draws it as a bar."""
+
+    part: float | None
+    """From 0 to 1, or more where it is too much; None where it is not known."""
+
+    def __new__(cls, text: str, part: float | None) -> Share:
+        """Take the figure as text and as a number."""
+        made = super().__new__(cls, text)
+        made.part = part
+        return made
+
+
+Text: TypeAlias = str | tuple[str, ...]
+"""A sentence, or its parts, among which names and words are marked."""
+Cell: TypeAlias = str | tuple[str, ...]
+"""What a table has in one place; of several names, each is on a line of its own."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table."""
+
+    title: str
+    """Its header; a line break where a narrow table may break it."""
+    kind: Literal["name", "text", "word", "figure"] = "figure"
+    """What its cells are: a `name` is never broken, and shortened where it is too long."""
+    needed: bool = True
+    """Whether a narrow table keeps it; what it says then stands below the table."""
+    brief: bool = True
+    """Whether a terminal shows it at all; pages and Markdown show every column."""
+    drawn: bool = False
+    """Whether it is a drawing made of letters, which a page leaves out beside a real one."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells."""
+
+    columns: tuple[Column, ...]
+    """The first one names the row."""
+    rows: tuple[tuple[Cell, ...], ...]
+    """Each with a cell for each column."""
+    legend: str = ""
+    """What the columns mean, where their titles do not say it."""
+    sortable: bool = False
+    """Whether a page lets the reader sort and search it."""
+
+    def without(self) -> Table:
+        """The same without those columns of which nothing is known or nothing is to be said."""
+        kept = [
+            place
+            for place in range(len(self.columns))
+            if any(row[place] not in ("", "-") for row in self.rows)
+        ]
+        rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
+        return Table(tuple(self.columns[place] for place in kept), rows, self.legend, self.sortable)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Sentences, a line each."""
+
+    items: tuple[Text, ...]
+    """The sentences."""
+    title: str = ""
+    """What they are; "" where they say it themselves."""
+
+    @classmethod
+    def of(cls, items: Iterable[Text], title: str = "") -> Lines:
+        """Those of any number, also of none."""
+        return cls(tuple(items), title)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Things with a label each."""
+
+    pairs: tuple[tuple[str, Text], ...]
+    """Label and thing."""
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """The slopes of a model's layers: as tables, and drawn where there is something to draw on."""
+
+    tables: tuple[Table, ...]
+    """Statistics, a row a layer."""
+    layers: tuple[LayerReport, ...]
+    """What is drawn."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How the slopes of layers moved: as a table, and drawn where there is something to draw on."""
+
+    table: Table
+    """A row a layer."""
+    points: tuple[SeriesPoint, ...]
+    """What the layers were looked at, in order."""
+    layers: tuple[LayerSeries, ...]
+    """What is drawn."""
+
+    @property
+    def numbers(self) -> Table:
+        """The table without what a drawing shows better: bars made of letters."""
+        kept = [i for i, column in enumerate(self.table.columns) if not column.drawn]
+        rows = tuple(tuple(row[i] for i in kept) for row in self.table.rows)
+        columns = tuple(self.table.columns[i] for i in kept)
+        return replace(self.table, columns=columns, rows=rows)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report in the writer's own format, written where its result was."""
+
+    text: str
+    """The report."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A document, or a part of one that has a title of its own."""
+
+    title: Text
+    """What it is about."""
+    blocks: tuple[Block, ...] = ()
+    """What it has to say, in order."""
+    verdict: str = ""
+    """A verdict or a status; "" where there is none."""
+    headline: str = ""
+    """One sentence beside the title or the verdict."""
+    reasons: tuple[Text, ...] = ()
+    """Why the verdict is not a pass, or what was found; the first one matters most."""
+    folded: bool = False
+    """Whether its blocks are details: a page folds them, a terminal shows them with `-v`."""
+    anchor: str = ""
+    """The name under which a page finds it."""
+
+
+Block: TypeAlias = Table | Lines | Facts | Slopes | Course | Written | Section
+
+
+def plain(text: Text) -> str:
+    """A text without its marks."""
+    return text if isinstance(text, str) else "".join(text)
+
+
+def tidied(section: Section, said: set[str] | None = None) -> Section:
+    """The document without empty tables, each legend below the first table that needs it."""
+    said = set() if said is None else said
+    blocks: list[Block] = []
+    for block in section.blocks:
+        if isinstance(block, Section):
+            block = tidied(block, said)
+        elif isinstance(block, Table):
+            if not block.rows:
+                continue
+            block = replace(block, legend="" if block.legend in said else block.legend)
+            said.add(block.legend)
+        blocks.append(block)
+    return replace(section, blocks=tuple(blocks))
+
+
+def holds(section: Section, kind: type) -> bool:
+    """Whether a block of this kind is in it, however deep."""
+    return any(
+        isinstance(block, kind) or (isinstance(block, Section) and holds(block, kind))
+        for block in section.blocks
+    )

@@ -1,0 +1,302 @@
+"""What was found, in sentences: the same in every report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from prelu_tools.core.results.batch import BatchResult
+from prelu_tools.core.results.verification import (
+    Agreement,
+    CandidateReport,
+    LayerParity,
+    OutputParity,
+    Power,
+    SpecialValue,
+    Tolerance,
+    VerifyResult,
+)
+from prelu_tools.reports.words import counted, listed, tally
+
+LEGEND = (
+    "isolated: the layer alone, on its own input; end-to-end: in the whole model;\n"
+    "min hits: negative inputs that its least exercised slope met"
+)
+"""What the columns of a table of layers mean."""
+_MOST_KINDS = 5
+_FOUND = {"values": "by values", "nowhere": "not found", "additional": "additional"}
+
+
+def reached(result: VerifyResult) -> str:
+    """The inputs, and how many slopes they exercised."""
+    if not result.samples and not result.n_searched:
+        return "nothing was run"
+    text = counted(result.samples, "input")
+    if result.quick:
+        text = f"quick check without a search or planted faults: {text}"
+    if result.n_searched:
+        text += f" ({result.n_searched:,} found by a search)"
+    text += f", seed {result.seed}"
+    if result.coverage is not None and result.coverage.total:
+        exercised, total = result.coverage.exercised, result.coverage.total
+        text += f"; {exercised:,} of {total:,} slopes met a negative input"
+    return text
+
+
+def headline(result: BatchResult) -> str:
+    """How many models, of which list, and how many of each status."""
+    number = counted(len(result.entries), "check" if result.command == "verify" else "model")
+    of = f" of {result.path}" if result.path else ""
+    return f"{number}{of}: {tally(result.summary) or 'nothing was checked'}"
+
+
+def own_reasons(result: VerifyResult) -> tuple[str, ...]:
+    """Why the whole is not a pass, beside what is said of its candidates."""
+    said = {
+        text
+        for report in result.candidates
+        for reason in report.reasons
+        for text in (reason, f"{report.model}: {reason}")
+    }
+    return tuple(reason for reason in result.reasons if reason not in said)
+
+
+def unreached(result: VerifyResult) -> tuple[str, ...]:
+    """At most one sentence: the slopes whose negative branch was never used."""
+    names = result.coverage.unreached if result.coverage else ()
+    return (f"not reached: {listed(names)}",) if names else ()
+
+
+def baseline_lines(result: VerifyResult) -> tuple[str, ...]:
+    """At most one sentence: how it stands against an earlier run, where that was asked for."""
+    report = result.baseline
+    if report is None:
+        return ()
+    figures = counted(report.n_compared, "figure")
+    return (
+        f"baseline {report.path}: {len(report.worse):,} of {figures} worse by more than a factor "
+        f"of {report.factor:g}",
+    )
+
+
+def tolerances(result: VerifyResult) -> tuple[str, ...]:
+    """What the outputs were held to, each tolerance once."""
+    held = [report.tolerance for report in result.candidates if report.outputs]
+    return tuple(f"tolerance: {_tolerance(one)}" for one in dict.fromkeys(held))
+
+
+def _tolerance(tolerance: Tolerance) -> str:
+    if tolerance.origin == "sensitivity":
+        return (
+            f"each value within {tolerance.multiple:g} times the model's own rounding of it "
+            "(sensitivity)"
+        )
+    if tolerance.multiple is not None:
+        text = f"{tolerance.multiple:g} times the reference's own float32 rounding"
+        if tolerance.ulps:
+            text += f", plus {tolerance.ulps:g} ulp of the largest value"
+    else:
+        scale = " of the largest value" if tolerance.scaled else ""
+        text = f"{tolerance.rtol:g} of each value plus {tolerance.atol:g}{scale}"
+    return f"{text} ({tolerance.origin})"
+
+
+def where(report: CandidateReport) -> str:
+    """What ran a candidate: the execution providers, or the one that was asked for; or nothing."""
+    if report.provider is None:
+        return ""
+    return ", ".join(report.provider.actual) or report.provider.requested
+
+
+def rounding_lines(report: CandidateReport) -> Iterator[str]:
+    """How far the worst value is off, and which ones differ because they sit on a border."""
+    known = [output for output in report.outputs if output.worst_of_rounding is not None]
+    worst = max(known, key=lambda output: output.worst_of_rounding or 0.0, default=None)
+    if worst is not None:
+        yield (
+            f"error {times(worst.worst_of_rounding)} the model's own rounding at the worst of "
+            f"{sum(output.n_values for output in known):,} values"
+        )
+    yield from (f"output {o.name}: {o.remark}" for o in report.outputs if o.remark)
+
+
+def proven(report: CandidateReport) -> tuple[str, ...]:
+    """At most one sentence: how many slopes are proven, and how."""
+    total = sum(layer.n_slopes for layer in report.layers)
+    if not total:
+        return ()
+    by_value = sum(layer.n_by_value for layer in report.layers)
+    by_behaviour = sum(layer.n_by_behaviour for layer in report.layers)
+    return (
+        f"slopes: {by_value:,} of {total:,} equal bit for bit, "
+        f"{by_behaviour:,} of these proven by behaviour too",
+    )
+
+
+def interface_lines(report: CandidateReport) -> tuple[str, ...]:
+    """Names, types and sizes that a program would see, and that are not the reference's."""
+    return tuple(f"interface: {one.words}" for one in report.interface)
+
+
+def slope_word(layer: LayerParity) -> str:
+    """What became of a layer's slopes, in a word or two."""
+    if layer.slopes_equal:
+        return "equal"
+    return _FOUND.get(layer.found, "differ") if layer.verdict != "fail" else "differ"
+
+
+def tapped(layer: LayerParity) -> str:
+    """How far a layer by itself is from the reference's: `3 ulp`; a dash where nobody looked."""
+    ulp = layer.max_ulp_diff
+    if ulp is None:
+        return "-"
+    return f"{ulp:,} ulp" if ulp < 100_000 else f"{ulp:.1e} ulp"
+
+
+def worst_difference(result: VerifyResult) -> float | None:
+    """The largest difference of all outputs; NaN where one has no finite value, None without any.
+
+    NaN is worse than any number: of such an output nothing could be compared.
+    """
+    found = [output.max_abs_diff for report in result.candidates for output in report.outputs]
+    return next(filter(math.isnan, found), max(found, default=None))
+
+
+def coverage_share(result: VerifyResult) -> float | None:
+    """The share of all slopes that met a negative input; None where it is not known."""
+    coverage = result.coverage
+    return coverage.exercised / coverage.total if coverage and coverage.total else None
+
+
+def n_wrong(output: OutputParity) -> int:
+    """The elements of an output that are not as they should be."""
+    return output.n_mismatched + output.n_nonfinite_mismatch
+
+
+def of_rounding(output: OutputParity) -> str:
+    """The difference as a multiple of the reference's own rounding: `1.1x`; a dash for unknown."""
+    if output.worst_of_rounding is not None:
+        return times(output.worst_of_rounding)
+    return times(output.of_rounding)
+
+
+def times(multiple: float | None) -> str:
+    """A multiple: `1.1x`; a dash for unknown."""
+    if multiple is None or math.isnan(multiple):
+        return "-"
+    return f"{multiple:.1f}x" if multiple < 10_000 else f"{multiple:.1e}x"
+
+
+def power_share(power: Power) -> str:
+    """The share of the planted faults that were caught; 1.00 only where all were."""
+    if not power.planted:
+        return "-"
+    return f"{math.floor(100 * power.detected / power.planted) / 100:.2f}"
+
+
+def power_lines(power: Power) -> Iterator[str]:
+    """How many of the planted slope faults were caught, and which were not."""
+    if power.planted:
+        sample = ", a sample of all that are possible" if power.sampled else ""
+        yield (
+            f"power {power_share(power)}: {power.detected:,} of "
+            f"{counted(power.planted, 'planted slope fault')} caught "
+            f"({power.by_layers:,} at layers, {power.by_outputs:,} at outputs){sample}"
+        )
+    else:
+        yield "power unknown: no slope fault could be planted where the inputs reach"
+    if power.escaped:
+        yield f"escaped: {listed(power.escaped)}"
+
+
+def power_details(power: Power) -> Iterator[str]:
+    """The planted faults that are not counted, because nothing could have seen them."""
+    if power.hidden:
+        faults = counted(power.hidden, "more planted fault")
+        yield f"{faults} would change no layer by more than rounding does on these inputs"
+    if power.unreached:
+        their = "its slope" if power.unreached == 1 else "their slopes"
+        faults = counted(power.unreached, "more planted fault")
+        yield f"{faults} cannot be seen: no input reaches {their}"
+
+
+def special_lines(values: Iterable[SpecialValue], documented: bool) -> tuple[str, ...]:
+    """What layers make of special values, those of one kind in one sentence.
+
+    Args:
+        values: of one candidate.
+        documented: whether those that are to be expected are wanted, or the failures.
+    """
+    kinds: dict[tuple[str, ...], list[SpecialValue]] = {}
+    for one in values:
+        if documented and one.documented is not None:
+            kinds.setdefault((one.documented,), []).append(one)
+        elif not documented and one.documented is None:
+            # As text: a NaN is not equal to itself.
+            numbers = map(_value, (one.value, one.found, one.expected))
+            key = (*numbers, _sign(one.slope), one.form)
+            kinds.setdefault(key, []).append(one)
+    lines = [(_documented if documented else _special)(kind) for kind in kinds.values()]
+    rest = len(lines) - _MOST_KINDS
+    more = [f"special values: {counted(rest, 'more kind')}"] if rest > 0 else []
+    return (*lines[:_MOST_KINDS], *more)
+
+
+def _documented(kind: Sequence[SpecialValue]) -> str:
+    values = list(dict.fromkeys(_value(one.value) for one in kind))
+    verb = "gives" if len(values) == 1 else "give"
+    return (
+        f"special values: {' and '.join(values)} {verb} different results in {_layers(kind)}, as "
+        f"documented ({kind[0].documented})"
+    )
+
+
+def _layers(kind: Sequence[SpecialValue]) -> str:
+    layers = list(dict.fromkeys(one.layer for one in kind))
+    return ", ".join(layers) if len(layers) <= 3 else f"{len(layers):,} layers"
+
+
+def _special(kind: Sequence[SpecialValue]) -> str:
+    first = kind[0]
+    slopes = dict.fromkeys(_value(one.slope) for one in kind)
+    slope = f"slope {next(iter(slopes))}" if len(slopes) == 1 else _sign(first.slope)
+    return (
+        f"special values: {_value(first.value)} with {slope} gives {_value(first.found)} in "
+        f"{first.form}, {_value(first.expected)} in the reference, in {_layers(kind)} (not "
+        "documented)"
+    )
+
+
+def _sign(slope: float) -> str:
+    if slope == 0:
+        return "a slope of 0"
+    if math.isnan(slope):
+        return "slope NaN"
+    return "a negative slope" if slope < 0 else "a positive slope"
+
+
+def _value(value: float) -> str:
+    """A number to six digits, the sign of a zero included."""
+    if value == 0:
+        return "-0.0" if math.copysign(1.0, value) < 0 else "0.0"
+    return "NaN" if math.isnan(value) else f"{value:.6g}"
+
+
+def agreement_line(agreement: Agreement) -> str:
+    """Whether two providers give the same on one candidate."""
+    first, second = agreement.providers
+    if agreement.verdict == "pass":
+        worst = max((output.max_abs_diff for output in agreement.outputs), default=0.0)
+        return f"{agreement.model}: {first} and {second} agree within {worst:.1e}"
+    if agreement.verdict == "fail":
+        wrong = [output for output in agreement.outputs if output.verdict == "fail"]
+        return f"{agreement.model}: {first} and {second} differ{_in_outputs(wrong)}"
+    return f"{agreement.model}: {first} and {second} cannot be compared"
+
+
+def _in_outputs(outputs: Sequence[OutputParity]) -> str:
+    said = [
+        f"{output.name} ({output.difference or f'by up to {output.max_abs_diff:.1e}'})"
+        for output in outputs
+    ]
+    return f" in {listed(said)}" if said else ""

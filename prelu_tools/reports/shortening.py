@@ -1,0 +1,71 @@
+"""Names where there is too little room: the middle is left out, and no two become the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.cells import cell_len
+
+_GAP = "…"
+
+
+def shortened(name: str, width: int, tail: int | None = None) -> str:
+    """A name in so many cells of a terminal: its beginning and its end.
+
+    Args:
+        name: the name.
+        width: cells, at least 1.
+        tail: cells for the end; half of the room unless told.
+    """
+    if cell_len(name) <= width:
+        return name
+    room = width - 1
+    end = _last(name, room // 2 if tail is None else min(tail, room))
+    return _first(name, room - cell_len(end)) + _GAP + end
+
+
+def distinct(names: Iterable[str], width: int) -> Mapping[str, str]:
+    """Each name in so many cells; those that would look the same show where they differ."""
+    short = {name: shortened(name, width) for name in names}
+    groups: dict[str, list[str]] = {}
+    for name, text in short.items():
+        groups.setdefault(text, []).append(name)
+    for group in groups.values():
+        if len(group) > 1:
+            short.update(_told_apart(group, width))
+    return short
+
+
+def _told_apart(names: Sequence[str], width: int) -> dict[str, str]:
+    """Another split into beginning and end; else the place where they differ; else a number."""
+    for tail in sorted(range(width), key=lambda cells: abs(2 * cells - width)):
+        found = {name: shortened(name, width, tail) for name in names}
+        if len(set(found.values())) == len(names):
+            return found
+    same = _common(names)
+    ends = {name: _GAP + name[max(0, same - 2) :] for name in names}
+    found = {name: shortened(text, width, 0) for name, text in ends.items()}
+    if len(set(found.values())) == len(names):
+        return found
+    return {
+        name: shortened(name, width - len(mark)) + mark
+        for mark, name in ((f"~{number}", name) for number, name in enumerate(names, 1))
+    }
+
+
+def _common(names: Sequence[str]) -> int:
+    """How many characters all of them begin with."""
+    rows = enumerate(zip(*names, strict=False))
+    return next((place for place, row in rows if len(set(row)) > 1), min(map(len, names)))
+
+
+def _first(text: str, width: int) -> str:
+    while cell_len(text) > width:
+        text = text[: len(text) - max(1, (cell_len(text) - width) // 2)]
+    return text
+
+
+def _last(text: str, width: int) -> str:
+    while cell_len(text) > width:
+        text = text[max(1, (cell_len(text) - width) // 2) :]
+    return text

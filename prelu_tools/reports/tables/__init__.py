@@ -1,1 +1,0 @@
-"""The parts of a table report: one file a kind of result."""

@@ -1,0 +1,78 @@
+"""What `export` wrote, and whether it equals its source."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from prelu_tools.core.results.export import ExportResult
+from prelu_tools.core.results.verification import OutputParity, VerifyResult
+from prelu_tools.reports import Style
+from prelu_tools.reports.document import Block, Lines, Name, Section, Text, Word
+from prelu_tools.reports.sentences import reached, times
+from prelu_tools.reports.views import verify
+from prelu_tools.reports.words import counted
+
+
+def view(result: ExportResult, style: Style) -> Section:
+    """The document of a file that was written."""
+    headline = (
+        f"{result.n_bytes:,} bytes, opset {result.opset}, {counted(result.n_nodes, 'node')}, "
+        f"by {result.route};\n{_layers(result)}"
+    )
+    title = (Name(result.source), " -> ", Name(result.path))
+    return Section(title, tuple(_blocks(result, style)), headline=headline)
+
+
+def _blocks(result: ExportResult, style: Style) -> Iterator[Block]:
+    lines: list[Text] = []
+    if result.data_path is not None:
+        lines.append(("weights in ", Name(result.data_path), f", {result.n_data_bytes:,} bytes"))
+    lines += [f"{route.route} refused it: {route.reason}" for route in result.refused]
+    lines += result.notes
+    checked = result.verification
+    if checked is None:
+        yield Lines.of((*lines, (Word("not verified", "warning"),)))
+        return
+    # A library may show an export that failed; the command stops before there is a result.
+    lines += [_held(checked)] if checked.verdict == "pass" else []
+    yield Lines.of((*lines, reached(checked)))
+    yield as_details(checked, style)
+
+
+def as_details(checked: VerifyResult, style: Style) -> Section:
+    """The verification of what was written, folded; on what inputs is said outside."""
+    found = verify.view(checked, style)
+    return replace(found, title="Verification", headline="", folded=True)
+
+
+def _layers(result: ExportResult) -> str:
+    """How many layers there are, and how they are written."""
+    layers = counted(len(result.layers), "PReLU layer")
+    if result.optimized is None:
+        n_calls = sum(len(layer.nodes) for layer in result.layers)
+        return f"{layers} in {counted(n_calls, 'PRelu node')}"
+    forms = Counter(layer.form for layer in result.layers)
+    return f"{layers} as {', '.join(f'{form} ({n})' for form, n in forms.most_common())}"
+
+
+def _held(result: VerifyResult) -> Text:
+    """A verification that passed, in a line."""
+    outputs = [output for report in result.candidates for output in report.outputs]
+    layers = [x for report in result.candidates for x in report.layers if x.slopes_equal]
+    said = (
+        f": {counted(len(outputs), 'output')} within {_within(outputs)}, "
+        f"slopes of {counted(len(layers), 'layer')} equal bit for bit"
+    )
+    return (Word("verified", "pass"), said)
+
+
+def _within(outputs: Sequence[OutputParity]) -> str:
+    """How near they are, in units of the model's own rounding where that is known."""
+    shares = [output.worst_of_rounding for output in outputs]
+    known = [share for share in shares if share is not None]
+    if known and len(known) == len(shares):
+        return f"{times(max(known))} the model's own rounding"
+    worst = max((output.max_abs_diff for output in outputs), default=0.0)
+    return f"{worst:.1e} of the source's"

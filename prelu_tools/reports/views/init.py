@@ -1,0 +1,33 @@
+"""What `init` found and wrote: a row for each check, what was left out, and what to type next."""
+
+from __future__ import annotations
+
+from prelu_tools.core.results.export import InitResult
+from prelu_tools.reports import Style
+from prelu_tools.reports.document import Column, Lines, Name, Section, Table, Text
+from prelu_tools.reports.words import counted
+
+_MOST_LINES = 20
+
+
+def view(result: InitResult, style: Style) -> Section:
+    """The document of a list of checks."""
+    columns = (Column("reference", "name"), Column("candidates", "name"), Column("models"))
+    rows = [
+        (Name(check.reference), tuple(map(Name, check.candidates)), f"{check.n_models:,}")
+        for check in result.checks
+    ]
+    lines: list[Text] = [
+        ("left out  ", Name(one.path), f": {one.reason}") for one in result.left_out
+    ]
+    lines += [
+        ("left out  ", Name(path), ": of another type by its name; a comment names it")
+        for check in result.checks
+        for path in check.variants
+    ]
+    rest = len(lines) - _MOST_LINES
+    more = [f"left out  {rest:,} more: --format json names them"] if rest > 0 else []
+    files = " and ".join(name for name in (result.path, result.schema_path) if name)
+    wrote = f"wrote {files}: {counted(len(rows), 'check')}; prelu-tools verify runs them"
+    blocks = (Table(columns, tuple(rows)), Lines.of((*lines[:_MOST_LINES], *more)))
+    return Section((Name(result.path),), blocks, reasons=(wrote,))

@@ -1,0 +1,174 @@
+"""What `inspect` saw in one model: its layers, their health, and what its owner should know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from prelu_tools.core.prelu.statistics import SlopeStatistics
+from prelu_tools.core.results.inspection import InspectResult, LayerReport, LayerUsage
+from prelu_tools.reports import Style
+from prelu_tools.reports.document import (
+    Block,
+    Cell,
+    Column,
+    Facts,
+    Lines,
+    Name,
+    Section,
+    Share,
+    Slopes,
+    Table,
+    Text,
+    Word,
+)
+from prelu_tools.reports.findings import by_severity, which
+from prelu_tools.reports.words import counted, n_slopes, number, origin, percentage, shape, share
+
+_SHARING = {
+    "channel-shared": "shared",
+    "channel-wise": "channel",
+    "element-wise": "element",
+    "partial": "partial",
+}
+_NUMBERS = ("count", "mean", "std", "min", "max", "<0", ">1")
+
+
+def view(result: InspectResult, style: Style) -> Section:
+    """The document of one model."""
+    blocks = (*_layers(result), *_more(result, style))
+    return Section(
+        (Name(result.path),), blocks, headline=_headline(result), reasons=_findings(result)
+    )
+
+
+def _headline(result: InspectResult) -> str:
+    """What the model is, and how many activations of which kind it has."""
+    others = Counter(other.operator for other in result.others)
+    return (
+        f"{origin(result)}; {result.n_parameters:,} parameters;\n{n_slopes(result)}"
+        f"{''.join(f', {count} {operator}' for operator, count in sorted(others.items()))}"
+    )
+
+
+def _findings(result: InspectResult) -> tuple[Text, ...]:
+    """The worst first, each once with the layers that it is about."""
+    names = [report.layer.name for report in result.layers]
+    return tuple(
+        (Word(finding.severity), f" {finding.code}", *_about(layers, names), f": {finding.message}")
+        for finding, layers in by_severity(result.all_findings)
+    )
+
+
+def _about(layers: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    if not layers:
+        return ()
+    text = which(layers, names)
+    if text.startswith("all layers"):
+        return (f" in {text}",)
+    return (" in ", *(part for name in layers for part in (Name(name), ", ")))[:-1]
+
+
+def _layers(result: InspectResult) -> Iterator[Block]:
+    if result.notes:
+        yield Lines(result.notes)
+    if not result.layers:
+        return
+    used = any(report.usage for report in result.layers)
+    tables = (_slopes(result), _usage(result.layers)) if used else (_slopes(result),)
+    yield Slopes(tables, result.layers)
+    words: dict[str, list[str]] = {}
+    for report in result.layers:
+        for word in report.health:
+            words.setdefault(word, []).append(report.layer.name)
+    names = [report.layer.name for report in result.layers]
+    yield Facts(tuple((word, which(layers, names)) for word, layers in words.items()))
+
+
+def _more(result: InspectResult, style: Style) -> Iterator[Block]:
+    if style.slopes:
+        yield Facts(tuple((report.layer.name, _values(report)) for report in result.layers))
+    if result.others:
+        columns = (Column("not learned", "name"), Column("operator", "text"), Column("slope"))
+        rows = tuple((Name(one.name), one.operator, f"{one.slope:g}") for one in result.others)
+        title = f"{counted(len(rows), 'activation')} whose slope was not learned"
+        yield Section(title, (Table(columns, rows),), folded=not style.others)
+    if result.refused:
+        lines = tuple((Name(one.node), f" ({one.form}): {one.reason}") for one in result.refused)
+        yield Lines(lines, "Resembles PReLU and is not taken for one:")
+
+
+def _slopes(result: InspectResult) -> Table:
+    columns = (
+        Column("layer", "name"),
+        Column("form", "text", needed=False),
+        Column("sharing", "text"),
+        Column("shape", "text", needed=False),
+        *(Column(title) for title in _NUMBERS),
+        Column("adds"),
+    )
+    rows = [_row(report) for report in result.layers]
+    total = result.statistics
+    if total is not None and len(rows) > 1:
+        rows.append(("all", "", "", "", *_numbers(total), ""))
+    return Table(columns, tuple(rows))
+
+
+def _row(report: LayerReport) -> tuple[Cell, ...]:
+    layer = report.layer
+    uses = f" (x{len(layer.nodes)})" if len(layer.nodes) > 1 else ""
+    return (
+        Name(f"{layer.name}{uses}"),
+        layer.form,
+        _SHARING[layer.sharing],
+        shape(layer.stored_shape),
+        *_numbers(report.statistics),
+        _overhead(layer.overhead_percent),
+    )
+
+
+def _numbers(stats: SlopeStatistics) -> tuple[str, ...]:
+    return (
+        f"{stats.count:,}",
+        *(number(value) for value in (stats.mean, stats.std, stats.min, stats.max)),
+        share(stats.n_negative, stats.count),
+        share(stats.n_above_one, stats.count),
+    )
+
+
+def _overhead(percent: float | None) -> str:
+    """What the slopes add to the parameters of the layer before."""
+    if percent is None:
+        return "-"
+    return f"{percent:.2f}%" if percent < 10 else f"{percent:.0f}%"
+
+
+def _usage(reports: Sequence[LayerReport]) -> Table:
+    """What the data did: the mean over a layer's slopes, those it never used, and their weight."""
+    columns = (
+        Column("layer", "name"),
+        Column("negative inputs"),
+        Column("slopes"),
+        Column("unused"),
+        Column("of output"),
+    )
+    rows = [
+        (Name(report.layer.name), *(_used(report.usage) if report.usage else ("-",) * 4))
+        for report in reports
+    ]
+    return Table(columns, tuple(rows))
+
+
+def _used(usage: LayerUsage) -> tuple[str, ...]:
+    shares = usage.negative_share
+    mean = float(shares.mean()) if shares.size else float("nan")
+    return (
+        Share(percentage(mean), mean),
+        f"{shares.size:,}",
+        f"{len(usage.unused):,}",
+        Share(percentage(usage.output_share), usage.output_share),
+    )
+
+
+def _values(report: LayerReport) -> str:
+    return ", ".join(f"{value:.6g}" for value in report.layer.slopes.reshape(-1).tolist())

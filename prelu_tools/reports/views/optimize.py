@@ -1,0 +1,94 @@
+"""What `optimize` did: the layers, what was gained, and what was proven."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prelu_tools.core.results.optimization import Held, LayerChoice, OptimizeResult
+from prelu_tools.core.timing import Latency
+from prelu_tools.reports import Style
+from prelu_tools.reports.document import Column, Lines, Name, Section, Table, Text, Word
+from prelu_tools.reports.sentences import reached
+from prelu_tools.reports.views.export import as_details
+from prelu_tools.reports.words import counted, shape
+
+
+def view(result: OptimizeResult, style: Style) -> Section:
+    """The document of a model that was made fast."""
+    headline = (
+        f"{result.n_bytes:,} bytes for {result.target}; {result.n_changed} of "
+        f"{counted(len(result.layers), 'PReLU layer')} rewritten"
+    )
+    title = (Name(result.source), " -> ", Name(result.path))
+    details = as_details(result.verification, style)
+    blocks = (_layers(result), Lines.of(_lines(result)), details)
+    return Section(title, blocks, headline=headline)
+
+
+def _layers(result: OptimizeResult) -> Table:
+    columns = (
+        Column("layer", "name"),
+        Column("input", "text"),
+        Column("slopes"),
+        Column("before", "text"),
+        Column("now", "text"),
+        Column("chosen by", "text"),
+        Column("gained"),
+    )
+    rows = [
+        (
+            Name(layer.name),
+            shape(layer.shape) if layer.shape is not None else "-",
+            f"{layer.n_slopes:,}",
+            layer.before,
+            layer.form,
+            layer.chosen,
+            _gained(layer),
+        )
+        for layer in result.layers
+    ]
+    return Table(columns, tuple(rows))
+
+
+def _gained(layer: LayerChoice) -> str:
+    """What the model gains by one layer, against a PRelu node; a dash where it was not timed."""
+    if layer.gained is None or layer.gain is None:
+        return "-"
+    if layer.gain.low <= 1.0 <= layer.gain.high:
+        return "within noise"
+    return f"{1e3 * layer.gained:.2f} ms"
+
+
+def _lines(result: OptimizeResult) -> Iterator[Text]:
+    if result.latency is not None:
+        yield from _latency(result.latency, result.held)
+    yield _proven(result)
+    yield reached(result.verification)
+    yield from (f"note: {note}" for note in result.notes)
+
+
+def _latency(latency: Latency, held: Held) -> Iterator[Text]:
+    """The model before and after, and where."""
+    ratio = latency.ratio
+    words = (
+        f"{1e3 * latency.before:.2f} ms before, {1e3 * latency.after:.2f} ms now: "
+        f"{ratio.median:.2f} of the time ({ratio.low:.2f} to {ratio.high:.2f}, "
+        f"{counted(ratio.n_rounds, 'round')})"
+    )
+    yield (Word(words, "pass"),) if ratio.high < 1 else words
+    processor = held.processor or "an unnamed processor"
+    yield f"{counted(latency.threads, 'thread')}, onnxruntime {held.runtime} on {processor}"
+
+
+def _proven(result: OptimizeResult) -> str:
+    """What was found equal, in one sentence."""
+    held = result.held
+    layers = "every layer gives what PRelu gives (==)" if held.layer else (
+        f"layers are up to {held.max_ulps} ulp from PRelu"
+    )  # fmt: skip
+    bits = "the same bits at every output" if held.bitwise else "outputs of other bits"
+    special = "the same" if held.special else "not the same everywhere"
+    return (
+        f"verified: {layers}, {bits} on {counted(held.n_inputs, 'input')}, infinities and NaN "
+        f"{special}"
+    )

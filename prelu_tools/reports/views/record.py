@@ -1,0 +1,25 @@
+"""What `record` wrote, and what every check with it will say."""
+
+from __future__ import annotations
+
+from prelu_tools.core.results.record import RecordResult
+from prelu_tools.reports import Style
+from prelu_tools.reports.document import Lines, Name, Section
+from prelu_tools.reports.words import counted
+
+
+def view(result: RecordResult, style: Style) -> Section:
+    """The document of a recorded run."""
+    searched = f" ({result.n_searched:,} found by a search)" if result.n_searched else ""
+    lines = [
+        f"{counted(result.n_layers, 'PReLU layer')}, {counted(result.n_outputs, 'output')} in "
+        f"{result.precision}, {counted(result.n_runs, 'run')}",
+        f"{counted(result.samples, 'input')}{searched}, seed {result.seed}; "
+        f"{result.coverage.exercised:,} of {result.coverage.total:,} slopes met a negative input",
+        *result.notes,
+    ]
+    lines += [f"no check with it can pass: {doubt}" for doubt in result.doubts]
+    lines.append(f"next: prelu-tools verify {result.path} CANDIDATE.onnx")
+    title = (Name(result.source), " -> ", Name(result.path))
+    headline = f"{result.n_bytes:,} bytes, of {result.source} ({result.producer})"
+    return Section(title, (Lines.of(lines),), headline=headline)

@@ -1,0 +1,275 @@
+"""What `verify` found: the outputs, the layers, what else is known, and why it is not a pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from prelu_tools.core.results.reasons import SPECIAL_VALUE_DIFFERS, code_of
+from prelu_tools.core.results.verification import (
+    CandidateReport,
+    LayerParity,
+    OutputParity,
+    VerifyResult,
+)
+from prelu_tools.reports import Style
+from prelu_tools.reports.document import (
+    Block,
+    Cell,
+    Column,
+    Facts,
+    Lines,
+    Name,
+    Section,
+    Share,
+    Table,
+    Text,
+    Word,
+)
+from prelu_tools.reports.sentences import (
+    LEGEND,
+    agreement_line,
+    baseline_lines,
+    interface_lines,
+    n_wrong,
+    of_rounding,
+    own_reasons,
+    power_details,
+    power_lines,
+    power_share,
+    proven,
+    reached,
+    rounding_lines,
+    slope_word,
+    special_lines,
+    tapped,
+    tolerances,
+    unreached,
+    where,
+)
+from prelu_tools.reports.words import counted, covered, moved, percentage, shape
+
+_SIDE_BY_SIDE = 3  # candidates that have room beside each other
+
+
+def view(result: VerifyResult, style: Style) -> Section:
+    """The document of one verification."""
+    reports = result.candidates
+    titles = tuple(_candidate_title(report) for report in reports)
+    own = own_reasons(result)
+    if len(reports) == 1:
+        (report,) = reports
+        title: tuple[str, ...] = (Name(report.model), " compared with ", Name(result.reference))
+        subjects = Facts((("reference", (Name(result.reference),)), ("candidate", titles[0])))
+        found = tuple(_of_candidate(report))
+        reasons: tuple[Text, ...] = (*_reasons(report), *own)
+        details = tuple(_candidate_details(report))
+    else:
+        title = (f"{counted(len(reports), 'candidate')} compared with ", Name(result.reference))
+        marked = [(f"[{number}]", text) for number, text in enumerate(titles, 1)]
+        subjects = Facts((("reference", (Name(result.reference),)), *marked))
+        found = tuple(_of_candidates(reports, titles))
+        reasons, details = own, ()
+    details += tuple(_run_details(result))
+    folded = Section("Details", (Lines(details),), folded=True)
+    blocks = (subjects, *found, Lines.of(_notes(result)), folded)
+    return Section(title, blocks, result.verdict, reached(result), reasons)
+
+
+def _candidate_title(report: CandidateReport) -> tuple[str, ...]:
+    place = where(report)
+    return (Name(report.model), f" on {place}") if place else (Name(report.model),)
+
+
+def _reasons(report: CandidateReport) -> tuple[str, ...]:
+    """Why a candidate is not a pass; special values of one kind in one sentence."""
+    said = (one for one in report.reasons if code_of(one) != SPECIAL_VALUE_DIFFERS)
+    return (*said, *special_lines(report.special, documented=False))
+
+
+def _of_candidate(report: CandidateReport) -> Iterator[Block]:
+    if report.outputs:
+        yield _outputs([("", report)])
+    if report.layers:
+        yield _layers(report.layers)
+    yield Lines.of((*interface_lines(report), *proven(report), *_power(report)))
+
+
+def _power(report: CandidateReport) -> Sequence[str]:
+    return () if report.power is None else tuple(power_lines(report.power))
+
+
+def _candidate_details(report: CandidateReport) -> Iterator[str]:
+    yield from rounding_lines(report)
+    yield from () if report.power is None else power_details(report.power)
+    yield from special_lines(report.special, documented=True)
+
+
+def _of_candidates(
+    reports: Sequence[CandidateReport], titles: Sequence[tuple[str, ...]]
+) -> Iterator[Block]:
+    """A line for each, their layers side by side, and each in full."""
+    marks = [f"[{number}]" for number in range(1, len(reports) + 1)]
+    yield _summary(marks, reports)
+    marked = list(zip(marks, reports, strict=True))
+    if any(report.outputs for report in reports):
+        yield _outputs(marked)
+    for start in range(0, len(marked), _SIDE_BY_SIDE):
+        part = marked[start : start + _SIDE_BY_SIDE]
+        if any(report.layers for _, report in part):
+            yield _layers_side_by_side(part)
+    for mark, title, report in zip(marks, titles, reports, strict=True):
+        tables = (_layers(report.layers),) if report.layers else ()
+        lines = (*interface_lines(report), *proven(report), *_power(report))
+        details = Lines.of((*lines, *_candidate_details(report)))
+        yield Section(
+            (f"{mark} ", *title),
+            (*tables, details),
+            report.verdict,
+            reasons=_reasons(report),
+            folded=True,
+        )
+
+
+def _summary(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Table:
+    columns = (
+        Column("candidate", "text"),
+        Column("slopes equal"),
+        Column("power"),
+        Column("verdict", "word"),
+    )
+    rows = [
+        (
+            mark,
+            f"{sum(layer.n_by_value for layer in report.layers):,} of "
+            f"{sum(layer.n_slopes for layer in report.layers):,}",
+            "-" if report.power is None else power_share(report.power),
+            Word(report.verdict),
+        )
+        for mark, report in zip(marks, reports, strict=True)
+    ]
+    return Table(columns, tuple(rows))
+
+
+def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
+    """A row an output; columns of which nothing is known are left out."""
+    several = len(marked) > 1
+    outputs = [(mark, output) for mark, report in marked for output in report.outputs]
+    columns = (
+        *((Column("candidate", "text"),) if several else ()),
+        Column("output", "name"),
+        Column("shape", "text"),
+        Column("max abs diff"),
+        Column("x rounding"),
+        Column("limit", brief=any(output.of_rounding is None for _, output in outputs)),
+        Column("max rel diff", brief=False),
+        Column("top-1"),
+        Column("wrong"),
+        Column("verdict", "word"),
+    )
+    rows = (((mark,) if several else ()) + _output_row(output) for mark, output in outputs)
+    return Table(columns, tuple(rows)).without()
+
+
+def _output_row(output: OutputParity) -> tuple[Cell, ...]:
+    top1, limit = output.top1_agreement, output.limit
+    worst = f"{output.max_abs_diff:.2e}"
+    return (
+        Name(output.name),
+        shape(output.shape),
+        Share(worst, _of(output.max_abs_diff, limit)) if limit else worst,
+        of_rounding(output),
+        "-" if limit is None else f"{limit:.1e}",
+        f"{output.max_rel_diff:.2e}",
+        "-" if top1 is None else percentage(top1),
+        f"{n_wrong(output):,}",
+        Word(output.verdict),
+    )
+
+
+def _of(difference: float, limit: float) -> float | None:
+    share = difference / limit
+    return None if math.isnan(share) else share
+
+
+def _layers(layers: Sequence[LayerParity]) -> Table:
+    columns = (
+        Column("layer", "name"),
+        Column("slopes", "word"),
+        Column("isolated"),
+        Column("end-to-end"),
+        Column("reached"),
+        Column("min hits"),
+        Column("node", "name", brief=False),
+        Column("verdict", "word"),
+    )
+    rows = [
+        (
+            Name(layer.name),
+            _slopes(layer),
+            tapped(layer),
+            moved(layer.max_abs_diff),
+            Share(covered(layer.coverage), layer.coverage),
+            "-" if layer.least_positions is None else f"{layer.least_positions:,}",
+            "-" if layer.node is None else Name(layer.node),
+            Word(layer.verdict),
+        )
+        for layer in layers
+    ]
+    known = any(layer.max_ulp_diff is not None for layer in layers)
+    return Table(columns, tuple(rows), LEGEND if known else "")
+
+
+def _layers_side_by_side(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
+    """A row a layer; a column a candidate: its slopes, and the layer by itself."""
+    columns = (
+        Column("layer", "name"),
+        Column("reached"),
+        *(Column(mark, "word") for mark, _ in marked),
+    )
+    by_name = [{layer.name: layer for layer in report.layers} for _, report in marked]
+    rows = []
+    for name in dict.fromkeys(name for layers in by_name for name in layers):
+        found = [layers.get(name) for layers in by_name]
+        share = next((x.coverage for x in found if x and x.coverage is not None), None)
+        rows.append((Name(name), Share(covered(share), share), *map(_in_short, found)))
+    return Table(columns, tuple(rows))
+
+
+def _slopes(layer: LayerParity) -> Word:
+    if layer.slopes_equal:
+        return Word("equal", "pass")
+    word = slope_word(layer)
+    if word != "differ":
+        return Word(word, layer.verdict)
+    return _unequal(layer, word)
+
+
+def _unequal(layer: LayerParity, failed: str) -> Word:
+    known = layer.verdict != "inconclusive"
+    return Word(failed, "fail") if known else Word("unknown", "inconclusive")
+
+
+def _in_short(layer: LayerParity | None) -> Word | str:
+    """The slopes and the layer by itself; `fail` where the slopes are equal and it still fails."""
+    if layer is None:
+        return "-"
+    failed = layer.slopes_equal and layer.verdict != "pass"
+    word = _unequal(layer, "fail") if failed else _slopes(layer)
+    return word if layer.max_ulp_diff is None else Word(f"{word} {tapped(layer)}", word.status)
+
+
+def _notes(result: VerifyResult) -> Iterator[Text]:
+    yield from unreached(result)
+    for agreement in result.agreements:  # what differs is a reason already
+        if not any(output.difference for output in agreement.outputs):
+            line = agreement_line(agreement)
+            yield line if agreement.verdict == "pass" else (Word(line, agreement.verdict),)
+    yield from baseline_lines(result)
+    yield from (f"note: {note}" for note in result.notes if note not in result.reasons)
+
+
+def _run_details(result: VerifyResult) -> Iterator[str]:
+    yield from tolerances(result)
+    if result.versions:
+        yield ", ".join(f"{name} {version}" for name, version in result.versions.items())

@@ -1,0 +1,97 @@
+"""How numbers are written, and how many there are of a thing: the same in every report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.results.inspection import InspectResult
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 layer`, `2 layers`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def origin(result: InspectResult) -> str:
+    """The kind of a model, its opset and who wrote it, as far as these are known."""
+    opset = f"opset {result.opset}" if result.opset else ""
+    return ", ".join(part for part in (result.format, opset, result.producer) if part)
+
+
+def n_slopes(result: InspectResult) -> str:
+    """How many layers and slopes a model has."""
+    number_of_slopes = sum(report.statistics.count for report in result.layers)
+    layers = counted(len(result.layers), "PReLU layer")
+    return f"{layers}, {counted(number_of_slopes, 'slope')}"
+
+
+def number(value: float | None) -> str:
+    """A slope or a difference in at most 8 characters; a dash for none."""
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if value == 0 or 1e-3 <= abs(value) < 1e3 else f"{value:.1e}"
+
+
+def moved(value: float | None) -> str:
+    """A change in at most 8 characters; 0 for none at all, a dash where it cannot be told."""
+    return "0" if value == 0 else number(value)
+
+
+def share(count: int, total: int) -> str:
+    """How many of all, in percent: never 0% where there is one, nor 100% where one is missing."""
+    if count == 0:
+        return "0"
+    percent = 100 * count / total
+    if percent <= 0.5:
+        return "<1%"
+    return ">99%" if count < total and percent >= 99.5 else f"{percent:.0f}%"
+
+
+def shape(sizes: tuple[int, ...]) -> str:
+    """`32x1x1`; `()` for a scalar."""
+    return "x".join(str(size) for size in sizes) or "()"
+
+
+def percentage(part: float) -> str:
+    """A share from 0 to 1, to a tenth of a percent."""
+    return f"{100 * part:.1f}%"
+
+
+def covered(coverage: float | None) -> str:
+    """A coverage in percent, rounded down: 100% only where every slope was reached."""
+    if coverage is None:
+        return "-"
+    percent = int(100 * coverage + 1e-9)
+    return "<1%" if coverage and not percent else f"{percent}%"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first few names, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def tally(summary: Mapping[Any, int]) -> str:
+    """How many there are of each kind, of those kinds that there are."""
+    return ", ".join(f"{number:,} {kind}" for kind, number in summary.items() if number)
+
+
+def placed(layer: PReLULayer, index: int) -> str:
+    """Where a slope is in its layer: `channel 3`, `position 0, 1, 2`; "" for the only one.
+
+    Args:
+        layer: the layer.
+        index: into its slopes, flat.
+    """
+    sizes = [layer.slopes.shape[axis] for axis in layer.varying_axes]
+    if not sizes:
+        return ""
+    if len(sizes) == 1:
+        return f"{'channel' if layer.sharing == 'channel-wise' else 'slope'} {index}"
+    place = []
+    for size in reversed(sizes):
+        index, rest = divmod(index, size)
+        place.append(rest)
+    return f"position {', '.join(map(str, reversed(place)))}"

@@ -1,0 +1,1 @@
+"""Writers: one file for each format, with a function `render`."""

@@ -1,0 +1,150 @@
+"""GitHub's workflow commands: an annotation for each check that did not pass and each finding.
+
+What stands in a log line of a runner may be taken for a command; nothing of a model's names is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.results.batch import BatchResult
+from prelu_tools.core.results.comparison import CompareResult
+from prelu_tools.core.results.inspection import Finding, InspectResult
+from prelu_tools.core.results.series import SeriesResult
+from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.reports import Result, Style
+from prelu_tools.reports.findings import SEVERITIES, by_severity, which
+from prelu_tools.reports.places import file_of
+from prelu_tools.reports.printable import cleaned
+from prelu_tools.reports.sentences import headline, reached
+from prelu_tools.reports.words import counted, n_slopes
+
+_MOST_REASONS = 20
+_TITLE = "prelu-tools verify"
+_LEVELS = {"error": "error", "warning": "warning", "info": "notice"}
+_NOTHING = "\u200b"  # takes no room
+
+
+def render(result: Result, style: Style) -> str:
+    """A line for the log and an annotation for each check that is not a pass, or each finding.
+
+    Raises:
+        UsageError: it is neither of `verify` nor of `inspect`.
+    """
+    result = cleaned(result)
+    if isinstance(result, VerifyResult):
+        return "".join(_one(result, style))
+    if isinstance(result, BatchResult):
+        return "".join(_batch(result, style))
+    if isinstance(result, InspectResult):
+        return "".join(_inspect([result], style))
+    if isinstance(result, CompareResult):
+        return "".join(_inspect([result.left, result.right], style))
+    if isinstance(result, SeriesResult):
+        return "".join(_series(result, style))
+    raise UsageError("github supports only results of `verify` and `inspect`")
+
+
+def annotation(
+    level: str,
+    title: str,
+    message: str,
+    folder: str = "",
+    file: str | None = None,
+    line: int | None = None,
+) -> str:
+    """A workflow command, on a line of its own.
+
+    Args:
+        level: `error`, `warning` or `notice`.
+        title: what it is called.
+        message: what it says; it may have several lines.
+        folder: the place in the repository that `file` is in.
+        file: what it is about; None for nothing of the repository.
+        line: where in it, from 1.
+    """
+    properties = {"title": title}
+    if file is not None:
+        properties = {"file": f"{folder}/{file}" if folder else file, **properties}
+        if line is not None:
+            properties = {**properties, "line": str(line)}
+    order = [(key, properties[key]) for key in ("file", "line", "title") if key in properties]
+    said = ",".join(f"{key}={_property(value)}" for key, value in order)
+    return f"::{level} {said}::{_data(message)}\n"
+
+
+def _one(result: VerifyResult, style: Style) -> Iterator[str]:
+    if result.verdict != "pass":
+        title = f"{_TITLE}: {result.reference}: {result.verdict}"
+        yield annotation("error", title, _text(result.reasons), style.folder)
+    yield _line(f"{result.verdict.upper()}  {result.reference}: {reached(result)}")
+
+
+def _batch(result: BatchResult, style: Style) -> Iterator[str]:
+    title = f"prelu-tools {result.command}"
+    for entry in result.entries:
+        yield _line(f"{entry.status} {entry.name}")
+        if entry.status not in ("pass", "ok"):
+            said = f"{title}: {entry.name}: {entry.status}"
+            place = (style.folder, entry.file, entry.line)
+            yield annotation("error", said, _text(entry.reasons), *place)
+    if not result.entries:
+        yield annotation("error", title, "nothing was checked", style.folder, result.path)
+    yield _line(f"{result.status.upper()}  {headline(result)}")
+
+
+def _inspect(results: Sequence[InspectResult], style: Style) -> Iterator[str]:
+    """An annotation for each finding, at the model's file."""
+    for result in results:
+        names = [report.layer.name for report in result.layers]
+        file = file_of(result.path, style)
+        yield from _annotated(result.all_findings, names, file)
+        counts = _counts(result.all_findings)
+        yield _line(f"{result.path}: {n_slopes(result)}; {counts}")
+
+
+def _series(result: SeriesResult, style: Style) -> Iterator[str]:
+    """An annotation for each finding, at the last checkpoint's file or at the log."""
+    names = [layer.name for layer in result.layers]
+    file = file_of(result.points[-1].path, style)
+    yield from _annotated(result.findings, names, file)
+    seen = f"{counted(len(result.points), 'point')}, {counted(len(names), 'PReLU layer')}"
+    yield _line(f"{result.path}: {seen}; {_counts(result.findings)}")
+
+
+def _annotated(
+    findings: Sequence[Finding], names: Sequence[str], file: str | None
+) -> Iterator[str]:
+    for finding, layers in by_severity(findings):
+        level = _LEVELS[finding.severity]
+        where = f" in {which(layers, names)}" if layers else ""
+        title = f"prelu-tools inspect: {finding.code}{where}"
+        yield annotation(level, title, finding.message, file=file)
+
+
+def _counts(findings: Sequence[Finding]) -> str:
+    found = Counter(finding.severity for finding in findings)
+    counts = ", ".join(counted(found[kind], kind) for kind in SEVERITIES[:2] if found[kind])
+    return counts or "no errors, no warnings"
+
+
+def _text(reasons: Iterable[str]) -> str:
+    lines = list(reasons) or ["nothing was compared"]
+    rest = len(lines) - _MOST_REASONS
+    return "\n".join([*lines[:_MOST_REASONS], *([f"and {rest:,} more"] if rest > 0 else [])])
+
+
+def _line(text: str) -> str:
+    """A line that is not a command: these start with `::`, or have `##[` anywhere."""
+    words = " ".join(text.split()).replace("##[", f"##{_NOTHING}[")
+    return f"{_NOTHING if words.startswith('::') else ''}{words}\n"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

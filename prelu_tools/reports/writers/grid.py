@@ -1,0 +1,127 @@
+"""Tables in a terminal: what a column may take, and what becomes of what has no room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from rich import box
+from rich.cells import cell_len
+from rich.table import Table as Grid
+from rich.text import Text as Styled
+
+from prelu_tools.reports.document import Cell, Table, Word
+from prelu_tools.reports.shortening import distinct
+
+COLOURS = {
+    "pass": "green",
+    "fail": "bold red",
+    "inconclusive": "yellow",
+    "ok": "green",
+    "missing": "yellow",
+    "broken": "bold red",
+    "error": "bold red",
+    "warning": "yellow",
+    "info": "cyan",
+}
+_ENOUGH, _LEAST = 24, 8  # cells of a name before a column gives way, and in any case
+
+LeftOut = list[tuple[str, list[str]]]
+"""What columns would have said, with the rows of which it is true."""
+
+
+def grid(table: Table, width: int) -> tuple[Grid, LeftOut]:
+    """The table in so many cells, and what had no room in it, by rows."""
+    table = _kept(table, [column.brief for column in table.columns])
+    narrow = _kept(table, [column.needed for column in table.columns])
+    left_out: LeftOut = []
+    if len(narrow.columns) < len(table.columns) and not _fits(table, width):
+        left_out, table = _grouped(table), narrow
+    return _drawn(_named(table, width)), left_out
+
+
+def _kept(table: Table, wanted: Sequence[bool]) -> Table:
+    """The table with the columns that are wanted."""
+    rows = tuple(tuple(_of(row, wanted)) for row in table.rows)
+    return replace(table, columns=tuple(_of(table.columns, wanted)), rows=rows)
+
+
+def _of(items: Sequence[Any], wanted: Sequence[bool]) -> Iterator[Any]:
+    return (item for item, want in zip(items, wanted, strict=True) if want)
+
+
+def _lines(cell: Cell) -> Sequence[str]:
+    return (cell,) if isinstance(cell, str) else cell
+
+
+def _widths(table: Table) -> list[int]:
+    """What each column takes by itself."""
+    return [
+        max(
+            cell_len(line)
+            for cell in (tuple(column.title.split("\n")), *(row[place] for row in table.rows))
+            for line in (*_lines(cell), "")
+        )
+        for place, column in enumerate(table.columns)
+    ]
+
+
+def _fits(table: Table, width: int) -> bool:
+    """Whether it has room, with names that are not too short to know them by."""
+    widths = [
+        min(wide, _ENOUGH) if column.kind == "name" else wide
+        for column, wide in zip(table.columns, _widths(table), strict=True)
+    ]
+    return sum(widths) + len(widths) - 1 <= width
+
+
+def _grouped(table: Table) -> LeftOut:
+    """What the columns that are left out say, with the rows of which it is true."""
+    places = [place for place, column in enumerate(table.columns) if not column.needed]
+    groups: dict[str, list[str]] = {}
+    for row in table.rows:
+        said = " ".join(str(row[place]) for place in places if row[place])
+        if said:
+            groups.setdefault(said, []).append(str(row[0]))
+    return [*groups.items()]
+
+
+def _named(table: Table, width: int) -> Table:
+    """The table with names that leave the other columns their room."""
+    widths = _widths(table)
+    names = [place for place, column in enumerate(table.columns) if column.kind == "name"]
+    over = sum(widths) + len(widths) - 1 - width
+    while over > 0 and names:
+        widest = max(names, key=lambda place: widths[place])
+        if widths[widest] <= _LEAST:
+            break
+        widths[widest] -= 1
+        over -= 1
+    rows = [list(row) for row in table.rows]
+    for place in names:
+        short = distinct((line for row in rows for line in _lines(row[place])), widths[place])
+        for row in rows:
+            row[place] = tuple(short[line] for line in _lines(row[place]))
+    return replace(table, rows=tuple(tuple(row) for row in rows))
+
+
+def _drawn(table: Table) -> Grid:
+    made = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
+    for place, column in enumerate(table.columns):
+        first_word = column.kind == "word" and place < len(table.columns) - 1
+        left = column.kind in ("name", "text") or first_word
+        justify: Literal["left", "right"] = "left" if left else "right"
+        folds = column.kind == "text"
+        made.add_column(column.title, justify=justify, overflow="fold", no_wrap=not folds)
+    for row in table.rows:
+        total = row[0] == ("all",)
+        made.add_row(*(_styled(cell) for cell in row), style="bold" if total else "")
+    return made
+
+
+def _styled(cell: Cell) -> Styled:
+    text = Styled("\n".join(_lines(cell)))
+    if isinstance(cell, Word):
+        text.stylize(COLOURS.get(cell.status, ""))
+    return text

@@ -1,0 +1,64 @@
+"""See slopes while they are learned: loggers for PyTorch, Lightning and Keras.
+
+    from prelu_tools.training import TorchSlopeLogger, slope_parameter_groups
+
+    optimizer = torch.optim.SGD(slope_parameter_groups(model, weight_decay=5e-4), lr=0.1)
+    with TorchSlopeLogger(model, optimizer, "runs/slopes"):
+        train()
+
+Each logger writes statistics, health and every slope of each layer to a folder, once in `every`
+steps: `slopes.jsonl`, which `prelu-tools inspect` shows as a series; files for TensorBoard, where
+that is installed; and to the run of W&B that is active, if one is. It warns, as it happens, of
+layers that do not move from their start, that leave [-1, 2], and that weight decay pulls to 0.
+
+Importing this loads no framework.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prelu_tools.training.decay import (
+        exclude_slopes_from_weight_decay,
+        slope_parameter_groups,
+    )
+    from prelu_tools.training.keras_callback import KerasSlopeLogger
+    from prelu_tools.training.lightning_callback import LightningSlopeLogger
+    from prelu_tools.training.recorder import SlopeWarning
+    from prelu_tools.training.torch_hook import TorchSlopeLogger
+
+__all__ = [
+    "KerasSlopeLogger",
+    "LightningSlopeLogger",
+    "SlopeWarning",
+    "TorchSlopeLogger",
+    "exclude_slopes_from_weight_decay",
+    "slope_parameter_groups",
+]
+
+_HOMES = {
+    "KerasSlopeLogger": "keras_callback",
+    "LightningSlopeLogger": "lightning_callback",
+    "SlopeWarning": "recorder",
+    "TorchSlopeLogger": "torch_hook",
+    "exclude_slopes_from_weight_decay": "decay",
+    "slope_parameter_groups": "decay",
+}
+
+
+if not TYPE_CHECKING:  # a type checker would take every name for one of these
+
+    def __getattr__(name: str) -> Any:
+        """Load what is asked for, and keep it (PEP 562)."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

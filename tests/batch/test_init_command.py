@@ -1,0 +1,256 @@
+"""`init`: which models it takes for pairs, which it leaves out; and it writes over nothing."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from running import Outcome, cli
+from tiny_models import save_dense, save_relu
+
+NETS = """
+import torch
+from torch import nn
+
+
+class SmallNet(nn.Module):
+    def __init__(self, width=3):
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc = nn.Linear(4, width)
+        self.act = nn.PReLU(width)
+
+    def forward(self, x, scale=1.0):
+        return self.act(self.fc(x)) * scale
+
+
+class Inherited(SmallNet):
+    pass
+
+
+class Told(SmallNet):
+    def example_inputs(self):
+        return (torch.zeros(2, 4),)
+
+
+class Sized(nn.Module):
+    def __init__(self, size, *, depth):
+        super().__init__()
+
+
+def made() -> "nn.Module":
+    return SmallNet()
+
+
+class Helper:
+    pass
+"""
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def _init(*options: str) -> Outcome:
+    return cli("init", "--format", "json", *options)
+
+
+def _pairs(found: Outcome) -> list[tuple[str, tuple[str, ...]]]:
+    return [(one["reference"], tuple(one["candidates"])) for one in found.json["checks"]]
+
+
+def _written() -> list[dict[str, Any]]:
+    checks: list[dict[str, Any]] = tomllib.loads(Path("prelu-tools.toml").read_text())["checks"]
+    return checks
+
+
+def _touch(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+
+def _onnx(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        save_dense(Path(name))
+
+
+def test_sources_go_with_the_onnx_file_of_their_stem() -> None:
+    _onnx("a.onnx", "out/b.onnx", "c.onnx", "d.onnx", "e.onnx")
+    _touch("a.keras", "a.h5", "src/b.pt2", "c/saved_model.pb", "d.h5", "e.weights.h5")
+    found = _init()
+    assert sorted(_pairs(found)) == [
+        ("a.keras", ("a.onnx",)),
+        ("c", ("c.onnx",)),
+        ("d.h5", ("d.onnx",)),
+        ("src/b.pt2", ("out/b.onnx",)),
+    ]
+    assert [one["path"] for one in found.json["left_out"]] == ["e.onnx"]
+    assert [(one["reference"], tuple(one["candidates"])) for one in _written()] == _pairs(found)
+
+
+def test_a_source_in_the_same_folder_is_nearer_and_two_elsewhere_are_none() -> None:
+    _onnx("x/net.onnx", "y/net.onnx")
+    _touch("x/net.keras", "z/net.keras", "w/other.keras")
+    assert _pairs(_init()) == [("x/net.keras", ("x/net.onnx",))]
+
+
+def test_python_is_parsed_and_named_by_class_or_file() -> None:
+    Path("nets.py").write_text(NETS)
+    Path("alone.py").write_text("import keras\ndef net() -> keras.Model:\n    raise SystemExit\n")
+    Path("broken.py").write_text("class Net(nn.Module\n")
+    Path("test_nets.py").write_text("class Other(Module): pass\n")
+    _onnx(
+        "small_net.onnx",
+        "inherited.onnx",
+        "told.onnx",
+        "sized.onnx",
+        "made.onnx",
+        "alone.onnx",
+        "other.onnx",
+    )
+    _touch("told.safetensors")
+    found = _init()
+    assert sorted(_pairs(found)) == [
+        ("alone.py:net", ("alone.onnx",)),
+        ("nets.py:Inherited", ("inherited.onnx",)),
+        ("nets.py:SmallNet", ("small_net.onnx",)),
+        ("nets.py:Told@told.safetensors", ("told.onnx",)),
+        ("nets.py:made", ("made.onnx",)),
+    ]
+    assert {one["reference"]: one.get("input") for one in _written()} == {
+        "alone.py:net": None,
+        "nets.py:Inherited": ["x:batch,4"],
+        "nets.py:SmallNet": ["x:batch,4"],
+        "nets.py:Told@told.safetensors": None,
+        "nets.py:made": None,
+    }
+    left = {one["path"]: one["reason"] for one in found.json["left_out"]}
+    assert left["nets.py:Sized"].startswith("it needs size, depth: write nets.py:Sized(...)")
+    assert set(left) == {"nets.py:Sized", "sized.onnx", "other.onnx"}
+
+
+@pytest.mark.torch
+def test_what_it_writes_for_python_runs() -> None:
+    Path("small.py").write_text(NETS)
+    assert (
+        cli("export", "small.py:SmallNet", "-o", "smallnet.onnx", "--input", "x:batch,4").code == 0
+    )
+    assert _init().code == 0
+    found = cli("verify", "--format", "json")
+    assert (found.code, found.json["summary"]["pass"]) == (0, 1)
+
+
+def test_variants_go_along_or_are_named_in_a_comment() -> None:
+    _onnx("net.onnx", "net-fast.onnx", "net_int8.onnx", "net.fp16.onnx", "network.onnx")
+    _touch("net.keras", "network.keras")
+    found = _init()
+    assert _pairs(found) == [
+        ("net.keras", ("net.onnx", "net-fast.onnx")),
+        ("network.keras", ("network.onnx",)),
+    ]
+    assert found.json["checks"][0]["variants"] == ["net.fp16.onnx", "net_int8.onnx"]
+    assert 'of their own: "net.fp16.onnx", "net_int8.onnx"' in Path("prelu-tools.toml").read_text()
+
+
+def test_many_pairs_that_are_alike_are_one_glob() -> None:
+    names = ("a", "b", "c", "d")
+    _onnx(*(f"out/{name}.onnx" for name in names))
+    _touch(*(f"src/{name}.keras" for name in names))
+    assert _pairs(_init()) == [("src/*.keras", ("out/{stem}.onnx",))]
+    _touch("src/e.keras")
+    assert len(_pairs(_init("--force"))) == 4  # the glob would find one more
+
+
+def test_a_glob_that_it_writes_runs() -> None:
+    names = ("a", "b", "c", "d")
+    _onnx(*(f"{name}.onnx" for name in names), *(f"{name}-opt.onnx" for name in names))
+    assert _init().code == 0
+    assert cli("verify", "--format", "json").json["summary"]["pass"] == 4
+
+
+def test_what_has_no_prelu_or_cannot_be_read_is_left_out_and_hidden_folders_are_not_seen() -> None:
+    _onnx("net.onnx", "net-fast.onnx", ".cache/x.onnx", "env/y.onnx", "node_modules/z.onnx")
+    _touch("env/pyvenv.cfg", "broken.onnx")
+    save_relu(Path("relu.onnx"))
+    left = {one["path"]: one["reason"] for one in _init().json["left_out"]}
+    assert set(left) == {"broken.onnx", "relu.onnx"}
+    assert left["relu.onnx"] == "it has no PReLU"
+    assert left["broken.onnx"].startswith("it cannot be read: ")
+
+
+@pytest.mark.parametrize("models", [(), ("net.onnx",)])
+def test_nothing_to_check_is_no_verdict_and_nothing_is_written(models: tuple[str, ...]) -> None:
+    _onnx(*models)
+    found = cli("init")
+    assert (found.code, found.out) == (3, "")
+    assert "no model with PReLU was found here together with the ONNX file" in found.words
+    assert not Path("prelu-tools.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("prelu-tools.toml", "kept", "prelu-tools.toml exists already: give --force"),
+        (
+            "prelu-tools.schema.json",
+            "kept",
+            "prelu-tools.schema.json exists already, with other content",
+        ),
+        ("pyproject.toml", "[[tool.prelu-tools.checks]]", "pyproject.toml lists checks already"),
+    ],
+)
+def test_nothing_is_written_over_without_force(file: str, content: str, said: str) -> None:
+    _onnx("net.onnx", "net-fast.onnx")
+    Path(file).write_text(content)
+    before = sorted(path.name for path in Path().iterdir())
+    found = cli("init")
+    assert (found.code, found.out) == (2, "")
+    assert said in found.words
+    assert Path(file).read_text() == content
+    assert sorted(path.name for path in Path().iterdir()) == before
+    assert cli("init", "--force", "-q").code == 0
+
+
+def test_names_are_quoted_as_toml_has_it() -> None:
+    name = 'a"\\ü'
+    _onnx(f"{name}.onnx", f"{name}-fast.onnx")
+    assert _init().code == 0
+    assert _written()[0]["reference"] == f"{name}.onnx"
+
+
+def test_the_table_fits_and_says_what_to_type() -> None:
+    _onnx("net.onnx", "net-fast.onnx", *(f"left{number}.onnx" for number in range(30)))
+    found = cli("init")
+    assert max(map(len, found.out.splitlines())) <= 80
+    assert "left out 10 more: --format json names them" in found.words
+    assert "wrote prelu-tools.toml and prelu-tools.schema.json: 1 check" in found.words
+    assert (
+        "| `net.onnx` | `net-fast.onnx` | 1 |" in cli("init", "--force", "--format", "markdown").out
+    )
+    assert json.loads(cli("init", "--force", "--format", "json").out)["kind"] == "init"
+
+
+def test_a_record_is_a_reference(tmp_path: Path) -> None:
+    save_dense(tmp_path / "net.onnx")
+    save_dense(tmp_path / "other.onnx")
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    assert cli("record", "net.onnx", "-o", "net.npz", "-q").code == 0
+    assert _pairs(_init()) == [("net.npz", ("net.onnx",))]
+    assert "prelu-tools record" not in Path("prelu-tools.toml").read_text()
+    assert cli("verify", "-q").code == 0
+
+
+def test_records_are_offered_where_a_framework_is_needed(tmp_path: Path) -> None:
+    save_dense(tmp_path / "net.onnx")
+    (tmp_path / "net.keras").write_bytes(b"")
+    _init()
+    assert "# To check without the framework: prelu-tools record" in (
+        Path("prelu-tools.toml").read_text()
+    )

@@ -1,0 +1,36 @@
+"""Names in too little room: both ends stay, and no two become the same."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from rich.cells import cell_len
+
+from prelu_tools.reports.shortening import distinct, shortened
+
+
+def test_the_middle_of_a_name_is_left_out() -> None:
+    assert shortened("backbone.stage3.block2.act1", 15) == "backbon…k2.act1"
+    assert shortened("act1", 15) == "act1"
+    assert shortened("exactly.fifteen", 15) == "exactly.fifteen"
+    assert cell_len(shortened("層" * 20, 15)) <= 15
+
+
+@pytest.mark.parametrize("width", [8, 12, 20])
+@pytest.mark.parametrize(
+    "template",
+    ["backbone.layer{}_residual_function.act", "{}.residual_function.activation",
+     "層層層層層層{}層層層層層層",
+     "module.encoder.layers.{}.mlp.activation_fn.module.encoder.layers.mlp"],
+)  # fmt: skip
+def test_no_two_names_become_the_same(template: str, width: int) -> None:
+    names = [template.format(number) for number in range(120)]
+    short = distinct(names, width)
+    assert len(set(short.values())) == len(names)
+    assert max(map(cell_len, short.values())) <= width
+
+
+def test_names_that_fit_stay_as_they_are() -> None:
+    names = ["".join(letters) for letters in itertools.product("ab", repeat=4)]
+    assert distinct(names, 4) == {name: name for name in names}
