@@ -88,12 +88,12 @@ class Table:
     sortable: bool = False
     """Whether a page lets the reader sort and search it."""
 
-    def without(self, unknown: str = "-") -> Table:
-        """The same without those columns of figures of which nothing is known."""
+    def without(self) -> Table:
+        """The same without those columns of which nothing is known or nothing is to be said."""
         kept = [
             place
-            for place, column in enumerate(self.columns)
-            if column.kind != "figure" or any(row[place] != unknown for row in self.rows)
+            for place in range(len(self.columns))
+            if any(row[place] not in ("", "-") for row in self.rows)
         ]
         rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
         return Table(tuple(self.columns[place] for place in kept), rows, self.legend, self.sortable)
