@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help demo docs test test-all test-browser test-dask test-docs test-matrix test-onnx test-openvino \
+.PHONY: help demo docs test test-all test-browser pictures test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
   test-properties mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
   bench-honest bench-openvino schema \
   site test-first-steps lint lock clean
@@ -22,11 +22,13 @@ help:
 	@echo "More tests, of which make test does a part:"
 	@echo "  test-all         everything that needs no other environment"
 	@echo "  test-browser     the page of inspect in a headless Chromium"
+	@echo "  pictures         every page and plot, light, dark, narrow and printed, in build/pictures"
 	@echo "  test-dask        many models on clusters of Dask: real schedulers and workers"
 	@echo "  test-docs        every command that the site shows"
 	@echo "  test-first-steps what a new user types, on an installed wheel, and how long it takes"
 	@echo "  test-matrix      exports of every layer, sharing, rank, opset and type"
 	@echo "  test-onnx        all models of onnx's own tests are read, at every opset"
+	@echo "  test-cuda        every sample on CUDA, in an environment of its own; needs a GPU"
 	@echo "  test-openvino    the OpenVINO provider, in an environment of its own"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
 	@echo "  test-kill        kill -9 at random moments of export, optimize and reports (KILLS=100)"
@@ -89,6 +91,9 @@ test-browser: $(READY)
 test-first-steps: $(READY)
 	@$(BIN)/python tests/first_steps/run.py
 
+pictures: $(READY)
+	@$(BIN)/python tests/reports/pictures.py build/pictures
+
 test-dask: $(READY)
 	@PRELU_REQUIRED_MARKERS="dask" $(BIN)/python -m pytest -q -m dask tests/batch
 
@@ -128,6 +133,23 @@ mutants: .venv-mutation/.ready
 test-openvino: .venv-openvino/.ready
 	@PRELU_REQUIRED_MARKERS="openvino" .venv-openvino/bin/python -m pytest -q -m openvino \
 	  tests/backends/onnxruntime/test_openvino.py
+
+.venv-cuda/.ready: requirements/cuda.txt pyproject.toml
+	@rm -rf .venv-cuda
+	@$(PYTHON) -m venv .venv-cuda
+	@.venv-cuda/bin/python -m pip --disable-pip-version-check -q install -r requirements/cuda.txt
+	@.venv-cuda/bin/python -m pip --disable-pip-version-check -q install --no-deps \
+	  --no-build-isolation -e .
+	@touch $@
+
+# The samples are exported and recorded here; what runs on the GPU needs neither framework. Without
+# a GPU it stops before it installs anything (3).
+test-cuda:
+	@command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null || { \
+	  echo "no CUDA here: nvidia-smi names no GPU; nothing was checked"; exit 3; }
+	@$(MAKE) $(READY) .venv-cuda/.ready
+	@$(BIN)/python -m benchmarks.cuda prepare build/cuda
+	@.venv-cuda/bin/python -m benchmarks.cuda check build/cuda
 
 test-docs: $(READY)
 	@PRELU_REQUIRED_MARKERS="docs" $(BIN)/python -m pytest -q -n 2 -m docs tests/docs

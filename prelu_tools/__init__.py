@@ -1,4 +1,4 @@
-"""Take models with PReLU to ONNX, prove that every slope arrived, and show what was learned.
+"""Export models with PReLU to ONNX, prove that every slope arrived, and show what was learned.
 
     from prelu_tools import export, inspect, optimize, record, verify
 

@@ -6,12 +6,11 @@
     verify(net, "net.onnx", input={"x": ("batch", 3, 112, 112)}).raise_for_verdict()
 
 A model is a path, any other SOURCE as on the command line (`nets.py:Net@weights.pt`), a
-`torch.nn.Module`, a `keras.Model` or an `onnx.ModelProto`; live modules keep the mode that they
-are in. ONNX files and protos may be worked on in several threads at once; calls with any other
-model take turns, since the frameworks are not safe in threads. Keyword arguments are named as the
-commands' options, and mean the same. Results are frozen dataclasses, which show themselves as
-tables in Jupyter and in `print`. What the commands exit with 2 or 3 for is a `PReLUToolsError`
-here.
+`torch.nn.Module`, a `keras.Model` or an `onnx.ModelProto`; live modules keep their mode. Calls on
+ONNX files and protos may run in several threads at once; calls with any other model run one at a
+time, because the frameworks are not thread-safe. Keyword arguments have the names and meanings of
+the commands' options. Results are frozen dataclasses that are shown as tables in Jupyter and by
+`print`. Where a command exits with 2 or 3, the function raises a `PReLUToolsError`.
 """
 
 from __future__ import annotations
@@ -60,37 +59,37 @@ def export(
     allow_unsafe_load: bool = False,
     verbose: bool = False,
 ) -> ExportResult:
-    """Take a Keras, PyTorch or ONNX model to ONNX: each PReLU call is one PRelu node.
+    """Export a Keras, PyTorch or ONNX model to ONNX: each PReLU call is one PRelu node.
 
     The file is compared with its source before it is put in place, as `prelu-tools export` does.
 
     Args:
         source: the model.
-        output: the file to write: whole, or not at all.
-        opset: of the result; None for 18, or that of an ONNX file where it is newer.
-        dtype: of the weights, inputs and outputs; None for the source's own.
-        target: `portable` for one PRelu node a call; `onnxruntime-cpu` for the forms that a cost
-            model takes for the fastest there.
-        slope_axis: for an ONNX file with slopes `[C]` that can be read in two ways: the axis that
-            they lie along, 1 for the channels of NCHW, -1 for the last.
-        input_layout: axis order of the inputs of a Keras model, from rank 3 on.
-        external_data: whether large weights go to a file beside the model.
+        output: the file to write, completely or not at all.
+        opset: opset of the result; None for 18, or a newer one of an ONNX file.
+        dtype: type of the weights, inputs and outputs; None for the source's own.
+        target: `portable` for one PRelu node per call; `onnxruntime-cpu` for the forms that a
+            cost model predicts to be fastest there.
+        slope_axis: for an ONNX file with slopes `[C]` that fit two axes: the axis that they belong
+            to, 1 for the channels of NCHW, -1 for the last.
+        input_layout: axis order of the inputs of a Keras model, of rank 3 and above.
+        external_data: whether large weights go to a second file next to the model.
         verify: whether to compare the result with its source.
-        quick: whether to do so with few inputs.
+        quick: whether to verify with few inputs only.
         input_range: `(low, high)` of the values that inputs may take, for all or by name.
-        force: whether to replace a file that is there.
-        input: the inputs' sizes, where the model does not know them.
-        custom_objects: modules or files (`layers.py`, `layers.py:Name`) with the classes of a
-            Keras file.
-        allow_unsafe_load: whether pickles and Lambda layers may run code of the file.
-        verbose: whether the frameworks' own messages are shown.
+        force: whether to replace an existing file.
+        input: the shapes of inputs that the model does not know.
+        custom_objects: modules or files (`layers.py`, `layers.py:Name`) that define the custom
+            classes of a Keras file.
+        allow_unsafe_load: whether pickles and Lambda layers may run code from the file.
+        verbose: whether to show the frameworks' own messages.
 
     Returns:
         What was written, and its verification.
 
     Raises:
-        UsageError: the output exists, or an argument makes no sense.
-        ExportVerificationError: the result is not its source; nothing was written.
+        UsageError: the output exists, or an argument is not valid.
+        ExportVerificationError: the result differs from its source; nothing was written.
         PReLUToolsError: the source cannot be read, converted or checked; nothing was written.
     """
     given = locals()
@@ -137,49 +136,51 @@ def verify(
 ) -> VerifyResult:
     """Compare each candidate with a reference: slopes bit for bit, every layer, every output.
 
-    A candidate that fails, or that cannot be read, is part of the result and raises nothing: look
-    at its `verdict`, at its truth (`if verify(...)`), or call `raise_for_verdict()`.
+    A candidate that fails or cannot be read is part of the result and raises no exception. Check
+    the `verdict` of the result, use it as a condition (`if verify(...)`), or call
+    `raise_for_verdict()`.
 
     Args:
-        reference: what is taken to be right.
-        candidates: what is compared with it; at least one.
+        reference: the model that is correct.
+        candidates: the models to compare with it; at least one.
         provider: the execution provider, or several, that ONNX candidates run on: `cpu`, `cuda`,
-            `tensorrt`, `openvino` or onnxruntime's own name, with options if need be
+            `tensorrt`, `openvino` or onnxruntime's own name, optionally with options
             (`cuda:use_tf32=1`).
-        allow_fallback: whether nodes may run on another provider than the one asked for.
-        inputs: inputs to replay, exactly these; with `samples`, beside what is drawn.
-        save_inputs: an `.npz` file to keep the inputs in that were used.
+        allow_fallback: whether nodes may run on another provider than requested.
+        inputs: use exactly these inputs; with `samples`, in addition to random ones.
+        save_inputs: an `.npz` file in which to save the inputs that were used.
         input_range: `(low, high)` of the values that inputs may take, for all or by name.
-        samples: rows to draw; None for 16.
-        seed: of the inputs.
-        search_seconds: how long to look for inputs that reach slopes which no draw reached.
-        tolerance: `calibrated`, by the rounding of the reference, or `(rtol, atol)` as in
+        samples: number of random rows; None for 16.
+        seed: random seed for the inputs.
+        search_seconds: how long to search for inputs that reach slopes which no random input
+            reached.
+        tolerance: `calibrated`, from the reference's own rounding, or `(rtol, atol)` as in
             `numpy.testing.assert_allclose`.
-        layers: whether to look at every PReLU layer as the models run.
-        min_coverage: share of all slopes, from 0 to 1, whose negative branch the inputs have to
+        layers: whether to compare every PReLU layer while the models run.
+        min_coverage: required share of all slopes, from 0 to 1, whose negative branch the inputs
             reach.
-        power: whether to plant slope faults in a copy, to see what the checks would have caught.
-        min_power: share of the planted faults on reached slopes that has to be caught; None for
-            all of them, where that can be measured.
-        quick: whether only the checks that cost little are made: 4 inputs, no search for more, no
-            planted faults.
-        bundle: a folder for the smallest thing that shows a failure.
+        power: whether to plant slope faults in a copy, to measure what the checks catch.
+        min_power: required share of caught faults among those planted on reached slopes; None
+            for all of them, if that can be measured.
+        quick: whether to run only the cheap checks: 4 inputs, no search for more, no planted
+            faults.
+        bundle: a folder for a minimal reproduction of a failure.
         layout: the axis order, `nchw` or `nhwc`, of `reference`, `candidate` or a model's path.
-        strict_special: whether a layer that differs for infinite or NaN inputs only fails.
+        strict_special: whether a layer fails that differs only for infinite or NaN inputs.
         strict_interface: whether any difference in names, types and sizes of inputs and outputs
             fails.
-        allow_no_prelu: whether models without any PReLU may pass on their outputs.
-        input: the inputs' sizes, where a model does not know them.
-        custom_objects: modules or files (`layers.py`, `layers.py:Name`) with the classes of a
-            Keras file.
-        allow_unsafe_load: whether pickles and Lambda layers may run code of the file.
-        verbose: whether the frameworks' own messages are shown.
+        allow_no_prelu: whether models without any PReLU pass if their outputs agree.
+        input: the shapes of inputs that a model does not know.
+        custom_objects: modules or files (`layers.py`, `layers.py:Name`) that define the custom
+            classes of a Keras file.
+        allow_unsafe_load: whether pickles and Lambda layers may run code from the file.
+        verbose: whether to show the frameworks' own messages.
 
     Returns:
-        What was found; true if all of it passed.
+        The result; true if everything passed.
 
     Raises:
-        UsageError: an argument makes no sense.
+        UsageError: an argument is not valid.
         PReLUToolsError: the reference cannot be read or run.
     """
     given = locals()
@@ -261,23 +262,24 @@ def inspect(
     """Show the PReLU slopes of a model, layer by layer, or what changed from one to another.
 
     Args:
-        source: the model, or a file of weights alone.
-        other: a second one, to compare the first with.
+        source: the model, or a file that has only weights.
+        other: a second model, to compare with the first.
         near: how close to 0 (or 1) a slope counts as ReLU (or the identity).
         data: inputs to run an ONNX model on, to see how often each negative branch is used.
-        target: a runtime to forecast for, for ONNX models: `onnxruntime-cpu`,
+        target: a runtime, to predict what it does with each layer of an ONNX model:
+            `onnxruntime-cpu`,
             `onnxruntime-cuda`, `tensorrt` or `openvino`.
-        input: the inputs' sizes, where the model does not know them.
-        custom_objects: modules or files (`layers.py`, `layers.py:Name`) with the classes of a
-            Keras file.
-        allow_unsafe_load: whether pickles and Lambda layers may run code of the file.
-        verbose: whether to look for what only resembles PReLU, and show the frameworks' messages.
+        input: the shapes of inputs that the model does not know.
+        custom_objects: modules or files (`layers.py`, `layers.py:Name`) that define the custom
+            classes of a Keras file.
+        allow_unsafe_load: whether pickles and Lambda layers may run code from the file.
+        verbose: whether to list near misses, and show the frameworks' messages.
 
     Returns:
-        The layers with their statistics, health and findings; of two models, what changed.
+        The layers with their statistics, health and findings; for two models, what changed.
 
     Raises:
-        UsageError: an argument makes no sense, or needs an ONNX model.
+        UsageError: an argument is not valid, or needs an ONNX model.
         PReLUToolsError: a model cannot be read, or the data cannot be run.
     """
     given = locals()
@@ -315,33 +317,33 @@ def optimize(
     input: Shapes | None = None,
     verbose: bool = False,
 ) -> OptimizeResult:
-    """Write every PReLU of an ONNX model in the form that runs fastest, proven equal.
+    """Rewrite every PReLU of an ONNX model in the form that runs fastest, and prove it equal.
 
     Args:
         source: an ONNX model: a path, or an `onnx.ModelProto`.
-        output: the file to write: whole, or not at all.
-        target: what it is to run on; all but `onnxruntime-cpu` get one PRelu node a call.
+        output: the file to write, completely or not at all.
+        target: the runtime to optimize for; all but `onnxruntime-cpu` get one PRelu node per call.
         exact: `layer`, `bitwise`, `special` or `approximate=ULPS`; see `Exactness`.
-        tune: whether to time the forms in the model; None where it runs in under a second. False
-            takes what a cost model says, the same on every machine.
-        tune_seconds: how long that may take.
-        choices: a JSON report of a run before, whose choices are taken again.
-        inputs: inputs to time with, and to compare the outputs' bits on; None to draw them.
-        threads: of onnxruntime when it is timed.
-        repair_slopes: whether slopes `[C]` that stand on maps `[N, C, H, W]` are laid along the
-            channels, as files from MXNet mean them.
-        slope_axis: the axis that such slopes are meant for, where C equals both: 1 for the
-            channels, -1 for the last.
-        force: whether to replace a file that is there.
-        input: sizes to time with, where the model leaves them open.
-        verbose: whether the frameworks' own messages are shown.
+        tune: whether to time the forms in the model; with None, if it runs in under a second.
+            False uses a cost model, which gives the same result on every machine.
+        tune_seconds: how long timing may take.
+        choices: a JSON report of an earlier run, to reuse its choices.
+        inputs: inputs for timing and for comparing the outputs bit by bit; None for random ones.
+        threads: number of onnxruntime threads while timing.
+        repair_slopes: whether to move slopes `[C]` on maps `[N, C, H, W]` to the channel axis, as
+            in files from MXNet.
+        slope_axis: the axis of such slopes if C matches both: 1 for the channels, -1 for the
+            last.
+        force: whether to replace an existing file.
+        input: sizes for timing, if the model leaves them free.
+        verbose: whether to show the frameworks' own messages.
 
     Returns:
-        The form of each layer, what was gained, and what was found equal.
+        The form of each layer, the time that it saves, and the result of the comparison.
 
     Raises:
-        UsageError: the output exists, or an argument makes no sense.
-        ExportVerificationError: the result is not its source; nothing was written.
+        UsageError: the output exists, or an argument is not valid.
+        ExportVerificationError: the result differs from its source; nothing was written.
         PReLUToolsError: the source cannot be read, has no PReLU, or could not be checked; nothing
             was written.
     """
@@ -373,32 +375,33 @@ def record(
     allow_unsafe_load: bool = False,
     verbose: bool = False,
 ) -> RecordResult:
-    """Run a model as `verify` runs a reference, and keep what it gave in a file.
+    """Run a model as `verify` runs a reference, and save the results in a file.
 
-    `verify` takes the file in place of the model, on machines that lack its framework.
+    `verify` accepts the file instead of the model, on machines that lack its framework.
 
     Args:
         source: the model.
-        output: the `.npz` file to write: whole, or not at all.
-        inputs: inputs to run, exactly these; with `samples`, beside what is drawn.
+        output: the `.npz` file to write, completely or not at all.
+        inputs: use exactly these inputs; with `samples`, in addition to random ones.
         input_range: `(low, high)` of the values that inputs may take, for all or by name.
-        samples: rows to draw; None for 16.
-        seed: of the inputs.
-        search_seconds: how long to look for inputs that reach slopes which no draw reached.
-        max_size: the most megabytes that the record may hold before compression; beyond it, what
-            the layers give is kept for the smaller runs only.
-        force: whether to replace a file that is there.
-        input: the inputs' sizes, where the model does not know them.
-        custom_objects: modules or files (`layers.py`, `layers.py:Name`) with the classes of a
-            Keras file.
-        allow_unsafe_load: whether pickles and Lambda layers may run code of the file.
-        verbose: whether the frameworks' own messages are shown.
+        samples: number of random rows; None for 16.
+        seed: random seed for the inputs.
+        search_seconds: how long to search for inputs that reach slopes which no random input
+            reached.
+        max_size: maximum size of the record in megabytes, before compression; beyond it, layer
+            values are kept only for the smaller runs.
+        force: whether to replace an existing file.
+        input: the shapes of inputs that the model does not know.
+        custom_objects: modules or files (`layers.py`, `layers.py:Name`) that define the custom
+            classes of a Keras file.
+        allow_unsafe_load: whether pickles and Lambda layers may run code from the file.
+        verbose: whether to show the frameworks' own messages.
 
     Returns:
         What was written.
 
     Raises:
-        UsageError: the output exists, or an argument makes no sense.
+        UsageError: the output exists, or an argument is not valid.
         PReLUToolsError: the model cannot be read or run, or the file cannot be written.
     """
     given = locals()

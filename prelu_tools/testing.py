@@ -10,13 +10,13 @@ assert_parity(net, tmp_path / "net.onnx", min_coverage=1.0)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
 from prelu_tools.commands.speaking import in_python, speaking_python, spoken_result
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.results.headline import first_of
 from prelu_tools.core.results.verification import VerifyResult
@@ -59,26 +59,26 @@ def assert_parity(  # noqa: D417  # verify describes its options
     inputs_file: PathLike | None = None,
     layouts: Mapping[str, Layout] | None = None,
 ) -> VerifyResult:
-    """Raise where a candidate is not its reference, or where that could not be found out.
+    """Raise an error if a candidate differs from its reference, or if there is no verdict.
 
     The options are those of `prelu_tools.verify`, described there. Three older names still work:
     `inputs` with shapes for `input`, `inputs_file` for `inputs`, `layouts` for `layout`.
 
     Args:
-        reference: what is taken to be right; see `Model`.
-        candidate: what is compared with it.
-        input: shapes by input name, such as `{"x": ("batch", 3, 112, 112)}`, where the models do
+        reference: the model that is correct; see `Model`.
+        candidate: the model to compare with it.
+        input: shapes by input name, such as `{"x": ("batch", 3, 112, 112)}`, if the models do
             not know them.
         inputs: inputs to replay: an `.npz` file, or numpy arrays by name.
         inputs_file: older name of `inputs`.
         layouts: older name of `layout`.
 
     Returns:
-        What was found, where it passes.
+        The result, if it passes.
 
     Raises:
-        AssertionError: they are not the same, or it could not be told; the message says where.
-        UsageError: an argument makes no sense.
+        AssertionError: the models differ, or there is no verdict; the message says where.
+        UsageError: an argument is not valid.
         PReLUToolsError: one of them cannot be read, or the reference cannot be run.
     """
     given = _by_its_name_today(locals())
@@ -97,6 +97,7 @@ def assert_parity(  # noqa: D417  # verify describes its options
         request = VerifyRequest(
             left_name, (right_name,), inputs_file=file, options=options, **fields
         )
+        refuse_ignored(request, VerifyRequest)
         result = spoken_result(verify_source(left, request, {right_name: right}), in_python)
     if result.verdict != "pass":
         raise AssertionError(_message(result))
@@ -127,7 +128,7 @@ def _by_its_name_today(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _are_shapes(values: object) -> bool:
-    """Whether these are sizes by name, and no arrays."""
+    """Whether these are sizes by name, not arrays."""
     return isinstance(values, Mapping) and all(
         isinstance(sizes, (tuple, list)) and all(isinstance(size, (int, str)) for size in sizes)
         for sizes in values.values()
@@ -143,18 +144,18 @@ def assert_slopes_equal(
     inputs: Shapes | None = None,
     layouts: Mapping[str, Layout] | None = None,
 ) -> None:
-    """Raise where the slopes of two models are not the same bits; nothing is compared but slopes.
+    """Raise an error unless the slopes of two models are equal bit for bit; compares only slopes.
 
     Args:
-        reference: what is taken to be right; see `Model`.
-        candidate: what is compared with it.
+        reference: the model that is correct; see `Model`.
+        candidate: the model to compare with it.
         input: as for `assert_parity`.
         layout: as for `assert_parity`.
         inputs: older name of `input`.
         layouts: older name of `layout`.
 
     Raises:
-        AssertionError: a layer differs, is missing, or is too much; or there are none at all.
+        AssertionError: a layer differs, is missing or is additional; or there are no layers.
         PReLUToolsError: one of them cannot be read.
     """
     from prelu_tools.commands.verify.request import VerifyRequest
@@ -207,5 +208,4 @@ def _message(result: VerifyResult) -> str:
                 f"Max absolute difference: {output.max_abs_diff:.8g}",
                 f"Max relative difference: {output.max_rel_diff:.8g}",
             ]
-    lines += list(result.reasons)
-    return "\n".join([*lines, "", render(replace(result, reasons=()), "table", Style())])
+    return "\n".join([*lines, "", render(result, "table", Style(details=True))])

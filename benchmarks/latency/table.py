@@ -32,28 +32,29 @@ LABELS = {
 
 def document(runs: Sequence[Results], chart: str | None = None) -> str:
     """Render all tables; ``runs`` with the onnxruntime that counts first."""
-    parts = ["# What PReLU costs on onnxruntime, and what is left of it", _legend()]
+    parts = ["# What PReLU costs on onnxruntime, and what remains of it", _legend()]
     if any(run.quick for run in runs):
         parts.insert(1, "**A quick try of the code: these figures mean nothing.**")
     if chart:
-        parts.append(f"![Latency against the best peer]({chart})")
+        parts.append(f"![Latency relative to the best peer]({chart})")
     for run in runs:
         parts += _sections(run)
     if len(runs) > 1:
-        parts += ["## The kernel, from version to version", _kernel(runs)]
+        parts += ["## The kernel in each onnxruntime version", _kernel(runs)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _legend() -> str:
     return (
-        "Every file is measured beside the others in one process: rounds of short bursts in an "
-        "order that is new in each, ratios within a round, medians over rounds, 95 % intervals by "
-        "bootstrap over rounds. *Best peer* is the fastest of the raw exporter's file, onnxsim's, "
-        "onnxslim's and onnxruntime's own offline optimization at its highest level; the *bound* "
-        "is the same net with ReLU in place of PReLU. *Extra cost left* is (prelu-tools - bound) / "
-        "(best peer - bound); where the best peer costs no more than the bound, as far as can be "
-        "told, there is nothing to gain. *Equal* compares all outputs with the raw file's, bit for "
-        "bit, on four inputs of both signs. Nets and weights: `benchmarks/nets/`."
+        "All files are timed in one process: rounds of short bursts in a new order each round, "
+        "ratios within a round, medians over rounds, and 95 % intervals by bootstrap over rounds. "
+        "*Best peer* is the fastest of the raw exporter's file, onnxsim's, onnxslim's and "
+        "onnxruntime's own offline optimization at its highest level. *Ratio* is the time "
+        "relative to the best peer. The *bound* is the ratio of the same net with ReLU instead of "
+        "PReLU. *Extra cost left* is (prelu-tools - bound) / (best peer - bound); if the best "
+        "peer does not measurably cost more than the bound, there is nothing to gain. *Equal* "
+        "compares all outputs with the raw file's, bit for bit, on four inputs of both signs. Nets "
+        "and weights: `benchmarks/nets/`."
     )
 
 
@@ -65,11 +66,15 @@ def _sections(run: Results) -> list[str]:
         f"{run.processor}, {run.cores} cores; {versions}. Ours: `{run.ours}`.",
     ]
     if single := [cell for cell in run.cells if (cell.batch, cell.threads) == (1, 1)]:
-        parts += ["One thread, batch 1:", _single(single), "The same, each file on its own:"]
+        parts += [
+            "One thread, batch 1:",
+            _single(single),
+            "The time of each file relative to the raw export:",
+        ]
         parts.append(_variants(single))
     settings = sorted({(cell.batch, cell.threads) for cell in run.cells})
     if len(settings) > 1:
-        parts += ["Latency against the best peer in every setting:", _settings(run, settings)]
+        parts += ["Latency relative to the best peer in every setting:", _settings(run, settings)]
     return [*parts, _notes(run)]
 
 
@@ -93,7 +98,7 @@ def _single(cells: Sequence[Measured]) -> str:
         rows.append(row)
     if left:
         rows.append([f"**mean of the {len(left)} nets**", "", "", "", _percent(mean(left)), ""])
-    head = ["net", "best peer", "against it", "bound", "extra cost left", "equal"]
+    head = ["net", "best peer", "ratio", "bound", "extra cost left", "equal"]
     return _markdown(head, rows)
 
 
@@ -145,7 +150,7 @@ def _kernel(runs: Sequence[Results]) -> str:
                 row.append(f"{ratio(single[net], variant, BOUND).value:.2f}" if known else "")
         rows.append(row)
     heads = [f"{LABELS[v]}, {run.onnxruntime}" for run in runs for v in ("raw", OURS)]
-    lead = "Latency against the same net with ReLU, one thread, batch 1:"
+    lead = "Latency relative to the same net with ReLU, one thread, batch 1:"
     return f"{lead}\n\n{_markdown(['net', *heads], rows)}"
 
 

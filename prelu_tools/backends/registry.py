@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from prelu_tools.backends.interface import Backend, Source
 from prelu_tools.backends.llvm import load_triton_first
@@ -21,6 +21,7 @@ from prelu_tools.backends.source_spec import (
 )
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.requests.effect import refuse_ignored_by_sources
 
 
 @dataclass(frozen=True)
@@ -134,35 +135,23 @@ def open_for_inspection(text: str, options: SourceOptions) -> Source:
     return _open_file(source_spec, source_spec.file, options, _TO_INSPECT)
 
 
-_IDLE: Mapping[str, tuple[str, str]] = {
-    "inputs": ("--input", "models that do not know all sizes of their inputs"),
-    "custom_objects": ("--custom-objects", "Keras files"),
-    "allow_unsafe_load": ("--allow-unsafe-load", "files that may run code"),
-}
-"""Fields of `SourceOptions` that not every source heeds: the option, and what it is for."""
-
-
-def refuse_ignored_options(
-    sources: Sequence[Source], options: SourceOptions, inspects: bool = False
-) -> None:
+def refuse_ignored_options(sources: Sequence[Source], request: Any, inspects: bool = False) -> None:
     """Reject what would be ignored.
 
     Args:
         sources: all that were opened with these options.
-        options: how the user wants them to be read.
+        request: what is asked for; its `options` say how sources are read.
         inspects: whether they are looked at only, and not run.
 
     Raises:
         UsageError: none of the sources heeds an option, or none has an input that is named.
     """
-    if options.is_shared:
-        return
+    options: SourceOptions = request.options
     heeded = {name for source in sources for name in _heeded(source, options, inspects)}
     names = ", ".join(dict.fromkeys(source.spelled for source in sources))
-    for field, (flag, purpose) in _IDLE.items():
-        if getattr(options, field) and field not in heeded:
-            verb = "is none" if len(sources) == 1 else "are none"
-            raise UsageError(f"{flag} is for {purpose}, and {names} {verb}: leave it out")
+    refuse_ignored_by_sources(request, heeded, names, is_one=len(sources) == 1)
+    if options.is_shared:
+        return
     left = {option.name for option in options.inputs}
     known: list[str] = []
     for source in sources if left and not inspects else ():
@@ -177,7 +166,14 @@ def refuse_ignored_options(
 
 
 def _heeded(source: Source, options: SourceOptions, inspects: bool) -> tuple[str, ...]:
-    """The fields of the options that count for a source."""
+    """The fields of requests and of their options that count for a source."""
+    of_graph = ("target", "data", "slope_axis") if source.graph is not None else ()
+    of_keras = ("input_layout",) if source.framework == "keras" else ()
+    return (*of_graph, *of_keras, *_read_by(source, options, inspects))
+
+
+def _read_by(source: Source, options: SourceOptions, inspects: bool) -> tuple[str, ...]:
+    """The fields of the options that change how a source is read."""
     try:
         source_spec = parse_source_spec(source.spelled)
     except UsageError:

@@ -8,11 +8,11 @@ import click
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> int:
-    """Print what makes SHELL complete commands, options, files and what Python files define.
+    """Print the script that makes SHELL complete commands, options, files and Python names.
 
     bash, in ~/.bashrc: eval "$(prelu-tools completion bash)"
 
-    zsh, in ~/.zshrc behind compinit: eval "$(prelu-tools completion zsh)"
+    zsh, in ~/.zshrc after compinit: eval "$(prelu-tools completion zsh)"
 
     fish, in ~/.config/fish/config.fish: prelu-tools completion fish | source
     """

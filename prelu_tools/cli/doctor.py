@@ -12,7 +12,7 @@ from prelu_tools.cli.options import output_options
 def command(form: str, reports: tuple[tuple[str, str], ...], quiet: bool, verbose: bool) -> int:
     """Show what is installed, what works, which providers really load, and what to install.
 
-    Exits 3 where the core itself does not work.
+    Exits with 3 if the core itself does not work.
     """
     from prelu_tools.cli.output import Output
     from prelu_tools.commands.doctor import doctor

@@ -9,6 +9,7 @@ import click
 
 from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, show_many
 from prelu_tools.cli.completing import complete_source
+from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
     gather_source_options,
     output_options,
@@ -18,7 +19,7 @@ from prelu_tools.cli.options import (
 from prelu_tools.commands.export.request import ExportRequest
 
 
-@click.command("export")
+@click.command("export", cls=Command)
 @click.argument(
     "sources", metavar="SOURCE...", nargs=-1, required=True, shell_complete=complete_source
 )
@@ -27,8 +28,8 @@ from prelu_tools.commands.export.request import ExportRequest
     "--output",
     type=click.Path(),
     metavar="MODEL.onnx",
-    help="The file to write: whole, or not at all. For many models a folder, or a name with {stem} "
-    "in it.",
+    help="The file to write, completely or not at all. For many models a folder, or a name that "
+    "contains {stem}.",
 )
 @request_options(ExportRequest)
 @batch_options
@@ -46,12 +47,12 @@ def command(
     verbose: bool,
     **choices: Any,
 ) -> int:
-    """Take SOURCE, a Keras, PyTorch or ONNX model, to ONNX: each PReLU call is one PRelu node.
+    """Export SOURCE, a Keras, PyTorch or ONNX model, to ONNX: each PReLU call is one PRelu node.
 
-    SOURCE is model.keras, model.onnx (whose PReLU, however they are spelled, become PRelu nodes),
-    or Python: nets.py:Net(10), package.module:name, optionally followed by @weights.pt. Python
-    sources are treated as your own code and are run. Many models, a folder, a pattern
-    ('models/*.keras') or a list (.txt, .csv, .toml) go to a folder: -o onnx/.
+    SOURCE is model.keras, model.onnx (every form of PReLU becomes a PRelu node), or Python:
+    nets.py:Net(10), package.module:name, optionally followed by @weights.pt. Python sources are
+    treated as your own code and are run. For many models, give several sources, a folder, a pattern
+    ('models/*.keras') or a list (.txt, .csv, .toml), and a folder as the output: -o onnx/.
 
     \b
     Example: prelu-tools export nets.py:Net@weights.pt -o net.onnx

@@ -26,9 +26,9 @@ def command(
 ) -> int:
     """Write prelu-tools.toml for the models in the current folder.
 
-    It looks for sources with the ONNX files made of them, by their names: net.keras, net.pt2,
-    net.h5 or a class Net in a Python file, with net.onnx. Python is parsed, not run. What it writes
-    is what prelu-tools verify checks when it is called without arguments.
+    It matches sources with the ONNX files made from them by name: net.keras, net.pt2, net.h5 or a
+    class Net in a Python file, with net.onnx. Python is parsed, not run. prelu-tools verify without
+    arguments then runs the checks in this file.
 
     \b
     Example: prelu-tools init && prelu-tools verify

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, show_many
 from prelu_tools.cli.completing import complete_source
+from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
     gather_source_options,
     output_options,
     request_options,
     source_options,
 )
-from prelu_tools.commands.inspect.request import InspectRequest
+from prelu_tools.commands.inspect.request import InspectRequest, is_log
 
 if TYPE_CHECKING:
     from prelu_tools.batch.lists.jobs import JobList
     from prelu_tools.cli.output import Output
-    from prelu_tools.core.results.inspect_gates import InspectGates
+    from prelu_tools.core.results.inspect_gates import Inspected, InspectGates
     from prelu_tools.core.results.inspection import InspectResult
+    from prelu_tools.core.results.series import SeriesResult
 
+Seen = TypeVar("Seen", "InspectResult", "SeriesResult")
 _FIGURES = (".png", ".svg")
 
 
@@ -34,11 +37,16 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
     return value
 
 
-@click.command("inspect")
+@click.command("inspect", cls=Command)
 @click.argument(
     "sources", metavar="SOURCE...", nargs=-1, required=True, shell_complete=complete_source
 )
 @click.option("--each", is_flag=True, help="Show the full report of each model.")
+@click.option(
+    "--series",
+    is_flag=True,
+    help="Show how slopes moved over SOURCE..., checkpoints of one training.",
+)
 @click.option("--slopes", is_flag=True, help="Show the value of every slope.")
 @click.option("--all", "others", is_flag=True, help="Also show every LeakyRelu and Relu.")
 @click.option(
@@ -66,6 +74,7 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
 def command(
     sources: tuple[str, ...],
     each: bool,
+    series: bool,
     slopes: bool,
     others: bool,
     plot: Path | None,
@@ -82,9 +91,11 @@ def command(
 ) -> int:
     """Show the PReLU slopes of SOURCE, layer by layer: what was learned, and what is wrong.
 
-    SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two of
-    them it shows what changed from the first to the second; with more, a folder, a pattern
-    ('models/*.onnx') or a list (.txt, .csv, .toml), a line for each.
+    SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two
+    sources, it shows what changed from the first to the second. With more, or with a folder, a
+    pattern ('models/*.onnx') or a list (.txt, .csv, .toml), it shows one line for each.
+    With --series they are checkpoints of one training, in the order of their numbers. slopes.jsonl,
+    which a logger of prelu_tools.training writes, is a series by itself.
 
     \b
     Example: prelu-tools inspect model.onnx
@@ -99,8 +110,14 @@ def command(
         **choices,  # named as the fields are
     )
     output = Output(form, reports, quiet, slopes, others, verbose)
-    each = each and len(sources) > 1
     gates = InspectGates(fail_on, expect_layers)
+    if series or any(map(is_log, sources)):
+        if each or asks_for_batch(batch):
+            raise click.UsageError(
+                "a series is read in this process: leave out --each and what is for many models"
+            )
+        return _show_series(sources, request, gates, output, plot)
+    each = each and len(sources) > 1
     if _is_batch(sources, each or asks_for_batch(batch)):
         if plot is not None:
             raise click.UsageError("--plot draws one model: give one source")
@@ -156,12 +173,39 @@ def _jobs(
     return inspect_jobs(sources, request, gates, slopes=output.slopes, each=shown)
 
 
-def _gated(result: InspectResult, gates: InspectGates) -> InspectResult:
+def _show_series(
+    sources: tuple[str, ...],
+    request: InspectRequest,
+    gates: InspectGates,
+    output: Output,
+    plot: Path | None,
+) -> int:
+    """Show how slopes moved from one source to the next."""
+    from prelu_tools.cli.output import write
+    from prelu_tools.commands.inspect.series import inspect_series
+
+    if not are_models(sources) and not all(map(is_log, sources)):
+        from prelu_tools.batch.lists.models import expand
+
+        found = expand(sources, "inspect")
+        for problem in (one.problem for one in found if one.problem):
+            raise click.UsageError(problem)
+        sources = tuple(one.text for one in found)
+    result = _gated(inspect_series(sources, request), gates)
+    if plot is not None:
+        from prelu_tools.reports.writers.plot import draw
+
+        write(plot, draw(result, plot.suffix.lower()))
+    output.show(result)
+    return _exit_code(result)
+
+
+def _gated(result: Seen, gates: InspectGates) -> Seen:
     """The result with what the gates say of it."""
     return replace(result, failures=gates.reasons(result))
 
 
-def _exit_code(*results: InspectResult) -> int:
+def _exit_code(*results: Inspected) -> int:
     """1 where a gate says no, with the reason on standard error; else 0."""
     from prelu_tools.cli.output import say
 

@@ -25,13 +25,13 @@ EXIT_VERDICT, EXIT_USAGE, EXIT_NO_VERDICT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 # Short helps stand here, so that `--help` imports no command.
 _COMMANDS = {
-    "completion": "Print what makes bash, zsh or fish complete command lines.",
+    "completion": "Print the completion script for bash, zsh or fish.",
     "doctor": "Show what is installed, what works, and what to install.",
-    "export": "Take a Keras or PyTorch model to ONNX, one PRelu node a call.",
+    "export": "Export a Keras or PyTorch model to ONNX, one PRelu node per call.",
     "init": "Write a list of checks for the models in this folder.",
     "inspect": "Show the PReLU slopes of a model, layer by layer.",
-    "optimize": "Write PReLU in the form that runs fastest, proven equal.",
-    "record": "Keep a model's run in a file, to verify without its framework.",
+    "optimize": "Rewrite PReLU in the form that runs fastest, and prove it equal.",
+    "record": "Record a model's run in a file, to verify without its framework.",
     "verify": "Prove that candidates compute what a reference computes.",
 }
 
@@ -68,7 +68,7 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name="prelu-tools")
 def cli() -> None:
-    """Take models with PReLU to ONNX, and prove that every learned slope arrived.
+    """Export models with PReLU to ONNX, and prove that every learned slope arrived.
 
     A SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10) or package.module:name,
     optionally followed by @weights.pt. Python sources are treated as your own code and are run.

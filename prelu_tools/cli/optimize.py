@@ -21,7 +21,7 @@ from prelu_tools.commands.optimize.request import OptimizeRequest
     required=True,
     type=click.Path(path_type=Path),
     metavar="FAST.onnx",
-    help="The file to write: whole, or not at all.",
+    help="The file to write, completely or not at all.",
 )
 @request_options(OptimizeRequest)
 @output_options
@@ -35,10 +35,10 @@ def command(
     verbose: bool,
     **choices: Any,
 ) -> int:
-    """Write every PReLU of MODEL.onnx in the form that runs fastest, proven equal.
+    """Rewrite every PReLU of MODEL.onnx in the form that runs fastest, and prove it equal.
 
-    onnxruntime's CPU kernel for PRelu is slow on inputs of both signs; the same function in other
-    operators is not. Each layer gets the form that is fastest in this model, on this machine.
+    onnxruntime's CPU kernel for PRelu is slow on inputs of both signs; other operators compute the
+    same function faster. Each layer gets the form that is fastest in this model, on this machine.
 
     \b
     Example: prelu-tools optimize net.onnx -o fast.onnx

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from prelu_tools.cli.completing import complete_report, complete_source, complete_words
+from prelu_tools.cli.ignored_options import RequestOption
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.kinds import Kind, WrongValueError
 from prelu_tools.core.requests.option import Option, options_of
@@ -64,7 +65,7 @@ def request_options(request: type) -> Callable[[Function], Function]:
 
     def add(function: Function) -> Function:
         for one in reversed(options_of(request, "cli")):
-            function = _option(one)(function)
+            function = _option(one, request)(function)
         return function
 
     return add
@@ -74,13 +75,14 @@ source_options = request_options(SourceOptions)
 """How sources are read."""
 
 
-def _option(one: Option) -> Callable[[Function], Function]:
+def _option(one: Option, request: type) -> Callable[[Function], Function]:
     """A field's option as click has it; its parameter is named as the field is."""
     flag = "--" + one.name.replace("_", "-")
-    settings: dict[str, Any] = {"help": one.help, "metavar": one.metavar}
+    of = {"cls": RequestOption, "request": request}
+    settings: dict[str, Any] = {**of, "help": one.help, "metavar": one.metavar}
     if one.kind.type == "flag":
         if one.default is False:
-            return click.option(flag, one.field, is_flag=True, help=one.help)
+            return click.option(flag, one.field, is_flag=True, help=one.help, **of)
         flag = f"{flag}/--no-{flag[2:]}"
         settings["default"] = None
     else:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from prelu_tools.cli.completing import complete_source
+from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
     gather_source_options,
     output_options,
@@ -17,7 +18,7 @@ from prelu_tools.cli.options import (
 from prelu_tools.commands.record.request import RecordRequest
 
 
-@click.command("record")
+@click.command("record", cls=Command)
 @click.argument("source", metavar="SOURCE", shell_complete=complete_source)
 @click.option(
     "-o",
@@ -25,7 +26,7 @@ from prelu_tools.commands.record.request import RecordRequest
     type=click.Path(path_type=Path),
     required=True,
     metavar="REFERENCE.npz",
-    help="The file to write: whole, or not at all.",
+    help="The file to write, completely or not at all.",
 )
 @request_options(RecordRequest)
 @source_options
@@ -42,10 +43,10 @@ def command(
     verbose: bool,
     **choices: Any,
 ) -> int:
-    """Run SOURCE as verify runs a reference, and keep all that it gives in REFERENCE.npz.
+    """Run SOURCE as verify runs a reference, and save the results in REFERENCE.npz.
 
-    verify takes that file as its REFERENCE where the framework is not installed: in CI, or on the
-    device that the model runs on.
+    verify accepts this file as its REFERENCE, so it works where the framework is not installed: in
+    CI, or on the target device.
 
     \b
     Example: prelu-tools record nets.py:Net@weights.pt -o net.npz

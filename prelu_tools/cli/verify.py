@@ -60,13 +60,13 @@ def command(
     """Compare each CANDIDATE with REFERENCE: slopes bit for bit, every layer, every output.
 
     Both are any SOURCE: model.onnx, model.keras, nets.py:Net@weights.pt. ONNX candidates run in
-    onnxruntime on each --provider; a provider that did not run every node is exit 3, never a pass.
+    onnxruntime on each --provider; if a provider did not run every node, the exit code is 3.
 
-    Many pairs: {stem} stands for what names have in common ('keras/{stem}.keras'
-    'onnx/{stem}.onnx'); or give two folders, or a list (.csv with reference and candidate, .toml).
+    For many pairs, use {stem} for the common part of the names ('keras/{stem}.keras'
+    'onnx/{stem}.onnx'), or give two folders, or a list (.csv with reference and candidate, .toml).
 
-    Without any SOURCE, the checks run that prelu-tools.toml lists as [[checks]], or pyproject.toml
-    as [[tool.prelu-tools.checks]], in the current folder.
+    Without any SOURCE, verify runs the checks that prelu-tools.toml lists as [[checks]], or
+    pyproject.toml as [[tool.prelu-tools.checks]], in the current folder.
 
     \b
     Example: prelu-tools verify nets.py:Net@weights.pt net.onnx

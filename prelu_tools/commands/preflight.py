@@ -8,11 +8,12 @@ from typing import Any
 from prelu_tools.backends.preflight.sources import demand_file
 from prelu_tools.backends.registry import check_source
 from prelu_tools.core.errors import UsageError
+from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.requests.option import options_of
 
 
 def check_request(request: Any, *sources: str, inspects: bool = False) -> None:
-    """Look for the files that the options of a request name, and at its sources.
+    """Look for the files that the options of a request name, and at its sources and options.
 
     Args:
         request: a request whose fields are options.
@@ -20,11 +21,12 @@ def check_request(request: Any, *sources: str, inspects: bool = False) -> None:
         inspects: whether they are looked at only, and not run.
 
     Raises:
-        UsageError: a source is spelled like nothing that is known, or a folder to write to is
-            missing.
+        UsageError: an option would be ignored, a source is spelled like nothing that is known, or
+            a folder to write to is missing.
         PReLUToolsError: a file is missing, or a name in a Python file.
     """
     kind: type = type(request)
+    refuse_ignored(request, kind)
     for one in options_of(kind, "api"):
         value = vars(request).get(one.field)
         if not isinstance(value, Path):

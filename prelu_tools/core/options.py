@@ -122,20 +122,21 @@ class SourceOptions:
         SHAPES,
         "An input's shape, x:batch,3,112,112, where the model does not know it; repeatable.",
         default=(), name="input", metavar="NAME:DIMS",
+        sources="models that do not know all sizes of their inputs",
         key_help="shapes of inputs, where the source does not know them",
         example='["x:batch,3,112,112"]',
     )  # fmt: skip
     custom_objects: tuple[str, ...] = option(
         TEXTS,
         "Where the custom classes of a Keras file are defined; repeatable.",
-        default=(), metavar="MODULE_OR_FILE[:NAME]", complete="source",
+        default=(), metavar="MODULE_OR_FILE[:NAME]", complete="source", sources="Keras files",
         key_help="where the custom classes of a Keras file are defined", example='["layers.py"]',
     )  # fmt: skip
     """Modules or files, with an optional `:NAME`, that hold custom Keras classes."""
     allow_unsafe_load: bool = option(
         FLAG,
         "Load pickles and Lambda layers, which may run code from the file.",
-        default=False, example="false",
+        default=False, example="false", sources="files that may run code",
         key_help="load pickles and Lambda layers that may run code",
     )  # fmt: skip
     show_chatter: bool = option(

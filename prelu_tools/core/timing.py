@@ -12,7 +12,7 @@ _RESAMPLES = 400
 
 @dataclass(frozen=True)
 class Ratio:
-    """How long one thing takes against another, both timed in the same rounds."""
+    """How long one thing takes relative to another, both timed in the same rounds."""
 
     median: float
     """Median over the rounds of their ratio; below 1 where the first is faster."""
@@ -44,7 +44,7 @@ def ratio_of(first: Sequence[float], second: Sequence[float], seed: int = 0) -> 
 
 @dataclass(frozen=True)
 class Latency:
-    """A model before and after, in one run."""
+    """A model before and after, timed in one run."""
 
     before: float
     """Seconds that the model as it was takes, the median."""

@@ -27,7 +27,7 @@ def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
         found: onnx.ModelProto = inliner.inline_local_functions(prepared, _differ(prepared))
     except Exception as error:
         raise PReLUToolsError(
-            f"the model's functions cannot be put in the place of their calls by onnx "
+            f"the model's functions cannot be inlined by onnx "
             f"{onnx.__version__} ({type(error).__name__}: {' '.join(str(error).split())})"
         ) from error
     functions = {(function.domain, function.name) for function in proto.functions}
@@ -36,8 +36,8 @@ def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
     )
     if left is not None:
         raise PReLUToolsError(
-            f"the model's function {left.op_type!r} cannot be put in the place of its calls by "
-            f"onnx {onnx.__version__}: its operators are of another opset than the model's"
+            f"the model's function {left.op_type!r} cannot be inlined by onnx "
+            f"{onnx.__version__}: its operators are of another opset than the model's"
         )
     return found
 

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.inspection import InspectResult
     from prelu_tools.core.results.optimization import OptimizeResult
     from prelu_tools.core.results.record import RecordResult
+    from prelu_tools.core.results.series import SeriesResult
     from prelu_tools.core.results.verification import VerifyResult
 
 Result: TypeAlias = (
     "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult"
-    " | DoctorResult | InitResult | RecordResult | BatchResult"
+    " | SeriesResult | DoctorResult | InitResult | RecordResult | BatchResult"
 )
 COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown", "html")
 """What every command can write."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from prelu_tools.core.results.inspection import LayerReport
+    from prelu_tools.core.results.series import LayerSeries, SeriesPoint
 
 
 class Name(str):
@@ -87,12 +88,12 @@ class Table:
     sortable: bool = False
     """Whether a page lets the reader sort and search it."""
 
-    def without(self, unknown: str = "-") -> Table:
-        """The same without those columns of figures of which nothing is known."""
+    def without(self) -> Table:
+        """The same without those columns of which nothing is known or nothing is to be said."""
         kept = [
             place
-            for place, column in enumerate(self.columns)
-            if column.kind != "figure" or any(row[place] != unknown for row in self.rows)
+            for place in range(len(self.columns))
+            if any(row[place] not in ("", "-") for row in self.rows)
         ]
         rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
         return Table(tuple(self.columns[place] for place in kept), rows, self.legend, self.sortable)
@@ -132,6 +133,26 @@ class Slopes:
 
 
 @dataclass(frozen=True)
+class Course:
+    """How the slopes of layers moved: as a table, and drawn where there is something to draw on."""
+
+    table: Table
+    """A row a layer."""
+    points: tuple[SeriesPoint, ...]
+    """What the layers were looked at, in order."""
+    layers: tuple[LayerSeries, ...]
+    """What is drawn."""
+
+    @property
+    def numbers(self) -> Table:
+        """The table without what a drawing shows better: bars made of letters."""
+        kept = [i for i, column in enumerate(self.table.columns) if column.kind != "text"]
+        rows = tuple(tuple(row[i] for i in kept) for row in self.table.rows)
+        columns = tuple(self.table.columns[i] for i in kept)
+        return replace(self.table, columns=columns, rows=rows)
+
+
+@dataclass(frozen=True)
 class Written:
     """A report in the writer's own format, written where its result was."""
 
@@ -159,7 +180,7 @@ class Section:
     """The name under which a page finds it."""
 
 
-Block: TypeAlias = Table | Lines | Facts | Slopes | Written | Section
+Block: TypeAlias = Table | Lines | Facts | Slopes | Course | Written | Section
 
 
 def plain(text: Text) -> str:

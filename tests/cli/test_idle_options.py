@@ -11,12 +11,21 @@ import pytest
 from onnx import helper, numpy_helper, save
 from running import cli
 
+from prelu_tools import export, inspect, verify
 from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.registry import refuse_ignored_options
 from prelu_tools.cli.main import run
+from prelu_tools.commands.export.request import ExportRequest
+from prelu_tools.commands.inspect.request import InspectRequest
+from prelu_tools.commands.optimize.request import OptimizeRequest
+from prelu_tools.commands.record.request import RecordRequest
+from prelu_tools.commands.speaking import in_check_file, in_python
+from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import InputOption, SourceOptions
+from prelu_tools.core.requests.option import Option, declared_options
+from prelu_tools.testing import assert_parity
 
 
 @pytest.fixture
@@ -99,6 +108,8 @@ GIVEN: dict[str, Any] = {
 class _Named:
     """A source of which nothing is asked but how it is spelled, and what goes in."""
 
+    graph, framework = None, ""
+
     def __init__(self, spelled: str) -> None:
         self.spelled = spelled
 
@@ -108,7 +119,8 @@ class _Named:
 
 def _refuses(sources: list[str], options: SourceOptions, inspects: bool = False) -> bool:
     try:
-        refuse_ignored_options([cast(Source, _Named(s)) for s in sources], options, inspects)
+        request = InspectRequest(options=options)
+        refuse_ignored_options([cast(Source, _Named(s)) for s in sources], request, inspects)
     except UsageError:
         return True
     return False
@@ -157,13 +169,21 @@ def test_an_input_that_no_source_has_is_refused() -> None:
         ("verify", "--no-power --min-power 0.5", "--power --min-power 0.5"),
         ("verify", "--no-layers --min-coverage 0.5", "--min-coverage 0.5"),
         ("verify", "--no-layers --strict-special", "--strict-special"),
+        ("verify", "--no-layers --min-power 0", "--min-power 0"),
+        ("verify", "--inputs in.npz --seed 0", "--inputs in.npz"),
         ("verify", "--layout refrence=nchw", "--layout reference=nchw"),
         ("verify", "--allow-fallback", ""),
         ("export", "--input z:2,3", "--input x:2,3"),
+        ("verify", "--quick --min-power 1", "--quick"),
+        ("export", "--no-verify --quick", "--no-verify"),
+        ("export", "--no-verify --input-range 0,1", "--input-range -1,1"),
+        ("export", "--input-layout nchw", "--input-layout keep"),
+        ("record", "--inputs in.npz --seed 5", "--inputs in.npz --seed 5 --samples 2"),
         ("optimize", "--input z:2,3", "--input x:2,3"),
         ("optimize", "--slope-axis 1", "--slope-axis 1 --repair-slopes"),
         ("optimize", "--no-tune --tune-seconds 1", "--no-tune"),
         ("optimize", "--target portable --tune", "--target portable"),
+        ("optimize", "--target portable --threads 2", "--target portable"),
     ],
 )
 def test_an_option_that_something_else_makes_idle_is_refused(
@@ -171,6 +191,60 @@ def test_an_option_that_something_else_makes_idle_is_refused(
 ) -> None:
     monkeypatch.chdir(graph.parent)
     np.savez("in.npz", x=np.float32([[1, 2, 3], [-1, -2, -3]]))
-    more = ["net.onnx"] if command == "verify" else ["-o", "out.onnx", "--force"]
+    more = (
+        ["net.onnx"]
+        if command == "verify"
+        else ["-o", f"out.{'npz' if command == 'record' else 'onnx'}", "--force"]
+    )
     for options, expected in ((idle, 2), (counts, 0)):
         assert run([command, "net.onnx", *more, "-q", *options.split()]) == expected, options
+
+
+def test_each_place_speaks_of_options_as_it_names_them(
+    graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One declaration beside the field: the command line, check files and the library say it."""
+    monkeypatch.chdir(graph.parent)
+    found = cli("verify", "net.onnx", "net.onnx", "--no-power", "--min-power", "1")
+    assert (found.code, found.out) == (2, "")
+    assert "--min-power would be ignored: --no-power plants no faults" in found.err
+    check = 'reference = "net.onnx"\ncandidates = ["net.onnx"]\npower = false\nmin_power = 1\n'
+    Path("prelu-tools.toml").write_text(f"[[checks]]\n{check}")
+    found = cli("verify")
+    assert (found.code, found.out) == (2, "")
+    assert "min_power would be ignored: power = false plants no faults" in found.err
+    for function in (verify, assert_parity):
+        with pytest.raises(UsageError) as caught:
+            function("net.onnx", "net.onnx", power=False, min_power=1.0)
+        assert str(caught.value) == "min_power would be ignored: power=False plants no faults"
+
+
+def test_each_place_speaks_of_kinds_of_sources_too(
+    graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(graph.parent)
+    said = "is for Keras files, and net.onnx is none: leave it out"
+    assert f"--custom-objects {said}" in cli("inspect", "net.onnx", "--custom-objects", "a.py").err
+    with pytest.raises(UsageError, match=f"^custom_objects {said}"):
+        inspect("net.onnx", custom_objects="a.py")
+    with pytest.raises(UsageError, match=r"^input_layout is for Keras models, and net\.onnx is"):
+        export("net.onnx", "out.onnx", input_layout="nchw")
+
+
+NEEDING = [
+    (request, one)
+    for request in (VerifyRequest, ExportRequest, OptimizeRequest, InspectRequest, RecordRequest)
+    for one in declared_options(request)
+    if one.needs or one.sources
+]
+
+
+@pytest.mark.parametrize(
+    ("request_type", "option"), NEEDING, ids=[f"{r.__name__}-{o.field}" for r, o in NEEDING]
+)
+def test_what_is_declared_can_be_said_in_python_and_in_a_check_file(
+    request_type: type, option: Option
+) -> None:
+    for said in (*(why for _, why in option.needs), option.sources):
+        assert "--" not in in_python(said)
+        assert request_type is not VerifyRequest or "--" not in in_check_file(said)

@@ -7,13 +7,14 @@ and selenium; `make test-browser` says what is missing.
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browser import CHROMIUM, DRIVER, PAPER, chromium, faults, look, prefer
+from made_pages import pages
 from made_results import HOSTILE, layer, model, usual
 from test_checks_report import many_checks
 from test_html_verify import hostile
@@ -24,24 +25,15 @@ from prelu_tools.reports.writers.html import render
 
 pytest.importorskip("selenium")
 
-from selenium import webdriver
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM or not DRIVER, reason="chromium or chromedriver is missing"),
 ]
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--disable-dev-shm-usage", "--hide-scrollbars"),
-)
-
-
 _PIXEL = """(selector, across, down) => {
   const over = document.querySelector(selector + " .u-over");
   const x = over.offsetLeft + over.clientWidth * across;
@@ -65,15 +57,7 @@ class Page:
         """Write the page of a result and look at it."""
         path = self._folder / "page.html"
         path.write_text(render(result, Style()), encoding="utf-8")
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        self.scheme(dark)
-        self.driver.get(path.as_uri())
-
-    def scheme(self, dark: bool) -> None:
-        """What the reader prefers."""
-        wanted = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [wanted]})
+        look(self.driver, path, width, dark)
 
     def js(self, script: str, *arguments: object) -> Any:
         """The value of an expression in the page."""
@@ -125,15 +109,8 @@ class Page:
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(DRIVER)
-    found = webdriver.Chrome(options=options, service=service)
-    yield found
-    found.quit()
+    with chromium(tmp_path_factory.mktemp("profile")) as found:
+        yield found
 
 
 @pytest.fixture
@@ -371,12 +348,12 @@ def test_light_and_dark_follow_the_reader_also_while_it_is_open(page: Page) -> N
     page.point("#depth", 0.5)
     background = "getComputedStyle(document.body).backgroundColor"
     light, picture = page.js(background), page.picture("#depth")
-    page.scheme(dark=True)
+    prefer(page.driver, dark=True)
     page.wait(f"{background} !== arguments[0]", light)
     assert _brightness(light) > 240 > 40 > _brightness(page.js(background))
     assert _brightness(page.js("getComputedStyle(document.body).color")) > 200
     assert page.picture("#depth") != picture
-    page.scheme(dark=False)
+    prefer(page.driver, dark=False)
     page.wait(f"{background} === arguments[0]", light)
     assert page.picture("#depth") == picture
 
@@ -434,9 +411,7 @@ def test_what_verify_found_is_seen_in_any_width(width: int, driver: Any, tmp_pat
     path = tmp_path / "page.html"
     for result in (*hostile(), many_checks()):
         path.write_text(render(result, Style()), encoding="utf-8")
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        driver.get(path.as_uri())
+        look(driver, path, width)
         page = "document.documentElement"
         assert driver.execute_script(f"return {page}.scrollWidth <= {page}.clientWidth")
         assert driver.execute_script("return document.images.length") == 0
@@ -446,3 +421,42 @@ def test_what_verify_found_is_seen_in_any_width(width: int, driver: Any, tmp_pat
     driver.find_element(By.CSS_SELECTOR, "#check-1 summary").click()
     assert closed.is_displayed()
     assert driver.find_element(By.CSS_SELECTOR, "#check-2 .panel").is_displayed()
+
+
+@pytest.mark.parametrize(("width", "printed"), [(390, False), (1280, False), (PAPER, True)])
+def test_no_page_is_cut_empty_or_wider_than_the_screen(
+    width: int, printed: bool, driver: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    for name, result in pages().items():
+        path.write_text(render(result, Style()), encoding="utf-8")
+        look(driver, path, width, printed=printed)
+        assert (name, faults(driver)) == (name, [])
+        assert driver.get_log("browser") == []
+
+
+def test_every_chart_is_drawn_on_paper(page: Page) -> None:
+    page.open(model(*(layer(f"a{i}", [0.1, 0.2]) for i in range(60))))
+    assert page.js("document.querySelectorAll('canvas').length") < 40
+    page.js("dispatchEvent(new Event('beforeprint'))")
+    assert page.js("document.querySelectorAll('canvas').length") == 121
+
+
+def test_a_list_is_sorted_and_searched(driver: Any, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(render(many_checks(), Style()), encoding="utf-8")
+    look(driver, path)
+    rows = "return [...document.querySelectorAll('tbody')[0].rows].map((r) => r.cells[0].innerText)"
+    assert driver.execute_script(rows) == ["digits", "faces, aligned", "lost"]
+    heads = driver.find_elements(By.CSS_SELECTOR, "table.sortable th button")
+    heads[0].click()
+    heads[0].click()
+    assert driver.execute_script(rows) == ["lost", "faces, aligned", "digits"]
+    heads[3].click()  # figures: what has none stays last
+    heads[3].click()
+    assert driver.execute_script(rows)[-1] == "lost"
+    driver.find_element(By.CSS_SELECTOR, "input").send_keys("FACES")
+    shown = "return document.querySelectorAll('table.sortable tbody tr:not([hidden])').length"
+    assert driver.execute_script(shown) == 1
+    driver.find_element(By.LINK_TEXT, "faces, aligned").click()
+    assert driver.execute_script("return location.hash") == "#check-2"

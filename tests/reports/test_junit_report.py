@@ -211,6 +211,8 @@ def test_times_are_those_of_the_candidates_and_of_all() -> None:
     timed = dataclasses.replace(_with(seconds=1.25), seconds=2.5)
     root = _parsed(timed)
     assert [root.get("time"), root[0].get("time")] == ["2.500", "1.250"]
+    of_cases = [float(case.attrib["time"]) for case in root[0].iter("testcase")]
+    assert sum(of_cases) == pytest.approx(1.25, abs=0.001)
 
 
 def test_no_other_result_is_taken() -> None:

@@ -162,3 +162,32 @@ def test_providers_that_differ_are_a_failure_in_colour() -> None:
     result = dataclasses.replace(verified(), agreements=(agreement,))
     text = render(result, Style(colour=True))
     assert "\x1b[33mnet.onnx: cpu and openvino cannot be compared" in text
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_no_name_is_broken_and_all_of_them_differ(width: int) -> None:
+    (report,) = verified().candidates
+    names = [f"module.backbone.layer{i}.residual_function.prelu" for i in range(30)]
+    layers = tuple(dataclasses.replace(report.layers[0], name=name) for name in names)
+    text = render(_changed(layers=layers), Style(width=width))
+    (head,) = (line for line in text.splitlines() if line.startswith("layer "))
+    start = text[text.index(head) :].splitlines()[2 : 2 + len(names)]
+    shown = [line.split()[0] for line in start]
+    assert len(set(shown)) == len(names)
+    assert max(map(len, text.splitlines())) <= width
+    if width == 140:
+        assert shown == names
+    else:
+        assert all(("…" in name) or (name in names) for name in shown)
+
+
+def test_many_reasons_are_counted_unless_details_are_asked_for() -> None:
+    reasons = tuple(f"layer{i}: channels 0 and 1 exchanged" for i in range(40))
+    result = dataclasses.replace(_changed(reasons=reasons), reasons=())
+    brief, full = render(result, Style()), render(result, Style(details=True))
+    assert "layer11: " in brief
+    assert "layer12: " not in brief
+    assert "and 29 more: -v shows them" in brief
+    assert "layer39: " in full
+    assert "tolerance: " in full
+    assert "tolerance: " not in brief

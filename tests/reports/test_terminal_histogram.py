@@ -77,3 +77,12 @@ def test_lines_fit_whatever_the_names_are(name: str) -> None:
     lines = _lines(layer(name, [0.1, 0.9]), layer("b", [-0.5]))
     assert max(map(cell_len, lines)) <= 80
     assert all("\n" not in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_labels_of_layers_that_look_alike_differ(width: int) -> None:
+    reports = [layer(f"backbone.layer{i}_residual_function.act", [0.5]) for i in range(12)]
+    labels_shown = [line.split()[0] for line in _lines(*reports, width=width)[:12]]
+    assert len(set(labels_shown)) == 12
+    if width == 140:
+        assert labels_shown == [report.layer.name for report in reports]

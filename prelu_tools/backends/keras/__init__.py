@@ -53,7 +53,7 @@ def from_object(
             source.load_weights(weights)
         return source
     raise PReLUToolsError(
-        f"{spelled} is run by Keras on its {backend} backend, and TensorFlow's or PyTorch's was "
-        "expected: set KERAS_BACKEND=tensorflow or KERAS_BACKEND=torch; a .keras file and its "
-        "weights are the same for each"
+        f"{spelled} uses Keras' {backend} backend; expected TensorFlow or PyTorch: set "
+        "KERAS_BACKEND=tensorflow or KERAS_BACKEND=torch; a .keras file and its weights work with "
+        "each backend"
     )

@@ -55,7 +55,7 @@ def _notes(source: OnnxGraph, found: Canonical, repaired: RepairedModel) -> tupl
     elif repaired.is_lowered:
         notes.append(
             f"onnxruntime does not load IR version {source.model.proto.ir_version}: "
-            f"{source.spelled} was run as one of an older version, and an older one is written"
+            f"{source.spelled} was run with an older version, and an older version is written"
         )
     elif repaired.reference is not None:
         notes.append(

@@ -17,9 +17,11 @@ from prelu_tools.batch.lists.rows import is_list, read_rows
 from prelu_tools.batch.lists.tables import ListError, Row, find_file
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.inspect.request import InspectRequest
+from prelu_tools.commands.speaking import in_check_file
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.results.batch import Command
 from prelu_tools.core.results.inspect_gates import InspectGates
 
@@ -158,7 +160,7 @@ def _of_rows(rows: Iterable[Row], base: VerifyRequest) -> Iterator[tuple[Job, Ro
         except ListError:
             raise
         except UsageError as error:
-            raise row.error(str(error)) from error
+            raise row.error(in_check_file(str(error))) from error
         except PReLUToolsError as error:  # nothing is filled in: it is called as it is written
             lost = Pair(reference, reference, candidates, problem=str(error), can_run=False)
             request = replace(base, options=_options(base, row))
@@ -174,8 +176,8 @@ def _of_row(row: Row, given: Mapping[str, Any], pair: Pair, base: VerifyRequest)
         values["inputs_file"] = Path(filled(str(values["inputs_file"]), pair.places))
     if "layouts" in values:
         values["layouts"] = _layouts(values["layouts"], row, pair)
-    _refuse_what_has_no_effect(row, values)
     request = replace(base, **values, options=_options(base, row))
+    refuse_ignored(request, VerifyRequest, values)
     return _located(_of_pair(pair, request, name), row)
 
 
@@ -213,17 +215,6 @@ def _layouts(given: Mapping[str, Any], row: Row, pair: Pair) -> dict[str, Any]:
     found = dict(given)
     found.update({one: given[text] for one, text in pair.written.items() if text in given})
     return found
-
-
-def _refuse_what_has_no_effect(row: Row, values: Mapping[str, Any]) -> None:
-    """What would be passed over in silence, and so let a check pass that should not."""
-    for gate, needed in (
-        ("min_power", "power"),
-        ("min_power", "layers"),
-        ("min_coverage", "layers"),
-    ):
-        if gate in values and not values.get(needed, True):
-            raise row.error(f"{gate} needs what {needed} = false leaves out")
 
 
 def _apart(jobs: Sequence[Job], given: Sequence[Row | None]) -> Iterator[Job]:

@@ -57,8 +57,7 @@ def export(
     with listening() as warnings, quiet(request.options.show_chatter):
         progress("loading")
         source = open_source(request.source, request.options) if opened is None else opened
-        refuse_ignored_options([source], request.options)
-        _check_axes(source, request)
+        refuse_ignored_options([source], request)
         wanted = request.opset or max(DEFAULT_OPSET, source.opset or 0)
         progress("converting")
         asked = ConversionOptions(
@@ -106,10 +105,6 @@ def _told(source: Source, warnings: Sequence[str]) -> list[str]:
 
 def _check_request(request: ExportRequest) -> None:
     """Say no before anything is loaded to what can only come to nothing."""
-    if request.quick and not request.verify:
-        raise UsageError("--quick is for verifying the result, and --no-verify leaves it out")
-    if request.ranges and not request.verify:
-        raise UsageError("--input-range is used to verify the result, which --no-verify skips")
     refuse_existing(request.output, request.force)
     known = range(FIRST_OPSET, min(newest_known(), newest_opset()) + 1)
     if request.opset is not None and request.opset not in known:
@@ -122,13 +117,6 @@ def _check_request(request: ExportRequest) -> None:
             f"--dtype {request.dtype}: expected float32 or float16; onnxruntime's CPU provider has "
             "no convolutions in float64 or bfloat16"
         )
-
-
-def _check_axes(source: Source, request: ExportRequest) -> None:
-    if request.slope_axis is not None and source.graph is None:
-        raise UsageError("--slope-axis is for ONNX files: other sources know their axes")
-    if request.input_layout != "keep" and source.framework != "keras":
-        raise UsageError("--input-layout is for Keras models: others have one axis order only")
 
 
 def _verify(

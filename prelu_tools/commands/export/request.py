@@ -10,7 +10,9 @@ from typing import Literal
 from prelu_tools.commands.verify.request import ranges_option
 from prelu_tools.core.options import ExternalData, InputLayout, SourceOptions
 from prelu_tools.core.requests.kinds import FLAG, choice, whole
-from prelu_tools.core.requests.option import option
+from prelu_tools.core.requests.option import Needs, option
+
+_VERIFIES = Needs(lambda values: values.verify, "--no-verify runs nothing")
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class ExportRequest:
     """The file to write."""
     opset: int | None = option(
         whole(),
-        "Opset of the result  [default: 18, or that of an ONNX file where it is newer]",
+        "Opset of the result  [default: 18, or a newer one of an ONNX file]",
         default=None,
     )  # fmt: skip
     """Opset of the default domain; None for `DEFAULT_OPSET`, or an ONNX file's own newer one."""
@@ -41,15 +43,15 @@ class ExportRequest:
     )  # fmt: skip
     slope_axis: int | None = option(
         whole(),
-        "For an ONNX file with slopes of shape [C] that can be read in two ways: the axis that "
-        "they lie along, 1 for the channels of NCHW, -1 for the last.",
-        default=None, metavar="AXIS",
+        "For an ONNX file with slopes of shape [C] that fit two axes: the axis that they belong "
+        "to, 1 for the channels of NCHW, -1 for the last.",
+        default=None, metavar="AXIS", sources="ONNX files",
     )  # fmt: skip
     """See `ConversionOptions.slope_axis`: for ONNX files only."""
     input_layout: InputLayout = option(
         choice("keep", "nchw", "nhwc"),
         "Axis order of the inputs of a Keras model, of rank 3 and above; outputs keep theirs.",
-        default="keep",
+        default="keep", sources="Keras models",
     )  # fmt: skip
     """See `ConversionOptions.input_layout`: for Keras models only."""
     external_data: ExternalData = option(
@@ -64,9 +66,10 @@ class ExportRequest:
         default=True,
     )  # fmt: skip
     quick: bool = option(
-        FLAG, "Verify the result with few inputs, as verify --quick does.", default=False
-    )
-    ranges: Mapping[str, tuple[float, float]] = ranges_option()
+        FLAG, "Verify the result with few inputs, as verify --quick does.", default=False,
+        needs=(_VERIFIES,),
+    )  # fmt: skip
+    ranges: Mapping[str, tuple[float, float]] = ranges_option(_VERIFIES)
     """The values that inputs may take as the result is verified: see `VerifyRequest.ranges`."""
     force: bool = option(FLAG, "Replace an existing file.", default=False)
     options: SourceOptions = field(default_factory=SourceOptions)

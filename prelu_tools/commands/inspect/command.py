@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.registry import open_for_inspection, refuse_ignored_options
 from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.commands.preflight import check_request
-from prelu_tools.core.errors import UsageError
 from prelu_tools.core.prelu.findings import slope_findings
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.statistics import (
@@ -32,21 +32,16 @@ def inspect_source(text: str, request: InspectRequest) -> InspectResult:
         PReLUToolsError: the source cannot be read, or the data cannot be run.
     """
     check_request(request, text, inspects=True)
-    return inspect_opened(open_for_inspection(text, request.options), request)
+    start = time.perf_counter()
+    result = inspect_opened(open_for_inspection(text, request.options), request)
+    return replace(result, seconds=time.perf_counter() - start)
 
 
 def inspect_opened(source: Source, request: InspectRequest) -> InspectResult:
     """The same, for a source that is open."""
-    refuse_ignored_options([source], request.options, inspects=True)
+    refuse_ignored_options([source], request, inspects=True)
     if source.graph is not None:
         return _inspect_graph(source.graph, request)
-    for wanted, option in ((request.target, "--target"), (request.data, "--data")):
-        if wanted is not None:
-            raise UsageError(
-                f"{option} needs an ONNX model, and {source.spelled} is not one: export it "
-                "first, and "
-                "inspect the result"
-            )
     reports = tuple(_report(layer, Thresholds(request.near)) for layer in source.layers())
     return _result(source, reports, ())
 

@@ -9,6 +9,13 @@ from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.kinds import VALUES, choice, number
 from prelu_tools.core.requests.option import option
 
+_GRAPHS = "ONNX models (export it first, and inspect the result)"
+
+
+def is_log(text: str) -> bool:
+    """Whether a source is the log of a training, which a logger of `prelu_tools.training` wrote."""
+    return text.lower().endswith(".jsonl")
+
 
 @dataclass(frozen=True)
 class InspectRequest:
@@ -20,12 +27,12 @@ class InspectRequest:
     )  # fmt: skip
     data: Path | None = option(
         VALUES, "Run the model on this data and show how often each negative branch is used.",
-        default=None, metavar="FILE.npz",
+        default=None, metavar="FILE.npz", sources=_GRAPHS,
     )  # fmt: skip
     target: str | None = option(
         choice("onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino"),
         "Predict what this runtime does with each layer.",
-        default=None,
+        default=None, sources=_GRAPHS,
     )  # fmt: skip
     explain: bool = False
     """Whether to say why what resembles PReLU is none."""

@@ -166,7 +166,7 @@ def _prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) -
             f"{request.source} is not an ONNX file: export it first (prelu-tools export "
             f"{request.source} -o model.onnx)"
         )
-    refuse_ignored_options([source], request.options)
+    refuse_ignored_options([source], request)
     repaired = repaired_model(graph, request.slope_axis)
     if repaired.repairs and not request.repair_slopes:
         first, n = repaired.repairs[0], len(repaired.repairs)

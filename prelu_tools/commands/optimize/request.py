@@ -19,7 +19,7 @@ from prelu_tools.core.requests.kinds import (
     number,
     whole,
 )
-from prelu_tools.core.requests.option import option
+from prelu_tools.core.requests.option import Needs, option
 
 if TYPE_CHECKING:
     from prelu_tools.core.results.optimization import Exactness, Target
@@ -49,6 +49,13 @@ def _exactness() -> Exactness:
     return Exactness()
 
 
+_CHOOSES = Needs(
+    lambda values: values.target == "onnxruntime-cpu",
+    "forms are chosen, and timed, for --target onnxruntime-cpu only",
+)
+_NOT_CHOSEN = Needs(lambda values: values.choices is None, "--choices says which forms to write")
+
+
 @dataclass(frozen=True)
 class OptimizeRequest:
     """What to optimize, and how."""
@@ -76,19 +83,27 @@ class OptimizeRequest:
         FLAG,
         "Time the forms in the model (default if it runs in under a "
         "second). --no-tune uses a cost model, which gives the same result on every machine.",
-        default=None,
+        default=None, needs=(_CHOOSES, _NOT_CHOSEN),
     )  # fmt: skip
-    tune_seconds: float = option(number(0, above=True), "How long timing may take.", default=30.0)
+    tune_seconds: float = option(
+        number(0, above=True), "How long timing may take.", default=30.0,
+        needs=(
+            _CHOOSES, _NOT_CHOSEN,
+            Needs(lambda values: values.tune is not False, "--no-tune times nothing"),
+        ),
+    )  # fmt: skip
     choices: Path | None = option(
         READ_FILE, "Reuse the choices of an earlier run, from its --report json=FILE.",
-        default=None, metavar="FILE",
+        default=None, metavar="FILE", needs=(_CHOOSES,),
     )  # fmt: skip
     inputs_file: Path | None = option(
         VALUES,
         "Inputs for timing and for comparing the outputs bit by bit; random inputs by default.",
         default=None, name="inputs", metavar="FILE.npz",
     )  # fmt: skip
-    threads: int = option(whole(1), "Number of onnxruntime threads while timing.", default=1)
+    threads: int = option(
+        whole(1), "Number of onnxruntime threads while timing.", default=1, needs=(_CHOOSES,)
+    )
     options: SourceOptions = option(
         SHAPES,
         "Sizes for timing, x:1,3,112,112, where the model leaves them free; repeatable.",
@@ -98,14 +113,20 @@ class OptimizeRequest:
     repair_slopes: bool = option(
         FLAG,
         "Move slopes [C] on maps [N, C, H, W] "
-        "to the channel axis, as files from MXNet mean them.",
+        "to the channel axis, as in files from MXNet.",
         default=False,
     )  # fmt: skip
     slope_axis: int | None = option(
         whole(),
-        "The axis that such slopes are meant for, where C "
-        "matches both: 1 for the channels, -1 for the last.",
+        "The axis of such slopes if C matches both: 1 for "
+        "the channels, -1 for the last.",
         default=None, metavar="N",
+        needs=(
+            Needs(
+                lambda values: values.repair_slopes,
+                "slopes are moved to another axis with --repair-slopes only",
+            ),
+        ),
     )  # fmt: skip
     """The axis that they are meant for, where the shapes leave it open; None where they do not."""
     force: bool = option(FLAG, "Replace an existing file.", default=False)

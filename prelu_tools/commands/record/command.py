@@ -37,6 +37,7 @@ from prelu_tools.core.files.documents import Stored
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.special import special_input
+from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.record import RecordResult
 from prelu_tools.core.results.verification import Coverage
@@ -64,6 +65,7 @@ def record(
         PReLUToolsError: the source cannot be read or run, or the file cannot be written.
     """
     refuse_existing(request.output, request.force, ".npz", "a record")
+    refuse_ignored(request, RecordRequest)
     tell(f"loading {request.source}")
     source = open_source(request.source, request.options) if opened is None else opened
     if source.recording is not None:
@@ -81,7 +83,7 @@ def record(
         options=request.options,
     )
     check_ranges(source, check)
-    refuse_ignored_options([source], request.options)
+    refuse_ignored_options([source], request)
     tell(f"running {request.source}")
     with running(source, (), check) as (reference, settled), Stash() as seen:
         room = room_of(request.max_size)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prelu_tools.commands.verify.request import ranges_option
+from prelu_tools.commands.verify.request import DRAWS, ranges_option
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.kinds import FLAG, VALUES, number, whole
 from prelu_tools.core.requests.option import option
@@ -24,21 +24,21 @@ class RecordRequest:
         VALUES, "Use exactly these inputs; with --samples, in addition to random ones.",
         default=None, name="inputs", metavar="FILE.npz",
     )  # fmt: skip
-    ranges: Mapping[str, tuple[float, float]] = ranges_option()
+    ranges: Mapping[str, tuple[float, float]] = ranges_option(DRAWS)
     """The values that an input may take, by its name; by "" for all others."""
     samples: int | None = option(
         whole(1), "How many random inputs to run.  [default: 16]", default=None
     )
     """Rows of input to draw; None for the usual number, and for none beside a file of inputs."""
-    seed: int = option(whole(0), "Random seed for the inputs.", default=0)
+    seed: int = option(whole(0), "Random seed for the inputs.", default=0, needs=(DRAWS,))
     search_seconds: float = option(
         number(0, unit=" of seconds"),
         "How long to search for inputs that reach slopes which no random input reached.",
-        default=5.0,
+        default=5.0, needs=(DRAWS,),
     )  # fmt: skip
     max_size: float = option(
         number(0, unit=" of megabytes", above=True),
-        "The most megabytes that the record may hold before compression; beyond it, what the "
+        "Maximum size of the record in megabytes, before compression; beyond it, what the "
         "layers give is kept for the smaller runs only.",
         default=100.0, metavar="MB",
     )  # fmt: skip

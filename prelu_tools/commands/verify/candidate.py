@@ -436,9 +436,9 @@ def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None)
             continue
         said = as_reason(layer.difference or f"{layer.name}: it differs")
         if layer is diverging and layer.node is not None:
+            place = f"{layer.parameter} in the reference, " if layer.parameter else ""
             said = said.before(
-                f"the first layer to diverge: {layer.parameter or 'no parameter'} in the "
-                f"reference, node {layer.node} in the candidate"
+                f"the first layer to diverge: {place}node {layer.node} in the candidate"
             )
         elif fails and layer.node is not None:
             said = said.before(f"node {layer.node}")

@@ -120,7 +120,7 @@ def verify_source(
     opened = [item for item in linked if isinstance(item, Linked)]
     refuse_records(opened)
     if len(opened) == len(linked):
-        refuse_ignored_options([source, *(item.source for item in opened)], request.options)
+        refuse_ignored_options([source, *(item.source for item in opened)], request)
     tell(f"running {request.reference}")
     make = running if source.recording is None else replaying
     with make(source, opened, request) as (reference, settled):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.kinds import (
     FILE,
@@ -27,7 +26,7 @@ from prelu_tools.core.requests.kinds import (
     two_numbers,
     whole,
 )
-from prelu_tools.core.requests.option import option
+from prelu_tools.core.requests.option import Needs, option
 
 if TYPE_CHECKING:
     from prelu_tools.core.prelu.layout import Layout
@@ -70,11 +69,20 @@ TOLERANCE = Kind(
 )  # fmt: skip
 
 
-def ranges_option() -> Any:
+DRAWS = Needs(
+    lambda values: values.inputs_file is None or values.samples is not None,
+    "--inputs replays what is in the file and draws nothing: give --samples to draw too",
+)
+"""Of what says how inputs are drawn."""
+_WHOLE = Needs(lambda values: not values.quick, "--quick searches nothing and plants no faults")
+_LAYERS = Needs(lambda values: values.layers, "--no-layers skips the layers")
+
+
+def ranges_option(needs: Needs) -> Any:
     """The values of inputs that are drawn, wherever they are drawn."""
     return option(
         RANGES,
-        "The values that inputs may take, as in image=0,255; repeatable.",
+        "The values that inputs may take, as in image=0,255; repeatable.", needs=(needs,),
         factory=dict, name="input_range", metavar="[NAME=]LOW,HIGH",
         key_help='the values that inputs may take, "" for all others',
         example="{ image = [0, 255] }",
@@ -108,6 +116,12 @@ class VerifyRequest:
         FLAG, "Allow nodes to run on another provider than requested.",
         default=False, example="false",
         key_help="take nodes that run on another provider than asked",
+        needs=(
+            Needs(
+                lambda values: any(provider != "cpu" for provider in values.providers),
+                "the CPU provider runs every node: add another --provider",
+            ),
+        ),
     )  # fmt: skip
     inputs_file: Path | None = option(
         VALUES, "Use exactly these inputs; with --samples, in addition to random ones.",
@@ -118,17 +132,19 @@ class VerifyRequest:
         FILE, "Save the inputs that were used, for --inputs.",
         default=None, metavar="FILE.npz",
     )  # fmt: skip
-    ranges: Mapping[str, tuple[float, float]] = ranges_option()
+    ranges: Mapping[str, tuple[float, float]] = ranges_option(DRAWS)
     """The values that an input may take, by its name; by "" for all others."""
     samples: int | None = option(
         whole(1), "How many random inputs to run.  [default: 16]", default=None, example="16"
     )
     """Rows of input to draw; None for the usual number, and for none beside a file of inputs."""
-    seed: int = option(whole(0), "Random seed for the inputs.", default=0, example="0")
+    seed: int = option(
+        whole(0), "Random seed for the inputs.", default=0, example="0", needs=(DRAWS,)
+    )
     search_seconds: float = option(
         number(0, unit=" of seconds"),
         "How long to search for inputs that reach slopes which no random input reached.",
-        default=5.0, example="5",
+        default=5.0, example="5", needs=(DRAWS, _WHOLE),
     )  # fmt: skip
     tolerance: Tolerance = option(
         TOLERANCE, "calibrated: from the reference's own rounding; or |a - b| <= ATOL + RTOL |a|.",
@@ -142,19 +158,21 @@ class VerifyRequest:
     )  # fmt: skip
     min_coverage: float | None = option(
         SHARE, "Required share of slopes whose negative branch the inputs reach.",
-        default=None, example="1.0",
+        default=None, example="1.0", needs=(_LAYERS,),
     )  # fmt: skip
     power: bool = option(
         FLAG,
         "Plant slope faults in a copy to measure what the checks catch.",
         default=True, example="true",
         key_help="whether to plant slope faults, to see what would be caught",
+        needs=(_WHOLE,),
     )  # fmt: skip
     min_power: float | None = option(
         SHARE,
-        "Share of the planted faults on reached slopes that has to be caught.  [default: 1.0]",
+        "Required share of caught faults among those planted on reached slopes.  [default: 1.0]",
         default=None, example="1.0",
-        key_help="share of planted slope faults that has to be caught",
+        key_help="required share of planted slope faults that are caught",
+        needs=(Needs(lambda values: values.power, "--no-power plants no faults"), _WHOLE, _LAYERS),
     )  # fmt: skip
     """The share of these, on slopes that are reached, that has to be caught; None for all of them
     where it can be measured: a number makes it inconclusive where it cannot."""
@@ -184,7 +202,7 @@ class VerifyRequest:
         FLAG,
         "Fail a layer that differs for infinite or NaN inputs; otherwise it is only reported.",
         default=False, example="false",
-        key_help="fail a layer that differs for infinite or NaN inputs only",
+        key_help="fail a layer that differs for infinite or NaN inputs only", needs=(_LAYERS,),
     )  # fmt: skip
     strict_interface: bool = option(
         FLAG,
@@ -207,12 +225,7 @@ class VerifyRequest:
 
         Args:
             is_drawn: whether inputs are drawn at all.
-
-        Raises:
-            UsageError: it asks for what is left out.
         """
-        if self.min_power is not None:
-            raise UsageError("--min-power needs the planted faults, and --quick leaves them out")
         samples = self.samples
         if samples is None and is_drawn and self.inputs_file is None:
             samples = QUICK_SAMPLES

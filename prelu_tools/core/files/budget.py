@@ -47,7 +47,7 @@ class Budget:
         self._steps -= count
         if self._steps < 0:
             raise BudgetError(
-                f"the graph takes too much work for a file of {self._size:,} bytes: refused; "
+                f"reading the graph takes too much work for a file of {self._size:,} bytes: "
                 "simplify it (onnxsim, onnxslim)"
             )
 

@@ -142,8 +142,8 @@ def _refuse_bomb(archive: zipfile.ZipFile, path: Path) -> None:
     allowed = allowed_memory(path.stat().st_size) // 2  # each array is held twice for a moment
     if unpacked > allowed:
         raise PReLUToolsError(
-            f"{path} is refused: it unpacks to {unpacked:,} bytes, more than the {allowed:,} that "
-            "a file of its size may; save it with numpy.savez, which does not compress"
+            f"{path} is refused: it unpacks to {unpacked:,} bytes, more than the {allowed:,} "
+            "allowed for a file of its size; save it with numpy.savez, which does not compress"
         )
 
 

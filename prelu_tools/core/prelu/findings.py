@@ -31,8 +31,8 @@ def slope_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Findin
         yield Finding(
             "one_slope",
             "info",
-            "one slope for all of its channels; where one for each was meant, say so "
-            "(torch: nn.PReLU(num_parameters=channels); Keras: PReLU(shared_axes=[1, 2]))",
+            "one slope for all of its channels; for one per channel, use "
+            "nn.PReLU(num_parameters=channels) (torch) or PReLU(shared_axes=[1, 2]) (Keras)",
             layer.name,
         )
     if len(layer.nodes) > 1 and not layer.same_instance:
@@ -59,8 +59,8 @@ def _health_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Find
         yield Finding(
             "non_finite",
             "error",
-            f"{count} of {layer.slopes.size} slopes are NaN or infinite, and so becomes every "
-            "negative input there; go back to a checkpoint before the training diverged",
+            f"{count} of {layer.slopes.size} slopes are NaN or infinite, and so is the output "
+            "for negative inputs; go back to a checkpoint before the training diverged",
             layer.name,
         )
     if "at_init" in health:
@@ -72,9 +72,9 @@ def _health_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Find
             layer.name,
         )
     elif "relu_like" in health:
-        yield Finding("relu_like", "info", "in all but name it is ReLU", layer.name)
+        yield Finding("relu_like", "info", "in effect it is a ReLU", layer.name)
     elif "identity_like" in health:
-        yield Finding("identity_like", "info", "in all but name it is the identity", layer.name)
+        yield Finding("identity_like", "info", "in effect it is the identity", layer.name)
     elif "uniform" in health:
         yield Finding(
             "uniform",

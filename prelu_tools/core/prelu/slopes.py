@@ -20,19 +20,20 @@ Shape = tuple[int | None, ...]
 @comparable
 @dataclass(frozen=True, eq=False)
 class PReLULayer:
-    """One learned slope tensor, however many places use it."""
+    """One learned slope tensor, used in one or more places."""
 
     name: str
-    """The layer's name in its source, or the best one that the file still knows."""
+    """The layer's name in its source, or the best name that the file has."""
     nodes: tuple[str, ...]
     """The nodes (in a graph) or calls (in a source) that use it, in order; at least one."""
     parameter: str | None
-    """The source's name of the slope tensor; None where the file does not know it."""
+    """The source's name of the slope tensor; None if the file does not have it."""
     form: str
-    """How the model spells it: a name of `graph.forms`, or the class in a Python source."""
+    """The form in which the model writes it: a name of `graph.forms`, or the class in a Python
+    source."""
     slopes: Array
-    """The slopes in true sign, aligned to the input of the layer: the input's rank (batch
-    included, of size 1), size 1 along every axis on which they are shared."""
+    """The slopes with their original sign, aligned to the input of the layer: the input's rank
+    (batch included, of size 1), size 1 along every axis on which they are shared."""
     input_shape: Shape | None
     """Shape of the layer's input with None for a dynamic dimension; None where unknown."""
     stored_shape: tuple[int, ...]

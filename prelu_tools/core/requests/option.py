@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import MISSING, field, fields
 from functools import cache
 from typing import Any, Literal, NamedTuple
@@ -12,6 +12,15 @@ from prelu_tools.core.errors import UsageError
 from prelu_tools.core.requests.kinds import Kind, WrongValueError
 
 Place = Literal["cli", "api", "file"]
+
+
+class Needs(NamedTuple):
+    """What an option needs of the others: without it, it would be ignored."""
+
+    holds: Callable[[Any], bool]
+    """Whether it has an effect, by the values of all fields of the request."""
+    why: str
+    """Why it has none, and what to do."""
 
 
 class Option(NamedTuple):
@@ -35,6 +44,10 @@ class Option(NamedTuple):
     """What stands for the value in `--help`."""
     complete: tuple[str, ...] | Literal["source"] = ()
     """What the shell offers."""
+    needs: tuple[Needs, ...] = ()
+    """What it has no effect without."""
+    sources: str = ""
+    """The kinds of sources that it has an effect on, in words; "" for all."""
     field: str = ""
     """The field of the request; declared only where it is one of a value within the request."""
     default: Any = None
@@ -67,10 +80,19 @@ def option(
 
 
 @cache
+def declared_options(request: type) -> tuple[Option, ...]:
+    """The options of a request, in the order of its fields."""
+    return tuple(filter(None, map(_named, fields(request))))
+
+
+@cache
 def options_of(request: type, place: Place) -> tuple[Option, ...]:
     """The options of a request that a place offers, in the order of its fields."""
-    declared = filter(None, map(_named, fields(request)))
-    return tuple(one for one in declared if place in one.where or (place == "file" and one.example))
+    return tuple(
+        one
+        for one in declared_options(request)
+        if place in one.where or (place == "file" and one.example)
+    )
 
 
 def _named(item: dataclasses.Field[Any]) -> Option | None:

@@ -10,32 +10,32 @@ from prelu_tools.core.results.showing import Shown
 
 @dataclass(frozen=True)
 class LayerChange:
-    """One layer of two models."""
+    """One layer, compared between two models."""
 
     name: str
-    """Its name in the first model, or in the second where the first lacks it."""
+    """Its name in the first model, or in the second if the first does not have it."""
     other_name: str | None
-    """Its name in the second model, where that is another one."""
+    """Its name in the second model, if it differs."""
     n_slopes: int
-    """Slopes in the first model (the second, where the first lacks it)."""
+    """Slopes in the first model (in the second, if the first does not have it)."""
     difference: str | None
-    """In words; None where the slopes are equal bit for bit."""
+    """The difference in words; None if the slopes are equal bit for bit."""
     max_abs_change: float | None
-    """Largest absolute change of a slope; None where they cannot be subtracted."""
+    """Largest absolute change of a slope; None if they cannot be subtracted."""
     mean_change: float | None
-    """Mean of second minus first; None where they cannot be subtracted."""
+    """Mean of second minus first; None if they cannot be subtracted."""
     n_sign_changes: int | None
-    """Slopes that are below 0 on one side and above on the other; None as above."""
+    """Slopes that are below 0 in one model and above 0 in the other; None as above."""
     n_changed: int | None = None
-    """Slopes of which a bit differs; None as above."""
+    """Slopes that differ in at least one bit; None as above."""
     largest: tuple[int, float, float] | None = None
-    """Of the slope that changed most its place (in the flat slopes of the first model), its value
-    before and after; None where none changed, or as above."""
+    """The slope that changed most: its place (in the flat slopes of the first model), its value
+    before and after; None if none changed, or as above."""
 
 
 @dataclass(frozen=True, repr=False)
 class CompareResult(Shown):
-    """What `inspect A B` saw."""
+    """The result of `inspect A B`."""
 
     left: InspectResult
     """The first model."""

@@ -16,20 +16,20 @@ from prelu_tools.core.results.verification import VerifyResult
 
 @dataclass(frozen=True)
 class RefusedRoute:
-    """A converter that was tried and did not take the model."""
+    """A converter that was tried and did not accept the model."""
 
     route: str
     """Which one, with its version."""
     reason: str
-    """What it said, in one line."""
+    """Its error, in one line."""
 
 
 @dataclass(frozen=True, repr=False)
 class ExportResult(Shown):
-    """What `export` wrote."""
+    """The result of `export`."""
 
     source: str
-    """The source as the user spelled it."""
+    """The source as the user wrote it."""
     path: str
     """The file written."""
     n_bytes: int
@@ -39,21 +39,21 @@ class ExportResult(Shown):
     route: str
     """Which converter made the graph, with its version."""
     layers: tuple[PReLULayer, ...]
-    """The layers in the file; one PRelu node a call."""
+    """The layers in the file; one PRelu node per call."""
     n_nodes: int
     """Nodes in the graph."""
     verification: VerifyResult | None
-    """The check of the file against its source; None with `--no-verify`."""
+    """The comparison of the file with its source; None with `--no-verify`."""
     notes: tuple[str, ...] = ()
-    """What the user should know of how it went."""
+    """What the user should know about the export."""
     refused: tuple[RefusedRoute, ...] = ()
     """The converters that were tried before and failed, in order."""
     data_path: str | None = None
-    """The file with the large weights; None where they are in the model's own."""
+    """The file with the large weights; None if they are in the model's own file."""
     n_data_bytes: int = 0
     """Its size in bytes."""
     optimized: OptimizeResult | None = None
-    """How its layers were written for onnxruntime's CPU provider; None for PRelu nodes."""
+    """How its layers were rewritten for onnxruntime's CPU provider; None for PRelu nodes."""
 
     def _in_short(self) -> str:
         held = "not verified" if self.verification is None else "verified"
@@ -62,16 +62,16 @@ class ExportResult(Shown):
 
 @dataclass(frozen=True)
 class DoctorItem:
-    """One thing that was looked at."""
+    """One thing that `doctor` checked."""
 
     name: str
     """A package, an extra, a provider."""
     state: Literal["ok", "missing", "broken"]
-    """`broken`: it is there and does not work."""
+    """`broken` means that it is installed but does not work."""
     detail: str
     """The version, or what is wrong."""
     advice: str = ""
-    """What to do, where something is to be done."""
+    """What to do, if anything."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class DoctorResult:
     platform: str
     """Operating system and processor."""
     core: tuple[DoctorItem, ...]
-    """The packages that nothing works without."""
+    """The packages that everything needs."""
     extras: tuple[DoctorItem, ...]
     """The packages of the extras, each named `extra: package`."""
     providers: tuple[DoctorItem, ...]
@@ -93,7 +93,7 @@ class DoctorResult:
 
     @property
     def works(self) -> bool:
-        """Whether the core does: inspect, and verify on the CPU."""
+        """Whether the core works: inspect, and verify on the CPU."""
         return all(item.state == "ok" for item in self.core)
 
 
@@ -104,20 +104,20 @@ class InitCheck:
     name: str
     """Its name."""
     reference: str
-    """The source that is taken to be right; with a glob, of many models."""
+    """The source that is correct; with a glob, many models."""
     candidates: tuple[str, ...]
-    """What is compared with it."""
+    """The models to compare with it."""
     variants: tuple[str, ...] = ()
-    """Files that are called after the candidate and are of another type by their names."""
+    """Files with the candidate's name whose suffix says that their type differs."""
     inputs: tuple[str, ...] = ()
     """NAME:DIMS of inputs that the reference does not know."""
     n_models: int = 1
-    """References that it stands for."""
+    """Number of references that it matches."""
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A model that `init` wrote no check for."""
+    """A model for which `init` wrote no check."""
 
     path: str
     """The model."""
@@ -130,9 +130,9 @@ class InitResult:
     """What `init` found and wrote."""
 
     path: str
-    """The list of checks."""
+    """The file with the list of checks."""
     schema_path: str | None
-    """Its schema, beside it; None where that was not wanted."""
+    """Its schema, next to it; None if it was not wanted."""
     checks: tuple[InitCheck, ...]
     """At least one."""
     left_out: tuple[LeftOut, ...]

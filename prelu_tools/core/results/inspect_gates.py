@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from prelu_tools.core.results.inspection import InspectResult
+    from prelu_tools.core.results.series import SeriesResult
+
+Inspected: TypeAlias = "InspectResult | SeriesResult"
 
 _FAILING = {"error": ("error",), "warning": ("error", "warning"), None: ()}
 
@@ -20,7 +23,7 @@ class InspectGates:
     expect_layers: int | None = None
     """How many PReLU layers it has to have; None for any number."""
 
-    def reasons(self, result: InspectResult) -> tuple[str, ...]:
+    def reasons(self, result: Inspected) -> tuple[str, ...]:
         """Why a model fails, in words; nothing where it does not."""
         said = []
         found = [f.code for f in result.all_findings if f.severity in _FAILING[self.fail_on]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -25,7 +25,7 @@ class Finding:
     severity: Severity
     """How bad it is."""
     message: str
-    """What will happen where, and what to do."""
+    """What will happen and where, and what to do."""
     layer: str | None = None
     """The layer it is about; None for the model as a whole."""
 
@@ -33,12 +33,13 @@ class Finding:
 @comparable
 @dataclass(frozen=True, eq=False)
 class LayerUsage:
-    """What data does in one layer; arrays are flat, in the order of the layer's slopes."""
+    """How data uses one layer; arrays are flat, in the order of the layer's slopes."""
 
     negative_share: Array
-    """For each slope the share of its inputs that are negative, from 0 to 1."""
+    """For each slope, the share of its inputs that are negative, from 0 to 1."""
     output_share: float
-    """The share of the layer's output that its slopes carry: sum |a x| over x < 0, of sum |y|."""
+    """The share of the layer's output that its slopes contribute: sum |a x| over x < 0, of sum |y|.
+    """
 
     @property
     def unused(self) -> tuple[int, ...]:
@@ -55,24 +56,24 @@ class OtherActivation:
     operator: str
     """`LeakyRelu` or `Relu`."""
     slope: float
-    """The slope that it has: 0 for Relu."""
+    """Its slope: 0 for Relu."""
 
 
 @dataclass(frozen=True)
 class RefusedForm:
-    """A part of a graph that resembles PReLU and is not."""
+    """A part of a graph that resembles PReLU but is not one."""
 
     node: str
-    """The node that makes its output."""
+    """The node that produces its output."""
     form: str
     """The form that it resembles."""
     reason: str
-    """What does not fit."""
+    """Why it is not a PReLU."""
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer with what was computed from its slopes."""
+    """One layer, with what its slopes show."""
 
     layer: PReLULayer
     """The layer itself."""
@@ -83,21 +84,21 @@ class LayerReport:
     findings: tuple[Finding, ...] = ()
     """Findings about this layer."""
     usage: LayerUsage | None = None
-    """What the data of `--data` did in it; None without."""
+    """How the data of `--data` uses it; None without `--data`."""
 
 
 @dataclass(frozen=True, repr=False)
 class InspectResult(Shown):
-    """What `inspect` saw in one model."""
+    """The result of `inspect` for one model."""
 
     path: str
-    """The source as the user spelled it."""
+    """The source as the user wrote it."""
     format: str
     """`onnx`, `torch` or `keras`."""
     opset: int | None
     """Opset of the default ONNX domain; None for a source that is not ONNX."""
     producer: str
-    """Who wrote the model: name and version."""
+    """The program that wrote the model: name and version."""
     n_parameters: int
     """Elements of all parameters."""
     layers: tuple[LayerReport, ...]
@@ -107,11 +108,13 @@ class InspectResult(Shown):
     others: tuple[OtherActivation, ...] = ()
     """LeakyRelu and Relu nodes, in the order of the graph."""
     refused: tuple[RefusedForm, ...] = ()
-    """What only resembles PReLU; looked for where the user asks why."""
+    """What resembles PReLU but is not one; searched for only with `-v`."""
     notes: tuple[str, ...] = ()
-    """What the user should know of how the model was read."""
+    """What the user should know about how the model was read."""
     failures: tuple[str, ...] = ()
-    """Why a gate of the user's (`--fail-on`, `--expect-layers`) fails it."""
+    """Why the model fails a gate (`--fail-on`, `--expect-layers`)."""
+    seconds: float = field(default=0.0, compare=False)
+    """How long it took; 0 where that is not known."""
 
     def _in_short(self) -> str:
         n_slopes = sum(report.statistics.count for report in self.layers)
@@ -124,7 +127,7 @@ class InspectResult(Shown):
 
     @property
     def statistics(self) -> SlopeStatistics | None:
-        """Over all slopes of the model; None where it has none."""
+        """Over all slopes of the model; None if it has none."""
         if not self.layers:
             return None
         slopes = [report.layer.slopes.reshape(-1).astype(np.float64) for report in self.layers]

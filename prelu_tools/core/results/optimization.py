@@ -20,14 +20,14 @@ _PLAIN: tuple[Literal["layer", "bitwise", "special"], ...] = ("layer", "bitwise"
 
 @dataclass(frozen=True)
 class Exactness:
-    """How equal the forms have to be to a PRelu node."""
+    """How close the forms have to be to a PRelu node."""
 
     kind: Literal["layer", "bitwise", "special", "approximate"] = "layer"
-    """`layer`: the same result for every finite input of the layer, by ==; `bitwise`: the model's
-    outputs too, tried on this machine; `special`: infinities and NaN too; `approximate`: the layer
-    may be off by `ulps`."""
+    """`layer`: the same result for every finite input of the layer, by ==; `bitwise`: equal outputs
+    of the model too, tested on this machine; `special`: equal for infinities and NaN too;
+    `approximate`: the layer may be off by `ulps`."""
     ulps: int = 0
-    """Units in the last place that a layer may be off; 0 but for `approximate`."""
+    """Units in the last place that a layer may be off; 0 except for `approximate`."""
 
     @classmethod
     def parse(cls, text: str) -> Exactness:
@@ -49,42 +49,43 @@ class Exactness:
 
 @dataclass(frozen=True)
 class LayerChoice:
-    """One layer: how it was written, and how it is now."""
+    """One layer: its form before and after."""
 
     name: str
     """The layer's name."""
     shape: tuple[int, ...] | None
-    """Shape of its input when it was timed; None where it was not run."""
+    """Shape of its input when it was timed; None if it was not run."""
     n_slopes: int
-    """How many slopes it has."""
+    """Number of its slopes."""
     before: str
-    """The form that it had."""
+    """Its form before."""
     form: str
-    """The form that it has now."""
+    """Its form now."""
     chosen: Chosen
-    """Who chose it."""
+    """How the form was chosen."""
     gained: float | None
-    """Seconds that the whole model gains by it against a PRelu node; None where not timed."""
+    """Seconds that the model saves with it instead of a PRelu node; None if not timed."""
     gain: Ratio | None
-    """The model with this layer's group in `form` against the model with PRelu there."""
+    """The time of the model with this layer's group in `form`, relative to the model with PRelu
+    there."""
     group: int | None
-    """Layers of one number were timed together and share `gained` evenly; None if not timed."""
+    """Layers of the same group were timed together and share `gained`; None if not timed."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """What was found equal, and on what machine."""
+    """What was tested to be equal, and on which machine."""
 
     layer: bool
-    """Each layer by itself gave what PRelu gives, compared with ==, on all finite inputs tried."""
+    """Each layer in isolation gave the result of PRelu, by ==, for all finite inputs tested."""
     bitwise: bool
-    """Every output of the model had the same bits, on all inputs tried."""
+    """Every output of the model had the same bits, for all inputs tested."""
     special: bool
-    """Infinities and NaN gave what PRelu gives; the sign of a zero left aside."""
+    """Infinities and NaN gave the result of PRelu, ignoring the sign of a zero."""
     max_ulps: int
-    """The most that a layer by itself was off, in units in the last place."""
+    """The largest error of a layer in isolation, in units in the last place."""
     n_inputs: int
-    """Rows of input that were tried."""
+    """Rows of input that were tested."""
     processor: str
     """The machine's processor, as far as it is known."""
     runtime: str
@@ -93,27 +94,26 @@ class Held:
 
 @dataclass(frozen=True, repr=False)
 class OptimizeResult(Shown):
-    """What `optimize` wrote."""
+    """The result of `optimize`."""
 
     source: str
-    """The model as the user spelled it."""
+    """The model as the user wrote it."""
     path: str
     """The file that was written."""
     n_bytes: int
     """Its size."""
     target: Target
-    """What it was written for."""
+    """The runtime that it was written for."""
     exact: Exactness
-    """What was asked."""
+    """The requested exactness."""
     layers: tuple[LayerChoice, ...]
     """The layers, in the order of the graph."""
     held: Held
-    """What was found equal."""
+    """What was tested to be equal."""
     latency: Latency | None
-    """The model before and after; None where the model as it was does not run, or nothing was
-    timed."""
+    """The model before and after; None if the original model does not run, or nothing was timed."""
     verification: VerifyResult
-    """The new file against the one it was made from."""
+    """The new file compared with the one it was made from."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
 
@@ -126,5 +126,5 @@ class OptimizeResult(Shown):
 
     @property
     def n_changed(self) -> int:
-        """Layers that have another form than before."""
+        """Layers whose form changed."""
         return sum(layer.form != layer.before for layer in self.layers)

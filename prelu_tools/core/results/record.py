@@ -12,10 +12,10 @@ from prelu_tools.core.results.verification import Coverage
 
 @dataclass(frozen=True, repr=False)
 class RecordResult(Shown):
-    """A run of a source, kept as a file that `verify` takes in its place."""
+    """A run of a source, saved as a file that `verify` accepts instead of the source."""
 
     source: str
-    """As the user spelled it."""
+    """The source as the user wrote it."""
     producer: str
     """The framework and its version."""
     path: str
@@ -23,23 +23,23 @@ class RecordResult(Shown):
     n_bytes: int
     """Its size."""
     format_version: int
-    """Of the file's format."""
+    """Version of the file's format."""
     seed: int
-    """Of the inputs."""
+    """Random seed of the inputs."""
     samples: int
     """Rows of input that were drawn or replayed."""
     n_searched: int
-    """Rows beside these that a search for unreached slopes found."""
+    """Additional rows of input, from the search for unreached slopes."""
     n_runs: int
-    """Runs that it holds."""
+    """Number of runs in the file."""
     n_observed: int
-    """Those of which it holds what the layers gave."""
+    """Number of runs for which it has the values of the layers."""
     n_layers: int
     """PReLU layers."""
     n_outputs: int
     """Outputs."""
     precision: Literal["float64", "float32"]
-    """Of what a candidate is compared with."""
+    """Precision of the values that candidates are compared with."""
     coverage: Coverage
     """How many slopes the inputs reached."""
     versions: Mapping[str, str]
@@ -47,7 +47,7 @@ class RecordResult(Shown):
     notes: tuple[str, ...] = ()
     """What the user should know."""
     doubts: tuple[str, ...] = ()
-    """What keeps any comparison with it from proving anything."""
+    """Reasons why no comparison with it can prove anything."""
 
     def _in_short(self) -> str:
         return f"{self.source} -> {self.path}: {self.n_runs} runs, {self.n_layers} PReLU layers"

@@ -35,7 +35,7 @@ class Shown:
         return _render[0](self, form)
 
     def _in_short(self) -> str:
-        """The result in a line."""
+        """The result in one line."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -49,6 +49,6 @@ class Shown:
         return self.report("notebook")
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """What IPython shows in a terminal; a line where it stands within something else."""
+        """What IPython shows in a terminal; one line if it is part of something else."""
         nested = cycle or getattr(printer, "indentation", 0) > 0
         printer.text(repr(self) if nested else str(self))

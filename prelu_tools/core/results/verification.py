@@ -18,7 +18,7 @@ Found = Literal["pattern", "values", "nowhere", "additional"]
 @comparable
 @dataclass(frozen=True, eq=False)
 class Deviation:
-    """How far two sets of values are apart, where both are finite; over all runs."""
+    """How much two sets of values differ where both are finite, over all runs."""
 
     max_abs: float
     """Largest absolute difference; NaN where nothing finite could be compared."""
@@ -29,19 +29,19 @@ class Deviation:
     mean_abs: float
     """Mean absolute difference; NaN as above."""
     p999_abs: float
-    """99.9th percentile of the absolute differences; of several runs the largest."""
+    """99.9th percentile of the absolute differences; with several runs, the largest."""
     cosine: float | None
-    """Cosine of the angle between both, as vectors; None where one of them is all zero."""
+    """Cosine of the angle between both, as vectors; None if one of them is all zero."""
     snr_db: float | None
-    """10 log10(sum reference^2 / sum difference^2); None where they are equal or all zero."""
+    """10 log10(sum reference^2 / sum difference^2); None if they are equal or all zero."""
 
 
 @dataclass(frozen=True)
 class OutputParity:
-    """One output of the candidate against the reference's, over all inputs."""
+    """One output of the candidate, compared with the reference's over all inputs."""
 
     name: str
-    """The candidate's name of it."""
+    """The candidate's name for it."""
     shape: tuple[int, ...]
     """Its shape in the first run, in the reference's layout."""
     max_abs_diff: float
@@ -49,107 +49,108 @@ class OutputParity:
     max_rel_diff: float
     """Largest difference relative to the reference's value."""
     n_mismatched: int
-    """Elements beyond the tolerance; all of them where the shapes differ."""
+    """Elements beyond the tolerance; all of them if the shapes differ."""
     n_nonfinite_mismatch: int
-    """Elements that are NaN or infinite on one side and not the same on the other."""
+    """Elements that are NaN or infinite on one side and differ on the other."""
     verdict: Verdict
-    """`inconclusive` where only NaN at the same places on both sides is wrong."""
+    """`inconclusive` if the only problem is NaN at the same places on both sides."""
     deviation: Deviation | None = None
-    """More figures; None where the shapes differ."""
+    """More figures; None if the shapes differ."""
     top1_agreement: float | None = None
-    """Share of rows whose largest class is the same; None where the rows are no probabilities."""
+    """Share of rows with the same top class; None if the rows are not probabilities."""
     limit: float | None = None
-    """What an absolute difference may be at most: of a value of 0, or, where each value has a limit
-    of its own, of the value that comes nearest to it or is farthest beyond."""
+    """The largest permitted absolute difference: for a value of 0, or, if each value has its own
+    limit, for the value that is nearest to its limit or farthest beyond it."""
     of_rounding: float | None = None
     """`max_abs_diff` as a multiple of the reference's own float32 rounding; None if unknown."""
     difference: str | None = None
-    """What is wrong, in words; None where nothing is."""
+    """What is wrong, in words; None if nothing is."""
     worst_of_rounding: float | None = None
-    """The largest difference of a value as a multiple of its own rounding, as the moved runs of the
-    reference show it; None where there were none."""
+    """The largest difference of a value as a multiple of its own rounding, as the perturbed runs of
+    the reference show it; None if there were none."""
     n_values: int = 0
     """Values that were compared, over all runs."""
     n_border: int = 0
-    """Values that differ and may: they sit on a border (of a comparison, a rounding, an index) that
-    the reference crosses itself when its operators are moved by rounding."""
+    """Values that differ and are allowed to: they are on a border (of a comparison, a rounding, an
+    index) that the reference itself crosses when its operators are perturbed by rounding."""
     remark: str | None = None
-    """What does not fail it and should be known: which rows those are in."""
+    """A remark that does not fail it: which rows the values on borders are in."""
 
 
 @dataclass(frozen=True)
 class LayerParity:
-    """One PReLU layer: its slopes, itself, and what it hands on, against the reference's."""
+    """One PReLU layer compared with the reference's: its slopes, in isolation, and end-to-end."""
 
     name: str
-    """The reference's name of the layer (the candidate's, where the reference has none)."""
+    """The reference's name for the layer (the candidate's, if the reference has none)."""
     slopes_equal: bool
-    """Bit for bit, after sign and layout."""
+    """Whether the slopes are equal bit for bit, after accounting for sign and layout."""
     difference: str | None
-    """In words, what differs: "channels 3 and 7 exchanged"; None where nothing does."""
+    """What differs, in words: "channels 3 and 7 exchanged"; None if nothing does."""
     max_abs_diff: float | None
-    """Largest difference of the layer's output from the reference's; None where not tapped."""
+    """Largest difference of the layer's output from the reference's; None if it was not observed.
+    """
     max_ulp_diff: int | None
-    """The layer by itself: its own output against the reference's slopes on its own input, in units
-    in the last place; None where it was not tapped."""
+    """The layer in isolation: its output compared with the reference's slopes on its own input, in
+    units in the last place; None if it was not observed."""
     coverage: float | None
-    """Share of its slopes whose negative branch the inputs reached; None where unknown."""
+    """Share of its slopes whose negative branch the inputs reached; None if unknown."""
     verdict: Verdict
-    """`fail` where anything of it differs."""
+    """`fail` if any part of it differs."""
     deviation: Deviation | None = None
-    """More figures of its output against the reference's."""
+    """More figures of its output compared with the reference's."""
     limit: float | None = None
-    """What an absolute difference of its output may be at most, for a value of 0."""
+    """The largest permitted absolute difference of its output, for a value of 0."""
     n_slopes: int = 0
     """Slopes of the layer."""
     n_by_value: int = 0
     """Slopes proven by value: equal bit for bit."""
     n_by_behaviour: int = 0
-    """Of these, slopes proven by behaviour too: reached by the inputs, and the layer right."""
+    """Of these, slopes proven by behaviour too: the inputs reached them, and the layer is right."""
     least_positions: int | None = None
-    """Of all its slopes, the smallest number of positions at which one met a negative input."""
+    """The smallest number of positions at which one of its slopes met a negative input."""
     provider: str | None = None
-    """The execution provider that ran the layer's node; None where it is not known."""
+    """The execution provider that ran the layer's node; None if it is not known."""
     parameter: str | None = None
     """Where it is in the reference: the slope tensor's name there."""
     node: str | None = None
     """Where it is in the candidate: its first node, or its first call."""
     note: str | None = None
-    """What is unusual although nothing differs, in words; None where nothing is."""
+    """What is unusual although nothing differs, in words; None if nothing is."""
     found: Found = "pattern"
-    """How it was found in the candidate: by the pattern that writes it, or by its values; or not,
-    or `additional` where the reference has no such layer."""
+    """How it was found in the candidate: by its pattern, or by its values; or not at all; or
+    `additional` if the reference has no such layer."""
 
 
 @dataclass(frozen=True)
 class SpecialValue:
-    """A special value that a layer of the candidate treats otherwise than the reference's."""
+    """A special value for which a layer of the candidate differs from the reference's."""
 
     layer: str
-    """The reference's name of the layer."""
+    """The reference's name for the layer."""
     form: str
-    """How the candidate spells it."""
+    """The form in which the candidate writes it."""
     slope: float
-    """The slope that it met."""
+    """The slope that was applied."""
     value: float
     """The input."""
     expected: float
-    """What the reference makes of it."""
+    """The reference's result."""
     found: float
-    """What the candidate makes of it."""
+    """The candidate's result."""
     documented: str | None
-    """Why that is to be expected, and where; None makes it a failure."""
+    """Why this difference is expected, and the source; None makes it a failure."""
 
 
 @comparable
 @dataclass(frozen=True, eq=False)
 class InterfaceDifference:
-    """What a program that runs the model would see of a candidate that is not the reference's."""
+    """A difference from the reference that a program which runs the model would notice."""
 
     part: Literal["input", "output"]
     """Where it is."""
     name: str
-    """The reference's name of it; with `[axis]` where it is a size."""
+    """The reference's name for it; with `[axis]` for a size."""
     code: str
     """What differs: `input_type`, `input_size_fixed`, `output_missing`, ..."""
     expected: str
@@ -157,11 +158,11 @@ class InterfaceDifference:
     found: str
     """What the candidate has."""
     fails: bool = False
-    """Whether the models differ by it; all others fail with `--strict-interface` only."""
+    """Whether it makes the models differ; all others fail only with `--strict-interface`."""
 
     @property
     def words(self) -> str:
-        """It in a sentence."""
+        """The difference in a sentence."""
         what = f"{self.part} {self.name}"
         if self.code.endswith("missing"):
             return f"{what} of the reference is missing"
@@ -177,16 +178,16 @@ class InterfaceDifference:
 @comparable
 @dataclass(frozen=True, eq=False)
 class ProviderReport:
-    """What was asked of onnxruntime and what it did."""
+    """What onnxruntime was asked for, and what it did."""
 
     requested: str
     """The name that the user gave."""
     actual: tuple[str, ...]
     """The execution providers that ran at least one node, most nodes first."""
     nodes_elsewhere: tuple[str, ...]
-    """Nodes that ran on another provider than the one asked for."""
+    """Nodes that ran on another provider than requested."""
     options: Mapping[str, str] = field(default_factory=dict)
-    """Options that it was given; TF32 is off unless they say otherwise."""
+    """Options that were passed to it; TF32 is off unless they say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -208,16 +209,17 @@ class Tolerance:
     scaled: bool
     """Whether `atol` is relative to the scale of the output."""
     origin: str
-    """Where it comes from: "sensitivity", "calibrated", "default for float32", "given"."""
+    """Its origin: "sensitivity", "calibrated", "default for float32", "given"."""
     multiple: float | None = None
-    """Of the reference's own rounding; None where that is not what is used."""
+    """Multiple of the reference's own rounding; None if that is not used."""
     ulps: float | None = None
-    """Of the output's scale, with "sensitivity" of each value; None as above."""
+    """Units in the last place of the output's scale, with "sensitivity" of each value; None as
+    above."""
 
 
 @dataclass(frozen=True)
 class Power:
-    """What the numeric checks catch: slope faults that were planted in a copy of the candidate."""
+    """What the numeric checks catch: slope faults planted in a copy of the candidate."""
 
     planted: int
     """Faults that change a slope which the inputs reach."""
@@ -230,12 +232,12 @@ class Power:
     escaped: tuple[str, ...]
     """The others, in words."""
     unreached: int
-    """Faults that were planted in slopes which no input reaches; nothing numeric can see them."""
+    """Faults planted in slopes that no input reaches; no numeric check can see them."""
     sampled: bool
     """Whether only some of the possible faults were planted, all layers reached."""
     hidden: int = 0
-    """Faults in slopes that are reached, which change no layer by more than rounding does on these
-    inputs; nobody need notice them, and they are not among the others."""
+    """Faults in reached slopes that change no layer by more than rounding does on these inputs;
+    they need not be caught, and are not counted in the other fields."""
 
 
 @dataclass(frozen=True)
@@ -243,37 +245,37 @@ class CandidateReport:
     """One candidate on one provider."""
 
     model: str
-    """As the user spelled it."""
+    """The source as the user wrote it."""
     verdict: Verdict
     """The worst of its parts."""
     provider: ProviderReport | None
     """None for a candidate that onnxruntime does not run."""
     tolerance: Tolerance
-    """What the outputs were held to."""
+    """The tolerance for the outputs."""
     outputs: tuple[OutputParity, ...]
     """Every output of the reference."""
     layers: tuple[LayerParity, ...]
-    """Every layer of either side."""
+    """Every layer of the reference and of the candidate."""
     first_divergence: str | None
-    """The first layer, in the reference's order, that differs; None where none does."""
+    """The first layer, in the reference's order, that differs; None if none does."""
     reasons: tuple[str, ...]
     """Why it is not a pass, in words."""
     special: tuple[SpecialValue, ...] = ()
-    """Special values that are treated otherwise; those not documented fail."""
+    """Special values for which they differ; those not documented fail."""
     power: Power | None = None
-    """None where it was not asked for, and for candidates that are not ONNX."""
+    """None if it was not requested, and for candidates that are not ONNX."""
     interface: tuple[InterfaceDifference, ...] = ()
-    """Names, types and sizes of inputs and outputs that are not the reference's."""
+    """Names, types and sizes of inputs and outputs that differ from the reference's."""
     seconds: float = field(default=0.0, compare=False)
-    """How long it was checked; 0 where that is not known."""
+    """How long the check took; 0 if that is not known."""
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many of all slopes had their negative branch exercised by the inputs."""
+    """For how many of all slopes the inputs reached the negative branch."""
 
     exercised: int
-    """Slopes that met a negative pre-activation at least once."""
+    """Slopes that met a negative input at least once."""
     total: int
     """All slopes of the reference."""
     unreached: tuple[str, ...]
@@ -282,32 +284,32 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two execution providers on one candidate."""
+    """Two execution providers compared on one candidate."""
 
     model: str
-    """The candidate, as the user spelled it."""
+    """The candidate, as the user wrote it."""
     providers: tuple[str, str]
-    """The two, as they were asked for."""
+    """The two providers, as requested."""
     outputs: tuple[OutputParity, ...]
-    """The second against the first."""
+    """The second compared with the first."""
     verdict: Verdict
     """The worst of the outputs."""
 
 
 @dataclass(frozen=True)
 class WorseFigure:
-    """A figure that is worse than it was, by more than it may be."""
+    """A figure that got worse than the baseline allows."""
 
     part: str
-    """What it is of: `net.onnx[cpu] output y`, `net.onnx[cpu] layer act`, `net.onnx[cpu]`."""
+    """What it belongs to: `net.onnx[cpu] output y`, `net.onnx[cpu] layer act`, `net.onnx[cpu]`."""
     figure: str
     """Its name: `max_abs_diff`, `coverage`."""
     before: float
-    """What the baseline has."""
+    """The value in the baseline."""
     now: float
-    """What was measured."""
+    """The value that was measured."""
     allowed: float
-    """The worst that would have passed."""
+    """The worst value that would have passed."""
 
 
 @dataclass(frozen=True)
@@ -315,17 +317,17 @@ class BaselineReport:
     """A verification compared with what an earlier one measured."""
 
     path: str
-    """The file of the baseline."""
+    """The baseline file."""
     verdict: Verdict
-    """`fail` where a figure is worse, else `inconclusive` where the two cannot be compared."""
+    """`fail` if a figure is worse, `inconclusive` if the two cannot be compared."""
     factor: float
-    """How many times as bad a figure may be; 1 or more."""
+    """By which factor a figure may get worse; 1 or more."""
     n_compared: int
     """Figures that both have."""
     worse: tuple[WorseFigure, ...] = ()
     """Those that fail."""
     unknown: tuple[str, ...] = ()
-    """Parts that were measured and that the baseline does not have."""
+    """Parts that were measured but are not in the baseline."""
     lost: tuple[str, ...] = ()
     """Figures of the baseline that were not measured."""
 
@@ -333,45 +335,45 @@ class BaselineReport:
 @comparable
 @dataclass(frozen=True, repr=False, eq=False)
 class VerifyResult(Shown):
-    """What `verify` found; true only if everything passed."""
+    """The result of `verify`; true only if everything passed."""
 
     verdict: Verdict
     """`fail` if any candidate failed, else `inconclusive` if any could not be judged."""
     reference: str
-    """As the user spelled it."""
+    """The reference as the user wrote it."""
     reference_precision: Literal["float64", "float32"]
     """The precision of the reference outputs."""
     versions: Mapping[str, str]
     """Packages that took part."""
     seed: int
-    """Of the inputs."""
+    """Random seed of the inputs."""
     samples: int
     """Rows of input that were drawn or replayed."""
     coverage: Coverage | None
-    """None where the reference's pre-activations cannot be seen."""
+    """None if the inputs of the reference's layers cannot be observed."""
     candidates: tuple[CandidateReport, ...]
     """One for each candidate and provider."""
     reasons: tuple[str, ...]
     """Why the verdict is not a pass, in words."""
     agreements: tuple[Agreement, ...] = ()
-    """Providers against each other, where several were asked for."""
+    """Providers compared with each other, if several were requested."""
     n_searched: int = 0
-    """Rows of input beside these that a search for unreached slopes found."""
+    """Additional rows of input, from the search for unreached slopes."""
     notes: tuple[str, ...] = ()
-    """What the user should know of how it was done."""
+    """What the user should know about how the check was done."""
     baseline: BaselineReport | None = None
-    """How it stands against an earlier one; None where that was not asked for."""
+    """The comparison with an earlier run; None if it was not requested."""
     sizes: SizesTried = field(default_factory=SizesTried)
-    """The sizes of free axes that it was run at."""
+    """The sizes of free axes at which the models were run."""
     inputs: tuple[InputDomain, ...] = ()
-    """The values that were drawn for each input; empty where all were replayed."""
+    """The domain of each random input; empty if all inputs were replayed."""
     quick: bool = False
-    """Whether only the checks that cost little were made."""
+    """Whether only the cheap checks were run."""
     seconds: float = field(default=0.0, compare=False)
-    """How long it took, from the run of the reference on; 0 where that is not known."""
+    """How long it took, from the run of the reference on; 0 if that is not known."""
 
     def __bool__(self) -> bool:
-        """Whether it is a pass: what failed, or could not be judged, is false."""
+        """Whether it is a pass: a failure or an inconclusive result is false."""
         return self.verdict == "pass"
 
     def raise_for_verdict(self) -> VerifyResult:
@@ -408,7 +410,7 @@ class VerifyResult(Shown):
 
 
 class VerdictError(PReLUToolsError):
-    """A model did not pass its check; raised where a program asks for that.
+    """A model did not pass its check; raised when a program asks for that.
 
     Args:
         message: what was found.

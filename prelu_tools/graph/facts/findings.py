@@ -128,8 +128,8 @@ def _one_dimensional(place: _Place, size: int, shape: Shape) -> Iterator[Finding
             place,
             "slope_two_readings",
             "error",
-            f"a slope of shape [{size}] on an input of {_text(shape)} has two readings: "
-            "onnxruntime lays it along the last axis, OpenVINO along the channels, and both run; "
+            f"a slope of shape [{size}] on an input of {_text(shape)} is ambiguous: onnxruntime "
+            "applies it to the last axis, OpenVINO to the channels, and both run; "
             f"{fix} if the channels are meant",
         )
     elif size == last:
@@ -137,17 +137,17 @@ def _one_dimensional(place: _Place, size: int, shape: Shape) -> Iterator[Finding
             place,
             "slope_last_axis",
             "info",
-            f"a slope of shape [{size}] on an input of {_text(shape)} lies along the last axis, "
-            "right by the spec; some runtimes read a one-dimensional slope along axis 1: "
-            f"[1, {size}] leaves no doubt",
+            f"a slope of shape [{size}] on an input of {_text(shape)} belongs to the last axis, "
+            "which is correct by the spec; some runtimes apply a one-dimensional slope to axis 1: "
+            f"[1, {size}] is unambiguous",
         )
     elif last is not None or size == channels:
         yield _finding(
             place,
             "slope_axis",
             "error",
-            f"a slope of shape [{size}] on an input of {_text(shape)} lies along the last axis, "
-            "where it does not fit: onnxruntime refuses it, OpenVINO takes the channels; "
+            f"a slope of shape [{size}] on an input of {_text(shape)} belongs to the last axis, "
+            "where it does not fit: onnxruntime rejects it, OpenVINO uses the channels; "
             f"{fix}",
         )
 

@@ -46,7 +46,7 @@ TARGETS: Mapping[str, Target] = {
     ),
     "openvino": Target(
         {_T.FLOAT: "float32", _T.FLOAT16: "float16", _T.BFLOAT16: "bfloat16"},
-        "runs as its own PReLU; a one-dimensional slope of the size of axis 1 is laid along axis 1",
+        "runs as a native PReLU; a one-dimensional slope with the size of axis 1 is applied to it",
         "https://github.com/openvinotoolkit/openvino/issues/35958",
     ),
 }

@@ -58,5 +58,5 @@ def refuse_odd_name(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise PReLUToolsError(
-            f"{path} has a name that is not UTF-8, which ONNX has no place for: rename the file"
+            f"{path} has a name that is not UTF-8, which ONNX does not support: rename the file"
         ) from error

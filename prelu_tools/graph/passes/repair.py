@@ -49,7 +49,7 @@ class Repair:
     def __str__(self) -> str:
         """One sentence."""
         return (
-            f"{self.node}: its slope of shape {list(self.before)} was laid along axis {self.axis} "
+            f"{self.node}: its slope of shape {list(self.before)} was moved to axis {self.axis} "
             f"as {list(self.after)}: {self.reason}"
         )
 
@@ -146,7 +146,7 @@ class _Site:
                 return None
             if channels not in (None, size):
                 raise self._fits_nowhere()
-            return self._along(1, f"opset {self.opset} lays it along the channels")
+            return self._along(1, f"opset {self.opset} applies it to the channels")
         if len(found) > 1 and broadcasts(self.slopes.shape, self.shape or ()):
             return None
         if channels == size and last != size:
@@ -165,9 +165,9 @@ class _Site:
             raise self._fits_nowhere()
         if axis is None:
             raise PReLUToolsError(
-                f"{self._words()} has two readings: onnxruntime lays it along the last axis, "
-                "OpenVINO along the channels; name the one that is meant: --slope-axis 1 (the "
-                "channels) or --slope-axis -1 (the last); with optimize beside --repair-slopes"
+                f"{self._words()} is ambiguous: onnxruntime applies it to the last axis, "
+                "OpenVINO to the channels; choose one: --slope-axis 1 (the channels) or "
+                "--slope-axis -1 (the last axis); with optimize, together with --repair-slopes"
             )
         if not -rank <= axis < rank or shape[axis] not in (None, size):
             raise PReLUToolsError(

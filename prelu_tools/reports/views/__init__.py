@@ -14,6 +14,7 @@ from prelu_tools.reports.printable import LONGEST, cleaned
 _VIEWS: Mapping[str, str] = {
     "InspectResult": "inspect",
     "CompareResult": "compare",
+    "SeriesResult": "series",
     "VerifyResult": "verify",
     "ExportResult": "export",
     "OptimizeResult": "optimize",

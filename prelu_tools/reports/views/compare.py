@@ -46,7 +46,7 @@ def _changes(result: CompareResult) -> Table:
         )
         for change in result.changes
     ]
-    return Table(columns, tuple(rows))
+    return Table(columns, tuple(rows)).without()
 
 
 def _renamed(change: LayerChange) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.verification import OutputParity, VerifyResult
@@ -35,17 +36,15 @@ def _blocks(result: ExportResult, style: Style) -> Iterator[Block]:
         yield Lines.of((*lines, (Word("not verified", "warning"),)))
         return
     # A library may show an export that failed; the command stops before there is a result.
-    lines += _held(checked) if checked.verdict == "pass" else ()
-    yield Lines.of(lines)
+    lines += [_held(checked)] if checked.verdict == "pass" else []
+    yield Lines.of((*lines, reached(checked)))
     yield as_details(checked, style)
 
 
 def as_details(checked: VerifyResult, style: Style) -> Section:
-    """The verification of what was written, folded."""
+    """The verification of what was written, folded; on what inputs is said outside."""
     found = verify.view(checked, style)
-    return Section(
-        "Verification", found.blocks, found.verdict, found.headline, found.reasons, folded=True
-    )
+    return replace(found, title="Verification", headline="", folded=True)
 
 
 def _layers(result: ExportResult) -> str:
@@ -58,15 +57,15 @@ def _layers(result: ExportResult) -> str:
     return f"{layers} as {', '.join(f'{form} ({n})' for form, n in forms.most_common())}"
 
 
-def _held(result: VerifyResult) -> tuple[Text, ...]:
-    """A verification that passed, in two lines."""
+def _held(result: VerifyResult) -> Text:
+    """A verification that passed, in a line."""
     outputs = [output for report in result.candidates for output in report.outputs]
     layers = [x for report in result.candidates for x in report.layers if x.slopes_equal]
     said = (
         f": {counted(len(outputs), 'output')} within {_within(outputs)}, "
         f"slopes of {counted(len(layers), 'layer')} equal bit for bit"
     )
-    return ((Word("verified", "pass"), said), reached(result))
+    return (Word("verified", "pass"), said)
 
 
 def _within(outputs: Sequence[OutputParity]) -> str:

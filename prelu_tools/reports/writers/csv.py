@@ -1,5 +1,7 @@
 """One row a layer, for a spreadsheet or a data frame; of two models, one row a change.
 
+Of a series, a row for each layer at each point.
+
 Of many models, those rows of each, and one for a model that has no layers or cannot be read.
 
 Lists are joined by blanks, shapes by `x`; what is not known is empty; numbers have all their
@@ -13,15 +15,17 @@ import csv
 import dataclasses
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.comparison import CompareResult, LayerChange
-from prelu_tools.core.results.inspection import InspectResult, LayerReport
+from prelu_tools.core.results.inspection import InspectResult
+from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.printable import cleaned
-from prelu_tools.reports.writers.batch_csv import MORE_COLUMNS, batch_rows
+from prelu_tools.reports.writers.json import document
 
 _FORMULA = ("=", "+", "-", "@")
 Cell = str | int | float | Sequence[str] | Sequence[float] | None
@@ -39,6 +43,14 @@ CHANGE_COLUMNS: tuple[str, ...] = (
     *("largest_index", "largest_before", "largest_after"),
 )
 """Of a comparison of two models."""
+SERIES_COLUMNS: tuple[str, ...] = (
+    *("point", "step", "model", "layer", "parameter", "form"),
+    *("count", "mean", "std", "min", "max", "median", "n_negative", "n_near_zero"),
+    *("n_above_one", "n_nonfinite", "health", "max_change", "from_start", "n_sign_changes"),
+    *("n_unmoved", "n_outside", "mean_size", "trends"),
+)
+"""Of a series, a row for each layer at each point; `trends` are of the layer over all points."""
+_OF_MANY = ("status", "error")
 
 
 def render(result: Result, style: Style) -> str:
@@ -48,15 +60,39 @@ def render(result: Result, style: Style) -> str:
         UsageError: the result has no layers to show.
     """
     result = cleaned(result)
+    columns = (*COLUMNS, "slopes") if style.slopes else COLUMNS
     if isinstance(result, InspectResult):
-        columns = (*COLUMNS, "slopes") if style.slopes else COLUMNS
-        return _written(columns, (_row(result, report, style) for report in result.layers))
+        return _written(columns, _rows(result.path, document(result, style)))
     if isinstance(result, CompareResult):
         return _written(CHANGE_COLUMNS, (_change(result, change) for change in result.changes))
     if isinstance(result, BatchResult) and result.command == "inspect":
-        columns = (*COLUMNS, *(["slopes"] if style.slopes else []), *MORE_COLUMNS)
-        return _written(columns, map(cleaned, batch_rows(result)))
+        return _written((*columns, *_OF_MANY), _many(result))
+    if isinstance(result, SeriesResult):
+        columns = (*SERIES_COLUMNS, "slopes") if style.slopes else SERIES_COLUMNS
+        return _written(columns, _series(result, style))
     raise UsageError("csv has one row for each layer, so it supports only inspect")
+
+
+def _series(result: SeriesResult, style: Style) -> Iterator[dict[str, Cell]]:
+    for layer in result.layers:
+        for point, seen in zip(result.points, layer.points, strict=True):
+            if seen is None:
+                continue
+            row: dict[str, Cell] = {
+                "point": point.name,
+                "step": point.step,
+                "model": point.path,
+                "layer": layer.name,
+                "parameter": layer.parameter,
+                "form": layer.form,
+                **dataclasses.asdict(seen.statistics),
+                "health": seen.health,
+                **dataclasses.asdict(seen.movement),
+                "trends": layer.trends,
+            }
+            if style.slopes:
+                row["slopes"] = seen.slopes.tolist()
+            yield row
 
 
 def _written(columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> str:
@@ -80,29 +116,34 @@ def _text(cell: Cell) -> str:
     return " ".join(_text(item) for item in cell)
 
 
-def _row(result: InspectResult, report: LayerReport, style: Style) -> dict[str, Cell]:
-    layer, usage = report.layer, report.usage
-    row: dict[str, Cell] = {
-        "model": result.path,
-        "layer": layer.name,
-        "nodes": layer.nodes,
-        "parameter": layer.parameter,
-        "form": layer.form,
-        "sharing": layer.sharing,
-        "channel_axis": layer.channel_axis,
-        "slope_shape": "x".join(str(size) for size in layer.stored_shape),
-        "dtype": layer.dtype,
-        **dataclasses.asdict(report.statistics),
-        "health": report.health,
-        "overhead_percent": layer.overhead_percent,
-        "findings": [finding.code for finding in report.findings],
-        "negative_share": None if usage is None else float(usage.negative_share.mean()),
-        "n_unused": None if usage is None else len(usage.unused),
-        "output_share": None if usage is None else usage.output_share,
-    }
-    if style.slopes:
-        row["slopes"] = layer.slopes.reshape(-1).tolist()
-    return row
+def _many(result: BatchResult) -> Iterator[dict[str, Cell]]:
+    """The rows of each model; one without any layer, or without a result, has one too."""
+    for entry in result.entries:
+        found: Mapping[str, Any] = cleaned(entry.document or {})
+        rows = list(_rows(entry.path, found))
+        codes = [finding["code"] for finding in found.get("findings", ())]
+        for row in rows or [{"model": entry.path, "findings": codes}]:
+            yield {**row, "status": entry.status, "error": entry.error}
+
+
+def _rows(path: str, found: Mapping[str, Any]) -> Iterator[dict[str, Cell]]:
+    """A row for each layer of a model's document."""
+    as_they_are = ("nodes", "parameter", "form", "sharing", "channel_axis", "dtype", "health")
+    for layer in found.get("layers", ()):
+        usage = layer["usage"]
+        shares = usage["negative_share"] if usage else ()
+        yield {
+            "model": path,
+            "layer": layer["name"],
+            **{key: layer[key] for key in (*as_they_are, "overhead_percent")},
+            "slope_shape": "x".join(map(str, layer["slope_shape"])),
+            **layer["statistics"],
+            "findings": [finding["code"] for finding in layer["findings"]],
+            "negative_share": sum(map(float, shares)) / len(shares) if shares else None,
+            "n_unused": len(usage["unused"]) if usage else None,
+            "output_share": usage["output_share"] if usage else None,
+            "slopes": layer.get("slopes"),
+        }
 
 
 def _change(result: CompareResult, change: LayerChange) -> dict[str, Cell]:

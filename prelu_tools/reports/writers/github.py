@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.comparison import CompareResult
-from prelu_tools.core.results.inspection import InspectResult
+from prelu_tools.core.results.inspection import Finding, InspectResult
+from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import SEVERITIES, by_severity, which
@@ -41,6 +42,8 @@ def render(result: Result, style: Style) -> str:
         return "".join(_inspect([result], style))
     if isinstance(result, CompareResult):
         return "".join(_inspect([result.left, result.right], style))
+    if isinstance(result, SeriesResult):
+        return "".join(_series(result, style))
     raise UsageError("github supports only results of `verify` and `inspect`")
 
 
@@ -97,14 +100,34 @@ def _inspect(results: Sequence[InspectResult], style: Style) -> Iterator[str]:
     for result in results:
         names = [report.layer.name for report in result.layers]
         file = file_of(result.path, style)
-        for finding, layers in by_severity(result.all_findings):
-            level = _LEVELS[finding.severity]
-            where = f" in {which(layers, names)}" if layers else ""
-            title = f"prelu-tools inspect: {finding.code}{where}"
-            yield annotation(level, title, finding.message, file=file)
-        found = Counter(finding.severity for finding in result.all_findings)
-        counts = ", ".join(counted(found[kind], kind) for kind in SEVERITIES[:2] if found[kind])
-        yield _line(f"{result.path}: {n_slopes(result)}; {counts or 'no errors, no warnings'}")
+        yield from _annotated(result.all_findings, names, file)
+        counts = _counts(result.all_findings)
+        yield _line(f"{result.path}: {n_slopes(result)}; {counts}")
+
+
+def _series(result: SeriesResult, style: Style) -> Iterator[str]:
+    """An annotation for each finding, at the last checkpoint's file or at the log."""
+    names = [layer.name for layer in result.layers]
+    file = file_of(result.points[-1].path, style)
+    yield from _annotated(result.findings, names, file)
+    seen = f"{counted(len(result.points), 'point')}, {counted(len(names), 'PReLU layer')}"
+    yield _line(f"{result.path}: {seen}; {_counts(result.findings)}")
+
+
+def _annotated(
+    findings: Sequence[Finding], names: Sequence[str], file: str | None
+) -> Iterator[str]:
+    for finding, layers in by_severity(findings):
+        level = _LEVELS[finding.severity]
+        where = f" in {which(layers, names)}" if layers else ""
+        title = f"prelu-tools inspect: {finding.code}{where}"
+        yield annotation(level, title, finding.message, file=file)
+
+
+def _counts(findings: Sequence[Finding]) -> str:
+    found = Counter(finding.severity for finding in findings)
+    counts = ", ".join(counted(found[kind], kind) for kind in SEVERITIES[:2] if found[kind])
+    return counts or "no errors, no warnings"
 
 
 def _text(reasons: Iterable[str]) -> str:

@@ -23,6 +23,7 @@ from prelu_tools.reports.document import (
     Block,
     Cell,
     Column,
+    Course,
     Facts,
     Lines,
     Name,
@@ -38,9 +39,11 @@ from prelu_tools.reports.document import (
 )
 from prelu_tools.reports.views import view_of
 from prelu_tools.reports.writers.chart_data import chart_data
+from prelu_tools.reports.writers.course import LEGEND, charts
 
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 _PASSED = ("", "pass", "ok")
+_MOST_REASONS = 8
 
 
 def render(result: Result, style: Style) -> str:
@@ -152,13 +155,18 @@ def _paragraph(text: str, kind: str) -> str:
 
 
 def _reasons(section: Section) -> str:
-    """Each with the colour of what it is about."""
+    """Each with the colour of what it is about; the first few, and the rest folded."""
     items = []
     for reason in section.reasons:
         words = [part for part in reason if isinstance(part, Word)]
         status = words[0].status if words and not isinstance(reason, str) else section.verdict
         items.append(f'<li class="{escaped(status)}">{_text(reason)}</li>')
-    return f'<ul class="reasons">{"".join(items)}</ul>' if items else ""
+    rest = len(items) - _MOST_REASONS
+    shown = f'<ul class="reasons">{"".join(items[:_MOST_REASONS])}</ul>' if items else ""
+    if rest <= 0:
+        return shown
+    more = f'<ul class="reasons">{"".join(items[_MOST_REASONS:])}</ul>'
+    return f'{shown}<details class="more"><summary>and {rest:,} more</summary>{more}</details>'
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -208,6 +216,12 @@ def _slopes(slopes: Slopes) -> Iterator[str]:
     yield f'<script id="data" type="application/json">{data}</script>'
 
 
+def _course(course: Course) -> Iterator[str]:
+    yield from _table(course.numbers)
+    yield f'<div class="course">{"".join(charts(course))}</div>'
+    yield _paragraph(LEGEND, "legend")
+
+
 def _written(written: Written) -> Iterator[str]:
     yield f"<pre>{escaped(written.text)}</pre>"
 
@@ -218,6 +232,7 @@ _WRITERS: Mapping[type, Callable[..., Iterator[str]]] = {
     Facts: _facts,
     Slopes: _slopes,
     Section: _section,
+    Course: _course,
     Written: _written,
 }
 

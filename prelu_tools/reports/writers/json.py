@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport, LayerUsage
     from prelu_tools.core.results.optimization import OptimizeResult
     from prelu_tools.core.results.record import RecordResult
+    from prelu_tools.core.results.series import LayerPoint, LayerSeries, SeriesResult
     from prelu_tools.core.results.verification import CandidateReport, VerifyResult
 
 SCHEMA_VERSION = 1
@@ -69,6 +70,40 @@ def _compare(result: CompareResult, style: Style) -> dict[str, Any]:
         "left": document(result.left, style),
         "right": document(result.right, style),
         "changes": [dataclasses.asdict(change) for change in result.changes],
+    }
+
+
+def _series(result: SeriesResult, style: Style) -> dict[str, Any]:
+    return {
+        "kind": "inspect-series",
+        "path": result.path,
+        "points": [dataclasses.asdict(point) for point in result.points],
+        "layers": [_layer_series(layer, style) for layer in result.layers],
+        "findings": [_finding(finding) for finding in result.findings],
+        "notes": list(result.notes),
+        "failures": list(result.failures),
+    }
+
+
+def _layer_series(layer: LayerSeries, style: Style) -> dict[str, Any]:
+    def at(point: LayerPoint | None) -> dict[str, Any] | None:
+        if point is None:
+            return None
+        body = {
+            "statistics": dataclasses.asdict(point.statistics),
+            "health": list(point.health),
+            "movement": dataclasses.asdict(point.movement),
+        }
+        return {**body, "slopes": point.slopes.tolist()} if style.slopes else body
+
+    return {
+        "name": layer.name,
+        "parameter": layer.parameter,
+        "form": layer.form,
+        "trends": list(layer.trends),
+        "n_sign_changes": layer.n_sign_changes,
+        "is_sampled": layer.is_sampled,
+        "points": [at(point) for point in layer.points],
     }
 
 
@@ -226,6 +261,7 @@ def _plain(value: Any) -> Any:
 _BODIES: Mapping[str, Callable[[Any, Style], dict[str, Any]]] = {
     "InspectResult": _inspect,
     "CompareResult": _compare,
+    "SeriesResult": _series,
     "VerifyResult": _verify,
     "ExportResult": _export,
     "OptimizeResult": _optimize,

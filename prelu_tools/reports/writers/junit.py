@@ -18,6 +18,7 @@ from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.inspection import Finding, InspectResult
+from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.core.results.verification import (
     Agreement,
     CandidateReport,
@@ -60,6 +61,8 @@ def render(result: Result, style: Style) -> str:
         root = _suites_of_layers([result])
     elif isinstance(result, CompareResult):
         root = _suites_of_layers([result.left, result.right])
+    elif isinstance(result, SeriesResult):
+        root = _suites_of_series(result)
     else:
         raise UsageError("junit supports only results of `verify` and `inspect`")
     _count(root)
@@ -83,9 +86,17 @@ def _suites(result: VerifyResult) -> Element:
 
 
 def _took(element: Element, seconds: float) -> Element:
-    """The element with its time, where that is known."""
-    if seconds:
-        element.set("time", f"{seconds:.3f}")
+    """The element with its time, where that is known.
+
+    The parts of a candidate or a model are checked together: each case has an even share, so that
+    programs which add up the times of cases find the whole.
+    """
+    if not seconds:
+        return element
+    element.set("time", f"{seconds:.3f}")
+    cases = element.findall("testcase")
+    for case in cases:
+        case.set("time", f"{seconds / len(cases):.4f}")
     return element
 
 
@@ -99,7 +110,7 @@ def _suites_of_all(result: BatchResult) -> Element:
             _verdict(suite, "fail" if entry.status == "fail" else "inconclusive", entry.reasons)
             continue
         suites = list(_suites(found))
-        suites[0].set("time", f"{entry.seconds:.3f}")
+        _took(suites[0], entry.seconds)
         for suite in suites:
             suite.set("name", f"{entry.name}: {suite.get('name')}")
             for case in suite.iter("testcase"):
@@ -139,6 +150,20 @@ def _suites_of_layers(results: Sequence[InspectResult]) -> Element:
         if result.failures:
             _case(suite, "gates", "fail", "; ".join(result.failures), result.failures)
         _say(suite, result.notes)
+        _took(suite, result.seconds)
+    return _took(root, sum(result.seconds for result in results))
+
+
+def _suites_of_series(result: SeriesResult) -> Element:
+    """A suite with a case for the series, and one for each layer."""
+    root = Element("testsuites", name="prelu-tools inspect")
+    suite = SubElement(root, "testsuite", name=result.path)
+    for name in (None, *(layer.name for layer in result.layers)):
+        own = [finding for finding in result.findings if finding.layer == name]
+        _findings(suite, name or "series", own)
+    if result.failures:
+        _case(suite, "gates", "fail", "; ".join(result.failures), result.failures)
+    _say(suite, result.notes)
     return root
 
 

@@ -10,6 +10,7 @@ from prelu_tools.reports.document import (
     Block,
     Cell,
     Column,
+    Course,
     Facts,
     Lines,
     Name,
@@ -111,6 +112,10 @@ def _slopes(block: Slopes) -> Iterator[str]:
         yield from _table(each)
 
 
+def _course(block: Course) -> Iterator[str]:
+    yield from _table(block.table)
+
+
 def _written(block: Written) -> Iterable[str]:
     return (block.text.strip(),)
 
@@ -120,5 +125,6 @@ _WRITERS: Mapping[type, Callable[..., Iterable[str]]] = {
     Lines: _lines,
     Facts: _facts,
     Slopes: _slopes,
+    Course: _course,
     Written: _written,
 }

@@ -15,6 +15,7 @@ import numpy as np
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError
 from prelu_tools.core.results.inspection import InspectResult, LayerReport
+from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.reports.distribution import Scale, common_scale, flat
 from prelu_tools.reports.printable import LONGEST, cleaned
 from prelu_tools.reports.shortening import distinct, shortened
@@ -59,7 +60,7 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
-def draw(result: InspectResult, suffix: str) -> bytes:
+def draw(result: InspectResult | SeriesResult, suffix: str) -> bytes:
     """The figure as a file of the format of `suffix`, one of `SUFFIXES`.
 
     Raises:
@@ -74,8 +75,17 @@ def draw(result: InspectResult, suffix: str) -> bytes:
     metadata = {"Date": None} if suffix == ".svg" else {"Software": None}
     with style.context("default"), matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
-        figure(cleaned(result, LONGEST)).savefig(out, format=suffix[1:], dpi=150, metadata=metadata)
+        made = _figure(cleaned(result, LONGEST))
+        made.savefig(out, format=suffix[1:], dpi=150, metadata=metadata)
     return out.getvalue()
+
+
+def _figure(result: InspectResult | SeriesResult) -> Figure:
+    if isinstance(result, InspectResult):
+        return figure(result)
+    from prelu_tools.reports.writers.plot_series import series_figure
+
+    return series_figure(result)
 
 
 def _width(n_layers: int) -> float:

@@ -22,6 +22,7 @@ from prelu_tools.core.results.batch import BatchEntry, BatchResult
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.inspection import InspectResult, Severity
 from prelu_tools.core.results.reasons import code_of
+from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.core.results.verification import CandidateReport, Verdict, VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.places import file_of
@@ -69,7 +70,7 @@ def render(result: Result, style: Style) -> str:
 
 
 def _found(result: Result) -> Iterator[_Found]:
-    if isinstance(result, InspectResult):
+    if isinstance(result, InspectResult | SeriesResult):
         for one in result.all_findings:
             level = _OF_SEVERITY[one.severity]
             yield _Found(one.code, level, one.message, result.path, one.layer)

@@ -18,6 +18,7 @@ from rich.text import Text as Styled
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.document import (
     Block,
+    Course,
     Facts,
     Lines,
     Section,
@@ -148,6 +149,10 @@ def _slopes(slopes: Slopes, style: Style) -> Iterator[Paragraph]:
         yield from _table(table, style)
 
 
+def _course(course: Course, style: Style) -> Iterator[Paragraph]:
+    yield from _table(course.table, style)
+
+
 def _written(written: Written, style: Style) -> Iterator[Paragraph]:
     yield [Styled(written.text.rstrip())]
 
@@ -182,5 +187,6 @@ _WRITERS: Mapping[type, Callable[..., Iterator[Paragraph]]] = {
     Facts: _facts,
     Slopes: _slopes,
     Section: _section,
+    Course: _course,
     Written: _written,
 }

@@ -154,7 +154,7 @@ def test_slopes_of_an_old_arcface_file_are_laid_along_the_channels(
     source = _arcface(tmp_path / "old.onnx", opset, **given)
     found, target = _export(source)
     assert found.code == 0, found.err
-    assert "relu0: its slope of shape [3] was laid along axis 1 as [3, 1, 1]" in found.words
+    assert "relu0: its slope of shape [3] was moved to axis 1 as [3, 1, 1]" in found.words
     assert "compared with its own graph in onnx's evaluator (numpy)" in found.words
     proto = onnx.load(target)
     shapes = _shapes(proto)
@@ -182,7 +182,7 @@ def test_two_readings_are_no_verdict(tmp_path: Path) -> None:
     source = save(tmp_path / "old.onnx", "[act] y = PRelu(x, a)", **SQUARE, a=SLOPES)
     found, target = _export(source)
     assert found.code == 3
-    assert "act: a slope of shape [3] on an input of [?, 3, 5, 3] has two readings" in found.err
+    assert "act: a slope of shape [3] on an input of [?, 3, 5, 3] is ambiguous" in found.err
     assert "--repair-slopes" in found.err
     assert "--slope-axis" in found.err
     assert not target.exists()

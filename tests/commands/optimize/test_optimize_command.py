@@ -310,7 +310,7 @@ def test_slopes_are_repaired_where_that_is_asked(tmp_path: Path) -> None:
     assert not fast.exists()
     found = optimize(source, fast, *NO_TUNE, "--repair-slopes")
     assert found.code == 0, found.err
-    assert "its slope of shape [6] was laid along axis 1 as [6, 1, 1]" in found.json["notes"][0]
+    assert "its slope of shape [6] was moved to axis 1 as [6, 1, 1]" in found.json["notes"][0]
     assert forms(fast) != {"a": "prelu"}
 
 

@@ -60,7 +60,8 @@ def test_nodes_that_ran_elsewhere(
     allowed: bool, verdict: str, net: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Session, "report", ELSEWHERE)
-    report = the_one(verify(request_of(net, net, allow_fallback=allowed, power=False)))
+    asked = {"providers": ("CPUExecutionProvider",), "allow_fallback": allowed}
+    report = the_one(verify(request_of(net, net, **asked, power=False)))
     words = "cuda was requested, but 2 nodes ran on CUDA, CPU; --allow-fallback permits that"
     assert report.verdict == verdict
     assert report.reasons == (() if allowed else (words,))

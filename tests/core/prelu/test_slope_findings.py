@@ -155,7 +155,7 @@ def test_nodes_that_may_be_several_layers(
     [
         (
             _two(math.nan, 0.5),
-            "1 of 2 slopes are NaN or infinite, and so becomes every negative input there; go back "
+            "1 of 2 slopes are NaN or infinite, and so is the output for negative inputs; go back "
             "to a checkpoint before the training diverged",
         ),
         (
@@ -163,8 +163,8 @@ def test_nodes_that_may_be_several_layers(
             "all slopes are 0.25, where training starts: they were not trained, or the trained "
             "weights were not loaded",
         ),
-        (_two(0.005, -0.005), "in all but name it is ReLU"),
-        (_two(0.995, 1.005), "in all but name it is the identity"),
+        (_two(0.005, -0.005), "in effect it is a ReLU"),
+        (_two(0.995, 1.005), "in effect it is the identity"),
         (_two(0.5, 0.5), "all 2 slopes are 0.5: LeakyRelu would do the same"),
         (
             _two(1e9, 1e-30),
@@ -177,8 +177,8 @@ def test_nodes_that_may_be_several_layers(
         ),
         (
             _layer(np.full((1, 1, 1, 1), 0.3)),
-            "one slope for all of its channels; where one for each was meant, say so "
-            "(torch: nn.PReLU(num_parameters=channels); Keras: PReLU(shared_axes=[1, 2]))",
+            "one slope for all of its channels; for one per channel, use "
+            "nn.PReLU(num_parameters=channels) (torch) or PReLU(shared_axes=[1, 2]) (Keras)",
         ),
         (
             replace(_two(0.3, -0.7), nodes=("a", "b"), same_instance=False),

@@ -200,8 +200,8 @@ class _Settler:
         self._score(self._domains)  # what it says of the usual ones
         names = ", ".join(spec.name for spec in self._specs)
         return PReLUToolsError(
-            f"{self._trial.error}. No inputs were found that it takes: give the values of {names} "
-            "with --input-range NAME=LOW,HIGH, or a file of inputs with --inputs"
+            f"{self._trial.error}. No inputs were found that it accepts: give the values of "
+            f"{names} with --input-range NAME=LOW,HIGH, or a file of inputs with --inputs"
         )
 
     def _used(self, spec: TensorSpec, limits: tuple[float, float] | None) -> InputDomain:

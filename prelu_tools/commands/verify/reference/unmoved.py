@@ -90,7 +90,7 @@ def of_outputs(
             doubts.append(
                 Reason(
                     f"output {mine} is the same for all inputs, though it depends on them: a "
-                    "difference in what makes it would not be seen; give inputs that move it with "
+                    "difference before it would not be seen; give inputs that change it with "
                     "--inputs, or their range with --input-range",
                     OUTPUT_CONSTANT,
                 )

@@ -1,0 +1,137 @@
+"""What `inspect --series` saw: how the slopes of each layer moved."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from prelu_tools.core.results.series import LayerSeries, SeriesResult
+from prelu_tools.reports import Style
+from prelu_tools.reports.document import (
+    Block,
+    Column,
+    Course,
+    Facts,
+    Lines,
+    Name,
+    Section,
+    Table,
+    Text,
+    Word,
+)
+from prelu_tools.reports.findings import by_severity, which
+from prelu_tools.reports.words import counted, moved, number
+
+_BARS = "▁▂▃▄▅▆▇█"
+_MOST_BARS = 16
+_LEGEND = (
+    "moved: the farthest that a slope is from its first value; unmoved: slopes that always had it"
+)
+
+
+def view(result: SeriesResult, style: Style) -> Section:
+    """The document of a series."""
+    blocks: list[Block] = []
+    if result.notes:
+        blocks.append(Lines(result.notes))
+    if result.layers:
+        blocks.append(Course(_table(result), result.points, result.layers))
+        blocks.append(_trends(result))
+    if style.slopes:
+        blocks += [_values(result, layer) for layer in result.layers]
+    return Section(
+        (Name(result.path),), tuple(blocks), headline=_headline(result), reasons=_findings(result)
+    )
+
+
+def _headline(result: SeriesResult) -> str:
+    names = [point.name for point in result.points]
+    n_slopes = sum(layer.last.statistics.count for layer in result.layers)
+    return (
+        f"{counted(len(names), 'point')}, {names[0]} to {names[-1]};\n"
+        f"{counted(len(result.layers), 'PReLU layer')}, {counted(n_slopes, 'slope')}"
+    )
+
+
+def _findings(result: SeriesResult) -> tuple[Text, ...]:
+    names = [layer.name for layer in result.layers]
+    return tuple(
+        (
+            Word(finding.severity),
+            f" {finding.code}",
+            *((" in ", Name(which(layers, names))) if layers else ()),
+            f": {finding.message}",
+        )
+        for finding, layers in by_severity(result.findings)
+    )
+
+
+def _table(result: SeriesResult) -> Table:
+    columns = (
+        Column("layer", "name"),
+        Column("slopes"),
+        Column("first\nmean"),
+        Column("last\nmean"),
+        Column("mean\nover time", "text", needed=False),
+        Column("last\nmin"),
+        Column("last\nmax"),
+        Column("moved"),
+        Column("sign\nchanges"),
+        Column("unmoved"),
+    )
+    return Table(columns, tuple(_row(layer) for layer in result.layers), _LEGEND)
+
+
+def _row(layer: LayerSeries) -> tuple[str, ...]:
+    first, last = layer.first, layer.last
+    return (
+        Name(layer.name),
+        f"{last.statistics.count:,}",
+        number(first.statistics.mean),
+        number(last.statistics.mean),
+        _bars(layer),
+        number(last.statistics.min),
+        number(last.statistics.max),
+        moved(last.movement.from_start),
+        f"{layer.n_sign_changes:,}",
+        f"{last.movement.n_unmoved:,}",
+    )
+
+
+def _bars(layer: LayerSeries) -> str:
+    """The mean at each point as a bar; of many points, of some at even distances."""
+    means = [math.nan if point is None else point.statistics.mean for point in layer.points]
+    if len(means) > _MOST_BARS:
+        means = [means[i] for i in np.linspace(0, len(means) - 1, _MOST_BARS).round().astype(int)]
+    finite = [mean for mean in means if math.isfinite(mean)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
+    if not low < high:
+        return "".join(_BARS[3] if math.isfinite(mean) else " " for mean in means)
+    top = len(_BARS) - 1
+    return "".join(
+        _BARS[round((mean / 2 - low / 2) / (high / 2 - low / 2) * top)]
+        if math.isfinite(mean)
+        else " "
+        for mean in means
+    )
+
+
+def _trends(result: SeriesResult) -> Facts:
+    names = [layer.name for layer in result.layers]
+    words: dict[str, list[str]] = {}
+    for layer in result.layers:
+        for word in (*layer.trends, *(w for w in layer.last.health if w not in layer.trends)):
+            words.setdefault(word, []).append(layer.name)
+    return Facts(tuple((word, which(layers, names)) for word, layers in words.items()))
+
+
+def _values(result: SeriesResult, layer: LayerSeries) -> Facts:
+    pairs = zip(result.points, layer.points, strict=True)
+    return Facts(
+        tuple(
+            (f"{layer.name}, {point.name}", ", ".join(f"{value:.6g}" for value in seen.slopes))
+            for point, seen in pairs
+            if seen is not None
+        )
+    )

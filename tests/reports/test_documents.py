@@ -1,0 +1,65 @@
+"""Every result has a view, every view works in every writer, and nothing is said twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from made_pages import pages
+
+from prelu_tools.reports import COMMON_FORMATS, Style, render, views
+from prelu_tools.reports.document import Facts, Lines, Section, Table, plain, tidied
+
+RESULTS = pages()
+FROM_DOCUMENTS = ("table", "markdown", "html", "notebook")
+_LONG_ENOUGH = 25  # characters of a sentence; shorter ones are figures and names
+
+
+def _sentences(section: Section) -> Iterator[str]:
+    yield section.headline
+    yield from map(plain, section.reasons)
+    for block in section.blocks:
+        if isinstance(block, Section):
+            yield from _sentences(block)
+        elif isinstance(block, Lines):
+            yield from map(plain, block.items)
+        elif isinstance(block, Facts):
+            yield from (plain(thing) for _, thing in block.pairs)
+        elif isinstance(block, Table):
+            yield block.legend
+
+
+@pytest.mark.parametrize("name", [name for name in RESULTS if name not in ("checks", "verify-two")])
+def test_no_sentence_stands_twice_in_a_document(name: str) -> None:
+    said = Counter(_sentences(views.view_of(RESULTS[name], Style())))
+    assert {text: n for text, n in said.items() if n > 1 and len(text) >= _LONG_ENOUGH} == {}
+
+
+@pytest.mark.parametrize("form", FROM_DOCUMENTS)
+@pytest.mark.parametrize("name", RESULTS)
+def test_every_writer_writes_every_document(name: str, form: str) -> None:
+    brief = render(RESULTS[name], form, Style())
+    full = render(RESULTS[name], form, Style(details=True, others=True, slopes=True))
+    assert brief.endswith("\n")
+    assert len(full) >= len(brief)
+
+
+def test_every_kind_of_result_has_a_view_and_every_view_a_kind() -> None:
+    folder = Path(views.__file__).parent
+    there = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert set(views._VIEWS.values()) == there
+    assert set(COMMON_FORMATS) - {"json"} <= set(FROM_DOCUMENTS)
+
+
+def test_empty_tables_go_and_legends_stay_once() -> None:
+    full, empty = Table((), (("a",),), "what it means"), Table((), (), "what it means")
+    section = Section("x", (empty, full, Section("y", (full,))))
+    first, inner = tidied(section).blocks
+    assert isinstance(first, Table)
+    assert first.legend == "what it means"
+    assert isinstance(inner, Section)
+    (second,) = inner.blocks
+    assert isinstance(second, Table)
+    assert second.legend == ""

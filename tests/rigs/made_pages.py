@@ -1,0 +1,89 @@
+"""A result of every kind, and of awkward sizes, each of which makes a page."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from made_results import compared, examined, exported, layer, model, optimized, usual, verified
+
+from prelu_tools.core.results.batch import BatchEntry, BatchResult
+from prelu_tools.core.results.inspection import Finding, InspectResult, LayerUsage
+from prelu_tools.reports import Result, Style
+from prelu_tools.reports.writers.json import one_line
+
+LONG = "backbone.stages.3.blocks.{}.residual_function.activation_after_the_convolution"
+
+
+def pages() -> Mapping[str, Result]:
+    """The results by name."""
+    return {
+        "inspect": usual(),
+        "inspect-deep": deep(),
+        "inspect-empty": model(findings=[Finding("no_prelu", "warning", "no PReLU was found")]),
+        "compare": compared(),
+        "verify": verified(),
+        "verify-long": long_names(),
+        "verify-two": two(),
+        "export": exported(verified()),
+        "optimize": optimized(),
+        "doctor": examined(),
+        "checks": many("verify"),
+        "batch": many("inspect"),
+    }
+
+
+def deep() -> InspectResult:
+    """Forty layers of every sharing, with a finding for most of them."""
+    random = np.random.default_rng(0)
+    layers = []
+    for number in range(40):
+        name = LONG.format(number)
+        size = (1, 16, 256, 3000)[number % 4]
+        slopes = random.normal(0.25, 0.3 + number / 80, size)
+        usage = LayerUsage(np.clip(random.random(size), 0, 1), 0.1)
+        finding = Finding("sign", "warning", f"a third of its slopes are below {number}", name)
+        layers.append(layer(name, slopes, usage=usage, findings=[finding] if number % 3 else []))
+    return model(*layers, path="a/rather/long/way/to/the/model/" * 3 + "net.onnx")
+
+
+def long_names() -> Result:
+    """A check of twelve layers with long names, of which half failed."""
+    (report,) = verified().candidates
+    layers = [
+        dataclasses.replace(
+            report.layers[number % 2], name=LONG.format(number), node=f"/{LONG.format(number)}"
+        )
+        for number in range(12)
+    ]
+    reasons = [f"{one.name}: {one.difference}; node {one.node}" for one in layers if one.difference]
+    changed = dataclasses.replace(report, layers=tuple(layers), reasons=tuple(reasons))
+    every = tuple(f"net.onnx: {reason}" for reason in reasons)
+    return dataclasses.replace(verified(), candidates=(changed,), reasons=every)
+
+
+def two() -> Result:
+    """Two candidates, of which one passed."""
+    (report,) = verified().candidates
+    good = dataclasses.replace(
+        report, model="other.onnx", verdict="pass", layers=report.layers[:1], reasons=(), special=()
+    )
+    return dataclasses.replace(verified(), candidates=(report, good))
+
+
+def many(command: str) -> BatchResult:
+    """Models of which one is good, one has warnings, one failed and one has no result."""
+    results = [verified(), verified()] if command == "verify" else [usual(), model(layer("a", 0.5))]
+    statuses = ("fail", "pass") if command == "verify" else ("ok", "ok")
+    entries = [
+        BatchEntry(
+            *(f"folder/{LONG.format(number)}.onnx", "net.onnx", status),
+            text=one_line(result, Style()),
+            reasons=("act2: channels 3 and 7 exchanged",) if status == "fail" else (),
+            candidates=("net.onnx", "folder/other.onnx"),
+        )
+        for number, (result, status) in enumerate(zip(results, statuses, strict=True))
+    ]
+    lost = BatchEntry("lost", "gone.onnx", "error", reasons=("gone.onnx: no such file",))
+    return BatchResult(command, (*entries, lost), path="models.csv")  # type: ignore[arg-type]
