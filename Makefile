@@ -164,7 +164,7 @@ test-docs: $(READY)
 
 docs: .venv-docs/.ready
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
-	@echo "build/site/index.html (its search works from the disk too; make site serves it)"
+	@echo "build/site/index.html (make site serves it, with search)"
 
 site: docs
 	@echo "http://127.0.0.1:8000 (Ctrl-C ends it)"
