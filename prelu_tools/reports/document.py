@@ -73,6 +73,8 @@ class Column:
     """Whether a narrow table keeps it; what it says then stands below the table."""
     brief: bool = True
     """Whether a terminal shows it at all; pages and Markdown show every column."""
+    drawn: bool = False
+    """Whether it is a drawing made of letters, which a page leaves out beside a real one."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class Course:
     @property
     def numbers(self) -> Table:
         """The table without what a drawing shows better: bars made of letters."""
-        kept = [i for i, column in enumerate(self.table.columns) if column.kind != "text"]
+        kept = [i for i, column in enumerate(self.table.columns) if not column.drawn]
         rows = tuple(tuple(row[i] for i in kept) for row in self.table.rows)
         columns = tuple(self.table.columns[i] for i in kept)
         return replace(self.table, columns=columns, rows=rows)

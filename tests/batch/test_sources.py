@@ -266,6 +266,8 @@ def test_present_meanings_stay(tmp_path: Path) -> None:
     assert cli("inspect", first, "--resume").code == 2
     assert cli("inspect", first, "--jobs", "2", "--dask", "tcp://127.0.0.1:1").code == 2
     assert cli("inspect", first, "--memory-limit", "much").code == 2
+    assert cli("inspect", first, "--jobs", "0", "--timeout", "9").code == 2
+    assert cli("inspect", first, "--jobs", "0", "--dask", "local").code == 2
 
 
 def test_each_shows_every_model_by_itself(tmp_path: Path) -> None:

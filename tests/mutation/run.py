@@ -3,6 +3,7 @@
     python tests/mutation/run.py                    # every module of plan.toml
     python tests/mutation/run.py core.parity ...    # some
     python tests/mutation/run.py core.parity --survivors
+    python tests/mutation/run.py --share 5          # 5 % of all, the same ones each time
 
 What was found stays in build/mutants: a run that was broken off goes on, and after a change of the
 tests only the mutants that survived are tried again. Exit code 1 where fewer than 90 % were
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=3600.0, help="when to stop")
     parser.add_argument("--each", type=float, default=10.0, help="seconds of tests for a mutant")
+    parser.add_argument("--share", type=float, default=100.0, help="percent of them to try")
     parser.add_argument("--fresh", action="store_true", help="forget what was found before")
     parser.add_argument("--survivors", action="store_true", help="show each of them")
     chosen = parser.parse_args(arguments)
@@ -84,7 +86,7 @@ def _try(
 ) -> list[Part]:
     """The modules of one group, and what is known of them after trying."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    parts, states = [], {}
+    parts, states, others = [], {}, {}
     for module in modules:
         path = _path(module)
         states[module] = {
@@ -92,7 +94,11 @@ def _try(
             "tests": _digest(_files(tests)),
         }
         known = {} if chosen.fresh else _known(RESULTS / f"{module}.json", states[module])
-        parts.append(Part(module, make(path.read_text()), known))
+        mutants = [m for m in make(path.read_text()) if _is_drawn(module, m, chosen.share)]
+        numbers = {m.number for m in mutants}
+        others[module] = {n: outcome for n, outcome in known.items() if n not in numbers}
+        own = {n: outcome for n, outcome in known.items() if n in numbers}
+        parts.append(Part(module, mutants, own))
     left = {
         f"prelu_tools.{part.module}": [m for m in part.mutants if m.number not in part.outcomes]
         for part in parts
@@ -105,9 +111,16 @@ def _try(
                 by_name[module].outcomes[number] = outcome
     finally:
         for part in parts:
-            document = {**states[part.module], "outcomes": part.outcomes}
+            outcomes = others[part.module] | part.outcomes
+            document = {**states[part.module], "outcomes": outcomes}
             (RESULTS / f"{part.module}.json").write_text(json.dumps(document, indent=0))
     return parts
+
+
+def _is_drawn(module: str, mutant: Mutant, share: float) -> bool:
+    """Whether a mutant is one of a share of all, which stays the same."""
+    drawn = hashlib.sha256(f"{module} {mutant.number} {mutant.key}".encode()).digest()
+    return int.from_bytes(drawn[:4]) < share / 100 * 2**32
 
 
 def _path(module: str) -> Path:

@@ -81,7 +81,7 @@ def travel(net: Net, way: Way, folder: Path) -> None:
     _is_canonical(net, back)
     if way.depth == "verified":
         _passes(source, exported, fast, back)
-        _is_noticed(source, _with_a_wrong_slope(exported, folder / "wrong.onnx", way.seed))
+        _is_noticed(source, with_a_wrong_slope(exported, folder / "wrong.onnx", way.seed))
 
 
 def _optimize_and_verify(net: Net, way: Way, source: Path, exported: Path) -> None:
@@ -123,7 +123,7 @@ def _is_noticed(reference: Path, wrong: Path) -> None:
     assert any("act" in reason or "val" in reason or "/" in reason for reason in found.reasons)
 
 
-def _with_a_wrong_slope(path: Path, target: Path, seed: int) -> Path:
+def with_a_wrong_slope(path: Path, target: Path, seed: int) -> Path:
     """The same file, but for one slope."""
     random = np.random.default_rng(seed)
     model = onnx.load(path)

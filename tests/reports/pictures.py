@@ -17,6 +17,7 @@ from browser import CHROMIUM, DRIVER, PAPER, chromium, faults, look, picture
 from made_pages import pages
 
 from prelu_tools.core.results.inspection import InspectResult
+from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.reports import Style, render
 from prelu_tools.reports.writers.plot import draw
 
@@ -47,7 +48,7 @@ def main(folder: Path) -> int:
                     print(f"{name}, {view}: {fault}")
                 (folder / f"{name}-{view}.png").write_bytes(picture(driver))
     for name, result in pages().items():
-        if isinstance(result, InspectResult) and result.layers:
+        if isinstance(result, InspectResult | SeriesResult) and result.layers:
             (folder / f"{name}-plot.png").write_bytes(draw(result, ".png"))
     print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
     return int(n_faults > 0)

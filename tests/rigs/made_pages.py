@@ -8,8 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 from made_results import compared, examined, exported, layer, model, optimized, usual, verified
 
+from prelu_tools.core.prelu.movement import SlopeTrack
+from prelu_tools.core.prelu.statistics import slope_health, slope_statistics
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
 from prelu_tools.core.results.inspection import Finding, InspectResult, LayerUsage
+from prelu_tools.core.results.series import LayerPoint, LayerSeries, SeriesPoint, SeriesResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.writers.json import one_line
 
@@ -23,6 +26,7 @@ def pages() -> Mapping[str, Result]:
         "inspect-deep": deep(),
         "inspect-empty": model(findings=[Finding("no_prelu", "warning", "no PReLU was found")]),
         "compare": compared(),
+        "series": series(),
         "verify": verified(),
         "verify-long": long_names(),
         "verify-two": two(),
@@ -46,6 +50,24 @@ def deep() -> InspectResult:
         finding = Finding("sign", "warning", f"a third of its slopes are below {number}", name)
         layers.append(layer(name, slopes, usage=usage, findings=[finding] if number % 3 else []))
     return model(*layers, path="a/rather/long/way/to/the/model/" * 3 + "net.onnx")
+
+
+def series() -> SeriesResult:
+    """Six layers over twenty points, one of which only later ones have."""
+    random = np.random.default_rng(1)
+    layers = []
+    for number in range(6):
+        track, points = SlopeTrack(), []
+        start = random.normal(0.25, 0.05, 8 * (number + 1))
+        for step in range(20):
+            slopes = start + 0.02 * number * step * np.sign(start - 0.25)
+            known = LayerPoint(
+                slopes, slope_statistics(slopes), slope_health(slopes), track.add(slopes)
+            )
+            points.append(None if number == 5 and step < 8 else known)
+        layers.append(LayerSeries(LONG.format(number), None, "PReLU", tuple(points), ()))
+    places = tuple(SeriesPoint(f"step {10 * n}", "slopes.jsonl", 10 * n) for n in range(20))
+    return SeriesResult("slopes.jsonl", places, tuple(layers), ())
 
 
 def long_names() -> Result:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from prelu_tools.core.prelu.movement import SlopeTrack
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.comparison import CompareResult, LayerChange
-from prelu_tools.core.results.inspection import InspectResult
+from prelu_tools.core.results.inspection import InspectResult, LayerReport
 from prelu_tools.core.results.reasons import VALUES_DIFFER, code_of
+from prelu_tools.core.results.series import LayerPoint, LayerSeries, SeriesPoint
 from prelu_tools.reports import Style
-from prelu_tools.reports.document import Block, Column, Facts, Name, Section, Table, Word
+from prelu_tools.reports.document import Block, Column, Course, Facts, Name, Section, Table, Word
 from prelu_tools.reports.words import counted, moved, n_slopes, origin, placed
 
 
@@ -15,8 +19,31 @@ def view(result: CompareResult, style: Style) -> Section:
     """The document of a comparison."""
     title = (Name(result.left.path), " -> ", Name(result.right.path))
     models = Facts((("before", _model(result.left)), ("after", _model(result.right))))
-    tables: tuple[Block, ...] = (_changes(result),) if result.changes else ()
-    return Section(title, (models, *tables), headline=_summary(result))
+    changes: tuple[Block, ...] = ()
+    if result.changes:
+        paths = (result.left.path, result.right.path)
+        points = tuple(SeriesPoint(path, path, step) for step, path in enumerate(paths))
+        changes = (Course(_changes(result), points, tuple(_layers(result))),)
+    return Section(title, (models, *changes), headline=_summary(result))
+
+
+def _layers(result: CompareResult) -> Iterator[LayerSeries]:
+    """Each layer before and after, as a series of two."""
+    before, after = (
+        {report.layer.name: report for report in model.layers}
+        for model in (result.left, result.right)
+    )
+    for change in result.changes:
+        pair = (before.get(change.name), after.get(change.other_name or change.name))
+        track = SlopeTrack()
+        points = tuple(None if report is None else _point(report, track) for report in pair)
+        form = next(report.layer.form for report in pair if report is not None)
+        yield LayerSeries(_renamed(change), None, form, points, track.trends())
+
+
+def _point(report: LayerReport, track: SlopeTrack) -> LayerPoint:
+    slopes = report.layer.slopes.reshape(-1)
+    return LayerPoint(slopes, report.statistics, report.health, track.add(slopes))
 
 
 def _model(model: InspectResult) -> tuple[str, ...]:
@@ -36,7 +63,7 @@ def _changes(result: CompareResult) -> Table:
     layers = {report.layer.name: report.layer for report in result.left.layers}
     rows = [
         (
-            Name(change.name if change.other_name is None else _renamed(change)),
+            Name(_renamed(change)),
             f"{change.n_slopes:,}",
             "-" if change.n_changed is None else f"{change.n_changed:,}",
             _largest(change, layers.get(change.name)),
@@ -50,7 +77,8 @@ def _changes(result: CompareResult) -> Table:
 
 
 def _renamed(change: LayerChange) -> str:
-    return f"{change.name} -> {change.other_name}"
+    """The layer's name in the first model, and in the second where that is another."""
+    return change.name if change.other_name is None else f"{change.name} -> {change.other_name}"
 
 
 def _largest(change: LayerChange, layer: PReLULayer | None) -> str:

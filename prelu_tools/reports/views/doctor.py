@@ -32,5 +32,5 @@ def view(result: DoctorResult, style: Style) -> Section:
         for item in items
         if item.advice and item.state != "ok"
     ]
-    blocks = (Table(columns, tuple(rows)), Lines.of(advice, "To get what is not there:"))
+    blocks = (Table(columns, tuple(rows)), Lines.of(advice, "To install what is missing:"))
     return Section(f"Python {result.python} on {result.platform}", blocks)

@@ -73,7 +73,7 @@ def _table(result: SeriesResult) -> Table:
         Column("slopes"),
         Column("first\nmean"),
         Column("last\nmean"),
-        Column("mean\nover time", "text", needed=False),
+        Column("mean\nover time", "text", needed=False, drawn=True),
         Column("last\nmin"),
         Column("last\nmax"),
         Column("moved"),
