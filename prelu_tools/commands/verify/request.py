@@ -126,7 +126,7 @@ class VerifyRequest:
     inputs_file: Path | None = option(
         VALUES, "Use exactly these inputs; with --samples, in addition to random ones.",
         default=None, name="inputs", metavar="FILE.npz",
-        key_help="a file with inputs to replay; {stem} and the like as above", example='"batch.npz"',
+        key_help="a file of inputs to replay; {stem} and the like as above", example='"batch.npz"',
     )  # fmt: skip
     save_inputs: Path | None = option(
         FILE, "Save the inputs that were used, for --inputs.",
