@@ -108,15 +108,38 @@ def test_lists_in_each_spelling(tree: Path) -> None:
 
 def test_a_row_means_what_it_would_on_the_command_line(tree: Path) -> None:
     (tree / "list.csv").write_text(
-        "name,source\nall,batch/**/*.onnx\n,gone/*.onnx\none,batch/sub/c.*\n"
+        "name,source\nall,batch/**/*.onnx\n,gone/*.onnx\none,batch/sub/c.*\n,batch/*.onnx\n"
     )
     found = cli("inspect", "list.csv", "--jobs", "0", "--format", "json")
     assert [(one["name"], one["line"]) for one in found.json["models"]] == [
         ("all: batch/a.onnx", 2),
         ("all: batch/sub/c.onnx", 2),
         ("gone/*.onnx", 3),
+        ("one", 4),
     ]
     assert found.json["models"][2]["error"] == "gone/*.onnx matches no file"
+
+
+def test_a_model_may_be_listed_twice_for_two_places(tree: Path) -> None:
+    (tree / "list.csv").write_text(
+        "name,source,output\n,batch/a.onnx,x.onnx\n,batch/a.onnx,y.onnx\n,batch/*.onnx,x.onnx\n"
+    )
+    jobs = export_jobs(["list.csv"], None, ExportRequest("", Path())).jobs
+    assert [(job.name, str(job.output)) for job in jobs] == [
+        ("batch/a.onnx", "x.onnx"),
+        ("batch/a.onnx (2)", "y.onnx"),
+    ]
+
+
+def test_a_list_in_a_folder_that_looks_like_a_pattern(tree: Path) -> None:
+    (tree / "a[1]").mkdir()
+    (tree / "a[1]/net.onnx").touch()
+    (tree / "a[1]/list.txt").write_text("*.onnx\nnone*\n")
+    found = expand(["a[1]/list.txt"], "inspect")
+    assert [(one.text, one.problem) for one in found] == [
+        ("a[1]/net.onnx", None),
+        ("a[1]/none*", "a[1]/none* matches no file"),
+    ]
 
 
 def test_names_of_rows_are_kept_and_may_not_be_the_same(tree: Path) -> None:
@@ -139,6 +162,11 @@ def test_names_of_rows_are_kept_and_may_not_be_the_same(tree: Path) -> None:
         ("a.csv", "source\na.onnx,b\n", "more cells"),
         ("a.csv", "name,source\nx,\n", "missing key 'source', which every line needs"),
         ("a.toml", "[[models]]\nsource = 3\n", "source is 3; expected text that is not empty"),
+        (
+            "a.toml",
+            "models = 3\nchecks = 3",
+            "a.toml has models and checks: expected [[mo",
+        ),
         ("a.toml", "models = 3", "a.toml: models is 3; expected tables [[models]]"),
         ("a.toml", "[[", "not a TOML file"),
         ("a.txt", b"\xff\xfe", "not UTF-8"),
@@ -226,9 +254,14 @@ def test_pairs_of_two_folders_of_one_reference_and_of_a_list(
         (["batch.csv", "a.onnx"], "already lists the pairs"),
         (["nets.py:{stem}", "a.onnx"], "has to be part of the path"),
         (["*.keras"], "no candidate to compare"),
+        (["list.txt"], "it names one model: verify needs a list with a reference"),
     ],
 )
-def test_what_cannot_be_paired(sources: list[str], said: str) -> None:
+def test_what_cannot_be_paired(
+    sources: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("list.txt").write_text("a.onnx\n")
     with pytest.raises(UsageError, match=said):
         _jobs(*sources)
     assert cli("verify", *sources).code == 2

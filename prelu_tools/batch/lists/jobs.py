@@ -13,7 +13,7 @@ from prelu_tools.batch.lists.keys import suggestion
 from prelu_tools.batch.lists.models import Found, expand
 from prelu_tools.batch.lists.outputs import outputs_of
 from prelu_tools.batch.lists.pairs import Pair, each_candidate, filled, pairs_of, placeholders
-from prelu_tools.batch.lists.rows import is_list, read_rows
+from prelu_tools.batch.lists.rows import as_written, is_list, read_rows
 from prelu_tools.batch.lists.tables import ListError, Row, find_file
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.inspect.request import InspectRequest
@@ -162,7 +162,8 @@ def _of_rows(rows: Iterable[Row], base: VerifyRequest) -> Iterator[tuple[Job, Ro
         except UsageError as error:
             raise row.error(in_check_file(str(error))) from error
         except PReLUToolsError as error:  # nothing is filled in: it is called as it is written
-            lost = Pair(reference, reference, candidates, problem=str(error), can_run=False)
+            why = as_written(str(error))
+            lost = Pair(reference, reference, candidates, problem=why, can_run=False)
             request = replace(base, options=_options(base, row))
             name = values.get("name", reference)
             found, named = [_located(_of_pair(lost, request, name), row)], "name" in values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -23,6 +24,7 @@ from prelu_tools.core.results.batch import Command
 _SUFFIXES = (".txt", ".csv", ".toml")
 _SOURCES = ("source", "reference", "candidates", "output")
 _CODE = "custom_objects"
+_ESCAPED = re.compile(r"\[([*?[])\]")
 
 
 def is_list(text: str) -> bool:
@@ -75,6 +77,11 @@ def _value(key: str, text: str) -> Any:
 def _read(row: Row, command: Command) -> Row:
     """A row whose values are what its keys ask for."""
     known, values = KEYS[command], dict(row.values)
+    if command == "verify" and "source" in values:
+        raise row.error(
+            "it names one model: verify needs a list with a reference and a candidate in each row "
+            "(.csv or .toml)"
+        )
     if command == "verify" and "candidate" in values and row.title.partition(" ")[0] != "check":
         values["candidates"] = _listed(values.pop("candidate"))
     fields: dict[str, Any] = {}
@@ -141,6 +148,11 @@ def _seen_from(folder: Path, text: str) -> str:
     if not weights:
         return head
     return f"{head}@{weights if is_url(weights) else _joined(folder, weights)}"
+
+
+def as_written(text: str) -> str:
+    """A pattern without the brackets around what means itself in it."""
+    return _ESCAPED.sub(r"\1", text)
 
 
 def _joined(folder: Path, path: str) -> str:

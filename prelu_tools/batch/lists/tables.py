@@ -156,6 +156,8 @@ def _section(path: str, document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tables(path: str, key: str, section: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
     for other in section:
+        if other != key and other in _keys(path):
+            raise ListError(f"{path} has {key} and {other}: expected {_heads(path)}", path)
         if other != key:
             raise ListError(
                 f"{path}: unknown key {other!r} beside the {key}, each written as "
