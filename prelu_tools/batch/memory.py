@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,9 +10,6 @@ import psutil
 
 from prelu_tools.core.results.batch import Command
 
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_UNITS |= {f"{unit}I": 1 << 10 * power for power, unit in enumerate("KMGT", 1)}
-_SIZE = re.compile(r"^(\d+(?:\.\d+)?) ?([KMGT]?I?)B?$")
 _GROUP = Path("/sys/fs/cgroup")  # of a container: its own limit, not the machine's
 # Bytes that a command takes in any case, frameworks included, and how often it holds a model.
 _TAKES: Mapping[Command, tuple[int, float]] = {
@@ -21,21 +17,6 @@ _TAKES: Mapping[Command, tuple[int, float]] = {
     "verify": (1 << 30, 8.0),
     "export": (1 << 30, 8.0),
 }
-
-
-def parse_size(text: str) -> int:
-    """`2GB`, `500 MB`, `1.5GiB` or a number of bytes.
-
-    Raises:
-        ValueError: it is none of these, or nothing.
-    """
-    found = _SIZE.match(text.strip().upper())
-    if found is None or found[2] == "I":
-        raise ValueError(text)
-    size = int(float(found[1]) * _UNITS[found[2]])
-    if not size:
-        raise ValueError(text)
-    return size
 
 
 def likely_need(command: Command, n_bytes: int) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,28 +16,13 @@ from prelu_tools.batch.job import Done, Job
 from prelu_tools.batch.lists.jobs import JobList
 from prelu_tools.batch.lists.models import local_size
 from prelu_tools.batch.local import run_here, run_inline
+from prelu_tools.batch.plan import Plan
 from prelu_tools.batch.results import ResultsFile, save_results
-from prelu_tools.batch.worker import NO_LIMITS, Limits
+from prelu_tools.batch.worker import Limits
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, WorkerInfo
 from prelu_tools.core.stopping import Stopped, stopping
 from prelu_tools.core.versions import installed_versions
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to run."""
-
-    n_workers: int = 1
-    """How many processes of this machine; 0 for this process itself."""
-    limits: Limits = NO_LIMITS
-    """What each model may take."""
-    results: Path | None = None
-    """The file to which each result is appended; None for none."""
-    resume: bool = False
-    """Whether results that are there count."""
-    dask: str | None = None
-    """The address of a Dask scheduler, or `local`; None for processes of this machine."""
 
 
 class Watch(Protocol):
@@ -97,13 +83,19 @@ def run_batch(listed: JobList, plan: Plan, watch: Watch) -> BatchResult:
 
 
 def _running(jobs: Sequence[Job], plan: Plan, started: Callable[[Job], Job]) -> Generator[Done]:
+    limits = Limits(plan.timeout, plan.memory_limit)
     if not jobs:
-        return run_here([], 1, plan.limits, started, lambda job: 0)
+        return run_here([], 1, limits, started, lambda job: 0)
     if plan.dask is not None:
-        return run_on_cluster(jobs, plan.dask, plan.n_workers, plan.limits, started)
+        return run_on_cluster(jobs, plan.dask, plan.n_workers, limits, started)
     if plan.n_workers == 0:
         return run_inline(jobs, started)
-    return run_here(jobs, plan.n_workers, plan.limits, started, lambda job: local_size(job.sources))
+    if not hasattr(os, "killpg"):
+        raise PReLUToolsError(
+            "worker processes need a system such as Linux or macOS: on this one give one model at "
+            "a time, or --dask with a cluster"
+        )
+    return run_here(jobs, plan.n_workers, limits, started, lambda job: local_size(job.sources))
 
 
 def _starter(file: ResultsFile | None, watch: Watch) -> Callable[[Job], Job]:

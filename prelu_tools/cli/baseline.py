@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-import click
+from prelu_tools.cli.options import request_options
+from prelu_tools.core.requests.kinds import FLAG, OWN_FILE, number
+from prelu_tools.core.requests.option import Needs, option
 
 if TYPE_CHECKING:
     from prelu_tools.core.results.baseline import Baseline
     from prelu_tools.core.results.batch import BatchResult
     from prelu_tools.core.results.verification import VerifyResult
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-OPTIONS = ("baseline", "baseline_factor", "update_baseline")
+_FILE = Needs(lambda values: values.baseline is not None, "it goes with --baseline FILE.json")
 
 
-def baseline_options(function: Function) -> Function:
-    """Against what the figures are held, and whether it is renewed."""
-    for option in (
-        click.option(
-            "--update-baseline",
-            is_flag=True,
-            help="Write the figures to the baseline, if all could be judged.",
+@dataclass(frozen=True)
+class BaselineRequest:
+    """What the figures are compared with, and whether it is renewed."""
+
+    baseline: Path | None = option(
+        OWN_FILE, "Fail if figures are worse than in this file.", default=None, metavar="FILE.json"
+    )
+    baseline_factor: float | None = option(
+        number(1), "Allowed factor by which a figure may get worse.  [default: 2]",
+        default=None, metavar="TIMES",
+        needs=(
+            _FILE,
+            Needs(
+                lambda values: not values.update_baseline,
+                "--update-baseline compares nothing with the old figures",
+            ),
         ),
-        click.option(
-            "--baseline-factor",
-            type=click.FloatRange(min=1),
-            metavar="TIMES",
-            help="Allowed factor by which a figure may get worse.  [default: 2]",
-        ),
-        click.option(
-            "--baseline",
-            type=click.Path(path_type=Path, dir_okay=False),
-            metavar="FILE.json",
-            help="Fail if figures are worse than in this file.",
-        ),
-    ):
-        function = option(function)
-    return function
+    )  # fmt: skip
+    update_baseline: bool = option(
+        FLAG, "Write the figures to the baseline, if all could be judged.",
+        default=False, needs=(_FILE,),
+    )  # fmt: skip
+
+    def chosen(self) -> BaselineChoice:
+        """The file is read before anything runs.
+
+        Raises:
+            PReLUToolsError: the file cannot be read, or is not a baseline.
+        """
+        from prelu_tools.commands.verify.baseline import old_entries, read_baseline
+        from prelu_tools.core.results.baseline import DEFAULT_FACTOR
+
+        path, update = self.baseline, self.update_baseline
+        if path is not None and update:
+            old_entries(path)  # what is not a baseline is refused now, and not after an hour
+        known = None if path is None or update else read_baseline(path)
+        return BaselineChoice(path, self.baseline_factor or DEFAULT_FACTOR, update, known)
+
+
+baseline_options = request_options(BaselineRequest)
 
 
 @dataclass(frozen=True)
 class BaselineChoice:
-    """What `baseline_options` were given."""
+    """The baseline of a run."""
 
     path: Path | None
     """The file; None without any."""
@@ -80,29 +98,3 @@ class BaselineChoice:
         renewed = renew(self.path, results, whole)
         if renewed.refused is not None or not quiet:
             say(renewed.sentence)
-
-
-def chosen(path: Path | None, factor: float | None, update: bool) -> BaselineChoice:
-    """The options as one value; the file is read before anything runs.
-
-    Raises:
-        UsageError: an option has no effect without another.
-        PReLUToolsError: the file cannot be read, or is not a baseline.
-    """
-    if path is None:
-        for name, given in (("--baseline-factor", factor), ("--update-baseline", update or None)):
-            if given is not None:
-                raise click.UsageError(f"{name} has no effect without --baseline FILE.json")
-        return BaselineChoice(None, 1.0, update=False, known=None)
-    if update and factor is not None:
-        raise click.UsageError(
-            "--baseline-factor has no effect with --update-baseline: nothing is compared with the "
-            "old figures"
-        )
-    from prelu_tools.commands.verify.baseline import old_entries, read_baseline
-    from prelu_tools.core.results.baseline import DEFAULT_FACTOR
-
-    if update:
-        old_entries(path)  # what is not a baseline is refused now, and not after an hour
-    known = None if update else read_baseline(path)
-    return BaselineChoice(path, factor or DEFAULT_FACTOR, update, known)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-import click
+from prelu_tools.batch.plan import Plan
+from prelu_tools.cli.options import request_options
 
 if TYPE_CHECKING:
     from prelu_tools.batch.lists.jobs import JobList
@@ -17,108 +17,31 @@ if TYPE_CHECKING:
     from prelu_tools.cli.output import Output
     from prelu_tools.core.results.batch import BatchEntry, BatchResult
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-NAMES = ("jobs", "results", "resume", "timeout", "memory_limit", "dask")
-"""The parameters of `batch_options`."""
 _MODELS = (".onnx", ".keras", ".h5", ".pt2", ".pt", ".pth", ".safetensors", ".npz")
 
 
-def _parse_memory(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """2GB, 500MB or a number of bytes."""
-    if value is None:
-        return None
-    from prelu_tools.batch.memory import parse_size
-
-    try:
-        return parse_size(value)
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{value!r} is not an amount of memory: expected one such as 500MB, 2GB or 1.5GiB"
-        ) from error
+batch_options = request_options(Plan)
+"""How many models are run."""
 
 
-def batch_options(function: Function) -> Function:
-    """How many models are run."""
-    for option in (
-        click.option(
-            "--dask",
-            metavar="ADDRESS|local",
-            help="Many models: on the Dask cluster of this scheduler, tcp://host:8786, or on one "
-            "of this machine (needs prelu-tools[dask]).",
-        ),
-        click.option(
-            "--memory-limit",
-            callback=_parse_memory,
-            metavar="SIZE",
-            help="Many models: memory limit for each, such as 2GB; exceeding it gives no verdict.",
-        ),
-        click.option(
-            "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
-            metavar="SECONDS",
-            help="Many models: time limit for each; exceeding it gives no verdict.",
-        ),
-        click.option(
-            "--resume",
-            is_flag=True,
-            help="Continue from --results: run only models that are missing or have changed.",
-        ),
-        click.option(
-            "--results",
-            type=click.Path(path_type=Path, dir_okay=False),
-            metavar="FILE.jsonl",
-            help="Many models: append each result to this file.",
-        ),
-        click.option(
-            "--jobs",
-            type=click.IntRange(min=0),
-            metavar="N",
-            help="Many models: number of worker processes, 0 for none.  [default: 1]",
-        ),
-    ):
-        function = option(function)
-    return function
+def are_many(sources: Sequence[str]) -> bool:
+    """Whether sources stand for any number of models; one file is told without loading more."""
+    if all(os.path.isfile(text) and text.endswith(_MODELS) for text in sources):  # noqa: PTH113
+        return False
+    from prelu_tools.batch.lists.pairs import are_many
+
+    return are_many(sources)
 
 
-def are_models(sources: Sequence[str]) -> bool:
-    """Whether each is the file of one model: told without loading what knows better."""
-    return all(os.path.isfile(text) and text.endswith(_MODELS) for text in sources)  # noqa: PTH113
-
-
-def asks_for_batch(choices: dict[str, Any]) -> bool:
-    """Whether an option was given that makes even one model a batch."""
-    return any(choices[name] not in (None, False) for name in NAMES)
-
-
-def run_many(jobs: JobList, output: Output, verbose: bool, choices: dict[str, Any]) -> BatchResult:
+def run_many(jobs: JobList, output: Output, verbose: bool, plan: Plan) -> BatchResult:
     """Run all of them.
 
     Raises:
         StoppedError: it was stopped from outside; what is done is kept, and how to go on was said.
     """
-    from prelu_tools.batch.run import Plan, StoppedError, run_batch
-    from prelu_tools.batch.worker import NO_LIMITS, Limits
+    from prelu_tools.batch.run import StoppedError, run_batch
     from prelu_tools.cli.output import say, to_stderr
 
-    if choices["resume"] and choices["results"] is None:
-        raise click.UsageError("--resume continues from the results in a file: give --results FILE")
-    dask = choices["dask"]
-    if dask not in (None, "local") and choices["jobs"] is not None:
-        raise click.UsageError(
-            "--jobs is for processes of this machine: a Dask cluster has its own workers"
-        )
-    limits = Limits(choices["timeout"], choices["memory_limit"])
-    if choices["jobs"] == 0 and limits != NO_LIMITS:
-        raise click.UsageError(
-            "--timeout and --memory-limit end a worker process: give --jobs 1 or more"
-        )
-    plan = Plan(
-        n_workers=1 if choices["jobs"] is None else choices["jobs"],
-        limits=limits,
-        results=choices["results"],
-        resume=choices["resume"],
-        dask=dask,
-    )
     if not output.quiet:
         for note in jobs.notes:
             say(f"Note: {note}")
@@ -131,13 +54,13 @@ def run_many(jobs: JobList, output: Output, verbose: bool, choices: dict[str, An
         raise
 
 
-def show_many(jobs: JobList, output: Output, verbose: bool, choices: dict[str, Any]) -> int:
+def show_many(jobs: JobList, output: Output, verbose: bool, plan: Plan) -> int:
     """Run all of them, show the results, and return the exit code.
 
     Raises:
         StoppedError: as `run_many`.
     """
-    result = run_many(jobs, output, verbose, choices)
+    result = run_many(jobs, output, verbose, plan)
     output.show(result)
     return result.exit_code
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, show_many
+from prelu_tools.batch.plan import Plan
+from prelu_tools.cli.batch import are_many, batch_options, show_many
 from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
@@ -15,6 +16,7 @@ from prelu_tools.cli.options import (
     output_options,
     request_options,
     source_options,
+    taken,
 )
 from prelu_tools.commands.export.request import ExportRequest
 
@@ -60,8 +62,8 @@ def command(
     from prelu_tools.cli.output import Output
     from prelu_tools.cli.output import progress as show_progress
 
-    batch = {name: choices.pop(name) for name in NAMES}
-    many = len(sources) > 1 or asks_for_batch(batch) or _are_many(sources)
+    plan = taken(Plan, choices)
+    many = len(sources) > 1 or plan != Plan() or are_many(sources)
     if output is None and not many:
         raise click.UsageError("Missing option '-o' / '--output'.")
     request = ExportRequest(
@@ -74,18 +76,10 @@ def command(
         from prelu_tools.batch.lists.jobs import export_jobs
 
         jobs = export_jobs(sources, output, request)
-        return show_many(jobs, Output(form, reports, quiet), verbose, batch)
+        return show_many(jobs, Output(form, reports, quiet, details=verbose), verbose, plan)
     from prelu_tools.commands.export.command import export
 
     with show_progress(quiet, verbose) as progress:
         result = export(request, progress)
     Output(form, reports, quiet, details=verbose).show(result)
     return 0
-
-
-def _are_many(sources: tuple[str, ...]) -> bool:
-    if are_models(sources):
-        return False
-    from prelu_tools.batch.lists.models import is_many
-
-    return any(is_many(text) for text in sources)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, show_many
+from prelu_tools.batch.plan import Plan
+from prelu_tools.cli.batch import are_many, batch_options, show_many
 from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
@@ -16,6 +17,7 @@ from prelu_tools.cli.options import (
     output_options,
     request_options,
     source_options,
+    taken,
 )
 from prelu_tools.commands.inspect.request import InspectRequest, is_log
 
@@ -103,7 +105,7 @@ def command(
     from prelu_tools.cli.output import Output, write
     from prelu_tools.core.results.inspect_gates import InspectGates
 
-    batch = {name: choices.pop(name) for name in NAMES}
+    plan = taken(Plan, choices)
     request = InspectRequest(
         explain=verbose,
         options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
@@ -112,21 +114,21 @@ def command(
     output = Output(form, reports, quiet, slopes, others, verbose)
     gates = InspectGates(fail_on, expect_layers)
     if series or any(map(is_log, sources)):
-        if each or asks_for_batch(batch):
+        if each or plan != Plan():
             raise click.UsageError(
                 "a series is read in this process: leave out --each and what is for many models"
             )
         return _show_series(sources, request, gates, output, plot)
     each = each and len(sources) > 1
-    if _is_batch(sources, each or asks_for_batch(batch)):
+    if _is_batch(sources, each or plan != Plan()):
         if plot is not None:
             raise click.UsageError("--plot draws one model: give one source")
-        if len(sources) == 2 and not each and not _are_many(sources):
+        if len(sources) == 2 and not each and not are_many(sources):
             raise click.UsageError(
                 "two sources are compared, in this process: give --each to look at many models"
             )
         jobs = _jobs(sources, request, gates, output, each)
-        return show_many(jobs, output, verbose, batch)
+        return show_many(jobs, output, verbose, plan)
     if len(sources) == 2:
         from prelu_tools.commands.inspect.compare import compare_sources
 
@@ -148,15 +150,7 @@ def command(
 
 
 def _is_batch(sources: tuple[str, ...], asked: bool) -> bool:
-    return asked or len(sources) > 2 or _are_many(sources)
-
-
-def _are_many(sources: tuple[str, ...]) -> bool:
-    if are_models(sources):
-        return False
-    from prelu_tools.batch.lists.models import is_many
-
-    return any(is_many(text) for text in sources)
+    return asked or len(sources) > 2 or are_many(sources)
 
 
 def _jobs(
@@ -184,7 +178,7 @@ def _show_series(
     from prelu_tools.cli.output import write
     from prelu_tools.commands.inspect.series import inspect_series
 
-    if not are_models(sources) and not all(map(is_log, sources)):
+    if are_many(sources) and not all(map(is_log, sources)):
         from prelu_tools.batch.lists.models import expand
 
         found = expand(sources, "inspect")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 class FormatType(click.ParamType):  # type: ignore[type-arg]  # older clicks take none
@@ -106,7 +107,9 @@ def _type(kind: Kind) -> click.ParamType | None:  # type: ignore[type-arg]  # ol
     if kind.type == "choice":
         return click.Choice(kind.words)
     if kind.type in ("file", "folder"):
-        return click.Path(path_type=Path, file_okay=kind.type == "file")
+        return click.Path(
+            path_type=Path, file_okay=kind.type == "file", dir_okay=not kind.refuses_folder
+        )
     return None
 
 
@@ -156,6 +159,12 @@ def output_options(function: Function) -> Function:
     ):
         function = option(function)
     return function
+
+
+def taken(request: type[T], choices: dict[str, Any]) -> T:
+    """The value whose options are among these; they are taken out."""
+    kind: type = request
+    return request(**{one.field: choices.pop(one.field) for one in options_of(kind, "cli")})
 
 
 def gather_source_options(

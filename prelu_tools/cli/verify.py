@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from prelu_tools.cli.baseline import OPTIONS as BASELINE_OPTIONS
-from prelu_tools.cli.baseline import baseline_options, chosen
-from prelu_tools.cli.batch import NAMES, are_models, asks_for_batch, batch_options, run_many
+from prelu_tools.batch.plan import Plan
+from prelu_tools.cli.baseline import BaselineRequest, baseline_options
+from prelu_tools.cli.batch import are_many, batch_options, run_many
 from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
@@ -19,8 +17,10 @@ from prelu_tools.cli.options import (
     output_options,
     request_options,
     source_options,
+    taken,
 )
 from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.requests.option import options_of
 
 if TYPE_CHECKING:
     from prelu_tools.batch.lists.jobs import JobList
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from prelu_tools.cli.output import Output
 
 _EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
-_FOR_EVERY_CHECK = ("form", "reports", "quiet", "verbose", *BASELINE_OPTIONS, *NAMES)
+_FOR_EVERY_CHECK = {
+    *("form", "reports", "quiet", "verbose"),
+    *(one.field for of in (BaselineRequest, Plan) for one in options_of(of, "cli")),
+}
 
 
 @click.command("verify", cls=Command)
@@ -52,9 +55,6 @@ def command(
     inputs: tuple[Any, ...],
     custom_objects: tuple[str, ...],
     allow_unsafe_load: bool,
-    baseline: Path | None,
-    baseline_factor: float | None,
-    update_baseline: bool,
     **choices: Any,
 ) -> int:
     """Compare each CANDIDATE with REFERENCE: slopes bit for bit, every layer, every output.
@@ -74,18 +74,17 @@ def command(
     from prelu_tools.cli.output import Output, progress
 
     output = Output(form, reports, quiet, details=verbose)
-    batch = {name: choices.pop(name) for name in NAMES}
+    plan, asked = taken(Plan, choices), taken(BaselineRequest, choices)
     if reference is None:
         from prelu_tools.batch.lists.jobs import check_jobs
 
         _refuse_options_of_one_check(ctx)
         with output.explaining():
-            held = chosen(baseline, baseline_factor, update_baseline)
-            return _run_list(check_jobs(verbose), output, verbose, batch, held)
-    is_batch = asks_for_batch(batch) or _are_many((reference, *candidates))
+            held = asked.chosen()
+            return _run_list(check_jobs(verbose), output, verbose, plan, held)
+    is_batch = plan != Plan() or are_many((reference, *candidates))
     if not is_batch:
         _refuse_a_reference_alone(ctx, reference, candidates)
-        _refuse_unknown_layouts(ctx, choices["layouts"], (reference, *candidates))
     request = VerifyRequest(
         reference=reference,
         candidates=candidates,
@@ -96,12 +95,12 @@ def command(
         from prelu_tools.batch.lists.jobs import verify_jobs
 
         with output.explaining():
-            held = chosen(baseline, baseline_factor, update_baseline)
-            return _run_list(verify_jobs(request), output, verbose, batch, held)
+            held = asked.chosen()
+            return _run_list(verify_jobs(request), output, verbose, plan, held)
     with output.explaining():
         from prelu_tools.commands.verify.command import verify
 
-        held = chosen(baseline, baseline_factor, update_baseline)
+        held = asked.chosen()
         with progress(quiet, verbose) as tell:
             result = verify(request, tell)
         name = f"{reference} against {', '.join(candidates)}"
@@ -109,14 +108,6 @@ def command(
         output.show(result)
         held.renew({name: result}, whole=False, quiet=quiet)
     return _EXIT[result.verdict]
-
-
-def _are_many(sources: tuple[str, ...]) -> bool:
-    if are_models(sources):
-        return False
-    from prelu_tools.batch.lists.pairs import are_many
-
-    return are_many(sources)
 
 
 def _refuse_a_reference_alone(
@@ -128,17 +119,6 @@ def _refuse_a_reference_alone(
             "SOURCE, the checks of prelu-tools.toml or pyproject.toml run",
             ctx,
         )
-
-
-def _refuse_unknown_layouts(
-    ctx: click.Context, layouts: Iterable[str], sources: tuple[str, ...]
-) -> None:
-    known = ("reference", "candidate", *sources)
-    for name in layouts:
-        if name not in known:
-            raise click.UsageError(
-                f"--layout {name}=: expected one of {', '.join(dict.fromkeys(known))}", ctx
-            )
 
 
 def _refuse_options_of_one_check(ctx: click.Context) -> None:
@@ -154,10 +134,10 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
 
 
 def _run_list(
-    jobs: JobList, output: Output, verbose: bool, choices: dict[str, Any], held: BaselineChoice
+    jobs: JobList, output: Output, verbose: bool, plan: Plan, held: BaselineChoice
 ) -> int:
     """Run a list of checks, and show the results, compared with a baseline where there is one."""
-    result = held.hold_all(run_many(jobs, output, verbose, choices))
+    result = held.hold_all(run_many(jobs, output, verbose, plan))
     output.show(result)
     found = {one.name: one.verification for one in result.entries}
     held.renew(found, whole=True, quiet=output.quiet)

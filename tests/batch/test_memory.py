@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from prelu_tools.batch.memory import MemoryGate, available_memory, likely_need, parse_size
+from prelu_tools.batch.memory import MemoryGate, available_memory, likely_need
+from prelu_tools.batch.plan import parse_size
 
 
 @pytest.mark.parametrize(

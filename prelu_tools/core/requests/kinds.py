@@ -54,6 +54,8 @@ class Kind(NamedTuple):
     """The choices."""
     is_read: bool = False
     """Whether it names a file that has to be there."""
+    refuses_folder: bool = False
+    """Whether the name of a folder is refused on the command line at once."""
 
 
 def number(low: float, high: float | None = None, *, unit: str = "", above: bool = False) -> Kind:
@@ -226,6 +228,8 @@ FILE = Kind(_path, _TEXT, "PathLike", type="file")
 """A file to write."""
 READ_FILE = FILE._replace(is_read=True)
 """A file to read."""
+OWN_FILE = FILE._replace(refuses_folder=True)
+"""A file that is the tool's own, and never a folder."""
 FOLDER = Kind(_path, _TEXT, "PathLike", type="folder")
 VALUES = Kind(_path, _TEXT, "Values", type="file", is_read=True)
 """A file of arrays by name; in Python, such arrays too, which are written to one first."""

@@ -142,7 +142,7 @@ def test_nothing_is_written_where_nothing_could_be_judged() -> None:
     Path("same.onnx").unlink()
     found = _many("--update-baseline", "-q")
     assert found.code == 3
-    assert found.err == "baseline.json was not written: there is no verdict on first\n"
+    assert found.err.endswith("baseline.json was not written: there is no verdict on first\n")
     assert Path(FILE).read_bytes() == before
     failed = _one("--update-baseline", candidate="wrong.onnx")
     assert failed.code == 1
@@ -197,10 +197,13 @@ def test_what_is_no_baseline_is_not_written_over_and_another_schema_is() -> None
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--update-baseline",), "--update-baseline has no effect without --baseline"),
-        (("--baseline-factor", "3"), "--baseline-factor has no effect without --baseline"),
+        (("--update-baseline",), "--update-baseline would be ignored: it goes with --baseline"),
+        (("--baseline-factor", "3"), "--baseline-factor would be ignored: it goes with --baseline"),
         (("--baseline", FILE, "--baseline-factor", "0.5"), "0.5 is not in the range x>=1"),
-        (("--baseline", FILE, "--update-baseline", "--baseline-factor", "3"), "no effect with"),
+        (
+            ("--baseline", FILE, "--update-baseline", "--baseline-factor", "3"),
+            "--update-baseline compares",
+        ),
         (("--baseline", "."), "is a directory"),
     ],
 )
