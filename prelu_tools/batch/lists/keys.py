@@ -16,7 +16,7 @@ OF_SOURCE: Mapping[str, Option] = {one.key: one for one in options_of(SourceOpti
 """Those that say how sources are read."""
 FIELDS: Mapping[str, Option] = {
     "name": Option(
-        TEXT, "what to call it; {stem} and the like follow the reference's glob",
+        TEXT, "name of the check; {stem} and the like follow the reference's glob",
         key="name", field="name", example='"detector"',
     ),
     **{one.key: one for one in options_of(VerifyRequest, "file")},

@@ -94,12 +94,12 @@ class VerifyRequest:
     """What to check, and how."""
 
     reference: str = option(
-        TEXT, "the source that is right; a glob makes a check of each match",
+        TEXT, "the correct source; a glob makes one check for each match",
         where=(), example='"nets.py:Net@weights.pt"',
     )  # fmt: skip
     candidates: tuple[str, ...] = option(
         TEXTS,
-        "what is compared with it; globs, and {stem}, {name}, {folder} of the reference's match",
+        "the models to compare with it; globs; {stem}, {name}, {folder} of the reference's match",
         where=(), example='["net.onnx"]',
     )  # fmt: skip
     """The sources to compare with it; at least one."""
@@ -115,7 +115,7 @@ class VerifyRequest:
     allow_fallback: bool = option(
         FLAG, "Allow nodes to run on another provider than requested.",
         default=False, example="false",
-        key_help="take nodes that run on another provider than asked",
+        key_help="allow nodes to run on another provider than requested",
         needs=(
             Needs(
                 lambda values: any(provider != "cpu" for provider in values.providers),
@@ -150,11 +150,11 @@ class VerifyRequest:
         TOLERANCE, "calibrated: from the reference's own rounding; or |a - b| <= ATOL + RTOL |a|.",
         default="calibrated", factory=_calibrated,
         metavar="calibrated|RTOL,ATOL", complete=("calibrated",),
-        key_help="by the reference's own rounding, or [RTOL, ATOL]", example='"calibrated"',
+        key_help="from the reference's own rounding, or [RTOL, ATOL]", example='"calibrated"',
     )  # fmt: skip
     layers: bool = option(
         FLAG, "Compare every PReLU layer while the models run.",
-        default=True, key_help="whether to look at every layer as the models run", example="true",
+        default=True, key_help="compare every layer while the models run", example="true",
     )  # fmt: skip
     min_coverage: float | None = option(
         SHARE, "Required share of slopes whose negative branch the inputs reach.",
@@ -164,7 +164,7 @@ class VerifyRequest:
         FLAG,
         "Plant slope faults in a copy to measure what the checks catch.",
         default=True, example="true",
-        key_help="whether to plant slope faults, to see what would be caught",
+        key_help="plant slope faults to measure what the checks catch",
         needs=(_WHOLE,),
     )  # fmt: skip
     min_power: float | None = option(
@@ -181,7 +181,7 @@ class VerifyRequest:
         "Only the checks that cost little: 4 random inputs, no search for more, no planted "
         "faults; the verdict says so.",
         default=False, example="false",
-        key_help="only the checks that cost little: no search for inputs, no planted faults",
+        key_help="run only the cheap checks: no search for inputs, no planted faults",
     )  # fmt: skip
     bundle: Path | None = option(
         FOLDER,
@@ -202,14 +202,14 @@ class VerifyRequest:
         FLAG,
         "Fail a layer that differs for infinite or NaN inputs; otherwise it is only reported.",
         default=False, example="false",
-        key_help="fail a layer that differs for infinite or NaN inputs only", needs=(_LAYERS,),
+        key_help="fail a layer that differs only for infinite or NaN inputs", needs=(_LAYERS,),
     )  # fmt: skip
     strict_interface: bool = option(
         FLAG,
         "Fail if names, types or sizes of inputs and outputs differ; otherwise only a missing "
         "or additional output, or a change between integer and float, fails.",
         default=False, example="false",
-        key_help="fail where names, types or sizes of inputs and outputs differ",
+        key_help="fail if names, types or sizes of inputs and outputs differ",
     )  # fmt: skip
     allow_no_prelu: bool = option(
         FLAG,
