@@ -88,7 +88,8 @@ def before_loading(request: VerifyRequest, live: Collection[str] = ()) -> Verify
     """
     for provider in request.providers:
         parse_provider(provider)
-    check_request(request, *({request.reference} - set(live)))
+    named = [] if request.reference in live else [request.reference]
+    check_request(request, *named, others=[c for c in request.candidates if c not in live])
     return nothing_to_run(request, live)
 
 
