@@ -214,6 +214,8 @@ def test_each_place_speaks_of_options_as_it_names_them(
     assert (found.code, found.out) == (2, "")
     assert "min_power would be ignored: power = false plants no faults" in found.err
     for function in (verify, assert_parity):
+        with pytest.raises(UsageError, match=r"^layout has 'refrence', .*; did you mean"):
+            function("net.onnx", "net.onnx", layout={"refrence": "nchw"})
         with pytest.raises(UsageError) as caught:
             function("net.onnx", "net.onnx", power=False, min_power=1.0)
         assert str(caught.value) == "min_power would be ignored: power=False plants no faults"

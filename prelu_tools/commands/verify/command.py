@@ -30,7 +30,7 @@ from prelu_tools.commands.verify.reference.replay import (
     replaying,
 )
 from prelu_tools.commands.verify.reference.run import Reference
-from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
 from prelu_tools.commands.verify.unrun import nothing_to_run, unjudged
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError
 from prelu_tools.core.results.reasons import Reason, as_reason, code_of
@@ -88,6 +88,7 @@ def before_loading(request: VerifyRequest, live: Collection[str] = ()) -> Verify
     """
     for provider in request.providers:
         parse_provider(provider)
+    refuse_unknown_layouts(request.layouts, (request.reference, *request.candidates))
     named = [] if request.reference in live else [request.reference]
     check_request(request, *named, others=[c for c in request.candidates if c not in live])
     return nothing_to_run(request, live)
