@@ -44,6 +44,7 @@ def assert_parity(  # noqa: D417  # verify describes its options
     tolerance: Literal["calibrated"] | tuple[float, float] = "calibrated",
     layers: bool = True,
     min_coverage: float | None = None,
+    min_hits: int | None = None,
     power: bool = True,
     min_power: float | None = None,
     quick: bool = False,

@@ -13,7 +13,7 @@ from prelu_tools.backends.registry import open_source, refuse_ignored_options
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidate import Checks, Judged, Linked, judge
-from prelu_tools.commands.verify.gates import coverage_gate, power_gate
+from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
 from prelu_tools.commands.verify.inputs.feeds import save_feeds
 from prelu_tools.commands.verify.inputs.linking import (
     Layouts,
@@ -302,7 +302,8 @@ def _conclude(
     for agreement in agreements:
         where = f"{agreement.model}, {' against '.join(agreement.providers)}"
         reasons += [as_reason(text).within(where) for text in differences(agreement.outputs)]
-    gates = [coverage_gate(coverage, request), *(power_gate(r, request) for r in reports)]
+    of_reports = (gate(r, request) for gate in (hits_gate, power_gate) for r in reports)
+    gates = [coverage_gate(coverage, request), *of_reports]
     for verdict, reason in filter(None, gates):
         verdicts.append(verdict)
         reasons.append(reason)

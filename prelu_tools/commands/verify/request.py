@@ -185,6 +185,10 @@ class VerifyRequest:
         SHARE, "Required share of slopes whose negative branch the inputs reach.",
         default=None, example="1.0", needs=(_LAYERS,),
     )  # fmt: skip
+    min_hits: int | None = option(
+        whole(1), "Required number of negative inputs that each slope meets.",
+        default=None, metavar="N", example="3", needs=(_LAYERS,),
+    )  # fmt: skip
     power: bool = option(
         FLAG,
         "Plant slope faults in a copy to measure what the checks catch.",
