@@ -89,7 +89,8 @@ def before_loading(request: VerifyRequest, live: Collection[str] = ()) -> Verify
     for provider in request.providers:
         parse_provider(provider)
     refuse_unknown_layouts(request.layouts, (request.reference, *request.candidates))
-    check_request(request, *({request.reference} - set(live)))
+    named = [] if request.reference in live else [request.reference]
+    check_request(request, *named, others=[c for c in request.candidates if c not in live])
     return nothing_to_run(request, live)
 
 
