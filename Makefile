@@ -11,13 +11,13 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 .PHONY: help demo docs test test-all test-browser pictures test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
   test-properties test-runtimes mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
   bench-honest bench-openvino schema \
-  lint lock clean
+  site test-first-steps lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
 	@echo "make test   run the tests"
 	@echo "make lint   ruff and mypy"
-	@echo "make docs   the site, in build/site; warnings are errors"
+	@echo "make docs   the site, in build/site; warnings are errors; make site serves it"
 	@echo
 	@echo "More tests, of which make test does a part:"
 	@echo "  test-all         everything that needs no other environment"
@@ -25,6 +25,7 @@ help:
 	@echo "  pictures         every page and plot, light, dark, narrow and printed, in build/pictures"
 	@echo "  test-dask        many models on clusters of Dask: real schedulers and workers"
 	@echo "  test-docs        every command that the site shows"
+	@echo "  test-first-steps what a new user types, on an installed wheel, and how long it takes"
 	@echo "  test-matrix      exports of every layer, sharing, rank, opset and type"
 	@echo "  test-onnx        all models of onnx's own tests are read, at every opset"
 	@echo "  test-cuda        every sample on CUDA, in an environment of its own; needs a GPU"
@@ -42,6 +43,7 @@ help:
 	@echo "  test-python PYTHON=python3.13 [EXTRAS=keras]; test-matrix-python: each Python that is here"
 	@echo "  dist         the sdist and the wheel, in dist/"
 	@echo "  check-dist   the same bytes twice, twine check, the wheel alone, audit"
+	@echo "  release-check   all that a release needs, up to the upload (docs/releasing.md)"
 	@echo "  audit        known weaknesses of the locked packages (pip-audit; needs its service)"
 	@echo
 	@echo "Speed, beside a peer:"
@@ -77,7 +79,7 @@ test: $(READY)
 # All that needs no other environment than .venv; test-browser where chromium is here.
 test-all: $(READY)
 	@PRELU_REQUIRED_MARKERS="torch keras real_models dask tensorboard lightning thorough" $(BIN)/python -m pytest -q -n 2
-	@$(MAKE) test-docs test-matrix test-onnx test-properties test-kill
+	@$(MAKE) test-docs test-matrix test-onnx test-properties test-kill test-first-steps
 	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then \
 	  $(MAKE) test-browser; else echo "no chromium here: test-browser was left out"; fi
 
@@ -85,6 +87,10 @@ test-browser: $(READY)
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
 	  echo "chromium or chromedriver is missing: apt-get install chromium chromium-driver"; exit 1; }
 	@PRELU_REQUIRED_MARKERS="browser" $(BIN)/python -m pytest -q -m browser
+
+# What a new user types, on a wheel that is installed outside this folder.
+test-first-steps: $(READY)
+	@$(BIN)/python tests/first_steps/run.py
 
 pictures: $(READY)
 	@$(BIN)/python tests/reports/pictures.py build/pictures
@@ -175,7 +181,11 @@ test-docs: $(READY)
 
 docs: .venv-docs/.ready
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
-	@echo "build/site/index.html"
+	@echo "build/site/index.html (make site serves it, with search)"
+
+site: docs
+	@echo "http://127.0.0.1:8000 (Ctrl-C ends it)"
+	@$(PYTHON) -m http.server --bind 127.0.0.1 --directory build/site 8000
 
 # What was done is kept in build/fuzz: the same command goes on where it was stopped.
 START ?= 0

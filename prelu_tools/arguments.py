@@ -14,9 +14,9 @@ from prelu_tools.core.options import Dim
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 Shapes: TypeAlias = "Mapping[str, Sequence[Dim]]"
-"""For an input's name its sizes; a dynamic one has a name: `{"x": ("batch", 3, 112, 112)}`."""
+"""Sizes by input name; a dynamic size is a name: `{"x": ("batch", 3, 112, 112)}`."""
 Values: TypeAlias = "PathLike | Mapping[str, Any]"
-"""An `.npz` file, or for each input's name an array (or what `numpy.asarray` makes one of)."""
+"""An `.npz` file, or arrays by input name (or anything that `numpy.asarray` accepts)."""
 Range: TypeAlias = "tuple[float, float]"
 
 

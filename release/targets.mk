@@ -6,7 +6,7 @@ EXTRAS ?= all
 PIP_IN = $(1)/bin/python -m pip --disable-pip-version-check -q
 
 .PHONY: test-kill test-python test-matrix-python test-oldest test-newest test-onnxruntime \
-  dist check-dist audit
+  dist check-dist audit release-check
 
 test-kill: $(READY)
 	@PRELU_KILLS=$(KILLS) PRELU_REQUIRED_MARKERS="kill" $(BIN)/python -m pytest -q -s -m kill tests/faults
@@ -77,3 +77,10 @@ check-dist: dist
 	@$(call PIP_IN,build/wheel) install dist/*.whl
 	@cd build && wheel/bin/python ../release/check_wheel.py
 	@$(MAKE) audit
+
+# All that a release needs, up to the upload: docs/releasing.md.
+release-check: $(READY)
+	@$(MAKE) lint
+	@$(MAKE) test-all
+	@$(MAKE) docs check-dist
+	@$(PYTHON) release/ready.py dist

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -89,6 +90,11 @@ def _running(jobs: Sequence[Job], plan: Plan, started: Callable[[Job], Job]) -> 
         return run_on_cluster(jobs, plan.dask, plan.n_workers, limits, started)
     if plan.n_workers == 0:
         return run_inline(jobs, started)
+    if not hasattr(os, "killpg"):
+        raise PReLUToolsError(
+            "worker processes need a system such as Linux or macOS: on this one give one model at "
+            "a time, or --dask with a cluster"
+        )
     return run_here(jobs, plan.n_workers, limits, started, lambda job: local_size(job.sources))
 
 

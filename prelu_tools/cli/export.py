@@ -76,7 +76,7 @@ def command(
         from prelu_tools.batch.lists.jobs import export_jobs
 
         jobs = export_jobs(sources, output, request)
-        return show_many(jobs, Output(form, reports, quiet), verbose, plan)
+        return show_many(jobs, Output(form, reports, quiet, details=verbose), verbose, plan)
     from prelu_tools.commands.export.command import export
 
     with show_progress(quiet, verbose) as progress:

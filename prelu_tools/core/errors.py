@@ -12,11 +12,11 @@ class PReLUToolsError(Exception):
 
 
 class RefusedInputError(PReLUToolsError):
-    """A candidate fails on inputs that its reference takes, and runs on others."""
+    """A candidate fails on inputs that its reference accepts, and runs on others."""
 
 
 class UsageError(PReLUToolsError):
-    """The request itself makes no sense: an option, a name, a file in the way (exit 2)."""
+    """The request is not valid: an option, a name, or an existing file (exit 2)."""
 
 
 _NOT_FOR_314 = ("tensorflow", "keras", "tf2onnx")
@@ -35,12 +35,12 @@ def remedy(package: str, extra: str) -> str:
 
 
 class MissingExtraError(PReLUToolsError):
-    """A package behind an extra is not installed; the message says how to get it.
+    """A package of an extra is not installed; the message says how to install it.
 
     Args:
         package: the module that could not be imported.
         extra: the extra of prelu-tools that brings it.
-        purpose: what it is needed for, as in "to read nets.py:Net".
+        purpose: what it is needed for, such as "to read nets.py:Net".
     """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 from odd_models import Odd, documents
 from running import cli
+from tiny_models import save_dense
 
 from prelu_tools.batch.lists.jobs import export_jobs, verify_jobs
 from prelu_tools.batch.lists.models import Found, expand, is_many, place_of
@@ -108,15 +110,38 @@ def test_lists_in_each_spelling(tree: Path) -> None:
 
 def test_a_row_means_what_it_would_on_the_command_line(tree: Path) -> None:
     (tree / "list.csv").write_text(
-        "name,source\nall,batch/**/*.onnx\n,gone/*.onnx\none,batch/sub/c.*\n"
+        "name,source\nall,batch/**/*.onnx\n,gone/*.onnx\none,batch/sub/c.*\n,batch/*.onnx\n"
     )
     found = cli("inspect", "list.csv", "--jobs", "0", "--format", "json")
     assert [(one["name"], one["line"]) for one in found.json["models"]] == [
         ("all: batch/a.onnx", 2),
         ("all: batch/sub/c.onnx", 2),
         ("gone/*.onnx", 3),
+        ("one", 4),
     ]
     assert found.json["models"][2]["error"] == "gone/*.onnx matches no file"
+
+
+def test_a_model_may_be_listed_twice_for_two_places(tree: Path) -> None:
+    (tree / "list.csv").write_text(
+        "name,source,output\n,batch/a.onnx,x.onnx\n,batch/a.onnx,y.onnx\n,batch/*.onnx,x.onnx\n"
+    )
+    jobs = export_jobs(["list.csv"], None, ExportRequest("", Path())).jobs
+    assert [(job.name, str(job.output)) for job in jobs] == [
+        ("batch/a.onnx", "x.onnx"),
+        ("batch/a.onnx (2)", "y.onnx"),
+    ]
+
+
+def test_a_list_in_a_folder_that_looks_like_a_pattern(tree: Path) -> None:
+    (tree / "a[1]").mkdir()
+    (tree / "a[1]/net.onnx").touch()
+    (tree / "a[1]/list.txt").write_text("*.onnx\nnone*\n")
+    found = expand(["a[1]/list.txt"], "inspect")
+    assert [(one.text, one.problem) for one in found] == [
+        ("a[1]/net.onnx", None),
+        ("a[1]/none*", "a[1]/none* matches no file"),
+    ]
 
 
 def test_names_of_rows_are_kept_and_may_not_be_the_same(tree: Path) -> None:
@@ -139,6 +164,11 @@ def test_names_of_rows_are_kept_and_may_not_be_the_same(tree: Path) -> None:
         ("a.csv", "source\na.onnx,b\n", "more cells"),
         ("a.csv", "name,source\nx,\n", "missing key 'source', which every line needs"),
         ("a.toml", "[[models]]\nsource = 3\n", "source is 3; expected text that is not empty"),
+        (
+            "a.toml",
+            "models = 3\nchecks = 3",
+            "a.toml has models and checks: expected [[mo",
+        ),
         ("a.toml", "models = 3", "a.toml: models is 3; expected tables [[models]]"),
         ("a.toml", "[[", "not a TOML file"),
         ("a.txt", b"\xff\xfe", "not UTF-8"),
@@ -226,9 +256,14 @@ def test_pairs_of_two_folders_of_one_reference_and_of_a_list(
         (["batch.csv", "a.onnx"], "already lists the pairs"),
         (["nets.py:{stem}", "a.onnx"], "has to be part of the path"),
         (["*.keras"], "no candidate to compare"),
+        (["list.txt"], "it names one model: verify needs a list with a reference"),
     ],
 )
-def test_what_cannot_be_paired(sources: list[str], said: str) -> None:
+def test_what_cannot_be_paired(
+    sources: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("list.txt").write_text("a.onnx\n")
     with pytest.raises(UsageError, match=said):
         _jobs(*sources)
     assert cli("verify", *sources).code == 2
@@ -277,3 +312,46 @@ def test_each_shows_every_model_by_itself(tmp_path: Path) -> None:
     assert found.code == 0
     assert found.out.startswith(f"{alone[0]}\n{alone[1]}")
     assert found.out.endswith("OK  2 models: 2 ok\n")
+
+
+def test_axis_orders_and_inputs_follow_each_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _touch("k/a.onnx", "k/b.onnx", "o/a.onnx", "o/b.onnx")
+    orders = {"k": "nchw", "o/b.onnx": "nhwc", "candidate": "nchw"}
+    asked = VerifyRequest("k", ("o",), layouts=orders, inputs_file=Path("in/{stem}.npz"))
+    works = [cast(VerifyRequest, job.work) for job in verify_jobs(asked).jobs]
+    assert [str(work.inputs_file) for work in works] == ["in/a.npz", "in/b.npz"]
+    assert [dict(work.layouts) for work in works] == [
+        {"k/a.onnx": "nchw", "candidate": "nchw"},
+        {"k/b.onnx": "nchw", "o/b.onnx": "nhwc", "candidate": "nchw"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [("k", "o"), ("k/*.onnx", "o/{stem}.onnx"), ("l.csv",), ("k/a.onnx", "o/a.onnx")],
+    ids=" ".join,
+)
+def test_an_axis_order_for_no_model_of_the_checks_is_refused(
+    sources: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("k/a.onnx", "o/a.onnx"):
+        Path(name).parent.mkdir()
+        save_dense(Path(name))
+    Path("l.csv").write_text("reference,candidate\nk/a.onnx,o/a.onnx\n")
+    found = cli("verify", *sources, "--layout", "k/b.onnx=nchw")
+    assert (found.code, found.out) == (2, "")
+    assert "--layout has 'k/b.onnx', which is not a model of the check" in found.err
+    assert cli("verify", *sources, "--jobs", "0", "--layout", "k/a.onnx=nchw").code == 0
+
+
+def test_what_would_be_ignored_is_refused_where_nothing_matches_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("l.csv").write_text("reference,candidate,power,min_power\nno*.onnx,{stem}.x,false,1\n")
+    found = cli("verify", "l.csv")
+    assert (found.code, "min_power would be ignored" in found.err) == (2, True)

@@ -130,7 +130,26 @@ def test_every_input_is_used_and_none_stands_in_a_script() -> None:
 
 def test_nothing_is_uploaded() -> None:
     used = [step["uses"] for step in ACTION["runs"]["steps"] if "uses" in step]
-    assert used == ["actions/setup-python@v5"]
+    assert used == ["actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065"]
+
+
+def test_every_action_is_pinned_by_its_commit_and_says_its_version() -> None:
+    for path in ("action.yml", "docs/ci.md"):
+        text = (ROOT / path).read_text(encoding="utf-8")
+        found = re.findall(r"uses: (\S+)@(\S+)(.*)", text)
+        assert found
+        for name, ref, rest in found:
+            own = name == "OWNER/prelu-tools" and ref == "COMMIT"
+            assert own or re.fullmatch("[0-9a-f]{40}", ref), (path, name, ref)
+            assert re.fullmatch(r"  # v\d+\.\d+\.\d+", rest), (path, name)
+
+
+def test_it_needs_no_token() -> None:
+    text = (ROOT / "action.yml").read_text(encoding="utf-8")
+    assert "token" not in text.lower()
+    assert "secrets" not in text
+    workflow = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
+    assert "permissions:\n  contents: read\n" in workflow
 
 
 # What it does
@@ -149,12 +168,14 @@ def test_a_list_that_holds_passes(runner: Runner) -> None:
     assert found.returncode == 0, found.stderr
     assert "PASS 1 check of prelu-tools.toml: 1 pass" in found.stdout
     report = runner.outputs.pop("report")
-    assert Path(report).read_text(encoding="utf-8").startswith('{\n  "schema_version": 1')
+    assert Path(report).read_text(encoding="utf-8").startswith('{\n  "schema_version": 2')
     assert {k: v for k, v in runner.outputs.items() if k != "report"} == {
         "verdict": "pass",
         "exit-code": "0",
     }
-    assert runner.summary.read_text(encoding="utf-8").startswith("## PASS")
+    summary = runner.summary.read_text(encoding="utf-8")
+    assert summary.startswith("## PASS")
+    assert "| reference | candidates | max abs diff |" in summary
 
 
 @pytest.mark.parametrize(
@@ -200,6 +221,17 @@ def test_a_baseline_is_passed_on(runner: Runner) -> None:
 def test_usage_is_told_apart(runner: Runner) -> None:
     assert runner.run("Verify", arguments="--nonsense").returncode == 2
     assert runner.outputs["verdict"] == "usage"
+    summary = runner.summary.read_text(encoding="utf-8")
+    assert summary.startswith("## No verdict: exit code 2\n\n```text\n")
+    assert "No such option" in summary
+
+
+def test_a_summary_without_a_result_cannot_be_broken_out_of(runner: Runner) -> None:
+    found = runner.run("Verify", arguments="'```\n# owned\n' net.onnx")
+    assert found.returncode == 3
+    summary = runner.summary.read_text(encoding="utf-8")
+    assert summary.count("```") == 2
+    assert "\n# owned" not in summary
 
 
 def test_it_installs_itself(runner: Runner, tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ import time
 
 pathlib.Path({ready!r}).touch()
 time.sleep(600)
+Net = None
 """
 
 

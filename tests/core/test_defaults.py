@@ -31,7 +31,7 @@ NOTHING = cast(Any, None)
         (InitCheck, {"variants": (), "inputs": (), "n_models": 1}),
         (Finding, {"layer": None}),
         (LayerReport, {"findings": (), "usage": None}),
-        (InspectResult, {"others": (), "refused": (), "notes": ()}),
+        (InspectResult, {"others": (), "refused": (), "notes": (), "failures": (), "seconds": 0.0}),
         (Exactness, {"kind": "layer", "ulps": 0}),
         (OptimizeResult, {"notes": ()}),
         (Thresholds, {"near": 0.01}),

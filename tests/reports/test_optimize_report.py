@@ -46,7 +46,10 @@ def test_what_held_is_said_as_it_is() -> None:
     assert "layers are up to 2 ulp from PRelu, the same bits" in " ".join(loose.split())
     strict = replace(result, held=replace(result.held, layer=True, bitwise=False, special=True))
     words = " ".join(render(strict, "table", Style()).split())
-    assert "every layer gives what PRelu gives (==), outputs of other bits on 9 inputs" in words
+    assert (
+        "every layer gives what PRelu gives (==), different bits at the outputs on 9 inputs"
+        in words
+    )
     assert "infinities and NaN the same" in words
 
 

@@ -191,3 +191,11 @@ def test_many_reasons_are_counted_unless_details_are_asked_for() -> None:
     assert "layer39: " in full
     assert "tolerance: " in full
     assert "tolerance: " not in brief
+
+
+def test_details_of_several_candidates_are_each_in_full() -> None:
+    brief, full = render(_both(), Style()), render(_both(), Style(details=True))
+    assert "min hits" not in brief
+    assert full.count("min hits verdict") + full.count("min hits      verdict") == 2
+    assert full.count("min hits: negative inputs") == 1
+    assert "power 0.97: 35 of 36 planted slope faults caught" in full

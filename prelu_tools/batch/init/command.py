@@ -79,7 +79,7 @@ def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
     if schema:
         yield f"#:schema ./{SCHEMA_FILE}"
     yield "# What `prelu-tools verify` checks when it is called without arguments, in this folder."
-    yield "# Written by `prelu-tools init` from the names of the models; correct it where it errs."
+    yield "# Written by `prelu-tools init` from the names of the models; correct it if needed."
     checks = tuple(checks)
     if any(Path(check.reference).suffix not in (".onnx", ".npz") for check in checks):
         yield "# To check without the framework: prelu-tools record SOURCE -o net.npz, where it is"
@@ -97,7 +97,7 @@ def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
 
 def _check(check: InitCheck) -> Iterator[str]:
     if check.n_models > 1:
-        yield f"# A check of each match: {check.n_models} when this was written."
+        yield f"# One check for each match: {check.n_models} when this was written."
     yield "[[checks]]"
     yield f"name = {_quoted(check.name)}"
     yield f"reference = {_quoted(check.reference)}"

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from prelu_tools.backends.registry import READERS, ROWS
 from prelu_tools.backends.remote import files_in, is_url, matching
 from prelu_tools.backends.source_spec import as_file, exists, is_literal, path_spans, python_parts
-from prelu_tools.batch.lists.rows import is_list, read_rows
+from prelu_tools.batch.lists.rows import as_written, is_list, read_rows
 from prelu_tools.batch.lists.tables import Row
 from prelu_tools.batch.lists.walking import WILD, models_below, unlistable
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -50,6 +50,12 @@ class Found:
     problem: str | None = None
     """Why the row means no model, in words; None where it does."""
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What the row says of it: the same model may be named twice, or written to two places."""
+        fields = {} if self.row is None else self.row.fields
+        return tuple(f"{key}={fields[key]}" for key in ("name", "output") if key in fields)
+
 
 def is_many(text: str) -> bool:
     """Whether a source stands for any number of models: a list, a folder, a pattern."""
@@ -75,10 +81,13 @@ def expand(texts: Sequence[str], command: Command) -> list[Found]:
         UsageError: a list makes no sense.
         PReLUToolsError: a pattern, a folder or a list has no model in it, or cannot be read.
     """
-    found: dict[str, Found] = {}
+    found: dict[tuple[str, ...], Found] = {}
+    seen: set[str] = set()
     for text in texts:
         for one in _of_list(text, command) if is_list(text) else _meant(text, command):
-            found.setdefault(one.text, one)
+            if one.given or one.text not in seen:
+                found.setdefault((one.text, *one.given), one)
+            seen.add(one.text)
     return list(found.values())
 
 
@@ -91,7 +100,8 @@ def _of_list(text: str, command: Command) -> Iterator[Found]:
         except UsageError as error:
             raise row.error(str(error)) from error
         except PReLUToolsError as error:
-            meant = [Found(source, place_of(source), problem=str(error))]
+            source, why = as_written(source), as_written(str(error))
+            meant = [Found(source, place_of(source), problem=why)]
         alone = len(meant) == 1
         name = row.fields.get("name") if alone else None
         yield from (replace(one, place=name or one.place, row=row, is_alone=alone) for one in meant)

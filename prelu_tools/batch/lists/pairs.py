@@ -15,9 +15,10 @@ from pathlib import PurePosixPath
 
 from prelu_tools.backends.remote import is_url, matching
 from prelu_tools.backends.source_spec import as_file, exists, path_spans, python_parts
-from prelu_tools.batch.lists.keys import suggestion
 from prelu_tools.batch.lists.models import Found, expand, is_folder, is_many, is_pattern
+from prelu_tools.batch.lists.rows import as_written
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.suggestions import suggestion
 
 STEM = "{stem}"
 _KNOWN = ("stem", "name", "folder")
@@ -198,8 +199,8 @@ def _looked_up(text: str, pair: Pair) -> tuple[list[str], str | None]:
     except UsageError:
         raise
     except PReLUToolsError as error:
-        return [], str(error)
-    return found, None if found else f"{text} matches no file but the reference"
+        return [], as_written(str(error))
+    return found, None if found else f"{as_written(text)} matches no file but the reference"
 
 
 def placeholders(text: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -12,17 +13,19 @@ from typing import Any
 
 from prelu_tools.backends.remote import is_url
 from prelu_tools.backends.source_spec import exists, python_parts
-from prelu_tools.batch.lists.keys import KEYS, NEEDED, OF_SOURCE, shown, suggestion
+from prelu_tools.batch.lists.keys import KEYS, NEEDED, OF_SOURCE, shown
 from prelu_tools.batch.lists.tables import Row, read_tables, read_text
 from prelu_tools.batch.lists.walking import WILD
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.requests.kinds import WrongValueError
 from prelu_tools.core.requests.option import Option
 from prelu_tools.core.results.batch import Command
+from prelu_tools.core.suggestions import suggestion
 
 _SUFFIXES = (".txt", ".csv", ".toml")
 _SOURCES = ("source", "reference", "candidates", "output")
 _CODE = "custom_objects"
+_ESCAPED = re.compile(r"\[([*?[])\]")
 
 
 def is_list(text: str) -> bool:
@@ -75,6 +78,11 @@ def _value(key: str, text: str) -> Any:
 def _read(row: Row, command: Command) -> Row:
     """A row whose values are what its keys ask for."""
     known, values = KEYS[command], dict(row.values)
+    if command == "verify" and "source" in values:
+        raise row.error(
+            "it names one model: verify needs a list with a reference and a candidate in each row "
+            "(.csv or .toml)"
+        )
     if command == "verify" and "candidate" in values and row.title.partition(" ")[0] != "check":
         values["candidates"] = _listed(values.pop("candidate"))
     fields: dict[str, Any] = {}
@@ -141,6 +149,11 @@ def _seen_from(folder: Path, text: str) -> str:
     if not weights:
         return head
     return f"{head}@{weights if is_url(weights) else _joined(folder, weights)}"
+
+
+def as_written(text: str) -> str:
+    """A pattern without the brackets around what means itself in it."""
+    return _ESCAPED.sub(r"\1", text)
 
 
 def _joined(folder: Path, path: str) -> str:

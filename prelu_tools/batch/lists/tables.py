@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prelu_tools.batch.lists.keys import shown, suggestion
+from prelu_tools.batch.lists.keys import shown
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.suggestions import suggestion
 
 OWN_FILE, PROJECT_FILE = "prelu-tools.toml", "pyproject.toml"
 SECTION = "prelu-tools"
@@ -156,6 +157,8 @@ def _section(path: str, document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tables(path: str, key: str, section: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
     for other in section:
+        if other != key and other in _keys(path):
+            raise ListError(f"{path} has {key} and {other}: expected {_heads(path)}", path)
         if other != key:
             raise ListError(
                 f"{path}: unknown key {other!r} beside the {key}, each written as "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.kinds import (
     FILE,
@@ -27,6 +28,7 @@ from prelu_tools.core.requests.kinds import (
     whole,
 )
 from prelu_tools.core.requests.option import Needs, option
+from prelu_tools.core.suggestions import suggestion
 
 if TYPE_CHECKING:
     from prelu_tools.core.prelu.layout import Layout
@@ -89,17 +91,40 @@ def ranges_option(needs: Needs) -> Any:
     )  # fmt: skip
 
 
+ROLES = ("reference", "candidate")
+"""What models are called by what they are for."""
+
+
+def refuse_unknown_layouts(names: Iterable[str], models: Iterable[str]) -> None:
+    """Reject an axis order for what is not a model of the check.
+
+    Args:
+        names: that have an axis order.
+        models: the sources of the check.
+
+    Raises:
+        UsageError: one is neither of these nor of `ROLES`.
+    """
+    known = {*models, *ROLES}
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"--layout has {name!r}, which is not a model of the check; "
+                f"{suggestion(name, known)}"
+            )
+
+
 @dataclass(frozen=True)
 class VerifyRequest:
     """What to check, and how."""
 
     reference: str = option(
-        TEXT, "the source that is right; a glob makes a check of each match",
+        TEXT, "the correct source; a glob makes one check for each match",
         where=(), example='"nets.py:Net@weights.pt"',
     )  # fmt: skip
     candidates: tuple[str, ...] = option(
         TEXTS,
-        "what is compared with it; globs, and {stem}, {name}, {folder} of the reference's match",
+        "the models to compare with it; globs; {stem}, {name}, {folder} of the reference's match",
         where=(), example='["net.onnx"]',
     )  # fmt: skip
     """The sources to compare with it; at least one."""
@@ -123,7 +148,7 @@ class VerifyRequest:
     allow_fallback: bool = option(
         FLAG, "Allow nodes to run on another provider than requested.",
         default=False, example="false",
-        key_help="take nodes that run on another provider than asked",
+        key_help="allow nodes to run on another provider than requested",
         needs=(
             Needs(
                 lambda values: any(provider != "cpu" for provider in values.providers),
@@ -158,21 +183,25 @@ class VerifyRequest:
         TOLERANCE, "calibrated: from the reference's own rounding; or |a - b| <= ATOL + RTOL |a|.",
         default="calibrated", factory=_calibrated,
         metavar="calibrated|RTOL,ATOL", complete=("calibrated",),
-        key_help="by the reference's own rounding, or [RTOL, ATOL]", example='"calibrated"',
+        key_help="from the reference's own rounding, or [RTOL, ATOL]", example='"calibrated"',
     )  # fmt: skip
     layers: bool = option(
         FLAG, "Compare every PReLU layer while the models run.",
-        default=True, key_help="whether to look at every layer as the models run", example="true",
+        default=True, key_help="compare every layer while the models run", example="true",
     )  # fmt: skip
     min_coverage: float | None = option(
         SHARE, "Required share of slopes whose negative branch the inputs reach.",
         default=None, example="1.0", needs=(_LAYERS,),
     )  # fmt: skip
+    min_hits: int | None = option(
+        whole(1), "Required number of negative inputs that each slope meets.",
+        default=None, metavar="N", example="3", needs=(_LAYERS,),
+    )  # fmt: skip
     power: bool = option(
         FLAG,
         "Plant slope faults in a copy to measure what the checks catch.",
         default=True, example="true",
-        key_help="whether to plant slope faults, to see what would be caught",
+        key_help="plant slope faults to measure what the checks catch",
         needs=(_WHOLE,),
     )  # fmt: skip
     min_power: float | None = option(
@@ -189,7 +218,7 @@ class VerifyRequest:
         "Only the checks that cost little: 4 random inputs, no search for more, no planted "
         "faults; the verdict says so.",
         default=False, example="false",
-        key_help="only the checks that cost little: no search for inputs, no planted faults",
+        key_help="run only the cheap checks: no search for inputs, no planted faults",
     )  # fmt: skip
     bundle: Path | None = option(
         FOLDER,
@@ -210,14 +239,14 @@ class VerifyRequest:
         FLAG,
         "Fail a layer that differs for infinite or NaN inputs; otherwise it is only reported.",
         default=False, example="false",
-        key_help="fail a layer that differs for infinite or NaN inputs only", needs=(_LAYERS,),
+        key_help="fail a layer that differs only for infinite or NaN inputs", needs=(_LAYERS,),
     )  # fmt: skip
     strict_interface: bool = option(
         FLAG,
         "Fail if names, types or sizes of inputs and outputs differ; otherwise only a missing "
         "or additional output, or a change between integer and float, fails.",
         default=False, example="false",
-        key_help="fail where names, types or sizes of inputs and outputs differ",
+        key_help="fail if names, types or sizes of inputs and outputs differ",
     )  # fmt: skip
     allow_no_prelu: bool = option(
         FLAG,

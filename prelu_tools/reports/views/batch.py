@@ -169,7 +169,7 @@ def _reasons(place: int, entry: BatchEntry) -> Section:
 
 
 def _workers(workers: Sequence[WorkerInfo]) -> Section:
-    """Where they ran; a machine's name is nobody else's business."""
+    """Where the models ran, without names of hosts."""
     lines = [
         f"Python {worker.python} on {worker.platform}; "
         f"{', '.join(f'{name} {version}' for name, version in worker.versions.items())}; "

@@ -29,7 +29,7 @@ def _blocks(result: ExportResult, style: Style) -> Iterator[Block]:
     lines: list[Text] = []
     if result.data_path is not None:
         lines.append(("weights in ", Name(result.data_path), f", {result.n_data_bytes:,} bytes"))
-    lines += [f"{route.route} refused it: {route.reason}" for route in result.refused]
+    lines += [f"{route.route} rejected it: {route.reason}" for route in result.refused]
     lines += result.notes
     checked = result.verification
     if checked is None:

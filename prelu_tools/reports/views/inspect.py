@@ -95,7 +95,7 @@ def _more(result: InspectResult, style: Style) -> Iterator[Block]:
         yield Section(title, (Table(columns, rows),), folded=not style.others)
     if result.refused:
         lines = tuple((Name(one.node), f" ({one.form}): {one.reason}") for one in result.refused)
-        yield Lines(lines, "Resembles PReLU and is not taken for one:")
+        yield Lines(lines, "Resembles PReLU, but is not one:")
 
 
 def _slopes(result: InspectResult) -> Table:

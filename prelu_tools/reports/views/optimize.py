@@ -86,7 +86,7 @@ def _proven(result: OptimizeResult) -> str:
     layers = "every layer gives what PRelu gives (==)" if held.layer else (
         f"layers are up to {held.max_ulps} ulp from PRelu"
     )  # fmt: skip
-    bits = "the same bits at every output" if held.bitwise else "outputs of other bits"
+    bits = "the same bits at every output" if held.bitwise else "different bits at the outputs"
     special = "the same" if held.special else "not the same everywhere"
     return (
         f"verified: {layers}, {bits} on {counted(held.n_inputs, 'input')}, infinities and NaN "

@@ -71,6 +71,9 @@ def _document(section: Section, style: Style) -> Iterator[Paragraph]:
     for block in section.blocks:
         if not _is_outcome(block):
             yield from _block(block, style)
+        elif isinstance(block, Section) and style.details and block.blocks:
+            yield [_line((Word(block.verdict), "  ", plain(block.title)), style.width)]
+            yield from _section(block, style)
     end: Paragraph = []
     if section.verdict:
         verdict = Word(section.verdict.upper(), section.verdict)

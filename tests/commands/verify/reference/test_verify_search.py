@@ -267,8 +267,8 @@ def test_inputs_are_drawn_within_their_range(tmp_path: Path) -> None:
     assert all(((rows >= 2) & (rows <= 3)).all() for rows in _saved(saved))
 
 
-def test_inputs_that_cannot_be_kept_are_no_verdict(tmp_path: Path) -> None:
+def test_inputs_that_cannot_be_kept_are_refused(tmp_path: Path) -> None:
     net = save_dense(tmp_path / "net.onnx")
     found = verify(net, net, "--save-inputs", tmp_path / "missing" / "inputs.npz")
-    assert found.code == 3
+    assert found.code == 2
     assert "cannot be written" in found.err
