@@ -121,6 +121,7 @@ def verify(
     tolerance: Literal["calibrated"] | tuple[float, float] = "calibrated",
     layers: bool = True,
     min_coverage: float | None = None,
+    min_hits: int | None = None,
     power: bool = True,
     min_power: float | None = None,
     quick: bool = False,
@@ -159,6 +160,7 @@ def verify(
         layers: whether to compare every PReLU layer while the models run.
         min_coverage: required share of all slopes, from 0 to 1, whose negative branch the inputs
             reach.
+        min_hits: required number of negative inputs that each slope meets.
         power: whether to plant slope faults in a copy, to measure what the checks catch.
         min_power: required share of caught faults among those planted on reached slopes; None
             for all of them, if that can be measured.

@@ -44,6 +44,7 @@ def assert_parity(  # noqa: D417  # verify describes its options
     tolerance: Literal["calibrated"] | tuple[float, float] = "calibrated",
     layers: bool = True,
     min_coverage: float | None = None,
+    min_hits: int | None = None,
     power: bool = True,
     min_power: float | None = None,
     quick: bool = False,
@@ -83,7 +84,7 @@ def assert_parity(  # noqa: D417  # verify describes its options
     """
     given = _by_its_name_today(locals())
     from prelu_tools.commands.verify.command import verify_source
-    from prelu_tools.commands.verify.request import VerifyRequest
+    from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
 
     left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
     # A test that runs for several models may say more than one of them needs.
@@ -97,6 +98,7 @@ def assert_parity(  # noqa: D417  # verify describes its options
         request = VerifyRequest(
             left_name, (right_name,), inputs_file=file, options=options, **fields
         )
+        refuse_unknown_layouts(request.layouts, (left_name, right_name))
         refuse_ignored(request, VerifyRequest)
         result = spoken_result(verify_source(left, request, {right_name: right}), in_python)
     if result.verdict != "pass":

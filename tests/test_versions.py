@@ -42,4 +42,6 @@ def test_the_lower_bounds_are_the_versions_of_test_oldest() -> None:
     for name, bound in bounds.items():
         exact = [*pinned[name].split("."), "0", "0"]
         assert exact[:3] == [*bound.split("."), "0", "0"][:3], name
-    assert [line for line in asked if ">=" not in line] == ["prelu-tools[torch,keras,plot,dask]"]
+    assert [line for line in asked if ">=" not in line] == [
+        "prelu-tools[torch,keras,plot,dask,training]"
+    ]

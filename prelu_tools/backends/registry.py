@@ -113,6 +113,8 @@ READERS: tuple[Row, ...] = (
 """What is read by itself: for `inspect` before the frameworks, for the rest after them."""
 
 
+_OF_GRAPH, _OF_KERAS = ("target", "data", "slope_axis"), ("input_layout",)
+"""Fields of requests that count for ONNX files only, and for Keras models only."""
 _TO_RUN = (*ROWS, _SAVED_MODEL, *READERS)
 _TO_INSPECT = (*READERS, *ROWS, _SAVED_MODEL)
 
@@ -167,15 +169,30 @@ def refuse_ignored_options(sources: Sequence[Source], request: Any, inspects: bo
 
 def _heeded(source: Source, options: SourceOptions, inspects: bool) -> tuple[str, ...]:
     """The fields of requests and of their options that count for a source."""
-    of_graph = ("target", "data", "slope_axis") if source.graph is not None else ()
-    of_keras = ("input_layout",) if source.framework == "keras" else ()
-    return (*of_graph, *of_keras, *_read_by(source, options, inspects))
+    of_graph = _OF_GRAPH if source.graph is not None else ()
+    of_keras = _OF_KERAS if source.framework == "keras" else ()
+    return (*of_graph, *of_keras, *_read_by(source.spelled, options, inspects))
 
 
-def _read_by(source: Source, options: SourceOptions, inspects: bool) -> tuple[str, ...]:
+def may_heed(text: str, options: SourceOptions, inspects: bool = False) -> tuple[str, ...]:
+    """The fields of requests and of their options that may count for a source, by its name alone.
+
+    Args:
+        text: as the user typed it.
+        options: how it is read.
+        inspects: whether it is looked at only, and not run.
+    """
+    source_spec = parse_source_spec(text)
+    row = None if source_spec.file is None else _row_for(source_spec.file, _TO_RUN)
+    of_graph = _OF_GRAPH if row is not None and row.name == "onnx" else ()
+    of_keras = _OF_KERAS if row is None or row.extra == "keras" else ()
+    return (*of_graph, *of_keras, *_read_by(text, options, inspects))
+
+
+def _read_by(text: str, options: SourceOptions, inspects: bool) -> tuple[str, ...]:
     """The fields of the options that change how a source is read."""
     try:
-        source_spec = parse_source_spec(source.spelled)
+        source_spec = parse_source_spec(text)
     except UsageError:
         return ("inputs",)  # a live model
     if source_spec.file is None:

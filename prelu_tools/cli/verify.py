@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -86,7 +85,6 @@ def command(
     is_batch = plan != Plan() or are_many((reference, *candidates))
     if not is_batch:
         _refuse_a_reference_alone(ctx, reference, candidates)
-        _refuse_unknown_layouts(ctx, choices["layouts"], (reference, *candidates))
     request = VerifyRequest(
         reference=reference,
         candidates=candidates,
@@ -121,17 +119,6 @@ def _refuse_a_reference_alone(
             "SOURCE, the checks of prelu-tools.toml or pyproject.toml run",
             ctx,
         )
-
-
-def _refuse_unknown_layouts(
-    ctx: click.Context, layouts: Iterable[str], sources: tuple[str, ...]
-) -> None:
-    known = ("reference", "candidate", *sources)
-    for name in layouts:
-        if name not in known:
-            raise click.UsageError(
-                f"--layout {name}=: expected one of {', '.join(dict.fromkeys(known))}", ctx
-            )
 
 
 def _refuse_options_of_one_check(ctx: click.Context) -> None:

@@ -78,7 +78,8 @@ class KerasSlopeLogger(keras.callbacks.Callback):  # type: ignore[misc]
         if recorder is None or not (recorder.is_ready or is_built(self.model, self._sample)):
             return
         if not recorder.is_ready:
-            recorder.take(LiveKerasModel(self.model, self.model.optimizer, self._sample))
+            model, optimizer = self.model, self.model.optimizer
+            recorder.begin(lambda: LiveKerasModel(model, optimizer, self._sample))
         self._step = int(self.model.optimizer.iterations)
         self._record()
 

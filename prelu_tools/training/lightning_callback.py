@@ -71,7 +71,7 @@ class LightningSlopeLogger(_base()):  # type: ignore[misc]
         capture, self._capture = self._capture, None
         capture.close()
         runs = example_runs(pl_module, None) or capture.runs
-        self._recorder.take(LiveTorchModel(pl_module, trainer.optimizers, runs))
+        self._recorder.begin(lambda: LiveTorchModel(pl_module, trainer.optimizers, runs))
         self._record(trainer.global_step)
 
     def on_train_batch_end(

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,6 +76,7 @@ class Recorder:
         self.folder = Path(folder)
         self.every = every
         self._wants = {"tensorboard": tensorboard, "wandb": wandb}
+        self._is_off = False
         self._sinks: list[_Sink] | None = None
         self._model: LiveModel | None = None
         self._tracks: list[SlopeTrack] = []
@@ -83,8 +84,15 @@ class Recorder:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the model is known."""
-        return self._model is not None
+        """Whether the model is known, or cannot be."""
+        return self._model is not None or self._is_off
+
+    def begin(self, find: Callable[[], LiveModel]) -> None:
+        """Take the model that a function finds; where it cannot, nothing is recorded."""
+        try:
+            self.take(find())
+        except Exception as error:
+            self._stop("not_read", f"the layers of the model cannot be found: {error}")
 
     def take(self, model: LiveModel) -> None:
         """Take the model whose slopes are to be recorded."""
@@ -99,12 +107,19 @@ class Recorder:
     def record(self, step: int) -> None:
         """Record all layers as they are after so many steps of the optimizer.
 
-        What cannot be written is warned of, and ends the recording, and not the training.
+        What cannot be read or written is warned of, and ends the recording, and not the training.
+
+        Raises:
+            UsageError: W&B is asked for, and has no run.
         """
         model, rules = self._model, self._rules
-        if model is None or rules is None or not model.layers or self._sinks == []:
+        if model is None or rules is None or not model.layers or self._is_off:
             return
-        states = model.look()
+        try:
+            states = model.look()
+        except Exception as error:
+            self._stop("not_read", f"slopes cannot be read, as those that are sharded: {error}")
+            return
         seen = []
         for layer, state, track in zip(model.layers, states, self._tracks, strict=True):
             track.add(state.slopes)
@@ -118,10 +133,7 @@ class Recorder:
             for sink in self._sinks:
                 sink.write(record)
         except OSError as error:
-            self.close()
-            self._sinks = []
-            self._warn("not_written", f"{self.folder} cannot be written, so slopes are no longer "
-                       f"recorded: {error.strerror or error}")  # fmt: skip
+            self._stop("not_written", f"{self.folder} cannot be written: {error.strerror or error}")
         for finding in findings:
             self._warn(finding.code, finding.message, finding.layer)
 
@@ -144,6 +156,11 @@ class Recorder:
         if wanted or (wanted is None and is_active()):
             sinks.append(WandbRun())
         return sinks
+
+    def _stop(self, code: str, why: str) -> None:
+        self.close()
+        self._is_off = True
+        self._warn(code, f"{' '.join(why.split())}; slopes are no longer recorded")
 
     def _warn(self, code: str, message: str, layer: str | None = None) -> None:
         where = f" {layer}" if layer else ""

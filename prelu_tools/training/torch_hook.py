@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from prelu_tools.arguments import PathLike
+from prelu_tools.core.errors import UsageError
 from prelu_tools.training.recorder import EVERY, recorder_for
 
 if TYPE_CHECKING:
@@ -66,13 +67,15 @@ class TorchSlopeLogger:
         self._recorder = recorder_for(folder, every, options)
         if self._recorder is None:
             return
-        from prelu_tools.backends.torch.live import example_runs
+        from prelu_tools.backends.torch.live import example_runs, innermost
         from prelu_tools.backends.torch.running.capture import Capture
 
+        if not self._optimizers:
+            raise UsageError("no optimizer is given: expected one, or a list of them")
         self._runs = example_runs(model, example_inputs)
         if not self._runs:
             self._capture = Capture(model)
-        first = self._optimizers[0]
+        first = innermost(self._optimizers[0])
         self._undo = [
             first.register_step_pre_hook(self._before).remove,
             first.register_step_post_hook(self._after).remove,
@@ -99,7 +102,7 @@ class TorchSlopeLogger:
         from prelu_tools.backends.torch.live import LiveTorchModel
 
         runs = self._runs or self._end_capture()
-        recorder.take(LiveTorchModel(self._model, self._optimizers, runs))
+        recorder.begin(lambda: LiveTorchModel(self._model, self._optimizers, runs))
         recorder.record(self.step)
 
     def _after(self, *_details: Any) -> None:

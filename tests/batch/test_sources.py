@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 from odd_models import Odd, documents
 from running import cli
+from tiny_models import save_dense
 
 from prelu_tools.batch.lists.jobs import export_jobs, verify_jobs
 from prelu_tools.batch.lists.models import Found, expand, is_many, place_of
@@ -310,3 +312,46 @@ def test_each_shows_every_model_by_itself(tmp_path: Path) -> None:
     assert found.code == 0
     assert found.out.startswith(f"{alone[0]}\n{alone[1]}")
     assert found.out.endswith("OK  2 models: 2 ok\n")
+
+
+def test_axis_orders_and_inputs_follow_each_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _touch("k/a.onnx", "k/b.onnx", "o/a.onnx", "o/b.onnx")
+    orders = {"k": "nchw", "o/b.onnx": "nhwc", "candidate": "nchw"}
+    asked = VerifyRequest("k", ("o",), layouts=orders, inputs_file=Path("in/{stem}.npz"))
+    works = [cast(VerifyRequest, job.work) for job in verify_jobs(asked).jobs]
+    assert [str(work.inputs_file) for work in works] == ["in/a.npz", "in/b.npz"]
+    assert [dict(work.layouts) for work in works] == [
+        {"k/a.onnx": "nchw", "candidate": "nchw"},
+        {"k/b.onnx": "nchw", "o/b.onnx": "nhwc", "candidate": "nchw"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [("k", "o"), ("k/*.onnx", "o/{stem}.onnx"), ("l.csv",), ("k/a.onnx", "o/a.onnx")],
+    ids=" ".join,
+)
+def test_an_axis_order_for_no_model_of_the_checks_is_refused(
+    sources: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("k/a.onnx", "o/a.onnx"):
+        Path(name).parent.mkdir()
+        save_dense(Path(name))
+    Path("l.csv").write_text("reference,candidate\nk/a.onnx,o/a.onnx\n")
+    found = cli("verify", *sources, "--layout", "k/b.onnx=nchw")
+    assert (found.code, found.out) == (2, "")
+    assert "--layout has 'k/b.onnx', which is not a model of the check" in found.err
+    assert cli("verify", *sources, "--jobs", "0", "--layout", "k/a.onnx=nchw").code == 0
+
+
+def test_what_would_be_ignored_is_refused_where_nothing_matches_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("l.csv").write_text("reference,candidate,power,min_power\nno*.onnx,{stem}.x,false,1\n")
+    found = cli("verify", "l.csv")
+    assert (found.code, "min_power would be ignored" in found.err) == (2, True)

@@ -168,6 +168,7 @@ def test_an_input_that_no_source_has_is_refused() -> None:
         ("verify", "--inputs in.npz --input-range 0,1", "--input-range -1,1"),
         ("verify", "--no-power --min-power 0.5", "--power --min-power 0.5"),
         ("verify", "--no-layers --min-coverage 0.5", "--min-coverage 0.5"),
+        ("verify", "--no-layers --min-hits 1", "--min-hits 1"),
         ("verify", "--no-layers --strict-special", "--strict-special"),
         ("verify", "--no-layers --min-power 0", "--min-power 0"),
         ("verify", "--inputs in.npz --seed 0", "--inputs in.npz"),
@@ -214,6 +215,8 @@ def test_each_place_speaks_of_options_as_it_names_them(
     assert (found.code, found.out) == (2, "")
     assert "min_power would be ignored: power = false plants no faults" in found.err
     for function in (verify, assert_parity):
+        with pytest.raises(UsageError, match=r"^layout has 'refrence', .*; did you mean"):
+            function("net.onnx", "net.onnx", layout={"refrence": "nchw"})
         with pytest.raises(UsageError) as caught:
             function("net.onnx", "net.onnx", power=False, min_power=1.0)
         assert str(caught.value) == "min_power would be ignored: power=False plants no faults"

@@ -139,7 +139,9 @@ def test_names_of_files_are_no_python(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_list_names_sources(odd: Path) -> None:
-    (odd / "list.txt").write_text("batch/evil.py:Net\n")
+    with (odd / "batch/evil.py").open("a") as file:
+        file.write("Other = 3\n")  # what is not there is refused before anything runs
+    (odd / "list.txt").write_text("batch/evil.py:Other\n")
     assert cli("inspect", "list.txt").code == 3
     assert (odd / "RAN").exists()
     sys.modules.pop("evil", None)

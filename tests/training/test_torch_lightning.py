@@ -40,8 +40,12 @@ class Module(lightning.LightningModule):  # type: ignore[misc,name-defined]
         return torch.optim.AdamW(self.parameters(), lr=0.01, weight_decay=0.01)
 
 
-def _batches() -> Any:
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
     torch.manual_seed(0)
+
+
+def _batches() -> Any:
     data = torch.utils.data.TensorDataset(torch.randn(64, 6), torch.randint(0, 3, (64,)))
     return torch.utils.data.DataLoader(data, batch_size=8)
 

@@ -389,3 +389,71 @@ def test_slopes_that_come_from_two_parameters(tmp_path: Path) -> None:
     expected = (net.gain * net.base).detach().numpy()
     np.testing.assert_allclose(records[-1].layers[0].slopes, expected, rtol=1e-6)
     assert net.base.item() != 1.0
+
+
+def test_layers_that_only_a_training_has(tmp_path: Path) -> None:
+    class Auxiliary(nn.Module):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.act, self.extra = nn.BatchNorm1d(3), nn.PReLU(3), nn.PReLU()
+
+        def forward(self, x: Any) -> Any:
+            x = self.act(self.norm(x))
+            return self.extra(x) if self.training else x
+
+    net = Auxiliary()
+    records, _ = _logged(tmp_path, net, _sgd(net), 2, every=1, shape=(8, 3))
+    assert list(_layers(records[0])) == ["act", "extra"]
+
+
+def test_what_is_no_optimizer(tmp_path: Path) -> None:
+    net = nn.PReLU()
+    with pytest.raises(UsageError, match=r"a PReLU is given as optimizer: expected a torch\.optim"):
+        TorchSlopeLogger(net, net, tmp_path)
+    with pytest.raises(UsageError, match="no optimizer is given"):
+        TorchSlopeLogger(net, [], tmp_path)
+
+
+def test_an_optimizer_that_is_wrapped(tmp_path: Path) -> None:
+    class Wrapper:
+        def __init__(self, optimizer: Any) -> None:
+            self.optimizer = optimizer
+
+    net = nn.PReLU()
+    optimizer = _sgd(net)
+    with TorchSlopeLogger(net, Wrapper(optimizer), tmp_path, every=1, tensorboard=False) as logger:
+        _train(net, optimizer, 2, (4, 3))
+    assert logger.step == 2
+
+
+def test_slopes_that_cannot_be_read_do_not_stop_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prelu_tools.backends.torch import live
+
+    def sharded(*_: Any) -> None:
+        raise RuntimeError("a part of\nthe tensor is elsewhere")
+
+    monkeypatch.setattr(live, "tensor_of", sharded)
+    net = nn.PReLU()
+    optimizer = _sgd(net)
+    logger = TorchSlopeLogger(net, optimizer, tmp_path, every=1, tensorboard=False)
+    with pytest.warns(SlopeWarning, match="not_read.*a part of the tensor") as said, logger:
+        _train(net, optimizer, 3, (4, 3))
+    assert (logger.step, len(said)) == (3, 1)
+
+
+def test_rows_that_belong_together(tmp_path: Path) -> None:
+    class Graph(nn.Module):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.own_act = nn.Linear(3, 3), LogSlope(1)
+
+        def forward(self, x: Any) -> Any:
+            neighbours = torch.arange(len(x) - 1, -1, -1)
+            return self.own_act(self.first(x).view(20, 1, 3)[neighbours])
+
+    net = Graph()
+    records, said = _logged(tmp_path, net, _sgd(net), 2, every=1, shape=(20, 3))
+    assert [layer.form for layer in records[0].layers] == ["LogSlope"]
+    assert said == []

@@ -23,9 +23,10 @@ from prelu_tools.backends.living import LayerState
 from prelu_tools.backends.torch.arguments import as_call
 from prelu_tools.backends.torch.files.weights import to_numpy
 from prelu_tools.backends.torch.prepare import unwrapped, wrapper_of
-from prelu_tools.backends.torch.running.capture import Run, few_rows
+from prelu_tools.backends.torch.running.capture import Run
 from prelu_tools.backends.torch.running.rehearsal import Rehearsal
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import UsageError
 from prelu_tools.core.prelu.slopes import PReLULayer
 
 _COMPUTED = ("_g", "_v", "_orig")
@@ -49,9 +50,7 @@ class LiveTorchModel:
 
     shows_gradients = True
 
-    def __init__(
-        self, model: nn.Module, optimizers: Iterable[torch.optim.Optimizer], runs: Sequence[Run]
-    ) -> None:
+    def __init__(self, model: nn.Module, optimizers: Iterable[Any], runs: Sequence[Run]) -> None:
         """Find the layers.
 
         Args:
@@ -64,7 +63,7 @@ class LiveTorchModel:
             PReLUToolsError: it has a ScriptModule inside.
         """
         self._root, _ = unwrapped(model, type(model).__name__)
-        self._optimizers = list(optimizers)
+        self._optimizers = list(map(innermost, optimizers))
         self._rehearsal = Rehearsal(self._root, runs)
         self.notes: tuple[str, ...] = self._rehearsal.notes
         calls = self._rehearsal.calls
@@ -146,7 +145,21 @@ def example_runs(model: nn.Module, given: Any) -> list[Run]:
     if given is None:
         return []
     args, kwargs = as_call(python_inspect.signature(root.forward), given)
-    return [few_rows("", args, kwargs)]
+    return [Run("", args, kwargs)]
+
+
+def innermost(optimizer: Any) -> torch.optim.Optimizer:
+    """The optimizer inside those that wrap one, such as Accelerate's and Lightning's.
+
+    Raises:
+        UsageError: it is none of torch's.
+    """
+    while isinstance(inner := getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
+        optimizer = inner
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        kind = type(optimizer).__name__
+        raise UsageError(f"a {kind} is given as optimizer: expected a torch.optim.Optimizer")
+    return optimizer
 
 
 def tensor_of(root: nn.Module, name: str) -> torch.Tensor:

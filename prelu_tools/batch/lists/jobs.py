@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from prelu_tools.batch.job import InspectWork, Job
-from prelu_tools.batch.lists.keys import suggestion
 from prelu_tools.batch.lists.models import Found, expand
 from prelu_tools.batch.lists.outputs import outputs_of
 from prelu_tools.batch.lists.pairs import Pair, each_candidate, filled, pairs_of, placeholders
@@ -18,9 +17,10 @@ from prelu_tools.batch.lists.tables import ListError, Row, find_file
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.commands.speaking import in_check_file
-from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.commands.verify.request import ROLES, VerifyRequest, refuse_unknown_layouts
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.prelu.layout import Layout
 from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.results.batch import Command
 from prelu_tools.core.results.inspect_gates import InspectGates
@@ -96,7 +96,11 @@ def verify_jobs(request: VerifyRequest) -> JobList:
     if is_list(reference):
         if candidates:
             raise UsageError(f"{reference} already lists the pairs: give no CANDIDATE after it")
-        return _list("verify", [reference], _of_rows(read_rows(reference, "verify"), request))
+        rows = read_rows(reference, "verify")
+        found = _list("verify", [reference], _of_rows(rows, request))
+        names = {name for job in found.jobs for name in job.sources}
+        refuse_unknown_layouts(request.layouts, names)
+        return found
     if not candidates:
         raise UsageError(
             f"no candidate to compare {reference} with: give a CANDIDATE after it, or a list of "
@@ -107,6 +111,7 @@ def verify_jobs(request: VerifyRequest) -> JobList:
         for pair in pairs_of(reference, candidates)
         for each in each_candidate(pair, candidates)
     ]
+    refuse_unknown_layouts(request.layouts, _names_of(pairs, reference, candidates))
     return _list("verify", [], ((_of_pair(pair, request, pair.name), None) for pair in pairs))
 
 
@@ -152,47 +157,52 @@ def _of_rows(rows: Iterable[Row], base: VerifyRequest) -> Iterator[tuple[Job, Ro
     """The jobs of each row; with the row where it gives the job its name."""
     for row in rows:
         values = dict(row.fields)
-        reference, candidates = values.pop("reference"), values.pop("candidates")
+        sources = values.pop("reference"), values.pop("candidates")
+        name = values.pop("name", None)
+        request = replace(base, **values, options=replace(base.options, **row.of_source))
         try:
-            pairs = pairs_of(reference, candidates)
-            named = "name" in values and len(pairs) == 1
-            found = [_of_row(row, values, pair, base) for pair in pairs]
+            refuse_ignored(request, VerifyRequest, values)
+            pairs = _pairs_of_row(*sources)
+            refuse_unknown_layouts(values.get("layouts", ()), _names_of(pairs, *sources))
+            jobs = [_of_pair(pair, request, _name(name, pair)) for pair in pairs]
         except ListError:
             raise
         except UsageError as error:
             raise row.error(in_check_file(str(error))) from error
-        except PReLUToolsError as error:  # nothing is filled in: it is called as it is written
-            why = as_written(str(error))
-            lost = Pair(reference, reference, candidates, problem=why, can_run=False)
-            request = replace(base, options=_options(base, row))
-            name = values.get("name", reference)
-            found, named = [_located(_of_pair(lost, request, name), row)], "name" in values
-        yield from ((job, row if named else None) for job in found)
+        is_named = name is not None and len(pairs) == 1
+        for job in jobs:
+            yield replace(job, file=row.path, line=row.line), row if is_named else None
 
 
-def _of_row(row: Row, given: Mapping[str, Any], pair: Pair, base: VerifyRequest) -> Job:
-    values = dict(given)
-    name = _name(values.pop("name", None), pair)
-    if pair.places is not None and "inputs_file" in values:
-        values["inputs_file"] = Path(filled(str(values["inputs_file"]), pair.places))
-    if "layouts" in values:
-        values["layouts"] = _layouts(values["layouts"], row, pair)
-    request = replace(base, **values, options=_options(base, row))
-    refuse_ignored(request, VerifyRequest, values)
-    return _located(_of_pair(pair, request, name), row)
+def _pairs_of_row(reference: str, candidates: tuple[str, ...]) -> list[Pair]:
+    """The pairs that a row means; one that cannot run where it means none, named as written."""
+    try:
+        return pairs_of(reference, candidates)
+    except UsageError:
+        raise
+    except PReLUToolsError as error:
+        why = as_written(str(error))
+        return [Pair(reference, reference, candidates, problem=why, can_run=False)]
 
 
-def _options(base: VerifyRequest, row: Row) -> SourceOptions:
-    return replace(base.options, **row.of_source)
-
-
-def _located(job: Job, row: Row) -> Job:
-    return replace(job, file=row.path, line=row.line)
+def _names_of(pairs: Iterable[Pair], *written: str | tuple[str, ...]) -> set[str]:
+    """What the sources of pairs may be called."""
+    texts = {text for one in written for text in ((one,) if isinstance(one, str) else one)}
+    return texts.union(*({*pair.written, *pair.written.values()} for pair in pairs))
 
 
 def _of_pair(pair: Pair, request: VerifyRequest, name: str) -> Job:
-    bundle = None if request.bundle is None else request.bundle / _plain(name)
-    work = replace(request, reference=pair.reference, candidates=pair.candidates, bundle=bundle)
+    bundle, inputs = request.bundle, request.inputs_file
+    if inputs is not None and pair.places is not None:
+        inputs = Path(filled(str(inputs), pair.places))
+    work = replace(
+        request,
+        reference=pair.reference,
+        candidates=pair.candidates,
+        bundle=None if bundle is None else bundle / _plain(name),
+        inputs_file=inputs,
+        layouts=_layouts(request.layouts, pair),
+    )
     return Job(name, work, _folder(), problem=pair.problem, can_run=pair.can_run)
 
 
@@ -203,19 +213,10 @@ def _name(given: str | None, pair: Pair) -> str:
     return filled(given, pair.places) if placeholders(given) else f"{given}: {pair.name}"
 
 
-def _layouts(given: Mapping[str, Any], row: Row, pair: Pair) -> dict[str, Any]:
-    """The axis orders by what the sources are now called; a glob's stands for all its matches."""
-    known = {*pair.written, *pair.written.values(), "reference", "candidate"}
-    known |= {*row.fields["candidates"], row.fields["reference"]}
-    for name in given:
-        if name not in known:
-            raise row.error(
-                f"layouts has {name!r}, which is not a model of the check; "
-                f"{suggestion(name, known)}"
-            )
-    found = dict(given)
-    found.update({one: given[text] for one, text in pair.written.items() if text in given})
-    return found
+def _layouts(given: Mapping[str, Layout], pair: Pair) -> dict[str, Layout]:
+    """Those of a pair, by what its sources are called now; a pattern's is that of each match."""
+    found = {one: given[text] for one, text in pair.written.items() if text in given}
+    return found | {one: given[one] for one in (*ROLES, *pair.written) if one in given}
 
 
 def _apart(jobs: Sequence[Job], given: Sequence[Row | None]) -> Iterator[Job]:

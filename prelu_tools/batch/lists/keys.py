@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.options import SourceOptions
@@ -47,10 +46,3 @@ NEEDED: Mapping[Command, tuple[str, ...]] = {
 def shown(value: object) -> str:
     """A value of the file in a few characters."""
     return reprlib.repr(value)
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """The nearest of the known words, or all of them where none is near."""
-    names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"

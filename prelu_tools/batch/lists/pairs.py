@@ -15,10 +15,10 @@ from pathlib import PurePosixPath
 
 from prelu_tools.backends.remote import is_url, matching
 from prelu_tools.backends.source_spec import as_file, exists, path_spans, python_parts
-from prelu_tools.batch.lists.keys import suggestion
 from prelu_tools.batch.lists.models import Found, expand, is_folder, is_many, is_pattern
 from prelu_tools.batch.lists.rows import as_written
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.suggestions import suggestion
 
 STEM = "{stem}"
 _KNOWN = ("stem", "name", "folder")

@@ -13,13 +13,14 @@ from typing import Any
 
 from prelu_tools.backends.remote import is_url
 from prelu_tools.backends.source_spec import exists, python_parts
-from prelu_tools.batch.lists.keys import KEYS, NEEDED, OF_SOURCE, shown, suggestion
+from prelu_tools.batch.lists.keys import KEYS, NEEDED, OF_SOURCE, shown
 from prelu_tools.batch.lists.tables import Row, read_tables, read_text
 from prelu_tools.batch.lists.walking import WILD
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.requests.kinds import WrongValueError
 from prelu_tools.core.requests.option import Option
 from prelu_tools.core.results.batch import Command
+from prelu_tools.core.suggestions import suggestion
 
 _SUFFIXES = (".txt", ".csv", ".toml")
 _SOURCES = ("source", "reference", "candidates", "output")

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prelu_tools.batch.lists.keys import shown, suggestion
+from prelu_tools.batch.lists.keys import shown
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.suggestions import suggestion
 
 OWN_FILE, PROJECT_FILE = "prelu-tools.toml", "pyproject.toml"
 SECTION = "prelu-tools"

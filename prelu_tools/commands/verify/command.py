@@ -13,7 +13,7 @@ from prelu_tools.backends.registry import open_source, refuse_ignored_options
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidate import Checks, Judged, Linked, judge
-from prelu_tools.commands.verify.gates import coverage_gate, power_gate
+from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
 from prelu_tools.commands.verify.inputs.feeds import save_feeds
 from prelu_tools.commands.verify.inputs.linking import (
     Layouts,
@@ -30,7 +30,7 @@ from prelu_tools.commands.verify.reference.replay import (
     replaying,
 )
 from prelu_tools.commands.verify.reference.run import Reference
-from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
 from prelu_tools.commands.verify.unrun import nothing_to_run, unjudged
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError
 from prelu_tools.core.results.reasons import Reason, as_reason, code_of
@@ -88,7 +88,9 @@ def before_loading(request: VerifyRequest, live: Collection[str] = ()) -> Verify
     """
     for provider in request.providers:
         parse_provider(provider)
-    check_request(request, *({request.reference} - set(live)))
+    refuse_unknown_layouts(request.layouts, (request.reference, *request.candidates))
+    named = [] if request.reference in live else [request.reference]
+    check_request(request, *named, others=[c for c in request.candidates if c not in live])
     return nothing_to_run(request, live)
 
 
@@ -300,7 +302,8 @@ def _conclude(
     for agreement in agreements:
         where = f"{agreement.model}, {' against '.join(agreement.providers)}"
         reasons += [as_reason(text).within(where) for text in differences(agreement.outputs)]
-    gates = [coverage_gate(coverage, request), *(power_gate(r, request) for r in reports)]
+    of_reports = (gate(r, request) for gate in (hits_gate, power_gate) for r in reports)
+    gates = [coverage_gate(coverage, request), *of_reports]
     for verdict, reason in filter(None, gates):
         verdicts.append(verdict)
         reasons.append(reason)

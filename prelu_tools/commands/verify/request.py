@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.kinds import (
     FILE,
@@ -27,6 +28,7 @@ from prelu_tools.core.requests.kinds import (
     whole,
 )
 from prelu_tools.core.requests.option import Needs, option
+from prelu_tools.core.suggestions import suggestion
 
 if TYPE_CHECKING:
     from prelu_tools.core.prelu.layout import Layout
@@ -87,6 +89,29 @@ def ranges_option(needs: Needs) -> Any:
         key_help='the values that inputs may take, "" for all others',
         example="{ image = [0, 255] }",
     )  # fmt: skip
+
+
+ROLES = ("reference", "candidate")
+"""What models are called by what they are for."""
+
+
+def refuse_unknown_layouts(names: Iterable[str], models: Iterable[str]) -> None:
+    """Reject an axis order for what is not a model of the check.
+
+    Args:
+        names: that have an axis order.
+        models: the sources of the check.
+
+    Raises:
+        UsageError: one is neither of these nor of `ROLES`.
+    """
+    known = {*models, *ROLES}
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"--layout has {name!r}, which is not a model of the check; "
+                f"{suggestion(name, known)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -159,6 +184,10 @@ class VerifyRequest:
     min_coverage: float | None = option(
         SHARE, "Required share of slopes whose negative branch the inputs reach.",
         default=None, example="1.0", needs=(_LAYERS,),
+    )  # fmt: skip
+    min_hits: int | None = option(
+        whole(1), "Required number of negative inputs that each slope meets.",
+        default=None, metavar="N", example="3", needs=(_LAYERS,),
     )  # fmt: skip
     power: bool = option(
         FLAG,

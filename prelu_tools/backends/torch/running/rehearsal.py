@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -31,34 +32,57 @@ class Rehearsal:
     """Runs copies of a module on the CPU, with what it was called with."""
 
     def __init__(self, root: nn.Module, runs: Sequence[Run]) -> None:
-        """Find the PReLU calls, by a run in eval mode.
+        """Find the PReLU calls, by a run in eval mode and one as in training.
 
         Args:
             root: the module, without its wrappers.
             runs: calls of it.
         """
         self._root = root
-        self._runs = list(runs)
+        self._runs = [run.few_rows() for run in runs]
         self._known: dict[CallSignature, str] = {}
         self.calls: list[PReLUCall] | None = None
         """What was found; None where the module could not be run."""
         self.notes: tuple[str, ...] = ()
         """Why it could not."""
         try:
-            self.calls = self._found() if runs else None
+            self.calls = self._found_with_any_rows(runs) if runs else None
             why = "no call of it was seen, and no example inputs are given"
         except Exception as error:
             why = f"running it again failed ({type(error).__name__}: {error})"
         if self.calls is None:
             self.notes = (f"the slopes were told by names and shapes: {' '.join(why.split())}",)
 
+    def _found_with_any_rows(self, runs: Sequence[Run]) -> list[PReLUCall]:
+        """The calls with a few rows; with all of them where rows belong together, as in a graph."""
+        try:
+            return self._found()
+        except Exception:
+            self._runs = [run.whole() for run in runs]
+            return self._found()
+
     def _found(self) -> list[PReLUCall]:
-        module = _copied(self._root)
+        """The calls in eval mode, and those of layers that only a training has."""
+        calls = self._looked(_copied(self._root))
+        known = {call.parameter for call in calls}
+        with suppress(Exception):  # such as a batch norm that has too few rows for it
+            trained = self._looked(self._in_its_modes(_copied(self._root)))
+            calls += [call for call in trained if call.parameter not in known]
+        return calls
+
+    def _looked(self, module: nn.Module) -> list[PReLUCall]:
         finder = CallFinder(module)
         with Exploring(module, tensor_names(module), finder) as watch:
             self._run(module, watch)
-        self._known = finder.known
+        self._known |= finder.known
         return finder.calls
+
+    def _in_its_modes(self, module: nn.Module) -> nn.Module:
+        """A copy with each part in the mode that it has in the training."""
+        modes = {path: part.training for path, part in self._root.named_modules()}
+        for path, part in module.named_modules():
+            part.training = modes.get(path, True)
+        return module
 
     def negatives(self) -> Mapping[str, Array] | None:
         """See `LiveModel.negatives`."""
@@ -71,10 +95,7 @@ class Rehearsal:
             book.note(layer, x)
 
         try:
-            module = _copied(self._root)
-            modes = {path: part.training for path, part in self._root.named_modules()}
-            for path, part in module.named_modules():
-                part.training = modes.get(path, True)
+            module = self._in_its_modes(_copied(self._root))
             told = knowing(self._known, telling(self.calls, note))
             with Watch(module, tensor_names(module), told) as watch:
                 self._run(module, watch)
