@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 
 .PHONY: help demo docs test test-all test-browser pictures test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
   test-properties mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
-  bench-honest bench-openvino schema \
+  bench-honest bench-openvino bench-training schema \
   site test-first-steps lint lock clean
 
 help:
@@ -49,6 +49,7 @@ help:
 	@echo "  bench             PReLU's latency on two versions of onnxruntime (QUICK=1 to try)"
 	@echo "  bench-exporters   the same models through the raw exporters and through export"
 	@echo "  bench-fleet       many small models: one process, two, Dask, and the command for each"
+	@echo "  bench-training    what logging slopes costs a step of training"
 	@echo "  bench-openvino    PRelu nodes against the CPU's forms on OpenVINO's provider"
 	@echo
 	@echo "What verify says of nets as people build them (NETS=torch/IResNet,... QUICK=1 to try):"
@@ -214,6 +215,9 @@ bench: $(READY) .venv-bench-$(ORT_NOW)/.ready .venv-bench-$(ORT_BEFORE)/.ready \
 	@.venv-bench-$(ORT_BEFORE)/bin/python -m benchmarks.latency.run build/bench \
 	  --output $(BENCH_OUT) $(if $(QUICK),--quick,--short) $(BENCH_OPTIONS)
 	@$(BIN)/python -m benchmarks.latency.report $(BENCH_OUT)
+
+bench-training: $(READY)
+	@$(BIN)/python -m benchmarks.training --rounds $(if $(QUICK),5,15)
 
 bench-openvino: $(READY) .venv-openvino/.ready build/bench/batch-1/.ready
 	@$(BIN)/prelu-tools optimize build/bench/batch-1/mobilefacenet.onnx --no-tune --force -q \

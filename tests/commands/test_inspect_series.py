@@ -181,3 +181,20 @@ def test_options_that_would_be_ignored(checkpoints: Path, options: list[str], sa
 def test_two_sources_are_still_compared(checkpoints: Path) -> None:
     names = [str(checkpoints / f"step-{n}.safetensors") for n in (1, 2)]
     assert cli("inspect", *names, "--format", "json").json["kind"] == "inspect-compare"
+
+
+def test_the_fields_of_the_document_are_a_contract(checkpoints: Path) -> None:
+    pattern = str(checkpoints / "*.safetensors")
+    document = cli("inspect", "--series", pattern, "--format", "json").json
+    assert {*document} == {
+        "schema_version", "kind", "path", "points", "layers", "findings", "notes", "failures",
+    }  # fmt: skip
+    assert {*document["points"][0]} == {"name", "path", "step"}
+    layer = document["layers"][0]
+    assert {*layer} == {
+        "name", "parameter", "form", "trends", "n_sign_changes", "is_sampled", "points",
+    }  # fmt: skip
+    assert {*layer["points"][0]} == {"statistics", "health", "movement"}
+    assert {*layer["points"][0]["movement"]} == {
+        "max_change", "from_start", "n_sign_changes", "n_unmoved", "n_outside", "mean_size",
+    }  # fmt: skip
