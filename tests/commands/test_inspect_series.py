@@ -126,6 +126,19 @@ def test_what_is_no_series(tmp_path: Path) -> None:
         inspect_series([path, path], InspectRequest(data=Path("x.npz")))
 
 
+def test_programs_and_notebooks(tmp_path: Path) -> None:
+    from prelu_tools.training import inspect_series as series
+
+    paths = [tmp_path / f"epoch-{n}.safetensors" for n in (10, 9)]
+    for path in paths:
+        _saved(path, {"prelu": [0.1]})
+    result = series(*paths, near=0.2)
+    assert [point.name for point in result.points] == ["epoch 9", "epoch 10"]
+    assert "relu_like" in result.layers[0].last.health
+    assert "<svg" in result._repr_html_()
+    assert repr(result).startswith("<SeriesResult ")
+
+
 @pytest.fixture
 def checkpoints(tmp_path: Path) -> Path:
     for number, slope in ((1, 0.25), (2, 0.5), (10, -0.75)):
