@@ -9,8 +9,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .PHONY: help demo docs test test-all test-browser pictures test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
-  test-properties mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
-  bench-honest bench-openvino schema \
+  test-properties test-runtimes mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
+  bench-honest bench-openvino bench-training schema \
   site test-first-steps lint lock clean
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "  test-onnx        all models of onnx's own tests are read, at every opset"
 	@echo "  test-cuda        every sample on CUDA, in an environment of its own; needs a GPU"
 	@echo "  test-openvino    the OpenVINO provider, in an environment of its own"
+	@echo "  test-runtimes    ncnn, OpenVINO and LiteRT run the models, in an environment of its own"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
 	@echo "  test-kill        kill -9 at random moments of export, optimize and reports (KILLS=100)"
 	@echo "  fuzz-files       inspect, export and verify on 20,000 broken files (COUNT=, GENERATOR=structures)"
@@ -49,6 +50,7 @@ help:
 	@echo "  bench             PReLU's latency on two versions of onnxruntime (QUICK=1 to try)"
 	@echo "  bench-exporters   the same models through the raw exporters and through export"
 	@echo "  bench-fleet       many small models: one process, two, Dask, and the command for each"
+	@echo "  bench-training    what logging slopes costs a step of training"
 	@echo "  bench-openvino    PRelu nodes against the CPU's forms on OpenVINO's provider"
 	@echo
 	@echo "What verify says of nets as people build them (NETS=torch/IResNet,... QUICK=1 to try):"
@@ -134,6 +136,22 @@ test-openvino: .venv-openvino/.ready
 	@PRELU_REQUIRED_MARKERS="openvino" .venv-openvino/bin/python -m pytest -q -m openvino \
 	  tests/backends/onnxruntime/test_openvino.py
 
+# The packages of .venv, and the runtimes beside them.
+.venv-runtimes/.ready: requirements/runtimes.txt | $(READY)
+	@rm -rf .venv-runtimes
+	@$(BIN)/python -m venv .venv-runtimes
+	@.venv-runtimes/bin/python -m pip --disable-pip-version-check -q install --no-deps \
+	  -r requirements/runtimes.txt
+	@$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % \
+	  sysconfig.get_path('purelib'))" > \
+	  "$$(.venv-runtimes/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
+	@touch $@
+
+test-runtimes: .venv-runtimes/.ready
+	@PRELU_REQUIRED_MARKERS="runtimes" .venv-runtimes/bin/python -m pytest -q -m runtimes \
+	  tests/runtimes tests/backends
+	@.venv-runtimes/bin/python -m pytest -q tests/backends/litert
+
 .venv-cuda/.ready: requirements/cuda.txt pyproject.toml
 	@rm -rf .venv-cuda
 	@$(PYTHON) -m venv .venv-cuda
@@ -214,6 +232,9 @@ bench: $(READY) .venv-bench-$(ORT_NOW)/.ready .venv-bench-$(ORT_BEFORE)/.ready \
 	@.venv-bench-$(ORT_BEFORE)/bin/python -m benchmarks.latency.run build/bench \
 	  --output $(BENCH_OUT) $(if $(QUICK),--quick,--short) $(BENCH_OPTIONS)
 	@$(BIN)/python -m benchmarks.latency.report $(BENCH_OUT)
+
+bench-training: $(READY)
+	@$(BIN)/python -m benchmarks.training --rounds $(if $(QUICK),5,15)
 
 bench-openvino: $(READY) .venv-openvino/.ready build/bench/batch-1/.ready
 	@$(BIN)/prelu-tools optimize build/bench/batch-1/mobilefacenet.onnx --no-tune --force -q \

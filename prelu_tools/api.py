@@ -111,6 +111,7 @@ def verify(
     reference: Model,
     *candidates: Model,
     provider: str | Sequence[str] = "cpu",
+    runtime: str | Sequence[str] = (),
     allow_fallback: bool = False,
     inputs: Values | None = None,
     save_inputs: PathLike | None = None,
@@ -121,6 +122,7 @@ def verify(
     tolerance: Literal["calibrated"] | tuple[float, float] = "calibrated",
     layers: bool = True,
     min_coverage: float | None = None,
+    min_hits: int | None = None,
     power: bool = True,
     min_power: float | None = None,
     quick: bool = False,
@@ -146,6 +148,8 @@ def verify(
         provider: the execution provider, or several, that ONNX candidates run on: `cpu`, `cuda`,
             `tensorrt`, `openvino` or onnxruntime's own name, optionally with options
             (`cuda:use_tf32=1`).
+        runtime: a runtime, or several, that ONNX candidates are converted for and run by, too:
+            `ncnn`, `openvino`.
         allow_fallback: whether nodes may run on another provider than requested.
         inputs: use exactly these inputs; with `samples`, in addition to random ones.
         save_inputs: an `.npz` file in which to save the inputs that were used.
@@ -159,6 +163,7 @@ def verify(
         layers: whether to compare every PReLU layer while the models run.
         min_coverage: required share of all slopes, from 0 to 1, whose negative branch the inputs
             reach.
+        min_hits: required number of negative inputs that each slope meets.
         power: whether to plant slope faults in a copy, to measure what the checks catch.
         min_power: required share of caught faults among those planted on reached slopes; None
             for all of them, if that can be measured.

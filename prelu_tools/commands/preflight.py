@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from prelu_tools.backends.preflight.sources import demand_file
-from prelu_tools.backends.registry import check_source
+from prelu_tools.backends.registry import check_source, may_heed
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.requests.effect import refuse_ignored
+from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.requests.effect import refuse_ignored, refuse_ignored_by_sources
 from prelu_tools.core.requests.option import options_of
 
 
-def check_request(request: Any, *sources: str, inspects: bool = False) -> None:
+def check_request(
+    request: Any, *sources: str, others: Sequence[str] = (), inspects: bool = False
+) -> None:
     """Look for the files that the options of a request name, and at its sources and options.
 
     Args:
         request: a request whose fields are options.
         sources: the sources that have to be there.
+        others: further ones, which may be missing.
         inspects: whether they are looked at only, and not run.
 
     Raises:
@@ -37,6 +42,16 @@ def check_request(request: Any, *sources: str, inspects: bool = False) -> None:
             demand_folder(value)
     for text in sources:
         check_source(text, inspects)
+    if sources:
+        _check_effect(request, (*sources, *others), inspects)
+
+
+def _check_effect(request: Any, texts: Sequence[str], inspects: bool) -> None:
+    """Reject an option that counts for none of the sources, as far as their names say."""
+    options: SourceOptions = request.options
+    heeded = {field for text in texts for field in may_heed(text, options, inspects)}
+    names = ", ".join(dict.fromkeys(texts))
+    refuse_ignored_by_sources(request, heeded, names, is_one=len(texts) == 1)
 
 
 def demand_folder(path: Path) -> None:

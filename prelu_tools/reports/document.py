@@ -180,6 +180,8 @@ class Section:
     """Whether its blocks are details: a page folds them, a terminal shows them with `-v`."""
     anchor: str = ""
     """The name under which a page finds it."""
+    on_pages: bool = False
+    """Whether its blocks are for pages alone, which fold them; elsewhere they would be too much."""
 
 
 Block: TypeAlias = Table | Lines | Facts | Slopes | Course | Written | Section

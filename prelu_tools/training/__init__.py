@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from prelu_tools.training.keras_callback import KerasSlopeLogger
     from prelu_tools.training.lightning_callback import LightningSlopeLogger
     from prelu_tools.training.recorder import SlopeWarning
+    from prelu_tools.training.series import inspect_series
     from prelu_tools.training.torch_hook import TorchSlopeLogger
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "SlopeWarning",
     "TorchSlopeLogger",
     "exclude_slopes_from_weight_decay",
+    "inspect_series",
     "slope_parameter_groups",
 ]
 
@@ -43,6 +45,7 @@ _HOMES = {
     "SlopeWarning": "recorder",
     "TorchSlopeLogger": "torch_hook",
     "exclude_slopes_from_weight_decay": "decay",
+    "inspect_series": "series",
     "slope_parameter_groups": "decay",
 }
 

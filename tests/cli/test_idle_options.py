@@ -168,6 +168,7 @@ def test_an_input_that_no_source_has_is_refused() -> None:
         ("verify", "--inputs in.npz --input-range 0,1", "--input-range -1,1"),
         ("verify", "--no-power --min-power 0.5", "--power --min-power 0.5"),
         ("verify", "--no-layers --min-coverage 0.5", "--min-coverage 0.5"),
+        ("verify", "--no-layers --min-hits 1", "--min-hits 1"),
         ("verify", "--no-layers --strict-special", "--strict-special"),
         ("verify", "--no-layers --min-power 0", "--min-power 0"),
         ("verify", "--inputs in.npz --seed 0", "--inputs in.npz"),

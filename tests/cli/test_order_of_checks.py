@@ -53,6 +53,14 @@ _LINES = {
     "optimize net.onnx -o new.onnx --choices no.json": 3,
     "optimize net.onnx -o new.onnx --inputs no.npz": 3,
     "optimize no.onnx -o new.onnx": 3,
+    "optimize nets.py:FaceNet -o new.onnx": 2,
+    "export nets.py:FaceNet -o new.onnx --slope-axis 1": 2,
+    "export net.onnx -o new.onnx --input-layout nchw": 2,
+    "inspect nets.py:FaceNet --target openvino": 2,
+    "inspect nets.py:FaceNet --allow-unsafe-load": 2,
+    "verify nets.py:FaceNet net.onnx --custom-objects layers.py": 2,
+    "record nets.py:FaceNt -o new.npz": 3,
+    "record nets.py:FaceNet -o new.npz --inputs no.npz": 3,
 }
 
 

@@ -126,6 +126,19 @@ def test_what_is_no_series(tmp_path: Path) -> None:
         inspect_series([path, path], InspectRequest(data=Path("x.npz")))
 
 
+def test_programs_and_notebooks(tmp_path: Path) -> None:
+    from prelu_tools.training import inspect_series as series
+
+    paths = [tmp_path / f"epoch-{n}.safetensors" for n in (10, 9)]
+    for path in paths:
+        _saved(path, {"prelu": [0.1]})
+    result = series(*paths, near=0.2)
+    assert [point.name for point in result.points] == ["epoch 9", "epoch 10"]
+    assert "relu_like" in result.layers[0].last.health
+    assert "<svg" in result._repr_html_()
+    assert repr(result).startswith("<SeriesResult ")
+
+
 @pytest.fixture
 def checkpoints(tmp_path: Path) -> Path:
     for number, slope in ((1, 0.25), (2, 0.5), (10, -0.75)):
@@ -181,3 +194,20 @@ def test_options_that_would_be_ignored(checkpoints: Path, options: list[str], sa
 def test_two_sources_are_still_compared(checkpoints: Path) -> None:
     names = [str(checkpoints / f"step-{n}.safetensors") for n in (1, 2)]
     assert cli("inspect", *names, "--format", "json").json["kind"] == "inspect-compare"
+
+
+def test_the_fields_of_the_document_are_a_contract(checkpoints: Path) -> None:
+    pattern = str(checkpoints / "*.safetensors")
+    document = cli("inspect", "--series", pattern, "--format", "json").json
+    assert {*document} == {
+        "schema_version", "kind", "path", "points", "layers", "findings", "notes", "failures",
+    }  # fmt: skip
+    assert {*document["points"][0]} == {"name", "path", "step"}
+    layer = document["layers"][0]
+    assert {*layer} == {
+        "name", "parameter", "form", "trends", "n_sign_changes", "is_sampled", "points",
+    }  # fmt: skip
+    assert {*layer["points"][0]} == {"statistics", "health", "movement"}
+    assert {*layer["points"][0]["movement"]} == {
+        "max_change", "from_start", "n_sign_changes", "n_unmoved", "n_outside", "mean_size",
+    }  # fmt: skip

@@ -441,3 +441,19 @@ def test_slopes_that_cannot_be_read_do_not_stop_the_training(
     with pytest.warns(SlopeWarning, match="not_read.*a part of the tensor") as said, logger:
         _train(net, optimizer, 3, (4, 3))
     assert (logger.step, len(said)) == (3, 1)
+
+
+def test_rows_that_belong_together(tmp_path: Path) -> None:
+    class Graph(nn.Module):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.own_act = nn.Linear(3, 3), LogSlope(1)
+
+        def forward(self, x: Any) -> Any:
+            neighbours = torch.arange(len(x) - 1, -1, -1)
+            return self.own_act(self.first(x).view(20, 1, 3)[neighbours])
+
+    net = Graph()
+    records, said = _logged(tmp_path, net, _sgd(net), 2, every=1, shape=(20, 3))
+    assert [layer.form for layer in records[0].layers] == ["LogSlope"]
+    assert said == []

@@ -23,7 +23,7 @@ from prelu_tools.backends.living import LayerState
 from prelu_tools.backends.torch.arguments import as_call
 from prelu_tools.backends.torch.files.weights import to_numpy
 from prelu_tools.backends.torch.prepare import unwrapped, wrapper_of
-from prelu_tools.backends.torch.running.capture import Run, few_rows
+from prelu_tools.backends.torch.running.capture import Run
 from prelu_tools.backends.torch.running.rehearsal import Rehearsal
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
@@ -145,7 +145,7 @@ def example_runs(model: nn.Module, given: Any) -> list[Run]:
     if given is None:
         return []
     args, kwargs = as_call(python_inspect.signature(root.forward), given)
-    return [few_rows("", args, kwargs)]
+    return [Run("", args, kwargs)]
 
 
 def innermost(optimizer: Any) -> torch.optim.Optimizer:

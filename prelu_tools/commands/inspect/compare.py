@@ -21,9 +21,9 @@ def compare_sources(left: str, right: str, request: InspectRequest) -> CompareRe
     Raises:
         PReLUToolsError: a source cannot be read.
     """
+    request = replace(request, options=replace(request.options, is_shared=True))
     for text in (left, right):
         check_request(request, text, inspects=True)
-    request = replace(request, options=replace(request.options, is_shared=True))
     return compare(inspect_source(left, request), inspect_source(right, request))
 
 

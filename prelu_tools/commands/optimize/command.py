@@ -10,7 +10,7 @@ from pathlib import Path
 from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
 from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
-from prelu_tools.backends.registry import open_source, refuse_ignored_options
+from prelu_tools.backends.registry import open_source, refuse_ignored_options, runs_in_onnxruntime
 from prelu_tools.commands.optimize.equality import OriginalOutputs, held, keep_bits
 from prelu_tools.commands.optimize.replay import read_choices
 from prelu_tools.commands.optimize.request import OptimizeRequest
@@ -107,6 +107,8 @@ def optimize(
     """
     refuse_existing(request.output, request.force)
     check_request(request, *([request.source] if opened is None else []))
+    if opened is None and not runs_in_onnxruntime(request.source):
+        raise _no_graph(request.source)
     tell("reading")
     source = open_source(request.source, request.options) if opened is None else opened
     work = _prepare(source, request, tell)
@@ -162,10 +164,7 @@ def _remark(target: Target) -> tuple[str, ...]:
 def _prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) -> _Work:
     graph = source.graph
     if graph is None:
-        raise UsageError(
-            f"{request.source} is not an ONNX file: export it first (prelu-tools export "
-            f"{request.source} -o model.onnx)"
-        )
+        raise _no_graph(request.source)
     refuse_ignored_options([source], request)
     repaired = repaired_model(graph, request.slope_axis)
     if repaired.repairs and not request.repair_slopes:
@@ -194,6 +193,12 @@ def _prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) -
     spots = _with_inputs_kept(portable, graph, spots)
     had = {layer.name: layer.form for layer in read_layers(repaired.model)}
     return _Work(request, graph, repaired, portable, had, feeds, spots, tell, tuple(inside))
+
+
+def _no_graph(source: str) -> UsageError:
+    return UsageError(
+        f"{source} is not an ONNX file: export it first (prelu-tools export {source} -o model.onnx)"
+    )
 
 
 def _with_inputs_kept(

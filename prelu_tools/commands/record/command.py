@@ -18,6 +18,7 @@ from prelu_tools.backends.recorded.recording import (
     Sentence,
 )
 from prelu_tools.backends.registry import open_source, refuse_ignored_options
+from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.record.keeping import (
     Kept,
     keep_runs,
@@ -37,7 +38,6 @@ from prelu_tools.core.files.documents import Stored
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.special import special_input
-from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.record import RecordResult
 from prelu_tools.core.results.verification import Coverage
@@ -65,7 +65,7 @@ def record(
         PReLUToolsError: the source cannot be read or run, or the file cannot be written.
     """
     refuse_existing(request.output, request.force, ".npz", "a record")
-    refuse_ignored(request, RecordRequest)
+    check_request(request, *([request.source] if opened is None else []))
     tell(f"loading {request.source}")
     source = open_source(request.source, request.options) if opened is None else opened
     if source.recording is not None:

@@ -23,6 +23,22 @@ def coverage_gate(coverage: Coverage | None, request: VerifyRequest) -> tuple[Ve
     )
 
 
+def hits_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict, str] | None:
+    """Whether each slope met enough negative inputs: None, or a verdict and why."""
+    if request.min_hits is None:
+        return None
+    known = [layer for layer in report.layers if layer.least_positions is not None]
+    least = min(known, key=lambda layer: layer.least_positions or 0, default=None)
+    if least is None:
+        return "inconclusive", f"{report.model}: no layer was seen, and --min-hits requires one"
+    if (least.least_positions or 0) >= request.min_hits:
+        return None
+    return "fail", (
+        f"{report.model}: {least.name}: a slope met {least.least_positions:,} negative inputs; "
+        f"--min-hits {request.min_hits} asks for more"
+    )
+
+
 def power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict, str] | None:
     """Whether enough planted faults were caught: None, or a verdict and why."""
     power = report.power

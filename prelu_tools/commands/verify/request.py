@@ -137,6 +137,14 @@ class VerifyRequest:
         key="providers", key_help="execution providers for ONNX; each is checked",
         example='["cpu", "cuda"]',
     )  # fmt: skip
+    runtimes: tuple[str, ...] = option(
+        TEXTS,
+        "Convert ONNX candidates for this runtime too, and check what it computes: ncnn or "
+        "openvino; repeatable.",
+        default=(), name="runtime", metavar="NAME", complete=("ncnn", "openvino"),
+        key="runtimes", key_help="runtimes that ONNX candidates are converted for and run by",
+        example='["ncnn", "openvino"]',
+    )  # fmt: skip
     allow_fallback: bool = option(
         FLAG, "Allow nodes to run on another provider than requested.",
         default=False, example="false",
@@ -184,6 +192,10 @@ class VerifyRequest:
     min_coverage: float | None = option(
         SHARE, "Required share of slopes whose negative branch the inputs reach.",
         default=None, example="1.0", needs=(_LAYERS,),
+    )  # fmt: skip
+    min_hits: int | None = option(
+        whole(1), "Required number of negative inputs that each slope meets.",
+        default=None, metavar="N", example="3", needs=(_LAYERS,),
     )  # fmt: skip
     power: bool = option(
         FLAG,

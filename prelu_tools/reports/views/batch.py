@@ -32,9 +32,10 @@ from prelu_tools.reports.sentences import (
     worst_difference,
 )
 from prelu_tools.reports.views import verify
-from prelu_tools.reports.words import counted, covered, listed, number, share, tally
+from prelu_tools.reports.words import counted, covered, listed, number, shape, share, tally
 
 _SEVERITIES = ("error", "warning")
+_MOST_LAYERS = 5000  # of all models together, that a page shows in full
 _ORDER = ("pass", "ok", "with warnings", "with errors", "fail", "inconclusive", "error")
 _COLUMNS: Mapping[Command, tuple[Column, ...]] = {
     "inspect": (
@@ -66,8 +67,12 @@ def view(result: BatchResult, style: Style) -> Section:
             for place, one in enumerate(zip(result.entries, found, strict=True), 1)
         ]
     else:
-        columns, rows = _COLUMNS[result.command], tuple(_rows(result, documents, words))
-        each = [_reasons(place, entry) for place, entry in enumerate(result.entries, 1)]
+        n_layers = sum(len(document.get("layers", ())) for document in documents)
+        in_full = result.command == "inspect" and n_layers <= _MOST_LAYERS
+        columns = _COLUMNS[result.command]
+        rows = tuple(_rows(result, documents, words, in_full))
+        pairs = zip(result.entries, documents, strict=True)
+        each = [_model(place, *pair, in_full) for place, pair in enumerate(pairs, 1)]
     shown = tuple(Written(entry.shown) for entry in result.entries if entry.shown)
     parts = (*(shown or (Table(columns, rows, sortable=True),)), *each)
     return Section(
@@ -147,12 +152,15 @@ def _check(place: int, entry: BatchEntry, found: VerifyResult | None, style: Sty
 
 
 def _rows(
-    result: BatchResult, documents: Sequence[Mapping[str, Any]], words: Sequence[Word]
+    result: BatchResult,
+    documents: Sequence[Mapping[str, Any]],
+    words: Sequence[Word],
+    in_full: bool,
 ) -> Iterator[tuple[Cell, ...]]:
     n_figures = len(_COLUMNS[result.command]) - 2
     entries = zip(result.entries, documents, words, strict=True)
     for place, (entry, document, word) in enumerate(entries, 1):
-        link = f"#check-{place}" if entry.reasons else ""
+        link = f"#check-{place}" if entry.reasons or in_full else ""
         figures = _CELLS[result.command](document) if document else ("-",) * n_figures
         yield (Name(entry.name, link), *figures, word)
 
@@ -166,6 +174,51 @@ def _reasons(place: int, entry: BatchEntry) -> Section:
         folded=True,
         anchor=f"check-{place}",
     )
+
+
+def _model(place: int, entry: BatchEntry, document: Mapping[str, Any], in_full: bool) -> Section:
+    """A model; in full with its layers and findings."""
+    section = _reasons(place, entry)
+    if not in_full or not document:
+        return section
+    found = [(None, document["findings"])]
+    found += [(layer["name"], layer["findings"]) for layer in document["layers"]]
+    lines = [
+        (Word(one["severity"]), f" {one['code']}{f' in {name}' if name else ''}: {one['message']}")
+        for name, findings in found
+        for one in findings
+    ]
+    blocks = (_layers(document), Lines.of(lines))
+    return replace(section, verdict=_word(entry, document), blocks=blocks, on_pages=True)
+
+
+def _layers(document: Mapping[str, Any]) -> Table:
+    columns = (
+        Column("layer", "name"),
+        *(Column(title, "text") for title in ("form", "sharing", "shape", "health")),
+        *(Column(title) for title in ("slopes", "mean", "std", "min", "max", "<0", ">1")),
+    )
+    rows = []
+    for layer in document["layers"]:
+        stats = layer["statistics"]
+        figures = (
+            number(None if stats[name] is None else _as_number(stats[name]))
+            for name in ("mean", "std", "min", "max")
+        )
+        rows.append(
+            (
+                Name(layer["name"]),
+                layer["form"],
+                layer["sharing"],
+                shape(tuple(layer["slope_shape"])),
+                ", ".join(layer["health"]),
+                f"{stats['count']:,}",
+                *figures,
+                share(stats["n_negative"], stats["count"]),
+                share(stats["n_above_one"], stats["count"]),
+            )
+        )
+    return Table(columns, tuple(rows))
 
 
 def _workers(workers: Sequence[WorkerInfo]) -> Section:

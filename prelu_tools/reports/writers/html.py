@@ -105,7 +105,7 @@ def _section(section: Section) -> Iterator[str]:
     title = f"{_verdict(section)}{_text(section.title)}"
     anchor = f' id="{escaped(section.anchor)}"' if section.anchor else ""
     if section.folded:
-        opened = "" if section.verdict in _PASSED else " open"
+        opened = " open" if section.reasons and section.verdict not in _PASSED else ""
         summary = f"<summary>{title}{said}</summary>"
         yield f'<details class="panel"{anchor}{opened}>{summary}{body}</details>'
     else:
@@ -147,7 +147,8 @@ def _bar(part: float | None) -> str:
 
 
 def _verdict(section: Section) -> str:
-    return f"{_part(Word(section.verdict))} " if section.verdict else ""
+    word = section.verdict if isinstance(section.verdict, Word) else Word(section.verdict)
+    return f"{_part(word)} " if word else ""
 
 
 def _paragraph(text: str, kind: str) -> str:

@@ -51,8 +51,12 @@ def _block(block: Block, mark: str) -> Iterator[str]:
         yield from _WRITERS[type(block)](block)
         return
     deeper = f"{mark}#"
-    body = [text for inner in block.blocks for text in _block(inner, deeper) if text]
-    title, wrong = plain(block.title), block.verdict not in ("", "pass", "ok")
+    blocks = () if block.on_pages else block.blocks
+    body = [text for inner in blocks for text in _block(inner, deeper) if text]
+    title, wrong = (
+        plain(block.title),
+        bool(block.reasons) and block.verdict not in ("", "pass", "ok"),
+    )
     if wrong or (body and not block.folded):
         yield from _head(block, deeper)
         title = "details"

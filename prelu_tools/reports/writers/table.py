@@ -71,7 +71,7 @@ def _document(section: Section, style: Style) -> Iterator[Paragraph]:
     for block in section.blocks:
         if not _is_outcome(block):
             yield from _block(block, style)
-        elif isinstance(block, Section) and style.details and block.blocks:
+        elif isinstance(block, Section) and style.details and block.blocks and not block.on_pages:
             yield [_line((Word(block.verdict), "  ", plain(block.title)), style.width)]
             yield from _section(block, style)
     end: Paragraph = []
@@ -92,7 +92,7 @@ def _is_outcome(block: Block) -> bool:
 
 
 def _outcome(section: Section, style: Style) -> Paragraph:
-    if section.verdict in _PASSED:
+    if section.verdict in _PASSED or not section.reasons:
         return []
     title = ("  ", Word(section.verdict), "  ", plain(section.title))
     return [_line(title, style.width), *_reasons(section, style, "    ")]
@@ -111,7 +111,7 @@ def _block(block: Block, style: Style) -> Iterator[Paragraph]:
 
 
 def _section(section: Section, style: Style) -> Iterator[Paragraph]:
-    if section.folded and not style.details:
+    if section.on_pages or (section.folded and not style.details):
         return
     for block in section.blocks:
         yield from _block(block, style)

@@ -223,6 +223,7 @@ WRONG = {
     "providers": ["'cpu'", "[]", "[1]"],
     "layouts": ["'nchw'", "{ candidate = 'chw' }", "['nchw']", "{ candidate = [1] }"],
     "min_coverage": ["-0.1", "1.1", "nan", "'1'", "true"],
+    "min_hits": ["0", "1.5", "true", "'4'"],
     "min_power": ["-0.1", "1.1", "nan", "'1'", "false"],
     "tolerance": [
         *("1e-3", "'loose'", "'1'", "[1]", "[1, 2, 3]", "[-1, 0]", "[0, -1]", "[nan, 0]"),
@@ -301,6 +302,7 @@ def test_every_key_is_read() -> None:
         providers = ["cuda", "cpu"]
         layouts = { reference = "nchw", "b.onnx" = "nhwc" }
         min_coverage = 0.5
+        min_hits = 3
         min_power = 1
         tolerance = "1e-3,0"
         samples = 3
@@ -325,6 +327,7 @@ def test_every_key_is_read() -> None:
         providers=("cuda", "cpu"),
         layouts={"reference": "nchw", "b.onnx": "nhwc"},
         min_coverage=0.5,
+        min_hits=3,
         min_power=1.0,
         tolerance=Tolerance(1e-3, 0.0, scaled=False, origin="given"),
         samples=3,

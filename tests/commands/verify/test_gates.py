@@ -6,10 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from prelu_tools.commands.verify.gates import coverage_gate, power_gate
+from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.results.reasons import code_of
-from prelu_tools.core.results.verification import CandidateReport, Coverage, Power, Tolerance
+from prelu_tools.core.results.verification import (
+    CandidateReport,
+    Coverage,
+    LayerParity,
+    Power,
+    Tolerance,
+)
 
 REQUEST = VerifyRequest("a", ("b",))
 TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
@@ -38,6 +44,29 @@ def test_coverage_that_was_not_looked_at() -> None:
     words = "--min-coverage cannot be checked with --no-layers"
     assert coverage_gate(None, replace(REQUEST, min_coverage=0.5)) == ("inconclusive", words)
     assert coverage_gate(None, REQUEST) is None
+
+
+@pytest.mark.parametrize(
+    ("least", "hits", "expected"),
+    [
+        (None, (0, 1), None),
+        (2, (2, 5), None),
+        (2, (2, None), None),
+        (3, (5, 2), ("fail", "m: 1: a slope met 2 negative inputs; --min-hits 3 asks for more")),
+        (1, (0, None), ("fail", "m: 0: a slope met 0 negative inputs; --min-hits 1 asks for more")),
+        (1, (None,), ("inconclusive", "m: no layer was seen, and --min-hits requires one")),
+        (1, (), ("inconclusive", "m: no layer was seen, and --min-hits requires one")),
+    ],
+)
+def test_the_gate_of_hits(
+    least: int | None, hits: tuple[int | None, ...], expected: tuple[str, str] | None
+) -> None:
+    layers = tuple(
+        LayerParity(str(n), True, None, 0.0, 0, 1.0, "pass", least_positions=found)
+        for n, found in enumerate(hits)
+    )
+    report = replace(_report(None), layers=layers)
+    assert hits_gate(report, replace(REQUEST, min_hits=least)) == expected
 
 
 def _report(power: Power | None) -> CandidateReport:

@@ -26,9 +26,28 @@ class Run(NamedTuple):
     path: str
     """Of the module that was called, below the root without its wrappers; "" for that itself."""
     args: tuple[Any, ...]
-    """What it was called with; of tensors with the rows of a batch the first `ROWS`."""
+    """What it was called with."""
     kwargs: dict[str, Any]
     """By name."""
+
+    def few_rows(self) -> Run:
+        """The same on the CPU, with the first `ROWS` rows of tensors as long as the first one."""
+        leaves = [leaf for leaf in pytree.tree_leaves(self[1:]) if _has_rows(leaf)]
+        return self._cut(leaves[0].shape[0] if leaves else 0)
+
+    def whole(self) -> Run:
+        """The same on the CPU."""
+        return self._cut(0)
+
+    def _cut(self, n_rows: int) -> Run:
+        def cut(leaf: Any) -> Any:
+            if not isinstance(leaf, torch.Tensor):
+                return leaf
+            kept = leaf[:ROWS] if _has_rows(leaf) and leaf.shape[0] == n_rows else leaf
+            return kept.detach().cpu().clone()
+
+        args, kwargs = pytree.tree_map(cut, (tuple(self.args), dict(self.kwargs)))
+        return Run(self.path, args, kwargs)
 
 
 class Capture:
@@ -69,7 +88,7 @@ class Capture:
 
     def _enter(self, path: str, args: Any, kwargs: Any) -> None:
         if self._depth == 0 and all(run.path != path for run in self.runs):
-            self.runs.append(few_rows(path, args, kwargs))
+            self.runs.append(Run(path, args, kwargs))
         self._depth += 1
 
     def _leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
@@ -89,21 +108,6 @@ def _watchable(model: nn.Module, path: str) -> Iterator[tuple[str, nn.Module, bo
     for name, child in model.named_children():
         inner = path if wrapper is not None and name == wrapper[0] else f"{path}.{name}".lstrip(".")
         yield from _watchable(child, inner)
-
-
-def few_rows(path: str, args: Any, kwargs: Any) -> Run:
-    """The call with at most `ROWS` rows: of tensors that are as long as the first one."""
-    leaves = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if _has_rows(leaf)]
-    n_rows = leaves[0].shape[0] if leaves else 0
-
-    def cut(leaf: Any) -> Any:
-        if not isinstance(leaf, torch.Tensor):
-            return leaf
-        kept = leaf.detach()[:ROWS] if _has_rows(leaf) and leaf.shape[0] == n_rows else leaf
-        return kept.detach().cpu().clone()
-
-    few_args, few_kwargs = pytree.tree_map(cut, (tuple(args), dict(kwargs)))
-    return Run(path, few_args, few_kwargs)
 
 
 def _has_rows(leaf: Any) -> bool:

@@ -39,19 +39,27 @@ class Rehearsal:
             runs: calls of it.
         """
         self._root = root
-        self._runs = list(runs)
+        self._runs = [run.few_rows() for run in runs]
         self._known: dict[CallSignature, str] = {}
         self.calls: list[PReLUCall] | None = None
         """What was found; None where the module could not be run."""
         self.notes: tuple[str, ...] = ()
         """Why it could not."""
         try:
-            self.calls = self._found() if runs else None
+            self.calls = self._found_with_any_rows(runs) if runs else None
             why = "no call of it was seen, and no example inputs are given"
         except Exception as error:
             why = f"running it again failed ({type(error).__name__}: {error})"
         if self.calls is None:
             self.notes = (f"the slopes were told by names and shapes: {' '.join(why.split())}",)
+
+    def _found_with_any_rows(self, runs: Sequence[Run]) -> list[PReLUCall]:
+        """The calls with a few rows; with all of them where rows belong together, as in a graph."""
+        try:
+            return self._found()
+        except Exception:
+            self._runs = [run.whole() for run in runs]
+            return self._found()
 
     def _found(self) -> list[PReLUCall]:
         """The calls in eval mode, and those of layers that only a training has."""
