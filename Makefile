@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .PHONY: help demo docs test test-all test-browser pictures test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
-  test-properties mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
+  test-properties test-runtimes mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
   bench-honest bench-openvino bench-training schema \
   site test-first-steps lint lock clean
 
@@ -30,6 +30,7 @@ help:
 	@echo "  test-onnx        all models of onnx's own tests are read, at every opset"
 	@echo "  test-cuda        every sample on CUDA, in an environment of its own; needs a GPU"
 	@echo "  test-openvino    the OpenVINO provider, in an environment of its own"
+	@echo "  test-runtimes    ncnn, OpenVINO and LiteRT run the models, in an environment of its own"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
 	@echo "  test-kill        kill -9 at random moments of export, optimize and reports (KILLS=100)"
 	@echo "  fuzz-files       inspect, export and verify on 20,000 broken files (COUNT=, GENERATOR=structures)"
@@ -134,6 +135,22 @@ mutants: .venv-mutation/.ready
 test-openvino: .venv-openvino/.ready
 	@PRELU_REQUIRED_MARKERS="openvino" .venv-openvino/bin/python -m pytest -q -m openvino \
 	  tests/backends/onnxruntime/test_openvino.py
+
+# The packages of .venv, and the runtimes beside them.
+.venv-runtimes/.ready: requirements/runtimes.txt | $(READY)
+	@rm -rf .venv-runtimes
+	@$(BIN)/python -m venv .venv-runtimes
+	@.venv-runtimes/bin/python -m pip --disable-pip-version-check -q install --no-deps \
+	  -r requirements/runtimes.txt
+	@$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % \
+	  sysconfig.get_path('purelib'))" > \
+	  "$$(.venv-runtimes/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
+	@touch $@
+
+test-runtimes: .venv-runtimes/.ready
+	@PRELU_REQUIRED_MARKERS="runtimes" .venv-runtimes/bin/python -m pytest -q -m runtimes \
+	  tests/runtimes tests/backends
+	@.venv-runtimes/bin/python -m pytest -q tests/backends/litert
 
 .venv-cuda/.ready: requirements/cuda.txt pyproject.toml
 	@rm -rf .venv-cuda

@@ -111,6 +111,7 @@ def verify(
     reference: Model,
     *candidates: Model,
     provider: str | Sequence[str] = "cpu",
+    runtime: str | Sequence[str] = (),
     allow_fallback: bool = False,
     inputs: Values | None = None,
     save_inputs: PathLike | None = None,
@@ -147,6 +148,8 @@ def verify(
         provider: the execution provider, or several, that ONNX candidates run on: `cpu`, `cuda`,
             `tensorrt`, `openvino` or onnxruntime's own name, optionally with options
             (`cuda:use_tf32=1`).
+        runtime: a runtime, or several, that ONNX candidates are converted for and run by, too:
+            `ncnn`, `openvino`.
         allow_fallback: whether nodes may run on another provider than requested.
         inputs: use exactly these inputs; with `samples`, in addition to random ones.
         save_inputs: an `.npz` file in which to save the inputs that were used.

@@ -34,6 +34,7 @@ def assert_parity(  # noqa: D417  # verify describes its options
     candidate: Model,
     *,
     provider: str | Sequence[str] = "cpu",
+    runtime: str | Sequence[str] = (),
     allow_fallback: bool = False,
     inputs: Values | Shapes | None = None,
     save_inputs: PathLike | None = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from running import cli
 from sample_list import Sample
 
 from prelu_tools.backends.llvm import load_triton_first
+from prelu_tools.backends.registry import is_installed
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line has it; before PyTorch
 
@@ -25,6 +25,7 @@ _NEEDS = {
     "torch": ("torch", "onnxscript", "safetensors"),
     "keras": ("tensorflow", "keras", "tf2onnx"),
     "real_models": ("joblib", "lz4"),
+    "runtimes": ("ai_edge_litert", "ncnn", "pnnx", "openvino"),
     "tensorboard": ("tensorboard",),
     "lightning": ("pytorch_lightning",),
 }
@@ -34,7 +35,7 @@ Exports = Callable[[Sample], Path]
 
 
 def _missing_packages(marker: str) -> list[str]:
-    modules = [name for name in _NEEDS[marker] if importlib.util.find_spec(name) is None]
+    modules = [name for name in _NEEDS[marker] if not is_installed(name)]
     known = {found.name for found in metadata.distributions()}
     return modules + [name for name in _DISTRIBUTIONS.get(marker, ()) if name not in known]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Self
 
-from prelu_tools.backends.interface import Conversion, OnnxGraph
+from prelu_tools.backends.interface import Conversion, OnnxGraph, Searchable
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions
@@ -45,6 +45,11 @@ class SourceDefaults:
         """See `Source.computes_in`: by the types of its slopes."""
         kinds = {layer.dtype for layer in self.layers()}
         return next((kind for kind in ("bfloat16", "float16") if kind in kinds), None)
+
+    @property
+    def searchable(self) -> Searchable | None:
+        """None: its tensors cannot be searched."""
+        return None
 
     @property
     def runtime(self) -> ProviderReport | None:

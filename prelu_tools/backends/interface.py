@@ -134,6 +134,11 @@ class Source(Protocol):
         ...
 
     @property
+    def searchable(self) -> Searchable | None:
+        """The same source with tensors that can be searched for a layer; None where none can."""
+        ...
+
+    @property
     def runtime(self) -> ProviderReport | None:
         """The runtime that runs it; None where its framework does, or where one is chosen."""
         ...
@@ -263,7 +268,30 @@ class Source(Protocol):
         ...
 
 
-class OnnxGraph(Source, Protocol):
+class Searchable(Protocol):
+    """A source any tensor of which can be seen as it runs."""
+
+    @property
+    def has_bodies(self) -> bool:
+        """Whether an If, Loop or Scan holds a graph that cannot be looked into."""
+        ...
+
+    def makers(self) -> dict[str, Maker]:
+        """The floating tensors of the main graph (functions inlined), and what makes them."""
+        ...
+
+    def every(
+        self, provider: str, names: Sequence[str], feeds: Mapping[str, Array]
+    ) -> Iterator[tuple[str, Array]]:
+        """Tensors of the main graph (functions inlined), a few at a time.
+
+        Raises:
+            PReLUToolsError: see `session`.
+        """
+        ...
+
+
+class OnnxGraph(Source, Searchable, Protocol):
     """A source that is an ONNX graph: any tensor of it can be seen, on any execution provider."""
 
     @property
@@ -286,11 +314,6 @@ class OnnxGraph(Source, Protocol):
         """The layers, and where they are in the graph, whose functions are inlined for that."""
         ...
 
-    @property
-    def has_bodies(self) -> bool:
-        """Whether an If, Loop or Scan holds a graph that cannot be looked into."""
-        ...
-
     def session(self, provider: str) -> PlacedRunner:
         """The file as it is on an execution provider.
 
@@ -309,20 +332,6 @@ class OnnxGraph(Source, Protocol):
 
         Raises:
             PReLUToolsError: there are none; or see `session`.
-        """
-        ...
-
-    def makers(self) -> dict[str, Maker]:
-        """The floating tensors of the main graph (functions inlined), and what makes them."""
-        ...
-
-    def every(
-        self, provider: str, names: Sequence[str], feeds: Mapping[str, Array]
-    ) -> Iterator[tuple[str, Array]]:
-        """Tensors of the main graph (functions inlined), a few at a time.
-
-        Raises:
-            PReLUToolsError: see `session`.
         """
         ...
 

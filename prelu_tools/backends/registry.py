@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from prelu_tools.backends.interface import Backend, Source
+from prelu_tools.backends.interface import Backend, OnnxGraph, Source
 from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.backends.preflight.sources import check_python, demand_file, unknown_kind
 from prelu_tools.backends.quiet import quiet
@@ -42,6 +43,8 @@ class Row:
     """The fields of `SourceOptions` that change what it does."""
     package: str = ""
     """What the first of `packages` is called where it is installed from; "" for the same name."""
+    converts: bool = False
+    """Whether its module has `from_onnx`, which takes an ONNX file to the runtime."""
 
 
 RUNTIMES: tuple[Row, ...] = (
@@ -53,6 +56,24 @@ RUNTIMES: tuple[Row, ...] = (
         ("ai_edge_litert",),
         ("inputs",),
         "ai-edge-litert",
+    ),
+    Row(
+        "ncnn",
+        "prelu_tools.backends.ncnn",
+        (".param",),
+        "ncnn",
+        ("ncnn", "pnnx"),
+        ("inputs",),
+        converts=True,
+    ),
+    Row(
+        "openvino",
+        "prelu_tools.backends.openvino",
+        (".xml",),
+        "openvino",
+        ("openvino",),
+        ("inputs",),
+        converts=True,
     ),
 )
 """Runtimes other than onnxruntime."""
@@ -119,8 +140,48 @@ _TO_RUN = (*ROWS, _SAVED_MODEL, *READERS)
 _TO_INSPECT = (*READERS, *ROWS, _SAVED_MODEL)
 
 
+class _Converter(Protocol):
+    def from_onnx(self, graph: OnnxGraph) -> Source: ...
+
+
 class _Reader(Protocol):
     def from_file(self, path: Path, spelled: str, options: SourceOptions) -> Source: ...
+
+
+def check_runtime(name: str) -> Row:
+    """The row of a runtime that ONNX files can be run by; nothing is imported.
+
+    Raises:
+        UsageError: there is none of that name.
+        MissingExtraError: a package of it is not installed.
+    """
+    rows = {row.name: row for row in RUNTIMES if row.converts}
+    if name not in rows:
+        raise UsageError(
+            f"--runtime {name} is not known: expected {', '.join(rows)}; files of other runtimes "
+            "are named as the candidate, as in net.tflite"
+        )
+    row = rows[name]
+    missing = next((package for package in row.packages if not is_installed(package)), None)
+    if missing is not None:
+        raise MissingExtraError(missing, row.extra or "", f"for --runtime {name}")
+    return row
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package is there, and not merely a folder of its name; it is not imported."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None
+
+
+def run_by(name: str, graph: OnnxGraph) -> Source:
+    """An ONNX file as a runtime runs it, converted by the runtime's own converter.
+
+    Raises:
+        PReLUToolsError: see `check_runtime`; or it cannot be converted.
+    """
+    module = importlib.import_module(check_runtime(name).module)
+    return cast(_Converter, module).from_onnx(graph)
 
 
 def open_for_inspection(text: str, options: SourceOptions) -> Source:

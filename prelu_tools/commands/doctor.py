@@ -65,6 +65,8 @@ def _package(name: str, advice: str, label: str = "", package: str = "") -> Doct
         return DoctorItem(label, "broken", f"needs {error.name}", advice)
     except Exception as error:
         return DoctorItem(label, "broken", f"{type(error).__name__}: {error}", f"{advice} again")
+    if vars(module).get("__file__") is None:  # a folder of that name
+        return DoctorItem(label, "missing", "not installed", advice)
     version = vars(module).get("__version__") or importlib.metadata.version(package or name)
     return DoctorItem(label, "ok", str(version))
 

@@ -76,6 +76,9 @@ _EXTRAS = {
     "h5py": "keras",
     "matplotlib": "plot",
     "ai_edge_litert": "litert",
+    "ncnn": "ncnn",
+    "pnnx": "ncnn",
+    "openvino": "openvino",
 }
 
 

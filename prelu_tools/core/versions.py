@@ -6,7 +6,7 @@ import importlib.metadata
 from functools import cache
 
 PACKAGES = ("prelu-tools", "numpy", "onnx", "onnxruntime", "torch", "keras", "tensorflow",
-            "ai-edge-litert")  # fmt: skip
+            "ai-edge-litert", "ncnn", "pnnx", "openvino")  # fmt: skip
 
 
 def installed_version(*packages: str) -> str | None:

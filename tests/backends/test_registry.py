@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runtime_files import save_ncnn_net, save_openvino_net
 from sample_list import FOLDER
 from tflite_files import save_prelu_net
 from tiny_models import save_dense
@@ -30,15 +31,17 @@ def _save_record(path: Path) -> Path:
 _FILES = {
     "onnx": ("net.onnx", save_dense),
     "tflite": ("net.tflite", save_prelu_net),
+    "ncnn": ("net.param", save_ncnn_net),
+    "openvino": ("net.xml", save_openvino_net),
     "record": ("net.npz", _save_record),
 }
-_MARKERS = {"tflite": "keras"}  # TensorFlow runs these files too
+_MARKERS = {"torch": "torch", "keras": "keras", "tflite": "keras"}  # TensorFlow runs .tflite, too
 
 
 def _each_row(rows: tuple[Row, ...] = ROWS) -> pytest.MarkDecorator:
     params = []
     for row in rows:
-        marks = [getattr(pytest.mark, _MARKERS.get(row.name, row.name))] if row.extra else []
+        marks = [getattr(pytest.mark, _MARKERS.get(row.name, "runtimes"))] if row.extra else []
         params.append(pytest.param(row, id=row.name, marks=marks))
     return pytest.mark.parametrize("row", params)
 

@@ -42,6 +42,7 @@ class LiteRTSource(RuntimeSource):
         self._kernels = kernels
         self._file: TfliteModel = read_tflite(path)
         self._graph: Translated = translated(self._file)
+        self._numbers = self._graph.numbers()
         super().__init__(spelled, self._graph.model, self._inputs())
 
     @property
@@ -83,12 +84,15 @@ class LiteRTSource(RuntimeSource):
         other = LiteRTSource(self.path, self.spelled, self.options, "builtin")
         return (self, other)
 
+    def shows(self, tensor: str) -> bool:
+        """See `RuntimeSource.shows`."""
+        return tensor in self._numbers
+
     @contextmanager
     def loaded(self, names: Sequence[str]) -> Iterator[Loaded]:
         """See `RuntimeSource.loaded`: tensors that are wanted become outputs."""
         self._refuse_quantized()
-        numbers = self._graph.numbers()
-        wanted = [numbers[name] for name in names if numbers[name] not in self._file.inputs]
+        wanted = self.numbers_of(names)
         added = [number for number in dict.fromkeys(wanted) if number not in self._file.outputs]
         content = with_outputs(self._file, added)
         yield _Loaded(self, Interpreter(content, self._kernels, self.spelled), names)
@@ -97,8 +101,7 @@ class LiteRTSource(RuntimeSource):
         """See `Source.activation`: the layer's operators as a model of their own."""
         self._refuse_quantized()
         match = self.call(layer)
-        numbers = self._graph.numbers()
-        x, y = numbers[match.x], numbers[match.node.output[0]]
+        x, y = self._numbers[match.x], self._numbers[match.node.output[0]]
         interpreter = Interpreter(alone(self._file, x, y), self._kernels, f"{layer} alone")
         kind = np.dtype(self._file.tensors[x].dtype)
         order = match.order
@@ -127,8 +130,8 @@ class LiteRTSource(RuntimeSource):
 
     def numbers_of(self, names: Sequence[str]) -> list[int]:
         """The tensors of the file of these names, but for inputs."""
-        numbers = self._graph.numbers()
-        return [numbers[name] for name in names if numbers[name] not in self._file.inputs]
+        found = [self._numbers[name] for name in names]
+        return [number for number in found if number not in self._file.inputs]
 
     def _name(self, number: int) -> str:
         return self._file.names.get(number) or self._graph.names[number]

@@ -13,7 +13,7 @@ import onnx
 
 from prelu_tools.backends.defaults import SourceDefaults
 from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec, one_size_a_name
-from prelu_tools.backends.interface import OnnxGraph
+from prelu_tools.backends.interface import OnnxGraph, Searchable
 from prelu_tools.backends.runners import Observer, Runner, WideRunner
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -70,6 +70,11 @@ class OnnxSource(SourceDefaults):
     @property
     def graph(self) -> OnnxGraph:
         """See `Source.graph`."""
+        return self
+
+    @property
+    def searchable(self) -> Searchable:
+        """See `Source.searchable`."""
         return self
 
     @property

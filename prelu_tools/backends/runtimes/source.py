@@ -15,6 +15,7 @@ import onnx
 
 from prelu_tools.backends.defaults import SourceDefaults
 from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
+from prelu_tools.backends.interface import Searchable
 from prelu_tools.backends.runners import Observer, Runner, WideRunner
 from prelu_tools.backends.seeking import redraw
 from prelu_tools.core.arrays import Array, frozen
@@ -23,6 +24,7 @@ from prelu_tools.core.prelu.layout import inverse
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.decisions import Decision
 from prelu_tools.core.rounding.noise import Noise
+from prelu_tools.graph.facts.tensors import Maker, floating_tensors
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.match.recognise import Match
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 _FLOATING = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE,
              onnx.TensorProto.BFLOAT16)  # fmt: skip
+_AT_ONCE = 64  # tensors that are looked at in one run
 _NARROW = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 
 
@@ -133,6 +136,37 @@ class RuntimeSource(SourceDefaults):
         from prelu_tools.graph.facts.dependence import output_dependence
 
         return output_dependence(self.model, output)
+
+    @property
+    def searchable(self) -> Searchable:
+        """See `Source.searchable`."""
+        return self
+
+    @property
+    def has_bodies(self) -> bool:
+        """False: such a body is a node like others here."""
+        return False
+
+    @abstractmethod
+    def shows(self, tensor: str) -> bool:
+        """Whether a tensor of the graph is one of the file, which `loaded` can be asked for."""
+
+    def makers(self) -> dict[str, Maker]:
+        """See `Searchable.makers`."""
+        view = next(iter(all_views(self.model)))
+        found = floating_tensors(view).items()
+        return {n: m for n, m in found if self.shows(n) and not view.is_constant(n)}
+
+    def every(
+        self, _provider: str, names: Sequence[str], feeds: Mapping[str, Array]
+    ) -> Iterator[tuple[str, Array]]:
+        """See `Searchable.every`."""
+        inputs = [spec.name for spec in self.inputs()]
+        for start in range(0, len(names), _AT_ONCE):
+            group = names[start : start + _AT_ONCE]
+            with self.loaded(group) as loaded:
+                _, found = loaded.run({name: feeds[name] for name in inputs})
+            yield from ((name, found[name]) for name in group)
 
     @contextmanager
     def runner(self, observe: Observer | None = None) -> Iterator[Runner]:

@@ -6,10 +6,16 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import parse_provider
-from prelu_tools.backends.registry import open_source, refuse_ignored_options
+from prelu_tools.backends.registry import (
+    check_runtime,
+    open_source,
+    refuse_ignored_options,
+    run_by,
+)
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidate import Checks, Judged, Linked, judge
@@ -32,7 +38,7 @@ from prelu_tools.commands.verify.reference.replay import (
 from prelu_tools.commands.verify.reference.run import Reference
 from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
 from prelu_tools.commands.verify.unrun import nothing_to_run, unjudged
-from prelu_tools.core.errors import PReLUToolsError, RefusedInputError
+from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
 from prelu_tools.core.results.reasons import Reason, as_reason, code_of
 from prelu_tools.core.results.verification import (
     Agreement,
@@ -88,6 +94,8 @@ def before_loading(request: VerifyRequest, live: Collection[str] = ()) -> Verify
     """
     for provider in request.providers:
         parse_provider(provider)
+    for runtime in request.runtimes:
+        check_runtime(runtime)
     refuse_unknown_layouts(request.layouts, (request.reference, *request.candidates))
     named = [] if request.reference in live else [request.reference]
     check_request(request, *named, others=[c for c in request.candidates if c not in live])
@@ -118,8 +126,13 @@ def verify_source(
         request = request.quickened(is_drawn=source.recording is None)
     for provider in request.providers:
         parse_provider(provider)
+    for runtime in request.runtimes:
+        check_runtime(runtime)
     linked = _open_candidates(source, request, candidates or {})
     opened = [item for item in linked if isinstance(item, Linked)]
+    if request.runtimes and opened and all(item.source.graph is None for item in opened):
+        names = ", ".join(item.spelled for item in opened)
+        raise UsageError(f"--runtime is for ONNX candidates, and {names} is none: leave it out")
     refuse_records(opened)
     if len(opened) == len(linked):
         refuse_ignored_options([source, *(item.source for item in opened)], request)
@@ -178,6 +191,10 @@ def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) 
     return Linked(text, candidate, links, layouts)
 
 
+_Way = tuple[str | None, str | None, Callable[[], Source]]
+"""What runs a candidate, in words; the provider of onnxruntime; and the source that is run."""
+
+
 def _judge(
     reference: Reference, linked: Linked, request: VerifyRequest, tell: ProgressCallback
 ) -> list[Judged]:
@@ -194,11 +211,11 @@ def _judge(
         seed=request.seed,
     )
     found = []
-    for way, provider in _ways(linked, request):
-        where = provider or (way.source.runtime.requested if way.source.runtime else None)
+    for where, provider, source in _ways(linked.source, request):
         tell(f"checking {linked.spelled}{f' on {where}' if where else ''}")
         start = time.perf_counter()
         try:
+            way = replace(linked, source=source())
             judged = _in_any_order(reference, way, provider, checks)
         except RefusedInputError as error:
             reason = Reason(str(error), "candidate_refuses_input")
@@ -210,11 +227,22 @@ def _judge(
     return found
 
 
-def _ways(linked: Linked, request: VerifyRequest) -> list[tuple[Linked, str | None]]:
-    """A candidate on each provider of onnxruntime, or as each way of its own runtime runs it."""
-    if linked.source.graph is not None:
-        return [(linked, provider) for provider in request.providers]
-    return [(replace(linked, source=source), None) for source in linked.source.ways()]
+def _ways(source: Source, request: VerifyRequest) -> list[_Way]:
+    """A candidate on each provider of onnxruntime and on each runtime, or as its own runs it."""
+    graph = source.graph
+    if graph is None:
+        return [
+            (way.runtime.requested if way.runtime else None, None, partial(_itself, way))
+            for way in source.ways()
+        ]
+    return [
+        *((provider, provider, partial(_itself, source)) for provider in request.providers),
+        *((runtime, None, partial(run_by, runtime, graph)) for runtime in request.runtimes),
+    ]
+
+
+def _itself(source: Source) -> Source:
+    return source
 
 
 def _in_any_order(

@@ -137,6 +137,14 @@ class VerifyRequest:
         key="providers", key_help="execution providers for ONNX; each is checked",
         example='["cpu", "cuda"]',
     )  # fmt: skip
+    runtimes: tuple[str, ...] = option(
+        TEXTS,
+        "Convert ONNX candidates for this runtime too, and check what it computes: ncnn or "
+        "openvino; repeatable.",
+        default=(), name="runtime", metavar="NAME", complete=("ncnn", "openvino"),
+        key="runtimes", key_help="runtimes that ONNX candidates are converted for and run by",
+        example='["ncnn", "openvino"]',
+    )  # fmt: skip
     allow_fallback: bool = option(
         FLAG, "Allow nodes to run on another provider than requested.",
         default=False, example="false",

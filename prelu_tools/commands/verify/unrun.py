@@ -79,7 +79,7 @@ def _reports(text: str, request: VerifyRequest) -> list[CandidateReport]:
         check_source(text)
     except PReLUToolsError as error:
         return [unjudged(text, None, str(error))]
-    if not runs_in_onnxruntime(text):
+    if request.runtimes or not runs_in_onnxruntime(text):
         return []
     found = []
     for provider in request.providers:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from prelu_tools.backends.interface import OnnxGraph, Source
+from prelu_tools.backends.interface import Searchable, Source
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.layers.isolated import effective_slopes, is_prelu_of
 from prelu_tools.commands.verify.reference.run import Reference
@@ -87,9 +87,10 @@ def find_layers(hunt: Hunt, layers: Sequence[PReLULayer]) -> dict[str, Found]:
     A tensor that has the values of a layer's output in every run is its output, in whatever axis
     order; the one with the values of its input is looked for too, and says more of the slopes.
     """
-    source = hunt.source.graph
-    if source is None or hunt.provider is None:
-        return {layer.name: Found(where="only ONNX candidates can be searched") for layer in layers}
+    source = hunt.source.searchable
+    if source is None:
+        where = "the tensors of such a candidate cannot be searched"
+        return {layer.name: Found(where=where) for layer in layers}
     try:
         calls = _calls(hunt, layers)
         makers = source.makers()
@@ -108,7 +109,7 @@ def _calls(hunt: Hunt, layers: Sequence[PReLULayer]) -> list[_Call]:
 
 
 def _look(
-    hunt: Hunt, source: OnnxGraph, calls: Sequence[_Call], makers: Mapping[str, Maker]
+    hunt: Hunt, source: Searchable, calls: Sequence[_Call], makers: Mapping[str, Maker]
 ) -> int:
     """Note for each call the tensors that may be its output and its input; how many were seen."""
     seen, names, run = 0, list(makers), hunt.reference.looked_at
@@ -158,7 +159,7 @@ def _arranged(values: Array, shape: tuple[int, ...]) -> Iterator[Array]:
 
 def _conclude(
     hunt: Hunt,
-    source: OnnxGraph,
+    source: Searchable,
     layer: PReLULayer,
     calls: Sequence[_Call],
     makers: Mapping[str, Maker],
@@ -213,7 +214,7 @@ def _wrong(call: _Call) -> str | None:
     return f"by its values a slope is {seen:.9g} there, where {right:.9g} was expected"
 
 
-def _drop_coincidences(hunt: Hunt, source: OnnxGraph, call: _Call) -> None:
+def _drop_coincidences(hunt: Hunt, source: Searchable, call: _Call) -> None:
     """Keep the tensors that have the values of this call in every other run too."""
     name, number = call.layer.name, call.number
     for run in range(len(hunt.feeds)):

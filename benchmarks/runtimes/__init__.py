@@ -1,0 +1,1 @@
+"""What runtimes make of a slope, by its shape: measured by running them."""

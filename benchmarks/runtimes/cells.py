@@ -1,0 +1,106 @@
+"""Every shape that a slope may have on an input of two to five axes, each as a small model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from prelu_tools.core.arrays import Array
+
+_FLOAT = onnx.TensorProto.FLOAT
+_NAMES = {2: "NC", 3: "NCT", 4: "NCHW", 5: "NCDHW"}
+_SIZES = {2: (1, 6), 3: (1, 4, 6), 4: (1, 4, 5, 6), 5: (1, 4, 2, 3, 5)}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An input, and a slope laid over it by ONNX's rule: from the last axis on."""
+
+    shape: tuple[int, ...]
+    """Of the input."""
+    slope: tuple[int, ...]
+    """Of the slope."""
+
+    @property
+    def pattern(self) -> str:
+        """The slope's shape, `n` for a size above 1: `n,1,1`."""
+        return ",".join("1" if size == 1 else "n" for size in self.slope)
+
+    @property
+    def is_as_axis_1(self) -> bool:
+        """Whether a slope of one axis could be taken for the channels, and is not theirs."""
+        return len(self.slope) == 1 < self.slope[0] == self.shape[1] and len(self.shape) > 2
+
+    @property
+    def input_text(self) -> str:
+        """The input's axes by their letters."""
+        letters = _NAMES[len(self.shape)]
+        return f"{letters}, {letters[1]} = {letters[-1]}" if self.is_as_axis_1 else letters
+
+    @property
+    def slope_text(self) -> str:
+        """The slope's shape by the letters of the axes that it lies along."""
+        letters = _NAMES[len(self.shape)][-len(self.slope) :]
+        parts = [
+            "1" if size == 1 else letter for size, letter in zip(self.slope, letters, strict=True)
+        ]
+        return f"[{','.join(parts)}]"
+
+    def data(self) -> tuple[Array, Array]:
+        """An input with values of both signs, and slopes that are all different."""
+        chance = np.random.default_rng(7)
+        x = chance.normal(size=self.shape).astype(np.float32)
+        slopes = np.linspace(-1, 2, max(1, int(np.prod(self.slope)))).astype(np.float32)
+        return x, chance.permutation(slopes).reshape(self.slope)
+
+    def save(self, path: Path, with_convolutions: bool) -> Path:
+        """Write the model: PRelu alone, or between two convolutions of one point."""
+        x, slopes = self.data()
+        tensors = [numpy_helper.from_array(slopes, "slope")]
+        before, after = "x", "y"
+        nodes = []
+        if with_convolutions:
+            before, after = "before", "after"
+            channels = self.shape[1]
+            chance = np.random.default_rng(9)
+            for name in ("w1", "w2"):
+                weight = chance.normal(size=(channels, channels, *[1] * (x.ndim - 2)))
+                tensors.append(numpy_helper.from_array(weight.astype(np.float32), name))
+            nodes.append(helper.make_node("Conv", ["x", "w1"], ["before"], name="conv1"))
+        nodes.append(helper.make_node("PRelu", [before, "slope"], [after], name="act"))
+        if with_convolutions:
+            nodes.append(helper.make_node("Conv", ["after", "w2"], ["y"], name="conv2"))
+        value = helper.make_tensor_value_info
+        graph = helper.make_graph(
+            nodes, "cell", [value("x", _FLOAT, self.shape)], [value("y", _FLOAT, self.shape)],
+            tensors,
+        )  # fmt: skip
+        opsets = [helper.make_opsetid("", 17)]
+        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+        return path
+
+
+def cells() -> Iterator[Cell]:
+    """All that are asked for, in the order of the table."""
+    for rank, shape in _SIZES.items():
+        yield Cell(shape, (1,))
+        yield Cell(shape, shape[-1:])
+        if rank > 2:
+            square = (*shape[:-1], shape[1])
+            yield Cell(square, square[-1:])
+        for axis in range(1, rank):
+            for first in (0, 1):  # with the axis of the batch, and without
+                laid = tuple(size if i == axis else 1 for i, size in enumerate(shape))[first:]
+                if len(laid) > 1:
+                    yield Cell(shape, laid)
+        if rank > 2:
+            bare = shape[axis:]  # along the last axis, with one 1 before it
+            if rank > 3:
+                yield Cell(shape, (1, *bare))
+            yield Cell(shape, shape[1:])
+            yield Cell(shape, (1, *shape[1:]))

@@ -1,0 +1,130 @@
+"""Run every cell on every runtime that is installed here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.runtimes.cells import Cell
+from prelu_tools.backends.interface import OnnxGraph
+from prelu_tools.backends.registry import open_source, run_by
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.versions import installed_version
+
+Run = Callable[[Path, Array], Array]
+"""What a runtime makes of the one input of an ONNX file."""
+
+_TOLERANCE = 1e-4  # of the largest value: a wrong slope changes a value by tenths
+_HERE = Path(__file__).parent
+_SECONDS = 120
+
+
+def runtimes(web: Path | None = None) -> dict[str, tuple[str, Run]]:
+    """The runtimes that are installed, with what they call themselves.
+
+    Args:
+        web: a folder with `node_modules/onnxruntime-web`; None to leave that out.
+    """
+    found: dict[str, tuple[str, Run]] = {
+        "onnxruntime": (f"onnxruntime {installed_version('onnxruntime')}, CPU", _onnxruntime)
+    }
+    if version := installed_version("openvino"):
+        found["openvino"] = (f"OpenVINO {version}, CPU", _by("openvino"))
+    if (version := installed_version("ncnn")) and (pnnx := installed_version("pnnx")):
+        found["ncnn"] = (f"ncnn {version} by pnnx {pnnx}", _by("ncnn"))
+    if version := installed_version("MNN"):
+        found["mnn"] = (f"MNN {version}", _mnn)
+    if web is not None:
+        package = web / "node_modules/onnxruntime-web/package.json"
+        version = json.loads(package.read_text(encoding="utf-8"))["version"]
+        found["onnxruntime-web"] = (f"onnxruntime-web {version}, wasm", _web(web))
+    return found
+
+
+def answer(cell: Cell, run: Run) -> str:
+    """`right`, `wrong` or `refused`: the worst of PRelu alone and between convolutions."""
+    found = {_answer(cell, run, with_convolutions) for with_convolutions in _variants(cell)}
+    return next(word for word in ("wrong", "refused", "right") if word in found)
+
+
+def _variants(cell: Cell) -> tuple[bool, ...]:
+    return (False, True) if len(cell.shape) > 2 else (False,)
+
+
+def _answer(cell: Cell, run: Run, with_convolutions: bool) -> str:
+    x, slopes = cell.data()
+    with tempfile.TemporaryDirectory() as folder:
+        path = cell.save(Path(folder) / "cell.onnx", with_convolutions)
+        expected = np.where(x < 0, slopes * x, x)
+        if with_convolutions:
+            expected = _onnxruntime(path, x)
+        try:
+            found = run(path, x)
+        except PReLUToolsError:
+            return "refused"
+    if found.size != expected.size:
+        return "wrong"
+    gap = np.abs(found.reshape(expected.shape) - expected).max()
+    return "right" if gap <= _TOLERANCE * np.abs(expected).max() else "wrong"
+
+
+def _onnxruntime(path: Path, x: Array) -> Array:
+    with open_source(str(path), SourceOptions()).runner() as runner:
+        return runner.run({"x": x})["y"]
+
+
+def _by(name: str) -> Run:
+    def run(path: Path, x: Array) -> Array:
+        graph = open_source(str(path), SourceOptions()).graph
+        source = run_by(name, _given(graph))
+        with source.runner() as runner:
+            return next(iter(runner.run({"x": x}).values()))
+
+    return run
+
+
+def _given(graph: OnnxGraph | None) -> OnnxGraph:
+    if graph is None:
+        raise AssertionError("not an ONNX file")
+    return graph
+
+
+def _mnn(path: Path, x: Array) -> Array:
+    return _in_process([sys.executable, str(_HERE / "mnn_process.py")], path, x)
+
+
+def _web(folder: Path) -> Run:
+    def run(path: Path, x: Array) -> Array:
+        return _in_process(["node", str(_HERE / "web_process.mjs"), str(folder)], path, x)
+
+    return run
+
+
+def _in_process(command: list[str], path: Path, x: Array) -> Array:
+    """Run a program that takes a model, its input and where to write the output, as float32."""
+    given, made = path.with_suffix(".in"), path.with_suffix(".out")
+    given.write_bytes(x.tobytes())
+    shape = ",".join(map(str, x.shape))
+    arguments = [str(path), str(given), shape, str(made)]
+    try:
+        done = subprocess.run(
+            [*command, *arguments], capture_output=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PReLUToolsError("it takes too long") from error
+    if done.returncode or not made.exists():
+        raise PReLUToolsError(done.stderr.decode(errors="replace")[-300:])
+    return np.frombuffer(made.read_bytes(), np.float32)
+
+
+def measured(found: Mapping[str, tuple[str, Run]], cell: Cell) -> dict[str, str]:
+    """The answers of all runtimes for a cell."""
+    return {name: answer(cell, run) for name, (_, run) in found.items()}

@@ -1,0 +1,42 @@
+"""ncnn models (`net.param` and `net.bin`), and ONNX files that pnnx converts for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prelu_tools.backends.interface import OnnxGraph, Source
+from prelu_tools.backends.ncnn.source import ConvertedNcnn, NcnnSource
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import SourceOptions
+
+
+def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+    """Read the two files; nothing is run yet.
+
+    Raises:
+        PReLUToolsError: they cannot be read, or are not ncnn's.
+    """
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise PReLUToolsError(f"{path} needs its weights beside it: expected {weights}")
+    return NcnnSource(path, weights, spelled, options)
+
+
+def from_onnx(graph: OnnxGraph) -> Source:
+    """What pnnx makes of an ONNX file.
+
+    Raises:
+        PReLUToolsError: ncnn or pnnx is not installed, or pnnx fails.
+    """
+    return ConvertedNcnn(graph)
+
+
+def from_object(
+    model: object, spelled: str, weights: Path | None, options: SourceOptions
+) -> Source:
+    """No live object is an ncnn model.
+
+    Raises:
+        UsageError: always.
+    """
+    raise UsageError(f"{spelled} is a {type(model).__name__}: expected a path to a .param file")

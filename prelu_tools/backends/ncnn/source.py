@@ -1,0 +1,228 @@
+"""An ncnn model as a source: `net.param` with `net.bin` beside it, or what pnnx makes of ONNX."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.interface import OnnxGraph
+from prelu_tools.backends.ncnn.graph import translated
+from prelu_tools.backends.ncnn.param import Layer, dims_of, read_files
+from prelu_tools.backends.ncnn.running import Net
+from prelu_tools.backends.runtimes.converting import Workshop, last_words, program, run_converter
+from prelu_tools.backends.runtimes.rows import in_rows
+from prelu_tools.backends.runtimes.source import Loaded, RuntimeSource
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
+from prelu_tools.core.options import InputOption, SourceOptions, example_sizes
+from prelu_tools.core.prelu.slopes import Shape
+from prelu_tools.core.results.verification import ProviderReport
+from prelu_tools.core.versions import installed_version
+from prelu_tools.graph.facts.tensors import Maker
+
+_SHORT = {"float32": "f32", "float16": "f16", "float64": "f64", "int64": "i64", "int32": "i32",
+          "bool": "u8", "uint8": "u8"}  # fmt: skip
+
+
+class NcnnSource(RuntimeSource):
+    """Read from the two files themselves; run by ncnn in float32, one row at a time."""
+
+    framework = "ncnn"
+
+    def __init__(self, param: Path, weights: Path, spelled: str, options: SourceOptions) -> None:
+        """Read the files.
+
+        Raises:
+            PReLUToolsError: they are not ncnn's.
+        """
+        self._param, self._weights, self._options = param, weights, options
+        self._layers = read_files(param, weights)
+        self._input_names = [
+            blob for layer in self._layers if layer.kind == "Input" for blob in layer.tops
+        ]
+        shapes = {name: self._shape(name) for name in self._input_names}
+        super().__init__(spelled, translated(self._layers, param, weights, shapes), ())
+        self._outputs = {value.name: value.name for value in self.model.proto.graph.output}
+
+    def inputs(self) -> Sequence[TensorSpec]:
+        """See `Source.inputs`; blobs have no axis for the batch, which is added.
+
+        Raises:
+            UsageError: their sizes are in no file.
+        """
+        given = {option.name: option for option in self._options.inputs}
+        return [self._spec(name, given.get(name)) for name in self._input_names]
+
+    def _spec(self, name: str, given: InputOption | None) -> TensorSpec:
+        shape = self._shape(name)
+        if given is None and shape is None:
+            given = self._of_other(name)
+        if given is not None:
+            return TensorSpec(name, given.dtype, given.shape, example_sizes(given.shape))
+        if shape is None:
+            raise UsageError(
+                f"{self.spelled} does not state the sizes of its input {name}: give them with "
+                f"--input {name}:batch,3,112,112"
+            )
+        return TensorSpec(name, "float32", ("batch", *(s or 1 for s in shape)),
+                          (1, *(s or 1 for s in shape)))  # fmt: skip
+
+    def _of_other(self, name: str) -> InputOption | None:
+        """The same input of the model that it is compared with, if there is one; by its place."""
+        other = self._options.other() if self._options.other is not None else None
+        if other is None or len(other.inputs) != len(self._input_names):
+            return None
+        return other.inputs[self._input_names.index(name)]
+
+    def _shape(self, name: str) -> Shape | None:
+        """The sizes of an input without the batch, from the file or from the user."""
+        given = {option.name: option.shape for option in self._options.inputs}
+        if name in given:
+            return tuple(size if isinstance(size, int) else None for size in given[name][1:])
+        layer = next(item for item in self._layers if name in item.tops)
+        return dims_of(layer) or None
+
+    @property
+    def computes_in(self) -> str | None:
+        """`float16` where weights were rounded to that."""
+        kinds = {weights.dtype for layer in self._layers for weights in layer.weights}
+        return "float16" if "float16" in kinds else None
+
+    @property
+    def runtime(self) -> ProviderReport:
+        """See `Source.runtime`."""
+        made = f", by pnnx {installed_version('pnnx')}" if isinstance(self, ConvertedNcnn) else ""
+        return ProviderReport(
+            "ncnn", (f"ncnn {installed_version('ncnn')}, float32, no Winograd{made}",), ()
+        )
+
+    def shows(self, tensor: str) -> bool:
+        """See `RuntimeSource.shows`: its blobs."""
+        return any(tensor in layer.tops for layer in self._layers)
+
+    def makers(self) -> dict[str, Maker]:
+        """See `Searchable.makers`: a slope in a `.param` has fewer digits than it is used with."""
+        return {name: replace(maker, slope=None) for name, maker in super().makers().items()}
+
+    @contextmanager
+    def loaded(self, names: Sequence[str]) -> Iterator[Loaded]:
+        """See `RuntimeSource.loaded`."""
+        net = Net(self._param, self._weights, self.spelled)
+        inputs = dict(zip((spec.name for spec in self.inputs()), self._input_names, strict=True))
+        yield _Loaded(net, inputs, self._outputs, names)
+
+    def activation(self, layer: str) -> Callable[[Array], Array]:
+        """See `Source.activation`: the layers between its input and its output alone."""
+        match = self.call(layer)
+        x, y = match.x, match.node.output[0]
+        chosen = self._between(x, y)
+        blobs = {blob for item in chosen for blob in (*item.bottoms, *item.tops)} | {x}
+        lines = [f"Input {x} 0 1 {x}", *(item.line for item in chosen)]
+        text = "\n".join(["7767517", f"{len(lines)} {len(blobs)}", *lines, ""])
+        net = Net(text, self._weights_of(chosen), f"{layer} alone")
+
+        def run(values: Array) -> Array:
+            rows = [net.run({x: row.astype(np.float32)}, [y])[0] for row in values]
+            with np.errstate(over="ignore", under="ignore"):
+                return np.stack(rows).reshape(values.shape).astype(values.dtype)
+
+        return run
+
+    def _between(self, x: str, y: str) -> list[Layer]:
+        makers = {blob: layer for layer in self._layers for blob in layer.tops}
+        wanted, found = [y], {}
+        while wanted:
+            blob = wanted.pop()
+            layer = makers[blob]
+            if blob != x and layer.name not in found:
+                found[layer.name] = layer
+                wanted += layer.bottoms
+        return [layer for layer in self._layers if layer.name in found]
+
+    def _weights_of(self, layers: Sequence[Layer]) -> bytes:
+        with self._weights.open("rb") as file:
+            parts = []
+            for start, end in (weights.span for layer in layers for weights in layer.weights):
+                file.seek(start)
+                parts.append(file.read(end - start))
+        return b"".join(parts)
+
+
+class ConvertedNcnn(NcnnSource):
+    """What pnnx makes of an ONNX file, at the sizes of its example inputs, in float32."""
+
+    def __init__(self, graph: OnnxGraph) -> None:
+        """Convert it.
+
+        Raises:
+            PReLUToolsError: pnnx is not installed, or fails.
+        """
+        self._graph = graph
+        self._workshop = Workshop()
+        self._specs_of_graph = list(graph.inputs())
+        folder = self._workshop.path
+        given = [
+            InputOption(f"in{number}", spec.shape, spec.dtype)
+            for number, spec in enumerate(self._specs_of_graph)
+        ]
+        self._convert(folder)
+        options = SourceOptions(inputs=tuple(given))
+        super().__init__(folder / "net.ncnn.param", folder / "net.ncnn.bin", graph.spelled, options)
+        names = [value.name for value in graph.model.proto.graph.output]
+        found = sorted(self._outputs, key=lambda blob: int(blob.removeprefix("out") or 0))
+        if len(found) != len(names) or len(self._input_names) != len(given):
+            raise PReLUToolsError(
+                f"pnnx makes {len(self._input_names)} inputs and {len(found)} outputs of "
+                f"{len(given)} and {len(names)} of {graph.spelled}"
+            )
+        self._outputs = dict(zip(found, names, strict=True))
+
+    def inputs(self) -> Sequence[TensorSpec]:
+        """Those of the ONNX file."""
+        return self._specs_of_graph
+
+    def _convert(self, folder: Path) -> None:
+        spelled = self._graph.spelled
+        command = program("pnnx", sys.executable)
+        if command is None:
+            raise MissingExtraError("pnnx", "ncnn", f"to convert {spelled} for ncnn")
+        (folder / "net.onnx").write_bytes(self._graph.model.inlined().SerializeToString())
+        shapes = ",".join(
+            f"[{','.join(map(str, spec.example))}]{_SHORT.get(spec.dtype, spec.dtype)}"
+            for spec in self._specs_of_graph
+        )
+        said = run_converter(
+            [command, "net.onnx", f"inputshape={shapes}", "fp16=0"], folder, "pnnx", spelled
+        )
+        if not (folder / "net.ncnn.param").exists():
+            raise PReLUToolsError(f"pnnx cannot convert {spelled}: {last_words(said)}")
+
+
+class _Loaded:
+    """A net that is fed and asked with a batch."""
+
+    def __init__(
+        self,
+        net: Net,
+        inputs: Mapping[str, str],
+        outputs: Mapping[str, str],
+        names: Sequence[str],
+    ) -> None:
+        self._net = net
+        self._inputs = inputs
+        self._outputs = outputs
+        self._names = [name for name in names if name not in inputs.values()]
+
+    def run(self, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+        """See `Loaded.run`."""
+        named = {blob: feeds[name] for name, blob in self._inputs.items()}
+        blobs = [*self._outputs, *self._names]
+        found = in_rows(named, blobs, self._net.run)
+        outputs = {name: found[blob] for blob, name in self._outputs.items()}
+        return outputs, {**named, **{name: found[name] for name in self._names}}

@@ -1,0 +1,42 @@
+"""OpenVINO models (`net.xml` and `net.bin`), and ONNX files that OpenVINO reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prelu_tools.backends.interface import OnnxGraph, Source
+from prelu_tools.backends.openvino.source import ConvertedOpenVino, OpenVinoSource
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.options import SourceOptions
+
+
+def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+    """Read the two files; nothing is run yet.
+
+    Raises:
+        PReLUToolsError: they cannot be read, or are not OpenVINO's.
+    """
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise PReLUToolsError(f"{path} needs its weights beside it: expected {weights}")
+    return OpenVinoSource(path, weights, spelled, options)
+
+
+def from_onnx(graph: OnnxGraph) -> Source:
+    """What OpenVINO makes of an ONNX file.
+
+    Raises:
+        PReLUToolsError: OpenVINO is not installed, or refuses it.
+    """
+    return ConvertedOpenVino(graph)
+
+
+def from_object(
+    model: object, spelled: str, weights: Path | None, options: SourceOptions
+) -> Source:
+    """No live object is an OpenVINO source.
+
+    Raises:
+        UsageError: always.
+    """
+    raise UsageError(f"{spelled} is a {type(model).__name__}: expected a path to an .xml file")

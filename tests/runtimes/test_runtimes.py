@@ -1,0 +1,161 @@
+"""What runtimes make of ONNX files, by running them: right files pass, wrong slopes are named."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import helper
+from running import cli
+from tiny_models import save_graph
+
+from prelu_tools.api import verify
+from prelu_tools.backends.registry import open_source, run_by
+from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.results.verification import CandidateReport, VerifyResult
+
+pytestmark = pytest.mark.runtimes
+RUNTIMES = ("ncnn", "openvino")
+
+
+def _net(path: Path) -> Path:
+    """Two convolutions and a dense layer, each with a PReLU of its own kind of slope shape."""
+    chance = np.random.default_rng(3)
+
+    def normal(*shape: int) -> Any:
+        return chance.normal(size=shape).astype(np.float32) / 2
+
+    tensors = {
+        "w1": normal(5, 3, 3, 3), "b1": normal(5), "first.weight": normal(5, 1, 1) * 2,
+        "w2": normal(4, 5, 3, 3), "b2": normal(4), "second.weight": normal(1, 4, 1, 1) * 2,
+        "w3": normal(4, 6), "b3": normal(6), "third.weight": normal(6) * 2,
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["c1"]),
+        helper.make_node("PRelu", ["c1", "first.weight"], ["p1"], name="first"),
+        helper.make_node("Conv", ["p1", "w2", "b2"], ["c2"]),
+        helper.make_node("PRelu", ["c2", "second.weight"], ["p2"], name="second"),
+        helper.make_node("GlobalAveragePool", ["p2"], ["g"]),
+        helper.make_node("Flatten", ["g"], ["f"]),
+        helper.make_node("Gemm", ["f", "w3", "b3"], ["d"]),
+        helper.make_node("PRelu", ["d", "third.weight"], ["y"], name="third"),
+    ]
+    return save_graph(path, nodes, {"x": ["batch", 3, "H", "W"]}, {"y": ["batch", 6]}, tensors)
+
+
+def _one(path: Path, shape: list[int | str], slope: tuple[int, ...]) -> Path:
+    """One PRelu node with slopes that are all different."""
+    slopes = np.random.default_rng(5).permutation(np.linspace(-1, 2, int(np.prod(slope))))
+    node = helper.make_node("PRelu", ["x", "act.weight"], ["y"], name="act")
+    tensors = {"act.weight": slopes.astype(np.float32).reshape(slope)}
+    return save_graph(path, [node], {"x": shape}, {"y": shape}, tensors)
+
+
+def _checked(path: Path, *runtimes: str, reference: Path | None = None) -> VerifyResult:
+    return verify(
+        str(reference or path), str(path), runtime=runtimes, search_seconds=0.0, samples=4
+    )
+
+
+def _by_runtime(result: VerifyResult) -> dict[str, CandidateReport]:
+    return {r.provider.requested: r for r in result.candidates if r.provider is not None}
+
+
+def test_a_right_file_passes_on_every_runtime_with_every_layer_looked_at(tmp_path: Path) -> None:
+    result = _checked(_net(tmp_path / "net.onnx"), *RUNTIMES)
+    assert result.verdict == "pass", result.reasons
+    reports = _by_runtime(result)
+    assert list(reports) == ["cpu", *RUNTIMES]
+    for report in reports.values():
+        assert [layer.name for layer in report.layers] == ["first", "second", "third"]
+        assert all(x.slopes_equal and x.max_ulp_diff is not None for x in report.layers)
+    assert [agreement.verdict for agreement in result.agreements] == ["pass", "pass"]
+
+
+@pytest.mark.parametrize(("runtime", "shape", "slope", "what"), [
+    ("ncnn", ["batch", 4, 6], (1, 6), "NTC with [1,C]"),
+    ("ncnn", ["batch", 4, 6], (1, 1, 6), "NTC with [1,1,C]"),
+    ("ncnn", ["batch", 4, 5, 6], (4, 5, 6), "element-wise: Keras' default"),
+    ("openvino", ["batch", 4, 5, 4], (4,), "[C] where C = W: openvino#35958"),
+])  # fmt: skip
+def test_a_shape_that_a_runtime_misreads_fails_there_and_nowhere_else(
+    tmp_path: Path, runtime: str, shape: list[int | str], slope: tuple[int, ...], what: str
+) -> None:
+    result = _checked(_one(tmp_path / "net.onnx", shape, slope), runtime)
+    reports = _by_runtime(result)
+    assert reports["cpu"].verdict == "pass"
+    assert reports[runtime].verdict == "fail", what
+    assert result.verdict == "fail"
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_shape_that_is_right_in_most_passes(tmp_path: Path, runtime: str) -> None:
+    path = _one(tmp_path / "net.onnx", ["batch", 4, 5, 6], (1, 4, 1, 1))
+    assert _checked(path, runtime).verdict == "pass"
+
+
+def _files(runtime: str, path: Path, folder: Path) -> tuple[Path, Path]:
+    """The model's file and that of its weights, as the runtime's converter writes them."""
+    graph = open_source(str(path), SourceOptions()).graph
+    assert graph is not None
+    source: Any = run_by(runtime, graph)
+    made = Path(source.model.file)
+    main = folder / f"net{made.suffix}"
+    shutil.copy(made, main)
+    shutil.copy(made.with_suffix(".bin"), main.with_suffix(".bin"))
+    return main, main.with_suffix(".bin")
+
+
+def _exchange(weights: Path, slopes: Any) -> None:
+    """Exchange the first two slopes of a layer where they are in the file."""
+    data = weights.read_bytes()
+    raw = slopes.reshape(-1).tobytes()
+    assert data.count(raw) == 1
+    weights.write_bytes(data.replace(raw, raw[4:8] + raw[:4] + raw[8:]))
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_file_of_the_runtime_passes_and_exchanged_slopes_in_it_are_named(
+    tmp_path: Path, runtime: str
+) -> None:
+    net = _net(tmp_path / "net.onnx")
+    main, weights = _files(runtime, net, tmp_path)
+    right = _checked(main, reference=net)
+    assert right.verdict == "pass", right.reasons
+    _exchange(weights, open_source(str(net), SourceOptions()).layers()[1].slopes)
+    wrong = _checked(main, reference=net)
+    assert wrong.verdict == "fail"
+    failed = [x for x in wrong.candidates[0].layers if x.verdict == "fail"]
+    assert [x.name for x in failed] == ["second"]
+    assert "channels 0 and 1 exchanged" in str(failed[0].difference)
+
+
+def test_slopes_that_pnnx_keeps_as_text_are_found_by_their_values(tmp_path: Path) -> None:
+    """One slope becomes the parameter of a ReLU, with seven digits."""
+    chance = np.random.default_rng(1)
+    tensors = {
+        "w": chance.normal(size=(4, 3, 1, 1)).astype(np.float32),
+        "act.weight": np.array([0.251384712], np.float32),
+        "v": chance.normal(size=(2, 4, 1, 1)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("PRelu", ["c", "act.weight"], ["p"], name="act"),
+        helper.make_node("Conv", ["p", "v"], ["y"]),
+    ]
+    shapes: list[list[int | str]] = [["batch", 3, 6, 6], ["batch", 2, 6, 6]]
+    path = save_graph(tmp_path / "net.onnx", nodes, {"x": shapes[0]}, {"y": shapes[1]}, tensors)
+    result = _checked(path, "ncnn")
+    assert result.verdict == "pass", result.reasons
+    (layer,) = _by_runtime(result)["ncnn"].layers
+    assert layer.found == "values"
+
+
+def test_a_runtime_that_is_not_known_is_a_usage_error(tmp_path: Path) -> None:
+    net = _net(tmp_path / "net.onnx")
+    found = cli("verify", net, net, "--runtime", "nnc")
+    assert found.code == 2
+    assert "expected ncnn, openvino" in found.words
