@@ -21,13 +21,15 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.special import special_input
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.rounding.noise import Noise
+from prelu_tools.core.rounding.tolerance import resolution_of
 
 if TYPE_CHECKING:
     from prelu_tools.backends.interface import Conversion
     from prelu_tools.graph.facts.dependence import Dependence
 
 
-_TYPES = ("float16", "float32", "float64")
+_SPECIAL = ("float16", "float32", "float64")
+_TYPES = (*_SPECIAL, "bfloat16")
 
 
 class RecordedSource(SourceDefaults):
@@ -113,6 +115,9 @@ class RecordedSource(SourceDefaults):
         self, noise: Noise, observe: Observer | None = None
     ) -> AbstractContextManager[Runner]:
         """Not available; see `runner`."""
+        for kind, why in self._recording.not_coarser.items():
+            if kind in _TYPES and resolution_of(kind) == noise.unit:
+                raise PReLUToolsError(f"{self.spelled} has no limits for {kind}: {why}")
         self._refuse(f"has no limits for values that are rounded to {noise.unit:.3g} of their size")
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
@@ -131,7 +136,7 @@ class RecordedSource(SourceDefaults):
     def _answer(self, recorded: RecordedLayer, x: Array) -> Array:
         layer = recorded.layer
         for kind, stored in recorded.special.items():
-            known = special_input(layer, np.dtype(kind)) if kind in _TYPES else x[:0]
+            known = special_input(layer, np.dtype(kind)) if kind in _SPECIAL else x[:0]
             if known.shape == x.shape and np.array_equal(known.astype(x.dtype), x, equal_nan=True):
                 found = stored.load().astype(x.dtype)
                 break

@@ -87,6 +87,7 @@ _WRONG: dict[str, tuple[Change, str]] = {
     "no runs": (_set("runs", to=[]), "it has no run"),
     "no member": (_set("runs", 0, "inputs", "x", to="nowhere"), "it has no array 'nowhere'"),
     "no input": (_set("runs", 0, "inputs", to={}), "a run has no input x"),
+    "no such axis": (_set("row_axes", "x", to=7), "input x is float32 [2, 4]"),
     "no output": (_set("runs", 0, "outputs", to={}), "a run has no output y"),
     "input shape": (
         _put(lambda h: h["runs"][0]["inputs"]["x"], np.zeros((2, 5), np.float32)),
@@ -128,6 +129,11 @@ def test_what_is_wrong_with_a_record_is_said(kind: str, net: Path, tmp_path: Pat
     change, expected = _WRONG[kind]
     found = _verify(_changed(net, tmp_path / "bad.npz", change), net)
     assert (found.code, expected in found.words) == (3, True), found.words
+
+
+def test_the_type_of_an_output_is_that_of_its_values(net: Path, tmp_path: Path) -> None:
+    record = _changed(net, tmp_path / "other.npz", _set("outputs", "y", "dtype", to="x"))
+    assert _verify(record, net).code == 0
 
 
 def test_a_file_of_inputs_is_no_record(net: Path, tmp_path: Path) -> None:

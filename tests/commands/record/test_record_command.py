@@ -240,6 +240,17 @@ def test_a_record_is_bounded(tmp_path: Path) -> None:
     assert not (tmp_path / "none.npz").exists()
 
 
+def test_limits_that_were_left_out_are_named(tmp_path: Path) -> None:
+    net = _net(tmp_path, "net", f"{CONV} [a] y = PRelu(c, a)")
+    half, small = tmp_path / "half.onnx", tmp_path / "small.npz"
+    assert cli("export", net, "-o", half, "--dtype", "float16", "-q").code == 0
+    assert cli("record", net, "-o", small, "--max-size", 0.015, "-q").code == 0
+    found = cli("verify", small, half)
+    assert found.code == 3
+    assert "has no limits for float16: --max-size 0.015 left no room" in found.words
+    assert verify(small, net).code == 0
+
+
 def test_a_record_is_no_model(tmp_path: Path) -> None:
     net = save_dense(tmp_path / "net.onnx")
     record = _record(net, tmp_path / "net.npz")

@@ -156,7 +156,7 @@ class _Player:
         reference.precision = recording.precision if is_calibrated else "float32"
         for name, facts in recording.outputs.items():
             reference.extents[name] = Extent(facts.scale, facts.own_error)
-            reference.kinds[name] = facts.dtype
+            reference.kinds[name] = given[0][name].dtype.name
         for layer in recording.layers:
             reference.layer_extents[layer.layer.name] = Extent(layer.scale, layer.own_error)
         self._add_limits(reference, parts)
@@ -184,7 +184,8 @@ class _Player:
             if spec.name not in run.inputs:
                 raise self._damaged(f"a run has no input {spec.name}")
             values = run.inputs[spec.name].load()
-            if not _fits(values, spec):
+            axis = self.recording.row_axes.get(spec.name)
+            if not _fits(values, spec) or (axis is not None and not 0 <= axis < values.ndim):
                 raise self._damaged(
                     f"input {spec.name} is {values.dtype.name} {list(values.shape)[:8]}"
                 )
