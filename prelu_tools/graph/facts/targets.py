@@ -32,7 +32,7 @@ class Target:
 
 
 _PAGE = "docs/runtimes.md"
-_FLOATS = {_T.FLOAT: "float32", _T.FLOAT16: "float16"}
+_FLOATS: Mapping[int, str] = {_T.FLOAT: "float32", _T.FLOAT16: "float16"}
 
 TARGETS: Mapping[str, Target] = {
     "onnxruntime-cpu": Target(
