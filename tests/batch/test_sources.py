@@ -25,7 +25,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Folders of files that are empty: nothing is opened."""
     for name in (
         "a.onnx", "a.onnx.data", "b.keras", "sub/c.onnx", "sub/w.weights.h5", ".hidden/d.onnx",
-        ".e.onnx", "saved/saved_model.pb", "saved/variables/x.h5", "notes.md",
+        ".e.onnx", "saved/saved_model.pb", "saved/variables/x.h5", "notes.md", "pom.xml",
     ):  # fmt: skip
         file = tmp_path / "batch" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +42,13 @@ def test_a_folder_has_the_models_below_it(tree: Path) -> None:
     ]  # fmt: skip
     assert [one.place for one in found] == ["a", "b", "saved", "sub/c", "sub/w"]
     assert "batch/sub/w.weights.h5" not in [one.text for one in expand(["batch"], "export")]
+
+
+def test_files_of_a_runtime_are_not_exported(tree: Path) -> None:
+    (tree / "batch/d.tflite").touch()
+    assert "batch/d.tflite" in [one.text for one in expand(["batch"], "inspect")]
+    assert "batch/d.tflite" in [one.text for one in expand(["batch"], "verify")]
+    assert "batch/d.tflite" not in [one.text for one in expand(["batch"], "export")]
 
 
 def test_a_pattern_means_what_fits_and_each_model_once(tree: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from prelu_tools.backends.registry import READERS, ROWS
+from prelu_tools.backends.registry import READERS, ROWS, RUNTIMES
 from prelu_tools.backends.remote import files_in, is_url, matching
 from prelu_tools.backends.source_spec import as_file, exists, is_literal, path_spans, python_parts
 from prelu_tools.batch.lists.rows import as_written, is_list, read_rows
@@ -21,10 +21,18 @@ from prelu_tools.batch.lists.walking import WILD, models_below, unlistable
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.results.batch import Command
 
-_OF_ANYTHING = (".tar", ".npz")  # a folder may have others; named itself, such a file is read
+_OF_ANYTHING = (
+    ".tar",
+    ".npz",
+    ".xml",
+    ".param",
+)  # a folder may have others; named itself, such a file is read
 _RUNNABLE = (
     *(s for row in ROWS for s in row.suffixes if s.startswith(".") and s not in _OF_ANYTHING),
     ".pt2",
+)
+_CONVERTIBLE = tuple(
+    suffix for suffix in _RUNNABLE if suffix not in {s for row in RUNTIMES for s in row.suffixes}
 )
 _READABLE = tuple(
     suffix
@@ -168,7 +176,7 @@ def _matching(text: str) -> Iterator[Found]:
 
 
 def _in_folder(text: str, command: Command) -> Iterator[Found]:
-    kinds = _READABLE if command == "inspect" else _RUNNABLE
+    kinds = {"inspect": _READABLE, "verify": _RUNNABLE}.get(command, _CONVERTIBLE)
     if is_url(text):
         paths = [path for path in files_in(text) or () if _is_model(path, kinds)]
     else:
@@ -184,7 +192,7 @@ def _in_folder(text: str, command: Command) -> Iterator[Found]:
 
 def _is_model(path: str, kinds: tuple[str, ...]) -> bool:
     name = PurePosixPath(path).name.lower()
-    if name.startswith(".") or (kinds is _RUNNABLE and name.endswith(_WEIGHTS_ALONE)):
+    if name.startswith(".") or (kinds is not _READABLE and name.endswith(_WEIGHTS_ALONE)):
         return False
     return name.endswith(kinds)
 
