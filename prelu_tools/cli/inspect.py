@@ -119,7 +119,7 @@ def command(
                 "a series is read in this process: leave out --each and what is for many models"
             )
         return _show_series(sources, request, gates, output, plot)
-    each = each and len(sources) > 1
+    each = each and (len(sources) > 1 or are_many(sources))
     if _is_batch(sources, each or plan != Plan()):
         if plot is not None:
             raise click.UsageError("--plot draws one model: give one source")

@@ -94,6 +94,13 @@ def test_the_markdown_and_the_page_have_every_model(written: dict[str, str]) -> 
     assert "has findings at --fail-on error" in written["html"]
 
 
+def test_each_shows_the_report_of_each_model(batch: Path) -> None:
+    for sources in ([batch], [batch / "net0.onnx", batch / "net1.onnx"]):
+        found = cli("inspect", *sources, "--each").words
+        for name in ("net0", "net1"):
+            assert re.search(rf"{name}\.onnx onnx, opset", found)
+
+
 def _many(*entries: BatchEntry) -> BatchResult:
     return BatchResult("verify", entries, notes=(HOSTILE,))
 
