@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .PHONY: help demo docs test test-all test-browser pictures test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
-  test-properties test-runtimes mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
+  test-properties test-runtimes runtimes mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
   bench-honest bench-openvino bench-training schema \
   site test-first-steps lint lock clean
 
@@ -51,6 +51,7 @@ help:
 	@echo "  bench-exporters   the same models through the raw exporters and through export"
 	@echo "  bench-fleet       many small models: one process, two, Dask, and the command for each"
 	@echo "  bench-training    what logging slopes costs a step of training"
+	@echo "  runtimes          what runtimes make of each slope shape: docs/runtimes.md (WEB=folder)"
 	@echo "  bench-openvino    PRelu nodes against the CPU's forms on OpenVINO's provider"
 	@echo
 	@echo "What verify says of nets as people build them (NETS=torch/IResNet,... QUICK=1 to try):"
@@ -146,6 +147,10 @@ test-openvino: .venv-openvino/.ready
 	  sysconfig.get_path('purelib'))" > \
 	  "$$(.venv-runtimes/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
 	@touch $@
+
+# WEB names a folder with node_modules/onnxruntime-web; without it, that column is left out.
+runtimes: .venv-runtimes/.ready
+	@.venv-runtimes/bin/python -m benchmarks.runtimes.run $(if $(WEB),--web $(WEB)) $(if $(AGAIN),--again)
 
 test-runtimes: .venv-runtimes/.ready
 	@PRELU_REQUIRED_MARKERS="runtimes" .venv-runtimes/bin/python -m pytest -q -m runtimes \

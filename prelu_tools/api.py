@@ -36,7 +36,10 @@ from prelu_tools.live import Model, is_live, name_of, opened, turns
 
 __all__ = ["Model", "export", "inspect", "optimize", "record", "verify"]
 
-_Runtime: TypeAlias = 'Literal["onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino"]'
+_Runtime: TypeAlias = (
+    'Literal["onnxruntime-cpu", "onnxruntime-cuda", "onnxruntime-web", "tensorrt", "openvino", '
+    '"ncnn", "mnn"]'
+)
 
 
 @speaking_python
@@ -273,7 +276,7 @@ def inspect(
         data: inputs to run an ONNX model on, to see how often each negative branch is used.
         target: a runtime, to predict what it does with each layer of an ONNX model:
             `onnxruntime-cpu`,
-            `onnxruntime-cuda`, `tensorrt` or `openvino`.
+            `onnxruntime-cuda`, `onnxruntime-web`, `tensorrt`, `openvino`, `ncnn` or `mnn`.
         input: the shapes of inputs that the model does not know.
         custom_objects: modules or files (`layers.py`, `layers.py:Name`) that define the custom
             classes of a Keras file.

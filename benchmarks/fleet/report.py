@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.fleet.run import WAYS
 
 _TABLE = (
-    "| command | models | how | all, s | a model, ms | alone = 1 | own CPU, ms a model "
+    "| command | models | how | all, s | per model, ms | alone = 1 | own CPU, ms per model "
     "| own peak, MB |"
 )
 
@@ -55,10 +55,10 @@ def growth(grown: Sequence[Mapping[str, Any]]) -> str:
     memory = (last["peak_mb"] - first["peak_mb"]) / more
     return (
         f"{first['command']}, {WAYS[first['way']]}, from {first['models']:,} to {last['models']:,} "
-        f"models: {start:.1f} s to start, {1000 * each:.1f} ms for each more; of the process that "
-        f"gathers {1000 * cpu:.2f} ms of CPU, {1000 * disk:.2f} ms of waiting for "
-        f"the disk and {1000 * memory:.1f} KB for each more; "
-        f"{last['result_bytes']:,.0f} bytes a result."
+        f"models: {start:.1f} s to start, {1000 * each:.1f} ms for each more; the command's own "
+        f"process takes {1000 * cpu:.2f} ms of CPU, {1000 * disk:.2f} ms of waiting for "
+        f"the disk and {1000 * memory:.1f} KB for each of them; "
+        f"{last['result_bytes']:,.0f} bytes per result."
     )
 
 

@@ -30,7 +30,10 @@ class InspectRequest:
         default=None, metavar="FILE.npz", sources=_GRAPHS,
     )  # fmt: skip
     target: str | None = option(
-        choice("onnxruntime-cpu", "onnxruntime-cuda", "tensorrt", "openvino"),
+        choice(
+            "onnxruntime-cpu", "onnxruntime-cuda", "onnxruntime-web", "tensorrt", "openvino",
+            "ncnn", "mnn",
+        ),
         "Predict what this runtime does with each layer.",
         default=None, sources=_GRAPHS,
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """What runtimes do with a PReLU layer: a forecast, from a table with its sources.
 
-Nothing here is measured on the user's machine; `verify --provider` is.
+Nothing here is measured on the user's machine; `verify --provider` and `--runtime` are.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import onnx
 
 from prelu_tools.core.results.inspection import Finding
+from prelu_tools.graph.facts.slope_shapes import answer_of, measured_runtimes, right_shape
 from prelu_tools.graph.match.layers import LocatedLayer
 
 _T = onnx.TensorProto
@@ -26,7 +27,12 @@ class Target:
     """What it does with a PRelu node."""
     source: str
     """Where that is from."""
+    measured: str | None = None
+    """Its name in the table of slope shapes; None where it was not run."""
 
+
+_PAGE = "docs/runtimes.md"
+_FLOATS: Mapping[int, str] = {_T.FLOAT: "float32", _T.FLOAT16: "float16"}
 
 TARGETS: Mapping[str, Target] = {
     "onnxruntime-cpu": Target(
@@ -48,6 +54,17 @@ TARGETS: Mapping[str, Target] = {
         {_T.FLOAT: "float32", _T.FLOAT16: "float16", _T.BFLOAT16: "bfloat16"},
         "runs as a native PReLU; a one-dimensional slope with the size of axis 1 is applied to it",
         "https://github.com/openvinotoolkit/openvino/issues/35958",
+        "openvino",
+    ),
+    "ncnn": Target(
+        _FLOATS,
+        "lays the slopes along the axis behind the batch, whatever their shape",
+        _PAGE,
+        "ncnn",
+    ),
+    "mnn": Target(_FLOATS, "reads slopes of this shape right", _PAGE, "mnn"),
+    "onnxruntime-web": Target(
+        {_T.FLOAT: "float32"}, "runs in one kernel (wasm)", _PAGE, "onnxruntime-web"
     ),
 }
 
@@ -71,4 +88,28 @@ def forecast(located: LocatedLayer, name: str) -> Iterator[Finding]:
         )
         yield Finding("target", "error", message, layer)
         return
+    misread = _misread(located, name, target)
+    if misread is not None:
+        yield Finding("target", "error", misread, layer)
+        return
     yield Finding("target", "info", f"{name}: {target.remark} ({target.source})", layer)
+
+
+def _misread(located: LocatedLayer, name: str, target: Target) -> str | None:
+    """What a runtime makes of the slope's shape, where that was measured and is not right."""
+    view, match = located.calls[0]
+    shape, slope = view.shape(match.x), view.shape(match.node.input[1])
+    if target.measured is None or shape is None or slope is None or None in slope:
+        return None
+    sizes = [size or 0 for size in slope]
+    answer = answer_of(target.measured, shape, sizes)
+    if answer in (None, "right"):
+        return None
+    other = right_shape(target.measured, shape, sizes)
+    advice = f"{other} is right" if other else "no shape along these axes is right there"
+    does = "gives wrong values without a warning" if answer == "wrong" else "rejects the model"
+    text = ", ".join("?" if size is None else str(size) for size in shape)
+    return (
+        f"{name} {does} for a slope of shape {sizes} on an input of [{text}]: {advice} "
+        f"({measured_runtimes()[target.measured]}; {_PAGE})"
+    )

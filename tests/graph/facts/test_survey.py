@@ -128,3 +128,42 @@ def test_weights_are_not_read(tmp_path: Path) -> None:
     weight = next(t for t in found.proto.graph.initializer if t.name == "w")
     next(entry for entry in weight.external_data if entry.key == "offset").value = "-1"
     assert len(survey(found, explain=True, target="openvino").layers) == 1
+
+
+@pytest.mark.parametrize(("runtime", "shape", "slope", "expected"), [
+    ("ncnn", "1, 3, 8, 8", (3, 1, 1), "info"),
+    ("ncnn", "1, 3, 8, 8", (3, 8, 8), "error"),
+    ("ncnn", "1, 8, 3", (1, 3), "error"),
+    ("mnn", "1, 8, 3", (1, 3), "error"),
+    ("mnn", "1, 8, 3", (1, 1, 3), "info"),
+    ("openvino", "1, 8, 3", (1, 3), "info"),
+    ("openvino", "1, 3, 8, 3", (3,), "error"),
+    ("onnxruntime-web", "1, 8, 3", (1, 3), "info"),
+])  # fmt: skip
+def test_a_slope_that_a_runtime_misreads_is_an_error(
+    runtime: str, shape: str, slope: tuple[int, ...], expected: str
+) -> None:
+    constants = {"b": numbers(*slope, seed=1)}
+    tensor = f"float[{shape}]"
+    found = _survey(
+        model("y = PRelu(x, b)", f"{tensor} x", f"{tensor} y", constants), target=runtime
+    )
+    (finding,) = [f for f in found.layer_findings[0] if f.code == "target"]
+    assert finding.severity == expected
+    assert ("wrong values" in finding.message) == (expected == "error")
+
+
+def test_the_right_shape_is_told_where_there_is_one() -> None:
+    tensor = "float[1, 8, 3]"
+    constants = {"b": numbers(1, 3, seed=1)}
+    proto = model("y = PRelu(x, b)", f"{tensor} x", f"{tensor} y", constants)
+    messages = {
+        runtime: next(
+            f.message
+            for f in _survey(proto, target=runtime).layer_findings[0]
+            if f.code == "target"
+        )
+        for runtime in ("mnn", "ncnn")
+    }
+    assert "[1,1,3] is right" in messages["mnn"]
+    assert "no shape along these axes is right there" in messages["ncnn"]

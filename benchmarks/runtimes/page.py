@@ -1,0 +1,38 @@
+"""The page of the docs, from the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_BEGIN, _END = "<!-- table: made by make runtimes -->", "<!-- end of table -->"
+_WORDS = {"right": "right", "wrong": "**wrong**", "refused": "refused", None: "-"}
+
+
+def write_page(table: Mapping[str, Any], page: Path) -> None:
+    """Put the table in its place on the page.
+
+    Raises:
+        ValueError: the page has no place for it.
+    """
+    text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"{page} has no place for the table")
+    page.write_text(f"{before}{_BEGIN}\n{_table(table)}\n{_END}{after}", encoding="utf-8")
+
+
+def _table(table: Mapping[str, Any]) -> str:
+    names = list(table["versions"])
+    lines = [
+        "Measured with " + "; ".join(table["versions"].values()) + ".",
+        "",
+        f"| input | slope | {' | '.join(names)} |",
+        f"|---|---|{'---|' * len(names)}",
+    ]
+    for row in table["rows"]:
+        answers = [_WORDS[row["answers"].get(name)] for name in names]
+        lines.append(f"| {row['input']} | `{row['slope']}` | {' | '.join(answers)} |")
+    return "\n".join(lines)
