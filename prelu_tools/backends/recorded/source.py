@@ -53,10 +53,8 @@ class RecordedSource(SourceDefaults):
         """See `Source.notes`: that it is a record, and of what."""
         made = self._recording
         version = made.versions.get("prelu-tools", "unknown")
-        text = (
-            f"{self.spelled} is a record of {made.source} ({made.producer}), made with prelu-tools "
-            f"{version}"
-        )
+        by = f" ({made.producer})" if made.producer else ""
+        text = f"{self.spelled} is a record of {made.source}{by}, made with prelu-tools {version}"
         return (Reason(text, "recorded_reference"),)
 
     @property

@@ -21,5 +21,6 @@ def view(result: RecordResult, style: Style) -> Section:
     lines += [f"no check with it can pass: {doubt}" for doubt in result.doubts]
     lines.append(f"next: prelu-tools verify {result.path} CANDIDATE.onnx")
     title = (Name(result.source), " -> ", Name(result.path))
-    headline = f"{result.n_bytes:,} bytes, of {result.source} ({result.producer})"
+    by = f", {result.producer}" if result.producer else ""
+    headline = f"{result.n_bytes:,} bytes, format {result.format_version}{by}"
     return Section(title, (Lines.of(lines),), headline=headline)

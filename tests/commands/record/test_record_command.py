@@ -299,6 +299,19 @@ def test_programs_and_tests_take_it(tmp_path: Path) -> None:
         prelu_tools.record(net, made.path)
 
 
+def test_what_was_written_is_shown_in_every_format(tmp_path: Path) -> None:
+    net, record = save_dense(tmp_path / "net.onnx"), tmp_path / "net.npz"
+    told = cli(
+        "record", net, "-o", record, "--format", "json", "--report", f"markdown={tmp_path}/m"
+    )
+    assert told.json["kind"] == "record"
+    assert told.json["n_bytes"] == record.stat().st_size
+    shown = cli("record", net, "-o", record, "--force").words
+    for text in (shown, (tmp_path / "m").read_text(encoding="utf-8")):
+        assert "3 of 3 slopes met a negative input" in text
+        assert "format 1" in text
+
+
 def test_lists_take_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     net = save_dense(tmp_path / "net.onnx")
