@@ -91,6 +91,16 @@ def test_a_shape_that_a_runtime_misreads_fails_there_and_nowhere_else(
     assert result.verdict == "fail"
 
 
+def test_a_bundle_of_what_a_runtime_misreads_shows_how_to_run_it_again(tmp_path: Path) -> None:
+    path = _one(tmp_path / "net.onnx", ["batch", 4, 6], (1, 6))
+    bundle = tmp_path / "bundle"
+    options = ("--runtime", "ncnn", "--samples", "4", "--bundle", bundle)
+    assert cli("verify", path, path, *options).code == 1
+    command = (bundle / "command.txt").read_text(encoding="utf-8")
+    assert command.rstrip().endswith("--runtime ncnn")
+    assert not (bundle / "layer.onnx").exists()
+
+
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_shape_that_is_right_in_most_passes(tmp_path: Path, runtime: str) -> None:
     path = _one(tmp_path / "net.onnx", ["batch", 4, 5, 6], (1, 4, 1, 1))
