@@ -91,6 +91,16 @@ def test_a_shape_that_a_runtime_misreads_fails_there_and_nowhere_else(
     assert result.verdict == "fail"
 
 
+def test_a_bundle_of_what_a_runtime_misreads_shows_how_to_run_it_again(tmp_path: Path) -> None:
+    path = _one(tmp_path / "net.onnx", ["batch", 4, 6], (1, 6))
+    bundle = tmp_path / "bundle"
+    options = ("--runtime", "ncnn", "--samples", "4", "--bundle", bundle)
+    assert cli("verify", path, path, *options).code == 1
+    command = (bundle / "command.txt").read_text(encoding="utf-8")
+    assert command.rstrip().endswith("--runtime ncnn")
+    assert not (bundle / "layer.onnx").exists()
+
+
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_shape_that_is_right_in_most_passes(tmp_path: Path, runtime: str) -> None:
     path = _one(tmp_path / "net.onnx", ["batch", 4, 5, 6], (1, 4, 1, 1))
@@ -131,6 +141,32 @@ def test_a_file_of_the_runtime_passes_and_exchanged_slopes_in_it_are_named(
     failed = [x for x in wrong.candidates[0].layers if x.verdict == "fail"]
     assert [x.name for x in failed] == ["second"]
     assert "channels 0 and 1 exchanged" in str(failed[0].difference)
+
+
+def test_a_model_whose_sizes_pnnx_fixes_is_converted_for_each_size(tmp_path: Path) -> None:
+    chance = np.random.default_rng(2)
+    tensors = {
+        "w": chance.normal(size=(4, 3, 1, 1)).astype(np.float32),
+        "act.weight": chance.normal(size=(4, 1, 1)).astype(np.float32),
+        "first": np.array([0], np.int64), "rest": np.array([-1], np.int64),
+        "start": np.array([2], np.int64), "end": np.array([3], np.int64),
+        "four": np.array([4], np.int64),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("PRelu", ["c", "act.weight"], ["p"], name="act"),
+        helper.make_node("Shape", ["p"], ["shape"]),
+        helper.make_node("Slice", ["shape", "start", "end"], ["height"]),
+        helper.make_node("Slice", ["shape", "first", "first_end"], ["batch_size"]),
+        helper.make_node("Concat", ["batch_size", "four", "height", "rest"], ["wanted"], axis=0),
+        helper.make_node("Reshape", ["p", "wanted"], ["y"]),
+    ]
+    tensors["first_end"] = np.array([1], np.int64)
+    shapes: list[list[int | str]] = [["batch", 3, "H", "W"], ["batch", 4, "H", "W"]]
+    path = save_graph(tmp_path / "net.onnx", nodes, {"x": shapes[0]}, {"y": shapes[1]}, tensors)
+    result = _checked(path, "ncnn")
+    assert result.verdict == "pass", result.reasons
+    assert len(result.sizes.tried) > 1
 
 
 def test_slopes_that_pnnx_keeps_as_text_are_found_by_their_values(tmp_path: Path) -> None:

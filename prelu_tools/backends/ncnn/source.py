@@ -30,6 +30,10 @@ _SHORT = {"float32": "f32", "float16": "f16", "float64": "f64", "int64": "i64", 
           "bool": "u8", "uint8": "u8"}  # fmt: skip
 
 
+Sizes = tuple[tuple[int, ...], ...]
+"""The sizes of each input, but for the batch."""
+
+
 class NcnnSource(RuntimeSource):
     """Read from the two files themselves; run by ncnn in float32, one row at a time."""
 
@@ -171,7 +175,7 @@ class ConvertedNcnn(NcnnSource):
             InputOption(f"in{number}", spec.shape, spec.dtype)
             for number, spec in enumerate(self._specs_of_graph)
         ]
-        self._convert(folder)
+        self._convert(folder, [spec.example for spec in self._specs_of_graph])
         options = SourceOptions(inputs=tuple(given))
         super().__init__(folder / "net.ncnn.param", folder / "net.ncnn.bin", graph.spelled, options)
         names = [value.name for value in graph.model.proto.graph.output]
@@ -187,21 +191,59 @@ class ConvertedNcnn(NcnnSource):
         """Those of the ONNX file."""
         return self._specs_of_graph
 
-    def _convert(self, folder: Path) -> None:
+    @contextmanager
+    def loaded(self, names: Sequence[str]) -> Iterator[Loaded]:
+        """See `RuntimeSource.loaded`: converted anew for inputs of other sizes.
+
+        pnnx may write sizes into a model as constants.
+        """
+        with super().loaded(names) as first:
+            made = {tuple(spec.example[1:] for spec in self._specs_of_graph): first}
+
+            def for_sizes(sizes: Sizes) -> Loaded:
+                if sizes not in made:
+                    made[sizes] = self._of_sizes(sizes, names)
+                return made[sizes]
+
+            yield _OfAnySize([spec.name for spec in self._specs_of_graph], for_sizes)
+
+    def _of_sizes(self, sizes: Sizes, names: Sequence[str]) -> Loaded:
+        folder = self._workshop.path / "x".join(str(size) for one in sizes for size in (*one, "_"))
+        if not folder.exists():
+            folder.mkdir()
+            self._convert(folder, [(1, *one) for one in sizes])
+        net = Net(folder / "net.ncnn.param", folder / "net.ncnn.bin", self.spelled)
+        inputs = dict(zip((s.name for s in self._specs_of_graph), self._input_names, strict=True))
+        return _Loaded(net, inputs, self._outputs, names)
+
+    def _convert(self, folder: Path, sizes: Sequence[Sequence[int]]) -> None:
         spelled = self._graph.spelled
         command = program("pnnx", sys.executable)
         if command is None:
             raise MissingExtraError("pnnx", "ncnn", f"to convert {spelled} for ncnn")
         (folder / "net.onnx").write_bytes(self._graph.model.inlined().SerializeToString())
         shapes = ",".join(
-            f"[{','.join(map(str, spec.example))}]{_SHORT.get(spec.dtype, spec.dtype)}"
-            for spec in self._specs_of_graph
+            f"[{','.join(map(str, one))}]{_SHORT.get(spec.dtype, spec.dtype)}"
+            for spec, one in zip(self._specs_of_graph, sizes, strict=True)
         )
         said = run_converter(
             [command, "net.onnx", f"inputshape={shapes}", "fp16=0"], folder, "pnnx", spelled
         )
         if not (folder / "net.ncnn.param").exists():
             raise PReLUToolsError(f"pnnx cannot convert {spelled}: {last_words(said)}")
+
+
+class _OfAnySize:
+    """Runs what was converted for the sizes of the inputs."""
+
+    def __init__(self, inputs: Sequence[str], for_sizes: Callable[[Sizes], Loaded]) -> None:
+        self._inputs = inputs
+        self._for_sizes = for_sizes
+
+    def run(self, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+        """See `Loaded.run`."""
+        sizes = tuple(feeds[name].shape[1:] for name in self._inputs)
+        return self._for_sizes(sizes).run(feeds)
 
 
 class _Loaded:

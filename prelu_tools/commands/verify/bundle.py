@@ -62,13 +62,15 @@ def _write(made: Path, folder: Path, reference: Reference, linked: Linked, judge
         _save(made / "candidate.npz", judged.results[run])
     provider = judged.report.provider
     graph = linked.source.graph
-    if graph is not None and provider is not None:
+    if graph is not None and provider is not None and not provider.is_runtime:
         feeds = move(reference.feeds[run], linked.links)
         _save_layer(made, graph, judged, provider.requested, feeds)
     command = ["prelu-tools", "verify", reference.source.spelled, linked.spelled]
     if reference.source.recording is None:  # a record has its own inputs
         command += ["--inputs", str(folder / "inputs.npz")]
-    command += ["--provider", provider.requested] if provider and graph is not None else []
+    if provider is not None and graph is not None:
+        flag = "--runtime" if provider.is_runtime else "--provider"
+        command += [flag, provider.requested]
     (made / _LAST).write_text(f"{shlex.join(command)}\n", encoding="utf-8")
 
 

@@ -223,6 +223,8 @@ def _judge(
         except PReLUToolsError as error:
             judged = Judged(unjudged(linked.spelled, where, str(error)))
         report = replace(judged.report, seconds=time.perf_counter() - start)
+        if provider is None and report.provider is not None:
+            report = replace(report, provider=replace(report.provider, is_runtime=True))
         found.append(replace(judged, report=report))
     return found
 

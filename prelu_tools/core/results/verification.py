@@ -178,7 +178,7 @@ class InterfaceDifference:
 @comparable
 @dataclass(frozen=True, eq=False)
 class ProviderReport:
-    """What onnxruntime was asked for, and what it did."""
+    """What onnxruntime or another runtime was asked for, and what it did."""
 
     requested: str
     """The name that the user gave."""
@@ -188,6 +188,8 @@ class ProviderReport:
     """Nodes that ran on another provider than requested."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Options that were passed to it; TF32 is off unless they say otherwise."""
+    is_runtime: bool = False
+    """Whether it is a runtime of its own, and not an execution provider of onnxruntime."""
 
 
 @dataclass(frozen=True)
