@@ -221,6 +221,7 @@ WRONG = {
     "candidates": ["'net.onnx'", "[]", "[1]", "['']"],
     "inputs": ["1", "''"],
     "providers": ["'cpu'", "[]", "[1]"],
+    "runtimes": ["'ncnn'", "[]", "[1]"],
     "layouts": ["'nchw'", "{ candidate = 'chw' }", "['nchw']", "{ candidate = [1] }"],
     "min_coverage": ["-0.1", "1.1", "nan", "'1'", "true"],
     "min_hits": ["0", "1.5", "true", "'4'"],
