@@ -237,7 +237,6 @@ WRONG = {
     "quick": ["1"],
     "layers": ["0"],
     "allow_fallback": ["1"],
-    "runtimes": ["1", "[1]"],
     "strict_special": ["1"],
     "strict_interface": ["1"],
     "allow_no_prelu": ["1"],
