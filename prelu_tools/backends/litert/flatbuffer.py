@@ -6,7 +6,7 @@ https://flatbuffers.dev/internals/
 from __future__ import annotations
 
 import struct
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 
@@ -29,9 +29,15 @@ class Buffer:
     counted.
     """
 
-    def __init__(self, data: Readable) -> None:
-        """Begin with all of the file."""
+    def __init__(self, data: Readable, file: IO[bytes] | None = None) -> None:
+        """Begin with all of the file.
+
+        Args:
+            data: its bytes.
+            file: what stays open as long as tables are read.
+        """
         self._data = data
+        self._file = file
         self.size = data.size
         self._left = _LEAST + _ELEMENTS_A_BYTE * data.size
 

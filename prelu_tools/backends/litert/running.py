@@ -35,12 +35,12 @@ class Interpreter:
         resolver = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         resolver = resolvers.AUTO if kernels == "xnnpack" else resolver
         self._spelled = spelled
+        self._sizes: dict[int, tuple[int, ...]] = {}
         try:
             with quiet(show=False):
                 self._interpreter = module.Interpreter(
                     model_content=content, num_threads=1, experimental_op_resolver_type=resolver
                 )
-                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, TypeError) as error:
             raise PReLUToolsError(f"LiteRT cannot load {spelled}: {_sentence(error)}") from error
 
@@ -64,13 +64,18 @@ class Interpreter:
             ) from error
 
     def _size(self, feeds: Mapping[int, Array]) -> None:
-        """Give the inputs the sizes of what they are fed, where they have others."""
-        known = {item["index"]: item["shape"] for item in self._interpreter.get_input_details()}
-        others = [n for n, values in feeds.items() if tuple(known[n]) != values.shape]
-        for number in others:
-            self._interpreter.resize_tensor_input(number, feeds[number].shape)
-        if others:
-            self._interpreter.allocate_tensors()
+        """Give the inputs the sizes of what they are fed, where they have others.
+
+        Only then memory is set aside: a file may state sizes that its own operators do not take.
+        """
+        sizes = {number: values.shape for number, values in feeds.items()}
+        if sizes == self._sizes:
+            return
+        for item in self._interpreter.get_input_details():
+            if tuple(item["shape"]) != sizes[item["index"]]:
+                self._interpreter.resize_tensor_input(item["index"], sizes[item["index"]])
+        self._interpreter.allocate_tensors()
+        self._sizes = sizes
 
 
 def interpreter_module(spelled: str) -> Any:

@@ -6,7 +6,6 @@ https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/li
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -139,15 +138,13 @@ def read_tflite(path: Path) -> TfliteModel:
         PReLUToolsError: it cannot be read, or is no TensorFlow Lite model.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        file = path.open("rb")
     except OSError as error:
         raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        return _model(path, Buffer(FileBytes(descriptor)))
+        return _model(path, Buffer(FileBytes(file.fileno()), file))
     except (DamagedError, MalformedError, OSError, MemoryError, OverflowError) as error:
         raise PReLUToolsError(f"{path} is not a readable TensorFlow Lite model: {error}") from error
-    finally:
-        os.close(descriptor)
 
 
 def _model(path: Path, buffer: Buffer) -> TfliteModel:

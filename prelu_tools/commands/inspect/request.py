@@ -34,8 +34,9 @@ class InspectRequest:
             "onnxruntime-cpu", "onnxruntime-cuda", "onnxruntime-web", "tensorrt", "openvino",
             "ncnn", "mnn",
         ),
-        "Predict what this runtime does with each layer.",
-        default=None, sources=_GRAPHS,
+        "Predict what this runtime does with each layer: onnxruntime-cpu, onnxruntime-cuda, "
+        "onnxruntime-web, tensorrt, openvino, ncnn or mnn.",
+        default=None, metavar="RUNTIME", sources=_GRAPHS,
     )  # fmt: skip
     explain: bool = False
     """Whether to say why what resembles PReLU is none."""

@@ -152,6 +152,25 @@ def test_weights_in_float16_pass_as_float16_holds_them(converted: Converted) -> 
     assert any("rounded to that" in note for note in result.notes)
 
 
+def test_a_larger_file_of_free_sizes_is_run_at_sizes_that_it_takes(tmp_path: Path) -> None:
+    """The sizes that the file states, 1x1, are too small for its own convolutions."""
+    import keras
+
+    keras.utils.set_random_seed(5)
+    slopes = keras.initializers.RandomUniform(-1, 2)
+    x = keras.Input((None, None, 3))
+    y = keras.layers.Conv2D(64, 3)(x)
+    y = keras.layers.PReLU(slopes, shared_axes=(1, 2), name="first")(y)
+    y = keras.layers.Conv2D(64, 3)(y)
+    y = keras.layers.PReLU(slopes, shared_axes=(1, 2), name="second")(y)
+    model = keras.Model(x, keras.layers.GlobalAveragePooling2D()(y))
+    path = tmp_path / "net.tflite"
+    _convert(model, path)
+    assert path.stat().st_size > 1 << 17
+    result = _verified(Converted(model, tmp_path), path, input={"input": ("batch", 9, 9, 3)})
+    assert result.verdict == "pass", result.reasons
+
+
 def test_codes_are_those_of_the_schema() -> None:
     from tensorflow.lite.python import schema_py_generated as schema
 

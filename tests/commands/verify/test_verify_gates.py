@@ -35,6 +35,7 @@ def test_the_cpu_runs_every_node(net: Path) -> None:
         "actual": ["CPUExecutionProvider"],
         "nodes_elsewhere": [],
         "options": {},
+        "is_runtime": False,
     }
     assert found.json["candidates"][0]["provider"] == expected
 
@@ -55,7 +56,13 @@ def test_a_provider_that_nobody_knows_never_passes(net: Path) -> None:
     found = cli("verify", net, net, "--provider", "abacus", "--format", "json")
     assert found.code == 3
     (candidate,) = found.json["candidates"]
-    nothing = {"requested": "abacus", "actual": [], "nodes_elsewhere": [], "options": {}}
+    nothing = {
+        "requested": "abacus",
+        "actual": [],
+        "nodes_elsewhere": [],
+        "options": {},
+        "is_runtime": False,
+    }
     assert candidate["provider"] == nothing
     assert "abacus" in found.json["reasons"][0]
 
