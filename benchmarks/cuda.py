@@ -89,7 +89,6 @@ def why_no_cuda() -> str | None:
     gpus = gpu_names()
     if not gpus:
         return "nvidia-smi names no GPU"
-    onnxruntime.preload_dlls(directory="")  # those that pip installed beside it
     return None
 
 

@@ -35,6 +35,7 @@ _ADVICE = {
 }
 # TF32 keeps 10 bits of mantissa: agreement to 1e-3 only (onnxruntime#19288).
 _OPTIONS: Mapping[str, Mapping[str, str]] = {"CUDAExecutionProvider": {"use_tf32": "0"}}
+_ON_CUDA = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 _IR_VERSION, _OPSET = 10, 16  # loaded by every onnxruntime from 1.18 on
 _IR_TOO_NEW = re.compile(r"IR version: (\d+), max supported IR version: (\d+)")
 _LARGE = 256 << 20  # bytes; onnxruntime holds the weights of a larger file twice if it parses them
@@ -61,6 +62,8 @@ class Session:
         plain, given = parse_provider(provider)
         self._wanted = PROVIDERS.get(plain, plain)
         _check_built(ort, plain, self._wanted)
+        if self._wanted in _ON_CUDA:
+            _load_cuda(ort)
         options = ort.SessionOptions()
         options.log_severity_level = 4
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
@@ -193,6 +196,13 @@ def _check_built(ort: Any, provider: str, wanted: str) -> None:
             f"execution provider {provider} is not in this build of onnxruntime "
             f"{ort.__version__}, which has {', '.join(available)}{advice}"
         )
+
+
+@cache
+def _load_cuda(ort: Any) -> None:
+    """Load the CUDA libraries that pip installed; onnxruntime finds those of the system alone."""
+    with quiet(show=False):
+        ort.preload_dlls(directory="")
 
 
 def available_providers() -> tuple[str, Sequence[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -14,6 +15,7 @@ from prelu_tools.backends.onnxruntime import from_file, from_object
 from prelu_tools.backends.onnxruntime.session import (
     PROVIDERS,
     Session,
+    _load_cuda,
     available_providers,
     parse_provider,
 )
@@ -166,3 +168,23 @@ def test_a_provider_may_have_options(text: str, name: str, options: dict[str, st
 def test_options_that_are_none_are_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="expected KEY=VALUE"):
         parse_provider(text)
+
+
+def test_the_cuda_that_pip_installed_is_loaded_before_a_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[object] = []
+
+    def refuse(*_args: object, **options: Any) -> None:
+        done.append(options["providers"][0][0])
+        raise RuntimeError("no GPU")
+
+    built = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: built)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda **given: done.append(given))
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    _load_cuda.cache_clear()
+    for _ in range(2):
+        with pytest.raises(PReLUToolsError, match="no GPU"):
+            Session(save_prelu(tmp_path / "net.onnx"), "cuda", "net.onnx")
+    assert done == [{"directory": ""}, *["CUDAExecutionProvider"] * 2]
