@@ -27,7 +27,9 @@ def write_page(table: Mapping[str, Any], page: Path) -> None:
 def _table(table: Mapping[str, Any]) -> str:
     names = list(table["versions"])
     lines = [
-        "Measured with " + "; ".join(table["versions"].values()) + ".",
+        "Measured with",
+        "",
+        *(f"- {version}" for version in table["versions"].values()),
         "",
         f"| input | slope | {' | '.join(names)} |",
         f"|---|---|{'---|' * len(names)}",
