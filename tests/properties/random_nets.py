@@ -131,7 +131,8 @@ def _grow(draw: Draw, net: Net, random: np.random.Generator) -> None:
     elif kind == "pool":
         _append(net, Step(kind, (source,)), (shape[0],))
     else:
-        factor = np.asarray(draw(st.sampled_from((0.5, -1.0, 1.25))), net.dtype)
+        # Not -1: x - x is 0 for all inputs.
+        factor = np.asarray(draw(st.sampled_from((0.5, -0.75, 1.25))), net.dtype)
         _append(net, Step(kind, (source,), weight=factor if kind == "scale" else None), shape)
 
 

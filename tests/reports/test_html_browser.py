@@ -352,10 +352,11 @@ def test_light_and_dark_follow_the_reader_also_while_it_is_open(page: Page) -> N
     page.wait(f"{background} !== arguments[0]", light)
     assert _brightness(light) > 240 > 40 > _brightness(page.js(background))
     assert _brightness(page.js("getComputedStyle(document.body).color")) > 200
-    assert page.picture("#depth") != picture
+    drawn = "document.querySelector('#depth canvas').toDataURL()"
+    page.wait(f"{drawn} !== arguments[0]", picture)
     prefer(page.driver, dark=False)
     page.wait(f"{background} === arguments[0]", light)
-    assert page.picture("#depth") == picture
+    page.wait(f"{drawn} === arguments[0]", picture)
 
 
 def _brightness(colour: str) -> float:

@@ -287,7 +287,7 @@ def test_programs_and_tests_take_it(tmp_path: Path) -> None:
     net = save_dense(tmp_path / "net.onnx")
     made = prelu_tools.record(net, tmp_path / "net.npz", samples=3)
     assert (made.samples, made.n_layers, made.n_observed) == (3, 1, made.n_runs)
-    assert "net.npz" in str(made)
+    assert "net.npz" in "".join(str(made).split())
     assert prelu_tools.verify(made.path, net)
     assert_parity(made.path, net)
     wrong = save_dense(tmp_path / "wrong.onnx", slopes=(0.25, -0.5, 1.25))
