@@ -92,7 +92,7 @@ def _spoken(job: Job) -> Speak:
 
 
 def _with_problem(result: VerifyResult, problem: str | None) -> VerifyResult:
-    """What is there is judged; what is not there keeps it from passing."""
+    """The candidates that were found are judged; a missing one keeps the job from passing."""
     if problem is None:
         return result
     reasons = (*result.reasons, Reason(problem, "nothing_matches"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.core.arrays import Array
 from prelu_tools.graph.copies.carrying import TensorPlace, carry_out
@@ -58,4 +60,4 @@ class ValueSession:
         for place, name in zip(places, names, strict=True):
             value = found[name]
             values[place] = value if isinstance(value, list) else [value]
-        return values, {name: found[name] for name in outputs}  # type: ignore[misc]
+        return values, {name: np.asarray(found[name]) for name in outputs}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.openvino.source import ConvertedOpenVino, OpenVinoSource
-from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.backends.runtimes.source import weights_beside
+from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 
 
@@ -16,10 +17,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     Raises:
         PReLUToolsError: they cannot be read, or are not OpenVINO's.
     """
-    weights = path.with_suffix(".bin")
-    if not weights.is_file():
-        raise PReLUToolsError(f"{path} needs its weights beside it: expected {weights}")
-    return OpenVinoSource(path, weights, spelled, options)
+    return OpenVinoSource(path, weights_beside(path), spelled, options)
 
 
 def from_onnx(graph: OnnxGraph) -> Source:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -37,6 +38,18 @@ _FLOATING = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.
              onnx.TensorProto.BFLOAT16)  # fmt: skip
 _AT_ONCE = 64  # tensors that are looked at in one run
 _NARROW = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+
+
+def weights_beside(path: Path) -> Path:
+    """The `.bin` file that has the weights of a graph in a file of its own.
+
+    Raises:
+        PReLUToolsError: there is none.
+    """
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise PReLUToolsError(f"{path} needs its weights beside it: expected {weights}")
+    return weights
 
 
 class Loaded(Protocol):

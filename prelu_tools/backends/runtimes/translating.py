@@ -101,7 +101,7 @@ class GraphBuilder:
         """The graph.
 
         Raises:
-            PReLUToolsError: an operator reads what a later one makes, or makes what is there.
+            PReLUToolsError: an operator reads the output of a later one, or two have one output.
         """
         proto = self._model.proto
         self._check_order()

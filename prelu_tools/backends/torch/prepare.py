@@ -56,9 +56,9 @@ def unwrapped(module: nn.Module, spelled: str) -> tuple[nn.Module, tuple[str, ..
 def _unscripted(module: nn.Module, called: str) -> nn.Module:
     """The module without TorchScript; where there is some, a copy that shares its tensors."""
     if isinstance(module, ScriptModule):
-        from prelu_tools.backends.torch.scripted import as_python
+        from prelu_tools.backends.torch.scripted import unscripted
 
-        return as_python(module, called)
+        return unscripted(module, called)
     inner = {n: _unscripted(c, f"{n} in {called}") for n, c in module.named_children()}
     if all(module._modules[name] is child for name, child in inner.items()):
         return module

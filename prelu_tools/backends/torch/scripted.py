@@ -19,7 +19,7 @@ _FIX = (
 _OWN = {"training", "_is_full_backward_hook"}
 
 
-def as_python(module: nn.Module, called: str) -> nn.Module:
+def unscripted(module: nn.Module, called: str) -> nn.Module:
     """A scripted module as an instance of its class, with the same tensors.
 
     Only what compiles to the same code again counts as the same.

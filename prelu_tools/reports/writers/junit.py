@@ -5,7 +5,7 @@ What failed is a `failure`, what could not be judged an `error`, what was not lo
 no verdict is without a case that has it, so that nothing looks like a pass that is none.
 
 Of `inspect` a case a layer and one for the model: an error that was found is a `failure`, and so is
-whatever a gate (`--fail-on`, `--expect-layers`) says no to; a warning is `skipped`, with its words.
+whatever a gate (`--fail-on`, `--expect-layers`) rejects; a warning is `skipped`, with its words.
 """
 
 from __future__ import annotations

@@ -127,12 +127,14 @@ def _exchanged(path: Path, layer: int) -> None:
     path.write_bytes(bytes(data))
 
 
-@pytest.mark.parametrize("kind", ["float32", "float16"])
+@pytest.mark.parametrize(
+    ("converted", "kind"),
+    [("channel-wise", "float32"), ("channel-wise", "float16"), ("element-wise", "float32")],
+    indirect=["converted"],
+)
 def test_exchanged_slopes_in_the_file_fail_and_are_named(
     converted: Converted, kind: str, tmp_path: Path
 ) -> None:
-    if not converted.file(kind).exists() or converted.folder.name.startswith("channel-shared"):
-        pytest.skip("nothing to exchange")
     path = tmp_path / "wrong.tflite"
     shutil.copy(converted.file(kind), path)
     _exchanged(path, 1)
@@ -144,9 +146,8 @@ def test_exchanged_slopes_in_the_file_fail_and_are_named(
         assert "exchanged" in str(wrong[0].difference)
 
 
+@pytest.mark.parametrize("converted", ["channel-wise"], indirect=True)
 def test_weights_in_float16_pass_as_float16_holds_them(converted: Converted) -> None:
-    if not converted.file("float16").exists():
-        pytest.skip("made of one sharing")
     result = _verified(converted, converted.file("float16"))
     assert result.verdict == "pass", result.reasons
     assert any("rounded to that" in note for note in result.notes)
