@@ -16,10 +16,11 @@ from prelu_tools.batch.job import Done, InspectWork, Job
 from prelu_tools.batch.reading import is_python, own_modules, reading
 from prelu_tools.commands.export.command import export
 from prelu_tools.commands.inspect.command import inspect_source
-from prelu_tools.commands.speaking import Speak, in_check_file, spoken
+from prelu_tools.commands.speaking import in_check_file
 from prelu_tools.commands.verify.command import verify
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import explained
+from prelu_tools.core.requests.speaking import Speak, spoken
 from prelu_tools.core.results.batch import BatchEntry, Status
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult

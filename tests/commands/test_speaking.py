@@ -16,8 +16,9 @@ from tiny_models import save_dense
 
 import prelu_tools
 from prelu_tools import api, export, verify
-from prelu_tools.commands.speaking import SENTENCES, in_check_file, in_python, speaking_python
+from prelu_tools.commands.speaking import in_check_file, in_python, speaking_python
 from prelu_tools.core.errors import UsageError
+from prelu_tools.core.requests.speaking import SENTENCES
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.inspection import Finding, InspectResult
