@@ -14,8 +14,8 @@ from onnx import helper, numpy_helper
 
 from prelu_tools.backends.onnxruntime.session import PROVIDERS, Session, available_providers
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.registry import RUNTIMES
-from prelu_tools.core.errors import PReLUToolsError, remedy
+from prelu_tools.backends.registry import RUNTIMES, Row, find_outside
+from prelu_tools.core.errors import MissingToolError, PReLUToolsError, remedy
 from prelu_tools.core.results.export import DoctorItem, DoctorResult
 
 _REMOTE = "AzureExecutionProvider"  # in every build; it runs nothing on this machine
@@ -38,12 +38,22 @@ def doctor() -> DoctorResult:
             for name in names
         ),
         providers=_providers(),
-        runtimes=tuple(
-            _package(row.packages[0], remedy(row.packages[0], row.extra), row.extra, row.package)
-            for row in RUNTIMES
-            if row.extra is not None
-        ),
+        runtimes=tuple(map(_runtime, RUNTIMES)),
     )
+
+
+def _runtime(row: Row) -> DoctorItem:
+    if row.extra is not None:
+        name = row.packages[0]
+        return _package(name, remedy(name, row.extra), row.extra, row.package)
+    try:
+        return DoctorItem(row.name, "ok", find_outside(row, f"for --runtime {row.name}"))
+    except MissingToolError as error:
+        missing = "not installed" if error.name == row.name else f"needs {error.name}"
+        return DoctorItem(row.name, "missing", missing, error.advice)
+    except PReLUToolsError as error:
+        found, _, advice = str(error).partition(": ")
+        return DoctorItem(row.name, "broken", found, advice)
 
 
 def _package(name: str, advice: str, label: str = "", package: str = "") -> DoctorItem:
