@@ -8,9 +8,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from prelu_tools.backends.interface import Backend, OnnxGraph, Source
 from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.backends.preflight.sources import check_python, demand_file, unknown_kind
 from prelu_tools.backends.quiet import quiet
@@ -21,8 +20,11 @@ from prelu_tools.backends.source_spec import (
     parse_source_spec,
 )
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
-from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.effect import refuse_ignored_by_sources
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.interface import Backend, OnnxGraph, Source
+    from prelu_tools.core.options import SourceOptions
 
 
 @dataclass(frozen=True)
@@ -419,7 +421,7 @@ def _load(row: Row, text: str) -> Backend:
     if row.extra is not None:
         load_triton_first()
     try:
-        return cast(Backend, importlib.import_module(row.module))
+        return cast("Backend", importlib.import_module(row.module))
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         if row.extra is None or package not in row.packages:
