@@ -152,7 +152,7 @@ def verify(
             `tensorrt`, `openvino` or onnxruntime's own name, optionally with options
             (`cuda:use_tf32=1`).
         runtime: a runtime, or several, that ONNX candidates are converted for and run by, too:
-            `ncnn`, `openvino`.
+            `ncnn`, `openvino`, `onnxruntime-web`.
         allow_fallback: whether nodes may run on another provider than requested.
         inputs: use exactly these inputs; with `samples`, in addition to random ones.
         save_inputs: an `.npz` file in which to save the inputs that were used.

@@ -52,6 +52,22 @@ class MissingExtraError(PReLUToolsError):
         )
 
 
+class MissingToolError(PReLUToolsError):
+    """A program, or a package of another package manager, is not installed.
+
+    Args:
+        name: what is missing.
+        purpose: what it is needed for.
+        advice: how to install it.
+    """
+
+    def __init__(self, name: str, purpose: str, advice: str) -> None:
+        """Build the sentence."""
+        super().__init__(f"{name} is not installed, and it is needed {purpose}: {advice}")
+        self.name = name
+        self.advice = advice
+
+
 def explained(error: BaseException) -> str:
     """An error as a user may see it; of one that nobody foresaw, that it is a defect."""
     known = missing_extra(error) or error

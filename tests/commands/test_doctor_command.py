@@ -39,7 +39,7 @@ def test_everything_that_is_installed_works(document: Any) -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     wanted = set(declared["project"]["optional-dependencies"]) - {"all"}
     items = [*extras, *_states(document["runtimes"])]
-    assert {item.partition(":")[0] for item in items} == wanted
+    assert wanted <= {item.partition(":")[0] for item in items}
     expected = {f"torch: {name}" for name in ("torch", "onnxscript", "safetensors")}
     expected |= {f"keras: {name}" for name in ("tensorflow", "keras", "tf2onnx")}
     assert expected <= set(extras)
