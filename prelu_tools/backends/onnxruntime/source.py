@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from prelu_tools.backends.onnxruntime.session import Session
     from prelu_tools.backends.onnxruntime.tapped import TappedSession
     from prelu_tools.graph.facts.dependence import Dependence
+    from prelu_tools.graph.quantized.meaning import Meaning
 
 # What runs a model is imported when one is run: `inspect` runs none, and is in a hurry.
 
@@ -53,6 +54,7 @@ class OnnxSource(SourceDefaults):
         self.producer = f"{proto.producer_name} {proto.producer_version}".strip()
         self._view = GraphView(model)
         self.options = options
+        self._meaning: Meaning | None = None
 
     @property
     def n_parameters(self) -> int:
@@ -126,8 +128,26 @@ class OnnxSource(SourceDefaults):
 
     @cached_property
     def located(self) -> tuple[LocatedLayer, ...]:
-        """The layers, and where they are in the graph, whose functions are inlined for that."""
-        return locate_layers(all_views(self.model))
+        """The layers, and where they are in the graph, whose functions are inlined for that.
+
+        Those of a quantized graph are in what it means (`graph/quantized/meaning.py`).
+        """
+        meaning = None
+        with suppress(PReLUToolsError):
+            meaning = self.meaning()
+        if meaning is None:
+            return locate_layers(all_views(self.model))
+        from prelu_tools.graph.quantized.layers import quantized_layers
+
+        return quantized_layers(meaning)
+
+    def meaning(self) -> Meaning | None:
+        """See `OnnxGraph.meaning`."""
+        from prelu_tools.graph.quantized.meaning import is_quantized, meaning_of
+
+        if self._meaning is None and is_quantized(self.model.proto):
+            self._meaning = meaning_of(self.model)
+        return self._meaning
 
     @cached_property
     def computes_in(self) -> str | None:
