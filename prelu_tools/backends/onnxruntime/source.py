@@ -27,6 +27,7 @@ from prelu_tools.graph.facts.randomness import TrainingNode, batch_nodes, random
 from prelu_tools.graph.facts.tensors import Maker, floating_tensors, has_bodies, unread
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
+from prelu_tools.graph.quantized.noticing import noticed_meaning
 from prelu_tools.graph.view import GraphView, all_views, is_known
 
 if TYPE_CHECKING:
@@ -139,14 +140,12 @@ class OnnxSource(SourceDefaults):
             return locate_layers(all_views(self.model))
         from prelu_tools.graph.quantized.layers import quantized_layers
 
-        return quantized_layers(meaning)
+        return quantized_layers(locate_layers(all_views(meaning.model)))
 
     def meaning(self) -> Meaning | None:
         """See `OnnxGraph.meaning`."""
-        from prelu_tools.graph.quantized.meaning import is_quantized, meaning_of
-
-        if self._meaning is None and is_quantized(self.model.proto):
-            self._meaning = meaning_of(self.model)
+        if self._meaning is None:
+            self._meaning = noticed_meaning(self.model)
         return self._meaning
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.runners import Observer
@@ -16,6 +16,7 @@ from prelu_tools.commands.verify.layers.proof import misnamed, settled
 from prelu_tools.commands.verify.layers.special import compare_special_values
 from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.verify.power import PowerPlan, measure_power
+from prelu_tools.commands.verify.quantized.judge import QuantizedPlan, judge_quantized
 from prelu_tools.commands.verify.reference.run import Reference
 from prelu_tools.commands.verify.reference.steadiness import (
     ACTING_DROPOUT,
@@ -45,7 +46,13 @@ from prelu_tools.core.results.verification import (
 )
 from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.parity import worst
-from prelu_tools.core.rounding.tolerance import SENSITIVITY, default_tolerance, resolution_of
+from prelu_tools.core.rounding.tolerance import (
+    QUANTIZED,
+    SENSITIVITY,
+    default_tolerance,
+    resolution_of,
+)
+from prelu_tools.graph.quantized.meaning import Meaning
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,8 @@ class Checks:
     """The version of onnxruntime."""
     seed: int
     """Of the choice of faults."""
+    given: bool = False
+    """Whether the inputs were given, and none was drawn."""
 
 
 @dataclass
@@ -131,6 +140,10 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         PReLUToolsError: it cannot be run, or its outputs cannot be paired.
     """
     feeds = [move(feed, linked.links) for feed in reference.feeds]
+    graph = linked.source.graph
+    meaning = None if graph is None or provider is None else graph.meaning()
+    if graph is not None and provider is not None and meaning is not None:
+        return _of_quantized(reference, linked, graph, provider, checks, feeds, meaning)
     narrow = linked.source.computes_in
     found = linked.source.layers()
     layers = LayerJudge(reference, found, linked.layouts, checks.tolerance, narrow=narrow)
@@ -187,6 +200,50 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
         interface=interface,
     )
     return Judged(report, seen.results, tuple(notes))
+
+
+def _of_quantized(
+    reference: Reference,
+    linked: Linked,
+    graph: OnnxGraph,
+    provider: str,
+    checks: Checks,
+    feeds: list[Feeds],
+    meaning: Meaning,
+) -> Judged:
+    """A quantized candidate: see `commands/verify/quantized/judge.py`."""
+    unwatched = LayerJudge(reference, (), linked.layouts, checks.tolerance)
+    seen = _run(graph, provider, feeds, unwatched, replace(checks, layers=False))
+    moved = reference.moved_to(SINGLE)
+    outputs = OutputJudge(
+        reference.outputs,
+        reference.extents,
+        linked.layouts,
+        linked.moved,
+        checks.tolerance,
+        None if moved is None else moved.outputs,
+    )
+    plan = QuantizedPlan(
+        reference, graph, linked.spelled, meaning, provider, feeds, outputs, seen.results,
+        checks.given, checks.layers, checks.tolerance.multiple is None,
+    )  # fmt: skip
+    found = judge_quantized(plan, seen.placement)
+    _note_randomness(reference, linked, seen)
+    seen.doubts += reference.untaken.get(linked.spelled, [])
+    report = _report(
+        linked,
+        seen,
+        checks,
+        found.outputs,
+        found.layers,
+        (),
+        None,
+        QUANTIZED,
+        is_random=reference.is_random or is_random(seen.doubts),
+        interface=_interface(reference, linked, seen.results[0]),
+    )
+    notes = [as_reason(note).within(linked.spelled) for note in linked.source.notes]
+    return Judged(report, seen.results, (*notes, *found.notes))
 
 
 def _renamed(

@@ -29,6 +29,7 @@ from prelu_tools.commands.verify.inputs.linking import (
 from prelu_tools.commands.verify.inputs.other import asking
 from prelu_tools.commands.verify.inputs.turning import BRANCH_FOUND
 from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
+from prelu_tools.commands.verify.quantized.ranges import within_calibration
 from prelu_tools.commands.verify.reference.live import check_ranges, running
 from prelu_tools.commands.verify.reference.replay import (
     refuse_fixed_options,
@@ -136,6 +137,7 @@ def verify_source(
     refuse_records(opened)
     if len(opened) == len(linked):
         refuse_ignored_options([source, *(item.source for item in opened)], request)
+    request = within_calibration(opened, request)
     tell(f"running {request.reference}")
     make = running if source.recording is None else replaying
     with make(source, opened, request) as (reference, settled):
@@ -209,6 +211,7 @@ def _judge(
         strict_interface=request.strict_interface,
         runtime=installed_version(*_RUNTIMES) or "",
         seed=request.seed,
+        given=request.inputs_file is not None and request.samples is None,
     )
     found = []
     for where, provider, source in _ways(linked.source, request):

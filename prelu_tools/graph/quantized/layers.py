@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.graph.match.constants import values_of
-from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
+from prelu_tools.graph.match.layers import LocatedLayer
 from prelu_tools.graph.match.recognise import Match
-from prelu_tools.graph.quantized.meaning import Meaning
-from prelu_tools.graph.view import GraphView, all_views
+from prelu_tools.graph.view import GraphView
 
 _SUFFIX = "_quantized"  # what onnxruntime's quantizer appends to a tensor that it quantizes
 
 
-def quantized_layers(meaning: Meaning) -> tuple[LocatedLayer, ...]:
-    """The layers of a quantized model, called as before it was quantized as far as that shows.
+def quantized_layers(found: Sequence[LocatedLayer]) -> tuple[LocatedLayer, ...]:
+    """The layers of what a quantized model means, called as before it was quantized.
 
     Slopes that are repeated along an axis, as some forms need them, count once.
     """
-    found = locate_layers(all_views(meaning.model))
     names = {item.layer.name for item in found}
     return tuple(_settled(item, names) for item in found)
 

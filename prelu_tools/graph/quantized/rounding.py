@@ -67,7 +67,7 @@ def with_rounding(meaning: Meaning, seed: int | None) -> onnx.ModelProto:
             nodes.append(helper.make_node("Add", [exact, noise], [inside]))
         ends = [f"{name}/low", f"{name}/high"]
         tensors += [
-            numpy_helper.from_array(np.float32(end).reshape(()), label)
+            numpy_helper.from_array(np.asarray(end, np.float32), label)
             for end, label in zip(codes.ends, ends, strict=True)
         ]
         nodes.append(helper.make_node("Clip", [inside, *ends], [name]))

@@ -67,8 +67,8 @@ def _snap(mine: Array, other: Array, step: Array | float) -> tuple[Array, float]
         if int(within.sum()) > most:
             most, off = int(within.sum()), float((distance / width).max(initial=0.0))
             best = np.where(within, laid, other).astype(mine.dtype)
-    if most < 0 and mine.size == 1 or other.size == 1:
-        near = np.abs(other.astype(np.float64) - mine.astype(np.float64)) <= _HALF * np.max(step)
-        if near.all():
-            return mine.reshape((1,) * other.ndim) if mine.size == 1 else mine, 0.5
+    if most < 0 and 1 in (mine.size, other.size):  # one slope for all, where there were several
+        near = np.abs(other.astype(np.float64) - mine.astype(np.float64).reshape(-1)[:1])
+        if mine.size == 1 and float(near.max(initial=0.0)) <= _HALF * float(np.max(step)):
+            return mine.reshape((1,) * max(other.ndim, 1)), 0.5
     return best, off
