@@ -166,7 +166,7 @@ def judge(reference: Reference, linked: Linked, provider: str | None, checks: Ch
     if checks.layers and not any(output.verdict == "fail" for output in parities):
         layers = _renamed(reference, linked, provider, checks, feeds, layers, layer_parities)
         layer_parities = layers.parities(seen.placement, agreed)
-        hunt = Hunt(reference, linked.source, provider, feeds, layers.agrees)
+        hunt = Hunt(reference, linked.source, provider or "cpu", feeds, layers.agrees)
         layer_parities = settled(layer_parities, layers, hunt)
     notes += [f"{linked.spelled}: {x.name}: {x.note}" for x in layer_parities if x.note]
     seen.doubts += reference.untaken.get(linked.spelled, [])
