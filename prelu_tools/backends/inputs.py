@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from prelu_tools.core.arrays import Array
-from prelu_tools.core.options import Dim
+if TYPE_CHECKING:
+    from prelu_tools.core.arrays import Array
+    from prelu_tools.core.options import Dim
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from prelu_tools.core.results.inspection import Finding, OtherActivation, RefusedForm
 from prelu_tools.graph.facts.findings import graph_findings, max_findings, quantizer_finding
-from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.match.arithmetic import leak_of
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
-from prelu_tools.graph.match.recognise import NearMiss
 from prelu_tools.graph.view import GraphView, all_views
+
+if TYPE_CHECKING:
+    from prelu_tools.graph.io.reader import OnnxModel
+    from prelu_tools.graph.match.recognise import NearMiss
 
 
 @dataclass(frozen=True)
