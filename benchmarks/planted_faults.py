@@ -22,10 +22,10 @@ import numpy as np
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.cli.main import run
-from prelu_tools.commands.verify.candidate import Linked
 from prelu_tools.commands.verify.inputs.drawing import DrawPlan
 from prelu_tools.commands.verify.inputs.linking import Layouts, link_inputs, move
 from prelu_tools.commands.verify.inputs.planning import settle
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.outputs import OutputJudge
 from prelu_tools.commands.verify.power import PowerPlan, SlopeCopy, choose_faults, plant
 from prelu_tools.commands.verify.reference.run import Reference, ReferencePlan, run_reference

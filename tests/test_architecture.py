@@ -24,7 +24,7 @@ FLOORS = ("cli", "batch", "commands", "reports", "backends", "graph", "core")
 # What each floor may import of the others, where packages belong, and with which a floor does.
 BELOW = {
     "cli": {"batch", "commands", "reports", "core", "graph.io.writer"},
-    "training": {"commands.inspect", "backends", "arguments", "core"},
+    "training": {"commands.inspect", "commands.speaking", "backends", "arguments", "core"},
     "batch": {"commands", "reports", "backends", "graph.io", "graph.match.layers", "core"},
     "commands": {"backends", "graph", "core"},
     "reports": {"core"},
@@ -245,13 +245,16 @@ LOADED = """
 import sys
 from prelu_tools.cli.main import run
 code = run(sys.argv[1:])
-names = sorted({name.split(".")[0] for name in sys.modules})
-print("\\n", code, ",".join(names), file=sys.stderr)
+print("\\n", code, ",".join(sys.modules), file=sys.stderr)
 """
 
 
 def _loaded(*arguments: str) -> set[str]:
     """The packages that a process holds after it ran a command line."""
+    return {name.split(".")[0] for name in _loaded_modules(*arguments)}
+
+
+def _loaded_modules(*arguments: str) -> set[str]:
     found = subprocess.run(
         [sys.executable, "-c", LOADED, *arguments],
         capture_output=True,
@@ -292,6 +295,26 @@ def test_inspecting_an_onnx_file_loads_no_framework(form: str, small_model: Path
     loaded = _loaded("inspect", str(small_model), "--format", form)
     assert "onnx" in loaded
     assert loaded & {*FRAMEWORKS, "onnx_ir"} == set()
+
+
+def test_inspecting_an_onnx_file_loads_what_it_shows_alone(small_model: Path) -> None:
+    loaded = _loaded_modules("inspect", str(small_model), "--format", "json")
+    ours = {name.removeprefix("prelu_tools.") for name in loaded if name.startswith("prelu_tools.")}
+    results = {name for name in ours if name.startswith("core.results.")}
+    assert results == {
+        f"core.results.{name}"
+        for name in ("comparable", "inspect_gates", "inspection", "reasons", "showing")
+    }
+    commands = {name for name in ours if name.startswith("commands.")}
+    assert commands == {
+        "commands.inspect", "commands.inspect.command", "commands.inspect.request",
+        "commands.preflight",
+    }  # fmt: skip
+    elsewhere = ("graph.passes", "graph.copies", "reports.views", "backends.interface",
+                 "backends.preflight.names", "core.python_code", "core.files.pickles")  # fmt: skip
+    assert [name for name in ours if name.startswith(elsewhere)] == []
+    assert "graph.match.recognise" in ours  # names are spelled as they are loaded
+    assert "onnx.reference" not in loaded
 
 
 def test_the_module_runs_as_the_command_does() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Self
 
-from prelu_tools.backends.interface import Conversion, OnnxGraph, Searchable
-from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.options import ConversionOptions
-from prelu_tools.core.prelu.slopes import PReLULayer
 
 if TYPE_CHECKING:
+    from prelu_tools.backends.interface import Conversion, OnnxGraph, Searchable
     from prelu_tools.backends.recorded.recording import Recording
+    from prelu_tools.core.arrays import Array
+    from prelu_tools.core.options import ConversionOptions
+    from prelu_tools.core.prelu.slopes import PReLULayer
     from prelu_tools.core.results.verification import ProviderReport
     from prelu_tools.graph.facts.dependence import Dependence
 

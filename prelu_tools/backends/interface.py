@@ -8,20 +8,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
-from prelu_tools.backends.runners import LayerWatch, Observer, PlacedRunner, Runner, WideRunner
-from prelu_tools.core.arrays import Array, IntArray
-from prelu_tools.core.options import ConversionOptions, SourceOptions
-from prelu_tools.core.prelu.layout import Layout
-from prelu_tools.core.prelu.slopes import PReLULayer
-from prelu_tools.core.prelu.tags import TagBook
-from prelu_tools.core.results.decisions import Decision
-from prelu_tools.core.results.export import RefusedRoute
-from prelu_tools.core.rounding.noise import Noise
-
 if TYPE_CHECKING:
+    from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
     from prelu_tools.backends.recorded.recording import Recording
+    from prelu_tools.backends.runners import LayerWatch, Observer, PlacedRunner, Runner, WideRunner
+    from prelu_tools.core.arrays import Array, IntArray
+    from prelu_tools.core.options import ConversionOptions, SourceOptions
+    from prelu_tools.core.prelu.layout import Layout
+    from prelu_tools.core.prelu.slopes import PReLULayer
+    from prelu_tools.core.prelu.tags import TagBook
+    from prelu_tools.core.results.decisions import Decision
+    from prelu_tools.core.results.export import RefusedRoute
     from prelu_tools.core.results.verification import ProviderReport
+    from prelu_tools.core.rounding.noise import Noise
     from prelu_tools.graph.facts.dependence import Dependence
     from prelu_tools.graph.facts.tensors import Maker
     from prelu_tools.graph.io.model import OnnxModel

@@ -14,17 +14,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prelu_tools.backends.llvm import load_triton_first
-from prelu_tools.backends.preflight.names import (
-    defined_in,
-    no_such_name,
-    nothing_named,
-    refuse_call,
-)
-from prelu_tools.backends.remote import is_url, local_copy
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.lazily import lazy_import_module
+
+if TYPE_CHECKING:
+    from prelu_tools.backends import remote
+    from prelu_tools.backends.preflight import names
+else:
+    names = lazy_import_module("prelu_tools.backends.preflight.names")
+    remote = lazy_import_module("prelu_tools.backends.remote")
 
 # A drive letter before a colon is part of the path; a name never has one.
 _PYTHON = re.compile(
@@ -46,7 +47,11 @@ class FileName(str):
 
 def as_file(text: str) -> str:
     """The name of a file, or a URL: no Python source, whatever it looks like."""
-    return text if is_url(text) else FileName(text)
+    return text if _is_url(text) else FileName(text)
+
+
+def _is_url(text: str) -> bool:
+    return "://" in text and remote.is_url(text)
 
 
 def is_literal(text: str) -> bool:
@@ -78,7 +83,7 @@ def parse_source_spec(text: str) -> SourceSpec:
     """
     if isinstance(text, FileName):
         return SourceSpec(text, Path(text), None, None, None)
-    if is_url(text):
+    if _is_url(text):
         return SourceSpec(text, _copied(text), None, None, None)
     if exists(text) and text and not text.endswith(".py"):
         return SourceSpec(text, Path(text), None, None, None)
@@ -87,7 +92,7 @@ def parse_source_spec(text: str) -> SourceSpec:
     if match:
         return SourceSpec(text, None, match["module"], match["call"], weights)
     if head.endswith(".py"):
-        raise nothing_named(head)
+        raise names.nothing_named(head)
     if not head or head.startswith("@"):
         raise UsageError(
             f"{text!r} names no model: expected a file, FILE.py:NAME or FILE.py:NAME(arguments)"
@@ -105,7 +110,7 @@ def exists(text: str) -> bool:
 
 def python_parts(text: str) -> tuple[str, str] | None:
     """A Python source as what is before the `@` of its weights and behind it; None for a file."""
-    if isinstance(text, FileName) or is_url(text) or not text:
+    if isinstance(text, FileName) or _is_url(text) or not text:
         return None
     match = _WEIGHTS.match(text)
     head, weights = (match["head"], match["weights"]) if match else (text, "")
@@ -114,7 +119,7 @@ def python_parts(text: str) -> tuple[str, str] | None:
 
 def path_spans(text: str) -> list[tuple[int, int]]:
     """Where in a source the files stand that it names: a model or a Python file, and weights."""
-    if isinstance(text, FileName) or is_url(text):
+    if isinstance(text, FileName) or _is_url(text):
         return [(0, len(text))]
     split = _WEIGHTS.match(text)
     head = split["head"] if split else text
@@ -133,7 +138,7 @@ def _split_weights(text: str) -> tuple[str, Path | None]:
     if not match["weights"]:
         raise UsageError(f"{text!r} ends in @: expected SOURCE@WEIGHTS with a file of weights")
     weights = match["weights"]
-    return match["head"], local_copy(weights) if is_url(weights) else Path(weights)
+    return match["head"], remote.local_copy(weights) if _is_url(weights) else Path(weights)
 
 
 def _copied(url: str) -> Path:
@@ -143,7 +148,7 @@ def _copied(url: str) -> Path:
             f"{url!r} is Python code at a URL, which is never run: save it here, and give "
             "FILE.py:NAME"
         )
-    return local_copy(url)
+    return remote.local_copy(url)
 
 
 def import_named(name: str) -> ModuleType:
@@ -241,12 +246,13 @@ def build_object(source_spec: SourceSpec) -> object:
     target: Any = module
     for part in name.split("."):
         if not hasattr(target, part):
-            raise no_such_name(source_spec.module, name, defined_in(module), vars(module))
+            offered = names.defined_in(module)
+            raise names.no_such_name(source_spec.module, name, offered, vars(module))
         target = getattr(target, part)
     wants_call = isinstance(target, type) or not _is_model(target)
     if not (source_spec.call.endswith(")") or (wants_call and callable(target))):
         return target
-    refuse_call(target, f"{source_spec.module}:{name}", args, kwargs)
+    names.refuse_call(target, f"{source_spec.module}:{name}", args, kwargs)
     try:
         with _seeded(), _looking_in(_folder_of(source_spec.module)):
             return target(*args, **kwargs)

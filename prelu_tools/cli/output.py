@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -15,7 +14,6 @@ import click
 
 from prelu_tools.cli.github import append_summary, folder, is_summary
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.results.headline import headline
 from prelu_tools.reports import Result, Style, render
 from prelu_tools.reports.printable import one_line, printable, shortened
 
@@ -56,6 +54,8 @@ class Output:
         if "github" in self._forms:
             append_summary(render(result, "markdown", self._style(shown=False)))
         if self.quiet:
+            from prelu_tools.core.results.headline import headline
+
             line = headline(result)
             if line is not None:
                 say(line)
@@ -107,6 +107,8 @@ def say(text: str, longest: int = _LONGEST_SENTENCE) -> None:
 
 def say_traceback(error: BaseException) -> None:
     """Write to standard error where an error happened; no line of it can pass for another."""
+    import traceback
+
     lines = "".join(traceback.format_exception(error)).rstrip()
     for line in shortened(lines, _LONGEST_TRACEBACK).split("\n"):
         to_stderr(f"| {printable(line)}")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prelu_tools.backends.preflight.sources import demand_file
 from prelu_tools.backends.registry import check_source, may_heed
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.effect import refuse_ignored, refuse_ignored_by_sources
 from prelu_tools.core.requests.option import options_of
+
+if TYPE_CHECKING:
+    from prelu_tools.core.options import SourceOptions
 
 
 def check_request(

@@ -16,7 +16,9 @@ Importing this loads no framework.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from prelu_tools.core.lazily import lazy_names
 
 if TYPE_CHECKING:
     from prelu_tools.training.decay import (
@@ -49,19 +51,5 @@ _HOMES = {
     "slope_parameter_groups": "decay",
 }
 
-
 if not TYPE_CHECKING:  # a type checker would take every name for one of these
-
-    def __getattr__(name: str) -> Any:
-        """Load what is asked for, and keep it (PEP 562)."""
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        import importlib
-
-        found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-        globals()[name] = found
-        return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

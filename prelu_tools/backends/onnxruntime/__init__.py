@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.convertible import ConvertibleOnnx
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.options import SourceOptions
 from prelu_tools.graph.io.reader import read_model
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.interface import Source
+    from prelu_tools.core.options import SourceOptions
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.core.options import ConversionOptions
 
 if TYPE_CHECKING:
     from prelu_tools.backends.interface import Conversion
+    from prelu_tools.core.options import ConversionOptions
 
 
 class ConvertibleOnnx(OnnxSource):

@@ -13,29 +13,29 @@ import onnx
 
 from prelu_tools.backends.defaults import SourceDefaults
 from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec, one_size_a_name
-from prelu_tools.backends.interface import OnnxGraph, Searchable
-from prelu_tools.backends.runners import Observer, Runner, WideRunner
-from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.grouping import grouped
 from prelu_tools.core.options import Dim, SourceOptions, example_sizes
-from prelu_tools.core.prelu.slopes import PReLULayer
-from prelu_tools.core.results.decisions import Decision
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.graph.facts.randomness import TrainingNode, batch_nodes, random_nodes
 from prelu_tools.graph.facts.tensors import Maker, floating_tensors, has_bodies, unread
-from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.quantized.noticing import noticed_meaning
 from prelu_tools.graph.view import GraphView, all_views, is_known
 
 if TYPE_CHECKING:
+    from prelu_tools.backends.interface import OnnxGraph, Searchable
     from prelu_tools.backends.onnxruntime.counting import BodyCounter
     from prelu_tools.backends.onnxruntime.lookups import LookupSession
     from prelu_tools.backends.onnxruntime.session import Session
     from prelu_tools.backends.onnxruntime.tapped import TappedSession
+    from prelu_tools.backends.runners import Observer, Runner, WideRunner
+    from prelu_tools.core.arrays import Array
+    from prelu_tools.core.prelu.slopes import PReLULayer
+    from prelu_tools.core.results.decisions import Decision
+    from prelu_tools.core.rounding.noise import Noise
     from prelu_tools.graph.facts.dependence import Dependence
+    from prelu_tools.graph.io.reader import OnnxModel
     from prelu_tools.graph.quantized.meaning import Meaning
 
 # What runs a model is imported when one is run: `inspect` runs none, and is in a hurry.

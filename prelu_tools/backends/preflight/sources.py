@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from prelu_tools.backends.preflight.names import check_name
 from prelu_tools.backends.source_spec import SourceSpec, parse_call
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.files.pickles import in_words, wanted_by_file
-from prelu_tools.core.python_code import code_file, read_code
+from prelu_tools.core.lazily import lazy_import_module
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.preflight import names
+    from prelu_tools.core import python_code
+    from prelu_tools.core.files import pickles
+else:
+    names = lazy_import_module("prelu_tools.backends.preflight.names")
+    python_code = lazy_import_module("prelu_tools.core.python_code")
+    pickles = lazy_import_module("prelu_tools.core.files.pickles")
 
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill")
 
@@ -28,10 +36,10 @@ def check_python(source_spec: SourceSpec) -> None:
     if source_spec.weights is not None:
         demand_file(source_spec.weights)
     parse_call(source_spec.call)
-    path = code_file(source_spec.module)
-    code = None if path is None else read_code(path)
+    path = python_code.code_file(source_spec.module)
+    code = None if path is None else python_code.read_code(path)
     if code is not None:
-        check_name(source_spec.module, source_spec.call, code)
+        names.check_name(source_spec.module, source_spec.call, code)
 
 
 def demand_file(path: Path) -> None:
@@ -54,7 +62,7 @@ def unknown_kind(path: Path, suffixes: Sequence[str]) -> str:
     if path.is_dir():
         return _why_no_model(path)
     if path.suffix.lower() in _PICKLES:
-        wanted = in_words(wanted_by_file(path))
+        wanted = pickles.in_words(pickles.wanted_by_file(path))
         return (
             f"{path} is a pickle, and loading it would run {wanted}: refused, save the "
             "state_dict() as .safetensors or .pt"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.registry import open_for_inspection, refuse_ignored_options
-from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.core.prelu.findings import slope_findings
-from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.statistics import (
     Thresholds,
     slope_health,
@@ -22,6 +20,11 @@ from prelu_tools.core.results.inspection import (
     LayerReport,
 )
 from prelu_tools.graph.facts.survey import survey
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.interface import OnnxGraph, Source
+    from prelu_tools.commands.inspect.request import InspectRequest
+    from prelu_tools.core.prelu.slopes import PReLULayer
 
 
 def inspect_source(text: str, request: InspectRequest) -> InspectResult:

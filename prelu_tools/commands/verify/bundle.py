@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from prelu_tools.backends.interface import OnnxGraph
-from prelu_tools.commands.verify.candidate import Judged, Linked
+from prelu_tools.commands.verify.candidate import Judged
 from prelu_tools.commands.verify.inputs.feeds import Feeds, save_feeds
 from prelu_tools.commands.verify.inputs.linking import move
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.reference.run import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError

@@ -2,103 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.runners import Observer
-from prelu_tools.commands.verify.inputs.feeds import Feeds
-from prelu_tools.commands.verify.inputs.linking import InputLink, Layouts, move
+from prelu_tools.commands.verify.inputs.linking import move
 from prelu_tools.commands.verify.interface import compare_inputs, compare_outputs
 from prelu_tools.commands.verify.layers.finding import Hunt
 from prelu_tools.commands.verify.layers.matching import LayerJudge
 from prelu_tools.commands.verify.layers.proof import misnamed, settled
 from prelu_tools.commands.verify.layers.special import compare_special_values
-from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
+from prelu_tools.commands.verify.linked import Linked
+from prelu_tools.commands.verify.outputs import OutputJudge, pair_outputs
 from prelu_tools.commands.verify.power import PowerPlan, measure_power
 from prelu_tools.commands.verify.quantized.judge import QuantizedPlan, judge_quantized
+from prelu_tools.commands.verify.reference.moved import Moved
 from prelu_tools.commands.verify.reference.run import Reference
 from prelu_tools.commands.verify.reference.steadiness import (
     ACTING_DROPOUT,
-    Steadiness,
     is_random,
     random_parts,
     run_again,
     run_unobserved,
 )
 from prelu_tools.commands.verify.reference.unmoved import of_outputs
+from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.commands.verify.running import run_feeds, sizes_that_differ
+from prelu_tools.commands.verify.verdict import Findings, Seen, report_of
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.coverage import CoverageBook
+from prelu_tools.core.prelu.slopediff import LayerPairs
 from prelu_tools.core.progress import counted
-from prelu_tools.core.results.reasons import SPECIAL_VALUE_DIFFERS, Reason, as_reason
+from prelu_tools.core.results.reasons import as_reason
 from prelu_tools.core.results.verification import (
     CandidateReport,
     InterfaceDifference,
     LayerParity,
-    OutputParity,
     Power,
-    ProviderReport,
     SpecialValue,
     Tolerance,
-    Verdict,
 )
 from prelu_tools.core.rounding.noise import SINGLE
-from prelu_tools.core.rounding.parity import worst
 from prelu_tools.core.rounding.tolerance import (
+    CALIBRATED,
     QUANTIZED,
     SENSITIVITY,
     default_tolerance,
     resolution_of,
 )
-from prelu_tools.graph.quantized.meaning import Meaning
+from prelu_tools.core.versions import installed_version
 
-
-@dataclass(frozen=True)
-class Linked:
-    """A candidate that could be opened."""
-
-    spelled: str
-    """As the user spelled it."""
-    source: Source
-    """The source itself."""
-    links: tuple[InputLink, ...]
-    """How its inputs are fed."""
-    layouts: Layouts
-    """What the user said of axis orders."""
-
-    @property
-    def moved(self) -> frozenset[int]:
-        """The ranks of the inputs that have another axis order than the reference's."""
-        orders = [link.permutation for link in self.links]
-        return frozenset(len(order) for order in orders if tuple(sorted(order)) != order)
-
-
-@dataclass(frozen=True)
-class Checks:
-    """What is looked at, beyond slopes and outputs."""
-
-    tolerance: Tolerance
-    """What differences may be."""
-    layers: bool
-    """Whether to look at every layer as the candidate runs."""
-    power: bool
-    """Whether to plant faults."""
-    allow_fallback: bool
-    """Whether nodes may run on another provider than the one asked for."""
-    allow_no_prelu: bool
-    """Whether a model without PReLU may pass on its outputs."""
-    strict_special: bool
-    """Whether a layer that differs for infinite or NaN inputs only fails."""
-    strict_interface: bool
-    """Whether any difference in names, types and sizes of inputs and outputs fails."""
-    runtime: str
-    """The version of onnxruntime."""
-    seed: int
-    """Of the choice of faults."""
-    given: bool = False
-    """Whether the inputs were given, and none was drawn."""
+_RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 
 
 @dataclass
@@ -113,398 +69,322 @@ class Judged:
     """What the user should know."""
 
 
-@dataclass
-class _Seen:
-    """What a candidate did."""
-
-    results: list[dict[str, Array]]
-    reached: CoverageBook
-    again: Steadiness
-    provider: ProviderReport | None = None
-    placement: Mapping[str, str] = field(default_factory=dict)
-    doubts: list[str] = field(default_factory=list)
-    where: str | None = None
-    faults: list[str] = field(default_factory=list)
-
-
-def judge(reference: Reference, linked: Linked, provider: str | None, checks: Checks) -> Judged:
+def judge(
+    reference: Reference, linked: Linked, provider: str | None, request: VerifyRequest
+) -> Judged:
     """Run a candidate and compare it with the reference.
 
     Args:
         reference: the reference, which was run.
         linked: the candidate.
         provider: what runs it; None for a candidate that onnxruntime does not run.
-        checks: what is looked at.
+        request: what the user asked for.
 
     Raises:
         PReLUToolsError: it cannot be run, or its outputs cannot be paired.
     """
-    feeds = [move(feed, linked.links) for feed in reference.feeds]
     graph = linked.source.graph
     meaning = None if graph is None or provider is None else graph.meaning()
-    if graph is not None and provider is not None and meaning is not None:
-        return _of_quantized(reference, linked, graph, provider, checks, feeds, meaning)
-    narrow = linked.source.computes_in
-    found = linked.source.layers()
-    layers = LayerJudge(reference, found, linked.layouts, checks.tolerance, narrow=narrow)
-    seen = _run(linked.source, provider, feeds, layers, checks)
-    moved = reference.moved_to(resolution_of(narrow) if narrow else SINGLE)
-    outputs = OutputJudge(
-        reference.outputs,
-        reference.extents,
-        linked.layouts,
-        linked.moved,
-        checks.tolerance,
-        None if moved is None else moved.outputs,
-    )
-    parities = outputs.compare(seen.results)
-    interface = _interface(reference, linked, seen.results[0])
-    if any(parity.verdict == "fail" for parity in parities):
-        seen.where = sizes_that_differ(reference.feeds, outputs, seen.results)
-    _note_randomness(reference, linked, seen)
-    notes: list[str] = [as_reason(note).within(linked.spelled) for note in linked.source.notes]
-    rounded = _rounded(reference, linked)
-    notes += rounded
-    notes += [note.after(linked.spelled) for note in seen.again.notes]
-    wider = {layer.dtype for layer in reference.layers} - {"float16", "bfloat16"}
-    if narrow and moved is not None and wider and not rounded:
-        notes.append(
-            f"{linked.spelled} computes in {narrow}: each value may differ by what rounding to "
-            f"{narrow} does to it in the reference"
+    if meaning is not None:
+        return _QuantizedJudge(reference, linked, provider, request).judged()
+    return _Judge(reference, linked, provider, request).judged()
+
+
+class _Judge:
+    """One candidate on one provider, and what is known of it while it is judged."""
+
+    def __init__(
+        self,
+        reference: Reference,
+        linked: Linked,
+        provider: str | None,
+        request: VerifyRequest,
+    ) -> None:
+        self.reference = reference
+        self.linked = linked
+        self.source = linked.source
+        self.provider = provider
+        self.request = request
+        self.feeds = [move(feed, linked.links) for feed in reference.feeds]
+        self.notes: list[str] = []
+
+    def judged(self) -> Judged:
+        """Every check, in an order in which each finds what it rests on."""
+        layers = self._layer_judge(self.source)
+        seen = self._run(layers)
+        outputs = self._output_judge()
+        parities = outputs.compare(seen.results)
+        fails = any(parity.verdict == "fail" for parity in parities)
+        interface = self._interface(seen.results[0])
+        where = sizes_that_differ(self.reference.feeds, outputs, seen.results) if fails else None
+        self._note_randomness(seen)
+        self._note_types(seen)
+        special = self._special(seen)
+        power = self._power(outputs, seen)
+        agreed = all(parity.verdict == "pass" for parity in parities)
+        compared = self._layers(layers, seen, agreed, wanted=self.request.layers and not fails)
+        self.notes += [f"{self.linked.spelled}: {x.name}: {x.note}" for x in compared if x.note]
+        self._doubt_untried(seen)
+        found = Findings(
+            seen=seen,
+            outputs=parities,
+            layers=compared,
+            special=special,
+            power=power,
+            interface=interface,
+            tolerance=self._tolerance_used(seen),
+            is_random=self.reference.is_random or is_random(seen.doubts),
+            sizes=where,
         )
-    special = _special(reference, linked, provider, checks, seen)
-    power = _power(reference, linked, provider, checks, feeds, outputs, seen, notes)
-    agreed = all(output.verdict == "pass" for output in parities)
-    layer_parities = layers.parities(seen.placement, agreed)
-    if checks.layers and not any(output.verdict == "fail" for output in parities):
-        layers = _renamed(reference, linked, provider, checks, feeds, layers, layer_parities)
-        layer_parities = layers.parities(seen.placement, agreed)
-        hunt = Hunt(reference, linked.source, provider, feeds, layers.agrees)
-        layer_parities = settled(layer_parities, layers, hunt)
-    notes += [f"{linked.spelled}: {x.name}: {x.note}" for x in layer_parities if x.note]
-    seen.doubts += reference.untaken.get(linked.spelled, [])
-    pairs = pair_outputs(reference.outputs[0], seen.results[0])
-    doubts, unmoved = of_outputs(reference.unmoved, pairs, reference.source, linked.source)
-    seen.doubts += doubts
-    notes += unmoved
-    report = _report(
-        linked,
-        seen,
-        checks,
-        parities,
-        layer_parities,
-        special,
-        power,
-        _used(reference, seen, checks.tolerance),
-        is_random=reference.is_random or is_random(seen.doubts),
-        interface=interface,
-    )
-    return Judged(report, seen.results, tuple(notes))
+        report = report_of(self.linked.spelled, found, self.request)
+        return Judged(report, seen.results, tuple(self.notes))
 
+    @property
+    def _moved(self) -> Moved | None:
+        """The reference's moved runs, in the type that the candidate computes in."""
+        narrow = self.source.computes_in
+        return self.reference.moved_to(resolution_of(narrow) if narrow else SINGLE)
 
-def _of_quantized(
-    reference: Reference,
-    linked: Linked,
-    graph: OnnxGraph,
-    provider: str,
-    checks: Checks,
-    feeds: list[Feeds],
-    meaning: Meaning,
-) -> Judged:
-    """A quantized candidate: see `commands/verify/quantized/judge.py`."""
-    unwatched = LayerJudge(reference, (), linked.layouts, checks.tolerance)
-    seen = _run(graph, provider, feeds, unwatched, replace(checks, layers=False))
-    moved = reference.moved_to(SINGLE)
-    outputs = OutputJudge(
-        reference.outputs,
-        reference.extents,
-        linked.layouts,
-        linked.moved,
-        checks.tolerance,
-        None if moved is None else moved.outputs,
-    )
-    plan = QuantizedPlan(
-        reference, graph, linked.spelled, meaning, provider, feeds, outputs, seen.results,
-        checks.given, checks.layers, checks.tolerance.multiple is None,
-    )  # fmt: skip
-    found = judge_quantized(plan, seen.placement)
-    _note_randomness(reference, linked, seen)
-    seen.doubts += reference.untaken.get(linked.spelled, [])
-    report = _report(
-        linked,
-        seen,
-        checks,
-        found.outputs,
-        found.layers,
-        (),
-        None,
-        QUANTIZED,
-        is_random=reference.is_random or is_random(seen.doubts),
-        interface=_interface(reference, linked, seen.results[0]),
-    )
-    notes = [as_reason(note).within(linked.spelled) for note in linked.source.notes]
-    return Judged(report, seen.results, (*notes, *found.notes))
-
-
-def _renamed(
-    reference: Reference,
-    linked: Linked,
-    provider: str | None,
-    checks: Checks,
-    feeds: Sequence[Feeds],
-    layers: LayerJudge,
-    found: Sequence[LayerParity],
-) -> LayerJudge:
-    """The layers in other pairs, where names and order paired layers of unequal slopes.
-
-    Every output agrees, so that the candidate may call its layers otherwise. Pairs by slopes count
-    if each layer, in its own place, then gives what its counterpart gives.
-    """
-    source = linked.source.graph
-    wrong = misnamed(found)
-    reached = all((reference.coverage.counts(name) > 0).all() for name in wrong)
-    pairs = layers.paired_by_slopes(wrong) if wrong and reached else None
-    if pairs is None or source is None or provider is None:
-        return layers
-    narrow, tolerance = source.computes_in, checks.tolerance
-    other = LayerJudge(reference, source.layers(), linked.layouts, tolerance, pairs, narrow)
-    _observe(source, provider, feeds, other, other.observe)
-    return layers if misnamed(other.parities({})) or other.strays else other
-
-
-def _interface(
-    reference: Reference, linked: Linked, results: Mapping[str, Array]
-) -> tuple[InterfaceDifference, ...]:
-    specs = reference.source.inputs(), linked.source.inputs()
-    pairs = pair_outputs(reference.outputs[0], results)
-    return (
-        *compare_inputs(*specs, linked.links),
-        *compare_outputs(reference.outputs[0], reference.kinds, results, pairs),
-    )
-
-
-def _note_randomness(reference: Reference, linked: Linked, seen: _Seen) -> None:
-    """What the graph says, and what running it again has shown."""
-    parts = random_parts(linked.source)
-    if not reference.is_random:
-        seen.faults += [part for part in parts if part.code == ACTING_DROPOUT]
-    seen.doubts += [part for part in parts if part not in seen.faults]
-    seen.doubts += [doubt.after("it") for doubt in seen.again.doubts]
-
-
-def _rounded(reference: Reference, linked: Linked) -> list[str]:
-    """Says so where slopes are compared as float16 holds them."""
-    kinds = {layer.dtype for layer in linked.source.layers()}
-    wider = {layer.dtype for layer in reference.layers} - {"float16"}
-    if "float16" not in kinds or not wider:
-        return []
-    inputs = any(link.kind == "float16" for link in linked.links)
-    return [
-        f"{linked.spelled} is float16: its slopes are compared with the reference's, rounded to "
-        f"that{', and its inputs are rounded too' if inputs else ''}"
-    ]
-
-
-def _run(
-    source: Source,
-    provider: str | None,
-    feeds: Sequence[Feeds],
-    layers: LayerJudge,
-    checks: Checks,
-) -> _Seen:
-    reached = CoverageBook(source.layers())
-    heard = True
-
-    def observe(layer: str, call: int, x: Array, y: Array) -> None:
-        if heard:
-            reached.note(layer, x)
-            layers.observe(layer, call, x, y)
-
-    observer = observe if checks.layers and source.layers() else None
-    graph = source.graph
-    if graph is None or provider is None:
-        with source.runner(observer) as runner:
-            results = run_feeds(runner, feeds, layers, source)
-            heard = False
-            again = run_again(runner, feeds, results)
-        again.doubts += run_unobserved(source, feeds, results) if observer else []
-        return _Seen(results, reached, again, source.runtime)
-    session = graph.session(provider)
-    results = run_feeds(session, feeds, layers, source)
-    again = run_again(session, feeds, results)
-    seen = _Seen(results, reached, again, session.report, session.placement())
-    del session  # a large model is not held twice
-    if observer is not None:
-        _observe(graph, provider, feeds, layers, observer)
-    return seen
-
-
-def _observe(
-    source: OnnxGraph,
-    provider: str,
-    feeds: Sequence[Feeds],
-    layers: LayerJudge,
-    observe: Observer,
-) -> None:
-    if source.can_be_watched:
-        tapped = source.tapped(provider)
-        numbered = list(enumerate(feeds))
-        for layers.run, feed in counted(numbered, "looking at its layers"):
-            tapped.run(feed, observe)
-
-
-def _special(
-    reference: Reference,
-    linked: Linked,
-    provider: str | None,
-    checks: Checks,
-    seen: _Seen,
-) -> tuple[SpecialValue, ...]:
-    if not (checks.layers and reference.layers and linked.source.layers()):
-        return ()
-    runtime = checks.runtime if provider else ""
-    try:
-        return compare_special_values(
-            reference.source,
-            linked.source,
-            provider or "",
-            runtime,
-            linked.layouts,
-            checks.strict_special,
+    def _layer_judge(self, source: Source, pairs: LayerPairs | None = None) -> LayerJudge:
+        return LayerJudge(
+            self.reference,
+            source.layers(),
+            self.linked.layouts,
+            self.request.tolerance,
+            pairs,
+            source.computes_in,
         )
-    except PReLUToolsError as error:
-        seen.doubts.append(f"special values could not be tried ({error})")
-        return ()
 
-
-def _power(
-    reference: Reference,
-    linked: Linked,
-    provider: str | None,
-    checks: Checks,
-    feeds: Sequence[Feeds],
-    outputs: OutputJudge,
-    seen: _Seen,
-    notes: list[str],
-) -> Power | None:
-    source = linked.source.graph
-    wanted = checks.power and checks.layers and reference.layers
-    if not wanted or provider is None or source is None or seen.doubts or seen.faults:
-        return None
-    plan = PowerPlan(
-        references=reference.layers,
-        source=source,
-        provider=provider,
-        feeds=feeds,
-        outputs=outputs,
-        reached=seen.reached,
-        seed=checks.seed,
-    )
-    try:
-        return measure_power(plan)
-    except PReLUToolsError as error:
-        notes.append(f"{linked.spelled}: power was not measured ({error})")
-        return None
-
-
-def _used(reference: Reference, seen: _Seen, tolerance: Tolerance) -> Tolerance:
-    """What was really used: a calibrated tolerance depends on what the reference could be asked."""
-    if tolerance.multiple is not None and reference.moved is not None:
-        return SENSITIVITY
-    if tolerance.multiple is None or reference.precision == "float64":
-        return tolerance
-    first = next(iter(seen.results[0].values()), None)
-    return tolerance if first is None else default_tolerance(first.dtype)
-
-
-def _report(
-    linked: Linked,
-    seen: _Seen,
-    checks: Checks,
-    outputs: tuple[OutputParity, ...],
-    layers: tuple[LayerParity, ...],
-    special: tuple[SpecialValue, ...],
-    power: Power | None,
-    tolerance: Tolerance,
-    is_random: bool,
-    interface: tuple[InterfaceDifference, ...],
-) -> CandidateReport:
-    numeric = [*(o.verdict for o in outputs), *(x.verdict for x in layers if x.slopes_equal)]
-    if is_random:
-        numeric = ["inconclusive" if verdict == "fail" else verdict for verdict in numeric]
-    verdicts: list[Verdict] = [*numeric, *(x.verdict for x in layers if not x.slopes_equal)]
-    diverging = next((layer for layer in layers if layer.verdict == "fail"), None)
-    reasons = [*_layer_reasons(layers, diverging), *differences(outputs)]
-    reasons += [seen.where] if seen.where else []
-    wrong = [value for value in special if value.documented is None]
-    if wrong:
-        verdicts.append("fail")
-        reasons += [_words(value) for value in wrong]
-    elsewhere = seen.provider.nodes_elsewhere if seen.provider else ()
-    if elsewhere and seen.provider and not checks.allow_fallback:
-        verdicts.append("inconclusive")
-        reasons.append(
-            f"{seen.provider.requested} was requested, but {len(elsewhere)} nodes ran on "
-            f"{', '.join(seen.provider.actual)}; --allow-fallback permits that"
+    def _output_judge(self) -> OutputJudge:
+        moved = self._moved
+        return OutputJudge(
+            self.reference.outputs,
+            self.reference.extents,
+            self.linked.layouts,
+            self.linked.moved,
+            self.request.tolerance,
+            None if moved is None else moved.outputs,
         )
-    for one in interface:
-        if one.fails or checks.strict_interface:
-            verdicts.append("fail")
-            reasons.append(Reason(one.words, one.code))
-    for fault in seen.faults:
-        verdicts.append("fail")
-        reasons.append(fault)
-    for doubt in seen.doubts:
-        verdicts.append("inconclusive")
-        reasons.append(doubt)
-    own = [layer for layer in layers if layer.found != "additional" or layer.verdict == "fail"]
-    if not own and not checks.allow_no_prelu:
-        verdicts.append("inconclusive")
-        reasons.append(_nothing_compared(len(layers)))
-    return CandidateReport(
-        model=linked.spelled,
-        verdict=worst(verdicts),
-        provider=seen.provider,
-        tolerance=tolerance,
-        outputs=outputs,
-        layers=layers,
-        first_divergence=None if diverging is None else diverging.name,
-        reasons=tuple(reasons),
-        special=special,
-        power=power,
-        interface=interface,
-    )
 
+    def _run(self, layers: LayerJudge) -> Seen:
+        """Run it, twice at one size, with its layers observed."""
+        source = self.source
+        reached = CoverageBook(source.layers())
+        heard = True
 
-def _nothing_compared(n_additional: int) -> str:
-    if not n_additional:
-        return "there is no PReLU on either side; use --allow-no-prelu to compare outputs only"
-    return (
-        f"the reference shows no PReLU, and the candidate has {n_additional}: no slope was "
-        "compared; use --allow-no-prelu to compare outputs only"
-    )
+        def observe(layer: str, call: int, x: Array, y: Array) -> None:
+            if heard:
+                reached.note(layer, x)
+                layers.observe(layer, call, x, y)
 
+        observer = observe if self.request.layers and source.layers() else None
+        graph = source.graph
+        if graph is None or self.provider is None:
+            with source.runner(observer) as runner:
+                results = run_feeds(runner, self.feeds, layers, source)
+                heard = False
+                again = run_again(runner, self.feeds, results)
+            again.doubts += run_unobserved(source, self.feeds, results) if observer else []
+            return Seen(results, reached, again, source.runtime)
+        session = graph.session(self.provider)
+        results = run_feeds(session, self.feeds, layers, source)
+        again = run_again(session, self.feeds, results)
+        seen = Seen(results, reached, again, session.report, session.placement())
+        del session  # a large model is not held twice
+        if observer is not None:
+            self._observe(graph, layers, observer)
+        return seen
 
-def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None) -> Iterator[str]:
-    """What differs of each layer and at which node: those that fail first, in order."""
-    for layer in sorted(layers, key=lambda layer: layer.verdict != "fail"):
-        fails = layer.verdict == "fail"
-        if not (layer.difference or fails):
-            continue
-        said = as_reason(layer.difference or f"{layer.name}: it differs")
-        if layer is diverging and layer.node is not None:
-            place = f"{layer.parameter} in the reference, " if layer.parameter else ""
-            said = said.before(
-                f"the first layer to diverge: {place}node {layer.node} in the candidate"
+    def _observe(self, graph: OnnxGraph, layers: LayerJudge, observe: Observer) -> None:
+        if graph.can_be_watched and self.provider is not None:
+            tapped = graph.tapped(self.provider)
+            numbered = list(enumerate(self.feeds))
+            for layers.run, feed in counted(numbered, "looking at its layers"):
+                tapped.run(feed, observe)
+
+    def _interface(self, results: Mapping[str, Array]) -> tuple[InterfaceDifference, ...]:
+        reference = self.reference
+        specs = reference.source.inputs(), self.source.inputs()
+        pairs = pair_outputs(reference.outputs[0], results)
+        return (
+            *compare_inputs(*specs, self.linked.links),
+            *compare_outputs(reference.outputs[0], reference.kinds, results, pairs),
+        )
+
+    def _note_randomness(self, seen: Seen) -> None:
+        """What the graph says, and what running it again has shown."""
+        parts = random_parts(self.source)
+        if not self.reference.is_random:
+            seen.faults += [part for part in parts if part.code == ACTING_DROPOUT]
+        seen.doubts += [part for part in parts if part not in seen.faults]
+        seen.doubts += [doubt.after("it") for doubt in seen.again.doubts]
+
+    def _note_types(self, seen: Seen) -> None:
+        """What the source says of itself, and where it computes in fewer bits."""
+        spelled = self.linked.spelled
+        rounded = self._rounded()
+        self.notes += [as_reason(note).within(spelled) for note in self.source.notes]
+        self.notes += rounded
+        self.notes += [note.after(spelled) for note in seen.again.notes]
+        narrow = self.source.computes_in
+        wider = {layer.dtype for layer in self.reference.layers} - {"float16", "bfloat16"}
+        if narrow and self._moved is not None and wider and not rounded:
+            self.notes.append(
+                f"{spelled} computes in {narrow}: each value may differ by what rounding to "
+                f"{narrow} does to it in the reference"
             )
-        elif fails and layer.node is not None:
-            said = said.before(f"node {layer.node}")
-        yield said
+
+    def _rounded(self) -> list[str]:
+        """Says so where slopes are compared as float16 holds them."""
+        kinds = {layer.dtype for layer in self.source.layers()}
+        wider = {layer.dtype for layer in self.reference.layers} - {"float16"}
+        if "float16" not in kinds or not wider:
+            return []
+        inputs = any(link.kind == "float16" for link in self.linked.links)
+        return [
+            f"{self.linked.spelled} is float16: its slopes are compared with the reference's, "
+            f"rounded to that{', and its inputs are rounded too' if inputs else ''}"
+        ]
+
+    def _special(self, seen: Seen) -> tuple[SpecialValue, ...]:
+        if not (self.request.layers and self.reference.layers and self.source.layers()):
+            return ()
+        try:
+            return compare_special_values(
+                self.reference.source,
+                self.source,
+                self.provider or "",
+                (installed_version(*_RUNTIMES) or "") if self.provider else "",
+                self.linked.layouts,
+                self.request.strict_special,
+            )
+        except PReLUToolsError as error:
+            seen.doubts.append(f"special values could not be tried ({error})")
+            return ()
+
+    def _power(self, outputs: OutputJudge, seen: Seen) -> Power | None:
+        graph = self.source.graph
+        wanted = self.request.power and self.request.layers and self.reference.layers
+        if not wanted or self.provider is None or graph is None or seen.doubts or seen.faults:
+            return None
+        plan = PowerPlan(
+            references=self.reference.layers,
+            source=graph,
+            provider=self.provider,
+            feeds=self.feeds,
+            outputs=outputs,
+            reached=seen.reached,
+            seed=self.request.seed,
+        )
+        try:
+            return measure_power(plan)
+        except PReLUToolsError as error:
+            self.notes.append(f"{self.linked.spelled}: power was not measured ({error})")
+            return None
+
+    def _layers(
+        self, layers: LayerJudge, seen: Seen, agreed: bool, wanted: bool
+    ) -> tuple[LayerParity, ...]:
+        """Each layer compared; if wanted, one that differs is looked for in other places too."""
+        found = layers.parities(seen.placement, agreed)
+        if not wanted:
+            return found
+        layers = self._renamed(layers, found)
+        found = layers.parities(seen.placement, agreed)
+        hunt = Hunt(self.reference, self.source, self.provider or "cpu", self.feeds, layers.agrees)
+        return settled(found, layers, hunt)
+
+    def _renamed(self, layers: LayerJudge, found: Sequence[LayerParity]) -> LayerJudge:
+        """The layers in other pairs, where names and order paired layers of unequal slopes.
+
+        Every output agrees, so that the candidate may call its layers otherwise. Pairs by slopes
+        count if each layer, in its own place, then gives what its counterpart gives.
+        """
+        wrong = misnamed(found)
+        reached = all((self.reference.coverage.counts(name) > 0).all() for name in wrong)
+        pairs = layers.paired_by_slopes(wrong) if wrong and reached else None
+        graph = self.source.graph
+        if pairs is None or graph is None or self.provider is None:
+            return layers
+        other = self._layer_judge(graph, pairs)
+        self._observe(graph, other, other.observe)
+        return layers if misnamed(other.parities({})) or other.strays else other
+
+    def _doubt_untried(self, seen: Seen) -> None:
+        """Branches that no input took, and outputs that no input moved."""
+        reference = self.reference
+        seen.doubts += reference.untaken.get(self.linked.spelled, [])
+        pairs = pair_outputs(reference.outputs[0], seen.results[0])
+        doubts, notes = of_outputs(reference.unmoved, pairs, reference.source, self.source)
+        seen.doubts += doubts
+        self.notes += notes
+
+    def _tolerance_used(self, seen: Seen) -> Tolerance:
+        """A calibrated tolerance depends on what the reference could be asked."""
+        tolerance = self.request.tolerance
+        if tolerance.multiple is not None and self.reference.moved is not None:
+            return SENSITIVITY
+        if tolerance.multiple is None or self.reference.precision == "float64":
+            return tolerance
+        first = next(iter(seen.results[0].values()), None)
+        return tolerance if first is None else default_tolerance(first.dtype)
 
 
-def _words(value: SpecialValue) -> Reason:
-    return Reason(
-        f"{value.layer}: {value.value:g} with slope {value.slope:g} gives {value.found:g} where "
-        f"the reference gives {value.expected:g} ({value.form})",
-        SPECIAL_VALUE_DIFFERS,
-    )
+class _QuantizedJudge(_Judge):
+    """The same for a quantized candidate: see `commands/verify/quantized/judge.py`."""
+
+    def judged(self) -> Judged:
+        """Every check that fits integer codes: planted faults and special values do not."""
+        graph, provider = self.source.graph, self.provider
+        meaning = None if graph is None else graph.meaning()
+        if graph is None or provider is None or meaning is None:
+            raise AssertionError("a candidate that is not quantized")
+        seen = self._run(LayerJudge(self.reference, (), self.linked.layouts, CALIBRATED))
+        self._note_randomness(seen)
+        plan = QuantizedPlan(
+            reference=self.reference,
+            source=graph,
+            spelled=self.linked.spelled,
+            meaning=meaning,
+            provider=provider,
+            feeds=self.feeds,
+            outputs=self._output_judge(),
+            results=seen.results,
+            given=self.request.inputs_file is not None and self.request.samples is None,
+            layers=self.request.layers,
+            is_limited=self.request.tolerance.multiple is None,
+        )
+        judgement = judge_quantized(plan, seen.placement)
+        self.notes += [as_reason(n).within(self.linked.spelled) for n in self.source.notes]
+        self.notes += [note.after(self.linked.spelled) for note in seen.again.notes]
+        self.notes += judgement.notes
+        self._doubt_untried(seen)
+        found = Findings(
+            seen=seen,
+            outputs=judgement.outputs,
+            layers=judgement.layers,
+            special=(),
+            power=None,
+            interface=self._interface(seen.results[0]),
+            tolerance=QUANTIZED,
+            is_random=self.reference.is_random or is_random(seen.doubts),
+            sizes=None,
+        )
+        report = report_of(self.linked.spelled, found, self.request)
+        return Judged(report, seen.results, tuple(self.notes))
+
+    @property
+    def _moved(self) -> Moved | None:
+        """The reference's moved runs, in float32: what the file means is in that."""
+        return self.reference.moved_to(SINGLE)
+
+    def _run(self, layers: LayerJudge) -> Seen:
+        """Run it, twice at one size; its layers are looked at elsewhere."""
+        graph, provider = self.source.graph, self.provider
+        if graph is None or provider is None:
+            raise AssertionError("a candidate that is not quantized")
+        session = graph.session(provider)
+        results = run_feeds(session, self.feeds, layers, self.source)
+        again = run_again(session, self.feeds, results)
+        reached = CoverageBook(())
+        return Seen(results, reached, again, session.report, session.placement())

@@ -18,7 +18,7 @@ from prelu_tools.backends.registry import (
 )
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
-from prelu_tools.commands.verify.candidate import Checks, Judged, Linked, judge
+from prelu_tools.commands.verify.candidate import Judged, judge
 from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
 from prelu_tools.commands.verify.inputs.feeds import save_feeds
 from prelu_tools.commands.verify.inputs.linking import (
@@ -28,6 +28,7 @@ from prelu_tools.commands.verify.inputs.linking import (
 )
 from prelu_tools.commands.verify.inputs.other import asking
 from prelu_tools.commands.verify.inputs.turning import BRANCH_FOUND
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.verify.quantized.ranges import within_calibration
 from prelu_tools.commands.verify.reference.live import check_ranges, running
@@ -50,10 +51,7 @@ from prelu_tools.core.results.verification import (
 )
 from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.parity import worst
-from prelu_tools.core.versions import installed_version, installed_versions
-
-_RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
-
+from prelu_tools.core.versions import installed_versions
 
 ProgressCallback = Callable[[str], None]
 """Is told what is being done."""
@@ -201,25 +199,13 @@ def _judge(
     reference: Reference, linked: Linked, request: VerifyRequest, tell: ProgressCallback
 ) -> list[Judged]:
     """One report for each provider, or for each way in which another runtime runs a candidate."""
-    checks = Checks(
-        tolerance=request.tolerance,
-        layers=request.layers,
-        power=request.power,
-        allow_fallback=request.allow_fallback,
-        allow_no_prelu=request.allow_no_prelu,
-        strict_special=request.strict_special,
-        strict_interface=request.strict_interface,
-        runtime=installed_version(*_RUNTIMES) or "",
-        seed=request.seed,
-        given=request.inputs_file is not None and request.samples is None,
-    )
     found = []
     for where, provider, source in _ways(linked.source, request):
         tell(f"checking {linked.spelled}{f' on {where}' if where else ''}")
         start = time.perf_counter()
         try:
             way = replace(linked, source=source())
-            judged = _in_any_order(reference, way, provider, checks)
+            judged = _in_any_order(reference, way, provider, request)
         except RefusedInputError as error:
             reason = Reason(str(error), "candidate_refuses_input")
             judged = Judged(unjudged(linked.spelled, where, reason, "fail"))
@@ -251,7 +237,7 @@ def _itself(source: Source) -> Source:
 
 
 def _in_any_order(
-    reference: Reference, linked: Linked, provider: str | None, checks: Checks
+    reference: Reference, linked: Linked, provider: str | None, request: VerifyRequest
 ) -> Judged:
     """Judge a candidate; where shapes leave its axis order open, in the one in which it passes.
 
@@ -260,7 +246,7 @@ def _in_any_order(
     """
     orders = [replace(linked, links=links) for links in other_links(linked.links)]
     try:
-        judged = judge(reference, linked, provider, checks)
+        judged = judge(reference, linked, provider, request)
         if judged.report.verdict != "fail":
             return judged
     except PReLUToolsError:
@@ -269,11 +255,11 @@ def _in_any_order(
         judged = None
     for other in orders:
         with suppress(PReLUToolsError):
-            found = judge(reference, other, provider, checks)
+            found = judge(reference, other, provider, request)
             if found.report.verdict == "pass" or judged is None:
                 found.notes += (_moved_note(other),)
                 return found
-    return judge(reference, linked, provider, checks) if judged is None else judged
+    return judge(reference, linked, provider, request) if judged is None else judged
 
 
 def _moved_note(linked: Linked) -> str:

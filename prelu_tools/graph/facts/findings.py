@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import onnx
 
 from prelu_tools.core.prelu.slopes import Shape, broadcasts
 from prelu_tools.core.results.inspection import Finding, Severity
 from prelu_tools.graph.match.constants import read_constant
-from prelu_tools.graph.match.layers import LocatedLayer
-from prelu_tools.graph.match.recognise import Match, NearMiss
-from prelu_tools.graph.view import GraphView
+
+if TYPE_CHECKING:
+    from prelu_tools.graph.match.layers import LocatedLayer
+    from prelu_tools.graph.match.recognise import Match, NearMiss
+    from prelu_tools.graph.view import GraphView
 
 _FLOAT64_OPSETS = range(16, 19)  # where onnxruntime's CPU provider has a kernel or can inline
 _FIRST_OPSET = 7

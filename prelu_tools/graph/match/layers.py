@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.prelu.layout import Permutation, inverse
@@ -17,10 +18,12 @@ from prelu_tools.graph.io.metadata import (
     properties,
     stated_axes,
 )
-from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.match.constants import read_constant
 from prelu_tools.graph.match.recognise import Match, NearMiss, find_prelus
 from prelu_tools.graph.view import GraphView, all_views
+
+if TYPE_CHECKING:
+    from prelu_tools.graph.io.reader import OnnxModel
 
 _GENERATED = re.compile(r"^(val_\d+|onnx::.*|Const(_\d+)?(:0)?|const.*|.*__\d+(:0)?|slope.*|\d+)$")
 _SLOPE_NAMES = re.compile(r"[./](weight|alpha|slope|Neg|ReadVariableOp(/resource)?|Identity)(:0)?$")

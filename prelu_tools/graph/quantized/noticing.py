@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prelu_tools.graph.io.model import OnnxModel
-
 if TYPE_CHECKING:
+    from prelu_tools.graph.io.model import OnnxModel
     from prelu_tools.graph.quantized.meaning import Meaning
 
 _BEGINNINGS = ("QLinear", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QGemm",

@@ -16,7 +16,6 @@ from prelu_tools.backends.recorded.recording import (
     RecordedSpread,
     Recording,
 )
-from prelu_tools.commands.verify.candidate import Linked
 from prelu_tools.commands.verify.deciders import turn_plan
 from prelu_tools.commands.verify.inputs.drawing import known_shapes
 from prelu_tools.commands.verify.inputs.feeds import Feeds, shapes_in_words
@@ -24,6 +23,7 @@ from prelu_tools.commands.verify.inputs.planning import Settled
 from prelu_tools.commands.verify.inputs.rows import Rows, find_rows
 from prelu_tools.commands.verify.inputs.trials import Domain
 from prelu_tools.commands.verify.inputs.turning import turn_decisions
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.reference.moved import SPREAD, Moved
 from prelu_tools.commands.verify.reference.rebatching import Part, parts_of
 from prelu_tools.commands.verify.reference.run import Call, Reference

@@ -1,0 +1,49 @@
+"""Modules, and names of a package, that are loaded when they are first used.
+
+A command shows its result as fast as it imports little: what only some models or options need is
+loaded by them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+
+class _LazyModule(ModuleType):
+    """Stands for a module until something of it is read; what is read is the module's own."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def lazy_import_module(name: str) -> ModuleType:
+    """A module that is imported when a name of it is first read.
+
+    Beside it, under `TYPE_CHECKING`, stands the same import for whoever checks types.
+    """
+    return _LazyModule(name)
+
+
+def lazy_names(
+    package: str, homes: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of a package that loads its names when they are read (PEP 562).
+
+    Args:
+        package: its name.
+        homes: for each name, the module in the package that has it.
+    """
+
+    def load(name: str) -> Any:
+        """Load what is asked for, and keep it."""
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        found = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        setattr(sys.modules[package], name, found)
+        return found
+
+    return load, lambda: sorted({*vars(sys.modules[package]), *homes})
