@@ -280,7 +280,7 @@ class _Judge:
             return found
         layers = self._renamed(layers, found)
         found = layers.parities(seen.placement, agreed)
-        hunt = Hunt(self.reference, self.source, self.provider, self.feeds, layers.agrees)
+        hunt = Hunt(self.reference, self.source, self.provider or "cpu", self.feeds, layers.agrees)
         return settled(found, layers, hunt)
 
     def _renamed(self, layers: LayerJudge, found: Sequence[LayerParity]) -> LayerJudge:
