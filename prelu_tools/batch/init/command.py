@@ -43,8 +43,8 @@ def init(request: InitRequest) -> InitResult:
         models = "; ".join(f"{one.path}: {one.reason}" for one in found.left_out[:5])
         raise PReLUToolsError(
             "no ONNX file with PReLU has a source of its name here, as net.onnx has in net.keras "
-            f"or nets.py:Net{f' ({models})' if models else ''}: rename it, or write {path} by hand: "
-            '[[checks]], reference = "SOURCE", candidates = ["MODEL.onnx"]'
+            f"or nets.py:Net{f' ({models})' if models else ''}: rename it, or write "
+            f'{path} by hand: [[checks]], reference = "SOURCE", candidates = ["MODEL.onnx"]'
         )
     if request.schema:
         _write(schema, shipped_schema())
