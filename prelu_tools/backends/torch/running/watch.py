@@ -13,6 +13,7 @@ from torch import nn
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from prelu_tools.backends.calls import PReLUCall, Tally
 from prelu_tools.backends.runners import Observer
@@ -61,20 +62,25 @@ class Watch(TorchFunctionMode):
     """Sees every PReLU of a module while it runs.
 
     The functions that the module calls are put together to what may be a PReLU
-    (`backends/torch/regions.py`); a module that does without functions is seen by a hook.
+    (`backends/torch/regions.py`); a module that does without functions is seen by a hook. What
+    runs out of Python's sight, as TorchScript and `torch.vmap` do, is seen by its operators.
     """
 
     _sees_once = False
 
-    def __init__(self, root: nn.Module, names: Mapping[int, str], seen: Teller) -> None:
+    def __init__(
+        self, root: nn.Module, names: Mapping[int, str], seen: Teller, by_operators: bool = False
+    ) -> None:
         """Watch a module; `tracer.take_inputs` has to be told what it is called with.
 
         Args:
             root: the module.
             names: the names of its tensors by the ids of those that it runs with.
             seen: is told of what may be a PReLU, and says whether it is one.
+            by_operators: whether to watch the operators of ATen in place of functions.
         """
         super().__init__()
+        self._operators = _Operators(self) if by_operators else None
         self._root = root
         self._names = names
         self._sizes = dict(root.named_parameters())
@@ -95,16 +101,18 @@ class Watch(TorchFunctionMode):
             if not any(module.children()):
                 self._handles.append(module.register_forward_pre_hook(self._before(name)))
                 self._handles.append(module.register_forward_hook(self._after))
-        super().__enter__()  # type: ignore[no-untyped-call]
+        (self._operators or super()).__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *details: Any) -> None:
-        super().__exit__(*details)  # type: ignore[no-untyped-call]
+        (self._operators or super()).__exit__(*details)  # type: ignore[no-untyped-call]
         for handle in self._handles:
             handle.remove()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func is torch.Tensor.__iter__:
+            return iter(self.__torch_function__(torch.Tensor.unbind, types, args, kwargs))
         if isinstance(func, HigherOrderOperator):
             return self._run_bodies(func, args, kwargs)
         with torch._C.DisableTorchFunction():
@@ -131,7 +139,7 @@ class Watch(TorchFunctionMode):
             return self._told[same]  # the same again, which exporters make one of
         seen = Seen(region.signature, "", region.x, result, region.constants, region.call,
                     self._inside[-1][0] if self._inside else "", self._kind(region, function),
-                    self._preceding, self._bodies > 0)  # fmt: skip
+                    self._preceding, self._bodies > 0 or self._operators is not None)  # fmt: skip
         if not self._tell(seen):
             return None
         self._told[same] = result
@@ -211,6 +219,17 @@ class Watch(TorchFunctionMode):
                             is_hidden=True)  # fmt: skip
                 with torch._C.DisableTorchFunction():
                     self._tell(seen)
+
+
+class _Operators(TorchDispatchMode):
+    """Has a watch see each operator as it sees functions."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return self._watch.__torch_function__(func, types, args, kwargs)
 
 
 class Exploring(Watch):
