@@ -148,9 +148,19 @@ test-openvino: .venv-openvino/.ready
 	  "$$(.venv-runtimes/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
 	@touch $@
 
-# WEB names a folder with node_modules/onnxruntime-web; without it, that column is left out.
-runtimes: .venv-runtimes/.ready
-	@.venv-runtimes/bin/python -m benchmarks.runtimes.run $(if $(WEB),--web $(WEB)) $(if $(AGAIN),--again)
+# What onnxruntime-web needs from npm, in the locked versions; no script of a package is run.
+NPM := PRELU_TOOLS_ONNXRUNTIME_WEB=$(CURDIR)/build/npm
+build/npm/.ready: requirements/npm/package-lock.json
+	@rm -rf build/npm && mkdir -p build/npm && cp requirements/npm/package*.json build/npm
+	@npm ci --prefix build/npm --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+runtimes: .venv-runtimes/.ready build/npm/.ready
+	@$(NPM) .venv-runtimes/bin/python -m benchmarks.runtimes.run $(if $(AGAIN),--again)
+
+test-web: $(READY) build/npm/.ready
+	@$(NPM) PRELU_REQUIRED_MARKERS="web" $(BIN)/python -m pytest -q -m web \
+	  tests/backends/onnxruntime_web tests/backends/test_registry.py
 
 test-runtimes: .venv-runtimes/.ready
 	@PRELU_REQUIRED_MARKERS="runtimes" .venv-runtimes/bin/python -m pytest -q -m runtimes \
@@ -185,8 +195,10 @@ test-docs: $(READY)
 	  --no-build-isolation -e .
 	@touch $@
 
+# With --quiet, mkdocs counts no warning: --strict would not see it.
 docs: .venv-docs/.ready
-	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+	@mkdir -p build; NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build >build/docs.log 2>&1 || \
+	  { grep -v "^INFO" build/docs.log; exit 1; }
 	@echo "build/site/index.html (make site serves it, with search)"
 
 site: docs

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
-from prelu_tools.commands.speaking import in_python, speaking_python, spoken_result
+from prelu_tools.commands.speaking import speaking_python
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import ExternalData, InputLayout, SourceOptions
 from prelu_tools.core.prelu.layout import Layout
@@ -152,7 +152,7 @@ def verify(
             `tensorrt`, `openvino` or onnxruntime's own name, optionally with options
             (`cuda:use_tf32=1`).
         runtime: a runtime, or several, that ONNX candidates are converted for and run by, too:
-            `ncnn`, `openvino`.
+            `ncnn`, `openvino`, `onnxruntime-web`.
         allow_fallback: whether nodes may run on another provider than requested.
         inputs: use exactly these inputs; with `samples`, in addition to random ones.
         save_inputs: an `.npz` file in which to save the inputs that were used.
@@ -208,7 +208,7 @@ def verify(
         objects = zip((left, *names), (reference, *candidates), strict=True)
         refused = before_loading(request, [name for name, model in objects if is_live(model)])
         if refused is not None:
-            return spoken_result(refused, in_python)
+            return refused
         live: dict[str, Any] = {}
         told = asking(options, names, live, layouts_of(request))
         source = stack.enter_context(opened(reference, left, told))
@@ -216,7 +216,7 @@ def verify(
         for name, model in zip(names, candidates, strict=True):
             if is_live(model):
                 live[name] = stack.enter_context(opened(model, name, told))
-        return spoken_result(verify_source(source, request, live), in_python)
+        return verify_source(source, request, live)
 
 
 def _names(candidates: Sequence[Model]) -> tuple[str, ...]:
@@ -367,6 +367,7 @@ def optimize(
         return run(request, opened=live)
 
 
+@speaking_python
 def record(
     source: Model,
     output: PathLike,

@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
-from prelu_tools.commands.speaking import in_python, speaking_python, spoken_result
+from prelu_tools.commands.speaking import in_python, speaking_python
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.requests.option import read_keywords
+from prelu_tools.core.requests.speaking import spoken
 from prelu_tools.core.results.headline import first_of
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.live import Model, name_of, opened
@@ -101,7 +102,7 @@ def assert_parity(  # noqa: D417  # verify describes its options
         )
         refuse_unknown_layouts(request.layouts, (left_name, right_name))
         refuse_ignored(request, VerifyRequest)
-        result = spoken_result(verify_source(left, request, {right_name: right}), in_python)
+        result = spoken(verify_source(left, request, {right_name: right}), in_python)
     if result.verdict != "pass":
         raise AssertionError(_message(result))
     return result

@@ -15,7 +15,9 @@ from running import cli
 from sample_list import Sample
 
 from prelu_tools.backends.llvm import load_triton_first
+from prelu_tools.backends.onnxruntime_web.installed import installed
 from prelu_tools.backends.registry import is_installed
+from prelu_tools.core.errors import PReLUToolsError
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line has it; before PyTorch
 
@@ -28,6 +30,7 @@ _NEEDS = {
     "runtimes": ("ai_edge_litert", "ncnn", "pnnx", "openvino"),
     "tensorboard": ("tensorboard",),
     "lightning": ("pytorch_lightning",),
+    "web": (),
 }
 _DISTRIBUTIONS = {"real_models": ("facenet-pytorch", "mtcnn")}
 
@@ -35,6 +38,11 @@ Exports = Callable[[Sample], Path]
 
 
 def _missing_packages(marker: str) -> list[str]:
+    if marker == "web":
+        try:
+            installed("for these tests")
+        except PReLUToolsError:
+            return ["onnxruntime-web, or node"]
     modules = [name for name in _NEEDS[marker] if not is_installed(name)]
     known = {found.name for found in metadata.distributions()}
     return modules + [name for name in _DISTRIBUTIONS.get(marker, ()) if name not in known]

@@ -24,7 +24,7 @@ FLOORS = ("cli", "batch", "commands", "reports", "backends", "graph", "core")
 # What each floor may import of the others, where packages belong, and with which a floor does.
 BELOW = {
     "cli": {"batch", "commands", "reports", "core", "graph.io.writer"},
-    "training": {"commands.inspect", "backends", "arguments", "core"},
+    "training": {"commands.inspect", "commands.speaking", "backends", "arguments", "core"},
     "batch": {"commands", "reports", "backends", "graph.io", "graph.match.layers", "core"},
     "commands": {"backends", "graph", "core"},
     "reports": {"core"},

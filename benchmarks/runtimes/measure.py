@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.runtimes.cells import Cell
 from prelu_tools.backends.interface import OnnxGraph
+from prelu_tools.backends.onnxruntime_web import installed
 from prelu_tools.backends.registry import open_source, run_by
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -27,12 +28,8 @@ _HERE = Path(__file__).parent
 _SECONDS = 120
 
 
-def runtimes(web: Path | None = None) -> dict[str, tuple[str, Run]]:
-    """The runtimes that are installed, with what they call themselves.
-
-    Args:
-        web: a folder with `node_modules/onnxruntime-web`; None to leave that out.
-    """
+def runtimes() -> dict[str, tuple[str, Run]]:
+    """The runtimes that are installed, with what they call themselves."""
     found: dict[str, tuple[str, Run]] = {
         "onnxruntime": (f"onnxruntime {installed_version('onnxruntime')}, CPU", _onnxruntime)
     }
@@ -42,10 +39,9 @@ def runtimes(web: Path | None = None) -> dict[str, tuple[str, Run]]:
         found["ncnn"] = (f"ncnn {version} by pnnx {pnnx}", _by("ncnn"))
     if version := installed_version("MNN"):
         found["mnn"] = (f"MNN {version}", _mnn)
-    if web is not None:
-        package = web / "node_modules/onnxruntime-web/package.json"
-        version = json.loads(package.read_text(encoding="utf-8"))["version"]
-        found["onnxruntime-web"] = (f"onnxruntime-web {version}, wasm", _web(web))
+    with suppress(PReLUToolsError):
+        version = installed("to measure it").version
+        found["onnxruntime-web"] = (f"onnxruntime-web {version}, wasm", _by("onnxruntime-web"))
     return found
 
 
@@ -99,13 +95,6 @@ def _given(graph: OnnxGraph | None) -> OnnxGraph:
 
 def _mnn(path: Path, x: Array) -> Array:
     return _in_process([sys.executable, str(_HERE / "mnn_process.py")], path, x)
-
-
-def _web(folder: Path) -> Run:
-    def run(path: Path, x: Array) -> Array:
-        return _in_process(["node", str(_HERE / "web_process.mjs"), str(folder)], path, x)
-
-    return run
 
 
 def _in_process(command: list[str], path: Path, x: Array) -> Array:

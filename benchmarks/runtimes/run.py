@@ -24,17 +24,16 @@ PAGE = _ROOT / "docs/runtimes.md"
 def main() -> None:
     """Measure, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--web", type=Path, help="a folder with node_modules/onnxruntime-web")
     parser.add_argument("--again", action="store_true", help="measure what is known, too")
     parser.add_argument("--page-only", action="store_true", help="write the page from the table")
     given = parser.parse_args()
     if not given.page_only:
-        _measure(given.web, given.again)
+        _measure(given.again)
     write_page(json.loads(TABLE.read_text(encoding="utf-8")), PAGE)
 
 
-def _measure(web: Path | None, again: bool) -> None:
-    found = runtimes(web)
+def _measure(again: bool) -> None:
+    found = runtimes()
     old = json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
     versions = {name: title for name, (title, _) in found.items()}
     rows = [] if again or old.get("versions") != versions else old["rows"]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from prelu_tools.core.arrays import Array
-    from prelu_tools.core.options import Dim
+from prelu_tools.core.arrays import Array  # a record is read by these types
+from prelu_tools.core.options import Dim
 
 
 @dataclass(frozen=True)

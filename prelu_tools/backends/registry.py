@@ -47,6 +47,9 @@ class Row:
     """What the first of `packages` is called where it is installed from; "" for the same name."""
     converts: bool = False
     """Whether its module has `from_onnx`, which takes an ONNX file to the runtime."""
+    is_outside: bool = False
+    """Whether pip does not bring it: its module has `installed`, which finds it or says how to get
+    it, and `packages` is empty."""
 
 
 RUNTIMES: tuple[Row, ...] = (
@@ -76,6 +79,15 @@ RUNTIMES: tuple[Row, ...] = (
         ("openvino",),
         ("inputs",),
         converts=True,
+    ),
+    Row(
+        "onnxruntime-web",
+        "prelu_tools.backends.onnxruntime_web",
+        (),
+        None,
+        (),
+        converts=True,
+        is_outside=True,
     ),
 )
 """Runtimes other than onnxruntime."""
@@ -146,6 +158,28 @@ class _Converter(Protocol):
     def from_onnx(self, graph: OnnxGraph) -> Source: ...
 
 
+class Outside(Protocol):
+    """The module of a runtime that pip does not bring."""
+
+    def installed(self, purpose: str) -> Versions:
+        """Find it.
+
+        Raises:
+            MissingToolError: it is not installed.
+            PReLUToolsError: it does not work.
+        """
+        ...
+
+
+class Versions(Protocol):
+    """What was found."""
+
+    @property
+    def words(self) -> str:
+        """Its version, and those of what it needs."""
+        ...
+
+
 class _Reader(Protocol):
     def from_file(self, path: Path, spelled: str, options: SourceOptions) -> Source: ...
 
@@ -156,6 +190,7 @@ def check_runtime(name: str) -> Row:
     Raises:
         UsageError: there is none of that name.
         MissingExtraError: a package of it is not installed.
+        PReLUToolsError: it is of another package manager, and not installed or broken.
     """
     rows = {row.name: row for row in RUNTIMES if row.converts}
     if name not in rows:
@@ -167,7 +202,18 @@ def check_runtime(name: str) -> Row:
     missing = next((package for package in row.packages if not is_installed(package)), None)
     if missing is not None:
         raise MissingExtraError(missing, row.extra or "", f"for --runtime {name}")
+    if row.is_outside:
+        find_outside(row, f"for --runtime {name}")
     return row
+
+
+def find_outside(row: Row, purpose: str) -> str:
+    """The versions of a runtime that pip does not bring.
+
+    Raises:
+        PReLUToolsError: see `Outside.installed`.
+    """
+    return cast(Outside, importlib.import_module(row.module)).installed(purpose).words
 
 
 def is_installed(package: str) -> bool:

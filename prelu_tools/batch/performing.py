@@ -16,10 +16,11 @@ from prelu_tools.batch.job import Done, InspectWork, Job
 from prelu_tools.batch.reading import is_python, own_modules, reading
 from prelu_tools.commands.export.command import export
 from prelu_tools.commands.inspect.command import inspect_source
-from prelu_tools.commands.speaking import Speak, in_check_file, spoken_result
+from prelu_tools.commands.speaking import in_check_file
 from prelu_tools.commands.verify.command import verify
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import explained
+from prelu_tools.core.requests.speaking import Speak, spoken
 from prelu_tools.core.results.batch import BatchEntry, Status
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
@@ -79,7 +80,7 @@ def _result(job: Job) -> tuple[Any, Status, tuple[str, ...]]:
         reasons = work.gates.reasons(seen)
         return seen, ("fail" if reasons else "ok"), reasons
     if isinstance(work, VerifyRequest):
-        judged = spoken_result(verify(replace(work, options=options)), _spoken(job))
+        judged = spoken(verify(replace(work, options=options)), _spoken(job))
         found = _with_problem(judged, job.problem)
         return found, found.verdict, found.reasons
     return export(replace(work, options=options), lambda stage: None), "ok", ()

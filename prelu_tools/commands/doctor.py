@@ -6,6 +6,8 @@ import importlib
 import importlib.metadata
 import platform
 import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,36 +16,57 @@ from onnx import helper, numpy_helper
 
 from prelu_tools.backends.onnxruntime.session import PROVIDERS, Session, available_providers
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.registry import RUNTIMES
-from prelu_tools.core.errors import PReLUToolsError, remedy
+from prelu_tools.backends.registry import RUNTIMES, Row, find_outside
+from prelu_tools.core.errors import EXTRAS, MissingToolError, PReLUToolsError, remedy
 from prelu_tools.core.results.export import DoctorItem, DoctorResult
 
 _REMOTE = "AzureExecutionProvider"  # in every build; it runs nothing on this machine
 _CORE = ("click", "rich", "numpy", "onnx", "onnxruntime")
-_EXTRAS = {
-    "torch": ("torch", "onnxscript", "safetensors"),
-    "keras": ("tensorflow", "keras", "tf2onnx", "h5py"),
-}
+_INSTEAD = {"pytorch_lightning": "lightning"}
+"""A package that is as good as the one that the extra brings."""
 
 
 def doctor() -> DoctorResult:
     """Import every package, and run one PRelu node on every execution provider."""
+    others = [extra for extra in EXTRAS if extra not in {row.extra for row in RUNTIMES}]
     return DoctorResult(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         core=tuple(_package(name, "pip install prelu-tools") for name in _CORE),
-        extras=tuple(
-            _package(name, remedy(name, extra), f"{extra}: {name}")
-            for extra, names in _EXTRAS.items()
-            for name in names
-        ),
+        extras=tuple(_of_extra(name, extra) for extra in others for name in EXTRAS[extra]),
         providers=_providers(),
-        runtimes=tuple(
-            _package(row.packages[0], remedy(row.packages[0], row.extra), row.extra, row.package)
-            for row in RUNTIMES
-            if row.extra is not None
-        ),
+        runtimes=tuple(item for row in RUNTIMES for item in _runtime(row)),
     )
+
+
+def _of_extra(name: str, extra: str) -> DoctorItem:
+    other = _INSTEAD.get(name)
+    if other and find_spec(other) is not None and find_spec(name) is None:
+        name = other
+    return _package(name, remedy(name, extra), f"{extra}: {name}")
+
+
+def _runtime(row: Row) -> Iterator[DoctorItem]:
+    """A runtime by the name of its extra, and what converts models for it."""
+    if row.extra is None:
+        yield _outside(row)
+        return
+    first, *others = row.packages
+    yield _package(first, remedy(first, row.extra), row.extra, row.package)
+    for name in others:
+        yield _package(name, remedy(name, row.extra), f"{row.extra}: {name}")
+
+
+def _outside(row: Row) -> DoctorItem:
+    """A runtime that pip does not bring."""
+    try:
+        return DoctorItem(row.name, "ok", find_outside(row, f"for --runtime {row.name}"))
+    except MissingToolError as error:
+        missing = "not installed" if error.name == row.name else f"needs {error.name}"
+        return DoctorItem(row.name, "missing", missing, error.advice)
+    except PReLUToolsError as error:
+        found, _, advice = str(error).partition(": ")
+        return DoctorItem(row.name, "broken", found, advice)
 
 
 def _package(name: str, advice: str, label: str = "", package: str = "") -> DoctorItem:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from typing import Final
 
 from prelu_tools import __version__
 
@@ -50,6 +52,22 @@ class MissingExtraError(PReLUToolsError):
         )
 
 
+class MissingToolError(PReLUToolsError):
+    """A program, or a package of another package manager, is not installed.
+
+    Args:
+        name: what is missing.
+        purpose: what it is needed for.
+        advice: how to install it.
+    """
+
+    def __init__(self, name: str, purpose: str, advice: str) -> None:
+        """Build the sentence."""
+        super().__init__(f"{name} is not installed, and it is needed {purpose}: {advice}")
+        self.name = name
+        self.advice = advice
+
+
 def explained(error: BaseException) -> str:
     """An error as a user may see it; of one that nobody foresaw, that it is a defect."""
     known = missing_extra(error) or error
@@ -66,20 +84,18 @@ def explained(error: BaseException) -> str:
     )
 
 
-_EXTRAS = {
-    "torch": "torch",
-    "onnxscript": "torch",
-    "safetensors": "torch",
-    "tensorflow": "keras",
-    "keras": "keras",
-    "tf2onnx": "keras",
-    "h5py": "keras",
-    "matplotlib": "plot",
-    "ai_edge_litert": "litert",
-    "ncnn": "ncnn",
-    "pnnx": "ncnn",
-    "openvino": "openvino",
+EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
+    "torch": ("torch", "onnxscript", "safetensors"),
+    "keras": ("tensorflow", "keras", "tf2onnx", "h5py"),
+    "plot": ("matplotlib",),
+    "training": ("tensorboard",),
+    "lightning": ("pytorch_lightning",),
+    "dask": ("distributed", "fsspec"),
+    "litert": ("ai_edge_litert",),
+    "ncnn": ("ncnn", "pnnx"),
+    "openvino": ("openvino",),
 }
+"""The extras of this package, and the modules for which each is installed."""
 
 
 def missing_extra(error: BaseException) -> MissingExtraError | None:
@@ -87,7 +103,8 @@ def missing_extra(error: BaseException) -> MissingExtraError | None:
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, MissingExtraError):
         package = (getattr(seen, "name", None) or "").partition(".")[0]
-        if isinstance(seen, ModuleNotFoundError) and package in _EXTRAS:
-            return MissingExtraError(package, _EXTRAS[package], "for this")
+        extra = next((name for name, modules in EXTRAS.items() if package in modules), None)
+        if isinstance(seen, ModuleNotFoundError) and extra is not None:
+            return MissingExtraError(package, extra, "for this")
         seen = seen.__cause__ or seen.__context__
     return seen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 
@@ -37,20 +37,36 @@ def distinct(names: Iterable[str], width: int) -> Mapping[str, str]:
 
 
 def _told_apart(names: Sequence[str], width: int) -> dict[str, str]:
-    """Another split into beginning and end; else the place where they differ; else a number."""
-    for tail in sorted(range(width), key=lambda cells: abs(2 * cells - width)):
-        found = {name: shortened(name, width, tail) for name in names}
-        if len(set(found.values())) == len(names):
-            return found
-    same = _common(names)
-    ends = {name: _GAP + name[max(0, same - 2) :] for name in names}
-    found = {name: shortened(text, width, 0) for name, text in ends.items()}
-    if len(set(found.values())) == len(names):
-        return found
+    """Another split into beginning and end; else from where they differ; else a number."""
+    for start in (0, *_starts(names)):
+        rest = {name: _GAP + name[start:] if start else name for name in names}
+        for tail in sorted(range(width), key=lambda cells: abs(2 * cells - width)):
+            found = _if_distinct(rest, width, tail)
+            if found is not None:
+                return found
     return {
         name: shortened(name, width - len(mark)) + mark
         for mark, name in ((f"~{number}", name) for number, name in enumerate(names, 1))
     }
+
+
+def _if_distinct(rest: Mapping[str, str], width: int, tail: int) -> dict[str, str] | None:
+    """Each name shortened; None as soon as two are the same: there may be very many."""
+    found: dict[str, str] = {}
+    seen = set()
+    for name, text in rest.items():
+        found[name] = shortened(text, width, tail)
+        if found[name] in seen:
+            return None
+        seen.add(found[name])
+    return found
+
+
+def _starts(names: Sequence[str]) -> Iterator[int]:
+    """Where what they have in common may be cut: before the part that differs, or in it."""
+    same = _common(names)
+    yield from sorted({names[0].rfind(mark, 0, same) + 1 for mark in "./_"} - {0})
+    yield max(1, same - 2)
 
 
 def _common(names: Sequence[str]) -> int:

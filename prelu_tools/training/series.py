@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 
 from prelu_tools.arguments import PathLike
+from prelu_tools.commands.speaking import speaking_python
 from prelu_tools.core.results.series import SeriesResult
 
 
+@speaking_python
 def inspect_series(
     *sources: PathLike, near: float = 0.01, allow_unsafe_load: bool = False
 ) -> SeriesResult:

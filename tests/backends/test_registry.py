@@ -13,7 +13,7 @@ from tflite_files import save_prelu_net
 from tiny_models import save_dense
 
 import prelu_tools
-from prelu_tools.backends.registry import ROWS, RUNTIMES, Row, open_source
+from prelu_tools.backends.registry import ROWS, RUNTIMES, Row, open_source, run_by
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 
@@ -35,13 +35,15 @@ _FILES = {
     "openvino": ("net.xml", save_openvino_net),
     "record": ("net.npz", _save_record),
 }
-_MARKERS = {"torch": "torch", "keras": "keras", "tflite": "keras"}  # TensorFlow runs .tflite, too
+_MARKERS = {"torch": "torch", "keras": "keras", "onnxruntime-web": "web",
+            "tflite": "keras"}  # TensorFlow runs .tflite, too  # fmt: skip
 
 
 def _each_row(rows: tuple[Row, ...] = ROWS) -> pytest.MarkDecorator:
     params = []
     for row in rows:
-        marks = [getattr(pytest.mark, _MARKERS.get(row.name, "runtimes"))] if row.extra else []
+        needs = row.extra or row.is_outside
+        marks = [getattr(pytest.mark, _MARKERS.get(row.name, "runtimes"))] if needs else []
         params.append(pytest.param(row, id=row.name, marks=marks))
     return pytest.mark.parametrize("row", params)
 
@@ -50,6 +52,10 @@ def _each_row(rows: tuple[Row, ...] = ROWS) -> pytest.MarkDecorator:
 def source(row: Row, tmp_path: Path) -> Any:
     """A source of the row's framework."""
     text = _SOURCES.get(row.name)
+    if not row.suffixes and row.converts:
+        graph = open_source(str(save_dense(tmp_path / "net.onnx")), SourceOptions()).graph
+        assert graph is not None
+        return run_by(row.name, graph)
     if text is None:
         name, save = _FILES[row.name]
         text = str(save(tmp_path / name))

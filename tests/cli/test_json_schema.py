@@ -9,20 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jsonschema import Draft202012Validator
+from json_schemas import errors
 from running import cli
 from sample_list import Sample, each_sample
 from tiny_models import save_dense, save_prelu, save_relu
 
 Exports = Callable[[Sample], Path]
-_HERE = Path(__file__).parent
 _VARIED = ("shared_instance", "convnet(shared_axes", "relu", "shared=True")
-
-
-def _validator(kind: str) -> Draft202012Validator:
-    schema = json.loads((_HERE / f"{kind}.schema.json").read_text(encoding="utf-8"))
-    Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema)
 
 
 def _strict(text: str) -> Any:
@@ -37,10 +30,7 @@ def _strict(text: str) -> Any:
 def _valid(kind: str, *arguments: object) -> Any:
     found = cli(kind, *arguments, "--format", "json")
     document = _strict(found.out)
-    errors = [
-        f"{error.json_path}: {error.message}" for error in _validator(kind).iter_errors(document)
-    ]
-    assert errors == []
+    assert errors(kind, document) == []
     return document
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import onnxruntime
@@ -9,6 +11,8 @@ import pytest
 from running import cli
 
 from prelu_tools.commands import doctor as module
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +36,10 @@ def test_everything_that_is_installed_works(document: Any) -> None:
     assert {"click", "rich", "numpy", "onnx", "onnxruntime"} <= set(core)
     assert set(core.values()) == {"ok"}
     extras = _states(document["extras"])
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    wanted = set(declared["project"]["optional-dependencies"]) - {"all"}
+    items = [*extras, *_states(document["runtimes"])]
+    assert wanted <= {item.partition(":")[0] for item in items}
     expected = {f"torch: {name}" for name in ("torch", "onnxscript", "safetensors")}
     expected |= {f"keras: {name}" for name in ("tensorflow", "keras", "tf2onnx")}
     assert expected <= set(extras)
@@ -71,6 +79,16 @@ def test_a_package_that_is_missing_comes_with_its_pip_line() -> None:
     assert item.advice == "pip install 'prelu-tools[torch]'"
 
 
+def test_a_package_that_is_as_good_is_named_in_its_place(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "as_good.py").write_text("__version__ = '1.2'")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(module, "_INSTEAD", {"no_such_package": "as_good"})
+    item = module._of_extra("no_such_package", "lightning")
+    assert (item.name, item.state, item.detail) == ("lightning: as_good", "ok", "1.2")
+
+
 @pytest.mark.parametrize(
     ("text", "detail"),
     [
@@ -89,7 +107,8 @@ def test_a_package_that_does_not_import_is_broken(
 
 def test_a_core_that_does_not_work_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CORE", ("no_such_package",))
-    monkeypatch.setattr(module, "_EXTRAS", {})
+    monkeypatch.setattr(module, "EXTRAS", {})
+    monkeypatch.setattr(module, "RUNTIMES", ())
     found = cli("doctor")
     assert found.code == 3
     assert "not installed" in found.out

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from json_schemas import errors
 from running import cli
 from safetensors.numpy import save_file
 
@@ -78,6 +79,18 @@ def test_what_moved_and_what_did_not(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("options", [(), ("--slopes",)])
+def test_the_document_is_what_its_schema_says(options: tuple[str, ...], tmp_path: Path) -> None:
+    looks = [{"prelu_a": [0.25, 0.5]}, {"prelu_a": [0.25, float("inf")], "prelu_b": [0.1]}]
+    paths = [_saved(tmp_path / f"epoch-{n}.safetensors", look) for n, look in enumerate(looks)]
+    document = cli("inspect", "--series", *paths, "--format", "json", *options).json
+    assert errors("inspect-series", document) == []
+    assert ("slopes" in document["layers"][0]["points"][0]) == bool(options)
+    assert document["layers"][1]["points"][0] is None
+    del document["layers"][0]["trends"]
+    assert errors("inspect-series", document) == ["$.layers[0]: 'trends' is a required property"]
+
+
 def test_a_layer_that_comes_and_goes(tmp_path: Path) -> None:
     result = _series(
         tmp_path,
@@ -120,7 +133,7 @@ def test_what_is_no_series(tmp_path: Path) -> None:
     path = _saved(tmp_path / "epoch-1.safetensors", {"prelu": [0.1]})
     with pytest.raises(UsageError, match="two checkpoints or more, and 1 is given"):
         inspect_series([path], InspectRequest())
-    with pytest.raises(UsageError, match="a log is a series by itself"):
+    with pytest.raises(UsageError, match="a log already is a series"):
         inspect_series(["slopes.jsonl", path], InspectRequest())
     with pytest.raises(UsageError, match="--data looks at one model"):
         inspect_series([path, path], InspectRequest(data=Path("x.npz")))

@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import click
 import pytest
+from made_results import exported, usual, verified
 from running import cli
 from tiny_models import save_dense
 
-from prelu_tools import export, verify
-from prelu_tools.commands.speaking import in_check_file, in_python
+import prelu_tools
+from prelu_tools import api, export, verify
+from prelu_tools.cli.main import cli as group
+from prelu_tools.commands.speaking import in_check_file, in_python, speaking_python
 from prelu_tools.core.errors import UsageError
+from prelu_tools.core.requests.speaking import SENTENCES
+from prelu_tools.core.results.comparison import CompareResult
+from prelu_tools.core.results.export import ExportResult
+from prelu_tools.core.results.inspection import Finding, InspectResult
+from prelu_tools.core.results.optimization import OptimizeResult
+from prelu_tools.core.results.reasons import Reason, code_of
+from prelu_tools.core.results.record import RecordResult
+from prelu_tools.core.results.series import SeriesResult
+from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
 from prelu_tools.testing import assert_parity
+
+PACKAGE = Path(prelu_tools.__file__).parent
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
+OF_THE_COMMAND_LINE = (
+    *("cli", "batch", "reports", "pytest_plugin.py", "commands/verify/baseline.py"),
+    *("core/results/baseline.py", "core/results/inspect_gates.py"),
+)
+"""What the library never returns: many models, baselines, gates, and what is written for people."""
+NAMES = """
+    actual before code data_path domain dtype escaped expected figure first_divergence form format
+    found health layer lost model name node nodes nodes_elsewhere operator options origin
+    other_name parameter part path processor producer provider providers reference refused
+    requested route runtime shapes source trends tried unknown unreached versions
+"""
+"""Fields of results that hold names, words or codes, and no sentence that says what to do."""
 
 CASES = [
     ("give --force to replace it", "give force=True to replace it", None),
@@ -40,6 +73,101 @@ CASES = [
 def test_flags_become_keywords_and_keys(said: str, python: str | None, file: str | None) -> None:
     assert in_python(said) == (said if python is None else python)
     assert in_check_file(said) == (said if file is None else file)
+
+
+def _sentences(tree: ast.Module) -> Iterator[str]:
+    """Every text in code, with X for what is filled in; neither docstrings nor help of options."""
+    passed = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            passed.add(node.value)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "option":
+            passed |= {part for given in node.args for part in ast.walk(given)}
+        elif isinstance(node, ast.JoinedStr):
+            passed |= {part for value in node.values for part in ast.walk(value)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr) and node not in passed:
+            parts = (getattr(value, "value", None) for value in node.values)
+            yield "".join(part if isinstance(part, str) else "X" for part in parts)
+        elif isinstance(node, ast.Constant) and node not in passed and isinstance(node.value, str):
+            yield node.value
+
+
+def test_no_sentence_that_the_library_may_say_keeps_a_flag() -> None:
+    context = click.Context(group)
+    commands = [group.get_command(context, name) for name in group.list_commands(context)]
+    own = {flag for one in commands if one for item in one.params for flag in item.opts}
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        place = path.relative_to(PACKAGE).as_posix()
+        if not place.startswith(OF_THE_COMMAND_LINE):
+            found += [(place, text) for text in _sentences(ast.parse(path.read_text("utf-8")))]
+    flags = [one for one in found if own & {*FLAG.findall(one[1])}]
+    assert len(flags) > 50
+    assert [one for one in flags if own & {*FLAG.findall(in_python(one[1]))}] == []
+
+
+def _fields_with_text(kind: Any, seen: set[type]) -> Iterator[str]:
+    """The fields of a result and of what is in it, as far as they hold text."""
+    if not dataclasses.is_dataclass(kind) or kind in seen:
+        return
+    seen.add(kind)  # type: ignore[arg-type]
+    for name, hint in get_type_hints(kind).items():
+        inside = list(_types_in(hint))
+        if str in inside:
+            yield name
+        for one in inside:
+            yield from _fields_with_text(one, seen)
+
+
+def _types_in(hint: Any) -> Iterator[Any]:
+    if get_origin(hint) is not Literal:
+        yield hint
+        for one in get_args(hint):
+            yield from _types_in(one)
+
+
+def test_every_text_of_a_result_is_known_to_be_a_sentence_or_a_name() -> None:
+    kinds = (VerifyResult, ExportResult, InspectResult, OptimizeResult, RecordResult)
+    seen: set[type] = set()
+    found = {
+        name
+        for kind in (*kinds, CompareResult, SeriesResult)
+        for name in _fields_with_text(kind, seen)
+    }
+    assert found - SENTENCES == set(NAMES.split())
+    assert found >= SENTENCES
+
+
+def test_sentences_are_spoken_wherever_they_lie_and_names_are_not() -> None:
+    said = Reason("give --force, or --input-range LOW,HIGH", "some_code")
+    spoken = "give force=True, or input_range=(LOW, HIGH)"
+    (report,) = verified().candidates
+    checked = dataclasses.replace(
+        verified(), reference="--force", candidates=(dataclasses.replace(report, reasons=(said,)),)
+    )
+    made = speaking_python(lambda: dataclasses.replace(exported(), verification=checked))()
+    assert made.verification.reference == "--force"
+    (reason,) = made.verification.candidates[0].reasons
+    assert (reason, code_of(reason)) == (spoken, "some_code")
+    seen = usual()
+    layer = dataclasses.replace(seen.layers[0], findings=(Finding("a_code", "info", said, "a"),))
+    found = speaking_python(lambda: dataclasses.replace(seen, layers=(layer,), notes=(said,)))()
+    assert [found.layers[0].findings[0].message, *found.notes] == [spoken, spoken]
+
+    @speaking_python
+    def fails() -> None:
+        raise ExportVerificationError(f"wrong: {said}", checked)
+
+    with pytest.raises(ExportVerificationError, match="give force=True") as caught:
+        fails()
+    assert caught.value.result is not None
+    assert caught.value.result.candidates[0].reasons == (spoken,)
+
+
+@pytest.mark.parametrize("name", sorted(set(api.__all__) - {"Model"}))
+def test_every_function_of_the_library_speaks_python(name: str) -> None:
+    assert hasattr(getattr(api, name), "__wrapped__")
 
 
 def test_the_library_and_the_command_line_say_the_same_in_their_own_words(tmp_path: Path) -> None:

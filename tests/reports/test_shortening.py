@@ -31,6 +31,13 @@ def test_no_two_names_become_the_same(template: str, width: int) -> None:
     assert max(map(cell_len, short.values())) <= width
 
 
+def test_the_part_in_which_names_differ_is_shown_from_its_beginning() -> None:
+    names = [f"features.residual_stage_{n}.bottleneck_block.activation" for n in range(3)]
+    assert distinct(names, 28)[names[0]] == "features.residual_stage_0…on"
+    assert distinct(names, 24)[names[0]] == "…residual_stage_0…vation"
+    assert distinct(names, 12)[names[0]] == "…0.bo…vation"
+
+
 def test_names_that_fit_stay_as_they_are() -> None:
     names = ["".join(letters) for letters in itertools.product("ab", repeat=4)]
     assert distinct(names, 4) == {name: name for name in names}

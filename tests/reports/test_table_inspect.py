@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
 import re
 
@@ -10,16 +11,20 @@ import numpy as np
 import pytest
 from made_results import assert_gold, compared, layer, model, usual
 from rich.cells import cell_len
+from rich.console import Console
 
 from prelu_tools.core.results.inspection import Finding
 from prelu_tools.reports import Style
+from prelu_tools.reports.document import Column, Table
+from prelu_tools.reports.writers.grid import grid
 from prelu_tools.reports.writers.table import render
 
 ESCAPE = "\x1b"
 
 
 def _widest(text: str) -> int:
-    return max(map(cell_len, text.splitlines()))
+    """The widest line; a name that is longer than a line is not broken, and does not count."""
+    return max(cell_len(re.sub(r"\S{80,}", "", line)) for line in text.splitlines())
 
 
 def test_everything_of_a_model() -> None:
@@ -123,9 +128,50 @@ def test_tables_fit_eighty_columns_with_the_widest_numbers(name: str) -> None:
 def test_a_form_that_has_no_room_in_the_table_stands_below_it() -> None:
     long = layer("a" * 40, np.full((64, 56, 56), 0.5), form="A.Very.Long.ParametricReLU")
     assert re.search(
-        r"^A\.Very\.Long\.ParametricReLU 64x56x56 +a{40}", render(model(long), Style()), re.M
+        r"^A\.Very\.Long\.ParametricReLU 64x56x56 +a+…a+$", render(model(long), Style()), re.M
     )
     assert "prelu channel 4" in " ".join(render(model(layer("a", [0.5] * 4)), Style()).split())
+
+
+def test_what_columns_without_room_say_of_all_layers_is_said_of_all_of_them() -> None:
+    names = [f"backbone.stage_{number}.residual.parametric_activation" for number in range(3)]
+    same = model(*(layer(name, np.full((64, 56, 56), 0.5)) for name in names))
+    lines = render(same, Style()).splitlines()
+    assert "prelu 64x56x56  all layers" in lines
+    other = layer("last", np.full((64, 28, 28), 0.5))
+    lines = render(model(*same.layers, other), Style()).splitlines()
+    place = lines.index("prelu 64x28x28  last")
+    shown = {line.split()[0] for line in lines if "0.500" in line}
+    (below,) = (line for line in lines[:place] if line.startswith("prelu 64x56x56  "))
+    assert set(" ".join([below, *lines[lines.index(below) + 1 : place]]).split()[2:]) <= {
+        *(f"{name}," for name in shown),
+        *shown,
+    }
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_path_is_never_broken(width: int) -> None:
+    folder = "/data/models of the recognition group/with a long name/" + "x" * 60
+    one, two = f"{folder}/before.onnx", f"{folder}/after.onnx"
+    result = compared()
+    moved = dataclasses.replace(
+        result,
+        left=dataclasses.replace(result.left, path=one),
+        right=dataclasses.replace(result.right, path=two),
+    )
+    lines = render(moved, Style(width=width)).splitlines()
+    assert lines[:2] == [one, f"  -> {two}"]
+    assert f"before  {one}:" in lines
+
+
+def test_a_table_that_has_no_room_is_wider_and_cuts_nothing() -> None:
+    columns = (Column("name", "name"), *(Column(f"figure {place}") for place in range(12)))
+    rows = (("a-rather-long-name", *(f"{place}.12345678" for place in range(12))),)
+    made, _ = grid(Table(columns, rows), 80)
+    out = io.StringIO()
+    Console(file=out, width=80).print(made, soft_wrap=True)
+    line = out.getvalue().splitlines()[2]
+    assert line.split()[1:] == list(rows[0][1:])
 
 
 def test_a_narrow_terminal_breaks_lines_and_never_numbers() -> None:

@@ -45,7 +45,7 @@ def inspect_series(sources: Sequence[str], request: InspectRequest) -> SeriesRes
     if any(map(is_log, sources)):
         if len(sources) > 1:
             raise UsageError(
-                "a log is a series by itself: give it alone, without checkpoints or other logs"
+                "a log already is a series: give it alone, without checkpoints or other logs"
             )
         return _of_log(Path(sources[0]), Thresholds(request.near))
     if len(sources) < 2:

@@ -50,5 +50,5 @@ def _forms(path: Path) -> dict[str, str]:
         return {str(layer["name"]): str(layer["form"]) for layer in document["layers"]}
     except (KeyError, TypeError) as error:
         raise PReLUToolsError(
-            f"{path} is not a report of optimize: expected what --report json=FILE writes"
+            f"{path} is not a report of optimize: expected a JSON report of optimize"
         ) from error

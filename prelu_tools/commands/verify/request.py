@@ -139,10 +139,11 @@ class VerifyRequest:
     )  # fmt: skip
     runtimes: tuple[str, ...] = option(
         TEXTS,
-        "Convert ONNX candidates for this runtime too, and check what it computes: ncnn or "
-        "openvino; repeatable.",
-        default=(), name="runtime", metavar="NAME", complete=("ncnn", "openvino"),
-        key="runtimes", key_help="runtimes that ONNX candidates are converted for and run by",
+        "Run ONNX candidates on this runtime too, converted if need be, and check what it "
+        "computes: ncnn, openvino or onnxruntime-web; repeatable.",
+        default=(), name="runtime", metavar="NAME",
+        complete=("ncnn", "openvino", "onnxruntime-web"),
+        key="runtimes", key_help="runtimes that ONNX candidates are run by, too",
         example='["ncnn", "openvino"]',
     )  # fmt: skip
     allow_fallback: bool = option(

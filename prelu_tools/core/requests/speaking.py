@@ -6,14 +6,24 @@ the reader of a check file `force = true`: by the declaration that the option it
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast
 
 from prelu_tools.core.requests.option import Option, options_of
+from prelu_tools.core.results.reasons import Reason, code_of
 
+T = TypeVar("T")
+Speak = Callable[[str], str]
 Spoken = Literal["api", "file"]
+SENTENCES = frozenset(
+    {"difference", "documented", "doubts", "failures", "message", "note", "notes"}
+    | {"reason", "reasons", "remark"}
+)
+"""Fields of results that hold sentences; all other texts are names, and stay as they are."""
 _FLAG = re.compile(r"(?<![\w-])--(?P<no>no-)?(?P<name>[a-z][a-z-]*[a-z])(?![\w-])")
 _VALUES = {
     "whole": r"-?\d+",
@@ -25,7 +35,7 @@ _VALUES = {
 _SHAPE = re.compile(r"^([^\s:]+):([\w.]+(?:,[\w.]+)*)$")
 
 
-def speaking(place: Spoken, *requests: type) -> Callable[[str], str]:
+def speaking(place: Spoken, *requests: type) -> Speak:
     """What puts sentences into the words of a place.
 
     Args:
@@ -104,3 +114,33 @@ def _range(name: str, place: Spoken) -> str:
     if not name:
         return pair if place == "api" else f'{{ "" = {pair} }}'
     return f'{{"{name}": {pair}}}' if place == "api" else f"{{ {name} = {pair} }}"
+
+
+def spoken(result: T, speak: Speak) -> T:
+    """A result whose sentences name options in other words, however deep they lie; codes stay."""
+    return cast(T, _spoken(result, speak))
+
+
+def _spoken(value: Any, speak: Speak) -> Any:
+    if isinstance(value, tuple):
+        new = tuple(_spoken(item, speak) for item in value)
+        return value if all(map(operator.is_, new, value)) else new
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    changed = {}
+    for field in dataclasses.fields(value):
+        old = getattr(value, field.name)
+        new = _texts(old, speak) if field.name in SENTENCES else _spoken(old, speak)
+        if new is not old:
+            changed[field.name] = new
+    return dataclasses.replace(value, **changed) if changed else value
+
+
+def _texts(value: Any, speak: Speak) -> Any:
+    """A sentence, or several."""
+    if isinstance(value, tuple):
+        return tuple(_texts(text, speak) for text in value)
+    if not isinstance(value, str):
+        return value
+    text = speak(value)
+    return value if text == value else Reason(text, code_of(value))

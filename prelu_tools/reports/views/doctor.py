@@ -26,11 +26,13 @@ def view(result: DoctorResult, style: Style) -> Section:
         for part, items in parts
         for number, item in enumerate(items)
     ]
-    advice = [
-        f"{item.name}: {item.advice}"
-        for _, items in parts
-        for item in items
-        if item.advice and item.state != "ok"
-    ]
+    needing: dict[str, list[str]] = {}
+    for part, items in parts:
+        for item in items:
+            if item.advice and item.state != "ok":
+                name = item.name.rpartition(": ")[2]
+                said = f"provider {name}" if part == "providers" else name
+                needing.setdefault(item.advice, []).append(said)
+    advice = [f"{', '.join(names)}: {what}" for what, names in needing.items()]
     blocks = (Table(columns, tuple(rows)), Lines.of(advice, "To install what is missing:"))
     return Section(f"Python {result.python} on {result.platform}", blocks)

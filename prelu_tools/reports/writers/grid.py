@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.table import Table as Grid
 from rich.text import Text as Styled
 
-from prelu_tools.reports.document import Cell, Table, Word
+from prelu_tools.reports.document import Cell, Name, Table, Word
 from prelu_tools.reports.shortening import distinct
 
 COLOURS = {
@@ -35,10 +35,10 @@ def grid(table: Table, width: int) -> tuple[Grid, LeftOut]:
     """The table in so many cells, and what had no room in it, by rows."""
     table = _kept(table, [column.brief for column in table.columns])
     narrow = _kept(table, [column.needed for column in table.columns])
-    left_out: LeftOut = []
-    if len(narrow.columns) < len(table.columns) and not _fits(table, width):
-        left_out, table = _grouped(table), narrow
-    return _drawn(_named(table, width)), left_out
+    if len(narrow.columns) == len(table.columns) or _fits(table, width):
+        return _drawn(_named(table, width), width), []
+    shown = _named(narrow, width)
+    return _drawn(shown, width), _grouped(table, [row[0] for row in shown.rows])
 
 
 def _kept(table: Table, wanted: Sequence[bool]) -> Table:
@@ -55,13 +55,14 @@ def _lines(cell: Cell) -> Sequence[str]:
     return (cell,) if isinstance(cell, str) else cell
 
 
-def _widths(table: Table) -> list[int]:
-    """What each column takes by itself."""
+def _widths(table: Table, folded: bool = False) -> list[int]:
+    """What each column takes; with `folded`, where a text has a line for each word."""
     return [
         max(
-            cell_len(line)
+            cell_len(part)
             for cell in (tuple(column.title.split("\n")), *(row[place] for row in table.rows))
             for line in (*_lines(cell), "")
+            for part in (line.split() if folded and column.kind == "text" else (line,))
         )
         for place, column in enumerate(table.columns)
     ]
@@ -76,15 +77,17 @@ def _fits(table: Table, width: int) -> bool:
     return sum(widths) + len(widths) - 1 <= width
 
 
-def _grouped(table: Table) -> LeftOut:
+def _grouped(table: Table, names: Sequence[Cell]) -> LeftOut:
     """What the columns that are left out say, with the rows of which it is true."""
     places = [place for place, column in enumerate(table.columns) if not column.needed]
     groups: dict[str, list[str]] = {}
-    for row in table.rows:
+    for row, name in zip(table.rows, names, strict=True):
         said = " ".join(str(row[place]) for place in places if row[place])
         if said:
-            groups.setdefault(said, []).append(str(row[0]))
-    return [*groups.items()]
+            groups.setdefault(said, []).append(" ".join(_lines(name)))
+    n_rows = sum(isinstance(row[0], Name) for row in table.rows)  # not the total
+    every = [f"all {table.columns[0].title}s"]
+    return [(said, every if len(found) == n_rows > 1 else found) for said, found in groups.items()]
 
 
 def _named(table: Table, width: int) -> Table:
@@ -106,8 +109,10 @@ def _named(table: Table, width: int) -> Table:
     return replace(table, rows=tuple(tuple(row) for row in rows))
 
 
-def _drawn(table: Table) -> Grid:
+def _drawn(table: Table, width: int) -> Grid:
     made = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
+    least = sum(_widths(table, folded=True)) + len(table.columns) - 1
+    made.width = least if least > width else None  # a figure is never cut
     for place, column in enumerate(table.columns):
         first_word = column.kind == "word" and place < len(table.columns) - 1
         left = column.kind in ("name", "text") or first_word

@@ -21,6 +21,7 @@ from prelu_tools.reports.document import (
     Course,
     Facts,
     Lines,
+    Name,
     Section,
     Slopes,
     Table,
@@ -35,6 +36,7 @@ from prelu_tools.reports.writers.grid import COLOURS, grid
 NARROWEST = 80
 """A terminal that is narrower breaks the lines itself: numbers are never cut."""
 _MOST_REASONS = 12
+_SPACE = "\x00"  # no result has one: see `printable`
 _PASSED = ("", "pass", "ok")
 
 
@@ -55,7 +57,7 @@ def render(result: Result, style: Style) -> str:
         legacy_windows=False,
     )
     for paragraph in _document(view_of(result, style), style):
-        console.print(*paragraph, sep="\n")
+        console.print(*paragraph, sep="\n", soft_wrap=True)  # it breaks no word
         console.print()
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines()) + "\n"
 
@@ -130,16 +132,20 @@ def _lines(lines: Lines, style: Style) -> Iterator[Paragraph]:
 
 
 def _facts(facts: Facts, style: Style) -> Iterator[Paragraph]:
-    yield [*_labelled([(label, plain(thing)) for label, thing in facts.pairs], style.width)]
+    yield [*_labelled([(label, thing) for label, thing in facts.pairs], style.width)]
 
 
-def _labelled(pairs: Iterable[tuple[str, str]], width: int) -> Iterator[Styled]:
+def _labelled(pairs: Iterable[tuple[str, Text]], width: int) -> Iterator[Styled]:
     """A label and a text each, the texts below each other."""
     pairs = list(pairs)
-    wide = min(max((cell_len(label) for label, _ in pairs), default=0), width // 2)
+    widths = [cell_len(label) for label, _ in pairs]
+    wide = max((one for one in widths if one <= width // 2), default=0)
+    further = " " * (wide + 2)
     for label, text in pairs:
-        start = label + " " * max(2, wide + 2 - cell_len(label))
-        yield _line(text, width, start, further=" " * (wide + 2))
+        room = wide + 2 - cell_len(label)
+        if room < 2:
+            yield _line(label, width)
+        yield _line(text, width, further if room < 2 else label + " " * room, further=further)
 
 
 def _slopes(slopes: Slopes, style: Style) -> Iterator[Paragraph]:
@@ -163,7 +169,10 @@ def _written(written: Written, style: Style) -> Iterator[Paragraph]:
 def _line(
     text: Text, width: int, start: str = "", style: str = "", further: str | None = None
 ) -> Styled:
-    """A sentence whose lines after the first stand two columns further in; names stay whole."""
+    """A sentence whose lines after the first stand two columns further in.
+
+    A name stays whole, even where it is longer than the line: so it can be copied.
+    """
     rest = f"{start}  " if further is None else further
     lines = "\n".join(
         textwrap.fill(
@@ -174,14 +183,21 @@ def _line(
             break_long_words=False,
             break_on_hyphens=False,
         )
-        for line in plain(text).split("\n")
-    )
+        for line in _kept_together(text).split("\n")
+    ).replace(_SPACE, " ")
     made = Styled(lines, style=style)
     for part in (text,) if isinstance(text, str) else text:
         if isinstance(part, Word):
             place = lines.find(part)
             made.stylize(COLOURS.get(part.status, ""), place, place + len(part))
     return made
+
+
+def _kept_together(text: Text) -> str:
+    """The text with spaces that no line is broken at: those of names, and that behind an arrow."""
+    parts = (text,) if isinstance(text, str) else text
+    said = (one.replace(" ", _SPACE) if isinstance(one, Name) else one for one in parts)
+    return "".join(said).replace("-> ", f"->{_SPACE}")
 
 
 _WRITERS: Mapping[type, Callable[..., Iterator[Paragraph]]] = {

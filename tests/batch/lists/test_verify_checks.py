@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from jsonschema import Draft202012Validator
+from json_schemas import errors
 from odd_models import documents
-from running import ROOT, Outcome, cli
+from running import Outcome, cli
 from tiny_models import save_dense, save_prelu, save_relu
 
 from prelu_tools.batch import performing
@@ -22,7 +22,6 @@ from prelu_tools.core.options import InputOption, SourceOptions
 from prelu_tools.core.results.verification import Tolerance
 from prelu_tools.core.rounding.tolerance import CALIBRATED
 
-SCHEMAS = ROOT / "tests/cli"
 GOOD = 'name = "good"\nreference = "net.onnx"\ncandidates = ["same.onnx"]'
 BAD = 'name = "bad"\nreference = "net.onnx"\ncandidates = ["other.onnx"]'
 LOST = 'name = "lost"\nreference = "missing.onnx"\ncandidates = ["net.onnx"]'
@@ -481,14 +480,9 @@ def test_reports_and_quiet_apply() -> None:
 
 def test_the_document_keeps_its_schema() -> None:
     found = _run(GOOD, BAD, LOST, DOUBT)
-    schemas = {
-        name: json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
-        for name in ("batch", "verify")
-    }
     document = json.loads(found.out, parse_constant=pytest.fail)
-    assert [*Draft202012Validator(schemas["batch"]).iter_errors(document)] == []
-    for one in documents(document):
-        assert one is None or [*Draft202012Validator(schemas["verify"]).iter_errors(one)] == []
+    assert errors("batch", document) == []
+    assert [errors("verify", one) for one in documents(document) if one is not None] == [[]] * 3
     assert document["summary"] == {"pass": 1, "fail": 1, "inconclusive": 1, "error": 1}
 
 
