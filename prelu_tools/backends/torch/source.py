@@ -183,7 +183,8 @@ class TorchSource(SourceDefaults):
         if finding.tracer.has_met_unknown:
             with suppress(PReLUToolsError):  # not every function can be seen by its operators
                 closer = self._explored(by_operators=True)
-                self._by_operators = len(closer[0].calls) > len(finder.calls)
+                found, before = ({c.parameter for c in f.calls} for f in (closer[0], finder))
+                self._by_operators = found > before  # a loop shows each turn
                 if self._by_operators:
                     finder, _, outputs, missing = closer
         used = {call.parameter for call in finder.calls}

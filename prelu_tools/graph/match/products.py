@@ -75,7 +75,7 @@ def multipliers(node: onnx.NodeProto, held: Array, values: Values, n_axes: int) 
         if variance is None:
             raise ValueError("a constant that cannot be computed")
         scale = np.sqrt(variance + variance.dtype.type(attribute_of(node, "epsilon", 1e-5)))
-        return (held / scale).reshape(-1, *behind)
+        return np.asarray(held / scale).reshape(-1, *behind)
     if node.op_type == "Conv":
         return (_diagonal(held) if held.shape[1] != 1 else held).reshape(-1, *behind)
     return _diagonal(held)
@@ -83,8 +83,8 @@ def multipliers(node: onnx.NodeProto, held: Array, values: Values, n_axes: int) 
 
 def _is_matrix(node: onnx.NodeProto, held: Array) -> bool:
     if node.op_type == "Conv":
-        return held.shape[1] != 1
-    return node.op_type in ("MatMul", "Gemm")
+        return bool(held.shape[1] != 1)
+    return str(node.op_type) in ("MatMul", "Gemm")
 
 
 def _diagonal(held: Array) -> Array:

@@ -13,7 +13,6 @@ from torch import nn
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from prelu_tools.backends.calls import PReLUCall, Tally
 from prelu_tools.backends.runners import Observer
@@ -26,6 +25,7 @@ from prelu_tools.backends.torch.regions import (
     label_of,
     regions_of,
 )
+from prelu_tools.backends.torch.running.modes import OperatorMode
 from prelu_tools.core.arrays import Array
 
 
@@ -90,8 +90,8 @@ class Watch(TorchFunctionMode):
         self._inside: list[tuple[str, nn.Module, int]] = []
         self._preceding: int | None = None
         self.tracer = Tracer(names)
-        self._told: dict[tuple[int, CallSignature], torch.Tensor] = {}
-        self._bodies = 0
+        self._told: dict[tuple[int, int, CallSignature], torch.Tensor] = {}
+        self._bodies = self._body = self._n_bodies = 0
         self._is_off = False
         # An attribute may get another value meanwhile, and its id another tensor.
         self._kept = [tensor for part in root.modules() for tensor in vars(part).values()]
@@ -101,11 +101,13 @@ class Watch(TorchFunctionMode):
             if not any(module.children()):
                 self._handles.append(module.register_forward_pre_hook(self._before(name)))
                 self._handles.append(module.register_forward_hook(self._after))
-        (self._operators or super()).__enter__()  # type: ignore[no-untyped-call]
+        mode: Any = self._operators or super()
+        mode.__enter__()
         return self
 
     def __exit__(self, *details: Any) -> None:
-        (self._operators or super()).__exit__(*details)  # type: ignore[no-untyped-call]
+        mode: Any = self._operators or super()
+        mode.__exit__(*details)
         for handle in self._handles:
             handle.remove()
 
@@ -133,7 +135,7 @@ class Watch(TorchFunctionMode):
         self, region: Region, result: torch.Tensor, function: str
     ) -> torch.Tensor | None:
         """What to take for the result, where it is that of a PReLU."""
-        same = (region.source.index, region.signature)
+        same = self._place_of(region)
         if same in self._told:
             self._count += 1
             return self._told[same]  # the same again, which exporters make one of
@@ -144,6 +146,10 @@ class Watch(TorchFunctionMode):
             return None
         self._told[same] = result
         return result
+
+    def _place_of(self, region: Region) -> tuple[int, int, CallSignature]:
+        """What two calls have in common that are one: the graph, the input, how it is spelled."""
+        return self._body, region.source.index, region.signature
 
     def _tell(self, seen: Seen) -> bool:
         is_layer = self._seen(seen)
@@ -182,12 +188,13 @@ class Watch(TorchFunctionMode):
             if self._sees_once and seen:
                 return self._unwatched(body, *args)
             seen.append(None)
-            self._bodies += 1
+            around, self._bodies = self._body, self._bodies + 1
+            self._body = self._n_bodies = self._n_bodies + 1
             try:
                 with _Entered(self):
                     return body(*args)
             finally:
-                self._bodies -= 1
+                self._body, self._bodies = around, self._bodies - 1
 
         return call
 
@@ -221,15 +228,16 @@ class Watch(TorchFunctionMode):
                     self._tell(seen)
 
 
-class _Operators(TorchDispatchMode):
+class _Operators(OperatorMode):
     """Has a watch see each operator as it sees functions."""
 
     def __init__(self, watch: Watch) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._watch = watch
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return self._watch.__torch_function__(func, types, args, kwargs)
+    def operator(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run it, and look at it."""
+        return self._watch.__torch_function__(func, (), args, kwargs)
 
 
 class Exploring(Watch):
