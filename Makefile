@@ -213,8 +213,10 @@ test-docs: $(READY)
 	  --no-build-isolation -e .
 	@touch $@
 
+# With --quiet, mkdocs counts no warning: --strict would not see it.
 docs: .venv-docs/.ready
-	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+	@mkdir -p build; NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build >build/docs.log 2>&1 || \
+	  { grep -v "^INFO" build/docs.log; exit 1; }
 	@echo "build/site/index.html (make site serves it, with search)"
 
 site: docs

@@ -6,8 +6,12 @@ verdicts are, module constants and the defaults of dataclasses. So only its oper
 
 from __future__ import annotations
 
+import hashlib
+import json
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import libcst as cst
 from libcst.metadata import ByteSpanPositionProvider, CodeSpan, MetadataWrapper
@@ -18,25 +22,47 @@ _LEFT_OUT = {mutators.operator_string}  # of its three changes one is enough: se
 
 @dataclass(frozen=True)
 class Mutant:
-    """A module with one change."""
+    """One change of a module."""
 
-    number: int
-    """From 0, in the order of the file."""
     scope: str
     """The outermost function or method with the change, as in `Class.method`; "" for none."""
     line: int
     """Where, from 1."""
+    statement: tuple[int, int] | None
+    """The first and last line of the statement in that function that has it; None for a default."""
     before: str
     """The lines that changed, stripped and joined."""
     after: str
     """What they became; "" where they are gone."""
-    source: str
-    """The whole module."""
+    begin: int
+    """Where the text that changes begins, in bytes of the module's source, and where it ends."""
+    end: int
+    text: str
+    """What stands there instead."""
+    digest: str
+    """Of the function as it was and as it is; of the module, if there is no function."""
 
     @property
     def key(self) -> str:
         """What it is known by in a list: it stays the same when lines above move."""
         return f"{self.scope or '<module>'}: {self.before} -> {self.after}"
+
+    def applied(self, source: str) -> str:
+        """The whole module with the change."""
+        content = source.encode()
+        return (content[: self.begin] + self.text.encode() + content[self.end :]).decode()
+
+
+def make_or_recall(source: str, folder: Path) -> list[Mutant]:
+    """The mutants of a module, kept in a folder by what they were made from."""
+    made = hashlib.sha256(Path(__file__).read_bytes() + source.encode()).hexdigest()
+    store = folder / f"made-{made[:24]}.json"
+    if not store.exists():
+        store.write_text(json.dumps([asdict(mutant) for mutant in make(source)]))
+    return [
+        Mutant(**{**found, "statement": found["statement"] and tuple(found["statement"])})
+        for found in json.loads(store.read_text())
+    ]
 
 
 def make(source: str) -> list[Mutant]:
@@ -45,19 +71,31 @@ def make(source: str) -> list[Mutant]:
     visitor = _Visitor()
     wrapper.visit(visitor)
     content, found = source.encode(), dict[str, Mutant]()
-    for old, new, scope, span in visitor.changes:
-        left, right = _bare(old, new)
-        begin, end = span.start, span.start + span.length
+    starts = [0, *(i + 1 for i, byte in enumerate(content) if byte == ord("\n"))]
+    for change in visitor.changes:
+        left, right = _bare(change.old, change.new)
+        begin, end = _ends(change.span)
         was, code = content[begin:end].decode(), wrapper.module.code_for_node(left)
         assert was.split() == code.split(), was  # but for indentation, and blanks around it
         changed = wrapper.module.code_for_node(right)
         changed = changed if was == code else changed.strip()
         text = (content[:begin] + changed.encode() + content[end:]).decode()
         if text != source and text not in found and _compiles(text):
-            before, after = _lines(source, text)
-            line = content.count(b"\n", 0, begin) + 1
-            found[text] = Mutant(len(found), scope, line, before, after, text)
+            first, last = _ends(change.around) if change.around else (0, len(content))
+            around, place = content[first:last].decode(), f"{begin - first} {end - first}"
+            inside = f"{change.scope} {around}\0{place} {changed}"
+            statement = change.statement and tuple(
+                bisect_right(starts, place) for place in _ends(change.statement)
+            )
+            found[text] = Mutant(
+                change.scope, bisect_right(starts, begin), statement, *_lines(source, text),
+                begin, end, changed, hashlib.sha256(inside.encode()).hexdigest()[:24],
+            )  # fmt: skip
     return list(found.values())
+
+
+def _ends(span: CodeSpan) -> tuple[int, int]:
+    return span.start, span.start + span.length
 
 
 def _bare(old: cst.CSTNode, new: cst.CSTNode) -> tuple[cst.CSTNode, cst.CSTNode]:
@@ -89,6 +127,17 @@ def _lines(old: str, new: str) -> tuple[str, str]:
     return " ".join(left), " ".join(right)
 
 
+@dataclass(frozen=True)
+class _Change:
+    old: cst.CSTNode
+    new: cst.CSTNode
+    span: CodeSpan
+    scope: str
+    around: CodeSpan | None
+    """That function."""
+    statement: CodeSpan | None
+
+
 class _Visitor(cst.CSTVisitor):
     """Collects changes: not in annotations, decorators, imports and docstrings."""
 
@@ -96,22 +145,25 @@ class _Visitor(cst.CSTVisitor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.changes: list[tuple[cst.CSTNode, cst.CSTNode, str, CodeSpan]] = []
+        self.changes: list[_Change] = []
         self._conditions: set[cst.CSTNode] = set()
-        self._names: list[tuple[str, bool]] = []
+        self._names: list[tuple[str, CodeSpan | None]] = []
+        self._statements: list[cst.CSTNode] = []
 
     def on_visit(self, node: cst.CSTNode) -> bool:
         if isinstance(node, (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom)):
             return False
         if isinstance(node, cst.SimpleStatementLine) and (_is_docstring(node) or _is_type(node)):
             return False
-        if isinstance(node, (cst.ClassDef, cst.FunctionDef)):
-            self._names.append((node.name.value, isinstance(node, cst.FunctionDef)))
         span = self.get_metadata(ByteSpanPositionProvider, node, None)
+        if isinstance(node, (cst.ClassDef, cst.FunctionDef)):
+            own = span if isinstance(node, cst.FunctionDef) else None
+            self._names.append((node.name.value, own))
+        if isinstance(node, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
+            self._statements.append(node)
         if span is not None:
-            self.changes += [(node, new, self._scope, span) for new in _changes(node)]
-            if node in self._conditions:
-                self.changes += [(node, new, self._scope, span) for new in _condition(node)]
+            every = [*_changes(node), *(_condition(node) if node in self._conditions else ())]
+            self.changes += [self._change(node, new, span) for new in every]
         if isinstance(node, (cst.If, cst.While, cst.CompIf)):
             self._conditions.add(node.test)
         return True
@@ -119,16 +171,26 @@ class _Visitor(cst.CSTVisitor):
     def on_leave(self, original_node: cst.CSTNode) -> None:
         if isinstance(original_node, (cst.ClassDef, cst.FunctionDef)):
             self._names.pop()
+        if self._statements and self._statements[-1] is original_node:
+            self._statements.pop()
 
-    @property
-    def _scope(self) -> str:
-        """Down to the first function; "" outside of one."""
-        path = []
-        for name, is_function in self._names:
+    def _change(self, old: cst.CSTNode, new: cst.CSTNode, span: CodeSpan) -> _Change:
+        """A change in the outermost function here, and in the innermost statement."""
+        path, around = [], None
+        for name, own in self._names:
             path.append(name)
-            if is_function:
-                return ".".join(path)
-        return ""
+            if own is not None:
+                around = own
+                break
+        if around is None or not self._statements:
+            return _Change(old, new, span, "", None, None)
+        place = self.get_metadata(ByteSpanPositionProvider, self._statements[-1])
+        scope = ".".join(path)
+        if place.start == around.start:  # a default, evaluated when the module is loaded
+            return _Change(old, new, span, scope, around, None)
+        if isinstance(self._statements[-1], cst.BaseCompoundStatement):  # not what is in its body
+            place = CodeSpan(place.start, span.start + span.length - place.start)
+        return _Change(old, new, span, scope, around, place)
 
 
 def _is_docstring(node: cst.SimpleStatementLine) -> bool:

@@ -3,11 +3,12 @@
     python tests/mutation/run.py                    # every module of plan.toml
     python tests/mutation/run.py core.parity ...    # some
     python tests/mutation/run.py core.parity --survivors
-    python tests/mutation/run.py --share 5          # 5 % of all, the same ones each time
+    python tests/mutation/run.py --share 5 --seed 1 # 5 % of all; the same ones for the same seed
 
-What was found stays in build/mutants: a run that was broken off goes on, and after a change of the
-tests only the mutants that survived are tried again. Exit code 1 where fewer than 90 % were
-killed, or a survivor is not in equivalent.toml.
+What was found stays in build/mutants, by the text of the function and of the change: a run that was
+broken off goes on, after a change of a function its mutants are tried again, and after a change of
+the tests those that survived. Exit code 1 where fewer than 90 % were killed, or a survivor is not
+in equivalent.toml.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from making import Mutant, make
+from making import Mutant, make_or_recall
 from trying import Host
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,12 +48,13 @@ class Part:
     module: str
     """Below `prelu_tools`."""
     mutants: list[Mutant]
-    outcomes: dict[int, str]
+    outcomes: dict[str, str]
+    """By the mutant's digest."""
 
     @property
     def survivors(self) -> list[Mutant]:
         """Those that no test noticed."""
-        return [m for m in self.mutants if self.outcomes.get(m.number) not in (*KILLED, None)]
+        return [m for m in self.mutants if self.outcomes.get(m.digest) not in (*KILLED, None)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=3600.0, help="when to stop")
     parser.add_argument("--each", type=float, default=10.0, help="seconds of tests for a mutant")
     parser.add_argument("--share", type=float, default=100.0, help="percent of them to try")
+    parser.add_argument("--seed", type=int, default=0, help="which ones these are")
     parser.add_argument("--fresh", action="store_true", help="forget what was found before")
     parser.add_argument("--survivors", action="store_true", help="show each of them")
     chosen = parser.parse_args(arguments)
@@ -86,41 +89,36 @@ def _try(
 ) -> list[Part]:
     """The modules of one group, and what is known of them after trying."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    parts, states, others = [], {}, {}
+    parts, others = [], {}
+    state = _digest(_files(tests))
     for module in modules:
-        path = _path(module)
-        states[module] = {
-            "source": _digest([path, HERE / "making.py"]),
-            "tests": _digest(_files(tests)),
-        }
-        known = {} if chosen.fresh else _known(RESULTS / f"{module}.json", states[module])
-        mutants = [m for m in make(path.read_text()) if _is_drawn(module, m, chosen.share)]
-        numbers = {m.number for m in mutants}
-        others[module] = {n: outcome for n, outcome in known.items() if n not in numbers}
-        own = {n: outcome for n, outcome in known.items() if n in numbers}
-        parts.append(Part(module, mutants, own))
+        known = {} if chosen.fresh else _known(RESULTS / f"{module}.json", state)
+        every = make_or_recall(_path(module).read_text(), RESULTS)
+        mutants = [m for m in every if _is_drawn(module, m, chosen)]
+        own = {m.digest for m in mutants}
+        others[module] = {digest: known[digest] for digest in known.keys() - own}
+        parts.append(Part(module, mutants, {d: known[d] for d in known.keys() & own}))
     left = {
-        f"prelu_tools.{part.module}": [m for m in part.mutants if m.number not in part.outcomes]
+        f"prelu_tools.{part.module}": [m for m in part.mutants if m.digest not in part.outcomes]
         for part in parts
     }
-    cache = RESULTS / f"reach-{name}-{_digest(_files(['prelu_tools']))[:16]}.json"
     by_name = {f"prelu_tools.{part.module}": part for part in parts}
     try:
         if any(left.values()):
-            for module, number, outcome in _outcomes(left, tests, chosen, until, cache):
-                by_name[module].outcomes[number] = outcome
+            cache = RESULTS / f"reach-{name}.json"
+            for module, digest, outcome in _outcomes(left, tests, chosen, until, cache):
+                by_name[module].outcomes[digest] = outcome
     finally:
         for part in parts:
-            outcomes = others[part.module] | part.outcomes
-            document = {**states[part.module], "outcomes": outcomes}
+            document = {"tests": state, "outcomes": others[part.module] | part.outcomes}
             (RESULTS / f"{part.module}.json").write_text(json.dumps(document, indent=0))
     return parts
 
 
-def _is_drawn(module: str, mutant: Mutant, share: float) -> bool:
-    """Whether a mutant is one of a share of all, which stays the same."""
-    drawn = hashlib.sha256(f"{module} {mutant.number} {mutant.key}".encode()).digest()
-    return int.from_bytes(drawn[:4]) < share / 100 * 2**32
+def _is_drawn(module: str, mutant: Mutant, chosen: argparse.Namespace) -> bool:
+    """Whether a mutant is one of the chosen share of all."""
+    drawn = hashlib.sha256(f"{chosen.seed} {module} {mutant.digest}".encode()).digest()
+    return int.from_bytes(drawn[:4]) < chosen.share / 100 * 2**32
 
 
 def _path(module: str) -> Path:
@@ -136,14 +134,13 @@ def _files(tests: Sequence[str]) -> list[Path]:
     return sorted(f for p in found for f in (p.rglob("*.py") if p.is_dir() else [p]))
 
 
-def _known(store: Path, state: dict[str, str]) -> dict[int, str]:
+def _known(store: Path, tests: str) -> dict[str, str]:
+    """What was found before; of other tests, only what was killed."""
     if not store.exists():
         return {}
     stored: Any = json.loads(store.read_text())
-    if stored["source"] != state["source"]:
-        return {}
-    same = stored["tests"] == state["tests"]
-    return {int(n): o for n, o in stored["outcomes"].items() if same or o in KILLED}
+    same = stored["tests"] == tests
+    return {digest: o for digest, o in stored["outcomes"].items() if same or o in KILLED}
 
 
 def _outcomes(
@@ -152,7 +149,7 @@ def _outcomes(
     chosen: argparse.Namespace,
     until: float,
     cache: Path,
-) -> Iterator[tuple[str, int, str]]:
+) -> Iterator[tuple[str, str, str]]:
     """What becomes of mutants, in a fresh process: pytest and the modules are loaded there."""
     context = multiprocessing.get_context("spawn")
     queue = context.SimpleQueue()
@@ -204,7 +201,7 @@ def _say(part: Part, survivors: bool) -> None:
     )
     for mutant in part.survivors if survivors else ():
         if not _is_equivalent(part.module, mutant):
-            print(f"  {mutant.line}: {mutant.key}   [{part.outcomes[mutant.number]}]")
+            print(f"  {mutant.line}: {mutant.key}   [{part.outcomes[mutant.digest]}]")
 
 
 def _is_equivalent(module: str, mutant: Mutant) -> bool:

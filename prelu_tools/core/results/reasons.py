@@ -50,6 +50,6 @@ def as_reason(text: str) -> Reason:
     return text if isinstance(text, Reason) else Reason(text)
 
 
-def code_of(text: str) -> str | None:
+def code_of(text: str | None) -> str | None:
     """The code of a sentence; None where it has none."""
     return getattr(text, "code", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -39,10 +38,10 @@ class Found:
 
     tensors: tuple[str, ...] = ()
     """A tensor of the candidate for each call of the layer; empty where it was not found."""
-    maker: Maker | None = None
-    """The node that makes the first of them."""
+    makers: tuple[Maker, ...] = ()
+    """The node that makes each of them."""
     by_value: bool = False
-    """Whether that node states the layer's slopes, bit for bit: LeakyRelu, Relu."""
+    """Whether these nodes state the layer's slopes, bit for bit: LeakyRelu, Relu."""
     proven: bool = False
     """Whether a wrong slope would have been seen."""
     where: str = ""
@@ -61,8 +60,8 @@ class Hunt:
     """The reference, which was run."""
     source: Source
     """The candidate."""
-    provider: str | None
-    """What runs it."""
+    provider: str
+    """What runs it, where onnxruntime does."""
     feeds: Sequence[Feeds]
     """The inputs as the candidate takes them; one a run."""
     agrees: Agrees
@@ -113,35 +112,34 @@ def _look(
 ) -> int:
     """Note for each call the tensors that may be its output and its input; how many were seen."""
     seen, names, run = 0, list(makers), hunt.reference.looked_at
-    every = source.every(hunt.provider or "cpu", names, hunt.feeds[run])
+    every = source.every(hunt.provider, names, hunt.feeds[run])
     for name, values in itertools.chain(hunt.feeds[run].items(), every):
         seen += name in makers
         if not np.issubdtype(values.dtype, np.floating):
             continue
         for call in calls:
             place = (run, call.number)
-            same = next(_same(hunt.agrees, call.layer.name, call.y, values, place), None)
+            same = _same(hunt.agrees, call.layer.name, call.y, values, place)
             if same is not None and name in makers:
                 call.outputs[name] = same
-            call.inputs += itertools.islice(_same(hunt.agrees, call.layer.name, call.x, values), 1)
+            given = _same(hunt.agrees, call.layer.name, call.x, values)
+            call.inputs += [] if given is None else [given]
     return seen
 
 
 def _same(
     agrees: Agrees, layer: str, expected: Array, values: Array, place: Place | None = None
-) -> Iterator[Array]:
-    """The values in each axis order in which they are the expected ones."""
+) -> Array | None:
+    """The values in the first axis order in which they are the expected ones; None for none."""
     if values.size != expected.size or not values.size or not _as_large(expected, values):
-        return
-    for arranged in _arranged(values, expected.shape):
-        if agrees(layer, expected, arranged, place):
-            yield arranged
+        return None
+    arranged = _arranged(values, expected.shape)
+    return next((found for found in arranged if agrees(layer, expected, found, place)), None)
 
 
 def _as_large(expected: Array, values: Array) -> bool:
     """A quick look: whether the largest numbers are about the same."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        left, right = (float(np.nan_to_num(np.abs(a)).max()) for a in (expected, values))
+    left, right = (float(np.nan_to_num(np.abs(a)).max()) for a in (expected, values))
     return abs(left - right) <= 0.05 * max(left, right)
 
 
@@ -176,15 +174,18 @@ def _conclude(
     if not all(call.outputs for call in own):
         return Found(where=where)
     tensors = tuple(next(iter(call.outputs)) for call in own)
-    maker = makers.get(tensors[0])
-    by_value = all(_states(makers.get(tensor), layer) for tensor in tensors)
-    if maker is not None and maker.slope is not None and not by_value:
-        wrong = f"its slope is {maker.slope:.9g} there, where {_text(layer.slopes)} was expected"
-        return Found(tensors, maker, where=where, wrong=wrong, stated=True)
+    made = tuple(makers[tensor] for tensor in tensors)
+    stated = [maker.slope for maker in made if maker.slope is not None]
+    for slope in stated:
+        if not _is_slope(slope, layer):
+            wrong = f"its slope is {slope:.9g} there, where {_text(layer.slopes)} was expected"
+            return Found(tensors, made, where=where, wrong=wrong, stated=True)
+    if len(stated) == len(made):
+        return Found(tensors, made, by_value=True, proven=True, where=where)
     reached = bool((hunt.reference.coverage.counts(layer.name) > 0).all())
-    departs = None if by_value else next(filter(None, map(_wrong, own)), None)
-    proven = by_value or (reached and not departs and any(_shows(hunt, c) for c in own))
-    return Found(tensors, maker, by_value, proven, where, departs)
+    departs = next(filter(None, map(_wrong, own)), None)
+    proven = reached and not departs and any(_shows(hunt, call) for call in own)
+    return Found(tensors, made, proven=proven, where=where, wrong=departs)
 
 
 def _text(slopes: Array) -> str:
@@ -205,7 +206,7 @@ def _wrong(call: _Call) -> str | None:
     found = [effective_slopes(slopes, x, y) for x, y in pairs]
     room = _ROUNDED * max(float(np.finfo(a.dtype).eps) for pair in pairs for a in pair)
     distances = [np.abs(a - slopes) / np.maximum(1, np.abs(slopes)) for a in found]
-    worst = [np.nan_to_num(distance, nan=0.0) for distance in distances]
+    worst = [np.nan_to_num(distance) for distance in distances]
     nearest = min(range(len(pairs)), key=lambda i: float(worst[i].max()))
     if float(worst[nearest].max()) <= room:
         return None
@@ -223,20 +224,18 @@ def _drop_coincidences(hunt: Hunt, source: Searchable, call: _Call) -> None:
         expected = hunt.reference.activation(run, name, number)
         if expected is None or not call.outputs:
             continue
-        found = source.every(hunt.provider or "cpu", list(call.outputs), hunt.feeds[run])
+        found = source.every(hunt.provider, list(call.outputs), hunt.feeds[run])
         for tensor, values in found:
             place = (run, number)
-            if next(_same(hunt.agrees, name, expected, values, place), None) is None:
+            if _same(hunt.agrees, name, expected, values, place) is None:
                 del call.outputs[tensor]
 
 
-def _states(maker: Maker | None, layer: PReLULayer) -> bool:
-    """Whether a node says that it has one slope, and the layer's slopes are that one."""
-    if maker is None or maker.slope is None or not layer.slopes.size:
-        return False
-    stated = np.full(layer.slopes.shape, maker.slope, layer.slopes.dtype)
-    zero = maker.slope == 0 and not layer.slopes.any()
-    return zero or same_bits(stated, layer.slopes)
+def _is_slope(slope: float, layer: PReLULayer) -> bool:
+    """Whether a layer's slopes are this one, as a node states it; 0 may have either sign."""
+    slopes = layer.slopes
+    zero = slope == 0 and not slopes.any()
+    return zero or same_bits(np.full(slopes.shape, slope, slopes.dtype), slopes)
 
 
 def _shows(hunt: Hunt, call: _Call) -> bool:
@@ -247,7 +246,7 @@ def _shows(hunt: Hunt, call: _Call) -> bool:
     for y in call.outputs.values():
         if any(is_prelu_of(slopes, x, y) for x in call.inputs):
             return True
-    change = _SHOWN * np.maximum(np.abs(slopes), _SHOWN) * np.where(call.x < 0, -call.x, 0)
+    change = _SHOWN * np.maximum(np.abs(slopes), _SHOWN) * np.fmax(-call.x, 0)
     axes = tuple(axis for axis, size in enumerate(slopes.shape) if size == 1)
     largest = change.max(axis=axes, keepdims=True)
     place = np.unravel_index(int(np.argmin(largest)), largest.shape)
@@ -260,16 +259,10 @@ def _shows(hunt: Hunt, call: _Call) -> bool:
 
 def in_words(found: Found) -> str:
     """Where a layer was found."""
+    first = found.makers[0]
     tensors = ", ".join(dict.fromkeys(found.tensors))
-    text = f"found by its values: tensor {tensors}"
-    maker = found.maker
-    if maker is None:
-        return text
-    if found.by_value and maker.slope is not None:
-        one = "Relu" if maker.operator == "Relu" else f"LeakyRelu({_short(maker.slope)})"
-        return f"{text} of node {maker.node}, the same function as {one}"
-    return f"{text} of node {maker.node} ({maker.operator})"
-
-
-def _short(value: float) -> str:
-    return f"{value:.6g}" if math.isfinite(value) else str(value)
+    text = f"found by its values: tensor {tensors} of node {first.node}"
+    if not found.by_value:
+        return f"{text} ({first.operator})"
+    one = "Relu" if first.operator == "Relu" else f"LeakyRelu({first.slope:.6g})"
+    return f"{text}, the same function as {one}"

@@ -49,15 +49,14 @@ def misnamed(layers: Sequence[LayerParity]) -> list[str]:
 
 
 def _asks(layer: LayerParity, code: str) -> bool:
-    return layer.verdict == "fail" and code_of(layer.difference or "") == code
+    return layer.verdict == "fail" and code_of(layer.difference) == code
 
 
 def _settle(
     layer: LayerParity, found: dict[str, Found], hunt: Hunt, judge: LayerJudge
 ) -> LayerParity:
     if _asks(layer, ADDITIONAL):
-        words = "a PReLU that the reference does not have; every output agrees"
-        return replace(layer, verdict="pass", difference=None, note=words)
+        return _passed(layer, "a PReLU that the reference does not have; every output agrees")
     if _asks(layer, SHAPE):
         return replace(layer, verdict="inconclusive")
     if _asks(layer, CALLS):
@@ -75,7 +74,7 @@ def _calls(layer: LayerParity, found: Found | None, judge: LayerJudge) -> LayerP
     What stands for its other calls has to have its slopes: the outputs do not show those of a call
     that meets no negative input.
     """
-    words = (layer.difference or "").removeprefix(f"{layer.name}: ")
+    words = str(layer.difference).removeprefix(f"{layer.name}: ")
     others = judge.stand_ins(layer.name)
     for name, slopes in others:
         if not slopes.equal:
@@ -84,27 +83,24 @@ def _calls(layer: LayerParity, found: Found | None, judge: LayerJudge) -> LayerP
             reason = Reason(f"{text}: {slopes.description}", DIFFER)
             return replace(layer, verdict=verdict, difference=reason, slopes_equal=False)
     if others:
-        note = f"{words}: {', '.join(dict.fromkeys(name for name, _ in others))} has its slopes too"
-        return replace(layer, verdict="pass", difference=None, note=note)
+        stand_ins = ", ".join(dict.fromkeys(name for name, _ in others))
+        return _passed(layer, f"{words}: {stand_ins} has its slopes too")
     if found is None:
-        return replace(layer, verdict="pass", difference=None, note=words)
+        return _passed(layer, words)
     if found.tensors:
-        note = (
-            f"{words}: equal calls were merged (tensor {', '.join(dict.fromkeys(found.tensors))})"
-        )
-        return replace(layer, verdict="pass", difference=None, note=note)
+        tensors = ", ".join(dict.fromkeys(found.tensors))
+        return _passed(layer, f"{words}: equal calls were merged (tensor {tensors})")
     text = f"{layer.name}: {words}, and its other calls were not found by their values"
-    return replace(layer, verdict="inconclusive", difference=_reason(text, found, CALLS))
+    return _doubtful(layer, text, found, CALLS)
 
 
 def _in_other_axes(layer: LayerParity, found: Found) -> LayerParity:
     """A layer of the same slopes along other axes: an optimizer moved a Transpose through it."""
-    if found.tensors and found.proven:
-        note = f"with a different axis order; {in_words(found)}"
-        known = replace(layer, verdict="pass", difference=None, note=note, slopes_equal=True)
-        return replace(known, n_by_value=layer.n_slopes, n_by_behaviour=layer.n_slopes)
-    words = layer.difference or layer.name
-    return replace(layer, verdict="inconclusive", difference=_reason(words, found, AXES))
+    if not found.proven:
+        return _doubtful(layer, str(layer.difference), found, AXES)
+    known = _passed(layer, f"with a different axis order; {in_words(found)}")
+    n_slopes = layer.n_slopes
+    return replace(known, slopes_equal=True, n_by_value=n_slopes, n_by_behaviour=n_slopes)
 
 
 def _by_values(layer: LayerParity, found: Found, hunt: Hunt) -> LayerParity:
@@ -121,31 +117,34 @@ def _by_values(layer: LayerParity, found: Found, hunt: Hunt) -> LayerParity:
         reference = hunt.reference
         if not unreached and reference.source.is_unread(layer.name, reference.feeds[0]):
             words = "no output of the reference depends on it, and the candidate does not have it"
-            return replace(known, verdict="pass", difference=None, note=words)
+            return _passed(known, words)
         text = f"{layer.name}: not found in the candidate, although every output agrees"
-        return replace(known, verdict="inconclusive", difference=_reason(text, found, NOT_FOUND))
-    known = replace(known, found="values", node=found.maker.node if found.maker else None)
-    if found.wrong:
-        text = f"{layer.name}: {in_words(found)}: {found.wrong}"
-        if found.stated:
-            return replace(known, verdict="fail", difference=Reason(text, "slopes_differ"))
-        return replace(known, verdict="inconclusive", difference=Reason(text, NOT_PROVEN))
+        return _doubtful(known, text, found, NOT_FOUND)
+    known = replace(known, found="values", node=found.makers[0].node)
+    text = f"{layer.name}: {in_words(found)}"
+    if found.stated:
+        return replace(known, difference=Reason(f"{text}: {found.wrong}", DIFFER))
     if not found.proven:
-        short = f"{unreached} of its {counts.size} slopes met no negative input" if unreached else (
-            "its values are too small to show its slopes"
-        )  # fmt: skip
-        text = f"{layer.name}: {in_words(found)}, but {short}"
-        return replace(known, verdict="inconclusive", difference=Reason(text, NOT_PROVEN))
+        short = f", but {unreached} of its {counts.size} slopes met no negative input"
+        if not unreached:
+            short = ", but its values are too small to show its slopes"
+        if found.wrong:
+            short = f": {found.wrong}"
+        reason = Reason(f"{text}{short}", NOT_PROVEN)
+        return replace(known, verdict="inconclusive", difference=reason)
     return replace(
-        known,
-        verdict="pass",
-        difference=None,
+        _passed(known, in_words(found)),
         slopes_equal=found.by_value,
-        note=in_words(found),
         n_by_value=int(counts.size) if found.by_value else 0,
         n_by_behaviour=int((counts > 0).sum()),
     )
 
 
-def _reason(text: str, found: Found, code: str) -> Reason:
-    return Reason(f"{text} ({found.where})" if found.where else text, code)
+def _passed(layer: LayerParity, note: str) -> LayerParity:
+    return replace(layer, verdict="pass", difference=None, note=note)
+
+
+def _doubtful(layer: LayerParity, text: str, found: Found, code: str) -> LayerParity:
+    return replace(
+        layer, verdict="inconclusive", difference=Reason(f"{text} ({found.where})", code)
+    )
