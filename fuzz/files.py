@@ -29,7 +29,7 @@ _LOADED = (
     "prelu_tools.backends.torch.files.program", "prelu_tools.backends.files.state_dict",
     "prelu_tools.backends.files.safetensors", "prelu_tools.backends.files.keras_h5",
     "prelu_tools.backends.files.keras_archive", "prelu_tools.cli.inspect", "prelu_tools.cli.verify",
-    "prelu_tools.cli.export", "prelu_tools.graph.facts.survey", "prelu_tools.graph.facts.targets",
+    "prelu_tools.cli.export", "prelu_tools.graph.facts.survey", "prelu_tools.graph.targets.forecast",
     "prelu_tools.commands.verify.command", "prelu_tools.commands.export.command",
     "prelu_tools.reports.writers.table", "prelu_tools.reports.writers.json",
     "prelu_tools.backends.onnxruntime.canonicalise",
