@@ -216,7 +216,7 @@ class VerifyRequest:
     where it can be measured: a number makes it inconclusive where it cannot."""
     quick: bool = option(
         FLAG,
-        "Only the checks that cost little: 4 random inputs, no search for more, no planted "
+        "Run only the cheap checks: 4 random inputs, no search for more, no planted "
         "faults; the verdict says so.",
         default=False, example="false",
         key_help="run only the cheap checks: no search for inputs, no planted faults",
