@@ -140,7 +140,7 @@ class VerifyRequest:
     )  # fmt: skip
     runtimes: tuple[str, ...] = option(
         TEXTS,
-        "Run ONNX candidates on this runtime too, converted if need be, and check what it "
+        "Run ONNX candidates on this runtime too, converted if necessary, and check what it "
         f"computes: {', '.join(RUNS_ONNX[:-1])} or {RUNS_ONNX[-1]}; repeatable.",
         default=(), name="runtime", metavar="NAME", complete=RUNS_ONNX,
         key="runtimes", key_help="runtimes that ONNX candidates are run by, too",
