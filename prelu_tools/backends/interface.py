@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from prelu_tools.graph.facts.tensors import Maker
     from prelu_tools.graph.io.model import OnnxModel
     from prelu_tools.graph.match.layers import LocatedLayer
+    from prelu_tools.graph.quantized.meaning import Meaning
 
 
 class RandomPart(Protocol):
@@ -311,6 +312,14 @@ class OnnxGraph(Source, Searchable, Protocol):
     @property
     def located(self) -> tuple[LocatedLayer, ...]:
         """The layers, and where they are in the graph, whose functions are inlined for that."""
+        ...
+
+    def meaning(self) -> Meaning | None:
+        """What a quantized graph means in floating point; None for one that is not quantized.
+
+        Raises:
+            PReLUToolsError: it is quantized in a way that is not known here.
+        """
         ...
 
     def session(self, provider: str) -> PlacedRunner:

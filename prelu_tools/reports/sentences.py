@@ -9,6 +9,7 @@ from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.verification import (
     Agreement,
     CandidateReport,
+    Deviation,
     LayerParity,
     OutputParity,
     Power,
@@ -91,6 +92,8 @@ def _tolerance(tolerance: Tolerance) -> str:
             f"each value within {tolerance.multiple:g} times the model's own rounding of it "
             "(sensitivity)"
         )
+    if tolerance.origin == "quantized":
+        return "what rounding to the candidate's own integer codes does (quantized)"
     if tolerance.multiple is not None:
         text = f"{tolerance.multiple:g} times the reference's own float32 rounding"
         if tolerance.ulps:
@@ -127,8 +130,10 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
         return ()
     by_value = sum(layer.n_by_value for layer in report.layers)
     by_behaviour = sum(layer.n_by_behaviour for layer in report.layers)
+    coarse = any(layer.slope_step for layer in report.layers)
+    how = "equal within their quantization step" if coarse else "equal bit for bit"
     return (
-        f"slopes: {by_value:,} of {total:,} equal bit for bit, "
+        f"slopes: {by_value:,} of {total:,} {how}, "
         f"{by_behaviour:,} of these proven by behaviour too",
     )
 
@@ -151,6 +156,12 @@ def tapped(layer: LayerParity) -> str:
     if ulp is None:
         return "-"
     return f"{ulp:,} ulp" if ulp < 100_000 else f"{ulp:.1e} ulp"
+
+
+def decibels(deviation: Deviation | None) -> str:
+    """A signal-to-noise ratio: `27.3 dB`; a dash where it is not known or there is no noise."""
+    snr = None if deviation is None else deviation.snr_db
+    return "-" if snr is None else f"{snr:.1f} dB"
 
 
 def worst_difference(result: VerifyResult) -> float | None:

@@ -129,10 +129,17 @@ def test_what_cannot_run_is_in_the_pages() -> None:
         assert any(command.startswith(start) for command in shown), start
 
 
+def _prose(text: str) -> str:
+    """A page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
 def _inline(text: str) -> Iterator[str]:
-    prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
-    for span in re.findall(r"`([^`]+)`", prose):
+    """What is in backquotes, and the commands of indented blocks."""
+    for span in re.findall(r"`([^`]+)`", _prose(text)):
         yield " ".join(span.split())
+    for line in re.findall(r"^    (prelu-tools .*)$", _prose(text), re.MULTILINE):
+        yield line.partition(" #")[0].strip()
 
 
 TEXTS = [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
@@ -155,6 +162,28 @@ def test_commands_and_options_in_the_prose_exist(page: Path) -> None:
             assert command is not None, span
             known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)} | {"--help"}
             assert {word for word in words if word.startswith("-")} <= known, span
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, and of those of the file that it takes in."""
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r'^--8<-- "([^":]+)"$', text, re.MULTILINE):
+        text += (ROOT / name).read_text(encoding="utf-8")
+    heads = re.findall(r"^#+ (.*)$", _prose(text), re.MULTILINE)
+    plain = (re.sub(r"[^\w\s-]", "", head).strip().lower() for head in heads)
+    return {re.sub(r"[-\s]+", "-", head) for head in plain}
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", _prose(page.read_text(encoding="utf-8"))):
+        path, _, anchor = link.partition("#")
+        if ":" in path:
+            continue
+        there = page.parent / path if path else page
+        assert there.exists(), link
+        generated = there.suffix != ".md" or ":::" in there.read_text(encoding="utf-8")
+        assert not anchor or generated or anchor in _anchors(there), link
 
 
 def test_the_comparison_says_no() -> None:

@@ -30,7 +30,7 @@ class Step:
 
 
 STEPS = (
-    Step("--help", ("Take models with PReLU to ONNX", "export", "verify"), limit=0.5),
+    Step("--help", ("Export models with PReLU to ONNX", "export", "verify"), limit=0.5),
     Step("-V", ("prelu-tools, version",), limit=0.5),
     Step("doctor", ("onnxruntime", "ok", "torch", "ok", "cuda", "missing"), limit=8.0),
     Step("inspct net.onnx", ("did you mean inspect?",), 2, limit=0.5),

@@ -53,6 +53,16 @@ def test_what_held_is_said_as_it_is() -> None:
     assert "infinities and NaN the same" in words
 
 
+def test_sizes_and_a_busy_machine_are_named() -> None:
+    result = optimized()
+    assert result.latency is not None
+    assert "timed at" not in render(result, "table", Style())
+    latency = replace(result.latency, sizes_from="search", clock="processor", waited=0.434)
+    words = " ".join(render(replace(result, latency=latency), "table", Style()).split())
+    assert "timed at x 1x3x112x112: the largest usual size" in words
+    assert "other processes had 43% of the processor meanwhile" in words
+
+
 def test_without_timing() -> None:
     assert "ms before" not in render(replace(optimized(), latency=None), "table", Style())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from prelu_tools.core.results.reasons import Reason
 from prelu_tools.graph.facts.randomness import TrainingNode, batch_nodes, random_nodes
 from prelu_tools.graph.facts.tensors import Maker, floating_tensors, has_bodies, unread
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
+from prelu_tools.graph.quantized.noticing import noticed_meaning
 from prelu_tools.graph.view import GraphView, all_views, is_known
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.rounding.noise import Noise
     from prelu_tools.graph.facts.dependence import Dependence
     from prelu_tools.graph.io.reader import OnnxModel
+    from prelu_tools.graph.quantized.meaning import Meaning
 
 # What runs a model is imported when one is run: `inspect` runs none, and is in a hurry.
 
@@ -53,6 +55,7 @@ class OnnxSource(SourceDefaults):
         self.producer = f"{proto.producer_name} {proto.producer_version}".strip()
         self._view = GraphView(model)
         self.options = options
+        self._meaning: Meaning | None = None
 
     @property
     def n_parameters(self) -> int:
@@ -126,8 +129,24 @@ class OnnxSource(SourceDefaults):
 
     @cached_property
     def located(self) -> tuple[LocatedLayer, ...]:
-        """The layers, and where they are in the graph, whose functions are inlined for that."""
-        return locate_layers(all_views(self.model))
+        """The layers, and where they are in the graph, whose functions are inlined for that.
+
+        Those of a quantized graph are in what it means (`graph/quantized/meaning.py`).
+        """
+        meaning = None
+        with suppress(PReLUToolsError):
+            meaning = self.meaning()
+        if meaning is None:
+            return locate_layers(all_views(self.model))
+        from prelu_tools.graph.quantized.layers import quantized_layers
+
+        return quantized_layers(locate_layers(all_views(meaning.model)))
+
+    def meaning(self) -> Meaning | None:
+        """See `OnnxGraph.meaning`."""
+        if self._meaning is None:
+            self._meaning = noticed_meaning(self.model)
+        return self._meaning
 
     @cached_property
     def computes_in(self) -> str | None:

@@ -10,7 +10,7 @@ from prelu_tools.backends.interface import Conversion, Source
 from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.backends.quiet import listening, quiet
 from prelu_tools.backends.registry import open_source, refuse_ignored_options
-from prelu_tools.commands.export.provenance import provenance
+from prelu_tools.commands.export.provenance import example_sizes_of, provenance
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.export.steps import finished, for_onnxruntime, in_type
 from prelu_tools.commands.output_check import demand_pass
@@ -66,6 +66,7 @@ def export(
         conversion = source.convert(asked)
         progress("canonicalising")
         origin = provenance(source, request.source, conversion.route, is_file=opened is None)
+        origin |= example_sizes_of(source, conversion.input_layouts)
         model, missing = finished(conversion, source, origin, wanted, request.verify)
         model, notes = in_type(model, request.dtype)
         with placing(request.output, request.force) as temporary:

@@ -16,6 +16,7 @@ from prelu_tools.commands.verify.layers.special import compare_special_values
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.outputs import OutputJudge, pair_outputs
 from prelu_tools.commands.verify.power import PowerPlan, measure_power
+from prelu_tools.commands.verify.quantized.judge import QuantizedPlan, judge_quantized
 from prelu_tools.commands.verify.reference.moved import Moved
 from prelu_tools.commands.verify.reference.run import Reference
 from prelu_tools.commands.verify.reference.steadiness import (
@@ -44,7 +45,13 @@ from prelu_tools.core.results.verification import (
     Tolerance,
 )
 from prelu_tools.core.rounding.noise import SINGLE
-from prelu_tools.core.rounding.tolerance import SENSITIVITY, default_tolerance, resolution_of
+from prelu_tools.core.rounding.tolerance import (
+    CALIBRATED,
+    QUANTIZED,
+    SENSITIVITY,
+    default_tolerance,
+    resolution_of,
+)
 from prelu_tools.core.versions import installed_version
 
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
@@ -76,6 +83,10 @@ def judge(
     Raises:
         PReLUToolsError: it cannot be run, or its outputs cannot be paired.
     """
+    graph = linked.source.graph
+    meaning = None if graph is None or provider is None else graph.meaning()
+    if meaning is not None:
+        return _QuantizedJudge(reference, linked, provider, request).judged()
     return _Judge(reference, linked, provider, request).judged()
 
 
@@ -317,3 +328,63 @@ class _Judge:
             return tolerance
         first = next(iter(seen.results[0].values()), None)
         return tolerance if first is None else default_tolerance(first.dtype)
+
+
+class _QuantizedJudge(_Judge):
+    """The same for a quantized candidate: see `commands/verify/quantized/judge.py`."""
+
+    def judged(self) -> Judged:
+        """Every check that fits integer codes: planted faults and special values do not."""
+        graph, provider = self.source.graph, self.provider
+        meaning = None if graph is None else graph.meaning()
+        if graph is None or provider is None or meaning is None:
+            raise AssertionError("a candidate that is not quantized")
+        seen = self._run(LayerJudge(self.reference, (), self.linked.layouts, CALIBRATED))
+        self._note_randomness(seen)
+        plan = QuantizedPlan(
+            reference=self.reference,
+            source=graph,
+            spelled=self.linked.spelled,
+            meaning=meaning,
+            provider=provider,
+            feeds=self.feeds,
+            outputs=self._output_judge(),
+            results=seen.results,
+            given=self.request.inputs_file is not None and self.request.samples is None,
+            layers=self.request.layers,
+            is_limited=self.request.tolerance.multiple is None,
+        )
+        judgement = judge_quantized(plan, seen.placement)
+        self.notes += [as_reason(n).within(self.linked.spelled) for n in self.source.notes]
+        self.notes += [note.after(self.linked.spelled) for note in seen.again.notes]
+        self.notes += judgement.notes
+        self._doubt_untried(seen)
+        found = Findings(
+            seen=seen,
+            outputs=judgement.outputs,
+            layers=judgement.layers,
+            special=(),
+            power=None,
+            interface=self._interface(seen.results[0]),
+            tolerance=QUANTIZED,
+            is_random=self.reference.is_random or is_random(seen.doubts),
+            sizes=None,
+        )
+        report = report_of(self.linked.spelled, found, self.request)
+        return Judged(report, seen.results, tuple(self.notes))
+
+    @property
+    def _moved(self) -> Moved | None:
+        """The reference's moved runs, in float32: what the file means is in that."""
+        return self.reference.moved_to(SINGLE)
+
+    def _run(self, layers: LayerJudge) -> Seen:
+        """Run it, twice at one size; its layers are looked at elsewhere."""
+        graph, provider = self.source.graph, self.provider
+        if graph is None or provider is None:
+            raise AssertionError("a candidate that is not quantized")
+        session = graph.session(provider)
+        results = run_feeds(session, self.feeds, layers, self.source)
+        again = run_again(session, self.feeds, results)
+        reached = CoverageBook(())
+        return Seen(results, reached, again, session.report, session.placement())

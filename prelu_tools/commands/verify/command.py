@@ -30,6 +30,7 @@ from prelu_tools.commands.verify.inputs.other import asking
 from prelu_tools.commands.verify.inputs.turning import BRANCH_FOUND
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
+from prelu_tools.commands.verify.quantized.ranges import within_calibration
 from prelu_tools.commands.verify.reference.live import check_ranges, running
 from prelu_tools.commands.verify.reference.replay import (
     refuse_fixed_options,
@@ -134,6 +135,7 @@ def verify_source(
     refuse_records(opened)
     if len(opened) == len(linked):
         refuse_ignored_options([source, *(item.source for item in opened)], request)
+    request = within_calibration(opened, request)
     tell(f"running {request.reference}")
     make = running if source.recording is None else replaying
     with make(source, opened, request) as (reference, settled):

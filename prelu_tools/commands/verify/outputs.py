@@ -46,8 +46,8 @@ class OutputJudge:
         self._tolerance = tolerance
         self._spreads = spreads
 
-    def _limit(self, name: str, run: int, candidate: Array) -> Limit:
-        """Of the reference's output of this name in one run."""
+    def limit(self, name: str, run: int, candidate: Array) -> Limit:
+        """What the candidate's output may differ by from the reference's of this name, in a run."""
         spread = None if self._spreads is None else self._spreads[run].get(name)
         values = self._references[run][name]
         extent = self._extents[name]
@@ -66,10 +66,10 @@ class OutputJudge:
         pairs = pair_outputs(self._references[run], results)
         for reference, candidate in pairs:
             left = self._references[run][reference]
-            right = self._to_reference(left, results[candidate], candidate)
+            right = self.to_reference(left, results[candidate], candidate)
             if left.shape != right.shape:
                 return True
-            comparison = Comparison(self._limit(reference, run, right))
+            comparison = Comparison(self.limit(reference, run, right))
             comparison.add(left, right)
             if comparison.verdict == "fail":
                 return True
@@ -77,15 +77,15 @@ class OutputJudge:
 
     def _parity(self, reference: str, name: str, results: Results) -> OutputParity:
         extent = self._extents[reference]
-        comparison, top1 = Comparison(self._limit(reference, 0, results[0][name])), Top1()
+        comparison, top1 = Comparison(self.limit(reference, 0, results[0][name])), Top1()
         first = results[0][name].shape
         for run, (references, found) in enumerate(zip(self._references, results, strict=True)):
             left = references[reference]
-            right = self._to_reference(left, found[name], name)
+            right = self.to_reference(left, found[name], name)
             if left.shape != right.shape:
                 return _other_shape(name, left, right)
             first = right.shape if run == 0 else first
-            comparison.add(left, right, self._limit(reference, run, right))
+            comparison.add(left, right, self.limit(reference, run, right))
             top1.add(left, right)
         rounding = extent.own_error
         return OutputParity(
@@ -107,7 +107,7 @@ class OutputJudge:
             remark=_remark(comparison),
         )
 
-    def _to_reference(self, reference: Array, candidate: Array, name: str) -> Array:
+    def to_reference(self, reference: Array, candidate: Array, name: str) -> Array:
         """The candidate's output in the reference's axis order.
 
         An output is moved where an input of its rank was, or the user says so: a head of a detector

@@ -84,7 +84,8 @@ class LayerParity:
     name: str
     """The reference's name for the layer (the candidate's, if the reference has none)."""
     slopes_equal: bool
-    """Whether the slopes are equal bit for bit, after accounting for sign and layout."""
+    """Whether the slopes are equal bit for bit, after accounting for sign and layout; those stored
+    as integer codes, within half the step of these."""
     difference: str | None
     """What differs, in words: "channels 3 and 7 exchanged"; None if nothing does."""
     max_abs_diff: float | None
@@ -120,6 +121,9 @@ class LayerParity:
     found: Found = "pattern"
     """How it was found in the candidate: by its pattern, or by its values; or not at all; or
     `additional` if the reference has no such layer."""
+    slope_step: float | None = None
+    """The distance between neighbours among the values that its slopes may have, if the candidate
+    stores them as integer codes; None if it stores them in floating point."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ FACTOR = 16.0
 see docs/verify.md."""
 SENSITIVITY = Tolerance(0.0, 0.0, False, "sensitivity", multiple=FACTOR, ulps=FACTOR / 2)
 """What is used in place of `CALIBRATED` where the reference's moved runs are there."""
+QUANTIZED = Tolerance(0.0, 0.0, False, "quantized")
+"""Of a quantized candidate: what rounding to the steps of its own codes does, as it is drawn."""
 
 _RELATIVE = {"float64": (1e-7, 1e-9), "float32": (1e-4, 1e-5), "float16": (1e-2, 4e-3)}
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.inspection import Finding, OtherActivation, RefusedForm
 from prelu_tools.graph.facts.findings import graph_findings, max_findings, quantizer_finding
 from prelu_tools.graph.match.arithmetic import leak_of
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
+from prelu_tools.graph.quantized.noticing import noticed_meaning
 from prelu_tools.graph.view import GraphView, all_views
 
 if TYPE_CHECKING:
@@ -41,9 +44,16 @@ def survey(model: OnnxModel, explain: bool, target: str | None) -> Survey:
         explain: whether to look for what only resembles PReLU.
         target: a name of `graph.targets.TARGETS` to forecast for; None for none.
     """
-    views = list(all_views(model))
+    meaning = None
+    with suppress(PReLUToolsError):
+        meaning = noticed_meaning(model)
+    views = list(all_views(model if meaning is None else meaning.model))
     missed: list[NearMiss] = []
     located = locate_layers(views, missed, explain)
+    if meaning is not None:
+        from prelu_tools.graph.quantized.layers import quantized_layers
+
+        located = quantized_layers(located)
     taken = {name for layer in located for m in layer.matches for n in m.nodes for name in n.output}
     missed = [near for near in missed if near.node.output[0] not in taken]
     findings = list(max_findings(missed))

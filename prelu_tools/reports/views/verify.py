@@ -30,6 +30,7 @@ from prelu_tools.reports.sentences import (
     LEGEND,
     agreement_line,
     baseline_lines,
+    decibels,
     interface_lines,
     n_wrong,
     of_rounding,
@@ -91,7 +92,7 @@ def _of_candidate(report: CandidateReport) -> Iterator[Block]:
     if report.outputs:
         yield _outputs([("", report)])
     if report.layers:
-        yield _layers(report.layers)
+        yield _layers(report)
     yield Lines.of((*interface_lines(report), *proven(report), *_power(report)))
 
 
@@ -119,7 +120,7 @@ def _of_candidates(
         if any(report.layers for _, report in part):
             yield _layers_side_by_side(part)
     for mark, title, report in zip(marks, titles, reports, strict=True):
-        tables = (_layers(report.layers),) if report.layers else ()
+        tables = (_layers(report),) if report.layers else ()
         lines = (*interface_lines(report), *proven(report), *_power(report))
         details = Lines.of((*lines, *_candidate_details(report)))
         yield Section(
@@ -163,15 +164,19 @@ def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
         Column("x rounding"),
         Column("limit", brief=any(output.of_rounding is None for _, output in outputs)),
         Column("max rel diff", brief=False),
+        Column("SNR"),
         Column("top-1"),
         Column("wrong"),
         Column("verdict", "word"),
     )
-    rows = (((mark,) if several else ()) + _output_row(output) for mark, output in outputs)
+    quantized = any(report.tolerance.origin == "quantized" for _, report in marked)
+    rows = (
+        ((mark,) if several else ()) + _output_row(output, quantized) for mark, output in outputs
+    )
     return Table(columns, tuple(rows)).without()
 
 
-def _output_row(output: OutputParity) -> tuple[Cell, ...]:
+def _output_row(output: OutputParity, quantized: bool) -> tuple[Cell, ...]:
     top1, limit = output.top1_agreement, output.limit
     worst = f"{output.max_abs_diff:.2e}"
     return (
@@ -181,6 +186,7 @@ def _output_row(output: OutputParity) -> tuple[Cell, ...]:
         of_rounding(output),
         "-" if limit is None else f"{limit:.1e}",
         f"{output.max_rel_diff:.2e}",
+        decibels(output.deviation) if quantized else "-",
         "-" if top1 is None else percentage(top1),
         f"{n_wrong(output):,}",
         Word(output.verdict),
@@ -192,12 +198,14 @@ def _of(difference: float, limit: float) -> float | None:
     return None if math.isnan(share) else share
 
 
-def _layers(layers: Sequence[LayerParity]) -> Table:
+def _layers(report: CandidateReport) -> Table:
+    layers, quantized = report.layers, report.tolerance.origin == "quantized"
     columns = (
         Column("layer", "name"),
         Column("slopes", "word"),
         Column("isolated"),
         Column("end-to-end"),
+        *((Column("SNR"),) if quantized else ()),
         Column("reached"),
         Column("min hits"),
         Column("node", "name", brief=False),
@@ -209,6 +217,7 @@ def _layers(layers: Sequence[LayerParity]) -> Table:
             _slopes(layer),
             tapped(layer),
             moved(layer.max_abs_diff),
+            *((decibels(layer.deviation),) if quantized else ()),
             Share(covered(layer.coverage), layer.coverage),
             "-" if layer.least_positions is None else f"{layer.least_positions:,}",
             "-" if layer.node is None else Name(layer.node),
@@ -238,7 +247,8 @@ def _layers_side_by_side(marked: Sequence[tuple[str, CandidateReport]]) -> Table
 
 def _slopes(layer: LayerParity) -> Word:
     if layer.slopes_equal:
-        return Word("equal", "pass")
+        step = layer.slope_step
+        return Word("equal" if step is None else f"within {step:.2g}", "pass")
     word = slope_word(layer)
     if word != "differ":
         return Word(word, layer.verdict)

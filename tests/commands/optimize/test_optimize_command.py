@@ -15,7 +15,7 @@ from running import Outcome, cli
 from text_nets import npz, save
 from versions import fused_add, infinities
 
-from prelu_tools.backends.onnxruntime.racing import Run
+from prelu_tools.backends.onnxruntime.racing import Run, Times
 from prelu_tools.commands.optimize import command
 from prelu_tools.commands.optimize.tuning import Bench
 from prelu_tools.core.results.optimization import Target
@@ -195,8 +195,9 @@ def test_infinities_that_come_out_otherwise_are_told_where_that_is_asked(
 def test_what_is_slower_is_taken_back(
     chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(runs: Any, *_: Any) -> dict[str, list[float]]:
-        return {name: [2.0 if name in ("after", "relu_mul") else 1.0] * 20 for name in runs}
+    def slow(runs: Any, *_: Any) -> Times:
+        seconds = {n: [2.0 if n in ("after", "relu_mul") else 1.0] * 20 for n in runs}
+        return Times(seconds, "wall", 0.0)
 
     monkeypatch.setattr(command, "race", slow)
     found = optimize(chain, tmp_path / "fast.onnx", "--tune", "--tune-seconds", 0.01,

@@ -1,0 +1,132 @@
+"""Is a difference as large as rounding to codes makes it? By the size that drawn rounding has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array
+
+_LEAST = 3.0
+"""How many times the drawn noise a whole tensor may be off in any case."""
+_SINGLE = 3.0
+"""How many times as far as a channel a single value may be off."""
+_MOST_PARTS = 4096
+_FEW = 0.02
+# Student's t by degrees of freedom, 1 - 1e-6: how far a normal number may be from 0, in units of a
+# deviation that as many other draws show.
+_STUDENT = {1: 3.2e5, 2: 707.0, 3: 103.0, 4: 41.6, 6: 17.8, 8: 12.1, 12: 8.5, 16: 7.2, 24: 6.2,
+            32: 5.8, 64: 5.2}  # fmt: skip
+
+
+def allowed_times(draws: int) -> float:
+    """How many times the noise of so many draws one more of the same kind may be."""
+    return next((_STUDENT[known] for known in sorted(_STUDENT, reverse=True) if known <= draws),
+                float("inf"))  # fmt: skip
+
+
+@dataclass
+class _Sums:
+    """Squares of one grouping, over all runs."""
+
+    off: Array
+    noise: Array
+
+
+@dataclass
+class Closeness:
+    """Differences of one output over all runs, compared with drawn rounding of known steps.
+
+    Rounding to codes is noise whose size is known: half a step either way. What it does to an
+    output is drawn a few times; the real rounding has the same size, by root mean square over
+    all values, and over each channel, so that a fault in one channel does not hide.
+    """
+
+    n_draws: int
+    """How many draws of the noise there are."""
+    broken: bool = False
+    """Whether shapes differ, or values are finite on one side only."""
+    _sums: dict[tuple[int, ...], _Sums] = field(default_factory=dict)
+    _share: float = 0.0
+
+    def add(
+        self, expected: Array, found: Array, base: Array, draws: Sequence[Array], allowed: Array
+    ) -> None:
+        """One run.
+
+        Args:
+            expected: what is right.
+            found: what is compared with it.
+            base: the output to which the noise was added.
+            draws: the output with noise, a few times.
+            allowed: what a difference may be beside, broadcasting: rounding in floating point.
+        """
+        if expected.shape != found.shape:
+            self.broken = True
+        elif not np.issubdtype(expected.dtype, np.floating):
+            self._add_exact(expected, found, base, draws)
+        else:
+            self._add_floats(expected, found, base, draws, allowed)
+
+    @property
+    def worst(self) -> float:
+        """The largest share of what is allowed; above 1 the difference is no rounding."""
+        if self.broken:
+            return float("inf")
+        return max([self._share, *map(self._worst_of, self._sums.values())])
+
+    def _worst_of(self, sums: _Sums) -> float:
+        parts = sums.off.size
+        factor = max(_LEAST, allowed_times(self.n_draws * (1 if parts > 1 else 2)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(sums.off > 0, np.sqrt(sums.off / sums.noise) / factor, 0.0)
+        return float(share.max(initial=0.0))
+
+    def _add_floats(
+        self, expected: Array, found: Array, base: Array, draws: Sequence[Array], allowed: Array
+    ) -> None:
+        left, right = expected.astype(np.float64), found.astype(np.float64)
+        same = (left == right) | (np.isnan(left) & np.isnan(right))
+        finite = np.isfinite(left) & np.isfinite(right)
+        if (~finite & ~same).any():
+            self.broken = True
+            return
+        off = np.where(finite & ~same, np.maximum(np.abs(left - right) - allowed, 0.0), 0.0) ** 2
+        with np.errstate(invalid="ignore"):
+            moved = [np.nan_to_num(draw.astype(np.float64) - base) ** 2 for draw in draws]
+        noise = np.mean(moved, axis=0) if moved else np.zeros(off.shape)
+        for axes in _groupings(off.shape):
+            new = _Sums(off.sum(axis=axes), noise.sum(axis=axes))
+            old = self._sums.setdefault(axes, _Sums(np.zeros(()), np.zeros(())))
+            if old.off.shape not in ((), new.off.shape):
+                continue  # other sizes in this run
+            self._sums[axes] = _Sums(old.off + new.off, old.noise + new.noise)
+            usual = np.sqrt(noise.mean(axis=axes, keepdims=True))
+            limit = _SINGLE * allowed_times(self.n_draws) * np.maximum(np.sqrt(noise), usual)
+            if off.ndim < 2 or len(axes) < off.ndim:
+                self._note(np.sqrt(off), limit)
+
+    def _add_exact(
+        self, expected: Array, found: Array, base: Array, draws: Sequence[Array]
+    ) -> None:
+        """Of numbers that are not floating (indices, choices): how many differ."""
+        flips = [float((draw != base).mean()) for draw in draws if draw.shape == base.shape]
+        most = np.asarray(_LEAST * max(flips, default=1.0) + _FEW)
+        self._note(np.asarray((expected != found).mean()), most)
+
+    def _note(self, size: Array, allowed: Array) -> None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(size > 0, size / allowed, 0.0)
+        self._share = max(self._share, float(share.max(initial=0.0)))
+
+
+def _groupings(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """The whole, then by channel, and by the last axis where that is a few columns."""
+    every = tuple(range(len(shape)))
+    yield every
+    if len(shape) > 1 and 1 < shape[1] <= _MOST_PARTS:
+        yield tuple(axis for axis in every if axis != 1)
+    if len(shape) > 2 and 1 < shape[-1] <= 64:
+        yield every[:-1]

@@ -1,0 +1,247 @@
+"""Judge a quantized candidate: its slopes and weights strictly, its rounding by its size.
+
+Three questions, each with the limit that fits it:
+
+1. Are the slopes and the weights those of the reference? What the file means in floating point
+   (`graph/quantized/meaning.py`) is compared with the reference; it may differ by what rounding to
+   the steps of its weights does, which is drawn. Nothing quantized: no more than rounding in
+   floating point.
+2. Do the kernels compute what the file says? Each PReLU on its own input, within its codes; the
+   outputs, against the file's meaning with noise of the size of its steps.
+3. Is what is left any good? The signal-to-noise ratio of each output, on inputs that were given.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx
+
+from prelu_tools.backends.interface import OnnxGraph
+from prelu_tools.backends.onnxruntime.session import Session
+from prelu_tools.commands.verify.inputs.feeds import Feeds
+from prelu_tools.commands.verify.outputs import OutputJudge, pair_outputs
+from prelu_tools.commands.verify.quantized.closeness import Closeness
+from prelu_tools.commands.verify.quantized.layers import QuantizedLayers
+from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.results.reasons import Reason, as_reason
+from prelu_tools.core.results.verification import LayerParity, OutputParity, Verdict
+from prelu_tools.graph.copies.instrument import tapped
+from prelu_tools.graph.quantized.meaning import Meaning
+from prelu_tools.graph.quantized.rounding import with_moved_weights, with_rounding
+
+MIN_SNR = 10.0
+"""Decibels that each output has to have on given inputs: an error of a tenth of its energy."""
+_MOST_DRAWS, _FEWEST_DRAWS = 16, 6
+_SECONDS = 20.0  # that drawing noise may take, as far as the fewest draws allow
+Results = Sequence[Mapping[str, Array]]
+
+
+@dataclass(frozen=True)
+class QuantizedJudgement:
+    """What was found of a quantized candidate."""
+
+    outputs: tuple[OutputParity, ...]
+    """Its outputs."""
+    layers: tuple[LayerParity, ...]
+    """Its layers."""
+    notes: tuple[str, ...]
+    """How it was judged."""
+
+
+@dataclass(frozen=True)
+class QuantizedPlan:
+    """What a quantized candidate is judged by."""
+
+    reference: Reference
+    """The reference, which was run."""
+    source: OnnxGraph
+    """The candidate."""
+    spelled: str
+    """Its name."""
+    meaning: Meaning
+    """What it means."""
+    provider: str
+    """The execution provider that ran it."""
+    feeds: Sequence[Feeds]
+    """The inputs as it takes them."""
+    outputs: OutputJudge
+    """Pairs its outputs with the reference's."""
+    results: Results
+    """Its outputs in each run."""
+    given: bool
+    """Whether its inputs were given, and not drawn."""
+    layers: bool
+    """Whether to look at its layers."""
+    is_limited: bool
+    """Whether the user says by how much its outputs may differ."""
+
+
+def judge_quantized(plan: QuantizedPlan, placement: Mapping[str, str]) -> QuantizedJudgement:
+    """Answer the three questions for one candidate.
+
+    Raises:
+        PReLUToolsError: what it means cannot be run.
+    """
+    layers = QuantizedLayers(plan.reference, plan.source.located, plan.meaning)
+    if plan.layers and plan.source.located:
+        _watch(plan, layers)
+    meant = _runs(plan, plan.meaning.model.proto, "what it means")
+    strict = plan.outputs.compare(meant)
+    weights = _closeness_of_weights(plan, meant, strict)
+    kernels = _closeness_of_kernels(plan)
+    parities = tuple(
+        _parity(plan, parity, weights.get(parity.name), kernels.get(parity.name))
+        for parity in plan.outputs.compare(plan.results)
+    )
+    agreed = all(parity.verdict != "fail" for parity in parities)
+    found = layers.parities(placement, agreed) if plan.layers else ()
+    return QuantizedJudgement(parities, found, tuple(_notes(plan)))
+
+
+def _watch(plan: QuantizedPlan, layers: QuantizedLayers) -> None:
+    """Look at the candidate's layers as it runs."""
+    model = plan.source.model
+    known = {name for node in model.proto.graph.node for name in node.output}
+    known |= {value.name for value in model.proto.graph.input}
+    names = layers.tensors(known)
+    inside = [name for name in names if name not in plan.feeds[0]]
+    if not inside:
+        return
+    session = _session(plan, tapped(model.proto, inside))
+    for run, feed in enumerate(plan.feeds):
+        fetched = session.fetch(feed, inside)
+        layers.observe(run, {**{n: feed[n] for n in names if n in feed}, **fetched})
+
+
+def _session(plan: QuantizedPlan, proto: onnx.ModelProto, provider: str = "") -> Session:
+    file = plan.source.model.file
+    folder = None if file is None else file.parent
+    return Session(proto, provider or plan.provider, plan.spelled, folder)
+
+
+def _runs(plan: QuantizedPlan, proto: onnx.ModelProto, what: str) -> list[dict[str, Array]]:
+    file = plan.meaning.model.file
+    folder = None if file is None else file.parent
+    session = Session(proto, "cpu", f"{what} of {plan.spelled}", folder)
+    return [session.run(feed) for feed in plan.feeds]
+
+
+def _drawn(
+    plan: QuantizedPlan, make: Callable[[Meaning, int], onnx.ModelProto]
+) -> list[list[dict[str, Array]]]:
+    """The outputs of copies with noise: as many as time allows, within limits."""
+    found: list[list[dict[str, Array]]] = []
+    stop = time.monotonic() + _SECONDS
+    while len(found) < _MOST_DRAWS and (len(found) < _FEWEST_DRAWS or time.monotonic() < stop):
+        found.append(_runs(plan, make(plan.meaning, len(found)), "what it means"))
+    return found
+
+
+def _closeness_of_weights(
+    plan: QuantizedPlan, meant: Results, strict: Sequence[OutputParity]
+) -> dict[str, Closeness | None]:
+    """Of each output: None where what the file means gives the reference's up to rounding."""
+    found: dict[str, Closeness | None] = {parity.name: None for parity in strict}
+    wrong = [parity.name for parity in strict if parity.verdict == "fail"]
+    if not wrong:
+        return found
+    draws = _drawn(plan, with_moved_weights)
+    references = plan.reference.outputs
+    for mine, name in pair_outputs(references[0], meant[0]):
+        if name not in wrong:
+            continue
+        closeness = Closeness(len(draws))
+        for run, results in enumerate(meant):
+            expected, base = references[run][mine], results[name]
+            turned = plan.outputs.to_reference(expected, base, name)
+            moved = [plan.outputs.to_reference(expected, draw[run][name], name) for draw in draws]
+            limit = plan.outputs.limit(mine, run, turned)
+            with np.errstate(all="ignore"):
+                allowed = np.asarray(limit.atol + limit.rtol * np.abs(expected))
+            closeness.add(expected, turned, turned, moved, allowed)
+        found[name] = closeness
+    return found
+
+
+def _closeness_of_kernels(plan: QuantizedPlan) -> dict[str, Closeness]:
+    """Of each output: the candidate against its meaning with the steps and ends of its codes."""
+    if plan.meaning.kind == "dynamic" or not plan.meaning.rounded:
+        return {}
+    ends = _runs(plan, with_rounding(plan.meaning, None), "what it means")
+    draws = _drawn(plan, with_rounding)
+    found = {}
+    for name in plan.results[0]:
+        closeness = Closeness(len(draws))
+        for run, results in enumerate(plan.results):
+            base = ends[run][name]
+            floor = np.asarray(1e-5 * np.abs(base.astype(np.float64)).max(initial=0.0))
+            moved = [draw[run][name] for draw in draws]
+            closeness.add(base, results[name], base, moved, floor)
+        found[name] = closeness
+    return found
+
+
+def _parity(
+    plan: QuantizedPlan, parity: OutputParity, weights: Closeness | None, kernels: Closeness | None
+) -> OutputParity:
+    """The output with the verdict that fits a quantized candidate, and its reasons."""
+    if parity.deviation is None:  # another shape
+        return parity
+    said: list[Reason] = []
+    if parity.n_nonfinite_mismatch:
+        said.append(Reason(f"output {parity.name}: NaN or infinite on one side only", "not_finite"))
+    if weights is not None and weights.worst > 1:
+        said.append(Reason(
+            f"output {parity.name}: the quantized weights and slopes give something else than the "
+            f"reference's, {weights.worst:.3g} times what their rounding explains",
+            "int8_weights_differ",
+        ))  # fmt: skip
+    if kernels is not None and kernels.worst > 1:
+        said.append(Reason(
+            f"output {parity.name}: the runtime gives something else than the file says, "
+            f"{kernels.worst:.3g} times what rounding to its codes explains",
+            "int8_kernels_differ",
+        ))  # fmt: skip
+    if plan.is_limited and parity.difference and not said:
+        said.append(as_reason(parity.difference))
+    snr = parity.deviation.snr_db
+    if plan.given and not said and snr is not None and snr < MIN_SNR:
+        said.append(Reason(
+            f"output {parity.name}: its signal-to-noise ratio is {snr:.1f} dB, below "
+            f"{MIN_SNR:g} dB, although the slopes and weights are right: the ranges do not fit "
+            "these inputs",
+            "int8_snr",
+        ))  # fmt: skip
+    verdict: Verdict = "fail" if said else "pass"
+    if not said and parity.verdict == "inconclusive":
+        verdict = "inconclusive"
+    words = Reason("; ".join(said), said[0].code) if said else None
+    return replace(
+        parity, verdict=verdict, difference=words or (parity.difference if verdict != "pass"
+                                                      else None),
+        n_mismatched=0 if verdict == "pass" else parity.n_mismatched,
+        limit=None, of_rounding=None, worst_of_rounding=None,
+    )  # fmt: skip
+
+
+def _notes(plan: QuantizedPlan) -> list[str]:
+    notes: list[str] = [
+        Reason(
+            f"{plan.spelled} is quantized {plan.meaning.words}: its slopes are compared within "
+            "half a quantization step, its weights by what their rounding does to each output, and "
+            "its kernels by what rounding to its codes does",
+            "quantized_candidate",
+        )
+    ]
+    if not plan.given and plan.meaning.kind != "weights only":
+        notes.append(Reason(
+            f"{plan.spelled}: the signal-to-noise ratios are for random inputs; give data like "
+            "that of the calibration with --inputs for those that count",
+            "int8_random_inputs",
+        ))  # fmt: skip
+    return notes

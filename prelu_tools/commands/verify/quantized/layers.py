@@ -1,0 +1,251 @@
+"""The PReLU layers of a quantized candidate as it runs: each on its own input, and end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from prelu_tools.commands.verify.layers.isolated import axis_orders
+from prelu_tools.commands.verify.quantized.slopes import is_coarse, pair_snapped
+from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.prelu.slopediff import SlopeDifference, compare_slopes, owner_of
+from prelu_tools.core.prelu.slopes import PReLULayer, laid_over
+from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.verification import LayerParity, Verdict
+from prelu_tools.core.rounding.parity import Comparison
+from prelu_tools.core.rounding.tolerance import Limit
+from prelu_tools.graph.match.layers import LocatedLayer
+from prelu_tools.graph.match.recognise import Match
+from prelu_tools.graph.quantized.codes import Codes
+from prelu_tools.graph.quantized.meaning import Meaning
+
+_ROUNDING = 0.55  # of a step, for each time that a region rounds to codes
+_FLOAT = 4 * 2.0**-23  # of a value: forms in floating point round a few times
+
+
+@dataclass
+class _Seen:
+    """What was seen of one layer as the candidate ran."""
+
+    off: float = 0.0
+    """The largest distance from the reference's slopes on its own input, as a share of what
+    rounding to its codes may do."""
+    n_calls: int = 0
+    end_to_end: Comparison = field(default_factory=lambda: Comparison(Limit(np.inf, np.inf)))
+    lost: str | None = None
+
+
+class _Call(NamedTuple):
+    """A call of a layer, as the candidate ran."""
+
+    number: int
+    match: Match
+    x: Array
+    y: Array
+    cut: Array
+    """Where its values were cut off on the way."""
+
+
+class QuantizedLayers:
+    """Compares the layers of one quantized candidate with the reference's."""
+
+    def __init__(
+        self, reference: Reference, located: Sequence[LocatedLayer], meaning: Meaning
+    ) -> None:
+        """Pair the layers."""
+        self._reference = reference
+        self._meaning = meaning
+        pairs, self._steps, self._apart = pair_snapped(reference.layers, located)
+        self._pairs = pairs
+        self._matches = {item.layer.name: item.matches for item in located}
+        self._seen = {mine.name: _Seen() for mine, _ in pairs.pairs}
+
+    def tensors(self, known: Iterable[str]) -> tuple[str, ...]:
+        """What has to be fetched of each run, of the tensors that the candidate has."""
+        has = set(known)
+        names = [
+            name
+            for _, _, match in self._calls()
+            if {match.x, match.node.output[0]} <= has
+            for name in (match.x, match.node.output[0], *self._inner(match))
+            if name in has
+        ]
+        return tuple(dict.fromkeys(names))
+
+    def _inner(self, match: Match) -> list[str]:
+        """The tensors of codes between the input of a PReLU and its output."""
+        made = (name for node in match.nodes for name in node.output)
+        ends = (match.x, match.node.output[0])
+        return [name for name in made if name in self._meaning.codes and name not in ends]
+
+    def observe(self, run: int, values: Mapping[str, Array]) -> None:
+        """One run: the tensors of `tensors`, as the candidate gave them."""
+        for mine, number, match in self._calls():
+            if match.x not in values or match.node.output[0] not in values:
+                continue
+            x, y = (self._reals(n, values[n]) for n in (match.x, match.node.output[0]))
+            cut = self._cut_off(match, values, x.shape)
+            self._observe(mine, run, _Call(number, match, x, y, cut))
+
+    def _cut_off(self, match: Match, values: Mapping[str, Array], shape: tuple[int, ...]) -> Array:
+        """Where a value on the way is at the end of its range: there nothing is proven."""
+        cut = np.zeros(shape, bool)
+        for name in self._inner(match):
+            codes = self._meaning.codes[name]
+            if name not in values or values[name].dtype.kind == "f" or codes.zero.size > 1:
+                continue
+            info = np.iinfo(values[name].dtype)
+            for end in {info.min, info.max} - {int(codes.zero.reshape(-1)[0])}:
+                at_end = values[name] == end
+                if at_end.shape == shape:
+                    cut |= at_end
+        return cut
+
+    def _calls(self) -> Iterator[tuple[PReLULayer, int, Match]]:
+        for mine, other in self._pairs.pairs:
+            for number, match in enumerate(self._matches.get(other.name, ())):
+                yield mine, number, match
+
+    def _reals(self, name: str, values: Array) -> Array:
+        codes = self._meaning.codes.get(name)
+        return values if codes is None or values.dtype.kind == "f" else codes.reals(values)
+
+    def _observe(self, mine: PReLULayer, run: int, call: _Call) -> None:
+        x, y = call.x, call.y
+        seen = self._seen[mine.name]
+        other = next(o for m, o in self._pairs.pairs if m.name == mine.name)
+        expected = self._reference.activation(run, mine.name, call.number)
+        orders = axis_orders(mine, other, x.shape, None if expected is None else expected.shape)
+        slopes = laid_over(mine, x.ndim)
+        if slopes is None or x.shape != y.shape:
+            seen.lost = f"gives {list(y.shape)} for an input of {list(x.shape)}"
+            return
+        shares = []
+        for order in orders:
+            laid = slopes.reshape(-1)[0] if slopes.size == 1 else slopes.transpose(order)
+            try:
+                shares.append(self._share(np.asarray(laid), mine, call))
+            except ValueError:
+                continue  # it does not broadcast so
+        if not shares:
+            seen.lost = f"its slopes do not broadcast to an input of {list(x.shape)}"
+            return
+        seen.off = max(seen.off, min(shares))
+        seen.n_calls += 1
+        nearest = None if expected is None else orders.nearest(expected, y)
+        if expected is not None and nearest is not None:
+            seen.end_to_end.add(expected, nearest)
+
+    def _share(self, slopes: Array, mine: PReLULayer, call: _Call) -> float:
+        """How far an output is from PReLU of its input, as a share of what rounding may do."""
+        match, x, y = call.match, call.x, call.y
+        wide = x.astype(np.float64)
+        expected = np.where(wide > 0, wide, slopes.astype(np.float64) * wide)
+        end = self._meaning.codes.get(match.node.output[0])
+        steps = [self._meaning.codes[n].step for node in match.nodes for n in node.output
+                 if n in self._meaning.codes and n != match.x]  # fmt: skip
+        room = _ROUNDING * sum(steps) * max(1.0, float(np.abs(mine.slopes).max(initial=0.0)))
+        if end is not None:
+            expected = np.clip(expected, *end.ends)
+            room += _ROUNDING * end.step
+        step = self._steps.get(mine.name, 0.0)
+        allowed = room + np.where(wide < 0, _ROUNDING * step * np.abs(wide), 0.0)
+        allowed = allowed + _FLOAT * np.abs(wide) * max(1.0, float(np.abs(mine.slopes).max()))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(expected == y, 0.0, np.abs(expected - y) / allowed)
+        return float(np.where(call.cut, 0.0, np.nan_to_num(share, nan=np.inf)).max(initial=0.0))
+
+    def parities(self, placement: Mapping[str, str], agreed: bool) -> tuple[LayerParity, ...]:
+        """The outcome for every layer of either side, in the reference's order.
+
+        Args:
+            placement: the execution provider of each node; empty if unknown.
+            agreed: whether all outputs pass: then a layer that is not found fails nothing.
+        """
+        lost: Verdict = "inconclusive" if agreed else "fail"
+        found = {
+            mine.name: self._parity(mine, other, placement) for mine, other in self._pairs.pairs
+        }
+        for layer in self._pairs.missing:
+            words = Reason(
+                f"{layer.name}: not found in the candidate, whose layers are quantized",
+                "layer_not_found",
+            )
+            found[layer.name] = LayerParity(
+                layer.name, False, words, None, None, None, lost, found="nowhere"
+            )
+        extra = [
+            LayerParity(
+                layer.name, False,
+                Reason(f"{layer.name}: a PReLU that the reference does not have",
+                       "layer_additional"),
+                None, None, None, lost, found="additional",
+            )
+            for layer in self._pairs.unexpected
+        ]  # fmt: skip
+        order = [layer.name for layer in self._reference.layers if layer.name in found]
+        return (*(found[name] for name in order), *extra)
+
+    def _parity(
+        self, mine: PReLULayer, other: PReLULayer, placement: Mapping[str, str]
+    ) -> LayerParity:
+        seen, step = self._seen[mine.name], self._steps[mine.name]
+        slopes = self._compare(mine, other)
+        said = [slopes.description, seen.lost]
+        verdict: Verdict = "pass"
+        code = "slopes_differ"
+        if not slopes.equal:
+            verdict = "inconclusive" if slopes.ambiguous else "fail"
+        if seen.lost or seen.off > 1.0:
+            verdict, code = "fail", code if not slopes.equal else "layer_differs"
+            words = (
+                f"on its own input it is {seen.off:.2g} times as far from the reference's slopes "
+                "as rounding to its codes explains"
+            )
+            said.append(None if seen.lost else words)
+        elif slopes.equal and is_coarse(mine.slopes, step):
+            verdict, code = "inconclusive", "slopes_too_coarse"
+            said.append(f"the step of its codes, {step:.3g}, is too wide to show its slopes")
+        words = "; ".join(part for part in said if part)
+        counts = self._reference.coverage.counts(mine.name)
+        behaves = slopes.equal and seen.n_calls > 0 and not seen.lost and seen.off <= 1.0
+        deviation = seen.end_to_end.deviation if seen.n_calls else None
+        return LayerParity(
+            name=mine.name,
+            slopes_equal=slopes.equal,
+            difference=Reason(f"{mine.name}: {words}", code) if words else None,
+            max_abs_diff=None if deviation is None else deviation.max_abs,
+            max_ulp_diff=None,
+            coverage=float((counts > 0).mean()) if counts.size else None,
+            verdict=verdict,
+            deviation=deviation,
+            n_slopes=int(counts.size),
+            n_by_value=int(counts.size) if slopes.equal else 0,
+            n_by_behaviour=int((counts > 0).sum()) if behaves else 0,
+            least_positions=int(counts.min()) if counts.size else None,
+            provider=placement.get(other.nodes[0]),
+            parameter=mine.parameter,
+            node=other.nodes[0],
+            slope_step=step or None,
+        )
+
+    def _compare(self, mine: PReLULayer, other: PReLULayer) -> SlopeDifference:
+        difference = compare_slopes(mine, other)
+        if difference.equal or difference.ambiguous:
+            return difference
+        others = [layer for layer in self._reference.layers if layer.name != mine.name]
+        snapped = replace(other, input_shape=None)
+        owner = owner_of(snapped, others)
+        return replace(difference, description=f"has {owner}'s slopes") if owner else difference
+
+
+def codes_of_input(meaning: Meaning, name: str) -> Codes | None:
+    """The codes to which a quantized model rounds one of its inputs first; None for none."""
+    for node in meaning.model.proto.graph.node:
+        if name in node.input and node.output and node.output[0] in meaning.rounded:
+            return meaning.codes[node.output[0]]
+    return None

@@ -1,0 +1,35 @@
+"""Random inputs for quantized candidates: within the ranges that they were calibrated for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from prelu_tools.commands.verify.linked import Linked
+from prelu_tools.commands.verify.quantized.layers import codes_of_input
+from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.errors import PReLUToolsError
+
+
+def within_calibration(opened: Sequence[Linked], request: VerifyRequest) -> VerifyRequest:
+    """The request with the ranges that candidates have their inputs rounded in, first of all.
+
+    Outside of them they cut everything off, which would say nothing of how well they were
+    quantized. What the user says of an input stays.
+    """
+    if request.inputs_file is not None and request.samples is None:
+        return request
+    found: dict[str, tuple[float, float]] = {}
+    for item in opened:
+        graph, meaning = item.source.graph, None
+        with suppress(PReLUToolsError):
+            meaning = None if graph is None else graph.meaning()
+        for link in item.links if meaning is not None else ():
+            codes = None if meaning is None else codes_of_input(meaning, link.candidate)
+            if codes is not None and codes.ends[0] < codes.ends[1]:
+                low, high = found.get(link.reference, codes.ends)
+                found[link.reference] = (max(low, codes.ends[0]), min(high, codes.ends[1]))
+    given = request.ranges
+    new = {n: r for n, r in found.items() if n not in given and "" not in given and r[0] < r[1]}
+    return replace(request, ranges={**given, **new}) if new else request

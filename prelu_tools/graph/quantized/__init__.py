@@ -1,0 +1,1 @@
+"""Quantized graphs: what they mean in floating point, and PReLU in 8-bit integers."""

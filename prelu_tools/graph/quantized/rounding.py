@@ -1,0 +1,82 @@
+"""Copies of what a quantized model means, with the rounding that it names put back, at random."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from prelu_tools.graph.match.constants import values_of
+from prelu_tools.graph.quantized.meaning import Meaning
+from prelu_tools.graph.view import GraphView
+from prelu_tools.graph.walk import set_nodes
+
+
+def with_moved_weights(meaning: Meaning, seed: int) -> onnx.ModelProto:
+    """The model with each quantized weight moved at random, by up to half a step either way.
+
+    So far apart may weights be that round to the same codes.
+    """
+    proto = _copy(meaning)
+    view = GraphView(meaning.model)
+    generator = np.random.default_rng(seed)
+    nodes, weights = [], set(meaning.weights)
+    for node in proto.graph.node:
+        values = values_of(view, node.output[0]) if node.output[0] in weights else None
+        scale = None if values is None else values_of(view, node.input[1])
+        if values is None or scale is None:
+            nodes.append(node)
+            continue
+        shape = [1] * values.ndim
+        if scale.size > 1 and scale.ndim == 1:
+            axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+            shape[axis] = -1
+        steps = scale.reshape(shape) if scale.size == 1 or scale.ndim == 1 else scale.max()
+        moved = values + (generator.random(values.shape, np.float32) - 0.5) * steps
+        tensor = numpy_helper.from_array(moved.astype(values.dtype), node.output[0])
+        proto.graph.initializer.append(tensor)
+    set_nodes(proto.graph, nodes)
+    return proto
+
+
+def with_rounding(meaning: Meaning, seed: int | None) -> onnx.ModelProto:
+    """The model with the ends of each range, and noise of the size of its steps.
+
+    Args:
+        meaning: the model.
+        seed: of the noise, which is other in each run; None for the ends alone.
+    """
+    proto = _copy(meaning)
+    rounded, nodes, tensors = set(meaning.rounded), [], []
+    for number, node in enumerate(proto.graph.node):
+        nodes.append(node)
+        name = node.output[0] if node.output else ""
+        if name not in rounded:
+            continue
+        codes = meaning.codes[name]
+        inside = exact = f"{name}/exact"
+        node.output[0] = exact
+        if seed is not None:
+            half = codes.step / 2
+            noise = f"{name}/noise"
+            nodes.append(helper.make_node(
+                "RandomUniformLike", [exact], [noise], low=-half, high=half,
+                seed=float((seed * 7919 + number) % (1 << 22)), dtype=onnx.TensorProto.FLOAT,
+            ))  # fmt: skip
+            inside = f"{name}/moved"
+            nodes.append(helper.make_node("Add", [exact, noise], [inside]))
+        ends = [f"{name}/low", f"{name}/high"]
+        tensors += [
+            numpy_helper.from_array(np.asarray(end, np.float32), label)
+            for end, label in zip(codes.ends, ends, strict=True)
+        ]
+        nodes.append(helper.make_node("Clip", [inside, *ends], [name]))
+    set_nodes(proto.graph, nodes)
+    proto.graph.initializer.extend(tensors)
+    return proto
+
+
+def _copy(meaning: Meaning) -> onnx.ModelProto:
+    proto = onnx.ModelProto()
+    proto.CopyFrom(meaning.model.proto)
+    return proto

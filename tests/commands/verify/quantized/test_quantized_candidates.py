@@ -1,0 +1,213 @@
+"""Quantized candidates: honest ones pass, and what is wrong with a slope or a weight is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+from quantized_nets import (
+    Array,
+    changed,
+    constants,
+    pictures,
+    quantized,
+    quantized_dynamically,
+    save_net,
+)
+
+from prelu_tools import VerifyResult, verify
+from prelu_tools.core.results.reasons import code_of
+from prelu_tools.core.results.verification import CandidateReport, LayerParity
+
+FIXED = {"op_types_to_quantize": ["Conv", "PRelu"]}
+LEAN = {"samples": 4, "search_seconds": 0.0}
+NEGATIVE_PART = """n{y} = Neg({x}) r{y} = Relu(n{y}) m{y} = Mul(r{y}, {s}) q{y} = Relu({x})
+    {y} = Sub(q{y}, m{y})"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("quantized")
+    net = save_net(folder / "net.onnx")
+    written = save_net(folder / "written.onnx", NEGATIVE_PART)
+    return {
+        "net": net,
+        "plain": quantized(net, folder / "plain.onnx"),
+        "signed": quantized(net, folder / "signed.onnx", activation_type=_signed()),
+        "forced": quantized(net, folder / "forced.onnx", **FIXED),
+        "operators": quantized(net, folder / "operators.onnx", "QOperator"),
+        "written": quantized(written, folder / "written8.onnx"),
+        "dynamic": quantized_dynamically(net, folder / "dynamic.onnx"),
+    }
+
+
+def _signed() -> Any:
+    from onnxruntime.quantization import QuantType
+
+    return QuantType.QInt8
+
+
+def check(files: dict[str, Path], candidate: Path, **options: Any) -> VerifyResult:
+    return verify(files["net"], candidate, **{**LEAN, **options})
+
+
+def report(result: VerifyResult) -> CandidateReport:
+    (found,) = result.candidates
+    return found
+
+
+def layer(result: VerifyResult, number: int) -> LayerParity:
+    return report(result).layers[number]
+
+
+@pytest.mark.parametrize("name", ["plain", "signed", "forced", "operators", "written", "dynamic"])
+def test_an_honest_file_passes_and_says_how_it_was_judged(
+    files: dict[str, Path], name: str
+) -> None:
+    result = check(files, files[name])
+    assert result.verdict == "pass", result.reasons
+    codes = [code_of(note) for note in result.notes]
+    assert "quantized_candidate" in codes
+    assert report(result).tolerance.origin == "quantized"
+    assert [x.n_by_value for x in report(result).layers] == [6, 6]
+    assert [x.n_by_behaviour for x in report(result).layers] == [6, 6]
+    steps = [x.slope_step for x in report(result).layers]
+    if name in ("forced", "written"):
+        assert steps == [pytest.approx(0.6 / 255, rel=0.02)] * 2
+    else:
+        assert steps == [None, None]
+
+
+def test_a_quantized_file_has_the_layers_of_the_net(files: dict[str, Path]) -> None:
+    from prelu_tools import inspect
+
+    for name in ("plain", "forced", "written"):
+        found = inspect(files[name]).layers
+        assert [x.layer.name for x in found] == ["s0", "s1"]
+        assert [x.layer.sharing for x in found] == ["channel-wise"] * 2
+
+
+def _exchanged(slopes: Array) -> Array:
+    low, high = slopes.reshape(-1).argmin(), slopes.reshape(-1).argmax()
+    slopes[[low, high]] = slopes[[high, low]]
+    return slopes
+
+
+def _one_halved(slopes: Array) -> Array:
+    largest = slopes.reshape(-1).argmax()
+    slopes[largest] = slopes[largest] // 2 if slopes.dtype.kind in "iu" else slopes[largest] / 2
+    return slopes
+
+
+FAULTS: dict[str, Callable[[Array], Array]] = {
+    "exchanged": _exchanged,
+    "one halved": _one_halved,
+    "turned round": lambda slopes: slopes[::-1],
+    "zeroed": lambda slopes: slopes * 0,
+}
+
+
+@pytest.mark.parametrize("name", ["plain", "written"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_wrong_slopes_fail(files: dict[str, Path], tmp_path: Path, name: str, fault: str) -> None:
+    tensor = "s1" if name == "plain" else "s1_quantized"
+    wrong = changed(files[name], tmp_path / "wrong.onnx", tensor, FAULTS[fault])
+    result = check(files, wrong)
+    assert result.verdict == "fail"
+    assert (layer(result, 0).verdict, layer(result, 1).verdict) == ("pass", "fail")
+    lost = fault == "zeroed" and name == "written"  # it is a Relu then
+    code = "layer_not_found" if lost else "slopes_differ"
+    assert code_of(layer(result, 1).difference or "") == code
+    assert layer(result, 1).n_by_behaviour == 0
+
+
+def test_negated_slopes_fail_in_integers_too(files: dict[str, Path], tmp_path: Path) -> None:
+    wrong = changed(files["plain"], tmp_path / "wrong.onnx", "s1", lambda slopes: -slopes)
+    assert "negated" in str(layer(check(files, wrong), 1).difference)
+    (scale,) = (t for t in onnx.load(files["forced"]).graph.initializer if t.name == "s1_scale")
+    assert len(scale.dims) == 0
+    wrong = changed(files["forced"], tmp_path / "wrong.onnx", "s1_scale", lambda scale: -scale)
+    assert check(files, wrong).verdict != "pass"
+
+
+@pytest.mark.parametrize(
+    ("tensor", "change"),
+    [
+        ("b1_quantized", lambda values: values * 0),
+        ("w1_quantized", lambda values: values[:, ::-1]),
+        ("w1_quantized", lambda values: np.where(np.arange(6).reshape(6, 1, 1, 1) == 2, 0, values)),
+        ("w2_scale", lambda values: values * 1.2),
+    ],
+)
+def test_wrong_weights_fail_although_their_noise_is_large(
+    files: dict[str, Path], tmp_path: Path, tensor: str, change: Callable[[Array], Array]
+) -> None:
+    result = check(files, changed(files["plain"], tmp_path / "wrong.onnx", tensor, change))
+    assert result.verdict == "fail"
+    (output,) = report(result).outputs
+    assert code_of(output.difference or "") == "int8_weights_differ"
+
+
+def test_ranges_that_do_not_fit_fail_on_given_inputs_only(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    narrow = changed(files["plain"], tmp_path / "narrow.onnx", "c1_scale", lambda scale: scale / 8)
+    result = verify(files["net"], narrow, inputs={"x": pictures()})
+    (output,) = report(result).outputs
+    assert (result.verdict, code_of(output.difference or "")) == ("fail", "int8_snr")
+    drawn = check(files, narrow)
+    assert drawn.verdict == "pass"
+    assert "int8_random_inputs" in [code_of(note) for note in drawn.notes]
+    good = verify(files["net"], files["plain"], inputs={"x": pictures()})
+    assert good.verdict == "pass"
+    assert (report(good).outputs[0].deviation or pytest.fail("no figures")).snr_db > 20  # type: ignore[operator]
+
+
+def test_a_tolerance_that_was_given_counts(files: dict[str, Path]) -> None:
+    assert check(files, files["plain"], tolerance=(0.0, 1e-6)).verdict == "fail"
+    assert check(files, files["plain"], tolerance=(0.0, 100.0)).verdict == "pass"
+
+
+def test_random_inputs_stay_within_the_calibrated_range(files: dict[str, Path]) -> None:
+    (domain,) = check(files, files["plain"]).inputs
+    low, high = pictures().min(), pictures().max()
+    assert domain.low is not None
+    assert domain.high is not None
+    assert low - 0.1 < domain.low < 0 < domain.high < high + 0.1
+
+
+def test_a_float_file_does_not_take_the_limits_of_integers(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    weights = constants()["w1"] * np.float32(1.001)
+    wrong = save_net(tmp_path / "wrong.onnx", w1=weights)
+    assert check(files, wrong).verdict == "fail"
+    # A pair of nodes that quantizes, beside the output or before a convolution, excuses nothing.
+    for place in ("beside", "in front"):
+        path = _with_pair(wrong, tmp_path / f"{place}.onnx", place)
+        result = check(files, path)
+        assert result.verdict == "fail", place
+
+
+def _with_pair(source: Path, output: Path, place: str) -> Path:
+    proto = onnx.load(source)
+    graph = proto.graph
+    graph.initializer.append(helper.make_tensor("scale", 1, [], [0.001]))
+    graph.initializer.append(helper.make_tensor("zero", onnx.TensorProto.INT16, [], [0]))
+    pair = [helper.make_node("QuantizeLinear", ["p1", "scale", "zero"], ["codes"]),
+            helper.make_node("DequantizeLinear", ["codes", "scale", "zero"], ["back"])]  # fmt: skip
+    last = graph.node[-1]
+    if place == "in front":
+        last.input[0] = "back"
+    nodes = [*graph.node[:-1], *pair, last]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    del proto.opset_import[:]
+    proto.opset_import.append(helper.make_opsetid("", 21))
+    onnx.save(proto, output)
+    return output
