@@ -29,8 +29,8 @@ CPU_SECONDS: Final = 5.0
 """Seconds of processor time that one command may take."""
 WALL_SECONDS: Final = 60.0
 """Seconds by the clock: for a command that waits and does nothing."""
-LEAST_MEMORY: Final = 100 << 20
-"""Bytes that any file may take."""
+LEAST_MEMORY: Final = 160 << 20
+"""Bytes that any file may take: 100 MB, and what is imported when it is first needed."""
 MEMORY_A_BYTE: Final = 2
 """How many times its size a file may take beyond that."""
 _ADDRESS_SPACE: Final = 6 << 30  # beyond what the process starts with: keeps the machine alive
