@@ -6,6 +6,7 @@ They are kept in `seeds/`, so that a case is the same file whatever versions are
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 import tempfile
 from pathlib import Path
@@ -206,14 +207,12 @@ tolerance = [1e-4, 1e-6]
 def _models(folder: Path) -> None:
     """Files of other runtimes, a record and a baseline, for `fuzz/models.py`."""
     sys.path.append(str(SEEDS.parents[1] / "tests" / "rigs"))
-    from runtime_files import save_ncnn_net, save_openvino_net
-    from tflite_files import save_prelu_net
-
+    runtimes, tflite = map(importlib.import_module, ("runtime_files", "tflite_files"))
     folder.mkdir(exist_ok=True)
-    save_prelu_net(folder / "lite.tflite")
-    save_ncnn_net(folder / "ncnn.param")
-    save_ncnn_net(folder / "half.param", half=True)
-    save_openvino_net(folder / "openvino.xml")
+    tflite.save_prelu_net(folder / "lite.tflite")
+    runtimes.save_ncnn_net(folder / "ncnn.param")
+    runtimes.save_ncnn_net(folder / "half.param", half=True)
+    runtimes.save_openvino_net(folder / "openvino.xml")
     record, baseline = str(folder / "forms.record.npz"), str(folder / "baseline.json")
     quick = ["--search-seconds", "0", "-q", "--samples"]
     with contextlib.chdir(SEEDS):
