@@ -336,7 +336,7 @@ def optimize(
             False uses a cost model, which gives the same result on every machine.
         tune_seconds: how long timing may take.
         choices: a JSON report of an earlier run, to reuse its choices.
-        inputs: inputs for timing and for comparing the outputs bit by bit; None for random ones.
+        inputs: inputs for timing and for comparing the outputs bit for bit; None for random ones.
         threads: number of onnxruntime threads while timing.
         repair_slopes: whether to move slopes `[C]` on maps `[N, C, H, W]` to the channel axis, as
             in files from MXNet.

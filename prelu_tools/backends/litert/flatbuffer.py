@@ -50,7 +50,7 @@ class Buffer:
         """
         self._left -= n_bytes
         if self._left < 0:
-            raise DamagedError("its parts lie on top of each other")
+            raise DamagedError("its parts overlap")
         if start < 0 or n_bytes < 0 or start + n_bytes > self.size:
             raise DamagedError(f"it refers to byte {start + n_bytes:,} of {self.size:,}")
         return self._data.read(start, start + n_bytes)

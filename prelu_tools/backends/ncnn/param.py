@@ -240,7 +240,7 @@ def _placed(descriptor: int, layers: Sequence[Layer]) -> list[Layer]:
     found = []
     for layer in layers:
         if layer.kind in _QUANTIZED and layer.whole(8):
-            raise DamagedError(f"layer {layer.name} is quantized to int8, which is not read")
+            raise DamagedError(f"layer {layer.name} is quantized to int8, which is not supported")
         counts = _WEIGHTS[layer.kind](layer) if layer.kind in _WEIGHTS else []
         weights = []
         for count, tagged in counts:

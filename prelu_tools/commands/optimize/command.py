@@ -328,7 +328,7 @@ def _demand(exact: Exactness, equal: Held) -> None:
     if exact.kind == "approximate" and equal.max_ulps > exact.ulps:
         wrong = f"a layer is off by {equal.max_ulps:,} ulp, where {exact.ulps} were allowed"
     elif exact.kind != "approximate" and not equal.layer:
-        wrong = f"a layer does not give what PRelu gives ({equal.max_ulps:,} ulp apart)"
+        wrong = f"a layer does not equal PRelu ({equal.max_ulps:,} ulp apart)"
     elif exact.kind == "bitwise" and not equal.bitwise:
         wrong = "the outputs are not bit for bit those of the original model"
     elif exact.kind == "special" and not equal.special:

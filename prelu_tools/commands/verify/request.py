@@ -139,7 +139,7 @@ class VerifyRequest:
     )  # fmt: skip
     runtimes: tuple[str, ...] = option(
         TEXTS,
-        "Run ONNX candidates on this runtime too, converted if need be, and check what it "
+        "Run ONNX candidates on this runtime too, converted if necessary, and check what it "
         "computes: ncnn, openvino or onnxruntime-web; repeatable.",
         default=(), name="runtime", metavar="NAME",
         complete=("ncnn", "openvino", "onnxruntime-web"),
@@ -216,7 +216,7 @@ class VerifyRequest:
     where it can be measured: a number makes it inconclusive where it cannot."""
     quick: bool = option(
         FLAG,
-        "Only the checks that cost little: 4 random inputs, no search for more, no planted "
+        "Run only the cheap checks: 4 random inputs, no search for more, no planted "
         "faults; the verdict says so.",
         default=False, example="false",
         key_help="run only the cheap checks: no search for inputs, no planted faults",
