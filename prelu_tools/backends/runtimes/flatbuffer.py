@@ -11,6 +11,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.wire import Readable
 
 _OFFSET: Final = 4  # bytes
@@ -18,7 +19,7 @@ _ELEMENTS_A_BYTE: Final = 4
 _LEAST: Final = 1 << 16
 
 
-class DamagedError(ValueError):
+class DamagedError(PReLUToolsError, ValueError):
     """The bytes are not the tables that were expected."""
 
 
