@@ -41,7 +41,6 @@ from prelu_tools.core.results.optimization import (
 )
 from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
 from prelu_tools.core.timing import Latency, ratio_of
-from prelu_tools.graph.facts.targets import TARGETS
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.io.writer import refuse_existing, write_model
@@ -50,6 +49,7 @@ from prelu_tools.graph.passes.finish import check_slopes
 from prelu_tools.graph.passes.lowering import lowerable
 from prelu_tools.graph.passes.portable import to_portable
 from prelu_tools.graph.passes.prune import overridable, relist_weights
+from prelu_tools.graph.targets.forecast import TARGETS
 
 _SLOW = 1.0  # seconds a run: a slower model is tuned only where that is asked for
 _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)

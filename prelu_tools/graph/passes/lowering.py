@@ -72,7 +72,7 @@ def lower(model: OnnxModel, forms: Mapping[str, str]) -> None:
         for _, match in layers[name].calls
         if forms[name] != "prelu"
     ]
-    _drop_slopes(graph, {match.node.output[0] for _, match in calls})
+    drop_slopes(graph, {match.node.output[0] for _, match in calls})
     tensors = Tensors(graph)
     positions = {node.output[0]: number for number, node in enumerate(graph.node)}
     written = {}
@@ -85,7 +85,7 @@ def lower(model: OnnxModel, forms: Mapping[str, str]) -> None:
     prune(graph)
 
 
-def _drop_slopes(graph: onnx.GraphProto, outputs: set[str]) -> None:
+def drop_slopes(graph: onnx.GraphProto, outputs: set[str]) -> None:
     """Remove slopes that only these nodes use, so that their names are free for what follows."""
     used = {i for node in graph.node if node.output[0] not in outputs for i in reads(node)}
     used |= {value.name for value in graph.output}
