@@ -39,9 +39,8 @@ async function check(provider, tell) {
   for (const file of chosen.others) files.set(file.name, await bytesOf(file));
   await tell("loading onnxruntime-web");
   const ort = await loadEngine(provider);
-  const runtime = new Runtime(ort, provider, files);
+  const runtime = new Runtime(ort, provider, files, find("cpu").checked);
   const result = await judge(record, model, runtime, tell);
-  if (provider === "webgpu") result.notes.push("onnxruntime-web does not say which nodes ran on WebGPU, and which on the CPU");
   const rows = record.runs.length;
   const facts = [
     ["model", chosen.model.name],
@@ -104,7 +103,11 @@ function take(files) {
 find("record").addEventListener("change", ({ target }) => take(target.files));
 find("model").addEventListener("change", ({ target }) => take(target.files));
 find("again").addEventListener("click", verify);
-find("provider").addEventListener("change", verify);
+find("cpu").addEventListener("change", verify);
+find("provider").addEventListener("change", ({ target }) => {
+  find("with-cpu").hidden = target.value !== "webgpu";
+  verify();
+});
 for (const kind of ["dragover", "dragleave", "drop"]) {
   window.addEventListener(kind, (event) => {
     event.preventDefault();

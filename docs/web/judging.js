@@ -90,7 +90,8 @@ const feedsOf = (links, feeds) => Object.fromEntries(links.map(({ mine, other, o
 
 async function runAll(record, model, runtime, links, parts, state, tell) {
   const names = model.outputs.map(({ name }) => name);
-  return runtime.with(model.bytes, async (session) => {
+  return runtime.with(model.bytes, async (session, onCpu) => {
+    notePlaces(runtime, onCpu, state);
     const results = [];
     const sizes = new Map();
     for (const [number, part] of parts.entries()) {
@@ -109,6 +110,15 @@ async function runAll(record, model, runtime, links, parts, state, tell) {
     }
     return results;
   });
+}
+
+function notePlaces(runtime, onCpu, state) {
+  if (onCpu === null) state.doubts.push("onnxruntime-web does not say which nodes ran on WebGPU");
+  else if (onCpu.length) {
+    const nodes = `${onCpu.length} node${onCpu.length === 1 ? "" : "s"} ran on the CPU and not on WebGPU (${onCpu.slice(0, 5).join(", ")}${onCpu.length > 5 ? ", ..." : ""})`;
+    if (runtime.mayUseCpu) state.notes.push(nodes);
+    else state.doubts.push(`${nodes}; allow that to compare the model as it runs`);
+  } else if (runtime.provider !== "wasm") state.notes.push("every node ran on WebGPU");
 }
 
 function judgeOutputs(record, links, parts, results, state) {

@@ -7,22 +7,26 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from browser import CHROMIUM, DRIVER, chromium, prefer
+from browser import CHROMIUM, DRIVER, SOFTWARE_GPU, chromium, prefer
+from onnx import helper
 from page_nets import exchange, negate, one_channel, save_net
 from running import ROOT
+from tiny_models import save_graph
 
 from prelu_tools.api import record
 
 pytest.importorskip("selenium")
 
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 _BUILT = ROOT / "build/web"
 pytestmark = [
@@ -88,13 +92,18 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Page]:
     """A server of the built page, a browser, and a net with its record."""
     folder = tmp_path_factory.mktemp("page")
     record(save_net(folder / "net.onnx"), folder / "net.npz", samples=4, search_seconds=0)
+    with _served() as address, chromium(folder / "profile") as driver:
+        yield _Page(driver, address, folder)
+
+
+@contextmanager
+def _served() -> Iterator[str]:
     handler = functools.partial(_Handler, directory=str(_BUILT))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        with chromium(folder / "profile") as driver:
-            yield _Page(driver, f"http://127.0.0.1:{server.server_port}", folder)
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
@@ -221,3 +230,41 @@ def test_nothing_leaves_the_machine(page: _Page) -> None:
     assert page.driver.execute_async_script(script) == "no"  # by the page's policy
     logged = [entry["message"] for entry in page.driver.get_log("browser")]
     assert any("Content Security Policy" in message for message in logged)
+
+
+def _save_det(path: Path) -> Path:
+    """A determinant, of which WebGPU has no kernel, beside a PReLU."""
+    nodes = [
+        helper.make_node("PRelu", ["x", "act.weight"], ["y"], name="act"),
+        helper.make_node("Det", ["y"], ["det"], name="last"),
+    ]
+    slopes = {"act.weight": np.float32([[0.25], [-0.5], [1.5]])}
+    dims = ["batch", 3, 3]
+    return save_graph(path, nodes, {"x": dims}, {"y": dims, "det": ["batch"]}, slopes)
+
+
+def test_on_webgpu_nodes_on_the_cpu_are_named_and_have_to_be_allowed(tmp_path: Path) -> None:
+    nets = {"net": save_net(tmp_path / "net.onnx"), "det": _save_det(tmp_path / "det.onnx")}
+    for net in nets.values():
+        record(net, net.with_suffix(".npz"), samples=4, search_seconds=0)
+    with _served() as address, chromium(tmp_path / "profile", SOFTWARE_GPU) as driver:
+        page = _Page(driver, address, tmp_path)
+        page.open()
+        option = driver.find_element(By.CSS_SELECTOR, "#provider [value=webgpu]")
+        try:
+            WebDriverWait(driver, 10).until(lambda _: option.is_enabled())
+        except TimeoutException:
+            pytest.skip("this browser has no WebGPU")
+        Select(driver.find_element(By.ID, "provider")).select_by_value("webgpu")
+        assert page.verify(tmp_path / "net.npz", nets["net"]) == "pass"
+        assert "every node ran on WebGPU" in page.text("verdict")
+        driver.execute_script("document.getElementById('result').replaceChildren()")
+        driver.find_element(By.ID, "record").send_keys(str(tmp_path / "det.npz"))
+        page.wait()
+        driver.execute_script("document.getElementById('result').replaceChildren()")
+        driver.find_element(By.ID, "model").send_keys(str(nets["det"]))
+        assert page.wait() == "none"
+        assert "1 node ran on the CPU and not on WebGPU (Det last)" in page.text("verdict")
+        driver.execute_script("document.getElementById('result').replaceChildren()")
+        driver.find_element(By.ID, "cpu").click()
+        assert page.wait() == "pass"

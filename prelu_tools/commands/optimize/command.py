@@ -42,7 +42,6 @@ from prelu_tools.core.results.optimization import (
 )
 from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
 from prelu_tools.core.timing import Latency, ratio_of
-from prelu_tools.graph.facts.targets import TARGETS
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.io.writer import refuse_existing, write_model
@@ -51,6 +50,7 @@ from prelu_tools.graph.passes.finish import check_slopes
 from prelu_tools.graph.passes.lowering import lowerable
 from prelu_tools.graph.passes.portable import to_portable
 from prelu_tools.graph.passes.prune import overridable, relist_weights
+from prelu_tools.graph.targets.forecast import TARGETS
 
 _SLOW = 1.0  # seconds a run: a slower model is tuned only where that is asked for
 _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)
@@ -329,7 +329,7 @@ def _demand(exact: Exactness, equal: Held) -> None:
     if exact.kind == "approximate" and equal.max_ulps > exact.ulps:
         wrong = f"a layer is off by {equal.max_ulps:,} ulp, where {exact.ulps} were allowed"
     elif exact.kind != "approximate" and not equal.layer:
-        wrong = f"a layer does not give what PRelu gives ({equal.max_ulps:,} ulp apart)"
+        wrong = f"a layer does not equal PRelu ({equal.max_ulps:,} ulp apart)"
     elif exact.kind == "bitwise" and not equal.bitwise:
         wrong = "the outputs are not bit for bit those of the original model"
     elif exact.kind == "special" and not equal.special:

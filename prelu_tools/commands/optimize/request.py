@@ -101,7 +101,7 @@ class OptimizeRequest:
     )  # fmt: skip
     inputs_file: Path | None = option(
         VALUES,
-        "Inputs for timing and for comparing the outputs bit by bit, or a record of the source; "
+        "Inputs for timing and for comparing the outputs bit for bit, or a record of the source; "
         "random inputs by default.",
         default=None, name="inputs", metavar="FILE.npz",
     )  # fmt: skip
@@ -111,7 +111,7 @@ class OptimizeRequest:
     options: SourceOptions = option(
         SHAPES,
         "Sizes for timing, x:1,3,112,112, where the model leaves them free; by default those of "
-        "the example_inputs() that it was exported with, or the largest usual ones that run fast "
+        "the example_inputs() that it was exported with, or the largest common ones that run fast "
         "enough; repeatable.",
         factory=SourceOptions, where=("cli",), name="input", field="inputs", metavar="NAME:DIMS",
     )  # fmt: skip

@@ -99,7 +99,7 @@ def tune(
         if (left := budget.left) <= 0:
             choices.notes.append(
                 f"{len(groups) - number} of {len(groups)} groups of layers were not timed within "
-                f"{seconds:g} s and have what the cost model chose "
+                f"{seconds:g} s and keep the cost model's choice "
                 f"({_and_others(groups[number:])})"
             )
             break

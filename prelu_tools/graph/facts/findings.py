@@ -178,9 +178,9 @@ def quantizer_finding() -> Finding:
     return Finding(
         "quantizer",
         "info",
-        "onnxruntime's quantize_static has no rule for PRelu: these nodes stay in float between a "
-        "dequantize and a quantize, which costs time and no accuracy; leave them so, or name PRelu "
-        "in op_types_to_quantize where the runtime has an integer kernel for it",
+        "onnxruntime's quantize_static has no rule for PRelu: these nodes stay in float, between a "
+        "dequantize and a quantize, which costs time but no accuracy; to quantize them too, add "
+        "PRelu to op_types_to_quantize if the runtime has an integer kernel for it",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import onnx
 
@@ -75,18 +75,35 @@ def lower(model: OnnxModel, forms: Mapping[str, str]) -> None:
         for view, match in layers[name].calls
         if forms[name] != "prelu"
     ]
-    _drop_slopes(graph, [match.node for _, _, match in calls])
+    drop_slopes(graph, [match.node for _, _, match in calls])
     tensors = Tensors(graph)
-    written: dict[int, dict[str, list[onnx.NodeProto]]] = {}
+    written = []
     for view, form, match in calls:
         draft = Draft(match.node, match.slopes, match.parameter, tensors)
         WRITTEN[form].build(draft)
-        written.setdefault(id(view.graph), {})[match.node.output[0]] = draft.nodes
-    for one in reversed(list(_graphs(graph))):  # a graph is copied with the bodies in it
-        found = written.get(id(one), {})
-        if found:
-            set_nodes(one, [new for old in one.node for new in found.get(old.output[0], [old])])
+        written.append((view, match.node, draft.nodes))
+    put_nodes(graph, written)
     prune(graph)
+
+
+def put_nodes(
+    graph: onnx.GraphProto,
+    written: Iterable[tuple[GraphView, onnx.NodeProto, Sequence[onnx.NodeProto]]],
+) -> None:
+    """Put nodes in the place of others, in place, in the main graph and in bodies.
+
+    Args:
+        graph: the main graph.
+        written: the graph that a node is in, the node, and those in its place.
+    """
+    found: dict[int, dict[str, Sequence[onnx.NodeProto]]] = {}
+    for view, node, nodes in written:
+        found.setdefault(id(view.graph), {})[node.output[0]] = nodes
+    for one in reversed(list(_graphs(graph))):  # bodies before what is around them
+        new = found.get(id(one))
+        if new:
+            old = ((node, node.output[0] if node.output else "") for node in one.node)
+            set_nodes(one, [each for node, name in old for each in new.get(name, [node])])
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
@@ -97,7 +114,7 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
             yield from _graphs(body)
 
 
-def _drop_slopes(graph: onnx.GraphProto, rewritten: Sequence[onnx.NodeProto]) -> None:
+def drop_slopes(graph: onnx.GraphProto, rewritten: Sequence[onnx.NodeProto]) -> None:
     """Remove slopes that only these nodes use, so that their names are free for what follows."""
     left = Counter(name for node in all_nodes(graph.node) for name in node.input)
     left.update(value.name for one in _graphs(graph) for value in one.output)

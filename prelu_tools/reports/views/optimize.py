@@ -93,8 +93,8 @@ _SIZES: Mapping[SizesFrom, str] = {
     "--input": "the sizes of --input",
     "--inputs": "the first inputs of --inputs",
     "source": "the sizes of the example_inputs() that the model was exported with",
-    "search": "the largest usual size that runs fast enough to be timed; --input gives others",
-    "default": "a small size, for nothing says which is used; --input does",
+    "search": "the largest common size that runs fast enough to be timed; --input sets another",
+    "default": "a small size, because the model does not say which is used; set it with --input",
 }
 """What is said of the sizes that a model with free sizes was timed at."""
 
@@ -102,7 +102,7 @@ _SIZES: Mapping[SizesFrom, str] = {
 def _proven(result: OptimizeResult) -> str:
     """What was found equal, in one sentence."""
     held = result.held
-    layers = "every layer gives what PRelu gives (==)" if held.layer else (
+    layers = "every layer equals PRelu (==)" if held.layer else (
         f"layers are up to {held.max_ulps} ulp from PRelu"
     )  # fmt: skip
     bits = "the same bits at every output" if held.bitwise else "different bits at the outputs"
