@@ -50,7 +50,7 @@ _FLOATS: Mapping[int, str] = {_T.FLOAT: "float32", _T.FLOAT16: "float16"}
 TARGETS: Mapping[str, Target] = {
     "onnxruntime-cpu": Target(
         {_T.FLOAT: "float32", _T.FLOAT16: "float16", _T.DOUBLE: "float64"},
-        "runs in one kernel, which since 1.27 takes about 14 times as long on inputs of both signs",
+        "runs in one kernel, which since 1.27 takes 15 to 43 times as long on inputs of both signs",
         "docs/findings.md#target",
     ),
     "onnxruntime-cuda": Target(
