@@ -142,7 +142,7 @@ class Host:
         """Try nothing yet.
 
         Args:
-            mutants: what to try, by the name of the module.
+            mutants: what to try, by the name of the module; none of a module that is watched only.
             jobs: how many at a time.
             until: when to stop, on `time.monotonic`'s clock.
             each: a mutant that lives through so many seconds of tests has survived.

@@ -26,7 +26,7 @@ _TABLE: Final = 256 * 4  # bytes before weights that are indices
 Value = float | tuple[float, ...]
 
 
-class DamagedError(ValueError):
+class DamagedError(PReLUToolsError, ValueError):
     """The files are not what ncnn writes."""
 
 
@@ -69,7 +69,9 @@ class Layer:
         """
         found = self.parameters.get(key, default)
         if isinstance(found, tuple):
-            raise DamagedError(f"layer {self.name} has a list as parameter {key}")
+            raise DamagedError(
+                f"ncnn layer {self.name} has a list as parameter {key}, not a number"
+            )
         return found
 
     def whole(self, key: int, default: int = 0) -> int:
