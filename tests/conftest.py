@@ -27,7 +27,7 @@ _NEEDS = {
     "torch": ("torch", "onnxscript", "safetensors"),
     "keras": ("tensorflow", "keras", "tf2onnx"),
     "real_models": ("joblib", "lz4"),
-    "runtimes": ("ai_edge_litert", "ncnn", "pnnx", "openvino"),
+    "runtimes": ("ai_edge_litert", "ncnn", "pnnx", "openvino", "MNN"),
     "tensorboard": ("tensorboard",),
     "lightning": ("pytorch_lightning",),
     "web": (),

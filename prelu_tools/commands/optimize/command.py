@@ -15,6 +15,7 @@ from prelu_tools.backends.onnxruntime.racing import (
     shortest_time,
 )
 from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
+from prelu_tools.backends.onnxruntime.tapped import taps_of
 from prelu_tools.backends.registry import open_source, refuse_ignored_options, runs_in_onnxruntime
 from prelu_tools.commands.optimize.equality import OriginalOutputs, held, keep_bits
 from prelu_tools.commands.optimize.replay import read_choices
@@ -41,7 +42,6 @@ from prelu_tools.core.results.optimization import (
 )
 from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
 from prelu_tools.core.timing import Latency, ratio_of
-from prelu_tools.graph.facts.targets import TARGETS
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.io.writer import refuse_existing, write_model
@@ -50,6 +50,7 @@ from prelu_tools.graph.passes.finish import check_slopes
 from prelu_tools.graph.passes.lowering import lowerable
 from prelu_tools.graph.passes.portable import to_portable
 from prelu_tools.graph.passes.prune import overridable, relist_weights
+from prelu_tools.graph.targets.forecast import TARGETS
 
 _SLOW = 1.0  # seconds a run: a slower model is tuned only where that is asked for
 _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)
@@ -78,7 +79,7 @@ class _Work:
     spots: tuple[RewritableLayer, ...]
     tell: ProgressCallback
     inside: tuple[str, ...] = ()
-    """The layers that are nowhere but in bodies of If, Loop and Scan."""
+    """The layers that are nowhere but in bodies which nobody can look into, as that of a Scan."""
 
     @property
     def feeds(self) -> list[Feeds]:
@@ -154,11 +155,11 @@ def optimize(
 
 
 def _left(work: _Work) -> tuple[str, ...]:
-    """What is said of the bodies of If, Loop and Scan."""
+    """What is said of bodies that nobody can look into."""
     if not work.inside or work.request.target != "onnxruntime-cpu":
         return ()
     names = ", ".join(work.inside)
-    return (f"in bodies of If, Loop and Scan, and left as they are: {names}",)
+    return (f"in the bodies of a Scan, or of an opset before 13, and left as they are: {names}",)
 
 
 def _remark(target: Target) -> tuple[str, ...]:
@@ -180,18 +181,18 @@ def _prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) -
             f"{first.node} has a slope of shape {list(first.before)} that belongs on axis "
             f"{first.axis} ({first.reason}), as {n} of its slopes do: --repair-slopes writes it so"
         )
-    portable = to_portable(repaired.model, bodies=request.target != "onnxruntime-cpu")
+    portable = to_portable(repaired.model, hidden=request.target != "onnxruntime-cpu")
     portable.take_in()  # slopes
     check_slopes(portable, "optimized")
     tell("running the model")
     inputs = draw_inputs(graph, portable, request)
     feeds = inputs.feeds
     spots = rewritable_layers(portable, feeds[0], request.exact, runtime_version())
-    inside = [i.layer.name for i in graph.located if all(v.outer is not None for v, _ in i.calls)]
+    inside = [i.layer.name for i in graph.located if not taps_of([i])]
     if not spots and inside:
         raise PReLUToolsError(
-            f"every PReLU of {request.source} is in the body of an If, Loop or Scan "
-            f"({', '.join(inside)}), and bodies are left as they are: there is nothing to optimize"
+            f"every PReLU of {request.source} is in the body of a Scan, or of an opset before 13 "
+            f"({', '.join(inside)}), which are left as they are: there is nothing to optimize"
         )
     if not spots:
         raise PReLUToolsError(

@@ -29,6 +29,7 @@ from prelu_tools.core.requests.kinds import (
 )
 from prelu_tools.core.requests.option import Needs, option
 from prelu_tools.core.suggestions import suggestion
+from prelu_tools.core.targets import RUNS_ONNX
 
 if TYPE_CHECKING:
     from prelu_tools.core.prelu.layout import Layout
@@ -140,9 +141,8 @@ class VerifyRequest:
     runtimes: tuple[str, ...] = option(
         TEXTS,
         "Run ONNX candidates on this runtime too, converted if necessary, and check what it "
-        "computes: ncnn, openvino or onnxruntime-web; repeatable.",
-        default=(), name="runtime", metavar="NAME",
-        complete=("ncnn", "openvino", "onnxruntime-web"),
+        f"computes: {', '.join(RUNS_ONNX[:-1])} or {RUNS_ONNX[-1]}; repeatable.",
+        default=(), name="runtime", metavar="NAME", complete=RUNS_ONNX,
         key="runtimes", key_help="runtimes that ONNX candidates are run by, too",
         example='["ncnn", "openvino"]',
     )  # fmt: skip

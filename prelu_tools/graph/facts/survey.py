@@ -76,7 +76,7 @@ def _findings(located: LocatedLayer, target: str | None) -> tuple[Finding, ...]:
     found = tuple(graph_findings(located))
     if target is None:
         return found
-    from prelu_tools.graph.facts.targets import forecast
+    from prelu_tools.graph.targets.forecast import forecast
 
     return (*found, *forecast(located, target))
 

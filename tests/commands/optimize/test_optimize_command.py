@@ -19,9 +19,9 @@ from prelu_tools.backends.onnxruntime.racing import Run, Times
 from prelu_tools.commands.optimize import command
 from prelu_tools.commands.optimize.tuning import Bench
 from prelu_tools.core.results.optimization import Target
-from prelu_tools.graph.facts.targets import TARGETS
 from prelu_tools.graph.passes import writing as declared
 from prelu_tools.graph.passes.writing import Draft, write_max
+from prelu_tools.graph.targets.forecast import TARGETS
 
 NO_TUNE = ("--no-tune", "--format", "json")
 

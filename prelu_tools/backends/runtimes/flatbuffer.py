@@ -130,5 +130,16 @@ class Table:
         start, count = self.vector(field, 1)
         return self._buffer.read(start, count).decode("utf-8", "replace")
 
+    def texts(self, field: int) -> list[str]:
+        """The texts of a vector."""
+        start, count = self.vector(field, _OFFSET)
+        found = []
+        for number in range(count):
+            place = self._target(start + _OFFSET * number)
+            length = int(self._buffer.number(place, "I"))
+            raw = self._buffer.read(place + _OFFSET, length)
+            found.append(raw.decode("utf-8", "replace"))
+        return found
+
     def _target(self, place: int) -> int:
         return place + int(self._buffer.number(place, "I"))
