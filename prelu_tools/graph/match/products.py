@@ -35,7 +35,12 @@ def factor_of(view: GraphView, node: onnx.NodeProto) -> str | None:
         fits = len(node.input) == 2 and terms is not None and len(terms[0]) == len(sizes)
     elif node.op_type in _CONVOLUTIONS:
         groups = attribute_of(node, "group", 1)
-        fits = set(sizes[2:]) <= {1} and sizes[0] == groups * sizes[1] and 1 in (groups, sizes[1])
+        fits = (
+            len(sizes) > 2
+            and set(sizes[2:]) <= {1}
+            and sizes[0] == groups * sizes[1]
+            and 1 in (groups, sizes[1])
+        )
         fits &= not any(attribute_of(node, "pads", ()))
         fits &= not any(attribute_of(node, "output_padding", ()))
         fits &= set(attribute_of(node, "strides", ())) <= {1}
