@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 
 .PHONY: help demo docs test test-all test-browser pictures test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
   test-properties test-runtimes test-wandb runtimes mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
-  bench-honest bench-openvino bench-training bench-web schema web test-web \
+  bench-honest bench-openvino bench-training bench-web schema web test-web webgpu-operators \
   site test-first-steps lint lock clean
 
 help:
@@ -55,6 +55,7 @@ help:
 	@echo "  bench-fleet       many small models: one process, two, Dask, and the command for each"
 	@echo "  bench-training    what logging slopes costs a step of training"
 	@echo "  runtimes          what runtimes make of each slope shape: docs/runtimes.md"
+	@echo "  webgpu-operators  which operators have a WebGPU kernel in onnxruntime-web"
 	@echo "  bench-web         what each form of PReLU costs in WebAssembly"
 	@echo "  bench-openvino    PRelu nodes against the CPU's forms on OpenVINO's provider"
 	@echo
@@ -177,6 +178,10 @@ web: build/web/.ready
 test-web: $(READY) build/npm/.ready build/web/.ready
 	@$(NPM) PRELU_REQUIRED_MARKERS="web browser" $(BIN)/python -m pytest -q -m web \
 	  tests/backends/onnxruntime_web tests/backends/test_registry.py tests/web
+
+# Needs chromium with WebGPU (in software), chromedriver and selenium; takes some ten minutes.
+webgpu-operators: $(READY) build/web/.ready
+	@$(BIN)/python -m benchmarks.web.operators build/web
 
 bench-web: $(READY) build/npm/.ready
 	@$(NPM) $(BIN)/python -m benchmarks.web $(BENCH_OPTIONS)

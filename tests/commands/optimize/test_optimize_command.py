@@ -89,7 +89,7 @@ def test_there_and_back(chain: Path, tmp_path: Path) -> None:
     assert found.json["latency"] is None
 
 
-@pytest.mark.parametrize("target", ["onnxruntime-cuda", "openvino", "tensorrt"])
+@pytest.mark.parametrize("target", ["onnxruntime-cuda", "onnxruntime-web", "openvino", "tensorrt"])
 def test_other_runtimes_get_the_operator(chain: Path, tmp_path: Path, target: str) -> None:
     fast = tmp_path / "fast.onnx"
     found = optimize(chain, fast, "--target", target, "--format", "json")
@@ -100,7 +100,7 @@ def test_other_runtimes_get_the_operator(chain: Path, tmp_path: Path, target: st
 
 
 def test_a_target_is_a_runtime_of_the_forecast() -> None:
-    forecast_only = {"mnn", "ncnn", "onnxruntime-web"}
+    forecast_only = {"coreml", "litert", "mnn", "ncnn", "qnn"}
     assert set(get_args(Target)) == {*TARGETS, "portable"} - forecast_only
 
 
