@@ -61,7 +61,7 @@ class ExportRequest:
         "torch.onnx  [default: KERAS_BACKEND, else tf2onnx if TensorFlow is installed]",
         default=None, sources="Keras models other than SavedModels",
     )  # fmt: skip
-    """Which of Keras' backends is used: see `backends.routes`."""
+    """Which of Keras' backends is used: see `commands.export.route`."""
     external_data: ExternalData = option(
         choice("auto", "always", "never"),
         "Put large weights in a file beside "

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from running import cli
 
-from prelu_tools.backends import routes
-from prelu_tools.backends.routes import take_route
+from prelu_tools.commands.export import route as routes
+from prelu_tools.commands.export.route import take_route
 from prelu_tools.core.errors import MissingExtraError, UsageError
 
 
