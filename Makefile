@@ -9,8 +9,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .PHONY: help demo docs test test-all test-browser pictures test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
-  test-properties test-runtimes runtimes mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
-  bench-honest bench-openvino bench-training bench-web schema web test-web \
+  test-properties test-runtimes test-wandb runtimes mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
+  bench-honest bench-openvino bench-training bench-web schema web test-web webgpu-operators \
   site test-first-steps lint lock clean
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo "  test-openvino    the OpenVINO provider, in an environment of its own"
 	@echo "  test-runtimes    ncnn, OpenVINO and LiteRT run the models, in an environment of its own"
 	@echo "  test-web         onnxruntime-web in node, and the page of docs/web in a browser"
+	@echo "  test-wandb       a training logged to W&B, offline, in an environment of its own"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
 	@echo "  test-kill        kill -9 at random moments of export, optimize and reports (KILLS=100)"
 	@echo "  fuzz-files       inspect, export and verify on 20,000 broken files (COUNT=, GENERATOR=structures)"
@@ -54,6 +55,7 @@ help:
 	@echo "  bench-fleet       many small models: one process, two, Dask, and the command for each"
 	@echo "  bench-training    what logging slopes costs a step of training"
 	@echo "  runtimes          what runtimes make of each slope shape: docs/runtimes.md"
+	@echo "  webgpu-operators  which operators have a WebGPU kernel in onnxruntime-web"
 	@echo "  bench-web         what each form of PReLU costs in WebAssembly"
 	@echo "  bench-openvino    PRelu nodes against the CPU's forms on OpenVINO's provider"
 	@echo
@@ -177,6 +179,10 @@ test-web: $(READY) build/npm/.ready build/web/.ready
 	@$(NPM) PRELU_REQUIRED_MARKERS="web browser" $(BIN)/python -m pytest -q -m web \
 	  tests/backends/onnxruntime_web tests/backends/test_registry.py tests/web
 
+# Needs chromium with WebGPU (in software), chromedriver and selenium; takes some ten minutes.
+webgpu-operators: $(READY) build/web/.ready
+	@$(BIN)/python -m benchmarks.web.operators build/web
+
 bench-web: $(READY) build/npm/.ready
 	@$(NPM) $(BIN)/python -m benchmarks.web $(BENCH_OPTIONS)
 
@@ -192,6 +198,18 @@ test-runtimes: .venv-runtimes/.ready
 	@.venv-cuda/bin/python -m pip --disable-pip-version-check -q install --no-deps \
 	  --no-build-isolation -e .
 	@touch $@
+
+.venv-wandb/.ready: requirements/wandb.txt | $(READY)
+	@rm -rf .venv-wandb
+	@$(BIN)/python -m venv .venv-wandb
+	@$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % \
+	  sysconfig.get_path('purelib'))" > \
+	  "$$(.venv-wandb/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
+	@.venv-wandb/bin/python -m pip --disable-pip-version-check -q install -r requirements/wandb.txt
+	@touch $@
+
+test-wandb: .venv-wandb/.ready
+	@PRELU_REQUIRED_MARKERS="wandb" .venv-wandb/bin/python -m pytest -q -m wandb tests/training
 
 # The samples are exported and recorded here; what runs on the GPU needs neither framework. Without
 # a GPU it stops before it installs anything (3).

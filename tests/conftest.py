@@ -30,6 +30,7 @@ _NEEDS = {
     "runtimes": ("ai_edge_litert", "ncnn", "pnnx", "openvino", "MNN"),
     "tensorboard": ("tensorboard",),
     "lightning": ("pytorch_lightning",),
+    "wandb": ("wandb",),
     "web": (),
 }
 _DISTRIBUTIONS = {"real_models": ("facenet-pytorch", "mtcnn")}

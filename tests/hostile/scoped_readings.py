@@ -153,10 +153,10 @@ class Draft:
         return Scope(x, c, scope.depth + 1, names)
 
     def branches(self, scope: Scope) -> str:
-        """An If; each branch sees the names outside."""
+        """An If; each branch sees the names outside, and asks the condition no more."""
         made = {}
         for branch in ("then_branch", "else_branch"):
-            within = self.inner(scope, scope.x, scope.c, set())
+            within = self.inner(scope, scope.x, None, set())
             made[branch] = _graph(within, self.act(within), [])
         return self.node(scope, "If", [str(scope.c)], **made)
 

@@ -15,6 +15,7 @@ from prelu_tools.backends.onnxruntime.racing import (
     shortest_time,
 )
 from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
+from prelu_tools.backends.onnxruntime.tapped import taps_of
 from prelu_tools.backends.registry import open_source, refuse_ignored_options, runs_in_onnxruntime
 from prelu_tools.commands.optimize.equality import OriginalOutputs, held, keep_bits
 from prelu_tools.commands.optimize.replay import read_choices
@@ -78,7 +79,7 @@ class _Work:
     spots: tuple[RewritableLayer, ...]
     tell: ProgressCallback
     inside: tuple[str, ...] = ()
-    """The layers that are nowhere but in bodies of If, Loop and Scan."""
+    """The layers that are nowhere but in bodies which nobody can look into, as that of a Scan."""
 
     @property
     def feeds(self) -> list[Feeds]:
@@ -154,11 +155,11 @@ def optimize(
 
 
 def _left(work: _Work) -> tuple[str, ...]:
-    """What is said of the bodies of If, Loop and Scan."""
+    """What is said of bodies that nobody can look into."""
     if not work.inside or work.request.target != "onnxruntime-cpu":
         return ()
     names = ", ".join(work.inside)
-    return (f"in bodies of If, Loop and Scan, and left as they are: {names}",)
+    return (f"in the bodies of a Scan, or of an opset before 13, and left as they are: {names}",)
 
 
 def _remark(target: Target) -> tuple[str, ...]:
@@ -180,18 +181,18 @@ def _prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) -
             f"{first.node} has a slope of shape {list(first.before)} that belongs on axis "
             f"{first.axis} ({first.reason}), as {n} of its slopes do: --repair-slopes writes it so"
         )
-    portable = to_portable(repaired.model, bodies=request.target != "onnxruntime-cpu")
+    portable = to_portable(repaired.model, hidden=request.target != "onnxruntime-cpu")
     portable.take_in()  # slopes
     check_slopes(portable, "optimized")
     tell("running the model")
     inputs = draw_inputs(graph, portable, request)
     feeds = inputs.feeds
     spots = rewritable_layers(portable, feeds[0], request.exact, runtime_version())
-    inside = [i.layer.name for i in graph.located if all(v.outer is not None for v, _ in i.calls)]
+    inside = [i.layer.name for i in graph.located if not taps_of([i])]
     if not spots and inside:
         raise PReLUToolsError(
-            f"every PReLU of {request.source} is in the body of an If, Loop or Scan "
-            f"({', '.join(inside)}), and bodies are left as they are: there is nothing to optimize"
+            f"every PReLU of {request.source} is in the body of a Scan, or of an opset before 13 "
+            f"({', '.join(inside)}), which are left as they are: there is nothing to optimize"
         )
     if not spots:
         raise PReLUToolsError(

@@ -65,7 +65,10 @@ class OptimizeRequest:
     output: Path
     """The file to write."""
     target: Target = option(
-        choice("onnxruntime-cpu", "portable", "onnxruntime-cuda", "openvino", "tensorrt"),
+        choice(
+            "onnxruntime-cpu", "portable", "onnxruntime-cuda", "onnxruntime-web", "openvino",
+            "tensorrt",
+        ),
         "The runtime to optimize for; all except onnxruntime-cpu get one PRelu node per call.",
         default="onnxruntime-cpu",
     )  # fmt: skip

@@ -16,7 +16,7 @@ from prelu_tools.commands.verify.inputs.drawing import Drawer, DrawPlan
 from prelu_tools.commands.verify.inputs.feeds import Feeds, replay_feeds
 from prelu_tools.commands.verify.inputs.planning import drawer_within_tables
 from prelu_tools.commands.verify.inputs.sizes import Sizes
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, pictures
 from prelu_tools.core.timing import SizesFrom
 from prelu_tools.graph.io.metadata import stated_examples
@@ -51,9 +51,11 @@ def draw_inputs(source: OnnxGraph, model: OnnxModel, request: OptimizeRequest) -
         request: what was asked for.
 
     Raises:
+        UsageError: the user's sizes are not those that the model fixes.
         PReLUToolsError: the user's inputs cannot be read.
     """
     specs = source.inputs()
+    _refuse_other_sizes(specs, request)
     drawer = drawer_within_tables(source, DrawPlan(_BATCHES, DEFAULT_SEED, {}))
     rows = max((spec.example[0] for spec in specs if spec.example), default=1)
     batches = [drawer.run({}, rows, number) for number in range(_BATCHES)]
@@ -65,6 +67,18 @@ def draw_inputs(source: OnnxGraph, model: OnnxModel, request: OptimizeRequest) -
         s.name: Wanted(s.dtype, first[s.name].shape[1:]) for s in specs if drawer.is_plain(s.name)
     }
     return TimedInputs([{**first, **pictures(plain, rows, DEFAULT_SEED)}, *batches], origin)
+
+
+def _refuse_other_sizes(specs: Sequence[TensorSpec], request: OptimizeRequest) -> None:
+    """Refuse `--input` where the model fixes another size: it would be ignored."""
+    given = {one.name: one.shape for one in request.options.inputs}
+    for spec in specs:
+        pairs = zip(given.get(spec.name, ()), spec.shape, strict=False)
+        if any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in pairs):
+            wanted, fixed = (",".join(map(str, sizes)) for sizes in (given[spec.name], spec.shape))
+            raise UsageError(
+                f"--input {spec.name}:{wanted}: {request.source} takes {spec.name}:{fixed}"
+            )
 
 
 def _given(file: Path, specs: Sequence[TensorSpec]) -> list[Feeds]:

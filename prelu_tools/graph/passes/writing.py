@@ -136,7 +136,7 @@ def write_identity(draft: Draft) -> None:
 
 def write_leaky_relu(draft: Draft) -> None:
     """All slopes are equal."""
-    draft.result("LeakyRelu", [draft.x], alpha=float(draft.slopes.flat[0]))
+    draft.result("LeakyRelu", [draft.x], alpha=float(draft.slopes.reshape(-1)[0]))
     draft.state_slopes()
 
 

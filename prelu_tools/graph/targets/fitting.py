@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,12 +17,11 @@ from prelu_tools.graph.io.metadata import AXES, stated_axes
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.match.layers import locate_layers
 from prelu_tools.graph.match.recognise import Match
-from prelu_tools.graph.passes.lowering import drop_slopes
+from prelu_tools.graph.passes.lowering import drop_slopes, put_nodes
 from prelu_tools.graph.passes.prune import prune_model
 from prelu_tools.graph.passes.writing import Draft, Tensors, write_prelu, write_relu_neg
 from prelu_tools.graph.targets.slope_shapes import Plan, Way, answer_of, plan_for
 from prelu_tools.graph.view import GraphView, all_views
-from prelu_tools.graph.walk import set_nodes
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def fitted(
             refused = plan is None and answer == "refused"
             found.append(Fitted(located.layer.name, tuple(before), plan, refused))
     copy = views[0].model
-    _write(copy, views, edits)
+    _write(copy, edits)
     return copy, tuple(found)
 
 
@@ -95,26 +94,13 @@ def _nothing(layer: str, shape: Shape | None, slope: Sequence[int], name: str) -
     )
 
 
-def _write(model: OnnxModel, views: Sequence[GraphView], edits: Sequence[_Edit]) -> None:
+def _write(model: OnnxModel, edits: Sequence[_Edit]) -> None:
     """Put what was planned in the place of the nodes, in place."""
     main = model.proto.graph
-    drop_slopes(main, {edit.match.node.output[0] for edit in edits})
+    drop_slopes(main, [edit.match.node for edit in edits])
     tensors = Tensors(main)
-    for view in reversed(views):  # bodies before what is around them
-        written = {
-            edit.match.node.output[0]: write(edit.match, edit.plan, tensors)
-            for edit in edits
-            if edit.view is view
-        }
-        if written:
-            set_nodes(view.graph, _replaced(view.graph.node, written))
+    put_nodes(main, [(e.view, e.match.node, write(e.match, e.plan, tensors)) for e in edits])
     prune_model(model)
-
-
-def _replaced(
-    nodes: Iterable[onnx.NodeProto], written: Mapping[str, Sequence[onnx.NodeProto]]
-) -> list[onnx.NodeProto]:
-    return [new for old in nodes for new in written.get(old.output[0] if old.output else "", [old])]
 
 
 def write(match: Match, plan: Plan, tensors: Tensors) -> list[onnx.NodeProto]:

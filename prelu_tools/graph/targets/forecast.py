@@ -5,7 +5,7 @@ Nothing here is measured on the user's machine; `verify --provider` and `--runti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import onnx
@@ -20,6 +20,8 @@ from prelu_tools.graph.targets.slope_shapes import (
     measured_runtimes,
     plan_for,
 )
+from prelu_tools.graph.targets.web import form_findings, webgpu_findings
+from prelu_tools.graph.view import GraphView
 
 _T = onnx.TensorProto
 
@@ -36,6 +38,10 @@ class Target:
     """Where that is from."""
     measured: str | None = None
     """Its name in the table of slope shapes; None where it was not run."""
+    of_forms: Callable[[LocatedLayer], Iterator[Finding]] = lambda _: iter(())
+    """What it has to say of a layer that is no PRelu node."""
+    of_model: Callable[[Iterable[GraphView]], Iterator[Finding]] = lambda _: iter(())
+    """What it has to say of the graphs of a model."""
 
 
 _PAGE = "docs/runtimes.md"
@@ -44,7 +50,7 @@ _FLOATS: Mapping[int, str] = {_T.FLOAT: "float32", _T.FLOAT16: "float16"}
 TARGETS: Mapping[str, Target] = {
     "onnxruntime-cpu": Target(
         {_T.FLOAT: "float32", _T.FLOAT16: "float16", _T.DOUBLE: "float64"},
-        "runs in one kernel, which since 1.27 takes about 14 times as long on inputs of both signs",
+        "runs in one kernel, which since 1.27 takes 15 to 43 times as long on inputs of both signs",
         "docs/findings.md#target",
     ),
     "onnxruntime-cuda": Target(
@@ -71,7 +77,12 @@ TARGETS: Mapping[str, Target] = {
     ),
     "mnn": Target(_FLOATS, "reads slopes of this shape right", _PAGE, "mnn"),
     "onnxruntime-web": Target(
-        {_T.FLOAT: "float32"}, "runs in one kernel (wasm)", _PAGE, "onnxruntime-web"
+        {_T.FLOAT: "float32", _T.FLOAT16: "float16", _T.DOUBLE: "float64"},
+        "runs in one kernel, in WebAssembly and on WebGPU",
+        _PAGE,
+        "onnxruntime-web",
+        form_findings,
+        webgpu_findings,
     ),
     "litert": Target(_FLOATS, "becomes a PRELU operator in the converters that were tried", _PAGE),
     "coreml": Target(
@@ -90,6 +101,11 @@ TARGETS: Mapping[str, Target] = {
 }
 
 
+def forecast_model(views: Iterable[GraphView], name: str) -> Iterator[Finding]:
+    """What the runtime `name` of `TARGETS` does with the rest of a model."""
+    return TARGETS[name].of_model(views)
+
+
 def forecast(located: LocatedLayer, name: str) -> Iterator[Finding]:
     """What the runtime `name` of `TARGETS` does with a layer."""
     target = TARGETS[name]
@@ -100,6 +116,7 @@ def forecast(located: LocatedLayer, name: str) -> Iterator[Finding]:
         n_nodes = len({node.output[0] for node in match.nodes})
         message = f"{name} runs it as {n_nodes} nodes, or what its fusions make of them"
         yield Finding("target", "info", message, layer)
+        yield from target.of_forms(located)
         return
     if kind is not None and kind not in target.types:
         found = onnx.TensorProto.DataType.Name(kind)
