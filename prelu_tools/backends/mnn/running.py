@@ -1,4 +1,8 @@
-"""MNN on the CPU, at its high precision (float32); runs in a process of its own."""
+"""MNN on the CPU, at its high precision (float32); runs in a process of its own.
+
+Winograd's convolutions are switched off as far as it goes: they round up to 800 times as much as
+others do, so that a wrong slope would be as small as that.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 
 _CONFIG = {"backend": "CPU", "precision": "high", "numThread": 1}
+_NO_WINOGRAD = (3, 0)  # MNN's HintMode WINOGRAD_MEMORY_LEVEL: the smallest units only
 
 
 def load(path: str, inputs: Sequence[str], outputs: Sequence[str], spelled: str) -> Module:
@@ -40,6 +45,7 @@ class Module:
         mnn: Any = importlib.import_module("MNN")  # never MNN.tools: it sends statistics
         self._expr = mnn.expr
         runtime = mnn.nn.create_runtime_manager((_CONFIG,))
+        runtime.set_hint(*_NO_WINOGRAD)
         try:
             self._module = mnn.nn.load_module_from_file(
                 path, list(inputs), list(outputs), runtime_manager=runtime

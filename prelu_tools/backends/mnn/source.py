@@ -78,7 +78,7 @@ class MnnSource(RuntimeSource):
     def runtime(self) -> ProviderReport:
         """See `Source.runtime`."""
         version = installed_version("MNN")
-        return ProviderReport("mnn", (f"MNN {version} on the CPU, precision high",), ())
+        return ProviderReport("mnn", (f"MNN {version} on the CPU, float32, no Winograd",), ())
 
     def shows(self, tensor: str) -> bool:
         """See `RuntimeSource.shows`."""
