@@ -9,13 +9,16 @@ from onnx import helper
 from tiny_models import save_graph
 
 
-def save_between_convolutions(path: Path, shape: list[int], slope: tuple[int, ...]) -> Path:
+def save_between_convolutions(
+    path: Path, shape: list[int], slope: tuple[int, ...], batch: int | str = "batch"
+) -> Path:
     """Write it.
 
     Args:
         path: the file.
         shape: of the PReLU's input, without the batch: channels first.
         slope: of the slopes, which are all different.
+        batch: the size of the batch, or its name.
     """
     chance = np.random.default_rng(6)
     kernel = [1] * (len(shape) - 1)
@@ -29,5 +32,5 @@ def save_between_convolutions(path: Path, shape: list[int], slope: tuple[int, ..
         helper.make_node("PRelu", ["c", "act.weight"], ["p"], name="act"),
         helper.make_node("Conv", ["p", "w2"], ["y"]),
     ]
-    x, y = ["batch", 3, *shape[1:]], ["batch", 2, *shape[1:]]
+    x, y = [batch, 3, *shape[1:]], [batch, 2, *shape[1:]]
     return save_graph(path, nodes, {"x": x}, {"y": y}, tensors)

@@ -217,3 +217,11 @@ def test_what_export_writes_for_a_runtime_passes_there(
     assert result.verification.verdict == "pass"
     (layer,) = result.layers
     assert layer.slopes.size == int(np.prod(slope))
+
+
+def test_a_layer_that_mnn_packs_is_run_alone_as_it_lies(tmp_path: Path) -> None:
+    """With all sizes fixed, the converter keeps PReLU as an operator, which reads NC4HW4."""
+    path = save_between_convolutions(tmp_path / "net.onnx", [6, 5, 4], (6, 1, 1), batch=1)
+    result = _checked(path, "mnn")
+    assert result.verdict == "pass", result.reasons
+    assert _by_runtime(result)["mnn"].layers[0].found == "pattern"
