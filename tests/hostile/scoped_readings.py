@@ -183,21 +183,21 @@ class Draft:
     def call(self, scope: Scope) -> str:
         """A call of a function, which has slots for slopes; or of an overload of one."""
         draw = self.draw
-        within = Scope("x", None, scope.depth + 1, {"x"}, tensors=None, slots={})
+        is_overloaded = draw.random() < 0.3  # and calls none: onnxruntime would call it again
+        depth = 9 if is_overloaded else scope.depth + 1
+        within = Scope("x", None, depth, {"x"}, tensors=None, slots={})
         out = self.act(within)
         slots = dict(within.slots or {})
         open_slots = [slot for slot in slots if draw.random() < 0.4]
-        name = draw.choice(("f", "g", "PRelu", f"f{len(self.functions)}"))
-        overload = f"o{len(self.functions)}"
-        if any((f.name, f.overload) == (name, "") for f in self.functions) or draw.random() < 0.2:
-            overloaded = overload
-        else:
-            overloaded = ""
+        number = len(self.functions)
+        name = "h" if is_overloaded else draw.choice(("f", "g", "PRelu", "f0"))
+        if not is_overloaded and any(f.name == name for f in self.functions):
+            name = f"f{number}_"
         function = helper.make_function(
             "own", name, ["x"], [out], within.nodes, [helper.make_opsetid("", self.opset),
             helper.make_opsetid("own", 1)], open_slots,
         )  # fmt: skip
-        function.overload = overloaded
+        function.overload = overloaded = f"o{number}" if is_overloaded else ""
         for slot in slots:
             if slot not in open_slots:
                 function.attribute_proto.append(helper.make_attribute(slot, slots[slot]))
