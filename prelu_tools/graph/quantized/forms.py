@@ -1,0 +1,342 @@
+"""PReLU in 8-bit integers: the nodes that take the place of a PRelu node in a QDQ graph.
+
+onnxruntime's quantizer leaves PRelu in floating point, between a DequantizeLinear and a
+QuantizeLinear. Where no slope is above 1, PReLU(x) = max(x, a * x). With one scale for x and its
+result, that is a Max of codes: what is positive stays exactly as it is, and a * x is one product
+that integer kernels compute. How that product is written decides what it costs:
+
+- `int_max_conv`: a depthwise 1x1 convolution. A scale for each channel: slopes without rounding.
+- `int_max_tiled`: a Mul with the slopes repeated along the rows of the map: one long product where
+  few channels lie beside each other in memory, as onnxruntime keeps them (NHWC).
+- `int_max`: the plain Mul.
+- `int_sum`: x + (a - 1) * min(x, 0), for slopes above 1 too.
+- `int_leaky`: LeakyRelu, where all slopes are equal: a table of 256 entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.graph.walk import free_name, set_nodes, users_of
+
+FLOAT: Final = "float"
+"""No integer form: the layer stays in floating point."""
+_FULL: Final = 127.0
+
+
+@dataclass(frozen=True)
+class IntegerPlace:
+    """A PRelu node in a QDQ graph."""
+
+    node: onnx.NodeProto
+    """The node."""
+    slopes: Array
+    """Its slopes, such that they broadcast to its input."""
+    shape: tuple[int, ...] | None
+    """Shape of its input as the model ran; None if unknown."""
+    is_sized: bool
+    """Whether the size of its last axis is the same for all inputs."""
+    source: onnx.NodeProto
+    """The DequantizeLinear that its input comes from."""
+    keeps_scale: bool
+    """Whether its result is quantized as its input is, or not at all."""
+    codes: np.dtype[Any]
+    """The type of the codes of its input."""
+
+    @property
+    def by_channel(self) -> bool:
+        """Whether there is a slope for each channel of a map: axis 1 of 4."""
+        if self.shape is None or len(self.shape) != 4 or self.slopes.ndim < 3:
+            return False
+        return bool(self.slopes.size == self.shape[1] == self.slopes.shape[-3])
+
+
+def fitting_integer_forms(place: IntegerPlace) -> tuple[str, ...]:
+    """The forms that can stand in a place: integer ones, the most exact first; then `float`."""
+    slopes = place.slopes
+    found = []
+    if slopes.size == 1 or (slopes == slopes.reshape(-1)[0]).all():
+        found.append("int_leaky")
+    if place.codes.itemsize > 1:
+        return (FLOAT,)
+    if (slopes <= 1).all() and place.keeps_scale:
+        if place.by_channel and slopes.size > 1:
+            found.append("int_max_conv")
+        if place.by_channel and place.is_sized and slopes.size > 1:
+            found.append("int_max_tiled")
+        found.append("int_max")
+    else:
+        found.append("int_sum")
+    return (*found, FLOAT)
+
+
+@dataclass
+class IntegerWriter:
+    """Writes integer forms into a QDQ graph, in place."""
+
+    proto: onnx.ModelProto
+    """The graph, as onnxruntime's quantizer wrote it."""
+    shapes: Mapping[str, tuple[int, ...]]
+    """The shape of each layer's input, by the tensor's name before quantization."""
+    sized: frozenset[str] = frozenset()
+    """Of these tensors the last axis has always the same size."""
+    _tensors: dict[str, onnx.TensorProto] = field(default_factory=dict)
+    _nodes: list[onnx.NodeProto] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        graph = self.proto.graph
+        self._values = {tensor.name: tensor for tensor in graph.initializer}
+        self._makers = {name: node for node in graph.node for name in node.output}
+        self._users = users_of(graph)
+        self._taken = {*self._makers, *self._values} | {v.name for v in graph.input}
+
+    def places(self, names: Mapping[str, str]) -> dict[str, IntegerPlace]:
+        """The layers that can be written in integers.
+
+        Args:
+            names: for each layer's name the tensor that its PRelu node gives.
+        """
+        found = {}
+        for name, output in names.items():
+            node = self._makers.get(output) or self._makers.get(f"{output}_QuantizeLinear_Input")
+            if node is None or node.op_type != "PRelu":
+                continue
+            source = self._makers.get(node.input[0])
+            slope = self._values.get(node.input[1])
+            if source is None or source.op_type != "DequantizeLinear" or slope is None:
+                continue
+            plain = node.input[0].removesuffix("_DequantizeLinear_Output")
+            found[name] = IntegerPlace(
+                node, np.asarray(numpy_helper.to_array(slope)), self.shapes.get(plain),
+                plain in self.sized, source, self._keeps_scale(node, source),
+                numpy_helper.to_array(self._values[source.input[2]]).dtype,
+            )  # fmt: skip
+        return found
+
+    def _keeps_scale(self, node: onnx.NodeProto, source: onnx.NodeProto) -> bool:
+        users = [n for n in self._users.get(node.output[0], []) if n.op_type == "QuantizeLinear"]
+        names = [pair for user in users for pair in zip(user.input[1:], source.input[1:],
+                                                        strict=True)]  # fmt: skip
+        pairs = [[numpy_helper.to_array(self._values[name]) for name in pair] for pair in names]
+        return all(np.array_equal(mine, other) for mine, other in pairs)
+
+    def write(self, places: Mapping[str, IntegerPlace], forms: Mapping[str, str]) -> None:
+        """Write each layer in its form; those that are `float`, or no place, stay."""
+        written: dict[str, list[onnx.NodeProto]] = {}
+        gone: set[str] = set()
+        self._free_slopes([p for name, p in places.items() if forms.get(name, FLOAT) != FLOAT])
+        for name, place in places.items():
+            form = forms.get(name, FLOAT)
+            if form == FLOAT:
+                continue
+            self._nodes = []
+            gone |= _BUILDERS[form](self, place)
+            written[place.node.output[0]] = self._nodes
+        graph = self.proto.graph
+        nodes = []
+        for node in graph.node:
+            if node.output[0] not in gone:
+                nodes += written.get(node.output[0], [node])
+        set_nodes(graph, _ordered(graph, nodes))
+        graph.initializer.extend(self._tensors.values())
+        _drop_unused(graph)
+
+    def _free_slopes(self, places: Sequence[IntegerPlace]) -> None:
+        """Remove slopes that only these places use, so that their codes take their names."""
+        own = {id(place.node) for place in places}
+        for name in {place.node.input[1] for place in places}:
+            if all(id(user) in own for user in self._users.get(name, [])):
+                tensors = self.proto.graph.initializer
+                tensors.remove(self._values[name])
+                self._taken.discard(name)
+
+    def constant(self, values: Array, name: str) -> str:
+        """A constant under a free name."""
+        found = free_name(name, self._taken)
+        self._tensors[found] = numpy_helper.from_array(np.asarray(values), found)
+        return found
+
+    def op(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        """A node; the tensor that it makes."""
+        name = free_name(output, self._taken) if output not in self._makers else output
+        self._nodes.append(helper.make_node(kind, list(inputs), [name], f"{name}/node",
+                                            **attributes))  # fmt: skip
+        return name
+
+    def requantized(self, real: str, place: IntegerPlace, role: str) -> str:
+        """A real tensor as codes with the scale of the place's input."""
+        codes = [real, place.source.input[1], place.source.input[2]]
+        return self.op("QuantizeLinear", codes, f"{_plain(place)}/{role}")
+
+    def weight(self, values: Array, kind: np.dtype[Any], name: str, axis: int | None) -> str:
+        """A stored tensor, dequantized: one scale, or one for each index of an axis."""
+        codes, scale, zero = quantize_values(values, kind, axis)
+        parts = [self.constant(codes, name), self.constant(scale, f"{name}_scale"),
+                 self.constant(zero, f"{name}_zero_point")]  # fmt: skip
+        more = {} if axis is None else {"axis": axis}
+        return self.op("DequantizeLinear", parts, f"{name}_dequantized", **more)
+
+    def give(self, codes: str, place: IntegerPlace) -> set[str]:
+        """Let codes with the scale of the input be the result of a place.
+
+        Returns:
+            What the nodes that go away make: those that quantized the result.
+        """
+        y = place.node.output[0]
+        users = self._users.get(y, [])
+        gone = {n.output[0] for n in users if n.op_type == "QuantizeLinear"}
+        for name in gone:
+            for user in self._users.get(name, []):
+                user.input[:] = [codes if i == name else i for i in user.input]
+        outputs = {value.name for value in self.proto.graph.output}
+        if y in outputs or any(user.op_type != "QuantizeLinear" for user in users):
+            scale = place.source.input[1:]
+            self._nodes.append(helper.make_node("DequantizeLinear", [codes, *scale], [y],
+                                                f"{y}/dequantized"))  # fmt: skip
+        return gone
+
+
+def quantize_values(
+    values: Array, kind: np.dtype[Any], axis: int | None
+) -> tuple[Array, Array, Array]:
+    """Codes, scales and zero points of stored values.
+
+    Along an axis: a scale for each index, symmetric about 0. Else one scale, from the least to the
+    largest value and 0.
+    """
+    info = np.iinfo(kind)
+    wide = values.astype(np.float64)
+    if axis is not None:
+        others = tuple(i for i in range(values.ndim) if i != axis)
+        scale = np.abs(wide).max(axis=others) / _FULL
+        scale = np.where(scale > 0, scale, 1.0).astype(np.float32)
+        shape = [-1 if i == axis else 1 for i in range(values.ndim)]
+        codes = np.round(wide / scale.reshape(shape)).clip(-_FULL, _FULL).astype(np.int8)
+        return codes, scale, np.zeros(scale.shape, np.int8)
+    low, high = min(float(wide.min()), 0.0), max(float(wide.max()), 0.0)
+    step = (high - low) / (info.max - info.min) or 1.0
+    scale = np.asarray(step, np.float32)
+    zero = np.asarray(np.clip(np.round(info.min - low / step), info.min, info.max), kind)
+    codes = np.round(wide / float(scale)) + int(zero)
+    return np.clip(codes, info.min, info.max).astype(kind), scale, zero
+
+
+def _plain(place: IntegerPlace) -> str:
+    return place.node.output[0].removesuffix("_QuantizeLinear_Input")
+
+
+def _maximum(to: IntegerWriter, place: IntegerPlace, product: str) -> set[str]:
+    scaled = to.requantized(product, place, "scaled_quantized")
+    codes = f"{_plain(place)}/codes"
+    result = to.op("Max", [place.source.input[0], scaled], codes)
+    to._nodes[-1].name = place.node.name
+    to._nodes[-1].metadata_props.extend(place.node.metadata_props)
+    return to.give(result, place)
+
+
+def _max(to: IntegerWriter, place: IntegerPlace) -> set[str]:
+    slopes = to.weight(place.slopes, place.codes, place.node.input[1], None)
+    product = to.op("Mul", [place.node.input[0], slopes], f"{_plain(place)}/scaled")
+    return _maximum(to, place, product)
+
+
+def _max_tiled(to: IntegerWriter, place: IntegerPlace) -> set[str]:
+    width = 1 if place.shape is None else place.shape[-1]
+    tiled = np.ascontiguousarray(np.repeat(place.slopes, width, axis=-1))
+    slopes = to.weight(tiled, place.codes, place.node.input[1], None)
+    product = to.op("Mul", [place.node.input[0], slopes], f"{_plain(place)}/scaled")
+    return _maximum(to, place, product)
+
+
+def _max_conv(to: IntegerWriter, place: IntegerPlace) -> set[str]:
+    n = place.slopes.size
+    kernel = place.slopes.reshape(n, 1, 1, 1)
+    slopes = to.weight(kernel, np.dtype(np.int8), place.node.input[1], 0)
+    product = to.op("Conv", [place.node.input[0], slopes], f"{_plain(place)}/scaled",
+                    group=n, kernel_shape=[1, 1])  # fmt: skip
+    return _maximum(to, place, product)
+
+
+def _leaky(to: IntegerWriter, place: IntegerPlace) -> set[str]:
+    alpha = float(place.slopes.reshape(-1)[0])
+    node = helper.make_node("LeakyRelu", [place.node.input[0]], [place.node.output[0]],
+                            place.node.name, alpha=alpha)  # fmt: skip
+    node.metadata_props.extend(place.node.metadata_props)
+    to._nodes.append(node)
+    return set()
+
+
+def _sum(to: IntegerWriter, place: IntegerPlace) -> set[str]:
+    """The sum of x and (a - 1) * min(x, 0)."""
+    kind = place.codes
+    zero = place.source.input[2]
+    plain = _plain(place)
+    below = to.op("Min", [place.source.input[0], zero], f"{plain}/negative_quantized")
+    negative = to.op("DequantizeLinear", [below, *place.source.input[1:]], f"{plain}/negative")
+    factors = (place.slopes.astype(np.float64) - 1).astype(np.float32)
+    slopes = to.weight(factors, kind, f"{place.node.input[1]}/minus_one", None)
+    product = to.op("Mul", [negative, slopes], f"{plain}/scaled")
+    scale = numpy_helper.to_array(to._values[place.source.input[1]])
+    info, point = np.iinfo(kind), int(numpy_helper.to_array(to._values[zero]))
+    least = (info.min - point) * float(scale)
+    _, step, middle = quantize_values(factors * least, kind, None)
+    codes = [
+        to.constant(step, f"{plain}/scaled_scale"),
+        to.constant(middle, f"{plain}/scaled_zero"),
+    ]
+    kept = to.op("QuantizeLinear", [product, *codes], f"{plain}/scaled_quantized")
+    part = to.op("DequantizeLinear", [kept, *codes], f"{plain}/scaled_dequantized")
+    node = helper.make_node("Add", [place.node.input[0], part], [place.node.output[0]],
+                            place.node.name)  # fmt: skip
+    node.metadata_props.extend(place.node.metadata_props)
+    to._nodes.append(node)
+    return set()
+
+
+_BUILDERS: Mapping[str, Callable[[IntegerWriter, IntegerPlace], set[str]]] = {
+    "int_leaky": _leaky,
+    "int_max_conv": _max_conv,
+    "int_max_tiled": _max_tiled,
+    "int_max": _max,
+    "int_sum": _sum,
+}
+
+
+def _ordered(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The nodes, each behind those whose results it reads."""
+    makers = {name: node for node in nodes for name in node.output}
+    done: set[int] = set()
+    found: list[onnx.NodeProto] = []
+    for first in nodes:
+        stack = [first]
+        while stack:
+            node = stack[-1]
+            waiting = [makers[i] for i in node.input if i in makers and id(makers[i]) not in done]
+            if id(node) in done or not waiting:
+                stack.pop()
+                if id(node) not in done:
+                    done.add(id(node))
+                    found.append(node)
+            else:
+                stack += waiting
+    return found
+
+
+def _drop_unused(graph: onnx.GraphProto) -> None:
+    """Nodes and constants that nothing reads any more."""
+    while True:
+        used = {i for node in graph.node for i in node.input} | {v.name for v in graph.output}
+        kept = [node for node in graph.node if used.intersection(node.output)]
+        if len(kept) == len(graph.node):
+            break
+        set_nodes(graph, kept)
+    tensors = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(tensors)
