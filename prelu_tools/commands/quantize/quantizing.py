@@ -117,6 +117,8 @@ class Quantizer:
     """Of onnxruntime's quantizer."""
     folder: Path
     """Where the ranges are kept."""
+    best: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """The ranges of what goes into PReLU, as far as they were sought."""
 
     def plain(self) -> onnx.ModelProto:
         """What `quantize_static` makes of it, PRelu nodes in floating point."""
@@ -131,12 +133,16 @@ class Quantizer:
             kept: the layers that stay in floating point, with the node before each.
         """
         ranges: dict[str, tuple[float, float]] = {}
+        best = self.best
         for item in self.model.located:
             for match in item.matches:
-                fits = (item.layer.slopes <= 1).all() and item.layer.name not in kept
-                if fits and item.layer.slopes.size:
-                    found = ranges.get(match.x) or self.model.samples[match.x].best()
-                    ranges[match.x] = ranges[match.node.output[0]] = found
+                if item.layer.name in kept or not item.layer.slopes.size:
+                    continue
+                if match.x not in best:
+                    best[match.x] = self.model.samples[match.x].best()
+                ranges[match.x] = best[match.x]
+                if (item.layer.slopes <= 1).all():
+                    ranges[match.node.output[0]] = best[match.x]
         proto = quantized_statically(
             self.model.proto, self.feeds, self.options, ranges=ranges,
             excluded=self._nodes_of(kept), cache=self.folder / "ranges.json",

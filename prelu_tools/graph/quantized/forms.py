@@ -9,7 +9,8 @@ that integer kernels compute. How that product is written decides what it costs:
 - `int_max_tiled`: a Mul with the slopes repeated along the rows of the map: one long product where
   few channels lie beside each other in memory, as onnxruntime keeps them (NHWC).
 - `int_max`: the plain Mul.
-- `int_sum`: x + (a - 1) * min(x, 0), for slopes above 1 too.
+- `int_sum_conv`, `int_sum_tiled`, `int_sum`: x + (a - 1) * min(x, 0) with the same three products,
+  for slopes above 1 too.
 - `int_leaky`: LeakyRelu, where all slopes are equal: a table of 256 entries.
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -66,14 +68,12 @@ def fitting_integer_forms(place: IntegerPlace) -> tuple[str, ...]:
         found.append("int_leaky")
     if place.codes.itemsize > 1:
         return (FLOAT,)
-    if (slopes <= 1).all() and place.keeps_scale:
-        if place.by_channel and slopes.size > 1:
-            found.append("int_max_conv")
-        if place.by_channel and place.is_sized and slopes.size > 1:
-            found.append("int_max_tiled")
-        found.append("int_max")
-    else:
-        found.append("int_sum")
+    family = "int_max" if (slopes <= 1).all() and place.keeps_scale else "int_sum"
+    if place.by_channel and slopes.size > 1:
+        found.append(f"{family}_conv")
+        if place.is_sized:
+            found.append(f"{family}_tiled")
+    found.append(family)
     return (*found, FLOAT)
 
 
@@ -170,6 +170,16 @@ class IntegerWriter:
                                             **attributes))  # fmt: skip
         return name
 
+    def name_last(self, place: IntegerPlace) -> None:
+        """Call the node that makes a place's result as the PRelu node was called."""
+        self._nodes[-1].name = place.node.name
+        self._nodes[-1].metadata_props.extend(place.node.metadata_props)
+
+    def least(self, place: IntegerPlace) -> float:
+        """The least number that the codes of a place's input stand for."""
+        scale, zero = (numpy_helper.to_array(self._values[n]) for n in place.source.input[1:])
+        return (int(np.iinfo(place.codes).min) - int(zero)) * float(scale)
+
     def requantized(self, real: str, place: IntegerPlace, role: str) -> str:
         """A real tensor as codes with the scale of the place's input."""
         codes = [real, place.source.input[1], place.source.input[2]]
@@ -232,36 +242,28 @@ def _plain(place: IntegerPlace) -> str:
     return place.node.output[0].removesuffix("_QuantizeLinear_Input")
 
 
-def _maximum(to: IntegerWriter, place: IntegerPlace, product: str) -> set[str]:
+def _product(
+    to: IntegerWriter, place: IntegerPlace, operand: str, factors: Array, kind: str
+) -> str:
+    """A real tensor times factors that lie as the slopes do."""
+    output = f"{_plain(place)}/scaled"
+    name = place.node.input[1]
+    if kind == "conv":
+        n = factors.size
+        kernel = to.weight(factors.reshape(n, 1, 1, 1), np.dtype(np.int8), name, 0)
+        return to.op("Conv", [operand, kernel], output, group=n, kernel_shape=[1, 1])
+    if kind == "tiled" and place.shape is not None:
+        factors = np.ascontiguousarray(np.repeat(factors, place.shape[-1], axis=-1))
+    return to.op("Mul", [operand, to.weight(factors, place.codes, name, None)], output)
+
+
+def _max(to: IntegerWriter, place: IntegerPlace, kind: str) -> set[str]:
+    """The larger one of x and a * x."""
+    product = _product(to, place, place.node.input[0], place.slopes, kind)
     scaled = to.requantized(product, place, "scaled_quantized")
-    codes = f"{_plain(place)}/codes"
-    result = to.op("Max", [place.source.input[0], scaled], codes)
-    to._nodes[-1].name = place.node.name
-    to._nodes[-1].metadata_props.extend(place.node.metadata_props)
+    result = to.op("Max", [place.source.input[0], scaled], f"{_plain(place)}/codes")
+    to.name_last(place)
     return to.give(result, place)
-
-
-def _max(to: IntegerWriter, place: IntegerPlace) -> set[str]:
-    slopes = to.weight(place.slopes, place.codes, place.node.input[1], None)
-    product = to.op("Mul", [place.node.input[0], slopes], f"{_plain(place)}/scaled")
-    return _maximum(to, place, product)
-
-
-def _max_tiled(to: IntegerWriter, place: IntegerPlace) -> set[str]:
-    width = 1 if place.shape is None else place.shape[-1]
-    tiled = np.ascontiguousarray(np.repeat(place.slopes, width, axis=-1))
-    slopes = to.weight(tiled, place.codes, place.node.input[1], None)
-    product = to.op("Mul", [place.node.input[0], slopes], f"{_plain(place)}/scaled")
-    return _maximum(to, place, product)
-
-
-def _max_conv(to: IntegerWriter, place: IntegerPlace) -> set[str]:
-    n = place.slopes.size
-    kernel = place.slopes.reshape(n, 1, 1, 1)
-    slopes = to.weight(kernel, np.dtype(np.int8), place.node.input[1], 0)
-    product = to.op("Conv", [place.node.input[0], slopes], f"{_plain(place)}/scaled",
-                    group=n, kernel_shape=[1, 1])  # fmt: skip
-    return _maximum(to, place, product)
 
 
 def _leaky(to: IntegerWriter, place: IntegerPlace) -> set[str]:
@@ -273,39 +275,30 @@ def _leaky(to: IntegerWriter, place: IntegerPlace) -> set[str]:
     return set()
 
 
-def _sum(to: IntegerWriter, place: IntegerPlace) -> set[str]:
+def _sum(to: IntegerWriter, place: IntegerPlace, kind: str) -> set[str]:
     """The sum of x and (a - 1) * min(x, 0)."""
-    kind = place.codes
-    zero = place.source.input[2]
-    plain = _plain(place)
+    zero, plain = place.source.input[2], _plain(place)
     below = to.op("Min", [place.source.input[0], zero], f"{plain}/negative_quantized")
     negative = to.op("DequantizeLinear", [below, *place.source.input[1:]], f"{plain}/negative")
-    factors = (place.slopes.astype(np.float64) - 1).astype(np.float32)
-    slopes = to.weight(factors, kind, f"{place.node.input[1]}/minus_one", None)
-    product = to.op("Mul", [negative, slopes], f"{plain}/scaled")
-    scale = numpy_helper.to_array(to._values[place.source.input[1]])
-    info, point = np.iinfo(kind), int(numpy_helper.to_array(to._values[zero]))
-    least = (info.min - point) * float(scale)
-    _, step, middle = quantize_values(factors * least, kind, None)
-    codes = [
-        to.constant(step, f"{plain}/scaled_scale"),
-        to.constant(middle, f"{plain}/scaled_zero"),
-    ]
+    factors = (place.slopes.astype(np.float64) - 1).astype(place.slopes.dtype)
+    product = _product(to, place, negative, factors, kind)
+    _, step, middle = quantize_values(factors * to.least(place), place.codes, None)
+    names = f"{plain}/scaled_scale", f"{plain}/scaled_zero"
+    codes = [to.constant(step, names[0]), to.constant(middle, names[1])]
     kept = to.op("QuantizeLinear", [product, *codes], f"{plain}/scaled_quantized")
     part = to.op("DequantizeLinear", [kept, *codes], f"{plain}/scaled_dequantized")
-    node = helper.make_node("Add", [place.node.input[0], part], [place.node.output[0]],
-                            place.node.name)  # fmt: skip
-    node.metadata_props.extend(place.node.metadata_props)
-    to._nodes.append(node)
+    to.op("Add", [place.node.input[0], part], place.node.output[0])
+    to.name_last(place)
     return set()
 
 
 _BUILDERS: Mapping[str, Callable[[IntegerWriter, IntegerPlace], set[str]]] = {
     "int_leaky": _leaky,
-    "int_max_conv": _max_conv,
-    "int_max_tiled": _max_tiled,
-    "int_max": _max,
-    "int_sum": _sum,
+    **{
+        f"int_{family}{f'_{kind}' if kind else ''}": partial(build, kind=kind)
+        for family, build in (("max", _max), ("sum", _sum))
+        for kind in ("conv", "tiled", "")
+    },
 }
 
 
