@@ -171,18 +171,22 @@ def _float_model(graph: OnnxGraph, request: QuantizeRequest) -> FloatModel:
 def _within_loss(
     work: _Work, quantizer: Quantizer
 ) -> tuple[Forms, onnx.ModelProto, _Measured, _Measured]:
-    """Quantize; while more is lost than allowed, one more layer stays in floating point."""
+    """Quantize; while more is lost than allowed, more precisely, and with layers in floating point."""
     request = work.request
     watched = Watched(work.model.proto, work.model.results, request.source)
     plain = _measure(work, work.plain, watched)
+    precise = False
     while True:
-        prepared = quantizer.prepared(work.kept)
+        prepared = quantizer.prepared(work.kept, precise)
         forms = _choose(work, prepared)
         proto = prepared.written(forms.forms)
         work.tell("comparing with the model in floating point")
         ours = _measure(work, proto, watched)
         lost = _lost(ours.calibration, plain.calibration)
         left = [name for name in work.model.results if name not in work.kept]
+        if lost > request.max_loss and not precise:
+            precise = True
+            continue
         if lost <= request.max_loss or len(work.kept) >= request.keep_float or not left:
             return forms, proto, ours, plain
         work.kept = (*work.kept, _worst_layer(work.model, ours.calibration, left))

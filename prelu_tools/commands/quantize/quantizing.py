@@ -14,7 +14,7 @@ from prelu_tools.backends.onnxruntime.quantizing import (
     quantized_statically,
 )
 from prelu_tools.backends.onnxruntime.session import Session
-from prelu_tools.commands.quantize.ranges import RangeSample
+from prelu_tools.commands.quantize.ranges import BestRange, RangeSample
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.coverage import CoverageBook
@@ -29,8 +29,9 @@ from prelu_tools.graph.quantized.forms import (
     IntegerPlace,
     IntegerWriter,
     fitting_integer_forms,
+    followers,
 )
-from prelu_tools.graph.walk import free_name
+from prelu_tools.graph.walk import free_name, users_of
 
 _QUANTIZED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _IN_FLOAT = ("relu", "identity", "leaky_relu", "max", "relu_mul")  # the fastest that fits
@@ -117,7 +118,7 @@ class Quantizer:
     """Of onnxruntime's quantizer."""
     folder: Path
     """Where the ranges are kept."""
-    best: dict[str, tuple[float, float]] = field(default_factory=dict)
+    best: dict[tuple[str, bool], BestRange] = field(default_factory=dict)
     """The ranges of what goes into PReLU, as far as they were sought."""
 
     def plain(self) -> onnx.ModelProto:
@@ -126,23 +127,26 @@ class Quantizer:
             self.model.proto, self.feeds, self.options, cache=self.folder / "ranges.json"
         )
 
-    def prepared(self, kept: Sequence[str]) -> Prepared:
+    def prepared(self, kept: Sequence[str], precise: bool = False) -> Prepared:
         """The same with ranges for PReLU in integers.
 
         Args:
             kept: the layers that stay in floating point, with the node before each.
+            precise: see `RangeSample.best`.
         """
         ranges: dict[str, tuple[float, float]] = {}
-        best = self.best
+        best, users = self.best, users_of(self.model.proto.graph)
         for item in self.model.located:
             for match in item.matches:
                 if item.layer.name in kept or not item.layer.slopes.size:
                     continue
-                if match.x not in best:
-                    best[match.x] = self.model.samples[match.x].best()
-                ranges[match.x] = best[match.x]
-                if (item.layer.slopes <= 1).all():
-                    ranges[match.node.output[0]] = best[match.x]
+                key = (match.x, precise)
+                if key not in best:
+                    best[key] = self.model.samples[match.x].best(precise)
+                ranges[match.x] = best[key].x
+                result = match.node.output[0]
+                for name in (result, *followers(users, result)):
+                    ranges[name] = best[key].y
         proto = quantized_statically(
             self.model.proto, self.feeds, self.options, ranges=ranges,
             excluded=self._nodes_of(kept), cache=self.folder / "ranges.json",

@@ -26,8 +26,8 @@ class QuantizedLayer:
     n_slopes: int
     """Number of its slopes."""
     form: str
-    """How it is written: `int_max_conv`, `int_max_tiled`, `int_max`, `int_sum`, `int_leaky`; or
-    `float`."""
+    """How it is written: `int_max` or `int_split`, with `_conv` or `_tiled` for how it multiplies;
+    `int_leaky`; or `float`."""
     selected: Selected
     """How the form was chosen."""
     slope_step: float | None

@@ -9,8 +9,9 @@ that integer kernels compute. How that product is written decides what it costs:
 - `int_max_tiled`: a Mul with the slopes repeated along the rows of the map: one long product where
   few channels lie beside each other in memory, as onnxruntime keeps them (NHWC).
 - `int_max`: the plain Mul.
-- `int_sum_conv`, `int_sum_tiled`, `int_sum`: x + (a - 1) * min(x, 0) with the same three products,
-  for slopes above 1 too.
+- `int_split_conv`, `int_split_tiled`, `int_split`: max(x, 0) + a * min(x, 0) with the same three
+  products, for slopes above 1 too. Each branch and the sum have scales of their own, which loses
+  less where most inputs are negative and slopes are small.
 - `int_leaky`: LeakyRelu, where all slopes are equal: a table of 256 entries.
 """
 
@@ -31,6 +32,8 @@ from prelu_tools.graph.walk import free_name, set_nodes, users_of
 FLOAT: Final = "float"
 """No integer form: the layer stays in floating point."""
 _FULL: Final = 127.0
+_DIRECT: Final = ("MaxPool", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
+"""Operators that codes go through as they are."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,10 @@ class IntegerPlace:
     """Whether the size of its last axis is the same for all inputs."""
     source: onnx.NodeProto
     """The DequantizeLinear that its input comes from."""
+    result: onnx.NodeProto | None
+    """The QuantizeLinear that its result comes to, behind what codes go through; None for none."""
     keeps_scale: bool
-    """Whether its result is quantized as its input is, or not at all."""
+    """Whether that one has the scale of its input; true where there is none."""
     codes: np.dtype[Any]
     """The type of the codes of its input."""
 
@@ -64,17 +69,31 @@ def fitting_integer_forms(place: IntegerPlace) -> tuple[str, ...]:
     """The forms that can stand in a place: integer ones, the most exact first; then `float`."""
     slopes = place.slopes
     found = []
-    if slopes.size == 1 or (slopes == slopes.reshape(-1)[0]).all():
+    if place.result is not None and (slopes == slopes.reshape(-1)[0]).all():
         found.append("int_leaky")
     if place.codes.itemsize > 1:
         return (FLOAT,)
-    family = "int_max" if (slopes <= 1).all() and place.keeps_scale else "int_sum"
+    family = "int_max" if (slopes <= 1).all() and place.keeps_scale else "int_split"
+    if family == "int_split" and place.result is None:
+        return (FLOAT,)
     if place.by_channel and slopes.size > 1:
         found.append(f"{family}_conv")
         if place.is_sized:
             found.append(f"{family}_tiled")
     found.append(family)
     return (*found, FLOAT)
+
+
+def followers(users: Mapping[str, Sequence[onnx.NodeProto]], tensor: str) -> list[str]:
+    """The tensors that operators make of a tensor which codes go through as they are."""
+    found: list[str] = []
+    left = [tensor]
+    while left:
+        for user in users.get(left.pop(), ()):
+            if user.op_type in _DIRECT and user.output[0] not in found:
+                found.append(user.output[0])
+                left.append(user.output[0])
+    return found
 
 
 @dataclass
@@ -113,17 +132,22 @@ class IntegerWriter:
             if source is None or source.op_type != "DequantizeLinear" or slope is None:
                 continue
             plain = node.input[0].removesuffix("_DequantizeLinear_Output")
+            result = self._quantizer(node.output[0])
             found[name] = IntegerPlace(
                 node, np.asarray(numpy_helper.to_array(slope)), self.shapes.get(plain),
-                plain in self.sized, source, self._keeps_scale(node, source),
+                plain in self.sized, source, result, self._is_same(result, source),
                 numpy_helper.to_array(self._values[source.input[2]]).dtype,
             )  # fmt: skip
         return found
 
-    def _keeps_scale(self, node: onnx.NodeProto, source: onnx.NodeProto) -> bool:
-        users = [n for n in self._users.get(node.output[0], []) if n.op_type == "QuantizeLinear"]
-        names = [pair for user in users for pair in zip(user.input[1:], source.input[1:],
-                                                        strict=True)]  # fmt: skip
+    def _quantizer(self, tensor: str) -> onnx.NodeProto | None:
+        """What quantizes a tensor, or what codes of it go through."""
+        found = [n for name in [tensor, *followers(self._users, tensor)]
+                 for n in self._users.get(name, []) if n.op_type == "QuantizeLinear"]  # fmt: skip
+        return found[0] if found else None
+
+    def _is_same(self, result: onnx.NodeProto | None, source: onnx.NodeProto) -> bool:
+        names = [] if result is None else zip(result.input[1:], source.input[1:], strict=True)
         pairs = [[numpy_helper.to_array(self._values[name]) for name in pair] for pair in names]
         return all(np.array_equal(mine, other) for mine, other in pairs)
 
@@ -192,6 +216,17 @@ class IntegerWriter:
                  self.constant(zero, f"{name}_zero_point")]  # fmt: skip
         more = {} if axis is None else {"axis": axis}
         return self.op("DequantizeLinear", parts, f"{name}_dequantized", **more)
+
+    def give_real(self, real: str, place: IntegerPlace) -> None:
+        """Let a real tensor be the result of a place, rounded to the codes that it comes to."""
+        y = place.node.output[0]
+        users = self._users.get(y, [])
+        if place.result is None or all(user.op_type == "QuantizeLinear" for user in users):
+            self._nodes[-1].output[0] = y
+            return
+        codes = self.op("QuantizeLinear", [real, *place.result.input[1:]], f"{y}/codes")
+        self._nodes.append(helper.make_node("DequantizeLinear", [codes, *place.result.input[1:]],
+                                            [y], f"{y}/dequantized"))  # fmt: skip
 
     def give(self, codes: str, place: IntegerPlace) -> set[str]:
         """Let codes with the scale of the input be the result of a place.
@@ -268,27 +303,29 @@ def _max(to: IntegerWriter, place: IntegerPlace, kind: str) -> set[str]:
 
 def _leaky(to: IntegerWriter, place: IntegerPlace) -> set[str]:
     alpha = float(place.slopes.reshape(-1)[0])
-    node = helper.make_node("LeakyRelu", [place.node.input[0]], [place.node.output[0]],
-                            place.node.name, alpha=alpha)  # fmt: skip
-    node.metadata_props.extend(place.node.metadata_props)
-    to._nodes.append(node)
+    real = to.op("LeakyRelu", [place.node.input[0]], f"{_plain(place)}/leaky", alpha=alpha)
+    to.name_last(place)
+    to.give_real(real, place)
     return set()
 
 
-def _sum(to: IntegerWriter, place: IntegerPlace, kind: str) -> set[str]:
-    """The sum of x and (a - 1) * min(x, 0)."""
+def _split(to: IntegerWriter, place: IntegerPlace, kind: str) -> set[str]:
+    """The sum of max(x, 0) and a * min(x, 0)."""
     zero, plain = place.source.input[2], _plain(place)
-    below = to.op("Min", [place.source.input[0], zero], f"{plain}/negative_quantized")
-    negative = to.op("DequantizeLinear", [below, *place.source.input[1:]], f"{plain}/negative")
-    factors = (place.slopes.astype(np.float64) - 1).astype(place.slopes.dtype)
-    product = _product(to, place, negative, factors, kind)
-    _, step, middle = quantize_values(factors * to.least(place), place.codes, None)
+    branches = []
+    for operator, role in (("Min", "negative"), ("Max", "positive")):
+        part = to.op(operator, [place.source.input[0], zero], f"{plain}/{role}_quantized")
+        codes = [part, *place.source.input[1:]]
+        branches.append(to.op("DequantizeLinear", codes, f"{plain}/{role}"))
+    product = _product(to, place, branches[0], place.slopes, kind)
+    _, step, middle = quantize_values(place.slopes * to.least(place), place.codes, None)
     names = f"{plain}/scaled_scale", f"{plain}/scaled_zero"
     codes = [to.constant(step, names[0]), to.constant(middle, names[1])]
     kept = to.op("QuantizeLinear", [product, *codes], f"{plain}/scaled_quantized")
-    part = to.op("DequantizeLinear", [kept, *codes], f"{plain}/scaled_dequantized")
-    to.op("Add", [place.node.input[0], part], place.node.output[0])
+    scaled = to.op("DequantizeLinear", [kept, *codes], f"{plain}/scaled_dequantized")
+    real = to.op("Add", [branches[1], scaled], f"{plain}/sum")
     to.name_last(place)
+    to.give_real(real, place)
     return set()
 
 
@@ -296,7 +333,7 @@ _BUILDERS: Mapping[str, Callable[[IntegerWriter, IntegerPlace], set[str]]] = {
     "int_leaky": _leaky,
     **{
         f"int_{family}{f'_{kind}' if kind else ''}": partial(build, kind=kind)
-        for family, build in (("max", _max), ("sum", _sum))
+        for family, build in (("max", _max), ("split", _split))
         for kind in ("conv", "tiled", "")
     },
 }
