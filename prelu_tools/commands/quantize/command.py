@@ -171,7 +171,7 @@ def _float_model(graph: OnnxGraph, request: QuantizeRequest) -> FloatModel:
 def _within_loss(
     work: _Work, quantizer: Quantizer
 ) -> tuple[Forms, onnx.ModelProto, _Measured, _Measured]:
-    """Quantize; while more is lost than allowed, more precisely, and with layers in floating point."""
+    """Quantize; while too much is lost, more precisely, then with layers in floating point."""
     request = work.request
     watched = Watched(work.model.proto, work.model.results, request.source)
     plain = _measure(work, work.plain, watched)
@@ -301,7 +301,7 @@ def _notes(layers: Sequence[QuantizedLayer]) -> list[str]:
     in_float = [x.name for x in layers if x.form == FLOAT and x.selected == "only one"]
     if in_float:
         found.append(Reason(
-            f"in floating point, because what goes in is not quantized: {', '.join(in_float[:5])}"
+            f"in floating point, because what goes in or comes out is not quantized: {', '.join(in_float[:5])}"
             f"{' and more' if len(in_float) > 5 else ''}",
             "layers_in_float",
         ))  # fmt: skip

@@ -27,6 +27,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.graph.io.metadata import SLOPE_NAME, SLOPE_SHAPE
 from prelu_tools.graph.walk import free_name, set_nodes, users_of
 
 FLOAT: Final = "float"
@@ -74,8 +75,8 @@ def fitting_integer_forms(place: IntegerPlace) -> tuple[str, ...]:
     if place.codes.itemsize > 1:
         return (FLOAT,)
     family = "int_max" if (slopes <= 1).all() and place.keeps_scale else "int_split"
-    if family == "int_split" and place.result is None:
-        return (FLOAT,)
+    if place.result is None and family == "int_split":
+        return (FLOAT,)  # nothing behind it is quantized: rounding its result would only lose
     if place.by_channel and slopes.size > 1:
         found.append(f"{family}_conv")
         if place.is_sized:
@@ -199,10 +200,11 @@ class IntegerWriter:
         self._nodes[-1].name = place.node.name
         self._nodes[-1].metadata_props.extend(place.node.metadata_props)
 
-    def least(self, place: IntegerPlace) -> float:
-        """The least number that the codes of a place's input stand for."""
+    def ends(self, place: IntegerPlace) -> tuple[float, float]:
+        """The least and the largest number that the codes of a place's input stand for."""
         scale, zero = (numpy_helper.to_array(self._values[n]) for n in place.source.input[1:])
-        return (int(np.iinfo(place.codes).min) - int(zero)) * float(scale)
+        info = np.iinfo(place.codes)
+        return (int(info.min) - int(zero)) * float(scale), (info.max - int(zero)) * float(scale)
 
     def requantized(self, real: str, place: IntegerPlace, role: str) -> str:
         """A real tensor as codes with the scale of the place's input."""
@@ -221,12 +223,13 @@ class IntegerWriter:
         """Let a real tensor be the result of a place, rounded to the codes that it comes to."""
         y = place.node.output[0]
         users = self._users.get(y, [])
-        if place.result is None or all(user.op_type == "QuantizeLinear" for user in users):
+        if users and all(user.op_type == "QuantizeLinear" for user in users):
             self._nodes[-1].output[0] = y
             return
-        codes = self.op("QuantizeLinear", [real, *place.result.input[1:]], f"{y}/codes")
-        self._nodes.append(helper.make_node("DequantizeLinear", [codes, *place.result.input[1:]],
-                                            [y], f"{y}/dequantized"))  # fmt: skip
+        scale = place.source.input[1:] if place.result is None else place.result.input[1:]
+        codes = self.op("QuantizeLinear", [real, *scale], f"{y}/codes")
+        self._nodes.append(helper.make_node("DequantizeLinear", [codes, *scale], [y],
+                                            f"{y}/dequantized"))  # fmt: skip
 
     def give(self, codes: str, place: IntegerPlace) -> set[str]:
         """Let codes with the scale of the input be the result of a place.
@@ -305,6 +308,9 @@ def _leaky(to: IntegerWriter, place: IntegerPlace) -> set[str]:
     alpha = float(place.slopes.reshape(-1)[0])
     real = to.op("LeakyRelu", [place.node.input[0]], f"{_plain(place)}/leaky", alpha=alpha)
     to.name_last(place)
+    stated = to._nodes[-1].metadata_props  # it has no tensor of slopes
+    stated.add(key=SLOPE_NAME, value=place.node.input[1])
+    stated.add(key=SLOPE_SHAPE, value=",".join(map(str, place.slopes.shape)))
     to.give_real(real, place)
     return set()
 
@@ -318,7 +324,7 @@ def _split(to: IntegerWriter, place: IntegerPlace, kind: str) -> set[str]:
         codes = [part, *place.source.input[1:]]
         branches.append(to.op("DequantizeLinear", codes, f"{plain}/{role}"))
     product = _product(to, place, branches[0], place.slopes, kind)
-    _, step, middle = quantize_values(place.slopes * to.least(place), place.codes, None)
+    _, step, middle = quantize_values(place.slopes * to.ends(place)[0], place.codes, None)
     names = f"{plain}/scaled_scale", f"{plain}/scaled_zero"
     codes = [to.constant(step, names[0]), to.constant(middle, names[1])]
     kept = to.op("QuantizeLinear", [product, *codes], f"{plain}/scaled_quantized")
