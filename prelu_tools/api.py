@@ -376,7 +376,7 @@ def quantize(
     *,
     calibration: Values,
     max_loss: float = 1.0,
-    keep_float: int = 0,
+    keep_float: int = 2,
     metric: str | None = None,
     max_drop: float | None = None,
     quantizer_option: Mapping[str, object] | None = None,
@@ -399,8 +399,8 @@ def quantize(
             of an `.npz` file or of a folder. A quarter of the rows is held out.
         max_loss: how many dB of signal-to-noise ratio the outputs may have less than with plain
             `quantize_static`.
-        keep_float: how many PReLU layers, with the layer before each, may stay in floating point
-            to meet `max_loss`.
+        keep_float: how many PReLU layers may stay in floating point to meet `max_loss`; if that
+            is not enough, the layers before them too.
         metric: a function of yours, `metrics.py:top1`, that is called with the outputs and the
             data, by name, and returns a number; arrays beside the inputs are passed to it.
         max_drop: how much lower than in floating point the metric may be.

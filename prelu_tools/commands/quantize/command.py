@@ -72,7 +72,7 @@ class _Work:
     plain: onnx.ModelProto
     tell: ProgressCallback
     kept: tuple[str, ...] = ()
-    """Layers that stay in floating point, with the node before each."""
+    """Layers that stay in floating point."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -175,21 +175,25 @@ def _within_loss(
     request = work.request
     watched = Watched(work.model.proto, work.model.results, request.source)
     plain = _measure(work, work.plain, watched)
-    precise = False
+    precise = wider = False
     while True:
-        prepared = quantizer.prepared(work.kept, precise)
+        prepared = quantizer.prepared(work.kept if wider else (), precise)
         forms = _choose(work, prepared)
         proto = prepared.written(forms.forms)
         work.tell("comparing with the model in floating point")
         ours = _measure(work, proto, watched)
-        lost = _lost(ours.calibration, plain.calibration)
+        parts = (ours.calibration, plain.calibration), (ours.held_out, plain.held_out)
         left = [name for name in work.model.results if name not in work.kept]
-        if lost > request.max_loss and not precise:
-            precise = True
-            continue
-        if lost <= request.max_loss or len(work.kept) >= request.keep_float or not left:
+        if max(_lost(*part) for part in parts) <= request.max_loss:
             return forms, proto, ours, plain
-        work.kept = (*work.kept, _worst_layer(work.model, ours.calibration, left))
+        if not precise:
+            precise = True
+        elif left and len(work.kept) < request.keep_float:
+            work.kept = (*work.kept, _worst_layer(work.model, ours.calibration, left))
+        elif work.kept and not wider:
+            wider = True
+        else:
+            return forms, proto, ours, plain
 
 
 def _choose(work: _Work, prepared: Prepared) -> Forms:
@@ -198,7 +202,7 @@ def _choose(work: _Work, prepared: Prepared) -> Forms:
     forms = choose(bench, request.tune, work.tell)
     for name in forms.forms:
         if name.partition("#")[0] in work.kept:
-            forms.selected[name] = "loss"
+            forms.forms[name], forms.selected[name] = FLOAT, "loss"
     return forms
 
 
@@ -301,8 +305,8 @@ def _notes(layers: Sequence[QuantizedLayer]) -> list[str]:
     in_float = [x.name for x in layers if x.form == FLOAT and x.selected == "only one"]
     if in_float:
         found.append(Reason(
-            f"in floating point, because what goes in or comes out is not quantized: {', '.join(in_float[:5])}"
-            f"{' and more' if len(in_float) > 5 else ''}",
+            "in floating point, because what goes in or comes out is not quantized: "
+            f"{', '.join(in_float[:5])}{' and more' if len(in_float) > 5 else ''}",
             "layers_in_float",
         ))  # fmt: skip
     return found

@@ -64,9 +64,9 @@ class QuantizeRequest:
     )  # fmt: skip
     keep_float: int = option(
         whole(0),
-        "How many PReLU layers, with the layer before each, may stay in floating point to meet "
-        "--max-loss; those that lose most come first.",
-        default=0, metavar="N",
+        "How many PReLU layers may stay in floating point to meet --max-loss; those that lose most "
+        "come first, then the layers before them too.",
+        default=2, metavar="N",
     )  # fmt: skip
     metric: str | None = option(
         TEXT,

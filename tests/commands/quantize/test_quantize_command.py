@@ -16,6 +16,7 @@ from running import Outcome, cli
 from text_nets import npz
 
 from prelu_tools import inspect, quantize, verify
+from prelu_tools.commands.quantize import command
 from prelu_tools.core.errors import PReLUToolsError
 
 JSON = ("--no-tune", "--format", "json")
@@ -121,17 +122,16 @@ def test_a_layer_whose_input_is_not_quantized_stays_in_floating_point(
 
 
 def test_layers_are_kept_in_floating_point_to_meet_the_loss(
-    net: Path, data: Path, tmp_path: Path
+    net: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = run(net, tmp_path / "q.onnx", data, "--max-loss", "0", "--quantizer-option",
-                  "calibrate_method=MinMax", *JSON)  # fmt: skip
-    kept = quantize(net, tmp_path / "kept.onnx", calibration=data, tune=False, max_loss=0.0,
-                    keep_float=2)  # fmt: skip
-    if refused.code == 1:  # it depends on the kernels whether something is lost at all
-        assert "int8_loss" in refused.json["reason_codes"]
-        assert not (tmp_path / "q.onnx").exists()
-        assert refused.json["model"]["bytes"] is None
-        assert "loss" in [layer.selected for layer in kept.layers]
+    """With a loss that no choice meets, the budget is used up."""
+    monkeypatch.setattr(command, "_lost", lambda ours, plain: 3.0)
+    found = quantize(net, tmp_path / "q.onnx", calibration=data, tune=False, keep_float=1)
+    assert sorted(layer.selected for layer in found.layers) == ["exactness", "loss"]
+    (kept,) = (layer for layer in found.layers if layer.selected == "loss")
+    assert kept.form == "float"
+    none = quantize(net, tmp_path / "r.onnx", calibration=data, tune=False, keep_float=0)
+    assert "loss" not in [layer.selected for layer in none.layers]
 
 
 def test_too_much_loss_is_a_verdict_and_nothing_is_written(
