@@ -9,14 +9,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .PHONY: help demo docs test test-all test-browser pictures test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
-  test-properties test-runtimes runtimes mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
-  bench-honest bench-int8 bench-openvino bench-training schema \
+  test-properties test-runtimes test-wandb runtimes mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
+  bench-honest bench-int8 bench-openvino bench-training bench-web schema web test-web webgpu-operators \
   site test-first-steps lint lock clean
 
 help:
 	@echo "make demo   export, verify and inspect real models; results in build/demo/"
 	@echo "make test   run the tests"
 	@echo "make lint   ruff and mypy"
+	@echo "make web    the page that verifies models in the browser, in build/web"
 	@echo "make docs   the site, in build/site; warnings are errors; make site serves it"
 	@echo
 	@echo "More tests, of which make test does a part:"
@@ -31,6 +32,8 @@ help:
 	@echo "  test-cuda        every sample on CUDA, in an environment of its own; needs a GPU"
 	@echo "  test-openvino    the OpenVINO provider, in an environment of its own"
 	@echo "  test-runtimes    ncnn, OpenVINO and LiteRT run the models, in an environment of its own"
+	@echo "  test-web         onnxruntime-web in node, and the page of docs/web in a browser"
+	@echo "  test-wandb       a training logged to W&B, offline, in an environment of its own"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
 	@echo "  test-kill        kill -9 at random moments of export, optimize and reports (KILLS=100)"
 	@echo "  fuzz-files       inspect, export and verify on 20,000 broken files (COUNT=, GENERATOR=structures)"
@@ -52,7 +55,9 @@ help:
 	@echo "  bench-fleet       many small models: one process, two, Dask, and the command for each"
 	@echo "  bench-int8        PReLU in integers, plain quantization and the price of ReLU in int8 (QUICK=1)"
 	@echo "  bench-training    what logging slopes costs a step of training"
-	@echo "  runtimes          what runtimes make of each slope shape: docs/runtimes.md (WEB=folder)"
+	@echo "  runtimes          what runtimes make of each slope shape: docs/runtimes.md"
+	@echo "  webgpu-operators  which operators have a WebGPU kernel in onnxruntime-web"
+	@echo "  bench-web         what each form of PReLU costs in WebAssembly"
 	@echo "  bench-openvino    PRelu nodes against the CPU's forms on OpenVINO's provider"
 	@echo
 	@echo "What verify says of nets as people build them (NETS=torch/IResNet,... QUICK=1 to try):"
@@ -159,9 +164,28 @@ build/npm/.ready: requirements/npm/package-lock.json
 runtimes: .venv-runtimes/.ready build/npm/.ready
 	@$(NPM) .venv-runtimes/bin/python -m benchmarks.runtimes.run $(if $(AGAIN),--again)
 
-test-web: $(READY) build/npm/.ready
-	@$(NPM) PRELU_REQUIRED_MARKERS="web" $(BIN)/python -m pytest -q -m web \
-	  tests/backends/onnxruntime_web tests/backends/test_registry.py
+# The page that verifies models in the browser, with the files of onnxruntime-web that it needs.
+ORT_FILES := ort.wasm.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm \
+  ort.webgpu.min.mjs ort-wasm-simd-threaded.asyncify.mjs ort-wasm-simd-threaded.asyncify.wasm
+build/web/.ready: build/npm/.ready $(wildcard docs/web/*)
+	@rm -rf build/web && mkdir -p build/web/ort && cp docs/web/* build/web
+	@cd build/npm/node_modules/onnxruntime-web && \
+	  cp $(addprefix dist/,$(ORT_FILES)) package.json $(CURDIR)/build/web/ort
+	@touch $@
+
+web: build/web/.ready
+	@echo "build/web: python3 -m http.server --bind 127.0.0.1 --directory build/web 8001"
+
+test-web: $(READY) build/npm/.ready build/web/.ready
+	@$(NPM) PRELU_REQUIRED_MARKERS="web browser" $(BIN)/python -m pytest -q -m web \
+	  tests/backends/onnxruntime_web tests/backends/test_registry.py tests/web
+
+# Needs chromium with WebGPU (in software), chromedriver and selenium; takes some ten minutes.
+webgpu-operators: $(READY) build/web/.ready
+	@$(BIN)/python -m benchmarks.web.operators build/web
+
+bench-web: $(READY) build/npm/.ready
+	@$(NPM) $(BIN)/python -m benchmarks.web $(BENCH_OPTIONS)
 
 test-runtimes: .venv-runtimes/.ready
 	@PRELU_REQUIRED_MARKERS="runtimes" .venv-runtimes/bin/python -m pytest -q -m runtimes \
@@ -175,6 +199,18 @@ test-runtimes: .venv-runtimes/.ready
 	@.venv-cuda/bin/python -m pip --disable-pip-version-check -q install --no-deps \
 	  --no-build-isolation -e .
 	@touch $@
+
+.venv-wandb/.ready: requirements/wandb.txt | $(READY)
+	@rm -rf .venv-wandb
+	@$(BIN)/python -m venv .venv-wandb
+	@$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % \
+	  sysconfig.get_path('purelib'))" > \
+	  "$$(.venv-wandb/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
+	@.venv-wandb/bin/python -m pip --disable-pip-version-check -q install -r requirements/wandb.txt
+	@touch $@
+
+test-wandb: .venv-wandb/.ready
+	@PRELU_REQUIRED_MARKERS="wandb" .venv-wandb/bin/python -m pytest -q -m wandb tests/training
 
 # The samples are exported and recorded here; what runs on the GPU needs neither framework. Without
 # a GPU it stops before it installs anything (3).

@@ -11,6 +11,7 @@ from typing import Final
 
 from fuzz.containers import change_hdf5, change_zip
 from fuzz.generic import Change, anything
+from fuzz.models import MODELS
 from fuzz.protobuf import change_message
 from fuzz.structures import MAKERS
 from fuzz.texts import change_safetensors, change_toml
@@ -18,6 +19,8 @@ from fuzz.texts import change_safetensors, change_toml
 SEEDS: Final = Path(__file__).parent / "seeds"
 FROM_NOTHING: Final = 900_000_000
 """The first number of a file that is made from nothing (`fuzz/structures.py`)."""
+OF_MODELS: Final = 800_000_000
+"""The first number of a model of which some fields are others (`fuzz/models.py`)."""
 LARGEST: Final = 100 << 20
 """No case is larger."""
 
@@ -34,6 +37,7 @@ STRUCTURED: Final[Mapping[str, Change]] = {
 }
 """The kinds of files by their suffixes, and what changes each of them by its structure."""
 KINDS: Final = tuple(STRUCTURED)
+_OF_MODELS: Final = tuple(MODELS)
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Case:
     """The name of the file that it was made of."""
     data: bytes
     """What is in it."""
+    weights: bytes | None = None
+    """What is in the `.bin` beside it; None where there is none."""
 
 
 @cache
@@ -63,10 +69,19 @@ def _kind_of(path: Path) -> str:
     return max((kind for kind in KINDS if path.name.endswith(kind)), key=len, default="")
 
 
+def kind_of(number: int) -> str:
+    """The suffix of the file of this number; every kind comes equally often."""
+    kinds = _OF_MODELS if OF_MODELS <= number < FROM_NOTHING else KINDS
+    return kinds[number % len(kinds)]
+
+
 def case(number: int) -> Case:
-    """The file of this number; every kind comes equally often."""
-    kind = KINDS[number % len(KINDS)]
+    """The file of this number."""
+    kind = kind_of(number)
     rng = random.Random(number)
+    if OF_MODELS <= number < FROM_NOTHING:
+        data, weights = MODELS[kind](rng)
+        return Case(number, kind, "models", data[:LARGEST], weights)
     if number >= FROM_NOTHING:
         return Case(number, kind, "nothing", MAKERS[kind](rng))
     name, data = rng.choice(seeds_of(kind))

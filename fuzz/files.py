@@ -20,16 +20,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fuzz.corpus import FROM_NOTHING, KINDS, case
+from fuzz.corpus import FROM_NOTHING, KINDS, OF_MODELS, case, kind_of
+from fuzz.models import MODELS
 from fuzz.worker import prepare, work
 
 _BATCH = 150  # files a process
+_FIRST = {"mutations": 0, "structures": FROM_NOTHING, "models": OF_MODELS}
 _LOADED = (
     "h5py", "onnx", "onnxruntime", "safetensors", "torch", "torch.export", "rich.table",
     "prelu_tools.backends.torch.files.program", "prelu_tools.backends.files.state_dict",
     "prelu_tools.backends.files.safetensors", "prelu_tools.backends.files.keras_h5",
     "prelu_tools.backends.files.keras_archive", "prelu_tools.cli.inspect", "prelu_tools.cli.verify",
-    "prelu_tools.cli.export", "prelu_tools.graph.facts.survey", "prelu_tools.graph.facts.targets",
+    "prelu_tools.cli.export", "prelu_tools.graph.facts.survey",
+    "prelu_tools.graph.targets.forecast",
     "prelu_tools.commands.verify.command", "prelu_tools.commands.export.command",
     "prelu_tools.reports.writers.table", "prelu_tools.reports.writers.json",
     "prelu_tools.backends.onnxruntime.canonicalise",
@@ -43,18 +46,19 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after this long")
-    parser.add_argument("--kind", choices=KINDS, help="files of this kind only")
+    kinds = sorted({*KINDS, *MODELS})
+    parser.add_argument("--kind", choices=kinds, help="files of this kind only")
     parser.add_argument("--again", action="store_true", help="run what was done already")
     parser.add_argument("--output", type=Path, default=Path("build/fuzz"))
-    parser.add_argument("--generator", choices=("mutations", "structures"), default="mutations")
+    parser.add_argument("--generator", choices=tuple(_FIRST), default="mutations")
     given = parser.parse_args()
-    given.start += FROM_NOTHING if given.generator == "structures" else 0
+    given.start += _FIRST[given.generator]
     given.output.mkdir(parents=True, exist_ok=True)
     done = {} if given.again else _results(given.output)
     numbers = [
         number
         for number in range(given.start, given.start + given.count)
-        if number not in done and given.kind in (None, KINDS[number % len(KINDS)])
+        if number not in done and given.kind in (None, kind_of(number))
     ]
     until = time.monotonic() + given.seconds
     for module in _LOADED:
@@ -126,7 +130,7 @@ def _ended(number: int, code: int) -> dict[str, Any]:
     faults = {-signal.SIGPROF: "hang: processor time", -signal.SIGALRM: "hang: waits"}
     name = signal.Signals(-code).name if code < 0 else f"exit {code}"
     fault = faults.get(code, f"crash: {name}")
-    line = {"case": number, "command": -1, "kind": KINDS[number % len(KINDS)], "fault": fault}
+    line = {"case": number, "command": -1, "kind": kind_of(number), "fault": fault}
     return {**line, "code": None, "seconds": 0.0, "grown": 0, "said": ""}
 
 
@@ -135,6 +139,8 @@ def _keep(line: dict[str, Any], output: Path) -> None:
     folder.mkdir(exist_ok=True)
     found = case(line["case"])
     (folder / f"{found.number}{found.kind}").write_bytes(found.data)
+    if found.weights is not None:
+        (folder / f"{found.number}.bin").write_bytes(found.weights)
     text = f"{line['fault']}\nof {found.seed}, command {line['command']}\n\n{line['said']}\n"
     (folder / f"{found.number}{found.kind}.txt").write_text(text)
 
@@ -156,11 +162,11 @@ def _report(given: argparse.Namespace) -> int:
     wanted = range(given.start, given.start + given.count)
     lines = [line for number, found in known.items() if number in wanted for line in found]
     faults = [line for line in lines if line["fault"]]
+    files = Counter(kind_of(number) for number in known if number in wanted)
     codes = {
-        kind: Counter(line["code"] for line in lines if line["kind"] == kind) for kind in KINDS
+        kind: Counter(line["code"] for line in lines if line["kind"] == kind) for kind in files
     }
-    files = Counter(KINDS[number % len(KINDS)] for number in known if number in wanted)
-    for kind in KINDS:
+    for kind in files:
         told = ", ".join(
             f"{count} x {code}" for code, count in sorted(codes[kind].items(), key=str)
         )

@@ -5,6 +5,9 @@ They are kept in `seeds/`, so that a case is the same file whatever versions are
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -201,6 +204,27 @@ tolerance = [1e-4, 1e-6]
 }
 
 
+def _models(folder: Path) -> None:
+    """Files of other runtimes, a record and a baseline, for `fuzz/models.py`."""
+    sys.path.append(str(SEEDS.parents[1] / "tests" / "rigs"))
+    runtimes, tflite = map(importlib.import_module, ("runtime_files", "tflite_files"))
+    folder.mkdir(exist_ok=True)
+    tflite.save_prelu_net(folder / "lite.tflite")
+    runtimes.save_ncnn_net(folder / "ncnn.param")
+    runtimes.save_ncnn_net(folder / "half.param", half=True)
+    runtimes.save_openvino_net(folder / "openvino.xml")
+    record, baseline = str(folder / "forms.record.npz"), str(folder / "baseline.json")
+    quick = ["--search-seconds", "0", "-q", "--samples"]
+    with contextlib.chdir(SEEDS):
+        forms, renewed = "forms.onnx", ["--baseline", baseline, "--update-baseline"]
+        codes = [
+            run(["record", forms, "-o", record, "--force", *quick, "2"]),
+            run(["verify", forms, forms, *renewed, "--no-power", *quick, "1"]),
+        ]
+    if any(codes):
+        raise RuntimeError(f"record and verify ended with {codes}")
+
+
 def main() -> None:
     """Make all of them again."""
     SEEDS.mkdir(exist_ok=True)
@@ -212,10 +236,12 @@ def main() -> None:
         for file, text in _TOML.items():
             (folder / file).write_text(text.lstrip())
         for path in SEEDS.iterdir():
-            path.unlink()
+            if path.is_file():
+                path.unlink()
         for path in sorted(folder.iterdir()):
             (SEEDS / path.name).write_bytes(path.read_bytes())
             print(f"{path.stat().st_size:9,} {path.name}")
+        _models(SEEDS / "models")
 
 
 if __name__ == "__main__":

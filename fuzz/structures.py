@@ -155,8 +155,10 @@ def _zip(draw: random.Random, members: Mapping[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, content in members.items():
-            archive.compression = draw.choice((0, 0, 8, 12, 14))
-            archive.writestr(name if draw.random() < 0.97 else f"../{name}", content)
+            compression = draw.choice((0, 0, 8, 12, 14))
+            placed = name if draw.random() < 0.97 else f"../{name}"
+            info = zipfile.ZipInfo(placed, (1980, 1, 1, 0, 0, 0))  # the same bytes at any time
+            archive.writestr(info, content, compression)
     return (b"junk" if draw.random() < 0.03 else b"") + out.getvalue()
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, overload
 
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
 from prelu_tools.commands.speaking import speaking_python
@@ -33,14 +33,10 @@ from prelu_tools.core.results.optimization import Exactness, OptimizeResult, Tar
 from prelu_tools.core.results.quantization import QuantizeResult
 from prelu_tools.core.results.record import RecordResult
 from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.targets import ExportTarget, Runtime
 from prelu_tools.live import Model, is_live, name_of, opened, turns
 
 __all__ = ["Model", "export", "inspect", "optimize", "quantize", "record", "verify"]
-
-_Runtime: TypeAlias = (
-    'Literal["onnxruntime-cpu", "onnxruntime-cuda", "onnxruntime-web", "tensorrt", "openvino", '
-    '"ncnn", "mnn"]'
-)
 
 
 @speaking_python
@@ -50,7 +46,7 @@ def export(
     *,
     opset: int | None = None,
     dtype: Literal["float32", "float16"] | None = None,
-    target: Literal["portable", "onnxruntime-cpu"] = "portable",
+    target: ExportTarget = "portable",
     slope_axis: int | None = None,
     input_layout: InputLayout = "keep",
     external_data: ExternalData = "auto",
@@ -73,7 +69,8 @@ def export(
         opset: opset of the result; None for 18, or a newer one of an ONNX file.
         dtype: type of the weights, inputs and outputs; None for the source's own.
         target: `portable` for one PRelu node per call; `onnxruntime-cpu` for the forms that a
-            cost model predicts to be fastest there.
+            cost model predicts to be fastest there; another runtime for PReLU rewritten where that
+            would misread it.
         slope_axis: for an ONNX file with slopes `[C]` that fit two axes: the axis that they belong
             to, 1 for the channels of NCHW, -1 for the last.
         input_layout: axis order of the inputs of a Keras model, of rank 3 and above.
@@ -236,7 +233,7 @@ def inspect(
     *,
     near: float = ...,
     data: Values | None = ...,
-    target: _Runtime | None = ...,
+    target: Runtime | None = ...,
     input: Shapes | None = ...,
     custom_objects: str | Sequence[str] = ...,
     allow_unsafe_load: bool = ...,
@@ -249,7 +246,7 @@ def inspect(
     *,
     near: float = ...,
     data: Values | None = ...,
-    target: _Runtime | None = ...,
+    target: Runtime | None = ...,
     input: Shapes | None = ...,
     custom_objects: str | Sequence[str] = ...,
     allow_unsafe_load: bool = ...,
@@ -262,7 +259,7 @@ def inspect(
     *,
     near: float = 0.01,
     data: Values | None = None,
-    target: _Runtime | None = None,
+    target: Runtime | None = None,
     input: Shapes | None = None,
     custom_objects: str | Sequence[str] = (),
     allow_unsafe_load: bool = False,
@@ -275,9 +272,8 @@ def inspect(
         other: a second model, to compare with the first.
         near: how close to 0 (or 1) a slope counts as ReLU (or the identity).
         data: inputs to run an ONNX model on, to see how often each negative branch is used.
-        target: a runtime, to predict what it does with each layer of an ONNX model:
-            `onnxruntime-cpu`,
-            `onnxruntime-cuda`, `onnxruntime-web`, `tensorrt`, `openvino`, `ncnn` or `mnn`.
+        target: a runtime of `core.targets.RUNTIMES`, to predict what it does with each layer of an
+            ONNX model.
         input: the shapes of inputs that the model does not know.
         custom_objects: modules or files (`layers.py`, `layers.py:Name`) that define the custom
             classes of a Keras file.
@@ -337,7 +333,7 @@ def optimize(
             False uses a cost model, which gives the same result on every machine.
         tune_seconds: how long timing may take.
         choices: a JSON report of an earlier run, to reuse its choices.
-        inputs: inputs for timing and for comparing the outputs bit by bit; None for random ones.
+        inputs: inputs for timing and for comparing the outputs bit for bit; None for random ones.
         threads: number of onnxruntime threads while timing.
         repair_slopes: whether to move slopes `[C]` on maps `[N, C, H, W]` to the channel axis, as
             in files from MXNet.

@@ -27,9 +27,10 @@ _NEEDS = {
     "torch": ("torch", "onnxscript", "safetensors"),
     "keras": ("tensorflow", "keras", "tf2onnx"),
     "real_models": ("joblib", "lz4"),
-    "runtimes": ("ai_edge_litert", "ncnn", "pnnx", "openvino"),
+    "runtimes": ("ai_edge_litert", "ncnn", "pnnx", "openvino", "MNN"),
     "tensorboard": ("tensorboard",),
     "lightning": ("pytorch_lightning",),
+    "wandb": ("wandb",),
     "web": (),
 }
 _DISTRIBUTIONS = {"real_models": ("facenet-pytorch", "mtcnn")}

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=1)
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.names if name not in BY_NAME]:
-        parser.error(f"no such net: {', '.join(unknown)}; known are {', '.join(BY_NAME)}")
+        parser.error(f"no such net: {', '.join(unknown)}; expected one of {', '.join(BY_NAME)}")
     options.folder.mkdir(parents=True, exist_ok=True)
     for net in NETS:
         if not options.names or net.name in options.names:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,8 +22,6 @@ Run = Callable[[Path, Array], Array]
 """What a runtime makes of the one input of an ONNX file."""
 
 _TOLERANCE = 1e-4  # of the largest value: a wrong slope changes a value by tenths
-_HERE = Path(__file__).parent
-_SECONDS = 120
 
 
 def runtimes() -> dict[str, tuple[str, Run]]:
@@ -38,7 +34,7 @@ def runtimes() -> dict[str, tuple[str, Run]]:
     if (version := installed_version("ncnn")) and (pnnx := installed_version("pnnx")):
         found["ncnn"] = (f"ncnn {version} by pnnx {pnnx}", _by("ncnn"))
     if version := installed_version("MNN"):
-        found["mnn"] = (f"MNN {version}", _mnn)
+        found["mnn"] = (f"MNN {version}", _by("mnn"))
     with suppress(PReLUToolsError):
         version = installed("to measure it").version
         found["onnxruntime-web"] = (f"onnxruntime-web {version}, wasm", _by("onnxruntime-web"))
@@ -46,13 +42,9 @@ def runtimes() -> dict[str, tuple[str, Run]]:
 
 
 def answer(cell: Cell, run: Run) -> str:
-    """`right`, `wrong` or `refused`: the worst of PRelu alone and between convolutions."""
-    found = {_answer(cell, run, with_convolutions) for with_convolutions in _variants(cell)}
+    """`right`, `wrong` or `refused`: the worst of its models."""
+    found = {_answer(model, run, with_convolutions) for model, with_convolutions in cell.models()}
     return next(word for word in ("wrong", "refused", "right") if word in found)
-
-
-def _variants(cell: Cell) -> tuple[bool, ...]:
-    return (False, True) if len(cell.shape) > 2 else (False,)
 
 
 def _answer(cell: Cell, run: Run, with_convolutions: bool) -> str:
@@ -91,27 +83,6 @@ def _given(graph: OnnxGraph | None) -> OnnxGraph:
     if graph is None:
         raise AssertionError("not an ONNX file")
     return graph
-
-
-def _mnn(path: Path, x: Array) -> Array:
-    return _in_process([sys.executable, str(_HERE / "mnn_process.py")], path, x)
-
-
-def _in_process(command: list[str], path: Path, x: Array) -> Array:
-    """Run a program that takes a model, its input and where to write the output, as float32."""
-    given, made = path.with_suffix(".in"), path.with_suffix(".out")
-    given.write_bytes(x.tobytes())
-    shape = ",".join(map(str, x.shape))
-    arguments = [str(path), str(given), shape, str(made)]
-    try:
-        done = subprocess.run(
-            [*command, *arguments], capture_output=True, timeout=_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise PReLUToolsError("it takes too long") from error
-    if done.returncode or not made.exists():
-        raise PReLUToolsError(done.stderr.decode(errors="replace")[-300:])
-    return np.frombuffer(made.read_bytes(), np.float32)
 
 
 def measured(found: Mapping[str, tuple[str, Run]], cell: Cell) -> dict[str, str]:

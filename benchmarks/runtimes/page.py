@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.runtimes.cells import WAYS
+
 _BEGIN, _END = "<!-- table: made by make runtimes -->", "<!-- end of table -->"
 _WORDS = {"right": "right", "wrong": "**wrong**", "refused": "refused", None: "-"}
 
@@ -31,10 +33,11 @@ def _table(table: Mapping[str, Any]) -> str:
         "",
         *(f"- {version}" for version in table["versions"].values()),
         "",
-        f"| input | slope | {' | '.join(names)} |",
-        f"|---|---|{'---|' * len(names)}",
+        f"| input | slope | written as | {' | '.join(names)} |",
+        f"|---|---|---|{'---|' * len(names)}",
     ]
     for row in table["rows"]:
         answers = [_WORDS[row["answers"].get(name)] for name in names]
-        lines.append(f"| {row['input']} | `{row['slope']}` | {' | '.join(answers)} |")
+        cells = [row["input"], f"`{row['slope']}`", WAYS[row["way"]], *answers]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.runtimes.cells import Cell, cells
 from benchmarks.runtimes.measure import measured, runtimes
 from benchmarks.runtimes.page import write_page
-from prelu_tools.graph.facts.slope_shapes import TABLE
+from prelu_tools.graph.targets.slope_shapes import TABLE
 
 _ROOT = Path(__file__).parents[2]
 PAGE = _ROOT / "docs/runtimes.md"
@@ -37,13 +37,17 @@ def _measure(again: bool) -> None:
     old = json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
     versions = {name: title for name, (title, _) in found.items()}
     rows = [] if again or old.get("versions") != versions else old["rows"]
-    known = {(row["input"], row["slope"]): row for row in rows}
+    known = {key_of(row): row for row in rows}
     for cell in cells():
-        if (cell.input_text, cell.slope_text) not in known:
-            row = row_of(cell, measured(found, cell))
-            known[cell.input_text, cell.slope_text] = row
-            print(row, flush=True)
+        if (key := (cell.input_text, cell.slope_text, cell.way)) not in known:
+            known[key] = row_of(cell, measured(found, cell))
+            print(known[key], flush=True)
             write_table(versions, known)
+
+
+def key_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Which cell a row is of."""
+    return row["input"], row["slope"], row["way"]
 
 
 def row_of(cell: Cell, answers: Mapping[str, str]) -> dict[str, Any]:
@@ -51,6 +55,7 @@ def row_of(cell: Cell, answers: Mapping[str, str]) -> dict[str, Any]:
     return {
         "input": cell.input_text,
         "slope": cell.slope_text,
+        "way": cell.way,
         "rank": len(cell.shape),
         "pattern": cell.pattern,
         "as_axis_1": cell.is_as_axis_1,
@@ -59,10 +64,10 @@ def row_of(cell: Cell, answers: Mapping[str, str]) -> dict[str, Any]:
 
 
 def write_table(
-    versions: Mapping[str, str], known: Mapping[tuple[str, str], dict[str, Any]]
+    versions: Mapping[str, str], known: Mapping[tuple[str, str, str], dict[str, Any]]
 ) -> None:
     """Write the table, in the order of the cells."""
-    keys = [(cell.input_text, cell.slope_text) for cell in cells()]
+    keys = [(cell.input_text, cell.slope_text, cell.way) for cell in cells()]
     rows = ",\n".join(f"    {json.dumps(known[key])}" for key in keys if key in known)
     head = json.dumps(dict(versions))
     TABLE.write_text(f'{{\n  "versions": {head},\n  "rows": [\n{rows}\n  ]\n}}\n', encoding="utf-8")

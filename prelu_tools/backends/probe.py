@@ -138,7 +138,7 @@ class _Asked:
             n = int(np.prod(self._shape))
             self._inputs = []
             for turn in range(len(_SIZES) if n < _FEW else 2):
-                sizes = np.take(_SIZES, np.arange(n) + turn, mode="wrap")
+                sizes = np.asarray(_SIZES)[(np.arange(n) + turn) % len(_SIZES)]
                 drawn = generator.uniform(0.5, 1, n) * sizes * generator.choice([-1, 1], n)
                 x = drawn.astype(np.float32).reshape(self._shape)
                 self._inputs += [x, -x]

@@ -81,6 +81,15 @@ RUNTIMES: tuple[Row, ...] = (
         converts=True,
     ),
     Row(
+        "mnn",
+        "prelu_tools.backends.mnn",
+        (".mnn",),
+        "mnn",
+        ("MNN",),
+        ("inputs",),
+        converts=True,
+    ),
+    Row(
         "onnxruntime-web",
         "prelu_tools.backends.onnxruntime_web",
         (),

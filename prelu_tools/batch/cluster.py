@@ -168,10 +168,10 @@ def _result(future: Any, job: Job) -> Done:
         kind = type(error).__name__
         said = str(error) or kind
         if kind == "KilledWorker":
-            said = f"every Dask worker that had it was lost ({said.splitlines()[0]})"
+            said = f"every Dask worker that ran it was lost ({said.splitlines()[0]})"
         elif isinstance(error, ImportError):
             said = f"a Dask worker lacks something: {said}; it needs the same prelu-tools as here"
         else:
-            said = f"Dask gave it back with {kind}: {said}"
+            said = f"Dask returned it with {kind}: {said}"
         return Done(job.failed(said), {})
     return done

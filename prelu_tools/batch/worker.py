@@ -21,11 +21,11 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe
-from pathlib import Path
 
 import psutil
 
 from prelu_tools.batch.job import Done, Job
+from prelu_tools.core.import_path import import_path
 from prelu_tools.core.results.batch import WorkerInfo
 from prelu_tools.core.versions import installed_versions
 
@@ -142,7 +142,7 @@ class Worker:
                 if self._closed:
                     raise EOFError
                 self._process = subprocess.Popen(
-                    [*command, json.dumps(_path())],
+                    [*command, json.dumps(import_path())],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -188,19 +188,11 @@ class Worker:
             return f"its worker ended with exit code {code}: the model or its framework exits"
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         more = ": the system may have run out of memory" if name == "SIGKILL" else ""
-        return f"its worker died of {name}{more}"
+        return f"its worker was ended by {name}{more}"
 
 
 class _LimitError(Exception):
     """A model took more than it may."""
-
-
-def _path() -> list[str]:
-    """Where a worker finds modules: as this process, but for the current folder."""
-    here = {"", ".", os.getcwd()}  # noqa: PTH109
-    package = str(Path(__file__).resolve().parents[2])
-    found = [place for place in sys.path if place not in here]
-    return found if package in found else [*found, package]
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.batch import BatchResult
     from prelu_tools.core.results.verification import VerifyResult
 
-_FILE = Needs(lambda values: values.baseline is not None, "it goes with --baseline FILE.json")
+_FILE = Needs(lambda values: values.baseline is not None, "it needs --baseline FILE.json")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from prelu_tools.cli.options import output_options
     "--schema/--no-schema",
     default=True,
     show_default=True,
-    help="Write prelu-tools.schema.json beside it, so that editors know its keys.",
+    help="Write prelu-tools.schema.json next to it, so that editors know its keys.",
 )
 @output_options
 def command(

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 _RESAMPLES = 400
+
+Clock = Literal["processor", "wall"]
+"""`processor`: the time of the one thread that computes, without what other processes take."""
+SizesFrom = Literal["model", "--input", "--inputs", "source", "search", "default"]
+"""Why a model was timed at its sizes: it has no other, the user gave them, its source was exported
+with them (`example_inputs`), they are the largest that run fast enough, or nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,14 @@ class Latency:
     after: float
     """Seconds that it takes now."""
     ratio: Ratio
-    """`after` against `before`."""
+    """`after` compared with `before`."""
     threads: int
     """Threads that onnxruntime had."""
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
     """The inputs' names and shapes."""
+    clock: Clock = "wall"
+    """What the seconds are."""
+    waited: float = 0.0
+    """The share of the time that the processor gave to other processes; 0 if `clock` is `wall`."""
+    sizes_from: SizesFrom = "model"
+    """Where the sizes in `shapes` come from."""

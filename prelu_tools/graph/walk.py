@@ -77,22 +77,30 @@ def inner_names(graph: onnx.GraphProto) -> set[str]:
     names: set[str] = set()
     for node in graph.node:
         for body in bodies(node):
-            names.update(value.name for value in body.input)
-            names.update(tensor.name for tensor in body.initializer)
-            names.update(name for inner in body.node for name in inner.output if name)
-            names |= inner_names(body)
+            names |= _own_names(body) | inner_names(body)
     return names
 
 
 def reads(node: onnx.NodeProto) -> list[str]:
-    """The tensors that a node uses, those that its subgraphs take from outside included."""
+    """The tensors that a node uses, those that its subgraphs take from outside included.
+
+    A name that a subgraph gives to a tensor of its own hides the one outside.
+    """
     names = [name for name in node.input if name]
     if node.attribute:
         for graph in bodies(node):
-            for inner in graph.node:
-                names.extend(reads(inner))
-            names.extend(value.name for value in graph.output)
+            own = _own_names(graph)
+            read = [name for inner in graph.node for name in reads(inner)]
+            read += [value.name for value in graph.output]
+            names += [name for name in read if name not in own]
     return names
+
+
+def _own_names(body: onnx.GraphProto) -> set[str]:
+    """The tensors that a body makes, keeps or is given."""
+    own = {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
+    own |= {tensor.values.name for tensor in body.sparse_initializer}
+    return own | {name for inner in body.node for name in inner.output if name}
 
 
 def users_of(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:

@@ -131,12 +131,12 @@ class WarningRules:
                 f"{seen.dtype} to hold: raise the learning rate, or keep slopes in float32"
             )
         if counts is not None and not counts.any():
-            return "none of its inputs was negative in a sample, so no gradient comes"
+            return "none of its inputs was negative in a sample, so no gradient reaches them"
         known = "their gradient is 0" if state.gradient == 0 else "no gradient reaches them"
         known = known if self._shows_gradients else "no gradient seems to reach them"
         if counts is None:
-            return f"{known}: none of its inputs is negative, or nothing behind it learns"
-        return f"{known}, though inputs are negative: nothing behind it learns, or it is cut off"
+            return f"{known}: none of its inputs is negative, or nothing after it learns"
+        return f"{known}, though inputs are negative: nothing after it learns, or it is cut off"
 
     def _decay(self, layers: Sequence[Seen]) -> Iterator[Finding]:
         """At first, and once: that slopes are decayed at all."""

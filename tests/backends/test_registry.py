@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mnn_files import save_mnn_net
 from runtime_files import save_ncnn_net, save_openvino_net
 from sample_list import FOLDER
 from tflite_files import save_prelu_net
@@ -33,6 +34,7 @@ _FILES = {
     "tflite": ("net.tflite", save_prelu_net),
     "ncnn": ("net.param", save_ncnn_net),
     "openvino": ("net.xml", save_openvino_net),
+    "mnn": ("net.mnn", save_mnn_net),
     "record": ("net.npz", _save_record),
 }
 _MARKERS = {"torch": "torch", "keras": "keras", "onnxruntime-web": "web",

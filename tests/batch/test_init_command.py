@@ -95,6 +95,19 @@ def test_sources_go_with_the_onnx_file_of_their_stem() -> None:
     assert [(one["reference"], tuple(one["candidates"])) for one in _written()] == _pairs(found)
 
 
+def test_the_only_file_belongs_to_the_only_class_and_weights_whatever_their_names() -> None:
+    Path("model.py").write_text("class Upscaler(nn.Module):\n    def forward(self, x): pass\n")
+    _onnx("x2.onnx")
+    _touch("upscaler_x2.pth")
+    assert _pairs(_init()) == [("model.py:Upscaler@upscaler_x2.pth", ("x2.onnx",))]
+    _touch("epoch-9.pt")
+    assert _pairs(_init("--force")) == [("model.py:Upscaler", ("x2.onnx",))]
+    _onnx("other.onnx")
+    found = cli("init", "--force")
+    assert found.code == 3
+    assert "x2.onnx: no source has this name" in found.words
+
+
 def test_a_source_in_the_same_folder_is_nearer_and_two_elsewhere_are_none() -> None:
     _onnx("x/net.onnx", "y/net.onnx")
     _touch("x/net.keras", "z/net.keras", "w/other.keras")
@@ -190,7 +203,8 @@ def test_nothing_to_check_is_no_verdict_and_nothing_is_written(models: tuple[str
     _onnx(*models)
     found = cli("init")
     assert (found.code, found.out) == (3, "")
-    assert "no model with PReLU was found here together with the ONNX file" in found.words
+    assert "no ONNX file with PReLU has a source of its name here" in found.words
+    assert 'reference = "SOURCE"' in found.words
     assert not Path("prelu-tools.toml").exists()
 
 

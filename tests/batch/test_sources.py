@@ -257,8 +257,8 @@ def test_pairs_of_two_folders_of_one_reference_and_of_a_list(
 @pytest.mark.parametrize(
     ("sources", "said"),
     [
-        (["*.keras", "a.onnx"], "cannot be told which candidate"),
-        (["{stem}.keras", "a.onnx"], "cannot be told which candidate"),
+        (["*.keras", "a.onnx"], "cannot tell which candidate"),
+        (["{stem}.keras", "a.onnx"], "cannot tell which candidate"),
         (["a.keras", "{stem}.onnx"], "which follows the reference"),
         (["batch.csv", "a.onnx"], "already lists the pairs"),
         (["nets.py:{stem}", "a.onnx"], "has to be part of the path"),

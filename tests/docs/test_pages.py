@@ -18,7 +18,7 @@ from prelu_tools.cli.main import cli
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-QUICK = ("howto/arcface.md", "howto/completion.md", "verify.md")
+QUICK = ("howto/arcface.md", "howto/completion.md", "upstream/onnxruntime-prelu.md", "verify.md")
 """Pages that need no framework, or run nothing but definitions: part of `make test`."""
 
 ELSEWHERE = {"ci.md": "tests/docs/test_ci_page.py", "batch.md": "tests/docs/test_batch_page.py"}

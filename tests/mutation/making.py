@@ -2,6 +2,7 @@
 
 mutmut itself leaves out what it cannot reach through its trampolines: properties, in which the
 verdicts are, module constants and the defaults of dataclasses. So only its operators are taken.
+Sentences outside of functions are left as they are: they are the help of options.
 """
 
 from __future__ import annotations
@@ -161,7 +162,8 @@ class _Visitor(cst.CSTVisitor):
             self._names.append((node.name.value, own))
         if isinstance(node, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
             self._statements.append(node)
-        if span is not None:
+        in_function = any(own is not None for _, own in self._names)
+        if span is not None and (in_function or not _is_sentence(node)):
             every = [*_changes(node), *(_condition(node) if node in self._conditions else ())]
             self.changes += [self._change(node, new, span) for new in every]
         if isinstance(node, (cst.If, cst.While, cst.CompIf)):
@@ -198,6 +200,10 @@ def _is_docstring(node: cst.SimpleStatementLine) -> bool:
     return isinstance(only, cst.Expr) and isinstance(
         only.value, (cst.SimpleString, cst.ConcatenatedString, cst.FormattedString)
     )
+
+
+def _is_sentence(node: cst.CSTNode) -> bool:
+    return isinstance(node, cst.SimpleString) and node.value.count(" ") >= 2
 
 
 def _is_type(node: cst.SimpleStatementLine) -> bool:

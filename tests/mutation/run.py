@@ -77,31 +77,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("broken off"))
     parts = []
     for name, group in groups.items():
-        modules = [m for m in group["modules"] if m in chosen.modules or not chosen.modules]
-        parts += _try(name, modules, group["tests"], chosen, until)
+        parts += _try(name, group, chosen, until)
     for part in parts:
         _say(part, chosen.survivors)
     return _conclude(parts)
 
 
 def _try(
-    name: str, modules: Sequence[str], tests: list[str], chosen: argparse.Namespace, until: float
+    name: str, group: dict[str, list[str]], chosen: argparse.Namespace, until: float
 ) -> list[Part]:
-    """The modules of one group, and what is known of them after trying."""
+    """The chosen modules of one group, and what is known of them after trying."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    parts, others = [], {}
+    parts, others, tests = [], {}, group["tests"]
     state = _digest(_files(tests))
-    for module in modules:
+    for module in (m for m in group["modules"] if m in chosen.modules or not chosen.modules):
         known = {} if chosen.fresh else _known(RESULTS / f"{module}.json", state)
         every = make_or_recall(_path(module).read_text(), RESULTS)
         mutants = [m for m in every if _is_drawn(module, m, chosen)]
         own = {m.digest for m in mutants}
         others[module] = {digest: known[digest] for digest in known.keys() - own}
         parts.append(Part(module, mutants, {d: known[d] for d in known.keys() & own}))
-    left = {
-        f"prelu_tools.{part.module}": [m for m in part.mutants if m.digest not in part.outcomes]
-        for part in parts
-    }
+    left = {f"prelu_tools.{module}": list[Mutant]() for module in group["modules"]}
+    for part in parts:
+        untried = [m for m in part.mutants if m.digest not in part.outcomes]
+        left[f"prelu_tools.{part.module}"] = untried
     by_name = {f"prelu_tools.{part.module}": part for part in parts}
     try:
         if any(left.values()):

@@ -13,6 +13,7 @@ from prelu_tools.core.results.verification import (
     OutputParity,
     Power,
     ProviderReport,
+    Verdict,
     VerifyResult,
 )
 from prelu_tools.reports import Result, Style
@@ -199,3 +200,15 @@ def test_details_of_several_candidates_are_each_in_full() -> None:
     assert full.count("min hits verdict") + full.count("min hits      verdict") == 2
     assert full.count("min hits: negative inputs") == 1
     assert "power 0.97: 35 of 36 planted slope faults caught" in full
+
+
+@pytest.mark.parametrize(
+    ("node", "verdict", "is_named"),
+    [("/act/PRelu", "fail", True), ("/act/PRelu", "pass", False), ("act", "fail", False)],
+)
+def test_the_node_of_a_failing_layer_is_named(node: str, verdict: Verdict, is_named: bool) -> None:
+    layer = LayerParity("act", False, "negated", None, 5, 1.0, verdict, node=node)
+    (head,) = _lines(_changed(layers=(layer,)), "layer ")
+    assert ("node" in head.split()) == is_named
+    (row,) = (x for x in _lines(_changed(layers=(layer,)), "act ") if x.split()[-1] == verdict)
+    assert ("/act/PRelu" in row) == is_named

@@ -155,7 +155,7 @@ def crossed():
 
 AXES = [
     ("None", [4, 6, 5]), ("[1]", [4, 1, 5]), ("[2]", [4, 6, 1]), ("[3]", [6, 5]),
-    ("[1,2]", [4, 1, 1]), ("[1,3]", [1, 5]), ("[2,3]", [6, 1]), ("[1,2,3]", [1]),
+    ("[1,2]", [4, 1, 1]), ("[1,3]", [1, 1, 5]), ("[2,3]", [6, 1]), ("[1,2,3]", [1]),
 ]  # fmt: skip
 """Shared axes of the first layer of `last`, and the shape that its slopes have in the graph."""
 
@@ -163,8 +163,8 @@ LAYERS: list[tuple[str, dict[str, list[int]]]] = [
     ("grouped", {"a": [4, 1, 1, 1], "b": [6, 1, 1]}),
     ("volume_first", {"a": [3, 1, 1, 1]}),
     ("sound", {"a": [4, 1], "b": [4, 1]}),
-    ("recurrent", {"a": [1, 4], "b": [1, 6], "c": [3]}),
-    ("blocks", {"conv/low": [3, 1, 1], "conv/high": [1], "mix": [1, 4], "last": [4, 4, 2]}),
+    ("recurrent", {"a": [1, 1, 4], "b": [1, 1, 6], "c": [3]}),
+    ("blocks", {"conv/low": [3, 1, 1], "conv/high": [1], "mix": [1, 1, 4], "last": [4, 4, 2]}),
     ("subclassed", {"act": [4], "alpha": [4]}),
 ]
 """The layers of nets, with the shapes of their slopes in the graph."""

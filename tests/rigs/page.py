@@ -32,7 +32,7 @@ _BLOCK = re.compile(
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?")
 _FOR_A_SHELL = re.compile(r"[|><$`;&]")
 RUN = ("console", "sh", "fish", "python")
-SHOWN = ("text", "toml", "yaml", "json")
+SHOWN = ("text", "toml", "yaml", "json", "cpp")
 
 
 @dataclass(frozen=True)

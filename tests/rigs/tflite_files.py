@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import flatbuffers
 import numpy as np
+from flatbuffer_tables import ints, number_slot, offset_slot, table, tables
 
 from prelu_tools.backends.litert.schema import OPERATORS, TYPES
 from prelu_tools.core.arrays import Array
@@ -57,36 +58,36 @@ class TfliteFile:
     def save(self, path: Path, inputs: Sequence[int], outputs: Sequence[int]) -> Path:
         """Write the file."""
         b = flatbuffers.Builder(1024)
-        buffers = [_table(b, 3, {})]
+        buffers = [table(b, 3, {})]
         numbers = []
         for _, _, _, values, _ in self.tensors:
             numbers.append(0 if values is None else len(buffers))
             if values is not None:
                 raw = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
-                buffers.append(_table(b, 3, {0: _offset(b.CreateNumpyVector(raw))}))
+                buffers.append(table(b, 3, {0: offset_slot(b.CreateNumpyVector(raw))}))
         tensors = [
             self._tensor(b, tensor, number)
             for tensor, number in zip(self.tensors, numbers, strict=True)
         ]
         kinds = sorted({kind for kind, *_ in self.operators})
-        codes = [_table(b, 4, {0: _number("Int8", min(_CODES[k], 127)),
-                               3: _number("Int32", _CODES[k])}) for k in kinds]  # fmt: skip
+        codes = [table(b, 4, {0: number_slot("Int8", min(_CODES[k], 127)),
+                               3: number_slot("Int32", _CODES[k])}) for k in kinds]  # fmt: skip
         operators = [self._operator(b, operator, kinds) for operator in self.operators]
         parts = {
-            0: _offset(_tables(b, tensors)),
-            1: _offset(_ints(b, inputs)),
-            2: _offset(_ints(b, outputs)),
-            3: _offset(_tables(b, operators)),
+            0: offset_slot(tables(b, tensors)),
+            1: offset_slot(ints(b, inputs)),
+            2: offset_slot(ints(b, outputs)),
+            3: offset_slot(tables(b, operators)),
         }
-        main = _table(b, 5, parts)
+        main = table(b, 5, parts)
         root = {
-            0: _number("Uint32", 3),
-            1: _offset(_tables(b, codes)),
-            2: _offset(_tables(b, [main])),
-            3: _offset(b.CreateString("by hand")),
-            4: _offset(_tables(b, buffers)),
+            0: number_slot("Uint32", 3),
+            1: offset_slot(tables(b, codes)),
+            2: offset_slot(tables(b, [main])),
+            3: offset_slot(b.CreateString("by hand")),
+            4: offset_slot(tables(b, buffers)),
         }
-        b.Finish(_table(b, 8, root), file_identifier=b"TFL3")
+        b.Finish(table(b, 8, root), file_identifier=b"TFL3")
         path.write_bytes(bytes(b.Output()))
         return path
 
@@ -98,16 +99,16 @@ class TfliteFile:
     ) -> int:
         name, dtype, shape, _, quantization = tensor
         fields = {
-            0: _offset(_ints(b, shape)),
-            1: _number("Int8", _KINDS[dtype]),
-            2: _number("Uint32", number),
-            3: _offset(b.CreateString(name)),
+            0: offset_slot(ints(b, shape)),
+            1: number_slot("Int8", _KINDS[dtype]),
+            2: number_slot("Uint32", number),
+            3: offset_slot(b.CreateString(name)),
         }
         if quantization is not None:
             scale = b.CreateNumpyVector(np.array(quantization[:1], np.float32))
             zero = b.CreateNumpyVector(np.array(quantization[1:], np.int64))
-            fields[4] = _offset(_table(b, 7, {2: _offset(scale), 3: _offset(zero)}))
-        return _table(b, 8, fields)
+            fields[4] = offset_slot(table(b, 7, {2: offset_slot(scale), 3: offset_slot(zero)}))
+        return table(b, 8, fields)
 
     @staticmethod
     def _operator(
@@ -118,14 +119,14 @@ class TfliteFile:
         kind, inputs, outputs, options = operator
         names = {"b": "Int8", "f": "Float32"}
         fields = {
-            0: _number("Uint32", kinds.index(kind)),
-            1: _offset(_ints(b, inputs)),
-            2: _offset(_ints(b, outputs)),
+            0: number_slot("Uint32", kinds.index(kind)),
+            1: offset_slot(ints(b, inputs)),
+            2: offset_slot(ints(b, outputs)),
         }
         if options:
-            slots = {n: _number(names[letter], value) for n, (letter, value) in options.items()}
-            fields[4] = _offset(_table(b, max(slots) + 1, slots))
-        return _table(b, 5, fields)
+            slots = {n: number_slot(names[letter], value) for n, (letter, value) in options.items()}
+            fields[4] = offset_slot(table(b, max(slots) + 1, slots))
+        return table(b, 5, fields)
 
 
 def save_prelu_net(path: Path) -> Path:
@@ -137,35 +138,3 @@ def save_prelu_net(path: Path) -> Path:
     file.operator("ADD", [x, bias], total)
     file.operator("PRELU", [total, alpha], y)
     return file.save(path, [x], [y])
-
-
-Slot = Callable[[flatbuffers.Builder, int], None]
-
-
-def _number(kind: str, value: float) -> Slot:
-    def put(b: flatbuffers.Builder, slot: int) -> None:
-        getattr(b, f"Prepend{kind}Slot")(slot, value, 0)
-
-    return put
-
-
-def _offset(value: int) -> Slot:
-    return lambda b, slot: b.PrependUOffsetTRelativeSlot(slot, value, 0)
-
-
-def _table(b: flatbuffers.Builder, size: int, fields: dict[int, Slot]) -> int:
-    b.StartObject(size)
-    for slot, put in fields.items():
-        put(b, slot)
-    return int(b.EndObject())
-
-
-def _ints(b: flatbuffers.Builder, values: Sequence[int]) -> int:
-    return int(b.CreateNumpyVector(np.array(values, np.int32)))
-
-
-def _tables(b: flatbuffers.Builder, offsets: Sequence[int]) -> int:
-    b.StartVector(4, len(offsets), 4)
-    for offset in reversed(offsets):
-        b.PrependUOffsetTRelative(offset)
-    return int(b.EndVector())

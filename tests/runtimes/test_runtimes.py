@@ -12,13 +12,13 @@ from onnx import helper
 from running import cli
 from tiny_models import save_graph
 
-from prelu_tools.api import verify
+from prelu_tools.api import export, verify
 from prelu_tools.backends.registry import open_source, run_by
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.results.verification import CandidateReport, VerifyResult
 
 pytestmark = pytest.mark.runtimes
-RUNTIMES = ("ncnn", "openvino")
+RUNTIMES = ("ncnn", "openvino", "mnn")
 
 
 def _net(path: Path) -> Path:
@@ -72,7 +72,7 @@ def test_a_right_file_passes_on_every_runtime_with_every_layer_looked_at(tmp_pat
     for report in reports.values():
         assert [layer.name for layer in report.layers] == ["first", "second", "third"]
         assert all(x.slopes_equal and x.max_ulp_diff is not None for x in report.layers)
-    assert [agreement.verdict for agreement in result.agreements] == ["pass", "pass"]
+    assert [agreement.verdict for agreement in result.agreements] == ["pass"] * len(RUNTIMES)
 
 
 @pytest.mark.parametrize(("runtime", "shape", "slope", "what"), [
@@ -80,6 +80,8 @@ def test_a_right_file_passes_on_every_runtime_with_every_layer_looked_at(tmp_pat
     ("ncnn", ["batch", 4, 6], (1, 1, 6), "NTC with [1,1,C]"),
     ("ncnn", ["batch", 4, 5, 6], (4, 5, 6), "element-wise: Keras' default"),
     ("openvino", ["batch", 4, 5, 4], (4,), "[C] where C = W: openvino#35958"),
+    ("mnn", ["batch", 4, 6], (1, 6), "NTC with [1,C]"),
+    ("mnn", ["batch", 4, 5, 6], (1, 5, 1), "NCHW with [1,H,1]"),
 ])  # fmt: skip
 def test_a_shape_that_a_runtime_misreads_fails_there_and_nowhere_else(
     tmp_path: Path, runtime: str, shape: list[int | str], slope: tuple[int, ...], what: str
@@ -108,13 +110,15 @@ def test_the_shape_that_is_right_in_most_passes(tmp_path: Path, runtime: str) ->
 
 
 def _files(runtime: str, path: Path, folder: Path) -> tuple[Path, Path]:
-    """The model's file and that of its weights, as the runtime's converter writes them."""
+    """The model's file and that of its weights, if it has one, as the converter writes them."""
     graph = open_source(str(path), SourceOptions()).graph
     assert graph is not None
     source: Any = run_by(runtime, graph)
     made = Path(source.model.file)
     main = folder / f"net{made.suffix}"
     shutil.copy(made, main)
+    if not made.with_suffix(".bin").exists():
+        return main, main
     shutil.copy(made.with_suffix(".bin"), main.with_suffix(".bin"))
     return main, main.with_suffix(".bin")
 
@@ -195,3 +199,38 @@ def test_a_runtime_that_is_not_known_is_a_usage_error(tmp_path: Path) -> None:
     found = cli("verify", net, net, "--runtime", "nnc")
     assert found.code == 2
     assert "expected ncnn, " in found.words
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize(("shape", "slope"), [
+    ([4, 6], (1, 6)), ([4, 6], (4, 6)), ([4, 4], (4, 4)), ([4, 5, 6], (1, 6)), ([5, 5, 5], (1, 5)),
+    ([4, 5, 6], (4, 5, 6)), ([4, 5, 6], (4, 1, 6)), ([4, 5, 6], (1, 5, 6)), ([4, 5, 6], (5, 1)),
+])  # fmt: skip
+def test_what_export_writes_for_a_runtime_passes_there(
+    tmp_path: Path, runtime: str, shape: list[int], slope: tuple[int, ...]
+) -> None:
+    source = _between_convolutions(tmp_path / "net.onnx", shape, slope)
+    result = export(str(source), tmp_path / "made.onnx", target=runtime, quick=True)  # type: ignore[arg-type]
+    assert result.verification is not None
+    assert list(_by_runtime(result.verification)) == ["cpu", runtime]
+    assert result.verification.verdict == "pass"
+    (layer,) = result.layers
+    assert layer.slopes.size == int(np.prod(slope))
+
+
+def _between_convolutions(path: Path, shape: list[int], slope: tuple[int, ...]) -> Path:
+    """One PReLU node between two convolutions: alone it is open to pnnx which axis is the batch."""
+    chance = np.random.default_rng(6)
+    kernel = [1] * (len(shape) - 1)
+    tensors = {
+        "w1": chance.normal(size=(shape[0], 3, *kernel)).astype(np.float32),
+        "act.weight": chance.normal(size=slope).astype(np.float32),
+        "w2": chance.normal(size=(2, shape[0], *kernel)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["c"]),
+        helper.make_node("PRelu", ["c", "act.weight"], ["p"], name="act"),
+        helper.make_node("Conv", ["p", "w2"], ["y"]),
+    ]
+    x, y = ["batch", 3, *shape[1:]], ["batch", 2, *shape[1:]]
+    return save_graph(path, nodes, {"x": x}, {"y": y}, tensors)

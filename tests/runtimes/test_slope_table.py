@@ -11,7 +11,8 @@ from running import ROOT
 from benchmarks.runtimes.cells import Cell, cells
 from benchmarks.runtimes.measure import answer, runtimes
 from benchmarks.runtimes.page import write_page
-from prelu_tools.graph.facts.slope_shapes import TABLE, answer_of
+from benchmarks.runtimes.run import key_of
+from prelu_tools.graph.targets.slope_shapes import TABLE, answer_of
 
 _ASKED = (
     Cell((1, 4, 5, 6), (4, 1, 1)),
@@ -19,20 +20,24 @@ _ASKED = (
     Cell((1, 4, 5, 4), (4,)),
     Cell((1, 4, 6), (1, 6)),
     Cell((1, 4, 6), (1, 1, 6)),
+    Cell((1, 4, 6), (1, 1, 6), "transpose"),
+    Cell((1, 4, 5, 6), (4, 5, 6), "relu"),
 )
 
 
 @pytest.mark.runtimes
-@pytest.mark.parametrize("cell", _ASKED, ids=lambda cell: f"{cell.input_text} {cell.slope_text}")
+@pytest.mark.parametrize(
+    "cell", _ASKED, ids=lambda cell: f"{cell.input_text} {cell.slope_text} {cell.way}"
+)
 def test_the_answers_are_those_of_the_table(cell: Cell) -> None:
     found = {name: answer(cell, run) for name, (_, run) in runtimes().items()}
-    assert found == {name: answer_of(name, cell.shape, cell.slope) for name in found}
+    assert found == {name: answer_of(name, cell.shape, cell.slope, cell.way) for name in found}
 
 
 def test_the_table_has_every_cell() -> None:
     rows = json.loads(TABLE.read_text(encoding="utf-8"))["rows"]
-    asked = [(cell.input_text, cell.slope_text) for cell in cells()]
-    assert [(row["input"], row["slope"]) for row in rows] == asked
+    asked = [(cell.input_text, cell.slope_text, cell.way) for cell in cells()]
+    assert [key_of(row) for row in rows] == asked
     assert len(set(asked)) == len(asked)
 
 

@@ -110,7 +110,7 @@ def test_a_sample_says_why_a_layer_does_not_move(keras: Any, tmp_path: Path) -> 
     norm = [np.array(weight) for weight in model.non_trainable_variables]
     _, said = _fitted(keras, tmp_path, model, keras.optimizers.SGD(0.1), every=1, sample=X[:4])
     (text,) = (text for text in said if "positive" in text)
-    assert text.endswith("none of its inputs was negative in a sample, so no gradient comes")
+    assert text.endswith("none of its inputs was negative in a sample, so no gradient reaches them")
     for before, after in zip(norm, model.non_trainable_variables, strict=True):
         np.testing.assert_array_equal(before, np.array(after))
 

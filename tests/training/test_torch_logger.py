@@ -145,7 +145,7 @@ def test_a_layer_whose_inputs_are_never_negative(tmp_path: Path) -> None:
     _, said = _logged(tmp_path, net, _sgd(net), 12, every=1)
     (text,) = (text for text in said if "positive" in text)
     assert text.startswith("not_moving positive: no slope has moved from its start (0.25) by step ")
-    assert text.endswith("none of its inputs was negative in a sample, so no gradient comes")
+    assert text.endswith("none of its inputs was negative in a sample, so no gradient reaches them")
 
 
 def test_weight_decay_does_not_hide_that_no_gradient_comes(tmp_path: Path) -> None:
@@ -310,7 +310,9 @@ def test_a_module_that_cannot_be_run_again_is_told_by_names(tmp_path: Path) -> N
 
     net = Once()
     records, (text,) = _logged(tmp_path, net, _sgd(net), 1, every=1, shape=(8, 3))
-    assert text.startswith("found_by_name: the slopes were told by names and shapes: running it")
+    assert text.startswith(
+        "found_by_name: the slopes were identified by names and shapes: running it"
+    )
     assert set(_layers(records[0])) == {"act", "own_slope"}
 
 

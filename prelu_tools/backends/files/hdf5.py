@@ -223,7 +223,7 @@ def _refuse_two_formats(file: Path | BinaryIO) -> None:
         if start == SIGNATURE and zipfile.is_zipfile(file):
             raise ValueError("it is HDF5 and a zip archive at once")
     if start != SIGNATURE:
-        raise ValueError("it does not begin as HDF5 does")
+        raise ValueError("it does not start like an HDF5 file")
 
 
 @contextmanager

@@ -111,7 +111,7 @@ class TensorBundle:
             raise MalformedError(f"{key!r} is not as large as its shape says")
         data = self._content(entry)
         if _masked_sum(data) != entry.checksum:
-            raise MalformedError(f"the checksum of {key!r} is another")
+            raise MalformedError(f"the checksum of {key!r} does not match")
         return np.frombuffer(data, dtype).reshape(entry.shape)
 
     def text(self, key: str) -> bytes:

@@ -16,6 +16,14 @@ Around = Callable[[Any, Callable[[Any], Any], Any], Any]
 """Calls a layer: is given it, what computes its output, and its input."""
 
 
+_KINKS = frozenset((
+    *("Relu", "LeakyRelu", "Where", "Select", "Maximum", "Minimum", "Abs", "Absolute", "Sign"),
+    *("Clip", "Greater", "GreaterEqual", "Less", "LessEqual", "Heaviside", "Signbit"),
+    *("Cond", "Switch", "Map", "VectorizedMap", "Scan", "WhileLoop", "ForiLoop"),
+))  # fmt: skip
+"""Operations of `keras.ops` that are not alike on both sides of 0, or call functions."""
+
+
 def walk(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every layer below a model with its path of names, outer models first."""
     for layer in model._flatten_layers(include_self=False, recursive=False):
@@ -33,6 +41,14 @@ def holds_numbers(layer: Any) -> bool:
     """Whether a layer without variables may compute with numbers of its own code."""
     foreign = not type(layer).__module__.startswith("keras.")
     return is_leaf(layer) and not layer.weights and (foreign or type(layer).__name__ == "Lambda")
+
+
+def has_kinks(model: Any) -> bool:
+    """Whether a functional model computes with `keras.ops` what may differ by sign."""
+    operations = getattr(model, "operations", ())
+    return any(
+        type(each).__name__ in _KINKS and ".ops." in type(each).__module__ for each in operations
+    )
 
 
 def layer_names(model: Any) -> dict[int, str]:

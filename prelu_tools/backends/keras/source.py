@@ -30,7 +30,7 @@ from prelu_tools.backends.keras.graphs.finding import find_inside
 from prelu_tools.backends.keras.graphs.marks import with_marks
 from prelu_tools.backends.keras.graphs.program import Program
 from prelu_tools.backends.keras.graphs.tracing import trace_model
-from prelu_tools.backends.keras.layers import holds_numbers, owners, walk, watching
+from prelu_tools.backends.keras.layers import has_kinks, holds_numbers, owners, walk, watching
 from prelu_tools.backends.keras.precision import note_precisions
 from prelu_tools.backends.keras.running.eagerly import eagerly, plainly
 from prelu_tools.backends.keras.running.lookups import find_lookups
@@ -162,7 +162,9 @@ class KerasSource(SourceDefaults):
         found = owners(self._model).values()
         foreign = {owner.parameter for owner in found if owner.foreign} - known - set(missed)
         is_known = len(known) == len(finder.calls) and not missed and not foreign
-        if is_known and not any(holds_numbers(layer) for _, layer in walk(self._model)):
+        layers = [layer for _, layer in walk(self._model)]
+        hides = any(map(holds_numbers, layers)) or any(map(has_kinks, (self._model, *layers)))
+        if is_known and not hides:
             return
         program = self._trace([*known, *missed])
         for tap in program.taps:

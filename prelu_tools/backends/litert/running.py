@@ -1,4 +1,7 @@
-"""LiteRT's interpreter: of the package ai-edge-litert, or else the one in TensorFlow."""
+"""LiteRT's interpreter: of the package ai-edge-litert, or else the one in TensorFlow.
+
+It runs in a process of its own (`runtimes/hosting.py`): a file may crash it.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,37 @@ from prelu_tools.core.versions import installed_version
 Kernels = Literal["xnnpack", "builtin"]
 
 
+def load(
+    path: str, kernels: Kernels, inputs: Sequence[int], outputs: Sequence[int], spelled: str
+) -> Interpreter:
+    """See `runtimes.hosting`."""
+    return Interpreter(path, kernels, inputs, outputs, spelled)
+
+
 class Interpreter:
     """A model that the interpreter has loaded."""
 
-    def __init__(self, content: bytes, kernels: Kernels, spelled: str) -> None:
+    def __init__(
+        self,
+        path: str,
+        kernels: Kernels,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        spelled: str,
+    ) -> None:
         """Load it.
 
         Args:
-            content: the file's bytes.
+            path: the file.
             kernels: `xnnpack` for those that an app gets by default, `builtin` for LiteRT's own.
+            inputs: the tensors that are fed, by number.
+            outputs: the tensors that are wanted, by number.
             spelled: the model's name, for messages.
 
         Raises:
             PReLUToolsError: the interpreter is not installed, or refuses the model.
         """
+        self._inputs, self._outputs = inputs, outputs
         module = interpreter_module(spelled)
         resolvers = module.OpResolverType
         resolver = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -39,24 +59,25 @@ class Interpreter:
         try:
             with quiet(show=False):
                 self._interpreter = module.Interpreter(
-                    model_content=content, num_threads=1, experimental_op_resolver_type=resolver
+                    model_path=path, num_threads=1, experimental_op_resolver_type=resolver
                 )
         except (ValueError, RuntimeError, TypeError) as error:
             raise PReLUToolsError(f"LiteRT cannot load {spelled}: {_sentence(error)}") from error
 
-    def run(self, feeds: Mapping[int, Array], numbers: Sequence[int]) -> list[Array]:
-        """Tensors by number, for inputs by number.
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """The tensors that are wanted, in their order.
 
         Raises:
             PReLUToolsError: it rejects the inputs.
         """
+        feeds = dict(zip(self._inputs, inputs, strict=True))
         try:
             with quiet(show=False):
                 self._size(feeds)
                 for number, values in feeds.items():
                     self._interpreter.set_tensor(number, np.ascontiguousarray(values))
                 self._interpreter.invoke()
-            return [np.array(self._interpreter.get_tensor(number)) for number in numbers]
+            return [np.array(self._interpreter.get_tensor(number)) for number in self._outputs]
         except (ValueError, RuntimeError) as error:
             shapes = ", ".join(str(list(values.shape)) for values in feeds.values())
             raise PReLUToolsError(
@@ -96,6 +117,17 @@ def interpreter_module(spelled: str) -> Any:
         OpResolverType = tensorflow.lite.experimental.OpResolverType
 
     return _OfTensorFlow
+
+
+def demand_interpreter(spelled: str) -> None:
+    """Reject what cannot be run here; nothing is imported.
+
+    Raises:
+        MissingExtraError: neither package is installed.
+    """
+    packages = ("ai-edge-litert", "tensorflow", "tensorflow-cpu")
+    if installed_version(*packages) is None:
+        raise MissingExtraError("ai_edge_litert", "litert", f"to run {spelled}")
 
 
 def runtime_version() -> str:

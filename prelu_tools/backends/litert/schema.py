@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from prelu_tools.backends.litert.flatbuffer import Buffer, DamagedError, Table
+from prelu_tools.backends.runtimes.flatbuffer import Buffer, DamagedError, Table
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.wire import FileBytes, MalformedError

@@ -11,8 +11,10 @@ import numpy as np
 from prelu_tools.backends.inputs import TensorSpec, one_size_a_name
 from prelu_tools.backends.litert.edit import alone, with_outputs
 from prelu_tools.backends.litert.graph import Translated, translated
-from prelu_tools.backends.litert.running import Interpreter, Kernels, runtime_version
+from prelu_tools.backends.litert.running import Kernels, demand_interpreter, runtime_version
 from prelu_tools.backends.litert.schema import TfliteModel, read_tflite
+from prelu_tools.backends.runtimes.converting import Workshop
+from prelu_tools.backends.runtimes.hosting import Hosted, host_of
 from prelu_tools.backends.runtimes.source import Loaded, RuntimeSource
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -94,25 +96,38 @@ class LiteRTSource(RuntimeSource):
         self._refuse_quantized()
         wanted = self.numbers_of(names)
         added = [number for number in dict.fromkeys(wanted) if number not in self._file.outputs]
+        outputs = list(dict.fromkeys([*self.output_names().values(), *wanted]))
         content = with_outputs(self._file, added)
-        yield _Loaded(self, Interpreter(content, self._kernels, self.spelled), names)
+        yield _Loaded(self, self._load(content, self._file.inputs, outputs, self.spelled), outputs)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`: the layer's operators as a model of their own."""
         self._refuse_quantized()
         match = self.call(layer)
         x, y = self._numbers[match.x], self._numbers[match.node.output[0]]
-        interpreter = Interpreter(alone(self._file, x, y), self._kernels, f"{layer} alone")
+        engine = self._load(alone(self._file, x, y), [x], [y], f"{layer} alone")
         kind = np.dtype(self._file.tensors[x].dtype)
         order = match.order
 
         def run(values: Array) -> Array:
-            (found,) = interpreter.run({x: values.astype(kind)}, [y])
+            (found,) = engine.run([values.astype(kind)])
             found = found if order is None else found.transpose(np.argsort(order))
             with np.errstate(over="ignore", under="ignore"):
                 return found.astype(values.dtype)
 
         return run
+
+    def _load(
+        self, content: bytes, inputs: Sequence[int], outputs: Sequence[int], spelled: str
+    ) -> Hosted:
+        demand_interpreter(self.spelled)
+        workshop = Workshop()
+        path = workshop.path / "net.tflite"
+        path.write_bytes(content)
+        given = {"path": str(path), "kernels": self._kernels}
+        wanted = {"inputs": list(inputs), "outputs": list(outputs)}
+        host = host_of("LiteRT", "prelu_tools.backends.litert.running")
+        return host.load({**given, **wanted}, spelled, keeps=workshop)
 
     def specs_by_number(self) -> dict[str, int]:
         """The tensor of the file of each input."""
@@ -169,21 +184,14 @@ class LiteRTSource(RuntimeSource):
 class _Loaded:
     """An interpreter that is fed and asked by name."""
 
-    def __init__(
-        self, source: LiteRTSource, interpreter: Interpreter, names: Sequence[str]
-    ) -> None:
+    def __init__(self, source: LiteRTSource, engine: Hosted, numbers: Sequence[int]) -> None:
         self._source = source
-        self._interpreter = interpreter
-        self._wanted = source.numbers_of(names)
+        self._engine = engine
+        self._numbers = numbers
 
     def run(self, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
         """See `Loaded.run`."""
-        inputs = {number: feeds[name] for name, number in self._source.specs_by_number().items()}
-        outputs = self._source.output_names()
-        numbers = list(dict.fromkeys([*outputs.values(), *self._wanted]))
-        found = dict(zip(numbers, self._interpreter.run(inputs, numbers), strict=True))
-        wanted = {number: found[number] for number in self._wanted}
-        return (
-            {name: found[number] for name, number in outputs.items()},
-            self._source.found(wanted, feeds),
-        )
+        fed = [feeds[name] for name in self._source.specs_by_number()]
+        found = dict(zip(self._numbers, self._engine.run(fed), strict=True))
+        outputs = {name: found[number] for name, number in self._source.output_names().items()}
+        return outputs, self._source.found(found, feeds)

@@ -26,7 +26,7 @@ _TABLE: Final = 256 * 4  # bytes before weights that are indices
 Value = float | tuple[float, ...]
 
 
-class DamagedError(ValueError):
+class DamagedError(PReLUToolsError, ValueError):
     """The files are not what ncnn writes."""
 
 
@@ -69,7 +69,9 @@ class Layer:
         """
         found = self.parameters.get(key, default)
         if isinstance(found, tuple):
-            raise DamagedError(f"layer {self.name} has a list as parameter {key}")
+            raise DamagedError(
+                f"ncnn layer {self.name} has a list as parameter {key}, not a number"
+            )
         return found
 
     def whole(self, key: int, default: int = 0) -> int:
@@ -238,7 +240,7 @@ def _placed(descriptor: int, layers: Sequence[Layer]) -> list[Layer]:
     found = []
     for layer in layers:
         if layer.kind in _QUANTIZED and layer.whole(8):
-            raise DamagedError(f"layer {layer.name} is quantized to int8, which is not read")
+            raise DamagedError(f"layer {layer.name} is quantized to int8, which is not supported")
         counts = _WEIGHTS[layer.kind](layer) if layer.kind in _WEIGHTS else []
         weights = []
         for count, tagged in counts:

@@ -119,10 +119,24 @@ def arguments_of(
     names = [p.name for p in signature.parameters.values() if p.kind not in _VARIADIC] or ["x"]
     wanted = " ".join(f"--input {name}:batch,..." for name in names)
     raise UsageError(
-        f"the input shapes of {spelled} are not known: give {wanted} (for an image "
-        f"--input {names[0]}:batch,3,112,112), or the module a method "
-        "example_inputs() that returns tensors"
+        f"the input shapes of {spelled} are not known: give {wanted} (for example "
+        f"--input {names[0]}:{_likely_sizes(forward)}), or add a method example_inputs() that "
+        "returns tensors to the module"
     )
+
+
+_SIZES = {"Conv1d": ",1000", "Conv2d": ",112,112", "Conv3d": ",16,112,112", "Linear": ""}
+
+
+def _likely_sizes(forward: Callable[..., Any]) -> str:
+    """Sizes of an input for the first layer that says how many channels it takes; of an image."""
+    module = getattr(forward, "__self__", None)
+    for layer in module.modules() if isinstance(module, torch.nn.Module) else ():
+        sizes = _SIZES.get(type(layer).__name__)
+        if sizes is not None:
+            channels = getattr(layer, "in_channels", None) or getattr(layer, "in_features", 3)
+            return f"batch,{channels}{sizes}"
+    return "batch,3,112,112"
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,21 @@
 
 What a function gave is a node, with the nodes that it was given. A *region* is a node and what it
 was computed from, back to one single tensor x, by elementwise functions and parameters alone.
-Whether it is a PReLU is then asked, by running it again (`backends/probe.py`).
+Functions that move elements, and products that may be one number for each element, are part of it
+too. Whether it is a PReLU is then asked, by running it again (`backends/probe.py`).
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils import _pytree as pytree
 from torch.utils.weak import WeakIdKeyDictionary
 
@@ -22,6 +24,47 @@ from prelu_tools.backends.torch.files.weights import to_tensor
 from prelu_tools.core.arrays import Array
 
 _STEPS = 16  # functions that one region may have
+_JOINED_STEPS = 1024  # that one may have which puts an output together of several tensors
+_JOINS = frozenset(("cat", "concat", "concatenate", "hstack", "vstack", "dstack", "stack"))
+_MOVES = _JOINS | frozenset(
+    (
+        *("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "view"),
+        *("reshape", "view_as", "reshape_as", "flatten", "unflatten", "unsqueeze", "squeeze"),
+        *("expand", "getitem", "select", "narrow", "slice", "index_select", "chunk", "split"),
+        *("split_with_sizes", "tensor_split", "unbind", "unsafe_view"),
+    )
+)
+"""Functions that move elements, and compute nothing."""
+_PRODUCTS = frozenset(
+    (
+        *("conv1d", "conv2d", "conv3d", "convolution", "einsum", "matmul", "rmatmul", "mm", "bmm"),
+        *("linear", "addmm", "mv"),
+    )
+)
+"""Sums of products, which multiply each element by one number if all other numbers are 0."""
+_SMOOTH = (
+    _MOVES
+    | _PRODUCTS
+    | frozenset(
+        (
+            *(
+                "add",
+                "radd",
+                "iadd",
+                "sub",
+                "rsub",
+                "isub",
+                "mul",
+                "rmul",
+                "imul",
+                "div",
+                "truediv",
+            ),
+            *("neg", "to", "to_copy", "float", "clone", "contiguous", "detach", "alias"),
+        )
+    )
+)
+"""Functions that are alike on both sides of 0: of these alone no PReLU is made."""
 _NAMED = frozenset(
     (
         *("add", "radd", "iadd", "sub", "rsub", "isub", "subtract", "mul", "rmul", "imul"),
@@ -71,6 +114,8 @@ class Node:
     """Whether no input of the model took part in it."""
     name: str = ""
     """The parameter's own name, where it is one."""
+    number: int = 0
+    """Of a constant that has no name and that no function gave: as which of them it was met."""
     function: Any = None
     """What was called; None where nothing behind it matters."""
     arguments: Any = ()
@@ -128,14 +173,35 @@ def is_elementwise(label: str) -> bool:
     return any(torch.Tag.pointwise in overload.tags for overload in overloads)
 
 
-def _is_depthwise(function: Any, args: Any, result: torch.Tensor) -> bool:
-    """Whether a convolution multiplies each channel by one number, and does nothing else."""
-    if label_of(function) not in ("conv1d", "conv2d", "conv3d", "convolution") or len(args) < 2:
+def _may_scale(label: str, given: Sequence[Node], result: torch.Tensor) -> bool:
+    """Whether a product may multiply each element by one number, and do nothing else.
+
+    Its constant has then no more numbers but 0 than the input has places.
+    """
+    live = [node for node in given if not node.is_constant]
+    factors = [node.tensor() for node in given if node.is_constant]
+    x = live[0].tensor() if len(live) == 1 else None
+    if label not in _PRODUCTS or x is None or not factors or factors[0] is None:
         return False
-    x, weight = args[:2]
-    if not isinstance(x, torch.Tensor) or not isinstance(weight, torch.Tensor):
+    if not _same_shape(x.shape, result.shape):
         return False
-    return bool(weight.numel() == x.shape[1] == weight.shape[0] and x.shape == result.shape)
+    if type(factors[0]) not in (torch.Tensor, nn.Parameter):
+        return True  # an exporter's, which has no values
+    most = x[:1].numel() if label == "einsum" else max(x.shape, default=1)
+    return factors[0].numel() <= most or int(torch.count_nonzero(factors[0])) <= most
+
+
+def _same_shape(left: Sequence[Any], right: Sequence[Any]) -> bool:
+    """Whether two shapes are equal, without asking an exporter that has symbols for sizes."""
+    return len(left) == len(right) and all(map(_same_size, left, right))
+
+
+def _same_size(left: Any, right: Any) -> bool:
+    if isinstance(left, int) and isinstance(right, int):
+        return left == right
+    from torch.fx.experimental.symbolic_shapes import statically_known_true  # slow to load
+
+    return bool(statically_known_true(left == right))
 
 
 def label_of(function: Any) -> str:
@@ -149,7 +215,10 @@ class Tracer:
 
     names: Mapping[int, str]
     """The names of parameters by the ids of their tensors."""
+    n_unknown: int = 0
+    """How many tensors were met that nothing in sight gave: what made them ran out of sight."""
     _nodes: Any = field(default_factory=WeakIdKeyDictionary)
+    _moved: dict[Any, Node] = field(default_factory=dict)
     _count: int = 0
 
     def take_inputs(self, given: Any) -> None:
@@ -161,6 +230,12 @@ class Tracer:
         for tensor in pytree.tree_leaves(given):
             if isinstance(tensor, torch.Tensor):
                 self._new(tensor, is_constant=False)
+
+    def take_outputs(self, returned: Any) -> None:
+        """Take what the model returned: what nothing in sight gave is unknown too."""
+        for tensor in pytree.tree_leaves(returned):
+            if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
+                self._node(tensor)
 
     def overwritten(self, function: Any, args: Any, kwargs: Any) -> torch.Tensor | None:
         """A copy of what a call will write over, where the two may make a PReLU.
@@ -201,20 +276,44 @@ class Tracer:
 
         arguments = pytree.tree_map(node_for, (args, kwargs))
         if changed is not None and isinstance(changed, torch.Tensor):
+            self._moved.clear()
             self._node(changed).tensor = _gone if overwritten is None else lambda: overwritten
             self._new(changed, is_constant=False)
         constant = all(node.is_constant for node in found)
+        label = label_of(function)
         if not isinstance(result, torch.Tensor):
-            for part in pytree.tree_leaves(result):
+            for place, part in enumerate(pytree.tree_leaves(result)):
                 if isinstance(part, torch.Tensor) and part not in self._nodes:
-                    self._new(part, constant)
+                    picked = _Picked(function, place)
+                    node = self._moved_before(picked, arguments, part) if label in _MOVES else None
+                    if node is None:
+                        node = self._new(part, constant)
+                        if label in _MOVES:
+                            self._take(node, picked, arguments, found)
             return None
         if result is not changed and (result in self._nodes or id(result) in self.names):
             return self._node(result)  # returned as it was given
+        moves = label in _MOVES and changed is None
+        if moves and (known := self._moved_before(function, arguments, result)) is not None:
+            return known
         node = self._new(result, constant)
         node.is_in_place = result is changed
-        if constant or is_elementwise(label_of(function)) or _is_depthwise(function, args, result):
-            node.function, node.arguments, node.inputs = function, arguments, tuple(found)
+        if constant or moves or is_elementwise(label) or _may_scale(label, found, result):
+            self._take(node, function, arguments, found)
+        return node
+
+    def _take(self, node: Node, function: Any, arguments: Any, given: list[Node]) -> None:
+        node.function, node.arguments, node.inputs = function, arguments, tuple(given)
+        if node.label in _MOVES and not node.is_constant:
+            self._moved[_spelled(function, arguments)] = node
+
+    def _moved_before(self, function: Any, arguments: Any, tensor: torch.Tensor) -> Node | None:
+        """The node of the same elements, moved in the same way once more."""
+        node = self._moved.get(_spelled(function, arguments))
+        if node is not None:
+            self._nodes[tensor] = node
+            if node.tensor() is None:
+                node.tensor = weakref.ref(tensor)
         return node
 
     def move(self, node: Node, tensor: torch.Tensor) -> None:
@@ -228,6 +327,9 @@ class Tracer:
         if node is None:
             node = self._new(tensor, is_constant=True)
             node.name = self.names.get(id(tensor), "")
+            if not node.name and tensor.is_floating_point():
+                self.n_unknown += 1
+                node.number = self.n_unknown
         return node
 
     def _new(self, tensor: torch.Tensor, is_constant: bool) -> Node:
@@ -247,7 +349,8 @@ def regions_of(y: Node) -> Iterator[Region]:
     edge = {y.index: y}
     constants: dict[int, Node] = {}
     labels: list[str] = []
-    for _ in range(_STEPS):
+    steps = _JOINED_STEPS if y.label in _JOINS else _STEPS
+    while len(labels) < steps:
         latest = edge.pop(max(edge))
         if latest.function is None or latest.is_layer:
             return
@@ -258,7 +361,9 @@ def regions_of(y: Node) -> Iterator[Region]:
             return
         (x, *others) = edge.values()
         before = x.tensor()
-        if not others and before is not None and before.shape == output.shape:
+        if _SMOOTH.issuperset(labels):
+            continue
+        if not others and before is not None and _same_shape(before.shape, output.shape):
             roots = _roots(constants.values())
             if roots:
                 texts = sorted(_text(constant) for constant in constants.values())
@@ -302,7 +407,8 @@ def _text(node: Node) -> str:
         arguments = pytree.tree_map(
             lambda value: "_" if isinstance(value, Node) else str(value), inner.arguments
         )
-        steps.append(inner.name or f"{inner.label}{arguments}")
+        place = getattr(inner.function, "place", inner.number or "")  # of several that it gives
+        steps.append(inner.name or f"{inner.label}{place}{arguments}")
     return "-".join(steps)
 
 
@@ -340,6 +446,30 @@ def _computed(node: Node, known: dict[int, torch.Tensor]) -> torch.Tensor:
     result: torch.Tensor = node.function(*args, **kwargs)
     known[node.index] = result
     return result
+
+
+class _Picked:
+    """A function that gives several tensors, as the one that gives one of them."""
+
+    def __init__(self, function: Any, place: int) -> None:
+        self.__name__ = str(getattr(function, "__name__", ""))
+        self.function, self.place = function, place
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return pytree.tree_leaves(self.function(*args, **kwargs))[self.place]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Picked) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((self.function, self.place))
+
+
+def _spelled(function: Any, arguments: Any) -> tuple[Any, ...]:
+    """A call and what it is given, so that equal ones are equal."""
+    leaves, structure = pytree.tree_flatten(arguments)
+    given = (one.index if isinstance(one, Node) else repr(one) for one in leaves)
+    return function, str(structure), *given
 
 
 def _changed_in_place(name: str, args: Any, kwargs: Any) -> Any:

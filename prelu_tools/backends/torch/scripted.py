@@ -1,9 +1,10 @@
-"""Modules that `torch.jit.script` compiled, as the Python that they were compiled from."""
+"""Modules of TorchScript as plain ones: by their class, or by the graph that was compiled."""
 
 from __future__ import annotations
 
 import inspect
 import re
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,37 +17,104 @@ _FIX = (
     "name the class that it was made from, and give its weights after an @ (the state_dict() of "
     "torch.jit.load(...), saved with torch.save)"
 )
+_C: Any = torch._C
 _OWN = {"training", "_is_full_backward_hook"}
 
 
-def unscripted(module: nn.Module, called: str) -> nn.Module:
+class CompiledGraph(nn.Module):
+    """What a ScriptModule computes, as a function of its tensors, which have their names here.
+
+    Its Python is gone, as after `torch.jit.load` and `torch.jit.trace`.
+    """
+
+    def __init__(self, module: nn.Module, called: str) -> None:
+        """Take a ScriptModule.
+
+        Raises:
+            PReLUToolsError: its graph cannot be taken out of it.
+        """
+        super().__init__()
+        module.eval()
+        script: Any = module
+        try:
+            frozen = _C._freeze_module(script._c, [], True, True)
+            graph = frozen._get_method("forward").graph
+            _C._jit_pass_inline(graph)
+            graph, tensors = _C._jit_pass_lower_graph(graph, frozen)
+            self._function = _C._create_function_from_graph("forward", graph)
+            arguments = script.forward.schema.arguments[1:]
+        except Exception as error:
+            raise PReLUToolsError(
+                f"{called} is a ScriptModule whose graph cannot be read "
+                f"({type(error).__name__}): {_FIX}"
+            ) from error
+        learned = dict(module.named_parameters())
+        held = {**learned, **dict(module.named_buffers())}
+        names = {id(tensor): name for name, tensor in reversed(held.items())}
+        self._names = [names.get(id(t), f"tensor_{i}") for i, t in enumerate(tensors)]
+        for name, tensor in {**dict(zip(self._names, tensors, strict=True)), **held}.items():
+            _put(self, name, nn.Parameter(tensor) if name in learned else tensor)
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        defaults = (
+            one.default_value if one.has_default_value() else inspect.Parameter.empty
+            for one in arguments
+        )
+        signature = inspect.Signature(
+            [
+                inspect.Parameter(one.name, kind, default=default)
+                for one, default in zip(arguments, defaults, strict=True)
+            ]
+        )
+        call: Any = partial(type(self)._call, self, signature)
+        call.__signature__ = signature  # for those who ask what it takes
+        self.forward = call
+        self.eval()
+
+    def _call(self, signature: inspect.Signature, *args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        tensors = (_get(self, name) for name in self._names)
+        return self._function(*bound.args, *tensors)
+
+
+def _put(root: nn.Module, name: str, tensor: torch.Tensor) -> None:
+    *path, own = name.split(".")
+    for part in path:
+        if part not in root._modules:
+            root.add_module(part, nn.Module())
+        root = root.get_submodule(part)
+    if isinstance(tensor, nn.Parameter):
+        root.register_parameter(own, tensor)
+    else:
+        root.register_buffer(own, tensor)
+
+
+def _get(root: nn.Module, name: str) -> Any:
+    path, _, own = name.rpartition(".")
+    return getattr(root.get_submodule(path), own)
+
+
+def unscripted(module: nn.Module) -> nn.Module | None:
     """A scripted module as an instance of its class, with the same tensors.
 
     Only what compiles to the same code again counts as the same.
 
-    Args:
-        module: the ScriptModule.
-        called: its name for messages.
-
-    Raises:
-        PReLUToolsError: its class is not known, as after `torch.jit.load` and `torch.jit.trace`, or
-            computes something else in Python.
+    Returns:
+        None where its class is not known, as after `torch.jit.load` and `torch.jit.trace`, needs
+        more than it shows, or computes something else in Python.
     """
-    plain = _rebuilt(module, called)
+    parts = [part for part in module.modules() if isinstance(part, torch.jit.ScriptModule)]
+    if not all(_is_known(_class_of(part)) for part in parts):
+        return None
+    plain = _rebuilt(module)
     try:
         # `torch.jit.script` would find what it compiled before.
         again = create_script_module(  # type: ignore[no-untyped-call]
             plain, infer_methods_to_compile, share_types=False
         )
-    except Exception as error:
-        raise PReLUToolsError(
-            f"{called} is a ScriptModule that needs more than its class shows ({error}): {_FIX}"
-        ) from error
-    if _code(again) != _code(module):
-        raise PReLUToolsError(
-            f"{called} is a ScriptModule, but its class now computes something different: {_FIX}"
-        )
-    return plain
+    except Exception:
+        return None
+    return plain if _code(again) == _code(module) else None
 
 
 def _code(module: Any) -> str:
@@ -54,11 +122,12 @@ def _code(module: Any) -> str:
     return re.sub(r"\b___torch_mangle_\d+\.", "", module.inlined_graph.str(False))
 
 
-def _rebuilt(module: nn.Module, called: str) -> nn.Module:
-    concrete: Any = getattr(module, "_concrete_type", None)
-    kind: Any = getattr(concrete, "py_class", None)
-    if not _is_known(kind):
-        raise PReLUToolsError(f"{called} is a ScriptModule, whose Python code is gone: {_FIX}")
+def _class_of(module: nn.Module) -> Any:
+    return getattr(getattr(module, "_concrete_type", None), "py_class", None)
+
+
+def _rebuilt(module: Any) -> nn.Module:
+    concrete, kind = module._concrete_type, _class_of(module)
     plain: nn.Module = kind.__new__(kind)
     nn.Module.__init__(plain)
     for name, parameter in module.named_parameters(recurse=False):
@@ -67,7 +136,7 @@ def _rebuilt(module: nn.Module, called: str) -> nn.Module:
         plain.register_buffer(name, buffer)
     for name, child in module.named_children():
         scripted = isinstance(child, torch.jit.ScriptModule)
-        plain.add_module(name, _rebuilt(child, f"{name} in {called}") if scripted else child)
+        plain.add_module(name, _rebuilt(child) if scripted else child)
     values = concrete.get_constants() | {
         name: getattr(module, name) for name in concrete.get_attributes() if name not in _OWN
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +44,7 @@ from prelu_tools.backends.torch.running.watch import (
     tensor_names,
 )
 from prelu_tools.backends.torch.running.wide import WideTorchRunner
+from prelu_tools.backends.torch.scripted import CompiledGraph
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
@@ -74,6 +75,7 @@ class TorchSource(SourceDefaults):
         self._calls: list[PReLUCall] | None = None
         self._known: dict[CallSignature, str] = {}
         self._narrow: dict[str, str] = {}
+        self._by_operators = False  # how its PReLUs are seen
         self._taken: Arguments | None = None
         self._outputs: list[str] = []
         self._uncalled: list[str] = []
@@ -178,19 +180,30 @@ class TorchSource(SourceDefaults):
         return self._calls
 
     def _look(self) -> list[PReLUCall]:
-        names = tensor_names(self._module)
-        with torch.no_grad(), self._finding() as finder:
-            finding = Exploring(self._module, names, finder)
-            with finding, uncalled(self._module) as missing:
-                outputs = self._run(zeros_for(self._arguments().specs), watch=finding)
+        finder, finding, outputs, missing = self._explored(by_operators=False)
+        if finding.tracer.n_unknown:
+            with suppress(PReLUToolsError):  # not every function can be seen by its operators
+                closer = self._explored(by_operators=True)
+                found, before = ({c.parameter for c in f.calls} for f in (closer[0], finder))
+                self._by_operators = found > before  # a loop shows each turn
+                if self._by_operators:
+                    finder, _, outputs, missing = closer
         used = {call.parameter for call in finder.calls}
         self._uncalled = [name for name, own in missing.items() if not used & own]
         self._known, self._narrow = finder.known, finder.narrow
         self._outputs = list(self._named(outputs))
         return finder.calls
 
-    def _finding(self) -> AbstractContextManager[CallFinder]:
-        return nullcontext(CallFinder(self._module))
+    def _explored(
+        self, by_operators: bool
+    ) -> tuple[CallFinder, Exploring, Any, dict[str, set[str]]]:
+        """What a run shows of the module; PReLUs are seen by functions, or by operators."""
+        finder = CallFinder(self._module)
+        finding = Exploring(self._module, tensor_names(self._module), finder, by_operators)
+        with torch.no_grad(), finding, uncalled(self._module) as missing:
+            outputs = self._run(zeros_for(self._arguments().specs), watch=finding)
+        finding.tracer.take_outputs(outputs)
+        return finder, finding, outputs, missing
 
     def _look_for_rows_inside(self) -> None:
         """Take rows for those of the second axis where the module takes more of them so."""
@@ -249,6 +262,8 @@ class TorchSource(SourceDefaults):
 
     def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
         """See `Source.wide_runner`: parameters and buffers in float64 take the place of its own."""
+        if any(isinstance(part, CompiledGraph) for part in self._module.modules()):
+            raise PReLUToolsError("TorchScript computes in the types that were compiled into it")
         self._find_calls()
         wide = WideTorchRunner(self._module, lambda feeds, state: self.run(feeds, observe, state))
         return nullcontext(wide)
@@ -308,7 +323,7 @@ class TorchSource(SourceDefaults):
         names = tensor_names(self._module)
         names |= {id(tensor): name for name, tensor in reversed([*(state or {}).items()])}
         told = knowing(self._known, telling(self._find_calls(), observe))
-        return Watch(self._module, names, told)
+        return Watch(self._module, names, told, self._by_operators)
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `Source.convert`."""

@@ -42,8 +42,9 @@ def init(request: InitRequest) -> InitResult:
     if not found.checks:
         models = "; ".join(f"{one.path}: {one.reason}" for one in found.left_out[:5])
         raise PReLUToolsError(
-            "no model with PReLU was found here together with the ONNX file made of it, such as "
-            f"net.keras and net.onnx{f' ({models})' if models else ''}: nothing was written"
+            "no ONNX file with PReLU has a source of its name here, as net.onnx has in net.keras "
+            f"or nets.py:Net{f' ({models})' if models else ''}: rename it, or write "
+            f'{path} by hand: [[checks]], reference = "SOURCE", candidates = ["MODEL.onnx"]'
         )
     if request.schema:
         _write(schema, shipped_schema())

@@ -59,10 +59,12 @@ def search(folder: Path) -> Found:
     named = [path for path in files if path.suffix == ".npz" and path.stem in stems]
     sources = _file_sources(files) + [path for path in named if is_record(folder / path)]
     written = python_models(folder, [path for path in files if path.suffix == ".py"], left_out)
+    families = list(_families(models))
+    only = len(families) == 1
     checks = [
         check
-        for base, variants in _families(models)
-        if (check := _check(base, variants, sources, written, files, left_out)) is not None
+        for base, variants in families
+        if (check := _check(base, variants, sources, written, files, left_out, only)) is not None
     ]
     return Found(tuple(_as_globs(folder, checks)), tuple(left_out))
 
@@ -160,25 +162,31 @@ def _check(
     written: Sequence[PythonModel],
     files: Sequence[Path],
     left_out: list[LeftOut],
+    is_only: bool,
 ) -> InitCheck | None:
-    """The check of an ONNX file and its variants, where something is there to compare them with."""
+    """The check of an ONNX file and its variants, where something is there to compare them with.
+
+    The only ONNX file belongs to the only Python model, and the only weights, by whatever names.
+    """
     faithful = [v.path.as_posix() for v in variants if _is_faithful(v.path, base.path)]
     others = tuple(v.path.as_posix() for v in variants if v.path.as_posix() not in faithful)
     spelled = base.path.as_posix()
     source = _nearest(base.path, [path for path in sources if path.stem == base.path.stem])
     if source is not None:
         return InitCheck(base.path.stem, source.as_posix(), (spelled, *faithful), others)
-    python = [model for model in written if model.fits(base.path.stem)]
-    nearest = _nearest(base.path, [model.path for model in python])
-    for model in python:
-        if model.path == nearest:
-            weights = _weights(base.path, model.path, files)
-            reference = model.spelled + (f"@{weights.as_posix()}" if weights else "")
-            given = model.shapes(base.inputs)
-            return InitCheck(base.path.stem, reference, (spelled, *faithful), others, given)
+    named = [model for model in written if model.fits(base.path.stem)]
+    nearest = _nearest(base.path, [model.path for model in named])
+    python = [model for model in named if model.path == nearest]
+    if not named and is_only and len(written) == 1:
+        python = [*written]
+    if python:
+        weights = _weights(base.path, python[0].path, files, any_name=not named)
+        reference = python[0].spelled + (f"@{weights.as_posix()}" if weights else "")
+        given = python[0].shapes(base.inputs)
+        return InitCheck(base.path.stem, reference, (spelled, *faithful), others, given)
     if faithful:
         return InitCheck(base.path.stem, spelled, tuple(faithful), others)
-    why = "there is nothing of that name to compare it with"
+    why = "no source has this name"
     left_out += [LeftOut(model.path.as_posix(), why) for model in (base, *variants)]
     return None
 
@@ -197,11 +205,13 @@ def _nearest(path: Path, others: Sequence[Path]) -> Path | None:
     return others[0] if len({other.parent for other in others}) == 1 else None
 
 
-def _weights(model: Path, source: Path, files: Sequence[Path]) -> Path | None:
-    """Weights called after the model, beside it or beside its source."""
+def _weights(model: Path, source: Path, files: Sequence[Path], any_name: bool) -> Path | None:
+    """Weights called after the model, beside it or beside its source; or the only ones there."""
     names = [f"{model.stem}{suffix}" for suffix in _WEIGHTS]
     places = [folder / name for folder in (model.parent, source.parent) for name in names]
-    return next((path for path in places if path in set(files)), None)
+    found = next((path for path in places if path in set(files)), None)
+    there = [path for path in files if path.name.endswith(_WEIGHTS)] if any_name else []
+    return there[0] if found is None and len(there) == 1 else found
 
 
 def _as_globs(folder: Path, checks: Sequence[InitCheck]) -> Iterator[InitCheck]:

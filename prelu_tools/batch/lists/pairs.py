@@ -95,7 +95,7 @@ def each_candidate(pair: Pair, candidates: Sequence[str]) -> list[Pair]:
 def _refuse_without_placeholders(reference: str, candidates: Sequence[str]) -> None:
     if not any(map(placeholders, candidates)):
         raise UsageError(
-            f"it cannot be told which candidate belongs to which model of {reference}: write "
+            f"cannot tell which candidate belongs to which model of {reference}: write "
             f"{STEM} for what their names have in common, as in 'keras/{STEM}.keras' "
             f"'onnx/{STEM}.onnx', or give two folders"
         )

@@ -10,9 +10,15 @@ from prelu_tools.backends.interface import Conversion, Source
 from prelu_tools.backends.onnxruntime.session import newest_opset
 from prelu_tools.backends.quiet import listening, quiet
 from prelu_tools.backends.registry import open_source, refuse_ignored_options
-from prelu_tools.commands.export.provenance import provenance
+from prelu_tools.commands.export.provenance import example_sizes_of, provenance
 from prelu_tools.commands.export.request import ExportRequest
-from prelu_tools.commands.export.steps import finished, for_onnxruntime, in_type
+from prelu_tools.commands.export.steps import (
+    finished,
+    for_onnxruntime,
+    for_target,
+    in_type,
+    runtime_of,
+)
 from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.untrained import untrained_notes
@@ -66,6 +72,7 @@ def export(
         conversion = source.convert(asked)
         progress("canonicalising")
         origin = provenance(source, request.source, conversion.route, is_file=opened is None)
+        origin |= example_sizes_of(source, conversion.input_layouts)
         model, missing = finished(conversion, source, origin, wanted, request.verify)
         model, notes = in_type(model, request.dtype)
         with placing(request.output, request.force) as temporary:
@@ -74,6 +81,10 @@ def export(
                 progress("optimizing")
                 folder = Path(tempfile.mkdtemp(dir=temporary.parent))
                 model, optimized = for_onnxruntime(model, folder, request.options)
+            elif request.target not in ("portable", "onnxruntime-cpu"):
+                progress("fitting the target")
+                model, told = for_target(model, request.target)
+                notes = (*notes, *told)
             progress("writing")
             written = write_model(model, temporary, request.external_data)
             verification = None
@@ -149,6 +160,7 @@ def _verify(
             input_layouts={} if moved is None else {"reference": moved[0], "candidate": moved[1]},
             ranges=request.ranges,
             quick=request.quick,
+            runtimes=runtime_of(request.target),
             search_seconds=0.0,
             power=False,
             allow_no_prelu=True,

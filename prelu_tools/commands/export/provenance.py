@@ -10,7 +10,9 @@ import onnx
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.source_spec import parse_source_spec
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.io.metadata import PREFIX, SOURCE, SOURCE_HASH
+from prelu_tools.core.options import example_sizes
+from prelu_tools.core.prelu.layout import Layout, from_layouts
+from prelu_tools.graph.io.metadata import PREFIX, SOURCE, SOURCE_HASH, state_examples
 
 _BLOCK = 1 << 20
 
@@ -38,6 +40,25 @@ def provenance(source: Source, spelled: str, route: str, is_file: bool = True) -
     if file is not None:
         found[SOURCE_HASH] = _sha256(file)
     return found
+
+
+def example_sizes_of(source: Source, layouts: tuple[Layout, Layout] | None) -> dict[str, str]:
+    """At which sizes the source is used, as metadata, where some beside the batch are free.
+
+    Args:
+        source: the source; sizes that are known from its `example_inputs()` are stated.
+        layouts: of its inputs and of the exported model's; None if these are the same.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for spec in source.inputs():
+        if not any(isinstance(size, str) for size in spec.shape[1:]):
+            continue
+        if spec.example == example_sizes(spec.shape):
+            return {}  # nobody said what they are
+        rank = len(spec.shape)
+        order = range(rank) if layouts is None else from_layouts(*layouts, rank)
+        found[spec.name] = tuple(spec.example[axis] for axis in order)
+    return state_examples(found)
 
 
 def base_name(spelled: str) -> str:

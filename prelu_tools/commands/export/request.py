@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from prelu_tools.commands.verify.request import ranges_option
 from prelu_tools.core.options import ExternalData, InputLayout, SourceOptions
 from prelu_tools.core.requests.kinds import FLAG, choice, whole
 from prelu_tools.core.requests.option import Needs, option
+from prelu_tools.core.targets import EXPORT_TARGETS, ExportTarget
 
 _VERIFIES = Needs(lambda values: values.verify, "--no-verify runs nothing")
 
@@ -35,11 +35,12 @@ class ExportRequest:
         default=None, metavar="[float32|float16]", complete=("float32", "float16"),
     )  # fmt: skip
     """`float16` to round the model to it; `float32`, or None for the source's own type."""
-    target: Literal["portable", "onnxruntime-cpu"] = option(
-        choice("portable", "onnxruntime-cpu"),
-        "portable: one PRelu node per call; onnxruntime-cpu: the forms that "
-        "a cost model predicts to be fastest there (prelu-tools optimize measures).",
-        default="portable",
+    target: ExportTarget = option(
+        choice(*EXPORT_TARGETS),
+        "Where the model runs. portable: one PRelu node per call; onnxruntime-cpu: the forms that "
+        "a cost model predicts to be fastest there (prelu-tools optimize measures); others: PReLU "
+        "rewritten where that runtime would misread it, and checked there if it is installed.",
+        default="portable", metavar="RUNTIME",
     )  # fmt: skip
     slope_axis: int | None = option(
         whole(),

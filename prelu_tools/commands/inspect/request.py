@@ -8,6 +8,7 @@ from pathlib import Path
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.kinds import VALUES, choice, number
 from prelu_tools.core.requests.option import option
+from prelu_tools.core.targets import RUNTIMES
 
 _GRAPHS = "ONNX models (export it first, and inspect the result)"
 
@@ -30,12 +31,9 @@ class InspectRequest:
         default=None, metavar="FILE.npz", sources=_GRAPHS,
     )  # fmt: skip
     target: str | None = option(
-        choice(
-            "onnxruntime-cpu", "onnxruntime-cuda", "onnxruntime-web", "tensorrt", "openvino",
-            "ncnn", "mnn",
-        ),
-        "Predict what this runtime does with each layer: onnxruntime-cpu, onnxruntime-cuda, "
-        "onnxruntime-web, tensorrt, openvino, ncnn or mnn.",
+        choice(*RUNTIMES),
+        f"Predict what this runtime does with each layer: {', '.join(RUNTIMES[:-1])} or "
+        f"{RUNTIMES[-1]}.",
         default=None, metavar="RUNTIME", sources=_GRAPHS,
     )  # fmt: skip
     explain: bool = False

@@ -166,7 +166,7 @@ def _findings(layer: LayerSeries, n_points: int) -> list[Finding]:
         text = f"{missing} of {n_points} checkpoints lack it, or call it by another name"
         found.append(Finding("layer_comes_and_goes", "warning", text, layer.name))
     if "not_moving" in layer.trends:
-        text = "its slopes are the same in every checkpoint: frozen, or no gradient comes"
+        text = "its slopes are the same in every checkpoint: frozen, or no gradient reaches them"
         found.append(Finding("not_moving", "warning", text, layer.name))
     if "diverging" in layer.trends:
         low, high = last.statistics.min, last.statistics.max
@@ -199,7 +199,7 @@ def _of_log(path: Path, thresholds: Thresholds) -> SeriesResult:
     findings = tuple(finding for record in records for finding in record.findings)
     notes = []
     if is_torn:
-        notes.append("the last line of the log is torn, and left out")
+        notes.append("the last line of the log is incomplete and was left out")
     if sampled := [layer.name for layer in layers if layer.is_sampled]:
         notes.append(f"the log holds a part of the slopes of {', '.join(sampled)}")
     points = [SeriesPoint(f"step {record.step}", str(path), record.step) for record in records]

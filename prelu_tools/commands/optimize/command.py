@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prelu_tools.backends.interface import OnnxGraph, Source
-from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, runtime_version
+from prelu_tools.backends.onnxruntime.racing import (
+    Run,
+    open_run,
+    race,
+    runtime_version,
+    shortest_time,
+)
 from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
+from prelu_tools.backends.onnxruntime.tapped import taps_of
 from prelu_tools.backends.registry import open_source, refuse_ignored_options, runs_in_onnxruntime
 from prelu_tools.commands.optimize.equality import OriginalOutputs, held, keep_bits
 from prelu_tools.commands.optimize.replay import read_choices
 from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.commands.optimize.rewritable import RewritableLayer, rewritable_layers
+from prelu_tools.commands.optimize.timed_inputs import TimedInputs, draw_inputs
 from prelu_tools.commands.optimize.tuning import Bench, Choices, by_cost, tune
 from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.command import verify_source
-from prelu_tools.commands.verify.inputs.drawing import DrawPlan
-from prelu_tools.commands.verify.inputs.feeds import Feeds, replay_feeds
-from prelu_tools.commands.verify.inputs.planning import drawer_within_tables
+from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import (
     PReLUToolsError,
     UsageError,
 )
-from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, pictures
+from prelu_tools.core.inputs import DEFAULT_SEED
 from prelu_tools.core.results.optimization import (
     Exactness,
     Held,
@@ -37,7 +42,6 @@ from prelu_tools.core.results.optimization import (
 )
 from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
 from prelu_tools.core.timing import Latency, ratio_of
-from prelu_tools.graph.facts.targets import TARGETS
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.io.writer import refuse_existing, write_model
@@ -46,11 +50,11 @@ from prelu_tools.graph.passes.finish import check_slopes
 from prelu_tools.graph.passes.lowering import lowerable
 from prelu_tools.graph.passes.portable import to_portable
 from prelu_tools.graph.passes.prune import overridable, relist_weights
+from prelu_tools.graph.targets.forecast import TARGETS
 
 _SLOW = 1.0  # seconds a run: a slower model is tuned only where that is asked for
 _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)
 _EVALUATED = 2  # rows for onnx's evaluator, which is slow
-_BATCHES = 8  # inputs on which the outputs' bits are compared: one of each kind that is drawn
 
 ProgressCallback = Callable[[str], None]
 
@@ -71,12 +75,16 @@ class _Work:
     """The same with every PReLU as a PRelu node."""
     had: Mapping[str, str]
     """The form that each layer had, by its name."""
-    feeds: list[Feeds]
-    """Inputs; the first is timed."""
+    inputs: TimedInputs
     spots: tuple[RewritableLayer, ...]
     tell: ProgressCallback
     inside: tuple[str, ...] = ()
-    """The layers that are nowhere but in bodies of If, Loop and Scan."""
+    """The layers that are nowhere but in bodies which nobody can look into, as that of a Scan."""
+
+    @property
+    def feeds(self) -> list[Feeds]:
+        """Inputs; the first is timed."""
+        return self.inputs.feeds
 
     @property
     def bench(self) -> Bench:
@@ -147,11 +155,11 @@ def optimize(
 
 
 def _left(work: _Work) -> tuple[str, ...]:
-    """What is said of the bodies of If, Loop and Scan."""
+    """What is said of bodies that nobody can look into."""
     if not work.inside or work.request.target != "onnxruntime-cpu":
         return ()
     names = ", ".join(work.inside)
-    return (f"in bodies of If, Loop and Scan, and left as they are: {names}",)
+    return (f"in the bodies of a Scan, or of an opset before 13, and left as they are: {names}",)
 
 
 def _remark(target: Target) -> tuple[str, ...]:
@@ -173,17 +181,18 @@ def _prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) -
             f"{first.node} has a slope of shape {list(first.before)} that belongs on axis "
             f"{first.axis} ({first.reason}), as {n} of its slopes do: --repair-slopes writes it so"
         )
-    portable = to_portable(repaired.model, bodies=request.target != "onnxruntime-cpu")
+    portable = to_portable(repaired.model, hidden=request.target != "onnxruntime-cpu")
     portable.take_in()  # slopes
     check_slopes(portable, "optimized")
-    feeds = _draw(graph, request.inputs_file)
     tell("running the model")
+    inputs = draw_inputs(graph, portable, request)
+    feeds = inputs.feeds
     spots = rewritable_layers(portable, feeds[0], request.exact, runtime_version())
-    inside = [i.layer.name for i in graph.located if all(v.outer is not None for v, _ in i.calls)]
+    inside = [i.layer.name for i in graph.located if not taps_of([i])]
     if not spots and inside:
         raise PReLUToolsError(
-            f"every PReLU of {request.source} is in the body of an If, Loop or Scan "
-            f"({', '.join(inside)}), and bodies are left as they are: there is nothing to optimize"
+            f"every PReLU of {request.source} is in the body of a Scan, or of an opset before 13 "
+            f"({', '.join(inside)}), which are left as they are: there is nothing to optimize"
         )
     if not spots:
         raise PReLUToolsError(
@@ -192,7 +201,7 @@ def _prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) -
         )
     spots = _with_inputs_kept(portable, graph, spots)
     had = {layer.name: layer.form for layer in read_layers(repaired.model)}
-    return _Work(request, graph, repaired, portable, had, feeds, spots, tell, tuple(inside))
+    return _Work(request, graph, repaired, portable, had, inputs, spots, tell, tuple(inside))
 
 
 def _no_graph(source: str) -> UsageError:
@@ -230,18 +239,6 @@ def _keep_inputs(work: _Work, model: OnnxModel) -> None:
         )
 
 
-def _draw(source: OnnxGraph, file: Path | None) -> list[Feeds]:
-    """Inputs of the sizes that the model has, or that the user gave; the user's own come first."""
-    specs = source.inputs()
-    drawer = drawer_within_tables(source, DrawPlan(_BATCHES, DEFAULT_SEED, {}))
-    rows = max((spec.example[0] for spec in specs if spec.example), default=1)
-    batches = [drawer.run({}, rows, number) for number in range(_BATCHES)]
-    if file is not None:
-        return [*replay_feeds(file, specs), *batches]
-    plain = {s.name: Wanted(s.dtype, s.example[1:]) for s in specs if drawer.is_plain(s.name)}
-    return [{**batches[0], **pictures(plain, rows, DEFAULT_SEED)}, *batches]
-
-
 def _choose(work: _Work) -> Choices:
     request = work.request
     if request.target != "onnxruntime-cpu":
@@ -252,11 +249,7 @@ def _choose(work: _Work) -> Choices:
     bench = work.bench
     tuned = request.tune
     if tuned is None:
-        run = bench.open({})
-        run(bench.feeds)
-        start = time.perf_counter()
-        run(bench.feeds)
-        tuned = time.perf_counter() - start < _SLOW
+        tuned = shortest_time(bench.open({}), bench.feeds, request.threads) < _SLOW
     if not tuned:
         return by_cost(work.spots)
     return tune(bench, work.spots, request.tune_seconds, work.tell)
@@ -294,11 +287,19 @@ def _before(work: _Work) -> dict[str, str]:
 def _latency(work: _Work, choices: Choices) -> Latency:
     first = work.feeds[0]
     runs = {"before": work.original(), "after": work.bench.open(choices.forms)}
-    times = race(runs, first, _FINAL_SECONDS, _FINAL_ROUNDS, DEFAULT_SEED)
-    before, after = (sorted(times[name])[len(times[name]) // 2] for name in ("before", "after"))
-    shapes = tuple((name, values.shape) for name, values in first.items())
-    ratio = ratio_of(times["after"], times["before"])
-    return Latency(before, after, ratio, work.request.threads, shapes)
+    threads = work.request.threads
+    times = race(runs, first, _FINAL_SECONDS, _FINAL_ROUNDS, DEFAULT_SEED, threads)
+    before, after = times.seconds["before"], times.seconds["after"]
+    return Latency(
+        before=sorted(before)[len(before) // 2],
+        after=sorted(after)[len(after) // 2],
+        ratio=ratio_of(after, before),
+        threads=threads,
+        shapes=tuple((name, values.shape) for name, values in first.items()),
+        clock=times.clock,
+        waited=times.waited,
+        sizes_from=work.inputs.sizes_from,
+    )
 
 
 def _verify(work: _Work, written: Path) -> VerifyResult:
@@ -328,7 +329,7 @@ def _demand(exact: Exactness, equal: Held) -> None:
     if exact.kind == "approximate" and equal.max_ulps > exact.ulps:
         wrong = f"a layer is off by {equal.max_ulps:,} ulp, where {exact.ulps} were allowed"
     elif exact.kind != "approximate" and not equal.layer:
-        wrong = f"a layer does not give what PRelu gives ({equal.max_ulps:,} ulp apart)"
+        wrong = f"a layer does not equal PRelu ({equal.max_ulps:,} ulp apart)"
     elif exact.kind == "bitwise" and not equal.bitwise:
         wrong = "the outputs are not bit for bit those of the original model"
     elif exact.kind == "special" and not equal.special:

@@ -65,7 +65,10 @@ class OptimizeRequest:
     output: Path
     """The file to write."""
     target: Target = option(
-        choice("onnxruntime-cpu", "portable", "onnxruntime-cuda", "openvino", "tensorrt"),
+        choice(
+            "onnxruntime-cpu", "portable", "onnxruntime-cuda", "onnxruntime-web", "openvino",
+            "tensorrt",
+        ),
         "The runtime to optimize for; all except onnxruntime-cpu get one PRelu node per call.",
         default="onnxruntime-cpu",
     )  # fmt: skip
@@ -86,7 +89,10 @@ class OptimizeRequest:
         default=None, needs=(_CHOOSES, _NOT_CHOSEN),
     )  # fmt: skip
     tune_seconds: float = option(
-        number(0, above=True), "How long timing may take.", default=30.0,
+        number(0, above=True),
+        "How long timing may take, in processor time: on a busy machine it takes longer, but at "
+        "most four times as long.",
+        default=30.0,
         needs=(
             _CHOOSES, _NOT_CHOSEN,
             Needs(lambda values: values.tune is not False, "--no-tune times nothing"),
@@ -98,7 +104,8 @@ class OptimizeRequest:
     )  # fmt: skip
     inputs_file: Path | None = option(
         VALUES,
-        "Inputs for timing and for comparing the outputs bit by bit; random inputs by default.",
+        "Inputs for timing and for comparing the outputs bit for bit, or a record of the source; "
+        "random inputs by default.",
         default=None, name="inputs", metavar="FILE.npz",
     )  # fmt: skip
     threads: int = option(
@@ -106,7 +113,9 @@ class OptimizeRequest:
     )
     options: SourceOptions = option(
         SHAPES,
-        "Sizes for timing, x:1,3,112,112, where the model leaves them free; repeatable.",
+        "Sizes for timing, x:1,3,112,112, where the model leaves them free; by default those of "
+        "the example_inputs() that it was exported with, or the largest common ones that run fast "
+        "enough; repeatable.",
         factory=SourceOptions, where=("cli",), name="input", field="inputs", metavar="NAME:DIMS",
     )  # fmt: skip
     """How to read the source: the inputs' sizes that it is timed with, if it leaves them open."""

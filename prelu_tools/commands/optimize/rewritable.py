@@ -53,7 +53,7 @@ def rewritable_layers(
     """
     located = lowerable(model)
     shapes = _shapes(model, located, feeds) if feeds is not None and located else {}
-    if _learn(model, located, shapes):
+    if _learn(located, shapes):
         located = lowerable(model)
     return tuple(_spot(item, shapes.get(item.layer.name), exact, runtime) for item in located)
 
@@ -65,11 +65,7 @@ def _shapes(
     return {tap.layer: x.shape for tap, x, _ in session.parts(feeds) if tap.number == 0}
 
 
-def _learn(
-    model: OnnxModel,
-    located: tuple[LocatedLayer, ...],
-    shapes: Mapping[str, tuple[int, ...]],
-) -> bool:
+def _learn(located: tuple[LocatedLayer, ...], shapes: Mapping[str, tuple[int, ...]]) -> bool:
     """Keep the ranks that a run shows of inputs whose shapes nobody can infer, in the model.
 
     Returns:
@@ -83,7 +79,7 @@ def _learn(
             continue
         kind = onnx.helper.np_dtype_to_tensor_dtype(match.slopes.dtype)
         value = onnx.helper.make_tensor_value_info(match.x, kind, [None] * len(shape))
-        model.proto.graph.value_info.append(value)
+        view.graph.value_info.append(value)
         new = True
     return new
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import onnx
 
-from prelu_tools.backends.onnxruntime.racing import Run, open_run, race
+from prelu_tools.backends.onnxruntime.racing import Budget, Run, open_run, race
 from prelu_tools.commands.optimize.rewritable import RewritableLayer
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.results.optimization import Chosen
@@ -18,8 +17,10 @@ from prelu_tools.graph.passes.lowering import lower
 
 _CONTENDERS = 5
 """Forms of a group that are timed, beside PRelu."""
-_FEWEST, _MOST = 9, 400
+_FEWEST, _MOST = 5, 400
 """Rounds that a group gets in any case, and at most."""
+_ALIKE = 0.01
+"""Forms whose times differ by no more are equally fast."""
 
 
 @dataclass(frozen=True)
@@ -79,31 +80,44 @@ def tune(
 ) -> Choices:
     """Time the forms of one group of like layers after the other, in the model itself.
 
-    A group starts with the choice of the cost model, and leaves it only for a form that was faster
-    beyond doubt (the 95 % interval of their ratio lies below 1).
+    Forms that are slower than the fastest beyond doubt (the 95 % interval of their ratio lies above
+    1.01) leave the race; it ends when one is left, or when those that are left are equally fast.
+    Then the choice of the cost model wins.
 
     Args:
         bench: how to time.
         spots: the layers.
-        seconds: how long this may take; groups that are not reached keep what the cost model chose.
+        seconds: how long this may take (see `Budget`); groups that are not reached keep what the
+            cost model chose.
         tell: is told what is being done.
     """
     choices = by_cost(spots)
     groups = _grouped(spots)
-    shares = _shares(groups)
-    stop = time.perf_counter() + seconds
+    budget = Budget(seconds, bench.threads)
+    unsettled: list[Sequence[RewritableLayer]] = []
     for number, group in enumerate(groups):
-        left = stop - time.perf_counter()
-        if left <= 0:
-            names = ", ".join(spot.name for rest in groups[number:] for spot in rest[:1])
+        if (left := budget.left) <= 0:
             choices.notes.append(
                 f"{len(groups) - number} of {len(groups)} groups of layers were not timed within "
-                f"{seconds:g} s and have what the cost model chose ({names}, and layers like them)"
+                f"{seconds:g} s and keep the cost model's choice "
+                f"({_and_others(groups[number:])})"
             )
             break
         tell(f"timing group {number + 1} of {len(groups)}")
-        _tune_group(bench, choices, group, number, min(left, seconds * shares[number]))
+        share = _share(groups[number:])
+        if not _tune_group(bench, choices, group, number, left * share):
+            unsettled.append(group)
+    if unsettled:
+        choices.notes.append(
+            f"{len(unsettled)} of {len(groups)} groups of layers have the form that was fastest so "
+            f"far: more than {seconds:g} s would be needed to be sure ({_and_others(unsettled)}); "
+            "--tune-seconds gives more"
+        )
     return choices
+
+
+def _and_others(groups: Iterable[Sequence[RewritableLayer]]) -> str:
+    return f"{', '.join(group[0].name for group in groups)}, and layers like them"
 
 
 def _grouped(spots: Sequence[RewritableLayer]) -> list[list[RewritableLayer]]:
@@ -114,10 +128,10 @@ def _grouped(spots: Sequence[RewritableLayer]) -> list[list[RewritableLayer]]:
     return sorted(found.values(), key=lambda group: -_weight(group))
 
 
-def _shares(groups: Sequence[Sequence[RewritableLayer]]) -> list[float]:
-    """Which part of the time each group gets: by its weight, half of it evenly."""
+def _share(groups: Sequence[Sequence[RewritableLayer]]) -> float:
+    """Which part of the time the first group gets: by its weight, half of it evenly."""
     total = sum(_weight(group) for group in groups) or 1.0
-    return [0.5 * _weight(group) / total + 0.5 / len(groups) for group in groups]
+    return 0.5 * _weight(groups[0]) / total + 0.5 / len(groups)
 
 
 def _weight(group: Sequence[RewritableLayer]) -> float:
@@ -126,27 +140,61 @@ def _weight(group: Sequence[RewritableLayer]) -> float:
 
 def _tune_group(
     bench: Bench, choices: Choices, group: Sequence[RewritableLayer], number: int, seconds: float
-) -> None:
+) -> bool:
+    """Choose the form of a group, in place; whether the order of the forms is settled."""
     ranked = [form for form in group[0].forms if form != "prelu"][:_CONTENDERS]
-    contenders = [*ranked, "prelu"]
-    opening = time.perf_counter()
+    budget = Budget(seconds, bench.threads)
     runs = {
         form: bench.open({**choices.forms, **{spot.name: form for spot in group}})
-        for form in contenders
+        for form in [*ranked, "prelu"]
     }
-    seconds -= time.perf_counter() - opening
-    times = race(runs, bench.feeds, seconds, range(_FEWEST, _MOST), bench.seed)
-    best = group[0].forms[0]
-    for form in contenders:
-        if form != best and ratio_of(times[form], times[best]).high < 1.0:
-            best = form
-    ratio = ratio_of(times[best], times["prelu"])
+    rounds = range(_FEWEST, _MOST)
+    times = race(
+        runs, bench.feeds, budget.left, rounds, bench.seed, bench.threads, undecided
+    ).seconds
+    best = fastest(times, group[0].forms[0])
+    ratio = _ratio(times, best, "prelu")
     gained = _median(times["prelu"]) * (1.0 - ratio.median) / len(group)
     for spot in group:
         choices.forms[spot.name] = best
         choices.chosen[spot.name] = "timing"
         choices.groups[spot.name] = number
         choices.gains[spot.name] = (gained, ratio)
+    return not undecided(times)
+
+
+def undecided(times: Mapping[str, Sequence[float]]) -> list[str]:
+    """The forms among which the fastest is; none if that is known, or if they are equally fast.
+
+    Args:
+        times: the seconds of each form, round by round; who was slower has fewer rounds.
+    """
+    first, *others = _leaders(times)
+    ratios = {form: _ratio(times, form, first) for form in others}
+    left = [form for form, ratio in ratios.items() if ratio.low <= 1.0 + _ALIKE]
+    if all(ratios[form].high < 1.0 + _ALIKE and ratios[form].low > 1.0 - _ALIKE for form in left):
+        return []
+    return [first, *left]
+
+
+def fastest(times: Mapping[str, Sequence[float]], favourite: str) -> str:
+    """The fastest form, or the favourite if it is as fast."""
+    leaders = _leaders(times)
+    if favourite in leaders and _ratio(times, favourite, leaders[0]).median < 1.0 + _ALIKE:
+        return favourite
+    return leaders[0]
+
+
+def _leaders(times: Mapping[str, Sequence[float]]) -> list[str]:
+    """Who ran in the last round, the fastest first."""
+    most = max(map(len, times.values()))
+    return sorted((f for f in times if len(times[f]) == most), key=lambda f: _median(times[f]))
+
+
+def _ratio(times: Mapping[str, Sequence[float]], first: str, second: str) -> Ratio:
+    """Of the rounds in which both ran."""
+    rounds = min(len(times[first]), len(times[second]))
+    return ratio_of(times[first][:rounds], times[second][:rounds])
 
 
 def _median(values: Sequence[float]) -> float:

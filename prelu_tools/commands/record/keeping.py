@@ -233,6 +233,6 @@ def observed_words(kept: Kept, runs: Sequence[object], limit: float) -> str | No
     if kept.n_observed == len(runs):
         return None
     return (
-        f"what the layers give is kept for {kept.n_observed} of {len(runs)} runs: more would "
+        f"layer values are kept for {kept.n_observed} of {len(runs)} runs: more would "
         f"exceed --max-size {limit:g} (megabytes)"
     )

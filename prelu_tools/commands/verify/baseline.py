@@ -41,7 +41,7 @@ class Renewed:
         if self.refused is not None:
             return f"{self.path} was not written: {self.refused}"
         checks = f"{self.n_checks:,} check{'' if self.n_checks == 1 else 's'}"
-        kept = f"; as it was: {', '.join(self.kept)}, for they failed" if self.kept else ""
+        kept = f"; unchanged, because they failed: {', '.join(self.kept)}" if self.kept else ""
         return f"{self.path} has the figures of {checks} now{kept}"
 
 

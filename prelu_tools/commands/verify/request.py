@@ -29,6 +29,7 @@ from prelu_tools.core.requests.kinds import (
 )
 from prelu_tools.core.requests.option import Needs, option
 from prelu_tools.core.suggestions import suggestion
+from prelu_tools.core.targets import RUNS_ONNX
 
 if TYPE_CHECKING:
     from prelu_tools.core.prelu.layout import Layout
@@ -139,10 +140,9 @@ class VerifyRequest:
     )  # fmt: skip
     runtimes: tuple[str, ...] = option(
         TEXTS,
-        "Run ONNX candidates on this runtime too, converted if need be, and check what it "
-        "computes: ncnn, openvino or onnxruntime-web; repeatable.",
-        default=(), name="runtime", metavar="NAME",
-        complete=("ncnn", "openvino", "onnxruntime-web"),
+        "Run ONNX candidates on this runtime too, converted if necessary, and check what it "
+        f"computes: {', '.join(RUNS_ONNX[:-1])} or {RUNS_ONNX[-1]}; repeatable.",
+        default=(), name="runtime", metavar="NAME", complete=RUNS_ONNX,
         key="runtimes", key_help="runtimes that ONNX candidates are run by, too",
         example='["ncnn", "openvino"]',
     )  # fmt: skip
@@ -216,7 +216,7 @@ class VerifyRequest:
     where it can be measured: a number makes it inconclusive where it cannot."""
     quick: bool = option(
         FLAG,
-        "Only the checks that cost little: 4 random inputs, no search for more, no planted "
+        "Run only the cheap checks: 4 random inputs, no search for more, no planted "
         "faults; the verdict says so.",
         default=False, example="false",
         key_help="run only the cheap checks: no search for inputs, no planted faults",

@@ -143,16 +143,15 @@ def _nothing_compared(n_additional: int) -> str:
 def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None) -> Iterator[str]:
     """What differs of each layer and at which node: those that fail first, in order."""
     for layer in sorted(layers, key=lambda layer: layer.verdict != "fail"):
-        fails = layer.verdict == "fail"
-        if not (layer.difference or fails):
+        if layer.difference is None:
             continue
-        said = as_reason(layer.difference or f"{layer.name}: it differs")
+        said = as_reason(layer.difference)
         if layer is diverging and layer.node is not None:
             place = f"{layer.parameter} in the reference, " if layer.parameter else ""
             said = said.before(
                 f"the first layer to diverge: {place}node {layer.node} in the candidate"
             )
-        elif fails and layer.node is not None:
+        elif layer.verdict == "fail" and layer.node is not None:
             said = said.before(f"node {layer.node}")
         yield said
 

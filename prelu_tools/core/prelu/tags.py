@@ -70,7 +70,7 @@ class TagBook:
         exact = np.asarray(values).astype(np.float32)
         if exact.size == 0 or not np.array_equal(exact, values):
             return None
-        sign = -1 if exact.flat[0] < 0 else 1
+        sign = -1 if exact.reshape(-1)[0] < 0 else 1
         bits = (exact * np.float32(sign)).view(np.uint32).astype(np.int64) - _FIRST
         numbers = bits // 2
         if (bits % 2).any() or numbers.min() < 0 or numbers.max() >= self._next:

@@ -12,7 +12,9 @@ from prelu_tools.core.timing import Latency, Ratio
 
 Chosen = Literal["cost model", "timing", "choices", "target", "exactness", "speed"]
 """`exactness`: the faster form changed a bit of an output; `speed`: no form was faster."""
-Target = Literal["onnxruntime-cpu", "portable", "onnxruntime-cuda", "openvino", "tensorrt"]
+Target = Literal[
+    "onnxruntime-cpu", "portable", "onnxruntime-cuda", "onnxruntime-web", "openvino", "tensorrt"
+]
 """All but the first have a fast PRelu of their own: every layer becomes a PRelu node."""
 
 _PLAIN: tuple[Literal["layer", "bitwise", "special"], ...] = ("layer", "bitwise", "special")

@@ -198,8 +198,8 @@ class Comparison:
             return None
         if self._is_all_rough:
             return (
-                f"is made of rounding in {self.n_rough:,} of {self.n_values:,} values: the model's "
-                "own rounding changes them by about as much as their distance from 0"
+                f"consists of rounding at {self.n_rough:,} of {self.n_values:,} values: the "
+                "model's own rounding changes them by about as much as their distance from 0"
             )
         if self._is_all_border:
             return "differs in more than half of its values, all on a border that rounding crosses"

@@ -59,6 +59,10 @@ def survey(model: OnnxModel, explain: bool, target: str | None) -> Survey:
     findings = list(max_findings(missed))
     if any(match.form == "prelu" for layer in located for match in layer.matches):
         findings.append(quantizer_finding())
+    if target is not None:
+        from prelu_tools.graph.targets.forecast import forecast_model
+
+        findings += forecast_model(views, target)
     return Survey(
         layers=located,
         layer_findings=tuple(_findings(layer, target) for layer in located),
@@ -76,7 +80,7 @@ def _findings(located: LocatedLayer, target: str | None) -> tuple[Finding, ...]:
     found = tuple(graph_findings(located))
     if target is None:
         return found
-    from prelu_tools.graph.facts.targets import forecast
+    from prelu_tools.graph.targets.forecast import forecast
 
     return (*found, *forecast(located, target))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+from collections.abc import Mapping, Sequence
 
 import onnx
 
@@ -16,6 +18,7 @@ SOURCE_HASH = f"{PREFIX}source_sha256"
 WEIGHTS_HASH = f"{PREFIX}weights_sha256"
 SLOPE_NAME = f"{PREFIX}slope_name"
 SLOPE_SHAPE = f"{PREFIX}slope_shape"
+EXAMPLES = f"{PREFIX}example_inputs"
 NEGATED = "/negated"
 """Ends the name of a tensor that holds minus the slopes which the rest of its name names."""
 TORCH_SCOPES = "pkg.torch.onnx.name_scopes"
@@ -75,6 +78,27 @@ def stated_slopes(node: onnx.NodeProto) -> tuple[str, tuple[int, ...]] | None:
     if SLOPE_NAME not in known or len(sizes) > _MOST_AXES or not all(map(_is_size, sizes)):
         return None
     return known[SLOPE_NAME], tuple(map(int, sizes))
+
+
+def state_examples(sizes: Mapping[str, Sequence[int]]) -> dict[str, str]:
+    """The property that says at which sizes a model's inputs are used, where they are free."""
+    return {EXAMPLES: json.dumps({name: list(s) for name, s in sizes.items()})} if sizes else {}
+
+
+def stated_examples(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """The sizes by input that `state_examples` wrote; none where that cannot be read."""
+    text = next((entry.value for entry in model.metadata_props if entry.key == EXAMPLES), "")
+    try:
+        found = json.loads(text) if len(text) < _LONGEST else {}
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: tuple(sizes) for name, sizes in found.items() if _are_sizes(sizes)}
+
+
+def _are_sizes(sizes: object) -> bool:
+    return isinstance(sizes, list) and all(type(size) is int and size > 0 for size in sizes)
 
 
 def _is_size(text: str) -> bool:

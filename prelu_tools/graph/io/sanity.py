@@ -23,7 +23,7 @@ from prelu_tools.graph.io.tensor_checks import (
     refuse_no_text,
     refuse_tensors,
 )
-from prelu_tools.graph.walk import OWN, all_nodes, bodies
+from prelu_tools.graph.walk import OWN, all_nodes, bodies, reads
 
 _ANY: Final = (frozenset[int](), 0, 2**31)
 _LATEST: Final = 1_000_000  # opset: beyond any that there will be, and below what onnx takes
@@ -202,7 +202,7 @@ def _refuse_circles(nodes: Sequence[onnx.NodeProto], ready: set[str], made: set[
     lacking: dict[int, int] = {}
     users: dict[str, list[int]] = {}
     for index, node in enumerate(nodes):
-        lacks = {name for name in _used(node) if name not in ready}
+        lacks = {name for name in reads(node) if name not in ready}
         for name in lacks:
             if name not in made:
                 raise BrokenGraphError(
@@ -223,19 +223,6 @@ def _refuse_circles(nodes: Sequence[onnx.NodeProto], ready: set[str], made: set[
         raise BrokenGraphError(
             f"{_called(nodes[min(lacking)])} is part of a cycle, or reads from one"
         )
-
-
-def _used(node: onnx.NodeProto) -> list[str]:
-    """What a node reads of the graph that it is in, and of those around it."""
-    names = [name for name in node.input if name]
-    for body in bodies(node):
-        inside = {value.name for value in body.input} | {t.name for t in body.initializer}
-        inside |= {t.values.name for t in body.sparse_initializer}
-        inside |= {name for inner in body.node for name in inner.output}
-        read = [name for inner in body.node for name in _used(inner)]
-        read += [value.name for value in body.output]
-        names += [name for name in read if name not in inside]
-    return names
 
 
 def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -> None:

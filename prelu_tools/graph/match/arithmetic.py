@@ -366,7 +366,9 @@ MOVING: Final[Mapping[str, Step]] = {
 """Others that are common among constants."""
 MOVED: Final = ("Transpose", "Unsqueeze", "Squeeze", "Concat", "Split")
 """Operators that move elements, or join and split tensors."""
-KNOWN: Final = frozenset({*ELEMENTWISE, *MOVED, "Conv", "Shape", "Expand", "ConstantOfShape"})
+PRODUCTS: Final = ("Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum", "BatchNormalization")
+"""Sums of products, some of which multiply each element by one number (see `products.py`)."""
+KNOWN: Final = frozenset({*ELEMENTWISE, *MOVED, *PRODUCTS, "Shape", "Expand", "ConstantOfShape"})
 """The operators that a region may have."""
 COPIES: Final = frozenset({"Identity", "Cast", "CastLike", *MOVED, "Shape", "Not", "And", "Or",
                            "Xor", "Expand", "ConstantOfShape", *COMPARISONS})  # fmt: skip

@@ -13,6 +13,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.layout import Permutation, inverse
 from prelu_tools.graph.match.arithmetic import limits_of
 from prelu_tools.graph.match.forms import name_of
+from prelu_tools.graph.match.products import factor_of, multipliers
 from prelu_tools.graph.match.regions import JOINED
 from prelu_tools.graph.match.running import Running, probes
 
@@ -221,7 +222,8 @@ class Probe(Running):
                 continue
             traces = [None if region.is_still(i) else region.trace(i) for i in node.input if i]
             live = next(t for t in traces if t is not None)
-            inputs = node.input[:2] if node.op_type == "Conv" else node.input
+            factor = factor_of(region.view, node)
+            inputs = node.input if factor is None else [factor]
             for name in inputs:
                 values = region.constant(name) if name and region.is_still(name) else None
                 if values is None or name in seen:
@@ -230,8 +232,9 @@ class Probe(Running):
                 if node.op_type in _ADDING and (plain or not (live.degree == 0 or values.any())):
                     continue  # a zero of a sum, or the 0 and 1 of a mask
                 seen.add(name)
-                if node.op_type == "Conv":
-                    values = values.reshape(-1, *[1] * (values.ndim - 2))
+                if factor is not None:
+                    axes = len(live.layout) if live.layout else region.rank or values.ndim
+                    values = multipliers(node, values, region.constant, axes)
                 yield name, _axes(values.shape, live.layout, region.rank)
 
     def _parameters(self, one: Array, before: Array) -> list[tuple[str, set[int]]]:

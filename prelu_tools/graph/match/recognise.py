@@ -21,8 +21,9 @@ from prelu_tools.core.prelu.layout import Permutation
 from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.graph.io.metadata import NEGATED, stated_slopes
 from prelu_tools.graph.match import offsets
-from prelu_tools.graph.match.arithmetic import COPIES, KNOWN, leak_of
+from prelu_tools.graph.match.arithmetic import COPIES, KNOWN, PRODUCTS, leak_of
 from prelu_tools.graph.match.constants import read_constant, repeated
+from prelu_tools.graph.match.products import factor_of
 from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.walk import is_onnx
 
@@ -127,7 +128,8 @@ class _Search:
         if match is None and node.op_type == "PRelu":
             reason = f"its slope {node.input[1]!r} is computed from the input"
             self.missed.append(NearMiss(node, reason))
-        if match is None and node.op_type in KNOWN:
+        is_sum = node.op_type in PRODUCTS and factor_of(view, node) is None
+        if match is None and node.op_type in KNOWN and not is_sum:
             live = [name for name in node.input if name and not view.is_constant(name)]
             x = self._common(live) if live else None
             if x is None:

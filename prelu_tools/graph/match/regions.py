@@ -32,6 +32,7 @@ from prelu_tools.graph.match.arithmetic import (
     COMPARISONS,
     KNOWN,
     MOVED,
+    PRODUCTS,
     SMOOTH,
     attributes,
     axes_of,
@@ -39,6 +40,7 @@ from prelu_tools.graph.match.arithmetic import (
     permutation,
 )
 from prelu_tools.graph.match.constants import read_constant
+from prelu_tools.graph.match.products import factor_of, only_multiplies
 from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.walk import attribute_of
 
@@ -106,6 +108,8 @@ class Region:
         home, _ = self.view.home(tensor)
         node = self.view.maker(tensor) if home is self.view else None
         if node is None or node.op_type not in KNOWN:
+            return None
+        if node.op_type in PRODUCTS and factor_of(self.view, node) is None:
             return None
         operands: list[tuple[str, Trace | None]] = []
         for name in node.input:
@@ -208,8 +212,10 @@ class Region:
         kind, found = node.op_type, operands[0][1]
         numbers = [degree for degree in degrees if degree is not None]
         scaled = before.scaled or any(t is None for _, t in operands)
-        if kind == "Conv":
-            return self._depthwise(node, found, before)
+        if kind in PRODUCTS:
+            factor = factor_of(self.view, node)
+            fits = factor is not None and only_multiplies(node, factor, self.constant)
+            return before._replace(degree=degrees[0], scaled=True) if fits else None
         if kind not in ("Mul", "Div", "PRelu", "Sqrt", "Reciprocal", "Pow"):
             return None
         degree: int | None = None
@@ -235,25 +241,6 @@ class Region:
                 degree = numbers[0] * int(power.item())
         kinked = before.kinked or kind in ("PRelu", "Pow", "Sqrt")
         return before._replace(degree=degree, kinked=kinked, scaled=scaled)
-
-    def _depthwise(self, node: onnx.NodeProto, found: Trace | None, before: Trace) -> Trace | None:
-        if found is None or self.depthwise_weight(node) is None:
-            return None
-        bias = [name for name in node.input[2:] if name]
-        fits = all(self._fits_any(name, False) for name in bias)
-        return before._replace(degree=found.degree if fits else None, scaled=True)
-
-    def depthwise_weight(self, node: onnx.NodeProto) -> str | None:
-        """The weight of a convolution that does nothing but multiply each channel; else None."""
-        moves = any(attribute_of(node, "pads", ()))
-        moves |= any(stride != 1 for stride in attribute_of(node, "strides", ()))
-        weight = node.input[1]
-        if moves or not self.view.is_constant(weight):
-            return None
-        shape, groups = self.view.shape(weight), attribute_of(node, "group", 1)
-        if not shape or shape[0] != groups or any(size != 1 for size in shape[1:]):
-            return None
-        return str(weight)
 
     def _moved(self, node: onnx.NodeProto, before: Trace) -> Trace | None:
         """An operator that moves axes, adds or takes those of size 1, or joins or splits one."""

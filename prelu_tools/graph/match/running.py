@@ -13,12 +13,14 @@ import onnx
 from prelu_tools.core.arrays import Array
 from prelu_tools.graph.match.arithmetic import (
     ELEMENTWISE,
+    PRODUCTS,
     Attributes,
     Step,
     attributes,
     limits_of,
     permutation,
 )
+from prelu_tools.graph.match.products import factor_of, multipliers
 from prelu_tools.graph.match.regions import Region
 from prelu_tools.graph.walk import attribute_of
 
@@ -153,9 +155,12 @@ class Running:
         n_axes = first.ndim - 1
         if node.op_type == "Transpose":
             return [first.transpose(0, *(axis + 1 for axis in permutation(node, n_axes)))]
-        if node.op_type == "Conv":
-            assert inputs[1] is not None
-            return [first * inputs[1].reshape(-1, *[1] * (inputs[1].ndim - 2))]
+        if node.op_type in PRODUCTS:
+            place = list(node.input).index(factor_of(self._region.view, node) or "")
+            held, live = inputs[place], inputs[0 if place else 1]
+            assert held is not None
+            assert live is not None
+            return [live * multipliers(node, held, self._region.constant, live.ndim - 1)]
         if node.op_type in ("Unsqueeze", "Squeeze"):
             axes = self._region.axes(node) or ()
             rank = n_axes + (len(axes) if node.op_type == "Unsqueeze" else 0)

@@ -13,7 +13,7 @@ from prelu_tools.core.arrays import Array, IntArray, same_bits
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import Permutation
-from prelu_tools.core.prelu.slopes import align, sharing_of
+from prelu_tools.core.prelu.slopes import Shape, align, sharing_of
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.io.metadata import describe_layer
 from prelu_tools.graph.io.reader import OnnxModel
@@ -21,6 +21,7 @@ from prelu_tools.graph.match.layers import call_number
 from prelu_tools.graph.match.recognise import Match, find_prelus
 from prelu_tools.graph.passes.prune import prune_model
 from prelu_tools.graph.passes.tidy import rename_values
+from prelu_tools.graph.targets.slope_shapes import usual_shape
 from prelu_tools.graph.view import GraphView, nested_views
 from prelu_tools.graph.walk import free_name, inner_names
 
@@ -95,9 +96,9 @@ def settle_slopes(
 ) -> tuple[str, ...]:
     """Put the true slopes in the place of their tags, and name nodes and initializers, in place.
 
-    A slope gets the fewest axes that no runtime misreads: `[C]` on an input of rank 2, `[C,1,1]`
-    on [N,C,H,W], `[1,C]` on [N,T,C], `[1]` where it is shared by all channels. Calls of one
-    parameter share an initializer; two parameters never do.
+    A slope gets the shape that is right in most runtimes (`targets.slope_shapes.usual_shape`):
+    `[C]` on an input of rank 2, `[C,1,1]` on [N,C,H,W], `[1,1,C]` on [N,T,C], `[1]` where it is
+    shared by all channels. Calls of one parameter share an initializer; two parameters never do.
 
     Args:
         model: every PReLU that is known is one PRelu node, its slopes are tags.
@@ -128,7 +129,7 @@ def settle_slopes(
         parameter = parameters[tagged.key]
         shape = inner.shape(match.x)
         found = _shared(align(tagged.indices, len(shape) if shape else None))
-        values = _minimal(parameter.values.reshape(-1)[found])
+        values = _usual(parameter.values.reshape(-1)[found], shape)
         if shape == () and values.size == 1:
             values = values.reshape(())  # [1] does not broadcast to []
         slopes.append((match.node, settled.initializer(parameter.name, values)))
@@ -201,14 +202,11 @@ def _shared(indices: IntArray) -> IntArray:
     return indices
 
 
-def _minimal(slopes: Array) -> Array:
-    """Drop the axes in front that numpy's rule adds by itself; one value becomes `[1]`."""
+def _usual(slopes: Array, shape: Shape | None) -> Array:
+    """The slopes in the shape that is right in most runtimes; one value is `[1]`."""
     if slopes.size == 1:
         return slopes.reshape(1)
-    rank = slopes.ndim
-    while slopes.ndim > 1 and slopes.shape[0] == 1 and not (slopes.ndim == 2 and rank > 2):
-        slopes = slopes.reshape(slopes.shape[1:])
-    return slopes
+    return slopes if shape is None else slopes.reshape(usual_shape(shape, slopes.shape))
 
 
 def _only_fewer(counts: Mapping[str, int], parameters: Mapping[str, SlopeParameter]) -> bool:

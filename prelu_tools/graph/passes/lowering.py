@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import onnx
 
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.graph.copies.carrying import path_of
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.passes.prune import prune
 from prelu_tools.graph.passes.writing import WRITTEN, Draft, Place, Tensors
-from prelu_tools.graph.view import GraphView
-from prelu_tools.graph.walk import reads, set_nodes
+from prelu_tools.graph.view import GraphView, nested_views
+from prelu_tools.graph.walk import all_nodes, bodies, set_nodes
 
 _NARROW = {"depthwise"}
 """Forms with a convolution, of which onnxruntime has no kernel in float64."""
 
 
 def lowerable(model: OnnxModel) -> tuple[LocatedLayer, ...]:
-    """The layers of a model's main graph whose nodes are all PRelu."""
-    found = locate_layers([GraphView(model)])
+    """The layers of a model whose nodes are all PRelu, those in bodies that can be looked into."""
+    views = [view for view in nested_views(GraphView(model)) if path_of(view) is not None]
+    found = locate_layers(views)
     return tuple(item for item in found if all(m.form == "prelu" for m in item.matches))
 
 
@@ -67,29 +70,56 @@ def lower(model: OnnxModel, forms: Mapping[str, str]) -> None:
             )
     graph = model.proto.graph
     calls = [
-        (forms[name], match)
+        (view, forms[name], match)
         for name in forms
-        for _, match in layers[name].calls
+        for view, match in layers[name].calls
         if forms[name] != "prelu"
     ]
-    _drop_slopes(graph, {match.node.output[0] for _, match in calls})
+    drop_slopes(graph, [match.node for _, _, match in calls])
     tensors = Tensors(graph)
-    positions = {node.output[0]: number for number, node in enumerate(graph.node)}
-    written = {}
-    for form, match in calls:
+    written = []
+    for view, form, match in calls:
         draft = Draft(match.node, match.slopes, match.parameter, tensors)
         WRITTEN[form].build(draft)
-        written[positions[match.node.output[0]]] = draft.nodes
-    nodes = [new for i, old in enumerate(graph.node) for new in written.get(i, [old])]
-    set_nodes(graph, nodes)
+        written.append((view, match.node, draft.nodes))
+    put_nodes(graph, written)
     prune(graph)
 
 
-def _drop_slopes(graph: onnx.GraphProto, outputs: set[str]) -> None:
+def put_nodes(
+    graph: onnx.GraphProto,
+    written: Iterable[tuple[GraphView, onnx.NodeProto, Sequence[onnx.NodeProto]]],
+) -> None:
+    """Put nodes in the place of others, in place, in the main graph and in bodies.
+
+    Args:
+        graph: the main graph.
+        written: the graph that a node is in, the node, and those in its place.
+    """
+    found: dict[int, dict[str, Sequence[onnx.NodeProto]]] = {}
+    for view, node, nodes in written:
+        found.setdefault(id(view.graph), {})[node.output[0]] = nodes
+    for one in reversed(list(_graphs(graph))):  # bodies before what is around them
+        new = found.get(id(one))
+        if new:
+            old = ((node, node.output[0] if node.output else "") for node in one.node)
+            set_nodes(one, [each for node, name in old for each in new.get(name, [node])])
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph and the bodies in it, outer ones first."""
+    yield graph
+    for node in graph.node:
+        for body in bodies(node):
+            yield from _graphs(body)
+
+
+def drop_slopes(graph: onnx.GraphProto, rewritten: Sequence[onnx.NodeProto]) -> None:
     """Remove slopes that only these nodes use, so that their names are free for what follows."""
-    used = {i for node in graph.node if node.output[0] not in outputs for i in reads(node)}
-    used |= {value.name for value in graph.output}
-    slopes = {node.input[1] for node in graph.node if node.output[0] in outputs} - used
+    left = Counter(name for node in all_nodes(graph.node) for name in node.input)
+    left.update(value.name for one in _graphs(graph) for value in one.output)
+    left.subtract(name for node in rewritten for name in node.input)
+    slopes = {node.input[1] for node in rewritten} - {name for name, n in left.items() if n > 0}
     kept = [tensor for tensor in graph.initializer if tensor.name not in slopes]
     del graph.initializer[:]
     graph.initializer.extend(kept)

@@ -59,12 +59,12 @@ class Canonical:
     """PReLU calls in bodies that nobody can look into as they run (`graph/copies/carrying.py`)."""
 
 
-def canonical(model: OnnxModel, bodies: bool = True) -> Canonical:
-    """Fuse every PReLU of a model, those in local functions included.
+def canonical(model: OnnxModel, hidden: bool = True) -> Canonical:
+    """Fuse every PReLU of a model, those in bodies and in local functions included.
 
     Args:
         model: the model.
-        bodies: whether those in bodies of If, Loop and Scan count, or stay as they are.
+        hidden: whether those in bodies that nobody can look into count, or stay as they are.
     """
     proto = deepcopy(model.proto)
     unlist_weights(proto)
@@ -73,7 +73,7 @@ def canonical(model: OnnxModel, bodies: bool = True) -> Canonical:
     tags, parameters, n_hidden = TagBook(), dict[str, FileSlope](), 0
     names = set[str]()
     for located in locate_layers(views):
-        calls = [call for call in located.calls if bodies or call[0].outer is None]
+        calls = [call for call in located.calls if hidden or path_of(call[0]) is not None]
         if not calls:
             continue
         slope = _slope(located, len(calls), names)
@@ -91,19 +91,19 @@ def canonical(model: OnnxModel, bodies: bool = True) -> Canonical:
     return Canonical(copy, tags, parameters, n_hidden)
 
 
-def to_portable(model: OnnxModel, bodies: bool = True) -> OnnxModel:
+def to_portable(model: OnnxModel, hidden: bool = True) -> OnnxModel:
     """A copy of a model in which every PReLU, whatever its form, is one PRelu node a call.
 
     Large weights stay where they are: the copy refers to them as the model does.
 
     Args:
         model: the model.
-        bodies: see `canonical`.
+        hidden: see `canonical`.
 
     Raises:
         PReLUToolsError: a tensor that is needed cannot be read.
     """
-    found = canonical(model, bodies)
+    found = canonical(model, hidden)
     settle_slopes(found.model, found.tags, found.parameters)
     return found.model
 

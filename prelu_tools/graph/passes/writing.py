@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.graph.io.metadata import NEGATED, SLOPE_NAME, SLOPE_SHAPE
-from prelu_tools.graph.walk import free_name
+from prelu_tools.graph.walk import free_name, inner_names
 
 
 class Tensors:
@@ -24,7 +24,7 @@ class Tensors:
         self._graph = graph
         self._taken = {tensor.name for tensor in graph.initializer}
         self._taken |= {value.name for value in [*graph.input, *graph.output]}
-        self._taken |= {name for node in graph.node for name in node.output}
+        self._taken |= {name for node in graph.node for name in node.output} | inner_names(graph)
         self._made: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def add(self, name: str, values: Array) -> str:
@@ -136,7 +136,7 @@ def write_identity(draft: Draft) -> None:
 
 def write_leaky_relu(draft: Draft) -> None:
     """All slopes are equal."""
-    draft.result("LeakyRelu", [draft.x], alpha=float(draft.slopes.flat[0]))
+    draft.result("LeakyRelu", [draft.x], alpha=float(draft.slopes.reshape(-1)[0]))
     draft.state_slopes()
 
 

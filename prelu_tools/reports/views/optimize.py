@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prelu_tools.core.results.optimization import Held, LayerChoice, OptimizeResult
-from prelu_tools.core.timing import Latency
+from prelu_tools.core.timing import Latency, SizesFrom
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Column, Lines, Name, Section, Table, Text, Word
 from prelu_tools.reports.sentences import reached
@@ -78,12 +78,31 @@ def _latency(latency: Latency, held: Held) -> Iterator[Text]:
     yield (Word(words, "pass"),) if ratio.high < 1 else words
     processor = held.processor or "an unnamed processor"
     yield f"{counted(latency.threads, 'thread')}, onnxruntime {held.runtime} on {processor}"
+    if latency.sizes_from in _SIZES:
+        sizes = ", ".join(f"{name} {shape(dims)}" for name, dims in latency.shapes)
+        yield f"timed at {sizes}: {_SIZES[latency.sizes_from]}"
+    if latency.waited > _BUSY:
+        yield (
+            f"other processes had {latency.waited:.0%} of the processor meanwhile; their time is "
+            "not counted"
+        )
+
+
+_BUSY = 0.1  # the share of the time that is worth a line
+_SIZES: Mapping[SizesFrom, str] = {
+    "--input": "the sizes of --input",
+    "--inputs": "the first inputs of --inputs",
+    "source": "the sizes of the example_inputs() that the model was exported with",
+    "search": "the largest common size that runs fast enough to be timed; --input sets another",
+    "default": "a small size, because the model does not say which is used; set it with --input",
+}
+"""What is said of the sizes that a model with free sizes was timed at."""
 
 
 def _proven(result: OptimizeResult) -> str:
     """What was found equal, in one sentence."""
     held = result.held
-    layers = "every layer gives what PRelu gives (==)" if held.layer else (
+    layers = "every layer equals PRelu (==)" if held.layer else (
         f"layers are up to {held.max_ulps} ulp from PRelu"
     )  # fmt: skip
     bits = "the same bits at every output" if held.bitwise else "different bits at the outputs"

@@ -199,7 +199,9 @@ def _of(difference: float, limit: float) -> float | None:
 
 
 def _layers(report: CandidateReport) -> Table:
+    """A row a layer; a failing one's node is named wherever that is not the layer's name."""
     layers, quantized = report.layers, report.tolerance.origin == "quantized"
+    has_node = any(x.verdict != "pass" and x.node not in (None, x.name) for x in layers)
     columns = (
         Column("layer", "name"),
         Column("slopes", "word"),
@@ -208,7 +210,7 @@ def _layers(report: CandidateReport) -> Table:
         *((Column("SNR"),) if quantized else ()),
         Column("reached"),
         Column("min hits"),
-        Column("node", "name", brief=False),
+        Column("node", "name", brief=has_node),
         Column("verdict", "word"),
     )
     rows = [

@@ -279,7 +279,7 @@ def _coverage(suite: Element, result: VerifyResult) -> None:
     coverage = result.coverage
     case = _case(suite, "coverage", "pass")
     if coverage is None:
-        SubElement(case, "skipped", message="what the layers are given cannot be seen")
+        SubElement(case, "skipped", message="the inputs of the layers cannot be observed")
     elif not coverage.exercised:
         SubElement(case, "skipped", message="no slope met a negative input")
     _say(case, (reached(result), *unreached(result)))
@@ -299,7 +299,7 @@ def _special(suite: Element, report: CandidateReport) -> None:
     wrong = special_lines(report.special, documented=False)
     case = _case(suite, "special values", "fail" if wrong else "pass", "; ".join(wrong), wrong)
     if not report.layers:
-        SubElement(case, "skipped", message="there is no layer to give them to")
+        SubElement(case, "skipped", message="there is no layer to test")
     _say(case, special_lines(report.special, documented=True))
 
 

@@ -57,6 +57,13 @@ def ranks():
     return keras.Model([series, volume], {"vector": a, "map": b})
 
 
+def over_time():
+    """tf2onnx writes a dilated one with a Transpose that reverses the axes: without `perm`."""
+    x = keras.Input((None, 2), name="frames")
+    y = layers.DepthwiseConv1D(3, dilation_rate=2, padding="same")(x)
+    return keras.Model(x, act("act", 0.5, -0.25, axes=[1])(y))
+
+
 def normalised():
     keras.utils.set_random_seed(0)
     parts = [keras.Input((6, 6, 2), name="x")]
@@ -132,6 +139,11 @@ def test_keras_slopes_are_laid_over_inputs_of_every_rank(nets: Path, tmp_path: P
     }
     assert [value.name for value in graph.input] == ["series", "volume"]
     assert {value.name for value in graph.output} == {"vector", "map"}
+
+
+def test_a_dilated_convolution_over_any_number_of_steps(nets: Path, tmp_path: Path) -> None:
+    found = _slopes(_exported(f"{nets}:over_time", tmp_path))
+    assert found["act"].reshape(-1).tolist() == [0.5, -0.25]
 
 
 def test_batch_normalisation_is_folded_into_the_convolution_before_it_only(

@@ -62,6 +62,12 @@ def literal():
     return keras.Model(start, x)
 
 
+def operations():
+    start = keras.Input((4,))
+    x = L.Dense(3)(start)
+    return keras.Model(start, keras.ops.where(x > 0, x, keras.ops.convert_to_tensor(RAW) * x))
+
+
 class Cell(L.Layer):
     '''A recurrent cell with a PReLU inside.'''
 
@@ -185,6 +191,26 @@ class Beside(L.Layer):
         slopes = tf.constant([0.5, -0.25, 2.0])
         return tf.map_fn(lambda row: spelled(row, slopes), x) @ self.mix
 
+    def vectorized(self, x, a, b):
+        return keras.ops.vectorized_map(lambda row: tf.where(row > 0, row, row * a), x) @ self.mix
+
+    def columns(self, x, a, b):
+        parts = [tf.where(c > 0, c, a[i] * c) for i, c in enumerate(tf.unstack(x, axis=1))]
+        return tf.stack(parts, 1) + b
+
+    def diagonal(self, x, a, b):
+        return tf.nn.relu(x) + tf.minimum(x, 0.0) @ tf.linalg.diag(a)
+
+    def labelled(self, x, a, b):
+        y = x @ self.mix
+        return tf.nn.relu(y) - tf.einsum("nc,c->nc", tf.nn.relu(-y), a)
+
+    def matrix(self, x, a, b):
+        return tf.nn.relu(x) + tf.minimum(x, 0.0) @ (self.mix * a)
+
+    def reordered(self, x, a, b):
+        return tf.nn.relu(x) + tf.gather(tf.minimum(x, 0.0), [2, 0, 1], axis=1) * a
+
     def threshold(self, x, a, b):
         return tf.cond(positive(x), lambda: tf.where(x > 0.1, x, a * x), lambda: 2.0 * x)
 
@@ -268,6 +294,12 @@ BESIDE: dict[str, dict[str, Any]] = {
     "turns": {"own": _RAW},
     "sums": {"own": _RAW},
     "numbers": {"own": [0.5, -0.25, 2.0]},
+    "vectorized": {"own": _RAW},
+    "columns": {"own/a": -0.5, "own/a_1": 0.3, "own/a_2": 1.2},
+    "diagonal": {"own": _RAW},
+    "labelled": {"own": _RAW},
+    "matrix": {},
+    "reordered": {},
     "threshold": {},
     "changing": {},
 }
@@ -304,6 +336,12 @@ def test_the_slopes_that_a_layer_computes_are_found_and_exported(nets: Path, lab
 def test_what_is_nearly_a_prelu_is_none(nets: Path, label: str) -> None:
     layers, result = _exported(f"{nets}:formula({NONE[label]!r})", nets.parent)
     assert layers == result.layers == ()
+
+
+def test_operations_of_keras_are_looked_at(nets: Path) -> None:
+    (layer,), result = _exported(f"{nets}:operations", nets.parent)
+    assert layer.slopes.tolist() == [_RAW.tolist()]
+    assert [item.slopes.tolist() for item in result.layers] == [layer.slopes.tolist()]
 
 
 def test_numbers_of_the_code_are_slopes_where_there_are_several(nets: Path) -> None:

@@ -131,15 +131,16 @@ def test_without_it_verify_gives_no_verdict_and_says_what_to_install(
 
 def test_doctor_lists_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from prelu_tools.backends.registry import RUNTIMES
-    from prelu_tools.commands.doctor import _runtime
+    from prelu_tools.commands.doctor import _runtime as items
 
     (row,) = (row for row in RUNTIMES if row.name == "onnxruntime-web")
     monkeypatch.setenv("PATH", "")
-    missing = _runtime(row)
+    (missing,) = items(row)
     assert (missing.state, missing.detail) == ("missing", "needs node")
     assert missing.advice.endswith("npm install -g onnxruntime-web")
     node, _ = use_fakes(monkeypatch, tmp_path)
-    found = _runtime(row)
+    (found,) = items(row)
     assert (found.state, found.detail) == ("ok", "1.30.0, node 20.1.0")
     node.write_text("#!/bin/sh\nexit 3\n")
-    assert _runtime(row).state == "broken"
+    (broken,) = items(row)
+    assert broken.state == "broken"

@@ -152,3 +152,24 @@ def test_surplus_inputs_are_not_cut_off(nets: Path) -> None:
 def test_inputs_of_every_rank(nets: Path) -> None:
     shapes = {name: values.shape for name, values in export(f"{nets}:Ranks").slopes.items()}
     assert list(shapes.values()) == [(3,), (3, 1), (3, 1, 1), (3, 1, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("layers", "sizes"),
+    [
+        ("nn.Conv2d(1, 4, 3), nn.PReLU()", "batch,1,112,112"),
+        ("nn.BatchNorm1d(5), nn.Conv1d(5, 4, 3), nn.PReLU()", "batch,5,1000"),
+        ("nn.Flatten(), nn.Linear(7, 4), nn.PReLU()", "batch,7"),
+        ("nn.PReLU(),", "batch,3,112,112"),
+    ],
+)
+def test_the_sizes_to_type_have_the_channels_of_the_first_layer(layers: str, sizes: str) -> None:
+    from torch import nn
+
+    from prelu_tools.backends.torch.arguments import arguments_of
+    from prelu_tools.core.errors import UsageError
+    from prelu_tools.core.options import SourceOptions
+
+    net = nn.Sequential(*eval(f"[{layers}]", {"nn": nn}))
+    with pytest.raises(UsageError, match=rf"\(for example --input input:{sizes}\), or add"):
+        arguments_of(net.forward, None, SourceOptions(), "nets.py:net")

@@ -21,6 +21,7 @@ import torch.utils.checkpoint
 from torch._higher_order_ops.scan import scan
 
 AT_LARGE = torch.tensor([0.1, -0.2, 1.3])
+TOO = torch.tensor([0.4, 0.5, 0.6])
 ZERO = torch.tensor(0)
 
 
@@ -97,6 +98,19 @@ SLOPES: dict[str, tuple[str, str, Any]] = {
         "raw",
         _RAW,
     ),
+    "an einsum": ("F.relu(x) + torch.einsum('nc,c->nc', x.clamp(max=0), self.raw)", "raw", _RAW),
+    "a diagonal matrix": ("F.relu(x) + x.clamp(max=0) @ torch.diag(self.raw)", "raw", _RAW),
+    "with its axes moved": (
+        "torch.where(x.t() > 0, x.t(), self.raw[:, None] * x.t()).t()", "raw", _RAW
+    ),
+    "mapped over rows": (
+        "torch.vmap(lambda row: torch.where(row > 0, row, self.raw * row))(x)", "raw", _RAW
+    ),
+    "mapped over columns": (
+        "torch.vmap(lambda row, a: torch.where(row > 0, row, a * row), (1, 0), 1)(x, self.raw)",
+        "raw",
+        _RAW,
+    ),
     "scripted": ("scripted(x, self.raw)", "raw", _RAW),
     "compiled": ("compiled(x, F.softplus(self.raw))", "raw", np.log1p(np.exp(_RAW))),
     "checkpointed": (
@@ -119,6 +133,8 @@ NONE = {
     "a floor far away": "F.relu(x) + self.raw * F.hardtanh(x, -1e30, 0.0)",
     "an offset in a branch": "torch.where(x > 0, x, self.raw * x - 1e-4)",
     "a learned scale of 1": "x * self.one",
+    "a matrix": "F.relu(x) + x.clamp(max=0) @ (self.raw[:, None] * self.raw)",
+    "columns in another order": "F.relu(x) + self.raw * x.clamp(max=0)[:, [2, 0, 1]]",
     "a number of the code": "torch.where(x > 0, x, torch.tensor(0.2) * x)",
 }
 
@@ -134,6 +150,14 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "cond of slopes and of their half": (
         "torch.cond(x.sum() > 0, F.prelu, lambda y, a: F.prelu(y, a * 0.5), (x, self.raw))",
         {"raw": _RAW, "raw#2": [0.5 * slope for slope in _RAW]},
+    ),
+    "two tensors at large": (
+        "F.prelu(self.fc(F.prelu(x, AT_LARGE)), TOO)",
+        {"slopes": [0.1, -0.2, 1.3], "slopes#2": [0.4, 0.5, 0.6]},
+    ),
+    "columns": (
+        "torch.stack([torch.where(c > 0, c, a * c) for c, a in zip(x.unbind(1), self.raw)], 1)",
+        {"raw": [-0.5], "raw#2": [0.3], "raw#3": [1.2]},
     ),
     "while_loop": (
         "torch.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, self.act(self.fc(y))), "
@@ -183,7 +207,7 @@ def _exported(nets: Path, label: str) -> Any:
 _AT_ONCE = {
     "softplus", "gathered", "joined", "quantized", "repeated by rows", "of two parameters",
     "a tensor in a list", "a literal", "halves", "a Conv-TasNet", "scripted", "compiled",
-    "written over its input", "an offset behind it",
+    "written over its input", "an offset behind it", "mapped over rows",
 }  # fmt: skip
 _EACH = [
     pytest.param(label, marks=() if label in _AT_ONCE else pytest.mark.thorough) for label in SLOPES

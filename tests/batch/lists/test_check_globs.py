@@ -161,11 +161,11 @@ def test_what_is_there_is_judged_where_a_glob_beside_it_matches_nothing() -> Non
     [
         (
             _check("src/*.onnx", "made/a.onnx"),
-            "cannot be told which candidate belongs",
+            "cannot tell which candidate belongs",
         ),
         (
             _check("src/*.onnx", "made/*.onnx"),
-            "cannot be told which candidate belongs",
+            "cannot tell which candidate belongs",
         ),
         (
             _check("src/a.onnx", "{stem}.onnx"),

@@ -204,7 +204,7 @@ def test_a_file_that_is_no_text_is_a_usage_error_and_a_folder_is_unreadable() ->
         ("min_coverag = 1", "'min_coverag'; did you mean 'min_coverage'?"),
         ("provider = ['cpu']", "'provider'; did you mean 'providers'?"),
         ("min-power = 1", "'min-power'; did you mean 'min_power'?"),
-        ("zzz = 1", "'zzz'; known are allow_fallback, "),
+        ("zzz = 1", "'zzz'; expected one of allow_fallback, "),
     ],
 )
 def test_a_misspelled_key_is_a_usage_error_that_names_the_nearest(line: str, said: str) -> None:

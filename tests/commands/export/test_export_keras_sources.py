@@ -160,7 +160,7 @@ def saved(nets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("recurrent", {"a": [1, 4], "b": [1, 6], "c": [3]}),
+        ("recurrent", {"a": [1, 1, 4], "b": [1, 1, 6], "c": [3]}),
         ("module", {"alpha": [3]}),
     ],
 )

@@ -168,8 +168,8 @@ def test_a_repair_that_went_wrong_would_be_noticed(
     """The reference is the file as it is, and not what the repair made of it."""
     from prelu_tools.graph.passes import canonical
 
-    minimal = canonical._minimal
-    monkeypatch.setattr(canonical, "_minimal", lambda slopes: minimal(slopes)[::-1])
+    usual = canonical._usual
+    monkeypatch.setattr(canonical, "_usual", lambda slopes, shape: usual(slopes, shape)[::-1])
     found, target = _export(_arcface(tmp_path / "old.onnx", spatial=1))
     assert found.code == 1
     assert not target.exists()
@@ -188,7 +188,7 @@ def test_two_readings_are_no_verdict(tmp_path: Path) -> None:
     assert not target.exists()
 
 
-@pytest.mark.parametrize(("axis", "shape"), [(1, (3, 1, 1)), (-1, (1, 3))])
+@pytest.mark.parametrize(("axis", "shape"), [(1, (3, 1, 1)), (-1, (1, 1, 3))])
 def test_the_user_says_which_is_meant(tmp_path: Path, axis: int, shape: tuple[int, ...]) -> None:
     source = save(tmp_path / "old.onnx", "y = PRelu(x, a)", **SQUARE, a=SLOPES)
     assert _shapes(_clean(source, "--slope-axis", axis)) == {"a": shape}

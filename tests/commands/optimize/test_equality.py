@@ -28,6 +28,7 @@ from prelu_tools.core.results.verification import (
 )
 from prelu_tools.core.timing import Ratio
 from prelu_tools.graph.io.reader import OnnxModel, read_model
+from prelu_tools.graph.match.layers import LocatedLayer
 
 FEEDS: list[Feeds] = [{"x": np.ones((2, 3), np.float32)}, {"x": np.zeros((1, 3), np.float32)}]
 
@@ -122,6 +123,22 @@ def test_forms_of_layers_that_were_chosen_otherwise_come_first() -> None:
     assert choices.forms == {**forms, "b": "max"}
 
 
+def test_the_disturbing_ones_are_found_by_halves() -> None:
+    for layer, opened in (("a", 8), ("d", 8)):
+        choices, bench = _kept(EVERY, {layer: "max"})
+        assert choices.forms == {**EVERY, layer: "linear"}
+        assert len(bench.opened) == opened, bench.opened
+
+
+def test_a_layer_that_disturbs_in_every_form_becomes_a_prelu_node() -> None:
+    spot = RewritableLayer("a", None, 1, ("prelu", "linear", "max"), 1.0, ())
+    choices = Choices({"a": "max"}, {"a": "timing"}, {}, {})
+    bench = _Bench(*({"a": form} for form in spot.forms))
+    keep_bits(cast(Bench, bench), [spot], choices, OriginalOutputs(_run(0.0), FEEDS))
+    assert choices.forms == {"a": "prelu"}
+    assert {"a": "linear"} not in bench.opened
+
+
 # Layers
 
 
@@ -195,6 +212,43 @@ def test_values_have_the_axes_of_the_input(
     )  # fmt: skip
     (item,) = module._located(read_model(path))
     assert module._values(item).shape == expected
+
+
+def _item(slopes: Array, shape: tuple[int, ...] | None) -> LocatedLayer:
+    layer = SimpleNamespace(input_shape=shape)
+    return cast(Any, SimpleNamespace(calls=[(None, SimpleNamespace(slopes=slopes))], layer=layer))
+
+
+@pytest.mark.parametrize(
+    ("slopes", "shape", "expected"),
+    [
+        (np.float32([0.5, 2]), None, (64, 2)),
+        (np.float32(0.5), None, (64, 1)),
+        (np.zeros((2, 3, 4, 5), np.float32), None, (2, 3, 4, 5)),
+        (np.zeros((3, 4), np.float32), None, (3, 4)),
+        (np.zeros((1, 4), np.float32), (7, 3, 4), (64, 1, 4)),
+    ],
+)
+def test_values_have_the_axes_of_the_slopes_where_the_input_is_not_known(
+    slopes: Array, shape: tuple[int, ...] | None, expected: tuple[int, ...]
+) -> None:
+    assert module._values(_item(np.asarray(slopes), shape)).shape == expected
+
+
+def test_values_are_the_same_each_time() -> None:
+    values = module._values(_item(np.float64([0.5]), None))
+    drawn = np.random.default_rng(0)
+    limits = np.finfo(np.float64)
+    drawn.uniform(limits.minexp, limits.maxexp, (64, 1))
+    drawn.choice([-1.0, 1.0], (64, 1))
+    assert np.array_equal(values[10::2], drawn.normal(0.0, 1.0, (64, 1))[10::2])
+
+
+@pytest.mark.parametrize(("kind", "least"), [(np.int32, -1000), (np.uint32, 0)])
+def test_whole_values_have_both_signs_if_their_type_has(kind: type, least: int) -> None:
+    values = module._values(_item(np.array([1, 2], kind), None))
+    assert (values.dtype, values.shape) == (kind, (64, 2))
+    assert np.array_equal(values, np.random.default_rng(0).integers(least, 1000, (64, 2)))
 
 
 SAME = "p = Relu(x) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)"

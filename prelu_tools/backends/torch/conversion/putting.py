@@ -142,7 +142,7 @@ class _Putting(Watch):
     def _tell_region(
         self, region: Region, result: torch.Tensor, function: str
     ) -> torch.Tensor | None:
-        same = (region.source.index, region.signature)
+        same = self._place_of(region)
         is_new = same not in self._told
         found = super()._tell_region(region, result, function)
         if found is None or not is_new:

@@ -51,7 +51,9 @@ class Rehearsal:
         except Exception as error:
             why = f"running it again failed ({type(error).__name__}: {error})"
         if self.calls is None:
-            self.notes = (f"the slopes were told by names and shapes: {' '.join(why.split())}",)
+            self.notes = (
+                f"the slopes were identified by names and shapes: {' '.join(why.split())}",
+            )
 
     def _found_with_any_rows(self, runs: Sequence[Run]) -> list[PReLUCall]:
         """The calls with a few rows; with all of them where rows belong together, as in a graph."""

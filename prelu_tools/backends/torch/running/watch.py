@@ -25,6 +25,7 @@ from prelu_tools.backends.torch.regions import (
     label_of,
     regions_of,
 )
+from prelu_tools.backends.torch.running.modes import OperatorMode
 from prelu_tools.core.arrays import Array
 
 
@@ -61,20 +62,25 @@ class Watch(TorchFunctionMode):
     """Sees every PReLU of a module while it runs.
 
     The functions that the module calls are put together to what may be a PReLU
-    (`backends/torch/regions.py`); a module that does without functions is seen by a hook.
+    (`backends/torch/regions.py`); a module that does without functions is seen by a hook. What
+    runs out of Python's sight, as TorchScript and `torch.vmap` do, is seen by its operators.
     """
 
     _sees_once = False
 
-    def __init__(self, root: nn.Module, names: Mapping[int, str], seen: Teller) -> None:
+    def __init__(
+        self, root: nn.Module, names: Mapping[int, str], seen: Teller, by_operators: bool = False
+    ) -> None:
         """Watch a module; `tracer.take_inputs` has to be told what it is called with.
 
         Args:
             root: the module.
             names: the names of its tensors by the ids of those that it runs with.
             seen: is told of what may be a PReLU, and says whether it is one.
+            by_operators: whether to watch the operators of ATen in place of functions.
         """
         super().__init__()
+        self._operators = _Operators(self) if by_operators else None
         self._root = root
         self._names = names
         self._sizes = dict(root.named_parameters())
@@ -84,8 +90,8 @@ class Watch(TorchFunctionMode):
         self._inside: list[tuple[str, nn.Module, int]] = []
         self._preceding: int | None = None
         self.tracer = Tracer(names)
-        self._told: dict[tuple[int, CallSignature], torch.Tensor] = {}
-        self._bodies = 0
+        self._told: dict[tuple[int, int, CallSignature], torch.Tensor] = {}
+        self._bodies = self._body = self._n_bodies = 0
         self._is_off = False
         # An attribute may get another value meanwhile, and its id another tensor.
         self._kept = [tensor for part in root.modules() for tensor in vars(part).values()]
@@ -95,16 +101,20 @@ class Watch(TorchFunctionMode):
             if not any(module.children()):
                 self._handles.append(module.register_forward_pre_hook(self._before(name)))
                 self._handles.append(module.register_forward_hook(self._after))
-        super().__enter__()  # type: ignore[no-untyped-call]
+        mode: Any = self._operators or super()
+        mode.__enter__()
         return self
 
     def __exit__(self, *details: Any) -> None:
-        super().__exit__(*details)  # type: ignore[no-untyped-call]
+        mode: Any = self._operators or super()
+        mode.__exit__(*details)
         for handle in self._handles:
             handle.remove()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func is torch.Tensor.__iter__:
+            return iter(self.__torch_function__(torch.Tensor.unbind, types, args, kwargs))
         if isinstance(func, HigherOrderOperator):
             return self._run_bodies(func, args, kwargs)
         with torch._C.DisableTorchFunction():
@@ -125,17 +135,21 @@ class Watch(TorchFunctionMode):
         self, region: Region, result: torch.Tensor, function: str
     ) -> torch.Tensor | None:
         """What to take for the result, where it is that of a PReLU."""
-        same = (region.source.index, region.signature)
+        same = self._place_of(region)
         if same in self._told:
             self._count += 1
             return self._told[same]  # the same again, which exporters make one of
         seen = Seen(region.signature, "", region.x, result, region.constants, region.call,
                     self._inside[-1][0] if self._inside else "", self._kind(region, function),
-                    self._preceding, self._bodies > 0)  # fmt: skip
+                    self._preceding, self._bodies > 0 or self._operators is not None)  # fmt: skip
         if not self._tell(seen):
             return None
         self._told[same] = result
         return result
+
+    def _place_of(self, region: Region) -> tuple[int, int, CallSignature]:
+        """What two calls have in common that are one: the graph, the input, how it is spelled."""
+        return self._body, region.source.index, region.signature
 
     def _tell(self, seen: Seen) -> bool:
         is_layer = self._seen(seen)
@@ -174,12 +188,13 @@ class Watch(TorchFunctionMode):
             if self._sees_once and seen:
                 return self._unwatched(body, *args)
             seen.append(None)
-            self._bodies += 1
+            around, self._bodies = self._body, self._bodies + 1
+            self._body = self._n_bodies = self._n_bodies + 1
             try:
                 with _Entered(self):
                     return body(*args)
             finally:
-                self._bodies -= 1
+                self._body, self._bodies = around, self._bodies - 1
 
         return call
 
@@ -211,6 +226,18 @@ class Watch(TorchFunctionMode):
                             is_hidden=True)  # fmt: skip
                 with torch._C.DisableTorchFunction():
                     self._tell(seen)
+
+
+class _Operators(OperatorMode):
+    """Has a watch see each operator as it sees functions."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._watch = watch
+
+    def operator(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run it, and look at it."""
+        return self._watch.__torch_function__(func, (), args, kwargs)
 
 
 class Exploring(Watch):

@@ -144,7 +144,7 @@ class Reference:
         if self.known_calls is not None:
             kept = [call for call in self.known_calls if call.layer in layers]
             if not kept:
-                raise PReLUToolsError("the record does not keep what these layers were given")
+                raise PReLUToolsError("the record does not keep the inputs of these layers")
             return kept
         found: list[Call] = []
 

@@ -11,6 +11,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.wire import Readable
 
 _OFFSET: Final = 4  # bytes
@@ -18,7 +19,7 @@ _ELEMENTS_A_BYTE: Final = 4
 _LEAST: Final = 1 << 16
 
 
-class DamagedError(ValueError):
+class DamagedError(PReLUToolsError, ValueError):
     """The bytes are not the tables that were expected."""
 
 
@@ -49,7 +50,7 @@ class Buffer:
         """
         self._left -= n_bytes
         if self._left < 0:
-            raise DamagedError("its parts lie on top of each other")
+            raise DamagedError("its parts overlap")
         if start < 0 or n_bytes < 0 or start + n_bytes > self.size:
             raise DamagedError(f"it refers to byte {start + n_bytes:,} of {self.size:,}")
         return self._data.read(start, start + n_bytes)
@@ -128,6 +129,17 @@ class Table:
         """A text; "" where there is none."""
         start, count = self.vector(field, 1)
         return self._buffer.read(start, count).decode("utf-8", "replace")
+
+    def texts(self, field: int) -> list[str]:
+        """The texts of a vector."""
+        start, count = self.vector(field, _OFFSET)
+        found = []
+        for number in range(count):
+            place = self._target(start + _OFFSET * number)
+            length = int(self._buffer.number(place, "I"))
+            raw = self._buffer.read(place + _OFFSET, length)
+            found.append(raw.decode("utf-8", "replace"))
+        return found
 
     def _target(self, place: int) -> int:
         return place + int(self._buffer.number(place, "I"))

@@ -5,14 +5,23 @@ Nothing here is measured on the user's machine; `verify --provider` and `--runti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import onnx
 
 from prelu_tools.core.results.inspection import Finding
-from prelu_tools.graph.facts.slope_shapes import answer_of, measured_runtimes, right_shape
 from prelu_tools.graph.match.layers import LocatedLayer
+from prelu_tools.graph.targets.slope_shapes import (
+    RULES,
+    WAYS,
+    Plan,
+    answer_of,
+    measured_runtimes,
+    plan_for,
+)
+from prelu_tools.graph.targets.web import form_findings, webgpu_findings
+from prelu_tools.graph.view import GraphView
 
 _T = onnx.TensorProto
 
@@ -29,6 +38,10 @@ class Target:
     """Where that is from."""
     measured: str | None = None
     """Its name in the table of slope shapes; None where it was not run."""
+    of_forms: Callable[[LocatedLayer], Iterator[Finding]] = lambda _: iter(())
+    """What it has to say of a layer that is no PRelu node."""
+    of_model: Callable[[Iterable[GraphView]], Iterator[Finding]] = lambda _: iter(())
+    """What it has to say of the graphs of a model."""
 
 
 _PAGE = "docs/runtimes.md"
@@ -37,7 +50,7 @@ _FLOATS: Mapping[int, str] = {_T.FLOAT: "float32", _T.FLOAT16: "float16"}
 TARGETS: Mapping[str, Target] = {
     "onnxruntime-cpu": Target(
         {_T.FLOAT: "float32", _T.FLOAT16: "float16", _T.DOUBLE: "float64"},
-        "runs in one kernel, which since 1.27 takes about 14 times as long on inputs of both signs",
+        "runs in one kernel, which since 1.27 takes 15 to 43 times as long on inputs of both signs",
         "docs/findings.md#target",
     ),
     "onnxruntime-cuda": Target(
@@ -64,9 +77,33 @@ TARGETS: Mapping[str, Target] = {
     ),
     "mnn": Target(_FLOATS, "reads slopes of this shape right", _PAGE, "mnn"),
     "onnxruntime-web": Target(
-        {_T.FLOAT: "float32"}, "runs in one kernel (wasm)", _PAGE, "onnxruntime-web"
+        {_T.FLOAT: "float32", _T.FLOAT16: "float16", _T.DOUBLE: "float64"},
+        "runs in one kernel, in WebAssembly and on WebGPU",
+        _PAGE,
+        "onnxruntime-web",
+        form_findings,
+        webgpu_findings,
+    ),
+    "litert": Target(_FLOATS, "becomes a PRELU operator in the converters that were tried", _PAGE),
+    "coreml": Target(
+        {_T.FLOAT: "float32"},
+        "runs in Core ML with slopes [C,1,1] on four axes, or with one slope; else on the CPU",
+        "https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/providers/coreml/"
+        "builders/impl/activation_op_builder.cc",
+        "coreml",
+    ),
+    "qnn": Target(
+        _FLOATS,
+        "becomes a Prelu operator, as LeakyRelu does",
+        "https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/providers/qnn/builder/"
+        "opbuilder/base_op_builder.h",
     ),
 }
+
+
+def forecast_model(views: Iterable[GraphView], name: str) -> Iterator[Finding]:
+    """What the runtime `name` of `TARGETS` does with the rest of a model."""
+    return TARGETS[name].of_model(views)
 
 
 def forecast(located: LocatedLayer, name: str) -> Iterator[Finding]:
@@ -79,6 +116,7 @@ def forecast(located: LocatedLayer, name: str) -> Iterator[Finding]:
         n_nodes = len({node.output[0] for node in match.nodes})
         message = f"{name} runs it as {n_nodes} nodes, or what its fusions make of them"
         yield Finding("target", "info", message, layer)
+        yield from target.of_forms(located)
         return
     if kind is not None and kind not in target.types:
         found = onnx.TensorProto.DataType.Name(kind)
@@ -105,11 +143,23 @@ def _misread(located: LocatedLayer, name: str, target: Target) -> str | None:
     answer = answer_of(target.measured, shape, sizes)
     if answer in (None, "right"):
         return None
-    other = right_shape(target.measured, shape, sizes)
-    advice = f"{other} is right" if other else "no shape along these axes is right there"
-    does = "gives wrong values without a warning" if answer == "wrong" else "rejects the model"
+    plan = plan_for(target.measured, shape, sizes)
+    if target.measured in RULES and answer == "refused":
+        does = "leaves PRelu to the CPU"
+    else:
+        does = "gives wrong values without a warning" if answer == "wrong" else "rejects the model"
     text = ", ".join("?" if size is None else str(size) for size in shape)
+    measured = measured_runtimes().get(target.measured, target.source)
     return (
-        f"{name} {does} for a slope of shape {sizes} on an input of [{text}]: {advice} "
-        f"({measured_runtimes()[target.measured]}; {_PAGE})"
+        f"{name} {does} for a slope of shape {sizes} on an input of [{text}]: "
+        f"{_advice(plan, name)} ({measured}; {_PAGE})"
     )
+
+
+def _advice(plan: Plan | None, name: str) -> str:
+    """What is right there, and what writes it so."""
+    if plan is None:
+        return "no way of writing it that was tried is right there"
+    if plan.way == "prelu":
+        return f"{list(plan.slope)} is right, which export --target {name} writes"
+    return f"export --target {name} writes it {WAYS[plan.way]}, which is right"

@@ -1,0 +1,1 @@
+"""What each form of PReLU costs in onnxruntime-web's WebAssembly build."""

@@ -1,0 +1,82 @@
+"""MNN on the CPU, at its high precision (float32); runs in a process of its own."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+
+_CONFIG = {"backend": "CPU", "precision": "high", "numThread": 1}
+
+
+def load(path: str, inputs: Sequence[str], outputs: Sequence[str], spelled: str) -> Module:
+    """See `runtimes.hosting`."""
+    return Module(path, inputs, outputs, spelled)
+
+
+class Module:
+    """The operators between some tensors of a file, loaded."""
+
+    def __init__(
+        self, path: str, inputs: Sequence[str], outputs: Sequence[str], spelled: str
+    ) -> None:
+        """Load them.
+
+        Args:
+            path: the file.
+            inputs: the tensors that are fed.
+            outputs: the tensors that are wanted.
+            spelled: the model's name, for messages.
+
+        Raises:
+            PReLUToolsError: MNN refuses the model.
+        """
+        self._spelled, self._n_outputs = spelled, len(outputs)
+        mnn: Any = importlib.import_module("MNN")  # never MNN.tools: it sends statistics
+        self._expr = mnn.expr
+        runtime = mnn.nn.create_runtime_manager((_CONFIG,))
+        try:
+            self._module = mnn.nn.load_module_from_file(
+                path, list(inputs), list(outputs), runtime_manager=runtime
+            )
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise PReLUToolsError(f"MNN cannot load {spelled}: {_sentence(error)}") from error
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs in the order in which they were asked for.
+
+        Raises:
+            PReLUToolsError: MNN rejects the inputs.
+        """
+        try:
+            found = self._module.forward([self._variable(values) for values in inputs])
+            if len(found) != self._n_outputs:
+                raise RuntimeError(f"it gives {len(found)} of {self._n_outputs} results")
+            return [self._values(variable) for variable in found]
+        except (RuntimeError, ValueError, TypeError) as error:
+            shapes = ", ".join(str(list(values.shape)) for values in inputs)
+            raise PReLUToolsError(
+                f"MNN fails on {self._spelled} with inputs {shapes}: {_sentence(error)}"
+            ) from error
+
+    def _variable(self, values: Array) -> Any:
+        floating = values.dtype.kind == "f"
+        kind = self._expr.float if floating else self._expr.int
+        given = np.ascontiguousarray(values, np.float32 if floating else np.int32)
+        return self._expr.const(given, list(given.shape), self._expr.NCHW, kind)
+
+    def _values(self, variable: Any) -> Array:
+        plain = variable
+        if variable.data_format == self._expr.NC4HW4:
+            plain = self._expr.convert(variable, self._expr.NCHW)
+        found: Array = np.array(plain.read()).reshape(plain.shape)
+        return found
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,1 @@
+"""What runtimes make of PReLU: a table that was measured, a forecast, and what fits them."""

@@ -1,0 +1,42 @@
+"""A runtime for `backends.runtimes.hosting` that does as it is told."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+
+
+def load(does: str, spelled: str) -> Toy:
+    """A model; `does` is what it does when it is run, or as it is loaded."""
+    if does == "refuse":
+        raise PReLUToolsError(f"toy cannot load {spelled}")
+    return Toy(does)
+
+
+class Toy:
+    """See `load`."""
+
+    def __init__(self, does: str) -> None:
+        """Take what it does."""
+        self._does = does
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Its inputs, turned round; or what it does."""
+        if self._does == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if self._does == "exit":
+            os._exit(7)
+        if self._does == "raise":
+            raise ZeroDivisionError("by nothing")
+        if self._does == "garble":
+            return [np.array([object()])]
+        if self._does == "talk":
+            print("this is no answer")
+            os.write(1, b"nor is this\n")
+        return [values.T for values in inputs]
