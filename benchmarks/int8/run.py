@@ -54,7 +54,7 @@ def measure(net: Int8Net, folder: Path, seconds: float, tune: bool) -> dict[str,
         "relu": bound(path, feeds, "Relu"),
     }
     runs = {key: open_run(OnnxModel(m, None), 1, key) for key, m in models.items()}
-    times = race(runs, feeds[0], seconds, ROUNDS, 0)
+    times = race(runs, feeds[0], seconds, ROUNDS, 0).seconds
     forms = [layer.form for layer in result.layers]
     return {
         "name": net.name,

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from prelu_tools.backends.onnxruntime.racing import open_run, race
+from prelu_tools.backends.onnxruntime.racing import Budget, open_run, race
+from prelu_tools.commands.optimize.tuning import fastest, undecided
 from prelu_tools.commands.quantize.quantizing import Prepared, call_name
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.inputs import DEFAULT_SEED
 from prelu_tools.core.results.quantization import Selected
-from prelu_tools.core.timing import ratio_of
 from prelu_tools.graph.io.model import OnnxModel
 
 _FEWEST, _MOST = 9, 300
@@ -102,7 +102,7 @@ def _size(shape: tuple[int, ...] | None) -> int:
 def _choose_for_group(
     bench: FormBench, found: Forms, forms: tuple[str, ...], names: list[str], seconds: float
 ) -> None:
-    opening = time.perf_counter()
+    budget = Budget(seconds, bench.threads)
     runs = {
         form: open_run(
             OnnxModel(bench.prepared.written({**found.forms, **dict.fromkeys(names, form)}), None),
@@ -111,12 +111,11 @@ def _choose_for_group(
         )
         for form in forms
     }
-    left = seconds - (time.perf_counter() - opening)
-    times = race(runs, bench.feeds, max(left, 0.0), range(_FEWEST, _MOST), DEFAULT_SEED)
-    best = forms[0]
-    for form in forms[1:]:
-        if ratio_of(times[form], times[best]).high < 1.0:
-            best = form
+    rounds = range(_FEWEST, _MOST)
+    times = race(
+        runs, bench.feeds, budget.left, rounds, DEFAULT_SEED, bench.threads, undecided
+    ).seconds
+    best = fastest(times, forms[0])
     for name in names:
         found.forms[name] = best
         found.selected[name] = "timing"

@@ -320,7 +320,7 @@ def _times(work: _Work, proto: onnx.ModelProto) -> QuantizedTimes:
         name: open_run(OnnxModel(model, None), threads, f"{work.request.source} ({name})")
         for name, model in models.items()
     }
-    times = race(runs, feeds, _FINAL_SECONDS, _FINAL_ROUNDS, DEFAULT_SEED)
+    times = race(runs, feeds, _FINAL_SECONDS, _FINAL_ROUNDS, DEFAULT_SEED, threads).seconds
     middle = {name: float(np.median(seconds)) for name, seconds in times.items()}
     return QuantizedTimes(
         in_float=middle["float"],

@@ -66,13 +66,19 @@ def float_model(model: OnnxModel) -> FloatModel:
     Raises:
         PReLUToolsError: onnxruntime cannot load it.
     """
-    portable = to_portable(model, bodies=False)
+    portable = to_portable(model, hidden=False)
     proto = folded(portable.inlined())
     taken = {node.name for node in proto.graph.node}
     for node in proto.graph.node:
         if not node.name:
             node.name = free_name(f"{node.op_type}_{node.output[0]}", taken)
-    return FloatModel(proto, lowerable(OnnxModel(proto, None)))
+    return FloatModel(proto, _outside(OnnxModel(proto, None)))
+
+
+def _outside(model: OnnxModel) -> tuple[LocatedLayer, ...]:
+    """The layers that are in no body of an If, Loop or Scan: the quantizer looks into none."""
+    found = lowerable(model)
+    return tuple(item for item in found if all(view.outer is None for view, _ in item.calls))
 
 
 def look(found: FloatModel, feeds: Sequence[Feeds], spelled: str) -> None:
@@ -204,7 +210,7 @@ class Prepared:
         writer.write(places, forms)
         left = OnnxModel(copy, None)
         choices = {}
-        for item in lowerable(left):
+        for item in _outside(left):
             fitting = set(fitting_forms(item, special=False, rounding=False))
             choices[item.layer.name] = next(f for f in _IN_FLOAT if f in fitting)
         lower(left, choices)
