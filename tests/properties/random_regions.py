@@ -17,7 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 Array = NDArray[np.float32]
 CHANNELS, SIZE = 4, 4  # as long as each other: a wrong axis would not be noticed by its size
 FAULTS = ("threshold", "cap", "floor", "offset of one side", "gate", "scaled above zero",
-          "two inputs", "turned", "squared", "one channel", "kink elsewhere")  # fmt: skip
+          "two inputs", "turned", "squared", "one channel", "kink elsewhere",
+          "mixed channels")  # fmt: skip
 
 
 @dataclass
@@ -71,7 +72,21 @@ class Region:
         if factor.shape == (CHANNELS, 1, 1):
             weight = factor.reshape(CHANNELS, 1, 1, 1)
             ways.append(lambda: self.op("Conv", tensor, self.constant(weight), group=CHANNELS))
+            ways.append(lambda: self.mixed(tensor, np.diag(factor.reshape(-1))))
+            row = self.constant(factor.reshape(-1))
+            ways.append(lambda: self.op("Einsum", tensor, row, equation="nchw,c->nchw"))
         return self.pick(*ways)
+
+    def mixed(self, tensor: str, matrix: Array) -> str:
+        """Sums over channels, times the numbers of a matrix."""
+
+        def product() -> str:
+            turned = self.op("Transpose", tensor, perm=[0, 2, 3, 1])
+            made = self.op("MatMul", turned, self.constant(matrix.T))
+            return self.op("Transpose", made, perm=[0, 3, 1, 2])
+
+        weight = matrix.reshape(CHANNELS, CHANNELS, 1, 1)
+        return self.pick(lambda: self.op("Conv", tensor, self.constant(weight)), product)
 
     def zero(self) -> str:
         """Zero, in one of several shapes."""
@@ -139,6 +154,8 @@ class Region:
                 return self.both("Mul", tensor, self.op("Sigmoid", tensor))
             if fault == "floor":
                 tensor = self.both("Max", tensor, self.constant(-2.0))
+            if fault == "mixed channels":
+                return self.mixed(tensor, np.eye(CHANNELS) / 2 + np.eye(CHANNELS, k=1) / 8)
             scaled = self.scaled(tensor, gate)
             if fault == "offset of one side":
                 return self.op("Where", self.is_positive(tensor, limit), scaled,

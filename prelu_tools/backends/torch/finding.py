@@ -38,9 +38,9 @@ class CallFinder:
         if answer is None:
             return False
         origin = answer.origin
+        is_plain = answer.is_own and not answer.is_reordered and not origin.startswith("#")
         if origin.startswith("#"):
             origin = f"{seen.place}.slopes".lstrip(".")
-        is_plain = answer.is_own and not answer.is_reordered
         name = self._named(origin, "" if is_plain else seen.signature.constants)
         layer = _layer_name(self._root, origin) + name.removeprefix(origin)
         self.known[seen.signature] = name

@@ -15,6 +15,7 @@ from torch.nn.utils import parametrize
 
 from prelu_tools.backends.failures import failed_on
 from prelu_tools.backends.torch.arguments import arguments_of, zeros_for
+from prelu_tools.backends.torch.scripted import CompiledGraph, unscripted
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 
@@ -49,7 +50,7 @@ def unwrapped(module: nn.Module, spelled: str) -> tuple[nn.Module, tuple[str, ..
         module = _unscripted(module, spelled)
         outermost = [n for n in scripted if n.rpartition(".")[0] not in scripted or not n]
         named = ", ".join(filter(None, outermost)) or type(module).__name__
-        is_graph = any(type(part).__name__ == "CompiledGraph" for part in module.modules())
+        is_graph = any(isinstance(part, CompiledGraph) for part in module.modules())
         how = "by the graph that was compiled" if is_graph else "as the Python it was compiled from"
         notes.append(f"TorchScript, run {how}: {named}")
     return module, tuple(notes)
@@ -58,8 +59,6 @@ def unwrapped(module: nn.Module, spelled: str) -> tuple[nn.Module, tuple[str, ..
 def _unscripted(module: nn.Module, called: str) -> nn.Module:
     """The module without TorchScript; where there is some, a copy that shares its tensors."""
     if isinstance(module, ScriptModule):
-        from prelu_tools.backends.torch.scripted import CompiledGraph, unscripted
-
         return unscripted(module) or CompiledGraph(module, called)
     inner = {n: _unscripted(c, f"{n} in {called}") for n, c in module.named_children()}
     if all(module._modules[name] is child for name, child in inner.items()):

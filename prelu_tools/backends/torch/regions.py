@@ -114,6 +114,8 @@ class Node:
     """Whether no input of the model took part in it."""
     name: str = ""
     """The parameter's own name, where it is one."""
+    number: int = 0
+    """Of a constant that has no name and that no function gave: as which of them it was met."""
     function: Any = None
     """What was called; None where nothing behind it matters."""
     arguments: Any = ()
@@ -213,8 +215,8 @@ class Tracer:
 
     names: Mapping[int, str]
     """The names of parameters by the ids of their tensors."""
-    has_met_unknown: bool = False
-    """Whether something gave a tensor that was not seen: what made it ran out of sight."""
+    n_unknown: int = 0
+    """How many tensors were met that nothing in sight gave: what made them ran out of sight."""
     _nodes: Any = field(default_factory=WeakIdKeyDictionary)
     _moved: dict[Any, Node] = field(default_factory=dict)
     _count: int = 0
@@ -325,7 +327,9 @@ class Tracer:
         if node is None:
             node = self._new(tensor, is_constant=True)
             node.name = self.names.get(id(tensor), "")
-            self.has_met_unknown |= not node.name and tensor.is_floating_point()
+            if not node.name and tensor.is_floating_point():
+                self.n_unknown += 1
+                node.number = self.n_unknown
         return node
 
     def _new(self, tensor: torch.Tensor, is_constant: bool) -> Node:
@@ -403,7 +407,7 @@ def _text(node: Node) -> str:
         arguments = pytree.tree_map(
             lambda value: "_" if isinstance(value, Node) else str(value), inner.arguments
         )
-        place = getattr(inner.function, "place", "")  # of several tensors that it gives
+        place = getattr(inner.function, "place", inner.number or "")  # of several that it gives
         steps.append(inner.name or f"{inner.label}{place}{arguments}")
     return "-".join(steps)
 

@@ -44,6 +44,7 @@ from prelu_tools.backends.torch.running.watch import (
     tensor_names,
 )
 from prelu_tools.backends.torch.running.wide import WideTorchRunner
+from prelu_tools.backends.torch.scripted import CompiledGraph
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
@@ -180,7 +181,7 @@ class TorchSource(SourceDefaults):
 
     def _look(self) -> list[PReLUCall]:
         finder, finding, outputs, missing = self._explored(by_operators=False)
-        if finding.tracer.has_met_unknown:
+        if finding.tracer.n_unknown:
             with suppress(PReLUToolsError):  # not every function can be seen by its operators
                 closer = self._explored(by_operators=True)
                 found, before = ({c.parameter for c in f.calls} for f in (closer[0], finder))
@@ -261,6 +262,8 @@ class TorchSource(SourceDefaults):
 
     def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
         """See `Source.wide_runner`: parameters and buffers in float64 take the place of its own."""
+        if any(isinstance(part, CompiledGraph) for part in self._module.modules()):
+            raise PReLUToolsError("TorchScript computes in the types that were compiled into it")
         self._find_calls()
         wide = WideTorchRunner(self._module, lambda feeds, state: self.run(feeds, observe, state))
         return nullcontext(wide)

@@ -366,7 +366,7 @@ MOVING: Final[Mapping[str, Step]] = {
 """Others that are common among constants."""
 MOVED: Final = ("Transpose", "Unsqueeze", "Squeeze", "Concat", "Split")
 """Operators that move elements, or join and split tensors."""
-PRODUCTS: Final = ("Conv", "MatMul", "Gemm", "Einsum", "BatchNormalization")
+PRODUCTS: Final = ("Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum", "BatchNormalization")
 """Sums of products, some of which multiply each element by one number (see `products.py`)."""
 KNOWN: Final = frozenset({*ELEMENTWISE, *MOVED, *PRODUCTS, "Shape", "Expand", "ConstantOfShape"})
 """The operators that a region may have."""

@@ -15,6 +15,7 @@ from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.walk import attribute_of
 
 _MOST: Final = 1 << 18  # elements of a matrix that is looked at
+_CONVOLUTIONS: Final = ("Conv", "ConvTranspose")
 Values = Callable[[str], Array | None]
 """The values of a constant; None where they cannot be computed."""
 
@@ -32,7 +33,7 @@ def factor_of(view: GraphView, node: onnx.NodeProto) -> str | None:
     if node.op_type == "Einsum":
         terms = _terms(node)
         fits = len(node.input) == 2 and terms is not None and len(terms[0]) == len(sizes)
-    elif node.op_type == "Conv":
+    elif node.op_type in _CONVOLUTIONS:
         groups = attribute_of(node, "group", 1)
         fits = (
             len(sizes) > 2
@@ -41,6 +42,7 @@ def factor_of(view: GraphView, node: onnx.NodeProto) -> str | None:
             and 1 in (groups, sizes[1])
         )
         fits &= not any(attribute_of(node, "pads", ()))
+        fits &= not any(attribute_of(node, "output_padding", ()))
         fits &= set(attribute_of(node, "strides", ())) <= {1}
     elif node.op_type == "BatchNormalization":
         fits = len(node.input) == 5 and not attribute_of(node, "training_mode", 0)
@@ -81,13 +83,13 @@ def multipliers(node: onnx.NodeProto, held: Array, values: Values, n_axes: int) 
             raise ValueError("a constant that cannot be computed")
         scale = np.sqrt(variance + variance.dtype.type(attribute_of(node, "epsilon", 1e-5)))
         return np.asarray(held / scale).reshape(-1, *behind)
-    if node.op_type == "Conv":
+    if node.op_type in _CONVOLUTIONS:
         return (_diagonal(held) if held.shape[1] != 1 else held).reshape(-1, *behind)
     return _diagonal(held)
 
 
 def _is_matrix(node: onnx.NodeProto, held: Array) -> bool:
-    if node.op_type == "Conv":
+    if node.op_type in _CONVOLUTIONS:
         return bool(held.shape[1] != 1)
     return str(node.op_type) in ("MatMul", "Gemm")
 

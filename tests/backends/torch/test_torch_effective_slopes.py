@@ -21,6 +21,7 @@ import torch.utils.checkpoint
 from torch._higher_order_ops.scan import scan
 
 AT_LARGE = torch.tensor([0.1, -0.2, 1.3])
+TOO = torch.tensor([0.4, 0.5, 0.6])
 ZERO = torch.tensor(0)
 
 
@@ -149,6 +150,10 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "cond of slopes and of their half": (
         "torch.cond(x.sum() > 0, F.prelu, lambda y, a: F.prelu(y, a * 0.5), (x, self.raw))",
         {"raw": _RAW, "raw#2": [0.5 * slope for slope in _RAW]},
+    ),
+    "two tensors at large": (
+        "F.prelu(self.fc(F.prelu(x, AT_LARGE)), TOO)",
+        {"slopes": [0.1, -0.2, 1.3], "slopes#2": [0.4, 0.5, 0.6]},
     ),
     "columns": (
         "torch.stack([torch.where(c > 0, c, a * c) for c, a in zip(x.unbind(1), self.raw)], 1)",

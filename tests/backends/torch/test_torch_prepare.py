@@ -10,6 +10,10 @@ import pytest
 from running import cli
 from torch_nets import export, try_export, write_nets
 
+from prelu_tools.backends.registry import open_source
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import SourceOptions
+
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 nn = torch.nn
@@ -233,6 +237,12 @@ def test_other_script_modules_run_by_their_graph(nets: Path, name: str) -> None:
         "act": [0.5, -0.5]
     }
     assert found.operators == ["Conv", "PRelu"]
+
+
+def test_compiled_types_are_not_widened(nets: Path) -> None:
+    source = open_source(f"{nets}:loaded", SourceOptions())
+    with pytest.raises(PReLUToolsError, match="the types that were compiled into it"):
+        source.wide_runner()
 
 
 def test_a_script_module_without_a_graph_is_refused_with_advice(nets: Path) -> None:

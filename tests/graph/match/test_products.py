@@ -15,6 +15,7 @@ TO_LAST, TO_FIRST = "Transpose<perm = [0, 2, 3, 1]>", "Transpose<perm = [0, 3, 1
 NORMAL = "s = BatchNormalization<epsilon = 0.0>(q, c, zeros, mean, ones)"
 PRODUCTS = {
     "a convolution by channels": ("s = Conv<group = 3>(q, w)", SLOPES.reshape(3, 1, 1, 1)),
+    "a transposed convolution": ("s = ConvTranspose<group = 3>(q, w)", SLOPES.reshape(3, 1, 1, 1)),
     "a convolution of a diagonal": ("s = Conv(q, w)", np.diag(SLOPES).reshape(3, 3, 1, 1)),
     "an Einsum": ('s = Einsum<equation = "nchw,c->nchw">(q, w)', SLOPES),
     "an Einsum, constant first": ('s = Einsum<equation = "c, nchw->nchw">(w, q)', SLOPES),

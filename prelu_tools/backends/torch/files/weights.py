@@ -210,8 +210,8 @@ def _unreadable(path: Path, error: Exception) -> str:
         )
     if "TorchScript" in text:
         return (
-            f"{path} is a TorchScript archive and no state dict: save the state_dict() of "
-            f"torch.jit.load({path.name!r}), and name that file"
+            f"{path} is a TorchScript archive and no state dict: name a function that returns "
+            f"torch.jit.load({path.name!r}), as in nets.py:load"
         )
     return (
         f"{path} cannot be read as weights: torch.save did not write it, or it is damaged "
