@@ -23,7 +23,7 @@ from typing import Any, Literal, overload
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
 from prelu_tools.commands.speaking import speaking_python
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.options import ExternalData, InputLayout, SourceOptions
+from prelu_tools.core.options import ExternalData, InputLayout, Route, SourceOptions
 from prelu_tools.core.prelu.layout import Layout
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.results.comparison import CompareResult
@@ -48,6 +48,7 @@ def export(
     target: ExportTarget = "portable",
     slope_axis: int | None = None,
     input_layout: InputLayout = "keep",
+    route: Route | None = None,
     external_data: ExternalData = "auto",
     verify: bool = True,
     quick: bool = False,
@@ -73,6 +74,8 @@ def export(
         slope_axis: for an ONNX file with slopes `[C]` that fit two axes: the axis that they belong
             to, 1 for the channels of NCHW, -1 for the last.
         input_layout: axis order of the inputs of a Keras model, of rank 3 and above.
+        route: `tf2onnx` or `torch`, the backend on which Keras runs and from which a Keras model is
+            converted; Keras must not be imported yet, or run on it already.
         external_data: whether large weights go to a second file next to the model.
         verify: whether to compare the result with its source.
         quick: whether to verify with few inputs only.

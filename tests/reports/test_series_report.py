@@ -107,7 +107,8 @@ def test_a_line_is_broken_where_a_layer_is_missing() -> None:
     assert [len(line.split()) for line in lines] == [2, 2, 2, 2]  # a slope and the median, twice
     first, second = (line.split() for line in lines[:2])
     assert first[0].startswith("44.0,")
-    assert second[0] == second[1]  # a dot
+    assert second[0] == second[1]  # a dot, wide enough to be seen
+    assert "stroke-width:5" in text
 
 
 def test_points_are_where_their_steps_are() -> None:

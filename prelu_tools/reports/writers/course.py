@@ -157,11 +157,12 @@ def _line(frame: Frame, values: Array, style: str) -> Iterator[str]:
         if math.isfinite(value):
             run.append((frame.x(place), frame.y(value)))
             continue
-        if len(run) == 1:
-            run *= 2
         if run:
+            wide = ";stroke-width:5" if len(run) == 1 else ""
+            points = _path(run * 2 if wide else run)
             yield (
-                f'<polyline points="{_path(run)}" style="fill:none;stroke-linecap:round;{style}"/>'
+                f'<polyline points="{points}" '
+                f'style="fill:none;stroke-linecap:round;{style}{wide}"/>'
             )
         run = []
 
