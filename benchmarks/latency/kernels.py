@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import onnxruntime
 
@@ -26,8 +27,25 @@ SECONDS = 4.0
 """How long a file is run."""
 
 
-def kernels(path: Path, threads: int) -> Mapping[str, tuple[float, int]]:
-    """Return the milliseconds a run that each operator takes, and how many nodes it has."""
+class Event(NamedTuple):
+    """One run of one kernel."""
+
+    name: str
+    """Of its node."""
+    operator: str
+    """Of its node."""
+    milliseconds: float
+    """How long it took."""
+    n_bytes: int
+    """Read and written, weights included."""
+    n_weights: int
+    """Bytes of its weights."""
+    n_output: int
+    """Bytes that it wrote."""
+
+
+def profile(path: Path, threads: int, seconds: float = SECONDS) -> list[Event]:
+    """Return every run of every kernel in so many seconds of a model on an image."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
@@ -39,21 +57,34 @@ def kernels(path: Path, threads: int) -> Mapping[str, tuple[float, int]]:
         )
         value = session.get_inputs()[0]
         feeds = {value.name: natural(value.shape, seed=7)}
-        runs, end = 0, time.monotonic() + SECONDS
+        runs, end = 0, time.monotonic() + seconds
         while runs < 5 or time.monotonic() < end:
             session.run(None, feeds)
             runs += 1
         events = json.loads(Path(session.end_profiling()).read_text())
-    return _summed(events)
+    return [_event(e) for e in events if _is_kernel(e)]
 
 
-def _summed(events: Sequence[Mapping[str, object]]) -> Mapping[str, tuple[float, int]]:
+def _is_kernel(event: Mapping[str, Any]) -> bool:
+    return event.get("cat") == "Node" and str(event["name"]).endswith("_kernel_time")
+
+
+def _event(event: Mapping[str, Any]) -> Event:
+    args = event["args"]
+    read, weights, written = (
+        int(args.get(f"{kind}_size", 0)) for kind in ("activation", "parameter", "output")
+    )
+    return Event(
+        f"{event['name']}#{args['node_index']}", args["op_name"], event["dur"] / 1000,
+        read + weights + written, weights, written,
+    )  # fmt: skip
+
+
+def kernels(path: Path, threads: int) -> Mapping[str, tuple[float, int]]:
+    """Return the milliseconds a run that each operator takes, and how many nodes it has."""
     nodes: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for event in events:
-        name = str(event["name"])
-        if event.get("cat") == "Node" and name.endswith("_kernel_time"):
-            operator = event["args"]["op_name"]  # type: ignore[index]
-            nodes[operator][name].append(float(event["dur"]) / 1000)  # type: ignore[arg-type]
+    for event in profile(path, threads):
+        nodes[event.operator][event.name].append(event.milliseconds)
     sums = {
         operator: (sum(map(statistics.median, times.values())), len(times))
         for operator, times in nodes.items()

@@ -157,7 +157,7 @@ READERS: tuple[Row, ...] = (
 """What is read by itself: for `inspect` before the frameworks, for the rest after them."""
 
 
-_OF_GRAPH, _OF_KERAS = ("target", "data", "slope_axis"), ("input_layout",)
+_OF_GRAPH, _OF_KERAS = ("target", "data", "slope_axis"), ("input_layout", "route")
 """Fields of requests that count for ONNX files only, and for Keras models only."""
 _TO_RUN = (*ROWS, _SAVED_MODEL, *READERS)
 _TO_INSPECT = (*READERS, *ROWS, _SAVED_MODEL)
@@ -288,7 +288,7 @@ def refuse_ignored_options(sources: Sequence[Source], request: Any, inspects: bo
 def _heeded(source: Source, options: SourceOptions, inspects: bool) -> tuple[str, ...]:
     """The fields of requests and of their options that count for a source."""
     of_graph = _OF_GRAPH if source.graph is not None else ()
-    of_keras = _OF_KERAS if source.framework == "keras" else ()
+    of_keras = _of_keras(source.spelled) if source.framework == "keras" else ()
     return (*of_graph, *of_keras, *_read_by(source.spelled, options, inspects))
 
 
@@ -303,8 +303,18 @@ def may_heed(text: str, options: SourceOptions, inspects: bool = False) -> tuple
     source_spec = parse_source_spec(text)
     row = None if source_spec.file is None else _row_for(source_spec.file, _TO_RUN)
     of_graph = _OF_GRAPH if row is not None and row.name == "onnx" else ()
-    of_keras = _OF_KERAS if row is None or row.extra == "keras" else ()
+    of_keras = _of_keras(text) if row is None or row.extra == "keras" else ()
     return (*of_graph, *of_keras, *_read_by(text, options, inspects))
+
+
+def _of_keras(text: str) -> tuple[str, ...]:
+    """The fields that count for a Keras model: a SavedModel runs on TensorFlow alone."""
+    try:
+        file = parse_source_spec(text).file
+    except UsageError:  # a live model
+        return _OF_KERAS
+    is_saved = file is not None and _row_for(file, _TO_RUN) is _SAVED_MODEL
+    return tuple(field for field in _OF_KERAS if field != "route" or not is_saved)
 
 
 def _read_by(text: str, options: SourceOptions, inspects: bool) -> tuple[str, ...]:

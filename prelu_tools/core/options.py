@@ -148,6 +148,8 @@ class SourceOptions:
     """Whether they are for several sources, taken one by one, not all of which need them."""
 
 
+Route = Literal["tf2onnx", "torch"]
+"""How a Keras model is run and converted: on TensorFlow, or on PyTorch by `torch.onnx`."""
 InputLayout = Literal["keep", "nchw", "nhwc"]
 """An axis order to give inputs; `keep` for the source's own."""
 

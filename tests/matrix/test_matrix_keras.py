@@ -22,10 +22,11 @@ CELLS = every_cell(FORMS, EXCLUDED)
 
 
 def _run(forms: Sequence[str], group: Group, x: Array) -> Mapping[str, Array]:
+    from keras import ops
     from keras_cells import net
 
     outputs = net(forms, group.sharing, group.rank, group.size)(x)
-    return {form: np.asarray(output) for form, output in outputs.items()}
+    return {form: ops.convert_to_numpy(output) for form, output in outputs.items()}
 
 
 KERAS = Framework(

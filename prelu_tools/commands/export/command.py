@@ -12,6 +12,7 @@ from prelu_tools.backends.quiet import listening, quiet
 from prelu_tools.backends.registry import open_source, refuse_ignored_options
 from prelu_tools.commands.export.provenance import example_sizes_of, provenance
 from prelu_tools.commands.export.request import ExportRequest
+from prelu_tools.commands.export.route import take_route
 from prelu_tools.commands.export.steps import (
     finished,
     for_onnxruntime,
@@ -59,6 +60,7 @@ def export(
         PReLUToolsError: the source cannot be read, converted or checked; nothing was written.
     """
     _check_request(request)
+    take_route(request.route)
     check_request(request, *([request.source] if opened is None else []))
     with listening() as warnings, quiet(request.options.show_chatter):
         progress("loading")

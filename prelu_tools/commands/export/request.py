@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prelu_tools.commands.verify.request import ranges_option
-from prelu_tools.core.options import ExternalData, InputLayout, SourceOptions
+from prelu_tools.core.options import ExternalData, InputLayout, Route, SourceOptions
 from prelu_tools.core.requests.kinds import FLAG, choice, whole
 from prelu_tools.core.requests.option import Needs, option
 from prelu_tools.core.targets import EXPORT_TARGETS, ExportTarget
@@ -55,6 +55,13 @@ class ExportRequest:
         default="keep", sources="Keras models",
     )  # fmt: skip
     """See `ConversionOptions.input_layout`: for Keras models only."""
+    route: Route | None = option(
+        choice("tf2onnx", "torch"),
+        "How a Keras model is run and converted. tf2onnx: on TensorFlow; torch: on PyTorch, by "
+        "torch.onnx  [default: KERAS_BACKEND, else tf2onnx if TensorFlow is installed]",
+        default=None, sources="Keras models other than SavedModels",
+    )  # fmt: skip
+    """Which of Keras' backends is used: see `commands.export.route`."""
     external_data: ExternalData = option(
         choice("auto", "always", "never"),
         "Put large weights in a file beside "

@@ -104,10 +104,14 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> _Exports:
     folder = tmp_path_factory.mktemp("on_torch")
     (folder / "nets_on_torch.py").write_text(NETS + _MORE)
     commands = [
-        ["export", f"nets_on_torch.py:{net}", "-o", f"{job}.onnx", "--format", "json", *more]
+        [
+            *("export", f"nets_on_torch.py:{net}", "-o", f"{job}.onnx", "--format", "json"),
+            *("--route", "torch"),
+            *more,
+        ]
         for job, (net, *more) in _JOBS.items()
     ]
-    found = _run([*commands, ["-c", _MAKE], *_WEIGHTS], folder, KERAS_BACKEND="torch")
+    found = _run([*commands, ["-c", _MAKE], *_WEIGHTS], folder)
     of_weights = found[len(commands) + 1 :]
     return _Exports(dict(zip(_JOBS, found, strict=False)), folder, of_weights)
 
