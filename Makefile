@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 
 .PHONY: help demo docs test test-all test-browser pictures test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
   test-properties test-runtimes test-wandb runtimes mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
-  bench-honest bench-openvino bench-training bench-web schema web test-web webgpu-operators \
+  bench-honest bench-int8 bench-openvino bench-training bench-web schema web test-web webgpu-operators \
   site test-first-steps lint lock clean
 
 help:
@@ -36,7 +36,7 @@ help:
 	@echo "  test-wandb       a training logged to W&B, offline, in an environment of its own"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
 	@echo "  test-kill        kill -9 at random moments of export, optimize and reports (KILLS=100)"
-	@echo "  fuzz-files       inspect, export and verify on 20,000 broken files (COUNT=, GENERATOR=structures)"
+	@echo "  fuzz-files       inspect, export and verify on 20,000 broken files (COUNT=, GENERATOR=structures, models)"
 	@echo "  fuzz             coverage-guided fuzzing of the ONNX reader (FUZZ_SECONDS=)"
 	@echo "  mutants          changes in the tool's own verification that tests have to notice (MODULE=)"
 	@echo
@@ -53,6 +53,7 @@ help:
 	@echo "  bench             PReLU's latency on two versions of onnxruntime (QUICK=1 to try)"
 	@echo "  bench-exporters   the same models through the raw exporters and through export"
 	@echo "  bench-fleet       many small models: one process, two, Dask, and the command for each"
+	@echo "  bench-int8        PReLU in integers, plain quantization and the price of ReLU in int8 (QUICK=1)"
 	@echo "  bench-training    what logging slopes costs a step of training"
 	@echo "  runtimes          what runtimes make of each slope shape: docs/runtimes.md"
 	@echo "  webgpu-operators  which operators have a WebGPU kernel in onnxruntime-web"
@@ -285,6 +286,11 @@ bench: $(READY) .venv-bench-$(ORT_NOW)/.ready .venv-bench-$(ORT_BEFORE)/.ready \
 	@.venv-bench-$(ORT_BEFORE)/bin/python -m benchmarks.latency.run build/bench \
 	  --output $(BENCH_OUT) $(if $(QUICK),--quick,--short) $(BENCH_OPTIONS)
 	@$(BIN)/python -m benchmarks.latency.report $(BENCH_OUT)
+
+bench-int8: $(READY)
+	@mkdir -p build/int8
+	@$(BIN)/python -m benchmarks.int8.run build/int8 --seconds $(if $(QUICK),2,8) \
+	  --output $(if $(QUICK),build/int8/int8.json,docs/int8.json)
 
 bench-training: $(READY)
 	@$(BIN)/python -m benchmarks.training --rounds $(if $(QUICK),5,15)

@@ -1,6 +1,6 @@
 """Export models with PReLU to ONNX, prove that every slope arrived, and show what was learned.
 
-    from prelu_tools import export, inspect, optimize, record, verify
+    from prelu_tools import export, inspect, optimize, quantize, record, verify
 
 Importing this loads nothing else: no numpy, no onnx, no framework. What is used is loaded when it
 is used.
@@ -14,7 +14,7 @@ from prelu_tools.core.lazily import lazy_names
 from prelu_tools.core.results.showing import show_with
 
 if TYPE_CHECKING:
-    from prelu_tools.api import export, inspect, optimize, record, verify
+    from prelu_tools.api import export, inspect, optimize, quantize, record, verify
     from prelu_tools.core.errors import (
         MissingExtraError,
         PReLUToolsError,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.export import ExportResult
     from prelu_tools.core.results.inspection import InspectResult
     from prelu_tools.core.results.optimization import OptimizeResult
+    from prelu_tools.core.results.quantization import QuantizeResult
     from prelu_tools.core.results.record import RecordResult
     from prelu_tools.core.results.verification import (
         ExportVerificationError,
@@ -41,6 +42,7 @@ __all__ = [
     "MissingExtraError",
     "OptimizeResult",
     "PReLUToolsError",
+    "QuantizeResult",
     "RecordResult",
     "UsageError",
     "VerdictError",
@@ -49,18 +51,20 @@ __all__ = [
     "export",
     "inspect",
     "optimize",
+    "quantize",
     "record",
     "verify",
 ]
 
 _HOMES = {
-    **dict.fromkeys(("export", "inspect", "optimize", "record", "verify"), "api"),
+    **dict.fromkeys(("export", "inspect", "optimize", "quantize", "record", "verify"), "api"),
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "core.errors"),
     "CompareResult": "core.results.comparison",
     "ExportResult": "core.results.export",
     "ExportVerificationError": "core.results.verification",
     "InspectResult": "core.results.inspection",
     "OptimizeResult": "core.results.optimization",
+    "QuantizeResult": "core.results.quantization",
     "RecordResult": "core.results.record",
     "VerdictError": "core.results.verification",
     "VerifyResult": "core.results.verification",

@@ -19,9 +19,9 @@ from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.requests.speaking import spoken
-from prelu_tools.core.results.headline import first_of
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.live import Model, name_of, opened
+from prelu_tools.reports.headline import first_of
 
 if TYPE_CHECKING:
     from prelu_tools.core.prelu.layout import Layout

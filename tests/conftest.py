@@ -33,6 +33,8 @@ _NEEDS = {
     "wandb": ("wandb",),
     "web": (),
 }
+_ON_REQUEST = ("docs", "kill", "matrix", "onnx_suite")
+"""Markers of tests that run only where `-m` names them: each has a make target of its own."""
 _DISTRIBUTIONS = {"real_models": ("facenet-pytorch", "mtcnn")}
 
 Exports = Callable[[Sample], Path]
@@ -71,8 +73,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByFramework(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests whose packages are missing."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that run on request, and skip those whose packages are missing."""
+    unasked = {marker for marker in _ON_REQUEST if marker not in config.option.markexpr}
+    left = [item for item in items if unasked & {mark.name for mark in item.iter_markers()}]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in set(left)]
     for marker in _NEEDS:
         missing = _missing_packages(marker)
         if not missing:

@@ -11,8 +11,8 @@ import click
 from prelu_tools.batch.plan import Plan
 from prelu_tools.cli.batch import are_many, batch_options, show_many
 from prelu_tools.cli.completing import complete_source
-from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
+    Command,
     gather_source_options,
     output_options,
     request_options,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from prelu_tools.cli.completing import complete_report, complete_source, complete_words
-from prelu_tools.cli.ignored_options import RequestOption
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.requests.kinds import Kind, WrongValueError
 from prelu_tools.core.requests.option import Option, options_of
 from prelu_tools.reports import commands_with, formats_of
@@ -20,6 +22,32 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 T = TypeVar("T")
+
+
+class RequestOption(click.Option):
+    """An option that a field of a request declares."""
+
+    def __init__(self, *args: Any, request: type, **settings: Any) -> None:
+        """Keep whose field it is."""
+        super().__init__(*args, **settings)
+        self.request = request
+
+
+class Command(click.Command):
+    """Exit 2 for an option that has no effect because of another one, given or not."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        options = [param for param in self.params if isinstance(param, RequestOption)]
+        for request in dict.fromkeys(option.request for option in options):
+            names = [option.name or "" for option in options if option.request is request]
+            given = [name for name in names if _is_given(ctx, name)]
+            refuse_ignored(SimpleNamespace(**ctx.params), request, given)
+        return super().invoke(ctx)
+
+
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 class FormatType(click.ParamType):  # type: ignore[type-arg]  # older clicks take none

@@ -54,7 +54,7 @@ class Output:
         if "github" in self._forms:
             append_summary(render(result, "markdown", self._style(shown=False)))
         if self.quiet:
-            from prelu_tools.core.results.headline import headline
+            from prelu_tools.reports.headline import headline
 
             line = headline(result)
             if line is not None:

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from prelu_tools.cli.completing import complete_source
-from prelu_tools.cli.ignored_options import Command
 from prelu_tools.cli.options import (
+    Command,
     gather_source_options,
     output_options,
     request_options,

@@ -19,18 +19,20 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.results.inspection import InspectResult
     from prelu_tools.core.results.optimization import OptimizeResult
+    from prelu_tools.core.results.quantization import QuantizeResult
     from prelu_tools.core.results.record import RecordResult
     from prelu_tools.core.results.series import SeriesResult
     from prelu_tools.core.results.verification import VerifyResult
 
 Result: TypeAlias = (
-    "InspectResult | CompareResult | ExportResult | OptimizeResult | VerifyResult"
-    " | SeriesResult | DoctorResult | InitResult | RecordResult | BatchResult"
+    "InspectResult | CompareResult | ExportResult | OptimizeResult | QuantizeResult"
+    " | VerifyResult | SeriesResult | DoctorResult | InitResult | RecordResult | BatchResult"
 )
 COMMON_FORMATS: tuple[str, ...] = ("table", "json", "markdown", "html")
 """What every command can write."""
 _MORE_FORMATS: Mapping[str, tuple[str, ...]] = {
     "inspect": ("csv", "junit", "github", "sarif"),
+    "quantize": ("junit",),
     "verify": ("junit", "github", "sarif"),
 }
 

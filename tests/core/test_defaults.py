@@ -12,6 +12,15 @@ from prelu_tools.core.prelu.statistics import Thresholds
 from prelu_tools.core.results.export import DoctorItem, ExportResult, InitCheck, RefusedRoute
 from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport
 from prelu_tools.core.results.optimization import Exactness, Held, LayerChoice, OptimizeResult
+from prelu_tools.core.results.verification import (
+    BaselineReport,
+    CandidateReport,
+    Deviation,
+    LayerParity,
+    OutputParity,
+    Tolerance,
+    VerifyResult,
+)
 from prelu_tools.core.timing import Latency, Ratio
 
 NOTHING = cast(Any, None)
@@ -36,6 +45,19 @@ NOTHING = cast(Any, None)
         (OptimizeResult, {"notes": ()}),
         (Thresholds, {"near": 0.01}),
         (Ratio, {}),
+        (OutputParity, {"deviation": None, "top1_agreement": None, "limit": None,
+                        "of_rounding": None, "difference": None, "worst_of_rounding": None,
+                        "n_values": 0, "n_border": 0, "remark": None}),
+        (LayerParity, {"deviation": None, "limit": None, "n_slopes": 0, "n_by_value": 0,
+                       "n_by_behaviour": 0, "least_positions": None, "provider": None,
+                       "parameter": None, "node": None, "note": None,
+                       "found": "pattern", "slope_step": None}),
+        (Tolerance, {"multiple": None, "ulps": None}),
+        (CandidateReport, {"special": (), "power": None, "interface": (), "seconds": 0.0}),
+        (VerifyResult, {"agreements": (), "n_searched": 0, "notes": (), "inputs": (),
+                        "baseline": None, "quick": False, "seconds": 0.0}),
+        (Deviation, {}),
+        (BaselineReport, {"worse": (), "unknown": (), "lost": ()}),
     ],
 )  # fmt: skip
 def test_what_is_not_said_is_nothing(kind: Any, expected: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from prelu_tools import api
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.commands.optimize.request import OptimizeRequest
+from prelu_tools.commands.quantize.request import QuantizeRequest
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.option import Option, options_of, read_keywords
@@ -23,10 +24,12 @@ REQUESTS: list[tuple[Callable[..., Any], type]] = [
     (api.verify, VerifyRequest),
     (api.inspect, InspectRequest),
     (api.optimize, OptimizeRequest),
+    (api.quantize, QuantizeRequest),
     (assert_parity, VerifyRequest),
 ]
-OLDER = {assert_parity: {"inputs_file", "layouts"}}
-NOT_FOR_ONNX = {api.optimize: {"custom_objects", "allow_unsafe_load"}}
+OLDER = {assert_parity: {"inputs_file", "layouts"}, api.quantize: {"calibration"}}
+_FRAMEWORKS = {"custom_objects", "allow_unsafe_load"}
+NOT_FOR_ONNX = {api.optimize: _FRAMEWORKS, api.quantize: _FRAMEWORKS}
 CASES = [
     pytest.param(function, request, one, id=f"{function.__name__}-{one.name}")
     for function, where in REQUESTS

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
+from made_layers import layer_of
 
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.commands.verify.inputs.rows import Rows
@@ -27,18 +28,8 @@ LAST = (0, 2, 3, 1)
 
 
 def bare(name: str, slopes: Array, input_shape: Shape | None = None, **other: Any) -> PReLULayer:
-    layer = PReLULayer(
-        name=name,
-        nodes=(f"{name}_node",),
-        parameter=f"{name}.weight",
-        form="prelu",
-        slopes=slopes,
-        input_shape=input_shape,
-        stored_shape=slopes.shape,
-        preceding_parameters=None,
-        same_instance=True,
-    )
-    return replace(layer, **other)
+    names = {"nodes": (f"{name}_node",), "parameter": f"{name}.weight"}
+    return replace(layer_of(slopes, input_shape, name), **{**names, **other})
 
 
 def flat(name: str = "a", slopes: Array = SLOPES, **other: Any) -> PReLULayer:

@@ -11,37 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from running import environment
+from slope_records import slope_record
 
-from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.movement import SlopeTrack
-from prelu_tools.core.prelu.statistics import slope_health, slope_statistics
 from prelu_tools.core.results.inspection import Finding
-from prelu_tools.core.results.slope_record import LayerRecord, SlopeRecord
+from prelu_tools.core.results.slope_record import SlopeRecord
 from prelu_tools.training.events import EventFile, binned
 
 pytestmark = pytest.mark.tensorboard
-
-
-def _record(
-    step: int, slopes: Array, track: SlopeTrack | None = None, findings: tuple[Finding, ...] = ()
-) -> SlopeRecord:
-    track = track or SlopeTrack()
-    track.add(slopes)
-    layer = LayerRecord(
-        name="block.act",
-        parameter="block.act.weight",
-        form="PReLU",
-        slopes=slopes,
-        is_sampled=False,
-        statistics=slope_statistics(slopes),
-        health=slope_health(slopes),
-        trends=track.trends(),
-        movement=track.movements[-1],
-        gradient=0.5,
-        weight_decay=0.0,
-        is_trained=True,
-    )
-    return SlopeRecord(step, 1_700_000_000.5 + step, (layer,), findings)
 
 
 def _write(folder: Path, *records: SlopeRecord) -> None:
@@ -67,7 +44,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_scalars_and_histograms(tmp_path: Path, read: Any) -> None:
     track = SlopeTrack()
     looks = [np.array([0.25, 0.25, -0.5, 1.5]), np.array([0.25, 0.5, -0.5, 1.0])]
-    _write(tmp_path, *(_record(10 * n, look, track) for n, look in enumerate(looks)))
+    _write(tmp_path, *(slope_record(10 * n, look, track) for n, look in enumerate(looks)))
     found = read(tmp_path)
     expected = {
         "slope_mean": [0.375, 0.3125],
@@ -96,7 +73,7 @@ def test_scalars_and_histograms(tmp_path: Path, read: Any) -> None:
 
 def test_warnings_are_text(tmp_path: Path, read: Any) -> None:
     finding = Finding("not_moving", "warning", "it does not move", "block.act")
-    _write(tmp_path, _record(3, np.ones(2), findings=(finding,)))
+    _write(tmp_path, slope_record(3, np.ones(2), findings=(finding,)))
     (event,) = read(tmp_path).Tensors("slope_warnings/not_moving/block.act")
     assert event.step == 3
     assert event.tensor_proto.string_val[0] == b"**not_moving** block.act: it does not move"
@@ -104,7 +81,7 @@ def test_warnings_are_text(tmp_path: Path, read: Any) -> None:
 
 @pytest.mark.parametrize("slopes", [[np.nan, 0.5, np.inf], [0.25, 0.25], [1e300, -1e300], [5e-324]])
 def test_odd_slopes(tmp_path: Path, read: Any, slopes: list[float]) -> None:
-    _write(tmp_path, _record(0, np.array(slopes)))
+    _write(tmp_path, slope_record(0, np.array(slopes)))
     (event,) = read(tmp_path).Histograms("slopes/block.act")
     finite = [slope for slope in slopes if np.isfinite(slope)]
     assert sum(event.histogram_value.bucket) == event.histogram_value.num == len(finite)
@@ -113,15 +90,15 @@ def test_odd_slopes(tmp_path: Path, read: Any, slopes: list[float]) -> None:
 
 
 def test_slopes_of_which_none_is_finite(tmp_path: Path, read: Any) -> None:
-    _write(tmp_path, _record(0, np.array([np.nan, np.inf])))
+    _write(tmp_path, slope_record(0, np.array([np.nan, np.inf])))
     found = read(tmp_path).Tags()
     assert found["histograms"] == []
     assert "slope_mean/block.act" in found["scalars"]
 
 
 def test_a_run_that_goes_on_replaces_what_it_repeats(tmp_path: Path, read: Any) -> None:
-    _write(tmp_path, *(_record(step, np.full(2, float(step))) for step in (0, 10, 20, 30)))
-    _write(tmp_path, *(_record(step, np.full(2, -float(step))) for step in (20, 40)))
+    _write(tmp_path, *(slope_record(step, np.full(2, float(step))) for step in (0, 10, 20, 30)))
+    _write(tmp_path, *(slope_record(step, np.full(2, -float(step))) for step in (20, 40)))
     events = read(tmp_path).Scalars("slope_mean/block.act")
     assert [(e.step, e.value) for e in events] == [(0, 0), (10, 10), (20, -20), (40, -40)]
 

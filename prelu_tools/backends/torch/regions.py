@@ -108,8 +108,11 @@ class Node:
 
     index: int
     """Its number, in the order of the calls."""
-    tensor: Callable[[], torch.Tensor | None]
-    """The tensor, as long as it lives and holds what the function gave."""
+    held: Callable[[], torch.Tensor | None]
+    """The tensor, as long as it lives."""
+    version: int | None
+    """How often it had been written over, itself or by way of a view, when it was given; None where
+    that is not known, as below PyTorch's views."""
     is_constant: bool
     """Whether no input of the model took part in it."""
     name: str = ""
@@ -126,6 +129,20 @@ class Node:
     """Whether the function wrote it over one of its arguments."""
     is_layer: bool = False
     """Whether it was found to be the output of a PReLU."""
+
+    def tensor(self) -> torch.Tensor | None:
+        """The tensor, as long as it lives and holds what the function gave."""
+        tensor = self.held()
+        return None if tensor is None or self.is_older(tensor) else tensor
+
+    def hold(self, tensor: torch.Tensor, strongly: bool = False) -> None:
+        """Have a tensor in the place of what the function gave."""
+        self.held = (lambda: tensor) if strongly else weakref.ref(tensor)
+        self.version = None if self.version is None else _version(tensor)
+
+    def is_older(self, tensor: torch.Tensor, times: int = 0) -> bool:
+        """Whether its tensor has been written over since, more than so many times."""
+        return self.version is not None and self.version + times < _version(tensor)
 
     @property
     def label(self) -> str:
@@ -215,11 +232,14 @@ class Tracer:
 
     names: Mapping[int, str]
     """The names of parameters by the ids of their tensors."""
+    knows_versions: bool = True
+    """Whether a tensor knows how often it was written over: not below PyTorch's views."""
     n_unknown: int = 0
     """How many tensors were met that nothing in sight gave: what made them ran out of sight."""
     _nodes: Any = field(default_factory=WeakIdKeyDictionary)
     _moved: dict[Any, Node] = field(default_factory=dict)
     _count: int = 0
+    _count_unnamed: int = 0
 
     def take_inputs(self, given: Any) -> None:
         """Take what the model is called with: no constant, as any other tensor that is not made.
@@ -270,14 +290,16 @@ class Tracer:
         def node_for(value: Any) -> Any:
             if not isinstance(value, torch.Tensor):
                 return value
-            node = self._node(value)
+            node = self._node(value, once_more=value is changed)
             found.append(node)
             return node
 
         arguments = pytree.tree_map(node_for, (args, kwargs))
         if changed is not None and isinstance(changed, torch.Tensor):
             self._moved.clear()
-            self._node(changed).tensor = _gone if overwritten is None else lambda: overwritten
+            before = self._nodes.get(changed)
+            if before is not None and overwritten is not None:
+                before.hold(overwritten, strongly=True)
             self._new(changed, is_constant=False)
         constant = all(node.is_constant for node in found)
         label = label_of(function)
@@ -313,30 +335,38 @@ class Tracer:
         if node is not None:
             self._nodes[tensor] = node
             if node.tensor() is None:
-                node.tensor = weakref.ref(tensor)
+                node.hold(tensor)
         return node
 
     def move(self, node: Node, tensor: torch.Tensor) -> None:
         """Have another tensor in the place of what a function gave."""
-        node.tensor = weakref.ref(tensor)
+        node.hold(tensor)
         self._nodes[tensor] = node
 
-    def _node(self, tensor: torch.Tensor) -> Node:
-        """The node of a tensor; of one that no function gave, a constant: it was there before."""
+    def _node(self, tensor: torch.Tensor, once_more: bool = False) -> Node:
+        """The node of a tensor; of one that no function gave, a constant: it was there before.
+
+        Args:
+            tensor: the tensor.
+            once_more: whether the call that is looked at has written over it just now.
+        """
         node: Node | None = self._nodes.get(tensor)
+        if node is not None and node.is_older(tensor, times=once_more):
+            return self._new(tensor, is_constant=False)  # written over by way of a view of it
         if node is None:
             node = self._new(tensor, is_constant=True)
             node.name = self.names.get(id(tensor), "")
-            if not node.name and tensor.is_floating_point():
-                self.n_unknown += 1
-                node.number = self.n_unknown
+            if not node.name:
+                self._count_unnamed += 1
+                node.number = self._count_unnamed
+                self.n_unknown += tensor.is_floating_point()
         return node
 
     def _new(self, tensor: torch.Tensor, is_constant: bool) -> Node:
-        # What an input took part in is not kept alive: a net's maps would pile up.
-        holder = (lambda: tensor) if is_constant else weakref.ref(tensor)
         self._count += 1
-        node = Node(self._count, holder, is_constant)
+        node = Node(self._count, _gone, 0 if self.knows_versions else None, is_constant)
+        # What an input took part in is not kept alive: a net's maps would pile up.
+        node.hold(tensor, strongly=is_constant)
         self._nodes[tensor] = node
         return node
 
@@ -375,17 +405,27 @@ def regions_of(y: Node) -> Iterator[Region]:
 def _roots(constants: Iterable[Node]) -> dict[str, tuple[Node, torch.Tensor]]:
     """What constants are computed from: parameters, and tensors of more than one number.
 
+    What is computed from whole numbers alone, as of quantized slopes, begins there.
+
     Those that have a name come first, and of them the largest.
     """
     found: dict[str, tuple[Node, torch.Tensor]] = {}
     behind = {node.index: node for constant in constants for node in _behind(constant)}
     for _, node in sorted(behind.items()):
         value = node.tensor()
-        if node.inputs or value is None or not value.is_floating_point():
+        if value is None or not value.is_floating_point() or any(map(_is_floating, node.inputs)):
             continue
-        if node.name or value.numel() > 1:
-            found[node.name or f"#{len(found)}"] = node, value
-    return dict(sorted(found.items(), key=lambda item: (not item[1][0].name, -item[1][1].numel())))
+        name = next((one.name for one in (node, *node.inputs) if one.name), "")
+        if name or value.numel() > 1:
+            found[name or f"#{len(found)}"] = node, value
+    return dict(
+        sorted(found.items(), key=lambda item: (item[0].startswith("#"), -item[1][1].numel()))
+    )
+
+
+def _is_floating(node: Node) -> bool:
+    value = node.tensor()
+    return value is not None and value.is_floating_point()
 
 
 def _behind(node: Node) -> list[Node]:
@@ -405,7 +445,7 @@ def _text(node: Node) -> str:
     steps = []
     for inner in _behind(node):
         arguments = pytree.tree_map(
-            lambda value: "_" if isinstance(value, Node) else str(value), inner.arguments
+            lambda value: "_" if isinstance(value, Node) else _shown(value), inner.arguments
         )
         place = getattr(inner.function, "place", inner.number or "")  # of several that it gives
         steps.append(inner.name or f"{inner.label}{place}{arguments}")
@@ -465,10 +505,15 @@ class _Picked:
         return hash((self.function, self.place))
 
 
+def _shown(value: Any) -> str:
+    """An argument as a text; of an array all numbers count, which a text has the first few of."""
+    return f"{value.shape}{hash(value.tobytes())}" if isinstance(value, np.ndarray) else str(value)
+
+
 def _spelled(function: Any, arguments: Any) -> tuple[Any, ...]:
     """A call and what it is given, so that equal ones are equal."""
     leaves, structure = pytree.tree_flatten(arguments)
-    given = (one.index if isinstance(one, Node) else repr(one) for one in leaves)
+    given = (one.index if isinstance(one, Node) else _shown(one) for one in leaves)
     return function, str(structure), *given
 
 
@@ -481,3 +526,8 @@ def _changed_in_place(name: str, args: Any, kwargs: Any) -> Any:
 
 def _gone() -> None:
     return None
+
+
+def _version(tensor: torch.Tensor) -> int:
+    with torch._C.DisableTorchFunction():
+        return 0 if tensor.is_inference() else tensor._version

@@ -52,7 +52,7 @@ def held(
         special=special,
         max_ulps=distance,
         n_inputs=sum(map(_first_size, witness.feeds)),
-        processor=_processor(),
+        processor=processor(),
         runtime=runtime_version(),
     )
 
@@ -180,7 +180,7 @@ def _first_size(feeds: Feeds) -> int:
     return next((len(values) for values in feeds.values() if values.ndim), 1)
 
 
-def _processor() -> str:
+def processor() -> str:
     """What the machine calls its processor; "" where it does not."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()

@@ -124,6 +124,8 @@ class LayerParity:
     slope_step: float | None = None
     """The distance between neighbours among the values that its slopes may have, if the candidate
     stores them as integer codes; None if it stores them in floating point."""
+    slope_error: float | None = None
+    """The largest difference of such a slope from the reference's; None as above."""
 
 
 @dataclass(frozen=True)

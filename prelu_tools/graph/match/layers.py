@@ -160,7 +160,12 @@ def _unique_name(match: Match, taken: set[str]) -> str:
 
 
 def _name_from_parameter(match: Match) -> str:
-    return "" if is_generated(match.parameter) else _SLOPE_NAMES.sub("", match.parameter)
+    return "" if is_generated(match.parameter) else without_role(match.parameter)
+
+
+def without_role(tensor: str) -> str:
+    """What a slope tensor's name says of its layer: `act` of `act.weight`."""
+    return _SLOPE_NAMES.sub("", tensor)
 
 
 def is_generated(tensor: str) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.graph.match.constants import values_of
-from prelu_tools.graph.match.layers import LocatedLayer
+from prelu_tools.graph.match.layers import LocatedLayer, without_role
 from prelu_tools.graph.match.recognise import Match
 from prelu_tools.graph.view import GraphView
 
@@ -27,8 +27,10 @@ def quantized_layers(found: Sequence[LocatedLayer]) -> tuple[LocatedLayer, ...]:
 
 def _settled(item: LocatedLayer, names: set[str]) -> LocatedLayer:
     layer = item.layer
-    plain = layer.name.removesuffix(_SUFFIX)
-    name = plain if plain not in names else layer.name
+    name = layer.name
+    if name.endswith(_SUFFIX):
+        plain = without_role(name.removesuffix(_SUFFIX))
+        name = plain if plain not in names else name
     parameter = None if layer.parameter is None else layer.parameter.removesuffix(_SUFFIX)
     slopes = _once(layer.slopes)
     calls = tuple((view, replace(m, slopes=_once(m.slopes))) for view, m in item.calls)

@@ -176,13 +176,12 @@ class FloatWriter:
                 f"node {node.name or node.output[0]} ({node.op_type}) works on integer codes in a "
                 "way that is not known here"
             )
-        if node.op_type in _COMPARING and len(held) < len(node.input):
-            raise PReLUToolsError(
-                f"node {node.name or node.output[0]} ({node.op_type}) takes codes and constants"
-            )
         self.codes.update(dict.fromkeys(node.output, held[0]))
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
         for place, name in enumerate(node.input):  # codes of other scales are compared as they are
-            copy.input[place] = self.reals(name, held[0])
+            if name in self.codes:
+                copy.input[place] = self.reals(name, held[0])
+            elif node.op_type in _COMPARING:
+                copy.input[place] = self.tensor(held[0].reals(self.constant(name)), f"{name}/real")
         self._nodes.append(copy)

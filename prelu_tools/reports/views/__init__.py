@@ -18,6 +18,7 @@ _VIEWS: Mapping[str, str] = {
     "VerifyResult": "verify",
     "ExportResult": "export",
     "OptimizeResult": "optimize",
+    "QuantizeResult": "quantize",
     "DoctorResult": "doctor",
     "InitResult": "init",
     "RecordResult": "record",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
     from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport, LayerUsage
     from prelu_tools.core.results.optimization import OptimizeResult
+    from prelu_tools.core.results.quantization import QuantizeResult
     from prelu_tools.core.results.record import RecordResult
     from prelu_tools.core.results.series import LayerPoint, LayerSeries, SeriesResult
     from prelu_tools.core.results.verification import CandidateReport, VerifyResult
@@ -228,6 +229,27 @@ def _optimize(result: OptimizeResult, style: Style) -> dict[str, Any]:
     }
 
 
+def _quantize(result: QuantizeResult, style: Style) -> dict[str, Any]:
+    checked = result.verification
+    return {
+        "kind": "quantize",
+        "source": result.source,
+        "verdict": result.verdict,
+        "model": {"path": result.path, "bytes": result.n_bytes},
+        "layers": [dataclasses.asdict(layer) for layer in result.layers],
+        "outputs": [dataclasses.asdict(output) for output in result.outputs],
+        "times": dataclasses.asdict(result.times) if result.times else None,
+        "metric": dataclasses.asdict(result.metric) if result.metric else None,
+        "rows": {"calibration": result.rows[0], "held_out": result.rows[1]},
+        "options": dict(result.options),
+        "verification": _verify(checked, style) if checked is not None else None,
+        "reasons": list(result.reasons),
+        "reason_codes": [code_of(reason) for reason in result.reasons],
+        "notes": list(result.notes),
+        "note_codes": [code_of(note) for note in result.notes],
+    }
+
+
 def _doctor(result: DoctorResult, _style: Style) -> dict[str, Any]:
     return {"kind": "doctor", **dataclasses.asdict(result), "works": result.works}
 
@@ -265,6 +287,7 @@ _BODIES: Mapping[str, Callable[[Any, Style], dict[str, Any]]] = {
     "VerifyResult": _verify,
     "ExportResult": _export,
     "OptimizeResult": _optimize,
+    "QuantizeResult": _quantize,
     "DoctorResult": _doctor,
     "InitResult": _init,
     "RecordResult": _record,

@@ -18,6 +18,7 @@ from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.inspection import Finding, InspectResult
+from prelu_tools.core.results.quantization import QuantizeResult
 from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.core.results.verification import (
     Agreement,
@@ -50,11 +51,13 @@ def render(result: Result, style: Style) -> str:
     """The result as an XML document.
 
     Raises:
-        UsageError: it is neither of `verify` nor of `inspect`.
+        UsageError: it is of another command than `verify`, `quantize` and `inspect`.
     """
     result = cleaned(result)
     if isinstance(result, VerifyResult):
         root = _suites(result)
+    elif isinstance(result, QuantizeResult):
+        root = _suites_of_quantized(result)
     elif isinstance(result, BatchResult):
         root = _suites_of_all(result) if result.command == "verify" else _suites_of_models(result)
     elif isinstance(result, InspectResult):
@@ -64,7 +67,7 @@ def render(result: Result, style: Style) -> str:
     elif isinstance(result, SeriesResult):
         root = _suites_of_series(result)
     else:
-        raise UsageError("junit supports only results of `verify` and `inspect`")
+        raise UsageError("junit supports only results of `verify`, `quantize` and `inspect`")
     _count(root)
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
@@ -82,6 +85,23 @@ def _suites(result: VerifyResult) -> Element:
     if (rest and result.verdict != "pass") or not _has(root, result.verdict):
         suite = SubElement(root, "testsuite", name=result.reference)
         _verdict(suite, result.verdict, rest or result.reasons)
+    return root
+
+
+def _suites_of_quantized(result: QuantizeResult) -> Element:
+    """The suites of its verification, and what else decided; without one, nothing was compared."""
+    if result.verification is None:
+        root = Element("testsuites", name="prelu-tools quantize")
+        suite = SubElement(root, "testsuite", name=result.path)
+        case = _case(suite, "verdict", "pass")
+        SubElement(case, "skipped", message="nothing was compared, as asked")
+        return root
+    root = _suites(result.verification)
+    root.set("name", "prelu-tools quantize")
+    own = [one for one in result.reasons if one not in result.verification.reasons]
+    if own:
+        suite = SubElement(root, "testsuite", name=f"{result.path}: losses")
+        _verdict(suite, "fail", own)
     return root
 
 

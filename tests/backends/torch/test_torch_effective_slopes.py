@@ -33,6 +33,7 @@ class Net(nn.Module):
         self.raw, self.gain = slopes(-0.5, 0.3, 1.2), slopes(0.5)
         self.plain = torch.tensor([0.7, -0.1, 0.2])
         self.held = [torch.tensor([0.4, 0.3, -0.2])]
+        self.register_buffer("codes", torch.tensor([-50, 30, 120], dtype=torch.int8))
         self.register_buffer("kept", torch.tensor([0.1, 0.9, -0.3]), persistent=False)
 
     def forward(self, x):
@@ -65,6 +66,9 @@ SLOPES: dict[str, tuple[str, str, Any]] = {
         "F.prelu(x, torch.fake_quantize_per_tensor_affine(self.raw, 0.25, 0, -128, 127))",
         "raw",
         [-0.5, 0.25, 1.25],
+    ),
+    "kept as whole numbers": (
+        "F.prelu(x, self.codes.float() * 0.01)", "codes", [-0.5, 0.3, 1.2]
     ),
     "rounded": ("F.prelu(x, self.raw.half().float())", "raw", _RAW.astype(np.float16)),
     "expanded": ("F.prelu(x, self.gain.expand(3))", "gain", [0.5]),
@@ -133,6 +137,9 @@ NONE = {
     "a floor far away": "F.relu(x) + self.raw * F.hardtanh(x, -1e30, 0.0)",
     "an offset in a branch": "torch.where(x > 0, x, self.raw * x - 1e-4)",
     "a learned scale of 1": "x * self.one",
+    "a mask before a shift by way of a view": (
+        "(lambda m: (x.view(-1).sub_(0.25), torch.where(m, x, self.raw * x))[1])(x > 0)"
+    ),
     "a matrix": "F.relu(x) + x.clamp(max=0) @ (self.raw[:, None] * self.raw)",
     "columns in another order": "F.relu(x) + self.raw * x.clamp(max=0)[:, [2, 0, 1]]",
     "a number of the code": "torch.where(x > 0, x, torch.tensor(0.2) * x)",

@@ -184,7 +184,7 @@ def test_what_is_not_learned_stays_leaky(nets: Path) -> None:
 
 def test_channels_are_not_told_by_their_number(nets: Path) -> None:
     shapes = {name: values.shape for name, values in export(f"{nets}:Cube").slopes.items()}
-    assert shapes == {"act": (3, 1, 1), "behind": (1, 3)}
+    assert shapes == {"act": (3, 1, 1), "behind": (1, 1, 3)}
 
 
 def test_calls_of_one_layer_share_an_initializer_and_layers_never_do(nets: Path) -> None:

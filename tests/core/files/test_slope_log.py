@@ -7,34 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from slope_records import slope_record
 
-from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.slope_log import as_line, read_log
-from prelu_tools.core.prelu.movement import SlopeTrack
-from prelu_tools.core.prelu.statistics import slope_health, slope_statistics
 from prelu_tools.core.results.inspection import Finding
-from prelu_tools.core.results.slope_record import LayerRecord, SlopeRecord
-
-
-def _record(step: int, slopes: Array, findings: tuple[Finding, ...] = ()) -> SlopeRecord:
-    track = SlopeTrack()
-    track.add(slopes)
-    layer = LayerRecord(
-        name="act",
-        parameter="act.weight",
-        form="PReLU",
-        slopes=slopes,
-        is_sampled=False,
-        statistics=slope_statistics(slopes),
-        health=slope_health(slopes),
-        trends=track.trends(),
-        movement=track.movements[-1],
-        gradient=None,
-        weight_decay=0.0,
-        is_trained=True,
-    )
-    return SlopeRecord(step, 1.5, (layer,), findings)
+from prelu_tools.core.results.slope_record import SlopeRecord
 
 
 def _written(path: Path, *records: SlopeRecord) -> Path:
@@ -45,7 +23,7 @@ def _written(path: Path, *records: SlopeRecord) -> Path:
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     slopes = np.random.default_rng(0).normal(size=50)
     finding = Finding("not_moving", "warning", "„ä“ | no", "act")
-    record = _record(7, slopes, (finding,))
+    record = slope_record(7, slopes, findings=(finding,), gradient=None)
     found, torn = read_log(_written(tmp_path / "slopes.jsonl", record))
     assert found == [record]
     assert not torn
@@ -54,14 +32,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_every_float32_is_read_as_it_was(tmp_path: Path) -> None:
     bits = np.random.default_rng(1).integers(0, 2**32, 2000, np.uint64).astype(np.uint32)
     slopes = bits.view(np.float32)
-    (found,), _ = read_log(_written(tmp_path / "slopes.jsonl", _record(0, slopes)))
+    (found,), _ = read_log(_written(tmp_path / "slopes.jsonl", slope_record(0, slopes)))
     read = found.layers[0].slopes.astype(np.float32)
     np.testing.assert_array_equal(read, slopes)
 
 
 def test_nan_and_infinity_are_words_that_all_json_readers_take(tmp_path: Path) -> None:
     slopes = np.array([np.nan, np.inf, -np.inf, 1.0])
-    path = _written(tmp_path / "slopes.jsonl", _record(0, slopes))
+    path = _written(tmp_path / "slopes.jsonl", slope_record(0, slopes))
 
     def refuse(word: str) -> None:
         raise AssertionError(word)
@@ -73,7 +51,7 @@ def test_nan_and_infinity_are_words_that_all_json_readers_take(tmp_path: Path) -
 
 def test_a_training_that_goes_on_from_before_replaces_what_it_repeats(tmp_path: Path) -> None:
     steps = [0, 10, 20, 30, 20, 40]
-    records = [_record(step, np.array([float(place)])) for place, step in enumerate(steps)]
+    records = [slope_record(step, np.array([float(place)])) for place, step in enumerate(steps)]
     found, _ = read_log(_written(tmp_path / "slopes.jsonl", *records))
     assert [(r.step, r.layers[0].slopes.tolist()) for r in found] == [
         (0, [0.0]), (10, [1.0]), (20, [4.0]), (40, [5.0]),
@@ -81,7 +59,9 @@ def test_a_training_that_goes_on_from_before_replaces_what_it_repeats(tmp_path: 
 
 
 def test_a_torn_last_line_is_left_out_and_told(tmp_path: Path) -> None:
-    path = _written(tmp_path / "slopes.jsonl", _record(0, np.ones(3)), _record(1, np.ones(3)))
+    path = _written(
+        tmp_path / "slopes.jsonl", slope_record(0, np.ones(3)), slope_record(1, np.ones(3))
+    )
     whole = path.read_text()
     for cut in (1, 40, 200):
         path.write_text(whole[:-cut])
@@ -107,7 +87,9 @@ def test_other_files_are_rejected(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_a_damaged_line_is_rejected_wherever_it_is(tmp_path: Path) -> None:
-    path = _written(tmp_path / "slopes.jsonl", _record(0, np.ones(3)), _record(1, np.ones(3)))
+    path = _written(
+        tmp_path / "slopes.jsonl", slope_record(0, np.ones(3)), slope_record(1, np.ones(3))
+    )
     first, second = path.read_text().splitlines()
     path.write_text(f"{first}\n{second.replace('[1.0, 1.0', '[1.0, [1.0]')}\n")
     with pytest.raises(PReLUToolsError, match="line 2 of"):

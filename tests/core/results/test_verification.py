@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from prelu_tools.core.results.verification import (
-    BaselineReport,
     CandidateReport,
-    Deviation,
     InterfaceDifference,
-    LayerParity,
-    OutputParity,
     Power,
     ProviderReport,
     Tolerance,
@@ -23,32 +18,6 @@ from prelu_tools.core.results.verification import (
 )
 
 TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
-
-
-@pytest.mark.parametrize(
-    ("kind", "expected"),
-    [
-        (OutputParity, {"deviation": None, "top1_agreement": None, "limit": None,
-                        "of_rounding": None, "difference": None, "worst_of_rounding": None,
-                        "n_values": 0, "n_border": 0, "remark": None}),
-        (LayerParity, {"deviation": None, "limit": None, "n_slopes": 0, "n_by_value": 0,
-                       "n_by_behaviour": 0, "least_positions": None, "provider": None,
-                       "parameter": None, "node": None, "note": None,
-                       "found": "pattern"}),
-        (Tolerance, {"multiple": None, "ulps": None}),
-        (CandidateReport, {"special": (), "power": None, "interface": (), "seconds": 0.0}),
-        (VerifyResult, {"agreements": (), "n_searched": 0, "notes": (), "inputs": (),
-                        "baseline": None, "quick": False, "seconds": 0.0}),
-        (Deviation, {}),
-        (BaselineReport, {"worse": (), "unknown": (), "lost": ()}),
-    ],
-)  # fmt: skip
-def test_what_is_not_said_is_nothing(kind: Any, expected: dict[str, Any]) -> None:
-    found = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
-    assert found == expected
-    assert {name: type(value) for name, value in found.items()} == {
-        name: type(value) for name, value in expected.items()
-    }
 
 
 def test_a_provider_without_options() -> None:

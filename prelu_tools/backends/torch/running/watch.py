@@ -89,7 +89,7 @@ class Watch(TorchFunctionMode):
         self._handles: list[Any] = []
         self._inside: list[tuple[str, nn.Module, int]] = []
         self._preceding: int | None = None
-        self.tracer = Tracer(names)
+        self.tracer = Tracer(names, knows_versions=not by_operators)
         self._told: dict[tuple[int, int, CallSignature], torch.Tensor] = {}
         self._bodies = self._body = self._n_bodies = 0
         self._is_off = False
@@ -279,12 +279,12 @@ def _bodies(operator: Any, args: Any) -> list[tuple[Any, Any]]:
 
 
 def tensor_names(root: nn.Module) -> dict[int, str]:
-    """The names of a module's floating tensors by their ids: parameters, buffers, attributes."""
+    """The names of a module's tensors by their ids: parameters, buffers, attributes."""
     found: dict[int, str] = {}
     for path, module in root.named_modules():
         for held in (vars(module), module._buffers, module._parameters):
             for name, value in held.items():
-                if isinstance(value, torch.Tensor) and value.is_floating_point():
+                if isinstance(value, torch.Tensor):
                     found.setdefault(id(value), f"{path}.{name}".lstrip("."))
     return found
 

@@ -231,6 +231,7 @@ class QuantizedLayers:
             parameter=mine.parameter,
             node=other.nodes[0],
             slope_step=step or None,
+            slope_error=self._apart[mine.name] if step else None,
         )
 
     def _compare(self, mine: PReLULayer, other: PReLULayer) -> SlopeDifference:

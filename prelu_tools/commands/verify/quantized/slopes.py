@@ -31,7 +31,7 @@ def pair_snapped(
 
     Returns:
         The pairs; for the name of each layer of the reference the largest step of its slopes, and
-        by how many steps the farthest slope is off.
+        how far the slope that is farthest off is from the reference's; NaN if they do not compare.
     """
     steps = steps_of(located)
     pairs = pair_layers(references, [item.layer for item in located])
@@ -65,10 +65,10 @@ def _snap(mine: Array, other: Array, step: Array | float) -> tuple[Array, float]
         distance = np.abs(other - laid)
         within = distance <= _HALF * width + 1e-6 * np.maximum(np.abs(laid), width)
         if int(within.sum()) > most:
-            most, off = int(within.sum()), float((distance / width).max(initial=0.0))
+            most, off = int(within.sum()), float(distance.max(initial=0.0))
             best = np.where(within, laid, other).astype(mine.dtype)
     if most < 0 and 1 in (mine.size, other.size):  # one slope for all, where there were several
         near = np.abs(other.astype(np.float64) - mine.astype(np.float64).reshape(-1)[:1])
         if mine.size == 1 and float(near.max(initial=0.0)) <= _HALF * float(np.max(step)):
-            return mine.reshape((1,) * max(other.ndim, 1)), 0.5
+            return mine.reshape((1,) * max(other.ndim, 1)), float(near.max(initial=0.0))
     return best, off

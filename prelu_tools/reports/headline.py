@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prelu_tools.core.results.batch import BatchResult
+from prelu_tools.core.results.quantization import QuantizeResult
 from prelu_tools.core.results.verification import VerifyResult
 
 _GOOD = ("pass", "ok")
@@ -16,6 +17,8 @@ def headline(result: object) -> str | None:
     if isinstance(result, VerifyResult):
         if result.verdict == "pass":
             return None
+        return f"{result.verdict.upper()}  {first_of(result.reasons) or 'no reason given'}"
+    if isinstance(result, QuantizeResult) and result.verdict in ("fail", "inconclusive"):
         return f"{result.verdict.upper()}  {first_of(result.reasons) or 'no reason given'}"
     return _of_many(result) if isinstance(result, BatchResult) else None
 

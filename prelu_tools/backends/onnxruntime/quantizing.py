@@ -1,0 +1,180 @@
+"""onnxruntime's own quantizer: what it is given, and the QDQ graph that it makes."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from prelu_tools.backends.onnxruntime.session import import_onnxruntime, sentence
+from prelu_tools.backends.quiet import quiet
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError, UsageError
+
+Feeds = Mapping[str, Array]
+_OURS = ("model_input", "model_output", "calibration_data_reader", "quant_format",
+         "nodes_to_exclude", "extra_options", "calibration_cache_path")  # fmt: skip
+_ENUMS = {"activation_type": "QuantType", "weight_type": "QuantType",
+          "calibrate_method": "CalibrationMethod"}  # fmt: skip
+_LISTS = ("op_types_to_quantize", "nodes_to_quantize", "calibration_providers")
+
+
+@dataclass(frozen=True)
+class QuantizerOptions:
+    """What is passed to `quantize_static` beside the model and its data."""
+
+    keywords: Mapping[str, Any]
+    """Its own keyword arguments."""
+    extra: Mapping[str, Any]
+    """Of `extra_options`."""
+
+
+class _Rows:
+    """A reader of calibration data, as onnxruntime wants it."""
+
+    def __init__(self, feeds: Sequence[Feeds]) -> None:
+        self._rows: Iterator[Feeds] = iter(feeds)
+
+    def get_next(self) -> Feeds | None:
+        """The next inputs; None behind the last."""
+        return next(self._rows, None)
+
+
+def quantizer_options(given: Mapping[str, str]) -> QuantizerOptions:
+    """Options of onnxruntime's quantizer from texts.
+
+    By default: unsigned activations and signed weights, which the integer kernels of x86 want, and
+    a scale for each channel.
+
+    Args:
+        given: by the name of a keyword of `quantize_static`, or of one of its extra options.
+
+    Raises:
+        UsageError: a value is not one that the option takes, or the option is prelu-tools' own.
+    """
+    quantization = _quantization()
+    known = inspect.signature(quantization.quantize_static).parameters
+    types = quantization.QuantType
+    keywords: dict[str, Any] = {"activation_type": types.QUInt8, "weight_type": types.QInt8,
+                                "per_channel": True}  # fmt: skip
+    extra: dict[str, Any] = {}
+    for name, text in given.items():
+        if name in _OURS or name == "TensorQuantOverrides":
+            raise UsageError(f"--quantizer-option {name}: prelu-tools sets this one itself")
+        if name in _ENUMS:
+            members = getattr(quantization, _ENUMS[name]).__members__
+            found = {member.lower(): value for member, value in members.items()}
+            if text.lower() not in found:
+                raise UsageError(
+                    f"--quantizer-option {name}={text}: expected one of {', '.join(members)}"
+                )
+            keywords[name] = found[text.lower()]
+        elif name in _LISTS:
+            keywords[name] = [part for part in text.split(",") if part]
+        elif name in known:
+            keywords[name] = _plain(text)
+        else:
+            extra[name] = _plain(text)
+    return QuantizerOptions(keywords, extra)
+
+
+def _plain(text: str) -> Any:
+    """True, False or a number; any other text as it is."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def quantized_statically(
+    proto: onnx.ModelProto,
+    feeds: Sequence[Feeds],
+    options: QuantizerOptions,
+    *,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    excluded: Sequence[str] = (),
+    cache: Path | None = None,
+) -> onnx.ModelProto:
+    """What `quantize_static` makes of a model, in QDQ format.
+
+    Args:
+        proto: the model in floating point, complete.
+        feeds: the calibration data.
+        options: of the quantizer.
+        ranges: of some tensors, in place of what calibration finds.
+        excluded: names of nodes that stay in floating point.
+        cache: a file that keeps the ranges of this model and data; None to calibrate again.
+
+    Raises:
+        PReLUToolsError: onnxruntime's quantizer fails.
+    """
+    import numpy as np
+
+    quantization = _quantization()
+    extra = dict(options.extra)
+    if ranges:
+        extra["TensorQuantOverrides"] = {
+            name: [{"rmin": np.asarray(low, np.float32), "rmax": np.asarray(high, np.float32)}]
+            for name, (low, high) in ranges.items()
+        }
+    keywords = dict(options.keywords)
+    known = inspect.signature(quantization.quantize_static).parameters
+    if cache is not None and "calibration_cache_path" in known:
+        keywords["calibration_cache_path"] = cache
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    with tempfile.TemporaryDirectory(prefix="prelu-tools-") as folder:
+        output = Path(folder) / "quantized.onnx"
+        try:
+            with quiet(False, ""):
+                quantization.quantize_static(
+                    copy, output, _Rows(feeds), quant_format=quantization.QuantFormat.QDQ,
+                    nodes_to_exclude=list(excluded), extra_options=extra, **keywords,
+                )  # fmt: skip
+            return onnx.load(output)
+        except Exception as error:  # it raises whatever numpy, onnx and onnxruntime raise
+            raise PReLUToolsError(
+                f"onnxruntime {import_onnxruntime().__version__} cannot quantize the model "
+                f"({type(error).__name__}: {sentence(error)})"
+            ) from error
+
+
+def folded(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with normalisations folded into convolutions, as quantizers want it.
+
+    Raises:
+        PReLUToolsError: onnxruntime cannot load it.
+    """
+    if not any(node.op_type == "BatchNormalization" for node in proto.graph.node):
+        return proto
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with tempfile.TemporaryDirectory(prefix="prelu-tools-") as folder:
+        options.optimized_model_filepath = str(Path(folder) / "folded.onnx")
+        try:
+            with quiet(show=False):
+                ort.InferenceSession(
+                    proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+                )
+            return onnx.load(options.optimized_model_filepath)
+        except Exception as error:
+            raise PReLUToolsError(
+                f"onnxruntime {ort.__version__} cannot load the model: {sentence(error)}"
+            ) from error
+
+
+def _quantization() -> Any:
+    import_onnxruntime()
+    return importlib.import_module("onnxruntime.quantization")

@@ -1,0 +1,238 @@
+"""A model as it is quantized: in floating point, plainly, and with PReLU in integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnx
+
+from prelu_tools.backends.onnxruntime.quantizing import (
+    QuantizerOptions,
+    folded,
+    quantized_statically,
+)
+from prelu_tools.backends.onnxruntime.session import Session
+from prelu_tools.commands.quantize.ranges import BestRange, RangeSample
+from prelu_tools.commands.verify.inputs.feeds import Feeds
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.prelu.coverage import CoverageBook
+from prelu_tools.core.prelu.slopes import align
+from prelu_tools.graph.copies.instrument import tapped
+from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.match.layers import LocatedLayer
+from prelu_tools.graph.passes.lowering import fitting_forms, lower, lowerable
+from prelu_tools.graph.passes.portable import to_portable
+from prelu_tools.graph.quantized.forms import (
+    FLOAT,
+    IntegerPlace,
+    IntegerWriter,
+    fitting_integer_forms,
+    followers,
+)
+from prelu_tools.graph.walk import free_name, users_of
+
+_QUANTIZED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_IN_FLOAT = ("relu", "identity", "leaky_relu", "max", "relu_mul")  # the fastest that fits
+
+
+@dataclass
+class FloatModel:
+    """A model in floating point, as it is given to the quantizer, and what its data showed."""
+
+    proto: onnx.ModelProto
+    """Every PReLU is a PRelu node; normalisations are folded; every node has a name."""
+    located: tuple[LocatedLayer, ...]
+    """Its layers."""
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Shapes of the inputs of PReLU in the first run, by the tensor's name."""
+    sized: set[str] = field(default_factory=set)
+    """Of these tensors the last axis had the same size in all runs."""
+    samples: dict[str, RangeSample] = field(default_factory=dict)
+    """By the name of the tensor that goes into a PReLU: values of it, with their slopes."""
+    coverage: CoverageBook = field(default_factory=lambda: CoverageBook(()))
+    """Which negative branches the calibration data used."""
+
+    @property
+    def results(self) -> dict[str, str]:
+        """By the layer's name the tensor that its first call gives."""
+        return {x.layer.name: x.matches[0].node.output[0] for x in self.located}
+
+
+def float_model(model: OnnxModel) -> FloatModel:
+    """Prepare a model for the quantizer.
+
+    Raises:
+        PReLUToolsError: onnxruntime cannot load it.
+    """
+    portable = to_portable(model, hidden=False)
+    proto = folded(portable.inlined())
+    taken = {node.name for node in proto.graph.node}
+    for node in proto.graph.node:
+        if not node.name:
+            node.name = free_name(f"{node.op_type}_{node.output[0]}", taken)
+    return FloatModel(proto, _outside(OnnxModel(proto, None)))
+
+
+def _outside(model: OnnxModel) -> tuple[LocatedLayer, ...]:
+    """The layers that are in no body of an If, Loop or Scan: the quantizer looks into none."""
+    found = lowerable(model)
+    return tuple(item for item in found if all(view.outer is None for view, _ in item.calls))
+
+
+def look(found: FloatModel, feeds: Sequence[Feeds], spelled: str) -> None:
+    """Run the model on the calibration data, and keep what its PReLU layers are given.
+
+    Raises:
+        PReLUToolsError: it does not run on the data.
+    """
+    calls = [(x.layer, m) for x in found.located for m in x.matches]
+    names = list(dict.fromkeys(match.x for _, match in calls))
+    inputs = {value.name for value in found.proto.graph.input}
+    inside = [name for name in names if name not in inputs]
+    session = Session(tapped(found.proto, inside), "cpu", spelled)
+    found.coverage = CoverageBook([x.layer for x in found.located])
+    found.sized = set(names)
+    for number, feed in enumerate(feeds):
+        values = {**{n: feed[n] for n in names if n in feed}, **session.fetch(feed, inside)}
+        for layer, match in calls:
+            x = values[match.x]
+            first = found.shapes.setdefault(match.x, x.shape)
+            if x.shape[-1:] != first[-1:]:
+                found.sized.discard(match.x)
+            found.coverage.note(layer.name, x)
+            sample = found.samples.setdefault(match.x, RangeSample())
+            sample.add(x, align(match.slopes, x.ndim), number)
+
+
+def fixed_sizes(found: FloatModel, inputs: Sequence[Sequence[object]]) -> None:
+    """Where a size of an input is free, no map keeps its width, whatever the data shows."""
+    if any(isinstance(size, str) for shape in inputs for size in list(shape)[2:]):
+        found.sized.clear()
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """Quantizes one model, with ranges that are calibrated once."""
+
+    model: FloatModel
+    """The model."""
+    feeds: Sequence[Feeds]
+    """The calibration data."""
+    options: QuantizerOptions
+    """Of onnxruntime's quantizer."""
+    folder: Path
+    """Where the ranges are kept."""
+    best: dict[tuple[str, bool], BestRange] = field(default_factory=dict)
+    """The ranges of what goes into PReLU, as far as they were sought."""
+
+    def plain(self) -> onnx.ModelProto:
+        """What `quantize_static` makes of it, PRelu nodes in floating point."""
+        return quantized_statically(
+            self.model.proto, self.feeds, self.options, cache=self.folder / "ranges.json"
+        )
+
+    def prepared(self, kept: Sequence[str], precise: bool = False) -> Prepared:
+        """The same with ranges for PReLU in integers.
+
+        Args:
+            kept: the layers that stay in floating point, with the node before each.
+            precise: see `RangeSample.best`.
+        """
+        ranges: dict[str, tuple[float, float]] = {}
+        best, users = self.best, users_of(self.model.proto.graph)
+        for item in self.model.located:
+            for match in item.matches:
+                if item.layer.name in kept or not item.layer.slopes.size:
+                    continue
+                key = (match.x, precise)
+                if key not in best:
+                    best[key] = self.model.samples[match.x].best(precise)
+                ranges[match.x] = best[key].x
+                result = match.node.output[0]
+                for name in (result, *followers(users, result)):
+                    ranges[name] = best[key].y
+        proto = quantized_statically(
+            self.model.proto, self.feeds, self.options, ranges=ranges,
+            excluded=self._nodes_of(kept), cache=self.folder / "ranges.json",
+        )  # fmt: skip
+        return Prepared(self.model, proto)
+
+    def _nodes_of(self, kept: Sequence[str]) -> list[str]:
+        makers = {name: n for n in self.model.proto.graph.node for name in n.output}
+        names = []
+        for item in self.model.located:
+            if item.layer.name in kept:
+                for match in item.matches:
+                    names.append(match.node.name)
+                    before = makers.get(match.x)
+                    if before is not None and before.op_type in _QUANTIZED:
+                        names.append(before.name)
+        return names
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A QDQ graph whose PRelu nodes can be written in integers."""
+
+    model: FloatModel
+    """The model in floating point."""
+    proto: onnx.ModelProto
+    """The graph, PRelu nodes in floating point."""
+
+    def places(self, writer: IntegerWriter) -> dict[str, IntegerPlace]:
+        """By `layer` or `layer#2` for its second call."""
+        names = {
+            call_name(item.layer.name, number): match.node.output[0]
+            for item in self.model.located
+            for number, match in enumerate(item.matches)
+        }
+        return writer.places(names)
+
+    def fitting(self) -> dict[str, tuple[str, ...]]:
+        """The forms that fit each call, the most exact one first; `float` alone for no place."""
+        places = self.places(self._writer(self.proto))
+        found = {}
+        for item in self.model.located:
+            for number in range(len(item.matches)):
+                name = call_name(item.layer.name, number)
+                place = places.get(name)
+                found[name] = (FLOAT,) if place is None else fitting_integer_forms(place)
+        return found
+
+    def written(self, forms: Mapping[str, str]) -> onnx.ModelProto:
+        """A copy with each call in its form; what stays in floating point in its fastest one."""
+        copy = onnx.ModelProto()
+        copy.CopyFrom(self.proto)
+        writer = self._writer(copy)
+        places = self.places(writer)
+        writer.write(places, forms)
+        left = OnnxModel(copy, None)
+        choices = {}
+        for item in _outside(left):
+            fitting = set(fitting_forms(item, special=False, rounding=False))
+            choices[item.layer.name] = next(f for f in _IN_FLOAT if f in fitting)
+        lower(left, choices)
+        return left.proto
+
+    def _writer(self, proto: onnx.ModelProto) -> IntegerWriter:
+        return IntegerWriter(proto, self.model.shapes, frozenset(self.model.sized))
+
+
+def call_name(layer: str, number: int) -> str:
+    """What a call of a layer is called among forms."""
+    return layer if not number else f"{layer}#{number + 1}"
+
+
+def demand_opset(model: OnnxModel, spelled: str) -> None:
+    """Reject a model whose opset has no scale for each channel.
+
+    Raises:
+        PReLUToolsError: it is older than 13.
+    """
+    if model.opset < 13:
+        raise PReLUToolsError(
+            f"{spelled} is of opset {model.opset}, and integers with a scale for each channel need "
+            f"13: write it anew first (prelu-tools export {spelled} -o new.onnx)"
+        )

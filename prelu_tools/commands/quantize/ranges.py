@@ -1,0 +1,121 @@
+"""The range of each PReLU's input and result in 8 bits: the one that loses least behind it.
+
+What is far below 0 is worth little behind PReLU, as it is multiplied by a slope; yet it takes codes
+away from all that is positive. So both ends are tried, and the mean squared error of the layer's
+output decides: the errors of rounding and of cutting off, at both branches, with their true slopes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array
+
+_LOWS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
+_HIGHS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6)
+_MOST = 40_000  # values of a layer that are kept
+_NOTICEABLE = 1.1  # times the squared error: 0.4 dB
+
+
+@dataclass(frozen=True)
+class BestRange:
+    """The ranges of one layer, and what they lose."""
+
+    x: tuple[float, float]
+    """Of its input."""
+    y: tuple[float, float]
+    """Of its result; the same where both share a scale."""
+    error: float
+    """Mean squared error of its result."""
+
+
+@dataclass
+class RangeSample:
+    """Values of one layer's input over the calibration data, each with its slope."""
+
+    low: float = 0.0
+    high: float = 0.0
+    _x: list[Array] = field(default_factory=list)
+    _slopes: list[Array] = field(default_factory=list)
+
+    def add(self, x: Array, slopes: Array, seed: int) -> None:
+        """One call: a part of its values, drawn at random."""
+        self.low = min(self.low, float(x.min(initial=0.0)))
+        self.high = max(self.high, float(x.max(initial=0.0)))
+        laid = np.broadcast_to(slopes, x.shape).reshape(-1)
+        flat = x.reshape(-1)
+        if flat.size > _MOST // 4:
+            chosen = np.random.default_rng(seed).integers(0, flat.size, _MOST // 4)
+            flat, laid = flat[chosen], laid[chosen]
+        self._x.append(np.array(flat, np.float32))
+        self._slopes.append(np.array(laid, np.float32))
+
+    def best(self, precise: bool = False, n_codes: int = 256) -> BestRange:
+        """The ranges that lose least.
+
+        With one scale for the input and the result, all that is positive is kept exactly; with two,
+        the result may have finer steps, where most of it is small. That costs an operator, and
+        counts only where it loses noticeably less.
+
+        Args:
+            precise: whether two scales are worth their operator if they lose any less.
+            n_codes: of how many codes.
+        """
+        x, slopes = np.concatenate(self._x), np.concatenate(self._slopes)
+        if x.size > _MOST:
+            chosen = np.random.default_rng(0).integers(0, x.size, _MOST)
+            x, slopes = x[chosen], slopes[chosen]
+        shared = self._least(x, slopes, n_codes, _shared) if (slopes <= 1).all() else None
+        apart = self._least(x, slopes, n_codes, _apart)
+        factor = 1.0 if precise else _NOTICEABLE
+        if shared is not None and shared.error <= factor * apart.error:
+            return shared
+        return apart
+
+    def _least(
+        self, x: Array, slopes: Array, n_codes: int, rounded: Callable[..., BestRange]
+    ) -> BestRange:
+        found: BestRange | None = None
+        for low in sorted({share * self.low for share in _LOWS}):
+            for high in sorted({share * self.high for share in _HIGHS}, reverse=True):
+                tried = rounded(x, slopes, low, high, n_codes)
+                if found is None or tried.error < found.error:
+                    found = tried
+        if found is None:
+            raise AssertionError("no range was tried")
+        return found
+
+
+def _codes(values: Array, low: float, high: float, n_codes: int) -> Array:
+    """The numbers nearest to values among those that codes of a range stand for."""
+    step = np.float32(max(high - low, 1e-30) / (n_codes - 1))
+    zero = np.float32(np.round(-low / step))
+    return np.asarray((np.clip(np.round(values / step) + zero, 0, n_codes - 1) - zero) * step)
+
+
+def _shared(x: Array, slopes: Array, low: float, high: float, n_codes: int) -> BestRange:
+    """max(x, a * x), all with one scale."""
+    reals = _codes(x, low, high, n_codes)
+    scaled = _codes(slopes * reals, low, high, n_codes)
+    found = np.where(reals > 0, reals, scaled)
+    return BestRange((low, high), (low, high), _error(found, x, slopes))
+
+
+def _apart(x: Array, slopes: Array, low: float, high: float, n_codes: int) -> BestRange:
+    """max(x, 0) + a * min(x, 0): each branch and the sum with a scale of its own."""
+    reals = _codes(x, low, high, n_codes)
+    ends = slopes * np.float32(low)
+    least, most = min(float(ends.min(initial=0.0)), 0.0), max(float(ends.max(initial=0.0)), 0.0)
+    negative = _codes(slopes * np.minimum(reals, 0), least, most, n_codes)
+    result = np.maximum(reals, 0) + negative
+    ends_of = float(min(result.min(initial=0.0), 0.0)), float(max(result.max(initial=0.0), 0.0))
+    found = _codes(result, *ends_of, n_codes)
+    return BestRange((low, high), ends_of, _error(found, x, slopes))
+
+
+def _error(found: Array, x: Array, slopes: Array) -> float:
+    right = np.where(x > 0, x, slopes * x)
+    return float(((found - right).astype(np.float64) ** 2).mean())

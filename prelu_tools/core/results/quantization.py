@@ -1,0 +1,149 @@
+"""What `quantize` returns: the layers in integers, what was lost, and what was gained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from prelu_tools.core.results.showing import Shown
+from prelu_tools.core.results.verification import Verdict, VerifyResult
+from prelu_tools.core.timing import Ratio
+
+Selected = Literal["timing", "exactness", "loss", "only one"]
+"""How a form was chosen: by timing; the most exact of those that fit; in floating point because of
+what was lost; or because nothing else fits."""
+
+
+@dataclass(frozen=True)
+class QuantizedLayer:
+    """One PReLU layer."""
+
+    name: str
+    """The layer's name."""
+    shape: tuple[int, ...] | None
+    """Shape of its input, as the model ran."""
+    n_slopes: int
+    """Number of its slopes."""
+    form: str
+    """How it is written: `int_max` or `int_split`, with `_conv` or `_tiled` for how it multiplies;
+    `int_leaky`; or `float`."""
+    selected: Selected
+    """How the form was chosen."""
+    slope_step: float | None
+    """Distance between neighbours among the values that its slopes may have; None in floating
+    point."""
+    slope_error: float | None
+    """The largest difference of a slope from the model's; None if it was not compared."""
+    snr: float | None
+    """Signal-to-noise ratio of its output on the held-out data, in dB; None if it was not seen."""
+    snr_calibration: float | None
+    """The same on the calibration data."""
+    snr_plain: float | None
+    """On the held-out data with plain `quantize_static`."""
+    used: float
+    """Share of its slopes whose negative branch the calibration data used."""
+    unused: tuple[int, ...] = ()
+    """The others, by their place among the flat slopes."""
+
+
+@dataclass(frozen=True)
+class QuantizedOutput:
+    """One output of the model, compared with the model in floating point."""
+
+    name: str
+    """Its name."""
+    snr: float | None
+    """Signal-to-noise ratio on the held-out data, in dB; None if it is equal or not floating."""
+    snr_calibration: float | None
+    """The same on the calibration data."""
+    snr_plain: float | None
+    """On the held-out data with plain `quantize_static`."""
+    top1: float | None = None
+    """Share of held-out rows with the same largest value; None if it is not a row of classes."""
+    top1_plain: float | None = None
+    """The same with plain `quantize_static`."""
+
+
+@dataclass(frozen=True)
+class QuantizedTimes:
+    """How long a run takes: medians of interleaved rounds, in seconds."""
+
+    in_float: float
+    """The model in floating point."""
+    plain: float
+    """Plain `quantize_static` of it."""
+    in_int8: float
+    """The file that was made."""
+    of_plain: Ratio
+    """`in_int8` relative to `plain`."""
+    of_float: Ratio
+    """`in_int8` relative to `in_float`."""
+    threads: int
+    """Threads that onnxruntime had."""
+    shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    """The inputs' names and shapes."""
+    runtime: str = ""
+    """The version of onnxruntime."""
+    processor: str = ""
+    """The machine's processor, as far as it is known."""
+
+
+@dataclass(frozen=True)
+class QuantizedMetric:
+    """What the user's own metric says of the held-out data."""
+
+    name: str
+    """As the user spelled it."""
+    in_float: float
+    """Of the model in floating point."""
+    plain: float
+    """Of plain `quantize_static`."""
+    in_int8: float
+    """Of the file that was made."""
+
+
+@dataclass(frozen=True, repr=False)
+class QuantizeResult(Shown):
+    """The result of `quantize`; true if everything held."""
+
+    source: str
+    """The model as the user wrote it."""
+    path: str
+    """The file."""
+    n_bytes: int | None
+    """Its size; None if it was not written."""
+    verdict: Verdict | None
+    """`pass`, `fail` or `inconclusive`; None if nothing was compared (`verify=False`)."""
+    reasons: tuple[str, ...]
+    """Why it is not a pass, in words."""
+    layers: tuple[QuantizedLayer, ...]
+    """The PReLU layers, in the order of the graph."""
+    outputs: tuple[QuantizedOutput, ...]
+    """The outputs of the model."""
+    times: QuantizedTimes | None
+    """How long it takes; None if it was not timed."""
+    metric: QuantizedMetric | None
+    """The user's own metric; None without one."""
+    rows: tuple[int, int]
+    """Rows of the data that ranges were calibrated on, and rows that were held out."""
+    options: Mapping[str, str]
+    """Options that were passed to onnxruntime's quantizer."""
+    verification: VerifyResult | None
+    """The file compared with the model in floating point, on the held-out data."""
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
+    seconds: float = field(default=0.0, compare=False)
+    """How long it took."""
+
+    def __bool__(self) -> bool:
+        return self.verdict == "pass"
+
+    def _in_short(self) -> str:
+        verdict = self.verdict or "not compared"
+        return f"{self.source} -> {self.path}: {verdict}, {self.n_integer} of {len(self.layers)} PReLU layers in integers"  # noqa: E501
+
+    @property
+    def n_integer(self) -> int:
+        """Layers that are written in integers."""
+        return sum(layer.form != "float" for layer in self.layers)

@@ -1,0 +1,136 @@
+"""What `quantize` did: the layers, the outputs, the times, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prelu_tools.core.results.quantization import QuantizedTimes, QuantizeResult
+from prelu_tools.core.timing import Ratio
+from prelu_tools.reports import Style
+from prelu_tools.reports.document import Block, Column, Lines, Name, Section, Share, Table, Text
+from prelu_tools.reports.views.export import as_details
+from prelu_tools.reports.words import counted, covered, percentage, shape
+
+_LEGEND = (
+    "SNR: signal-to-noise ratio compared with floating point, on the held-out data;\n"
+    "plain: the same with quantize_static; used: slopes whose negative branch the\n"
+    "calibration data used"
+)
+
+
+def view(result: QuantizeResult, style: Style) -> Section:
+    """The document of a model that was quantized, or was not."""
+    title = (Name(result.source), " -> ", Name(result.path))
+    blocks: list[Block] = [_layers(result), _outputs(result), Lines.of(_lines(result))]
+    if result.verification is not None:
+        blocks.append(as_details(result.verification, style))
+    verdict = result.verdict or ""
+    return Section(title, tuple(blocks), verdict, headline=_headline(result),
+                   reasons=tuple(result.reasons))  # fmt: skip
+
+
+def _headline(result: QuantizeResult) -> str:
+    written = "not written" if result.n_bytes is None else f"{result.n_bytes:,} bytes"
+    layers = counted(len(result.layers), "PReLU layer")
+    return f"{written}; {result.n_integer} of {layers} in integers"
+
+
+def _layers(result: QuantizeResult) -> Table:
+    columns = (
+        Column("layer", "name"),
+        Column("input", "text", brief=False),
+        Column("slopes"),
+        Column("form", "text"),
+        Column("chosen by", "text", brief=False),
+        Column("step"),
+        Column("off by"),
+        Column("SNR"),
+        Column("calibration", brief=False),
+        Column("plain"),
+        Column("used"),
+    )
+    rows = [
+        (
+            Name(layer.name),
+            "-" if layer.shape is None else shape(layer.shape),
+            f"{layer.n_slopes:,}",
+            layer.form,
+            layer.selected,
+            _small(layer.slope_step),
+            _small(layer.slope_error),
+            decibels(layer.snr),
+            decibels(layer.snr_calibration),
+            decibels(layer.snr_plain),
+            Share(covered(layer.used), layer.used),
+        )
+        for layer in result.layers
+    ]
+    return Table(columns, tuple(rows), _LEGEND)
+
+
+def _outputs(result: QuantizeResult) -> Table:
+    columns = (
+        Column("output", "name"),
+        Column("SNR"),
+        Column("calibration"),
+        Column("plain"),
+        Column("top-1"),
+        Column("top-1 plain"),
+    )
+    rows = [
+        (
+            Name(output.name),
+            decibels(output.snr),
+            decibels(output.snr_calibration),
+            decibels(output.snr_plain),
+            "-" if output.top1 is None else percentage(output.top1),
+            "-" if output.top1_plain is None else percentage(output.top1_plain),
+        )
+        for output in result.outputs
+    ]
+    return Table(columns, tuple(rows)).without()
+
+
+def _lines(result: QuantizeResult) -> Iterator[Text]:
+    if result.times is not None:
+        yield from _times(result.times)
+    if result.metric is not None:
+        metric = result.metric
+        yield (
+            f"{metric.name}: {metric.in_int8:.6g} in int8, {metric.in_float:.6g} in floating "
+            f"point, {metric.plain:.6g} with plain quantize_static"
+        )
+    calibrated, held_out = result.rows
+    yield (
+        f"{counted(calibrated, 'row')} calibrated the ranges; {held_out:,} were held out for the "
+        "figures"
+    )
+    if result.verdict is None:
+        yield "not compared with the model in floating point, as asked"
+    yield from (f"note: {note}" for note in result.notes)
+
+
+def _times(times: QuantizedTimes) -> Iterator[Text]:
+    yield (
+        f"{1e3 * times.in_int8:.2f} ms: {_ratio(times.of_plain)} of plain quantize_static's "
+        f"{1e3 * times.plain:.2f} ms, {_ratio(times.of_float)} of the "
+        f"{1e3 * times.in_float:.2f} ms in floating point"
+    )
+    processor = times.processor or "an unnamed processor"
+    sizes = ", ".join(f"{name} {shape(sizes)}" for name, sizes in times.shapes)
+    yield (
+        f"{counted(times.threads, 'thread')}, {sizes}, onnxruntime {times.runtime} on {processor}"
+    )
+
+
+def _ratio(ratio: Ratio) -> str:
+    return f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
+
+
+def _small(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.2g}"
+
+
+def decibels(value: float | None) -> str:
+    """A signal-to-noise ratio; a dash where there is none."""
+    return "-" if value is None else f"{value:.1f} dB"
