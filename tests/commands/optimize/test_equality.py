@@ -304,7 +304,7 @@ def test_special_values_but_for_the_sign_of_zeros(
 
 
 def test_what_was_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_processor", lambda: "an abacus")
+    monkeypatch.setattr(module, "processor", lambda: "an abacus")
     model = _model(tmp_path / "p.onnx")
     nearly = _model(tmp_path / "o.onnx", a=np.nextafter(COLUMN, np.float32(9)))
     found = held(model, model, OriginalOutputs(_run(0.0), FEEDS), _run(0.0), _verified())
@@ -333,7 +333,7 @@ def test_what_the_machine_calls_its_processor(
     monkeypatch.setattr(module, "Path", lambda path: asked.append(path) or cpuinfo)
     platform = SimpleNamespace(processor=lambda: "what platform says")
     monkeypatch.setattr(module, "platform", platform)
-    assert module._processor() == name
+    assert module.processor() == name
     assert asked == ["/proc/cpuinfo"]
 
 
