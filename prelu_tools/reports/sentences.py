@@ -36,7 +36,7 @@ def reached(result: VerifyResult) -> str:
     if result.quick:
         text = f"quick check without a search or planted faults: {text}"
     if result.n_searched:
-        text += f" ({result.n_searched:,} found by a search)"
+        text += f" and {result.n_searched:,} found by a search"
     text += f", seed {result.seed}"
     if result.coverage is not None and result.coverage.total:
         exercised, total = result.coverage.exercised, result.coverage.total

@@ -72,7 +72,9 @@ class Draft:
         """A constant in one of the ways of this opset."""
         draw, ways = self.draw, ["value"]
         ways += ["stored"] * 2 if scope.tensors is not None else []
-        ways += ["values", "sparse"] if self.opset >= 12 and values.ndim == 1 else []
+        ways += ["values"] if self.opset >= 12 and values.ndim == 1 else []
+        if self.opset >= 12 and values.ndim == 1 and scope.tensors is not None:
+            ways.append("sparse")  # onnxruntime 1.31 crashes where a function has one
         ways += ["sparse_stored"] if scope.tensors is not None and values.ndim == 1 else []
         ways += ["slot"] * 3 if scope.slots is not None and values.ndim == 1 else []
         way = draw.choice(ways if values.dtype == np.float32 else ways[:2])
@@ -183,21 +185,21 @@ class Draft:
     def call(self, scope: Scope) -> str:
         """A call of a function, which has slots for slopes; or of an overload of one."""
         draw = self.draw
-        within = Scope("x", None, scope.depth + 1, {"x"}, tensors=None, slots={})
+        is_overloaded = draw.random() < 0.3  # and calls none: onnxruntime would call it again
+        depth = 9 if is_overloaded else scope.depth + 1
+        within = Scope("x", None, depth, {"x"}, tensors=None, slots={})
         out = self.act(within)
         slots = dict(within.slots or {})
         open_slots = [slot for slot in slots if draw.random() < 0.4]
-        name = draw.choice(("f", "g", "PRelu", f"f{len(self.functions)}"))
-        overload = f"o{len(self.functions)}"
-        if any((f.name, f.overload) == (name, "") for f in self.functions) or draw.random() < 0.2:
-            overloaded = overload
-        else:
-            overloaded = ""
+        number = len(self.functions)
+        name = "h" if is_overloaded else draw.choice(("f", "g", "PRelu", "f0"))
+        if not is_overloaded and any(f.name == name for f in self.functions):
+            name = f"f{number}_"
         function = helper.make_function(
             "own", name, ["x"], [out], within.nodes, [helper.make_opsetid("", self.opset),
             helper.make_opsetid("own", 1)], open_slots,
         )  # fmt: skip
-        function.overload = overloaded
+        function.overload = overloaded = f"o{number}" if is_overloaded else ""
         for slot in slots:
             if slot not in open_slots:
                 function.attribute_proto.append(helper.make_attribute(slot, slots[slot]))

@@ -13,6 +13,7 @@ import pytest
 from running import cli
 
 from fuzz.corpus import KINDS
+from fuzz.models import MODELS
 from fuzz.worker import commands_for, prepare
 
 FOUND = Path(__file__).parent / "found"
@@ -21,7 +22,7 @@ NEEDED = {".keras": "h5py", ".h5": "h5py", ".weights.h5": "h5py", ".pt": "torch"
 
 
 def _kind(path: Path) -> str:
-    return max((kind for kind in KINDS if path.name.endswith(kind)), key=len)
+    return max((kind for kind in (*KINDS, *MODELS) if path.name.endswith(kind)), key=len)
 
 
 @pytest.mark.parametrize("path", sorted(FOUND.iterdir()), ids=lambda path: path.name)

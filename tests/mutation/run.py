@@ -3,7 +3,7 @@
     python tests/mutation/run.py                    # every module of plan.toml
     python tests/mutation/run.py core.parity ...    # some
     python tests/mutation/run.py core.parity --survivors
-    python tests/mutation/run.py --share 5 --seed 1 # 5 % of all; the same ones for the same seed
+    python tests/mutation/run.py --share 5 --seed 1  # 5 % of all; the same for the same seed
 
 What was found stays in build/mutants, by the text of the function and of the change: a run that was
 broken off goes on, after a change of a function its mutants are tried again, and after a change of

@@ -50,7 +50,7 @@ def test_a_list_names_the_first_few() -> None:
 def test_inputs_and_what_they_reached() -> None:
     result = verified()
     assert reached(result) == (
-        "16 inputs (4 found by a search), seed 7; 468 of 544 slopes met a negative input"
+        "16 inputs and 4 found by a search, seed 7; 468 of 544 slopes met a negative input"
     )
     assert reached(dataclasses.replace(result, n_searched=0, coverage=None)) == "16 inputs, seed 7"
 

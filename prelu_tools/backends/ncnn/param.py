@@ -75,8 +75,15 @@ class Layer:
         return found
 
     def whole(self, key: int, default: int = 0) -> int:
-        """The same as an integer."""
-        return int(self.number(key, default))
+        """The same as an integer, which ncnn keeps in 32 bits.
+
+        Raises:
+            DamagedError: it is a list, or does not fit.
+        """
+        found = int(self.number(key, default))
+        if abs(found) >= 1 << 31:
+            raise DamagedError(f"ncnn layer {self.name} has {found} as parameter {key}")
+        return found
 
 
 Counts = Sequence[tuple[int, bool]]

@@ -80,7 +80,7 @@ def nothing_named(text: str) -> UsageError | PReLUToolsError:
     path = Path(text)
     if not path.is_file():
         return PReLUToolsError(f"{text} cannot be read: no such file")
-    begin = f"{text!r} names a Python file, but nothing in it"
+    begin = f"{text!r} names a Python file, but no model in it"
     code = read_code(path)
     if code is None:
         return UsageError(f"{begin}: expected FILE.py:NAME or FILE.py:NAME(arguments)")

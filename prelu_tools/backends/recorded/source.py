@@ -75,7 +75,8 @@ class RecordedSource(SourceDefaults):
         found = []
         for recorded in self._recording.layers:
             layer = recorded.layer
-            if not layer.nodes or layer.slopes.ndim > len(layer.input_shape or ()) > 0:
+            too_many = layer.slopes.ndim > len(layer.input_shape or ()) > 0
+            if not layer.nodes or not layer.slopes.size or too_many:
                 raise PReLUToolsError(
                     f"{self.spelled} is damaged: the slopes of {layer.name} are of shape "
                     f"{list(layer.slopes.shape)}, and its input of {list(layer.input_shape or ())}"

@@ -10,7 +10,7 @@ from prelu_tools.reports.words import counted
 
 def view(result: RecordResult, style: Style) -> Section:
     """The document of a recorded run."""
-    searched = f" ({result.n_searched:,} found by a search)" if result.n_searched else ""
+    searched = f" and {result.n_searched:,} found by a search" if result.n_searched else ""
     lines = [
         f"{counted(result.n_layers, 'PReLU layer')}, {counted(result.n_outputs, 'output')} in "
         f"{result.precision}, {counted(result.n_runs, 'run')}",

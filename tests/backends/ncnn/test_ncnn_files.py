@@ -109,3 +109,16 @@ def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
     found = cli("inspect", path)
     assert found.code == 3
     assert "needs its weights beside it" in found.words
+
+
+@pytest.mark.parametrize(("sizes", "words"), [
+    ("-23300=1,18", "ncnn layer in0 has a list as parameter 0, not a number"),
+    ("0=9223372036854775807", "ncnn layer in0 has 9223372036854775808 as parameter 0"),
+])  # fmt: skip
+def test_sizes_that_ncnn_cannot_hold_are_refused_in_words(
+    tmp_path: Path, sizes: str, words: str
+) -> None:
+    lines = [f"Input in0 0 1 in0 {sizes}", "PReLU act 1 1 in0 out0 0=3"]
+    path = save_ncnn(tmp_path / "net.param", lines, SLOPES.tobytes())
+    found = cli("inspect", path)
+    assert (found.code, found.words) == (3, f"Error: {words}")
