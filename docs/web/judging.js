@@ -17,15 +17,17 @@ const RANDOM = ["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUnif
 const MODES = ["Dropout", "BitmaskDropout", "BiasDropout", "BitmaskBiasDropout"];
 const RANDOM_DOUBTS = ["random_outputs", "random_node", "dropout_in_training_mode"];
 
-/** What of a model this page cannot look at: each is a sentence, and rules out a pass. */
+const named = (nodes) => nodes.slice(0, 3).map((node) => `${node.op} ${node.name || node.outputs[0]}`).join(", ");
+
+/**
+ * What of a model this page cannot look at: each is a sentence, and rules out any verdict. What is in
+ * there may round otherwise than float32 does, so that a difference proves nothing either.
+ */
 function unseen(model) {
   const found = [];
-  const named = (nodes) => nodes.slice(0, 3).map((node) => `${node.op} ${node.name || node.outputs[0]}`).join(", ");
   const bodies = model.nodes.filter((node) => node.hasBody);
   if (bodies.length) found.push(`graphs inside ${named(bodies)} were not looked at`);
   if (model.nFunctions) found.push("the functions of the model were not looked at");
-  const quantized = model.nodes.filter((node) => /Quantize|^QLinear|Integer$/.test(node.op));
-  if (quantized.length) found.push(`it is quantized (${named(quantized)}): the limits are those of float32`);
   return found;
 }
 
@@ -34,6 +36,8 @@ const isRandomNode = (node) => RANDOM.includes(node.op)
   || (node.op === "BatchNormalization" && (node.attributes.has("training_mode") || node.outputs.filter(Boolean).length > 1));
 
 function refuseNarrow(model) {
+  const quantized = model.nodes.filter((node) => /Quant|^Q[A-Z]|Integer$/.test(node.op));
+  if (quantized.length) throw new NoVerdict(`the model is quantized (${named(quantized)}): this page knows the limits of float32 only; use prelu-tools verify`);
   const narrow = [...model.shapes.values()].find(({ dtype }) => dtype === "float16" || dtype === "bfloat16");
   const stored = [...model.initializers].find(([, { tensor }]) => [10n, 16n].includes(tensor.get(2)?.[0]));
   const cast = model.nodes.find((node) => node.op === "Cast" && [10n, 16n].includes(node.attributes.get("to")?.get(3)?.[0]));
@@ -58,14 +62,15 @@ export async function judge(record, model, runtime, tell = () => {}) {
   const links = linkInputs(record.inputs, model.inputs);
   const references = await referenceLayers(record);
   const found = readLayers(model, runtime.files);
-  const state = { doubts: [...unseen(model)], reasons: [], layerReasons: [], notes: [], random: false };
+  const hidden = unseen(model);
+  const state = { doubts: [...hidden], reasons: [], layerReasons: [], notes: [], unsure: hidden.length > 0 };
   for (const { text, code } of record.doubts) {
     state.doubts.push(text);
-    state.random ||= RANDOM_DOUBTS.includes(code);
+    state.unsure ||= RANDOM_DOUBTS.includes(code);
   }
   for (const node of model.nodes.filter(isRandomNode)) {
     state.doubts.push(`${node.op} ${node.name || node.outputs[0]} may draw random numbers or look at the whole batch`);
-    state.random = true;
+    state.unsure = true;
   }
   const parts = [];
   for await (const part of partsOf(record, links)) parts.push({ ...part, ...(await partOf(record, part)) });
@@ -104,7 +109,7 @@ async function runAll(record, model, runtime, links, parts, state, tell) {
       const again = await runtime.run(session, feedsOf(links, parts[number].feeds), names);
       if (!names.every((name) => sameBits(again[name], results[number][name]))) {
         state.doubts.push("it gives other outputs when it is run again on the same inputs");
-        state.random = true;
+        state.unsure = true;
         break;
       }
     }
@@ -334,7 +339,7 @@ function conclude(state, outputs, layers) {
   const doubts = [...new Set(state.doubts)];
   const fails = state.reasons.length + state.layerReasons.length > 0;
   let verdict = fails ? "fail" : doubts.length ? "none" : "pass";
-  if (fails && state.random) {
+  if (fails && state.unsure) {
     verdict = "none";
     doubts.unshift(...state.layerReasons, ...state.reasons);
   }

@@ -126,6 +126,25 @@ def _other_input(model: onnx.ModelProto) -> None:
     model.graph.input.append(more)
 
 
+def _in_a_branch_and_wrong(model: onnx.ModelProto) -> None:
+    one_channel(model)
+    _in_a_branch(model)
+
+
+def _quantized(model: onnx.ModelProto) -> None:
+    """A map in 8 bits: that differs by more than float32 does, and is right for such a model."""
+    tensors = {"step": np.float32(0.05), "middle": np.uint8(128)}
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(values), name) for name, values in tensors.items()
+    )
+    node = next(node for node in model.graph.node if node.name == "act3")
+    node.input[0] = "again"
+    place = list(model.graph.node).index(node)
+    pair = ["step", "middle"]
+    model.graph.node.insert(place, helper.make_node("DequantizeLinear", ["q", *pair], ["again"]))
+    model.graph.node.insert(place, helper.make_node("QuantizeLinear", ["d", *pair], ["q"]))
+
+
 def _in_a_branch(model: onnx.ModelProto) -> None:
     node = next(node for node in model.graph.node if node.name == "act3")
     inner = onnx.NodeProto()
@@ -159,6 +178,8 @@ _CASES: Mapping[str, tuple[str, Callable[[onnx.ModelProto], None]]] = {
     "float16": ("none", _half),
     "slopes that the graph computes": ("none", _computed_slopes),
     "in a branch": ("none", _in_a_branch),
+    "in a branch, and wrong": ("none", _in_a_branch_and_wrong),
+    "quantized": ("none", _quantized),
     "random": ("none", _random),
     "another input": ("none", _other_input),
 }
