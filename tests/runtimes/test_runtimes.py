@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from between_convolutions import save_between_convolutions
 from onnx import helper
 from running import cli
 from tiny_models import save_graph
@@ -209,7 +210,7 @@ def test_a_runtime_that_is_not_known_is_a_usage_error(tmp_path: Path) -> None:
 def test_what_export_writes_for_a_runtime_passes_there(
     tmp_path: Path, runtime: str, shape: list[int], slope: tuple[int, ...]
 ) -> None:
-    source = _between_convolutions(tmp_path / "net.onnx", shape, slope)
+    source = save_between_convolutions(tmp_path / "net.onnx", shape, slope)
     result = export(str(source), tmp_path / "made.onnx", target=runtime, quick=True)  # type: ignore[arg-type]
     assert result.verification is not None
     assert list(_by_runtime(result.verification)) == ["cpu", runtime]
@@ -218,19 +219,9 @@ def test_what_export_writes_for_a_runtime_passes_there(
     assert layer.slopes.size == int(np.prod(slope))
 
 
-def _between_convolutions(path: Path, shape: list[int], slope: tuple[int, ...]) -> Path:
-    """One PReLU node between two convolutions: alone it is open to pnnx which axis is the batch."""
-    chance = np.random.default_rng(6)
-    kernel = [1] * (len(shape) - 1)
-    tensors = {
-        "w1": chance.normal(size=(shape[0], 3, *kernel)).astype(np.float32),
-        "act.weight": chance.normal(size=slope).astype(np.float32),
-        "w2": chance.normal(size=(2, shape[0], *kernel)).astype(np.float32),
-    }
-    nodes = [
-        helper.make_node("Conv", ["x", "w1"], ["c"]),
-        helper.make_node("PRelu", ["c", "act.weight"], ["p"], name="act"),
-        helper.make_node("Conv", ["p", "w2"], ["y"]),
-    ]
-    x, y = ["batch", 3, *shape[1:]], ["batch", 2, *shape[1:]]
-    return save_graph(path, nodes, {"x": x}, {"y": y}, tensors)
+def test_a_layer_that_mnn_packs_is_run_alone_as_it_lies(tmp_path: Path) -> None:
+    """With all sizes fixed, the converter keeps PReLU as an operator, which reads NC4HW4."""
+    path = save_between_convolutions(tmp_path / "net.onnx", [6, 5, 4], (6, 1, 1), batch=1)
+    result = _checked(path, "mnn")
+    assert result.verdict == "pass", result.reasons
+    assert _by_runtime(result)["mnn"].layers[0].found == "pattern"

@@ -1,4 +1,8 @@
-"""MNN on the CPU, at its high precision (float32); runs in a process of its own."""
+"""MNN on the CPU, at its high precision (float32); runs in a process of its own.
+
+Winograd's convolutions are switched off as far as it goes: they round up to 800 times as much as
+others do, so that a wrong slope would be as small as that.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,26 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 
 _CONFIG = {"backend": "CPU", "precision": "high", "numThread": 1}
+_NO_WINOGRAD = (3, 0)  # MNN's HintMode WINOGRAD_MEMORY_LEVEL: the smallest units only
 
 
-def load(path: str, inputs: Sequence[str], outputs: Sequence[str], spelled: str) -> Module:
+def load(
+    path: str, inputs: Sequence[str], outputs: Sequence[str], is_packed: bool, spelled: str
+) -> Module:
     """See `runtimes.hosting`."""
-    return Module(path, inputs, outputs, spelled)
+    return Module(path, inputs, outputs, is_packed, spelled)
 
 
 class Module:
     """The operators between some tensors of a file, loaded."""
 
     def __init__(
-        self, path: str, inputs: Sequence[str], outputs: Sequence[str], spelled: str
+        self,
+        path: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        is_packed: bool,
+        spelled: str,
     ) -> None:
         """Load them.
 
@@ -31,15 +43,17 @@ class Module:
             path: the file.
             inputs: the tensors that are fed.
             outputs: the tensors that are wanted.
+            is_packed: whether what is fed has to lie as NC4HW4, as tensors inside a model may.
             spelled: the model's name, for messages.
 
         Raises:
             PReLUToolsError: MNN refuses the model.
         """
-        self._spelled, self._n_outputs = spelled, len(outputs)
+        self._spelled, self._n_outputs, self._is_packed = spelled, len(outputs), is_packed
         mnn: Any = importlib.import_module("MNN")  # never MNN.tools: it sends statistics
         self._expr = mnn.expr
         runtime = mnn.nn.create_runtime_manager((_CONFIG,))
+        runtime.set_hint(*_NO_WINOGRAD)
         try:
             self._module = mnn.nn.load_module_from_file(
                 path, list(inputs), list(outputs), runtime_manager=runtime
@@ -68,7 +82,8 @@ class Module:
         floating = values.dtype.kind == "f"
         kind = self._expr.float if floating else self._expr.int
         given = np.ascontiguousarray(values, np.float32 if floating else np.int32)
-        return self._expr.const(given, list(given.shape), self._expr.NCHW, kind)
+        plain = self._expr.const(given, list(given.shape), self._expr.NCHW, kind)
+        return self._expr.convert(plain, self._expr.NC4HW4) if self._is_packed else plain
 
     def _values(self, variable: Any) -> Array:
         plain = variable

@@ -35,6 +35,12 @@ OPERATORS: Final[Mapping[int, str]] = {
 """`OpType`: those that matter here."""
 _TENSORFLOW: Final = (1, 2)  # `NetSource`: their tensors have the channels last
 _NARROW: Final = 3  # `IDSTQuan.type`: weights in float16
+_PACKED: Final = 2  # `MNN_DATA_FORMAT`: NC4HW4
+_PACKING: Final = ("Convolution", "ConvolutionDepthwise", "Deconvolution",
+                   "DeconvolutionDepthwise", "Convolution3D", "Pooling")  # fmt: skip
+_KEEPING: Final = ("PReLU", "ReLU", "ReLU6", "UnaryOp", "AbsVal", "Sigmoid", "TanH", "Scale",
+                   "Eltwise", "BinaryOp", "Dropout", "Interp")  # fmt: skip
+"""Their results lie as their first input does."""
 _WITH_WEIGHTS: Final = ("Convolution", "ConvolutionDepthwise", "Deconvolution",
                         "DeconvolutionDepthwise")  # fmt: skip
 
@@ -116,6 +122,20 @@ def _model(path: Path, buffer: Buffer) -> MnnModel:
     made = {tensors[n] for operator in operators for n in operator.outputs}
     outputs = tuple(name for name in root.texts(4) if name in made)
     return MnnModel(path, tensors, operators, outputs or _unread(tensors, operators))
+
+
+def packed_tensors(model: MnnModel) -> set[str]:
+    """The tensors that lie as NC4HW4 in a running model: from a convolution to a ConvertTensor."""
+    found: set[int] = set()
+    for operator in model.operators:
+        if operator.kind == "ConvertTensor":
+            is_packed = operator.main is not None and operator.main.number(1, "b") == _PACKED
+        elif operator.kind in _KEEPING:
+            is_packed = bool(operator.inputs) and operator.inputs[0] in found
+        else:
+            is_packed = operator.kind in _PACKING
+        found.update(operator.outputs if is_packed else ())
+    return {model.tensors[number] for number in found}
 
 
 def _unread(tensors: Sequence[str], operators: Sequence[Operator]) -> tuple[str, ...]:

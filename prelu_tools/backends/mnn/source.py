@@ -13,7 +13,7 @@ import numpy as np
 from prelu_tools.backends.inputs import TensorSpec, one_size_a_name
 from prelu_tools.backends.interface import OnnxGraph
 from prelu_tools.backends.mnn.graph import input_of, translated
-from prelu_tools.backends.mnn.schema import MnnModel, read_mnn
+from prelu_tools.backends.mnn.schema import MnnModel, packed_tensors, read_mnn
 from prelu_tools.backends.runtimes.converting import Workshop, last_words, run_converter
 from prelu_tools.backends.runtimes.hosting import Hosted, host_of
 from prelu_tools.backends.runtimes.source import Loaded, RuntimeSource
@@ -78,7 +78,7 @@ class MnnSource(RuntimeSource):
     def runtime(self) -> ProviderReport:
         """See `Source.runtime`."""
         version = installed_version("MNN")
-        return ProviderReport("mnn", (f"MNN {version} on the CPU, precision high",), ())
+        return ProviderReport("mnn", (f"MNN {version} on the CPU, float32, no Winograd",), ())
 
     def shows(self, tensor: str) -> bool:
         """See `RuntimeSource.shows`."""
@@ -99,7 +99,8 @@ class MnnSource(RuntimeSource):
         """See `Source.activation`: the operators between its input and its output alone."""
         self._refuse_quantized()
         match = self.call(layer)
-        module = self._load([match.x], [match.node.output[0]], f"{layer} alone")
+        is_packed = match.x in packed_tensors(self._file)
+        module = self._load([match.x], [match.node.output[0]], f"{layer} alone", is_packed)
         order = match.order
 
         def run(values: Array) -> Array:
@@ -110,12 +111,18 @@ class MnnSource(RuntimeSource):
 
         return run
 
-    def _load(self, inputs: Sequence[str], outputs: Sequence[str], spelled: str) -> Hosted:
+    def _load(
+        self,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        spelled: str,
+        is_packed: bool = False,
+    ) -> Hosted:
         if find_spec("MNN") is None:
             raise MissingExtraError("MNN", "mnn", f"to run {self.spelled}")
         host = host_of("MNN", "prelu_tools.backends.mnn.running")
-        wanted = {"path": str(self._path), "inputs": list(inputs), "outputs": list(outputs)}
-        return host.load(wanted, spelled)
+        wanted = {"inputs": list(inputs), "outputs": list(outputs), "is_packed": is_packed}
+        return host.load({"path": str(self._path), **wanted}, spelled)
 
     def _refuse_quantized(self) -> None:
         if "int8" in self._narrow:

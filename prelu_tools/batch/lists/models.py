@@ -41,6 +41,7 @@ _READABLE = tuple(
     if suffix.startswith(".") and suffix not in _OF_ANYTHING
 )
 _WEIGHTS_ALONE = ".weights.h5"
+_RECORD = ".npz"
 
 
 @dataclass(frozen=True)
@@ -175,12 +176,23 @@ def _matching(text: str) -> Iterator[Found]:
         yield Found(as_file(path) if whole == path else whole, _below(path, fixed))
 
 
-def _in_folder(text: str, command: Command) -> Iterator[Found]:
+def references_in(folder: str) -> list[Found]:
+    """The models of a folder that others are compared with: its records are models, too.
+
+    Raises:
+        PReLUToolsError: it has none, or cannot be read.
+    """
+    return list(_in_folder(folder, "verify", with_records=not is_url(folder)))
+
+
+def _in_folder(text: str, command: Command, with_records: bool = False) -> Iterator[Found]:
     kinds = {"inspect": _READABLE, "verify": _RUNNABLE}.get(command, _CONVERTIBLE)
     if is_url(text):
         paths = [path for path in files_in(text) or () if _is_model(path, kinds)]
     else:
-        paths = models_below(text, partial(_is_model, kinds=kinds))
+        named = (*kinds, _RECORD) if with_records else kinds
+        paths = models_below(text, partial(_is_model, kinds=named))
+        paths = [path for path in paths if not path.lower().endswith(_RECORD) or _is_record(path)]
     if not paths:
         raise PReLUToolsError(
             f"{text} contains no models: expected files that end in "
@@ -188,6 +200,13 @@ def _in_folder(text: str, command: Command) -> Iterator[Found]:
         )
     for path in paths:
         yield Found(as_file(path), _below(path, text.rstrip("/")))
+
+
+def _is_record(path: str) -> bool:
+    """Whether a file is a record: other `.npz` files have inputs, or weights."""
+    from prelu_tools.backends.recorded import is_record
+
+    return is_record(Path(path))
 
 
 def _is_model(path: str, kinds: tuple[str, ...]) -> bool:

@@ -15,7 +15,14 @@ from pathlib import PurePosixPath
 
 from prelu_tools.backends.remote import is_url, matching
 from prelu_tools.backends.source_spec import as_file, exists, path_spans, python_parts
-from prelu_tools.batch.lists.models import Found, expand, is_folder, is_many, is_pattern
+from prelu_tools.batch.lists.models import (
+    Found,
+    expand,
+    is_folder,
+    is_many,
+    is_pattern,
+    references_in,
+)
 from prelu_tools.batch.lists.rows import as_written
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.suggestions import suggestion
@@ -102,8 +109,11 @@ def _refuse_without_placeholders(reference: str, candidates: Sequence[str]) -> N
 
 
 def _by_place(left: str, right: str) -> Iterator[Pair]:
-    """What only one of two folders has is a pair too: one that cannot be checked."""
-    references, candidates = (_placed(expand([folder], "verify")) for folder in (left, right))
+    """What only one of two folders has is a pair too: one that cannot be checked.
+
+    Records in the first one are references.
+    """
+    references, candidates = _placed(references_in(left)), _placed(expand([right], "verify"))
     for place in dict.fromkeys((*references, *candidates)):
         # A file that is not there is named as it would be: the error says which is missing.
         reference = references.get(place, as_file(f"{left.rstrip('/')}/{place}"))

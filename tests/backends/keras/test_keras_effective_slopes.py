@@ -158,6 +158,9 @@ class Beside(L.Layer):
             made = tf.constant(given)
             setattr(self, name, self.add_weight(
                 shape=(3,), name=name, initializer=lambda shape, dtype=None, made=made: made))
+        codes = tf.constant([-50, 30, 120], tf.int8)
+        self.codes = self.add_weight(shape=(3,), name="codes", dtype="int8", trainable=False,
+                                     initializer=lambda shape, dtype=None: codes)
         self.mix = self.add_weight(shape=(3, 3), name="mix", initializer="glorot_uniform")
 
     def call(self, x):
@@ -210,6 +213,9 @@ class Beside(L.Layer):
 
     def reordered(self, x, a, b):
         return tf.nn.relu(x) + tf.gather(tf.minimum(x, 0.0), [2, 0, 1], axis=1) * a
+
+    def whole(self, x, a, b):
+        return spelled(x, 0.01 * tf.cast(self.codes, tf.float32))
 
     def threshold(self, x, a, b):
         return tf.cond(positive(x), lambda: tf.where(x > 0.1, x, a * x), lambda: 2.0 * x)
@@ -298,6 +304,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "columns": {"own/a": -0.5, "own/a_1": 0.3, "own/a_2": 1.2},
     "diagonal": {"own": _RAW},
     "labelled": {"own": _RAW},
+    "whole": {"own": _RAW},
     "matrix": {},
     "reordered": {},
     "threshold": {},

@@ -13,6 +13,7 @@ from damaged import check_damaged, damaged_bytes
 from mnn_files import SLOPES, MnnFile, save_mnn_net
 from running import ROOT, cli
 
+from prelu_tools.backends.mnn.schema import packed_tensors, read_mnn
 from prelu_tools.backends.mnn.source import MnnSource
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
@@ -134,6 +135,18 @@ def test_a_model_from_tensorflow_is_refused_in_a_sentence(tmp_path: Path, source
     found = cli("inspect", path)
     assert found.code == 3
     assert "was converted from TensorFlow, with the channels last" in found.words
+
+
+def test_tensors_are_packed_from_a_convolution_on_until_one_is_converted(tmp_path: Path) -> None:
+    file = MnnFile()
+    x = file.input("x", (1, 3, 4, 4))
+    conv = file.operator("Convolution", "conv", [x], {0: ("table", {10: ("Int32", 3)})})
+    act = _prelu(file, conv)
+    plain = file.operator("ConvertTensor", "plain", [act], {0: ("Int8", 2), 1: ("Int8", 0)})
+    back = file.operator("ConvertTensor", "back", [file.operator("ReLU", "r", [plain])],
+                         {1: ("Int8", 2)})  # fmt: skip
+    path = file.save(tmp_path / "net.mnn", [file.operator("ReLU", "y", [back])])
+    assert packed_tensors(read_mnn(path)) == {"conv", "act", "back", "y"}
 
 
 def test_a_relu_is_no_layer(tmp_path: Path) -> None:

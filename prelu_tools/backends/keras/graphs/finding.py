@@ -121,6 +121,7 @@ def _inside(program: Program, wanted: set[str], owner: str, depth: int = 0) -> I
     literals = _literals(program, owner)
     wanted = wanted | {weight.name for weight in literals.values()}
     weights = {node_of(w.tensor): w for w in program.weights} | literals
+    weights |= _whole_numbers(program)
     parts = _Parts(program, weights)
     for name in filter(program.read.__contains__, program.nodes):
         for part in parts.ending_in(name):
@@ -226,7 +227,8 @@ class _Parts:
             name = waiting.pop()
             if name in self.constant and name not in found:
                 found[name] = None
-                waiting += [node_of(read) for read in self._nodes[name].input]
+                if name not in self._weights:
+                    waiting += [node_of(read) for read in self._nodes[name].input]
         return list(found)
 
 
@@ -306,7 +308,7 @@ class _Alone:
         for name in dict.fromkeys(part.nodes):
             copy = definition.node.add()
             copy.CopyFrom(nodes[name])
-            if f"{name}:0" in feeds and copy.op == "Const":
+            if f"{name}:0" in feeds and copy.op != "Placeholder":
                 make_placeholder(copy)
             for place, read in enumerate(copy.input):
                 if read in (part.x, part.x.removesuffix(":0")):
@@ -334,6 +336,22 @@ def _literals(program: Program, owner: str) -> dict[str, Weight]:
             own = f"{layer}/slopes".lstrip("/")
             found[name] = Weight(f"{name}:0", layer, own, values.shape, partial(_held, values))
     return found
+
+
+def _whole_numbers(program: Program) -> dict[str, Weight]:
+    """Variables of whole numbers, as of quantized slopes: each begins where it becomes a float."""
+    known = {weight.tensor: weight for weight in program.weights}
+    found = {}
+    for name, node in program.nodes.items():
+        if node.op == "Cast" and node.attr["DstT"].type == tf.float32.as_datatype_enum:
+            weight = known.get(program.origin(node.input[0]))
+            if weight is not None:
+                found[name] = replace(weight, tensor=f"{name}:0", read=partial(_as_floats, weight))
+    return found
+
+
+def _as_floats(weight: Weight) -> Array:
+    return weight.read().astype(np.float32)
 
 
 def _held(values: Array) -> Array:

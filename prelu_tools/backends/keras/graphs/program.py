@@ -218,10 +218,13 @@ def make_constant(node: Any, values: Array) -> None:
 
 
 def make_placeholder(node: Any) -> None:
-    """Make a placeholder of a constant of a GraphDef, in place."""
+    """Make a placeholder of a constant of a GraphDef, or of a Cast of one, in place."""
     tensor = node.attr["value"].tensor
-    kind, shape = tensor.dtype, tensor.tensor_shape
+    kind, shape = tensor.dtype or node.attr["DstT"].type, tensor.tensor_shape
+    if node.op != "Const":
+        shape.unknown_rank = True
     node.op = "Placeholder"
+    del node.input[:]
     node.attr.clear()
     node.attr["dtype"].type = kind
     node.attr["shape"].shape.CopyFrom(shape)
