@@ -15,7 +15,7 @@ from prelu_tools.core.files.budget import Budget
 from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.natives import inferred, inlined
-from prelu_tools.graph.walk import bodies, is_onnx, reads
+from prelu_tools.graph.walk import bodies, is_onnx, own_names, reads
 
 _TYPES = frozenset(onnx.TensorProto.DataType.values())
 _MOST_AXES = 64  # numpy's limit; no runtime has more
@@ -100,7 +100,7 @@ class GraphView:
         self.initializers: MutableMapping[str, onnx.TensorProto] = tensors
         self.inputs = inputs - set(tensors)
         self.invariants: Mapping[str, str] = invariants or {}
-        self._hidden = {*own, *tensors, *inputs}
+        self._hidden = own_names(self.graph)
         if outer is not None:
             self.producer = _Scoped(own, outer.producer, self._hidden)
             self.initializers = _Scoped(tensors, outer.initializers, self._hidden)

@@ -77,7 +77,7 @@ def inner_names(graph: onnx.GraphProto) -> set[str]:
     names: set[str] = set()
     for node in graph.node:
         for body in bodies(node):
-            names |= _own_names(body) | inner_names(body)
+            names |= own_names(body) | inner_names(body)
     return names
 
 
@@ -89,15 +89,15 @@ def reads(node: onnx.NodeProto) -> list[str]:
     names = [name for name in node.input if name]
     if node.attribute:
         for graph in bodies(node):
-            own = _own_names(graph)
+            own = own_names(graph)
             read = [name for inner in graph.node for name in reads(inner)]
             read += [value.name for value in graph.output]
             names += [name for name in read if name not in own]
     return names
 
 
-def _own_names(body: onnx.GraphProto) -> set[str]:
-    """The tensors that a body makes, keeps or is given."""
+def own_names(body: onnx.GraphProto) -> set[str]:
+    """The tensors that a body makes, keeps or is given: they hide those of these names outside."""
     own = {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
     own |= {tensor.values.name for tensor in body.sparse_initializer}
     return own | {name for inner in body.node for name in inner.output if name}

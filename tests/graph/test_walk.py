@@ -33,13 +33,17 @@ def test_a_body_reads_what_it_does_not_have_itself() -> None:
     assert inner_names(_net().graph) == {"s", "t", "y", "e"}
 
 
-def test_a_sparse_tensor_of_a_body_hides_the_one_outside() -> None:
+def test_a_sparse_tensor_of_a_body_hides_the_one_outside(tmp_path: Path) -> None:
+    """Its slopes were shown as those outside."""
     net = _net()
     branch = next(a.g for a in net.graph.node[0].attribute if a.name == "else_branch")
-    values = onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(net.graph.initializer[0]), "s")
+    values = onnx.helper.make_tensor("s", onnx.TensorProto.FLOAT, [4], [5, 6, 7, 8])
     indices = onnx.helper.make_tensor("", onnx.TensorProto.INT64, [4], [0, 1, 2, 3])
     branch.sparse_initializer.append(onnx.helper.make_sparse_tensor(values, indices, [4]))
     assert sorted(reads(net.graph.node[0])) == ["c", "x", "x"]
+    onnx.save(net, tmp_path / "net.onnx")
+    shown = inspect(tmp_path / "net.onnx").layers
+    assert 1.0 not in [layer.layer.slopes.max() for layer in shown]
 
 
 def test_a_body_that_has_the_name_of_its_node_s_output_is_no_circle(tmp_path: Path) -> None:

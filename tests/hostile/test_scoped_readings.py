@@ -49,6 +49,11 @@ def _wrong(path: Path, model: onnx.ModelProto) -> tuple[list[str], bool]:
     return wrong, bool(shown)
 
 
+@pytest.mark.parametrize("seed", [1443, 1563])
+def test_a_sparse_tensor_of_a_body_is_not_the_one_outside(seed: int, tmp_path: Path) -> None:
+    assert _wrong(tmp_path / "net.onnx", drawn(seed))[0] == []
+
+
 @pytest.mark.parametrize("start", range(0, 4 * _EACH, _EACH))
 def test_slopes_that_are_shown_are_those_of_a_run(start: int, tmp_path: Path) -> None:
     wrong, seen = {}, 0

@@ -60,7 +60,7 @@ def test_what_a_body_reads_or_returns_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("node", "expected"), [(0, {"x"}), (3, {"flag"}), (4, {"p", "n", "a", "u", "m"})]
+    ("node", "expected"), [(0, {"x"}), (3, {"flag"}), (4, {"p", "n", "a", "m"})]
 )
 def test_what_a_node_reads(node: int, expected: set[str]) -> None:
     assert set(reads(_with_body().graph.node[node])) == expected
