@@ -3,11 +3,11 @@
     python -m benchmarks.latency.bound NETS [NET...] [--seconds 4]
 
 NETS is the folder that ``benchmarks.latency.run`` measured. Of every net the exporter's file, this
-project's, and the net with ReLU, from onnxruntime's own profile on one thread: nodes that run, the
-megabytes that they read and write, and their milliseconds (the shortest of all runs, so that a busy
-machine changes little). *Bound*: the time for copying each PReLU's map three and a half times (two
-passes read it and write it, the third reads two and writes one), which is what its three kernels
-move; slopes that are all equal cost nothing. Prints a Markdown table.
+project's, and the net with ReLU: nodes that run and the megabytes that they read and write, from
+onnxruntime's own profile, and the milliseconds of the shortest run, in turns, in processor time, so
+that a busy machine changes little. *Bound*: the time for copying each PReLU's map three and a half
+times (two passes read it and write it, the third reads two and writes one), which is what its three
+kernels move; slopes that are all equal cost nothing. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ import onnxruntime
 
 from benchmarks.latency.kernels import SECONDS, Event, profile
 from benchmarks.nets.catalog import BY_NAME, NETS
+from benchmarks.nets.inputs import natural
+from prelu_tools.backends.onnxruntime.racing import race
 
 _STREAMS = 3.5
 """Times that the three kernels of a PReLU move its map, of which a copy moves two."""
@@ -37,22 +40,16 @@ class Profile:
     """Kernels."""
     megabytes: float
     """Read and written by them, weights included."""
-    milliseconds: float
-    """All of them, each as fast as it ever was."""
     maps: tuple[int, ...]
     """Bytes of the map of each PRelu node with more slopes than one."""
 
 
 def summed(events: Sequence[Event]) -> Profile:
     """The profile of a file from the events of its runs."""
-    nodes: dict[str, list[Event]] = {}
-    for event in events:
-        nodes.setdefault(event.name, []).append(event)
-    first = [found[0] for found in nodes.values()]
+    first = list({event.name: event for event in events}.values())
     return Profile(
-        nodes=len(nodes),
+        nodes=len(first),
         megabytes=sum(event.n_bytes for event in first) / 1e6,
-        milliseconds=sum(min(e.milliseconds for e in found) for found in nodes.values()),
         maps=tuple(
             event.n_output for event in first if event.operator == "PRelu" and event.n_weights > 4
         ),
@@ -69,23 +66,46 @@ def _copying(n_bytes: int) -> float:
     target = np.empty_like(source)
     times = []
     for _ in range(_COPIES):
-        start = time.perf_counter()
+        start = time.thread_time()
         np.copyto(target, source)
-        times.append(time.perf_counter() - start)
+        times.append(time.thread_time() - start)
     return 1e3 * min(times)
 
 
-def row(title: str, raw: Profile, ours: Profile, relu: Profile, bound_ms: float) -> str:
-    """One line of the table."""
-    extra, left = raw.milliseconds - relu.milliseconds, ours.milliseconds - relu.milliseconds
+def _milliseconds(files: Sequence[Path], seconds: float) -> list[float]:
+    """The shortest run of each file."""
+    runs, feeds = {}, {}
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    for path in files:
+        session = onnxruntime.InferenceSession(str(path), options)
+        value = session.get_inputs()[0]
+        feeds = {value.name: natural(value.shape, seed=7)}
+        runs[str(path)] = partial(session.run, None)
+    times = race(runs, feeds, seconds, range(5, 400), seed=0).seconds
+    return [1e3 * min(times[str(path)]) for path in files]
+
+
+def row(title: str, profiles: Sequence[Profile], times: Sequence[float], bound_ms: float) -> str:
+    """One line of the table.
+
+    Args:
+        title: of the net.
+        profiles: of ReLU, ours and the exporter's file.
+        times: their milliseconds.
+        bound_ms: see `bound`.
+    """
+    relu, ours, raw = times
+    extra, left = raw - relu, ours - relu
+    shares = (left, bound_ms) if extra > 0 else ()
     cells = [
         title,
-        *(" / ".join(f"{getattr(p, what):{form}}" for p in (relu, ours, raw)) for what, form in (
-            ("nodes", "d"), ("megabytes", ".1f"), ("milliseconds", ".2f"),
-        )),
-        f"{left / extra:.0%}" if extra > 0 else "-",
-        f"{bound_ms / extra:.0%}" if extra > 0 else "-",
-    ]  # fmt: skip
+        " / ".join(str(profile.nodes) for profile in profiles),
+        " / ".join(f"{profile.megabytes:.1f}" for profile in profiles),
+        " / ".join(f"{milliseconds:.2f}" for milliseconds in times),
+        *(f"{share / extra:.0%}" for share in shares),
+    ]
     return f"| {' | '.join(cells)} |"
 
 
@@ -97,16 +117,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="for each file")
     options = parser.parse_args(arguments)
     made = options.nets / f"onnxruntime-{onnxruntime.__version__}" / "batch-1"
-    print("| net | kernels | MB moved | ms | extra cost left | of which bound |")
+    print("| net | kernels | MB moved | ms | extra cost left | bound |")
     print("|---|---:|---:|---:|---:|---:|")
     for name in options.names or [net.name for net in NETS if net.yardstick]:
         files = (
-            options.nets / "batch-1" / f"{name}.onnx",
-            made / f"{name}.t1.ours.onnx",
             options.nets / "batch-1" / f"{name}.relu.onnx",
+            made / f"{name}.t1.ours.onnx",
+            options.nets / "batch-1" / f"{name}.onnx",
         )
-        raw, ours, relu = (summed(profile(path, 1, options.seconds)) for path in files)
-        print(row(BY_NAME[name].title, raw, ours, relu, bound(raw.maps)), flush=True)
+        profiles = [summed(profile(path, 1, 0.0)) for path in files]
+        times = _milliseconds(files, 3 * options.seconds)
+        print(row(BY_NAME[name].title, profiles, times, bound(profiles[-1].maps)), flush=True)
     return 0
 
 

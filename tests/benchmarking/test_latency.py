@@ -9,8 +9,9 @@ import numpy as np
 import onnx.parser
 import pytest
 
-from benchmarks.latency import measure, peers, results, table
+from benchmarks.latency import bound, measure, peers, results, table
 from benchmarks.latency.figures import best_peer, extra_cost_left, ratio
+from benchmarks.latency.kernels import Event, profile
 from benchmarks.latency.plan import BOUND, OURS, PEERS, SHORT, Cell, cells
 from benchmarks.nets.inputs import natural
 
@@ -151,3 +152,28 @@ def test_a_file_is_made_once_and_again_when_its_command_changes(
         paths, missing = files.of(Cell("onet", 1, 1, 1.0))
         assert Path(f"{paths[OURS]}.log").read_text().count("made") == times
         assert set(missing) == {"onnxsim", "onnxslim"}
+
+
+def test_the_bound_comes_from_the_maps_of_slopes_that_differ() -> None:
+    events = [
+        Event("conv#0", "Conv", 3.0, 40, 8, 16),
+        Event("act#1", "PRelu", 2.0, 40, 8, 16),
+        Event("act#1", "PRelu", 1.5, 40, 8, 16),
+        Event("shared#2", "PRelu", 1.0, 20, 4, 8),
+    ]
+    found = bound.summed(events)
+    assert found == bound.Profile(3, 1e-4, (16,))
+    assert bound.bound(()) == 0.0 < bound.bound((1 << 20,))
+    profiles = [bound.Profile(2, 1.0, ()), bound.Profile(4, 2.0, ()), found]
+    line = bound.row("Net", profiles, (3.0, 3.5, 5.5), 0.25)
+    assert line == "| Net | 2 / 4 / 3 | 1.0 / 2.0 / 0.0 | 3.00 / 3.50 / 5.50 | 20% | 10% |"
+    assert bound.row("Net", profiles, (3.0, 3.5, 3.0), 0.25).endswith("3.00 / 3.50 / 3.00 |")
+
+
+def test_a_profile_names_every_kernel(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    onnx.save(onnx.parser.parse_model(ONE_NODE.format(slope=0.25)), path)
+    first = profile(path, 1, 0.0)[0]
+    assert (first.operator, first.n_weights, first.n_output) == ("PRelu", 4, 128)
+    assert first.n_bytes == 128 + 4 + 128
+    assert len(profile(path, 1, 0.0)) == 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import onnx
@@ -19,6 +19,7 @@ _CONTENDERS = 5
 """Forms of a group that are timed, beside PRelu."""
 _FEWEST, _MOST = 5, 400
 """Rounds that a group gets in any case, and at most."""
+_NAMED = 3  # groups of which a layer is named in a note
 _ALIKE = 0.01
 """Forms whose times differ by no more are equally fast."""
 
@@ -116,8 +117,11 @@ def tune(
     return choices
 
 
-def _and_others(groups: Iterable[Sequence[RewritableLayer]]) -> str:
-    return f"{', '.join(group[0].name for group in groups)}, and layers like them"
+def _and_others(groups: Sequence[Sequence[RewritableLayer]]) -> str:
+    """A few of the groups, by their first layers."""
+    names = [group[0].name for group in groups[:_NAMED]]
+    more = f", {len(groups) - _NAMED} more" if len(groups) > _NAMED else ""
+    return f"{', '.join(names)}{more}, and layers like them"
 
 
 def _grouped(spots: Sequence[RewritableLayer]) -> list[list[RewritableLayer]]:

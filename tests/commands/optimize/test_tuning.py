@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from prelu_tools.backends.onnxruntime import racing
 from prelu_tools.backends.onnxruntime.racing import Budget, Times, race, shortest_time
-from prelu_tools.commands.optimize.tuning import fastest, undecided
+from prelu_tools.commands.optimize.tuning import _and_others, fastest, undecided
 
 MILLISECONDS = {"prelu": 0.90, "max": 0.60, "relu_mul": 0.50, "depthwise": 0.503}
 
@@ -120,3 +121,9 @@ def test_the_favourite_wins_where_it_is_as_fast() -> None:
     assert fastest(times, "c") == "a"
     assert fastest(times, "gone") == "a"
     assert fastest(times, "unknown") == "a"
+
+
+def test_a_note_names_a_few_groups() -> None:
+    groups: Any = [[SimpleNamespace(name=name)] * 2 for name in "abcde"]
+    assert _and_others(groups) == "a, b, c, 2 more, and layers like them"
+    assert _and_others(groups[:3]) == "a, b, c, and layers like them"
