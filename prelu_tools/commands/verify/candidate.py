@@ -35,7 +35,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.prelu.slopediff import LayerPairs
 from prelu_tools.core.progress import counted
-from prelu_tools.core.results.reasons import as_reason
+from prelu_tools.core.results.reasons import Reason, as_reason
 from prelu_tools.core.results.verification import (
     CandidateReport,
     InterfaceDifference,
@@ -265,7 +265,10 @@ class _Judge:
     def _power(self, outputs: OutputJudge, seen: Seen) -> Power | None:
         graph = self.source.graph
         wanted = self.request.power and self.request.layers and self.reference.layers
-        if not wanted or self.provider is None or graph is None or seen.doubts or seen.faults:
+        if not wanted or seen.doubts or seen.faults:
+            return None
+        if self.provider is None or graph is None:
+            self._say_where_power_is_measured()
             return None
         plan = PowerPlan(
             references=self.reference.layers,
@@ -281,6 +284,15 @@ class _Judge:
         except PReLUToolsError as error:
             self.notes.append(f"{self.linked.spelled}: power was not measured ({error})")
             return None
+
+    def _say_where_power_is_measured(self) -> None:
+        """Another runtime takes no slopes as inputs, so no faults are planted in what it runs."""
+        if self.source.runtime is not None:
+            text = (
+                f"{self.linked.spelled}: planted faults are measured on onnxruntime only, not on "
+                f"{self.source.runtime.requested}"
+            )
+            self.notes.append(Reason(text, "power_not_measured"))
 
     def _layers(
         self, layers: LayerJudge, seen: Seen, agreed: bool, wanted: bool
