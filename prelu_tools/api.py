@@ -384,7 +384,6 @@ def quantize(
     threads: int = 1,
     verify: bool = True,
     force: bool = False,
-    input: Shapes | None = None,
     verbose: bool = False,
 ) -> QuantizeResult:
     """Quantize an ONNX model to 8-bit integers, PReLU included, and prove what is left of it.
@@ -409,7 +408,6 @@ def quantize(
         threads: number of onnxruntime threads while timing.
         verify: whether to compare the file with the model in floating point.
         force: whether to replace an existing file.
-        input: sizes for timing, if the model leaves them free.
         verbose: whether to show the frameworks' own messages.
 
     Returns:
