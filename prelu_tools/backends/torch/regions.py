@@ -11,7 +11,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,85 +20,18 @@ from torch.utils import _pytree as pytree
 from torch.utils.weak import WeakIdKeyDictionary
 
 from prelu_tools.backends.torch.files.weights import to_tensor
+from prelu_tools.backends.torch.functions import (
+    JOINS,
+    MOVES,
+    PRODUCTS,
+    SMOOTH,
+    is_elementwise,
+    label_of,
+)
 from prelu_tools.core.arrays import Array
 
 _STEPS = 16  # functions that one region may have
 _JOINED_STEPS = 1024  # that one may have which puts an output together of several tensors
-_JOINS = frozenset(("cat", "concat", "concatenate", "hstack", "vstack", "dstack", "stack"))
-_MOVES = _JOINS | frozenset(
-    (
-        *("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "view"),
-        *("reshape", "view_as", "reshape_as", "flatten", "unflatten", "unsqueeze", "squeeze"),
-        *("expand", "getitem", "select", "narrow", "slice", "index_select", "chunk", "split"),
-        *("split_with_sizes", "tensor_split", "unbind", "unsafe_view"),
-    )
-)
-"""Functions that move elements, and compute nothing."""
-_PRODUCTS = frozenset(
-    (
-        *("conv1d", "conv2d", "conv3d", "convolution", "einsum", "matmul", "rmatmul", "mm", "bmm"),
-        *("linear", "addmm", "mv"),
-    )
-)
-"""Sums of products, which multiply each element by one number if all other numbers are 0."""
-_SMOOTH = (
-    _MOVES
-    | _PRODUCTS
-    | frozenset(
-        (
-            *(
-                "add",
-                "radd",
-                "iadd",
-                "sub",
-                "rsub",
-                "isub",
-                "mul",
-                "rmul",
-                "imul",
-                "div",
-                "truediv",
-            ),
-            *("neg", "to", "to_copy", "float", "clone", "contiguous", "detach", "alias"),
-        )
-    )
-)
-"""Functions that are alike on both sides of 0: of these alone no PReLU is made."""
-_NAMED = frozenset(
-    (
-        *("add", "radd", "iadd", "sub", "rsub", "isub", "subtract", "mul", "rmul", "imul"),
-        *("multiply", "div", "truediv", "neg", "positive", "pos", "abs", "absolute", "sign", "sgn"),
-        *("relu", "leaky_relu", "prelu", "prelu_kernel", "threshold", "hardtanh"),
-        *("clamp", "clamp_min", "clamp_max", "clip", "max", "min", "fmax", "fmin"),
-        *("maximum", "minimum", "where", "masked_fill", "logical_not", "bitwise_not", "invert"),
-        *("gt", "ge", "lt", "le", "ne", "greater", "greater_equal", "less", "less_equal"),
-        *("not_equal", "zeros_like", "ones_like", "full_like", "to", "to_copy", "type_as"),
-        *(
-            "float",
-            "double",
-            "clone",
-            "contiguous",
-            "detach",
-            "alias",
-            "expand_as",
-            "and",
-            "or",
-            "xor",
-        ),
-    )
-)
-"""Functions that compute each element from those at its place, by the names of Python."""
-_CURVED = frozenset(
-    (
-        *("acos", "acosh", "angle", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "celu"),
-        *("cos", "cosh", "deg2rad", "digamma", "elu", "erf", "erfc", "erfinv", "exp", "exp2"),
-        *("expm1", "float_power", "floor", "fmod", "frac", "gelu", "hardsigmoid", "hardswish"),
-        *("hypot", "i0", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2"),
-        *("logit", "mish", "pow", "rad2deg", "remainder", "round", "rsqrt", "selu", "sigmoid"),
-        *("silu", "sin", "sinc", "sinh", "softplus", "tan", "tanh", "trunc"),
-    )
-)
-"""Functions of one element whose results are no multiple of it: no part of a PReLU."""
 
 
 @dataclass(eq=False)
@@ -177,19 +109,6 @@ class Region:
     """The same computation in float32, with other values in the place of constants."""
 
 
-@cache
-def is_elementwise(label: str) -> bool:
-    """Whether functions of this name compute each element from those at its place.
-
-    PyTorch says so of its operators, but for those that a PReLU has no use for.
-    """
-    if label in _NAMED or label in _CURVED or label.startswith("special_"):
-        return label in _NAMED
-    packet = getattr(torch.ops.aten, label, None) if label.isidentifier() else None
-    overloads = [getattr(packet, name) for name in packet.overloads()] if packet else []
-    return any(torch.Tag.pointwise in overload.tags for overload in overloads)
-
-
 def _may_scale(label: str, given: Sequence[Node], result: torch.Tensor) -> bool:
     """Whether a product may multiply each element by one number, and do nothing else.
 
@@ -198,7 +117,7 @@ def _may_scale(label: str, given: Sequence[Node], result: torch.Tensor) -> bool:
     live = [node for node in given if not node.is_constant]
     factors = [node.tensor() for node in given if node.is_constant]
     x = live[0].tensor() if len(live) == 1 else None
-    if label not in _PRODUCTS or x is None or not factors or factors[0] is None:
+    if label not in PRODUCTS or x is None or not factors or factors[0] is None:
         return False
     if not _same_shape(x.shape, result.shape):
         return False
@@ -219,11 +138,6 @@ def _same_size(left: Any, right: Any) -> bool:
     from torch.fx.experimental.symbolic_shapes import statically_known_true  # slow to load
 
     return bool(statically_known_true(left == right))
-
-
-def label_of(function: Any) -> str:
-    """A function's name: `mul` of `torch.mul`, of `aten.mul.Tensor` and of `mul_`."""
-    return str(getattr(function, "__name__", "")).partition(".")[0].strip("_")
 
 
 @dataclass
@@ -307,15 +221,15 @@ class Tracer:
             for place, part in enumerate(pytree.tree_leaves(result)):
                 if isinstance(part, torch.Tensor) and part not in self._nodes:
                     picked = _Picked(function, place)
-                    node = self._moved_before(picked, arguments, part) if label in _MOVES else None
+                    node = self._moved_before(picked, arguments, part) if label in MOVES else None
                     if node is None:
                         node = self._new(part, constant)
-                        if label in _MOVES:
+                        if label in MOVES:
                             self._take(node, picked, arguments, found)
             return None
         if result is not changed and (result in self._nodes or id(result) in self.names):
             return self._node(result)  # returned as it was given
-        moves = label in _MOVES and changed is None
+        moves = label in MOVES and changed is None
         if moves and (known := self._moved_before(function, arguments, result)) is not None:
             return known
         node = self._new(result, constant)
@@ -326,7 +240,7 @@ class Tracer:
 
     def _take(self, node: Node, function: Any, arguments: Any, given: list[Node]) -> None:
         node.function, node.arguments, node.inputs = function, arguments, tuple(given)
-        if node.label in _MOVES and not node.is_constant:
+        if node.label in MOVES and not node.is_constant:
             self._moved[_spelled(function, arguments)] = node
 
     def _moved_before(self, function: Any, arguments: Any, tensor: torch.Tensor) -> Node | None:
@@ -379,7 +293,7 @@ def regions_of(y: Node) -> Iterator[Region]:
     edge = {y.index: y}
     constants: dict[int, Node] = {}
     labels: list[str] = []
-    steps = _JOINED_STEPS if y.label in _JOINS else _STEPS
+    steps = _JOINED_STEPS if y.label in JOINS else _STEPS
     while len(labels) < steps:
         latest = edge.pop(max(edge))
         if latest.function is None or latest.is_layer:
@@ -391,7 +305,7 @@ def regions_of(y: Node) -> Iterator[Region]:
             return
         (x, *others) = edge.values()
         before = x.tensor()
-        if _SMOOTH.issuperset(labels):
+        if SMOOTH.issuperset(labels):
             continue
         if not others and before is not None and _same_shape(before.shape, output.shape):
             roots = _roots(constants.values())

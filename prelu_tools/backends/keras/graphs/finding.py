@@ -37,22 +37,18 @@ _JOINS = frozenset(("ConcatV2", "Pack"))
 _MANY = 100_000  # numbers of the code; more are a table
 _DEEPEST = 8  # bodies in each other
 _LARGE = 4_000_000  # elements; a larger variable is not a slope
-_ELEMENTWISE = frozenset(
-    (
-        *("Add", "AddV2", "Sub", "Mul", "RealDiv", "Neg", "Abs", "Sign", "Relu", "LeakyRelu"),
-        *("Maximum", "Minimum", "ClipByValue", "Select", "SelectV2", "Cast", "LogicalNot"),
-        *("Greater", "GreaterEqual", "Less", "LessEqual", "NotEqual", "Identity", "MulNoNan"),
-        *("ZerosLike", "OnesLike", "DepthwiseConv2dNative", "AddN", "BiasAdd", "Square"),
-        *("LogicalAnd", "LogicalOr", "Equal", "Sqrt", "Reciprocal", "Inv", "DivNoNan", "Div"),
-        *("CheckNumerics", "EnsureShape", "PreventGradient", "Snapshot", "StopGradient"),
-    )
-)
-_MOVES = _JOINS | frozenset(
-    (
-        *("Transpose", "Reshape", "ExpandDims", "Squeeze", "StridedSlice", "Slice", "Unpack"),
-        *("Split", "SplitV", "GatherV2", "Shape", "Prod"),
-    )
-)
+_ELEMENTWISE = frozenset((
+    "Add", "AddV2", "Sub", "Mul", "RealDiv", "Neg", "Abs", "Sign", "Relu", "LeakyRelu",
+    "Maximum", "Minimum", "ClipByValue", "Select", "SelectV2", "Cast", "LogicalNot", "Greater",
+    "GreaterEqual", "Less", "LessEqual", "NotEqual", "Identity", "MulNoNan", "ZerosLike",
+    "OnesLike", "DepthwiseConv2dNative", "AddN", "BiasAdd", "Square", "LogicalAnd", "LogicalOr",
+    "Equal", "Sqrt", "Reciprocal", "Inv", "DivNoNan", "Div", "CheckNumerics", "EnsureShape",
+    "PreventGradient", "Snapshot", "StopGradient",
+))  # fmt: skip
+_MOVES = _JOINS | frozenset((
+    "Transpose", "Reshape", "ExpandDims", "Squeeze", "StridedSlice", "Slice", "Unpack", "Split",
+    "SplitV", "GatherV2", "Shape", "Prod",
+))  # fmt: skip
 """Operators that move elements, or say how many there are."""
 _PRODUCTS = frozenset(("MatMul", "BatchMatMulV2", "Einsum"))
 _SMOOTH = (

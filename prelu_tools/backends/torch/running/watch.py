@@ -17,14 +17,8 @@ from torch.utils import _pytree as pytree
 from prelu_tools.backends.calls import PReLUCall, Tally
 from prelu_tools.backends.runners import Observer
 from prelu_tools.backends.torch.files.weights import to_numpy, to_tensor
-from prelu_tools.backends.torch.regions import (
-    CallSignature,
-    Region,
-    Tracer,
-    is_elementwise,
-    label_of,
-    regions_of,
-)
+from prelu_tools.backends.torch.functions import is_elementwise, label_of
+from prelu_tools.backends.torch.regions import CallSignature, Region, Tracer, regions_of
 from prelu_tools.backends.torch.running.modes import OperatorMode
 from prelu_tools.core.arrays import Array
 
