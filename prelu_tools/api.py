@@ -368,7 +368,6 @@ def optimize(
 
 
 @speaking_python
-@speaking_python
 def quantize(
     source: Model,
     output: PathLike,
@@ -430,6 +429,7 @@ def quantize(
         return run(request, opened=live)
 
 
+@speaking_python
 def record(
     source: Model,
     output: PathLike,
