@@ -31,7 +31,7 @@ help:
 	@echo "  test-onnx        all models of onnx's own tests are read, at every opset"
 	@echo "  test-cuda        every sample on CUDA, in an environment of its own; needs a GPU"
 	@echo "  test-openvino    the OpenVINO provider, in an environment of its own"
-	@echo "  test-runtimes    ncnn, OpenVINO and LiteRT run the models, in an environment of its own"
+	@echo "  test-runtimes    ncnn, MNN, OpenVINO and LiteRT run the models, in an environment of its own"
 	@echo "  test-web         onnxruntime-web in node, and the page of docs/web in a browser"
 	@echo "  test-wandb       a training logged to W&B, offline, in an environment of its own"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"

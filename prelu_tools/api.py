@@ -368,7 +368,6 @@ def optimize(
 
 
 @speaking_python
-@speaking_python
 def quantize(
     source: Model,
     output: PathLike,
@@ -384,7 +383,6 @@ def quantize(
     threads: int = 1,
     verify: bool = True,
     force: bool = False,
-    input: Shapes | None = None,
     verbose: bool = False,
 ) -> QuantizeResult:
     """Quantize an ONNX model to 8-bit integers, PReLU included, and prove what is left of it.
@@ -409,7 +407,6 @@ def quantize(
         threads: number of onnxruntime threads while timing.
         verify: whether to compare the file with the model in floating point.
         force: whether to replace an existing file.
-        input: sizes for timing, if the model leaves them free.
         verbose: whether to show the frameworks' own messages.
 
     Returns:
@@ -432,6 +429,7 @@ def quantize(
         return run(request, opened=live)
 
 
+@speaking_python
 def record(
     source: Model,
     output: PathLike,

@@ -55,8 +55,8 @@ def growth(grown: Sequence[Mapping[str, Any]]) -> str:
     memory = (last["peak_mb"] - first["peak_mb"]) / more
     return (
         f"{first['command']}, {WAYS[first['way']]}, from {first['models']:,} to {last['models']:,} "
-        f"models: {start:.1f} s to start, {1000 * each:.1f} ms for each more; the command's own "
-        f"process takes {1000 * cpu:.2f} ms of CPU, {1000 * disk:.2f} ms of waiting for "
+        f"models: {start:.1f} s to start, {1000 * each:.1f} ms per additional model; the command's "
+        f"own process takes {1000 * cpu:.2f} ms of CPU, {1000 * disk:.2f} ms of waiting for "
         f"the disk and {1000 * memory:.1f} KB for each of them; "
         f"{last['result_bytes']:,.0f} bytes per result."
     )

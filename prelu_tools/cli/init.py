@@ -27,8 +27,8 @@ def command(
     """Write prelu-tools.toml for the models in the current folder.
 
     It matches sources with the ONNX files made from them by name: net.keras, net.pt2, net.h5 or a
-    class Net in a Python file, with net.onnx. Python is parsed, not run. prelu-tools verify without
-    arguments then runs the checks in this file.
+    class Net in a Python file, with net.onnx; the only ONNX file and the only class belong
+    together. Python is parsed, not run. prelu-tools verify without arguments runs these checks.
 
     \b
     Example: prelu-tools init && prelu-tools verify

@@ -36,7 +36,6 @@ def command(
     source: str,
     output: Path,
     calibration: Path,
-    inputs: tuple[Any, ...],
     form: str,
     reports: tuple[tuple[str, str], ...],
     quiet: bool,
@@ -58,7 +57,7 @@ def command(
     from prelu_tools.cli.output import progress as show_progress
     from prelu_tools.commands.quantize.command import quantize
 
-    options = gather_source_options(inputs, (), False, verbose)
+    options = gather_source_options((), (), False, verbose)
     request = QuantizeRequest(
         source=source, output=output, calibration=calibration, options=options, **choices
     )

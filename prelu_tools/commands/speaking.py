@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.commands.optimize.request import OptimizeRequest
+from prelu_tools.commands.quantize.request import QuantizeRequest
 from prelu_tools.commands.record.request import RecordRequest
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError
@@ -20,7 +21,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 in_python: Speak = speaking(
     "api",
-    *(SourceOptions, VerifyRequest, ExportRequest, InspectRequest, OptimizeRequest, RecordRequest),
+    *(SourceOptions, VerifyRequest, ExportRequest, InspectRequest, OptimizeRequest),
+    *(QuantizeRequest, RecordRequest),
 )
 """A sentence with keyword arguments in the place of flags."""
 in_check_file: Speak = speaking("file", SourceOptions, VerifyRequest)

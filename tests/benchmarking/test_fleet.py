@@ -47,5 +47,5 @@ def test_the_table_and_the_growth() -> None:
         [" 100 ", " the command, called for each ", " 50.0 ", " 500.0 ", " 1.000 "],
         [" 100 ", " 1 process ", " 3.0 ", " 30.0 ", " 0.060 "],
     ]
-    assert "1.0 s to start, 20.0 ms for each more" in text[-1]
+    assert "1.0 s to start, 20.0 ms per additional model" in text[-1]
     assert growth(known[:0:-1]) == text[-1]

@@ -25,6 +25,7 @@ from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.inspection import Finding, InspectResult
 from prelu_tools.core.results.optimization import OptimizeResult
+from prelu_tools.core.results.quantization import QuantizeResult
 from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.record import RecordResult
 from prelu_tools.core.results.series import SeriesResult
@@ -97,6 +98,7 @@ def test_no_sentence_that_the_library_may_say_keeps_a_flag() -> None:
     context = click.Context(group)
     commands = [group.get_command(context, name) for name in group.list_commands(context)]
     own = {flag for one in commands if one for item in one.params for flag in item.opts}
+    own -= {"--version", "--help"}  # of other programs too
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         place = path.relative_to(PACKAGE).as_posix()
@@ -132,7 +134,7 @@ def test_every_text_of_a_result_is_known_to_be_a_sentence_or_a_name() -> None:
     seen: set[type] = set()
     found = {
         name
-        for kind in (*kinds, CompareResult, SeriesResult)
+        for kind in (*kinds, CompareResult, QuantizeResult, SeriesResult)
         for name in _fields_with_text(kind, seen)
     }
     assert found - SENTENCES == set(NAMES.split())

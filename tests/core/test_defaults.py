@@ -51,7 +51,7 @@ NOTHING = cast(Any, None)
         (LayerParity, {"deviation": None, "limit": None, "n_slopes": 0, "n_by_value": 0,
                        "n_by_behaviour": 0, "least_positions": None, "provider": None,
                        "parameter": None, "node": None, "note": None,
-                       "found": "pattern", "slope_step": None}),
+                       "found": "pattern", "slope_step": None, "slope_error": None}),
         (Tolerance, {"multiple": None, "ulps": None}),
         (CandidateReport, {"special": (), "power": None, "interface": (), "seconds": 0.0}),
         (VerifyResult, {"agreements": (), "n_searched": 0, "notes": (), "inputs": (),

@@ -29,7 +29,7 @@ REQUESTS: list[tuple[Callable[..., Any], type]] = [
 ]
 OLDER = {assert_parity: {"inputs_file", "layouts"}, api.quantize: {"calibration"}}
 _FRAMEWORKS = {"custom_objects", "allow_unsafe_load"}
-NOT_FOR_ONNX = {api.optimize: _FRAMEWORKS, api.quantize: _FRAMEWORKS}
+NOT_FOR_ONNX = {api.optimize: _FRAMEWORKS, api.quantize: {*_FRAMEWORKS, "input"}}
 CASES = [
     pytest.param(function, request, one, id=f"{function.__name__}-{one.name}")
     for function, where in REQUESTS

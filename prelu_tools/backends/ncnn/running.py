@@ -69,7 +69,8 @@ class Net:
         """
         extractor = self._net.create_extractor()
         extractor.set_light_mode(False)
-        held = [self._ncnn.Mat(np.ascontiguousarray(values)).clone() for values in feeds.values()]
+        arrays = [np.ascontiguousarray(values) for values in feeds.values()]
+        held = [self._ncnn.Mat(array).clone() for array in arrays]  # a Mat alone keeps no array
         with quiet(show=False):
             codes = [extractor.input(n, mat) for n, mat in zip(feeds, held, strict=True)]
             found = [extractor.extract(blob) for blob in blobs]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prelu_tools.core.options import SHAPES, SourceOptions
+from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.kinds import (
     FLAG,
     TEXT,
@@ -96,14 +96,10 @@ class QuantizeRequest:
         number(0, above=True), "How long timing may take.", default=20.0, needs=(_TIMED,)
     )
     threads: int = option(whole(1), "Number of onnxruntime threads while timing.", default=1)
-    options: SourceOptions = option(
-        SHAPES,
-        "Sizes for timing, x:1,3,112,112, where the model leaves them free; repeatable.",
-        factory=SourceOptions, where=("cli",), name="input", field="inputs", metavar="NAME:DIMS",
-    )  # fmt: skip
-    """How to read the source."""
     verify: bool = option(
         FLAG, "Compare the file with the model in floating point before it is put in place.",
         default=True,
     )  # fmt: skip
     force: bool = option(FLAG, "Replace an existing file.", default=False)
+    options: SourceOptions = field(default_factory=SourceOptions)
+    """How to read the source."""

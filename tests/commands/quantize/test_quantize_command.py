@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,7 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from quantized_nets import Array, pictures, quantized, save_net
+from quantized_nets import Array, changed, pictures, quantized, save_net
 from running import Outcome, cli
 from text_nets import npz
 
@@ -243,3 +244,27 @@ def test_the_result_passes_verify_with_random_inputs_too(
     output = tmp_path / "q.onnx"
     quantize(net, output, calibration=data, tune=False)
     assert verify(net, output, samples=4, search_seconds=0.0).verdict == "pass"
+
+
+def _turned(values: Array) -> Array:
+    return values[::-1]
+
+
+@pytest.mark.parametrize(
+    ("slopes", "change"),
+    [
+        (None, _turned),
+        (None, lambda values: values * np.float32(1.1)),
+        (None, lambda values: values * 0),
+        (np.linspace(0.5, 1.4, 6).reshape(6, 1, 1).astype(np.float32), _turned),
+    ],
+)
+def test_wrong_slopes_in_integers_are_caught(
+    net: Path, data: Path, tmp_path: Path, slopes: Array | None, change: Callable[[Array], Array]
+) -> None:
+    source = net if slopes is None else save_net(tmp_path / "net.onnx", s1=slopes)
+    quantize(source, tmp_path / "q.onnx", calibration=data, tune=False)
+    wrong = changed(tmp_path / "q.onnx", tmp_path / "wrong.onnx", "s1_scale", change)
+    found = verify(source, wrong, samples=4, search_seconds=0.0)
+    assert found.verdict == "fail"
+    assert [layer.verdict for layer in found.candidates[0].layers] == ["pass", "fail"]
