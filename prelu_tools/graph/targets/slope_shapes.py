@@ -116,7 +116,8 @@ def laid_shapes(shape: Shape, slope: Sequence[int]) -> Iterator[tuple[int, ...]]
 def usual_shape(shape: Shape, slope: Sequence[int]) -> tuple[int, ...]:
     """Of these, the one that is right in most of the measured runtimes; the shortest of several.
 
-    One axis alone, which may be taken for the channels, is written on an input of two only.
+    One axis alone, which may be taken for the channels, is written on an input of two only. A slope
+    of more axes than the input stays as it is.
 
     Args:
         shape: of the input.
@@ -128,7 +129,7 @@ def usual_shape(shape: Shape, slope: Sequence[int]) -> tuple[int, ...]:
         answers = [answer_of(runtime, shape, laid) for runtime in measured_runtimes()]
         return answers.count("right")
 
-    return max(every, key=right)  # the first of equals
+    return max(every, key=right, default=tuple(slope))  # the first of equals
 
 
 def plan_for(runtime: str, shape: Shape, slope: Sequence[int]) -> Plan | None:
