@@ -36,6 +36,7 @@ CALLS = "layer_calls_differ"
 SHAPE = "layer_shape_differs"
 AXES = "slope_axes_differ"
 DIFFER = "slopes_differ"
+OUTPUT = "layer_output_differs"
 _EXTRA = "a PReLU that the reference does not have"
 
 _REMARK = "end-to-end error above rounding; the outputs and the isolated layer agree"
@@ -339,7 +340,7 @@ def _code(slopes: SlopeDifference, watched: _Watched) -> str:
         return "axis_order_unknown" if slopes.ambiguous else AXES if slopes.moved else DIFFER
     if watched.lost:
         return SHAPE
-    return "layer_differs" if is_off(watched.own_ulps) else "layer_output_differs"
+    return "layer_differs" if is_off(watched.own_ulps) else OUTPUT
 
 
 def _behaviour(watched: _Watched) -> str | None:
