@@ -10,7 +10,7 @@ import numpy as np
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.commands.verify.layers.isolated import UNLIKE, axis_orders, is_off, own_ulps
 from prelu_tools.commands.verify.layers.stand_ins import StandIns
-from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import Permutation
