@@ -15,6 +15,7 @@ from prelu_tools.core.rounding.tolerance import Limit
 SHAPE = "layer_shape_differs"
 AXES = "slope_axes_differ"
 DIFFER = "slopes_differ"
+OUTPUT = "layer_output_differs"
 
 
 @dataclass
@@ -34,7 +35,7 @@ def difference_code(slopes: SlopeDifference, watched: WatchedLayer) -> str:
         return "axis_order_unknown" if slopes.ambiguous else AXES if slopes.moved else DIFFER
     if watched.lost:
         return SHAPE
-    return "layer_differs" if is_off(watched.own_ulps) else "layer_output_differs"
+    return "layer_differs" if is_off(watched.own_ulps) else OUTPUT
 
 
 def behaviour_of(watched: WatchedLayer) -> str | None:
