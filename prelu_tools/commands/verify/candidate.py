@@ -18,7 +18,7 @@ from prelu_tools.commands.verify.outputs import OutputJudge, pair_outputs
 from prelu_tools.commands.verify.power import PowerPlan, measure_power
 from prelu_tools.commands.verify.quantized.judge import QuantizedPlan, judge_quantized
 from prelu_tools.commands.verify.reference.moved import Moved
-from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.reference.steadiness import (
     ACTING_DROPOUT,
     is_random,

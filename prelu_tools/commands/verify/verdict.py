@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prelu_tools.commands.verify.layers.matching import OUTPUT
+from prelu_tools.commands.verify.layers.watched import OUTPUT
 from prelu_tools.commands.verify.outputs import differences
 from prelu_tools.commands.verify.reference.steadiness import Steadiness
 from prelu_tools.commands.verify.request import VerifyRequest

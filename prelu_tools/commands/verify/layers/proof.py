@@ -6,15 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from prelu_tools.commands.verify.layers.finding import Found, Hunt, find_layers, in_words
-from prelu_tools.commands.verify.layers.matching import (
-    ADDITIONAL,
-    AXES,
-    CALLS,
-    DIFFER,
-    NOT_FOUND,
-    SHAPE,
-    LayerJudge,
-)
+from prelu_tools.commands.verify.layers.matching import ADDITIONAL, CALLS, NOT_FOUND, LayerJudge
+from prelu_tools.commands.verify.layers.watched import AXES, DIFFER, SHAPE
 from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.verification import LayerParity, Verdict
 
