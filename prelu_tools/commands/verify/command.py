@@ -10,12 +10,8 @@ from functools import partial
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.session import parse_provider
-from prelu_tools.backends.registry import (
-    check_runtime,
-    open_source,
-    refuse_ignored_options,
-    run_by,
-)
+from prelu_tools.backends.preflight.heeded import refuse_ignored_options
+from prelu_tools.backends.registry import check_runtime, open_source, run_by
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidate import Judged, judge
