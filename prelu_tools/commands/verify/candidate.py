@@ -370,6 +370,7 @@ class _QuantizedJudge(_Judge):
         self.notes += [as_reason(n).within(self.linked.spelled) for n in self.source.notes]
         self.notes += [note.after(self.linked.spelled) for note in seen.again.notes]
         self.notes += judgement.notes
+        seen.doubts += judgement.doubts
         self._doubt_untried(seen)
         found = Findings(
             seen=seen,

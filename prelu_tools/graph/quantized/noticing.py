@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prelu_tools.graph.walk import all_nodes
+
 if TYPE_CHECKING:
+    import onnx
+
     from prelu_tools.graph.io.model import OnnxModel
     from prelu_tools.graph.quantized.meaning import Meaning
 
-_BEGINNINGS = ("QLinear", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QGemm",
-               "ConvInteger", "MatMulInteger")  # fmt: skip
+_BEGINNINGS = ("QLinear", "QuantizeLinear", "DequantizeLinear", "DynamicQuantize", "QGemm",
+               "ConvInteger", "MatMulInteger", "QAttention", "QEmbed", "QOrdered", "QMoE",
+               "MatMulNBits", "MatMulBnb4", "GatherBlockQuantized")  # fmt: skip
+
+
+def is_quantizing(node: onnx.NodeProto) -> bool:
+    """Whether a node reads or makes integer codes, by the name of its operator."""
+    return node.op_type.startswith(_BEGINNINGS)
 
 
 def noticed_meaning(model: OnnxModel) -> Meaning | None:
@@ -18,7 +28,8 @@ def noticed_meaning(model: OnnxModel) -> Meaning | None:
     Raises:
         PReLUToolsError: an operator works on codes in a way that is not known here.
     """
-    if not any(node.op_type.startswith(_BEGINNINGS) for node in model.proto.graph.node):
+    parts = (model.proto.graph, *model.proto.functions)
+    if not any(is_quantizing(node) for part in parts for node in all_nodes(part.node)):
         return None
     from prelu_tools.graph.quantized.meaning import meaning_of
 

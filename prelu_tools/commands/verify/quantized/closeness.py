@@ -82,7 +82,8 @@ class Closeness:
         factor = max(_LEAST, allowed_times(self.n_draws * (1 if parts > 1 else 2)))
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(sums.off > 0, np.sqrt(sums.off / sums.noise) / factor, 0.0)
-        return float(share.max(initial=0.0))
+        share = np.where(np.isfinite(sums.noise) | (sums.off == 0), share, np.inf)
+        return float(np.nan_to_num(share, nan=np.inf).max(initial=0.0))
 
     def _add_floats(
         self, expected: Array, found: Array, base: Array, draws: Sequence[Array], allowed: Array
@@ -119,7 +120,7 @@ class Closeness:
     def _note(self, size: Array, allowed: Array) -> None:
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(size > 0, size / allowed, 0.0)
-        self._share = max(self._share, float(share.max(initial=0.0)))
+        self._share = max(self._share, float(np.nan_to_num(share, nan=np.inf).max(initial=0.0)))
 
 
 def _groupings(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
