@@ -18,7 +18,7 @@ from prelu_tools.backends.registry import (
 )
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
-from prelu_tools.commands.verify.candidate import Judged, judge
+from prelu_tools.commands.verify.candidate import Judged, is_quantized, judge
 from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
 from prelu_tools.commands.verify.inputs.feeds import save_feeds
 from prelu_tools.commands.verify.inputs.linking import (
@@ -239,7 +239,7 @@ def _run_by(runtime: str, graph: OnnxGraph) -> Source:
     Raises:
         PReLUToolsError: the file is quantized: limits for that are known for onnxruntime only.
     """
-    if graph.meaning() is not None:
+    if is_quantized(graph):
         raise PReLUToolsError(
             f"quantized candidates are compared on onnxruntime only, not on {runtime}"
         )

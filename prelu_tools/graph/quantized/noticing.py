@@ -22,14 +22,19 @@ def is_quantizing(node: onnx.NodeProto) -> bool:
     return node.op_type.startswith(_BEGINNINGS)
 
 
+def notices_codes(model: OnnxModel) -> bool:
+    """Whether any node of a model does, those of bodies and functions included."""
+    parts = (model.proto.graph, *model.proto.functions)
+    return any(is_quantizing(node) for part in parts for node in all_nodes(part.node))
+
+
 def noticed_meaning(model: OnnxModel) -> Meaning | None:
     """What a quantized graph means; None for one in floating point, at hardly any cost.
 
     Raises:
         PReLUToolsError: an operator works on codes in a way that is not known here.
     """
-    parts = (model.proto.graph, *model.proto.functions)
-    if not any(is_quantizing(node) for part in parts for node in all_nodes(part.node)):
+    if not notices_codes(model):
         return None
     from prelu_tools.graph.quantized.meaning import meaning_of
 

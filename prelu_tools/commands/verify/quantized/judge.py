@@ -220,12 +220,17 @@ def _parity(
             "int8_snr",
         ))  # fmt: skip
     verdict: Verdict = "fail" if said else "pass"
-    if not said and not plan.given and not plan.is_limited and snr is not None and snr < MIN_SNR:
+    noise = [each.decibels for each in (weights, kernels) if each is not None]
+    left = min((n for n in noise if n is not None), default=None)
+    if plan.meaning.kind == "dynamic" and snr is not None:  # its ranges follow the inputs
+        left = snr if left is None else min(left, snr)
+    if not said and not plan.is_limited and left is not None and left < MIN_SNR:
         verdict = "inconclusive"
         said.append(Reason(
-            f"output {parity.name}: its signal-to-noise ratio is {snr:.1f} dB on random inputs, so "
-            "little of it is checked; give data like that of the calibration with --inputs",
-            "int8_snr",
+            f"output {parity.name}: rounding to the codes leaves a signal-to-noise ratio of "
+            f"{left:.1f} dB, so it explains almost any difference; at least {MIN_SNR:g} dB are "
+            "needed",
+            "int8_steps_too_wide",
         ))  # fmt: skip
     if not said and parity.verdict == "inconclusive":
         verdict = "inconclusive"
