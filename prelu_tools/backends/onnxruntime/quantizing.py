@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ _OURS = ("model_input", "model_output", "calibration_data_reader", "quant_format
          "nodes_to_exclude", "extra_options", "calibration_cache_path")  # fmt: skip
 _ENUMS = {"activation_type": "QuantType", "weight_type": "QuantType",
           "calibrate_method": "CalibrationMethod"}  # fmt: skip
+_EXTRA = re.compile(r"^\s+([A-Z]\w+) *(?:=|:)", re.MULTILINE)  # in the words of its docstring
+_UNDOCUMENTED = ("DefaultTensorType", "QuantizeBias")
 _LISTS = ("op_types_to_quantize", "nodes_to_quantize", "calibration_providers")
 
 
@@ -56,10 +59,13 @@ def quantizer_options(given: Mapping[str, str]) -> QuantizerOptions:
         given: by the name of a keyword of `quantize_static`, or of one of its extra options.
 
     Raises:
-        UsageError: a value is not one that the option takes, or the option is prelu-tools' own.
+        UsageError: a value is not one that the option takes, there is no such option, or
+            prelu-tools sets it itself.
     """
     quantization = _quantization()
     known = inspect.signature(quantization.quantize_static).parameters
+    documented = {*_EXTRA.findall(quantization.quantize_static.__doc__ or "")}
+    documented |= {*_UNDOCUMENTED} if documented else set()
     types = quantization.QuantType
     keywords: dict[str, Any] = {"activation_type": types.QUInt8, "weight_type": types.QInt8,
                                 "per_channel": True}  # fmt: skip
@@ -79,6 +85,10 @@ def quantizer_options(given: Mapping[str, str]) -> QuantizerOptions:
             keywords[name] = [part for part in text.split(",") if part]
         elif name in known:
             keywords[name] = _plain(text)
+        elif documented and name not in documented:
+            raise UsageError(
+                f"--quantizer-option {name}: onnxruntime's quantize_static has no such option"
+            )
         else:
             extra[name] = _plain(text)
     return QuantizerOptions(keywords, extra)

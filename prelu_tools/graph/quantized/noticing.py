@@ -4,28 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prelu_tools.graph.quantized.operators import is_quantizing
 from prelu_tools.graph.walk import all_nodes
 
 if TYPE_CHECKING:
-    import onnx
-
     from prelu_tools.graph.io.model import OnnxModel
     from prelu_tools.graph.quantized.meaning import Meaning
 
-_BEGINNINGS = ("QLinear", "QuantizeLinear", "DequantizeLinear", "DynamicQuantize", "QGemm",
-               "ConvInteger", "MatMulInteger", "QAttention", "QEmbed", "QOrdered", "QMoE",
-               "MatMulNBits", "MatMulBnb4", "GatherBlockQuantized")  # fmt: skip
-
-
-def is_quantizing(node: onnx.NodeProto) -> bool:
-    """Whether a node reads or makes integer codes, by the name of its operator."""
-    return node.op_type.startswith(_BEGINNINGS)
-
 
 def notices_codes(model: OnnxModel) -> bool:
-    """Whether any node of a model does, those of bodies and functions included."""
-    parts = (model.proto.graph, *model.proto.functions)
-    return any(is_quantizing(node) for part in parts for node in all_nodes(part.node))
+    """Whether any node of a model reads or makes integer codes, those of bodies and functions included."""
+    parts = [model.proto.graph.node, *(one.node for one in model.proto.functions)]
+    return any(is_quantizing(node) for nodes in parts for node in all_nodes(nodes))
 
 
 def noticed_meaning(model: OnnxModel) -> Meaning | None:

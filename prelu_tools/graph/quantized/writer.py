@@ -15,7 +15,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.match.constants import values_of
 from prelu_tools.graph.quantized.codes import Codes
-from prelu_tools.graph.quantized.noticing import is_quantizing
+from prelu_tools.graph.quantized.operators import is_quantizing
 from prelu_tools.graph.quantized.steps import demand_whole_codes
 from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.walk import OWN, all_nodes, attribute_of, free_name, needed, reads

@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from quantized_nets import Array, changed, pictures, quantized, save_net
+from quantized_nets import SIZE, Array, changed, pictures, quantized, save_net
 from running import Outcome, cli
-from text_nets import npz
+from text_nets import npz, save
 
 from prelu_tools import inspect, quantize, verify
 from prelu_tools.commands.quantize import command
@@ -224,6 +224,8 @@ def test_what_cannot_be_quantized_is_refused(net: Path, data: Path, tmp_path: Pa
         ((net, output, data, "--quantizer-option", "weight_type=Q5"), 2, "expected one of"),
         ((net, output, data, "--quantizer-option", "quant_format=QDQ"), 2, "sets this one itself"),
         ((net, output, data, "--quantizer-option", "per_channel"), 2, "KEY=VALUE"),
+        ((net, output, data, "--quantizer-option", "Symmetry=1"), 2, "has no such option"),
+        ((net, net, data, "--force"), 2, "is the model itself"),
         ((net, output, data, "--metric", "nothing"), 2, "expected FILE.py:NAME"),
         ((net, output, data, "--max-drop", "1"), 2, "--metric names"),
         ((net, output, tmp_path / "gone.npz"), 3, "gone.npz"),
@@ -236,6 +238,13 @@ def test_what_cannot_be_quantized_is_refused(net: Path, data: Path, tmp_path: Pa
     relu = save_net(tmp_path / "relu.onnx", "{y} = Relu({x})")
     with pytest.raises(PReLUToolsError, match="no PReLU"):
         quantize(relu, output, calibration=data)
+
+
+def test_a_model_of_nothing_but_prelu_is_quantized(data: Path, tmp_path: Path) -> None:
+    slopes = np.array([0.1, 0.2, 0.3], np.float32).reshape(3, 1, 1)
+    ends = (f"float[N,3,{SIZE},{SIZE}] {name}" for name in "xy")
+    net = save(tmp_path / "net.onnx", "y = PRelu(x, s)", *ends, s=slopes)
+    assert quantize(net, tmp_path / "q.onnx", calibration=data, tune=False).verdict == "pass"
 
 
 def test_the_result_passes_verify_with_random_inputs_too(
