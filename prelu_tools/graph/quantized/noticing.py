@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def notices_codes(model: OnnxModel) -> bool:
-    """Whether any node of a model reads or makes integer codes, those of bodies and functions included."""
+    """Whether any node of a model, of its bodies or its functions reads or makes codes."""
     parts = [model.proto.graph.node, *(one.node for one in model.proto.functions)]
     return any(is_quantizing(node) for nodes in parts for node in all_nodes(nodes))
 
