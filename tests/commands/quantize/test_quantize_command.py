@@ -145,13 +145,13 @@ def test_layers_are_kept_in_floating_point_to_meet_the_loss(
 def test_too_much_loss_is_a_verdict_and_nothing_is_written(
     net: Path, data: Path, tmp_path: Path
 ) -> None:
-    # Weights of 4 bits lose far more than activations of 8; ranges beyond the data lose all.
+    # So wide are the ranges of weights and slopes then that all of them become 0.
     output = tmp_path / "q.onnx"
     found = run(net, output, data, "--quantizer-option", "MinimumRealRange=4000", *JSON)
     assert found.code == 1, found.out
     assert not output.exists()
     assert found.json["verdict"] == "fail"
-    assert {"int8_snr", "int8_loss"} & set(found.json["reason_codes"])
+    assert "int8_weights_differ" in found.json["reason_codes"]
     unproven = run(net, output, data, "--quantizer-option", "MinimumRealRange=4000", "--no-verify",
                    *JSON)  # fmt: skip
     assert (unproven.code, unproven.json["verdict"]) == (0, None)
