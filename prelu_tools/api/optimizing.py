@@ -8,7 +8,8 @@ from prelu_tools.arguments import PathLike, Shapes, Values, values_file
 from prelu_tools.commands.speaking import speaking_python
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.option import read_keywords
-from prelu_tools.core.results.optimization import Exactness, OptimizeResult, Target
+from prelu_tools.core.results.optimization import Exactness, OptimizeResult
+from prelu_tools.core.targets import ExportTarget
 from prelu_tools.live import Model, name_of, opened
 
 
@@ -17,7 +18,7 @@ def optimize(
     source: Model,
     output: PathLike,
     *,
-    target: Target = "onnxruntime-cpu",
+    target: ExportTarget = "onnxruntime-cpu",
     exact: str | Exactness = "layer",
     tune: bool | None = None,
     tune_seconds: float = 30.0,
@@ -35,7 +36,8 @@ def optimize(
     Args:
         source: an ONNX model: a path, or an `onnx.ModelProto`.
         output: the file to write, completely or not at all.
-        target: the runtime to optimize for; all but `onnxruntime-cpu` get one PRelu node per call.
+        target: the runtime to optimize for; all but `onnxruntime-cpu` get one PRelu node per call,
+            rewritten where the runtime would misread it, as by `export`.
         exact: `layer`, `bitwise`, `special` or `approximate=ULPS`; see `Exactness`.
         tune: whether to time the forms in the model; with None, if it runs in under a second.
             False uses a cost model, which gives the same result on every machine.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prelu_tools.backends.interface import Source
-from prelu_tools.backends.onnxruntime.racing import race, shortest_time
+from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, shortest_time
 from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
 from prelu_tools.commands.optimize.equality import OriginalOutputs, held, keep_bits
 from prelu_tools.commands.optimize.preparing import ProgressCallback, Work, no_graph, prepare
@@ -14,6 +14,7 @@ from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.commands.optimize.tuning import Choices, by_cost, tune
 from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.commands.preflight import check_request
+from prelu_tools.commands.targets import for_target, runtime_of
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError
@@ -23,15 +24,14 @@ from prelu_tools.core.results.optimization import (
     Held,
     LayerChoice,
     OptimizeResult,
-    Target,
 )
 from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
 from prelu_tools.core.timing import Latency, ratio_of
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.io.writer import refuse_existing, write_model
+from prelu_tools.graph.match.layers import read_layers
 from prelu_tools.graph.passes.prune import relist_weights
-from prelu_tools.graph.targets.forecast import TARGETS
 
 _SLOW = 1.0  # seconds a run: a slower model is tuned only where that is asked for
 _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)
@@ -71,14 +71,16 @@ def optimize(
         tell("comparing the outputs' bits")
         keep_bits(work.bench, work.spots, choices, witness)
     latency = _settle(work, choices)
-    model = work.bench.written(choices.forms)
+    plain = work.bench.written(choices.forms)
+    model = _fitted(work, plain, choices)
     _keep_inputs(work, model)
     with placing(request.output, request.force) as temporary:
         tell("writing")
         n_bytes = write_model(model, temporary).n_bytes
         tell("verifying")
         verification = _verify(work, temporary)
-        equal = held(work.portable, model, witness, work.bench.open(choices.forms), verification)
+        run = work.bench.open(choices.forms) if model is plain else _loaded(work, model)
+        equal = held(work.portable, plain, witness, run, verification)
         _demand(request.exact, equal)
     return OptimizeResult(
         source=request.source,
@@ -94,7 +96,6 @@ def optimize(
             *map(str, work.repaired.repairs),
             *choices.notes,
             *_left(work),
-            *_remark(request.target),
         ),
     )
 
@@ -107,11 +108,20 @@ def _left(work: Work) -> tuple[str, ...]:
     return (f"in the bodies of a Scan, or of an opset before 13, and left as they are: {names}",)
 
 
-def _remark(target: Target) -> tuple[str, ...]:
-    """What another runtime does with the PRelu nodes that it gets."""
-    if target not in TARGETS or target == "onnxruntime-cpu":
-        return ()
-    return (f"{target}: PRelu {TARGETS[target].remark} ({TARGETS[target].source})",)
+def _fitted(work: Work, plain: OnnxModel, choices: Choices) -> OnnxModel:
+    """The model as the target reads it right; what was rewritten is said in the choices."""
+    target = work.request.target
+    if target == "onnxruntime-cpu":
+        return plain
+    model, told = for_target(plain, target)
+    written = {layer.name: layer.form for layer in read_layers(model)}
+    choices.forms |= {name: written.get(name, form) for name, form in choices.forms.items()}
+    choices.notes += told
+    return model
+
+
+def _loaded(work: Work, model: OnnxModel) -> Run:
+    return open_run(model, work.request.threads, "the model for its target")
 
 
 def _keep_inputs(work: Work, model: OnnxModel) -> None:
@@ -201,6 +211,7 @@ def _verify(work: Work, written: Path) -> VerifyResult:
             samples=_EVALUATED if work.repaired.reference else None,
             candidates=(str(written),),
             layouts={"reference": "nchw", "candidate": "nchw"},  # the layout stays
+            runtimes=runtime_of(request.target),
             search_seconds=0.0,
             power=False,
             options=request.options,
