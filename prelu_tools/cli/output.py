@@ -143,6 +143,8 @@ def write(path: Path, content: bytes) -> None:
     """
     from prelu_tools.graph.io.writer import replacing
 
+    if not path.parent.is_dir():
+        raise PReLUToolsError(f"{path} cannot be written: there is no folder {path.parent}")
     try:
         if path.exists() and not path.is_file():  # a rename would put a file in its place
             path.write_bytes(content)

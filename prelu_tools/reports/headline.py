@@ -19,7 +19,8 @@ def headline(result: object) -> str | None:
             return None
         return f"{result.verdict.upper()}  {first_of(result.reasons) or 'no reason given'}"
     if isinstance(result, QuantizeResult) and result.verdict in ("fail", "inconclusive"):
-        return f"{result.verdict.upper()}  {first_of(result.reasons) or 'no reason given'}"
+        reason = first_of(result.reasons) or "no reason given"
+        return f"{result.verdict.upper()}  {result.source}: {reason}"
     return _of_many(result) if isinstance(result, BatchResult) else None
 
 

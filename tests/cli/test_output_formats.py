@@ -92,7 +92,7 @@ def test_reports_go_to_files_beside_what_is_shown(model: Path, tmp_path: Path) -
 def test_a_report_that_cannot_be_written_is_no_verdict(model: Path, tmp_path: Path) -> None:
     found = cli("inspect", model, "--report", f"csv={tmp_path / 'nowhere' / 'x.csv'}")
     assert found.code == 3
-    assert "cannot be written" in found.err
+    assert f"cannot be written: there is no folder {tmp_path / 'nowhere'}" in found.err
     assert "1 PReLU layer" in found.out  # the result is not lost
 
 

@@ -124,6 +124,8 @@ def _explained(path: Path, read: Callable[[], Read]) -> Read:
         return read()
     except PReLUToolsError:
         raise
+    except FileNotFoundError as error:
+        raise PReLUToolsError(f"{path} cannot be read: no such file") from error
     except OSError as error:
         detail = error.strerror or " ".join(str(error).split())
         raise PReLUToolsError(f"{path} cannot be read as an .npz file ({detail})") from error

@@ -66,6 +66,18 @@ def outside():
     return seq(X(4), Outside(name="half"), act("p"))
 
 
+class OfAllRows(L.Layer):
+    def call(self, x):
+        return x - keras.ops.mean(x, axis=0)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+def of_all_rows():
+    return seq(X(None, 4), L.TimeDistributed(OfAllRows()), L.PReLU(shared_axes=[1]))
+
+
 class Array(L.Layer):
     def call(self, x):
         return np.asarray(x)
@@ -85,6 +97,15 @@ _JOBS = {
 _MAKE = (
     "import nets_on_torch as n; m = n.last(); m.save('net.keras'); m.save_weights('net.weights.h5')"
 )
+_FOLDS = """
+import nets_on_torch as n
+from prelu_tools.backends.keras.on_torch import KerasModule
+from prelu_tools.backends.keras.structure import Structure
+from prelu_tools.core.options import SourceOptions
+for make, folds in ((n.free_steps, True), (n.of_all_rows, False)):
+    model = make()
+    assert KerasModule(model, Structure(model, "m", SourceOptions()))._folds_steps == folds, make
+"""
 _WEIGHTS = [
     ["export", "nets_on_torch.py:last@net.weights.h5", "-o", "loaded.onnx"],
     ["verify", "nets_on_torch.py:last@net.weights.h5", "loaded.onnx"],
@@ -225,6 +246,12 @@ def test_code_for_another_framework_is_named(exports: _Exports, net: str, expect
     assert found.code == 3
     assert expected.format(line=line) in found.err
     assert not (exports.folder / f"{net}.onnx").exists()
+
+
+def test_steps_that_are_no_rows_are_not_taken_for_rows(tmp_path: Path) -> None:
+    (tmp_path / "nets_on_torch.py").write_text(NETS + _MORE)
+    (found,) = _run([["-c", _FOLDS]], tmp_path, KERAS_BACKEND="torch")
+    assert found.code == 0, found.err
 
 
 def test_mixed_precision_is_exported_in_float32_and_said(exports: _Exports) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -19,6 +20,7 @@ from text_nets import npz, save
 from prelu_tools import inspect, quantize, verify
 from prelu_tools.commands.quantize import command
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.reports.headline import headline
 
 JSON = ("--no-tune", "--format", "json")
 
@@ -214,6 +216,8 @@ def test_arrays_in_memory_and_folders_calibrate_too(net: Path, tmp_path: Path) -
     model = onnx.load(net)
     found = quantize(model, tmp_path / "q.onnx", calibration={"x": pictures(16)}, tune=False)
     assert found
+    lossy = replace(found, verdict="fail", reasons=("too lossy",))
+    assert headline(lossy) == f"FAIL  {found.source}: too lossy"
     folder = tmp_path / "folder"
     folder.mkdir()
     for number in range(4):
@@ -239,7 +243,7 @@ def test_what_cannot_be_quantized_is_refused(net: Path, data: Path, tmp_path: Pa
         ),
         ((net, output, data, "--metric", "nothing"), 2, "expected FILE.py:NAME"),
         ((net, output, data, "--max-drop", "1"), 2, "--metric names"),
-        ((net, output, tmp_path / "gone.npz"), 3, "gone.npz"),
+        ((net, output, tmp_path / "gone.npz"), 3, "gone.npz cannot be read: no such file"),
     ]
     for arguments, code, words in refused:
         found = run(*arguments)
