@@ -28,7 +28,8 @@ from prelu_tools.commands.verify.inputs.planning import settle
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.outputs import OutputJudge
 from prelu_tools.commands.verify.power import PowerPlan, SlopeCopy, choose_faults, plant
-from prelu_tools.commands.verify.reference.run import Reference, ReferencePlan, run_reference
+from prelu_tools.commands.verify.reference.reference import Reference
+from prelu_tools.commands.verify.reference.run import ReferencePlan, run_reference
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.coverage import CoverageBook

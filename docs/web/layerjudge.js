@@ -1,5 +1,5 @@
 // Layers as the candidate runs: what each gives, and what it makes of its own input
-// (prelu_tools/commands/verify/layers/matching.py and isolated.py).
+// (prelu_tools/commands/verify/layers/matching.py, watched.py and isolated.py).
 
 import { identity, inverse, laying, movedFrom, sameOrder, taking, usual } from "./alignment.js";
 import { array, broadcasts, expandedTo, isFloat, sameShape, transpose } from "./arrays.js";

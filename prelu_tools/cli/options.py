@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from prelu_tools.cli.completing import complete_report, complete_source, complete_words
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.effect import refuse_ignored
-from prelu_tools.core.requests.kinds import Kind, WrongValueError
+from prelu_tools.core.requests.kinds import Kind, WrongValueError, did_you_mean
 from prelu_tools.core.requests.option import Option, options_of
 from prelu_tools.reports import commands_with, formats_of
 
@@ -126,6 +126,19 @@ def _option(one: Option, request: type) -> Callable[[Function], Function]:
     return click.option(flag, one.field, **settings)
 
 
+class _Choice(click.Choice):  # type: ignore[type-arg]  # older clicks take none
+    """One of some words; the error for another one names the word that was meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See click."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            meant = did_you_mean(value, self.choices)
+            text = error.message.removesuffix(".") + meant if meant else error.message
+            raise click.BadParameter(text, ctx, param) from error
+
+
 def _type(kind: Kind) -> click.ParamType | None:  # type: ignore[type-arg]  # older clicks take none
     """What checks the text; None for any text."""
     if kind.type == "number":
@@ -133,7 +146,7 @@ def _type(kind: Kind) -> click.ParamType | None:  # type: ignore[type-arg]  # ol
     if kind.type == "whole":
         return click.INT if kind.low is None else click.IntRange(int(kind.low))
     if kind.type == "choice":
-        return click.Choice(kind.words)
+        return _Choice(kind.words)
     if kind.type in ("file", "folder"):
         return click.Path(
             path_type=Path, file_okay=kind.type == "file", dir_okay=not kind.refuses_folder

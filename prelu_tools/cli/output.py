@@ -38,11 +38,12 @@ class Output:
     """Whether a table shows what a page folds."""
 
     def show(self, result: Result) -> None:
-        """Write the result everywhere it was asked for.
+        """Write the result everywhere it was asked for; what cannot be written costs only itself.
 
         Raises:
             PReLUToolsError: a report cannot be written.
         """
+        failures: list[PReLUToolsError] = []
         for form, path in self.reports:
             text = render(result, form, self._style(shown=False))
             if path == "-":
@@ -50,7 +51,10 @@ class Output:
             elif is_summary(path):
                 append_summary(text)
             else:
-                write(Path(path), text.encode("utf-8", "backslashreplace"))
+                try:
+                    write(Path(path), text.encode("utf-8", "backslashreplace"))
+                except PReLUToolsError as error:
+                    failures.append(error)
         if "github" in self._forms:
             append_summary(render(result, "markdown", self._style(shown=False)))
         if self.quiet:
@@ -62,6 +66,8 @@ class Output:
         else:
             style = self._style(shown=True)
             _print(render(result, self.form, style))
+        if failures:
+            raise failures[0]
 
     @contextmanager
     def explaining(self) -> Iterator[None]:

@@ -18,6 +18,11 @@ def frozen(values: Array) -> Array:
     return copy
 
 
+def packed(values: Array) -> Array:
+    """The array in C order; unlike `np.ascontiguousarray`, a scalar keeps its shape `()`."""
+    return np.asarray(values, order="C")
+
+
 def same_bits(left: Array, right: Array) -> bool:
     """Whether two arrays hold the same bits: 0.0 is not -0.0, a NaN equals itself."""
     return (

@@ -93,6 +93,7 @@ def test_a_report_that_cannot_be_written_is_no_verdict(model: Path, tmp_path: Pa
     found = cli("inspect", model, "--report", f"csv={tmp_path / 'nowhere' / 'x.csv'}")
     assert found.code == 3
     assert "cannot be written" in found.err
+    assert "1 PReLU layer" in found.out  # the result is not lost
 
 
 def test_two_models_have_every_format_and_no_figure(model: Path, tmp_path: Path) -> None:

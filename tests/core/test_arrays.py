@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prelu_tools.core.arrays import Array, frozen, same_bits
+from prelu_tools.core.arrays import Array, frozen, packed, same_bits
 
 ONE = np.array([1.0, 2.0], np.float32)
 NAN = np.array([np.nan], np.float32)
@@ -43,3 +43,10 @@ def test_frozen_cannot_be_written_and_leaves_the_original_writable() -> None:
 def test_same_bits(left: Array, right: Array, same: bool) -> None:
     assert same_bits(left, right) is same
     assert same_bits(right, left) is same
+
+
+def test_packed_keeps_the_shape_of_a_scalar_and_turns_axes_back_in_place() -> None:
+    assert packed(np.array(2.0)).shape == ()
+    turned = packed(np.arange(6).reshape(2, 3).T)
+    assert turned.flags.c_contiguous
+    assert turned.tolist() == [[0, 3], [1, 4], [2, 5]]

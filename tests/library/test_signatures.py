@@ -44,6 +44,11 @@ def _keywords(function: Callable[..., Any]) -> dict[str, python_inspect.Paramete
     return {name: one for name, one in parameters.items() if one.kind is one.KEYWORD_ONLY}
 
 
+def _described(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function whose keywords are those of this one too, with their types and descriptions."""
+    return api.verify if function is assert_parity else function
+
+
 @pytest.mark.parametrize(("function", "request_type"), REQUESTS)
 def test_every_option_is_a_keyword_and_every_keyword_an_option(
     function: Callable[..., Any], request_type: type
@@ -61,8 +66,9 @@ def test_a_keyword_has_the_type_that_its_option_takes(
     annotation = keyword.annotation.removesuffix(" | None")
     assert (annotation != keyword.annotation) == (keyword.default is None)
     if one.kind.words:
-        words = eval(annotation, vars(api))
-        words = eval(words, vars(api)) if isinstance(words, str) else words
+        names = python_inspect.unwrap(_described(function)).__globals__
+        words = eval(annotation, names)
+        words = eval(words, names) if isinstance(words, str) else words
         assert set(get_args(words)) == set(one.kind.words)
     else:
         older = "Shapes" if function is assert_parity and one.name == "inputs" else None
@@ -84,5 +90,5 @@ def test_a_keyword_has_the_default_of_its_field(
 def test_every_keyword_is_described(
     function: Callable[..., Any], request_type: type, one: Option
 ) -> None:
-    described = api.verify if function is assert_parity else function
+    described = _described(function)
     assert f"\n    {one.name}: " in (python_inspect.getdoc(described) or "")

@@ -12,7 +12,7 @@ from made_layers import layer_of
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.commands.verify.layers.matching import LayerJudge
-from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.coverage import CoverageBook

@@ -16,6 +16,11 @@ from prelu_tools.core.arrays import Array
 SLOPES = np.array([0.25, -0.5, 1.5], np.float32)
 _CODES = {name: code for code, name in OPERATORS.items()}
 _KINDS = {name: code for code, name in TYPES.items()}
+_UNION = {
+    "BinaryOp": 6, "Const": 7, "Convolution": 9, "Eltwise": 14, "Input": 21, "PReLU": 32,
+    "ReLU": 51, "ConvertTensor": 66, "UnaryOp": 70,
+}  # fmt: skip
+"""`OpParameter`: which table an operator's parameters are. MNN trusts it; our reader needs none."""
 _FIELDS = {"float32": 7, "int32": 5, "float16": 3}
 
 Parameters = dict[int, tuple[str, object]]
@@ -81,6 +86,7 @@ class MnnFile:
             5: number_slot("Int32", _CODES[kind]),
         }
         if parameters:
+            fields[1] = number_slot("Uint8", _UNION[kind])
             fields[2] = offset_slot(_parameters(b, parameters))
         return table(b, 7, fields)
 

@@ -10,7 +10,7 @@ import numpy as np
 from judge_rig import Rig, X, Y, flat
 
 from prelu_tools.commands.verify.layers.finding import Found, Hunt, Place, find_layers
-from prelu_tools.commands.verify.reference.run import Call
+from prelu_tools.commands.verify.reference.reference import Call
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.slopes import PReLULayer

@@ -14,7 +14,8 @@ from prelu_tools.backends.inputs import SearchLimits
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.runners import Observer
 from prelu_tools.commands.verify.inputs.rows import Rows
-from prelu_tools.commands.verify.reference.run import Reference, ReferencePlan, run_reference
+from prelu_tools.commands.verify.reference.reference import Reference
+from prelu_tools.commands.verify.reference.run import ReferencePlan, run_reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.slopes import PReLULayer

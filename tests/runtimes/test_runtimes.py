@@ -16,6 +16,7 @@ from tiny_models import save_graph
 from prelu_tools.api import export, verify
 from prelu_tools.backends.registry import open_source, run_by
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.verification import CandidateReport, VerifyResult
 
 pytestmark = pytest.mark.runtimes
@@ -225,3 +226,37 @@ def test_a_layer_that_mnn_packs_is_run_alone_as_it_lies(tmp_path: Path) -> None:
     result = _checked(path, "mnn")
     assert result.verdict == "pass", result.reasons
     assert _by_runtime(result)["mnn"].layers[0].found == "pattern"
+
+
+@pytest.mark.parametrize(("shape", "is_said"), [([4, 6], True), ([4, 6, 5], False)])
+def test_the_axes_that_mnn_adds_to_an_output_are_dropped_and_said(
+    tmp_path: Path, shape: list[int], is_said: bool
+) -> None:
+    """It writes 1-D convolutions as 2-D ones."""
+    path = save_between_convolutions(tmp_path / "net.onnx", shape, (4, *[1] * (len(shape) - 1)))
+    result = _checked(path, "mnn")
+    assert result.verdict == "pass", result.reasons
+    assert ("axes_dropped" in map(code_of, result.notes)) == is_said
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "mnn"])  # pnnx takes no input without axes
+def test_an_input_of_no_axes_is_fed_as_such(tmp_path: Path, runtime: str) -> None:
+    nodes = [
+        helper.make_node("PRelu", ["x", "act.weight"], ["p"], name="act"),
+        helper.make_node("Mul", ["p", "k"], ["y"]),
+        helper.make_node("Add", ["k", "k"], ["twice"]),
+    ]
+    inputs: dict[str, list[int | str]] = {"x": ["batch", 3], "k": []}
+    outputs: dict[str, list[int | str]] = {"y": ["batch", 3], "twice": []}
+    tensors = {"act.weight": np.float32([0.25, -0.5, 2])}
+    path = save_graph(tmp_path / "net.onnx", nodes, inputs, outputs, tensors)
+    assert _checked(path, runtime).verdict == "pass"
+
+
+@pytest.mark.parametrize("runtime", ["ncnn", "mnn"])
+def test_without_layers_a_slope_that_became_a_relu_s_fails_nothing(
+    tmp_path: Path, runtime: str
+) -> None:
+    path = save_between_convolutions(tmp_path / "net.onnx", [4, 6, 5], (1,))
+    result = verify(path, path, runtime=runtime, samples=4, search_seconds=0.0, layers=False)
+    assert result.verdict != "fail", result.reasons

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -18,16 +18,19 @@ from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.failures import failed_on
 from prelu_tools.backends.interface import Conversion
 from prelu_tools.backends.keras.files.loading import load_weights
-from prelu_tools.backends.keras.layers import Owner, data_layout, owners, watching
+from prelu_tools.backends.keras.layers import Owner, Seen, data_layout, owners, walk, watching
 from prelu_tools.backends.keras.library import keras
+from prelu_tools.backends.keras.outside import call_outside
 from prelu_tools.backends.keras.precision import OTHERS, computing_in, note_precisions
+from prelu_tools.backends.keras.steps import has_free_steps, steps_as_rows
 from prelu_tools.backends.keras.structure import Structure
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.arguments import Arguments, from_structure
 from prelu_tools.backends.torch.finding import CallFinder
 from prelu_tools.backends.torch.prepare import Prepared
-from prelu_tools.backends.torch.running.watch import Seen
+from prelu_tools.backends.torch.running.watch import Seen as TorchSeen
 from prelu_tools.backends.torch.source import TorchSource
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.graph.passes.layouts import move_inputs
 from prelu_tools.graph.passes.pipeline import AFTER_TORCH_OF_KERAS, run_passes
@@ -48,6 +51,7 @@ class KerasModule(nn.Module):
         self._plain = {"model": model, "structure": structure}  # kept from being a module in it
         self._variables: list[tuple[str, Any]] = []
         self._is_other = bool(note_precisions(model))
+        self._folds_steps = has_free_steps(model) and _treats_rows_alone(model, structure)
         self.owners: dict[str, Owner] = {}
         """Whose each parameter is."""
         owner = owners(model)
@@ -72,7 +76,8 @@ class KerasModule(nn.Module):
         wide = any(value is not None and value.dtype == torch.float64 for _, value in state)
         other = computing_in(model, "float64" if wide else "float32")
         typed = other if wide or self._is_other else nullcontext()
-        with keras.device("cpu"), typed, _unrolled(model), keras.StatelessScope(state):
+        steps = steps_as_rows(model) if self._folds_steps else nullcontext()
+        with keras.device("cpu"), typed, steps, _unrolled(model), keras.StatelessScope(state):
             outputs = structure.call(model, tensors)
         named: dict[str, torch.Tensor] = structure.named_outputs(outputs)
         return named
@@ -165,7 +170,14 @@ class KerasTorchSource(TorchSource):
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `Source.convert`; PyTorch computes on channels first, and so the graph."""
-        conversion = super().convert(wanted)
+        try:
+            conversion = super().convert(wanted)
+        except UsageError:
+            raise
+        except PReLUToolsError as error:
+            zeros = [torch.from_numpy(array) for array in self._structure.zeros().values()]
+            outside = _outside(self.spelled, lambda: self._module(*zeros))
+            raise outside or error from error
         layout = data_layout(self._model)
         move_inputs(conversion.model.proto.graph, layout, wanted.input_layout)
         run_passes(conversion.model, AFTER_TORCH_OF_KERAS)
@@ -189,18 +201,74 @@ class _Finder(CallFinder):
         if any(len(weight.shape) > 1 for weight in layer.trainable_weights):
             self._before = sum(int(np.prod(weight.shape)) for weight in layer.weights)
 
-    def __call__(self, seen: Seen) -> bool:
+    def __call__(self, seen: TorchSeen) -> bool:
         return super().__call__(seen._replace(preceding=self._before))
 
 
 def _build(model: Any, structure: Structure, spelled: str, show: bool) -> None:
     feeds = structure.zeros()
     flat = [keras.ops.convert_to_tensor(array) for array in feeds.values()]
+    foreign: list[str] = []
+
+    def run(after: Seen | None = None) -> None:
+        with quiet(show), torch.no_grad(), watching(model, None, after):
+            _note_foreign("the model", structure.call(model, flat), foreign)
+
+    def after(layer: Any, _x: Any, y: Any) -> None:
+        _note_foreign(f"layer {layer.name}", y, foreign)
+
     try:
-        with quiet(show), torch.no_grad():
-            structure.call(model, flat)
+        if not all(layer.built for layer in (model, *(layer for _, layer in walk(model)))):
+            run()  # may make layers that are to be watched
+        run(after)
     except Exception as error:
-        raise failed_on(spelled, feeds, error) from error
+        raise (_outside(spelled, run) or failed_on(spelled, feeds, error)) from error
+    if foreign:
+        raise _outside(spelled, run) or PReLUToolsError(
+            f"{spelled}: {foreign[0]}, which PyTorch cannot run: write the layer with keras.ops"
+        )
+
+
+def _note_foreign(what: str, outputs: Any, found: list[str]) -> None:
+    """Take outputs that are neither tensors of PyTorch nor plain numbers."""
+    for value in keras.tree.flatten(outputs):
+        if not (value is None or isinstance(value, torch.Tensor | int | float | bool | str)):
+            kind = type(value)
+            found.append(f"{what} returns a {kind.__module__.partition('.')[0]}.{kind.__name__}")
+
+
+def _outside(spelled: str, run: Callable[[], object]) -> PReLUToolsError | None:
+    """What to say of a model whose own code calls another framework; None where it does not."""
+    found = call_outside(run)
+    if found is None:
+        return None
+    framework, line = found
+    other = "export it on TensorFlow (--route tf2onnx), or "
+    return PReLUToolsError(
+        f"{spelled} calls a function of {framework}, which PyTorch cannot run ({line}): "
+        f"{other if framework == 'TensorFlow' else ''}write it with keras.ops"
+    )
+
+
+def _treats_rows_alone(model: Any, structure: Structure) -> bool:
+    """Whether a model gives the same where all steps are rows of one call."""
+    generator = np.random.default_rng(0)
+    flat = [
+        keras.ops.convert_to_tensor(
+            generator.standard_normal(array.shape).astype(array.dtype)
+            if array.dtype.kind == "f"
+            else array
+        )
+        for array in structure.zeros().values()
+    ]
+    with torch.no_grad():
+        plain = keras.tree.flatten(structure.call(model, flat))
+        with steps_as_rows(model):
+            folded = keras.tree.flatten(structure.call(model, flat))
+    return len(plain) == len(folded) and all(
+        a.shape == b.shape and torch.allclose(a.float(), b.float(), rtol=1e-3, atol=1e-4)
+        for a, b in zip(plain, folded, strict=True)
+    )
 
 
 def _parameter(value: torch.Tensor) -> nn.Parameter:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, packed
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 from prelu_tools.core.versions import installed_version
 
@@ -75,7 +75,7 @@ class Interpreter:
             with quiet(show=False):
                 self._size(feeds)
                 for number, values in feeds.items():
-                    self._interpreter.set_tensor(number, np.ascontiguousarray(values))
+                    self._interpreter.set_tensor(number, packed(values))
                 self._interpreter.invoke()
             return [np.array(self._interpreter.get_tensor(number)) for number in self._outputs]
         except (ValueError, RuntimeError) as error:

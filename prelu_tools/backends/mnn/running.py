@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, packed
 from prelu_tools.core.errors import PReLUToolsError
 
 _CONFIG = {"backend": "CPU", "precision": "high", "numThread": 1}
@@ -81,7 +81,7 @@ class Module:
     def _variable(self, values: Array) -> Any:
         floating = values.dtype.kind == "f"
         kind = self._expr.float if floating else self._expr.int
-        given = np.ascontiguousarray(values, np.float32 if floating else np.int32)
+        given = packed(values.astype(np.float32 if floating else np.int32))
         plain = self._expr.const(given, list(given.shape), self._expr.NCHW, kind)
         return self._expr.convert(plain, self._expr.NC4HW4) if self._is_packed else plain
 

@@ -24,6 +24,7 @@ from prelu_tools.core.prelu.layout import inverse
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification import ProviderReport
 from prelu_tools.core.versions import installed_version
+from prelu_tools.graph.view import all_views
 
 # `_tools` is MNN's converter. Never MNN.tools: importing that installs a package for telemetry.
 _CONVERT = (
@@ -179,6 +180,50 @@ class ConvertedMnn(MnnSource):
                 f"{', '.join(by_name)} of {graph.spelled}"
             )
         self._specs = tuple(by_name[name] for name in self._input_names)
+        view = next(iter(all_views(graph.model)))
+        self._shapes = {name: view.shape(name) for name in self._file.outputs}
+        self._added: dict[str, tuple[int, int]] = {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What it is, and which axes of its outputs were dropped as it ran."""
+        dropped = (
+            Reason(
+                f"output {name} has {found} axes where the ONNX file has {expected}, since MNN's "
+                "converter writes 1-D operators as 2-D ones: the axes of size 1 at its end are "
+                "dropped",
+                "axes_dropped",
+            )
+            for name, (found, expected) in self._added.items()
+        )
+        return (*super().notes, *dropped)
+
+    @contextmanager
+    def loaded(self, names: Sequence[str]) -> Iterator[Loaded]:
+        """See `RuntimeSource.loaded`: outputs have as many axes as in the ONNX file."""
+        with super().loaded(names) as found:
+            yield _AsInOnnx(found, self._without_added)
+
+    def _without_added(self, name: str, values: Array) -> Array:
+        shape = self._shapes.get(name)
+        rank = values.ndim if shape is None else len(shape)
+        if values.ndim <= rank or any(size != 1 for size in values.shape[rank:]):
+            return values
+        self._added[name] = values.ndim, rank
+        return values.reshape(values.shape[:rank])
+
+
+class _AsInOnnx:
+    """A loaded module whose outputs are laid as in the file that it was converted from."""
+
+    def __init__(self, module: Loaded, laid: Callable[[str, Array], Array]) -> None:
+        self._module = module
+        self._laid = laid
+
+    def run(self, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+        """See `Loaded.run`."""
+        outputs, inside = self._module.run(feeds)
+        return {name: self._laid(name, values) for name, values in outputs.items()}, inside
 
 
 class _Loaded:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, packed
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 
 _NARROWING: Final = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic",
@@ -69,7 +69,7 @@ class Net:
         """
         extractor = self._net.create_extractor()
         extractor.set_light_mode(False)
-        arrays = [np.ascontiguousarray(values) for values in feeds.values()]
+        arrays = [packed(values) for values in feeds.values()]
         held = [self._ncnn.Mat(array).clone() for array in arrays]  # a Mat alone keeps no array
         with quiet(show=False):
             codes = [extractor.input(n, mat) for n, mat in zip(feeds, held, strict=True)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +59,8 @@ def quantizer_options(given: Mapping[str, str]) -> QuantizerOptions:
         given: by the name of a keyword of `quantize_static`, or of one of its extra options.
 
     Raises:
-        UsageError: a value is not one that the option takes, or the option is prelu-tools' own.
+        UsageError: there is no such option, a value is not one that it takes, or it is prelu-tools'
+            own.
     """
     quantization = _quantization()
     known = inspect.signature(quantization.quantize_static).parameters
@@ -79,9 +83,22 @@ def quantizer_options(given: Mapping[str, str]) -> QuantizerOptions:
             keywords[name] = [part for part in text.split(",") if part]
         elif name in known:
             keywords[name] = _plain(text)
-        else:
+        elif name in (names := _extra_names(Path(quantization.__file__).parent)):
             extra[name] = _plain(text)
+        else:
+            near = difflib.get_close_matches(name, [*known, *names], n=1, cutoff=0.7)
+            raise UsageError(
+                f"--quantizer-option {name}: onnxruntime's quantizer has no such option"
+                f"{f': did you mean {near[0]}?' if near else ''}"
+            )
     return QuantizerOptions(keywords, extra)
+
+
+@cache
+def _extra_names(package: Path) -> frozenset[str]:
+    """What may be an extra option: onnxruntime lists them nowhere, and ignores unknown ones."""
+    code = "".join(path.read_text("utf-8") for path in sorted(package.rglob("*.py")))
+    return frozenset(re.findall(r"""["']([A-Z]\w+)["']""", code))
 
 
 def _plain(text: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, packed
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 
 _CONFIG: Final = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
@@ -88,7 +88,7 @@ class Alone:
 def _run(compiled: Any, inputs: Sequence[Array], spelled: str) -> list[Array]:
     try:
         with quiet(show=False):
-            found = compiled([np.ascontiguousarray(values) for values in inputs])
+            found = compiled([packed(values) for values in inputs])
             return [np.array(found[output]) for output in compiled.outputs]
     except (RuntimeError, TypeError) as error:
         shapes = ", ".join(str(list(values.shape)) for values in inputs)

@@ -23,7 +23,7 @@ def in_rows(feeds: Mapping[str, Array], names: Sequence[str], run: RunRow) -> di
     if len(counts) != 1:
         raise PReLUToolsError("its inputs have different first sizes, and it has no batch")
     rows = [
-        run({name: values[row] for name, values in feeds.items()}, names)
+        run({name: values[row] if values.ndim else values for name, values in feeds.items()}, names)
         for row in range(counts.pop())
     ]
     if any(len({part.shape for part in parts}) > 1 for parts in zip(*rows, strict=True)):

@@ -16,12 +16,11 @@ from prelu_tools.commands.export.route import take_route
 from prelu_tools.commands.export.steps import (
     finished,
     for_onnxruntime,
-    for_target,
     in_type,
-    runtime_of,
 )
 from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.commands.preflight import check_request
+from prelu_tools.commands.targets import for_target, runtime_of
 from prelu_tools.commands.untrained import untrained_notes
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.request import VerifyRequest

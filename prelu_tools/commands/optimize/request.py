@@ -20,9 +20,10 @@ from prelu_tools.core.requests.kinds import (
     whole,
 )
 from prelu_tools.core.requests.option import Needs, option
+from prelu_tools.core.targets import EXPORT_TARGETS, ExportTarget
 
 if TYPE_CHECKING:
-    from prelu_tools.core.results.optimization import Exactness, Target
+    from prelu_tools.core.results.optimization import Exactness
 
 
 def _exact(value: Any) -> Exactness:
@@ -64,13 +65,12 @@ class OptimizeRequest:
     """An ONNX file, as the user spelled it."""
     output: Path
     """The file to write."""
-    target: Target = option(
-        choice(
-            "onnxruntime-cpu", "portable", "onnxruntime-cuda", "onnxruntime-web", "openvino",
-            "tensorrt",
-        ),
-        "The runtime to optimize for; all except onnxruntime-cpu get one PRelu node per call.",
-        default="onnxruntime-cpu",
+    target: ExportTarget = option(
+        choice(*EXPORT_TARGETS),
+        "The runtime to optimize for. onnxruntime-cpu: the fastest forms; portable: one PRelu node "
+        "per call; others: the same, rewritten where that runtime would misread it, as export "
+        "--target does.",
+        default="onnxruntime-cpu", metavar="RUNTIME",
     )  # fmt: skip
     exact: Exactness = option(
         EXACTNESS,

@@ -30,7 +30,7 @@ from prelu_tools.commands.record.looking import Looked, look
 from prelu_tools.commands.record.request import RecordRequest
 from prelu_tools.commands.verify.inputs.planning import Settled
 from prelu_tools.commands.verify.reference.live import check_ranges, running
-from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError

@@ -14,7 +14,7 @@ from prelu_tools.backends.recorded.recording import (
 )
 from prelu_tools.commands.record.looking import Looked, n_bytes, smallest
 from prelu_tools.commands.verify.reference.moved import SPREAD, Moved
-from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.documents import Stored

@@ -13,7 +13,7 @@ from prelu_tools.commands.verify.candidate import Judged
 from prelu_tools.commands.verify.inputs.feeds import Feeds, save_feeds
 from prelu_tools.commands.verify.inputs.linking import move
 from prelu_tools.commands.verify.linked import Linked
-from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.scratch import scratch_folder

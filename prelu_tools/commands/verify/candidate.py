@@ -11,14 +11,14 @@ from prelu_tools.commands.verify.inputs.linking import move
 from prelu_tools.commands.verify.interface import compare_inputs, compare_outputs
 from prelu_tools.commands.verify.layers.finding import Hunt
 from prelu_tools.commands.verify.layers.matching import LayerJudge
-from prelu_tools.commands.verify.layers.proof import misnamed, settled
+from prelu_tools.commands.verify.layers.proof import misnamed, settled, unsearched
 from prelu_tools.commands.verify.layers.special import compare_special_values
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.outputs import OutputJudge, pair_outputs
 from prelu_tools.commands.verify.power import PowerPlan, measure_power
 from prelu_tools.commands.verify.quantized.judge import QuantizedPlan, judge_quantized
 from prelu_tools.commands.verify.reference.moved import Moved
-from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.reference.steadiness import (
     ACTING_DROPOUT,
     is_random,
@@ -122,7 +122,7 @@ class _Judge:
         special = self._special(seen)
         power = self._power(outputs, seen)
         agreed = all(parity.verdict == "pass" for parity in parities)
-        compared = self._layers(layers, seen, agreed, wanted=self.request.layers and not fails)
+        compared = self._layers(layers, seen, agreed, fails)
         self.notes += [f"{self.linked.spelled}: {x.name}: {x.note}" for x in compared if x.note]
         self._doubt_untried(seen)
         found = Findings(
@@ -295,12 +295,14 @@ class _Judge:
             self.notes.append(Reason(text, "power_not_measured"))
 
     def _layers(
-        self, layers: LayerJudge, seen: Seen, agreed: bool, wanted: bool
+        self, layers: LayerJudge, seen: Seen, agreed: bool, fails: bool
     ) -> tuple[LayerParity, ...]:
-        """Each layer compared; if wanted, one that differs is looked for in other places too."""
+        """Each layer compared; where no output fails, one that differs is looked for elsewhere."""
         found = layers.parities(seen.placement, agreed)
-        if not wanted:
+        if fails:
             return found
+        if not self.request.layers:
+            return unsearched(found, layers)
         layers = self._renamed(layers, found)
         found = layers.parities(seen.placement, agreed)
         hunt = Hunt(self.reference, self.source, self.provider or "cpu", self.feeds, layers.agrees)

@@ -32,12 +32,12 @@ from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.verify.quantized.ranges import within_calibration
 from prelu_tools.commands.verify.reference.live import check_ranges, running
+from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.reference.replay import (
     refuse_fixed_options,
     refuse_records,
     replaying,
 )
-from prelu_tools.commands.verify.reference.run import Reference
 from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
 from prelu_tools.commands.verify.unrun import nothing_to_run, unjudged
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError

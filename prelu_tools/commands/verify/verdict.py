@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from prelu_tools.commands.verify.layers.watched import OUTPUT
 from prelu_tools.commands.verify.outputs import differences
 from prelu_tools.commands.verify.reference.steadiness import Steadiness
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.coverage import CoverageBook
-from prelu_tools.core.results.reasons import SPECIAL_VALUE_DIFFERS, Reason, as_reason
+from prelu_tools.core.results.reasons import SPECIAL_VALUE_DIFFERS, Reason, as_reason, code_of
 from prelu_tools.core.results.verification import (
     CandidateReport,
     InterfaceDifference,
@@ -141,8 +142,12 @@ def _nothing_compared(n_additional: int) -> str:
 
 
 def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None) -> Iterator[str]:
-    """What differs of each layer and at which node: those that fail first, in order."""
-    for layer in sorted(layers, key=lambda layer: layer.verdict != "fail"):
+    """What differs of each layer and at which node.
+
+    First what is wrong with a layer itself, in order; then those that fail by their output in the
+    running model only, which may hand on what they were given; then all others.
+    """
+    for layer in sorted(layers, key=_blame):
         if layer.difference is None:
             continue
         said = as_reason(layer.difference)
@@ -154,6 +159,10 @@ def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None)
         elif layer.verdict == "fail" and layer.node is not None:
             said = said.before(f"node {layer.node}")
         yield said
+
+
+def _blame(layer: LayerParity) -> tuple[bool, bool]:
+    return layer.verdict != "fail", code_of(layer.difference) == OUTPUT
 
 
 def _words(value: SpecialValue) -> Reason:

@@ -98,11 +98,19 @@ def choice(*words: str, is_checked: bool = True) -> Kind:
 
     def read(value: Any) -> str:
         if not isinstance(value, str) or (is_checked and value not in words):
-            raise WrongValueError(f"one of {', '.join(words)}")
+            raise WrongValueError(f"one of {', '.join(words)}{did_you_mean(value, words)}")
         return value
 
     kind: Literal["choice", "text"] = "choice" if is_checked else "text"
     return Kind(read, {"enum": list(words)}, type=kind, words=words)
+
+
+def did_you_mean(value: Any, words: Sequence[str]) -> str:
+    """The end of a sentence that names the word which was meant; "" where none is near."""
+    import difflib  # only where something is wrong: help starts without it
+
+    near = difflib.get_close_matches(str(value).lower(), words, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _text(value: Any) -> str:

@@ -8,14 +8,11 @@ from typing import Literal
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.showing import Shown
 from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.targets import ExportTarget
 from prelu_tools.core.timing import Latency, Ratio
 
 Chosen = Literal["cost model", "timing", "choices", "target", "exactness", "speed"]
 """`exactness`: the faster form changed a bit of an output; `speed`: no form was faster."""
-Target = Literal[
-    "onnxruntime-cpu", "portable", "onnxruntime-cuda", "onnxruntime-web", "openvino", "tensorrt"
-]
-"""All but the first have a fast PRelu of their own: every layer becomes a PRelu node."""
 
 _PLAIN: tuple[Literal["layer", "bitwise", "special"], ...] = ("layer", "bitwise", "special")
 
@@ -104,7 +101,7 @@ class OptimizeResult(Shown):
     """The file that was written."""
     n_bytes: int
     """Its size."""
-    target: Target
+    target: ExportTarget
     """The runtime that it was written for."""
     exact: Exactness
     """The requested exactness."""

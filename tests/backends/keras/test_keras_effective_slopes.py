@@ -12,6 +12,7 @@ import pytest
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.export.command import export as export_source
 from prelu_tools.commands.export.request import ExportRequest
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import InputOption, SourceOptions
 
 _HEAD = """
@@ -127,14 +128,29 @@ def steps(how):
 
 def recurrent(how):
     keras.utils.set_random_seed(0)
-    start = keras.Input((5, 3))
+    start = keras.Input((None, 3) if how == "any steps" else (5, 3))
     x = {
         "cell": lambda: L.RNN(Cell())(start),
         "lstm": lambda: L.LSTM(3, activation=act("inner"))(start),
         "both ways": lambda: L.Bidirectional(L.GRU(3, activation=L.PReLU("random_normal")))(start),
         "distributed": lambda: L.TimeDistributed(act("inner"))(start),
+        "any steps": lambda: L.TimeDistributed(act("inner"))(start),
     }[how]()
     return keras.Model(start, x)
+
+
+class OfAll(L.Layer):
+    def call(self, x):
+        return x - keras.ops.mean(x, axis=0)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+def mixed():
+    '''A step depends on all rows of the batch: it cannot be a row itself.'''
+    start = keras.Input((None, 3))
+    return keras.Model(start, L.PReLU(shared_axes=[1])(L.TimeDistributed(OfAll())(start)))
 
 
 def spelled(x, slopes):
@@ -288,6 +304,7 @@ PLACES = {
     "recurrent('cell')": ["cell_act"],
     "recurrent('lstm')": ["inner"],
     "recurrent('distributed')": ["inner"],
+    "recurrent('any steps')": ["inner"],
 }
 
 _OTHER = [0.1, -0.2, 0.4]
@@ -380,6 +397,12 @@ def test_what_a_body_spells_out_beside_other_variables_is_found_and_exported(
         for layer, slopes in zip(found, BESIDE[how].values(), strict=True):
             np.testing.assert_allclose(layer.slopes.reshape(-1), slopes, rtol=1e-6)
         assert [len(layer.nodes) for layer in found] == [1 + (how == "sums") for _ in found]
+
+
+def test_steps_that_are_no_rows_are_never_exported_as_such(nets: Path) -> None:
+    with pytest.raises(PReLUToolsError, match="differs from its source"):
+        export_source(ExportRequest(f"{nets}:mixed", nets.parent / "mixed.onnx"))
+    assert not (nets.parent / "mixed.onnx").exists()
 
 
 def test_both_directions_have_layers_of_their_own(nets: Path) -> None:

@@ -46,12 +46,40 @@ def twice():
 
 def built_otherwise():
     return seq(X(6, 5, 3), L.Conv2D(4, 3), act("other"))
+
+
+def free_steps():
+    steps = L.TimeDistributed(keras.Sequential([L.Dense(5), act("inner")]), name="steps")
+    return seq(X(None, 4), steps, act("out", [1]))
+
+
+elsewhere = {"__name__": "jax.numpy"}  # a function of another framework
+exec("def leaky(x):\\n    return x.numpy() * 0.5", elsewhere)
+
+
+class Outside(L.Layer):
+    def call(self, x):
+        return elsewhere["leaky"](x)
+
+
+def outside():
+    return seq(X(4), Outside(name="half"), act("p"))
+
+
+class Array(L.Layer):
+    def call(self, x):
+        return np.asarray(x)
+
+
+def array():
+    return seq(X(4), Array(name="made"), act("p"))
 '''
 
 _KINDS = [found for found in LAYERS if found[0] in ("recurrent", "blocks", "subclassed")]
 _JOBS = {
     **{name: [name] for name, _ in _KINDS},
     **{name: [name] for name in ("first", "each_step", "half", "residual", "twice")},
+    **{name: [name] for name in ("free_steps", "outside", "array")},
     "moved": ["last([1,2])", "--input-layout", "nchw", "--opset", "16"],
 }
 _MAKE = (
@@ -172,6 +200,31 @@ def test_calls_of_one_layer_share_its_slopes(exports: _Exports) -> None:
 
 def test_a_layer_applied_to_each_step_is_called_once_a_step(exports: _Exports) -> None:
     assert set(prelus(exports.graph("each_step"))) == {"in", "in_1", "in_2", "in_3", "out"}
+
+
+def test_any_number_of_steps_is_one_call(exports: _Exports) -> None:
+    graph = exports.graph("free_steps")
+    assert list(prelus(graph)) == ["inner", "out"]
+    assert [d.dim_param or d.dim_value for d in graph.input[0].type.tensor_type.shape.dim] == [
+        *("batch", "x_dim_1", 4)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("net", "expected"),
+    [
+        ("outside", 'a function of JAX, which PyTorch cannot run (nets_on_torch.py, line {line}: '
+                    'return elsewhere["leaky"](x)): write it with keras.ops'),
+        ("array", "layer made returns a numpy.ndarray, which PyTorch cannot run: write the layer"),
+    ],
+)  # fmt: skip
+def test_code_for_another_framework_is_named(exports: _Exports, net: str, expected: str) -> None:
+    found = exports.outcomes[net]
+    lines = (exports.folder / "nets_on_torch.py").read_text().splitlines()
+    line = lines.index('        return elsewhere["leaky"](x)') + 1
+    assert found.code == 3
+    assert expected.format(line=line) in found.err
+    assert not (exports.folder / f"{net}.onnx").exists()
 
 
 def test_mixed_precision_is_exported_in_float32_and_said(exports: _Exports) -> None:

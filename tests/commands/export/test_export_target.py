@@ -11,7 +11,7 @@ from running import Outcome, cli
 from text_nets import COLUMN, save
 
 from prelu_tools.backends import registry
-from prelu_tools.commands.export import steps
+from prelu_tools.commands.targets import runtime_of
 from prelu_tools.core.targets import EXPORT_TARGETS, RUNS_ONNX, RUNTIMES
 from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.match.layers import read_layers
@@ -93,11 +93,11 @@ def test_a_runtime_that_was_not_run_is_told(tmp_path: Path) -> None:
 def test_the_runtime_itself_is_asked_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "is_installed", lambda _: True)
     monkeypatch.setattr(registry, "find_outside", lambda *_: "1.0")
-    asked = [name for name in RUNTIMES if steps.runtime_of(name) == (name,)]
+    asked = [name for name in RUNTIMES if runtime_of(name) == (name,)]
     assert sorted(asked) == sorted(RUNS_ONNX)
     assert sorted(asked) == sorted(row.name for row in registry.RUNTIMES if row.converts)
     monkeypatch.setattr(registry, "is_installed", lambda package: package != "pnnx")
-    assert steps.runtime_of("ncnn") == ()
+    assert runtime_of("ncnn") == ()
 
 
 def test_a_target_that_is_not_known_is_a_usage_error(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from optimize_nets import forms, outputs, save_chain, save_residual, slopes
 from running import Outcome, cli
@@ -18,7 +19,7 @@ from versions import fused_add, infinities
 from prelu_tools.backends.onnxruntime.racing import Run, Times
 from prelu_tools.commands.optimize import command
 from prelu_tools.commands.optimize.tuning import Bench
-from prelu_tools.core.results.optimization import Target
+from prelu_tools.core.targets import RUNTIMES
 from prelu_tools.graph.passes import writing as declared
 from prelu_tools.graph.passes.writing import Draft, write_max
 from prelu_tools.graph.targets.forecast import TARGETS
@@ -89,19 +90,42 @@ def test_there_and_back(chain: Path, tmp_path: Path) -> None:
     assert found.json["latency"] is None
 
 
-@pytest.mark.parametrize("target", ["onnxruntime-cuda", "onnxruntime-web", "openvino", "tensorrt"])
-def test_other_runtimes_get_the_operator(chain: Path, tmp_path: Path, target: str) -> None:
+@pytest.mark.parametrize("target", [name for name in RUNTIMES if name != "onnxruntime-cpu"])
+def test_other_runtimes_get_the_operator(
+    chain: Path, tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "runtime_of", lambda _: ())
     fast = tmp_path / "fast.onnx"
     found = optimize(chain, fast, "--target", target, "--format", "json")
     assert found.code == 0, found.err
     assert set(forms(fast).values()) == {"prelu"}
     assert {layer["chosen"] for layer in found.json["layers"]} == {"target"}
-    assert found.json["notes"][-1].startswith(f"{target}: PRelu ")
+    assert any("was not run" in note for note in found.json["notes"]) == (
+        TARGETS[target].measured is None
+    )
 
 
-def test_a_target_is_a_runtime_of_the_forecast() -> None:
-    forecast_only = {"coreml", "litert", "mnn", "ncnn", "qnn"}
-    assert set(get_args(Target)) == {*TARGETS, "portable"} - forecast_only
+def test_what_a_runtime_would_misread_is_rewritten_as_export_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "runtime_of", lambda _: ())
+    slopes = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
+    tensor = "float[N,3,4,5]"
+    known = {"inputs": f"{tensor} x", "outputs": f"{tensor} y", "a": slopes}
+    source = save(tmp_path / "net.onnx", "[act] y = PRelu(x, a)", **known)
+    found = optimize(source, tmp_path / "ncnn.onnx", "--target", "ncnn", "--format", "json")
+    assert found.code == 0, found.err
+    assert "ncnn: a written as Relu, Neg, Mul and Add" in found.json["notes"]
+    (layer,) = found.json["layers"]
+    assert (layer["form"], layer["chosen"]) == ("relu_neg", "target")
+    assert found.json["held"]["layer"]
+    last = np.array([[0.25, -0.5, 0.125]], np.float32)
+    known = {"inputs": "float[N,7,3] x", "outputs": "float[N,7,3] y", "a": last}
+    source = save(tmp_path / "last.onnx", "[act] y = PRelu(x, a)", **known)
+    found = optimize(source, tmp_path / "moved.onnx", "--target", "ncnn", "--format", "json")
+    assert found.code == 0, found.err
+    operators = [node.op_type for node in onnx.load(tmp_path / "moved.onnx").graph.node]
+    assert operators == ["Transpose", "PRelu", "Transpose"]
 
 
 @infinities
@@ -223,6 +247,7 @@ def test_groups_that_time_does_not_reach_keep_the_cost_model(chain: Path, tmp_pa
         (("--exact", "approximate"), 2, "expected layer, bitwise"),
         (("--exact", "approximate=0"), 2, "expected layer, bitwise"),
         (("--target", "phone"), 2, "'phone' is not one of"),
+        (("--target", "opnvino"), 2, "did you mean openvino?"),
         (("--threads", "0"), 2, "0 is not in the range"),
         (("--input", "x:1,16,12"), 2, "--input x has 3 dimensions; the model's has 4"),
         (("--input", "x:1,15,12,12"), 2, "chain.onnx takes x:1,16,12,12"),

@@ -231,6 +231,11 @@ def test_what_cannot_be_quantized_is_refused(net: Path, data: Path, tmp_path: Pa
         ((net, output, data, "--quantizer-option", "weight_type=Q5"), 2, "expected one of"),
         ((net, output, data, "--quantizer-option", "quant_format=QDQ"), 2, "sets this one itself"),
         ((net, output, data, "--quantizer-option", "per_channel"), 2, "KEY=VALUE"),
+        (
+            (net, output, data, "--quantizer-option", "ActivationSymetric=true"),
+            2,
+            "has no such option: did you mean ActivationSymmetric?",
+        ),
         ((net, output, data, "--metric", "nothing"), 2, "expected FILE.py:NAME"),
         ((net, output, data, "--max-drop", "1"), 2, "--metric names"),
         ((net, output, tmp_path / "gone.npz"), 3, "gone.npz"),

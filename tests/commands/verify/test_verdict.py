@@ -112,6 +112,18 @@ def test_layers_that_fail_come_first_and_the_first_of_them_is_named() -> None:
     assert _report(layers=(doubtful,)).verdict == "inconclusive"
 
 
+def test_a_layer_that_may_hand_on_what_it_was_given_is_named_behind_those_that_are_wrong() -> None:
+    handed = Reason("a: its output is 2 from the reference's", "layer_output_differs")
+    first = replace(WRONG, difference=handed)
+    second = replace(WRONG, name="b", difference=Reason("b: 3 of 3 slopes differ", "slopes_differ"))
+    report = _report(layers=(first, replace(second, node="b_node")))
+    assert report.reasons == (
+        "b: 3 of 3 slopes differ; node b_node",
+        f"{handed}; the first layer to diverge: node a_node in the candidate",
+    )
+    assert report.first_divergence == "a"
+
+
 def test_values_of_a_random_model_prove_nothing_and_slopes_do() -> None:
     output = replace(OUTPUT, verdict="fail")
     assert _report(outputs=(output,), layers=(WRONG,), is_random=True).verdict == "inconclusive"

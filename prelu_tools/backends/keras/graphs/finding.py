@@ -1,13 +1,12 @@
 """Find the PReLU that layers with other variables too hold inside: in the graph of the model.
 
 A layer whose one variable is its slopes is asked (`watch.py`). Of the others every part of the
-graph that computes each element from the one at its place, and in which a variable takes part that
-may be slopes, is asked in the same way: it is run by itself.
+graph that may be a PReLU (`parts.py`) is asked in the same way: it is run by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ import numpy as np
 from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.bodies import bodies_of
+from prelu_tools.backends.keras.graphs.parts import Part, Parts
 from prelu_tools.backends.keras.graphs.program import (
     Program,
     Tap,
@@ -31,49 +31,9 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 
 _ENTRY = "prelu_tools/x"
-_STEPS = 16  # nodes that one part may have
-_JOINED_STEPS = 1024  # that one may have which puts its output together of several tensors
-_JOINS = frozenset(("ConcatV2", "Pack"))
 _MANY = 100_000  # numbers of the code; more are a table
 _DEEPEST = 8  # bodies in each other
 _LARGE = 4_000_000  # elements; a larger variable is not a slope
-_ELEMENTWISE = frozenset((
-    "Add", "AddV2", "Sub", "Mul", "RealDiv", "Neg", "Abs", "Sign", "Relu", "LeakyRelu",
-    "Maximum", "Minimum", "ClipByValue", "Select", "SelectV2", "Cast", "LogicalNot", "Greater",
-    "GreaterEqual", "Less", "LessEqual", "NotEqual", "Identity", "MulNoNan", "ZerosLike",
-    "OnesLike", "DepthwiseConv2dNative", "AddN", "BiasAdd", "Square", "LogicalAnd", "LogicalOr",
-    "Equal", "Sqrt", "Reciprocal", "Inv", "DivNoNan", "Div", "CheckNumerics", "EnsureShape",
-    "PreventGradient", "Snapshot", "StopGradient",
-))  # fmt: skip
-_MOVES = _JOINS | frozenset((
-    "Transpose", "Reshape", "ExpandDims", "Squeeze", "StridedSlice", "Slice", "Unpack", "Split",
-    "SplitV", "GatherV2", "Shape", "Prod",
-))  # fmt: skip
-"""Operators that move elements, or say how many there are."""
-_PRODUCTS = frozenset(("MatMul", "BatchMatMulV2", "Einsum"))
-_SMOOTH = (
-    _MOVES
-    | _PRODUCTS
-    | frozenset(
-        (
-            *(
-                "Add",
-                "AddV2",
-                "Sub",
-                "Mul",
-                "RealDiv",
-                "Neg",
-                "Cast",
-                "Identity",
-                "BiasAdd",
-                "AddN",
-            ),
-            *("CheckNumerics", "EnsureShape", "PreventGradient", "Snapshot", "StopGradient"),
-            *("DepthwiseConv2dNative",),
-        )
-    )
-)
-"""Operators that are alike on both sides of 0: of these alone no PReLU is made."""
 
 
 class Found(NamedTuple):
@@ -83,17 +43,6 @@ class Found(NamedTuple):
     """What it is."""
     tap: Tap
     """Where it is: its output is not marked yet."""
-
-
-class _Part(NamedTuple):
-    """A part of the graph: an output, and the one tensor that it is computed from."""
-
-    x: str
-    y: str
-    nodes: tuple[str, ...]
-    """The nodes between them, and those of the constants among their inputs."""
-    weights: tuple[Weight, ...]
-    """The variables among these."""
 
 
 def find_inside(program: Program, candidates: Iterable[Weight]) -> list[Found]:
@@ -118,7 +67,7 @@ def _inside(program: Program, wanted: set[str], owner: str, depth: int = 0) -> I
     wanted = wanted | {weight.name for weight in literals.values()}
     weights = {node_of(w.tensor): w for w in program.weights} | literals
     weights |= _whole_numbers(program)
-    parts = _Parts(program, weights)
+    parts = Parts(program, weights)
     for name in filter(program.read.__contains__, program.nodes):
         for part in parts.ending_in(name):
             if wanted & {weight.name for weight in part.weights}:
@@ -139,96 +88,7 @@ def _inside(program: Program, wanted: set[str], owner: str, depth: int = 0) -> I
             yield item._replace(tap=tap)
 
 
-class _Parts:
-    """The parts of a graph that may be PReLUs."""
-
-    def __init__(self, program: Program, weights: Mapping[str, Weight]) -> None:
-        self._nodes = program.nodes
-        self._weights = weights
-        self._order = {name: place for place, name in enumerate(_in_order(program.nodes))}
-        self.constant = self._find_constants()
-        """Nodes that depend on weights and on numbers of the code alone."""
-        self.known = {node_of(tap.y) for tap in program.taps}
-        """Nodes that give the output of a known PReLU: nothing reaches across them."""
-
-    def _find_constants(self) -> set[str]:
-        found: set[str] = set()
-        for name in self._order:
-            node = self._nodes[name]
-            if (
-                node.op == "Const"
-                or name in self._weights
-                or (node.input and all(node_of(read) in found for read in node.input))
-            ):
-                found.add(name)
-        return found
-
-    def ending_in(self, name: str) -> Iterator[_Part]:
-        """Those that end in a node, the smallest first."""
-        edge, inside = {name: f"{name}:0"}, []
-        is_kinked = False
-        for _ in range(_JOINED_STEPS if self._nodes[name].op in _JOINS else _STEPS):
-            latest = max(edge, key=self._order.__getitem__)
-            del edge[latest]
-            node = self._nodes[latest]
-            if latest in self.constant or latest in self.known or not self._may_belong(node):
-                return
-            inside.append(latest)
-            is_kinked |= node.op not in _SMOOTH
-            for read in node.input:
-                if node_of(read) not in self.constant:
-                    edge[node_of(read)] = read if ":" in read else f"{read}:0"
-            if not edge:
-                return
-            if len(edge) == 1 and is_kinked:
-                behind = self._behind(inside)
-                weights = tuple(self._weights[n] for n in behind if n in self._weights)
-                if weights:
-                    (x,) = edge.values()
-                    yield _Part(x, f"{name}:0", (*inside, *behind), weights)
-
-    def _may_belong(self, node: Any) -> bool:
-        """Whether a node may be part of a PReLU: of products those by what is computed alone.
-
-        What multiplies by a weight as it is stored is a layer of its own.
-        """
-        if node.op not in _PRODUCTS:
-            return node.op in _ELEMENTWISE or node.op in _MOVES
-        if node.op == "Einsum" and not _keeps_axes(node.attr["equation"].s.decode()):
-            return False
-        factors = [node_of(read) for read in node.input if node_of(read) in self.constant]
-        return node.op == "Einsum" or not any(
-            self._nodes[name].op in ("Identity", "Reshape", "ReadVariableOp", "Cast")
-            or name in self._weights
-            for name in factors
-        )
-
-    def origins(self, wanted: Container[str]) -> dict[str, Weight]:
-        """The weight that each constant node depends on, a wanted one first."""
-        found: dict[str, Weight] = {}
-        for name in self._order:
-            if name in self._weights:
-                found[name] = self._weights[name]
-            elif name in self.constant:
-                known = [found[n] for n in map(node_of, self._nodes[name].input) if n in found]
-                if known:
-                    found[name] = next((w for w in known if w.name in wanted), known[0])
-        return found
-
-    def _behind(self, inside: Sequence[str]) -> list[str]:
-        """The constants that nodes read, and what these are computed from."""
-        found: dict[str, None] = {}
-        waiting = [node_of(read) for name in inside for read in self._nodes[name].input]
-        while waiting:
-            name = waiting.pop()
-            if name in self.constant and name not in found:
-                found[name] = None
-                if name not in self._weights:
-                    waiting += [node_of(read) for read in self._nodes[name].input]
-        return list(found)
-
-
-def _asked(program: Program, part: _Part, wanted: set[str], is_body: bool) -> Found | None:
+def _asked(program: Program, part: Part, wanted: set[str], is_body: bool) -> Found | None:
     """What a part answers, where it keeps the shape of its input.
 
     In a body, what has a size in front is one element, and no batch.
@@ -265,7 +125,7 @@ def _asked(program: Program, part: _Part, wanted: set[str], is_body: bool) -> Fo
 class _Alone:
     """Runs a part by itself, with other values in the place of variables."""
 
-    def __init__(self, program: Program, part: _Part) -> None:
+    def __init__(self, program: Program, part: Part) -> None:
         self._program = program
         self._part = part
         self._function: Any = None
@@ -314,12 +174,6 @@ class _Alone:
         return wrapped.prune(*ends)
 
 
-def _keeps_axes(equation: str) -> bool:
-    """Whether an Einsum gives each element of one input, times those of the others."""
-    parts, _, whole = equation.replace(" ", "").partition("->")
-    return whole in parts.split(",") and set(parts) - {","} == set(whole)
-
-
 def _literals(program: Program, owner: str) -> dict[str, Weight]:
     """Numbers of the code that may be slopes: where there are several of them."""
     found = {}
@@ -354,21 +208,6 @@ def _held(values: Array) -> Array:
     return values
 
 
-def _in_order(nodes: Mapping[str, Any]) -> list[str]:
-    """The nodes, each behind what it reads."""
-    found: dict[str, None] = {}
-    for start in nodes:
-        waiting = [start]
-        while waiting:
-            name = waiting[-1]
-            left = [n for n in map(node_of, nodes[name].input) if n not in found and n in nodes]
-            if left and name not in found:
-                waiting += left
-            else:
-                found[waiting.pop()] = None
-    return list(found)
-
-
 def _shape(program: Program, tensor: str) -> tuple[int | None, ...] | None:
     shape = program.shape_of(tensor)
     if shape is None or shape.unknown_rank:
@@ -388,7 +227,7 @@ def _common_shape(
     return tuple(one if other is None else other for one, other in pairs)
 
 
-def _kind(program: Program, part: _Part) -> str:
+def _kind(program: Program, part: Part) -> str:
     """The function that gives the output."""
     return str(program.nodes[node_of(part.y)].op).lower()
 

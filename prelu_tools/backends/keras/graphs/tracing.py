@@ -15,6 +15,7 @@ from prelu_tools.backends.keras.graphs.program import Program, Weight
 from prelu_tools.backends.keras.layers import data_layout, layer_names, owners, watching
 from prelu_tools.backends.keras.running.eagerly import eagerly, plainly, values_of
 from prelu_tools.backends.keras.running.watch import slope_name
+from prelu_tools.backends.keras.steps import steps_as_rows
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.errors import PReLUToolsError
 
@@ -80,7 +81,8 @@ class _Trace:
         specs += [
             tf.TensorSpec(v.shape, v.dtype, f"weight_{i}") for i, v in enumerate(self._variables)
         ]
-        with watching(self._model, self._before, None, self._around):
+        told = watching(self._model, self._before, None, self._around)
+        with told, steps_as_rows(self._model):
             function = tf.function(self._traced, autograph=False).get_concrete_function(*specs)
         frozen = freeze(function)
         inputs = [tensor.name for tensor in frozen.inputs]

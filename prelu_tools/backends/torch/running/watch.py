@@ -18,8 +18,9 @@ from prelu_tools.backends.calls import PReLUCall, Tally
 from prelu_tools.backends.runners import Observer
 from prelu_tools.backends.torch.files.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.functions import is_elementwise, label_of
-from prelu_tools.backends.torch.regions import CallSignature, Region, Tracer, regions_of
+from prelu_tools.backends.torch.regions import CallSignature, Region, regions_of
 from prelu_tools.backends.torch.running.modes import OperatorMode
+from prelu_tools.backends.torch.tracing import Tracer
 from prelu_tools.core.arrays import Array
 
 

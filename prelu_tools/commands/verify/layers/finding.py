@@ -11,7 +11,7 @@ import numpy as np
 from prelu_tools.backends.interface import Searchable, Source
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.layers.isolated import effective_slopes, is_prelu_of
-from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.alignment import AxisAlignment

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from prelu_tools.commands.verify.inputs.linking import Layouts
-from prelu_tools.commands.verify.layers.isolated import UNLIKE, axis_orders, is_off, own_ulps
+from prelu_tools.commands.verify.layers.isolated import axis_orders, own_ulps
 from prelu_tools.commands.verify.layers.stand_ins import StandIns
-from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.commands.verify.layers.watched import (
+    WatchedLayer,
+    agreeing,
+    behaviour_of,
+    difference_code,
+    follow,
+    is_right,
+    is_same,
+)
+from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.alignment import AxisAlignment
-from prelu_tools.core.prelu.layout import Permutation
 from prelu_tools.core.prelu.slopediff import (
     LayerPairs,
     SlopeDifference,
@@ -33,23 +41,9 @@ from prelu_tools.core.rounding.tolerance import Extent, Limit, limit_of, resolut
 NOT_FOUND = "layer_not_found"
 ADDITIONAL = "layer_additional"
 CALLS = "layer_calls_differ"
-SHAPE = "layer_shape_differs"
-AXES = "slope_axes_differ"
-DIFFER = "slopes_differ"
 _EXTRA = "a PReLU that the reference does not have"
 
 _REMARK = "end-to-end error above rounding; the outputs and the isolated layer agree"
-
-
-@dataclass
-class _Watched:
-    """What was seen of one layer while the candidate ran."""
-
-    along: Comparison | None = None
-    own_ulps: int | None = None
-    lost: str | None = None
-    orders: frozenset[Permutation] | None = None
-    """Of several axis orders those in which all that it gave is the reference's; None for one."""
 
 
 class LayerJudge:
@@ -89,7 +83,7 @@ class LayerJudge:
             for layer in found
             for number, node in enumerate(layer.nodes)
         }
-        self._watched = {mine.name: _Watched() for mine, _ in self._pairs.pairs}
+        self._watched = {mine.name: WatchedLayer() for mine, _ in self._pairs.pairs}
         self._taken: set[tuple[int, str, int]] = set()
         self._stand_ins = StandIns(self._pairs)
 
@@ -110,7 +104,7 @@ class LayerJudge:
             )
         elif expected is not None:
             limit = self._limit(mine.name, place, y, expected)
-            _follow(watched, limit, expected, y, orders)
+            follow(watched, limit, expected, y, orders)
         own = own_ulps(mine, orders, x, y)
         if own is not None:
             watched.own_ulps = max(watched.own_ulps or 0, own)
@@ -123,7 +117,7 @@ class LayerJudge:
                 other = self._stand_ins.additional[name]
                 orders = axis_orders(mine, other, x.shape, expected.shape)
                 limit = self._limit(mine.name, call, y, expected)
-                same[mine.name, call] = _agreeing(limit, expected, y, orders)
+                same[mine.name, call] = agreeing(limit, expected, y, orders)
         self._stand_ins.note((name, number), same)
 
     def agrees(
@@ -163,7 +157,7 @@ class LayerJudge:
             shape = None if expected is None else expected.shape
             orders = axis_orders(mine, other, x.shape, shape)
             limit = self._limit(mine.name, place, y, expected)
-            if expected is not None and _is_same(limit, expected, y, orders):
+            if expected is not None and is_same(limit, expected, y, orders):
                 break
         self._taken.add((self.run, mine.name, place))
         return expected, orders, place
@@ -271,30 +265,30 @@ class LayerJudge:
         watched = self._watched[mine.name]
         strayed = watched.along is not None and watched.along.verdict == "fail"
         same_use = len(mine.nodes) == len(other.nodes)
-        return strayed and same_use and layer.slopes_equal and _right(watched)
+        return strayed and same_use and layer.slopes_equal and is_right(watched)
 
     def _parity(self, mine: PReLULayer, other: PReLULayer, provider: str | None) -> LayerParity:
         watched = self._watched[mine.name]
         slopes = self._compare_slopes(mine, other)
-        said = [slopes.description, _behaviour(watched)]
+        said = [slopes.description, behaviour_of(watched)]
         words = "; ".join(part for part in said if part)
         along = watched.along
         verdicts: list[Verdict] = ["pass" if slopes.equal else "fail"]
         if slopes.ambiguous:
             verdicts = ["inconclusive"]
-        code = _code(slopes, watched)
+        code = difference_code(slopes, watched)
         if len(mine.nodes) != len(other.nodes):
             verdicts.append("fail")
             code = code if words else CALLS
             words = words or f"used {len(other.nodes)} times where {len(mine.nodes)} were expected"
-        if _behaviour(watched):
+        if behaviour_of(watched):
             doubtful = along is not None and along.doubt is not None
-            verdicts.append("inconclusive" if doubtful and _right(watched) else "fail")
+            verdicts.append("inconclusive" if doubtful and is_right(watched) else "fail")
         counts = self._reference.coverage.counts(mine.name)
         if not counts.size:
             verdicts.append("inconclusive")
             words = words or "it has no slopes, so nothing is proven"
-        behaves = slopes.equal and _right(watched) and watched.own_ulps is not None
+        behaves = slopes.equal and is_right(watched) and watched.own_ulps is not None
         return LayerParity(
             name=mine.name,
             slopes_equal=slopes.equal,
@@ -331,70 +325,6 @@ class LayerJudge:
         others = [layer for layer in self._reference.layers if layer.name != mine.name]
         owner = owner_of(other, others)
         return replace(difference, description=f"has {owner}'s slopes") if owner else difference
-
-
-def _code(slopes: SlopeDifference, watched: _Watched) -> str:
-    """What differs, in a word that stays."""
-    if not slopes.equal:
-        return "axis_order_unknown" if slopes.ambiguous else AXES if slopes.moved else DIFFER
-    if watched.lost:
-        return SHAPE
-    return "layer_differs" if is_off(watched.own_ulps) else "layer_output_differs"
-
-
-def _behaviour(watched: _Watched) -> str | None:
-    """What its runs say against it, in words."""
-    if watched.lost:
-        return watched.lost
-    if watched.own_ulps == UNLIKE:
-        return "in isolation its values differ from those of the reference's slopes"
-    if is_off(watched.own_ulps):
-        return f"isolated error {watched.own_ulps:,} ulp"
-    along = watched.along
-    if along is not None and along.verdict == "fail":
-        return f"its output is {along.max_abs:.3g} from the reference's"
-    return f"its output {along.doubt}" if along is not None and along.doubt else None
-
-
-def _is_same(limit: Limit, expected: Array, y: Array, orders: AxisAlignment) -> bool:
-    found = Comparison(limit)
-    nearest = orders.nearest(expected, y)
-    if nearest is not None:
-        found.add(expected, nearest)
-    return nearest is not None and found.verdict == "pass"
-
-
-def _agreeing(
-    limit: Limit, expected: Array, y: Array, orders: AxisAlignment
-) -> frozenset[Permutation]:
-    """The orders in which the output is the reference's."""
-    alone = ((order, AxisAlignment([order])) for order in orders)
-    return frozenset(order for order, one in alone if _is_same(limit, expected, y, one))
-
-
-def _follow(
-    watched: _Watched, limit: Limit, expected: Array, y: Array, orders: AxisAlignment
-) -> None:
-    """Compare the layer's output with the reference's."""
-    nearest = orders.nearest(expected, y)
-    if nearest is None:
-        watched.lost = f"gives {list(y.shape)} where {list(expected.shape)} was expected"
-        if y.ndim != expected.ndim:
-            watched.lost += (
-                ": in the reference the number of axes depends on the input sizes, as with "
-                "squeeze(), but it is fixed in a file"
-            )
-        return
-    if watched.along is None:
-        watched.along = Comparison(limit)
-    watched.along.add(expected, nearest, limit)
-    if len(orders) > 1:
-        same = _agreeing(limit, expected, y, orders)
-        watched.orders = same if watched.orders is None else watched.orders & same
-
-
-def _right(watched: _Watched) -> bool:
-    return watched.lost is None and not is_off(watched.own_ulps)
 
 
 def _failed(name: str, reason: Reason, found: Found) -> LayerParity:

@@ -6,19 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from prelu_tools.commands.verify.layers.finding import Found, Hunt, find_layers, in_words
-from prelu_tools.commands.verify.layers.matching import (
-    ADDITIONAL,
-    AXES,
-    CALLS,
-    DIFFER,
-    NOT_FOUND,
-    SHAPE,
-    LayerJudge,
-)
+from prelu_tools.commands.verify.layers.matching import ADDITIONAL, CALLS, NOT_FOUND, LayerJudge
+from prelu_tools.commands.verify.layers.watched import AXES, DIFFER, SHAPE
 from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.verification import LayerParity, Verdict
 
 NOT_PROVEN = "layer_not_proven"
+_UNNEEDED = "a PReLU that the reference does not have; every output agrees"
+_UNWATCHED = "without --no-layers, verify searches for it by its values"
 
 
 def settled(
@@ -43,6 +38,35 @@ def settled(
     return tuple(_settle(layer, found, hunt, judge) for layer in layers)
 
 
+def unsearched(layers: Sequence[LayerParity], judge: LayerJudge) -> tuple[LayerParity, ...]:
+    """The same where no layer was looked at as it ran (`--no-layers`): so none can be searched for.
+
+    Slopes that differ still fail, unless another layer of the candidate has them: that may be the
+    same layer under another name.
+
+    Args:
+        layers: what `judge` found.
+        judge: knows the reference's layers, and the candidate's.
+    """
+    wrong = misnamed(layers)
+    is_renamed = judge.paired_by_slopes(wrong) is not None
+    return tuple(_unsearched(layer, is_renamed) for layer in layers)
+
+
+def _unsearched(layer: LayerParity, is_renamed: bool) -> LayerParity:
+    if _asks(layer, ADDITIONAL):
+        return _passed(layer, _UNNEEDED)
+    found, text = Found(where=_UNWATCHED), str(layer.difference)
+    if _asks(layer, NOT_FOUND):
+        text = f"{layer.name}: not found in the candidate, although no output differs"
+        return _doubtful(layer, text, found, NOT_FOUND)
+    if is_renamed and _asks(layer, DIFFER):
+        text = f"{text}, and another layer of the candidate has its slopes"
+        return _doubtful(layer, text, found, NOT_PROVEN)
+    code = next((code for code in (CALLS, AXES) if _asks(layer, code)), None)
+    return layer if code is None else _doubtful(layer, text, found, code)
+
+
 def misnamed(layers: Sequence[LayerParity]) -> list[str]:
     """The layers that have other slopes than those which they are paired with."""
     return [layer.name for layer in layers if _asks(layer, DIFFER)]
@@ -56,7 +80,7 @@ def _settle(
     layer: LayerParity, found: dict[str, Found], hunt: Hunt, judge: LayerJudge
 ) -> LayerParity:
     if _asks(layer, ADDITIONAL):
-        return _passed(layer, "a PReLU that the reference does not have; every output agrees")
+        return _passed(layer, _UNNEEDED)
     if _asks(layer, SHAPE):
         return replace(layer, verdict="inconclusive")
     if _asks(layer, CALLS):

@@ -26,7 +26,7 @@ from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.outputs import OutputJudge, pair_outputs
 from prelu_tools.commands.verify.quantized.closeness import Closeness
 from prelu_tools.commands.verify.quantized.layers import QuantizedLayers
-from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.results.reasons import Reason, as_reason
 from prelu_tools.core.results.verification import LayerParity, OutputParity, Verdict

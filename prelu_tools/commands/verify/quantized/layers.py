@@ -10,7 +10,7 @@ import numpy as np
 
 from prelu_tools.commands.verify.layers.isolated import axis_orders
 from prelu_tools.commands.verify.quantized.slopes import is_coarse, pair_snapped
-from prelu_tools.commands.verify.reference.run import Reference
+from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopediff import SlopeDifference, compare_slopes, owner_of
 from prelu_tools.core.prelu.slopes import PReLULayer, laid_over

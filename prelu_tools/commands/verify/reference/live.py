@@ -15,7 +15,8 @@ from prelu_tools.commands.verify.inputs.planning import Settled, settle
 from prelu_tools.commands.verify.inputs.rows import find_rows
 from prelu_tools.commands.verify.inputs.trials import Domain
 from prelu_tools.commands.verify.linked import Linked
-from prelu_tools.commands.verify.reference.run import Reference, ReferencePlan, run_reference
+from prelu_tools.commands.verify.reference.reference import Reference
+from prelu_tools.commands.verify.reference.run import ReferencePlan, run_reference
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.inputs import DEFAULT_SAMPLES

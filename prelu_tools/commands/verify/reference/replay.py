@@ -26,7 +26,7 @@ from prelu_tools.commands.verify.inputs.turning import turn_decisions
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.reference.moved import SPREAD, Moved
 from prelu_tools.commands.verify.reference.rebatching import Part, parts_of
-from prelu_tools.commands.verify.reference.run import Call, Reference
+from prelu_tools.commands.verify.reference.reference import Call, Reference
 from prelu_tools.commands.verify.reference.unmoved import of_inputs, of_slopes, unmoved_outputs
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array

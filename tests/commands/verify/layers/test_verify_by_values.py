@@ -312,3 +312,46 @@ def test_what_an_exporter_merges_or_drops_is_exported(net: str, tmp_path: Path) 
     blind = cli("export", source, "-o", made, "--force", "--no-verify")
     assert blind.code == 3
     assert "in a form that is not known" in blind.err
+
+
+# Where no layer is looked at as it runs
+
+
+def _unwatched(reference: Path, net: Path) -> tuple[int, list[str]]:
+    found = verify(reference, net, "--no-layers")
+    return found.code, found.json["reason_codes"]
+
+
+def test_without_layers_what_is_not_found_gives_no_verdict(tmp_path: Path) -> None:
+    reference = _net(tmp_path, "l", f"{_CONV} y = PRelu(c, b)")
+    net = _net(tmp_path, "r", f"{_CONV} y = LeakyRelu<alpha = 0.25>(c)")
+    assert _unwatched(reference, net) == (3, ["layer_not_found"])
+    (reason,) = verify(reference, net, "--no-layers").json["reasons"]
+    assert reason.endswith(
+        "b: not found in the candidate, although no output differs (without --no-layers, verify "
+        "searches for it by its values)"
+    )
+    wrong = _net(tmp_path, "w", f"{_CONV} y = LeakyRelu<alpha = 0.3>(c)")
+    code, reasons = _unwatched(reference, wrong)
+    assert (code, reasons[0]) == (1, "layer_not_found")
+
+
+def test_without_layers_equal_calls_and_additional_layers_fail_nothing(tmp_path: Path) -> None:
+    once = _net(tmp_path, "once", f"{_CONV} p = PRelu(c, a) y = Add(p, p)")
+    twice = _net(tmp_path, "twice", f"{_CONV} p = PRelu(c, a) q = PRelu(c, a) y = Add(p, q)")
+    more = _net(tmp_path, "more", f"{_CONV} p = PRelu(c, a) y = Add(p, p) z = PRelu(c, b)")
+    assert _unwatched(twice, once) == (3, ["layer_calls_differ"])
+    assert _unwatched(once, twice) == (3, ["layer_calls_differ"])
+    assert _unwatched(once, more) == (0, [])
+
+
+@pytest.mark.parametrize("change", [1.0, 1.5])
+def test_without_layers_other_names_give_no_verdict_and_other_slopes_fail(
+    change: float, tmp_path: Path
+) -> None:
+    """Of the second layer no input is negative, so the outputs do not show its slopes."""
+    body = "u = PRelu(x, {}) r = Relu(u) y = PRelu(r, {})"
+    reference = _net(tmp_path, "l", body.format("a", "b"))
+    net = _net(tmp_path, "r", body.format("b", "a"), b=COLUMN, a=_QUARTERS * change)
+    expected = (3, ["layer_not_proven"] * 2) if change == 1 else (1, ["slopes_differ"] * 2)
+    assert _unwatched(reference, net) == expected

@@ -1,0 +1,95 @@
+"""What was seen of one layer while the candidate ran, and what that says against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prelu_tools.commands.verify.layers.isolated import UNLIKE, is_off
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.prelu.alignment import AxisAlignment
+from prelu_tools.core.prelu.layout import Permutation
+from prelu_tools.core.prelu.slopediff import SlopeDifference
+from prelu_tools.core.rounding.parity import Comparison
+from prelu_tools.core.rounding.tolerance import Limit
+
+SHAPE = "layer_shape_differs"
+AXES = "slope_axes_differ"
+DIFFER = "slopes_differ"
+OUTPUT = "layer_output_differs"
+
+
+@dataclass
+class WatchedLayer:
+    """What was seen of one layer while the candidate ran."""
+
+    along: Comparison | None = None
+    own_ulps: int | None = None
+    lost: str | None = None
+    orders: frozenset[Permutation] | None = None
+    """Of several axis orders those in which all that it gave is the reference's; None for one."""
+
+
+def difference_code(slopes: SlopeDifference, watched: WatchedLayer) -> str:
+    """What differs, in a word that stays."""
+    if not slopes.equal:
+        return "axis_order_unknown" if slopes.ambiguous else AXES if slopes.moved else DIFFER
+    if watched.lost:
+        return SHAPE
+    return "layer_differs" if is_off(watched.own_ulps) else OUTPUT
+
+
+def behaviour_of(watched: WatchedLayer) -> str | None:
+    """What its runs say against it, in words."""
+    if watched.lost:
+        return watched.lost
+    if watched.own_ulps == UNLIKE:
+        return "in isolation its values differ from those of the reference's slopes"
+    if is_off(watched.own_ulps):
+        return f"isolated error {watched.own_ulps:,} ulp"
+    along = watched.along
+    if along is not None and along.verdict == "fail":
+        return f"its output is {along.max_abs:.3g} from the reference's"
+    return f"its output {along.doubt}" if along is not None and along.doubt else None
+
+
+def is_same(limit: Limit, expected: Array, y: Array, orders: AxisAlignment) -> bool:
+    """Whether an output is the reference's in one of these orders of axes."""
+    found = Comparison(limit)
+    nearest = orders.nearest(expected, y)
+    if nearest is not None:
+        found.add(expected, nearest)
+    return nearest is not None and found.verdict == "pass"
+
+
+def agreeing(
+    limit: Limit, expected: Array, y: Array, orders: AxisAlignment
+) -> frozenset[Permutation]:
+    """The orders in which the output is the reference's."""
+    alone = ((order, AxisAlignment([order])) for order in orders)
+    return frozenset(order for order, one in alone if is_same(limit, expected, y, one))
+
+
+def follow(
+    watched: WatchedLayer, limit: Limit, expected: Array, y: Array, orders: AxisAlignment
+) -> None:
+    """Compare the layer's output with the reference's."""
+    nearest = orders.nearest(expected, y)
+    if nearest is None:
+        watched.lost = f"gives {list(y.shape)} where {list(expected.shape)} was expected"
+        if y.ndim != expected.ndim:
+            watched.lost += (
+                ": in the reference the number of axes depends on the input sizes, as with "
+                "squeeze(), but it is fixed in a file"
+            )
+        return
+    if watched.along is None:
+        watched.along = Comparison(limit)
+    watched.along.add(expected, nearest, limit)
+    if len(orders) > 1:
+        same = agreeing(limit, expected, y, orders)
+        watched.orders = same if watched.orders is None else watched.orders & same
+
+
+def is_right(watched: WatchedLayer) -> bool:
+    """Whether nothing speaks against the layer in isolation."""
+    return watched.lost is None and not is_off(watched.own_ulps)
