@@ -28,7 +28,7 @@ def for_target(model: OnnxModel, target: str) -> tuple[OnnxModel, tuple[Reason, 
         return model, ()
     known = TARGETS[target].measured
     if known is None:
-        text = f"{target}: {TARGETS[target].remark}; it was not run ({TARGETS[target].source})"
+        text = f"{target}: {TARGETS[target].remark} ({TARGETS[target].source}); not measured here"
         return model, (Reason(text, "target_not_measured"),)
     found, done = fitted(model, known, target, may_refuse=known in RULES)
     check(found)

@@ -137,7 +137,7 @@ class Session:
             raise PReLUToolsError(
                 f"{self._spelled} fails on inputs {shapes}: {sentence(error)}"
             ) from error
-        return dict(zip(names, results, strict=True))
+        return dict(zip(names, results, strict=True)) if names else {}  # of none it gives them all
 
 
 def parse_provider(text: str) -> tuple[str, dict[str, str]]:

@@ -145,7 +145,7 @@ def _runs_of(path: Path) -> Iterator[tuple[Path, dict[str, Array]]]:
 def _npy(file: Path) -> Array:
     try:
         return np.asarray(np.load(file, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise PReLUToolsError(
             f"{file} cannot be read as an array of numbers ({' '.join(str(error).split())})"
         ) from error
@@ -171,8 +171,10 @@ def _check(path: Path, arrays: dict[str, Array], specs: Sequence[TensorSpec]) ->
             raise PReLUToolsError(
                 f"{path}: {spec.name} is of type {values.dtype}; expected {spec.dtype}"
             )
-        _demand_finite(path, spec.name, values)
-        arrays[spec.name] = values.astype(spec.dtype)
+        _demand_finite(path, spec.name, values, "NaN or infinity")
+        with np.errstate(over="ignore"):
+            arrays[spec.name] = values.astype(spec.dtype)
+        _demand_finite(path, spec.name, arrays[spec.name], f"values too large for {spec.dtype}")
     counts = {name: len(values) for name, values in arrays.items()}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name} {count}" for name, count in counts.items())
@@ -180,12 +182,12 @@ def _check(path: Path, arrays: dict[str, Array], specs: Sequence[TensorSpec]) ->
     return min(counts.values(), default=0)
 
 
-def _demand_finite(path: Path, name: str, values: Array) -> None:
+def _demand_finite(path: Path, name: str, values: Array, what: str) -> None:
     wrong = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
     if wrong.any():
         rows = wrong.reshape(len(values), -1).any(axis=1)
         raise PReLUToolsError(
-            f"{path}: {name} holds NaN or infinity in {int(rows.sum())} of {len(values)} rows, "
+            f"{path}: {name} holds {what} in {int(rows.sum())} of {len(values)} rows, "
             f"first in row {int(rows.argmax())}: expected numbers"
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.onnxruntime.quantizing import quantizer_options
 from prelu_tools.backends.onnxruntime.racing import open_run, race, runtime_version
 from prelu_tools.backends.onnxruntime.session import Session
-from prelu_tools.backends.registry import open_source, refuse_ignored_options, runs_in_onnxruntime
+from prelu_tools.backends.preflight.heeded import refuse_ignored_options
+from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
 from prelu_tools.commands.optimize.equality import processor
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.quantize.calibration import CalibrationData, read_calibration
@@ -33,6 +35,7 @@ from prelu_tools.commands.quantize.quantizing import (
     look,
 )
 from prelu_tools.commands.quantize.request import QuantizeRequest
+from prelu_tools.commands.verify.candidate import is_quantized
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.inputs.feeds import Feeds, save_feeds
 from prelu_tools.commands.verify.request import VerifyRequest
@@ -135,17 +138,25 @@ def quantize(
 def _opened(request: QuantizeRequest, opened: Source | None) -> OnnxGraph:
     if opened is None and not runs_in_onnxruntime(request.source):
         raise _no_graph(request.source)
+    if request.output.exists() and _is_same_file(request.source, request.output):
+        raise UsageError(f"{request.output} is the model itself: expected another name for -o")
     source = open_source(request.source, request.options) if opened is None else opened
     graph = source.graph
     if graph is None:
         raise _no_graph(request.source)
     refuse_ignored_options([source], request)
     demand_opset(graph.model, request.source)
-    if graph.meaning() is not None:
+    if is_quantized(graph):
         raise UsageError(
             f"{request.source} is quantized already: expected the model in floating point"
         )
     return graph
+
+
+def _is_same_file(source: str, output: Path) -> bool:
+    with suppress(OSError):
+        return output.samefile(source)
+    return False
 
 
 def _no_graph(source: str) -> UsageError:

@@ -234,5 +234,5 @@ def demand_opset(model: OnnxModel, spelled: str) -> None:
     if model.opset < 13:
         raise PReLUToolsError(
             f"{spelled} is of opset {model.opset}, and integers with a scale for each channel need "
-            f"13: write it anew first (prelu-tools export {spelled} -o new.onnx)"
+            f"13: convert it first (prelu-tools export {spelled} -o new.onnx)"
         )

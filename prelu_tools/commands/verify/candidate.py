@@ -53,6 +53,7 @@ from prelu_tools.core.rounding.tolerance import (
     resolution_of,
 )
 from prelu_tools.core.versions import installed_version
+from prelu_tools.graph.quantized.noticing import notices_codes
 
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 
@@ -83,11 +84,25 @@ def judge(
     Raises:
         PReLUToolsError: it cannot be run, or its outputs cannot be paired.
     """
+    if is_quantized(reference.source):
+        judged = _Judge(reference, linked, provider, request).judged()
+        if judged.report.verdict == "fail":
+            raise PReLUToolsError(
+                f"{request.reference} is quantized itself, so its rounding cannot be told from a "
+                "difference: expected the model in floating point as the reference"
+            )
+        return judged
     graph = linked.source.graph
     meaning = None if graph is None or provider is None else graph.meaning()
     if meaning is not None:
         return _QuantizedJudge(reference, linked, provider, request).judged()
     return _Judge(reference, linked, provider, request).judged()
+
+
+def is_quantized(source: Source) -> bool:
+    """Whether a source is an ONNX file in integer codes, known ones or not."""
+    graph = source.graph
+    return graph is not None and notices_codes(graph.model)
 
 
 class _Judge:
@@ -372,6 +387,7 @@ class _QuantizedJudge(_Judge):
         self.notes += [as_reason(n).within(self.linked.spelled) for n in self.source.notes]
         self.notes += [note.after(self.linked.spelled) for note in seen.again.notes]
         self.notes += judgement.notes
+        seen.doubts += judgement.doubts
         self._doubt_untried(seen)
         found = Findings(
             seen=seen,

@@ -8,17 +8,13 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.onnxruntime.session import parse_provider
-from prelu_tools.backends.registry import (
-    check_runtime,
-    open_source,
-    refuse_ignored_options,
-    run_by,
-)
+from prelu_tools.backends.preflight.heeded import refuse_ignored_options
+from prelu_tools.backends.registry import check_runtime, open_source, run_by
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
-from prelu_tools.commands.verify.candidate import Judged, judge
+from prelu_tools.commands.verify.candidate import Judged, is_quantized, judge
 from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
 from prelu_tools.commands.verify.inputs.feeds import save_feeds
 from prelu_tools.commands.verify.inputs.linking import (
@@ -51,6 +47,7 @@ from prelu_tools.core.results.verification import (
 )
 from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.parity import worst
+from prelu_tools.core.rounding.tolerance import QUANTIZED
 from prelu_tools.core.versions import installed_versions
 
 ProgressCallback = Callable[[str], None]
@@ -228,8 +225,21 @@ def _ways(source: Source, request: VerifyRequest) -> list[_Way]:
         ]
     return [
         *((provider, provider, partial(_itself, source)) for provider in request.providers),
-        *((runtime, None, partial(run_by, runtime, graph)) for runtime in request.runtimes),
+        *((runtime, None, partial(_run_by, runtime, graph)) for runtime in request.runtimes),
     ]
+
+
+def _run_by(runtime: str, graph: OnnxGraph) -> Source:
+    """What another runtime makes of a file.
+
+    Raises:
+        PReLUToolsError: the file is quantized: limits for that are known for onnxruntime only.
+    """
+    if is_quantized(graph):
+        raise PReLUToolsError(
+            f"quantized candidates are compared on onnxruntime only, not on {runtime}"
+        )
+    return run_by(runtime, graph)
 
 
 def _itself(source: Source) -> Source:
@@ -286,6 +296,8 @@ def _agreements(
             first = runs[0]
             if first.report.provider is None or other.report.provider is None:
                 continue
+            if first.report.tolerance == QUANTIZED:
+                continue  # each was compared with what the file means, by its own rounding
             if first.report.provider.requested == other.report.provider.requested:
                 continue
             names = pair_outputs(reference.outputs[0], first.results[0])

@@ -47,5 +47,7 @@ class Codes:
 
     def same(self, other: Codes) -> bool:
         """Whether codes of the one are codes of the other."""
+        if self.scale.size > 1 and self.axis != other.axis:
+            return False
         pairs = ((self.scale, other.scale), (self.zero, other.zero))
         return all(np.array_equal(a.reshape(-1), b.reshape(-1)) for a, b in pairs)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import onnx
@@ -20,6 +21,7 @@ from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.natives import inlined
 from prelu_tools.graph.quantized.codes import Codes
 from prelu_tools.graph.quantized.rules import RULES
+from prelu_tools.graph.quantized.steps import WeightSteps, weight_steps
 from prelu_tools.graph.quantized.writer import FloatWriter
 
 _ORDER: Final = ("dynamic", "QOperator", "QDQ", "weights only")
@@ -39,6 +41,15 @@ class Meaning:
     """Of `codes` those that the file rounds, and does not only hand on, with known ranges."""
     kind: str
     """`QDQ`, `QOperator`, `dynamic` or `weights only`."""
+
+    @cached_property
+    def steps(self) -> dict[str, WeightSteps]:
+        """The steps of `weights`.
+
+        Raises:
+            PReLUToolsError: scales do not fit.
+        """
+        return weight_steps(self.model, self.weights)
 
     @property
     def words(self) -> str:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prelu_tools.graph.quantized.operators import is_quantizing
+from prelu_tools.graph.walk import all_nodes
+
 if TYPE_CHECKING:
     from prelu_tools.graph.io.model import OnnxModel
     from prelu_tools.graph.quantized.meaning import Meaning
 
-_BEGINNINGS = ("QLinear", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QGemm",
-               "ConvInteger", "MatMulInteger")  # fmt: skip
+
+def notices_codes(model: OnnxModel) -> bool:
+    """Whether any node of a model, of its bodies or its functions reads or makes codes."""
+    parts = [model.proto.graph.node, *(one.node for one in model.proto.functions)]
+    return any(is_quantizing(node) for nodes in parts for node in all_nodes(nodes))
 
 
 def noticed_meaning(model: OnnxModel) -> Meaning | None:
@@ -18,7 +24,7 @@ def noticed_meaning(model: OnnxModel) -> Meaning | None:
     Raises:
         PReLUToolsError: an operator works on codes in a way that is not known here.
     """
-    if not any(node.op_type.startswith(_BEGINNINGS) for node in model.proto.graph.node):
+    if not notices_codes(model):
         return None
     from prelu_tools.graph.quantized.meaning import meaning_of
 

@@ -6,9 +6,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from prelu_tools.graph.match.constants import values_of
 from prelu_tools.graph.quantized.meaning import Meaning
-from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.walk import set_nodes
 
 
@@ -18,21 +16,15 @@ def with_moved_weights(meaning: Meaning, seed: int) -> onnx.ModelProto:
     So far apart may weights be that round to the same codes.
     """
     proto = _copy(meaning)
-    view = GraphView(meaning.model)
     generator = np.random.default_rng(seed)
-    nodes, weights = [], set(meaning.weights)
+    nodes = []
     for node in proto.graph.node:
-        values = values_of(view, node.output[0]) if node.output[0] in weights else None
-        scale = None if values is None else values_of(view, node.input[1])
-        if values is None or scale is None:
+        weight = meaning.steps.get(node.output[0]) if node.output else None
+        if weight is None:
             nodes.append(node)
             continue
-        shape = [1] * values.ndim
-        if scale.size > 1 and scale.ndim == 1:
-            axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
-            shape[axis] = -1
-        steps = scale.reshape(shape) if scale.size == 1 or scale.ndim == 1 else scale.max()
-        moved = values + (generator.random(values.shape, np.float32) - 0.5) * steps
+        values = weight.values
+        moved = values + (generator.random(values.shape, np.float32) - 0.5) * weight.steps
         tensor = numpy_helper.from_array(moved.astype(values.dtype), node.output[0])
         proto.graph.initializer.append(tensor)
     set_nodes(proto.graph, nodes)

@@ -15,8 +15,10 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.match.constants import values_of
 from prelu_tools.graph.quantized.codes import Codes
+from prelu_tools.graph.quantized.operators import is_quantizing
+from prelu_tools.graph.quantized.steps import demand_whole_codes
 from prelu_tools.graph.view import GraphView
-from prelu_tools.graph.walk import OWN, attribute_of, free_name, needed, reads
+from prelu_tools.graph.walk import OWN, all_nodes, attribute_of, free_name, needed, reads
 
 MICROSOFT: Final = "com.microsoft"
 # Operators that only move codes, or pick some of them: they mean the same for the real numbers.
@@ -76,12 +78,21 @@ class FloatWriter:
         if all(name in self._constants for name in node.output if name):
             self._nodes.append(node)
             if node.op_type == "DequantizeLinear":
+                stored = values_of(self.view, node.input[0])
+                if stored is not None:
+                    kind = helper.np_dtype_to_tensor_dtype(stored.dtype)
+                    demand_whole_codes(kind, f"node {node.name or node.output[0]}")
                 self.weights.append(node.output[0])
                 self.kinds.add("weights only")
             return
         rule = self.rules.get((node.domain if node.domain == MICROSOFT else "", node.op_type))
         if rule is not None:
             self._follow(rule, node)
+        elif any(map(is_quantizing, all_nodes([node]))):
+            raise PReLUToolsError(
+                f"node {node.name or node.output[0]} ({node.op_type}) is quantized, or what it "
+                "holds is, in a way that is not known here"
+            )
         elif any(name in self.codes for name in reads(node)):
             self._pass_on(node)
         else:
@@ -108,6 +119,12 @@ class FloatWriter:
         kind = attribute_of(node, "output_dtype", 0)
         wanted = helper.tensor_dtype_to_np_dtype(kind) if kind else np.uint8
         point = self.constant(zero) if zero else np.zeros(values.shape, wanted)
+        where = f"node {node.name or node.output[0]} ({node.op_type})"
+        if not (np.isfinite(values) & (values > 0)).all():
+            raise PReLUToolsError(f"{where} has a scale that is not a positive number")
+        if values.ndim > 1 or attribute_of(node, "block_size", 0):
+            raise PReLUToolsError(f"{where} quantizes an activation in blocks")
+        demand_whole_codes(helper.np_dtype_to_tensor_dtype(point.dtype), where)
         return Codes(values, point, int(attribute_of(node, "axis", 1)))
 
     def add(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:

@@ -58,6 +58,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[TensorSpec], str]] = {
     "none": ({"x": ROWS[:0]}, SPECS, "has 0 rows, which is too few"),
     "nan": ({"x": np.where(np.arange(40)[:, None, None] == 7, np.nan, ROWS)}, SPECS,
             "NaN or infinity in 1 of 40 rows, first in row 7"),
+    "large": ({"x": ROWS * np.float64(1e300)}, SPECS, "values too large for float32 in"),
     "infinity": ({"x": np.where(ROWS > 1, np.inf, ROWS)}, SPECS, "NaN or infinity in"),
     "nothing": ({}, SPECS, "has no arrays"),
 }  # fmt: skip

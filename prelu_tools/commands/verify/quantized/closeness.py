@@ -50,6 +50,8 @@ class Closeness:
     """Whether shapes differ, or values are finite on one side only."""
     _sums: dict[tuple[int, ...], _Sums] = field(default_factory=dict)
     _share: float = 0.0
+    _signal: float = 0.0
+    _noise: float = 0.0
 
     def add(
         self, expected: Array, found: Array, base: Array, draws: Sequence[Array], allowed: Array
@@ -77,12 +79,20 @@ class Closeness:
             return float("inf")
         return max([self._share, *map(self._worst_of, self._sums.values())])
 
+    @property
+    def decibels(self) -> float | None:
+        """The signal-to-noise ratio that the drawn noise leaves; None where there is none."""
+        if not (self._noise > 0 and self._signal > 0):
+            return None
+        return float(10 * np.log10(self._signal / self._noise))
+
     def _worst_of(self, sums: _Sums) -> float:
         parts = sums.off.size
         factor = max(_LEAST, allowed_times(self.n_draws * (1 if parts > 1 else 2)))
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(sums.off > 0, np.sqrt(sums.off / sums.noise) / factor, 0.0)
-        return float(share.max(initial=0.0))
+        share = np.where(np.isfinite(sums.noise) | (sums.off == 0), share, np.inf)
+        return float(np.nan_to_num(share, nan=np.inf).max(initial=0.0))
 
     def _add_floats(
         self, expected: Array, found: Array, base: Array, draws: Sequence[Array], allowed: Array
@@ -97,6 +107,8 @@ class Closeness:
         with np.errstate(invalid="ignore"):
             moved = [np.nan_to_num(draw.astype(np.float64) - base) ** 2 for draw in draws]
         noise = np.mean(moved, axis=0) if moved else np.zeros(off.shape)
+        self._signal += float(np.square(np.nan_to_num(base.astype(np.float64))).sum())
+        self._noise += float(noise.sum())
         for axes in _groupings(off.shape):
             new = _Sums(off.sum(axis=axes), noise.sum(axis=axes))
             old = self._sums.setdefault(axes, _Sums(np.zeros(()), np.zeros(())))
@@ -119,7 +131,7 @@ class Closeness:
     def _note(self, size: Array, allowed: Array) -> None:
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(size > 0, size / allowed, 0.0)
-        self._share = max(self._share, float(share.max(initial=0.0)))
+        self._share = max(self._share, float(np.nan_to_num(share, nan=np.inf).max(initial=0.0)))
 
 
 def _groupings(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

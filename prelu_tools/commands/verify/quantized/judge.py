@@ -14,7 +14,7 @@ Three questions, each with the limit that fits it:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,6 +51,8 @@ class QuantizedJudgement:
     """Its layers."""
     notes: tuple[str, ...]
     """How it was judged."""
+    doubts: tuple[str, ...]
+    """Why there is no verdict."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def judge_quantized(plan: QuantizedPlan, placement: Mapping[str, str]) -> Quanti
     )
     agreed = all(parity.verdict != "fail" for parity in parities)
     found = layers.parities(placement, agreed) if plan.layers else ()
-    return QuantizedJudgement(parities, found, tuple(_notes(plan)))
+    return QuantizedJudgement(parities, found, tuple(_notes(plan)), tuple(_doubts(plan)))
 
 
 def _watch(plan: QuantizedPlan, layers: QuantizedLayers) -> None:
@@ -218,6 +220,18 @@ def _parity(
             "int8_snr",
         ))  # fmt: skip
     verdict: Verdict = "fail" if said else "pass"
+    noise = [each.decibels for each in (weights, kernels) if each is not None]
+    left = min((n for n in noise if n is not None), default=None)
+    if plan.meaning.kind == "dynamic" and snr is not None:  # its ranges follow the inputs
+        left = snr if left is None else min(left, snr)
+    if not said and not plan.is_limited and left is not None and left < MIN_SNR:
+        verdict = "inconclusive"
+        said.append(Reason(
+            f"output {parity.name}: rounding to the codes leaves a signal-to-noise ratio of "
+            f"{left:.1f} dB, so it explains almost any difference; at least {MIN_SNR:g} dB are "
+            "needed",
+            "int8_steps_too_wide",
+        ))  # fmt: skip
     if not said and parity.verdict == "inconclusive":
         verdict = "inconclusive"
     words = Reason("; ".join(said), said[0].code) if said else None
@@ -227,6 +241,17 @@ def _parity(
         n_mismatched=0 if verdict == "pass" else parity.n_mismatched,
         limit=None, of_rounding=None, worst_of_rounding=None,
     )  # fmt: skip
+
+
+def _doubts(plan: QuantizedPlan) -> Iterator[str]:
+    coarse = [name for name, weight in plan.meaning.steps.items() if weight.is_coarse]
+    if coarse:
+        more = f" and {len(coarse) - 3} more" if len(coarse) > 3 else ""
+        yield Reason(
+            f"the scales of {', '.join(coarse[:3])}{more} are so wide that less than an eighth of "
+            "the codes is used: rounding to them explains any weights",
+            "int8_scales_too_wide",
+        )
 
 
 def _notes(plan: QuantizedPlan) -> list[str]:

@@ -35,6 +35,10 @@ class _Seen:
     """The largest distance from the reference's slopes on its own input, as a share of what
     rounding to its codes may do."""
     n_calls: int = 0
+    n_negative: int = 0
+    """Values below 0 that went in."""
+    n_cut: int = 0
+    """Of these, those that were cut off on the way: there its slopes do not count."""
     end_to_end: Comparison = field(default_factory=lambda: Comparison(Limit(np.inf, np.inf)))
     lost: str | None = None
 
@@ -59,6 +63,7 @@ class QuantizedLayers:
         """Pair the layers."""
         self._reference = reference
         self._meaning = meaning
+        self._producer = {n: node for node in meaning.model.proto.graph.node for n in node.output}
         pairs, self._steps, self._apart = pair_snapped(reference.layers, located)
         self._pairs = pairs
         self._matches = {item.layer.name: item.matches for item in located}
@@ -89,7 +94,9 @@ class QuantizedLayers:
                 continue
             x, y = (self._reals(n, values[n]) for n in (match.x, match.node.output[0]))
             cut = self._cut_off(match, values, x.shape)
-            self._observe(mine, run, _Call(number, match, x, y, cut))
+            call = _Call(number, match, x, y, cut)
+            self._count(self._seen[mine.name], call)
+            self._observe(mine, run, call)
 
     def _cut_off(self, match: Match, values: Mapping[str, Array], shape: tuple[int, ...]) -> Array:
         """Where a value on the way is at the end of its range: there nothing is proven."""
@@ -104,6 +111,27 @@ class QuantizedLayers:
                 if at_end.shape == shape:
                     cut |= at_end
         return cut
+
+    def _count(self, seen: _Seen, call: _Call) -> None:
+        """How many of the negative values are at an end of the ranges around the layer."""
+        cut = call.cut.copy()
+        before = self._codes_before(call.match.x)
+        after = codes_of_input(self._meaning, call.match.node.output[0])
+        if before is not None and before.scale.size == 1:
+            cut |= call.x <= before.ends[0] + before.step / 2
+        if after is not None and after.scale.size == 1 and call.y.shape == cut.shape:
+            cut |= (call.y <= after.ends[0]) | (call.y >= after.ends[1])
+        seen.n_negative += int((call.x < 0).sum())
+        seen.n_cut += int((cut & (call.x < 0)).sum())
+
+    def _codes_before(self, name: str) -> Codes | None:
+        """The codes that a tensor was made of."""
+        while name not in self._meaning.codes:
+            node = self._producer.get(name)
+            if node is None or node.op_type != "Identity":
+                return None
+            name = node.input[0]
+        return self._meaning.codes[name]
 
     def _calls(self) -> Iterator[tuple[PReLULayer, int, Match]]:
         for mine, other in self._pairs.pairs:
@@ -207,6 +235,12 @@ class QuantizedLayers:
                 "as rounding to its codes explains"
             )
             said.append(None if seen.lost else words)
+        elif slopes.equal and 2 * seen.n_cut > seen.n_negative:
+            verdict, code = "inconclusive", "slopes_cut_off"
+            said.append(
+                f"{seen.n_cut / seen.n_negative:.0%} of its negative values are cut off at the end "
+                "of a range, so its slopes hardly count: the ranges do not fit these inputs"
+            )
         elif slopes.equal and is_coarse(mine.slopes, step):
             verdict, code = "inconclusive", "slopes_too_coarse"
             said.append(f"the step of its codes, {step:.3g}, is too wide to show its slopes")
@@ -245,7 +279,7 @@ class QuantizedLayers:
 
 
 def codes_of_input(meaning: Meaning, name: str) -> Codes | None:
-    """The codes to which a quantized model rounds one of its inputs first; None for none."""
+    """The codes to which a quantized model rounds a tensor; None for none."""
     for node in meaning.model.proto.graph.node:
         if name in node.input and node.output and node.output[0] in meaning.rounded:
             return meaning.codes[node.output[0]]
