@@ -25,7 +25,6 @@ from prelu_tools.live import Model, name_of, opened
 from prelu_tools.reports.headline import first_of
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.interface import Source
     from prelu_tools.commands.verify.inputs.linking import Layouts
     from prelu_tools.core.prelu.layout import Layout
 
@@ -113,12 +112,12 @@ def assert_parity(  # noqa: D417  # verify describes its options
 @contextmanager
 def _opened(
     reference: Model, candidate: Model, options: SourceOptions, layouts: Layouts
-) -> Iterator[tuple[Source, Source]]:
-    """Both models; one that does not know the shapes of its inputs takes those of the other."""
+) -> Iterator[tuple[Any, Any]]:
+    """Both models as sources; one that does not know the shapes of its inputs takes those of the other."""
     from prelu_tools.commands.verify.inputs.other import asking
 
     left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
-    ready: dict[str, Source] = {}
+    ready: dict[str, Any] = {}
     with ExitStack() as stack:
         if type(candidate).__name__ == "ModelProto":  # it states its inputs
             ready[right_name] = stack.enter_context(opened(candidate, right_name, options))
