@@ -214,6 +214,14 @@ def test_a_quantized_reference_fails_nothing(net: Path, plain: Path, tmp_path: P
     result = check(plain, net)
     assert result.verdict == "inconclusive"
     assert "is quantized itself" in " ".join(result.reasons)
+    unused = edited(net, tmp_path / "unused.onnx", _unused_codes)
+    wrong = save_net(tmp_path / "wrong.onnx", w1=constants()["w1"] * np.float32(1.01))
+    assert check(unused, wrong).verdict == "fail"
+
+
+def _unused_codes(proto: onnx.ModelProto) -> None:
+    proto.graph.initializer.append(numpy_helper.from_array(np.float32(0.05), "scale"))
+    proto.graph.node.append(helper.make_node("QuantizeLinear", ["x", "scale"], ["unused"]))
 
 
 def test_another_runtime_gives_no_verdict(
