@@ -90,6 +90,16 @@ def test_activations_in_hardly_any_codes_prove_nothing(
     assert codes(result) & {"int8_steps_too_wide", "slopes_cut_off"}
 
 
+def test_a_range_that_cuts_off_the_output_gives_no_verdict(
+    net: Path, plain: Path, tmp_path: Path
+) -> None:
+    narrow = changed(plain, tmp_path / "narrow.onnx", "y_scale", lambda scale: scale / 8)
+    result = check(net, narrow)
+    assert (result.verdict, codes(result)) == ("inconclusive", {"int8_snr"})
+    result = verify(net, narrow, inputs={"x": pictures()})
+    assert (result.verdict, codes(result)) == ("fail", {"int8_snr"})
+
+
 @pytest.mark.parametrize("name", ["c0", "p0"])
 def test_ranges_without_negative_numbers_hide_slopes(
     net: Path, plain: Path, tmp_path: Path, name: str
