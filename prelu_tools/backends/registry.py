@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.backends.preflight.sources import check_python, demand_file, unknown_kind
@@ -20,7 +20,6 @@ from prelu_tools.backends.source_spec import (
     parse_source_spec,
 )
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
-from prelu_tools.core.requests.effect import refuse_ignored_by_sources
 
 if TYPE_CHECKING:
     from prelu_tools.backends.interface import Backend, OnnxGraph, Source
@@ -122,7 +121,7 @@ ROWS: tuple[Row, ...] = (
     Row("record", "prelu_tools.backends.recorded", (".npz",), None, ("numpy",)),
 )
 """The frameworks and runtimes, which run models, and what stands for a model that was run."""
-_SAVED_MODEL = Row(
+SAVED_MODEL = Row(
     "keras SavedModel",
     "prelu_tools.backends.keras.files.saved",
     ("/saved_model.pb",),
@@ -157,10 +156,10 @@ READERS: tuple[Row, ...] = (
 """What is read by itself: for `inspect` before the frameworks, for the rest after them."""
 
 
-_OF_GRAPH, _OF_KERAS = ("target", "data", "slope_axis"), ("input_layout", "route")
-"""Fields of requests that count for ONNX files only, and for Keras models only."""
-_TO_RUN = (*ROWS, _SAVED_MODEL, *READERS)
-_TO_INSPECT = (*READERS, *ROWS, _SAVED_MODEL)
+TO_RUN = (*ROWS, SAVED_MODEL, *READERS)
+"""What reads a file to run it: the first row of those that fit best."""
+TO_INSPECT = (*READERS, *ROWS, SAVED_MODEL)
+"""What reads a file to look at it, in the same way."""
 
 
 class _Converter(Protocol):
@@ -252,85 +251,7 @@ def open_for_inspection(text: str, options: SourceOptions) -> Source:
     source_spec = parse_source_spec(text)
     if source_spec.file is None or options.custom_objects:
         return open_source(text, options)  # classes of the user's own have to be asked
-    return _open_file(source_spec, source_spec.file, options, _TO_INSPECT)
-
-
-def refuse_ignored_options(sources: Sequence[Source], request: Any, inspects: bool = False) -> None:
-    """Reject what would be ignored.
-
-    Args:
-        sources: all that were opened with these options.
-        request: what is asked for; its `options` say how sources are read.
-        inspects: whether they are looked at only, and not run.
-
-    Raises:
-        UsageError: none of the sources heeds an option, or none has an input that is named.
-    """
-    options: SourceOptions = request.options
-    heeded = {name for source in sources for name in _heeded(source, options, inspects)}
-    names = ", ".join(dict.fromkeys(source.spelled for source in sources))
-    refuse_ignored_by_sources(request, heeded, names, is_one=len(sources) == 1)
-    if options.is_shared:
-        return
-    left = {option.name for option in options.inputs}
-    known: list[str] = []
-    for source in sources if left and not inspects else ():
-        known += [spec.name for spec in source.inputs()]
-        left -= set(known)
-        if not left:
-            return
-    if left and not inspects:
-        raise UsageError(
-            f"--input {min(left)}: {names} has no such input; it has {', '.join(known)}"
-        )
-
-
-def _heeded(source: Source, options: SourceOptions, inspects: bool) -> tuple[str, ...]:
-    """The fields of requests and of their options that count for a source."""
-    of_graph = _OF_GRAPH if source.graph is not None else ()
-    of_keras = _of_keras(source.spelled) if source.framework == "keras" else ()
-    return (*of_graph, *of_keras, *_read_by(source.spelled, options, inspects))
-
-
-def may_heed(text: str, options: SourceOptions, inspects: bool = False) -> tuple[str, ...]:
-    """The fields of requests and of their options that may count for a source, by its name alone.
-
-    Args:
-        text: as the user typed it.
-        options: how it is read.
-        inspects: whether it is looked at only, and not run.
-    """
-    source_spec = parse_source_spec(text)
-    row = None if source_spec.file is None else _row_for(source_spec.file, _TO_RUN)
-    of_graph = _OF_GRAPH if row is not None and row.name == "onnx" else ()
-    of_keras = _of_keras(text) if row is None or row.extra == "keras" else ()
-    return (*of_graph, *of_keras, *_read_by(text, options, inspects))
-
-
-def _of_keras(text: str) -> tuple[str, ...]:
-    """The fields that count for a Keras model: a SavedModel runs on TensorFlow alone."""
-    try:
-        file = parse_source_spec(text).file
-    except UsageError:  # a live model
-        return _OF_KERAS
-    is_saved = file is not None and _row_for(file, _TO_RUN) is _SAVED_MODEL
-    return tuple(field for field in _OF_KERAS if field != "route" or not is_saved)
-
-
-def _read_by(text: str, options: SourceOptions, inspects: bool) -> tuple[str, ...]:
-    """The fields of the options that change how a source is read."""
-    try:
-        source_spec = parse_source_spec(text)
-    except UsageError:
-        return ("inputs",)  # a live model
-    if source_spec.file is None:
-        weights = source_spec.weights and _row_for(source_spec.weights, READERS)
-        return ("inputs", *(weights.heeds if weights else ()))
-    reads_alone = inspects and not options.custom_objects
-    row = _row_for(source_spec.file, _TO_INSPECT if reads_alone else _TO_RUN)
-    if row is None:
-        return ("inputs",)
-    return () if inspects and row.name == "onnx" else row.heeds
+    return _open_file(source_spec, source_spec.file, options, TO_INSPECT)
 
 
 def open_source(text: str, options: SourceOptions) -> Source:
@@ -343,7 +264,7 @@ def open_source(text: str, options: SourceOptions) -> Source:
     """
     source_spec = parse_source_spec(text)
     if source_spec.file is not None:
-        return _open_file(source_spec, source_spec.file, options, _TO_RUN)
+        return _open_file(source_spec, source_spec.file, options, TO_RUN)
     check_python(source_spec)
     with quiet(options.show_chatter):
         model = build_object(source_spec)
@@ -390,13 +311,13 @@ def check_source(text: str, inspects: bool = False) -> None:
     if source_spec.file is None:
         check_python(source_spec)
     else:
-        _check_file(source_spec, source_spec.file, _TO_INSPECT if inspects else _TO_RUN)
+        _check_file(source_spec, source_spec.file, TO_INSPECT if inspects else TO_RUN)
 
 
 def runs_in_onnxruntime(text: str) -> bool:
     """Whether a source is an ONNX file, which execution providers run."""
     source_spec = parse_source_spec(text)
-    row = None if source_spec.file is None else _row_for(source_spec.file, _TO_RUN)
+    row = None if source_spec.file is None else row_for(source_spec.file, TO_RUN)
     return row is not None and row.name == "onnx"
 
 
@@ -405,7 +326,7 @@ def _check_file(source_spec: SourceSpec, path: Path, rows: Sequence[Row]) -> Row
     demand_file(path)
     if not (path.is_file() or path.is_dir()):
         raise PReLUToolsError(f"{path} is neither a regular file nor a folder: expected a model")
-    row = _row_for(path, rows)
+    row = row_for(path, rows)
     if row is None:
         suffixes = {x for row in rows for x in row.suffixes if x.startswith(".")}
         raise PReLUToolsError(unknown_kind(path, sorted(suffixes)))
@@ -424,7 +345,7 @@ def _open_file(
     return reader.from_file(path, source_spec.text, options)
 
 
-def _row_for(path: Path, rows: Sequence[Row]) -> Row | None:
+def row_for(path: Path, rows: Sequence[Row]) -> Row | None:
     """The row with the longest suffix that fits; the first of several."""
     fitting = [(len(suffix), row) for row in rows for suffix in row.suffixes if _fits(path, suffix)]
     return max(fitting, key=lambda found: found[0])[1] if fitting else None

@@ -63,7 +63,7 @@ def command(
     from prelu_tools.cli.output import progress as show_progress
 
     plan = taken(Plan, choices)
-    many = len(sources) > 1 or plan != Plan() or are_many(sources)
+    many = len(sources) > 1 or plan != Plan() or are_many(sources) or "{stem}" in (output or "")
     if output is None and not many:
         raise click.UsageError("Missing option '-o' / '--output'.")
     request = ExportRequest(

@@ -28,7 +28,7 @@ def for_target(model: OnnxModel, target: str) -> tuple[OnnxModel, tuple[Reason, 
         return model, ()
     known = TARGETS[target].measured
     if known is None:
-        text = f"{target}: {TARGETS[target].remark}; it was not run ({TARGETS[target].source})"
+        text = f"{target}: {TARGETS[target].remark} ({TARGETS[target].source}); not measured here"
         return model, (Reason(text, "target_not_measured"),)
     found, done = fitted(model, known, target, may_refuse=known in RULES)
     check(found)
@@ -42,6 +42,9 @@ def for_target(model: OnnxModel, target: str) -> tuple[OnnxModel, tuple[Reason, 
     if names := _names(x.layer for x in done if x.plan is None and not x.is_refused):
         text = f"{target}: not known what it does with {names}; verify with --runtime where it can"
         notes.append(Reason(text, "target_not_measured"))
+    if not runtime_of(target):
+        text = f"{target}: the file was not run there"
+        notes.append(Reason(text, "target_not_run"))
     return found, tuple(notes)
 
 

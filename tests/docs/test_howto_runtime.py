@@ -26,7 +26,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "toy_backend.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     row = registry.Row("toy", "toy_backend", (".toy",), None, ("numpy",), ("inputs",))
-    for name in ("ROWS", "_TO_RUN", "_TO_INSPECT"):
+    for name in ("ROWS", "TO_RUN", "TO_INSPECT"):
         monkeypatch.setattr(registry, name, (*vars(registry)[name], row))
     nodes = [
         helper.make_node("Add", ["x", "bias"], ["sum"]),

@@ -21,8 +21,6 @@ from prelu_tools.core.prelu.layout import inverse
 from prelu_tools.core.results.verification import ProviderReport
 from prelu_tools.graph.copies.instrument import element_type, single_layers, tapped
 from prelu_tools.graph.match.layers import LocatedLayer
-from prelu_tools.graph.match.recognise import Match
-from prelu_tools.graph.view import GraphView
 
 
 class WebSource(RuntimeSource):
@@ -90,7 +88,7 @@ class WebSource(RuntimeSource):
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`: the node's own form in a model of its own."""
-        view, match = self._call(layer)
+        view, match = self.placed_call(layer)
         kind = onnx.helper.tensor_dtype_to_np_dtype(element_type(view, match))
         model = replace(view.model, proto=single_layers([("layer", view, match)]))
         alone = _bytes(model.inlined(), layer)
@@ -103,13 +101,6 @@ class WebSource(RuntimeSource):
             return found if match.order is None else found.transpose(inverse(match.order))
 
         return run
-
-    def _call(self, layer: str) -> tuple[GraphView, Match]:
-        for item in self.located:
-            for node, call in zip(item.layer.nodes, item.calls, strict=True):
-                if layer in (item.layer.name, node):
-                    return call
-        raise PReLUToolsError(f"{layer} is not a layer of {self.spelled}")
 
 
 class _Loaded:

@@ -33,6 +33,7 @@ from prelu_tools.graph.view import all_views
 
 if TYPE_CHECKING:
     from prelu_tools.graph.facts.dependence import Dependence
+    from prelu_tools.graph.view import GraphView
 
 _FLOATING = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE,
              onnx.TensorProto.BFLOAT16)  # fmt: skip
@@ -227,15 +228,19 @@ class RuntimeSource(SourceDefaults):
         return redraw(start, limits)
 
     def call(self, layer: str) -> Match:
+        """What was matched of `placed_call`."""
+        return self.placed_call(layer)[1]
+
+    def placed_call(self, layer: str) -> tuple[GraphView, Match]:
         """The first call of a layer, by the layer's name or, of one taken apart, by its node's.
 
         Raises:
             PReLUToolsError: there is none of that name.
         """
         for item in self.located:
-            for node, (_, match) in zip(item.layer.nodes, item.calls, strict=True):
+            for node, call in zip(item.layer.nodes, item.calls, strict=True):
                 if layer in (item.layer.name, node):
-                    return match
+                    return call
         raise PReLUToolsError(f"{layer} is not a layer of {self.spelled}")
 
 

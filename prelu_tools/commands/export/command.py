@@ -8,8 +8,9 @@ from pathlib import Path
 
 from prelu_tools.backends.interface import Conversion, Source
 from prelu_tools.backends.onnxruntime.session import newest_opset
+from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.quiet import listening, quiet
-from prelu_tools.backends.registry import open_source, refuse_ignored_options
+from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.export.provenance import example_sizes_of, provenance
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.export.route import take_route

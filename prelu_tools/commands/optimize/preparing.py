@@ -9,7 +9,7 @@ from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, runtime_version
 from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
 from prelu_tools.backends.onnxruntime.tapped import taps_of
-from prelu_tools.backends.registry import refuse_ignored_options
+from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.commands.optimize.rewritable import RewritableLayer, rewritable_layers
 from prelu_tools.commands.optimize.timed_inputs import TimedInputs, draw_inputs

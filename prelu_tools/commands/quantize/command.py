@@ -16,7 +16,8 @@ from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.onnxruntime.quantizing import quantizer_options
 from prelu_tools.backends.onnxruntime.racing import open_run, race, runtime_version
 from prelu_tools.backends.onnxruntime.session import Session
-from prelu_tools.backends.registry import open_source, refuse_ignored_options, runs_in_onnxruntime
+from prelu_tools.backends.preflight.heeded import refuse_ignored_options
+from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
 from prelu_tools.commands.optimize.equality import processor
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.quantize.calibration import CalibrationData, read_calibration

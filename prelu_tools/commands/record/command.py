@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from prelu_tools.backends.interface import Source
+from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.recorded.format import VERSION, write_recording
 from prelu_tools.backends.recorded.formulas import formula_of
 from prelu_tools.backends.recorded.recording import (
@@ -17,7 +18,7 @@ from prelu_tools.backends.recorded.recording import (
     Recording,
     Sentence,
 )
-from prelu_tools.backends.registry import open_source, refuse_ignored_options
+from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.record.keeping import (
     Kept,

@@ -133,13 +133,13 @@ def plant(
         stop_at_first: whether the first run in which anybody notices is enough.
 
     Raises:
-        PReLUToolsError: the copy computes something else even without a fault.
+        PReLUToolsError: the copy differs from the reference even without a fault.
     """
     plan = copy.plan
     order = _in_order(plan)
     for run in order:
         if copy.noticed(None, copy.right, run) != (False, False):
-            raise PReLUToolsError("the copy with slopes as inputs computes different outputs")
+            raise PReLUToolsError("it differs from the reference even without a planted fault")
     for fault in counted(faults, "planting slope faults"):
         target = copy.targets[fault.layer]
         try:

@@ -24,7 +24,7 @@ def slope_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Findin
             "element_wise",
             "warning",
             f"its {layer.slopes.size:,} slopes, one for each position, tie the model to inputs of "
-            f"{sizes} here; train it with shared slopes (Keras: shared_axes=[1, 2])",
+            f"{sizes} here; train it with shared slopes (Keras: {_shared_axes(layer)})",
             layer.name,
         )
     if layer.sharing == "channel-shared" and _has_channels(layer):
@@ -32,7 +32,7 @@ def slope_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Findin
             "one_slope",
             "info",
             "one slope for all of its channels; for one per channel, use "
-            "nn.PReLU(num_parameters=channels) (torch) or PReLU(shared_axes=[1, 2]) (Keras)",
+            f"nn.PReLU(num_parameters=channels) (torch) or PReLU({_shared_axes(layer)}) (Keras)",
             layer.name,
         )
     if len(layer.nodes) > 1 and not layer.same_instance:
@@ -49,6 +49,12 @@ def _has_channels(layer: PReLULayer) -> bool:
     """Whether there is more than one, as torch counts them (axis 1) or as Keras does (the last)."""
     shape = layer.input_shape
     return shape is not None and len(shape) > 1 and not {shape[1], shape[-1]} <= {None, 1}
+
+
+def _shared_axes(layer: PReLULayer) -> str:
+    """The argument of Keras that shares slopes along all axes but the last."""
+    rank = 4 if layer.input_shape is None else len(layer.input_shape)
+    return f"shared_axes={list(range(1, rank - 1))}" if rank > 2 else ""
 
 
 def _health_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Finding]:

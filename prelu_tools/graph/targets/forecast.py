@@ -37,7 +37,7 @@ class Target:
     source: str
     """Where that is from."""
     measured: str | None = None
-    """Its name in the table of slope shapes; None where it was not run."""
+    """Its name in the table of slope shapes, or in `RULES`; None where neither knows it."""
     of_forms: Callable[[LocatedLayer], Iterator[Finding]] = lambda _: iter(())
     """What it has to say of a layer that is no PRelu node."""
     of_model: Callable[[Iterable[GraphView]], Iterator[Finding]] = lambda _: iter(())
@@ -84,7 +84,11 @@ TARGETS: Mapping[str, Target] = {
         form_findings,
         webgpu_findings,
     ),
-    "litert": Target(_FLOATS, "becomes a PRELU operator in the converters that were tried", _PAGE),
+    "litert": Target(
+        _FLOATS,
+        "becomes a PRELU operator in TensorFlow's converter, and Relu, Mul and Sub in litert-torch",
+        _PAGE,
+    ),
     "coreml": Target(
         {_T.FLOAT: "float32"},
         "runs in Core ML with slopes [C,1,1] on four axes, or with one slope; else on the CPU",

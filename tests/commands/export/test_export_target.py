@@ -81,13 +81,14 @@ def test_what_is_right_stays_as_it_is(tmp_path: Path) -> None:
     assert found.code == 0, found.err
     assert _operators(proto) == ["PRelu"]
     assert "written" not in found.out
+    assert ("ncnn: the file was not run there" in found.words) == (not runtime_of("ncnn"))
 
 
 def test_a_runtime_that_was_not_run_is_told(tmp_path: Path) -> None:
     found, _ = _export(save(tmp_path / "old.onnx", "y = PRelu(x, a)", a=COLUMN), "tensorrt")
     assert found.code == 0, found.err
     assert "tensorrt: becomes a ParametricReLU layer" in found.words
-    assert "it was not run" in found.words
+    assert "not measured here" in found.words
 
 
 def test_the_runtime_itself_is_asked_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,3 +105,13 @@ def test_a_target_that_is_not_known_is_a_usage_error(tmp_path: Path) -> None:
     found, _ = _export(save(tmp_path / "old.onnx", "y = PRelu(x, a)", a=COLUMN), "nccn")
     assert found.code == 2
     assert "ncnn" in found.err
+
+
+def test_a_placeholder_in_the_name_follows_a_single_source_too(tmp_path: Path) -> None:
+    source = save(tmp_path / "old.onnx", "y = PRelu(x, a)", a=COLUMN)
+    found = cli("export", source, "-o", tmp_path / "{stem}-new.onnx", "--jobs", "0")
+    assert found.code == 0, found.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old-new.onnx", "old.onnx"]
+    found = cli("export", source, "-o", tmp_path / "{stem}-newer.onnx")
+    assert found.code == 0, found.err
+    assert (tmp_path / "old-newer.onnx").exists()
