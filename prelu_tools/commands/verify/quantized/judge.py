@@ -248,8 +248,8 @@ def _unproven(
         return None
     if left < MIN_SNR:
         return Reason(
-            f"output {name}: rounding to the codes leaves a signal-to-noise ratio of {left:.1f} dB, "
-            f"so it explains almost any difference; at least {MIN_SNR:g} dB are needed",
+            f"output {name}: rounding to the codes leaves a signal-to-noise ratio of {left:.1f} dB "
+            f"and so explains almost any difference; at least {MIN_SNR:g} dB are needed",
             "int8_steps_too_wide",
         )
     if snr is not None and snr < _MIN_RANDOM_SNR:
