@@ -113,7 +113,7 @@ def assert_parity(  # noqa: D417  # verify describes its options
 def _opened(
     reference: Model, candidate: Model, options: SourceOptions, layouts: Layouts
 ) -> Iterator[tuple[Any, Any]]:
-    """Both models as sources; one that does not know the shapes of its inputs takes those of the other."""
+    """Both as sources; one that does not know the shapes of its inputs takes the other's."""
     from prelu_tools.commands.verify.inputs.other import asking
 
     left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
