@@ -9,7 +9,8 @@ assert_parity(net, tmp_path / "net.onnx", min_coverage=1.0)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
@@ -24,6 +25,7 @@ from prelu_tools.live import Model, name_of, opened
 from prelu_tools.reports.headline import first_of
 
 if TYPE_CHECKING:
+    from prelu_tools.commands.verify.inputs.linking import Layouts
     from prelu_tools.core.prelu.layout import Layout
 
 __all__ = ["assert_parity", "assert_slopes_equal"]
@@ -85,27 +87,47 @@ def assert_parity(  # noqa: D417  # verify describes its options
         PReLUToolsError: one of them cannot be read, or the reference cannot be run.
     """
     given = _by_its_name_today(locals())
-    from prelu_tools.commands.verify.command import verify_source
+    from prelu_tools.commands.verify.command import layouts_of, verify_source
     from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
 
     left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
     # A test that runs for several models may say more than one of them needs.
     options = SourceOptions(**read_keywords(SourceOptions, given), is_shared=True)
     fields = read_keywords(VerifyRequest, {**given, "inputs": None})  # written to a file below
-    with (
-        values_file(given["inputs"]) as file,
-        opened(reference, left_name, options) as left,
-        opened(candidate, right_name, options) as right,
-    ):
+    with ExitStack() as stack:
+        file = stack.enter_context(values_file(given["inputs"]))
         request = VerifyRequest(
             left_name, (right_name,), inputs_file=file, options=options, **fields
         )
         refuse_unknown_layouts(request.layouts, (left_name, right_name))
         refuse_ignored(request, VerifyRequest)
+        both = _opened(reference, candidate, options, layouts_of(request, right_name))
+        left, right = stack.enter_context(both)
         result = spoken(verify_source(left, request, {right_name: right}), in_python)
     if result.verdict != "pass":
         raise AssertionError(_message(result))
     return result
+
+
+@contextmanager
+def _opened(
+    reference: Model, candidate: Model, options: SourceOptions, layouts: Layouts
+) -> Iterator[tuple[Any, Any]]:
+    """Both as sources; one that does not know the shapes of its inputs takes the other's."""
+    from prelu_tools.commands.verify.inputs.other import asking
+
+    left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
+    ready: dict[str, Any] = {}
+    with ExitStack() as stack:
+        if type(candidate).__name__ == "ModelProto":  # it states its inputs
+            ready[right_name] = stack.enter_context(opened(candidate, right_name, options))
+        told = asking(options, [right_name], ready, layouts)
+        left = stack.enter_context(opened(reference, left_name, told))
+        right = ready.get(right_name)
+        if right is None:
+            told = asking(options, [left_name], {left_name: left}, layouts.turned)
+            right = stack.enter_context(opened(candidate, right_name, told))
+        yield left, right
 
 
 def _by_its_name_today(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,6 +161,7 @@ def _are_shapes(values: object) -> bool:
     )
 
 
+@speaking_python
 def assert_slopes_equal(
     reference: Model,
     candidate: Model,
@@ -162,6 +185,7 @@ def assert_slopes_equal(
         AssertionError: a layer differs, is missing or is additional; or there are no layers.
         PReLUToolsError: one of them cannot be read.
     """
+    from prelu_tools.commands.verify.inputs.linking import Layouts
     from prelu_tools.commands.verify.request import VerifyRequest
     from prelu_tools.core.prelu.layout import from_layouts
     from prelu_tools.core.prelu.slopediff import compare_slopes, pair_layers
@@ -172,10 +196,8 @@ def assert_slopes_equal(
     options = SourceOptions(**read_keywords(SourceOptions, keywords))
     given = read_keywords(VerifyRequest, {"layout": keywords["layout"]}).get("layouts", {})
     left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
-    with (
-        opened(reference, left_name, options) as left,
-        opened(candidate, right_name, options) as right,
-    ):
+    orders = Layouts(given.get("reference"), given.get("candidate"))
+    with _opened(reference, candidate, options, orders) as (left, right):
         mine, theirs = left.layers(), right.layers()
     if not mine and not theirs:
         raise AssertionError(f"neither {left_name} nor {right_name} has a PReLU to compare")

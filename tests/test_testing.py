@@ -66,6 +66,20 @@ def test_a_model_in_memory_is_taken_too(exported: Path) -> None:
     assert_slopes_equal(_net(), model, inputs=SHAPE)
 
 
+def test_the_shapes_that_a_module_lacks_are_those_of_the_file(exported: Path) -> None:
+    for file in (exported, onnx.load(exported)):
+        assert_slopes_equal(_net(), file)
+        assert_parity(_net(), file, quick=True)
+        assert_parity(file, _net(), quick=True)
+        with pytest.raises(AssertionError, match="1 of 4 slopes differ"):
+            assert_slopes_equal(_net(), _spoilt(exported, 2.0))
+
+
+def test_what_is_missing_is_named_as_python_names_it() -> None:
+    with pytest.raises(UsageError, match=re.escape("give input={")):
+        assert_slopes_equal(_net(), _net())
+
+
 def test_options_have_the_names_that_verify_has_for_them(exported: Path) -> None:
     same = {"input": np.ones((2, 3, 8, 8), np.float32)}
     result = assert_parity(

@@ -99,8 +99,8 @@ class Plan:
     """Resident bytes that each model may take; None for any."""
     dask: str | None = option(
         TEXT,
-        "Many models: on the Dask cluster of this scheduler, tcp://host:8786, or on one of this "
-        "machine (needs prelu-tools[dask]).",
+        "Many models: run them on the Dask cluster with this scheduler, tcp://host:8786, or on a "
+        "local one (needs prelu-tools[dask]).",
         default=None, metavar="ADDRESS|local", needs=(_WORKERS,),
     )  # fmt: skip
     """The address of a Dask scheduler, or `local`; None for processes of this machine."""

@@ -91,13 +91,13 @@ def command(
     verbose: bool,
     **choices: Any,
 ) -> int:
-    """Show the PReLU slopes of SOURCE, layer by layer: what was learned, and what is wrong.
+    """Show the PReLU slopes of SOURCE, layer by layer: what was learned, and what looks wrong.
 
     SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two
     sources, it shows what changed from the first to the second. With more, or with a folder, a
     pattern ('models/*.onnx') or a list (.txt, .csv, .toml), it shows one line for each.
     With --series they are checkpoints of one training, in the order of their numbers. slopes.jsonl,
-    which a logger of prelu_tools.training writes, is a series by itself.
+    which a logger of prelu_tools.training writes, is already a series.
 
     \b
     Example: prelu-tools inspect model.onnx

@@ -31,7 +31,7 @@ _COMMANDS = {
     "init": "Write a list of checks for the models in this folder.",
     "inspect": "Show the PReLU slopes of a model, layer by layer.",
     "optimize": "Rewrite PReLU in the form that runs fastest, and prove it equal.",
-    "quantize": "Quantize a model to int8, PReLU included, and prove what is left of it.",
+    "quantize": "Quantize a model to int8, PReLU included, and measure what it costs in accuracy.",
     "record": "Record a model's run in a file, to verify without its framework.",
     "verify": "Prove that candidates compute what a reference computes.",
 }

@@ -89,7 +89,7 @@ def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
         yield ""
         yield from _check(check)
     yield ""
-    yield "# What else a check may say:"
+    yield "# More keys of a check, with an example value each:"
     rest = [(key, field) for key, field in FIELDS.items() if key not in _SHOWN]
     width = max(len(f"{key} = {field.example}") for key, field in rest)
     for key, field in rest:

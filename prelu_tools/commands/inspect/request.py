@@ -23,7 +23,7 @@ class InspectRequest:
     """What to look at, and how closely."""
 
     near: float = option(
-        number(0), "How close to 0 (or 1) a slope counts as ReLU (or the identity).",
+        number(0), "How close to 0 (or 1) a slope has to be to count as ReLU (or the identity).",
         default=0.01,
     )  # fmt: skip
     data: Path | None = option(

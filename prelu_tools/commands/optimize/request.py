@@ -75,7 +75,8 @@ class OptimizeRequest:
     exact: Exactness = option(
         EXACTNESS,
         "layer: each layer equals PRelu for every finite input; bitwise: the model's outputs are "
-        "equal bit for bit too, on this machine; special: infinities and NaN are equal too; "
+        "equal bit for bit too, on this machine; special: like layer, and for infinite and NaN "
+        "inputs too; "
         "approximate: a layer may be off by ULPS.",
         default="layer", factory=_exactness,
         metavar="layer|bitwise|special|approximate=ULPS",
@@ -84,14 +85,13 @@ class OptimizeRequest:
     """How equal a form has to be to a PRelu node."""
     tune: bool | None = option(
         FLAG,
-        "Time the forms in the model (default if it runs in under a "
+        "Time the forms in the model (default if one run of the model takes under a "
         "second). --no-tune uses a cost model, which gives the same result on every machine.",
         default=None, needs=(_CHOOSES, _NOT_CHOSEN),
     )  # fmt: skip
     tune_seconds: float = option(
         number(0, above=True),
-        "How long timing may take, in processor time: on a busy machine it takes longer, but at "
-        "most four times as long.",
+        "Processor time that timing may take; on a busy machine at most four times as much passes.",
         default=30.0,
         needs=(
             _CHOOSES, _NOT_CHOSEN,
@@ -127,7 +127,7 @@ class OptimizeRequest:
     )  # fmt: skip
     slope_axis: int | None = option(
         whole(),
-        "The axis of such slopes if C matches both: 1 for "
+        "The axis of such slopes if C matches both axis 1 and the last: 1 for "
         "the channels, -1 for the last.",
         default=None, metavar="N",
         needs=(

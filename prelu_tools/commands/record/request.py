@@ -33,7 +33,7 @@ class RecordRequest:
     seed: int = option(whole(0), "Random seed for the inputs.", default=0, needs=(DRAWS,))
     search_seconds: float = option(
         number(0, unit=" of seconds"),
-        "How long to search for inputs that reach slopes which no random input reached.",
+        "How long to search for inputs that reach slopes that no random input reached.",
         default=5.0, needs=(DRAWS,),
     )  # fmt: skip
     max_size: float = option(

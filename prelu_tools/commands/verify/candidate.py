@@ -53,7 +53,6 @@ from prelu_tools.core.rounding.tolerance import (
     resolution_of,
 )
 from prelu_tools.core.versions import installed_version
-from prelu_tools.graph.quantized.noticing import notices_codes
 
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 
@@ -102,7 +101,10 @@ def judge(
 def is_quantized(source: Source) -> bool:
     """Whether a source is an ONNX file in integer codes, known ones or not."""
     graph = source.graph
-    return graph is not None and notices_codes(graph.model)
+    try:
+        return graph is not None and graph.meaning() is not None
+    except PReLUToolsError:
+        return True
 
 
 class _Judge:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -15,17 +15,11 @@ from prelu_tools.backends.registry import check_runtime, open_source, run_by
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidate import Judged, is_quantized, judge
-from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
+from prelu_tools.commands.verify.conclusion import agreements_of, conclude
 from prelu_tools.commands.verify.inputs.feeds import save_feeds
-from prelu_tools.commands.verify.inputs.linking import (
-    Layouts,
-    link_inputs,
-    other_links,
-)
+from prelu_tools.commands.verify.inputs.linking import Layouts, link_inputs, other_links
 from prelu_tools.commands.verify.inputs.other import asking
-from prelu_tools.commands.verify.inputs.turning import BRANCH_FOUND
 from prelu_tools.commands.verify.linked import Linked
-from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.verify.quantized.ranges import within_calibration
 from prelu_tools.commands.verify.reference.live import check_ranges, running
 from prelu_tools.commands.verify.reference.reference import Reference
@@ -37,18 +31,8 @@ from prelu_tools.commands.verify.reference.replay import (
 from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
 from prelu_tools.commands.verify.unrun import nothing_to_run, unjudged
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
-from prelu_tools.core.results.reasons import Reason, as_reason, code_of
-from prelu_tools.core.results.verification import (
-    Agreement,
-    CandidateReport,
-    Coverage,
-    Verdict,
-    VerifyResult,
-)
-from prelu_tools.core.rounding.noise import SINGLE
-from prelu_tools.core.rounding.parity import worst
-from prelu_tools.core.rounding.tolerance import QUANTIZED
-from prelu_tools.core.versions import installed_versions
+from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.verification import CandidateReport, VerifyResult
 
 ProgressCallback = Callable[[str], None]
 """Is told what is being done."""
@@ -144,8 +128,8 @@ def verify_source(
                 judged.append(Judged(item))
             else:
                 judged += _judge(reference, item, request, tell)
-        agreements = _agreements(reference, judged, request)
-        result = _conclude(reference, judged, agreements, request)
+        agreements = agreements_of(reference, judged, request)
+        result = conclude(reference, judged, agreements, request)
         result = replace(result, sizes=settled.sizes, inputs=settled.inputs, quick=request.quick)
         failed = [i for i, item in enumerate(judged) if item.report.verdict == "fail"]
         if request.bundle is not None and failed:
@@ -282,78 +266,4 @@ def _moved_note(linked: Linked) -> str:
         f"{linked.spelled}: its shapes leave the order of axes open; it passes with input "
         f"{', '.join(moved)} of the reference's axes",
         "axis_order_tried",
-    )
-
-
-def _agreements(
-    reference: Reference, judged: Sequence[Judged], request: VerifyRequest
-) -> tuple[Agreement, ...]:
-    """Each further provider of a candidate against its first one."""
-    found = []
-    for model in dict.fromkeys(item.report.model for item in judged):
-        runs = [item for item in judged if item.report.model == model and item.results]
-        for other in runs[1:]:
-            first = runs[0]
-            if first.report.provider is None or other.report.provider is None:
-                continue
-            if first.report.tolerance == QUANTIZED:
-                continue  # each was compared with what the file means, by its own rounding
-            if first.report.provider.requested == other.report.provider.requested:
-                continue
-            names = pair_outputs(reference.outputs[0], first.results[0])
-            extents = {theirs: reference.extents[mine] for mine, theirs in names}
-            moved = reference.moved_to(SINGLE)
-            spreads = [
-                {theirs: run[mine] for mine, theirs in names}
-                for run in (moved.outputs if moved is not None else ())
-            ]
-            outputs = OutputJudge(
-                first.results, extents, Layouts(), (), request.tolerance, spreads or None
-            ).compare(other.results)
-            providers = (first.report.provider.requested, other.report.provider.requested)
-            verdict = worst([output.verdict for output in outputs])
-            found.append(Agreement(model, providers, outputs, verdict))
-    return tuple(found)
-
-
-def _conclude(
-    reference: Reference,
-    judged: Sequence[Judged],
-    agreements: tuple[Agreement, ...],
-    request: VerifyRequest,
-) -> VerifyResult:
-    book = reference.coverage
-    coverage = Coverage(book.exercised, book.total, book.unreached()) if request.layers else None
-    reports = tuple(item.report for item in judged)
-    verdicts: list[Verdict] = [report.verdict for report in reports]
-    verdicts += [agreement.verdict for agreement in agreements]
-    reasons: list[str] = [
-        as_reason(reason).within(report.model) for report in reports for reason in report.reasons
-    ]
-    for agreement in agreements:
-        where = f"{agreement.model}, {' against '.join(agreement.providers)}"
-        reasons += [as_reason(text).within(where) for text in differences(agreement.outputs)]
-    of_reports = (gate(r, request) for gate in (hits_gate, power_gate) for r in reports)
-    gates = [coverage_gate(coverage, request), *of_reports]
-    for verdict, reason in filter(None, gates):
-        verdicts.append(verdict)
-        reasons.append(reason)
-    if "fail" in verdicts:  # a decision that was frozen explains it
-        reasons += [note for note in reference.notes if code_of(note) == BRANCH_FOUND]
-    for doubt in reference.doubts:
-        verdicts.append("inconclusive")
-        reasons.append(doubt)
-    return VerifyResult(
-        verdict=worst(verdicts),
-        reference=request.reference,
-        reference_precision=reference.precision,
-        versions=installed_versions(),
-        seed=request.seed,
-        samples=reference.n_samples,
-        coverage=coverage,
-        candidates=reports,
-        reasons=tuple(reasons),
-        agreements=agreements,
-        n_searched=reference.n_searched,
-        notes=tuple(dict.fromkeys([*reference.notes, *(n for item in judged for n in item.notes)])),
     )

@@ -177,7 +177,7 @@ class VerifyRequest:
     )
     search_seconds: float = option(
         number(0, unit=" of seconds"),
-        "How long to search for inputs that reach slopes which no random input reached.",
+        "How long to search for inputs that reach slopes that no random input reached.",
         default=5.0, example="5", needs=(DRAWS, _WHOLE),
     )  # fmt: skip
     tolerance: Tolerance = option(

@@ -23,8 +23,9 @@ def slope_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Findin
         yield Finding(
             "element_wise",
             "warning",
-            f"its {layer.slopes.size:,} slopes, one for each position, tie the model to inputs of "
-            f"{sizes} here; train it with shared slopes (Keras: {_shared_axes(layer)})",
+            f"its {layer.slopes.size:,} slopes, one for each position, tie this layer to inputs of "
+            f"{sizes}, and so the model to one input size; train it with shared slopes "
+            f"(Keras: {_shared_axes(layer)})",
             layer.name,
         )
     if layer.sharing == "channel-shared" and _has_channels(layer):

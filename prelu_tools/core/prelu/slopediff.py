@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class SlopeDifference:
     """What is unusual although nothing differs; None where nothing is."""
     moved: bool = False
     """Whether they are the same values, along other axes: right where the input lies so too."""
+    n_equal: int = field(default=0, compare=False)
+    """Slopes that are equal bit for bit, of those that are not all equal."""
 
 
 def _orders(reference: PReLULayer, candidate: PReLULayer) -> AxisAlignment:
@@ -173,7 +175,8 @@ def _laid_difference(left: Array, right: Array) -> SlopeDifference:
 def _difference(left: Array, right: Array) -> SlopeDifference:
     if same_bits(left, right):
         return SlopeDifference(True)
-    return SlopeDifference(False, describe(left, right))
+    n_equal = int((_bits(left) == _bits(right)).sum()) if left.dtype == right.dtype else 0
+    return SlopeDifference(False, describe(left, right), n_equal=n_equal)
 
 
 def describe(left: Array, right: Array) -> str:

@@ -109,7 +109,7 @@ def fields(source: Readable, start: int, end: int) -> Iterator[Field]:
         else:
             raise MalformedError(f"field {number} has wire type {wire}")
         if stop > end or number == 0:
-            raise MalformedError(f"field {number} does not fit")
+            raise MalformedError(f"field {number} reaches beyond its end: is the file truncated?")
         yield Field(number, position, payload, stop)
         position = stop
 

@@ -1,4 +1,4 @@
-"""Whether a graph is quantized at all: a look at the names of its operators."""
+"""Whether a graph is quantized at all: the names of all its operators, in bodies too."""
 
 from __future__ import annotations
 
@@ -12,19 +12,14 @@ if TYPE_CHECKING:
     from prelu_tools.graph.quantized.meaning import Meaning
 
 
-def notices_codes(model: OnnxModel) -> bool:
-    """Whether any node of a model, of its bodies or its functions reads or makes codes."""
-    parts = [model.proto.graph.node, *(one.node for one in model.proto.functions)]
-    return any(is_quantizing(node) for nodes in parts for node in all_nodes(nodes))
-
-
 def noticed_meaning(model: OnnxModel) -> Meaning | None:
     """What a quantized graph means; None for one in floating point, at hardly any cost.
 
     Raises:
         PReLUToolsError: an operator works on codes in a way that is not known here.
     """
-    if not notices_codes(model):
+    parts = [model.proto.graph.node, *(one.node for one in model.proto.functions)]
+    if not any(is_quantizing(node) for nodes in parts for node in all_nodes(nodes)):
         return None
     from prelu_tools.graph.quantized.meaning import meaning_of
 

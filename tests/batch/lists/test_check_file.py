@@ -149,7 +149,8 @@ def test_every_key_that_it_names_in_a_comment_may_be_used() -> None:
     _project()
     assert cli("init", "--no-schema", "-q").code == 0
     assert not Path("prelu-tools.schema.json").exists()
-    head, _, rest = Path("prelu-tools.toml").read_text().partition("# What else a check may say:\n")
+    written = Path("prelu-tools.toml").read_text()
+    head, _, rest = written.partition("# More keys of a check, with an example value each:\n")
     lines = [line.removeprefix("# ") for line in rest.splitlines()]
     assert "#:schema" not in head
     assert {line.partition(" ")[0] for line in lines} == {*FIELDS} - {

@@ -179,7 +179,8 @@ def test_nodes_that_may_be_several_layers(
         ),
         (
             _layer(np.arange(1200.0).reshape(1, 2, 20, 30) + 5, (None, 2, 20, 30)),
-            "its 1,200 slopes, one for each position, tie the model to inputs of 2 x 20 x 30 here; "
+            "its 1,200 slopes, one for each position, tie this layer to inputs of 2 x 20 x 30, "
+            "and so the model to one input size; "
             "train it with shared slopes (Keras: shared_axes=[1, 2])",
         ),
         (

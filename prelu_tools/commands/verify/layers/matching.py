@@ -300,7 +300,7 @@ class LayerJudge:
             deviation=None if along is None else along.deviation,
             limit=None if along is None else along.at_worst,
             n_slopes=int(counts.size),
-            n_by_value=int(counts.size) if slopes.equal else 0,
+            n_by_value=int(counts.size) if slopes.equal else slopes.n_equal,
             n_by_behaviour=int((counts > 0).sum()) if behaves else 0,
             least_positions=int(counts.min()) if counts.size else None,
             provider=provider,

@@ -36,6 +36,8 @@ from prelu_tools.graph.quantized.rounding import with_moved_weights, with_roundi
 
 MIN_SNR = 10.0
 """Decibels that each output has to have on given inputs: an error of a tenth of its energy."""
+_MIN_RANDOM_SNR = 3.0
+"""The same on random inputs, which ranges need not fit: below it there is no verdict."""
 _MOST_DRAWS, _FEWEST_DRAWS = 16, 6
 _SECONDS = 20.0  # that drawing noise may take, as far as the fewest draws allow
 Results = Sequence[Mapping[str, Array]]
@@ -220,18 +222,9 @@ def _parity(
             "int8_snr",
         ))  # fmt: skip
     verdict: Verdict = "fail" if said else "pass"
-    noise = [each.decibels for each in (weights, kernels) if each is not None]
-    left = min((n for n in noise if n is not None), default=None)
-    if plan.meaning.kind == "dynamic" and snr is not None:  # its ranges follow the inputs
-        left = snr if left is None else min(left, snr)
-    if not said and not plan.is_limited and left is not None and left < MIN_SNR:
+    if not said and (doubt := _unproven(plan, parity.name, snr, (weights, kernels))) is not None:
         verdict = "inconclusive"
-        said.append(Reason(
-            f"output {parity.name}: rounding to the codes leaves a signal-to-noise ratio of "
-            f"{left:.1f} dB, so it explains almost any difference; at least {MIN_SNR:g} dB are "
-            "needed",
-            "int8_steps_too_wide",
-        ))  # fmt: skip
+        said.append(doubt)
     if not said and parity.verdict == "inconclusive":
         verdict = "inconclusive"
     words = Reason("; ".join(said), said[0].code) if said else None
@@ -241,6 +234,31 @@ def _parity(
         n_mismatched=0 if verdict == "pass" else parity.n_mismatched,
         limit=None, of_rounding=None, worst_of_rounding=None,
     )  # fmt: skip
+
+
+def _unproven(
+    plan: QuantizedPlan, name: str, snr: float | None, found: Sequence[Closeness | None]
+) -> Reason | None:
+    """Why an output that differs by no more than rounding may do is no proof; None if it is."""
+    ratios = [None if each is None else each.decibels for each in found]
+    if plan.meaning.kind == "dynamic":  # its ranges follow the inputs
+        ratios.append(snr)
+    left = min((ratio for ratio in ratios if ratio is not None), default=np.inf)
+    if plan.is_limited:
+        return None
+    if left < MIN_SNR:
+        return Reason(
+            f"output {name}: rounding to the codes leaves a signal-to-noise ratio of {left:.1f} dB "
+            f"and so explains almost any difference; at least {MIN_SNR:g} dB are needed",
+            "int8_steps_too_wide",
+        )
+    if snr is not None and snr < _MIN_RANDOM_SNR:
+        return Reason(
+            f"output {name}: its signal-to-noise ratio is {snr:.1f} dB on random inputs: ranges "
+            "cut off most of it; give data like that of the calibration with --inputs",
+            "int8_snr",
+        )
+    return None
 
 
 def _doubts(plan: QuantizedPlan) -> Iterator[str]:

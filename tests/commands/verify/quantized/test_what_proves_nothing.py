@@ -90,6 +90,16 @@ def test_activations_in_hardly_any_codes_prove_nothing(
     assert codes(result) & {"int8_steps_too_wide", "slopes_cut_off"}
 
 
+def test_a_range_that_cuts_off_the_output_gives_no_verdict(
+    net: Path, plain: Path, tmp_path: Path
+) -> None:
+    narrow = changed(plain, tmp_path / "narrow.onnx", "y_scale", lambda scale: scale / 8)
+    result = check(net, narrow)
+    assert (result.verdict, codes(result)) == ("inconclusive", {"int8_snr"})
+    result = verify(net, narrow, inputs={"x": pictures()})
+    assert (result.verdict, codes(result)) == ("fail", {"int8_snr"})
+
+
 @pytest.mark.parametrize("name", ["c0", "p0"])
 def test_ranges_without_negative_numbers_hide_slopes(
     net: Path, plain: Path, tmp_path: Path, name: str
@@ -214,6 +224,14 @@ def test_a_quantized_reference_fails_nothing(net: Path, plain: Path, tmp_path: P
     result = check(plain, net)
     assert result.verdict == "inconclusive"
     assert "is quantized itself" in " ".join(result.reasons)
+    unused = edited(net, tmp_path / "unused.onnx", _unused_codes)
+    wrong = save_net(tmp_path / "wrong.onnx", w1=constants()["w1"] * np.float32(1.01))
+    assert check(unused, wrong).verdict == "fail"
+
+
+def _unused_codes(proto: onnx.ModelProto) -> None:
+    proto.graph.initializer.append(numpy_helper.from_array(np.float32(0.05), "scale"))
+    proto.graph.node.append(helper.make_node("QuantizeLinear", ["x", "scale"], ["unused"]))
 
 
 def test_another_runtime_gives_no_verdict(

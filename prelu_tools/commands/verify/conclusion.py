@@ -1,0 +1,94 @@
+"""What a verification comes to, once every candidate is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prelu_tools.commands.verify.candidate import Judged
+from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
+from prelu_tools.commands.verify.inputs.linking import Layouts
+from prelu_tools.commands.verify.inputs.turning import BRANCH_FOUND
+from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
+from prelu_tools.commands.verify.reference.reference import Reference
+from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.results.reasons import as_reason, code_of
+from prelu_tools.core.results.verification import Agreement, Coverage, Verdict, VerifyResult
+from prelu_tools.core.rounding.noise import SINGLE
+from prelu_tools.core.rounding.parity import worst
+from prelu_tools.core.rounding.tolerance import QUANTIZED
+from prelu_tools.core.versions import installed_versions
+
+
+def agreements_of(
+    reference: Reference, judged: Sequence[Judged], request: VerifyRequest
+) -> tuple[Agreement, ...]:
+    """Each further provider of a candidate against its first one."""
+    found = []
+    for model in dict.fromkeys(item.report.model for item in judged):
+        runs = [item for item in judged if item.report.model == model and item.results]
+        for other in runs[1:]:
+            first = runs[0]
+            if first.report.provider is None or other.report.provider is None:
+                continue
+            if first.report.tolerance == QUANTIZED:
+                continue  # each was compared with what the file means, by its own rounding
+            if first.report.provider.requested == other.report.provider.requested:
+                continue
+            names = pair_outputs(reference.outputs[0], first.results[0])
+            extents = {theirs: reference.extents[mine] for mine, theirs in names}
+            moved = reference.moved_to(SINGLE)
+            spreads = [
+                {theirs: run[mine] for mine, theirs in names}
+                for run in (moved.outputs if moved is not None else ())
+            ]
+            outputs = OutputJudge(
+                first.results, extents, Layouts(), (), request.tolerance, spreads or None
+            ).compare(other.results)
+            providers = (first.report.provider.requested, other.report.provider.requested)
+            verdict = worst([output.verdict for output in outputs])
+            found.append(Agreement(model, providers, outputs, verdict))
+    return tuple(found)
+
+
+def conclude(
+    reference: Reference,
+    judged: Sequence[Judged],
+    agreements: tuple[Agreement, ...],
+    request: VerifyRequest,
+) -> VerifyResult:
+    """The result: the worst verdict of all parts, and why it is not a pass."""
+    book = reference.coverage
+    coverage = Coverage(book.exercised, book.total, book.unreached()) if request.layers else None
+    reports = tuple(item.report for item in judged)
+    verdicts: list[Verdict] = [report.verdict for report in reports]
+    verdicts += [agreement.verdict for agreement in agreements]
+    reasons: list[str] = [
+        as_reason(reason).within(report.model) for report in reports for reason in report.reasons
+    ]
+    for agreement in agreements:
+        where = f"{agreement.model}, {' against '.join(agreement.providers)}"
+        reasons += [as_reason(text).within(where) for text in differences(agreement.outputs)]
+    of_reports = (gate(r, request) for gate in (hits_gate, power_gate) for r in reports)
+    gates = [coverage_gate(coverage, request), *of_reports]
+    for verdict, reason in filter(None, gates):
+        verdicts.append(verdict)
+        reasons.append(reason)
+    if "fail" in verdicts:  # a decision that was frozen explains it
+        reasons += [note for note in reference.notes if code_of(note) == BRANCH_FOUND]
+    for doubt in reference.doubts:
+        verdicts.append("inconclusive")
+        reasons.append(doubt)
+    return VerifyResult(
+        verdict=worst(verdicts),
+        reference=request.reference,
+        reference_precision=reference.precision,
+        versions=installed_versions(),
+        seed=request.seed,
+        samples=reference.n_samples,
+        coverage=coverage,
+        candidates=reports,
+        reasons=tuple(reasons),
+        agreements=agreements,
+        n_searched=reference.n_searched,
+        notes=tuple(dict.fromkeys([*reference.notes, *(n for item in judged for n in item.notes)])),
+    )
