@@ -50,7 +50,7 @@ def command(
     The file is compared with the model in floating point before it is put in place.
 
     \b
-    Example: prelu-tools quantize net.onnx -o net.int8.onnx --calibration pictures.npz
+    Example: prelu-tools quantize net.onnx -o net.int8.onnx --calibration data.npz
     """
     from prelu_tools.cli.main import EXIT_NO_VERDICT, EXIT_VERDICT
     from prelu_tools.cli.output import Output

@@ -20,7 +20,7 @@ FEATURES = 2  # channels of the net's input
 SHARINGS = ("channel-shared", "channel-wise", "element-wise", "partial")
 RANKS = (2, 3, 4, 5)
 SIZES = ("distinct", "cube", "dynamic")
-OPSETS = (16, 18, 26)
+OPSETS = (16, 18, 28)
 DTYPES = ("float32", "float16")
 _AT_ONCE = 16  # cells of a framework in `make test`
 

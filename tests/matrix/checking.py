@@ -88,7 +88,8 @@ def _wrong_slopes(model: onnx.ModelProto, framework: Framework, group: Group) ->
             due = due.reshape(1)
         if name != framework.slopes.format(node.name):
             wrong.append(f"the slopes of {node.name} are called {name}")
-        due = due.reshape(_unpadded(due.shape))
+        due = due.reshape(unpadded(due.shape))
+        found = found.reshape(unpadded(found.shape))  # how many stand before: test_slope_shapes.py
         if (found.dtype, found.shape) != (due.dtype, due.shape):
             wrong.append(f"{name}: {found.dtype}{found.shape}, not {due.dtype}{due.shape}")
         elif found.tobytes() != due.tobytes():
@@ -96,8 +97,8 @@ def _wrong_slopes(model: onnx.ModelProto, framework: Framework, group: Group) ->
     return wrong
 
 
-def _unpadded(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Without the leading axes of size 1; but two axes stay where there were two."""
+def unpadded(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without the leading axes of size 1; but two axes stay where there were two or more."""
     while len(shape) > 2 and shape[0] == 1:
         shape = shape[1:]
     return shape

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from cells import CHANNELS, EXCLUDED, Cell, Group, a_part_at_once, every_cell, groups, pairwise
-from checking import Array, Framework, problems_of, report_each
+from checking import Array, Framework, problems_of, report_each, unpadded
 from onnx import numpy_helper
 from running import cli
 
@@ -81,5 +81,6 @@ def test_keras_slopes_shared_along_every_combination_of_axes(rank: int, tmp_path
         due = np.moveaxis(np.asarray(net.get_layer(node.name).alpha), -1, 0)
         slopes = tensors[node.input[1]]
         assert slopes.size == 1 or slopes.ndim > 1
+        slopes = slopes.reshape(unpadded(slopes.shape))
         broadcast = np.broadcast_to(slopes, (CHANNELS,) * (rank - 1))
         assert np.array_equal(broadcast, np.broadcast_to(due, broadcast.shape))
