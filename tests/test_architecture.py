@@ -317,6 +317,11 @@ def test_inspecting_an_onnx_file_loads_what_it_shows_alone(small_model: Path) ->
     assert "onnx.reference" not in loaded
 
 
+def test_no_two_files_of_tests_have_one_name() -> None:
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))  # pytest imports them by their names alone
+
+
 def test_the_module_runs_as_the_command_does() -> None:
     found = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "prelu_tools", "--help"],
