@@ -6,7 +6,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -15,6 +15,7 @@ from prelu_tools.core.options import SourceOptions
 
 if TYPE_CHECKING:
     from prelu_tools.backends.interface import Source
+    from prelu_tools.commands.verify.inputs.linking import Layouts
 
 
 class TorchModule(Protocol):
@@ -118,6 +119,47 @@ def opened(
         _refuse_other_objects(model, name)
         with _modes_kept(model):
             yield open_object(model, name, options)
+
+
+@contextmanager
+def opened_together(
+    reference: tuple[str, Model],
+    candidates: Mapping[str, Model],
+    options: SourceOptions,
+    layouts: Layouts,
+    paths: bool = False,
+) -> Iterator[tuple[Source, dict[str, Source]]]:
+    """Models that are compared: one that does not know its inputs' shapes takes another's.
+
+    Args:
+        reference: what the reference is called, and the reference.
+        candidates: the candidates, by what they are called.
+        options: how to read them.
+        layouts: what the user said of the axis orders.
+        paths: whether candidates that are no objects are opened, too.
+
+    Yields:
+        The reference, and the candidates that are open, by what they are called.
+
+    Raises:
+        UsageError: one is nothing that can be a source.
+        PReLUToolsError: one cannot be read.
+    """
+    from prelu_tools.commands.verify.inputs.other import asking
+
+    name, model = reference
+    ready: dict[str, Source] = {}
+    with ExitStack() as stack:
+        for other, candidate in candidates.items():
+            if type(candidate).__name__ == "ModelProto":  # it states its inputs
+                ready[other] = stack.enter_context(opened(candidate, other, options))
+        told = asking(options, list(candidates), ready, layouts)
+        source = stack.enter_context(opened(model, name, told))
+        told = asking(options, [name], {name: source}, layouts.turned)
+        for other, candidate in candidates.items():
+            if other not in ready and (paths or is_live(candidate)):
+                ready[other] = stack.enter_context(opened(candidate, other, told))
+        yield source, ready
 
 
 def _spelled(model: str | os.PathLike[str]) -> str:

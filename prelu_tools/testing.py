@@ -9,8 +9,8 @@ assert_parity(net, tmp_path / "net.onnx", min_coverage=1.0)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal
 
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
@@ -21,11 +21,10 @@ from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.requests.speaking import spoken
 from prelu_tools.core.results.verification import VerifyResult
-from prelu_tools.live import Model, name_of, opened
+from prelu_tools.live import Model, name_of, opened_together
 from prelu_tools.reports.headline import first_of
 
 if TYPE_CHECKING:
-    from prelu_tools.commands.verify.inputs.linking import Layouts
     from prelu_tools.core.prelu.layout import Layout
 
 __all__ = ["assert_parity", "assert_slopes_equal"]
@@ -101,33 +100,14 @@ def assert_parity(  # noqa: D417  # verify describes its options
         )
         refuse_unknown_layouts(request.layouts, (left_name, right_name))
         refuse_ignored(request, VerifyRequest)
-        both = _opened(reference, candidate, options, layouts_of(request, right_name))
-        left, right = stack.enter_context(both)
-        result = spoken(verify_source(left, request, {right_name: right}), in_python)
+        orders = layouts_of(request, right_name)
+        models = (left_name, reference), {right_name: candidate}
+        together = opened_together(*models, options, orders, paths=True)
+        left, ready = stack.enter_context(together)
+        result = spoken(verify_source(left, request, ready), in_python)
     if result.verdict != "pass":
         raise AssertionError(_message(result))
     return result
-
-
-@contextmanager
-def _opened(
-    reference: Model, candidate: Model, options: SourceOptions, layouts: Layouts
-) -> Iterator[tuple[Any, Any]]:
-    """Both as sources; one that does not know the shapes of its inputs takes the other's."""
-    from prelu_tools.commands.verify.inputs.other import asking
-
-    left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
-    ready: dict[str, Any] = {}
-    with ExitStack() as stack:
-        if type(candidate).__name__ == "ModelProto":  # it states its inputs
-            ready[right_name] = stack.enter_context(opened(candidate, right_name, options))
-        told = asking(options, [right_name], ready, layouts)
-        left = stack.enter_context(opened(reference, left_name, told))
-        right = ready.get(right_name)
-        if right is None:
-            told = asking(options, [left_name], {left_name: left}, layouts.turned)
-            right = stack.enter_context(opened(candidate, right_name, told))
-        yield left, right
 
 
 def _by_its_name_today(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,8 +177,9 @@ def assert_slopes_equal(
     given = read_keywords(VerifyRequest, {"layout": keywords["layout"]}).get("layouts", {})
     left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
     orders = Layouts(given.get("reference"), given.get("candidate"))
-    with _opened(reference, candidate, options, orders) as (left, right):
-        mine, theirs = left.layers(), right.layers()
+    models = (left_name, reference), {right_name: candidate}
+    with opened_together(*models, options, orders, paths=True) as (left, ready):
+        mine, theirs = left.layers(), ready[right_name].layers()
     if not mine and not theirs:
         raise AssertionError(f"neither {left_name} nor {right_name} has a PReLU to compare")
     paired = pair_layers(mine, theirs)

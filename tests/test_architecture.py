@@ -32,7 +32,7 @@ BELOW = {
     "graph": {"core"},
     "core": set(),
     "arguments.py": {"commands.verify.inputs.feeds", "core"},
-    "live.py": {"backends", "core"},
+    "live.py": {"commands.verify.inputs", "backends", "core"},
     "api": {"arguments", "live", "commands", "core"},
     "testing.py": {"arguments", "live", "commands", "reports", "core"},
     "pytest_plugin.py": {"testing", "commands", "core"},

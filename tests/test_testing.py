@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from prelu_tools import verify
 from prelu_tools.core.errors import UsageError
 from prelu_tools.testing import assert_parity, assert_slopes_equal
 
@@ -78,6 +79,17 @@ def test_the_shapes_that_a_module_lacks_are_those_of_the_file(exported: Path) ->
 def test_what_is_missing_is_named_as_python_names_it() -> None:
     with pytest.raises(UsageError, match=re.escape("give input={")):
         assert_slopes_equal(_net(), _net())
+
+
+def test_two_modules_of_which_neither_knows_its_shapes_do_not_ask_each_other_for_ever() -> None:
+    with pytest.raises(UsageError, match="input shapes of reference"):
+        verify(_net(), _net())
+    with pytest.raises(UsageError, match="input shapes of reference"):
+        assert_parity(_net(), _net())
+
+
+def test_verify_takes_the_shapes_of_a_model_in_memory(exported: Path) -> None:
+    assert verify(_net(), onnx.load(exported), quick=True).verdict == "pass"
 
 
 def test_options_have_the_names_that_verify_has_for_them(exported: Path) -> None:

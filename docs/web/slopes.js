@@ -115,7 +115,7 @@ export function describe(left, right) {
   return `${where.length} of ${mine.length} slopes differ, most at ${most}: ${right.data[most]} where ${left.data[most]} was expected`;
 }
 
-/** Which of the slopes differ, by their flat places in the candidate. */
+/** The flat indices, in the candidate, of the slopes that differ. */
 export function differing(reference, candidate, order) {
   const left = order ? transpose(reference, order) : reference;
   if (left.data.length !== candidate.data.length || left.dtype !== candidate.dtype) return null;

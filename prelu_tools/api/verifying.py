@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, Literal
+from typing import Literal
 
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
 from prelu_tools.commands.speaking import speaking_python
@@ -13,7 +13,7 @@ from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.layout import Layout
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.results.verification import VerifyResult
-from prelu_tools.live import Model, is_live, name_of, opened, turns
+from prelu_tools.live import Model, is_live, name_of, opened_together, turns
 
 
 @speaking_python
@@ -100,7 +100,6 @@ def verify(
     """
     given = locals()
     from prelu_tools.commands.verify.command import before_loading, layouts_of, verify_source
-    from prelu_tools.commands.verify.inputs.other import asking
     from prelu_tools.commands.verify.request import VerifyRequest
 
     if not candidates:
@@ -116,14 +115,10 @@ def verify(
         refused = before_loading(request, [name for name, model in objects if is_live(model)])
         if refused is not None:
             return refused
-        live: dict[str, Any] = {}
-        told = asking(options, names, live, layouts_of(request))
-        source = stack.enter_context(opened(reference, left, told))
-        told = asking(options, [left], {left: source}, layouts_of(request).turned)
-        for name, model in zip(names, candidates, strict=True):
-            if is_live(model):
-                live[name] = stack.enter_context(opened(model, name, told))
-        return verify_source(source, request, live)
+        models = dict(zip(names, candidates, strict=True))
+        together = opened_together((left, reference), models, options, layouts_of(request))
+        source, ready = stack.enter_context(together)
+        return verify_source(source, request, ready)
 
 
 def _names(candidates: Sequence[Model]) -> tuple[str, ...]:

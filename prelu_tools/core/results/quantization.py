@@ -141,7 +141,8 @@ class QuantizeResult(Shown):
 
     def _in_short(self) -> str:
         verdict = self.verdict or "not compared"
-        return f"{self.source} -> {self.path}: {verdict}, {self.n_integer} of {len(self.layers)} PReLU layers in integers"  # noqa: E501
+        layers = f"{self.n_integer} of {len(self.layers)} PReLU layers in integers"
+        return f"{self.source} -> {self.path}: {verdict}, {layers}"
 
     @property
     def n_integer(self) -> int:

@@ -30,15 +30,23 @@ def asking(
         ready: those of them that are open, by their spelling; takes what is opened here.
         layouts: what the user said of the axis orders, the source's own first.
     """
+    is_asking = False
 
     def ask() -> OtherInputs | None:
-        for text in others:
-            with suppress(PReLUToolsError):
-                source = ready.get(text) or open_source(text, options)
-                found = OtherInputs(text, _inputs_of(source, layouts))
-                ready[text] = source
-                return found
-        return None
+        nonlocal is_asking
+        if is_asking:  # the other one does not know them either, and asks back
+            return None
+        is_asking = True
+        try:
+            for text in others:
+                with suppress(PReLUToolsError):
+                    source = ready.get(text) or open_source(text, options)
+                    found = OtherInputs(text, _inputs_of(source, layouts))
+                    ready[text] = source
+                    return found
+            return None
+        finally:
+            is_asking = False
 
     return replace(options, other=ask)
 

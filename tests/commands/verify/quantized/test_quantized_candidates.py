@@ -166,7 +166,10 @@ def test_ranges_that_do_not_fit_fail_on_given_inputs(
     assert "int8_random_inputs" in [code_of(note) for note in drawn.notes]
     good = verify(files["net"], files["plain"], inputs={"x": pictures()})
     assert good.verdict == "pass"
-    assert (report(good).outputs[0].deviation or pytest.fail("no figures")).snr_db > 20  # type: ignore[operator]
+    deviation = report(good).outputs[0].deviation
+    assert deviation is not None
+    assert deviation.snr_db is not None
+    assert deviation.snr_db > 20
 
 
 def test_a_tolerance_that_was_given_counts(files: dict[str, Path]) -> None:
