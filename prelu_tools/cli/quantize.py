@@ -42,7 +42,7 @@ def command(
     verbose: bool,
     **choices: Any,
 ) -> int:
-    """Quantize MODEL.onnx to 8-bit integers, PReLU included, and prove what is left of it.
+    """Quantize MODEL.onnx to 8-bit integers, PReLU included, and measure what it costs in accuracy.
 
     onnxruntime's own quantizer (QDQ, static, a scale for each channel) leaves PReLU in floating
     point, which makes an int8 model several times slower. Here each PReLU is written in integers,

@@ -108,3 +108,8 @@ def missing_extra(error: BaseException) -> MissingExtraError | None:
             return MissingExtraError(package, extra, "for this")
         seen = seen.__cause__ or seen.__context__
     return seen
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, on one line: it becomes part of a sentence."""
+    return " ".join(str(error).split())

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
+from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, one_line
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """How every HDF5 file begins."""
@@ -250,7 +250,7 @@ def opened(file: Path | BinaryIO, spelled: str, size: int) -> Iterator[Hdf5]:
     except PReLUToolsError:
         raise
     except Exception as error:
-        detail = " ".join(str(error).split())
+        detail = one_line(error)
         raise PReLUToolsError(
             f"{spelled} cannot be read: it is not an HDF5 file, or it is damaged "
             f"({type(error).__name__}: {detail})"

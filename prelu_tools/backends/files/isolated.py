@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from prelu_tools.backends.files.answers import BadAnswerError, decoded, encoded
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.files.limits import allowed_memory
 
 _CPU_SECONDS: Final = 3
@@ -178,7 +178,7 @@ def main(reader: str, path: str, cpu_seconds: str, memory: str) -> None:
     except MemoryError:
         outcome = "error", f"{path} is damaged: reading it takes more than {int(memory):,} bytes"
     except Exception as error:
-        detail = " ".join(str(error).split())
+        detail = one_line(error)
         outcome = "error", f"{path} is damaged ({type(error).__name__}: {detail})"
     sys.stdout.buffer.write(encoded(outcome))
     sys.stdout.buffer.flush()

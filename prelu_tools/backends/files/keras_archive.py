@@ -16,7 +16,7 @@ from prelu_tools.backends.files.hdf5 import SIGNATURE, Group, Hdf5, opened
 from prelu_tools.backends.files.keras_layers import Entry, is_entry, is_state, leaves_of
 from prelu_tools.backends.files.keras_slopes import read_slopes
 from prelu_tools.backends.files.source import Contents, source_of, told_by_names
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.files.archives import faults_of
 from prelu_tools.core.files.limits import is_bomb
 
@@ -101,7 +101,7 @@ def _opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     except zipfile.BadZipFile as error:
         raise PReLUToolsError(_no_archive(path, error)) from error
     except Exception as error:
-        detail = " ".join(str(error).split())
+        detail = one_line(error)
         raise PReLUToolsError(
             f"{path} cannot be read as a Keras archive ({type(error).__name__}: {detail})"
         ) from error

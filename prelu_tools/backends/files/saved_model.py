@@ -16,7 +16,7 @@ from prelu_tools.backends.files.source import BY_NAME, Contents, FileSource, inp
 from prelu_tools.backends.files.tensor_bundle import TensorBundle, parts_of, values_of
 from prelu_tools.backends.interface import Source
 from prelu_tools.core.arrays import frozen
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.slopes import PReLULayer, align
 from prelu_tools.graph.io.wire import FileBytes
@@ -54,7 +54,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     try:
         return FileSource(spelled, _contents(TensorBundle(checkpoint), path))
     except Exception as error:
-        detail = " ".join(str(error).split())
+        detail = one_line(error)
         raise PReLUToolsError(
             f"{path} cannot be read as a SavedModel: it is damaged "
             f"({type(error).__name__}: {detail})"

@@ -13,7 +13,7 @@ import numpy as np
 
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array, packed
-from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
+from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, one_line
 from prelu_tools.core.versions import installed_version
 
 Kernels = Literal["xnnpack", "builtin"]
@@ -139,4 +139,4 @@ def runtime_version() -> str:
 
 
 def _sentence(error: Exception) -> str:
-    return " ".join(str(error).split()).removesuffix(".")
+    return one_line(error).removesuffix(".")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.core.arrays import Array, packed
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, one_line
 
 _CONFIG = {"backend": "CPU", "precision": "high", "numThread": 1}
 _NO_WINOGRAD = (3, 0)  # MNN's HintMode WINOGRAD_MEMORY_LEVEL: the smallest units only
@@ -94,4 +94,4 @@ class Module:
 
 
 def _sentence(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return one_line(error)[:300] or type(error).__name__

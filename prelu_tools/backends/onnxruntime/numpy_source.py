@@ -15,7 +15,7 @@ from prelu_tools.backends.interface import OnnxGraph
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.runners import Observer, Runner
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.prelu.layout import inverse
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.passes.repair import Repair
@@ -108,7 +108,7 @@ class _NumpyRunner:
                     observe(item.layer.name, number, found[match.x], y)
 
     def _words(self, error: Exception) -> str:
-        told = " ".join(str(error).split())
+        told = one_line(error)
         return f"onnx's evaluator in numpy cannot run {self._source.spelled}: {told}"
 
 

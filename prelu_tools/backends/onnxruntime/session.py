@@ -15,7 +15,7 @@ import onnx
 
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.errors import PReLUToolsError, UsageError, one_line
 from prelu_tools.graph.io.locations import refuse_odd_name
 from prelu_tools.graph.io.reader import OnnxModel
 
@@ -254,7 +254,7 @@ def import_onnxruntime() -> Any:
 
 def sentence(error: Exception) -> str:
     """What onnxruntime says, without its prefix."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     if found := _IR_TOO_NEW.search(text):
         return (
             f"the file is of IR version {found[1]}, and it supports only up to {found[2]}: "

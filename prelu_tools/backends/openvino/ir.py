@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
 
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.prelu.slopes import Shape
 
 _LARGEST: Final = 256 << 20  # bytes of a .xml
@@ -75,7 +75,7 @@ def read_ir(path: Path) -> tuple[Layer, ...]:
     except OSError as error:
         raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
     except (ElementTree.ParseError, ValueError, KeyError, RecursionError, LookupError) as error:
-        why = " ".join(str(error).split())
+        why = one_line(error)
         raise PReLUToolsError(f"{path} is not a readable OpenVINO model: {why}") from error
 
 

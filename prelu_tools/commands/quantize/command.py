@@ -1,12 +1,12 @@
-"""Quantize a model with PReLU to 8-bit integers, and prove what is left of it."""
+"""Quantize a model with PReLU to 8-bit integers, and measure what it costs in accuracy."""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +14,25 @@ import onnx
 
 from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.onnxruntime.quantizing import quantizer_options
-from prelu_tools.backends.onnxruntime.racing import open_run, race, runtime_version
 from prelu_tools.backends.onnxruntime.session import Session
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
-from prelu_tools.commands.optimize.equality import processor
 from prelu_tools.commands.preflight import check_request
-from prelu_tools.commands.quantize.calibration import CalibrationData, read_calibration
+from prelu_tools.commands.quantize.calibration import read_calibration
 from prelu_tools.commands.quantize.choosing import FormBench, Forms, choose
 from prelu_tools.commands.quantize.losses import Losses, Watched, losses_of
 from prelu_tools.commands.quantize.metric import load_metric, measured
+from prelu_tools.commands.quantize.outcome import (
+    Measured,
+    ProgressCallback,
+    Work,
+    judged,
+    result_of,
+)
 from prelu_tools.commands.quantize.quantizing import (
     FloatModel,
     Prepared,
     Quantizer,
-    call_name,
     demand_opset,
     fixed_sizes,
     float_model,
@@ -40,51 +44,20 @@ from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.inputs.feeds import Feeds, save_feeds
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.inputs import DEFAULT_SEED
 from prelu_tools.core.results.quantization import (
-    QuantizedLayer,
     QuantizedMetric,
-    QuantizedOutput,
-    QuantizedTimes,
     QuantizeResult,
 )
-from prelu_tools.core.results.reasons import Reason, as_reason
-from prelu_tools.core.results.verification import LayerParity, Verdict, VerifyResult
-from prelu_tools.core.timing import ratio_of
+from prelu_tools.core.results.reasons import as_reason
+from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.writer import refuse_existing, write_model
 from prelu_tools.graph.quantized.forms import FLOAT
 
-_FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 400)
-ProgressCallback = Callable[[str], None]
-
 
 def _silence(_stage: str) -> None:
     pass
-
-
-@dataclass
-class _Work:
-    """What the steps share."""
-
-    request: QuantizeRequest
-    graph: OnnxGraph
-    data: CalibrationData
-    model: FloatModel
-    plain: onnx.ModelProto
-    tell: ProgressCallback
-    kept: tuple[str, ...] = ()
-    """Layers that stay in floating point."""
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """A quantized model on both parts of the data."""
-
-    calibration: Losses
-    held_out: Losses
 
 
 def quantize(
@@ -120,9 +93,9 @@ def quantize(
     with tempfile.TemporaryDirectory(prefix="prelu-tools-") as folder:
         quantizer = Quantizer(model, data.calibration, options, Path(folder))
         tell("quantizing")
-        work = _Work(request, graph, data, model, quantizer.plain(), tell)
+        work = Work(request, graph, data, model, quantizer.plain(), tell)
         forms, proto, ours, plain = _within_loss(work, quantizer)
-        result = _result(work, forms, proto, ours, plain)
+        result = result_of(work, forms, proto, ours, plain)
         if metric is not None and request.metric is not None:
             protos = (model.proto, work.plain, proto)
             results = [_results(p, data.held_out, request.source) for p in protos]
@@ -180,8 +153,8 @@ def _float_model(graph: OnnxGraph, request: QuantizeRequest) -> FloatModel:
 
 
 def _within_loss(
-    work: _Work, quantizer: Quantizer
-) -> tuple[Forms, onnx.ModelProto, _Measured, _Measured]:
+    work: Work, quantizer: Quantizer
+) -> tuple[Forms, onnx.ModelProto, Measured, Measured]:
     """Quantize; while too much is lost, more precisely, then with layers in floating point."""
     request = work.request
     watched = Watched(work.model.proto, work.model.results, request.source)
@@ -206,7 +179,7 @@ def _within_loss(
             return forms, proto, ours, plain
 
 
-def _choose(work: _Work, prepared: Prepared) -> Forms:
+def _choose(work: Work, prepared: Prepared) -> Forms:
     request = work.request
     bench = FormBench(prepared, work.data.calibration[0], request.threads, request.tune_seconds)
     forms = choose(bench, request.tune, work.tell)
@@ -216,9 +189,9 @@ def _choose(work: _Work, prepared: Prepared) -> Forms:
     return forms
 
 
-def _measure(work: _Work, proto: onnx.ModelProto, watched: Watched) -> _Measured:
+def _measure(work: Work, proto: onnx.ModelProto, watched: Watched) -> Measured:
     name = work.request.source
-    return _Measured(
+    return Measured(
         losses_of(proto, watched, work.data.calibration, name),
         losses_of(proto, watched, work.data.held_out, name),
     )
@@ -242,109 +215,6 @@ def _worst_layer(model: FloatModel, losses: Losses, left: Sequence[str]) -> str:
     return max(gains, key=lambda name: gains[name])
 
 
-def _result(
-    work: _Work, forms: Forms, proto: onnx.ModelProto, ours: _Measured, plain: _Measured
-) -> QuantizeResult:
-    request = work.request
-    layers = tuple(
-        _layer(work, item, forms, ours, plain) for item in range(len(work.model.located))
-    )
-    work.notes += [*work.data.notes, *forms.notes, *_notes(layers)]
-    return QuantizeResult(
-        source=request.source,
-        path=str(request.output),
-        n_bytes=None,
-        verdict=None,
-        reasons=(),
-        layers=layers,
-        outputs=tuple(
-            QuantizedOutput(
-                name,
-                ours.held_out.outputs[name].decibels,
-                ours.calibration.outputs[name].decibels,
-                plain.held_out.outputs[name].decibels,
-                ours.held_out.top1(name),
-                plain.held_out.top1(name),
-            )
-            for name in ours.held_out.outputs
-        ),
-        times=_times(work, proto),
-        metric=None,
-        rows=work.data.rows,
-        options=request.quantizer_options,
-        verification=None,
-    )
-
-
-def _layer(
-    work: _Work, place: int, forms: Forms, ours: _Measured, plain: _Measured
-) -> QuantizedLayer:
-    item = work.model.located[place]
-    name = item.layer.name
-    counts = work.model.coverage.counts(name)
-
-    def decibels(losses: Losses) -> float | None:
-        return losses.layers[name].decibels if name in losses.layers else None
-
-    return QuantizedLayer(
-        name=name,
-        shape=work.model.shapes.get(item.matches[0].x),
-        n_slopes=int(item.layer.slopes.size),
-        form=forms.forms[call_name(name, 0)],
-        selected=forms.selected[call_name(name, 0)],
-        slope_step=None,
-        slope_error=None,
-        snr=decibels(ours.held_out),
-        snr_calibration=decibels(ours.calibration),
-        snr_plain=decibels(plain.held_out),
-        used=float((counts > 0).mean()) if counts.size else 0.0,
-        unused=tuple(int(i) for i in np.flatnonzero(counts == 0)),
-    )
-
-
-def _notes(layers: Sequence[QuantizedLayer]) -> list[str]:
-    found: list[str] = []
-    unused = [f"{layer.name}[{i}]" for layer in layers for i in layer.unused]
-    if unused:
-        more = f" and {len(unused) - 5:,} more" if len(unused) > 5 else ""
-        found.append(Reason(
-            f"the calibration data never used the negative branch of {', '.join(unused[:5])}"
-            f"{more}: how well these slopes are quantized is not known",
-            "slopes_unused",
-        ))  # fmt: skip
-    in_float = [x.name for x in layers if x.form == FLOAT and x.selected == "only one"]
-    if in_float:
-        found.append(Reason(
-            "in floating point, because what goes in or comes out is not quantized: "
-            f"{', '.join(in_float[:5])}{' and more' if len(in_float) > 5 else ''}",
-            "layers_in_float",
-        ))  # fmt: skip
-    return found
-
-
-def _times(work: _Work, proto: onnx.ModelProto) -> QuantizedTimes:
-    work.tell("timing")
-    feeds, threads = work.data.calibration[0], work.request.threads
-    models = {"float": work.model.proto, "plain": work.plain, "int8": proto}
-    runs = {
-        name: open_run(OnnxModel(model, None), threads, f"{work.request.source} ({name})")
-        for name, model in models.items()
-    }
-    times = race(runs, feeds, _FINAL_SECONDS, _FINAL_ROUNDS, DEFAULT_SEED, threads).seconds
-    middle = {name: float(np.median(seconds)) for name, seconds in times.items()}
-    return QuantizedTimes(
-        in_float=middle["float"],
-        plain=middle["plain"],
-        in_int8=middle["int8"],
-        of_plain=ratio_of(times["int8"], times["plain"]),
-        of_float=ratio_of(times["int8"], times["float"]),
-        threads=threads,
-        shapes=tuple((name, values.shape) for name, values in feeds.items()),
-        runtime=runtime_version(),
-        processor=processor(),
-    )
-
-
 def _results(
     proto: onnx.ModelProto, feeds: Sequence[Feeds], spelled: str
 ) -> list[Mapping[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]]:
@@ -353,7 +223,7 @@ def _results(
 
 
 def _place(
-    work: _Work, proto: onnx.ModelProto, result: QuantizeResult, folder: Path
+    work: Work, proto: onnx.ModelProto, result: QuantizeResult, folder: Path
 ) -> QuantizeResult:
     """Verify the file, and put it in place unless the verdict says no."""
     request = work.request
@@ -362,7 +232,7 @@ def _place(
     if request.verify:
         work.tell("verifying")
         verification = _verified(work, temporary, folder)
-        result = _judged(request, result, verification)
+        result = judged(request, result, verification)
     result = replace(result, notes=tuple(dict.fromkeys(work.notes)))
     if result.verdict not in ("pass", None):
         return result
@@ -371,7 +241,7 @@ def _place(
     return replace(result, n_bytes=n_bytes)
 
 
-def _verified(work: _Work, written: Path, folder: Path) -> VerifyResult:
+def _verified(work: Work, written: Path, folder: Path) -> VerifyResult:
     inputs = folder / "held_out.npz"
     save_feeds(inputs, work.data.held_out)
     request = VerifyRequest(
@@ -389,42 +259,4 @@ def _verified(work: _Work, written: Path, folder: Path) -> VerifyResult:
         candidates=tuple(replace(report, model=final) for report in found.candidates),
         reasons=tuple(as_reason(r).renamed(str(written), final) for r in found.reasons),
         notes=tuple(as_reason(n).renamed(str(written), final) for n in found.notes),
-    )
-
-
-def _judged(
-    request: QuantizeRequest, result: QuantizeResult, verification: VerifyResult
-) -> QuantizeResult:
-    reasons: list[str] = list(verification.reasons)
-    verdicts: list[Verdict] = [verification.verdict]
-    for output in result.outputs:
-        lost = (output.snr_plain or 0.0) - (output.snr or 0.0)
-        if output.snr is not None and output.snr_plain is not None and lost > request.max_loss:
-            verdicts.append("fail")
-            reasons.append(Reason(
-                f"output {output.name} has {output.snr:.1f} dB on the held-out data, "
-                f"{lost:.1f} dB less than with plain quantize_static; --max-loss "
-                f"{request.max_loss:g} allows less: --keep-float N leaves layers in floating point",
-                "int8_loss",
-            ))  # fmt: skip
-    metric = result.metric
-    dropped = 0.0 if metric is None else metric.in_float - metric.in_int8
-    if metric is not None and request.max_drop is not None and dropped > request.max_drop:
-        verdicts.append("fail")
-        reasons.append(Reason(
-            f"{metric.name} is {metric.in_int8:.6g}, where it is {metric.in_float:.6g} in floating "
-            f"point; --max-drop {request.max_drop:g} allows less",
-            "metric_dropped",
-        ))  # fmt: skip
-    found: Sequence[LayerParity] = verification.candidates[0].layers
-    parities = {layer.name: layer for layer in found}
-    layers = tuple(
-        replace(layer, slope_step=parities[layer.name].slope_step,
-                slope_error=parities[layer.name].slope_error)
-        if layer.name in parities else layer
-        for layer in result.layers
-    )  # fmt: skip
-    verdict = next(v for v in ("fail", "inconclusive", "pass") if v in verdicts)
-    return replace(
-        result, layers=layers, verdict=verdict, reasons=tuple(reasons), verification=verification
     )

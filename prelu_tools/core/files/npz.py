@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.files.archives import faults_of
 from prelu_tools.core.files.limits import allowed_memory
 from prelu_tools.core.files.pickles import in_words, wanted_by, wanted_by_file
@@ -127,12 +127,12 @@ def _explained(path: Path, read: Callable[[], Read]) -> Read:
     except FileNotFoundError as error:
         raise PReLUToolsError(f"{path} cannot be read: no such file") from error
     except OSError as error:
-        detail = error.strerror or " ".join(str(error).split())
+        detail = error.strerror or one_line(error)
         raise PReLUToolsError(f"{path} cannot be read as an .npz file ({detail})") from error
     except zipfile.BadZipFile as error:
         raise PReLUToolsError(_no_archive(path, error)) from error
     except Exception as error:  # zipfile and numpy raise a dozen kinds for damaged files
-        detail = " ".join(str(error).split())
+        detail = one_line(error)
         raise PReLUToolsError(
             f"{path} cannot be read as an .npz file: it is damaged "
             f"({type(error).__name__}: {detail})"

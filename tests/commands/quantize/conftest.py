@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from prelu_tools.commands.quantize import command
+from prelu_tools.commands.quantize import outcome
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _few_rounds() -> Iterator[None]:
-    fewest = command._FINAL_ROUNDS.start
+    fewest = outcome._FINAL_ROUNDS.start
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "_FINAL_ROUNDS", range(fewest, fewest))
+        patch.setattr(outcome, "_FINAL_ROUNDS", range(fewest, fewest))
         yield

@@ -12,6 +12,7 @@ from prelu_tools.backends.keras.files.loading import Keras2FileError, custom_obj
 from prelu_tools.backends.keras.files.saved import SavedModelSource, load
 from prelu_tools.backends.keras.framework import keras
 from prelu_tools.backends.quiet import quiet
+from prelu_tools.core.errors import one_line
 from prelu_tools.core.options import SourceOptions
 
 
@@ -35,7 +36,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> SavedModelSou
             model.export(folder)
             return SavedModelSource(load(Path(folder), options), spelled, options)
     except Exception as error:
-        detail = " ".join(str(error).split())
+        detail = one_line(error)
         raise Keras2FileError(
             f"{path} is a file of Keras 2, and tf_keras cannot load it "
             f"({type(error).__name__}: {detail})"

@@ -13,7 +13,7 @@ from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.preflight.names import defined_in, no_such_name
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.source_spec import import_named
-from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.errors import PReLUToolsError, UsageError, one_line
 from prelu_tools.core.options import SourceOptions
 
 _NO_KWARGS = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
@@ -98,7 +98,7 @@ def load_weights(model: Any, path: Path, spelled: str) -> None:
 
 def _misfit(model: Any, error: Exception) -> str:
     """What Keras says of weights that do not fit, without the values and without the whole list."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     if match := _MISFITS.search(text):
         count, name, why = match.groups()
         total = sum(bool(layer.weights) for layer in model._flatten_layers() if is_leaf(layer))

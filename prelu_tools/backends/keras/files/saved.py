@@ -33,7 +33,7 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.runners import Observer, Runner, WideRunner
 from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.rounding.noise import Noise
@@ -60,7 +60,7 @@ def load(path: Path, options: SourceOptions) -> Any:
         with quiet(options.show_chatter):
             return tf.saved_model.load(str(path))
     except Exception as error:
-        detail = " ".join(str(error).split())
+        detail = one_line(error)
         raise PReLUToolsError(
             f"{path} cannot be loaded as a SavedModel ({type(error).__name__}: {detail})"
         ) from error

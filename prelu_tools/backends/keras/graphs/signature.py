@@ -16,7 +16,7 @@ from prelu_tools.backends.keras.graphs.freezing import flat_graph, freeze
 from prelu_tools.backends.keras.graphs.program import Program, Weight, make_placeholder
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.errors import PReLUToolsError, UsageError, one_line
 from prelu_tools.core.options import Dim, SourceOptions, example_sizes
 from prelu_tools.core.prelu.layout import Layout
 
@@ -49,7 +49,7 @@ def trace_signature(loaded: Any, spelled: str, options: SourceOptions) -> Progra
             concrete = tf.function(call, autograph=False).get_concrete_function(*signature)
             frozen = freeze(concrete)
     except Exception as error:
-        detail = " ".join(str(error).split())
+        detail = one_line(error)
         raise PReLUToolsError(
             f"the signature of {spelled} cannot be converted to one graph "
             f"({type(error).__name__}: {detail})"

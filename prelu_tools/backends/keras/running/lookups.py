@@ -13,7 +13,7 @@ from prelu_tools.backends.keras.graphs.program import Program
 from prelu_tools.backends.keras.running.eagerly import as_written
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, one_line
 
 _TABLES = ("Gather", "GatherV2", "GatherNd", "OneHot", "TensorScatterUpdate", "TensorScatterAdd")
 
@@ -34,7 +34,7 @@ def find_lookups(program: Program, feeds: Mapping[str, Array]) -> list[Lookup]:
             flat = [tf.constant(feeds[spec.name]) for spec in program.specs]
             found = [np.asarray(v) for v in function(*flat, *program.tensors([]))]
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         raise PReLUToolsError(f"{type(error).__name__}: {text}") from error
     values = dict(zip(names, found, strict=True))
     return [lookup for node in nodes for lookup in _read(node, values)]

@@ -19,7 +19,7 @@ from torch.nn.parameter import is_lazy
 from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.backends.files.naming import strip_to
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.files.archives import faults_of
 from prelu_tools.core.files.limits import allowed_memory, is_bomb
 from prelu_tools.core.files.pickles import in_words, wanted_by_file
@@ -201,7 +201,7 @@ def _unwrap(content: Any, path: Path) -> StateFile:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = one_line(error)
     if isinstance(error, pickle.UnpicklingError) and "Unsupported operand" not in text:
         return (
             f"{path} holds more than tensors, and loading it would run "
