@@ -47,6 +47,7 @@ def test_exchanged_slopes_in_its_file_are_named(net: Path, tmp_path: Path, runti
     source = _source(net)
     layer = next((x for x in source.layers() if np.unique(x.slopes).size > 1), None)
     if layer is None:
+        assert net.stem == "convtasnet"  # the only one
         pytest.skip("its slopes are shared by all channels: there is nothing to exchange")
     made: Any = run_by(runtime, source.graph)
     main = tmp_path / f"net{made.model.file.suffix}"

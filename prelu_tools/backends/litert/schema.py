@@ -14,10 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from prelu_tools.backends.runtimes.flatbuffer import Buffer, DamagedError, Table
+from prelu_tools.backends.runtimes.flatbuffer import Buffer, DamagedError, Table, read_file
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.io.wire import FileBytes, MalformedError
 
 IDENTIFIER: Final = b"TFL3"
 _MOST_AXES: Final = 64
@@ -137,14 +135,7 @@ def read_tflite(path: Path) -> TfliteModel:
     Raises:
         PReLUToolsError: it cannot be read, or is no TensorFlow Lite model.
     """
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        return _model(path, Buffer(FileBytes(file.fileno()), file))
-    except (DamagedError, MalformedError, OSError, MemoryError, OverflowError) as error:
-        raise PReLUToolsError(f"{path} is not a readable TensorFlow Lite model: {error}") from error
+    return read_file(path, "TensorFlow Lite model", _model)
 
 
 def _model(path: Path, buffer: Buffer) -> TfliteModel:

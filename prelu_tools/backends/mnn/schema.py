@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from prelu_tools.backends.runtimes.flatbuffer import Buffer, DamagedError, Table
+from prelu_tools.backends.runtimes.flatbuffer import Buffer, DamagedError, Table, read_file
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.io.wire import FileBytes, MalformedError
 
 TYPES: Final[Mapping[int, str]] = {
     1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", 9: "int64",
@@ -91,14 +90,7 @@ def read_mnn(path: Path) -> MnnModel:
     Raises:
         PReLUToolsError: it cannot be read, is not an MNN model, or was made from TensorFlow.
     """
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        return _model(path, Buffer(FileBytes(file.fileno()), file))
-    except (DamagedError, MalformedError, OSError, MemoryError, OverflowError) as error:
-        raise PReLUToolsError(f"{path} is not a readable MNN model: {error}") from error
+    return read_file(path, "MNN model", _model)
 
 
 def _model(path: Path, buffer: Buffer) -> MnnModel:

@@ -6,13 +6,17 @@ https://flatbuffers.dev/internals/
 from __future__ import annotations
 
 import struct
-from typing import IO, Any, Final
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, Final, TypeVar
 
 import numpy as np
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.io.wire import Readable
+from prelu_tools.graph.io.wire import FileBytes, MalformedError, Readable
+
+Model = TypeVar("Model")
 
 _OFFSET: Final = 4  # bytes
 _ELEMENTS_A_BYTE: Final = 4
@@ -143,3 +147,24 @@ class Table:
 
     def _target(self, place: int) -> int:
         return place + int(self._buffer.number(place, "I"))
+
+
+def read_file(path: Path, kind: str, read: Callable[[Path, Buffer], Model]) -> Model:
+    """What a file says; it stays open as long as its tables are read.
+
+    Args:
+        path: the file.
+        kind: what it should be, such as `MNN model`.
+        read: reads its tables.
+
+    Raises:
+        PReLUToolsError: it cannot be read, or is no file of this kind.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return read(path, Buffer(FileBytes(file.fileno()), file))
+    except (DamagedError, MalformedError, OSError, MemoryError, OverflowError) as error:
+        raise PReLUToolsError(f"{path} is not a readable {kind}: {error}") from error
