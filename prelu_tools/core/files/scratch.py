@@ -106,7 +106,7 @@ def _made(path: Path, make: Callable[[str], str], forget: Forget | None = None) 
         with locked(path.parent):  # nobody finds it before it is locked itself
             _clear(path, forget)
             made = Path(make(_prefix(path)))
-            descriptor = os.open(_owned(made), os.O_RDONLY | os.O_CREAT)
+            descriptor = _opened(made)
             with suppress(OSError):
                 _lock(descriptor)
         yield made
@@ -117,9 +117,16 @@ def _made(path: Path, make: Callable[[str], str], forget: Forget | None = None) 
             os.close(descriptor)
 
 
-def _owned(made: Path) -> Path:
-    """The file that is locked by the run that made something."""
-    return made / ".owned" if made.is_dir() else made
+def _opened(made: Path) -> int:
+    """Open the file that the run locks which made something: the file itself, or one in the folder.
+
+    Raises:
+        FileNotFoundError: it has gone meanwhile. A file of its name is not made anew.
+    """
+    try:
+        return os.open(made / ".owned", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW)
+    except NotADirectoryError:
+        return os.open(made, os.O_RDONLY | os.O_NOFOLLOW)
 
 
 def thoroughly(tidy: Callable[[], None]) -> None:
@@ -145,7 +152,7 @@ def _clear(path: Path, forget: Forget | None) -> None:
     """Remove what runs that were killed left beside a path; its folder is locked."""
     for left in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
         with suppress(OSError):  # another user's, or in use
-            descriptor = os.open(_owned(left), os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW)
+            descriptor = _opened(left)
             try:
                 _lock(descriptor)
                 if forget is not None:

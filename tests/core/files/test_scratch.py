@@ -74,6 +74,17 @@ def test_what_is_in_use_stays(tmp_path: Path) -> None:
         assert file.is_file()
 
 
+def test_what_goes_while_another_run_looks_is_not_made_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its owner removed it between the moment it was found and the moment it is opened."""
+    gone = tmp_path / ".net.onnx.prelu-tools-gone"
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([gone]))
+    with scratch_folder(tmp_path / "net.onnx", lambda left: (left / "under-way").unlink()):
+        assert not gone.exists()
+    assert not list(tmp_path.iterdir())
+
+
 def test_files_that_are_only_called_alike_stay(tmp_path: Path) -> None:
     for name in (".net.onnx.previous", ".net.onnx.data", "net.onnx.prelu-tools-x"):
         (tmp_path / name).touch()
