@@ -203,7 +203,7 @@ def test_nothing_to_check_is_no_verdict_and_nothing_is_written(models: tuple[str
     _onnx(*models)
     found = cli("init")
     assert (found.code, found.out) == (3, "")
-    assert "no ONNX file with PReLU has a source of its name here" in found.words
+    assert "no ONNX file with PReLU here has the name of a source" in found.words
     assert 'reference = "SOURCE"' in found.words
     assert not Path("prelu-tools.toml").exists()
 

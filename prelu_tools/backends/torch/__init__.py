@@ -22,7 +22,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     Raises:
         UsageError: always.
     """
-    raise UsageError(f"{path} holds no model: name the code too, as nets.py:Net@{path}")
+    raise UsageError(f"{path} holds no model: name the code too, as in nets.py:Net@{path}")
 
 
 def from_object(

@@ -42,8 +42,8 @@ def init(request: InitRequest) -> InitResult:
     if not found.checks:
         models = "; ".join(f"{one.path}: {one.reason}" for one in found.left_out[:5])
         raise PReLUToolsError(
-            "no ONNX file with PReLU has a source of its name here, as net.onnx has in net.keras "
-            f"or nets.py:Net{f' ({models})' if models else ''}: rename it, or write "
+            "no ONNX file with PReLU here has the name of a source, as net.onnx has that of "
+            f"net.keras or nets.py:Net{f' ({models})' if models else ''}: rename it, or write "
             f'{path} by hand: [[checks]], reference = "SOURCE", candidates = ["MODEL.onnx"]'
         )
     if request.schema:
@@ -107,7 +107,7 @@ def _check(check: InitCheck) -> Iterator[str]:
         yield f"input = [{', '.join(map(_quoted, check.inputs))}]"
     if check.variants:
         names = ", ".join(map(_quoted, check.variants))
-        yield f"# Of another type by their names, so with a tolerance of their own: {names}"
+        yield f"# Left out (their names suggest a type that needs another tolerance): {names}"
 
 
 def _quoted(text: str) -> str:

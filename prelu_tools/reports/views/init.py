@@ -21,7 +21,11 @@ def view(result: InitResult, style: Style) -> Section:
         ("left out  ", Name(one.path), f": {one.reason}") for one in result.left_out
     ]
     lines += [
-        ("left out  ", Name(path), ": of another type by its name; a comment names it")
+        (
+            "left out  ",
+            Name(path),
+            ": its name suggests a type that needs another tolerance (see the comment)",
+        )
         for check in result.checks
         for path in check.variants
     ]
