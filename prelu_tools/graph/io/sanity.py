@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import onnx
 
@@ -23,9 +24,8 @@ from prelu_tools.graph.io.tensor_checks import (
     refuse_no_text,
     refuse_tensors,
 )
-from prelu_tools.graph.walk import OWN, all_nodes, bodies, reads
+from prelu_tools.graph.walk import OWN, CycleError, all_nodes, bodies, in_order, reads
 
-_ANY: Final = (frozenset[int](), 0, 2**31)
 _LATEST: Final = 1_000_000  # opset: beyond any that there will be, and below what onnx takes
 _NODE: Final = 1 << 8  # bytes of memory that a node takes beside its own
 _DEEPEST: Final = 64
@@ -51,7 +51,7 @@ def refuse_broken(proto: onnx.ModelProto, path: Path) -> None:
         refuse_tensors(proto, path)
         versions = _versions(proto)
         _functions(proto, versions, path.stat().st_size)
-        _graph(proto.graph, frozenset(), _Operators(versions), in_function=False)
+        _graph(proto.graph, frozenset(), versions.get("", 0), in_function=False)
     except BrokenGraphError as error:
         raise PReLUToolsError(f"{path} is not a valid ONNX model: {error}") from error
 
@@ -79,61 +79,43 @@ def _imported(opsets: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
     return found
 
 
-_Arity = tuple[frozenset[int], int, int]
 _SINGLE: Final = onnx.defs.OpSchema.FormalParameterOption.Single
 
 
-class _Operators:
-    """Which inputs an operator takes, by the versions that a model imports."""
+class _Needs(NamedTuple):
+    """What a node of an operator has to have; anything does where the operator is unknown."""
 
-    def __init__(self, versions: Mapping[str, int]) -> None:
-        self._version = max((versions.get(domain, 0) for domain in OWN), default=0)
-        self._known: dict[str, _Arity] = {}
-        self._required: dict[str, frozenset[str]] = {}
+    places: frozenset[int] = frozenset()
+    """The inputs that must not be ""."""
+    least: int = 0
+    most: int = 2**31
+    attributes: frozenset[str] = frozenset()
 
-    def inputs(self, node: onnx.NodeProto) -> _Arity:
-        """The places that must not be "", the least and the most inputs; any where unknown."""
-        if node.domain not in OWN:
-            return _ANY
-        if node.op_type not in self._known:
-            self._known[node.op_type] = self._looked_up(node.op_type)
-        return self._known[node.op_type]
 
-    def attributes(self, node: onnx.NodeProto) -> frozenset[str]:
-        """The attributes that a node has to have; none where it is unknown."""
-        if node.domain not in OWN:
-            return frozenset()
-        if node.op_type not in self._required:
-            try:
-                schema = onnx.defs.get_schema(node.op_type, self._version or 1, "")
-                stated = schema.attributes.items()
-            except onnx.defs.SchemaError:
-                stated = {}.items()
-            self._required[node.op_type] = frozenset(n for n, one in stated if one.required)
-        return self._required[node.op_type]
-
-    def _looked_up(self, operator: str) -> _Arity:
-        try:
-            schema = onnx.defs.get_schema(operator, self._version or 1, "")
-        except onnx.defs.SchemaError:
-            return _ANY
-        needed = [i for i, formal in enumerate(schema.inputs) if formal.option == _SINGLE]
-        return frozenset(needed), schema.min_input, schema.max_input
+@cache
+def _needs(domain: str, operator: str, version: int) -> _Needs:
+    try:
+        schema = onnx.defs.get_schema(operator, version or 1, "") if domain in OWN else None
+    except onnx.defs.SchemaError:
+        schema = None
+    if schema is None:
+        return _Needs()
+    places = [i for i, formal in enumerate(schema.inputs) if formal.option == _SINGLE]
+    required = [name for name, stated in schema.attributes.items() if stated.required]
+    return _Needs(frozenset(places), schema.min_input, schema.max_input, frozenset(required))
 
 
 def _called(node: onnx.NodeProto) -> str:
     return f"node {named(node.name or next(iter(node.output), ''))} ({named(node.op_type)})"
 
 
-def _graph(
-    graph: onnx.GraphProto, outer: Collection[str], operators: _Operators, in_function: bool
-) -> None:
+def _graph(graph: onnx.GraphProto, outer: Collection[str], version: int, in_function: bool) -> None:
     """One graph, and those in it.
 
     Args:
         graph: the graph.
         outer: what the graphs around it have.
-        operators: what operators need.
+        version: the opset of ONNX's own operators.
         in_function: whether it is in a body of a function.
     """
     stored = [tensor.name for tensor in graph.initializer]
@@ -145,7 +127,7 @@ def _graph(
     refuse_no_text(*(d.dim_param for v in values for d in v.type.tensor_type.shape.dim))
     _once(inputs, "is an input twice")
     known = {*outer, *stored, *inputs}
-    _nodes(graph.node, known, operators, {*stored, *inputs}, in_function)
+    _nodes(graph.node, known, version, {*stored, *inputs}, in_function)
     for value in graph.output:
         if value.name not in known:
             raise BrokenGraphError(f"its output {named(value.name)} is not produced by any node")
@@ -160,7 +142,7 @@ def _once(names: Iterable[str], why: str) -> None:
 def _nodes(
     nodes: Sequence[onnx.NodeProto],
     known: set[str],
-    operators: _Operators,
+    version: int,
     own: Collection[str],
     in_function: bool,
 ) -> None:
@@ -177,52 +159,54 @@ def _nodes(
             refuse_contradictions(node, _called(node))
         if not node.output:
             raise BrokenGraphError(f"{_called(node)} has no output")
-        if lacking := operators.attributes(node) - {one.name for one in node.attribute}:
+        needs = _needs(node.domain, node.op_type, version)
+        if lacking := needs.attributes - {one.name for one in node.attribute}:
             raise BrokenGraphError(f"{_called(node)} lacks its attribute {named(min(lacking))}")
-        needed, least, most = operators.inputs(node)
-        if len(node.input) < least or not all(node.input[place] for place in needed):
-            raise BrokenGraphError(f"{_called(node)} lacks one of its {least} inputs")
-        if len(node.input) > most:
+        if len(node.input) < needs.least or not all(node.input[place] for place in needs.places):
+            raise BrokenGraphError(f"{_called(node)} lacks one of its {needs.least} inputs")
+        if len(node.input) > needs.most:
             raise BrokenGraphError(
-                f"{_called(node)} has {len(node.input)} inputs, and may have {most}"
+                f"{_called(node)} has {len(node.input)} inputs, and may have {needs.most}"
             )
         for name in filter(None, node.output):
             if name in made:
                 raise BrokenGraphError(f"tensor {named(name)} is produced twice")
             made.add(name)
-    _refuse_circles(nodes, set(known), made)
+    ready = known - made | set(own)
     known |= made
+    _refuse_circles(nodes, ready, known)
     for node in nodes:
         for body in bodies(node):
-            _graph(body, known, operators, in_function)
+            _graph(body, known, version, in_function)
 
 
-def _refuse_circles(nodes: Sequence[onnx.NodeProto], ready: set[str], made: set[str]) -> None:
-    """What nodes read is there, made by nodes before or behind them, and not by themselves."""
-    lacking: dict[int, int] = {}
-    users: dict[str, list[int]] = {}
-    for index, node in enumerate(nodes):
-        lacks = {name for name in reads(node) if name not in ready}
-        for name in lacks:
-            if name not in made:
+def _refuse_circles(
+    nodes: Sequence[onnx.NodeProto], ready: set[str], known: Collection[str]
+) -> None:
+    """What nodes read is there, made by nodes before or behind them, and not by themselves.
+
+    Args:
+        nodes: those of one graph.
+        ready: what is there before them; what they make is added.
+        known: that and what they make.
+    """
+    is_sorted = True
+    for node in nodes:
+        for name in reads(node):
+            if name not in known:
                 raise BrokenGraphError(
                     f"{_called(node)} reads {named(name)}, which nothing produces"
                 )
-            users.setdefault(name, []).append(index)
-        lacking[index] = len(lacks)
-        free = [] if lacks else [index]
-        while free:
-            done = free.pop()
-            del lacking[done]
-            for name in nodes[done].output:
-                ready.add(name)
-                for user in users.pop(name, ()):
-                    lacking[user] -= 1
-                    free += [] if lacking[user] else [user]
-    if lacking:
+            is_sorted &= name in ready
+        ready.update(node.output)
+    if is_sorted:
+        return
+    try:
+        in_order(nodes)
+    except CycleError as error:
         raise BrokenGraphError(
-            f"{_called(nodes[min(lacking)])} is part of a cycle, or reads from one"
-        )
+            f"{_called(error.node)} is part of a cycle, or reads from one"
+        ) from None
 
 
 def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -> None:
@@ -252,8 +236,8 @@ def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -
         own = _imported(function.opset_import)
         refuse_no_text(function.name, function.domain, *function.input, *function.output, *own)
         _once(function.input, "is an input twice")
-        operators = _Operators({**versions, **own})
-        _nodes(function.node, set(function.input), operators, function.input, in_function=True)
+        version = {**versions, **own}.get("", 0)
+        _nodes(function.node, set(function.input), version, function.input, in_function=True)
     total = _size(all_nodes(proto.graph.node), functions, sizes, ())
     most = LEAST_BYTES + BYTES_A_BYTE * size
     if total > most and any(sizes.values()):
