@@ -38,6 +38,13 @@ def all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
                 yield from all_nodes(body.node)
 
 
+def every_node(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """The nodes of a model, those of bodies and of local functions included."""
+    yield from all_nodes(proto.graph.node)
+    for function in proto.functions:
+        yield from all_nodes(function.node)
+
+
 def attribute_of(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
     """The value of an attribute, or what it is where the node has none of that name."""
     for attribute in node.attribute:
