@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import onnx
 
@@ -51,7 +51,7 @@ def refuse_broken(proto: onnx.ModelProto, path: Path) -> None:
         refuse_tensors(proto, path)
         versions = _versions(proto)
         _functions(proto, versions, path.stat().st_size)
-        _graph(proto.graph, frozenset(), versions.get("", 0), in_function=False)
+        _graph(proto.graph, frozenset(), Operators(versions), in_function=False)
     except BrokenGraphError as error:
         raise PReLUToolsError(f"{path} is not a valid ONNX model: {error}") from error
 
@@ -82,40 +82,74 @@ def _imported(opsets: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
 _SINGLE: Final = onnx.defs.OpSchema.FormalParameterOption.Single
 
 
-class _Needs(NamedTuple):
-    """What a node of an operator has to have; anything does where the operator is unknown."""
+@dataclass(frozen=True)
+class _Needs:
+    """What an operator takes; anything, where it is unknown."""
 
-    places: frozenset[int] = frozenset()
-    """The inputs that must not be ""."""
+    needed: tuple[int, ...] = ()
+    """The inputs that must not be "", by their places."""
     least: int = 0
+    """Inputs."""
     most: int = 2**31
+    """Inputs."""
     attributes: frozenset[str] = frozenset()
+    """Those that it has to have."""
 
 
-@cache
-def _needs(domain: str, operator: str, version: int) -> _Needs:
-    try:
-        schema = onnx.defs.get_schema(operator, version or 1, "") if domain in OWN else None
-    except onnx.defs.SchemaError:
-        schema = None
-    if schema is None:
-        return _Needs()
-    places = [i for i, formal in enumerate(schema.inputs) if formal.option == _SINGLE]
-    required = [name for name, stated in schema.attributes.items() if stated.required]
-    return _Needs(frozenset(places), schema.min_input, schema.max_input, frozenset(required))
+class Operators:
+    """What the operators of ONNX take, by the versions that a model imports."""
+
+    def __init__(self, versions: Mapping[str, int]) -> None:
+        """Look nothing up yet; `versions` are the opsets by their domains."""
+        self._version = max((versions.get(domain, 0) for domain in OWN), default=0)
+        self._known: dict[str, _Needs] = {}
+
+    def refuse_misuse(self, node: onnx.NodeProto) -> None:
+        """Look at what a node of ONNX has and its operator needs.
+
+        Raises:
+            BrokenGraphError: it lacks an input or an attribute, or has too many inputs.
+        """
+        if node.domain not in OWN:
+            return
+        if node.op_type not in self._known:
+            self._known[node.op_type] = self._looked_up(node.op_type)
+        known = self._known[node.op_type]
+        if lacking := known.attributes - {one.name for one in node.attribute}:
+            raise BrokenGraphError(f"{_called(node)} lacks its attribute {named(min(lacking))}")
+        if len(node.input) < known.least or not all(node.input[place] for place in known.needed):
+            raise BrokenGraphError(f"{_called(node)} lacks one of its {known.least} inputs")
+        if len(node.input) > known.most:
+            raise BrokenGraphError(
+                f"{_called(node)} has {len(node.input)} inputs, and may have {known.most}"
+            )
+
+    def _looked_up(self, operator: str) -> _Needs:
+        try:
+            schema = onnx.defs.get_schema(operator, self._version or 1, "")
+        except onnx.defs.SchemaError:
+            return _Needs()
+        return _Needs(
+            tuple(i for i, formal in enumerate(schema.inputs) if formal.option == _SINGLE),
+            schema.min_input,
+            schema.max_input,
+            frozenset(n for n, one in schema.attributes.items() if one.required),
+        )
 
 
 def _called(node: onnx.NodeProto) -> str:
     return f"node {named(node.name or next(iter(node.output), ''))} ({named(node.op_type)})"
 
 
-def _graph(graph: onnx.GraphProto, outer: Collection[str], version: int, in_function: bool) -> None:
+def _graph(
+    graph: onnx.GraphProto, outer: Collection[str], operators: Operators, in_function: bool
+) -> None:
     """One graph, and those in it.
 
     Args:
         graph: the graph.
         outer: what the graphs around it have.
-        version: the opset of ONNX's own operators.
+        operators: what operators need.
         in_function: whether it is in a body of a function.
     """
     stored = [tensor.name for tensor in graph.initializer]
@@ -127,7 +161,7 @@ def _graph(graph: onnx.GraphProto, outer: Collection[str], version: int, in_func
     refuse_no_text(*(d.dim_param for v in values for d in v.type.tensor_type.shape.dim))
     _once(inputs, "is an input twice")
     known = {*outer, *stored, *inputs}
-    _nodes(graph.node, known, version, {*stored, *inputs}, in_function)
+    _nodes(graph.node, known, operators, {*stored, *inputs}, in_function)
     for value in graph.output:
         if value.name not in known:
             raise BrokenGraphError(f"its output {named(value.name)} is not produced by any node")
@@ -142,7 +176,7 @@ def _once(names: Iterable[str], why: str) -> None:
 def _nodes(
     nodes: Sequence[onnx.NodeProto],
     known: set[str],
-    version: int,
+    operators: Operators,
     own: Collection[str],
     in_function: bool,
 ) -> None:
@@ -159,15 +193,7 @@ def _nodes(
             refuse_contradictions(node, _called(node))
         if not node.output:
             raise BrokenGraphError(f"{_called(node)} has no output")
-        needs = _needs(node.domain, node.op_type, version)
-        if lacking := needs.attributes - {one.name for one in node.attribute}:
-            raise BrokenGraphError(f"{_called(node)} lacks its attribute {named(min(lacking))}")
-        if len(node.input) < needs.least or not all(node.input[place] for place in needs.places):
-            raise BrokenGraphError(f"{_called(node)} lacks one of its {needs.least} inputs")
-        if len(node.input) > needs.most:
-            raise BrokenGraphError(
-                f"{_called(node)} has {len(node.input)} inputs, and may have {needs.most}"
-            )
+        operators.refuse_misuse(node)
         for name in filter(None, node.output):
             if name in made:
                 raise BrokenGraphError(f"tensor {named(name)} is produced twice")
@@ -177,7 +203,7 @@ def _nodes(
     _refuse_circles(nodes, ready, known)
     for node in nodes:
         for body in bodies(node):
-            _graph(body, known, version, in_function)
+            _graph(body, known, operators, in_function)
 
 
 def _refuse_circles(
@@ -236,8 +262,8 @@ def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -
         own = _imported(function.opset_import)
         refuse_no_text(function.name, function.domain, *function.input, *function.output, *own)
         _once(function.input, "is an input twice")
-        version = {**versions, **own}.get("", 0)
-        _nodes(function.node, set(function.input), version, function.input, in_function=True)
+        operators = Operators({**versions, **own})
+        _nodes(function.node, set(function.input), operators, function.input, in_function=True)
     total = _size(all_nodes(proto.graph.node), functions, sizes, ())
     most = LEAST_BYTES + BYTES_A_BYTE * size
     if total > most and any(sizes.values()):
