@@ -24,7 +24,7 @@ from prelu_tools.graph.io.tensor_checks import (
     refuse_no_text,
     refuse_tensors,
 )
-from prelu_tools.graph.walk import OWN, all_nodes, bodies, reads
+from prelu_tools.graph.walk import OWN, CycleError, all_nodes, bodies, in_order, reads
 
 _LATEST: Final = 1_000_000  # opset: beyond any that there will be, and below what onnx takes
 _NODE: Final = 1 << 8  # bytes of memory that a node takes beside its own
@@ -198,39 +198,41 @@ def _nodes(
             if name in made:
                 raise BrokenGraphError(f"tensor {named(name)} is produced twice")
             made.add(name)
-    _refuse_circles(nodes, set(known), made)
+    ready = known - made | set(own)
     known |= made
+    _refuse_circles(nodes, ready, known)
     for node in nodes:
         for body in bodies(node):
             _graph(body, known, operators, in_function)
 
 
-def _refuse_circles(nodes: Sequence[onnx.NodeProto], ready: set[str], made: set[str]) -> None:
-    """What nodes read is there, made by nodes before or behind them, and not by themselves."""
-    lacking: dict[int, int] = {}
-    users: dict[str, list[int]] = {}
-    for index, node in enumerate(nodes):
-        lacks = {name for name in reads(node) if name not in ready}
-        for name in lacks:
-            if name not in made:
+def _refuse_circles(
+    nodes: Sequence[onnx.NodeProto], ready: set[str], known: Collection[str]
+) -> None:
+    """What nodes read is there, made by nodes before or behind them, and not by themselves.
+
+    Args:
+        nodes: those of one graph.
+        ready: what is there before them; what they make is added.
+        known: that and what they make.
+    """
+    is_sorted = True
+    for node in nodes:
+        for name in reads(node):
+            if name not in known:
                 raise BrokenGraphError(
                     f"{_called(node)} reads {named(name)}, which nothing produces"
                 )
-            users.setdefault(name, []).append(index)
-        lacking[index] = len(lacks)
-        free = [] if lacks else [index]
-        while free:
-            done = free.pop()
-            del lacking[done]
-            for name in nodes[done].output:
-                ready.add(name)
-                for user in users.pop(name, ()):
-                    lacking[user] -= 1
-                    free += [] if lacking[user] else [user]
-    if lacking:
+            is_sorted &= name in ready
+        ready.update(node.output)
+    if is_sorted:
+        return
+    try:
+        in_order(nodes)
+    except CycleError as error:
         raise BrokenGraphError(
-            f"{_called(nodes[min(lacking)])} is part of a cycle, or reads from one"
-        )
+            f"{_called(error.node)} is part of a cycle, or reads from one"
+        ) from None
 
 
 def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -> None:
