@@ -141,7 +141,7 @@ def test_a_row_that_depends_on_its_batch_is_told(model: Model, notes: list[str])
         assert run(ToldSource(model=model), TWO, ONE).notes == notes
 
 
-def test_rows_are_only_held_against_their_own() -> None:
+def test_rows_are_only_compared_with_their_own() -> None:
     other = rows([9, 9, 9])
     assert run(ToldSource(model=_by_batch(0.5)), TWO, other).notes == []
     assert run(ToldSource(model=_by_batch(0.5)), TWO).notes == []
