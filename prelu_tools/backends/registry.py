@@ -6,9 +6,8 @@ import importlib
 import importlib.util
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.backends.preflight.sources import check_python, demand_file, unknown_kind
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.options import SourceOptions
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One backend, or one reader of files."""
 
     name: str
