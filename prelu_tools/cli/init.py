@@ -26,9 +26,10 @@ def command(
 ) -> int:
     """Write prelu-tools.toml for the models in the current folder.
 
-    It matches sources with the ONNX files made from them by name: net.keras, net.pt2, net.h5 or a
-    class Net in a Python file, with net.onnx; the only ONNX file and the only class belong
-    together. Python is parsed, not run. prelu-tools verify without arguments runs these checks.
+    An ONNX file is paired with the source or the record of it that it was exported from; where it
+    names none, with one of its name: net.keras, net.pt2, net.h5, or a class Net in a Python file.
+    The only ONNX file and the only class belong together. Python is parsed, not run. prelu-tools
+    verify without arguments runs these checks.
 
     \b
     Example: prelu-tools init && prelu-tools verify
