@@ -333,11 +333,7 @@ class OnnxGraph(Source, Searchable, Protocol):
 
 
 class Backend(Protocol):
-    """A module of this package that reads sources of one framework."""
-
-    def from_file(self, path: Path, spelled: str, options: SourceOptions) -> Source:
-        """Read a file."""
-        ...
+    """A module of this package that takes the live models of one framework."""
 
     def from_object(
         self, model: object, spelled: str, weights: Path | None, options: SourceOptions

@@ -93,7 +93,7 @@ def parse_source_spec(text: str) -> SourceSpec:
         raise names.nothing_named(head)
     if not head or head.startswith("@"):
         raise UsageError(
-            f"{text!r} names no model: expected a file, FILE.py:NAME or FILE.py:NAME(arguments)"
+            f"{text!r} is not a model: expected a file, FILE.py:NAME or FILE.py:NAME(arguments)"
         )
     return SourceSpec(text, Path(head), None, None, weights)
 

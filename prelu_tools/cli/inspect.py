@@ -116,7 +116,7 @@ def command(
     if series or any(map(is_log, sources)):
         if each or plan != Plan():
             raise click.UsageError(
-                "a series is read in this process: leave out --each and what is for many models"
+                "a series is read in this process: leave out --each and the options for many models"
             )
         return _show_series(sources, request, gates, output, plot)
     each = each and (len(sources) > 1 or are_many(sources))
@@ -125,7 +125,7 @@ def command(
             raise click.UsageError("--plot draws one model: give one source")
         if len(sources) == 2 and not each and not are_many(sources):
             raise click.UsageError(
-                "two sources are compared, in this process: give --each to look at many models"
+                "two sources are compared, in this process: give --each to inspect each of them"
             )
         jobs = _jobs(sources, request, gates, output, each)
         return show_many(jobs, output, verbose, plan)

@@ -27,8 +27,9 @@ from prelu_tools.commands.quantize.request import QuantizeRequest
     required=True,
     type=click.Path(path_type=Path),
     metavar="DATA.npz|DIR",
-    help="Inputs as the model takes them: an .npz file with an array for each, one row a sample, "
-    "or a folder of .npz (or .npy) files. A quarter of the rows is held out to check the result.",
+    help="Inputs as the model takes them: an .npz file with an array for each input and a row for "
+    "each sample, or a folder of .npz (or .npy) files. A quarter of the rows is held out to check "
+    "the result.",
 )
 @request_options(QuantizeRequest)
 @output_options

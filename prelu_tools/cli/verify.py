@@ -128,7 +128,7 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
         if given and isinstance(param, click.Option) and param.name not in _FOR_EVERY_CHECK:
             raise click.UsageError(
                 f"{param.opts[0]} is for one REFERENCE and its CANDIDATEs: for a list of checks, "
-                "what each of them asks for belongs in the file",
+                "set it in the file",
                 ctx,
             )
 

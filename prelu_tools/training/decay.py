@@ -42,8 +42,8 @@ def slope_parameter_groups(
     slopes = live.parameters
     if not slopes:
         raise UsageError(
-            f"no slopes were found in {type(model).__name__}: give example_inputs= where it has a "
-            "PReLU module of its own"
+            f"no slopes were found in {type(model).__name__}: give example_inputs= if it has a "
+            "custom PReLU module"
         )
     known = {id(parameter) for parameter in slopes}
     others = [parameter for parameter in model.parameters() if id(parameter) not in known]

@@ -193,7 +193,7 @@ class OnnxSource(SourceDefaults):
 
         taps = taps_of(self.located)
         if not taps:
-            raise PReLUToolsError(f"{self.spelled} has no PReLU that can be looked at as it runs")
+            raise PReLUToolsError(f"{self.spelled} has no PReLU that can be observed")
         model = self.located[0].calls[0][0].model
         return TappedSession(model, taps, provider, self.spelled)
 
@@ -353,7 +353,7 @@ def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec
         dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
     except (KeyError, ValueError, TypeError) as error:
         raise PReLUToolsError(
-            f"input {value.name!r} is of type {kind.elem_type}, which is unknown here"
+            f"input {value.name!r} is of type {kind.elem_type}, which is not supported"
         ) from error
     from prelu_tools.backends.inputs import TensorSpec
 

@@ -105,7 +105,7 @@ def _left(work: Work) -> tuple[str, ...]:
     if not work.inside or work.request.target != "onnxruntime-cpu":
         return ()
     names = ", ".join(work.inside)
-    return (f"in the bodies of a Scan, or of an opset before 13, and left as they are: {names}",)
+    return (f"left unchanged, in the bodies of a Scan or of an opset before 13: {names}",)
 
 
 def _fitted(work: Work, plain: OnnxModel, choices: Choices) -> OnnxModel:
@@ -133,9 +133,9 @@ def _keep_inputs(work: Work, model: OnnxModel) -> None:
     lost = relist_weights(model.proto, work.source.model.proto)
     if lost:
         raise PReLUToolsError(
-            f"{lost[0]} is an input with a default, which a caller may override, and the model "
-            "with its PReLU rewritten would not take it: make it a constant first (prelu-tools "
-            f"export {work.request.source} -o constant.onnx), and optimize that"
+            f"{lost[0]} is an input with a default that a caller may override, and the rewritten "
+            "model would not have it: make it a constant first (prelu-tools export "
+            f"{work.request.source} -o constant.onnx), and optimize that file"
         )
 
 
@@ -234,7 +234,7 @@ def _demand(exact: Exactness, equal: Held) -> None:
     elif exact.kind == "bitwise" and not equal.bitwise:
         wrong = "the outputs are not bit for bit those of the original model"
     elif exact.kind == "special" and not equal.special:
-        wrong = "infinities or NaN give other results than in the original model"
+        wrong = "infinities or NaN give results that differ from the original model's"
     if wrong is not None:
         raise ExportVerificationError(f"{wrong} (--exact {exact.kind}): nothing was written")
 

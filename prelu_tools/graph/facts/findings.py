@@ -140,7 +140,7 @@ def _one_dimensional(place: _Place, size: int, shape: Shape) -> Iterator[Finding
             "info",
             f"a slope of shape [{size}] on an input of {_text(shape)} belongs to the last axis, "
             "which is correct by the spec; ncnn and MNN misread it: "
-            f"{[1] * (len(shape) - 1) + [size]} is right in MNN, and no shape is in ncnn",
+            f"{[1] * (len(shape) - 1) + [size]} is right in MNN, and no shape is right in ncnn",
         )
     elif last is not None or size == channels:
         yield _finding(
