@@ -6,10 +6,9 @@ import importlib
 import importlib.util
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.backends.preflight.sources import check_python, demand_file, unknown_kind
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.options import SourceOptions
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One backend, or one reader of files."""
 
     name: str

@@ -11,10 +11,9 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -59,8 +58,7 @@ def is_literal(text: str) -> bool:
     return isinstance(text, FileName) or exists(text)
 
 
-@dataclass(frozen=True)
-class SourceSpec:
+class SourceSpec(NamedTuple):
     """A source, taken apart."""
 
     text: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import onnx
 
@@ -21,8 +20,7 @@ _FLOAT64_OPSETS = range(16, 19)  # where onnxruntime's CPU provider has a kernel
 _FIRST_OPSET = 7
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(NamedTuple):
     """One PReLU in its graph, and the layer that it belongs to."""
 
     view: GraphView
