@@ -42,7 +42,7 @@ NOTHING = cast(Any, None)
                         "optimized": None}),
         (RefusedRoute, {}),
         (DoctorItem, {"advice": ""}),
-        (InitCheck, {"variants": (), "inputs": (), "n_models": 1}),
+        (InitCheck, {"variants": (), "inputs": (), "n_models": 1, "needed": ()}),
         (Finding, {"layer": None}),
         (LayerReport, {"findings": (), "usage": None}),
         (InspectResult, {"others": (), "refused": (), "notes": (), "failures": (), "seconds": 0.0}),
