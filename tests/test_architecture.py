@@ -25,7 +25,15 @@ FLOORS = ("cli", "batch", "commands", "reports", "backends", "graph", "core")
 BELOW = {
     "cli": {"batch", "commands", "reports", "core", "graph.io.writer"},
     "training": {"commands.inspect", "commands.speaking", "backends", "arguments", "core"},
-    "batch": {"commands", "reports", "backends", "graph.io", "graph.match.layers", "core"},
+    "batch": {
+        "commands",
+        "reports",
+        "backends",
+        "graph.io",
+        "graph.match.layers",
+        "graph.quantized.operators",
+        "core",
+    },
     "commands": {"backends", "graph", "core"},
     "reports": {"core"},
     "backends": {"graph", "core"},

@@ -60,8 +60,8 @@ class LiteRTSource(HostedSource):
         if self._file.n_subgraphs > 1:
             notes.append(
                 Reason(
-                    f"it has {self._file.n_subgraphs} subgraphs: PReLU in the bodies of WHILE, IF "
-                    "and the like is not looked for",
+                    f"it has {self._file.n_subgraphs} subgraphs: PReLU is not searched for in the "
+                    "bodies of WHILE, IF and the like",
                     "subgraphs_not_read",
                 )
             )

@@ -129,7 +129,7 @@ class ConvertedMnn(MnnSource):
         missing = [name for name in self._input_names if name not in by_name]
         if missing or len(by_name) != len(self._input_names):
             raise PReLUToolsError(
-                f"MNN's converter makes the inputs {', '.join(self._input_names)} of "
-                f"{', '.join(by_name)} of {graph.spelled}"
+                f"MNN's converter turns the inputs {', '.join(by_name)} of {graph.spelled} into "
+                f"{', '.join(self._input_names)}"
             )
         self._specs = tuple(by_name[name] for name in self._input_names)

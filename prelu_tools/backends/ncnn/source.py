@@ -191,8 +191,8 @@ class ConvertedNcnn(NcnnSource):
         found = sorted(self._outputs, key=lambda blob: int(blob.removeprefix("out") or 0))
         if len(found) != len(names) or len(self._input_names) != len(given):
             raise PReLUToolsError(
-                f"pnnx makes {len(self._input_names)} inputs and {len(found)} outputs of "
-                f"{len(given)} and {len(names)} of {graph.spelled}"
+                f"pnnx converts {len(given)} inputs and {len(names)} outputs of {graph.spelled} to "
+                f"{len(self._input_names)} and {len(found)}"
             )
         self._outputs = dict(zip(names, found, strict=True))
 

@@ -165,7 +165,7 @@ class Host:
         code = process.poll()
         self.stop()
         if code is None:
-            return f"{self.name} gives an answer on {spelled} that cannot be read"
+            return f"{self.name}'s answer on {spelled} cannot be read"
         names = {one.value: one.name for one in signal.Signals}
         how = names.get(-code, f"signal {-code}") if code < 0 else f"exit code {code}"
         return f"{self.name} crashes on {spelled} ({how})"

@@ -223,7 +223,7 @@ class _Judge:
         if graph.can_be_watched and self.provider is not None:
             tapped = graph.tapped(self.provider)
             numbered = list(enumerate(self.feeds))
-            for layers.run, feed in counted(numbered, "looking at its layers"):
+            for layers.run, feed in counted(numbered, "observing its layers"):
                 tapped.run(feed, observe)
 
     def _interface(self, results: Mapping[str, Array]) -> tuple[InterfaceDifference, ...]:
@@ -267,7 +267,7 @@ class _Judge:
         inputs = any(link.kind == "float16" for link in self.linked.links)
         return [
             f"{self.linked.spelled} is float16: its slopes are compared with the reference's, "
-            f"rounded to that{', and its inputs are rounded too' if inputs else ''}"
+            f"rounded to float16{', and its inputs are rounded too' if inputs else ''}"
         ]
 
     def _special(self, seen: Seen) -> tuple[SpecialValue, ...]:

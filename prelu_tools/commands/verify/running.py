@@ -37,7 +37,7 @@ def run_feeds(
     if not results or not _declares(source, feed) or "alloc" in str(first).lower():
         raise first
     raise RefusedInputError(
-        f"it fails on {len(refused)} of {len(feeds)} runs, all of which the reference takes; the "
+        f"it fails on {len(refused)} of {len(feeds)} runs, all of which the reference accepts; the "
         f"first is {shapes_in_words(feed)}: {first}"
     )
 
@@ -97,6 +97,6 @@ def sizes_that_differ(
     if not wrong or not right:
         return None
     return Reason(
-        f"it differs for inputs {' and '.join(wrong[:3])}, and not for {' and '.join(right[:3])}",
+        f"it differs for inputs {' and '.join(wrong[:3])}, but not for {' and '.join(right[:3])}",
         "differs_at_sizes",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import numpy as np
 import onnx
@@ -81,41 +81,36 @@ def reduce_before_transposing(model: OnnxModel) -> None:
     prune_model(model)
 
 
-def _drop(model: OnnxModel, kind: str, names: Mapping[str, str]) -> None:
-    """Take away nodes of a kind whose outputs are equal to other tensors."""
-    graph = model.proto.graph
-    rename_values(graph, names)  # the nodes themselves make what they read now
-    set_nodes(graph, [n for n in graph.node if n.op_type != kind or n.input[0] != n.output[0]])
-    prune_model(model)
-
-
 def drop_idle_reshapes(model: OnnxModel) -> None:
     """Take away each Reshape to the shape that its input has already, in place."""
-    graph = model.proto.graph
     view = GraphView(model)
-    outputs = {value.name for value in graph.output}
-    names: dict[str, str] = {}
-    for node in graph.node:
-        shape = view.shape(node.input[0]) if node.op_type == "Reshape" else None
-        if shape is None or shape.count(None) > 1 or node.output[0] in outputs:
-            continue
-        if shape == view.shape(node.output[0]) and read_constant(view, node.input[1]) is not None:
-            names[node.output[0]] = names.get(node.input[0], node.input[0])
-    _drop(model, "Reshape", names)
+
+    def is_idle(node: onnx.NodeProto) -> bool:
+        shape = view.shape(node.input[0])
+        if shape is None or shape.count(None) > 1 or shape != view.shape(node.output[0]):
+            return False
+        return read_constant(view, node.input[1]) is not None
+
+    _drop(model, "Reshape", is_idle)
 
 
 def drop_idle_casts(model: OnnxModel) -> None:
     """Take away each Cast to the type that its input has already, in place."""
-    graph = model.proto.graph
     view = GraphView(model)
+    _drop(model, "Cast", lambda n: view.element_type(n.input[0]) == attribute_of(n, "to", 0))
+
+
+def _drop(model: OnnxModel, kind: str, is_idle: Callable[[onnx.NodeProto], bool]) -> None:
+    """Take away nodes of a kind that give what they are given, unless it is an output."""
+    graph = model.proto.graph
     outputs = {value.name for value in graph.output}
     names: dict[str, str] = {}
     for node in graph.node:
-        if node.op_type != "Cast" or node.output[0] in outputs:
-            continue
-        if view.element_type(node.input[0]) == attribute_of(node, "to", 0):
+        if node.op_type == kind and node.output[0] not in outputs and is_idle(node):
             names[node.output[0]] = names.get(node.input[0], node.input[0])
-    _drop(model, "Cast", names)
+    rename_values(graph, names)  # the nodes themselves make what they read now
+    set_nodes(graph, [n for n in graph.node if n.op_type != kind or n.input[0] != n.output[0]])
+    prune_model(model)
 
 
 def _left_of(perm: Permutation, reduced: list[int], keepdims: bool) -> Permutation:

@@ -113,9 +113,10 @@ def test_sizes_that_no_file_has_are_asked_for(tmp_path: Path) -> None:
     ("PReLU act 1 1 in0 1 0=-3", "-3 weights"),
     ("PReLU act 1 1 in0 1 0=2", "where its layers need"),
     ("PReLU act 9 1 in0", "fewer blobs"),
-    ("PReLU act 1 1 later out 0=3", "made only after it"),
+    ("PReLU act 1 1 later out 0=3", "produced only after it"),
     ("PReLU act 1 1 in0 1 0=nan", "not a number"),
     ("PReLU", "expected a layer"),
+    ("PReLU act 0 1 out 0=3", "lacks one of its 2 inputs"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused(tmp_path: Path, line: str, why: str) -> None:
     lines = ["Input in0 0 1 in0 0=3", line, "ReLU r 1 1 in0 later"]

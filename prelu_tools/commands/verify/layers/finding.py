@@ -192,7 +192,7 @@ def _conclude(
     if source.has_bodies:
         where += "; those in bodies of If, Loop and Scan cannot be"
     if not own:
-        return Found(where="the running reference does not show it")
+        return Found(where="it cannot be observed in the reference")
     for call in own:
         _drop_coincidences(hunt, source, call)
     if not all(call.outputs for call in own):
@@ -237,7 +237,7 @@ def _wrong(call: _Call) -> str | None:
         return None
     place = np.unravel_index(int(worst[nearest].argmax()), slopes.shape)
     seen, right = float(found[nearest][place]), float(slopes[place])
-    return f"by its values a slope is {seen:.9g} there, where {right:.9g} was expected"
+    return f"its values show a slope of {seen:.9g}, where {right:.9g} was expected"
 
 
 def _drop_coincidences(hunt: Hunt, source: Searchable, call: _Call) -> None:

@@ -100,7 +100,7 @@ def test_slopes_next_to_the_right_ones_are_not_proven(tmp_path: Path) -> None:
     near = (1 + COLUMN * np.float32(1.0001)) / 2
     found = verify(reference, _net(tmp_path, "r", _CONV + _HALVES, plus=near), *_LOOSE)
     assert (found.code, found.json["reason_codes"]) == (3, ["layer_not_proven"])
-    assert "by its values a slope is -0.500" in _layer(found)["difference"]
+    assert "its values show a slope of -0.500" in _layer(found)["difference"]
     assert "where -0.5 was expected" in _layer(found)["difference"]
 
 
@@ -156,7 +156,9 @@ def test_slopes_stored_again_for_a_call_have_to_be_the_same(
     layer = candidate(found)["layers"][0]
     assert layer["verdict"] == ("fail" if code else "pass")
     if code:
-        assert "again, in its place, has other slopes: 3 of 3 slopes differ" in layer["difference"]
+        assert (
+            "again, in its place, has different slopes: 3 of 3 slopes differ" in layer["difference"]
+        )
     else:
         assert layer["note"] == "used 1 times where 2 were expected: again has its slopes too"
 
