@@ -39,9 +39,7 @@ def _seen(**changes: Any) -> Seen:
 
 
 def _found(**changes: Any) -> Findings:
-    nothing = Findings(
-        _seen(), (OUTPUT,), (LAYER,), (), None, (), TOLERANCE, is_random=False, sizes=None
-    )
+    nothing = Findings(_seen(), (OUTPUT,), (LAYER,), (), TOLERANCE, is_random=False)
     return replace(nothing, **changes)
 
 
