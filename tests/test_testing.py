@@ -168,7 +168,7 @@ def test_nothing_to_compare_never_passes() -> None:
 def test_coverage_and_tolerance_are_gates(exported: Path, tmp_path: Path) -> None:
     inputs = tmp_path / "zeros.npz"
     np.savez(inputs, input=np.zeros((1, 3, 8, 8), np.float32))
-    with pytest.raises(AssertionError, match="min_coverage=1 asks for more"):
+    with pytest.raises(AssertionError, match="min_coverage=1 requires more"):
         assert_parity(_net(), exported, inputs=SHAPE, inputs_file=inputs, min_coverage=1.0)
     with pytest.raises(AssertionError, match="values differ"):
         assert_parity(_net(), exported, inputs=SHAPE, tolerance=(0.0, 1e-12))

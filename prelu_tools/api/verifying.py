@@ -58,8 +58,8 @@ def verify(
         provider: the execution provider, or several, that ONNX candidates run on: `cpu`, `cuda`,
             `tensorrt`, `openvino` or onnxruntime's own name, optionally with options
             (`cuda:use_tf32=1`).
-        runtime: a runtime, or several, that ONNX candidates are converted for and run by, too:
-            `ncnn`, `openvino`, `onnxruntime-web`.
+        runtime: a runtime, or several, that ONNX candidates run on too, converted if necessary:
+            `ncnn`, `openvino`, `mnn` or `onnxruntime-web`.
         allow_fallback: whether nodes may run on another provider than requested.
         inputs: use exactly these inputs; with `samples`, in addition to random ones.
         save_inputs: an `.npz` file in which to save the inputs that were used.
@@ -81,7 +81,7 @@ def verify(
             faults.
         bundle: a folder for a minimal reproduction of a failure.
         layout: the axis order, `nchw` or `nhwc`, of `reference`, `candidate` or a model's path.
-        strict_special: whether a layer fails that differs only for infinite or NaN inputs.
+        strict_special: whether a layer that differs only for infinite or NaN inputs fails.
         strict_interface: whether any difference in names, types and sizes of inputs and outputs
             fails.
         allow_no_prelu: whether models without any PReLU pass if their outputs agree.

@@ -112,6 +112,11 @@ class Source(Protocol):
         ...
 
     @property
+    def adds_axes(self) -> str | None:
+        """Why its outputs may have axes of size 1 more at their end than the model has, or None."""
+        ...
+
+    @property
     def searchable(self) -> Searchable | None:
         """The same source with tensors that can be searched for a layer; None where none can."""
         ...
@@ -333,11 +338,7 @@ class OnnxGraph(Source, Searchable, Protocol):
 
 
 class Backend(Protocol):
-    """A module of this package that reads sources of one framework."""
-
-    def from_file(self, path: Path, spelled: str, options: SourceOptions) -> Source:
-        """Read a file."""
-        ...
+    """A module of this package that takes the live models of one framework."""
 
     def from_object(
         self, model: object, spelled: str, weights: Path | None, options: SourceOptions

@@ -163,7 +163,7 @@ def test_a_worker_of_other_versions_is_noted(odd: Odd) -> None:
             worker.wait(60)
     assert found.code == 0
     (note,) = found.json["notes"]
-    assert "has other versions: onnx 0.0.1 (here" in note
+    assert "has different versions: onnx 0.0.1 (here" in note
 
 
 @pytest.mark.slow

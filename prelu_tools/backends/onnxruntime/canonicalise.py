@@ -69,7 +69,7 @@ def _notes(source: OnnxGraph, found: Canonical, repaired: RepairedModel) -> tupl
     if found.n_hidden:
         notes.append(
             f"{found.n_hidden} PReLU calls are in the body of a Scan, or of an If or Loop before "
-            f"opset 13: {TOOL} compares their slopes and the model's outputs, and does not look "
-            "into them as they run"
+            f"opset 13: {TOOL} compares their slopes and the model's outputs, but cannot observe "
+            "them as they run"
         )
     return tuple(notes)

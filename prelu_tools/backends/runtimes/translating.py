@@ -132,11 +132,11 @@ class GraphBuilder:
             if early is not None:
                 raise PReLUToolsError(
                     f"{self._path} is damaged: operator {node.name!r} reads {early!r}, which is "
-                    "made only after it"
+                    "produced only after it"
                 )
             for name in filter(None, node.output):
                 if name in known:
-                    raise PReLUToolsError(f"{self._path} is damaged: {name!r} is made twice")
+                    raise PReLUToolsError(f"{self._path} is damaged: {name!r} is produced twice")
                 known.add(name)
                 later.pop(name, None)
 

@@ -263,7 +263,7 @@ def _moved_note(linked: Linked) -> str:
         if tuple(sorted(link.permutation)) != link.permutation
     ]
     return Reason(
-        f"{linked.spelled}: its shapes leave the order of axes open; it passes with input "
-        f"{', '.join(moved)} of the reference's axes",
+        f"{linked.spelled}: its shapes do not determine the order of its axes; it passes if the "
+        f"reference's axes are permuted for its inputs: {', '.join(moved)}",
         "axis_order_tried",
     )
