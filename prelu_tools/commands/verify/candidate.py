@@ -27,7 +27,11 @@ from prelu_tools.commands.verify.reference.steadiness import (
 )
 from prelu_tools.commands.verify.reference.unmoved import of_outputs
 from prelu_tools.commands.verify.request import VerifyRequest
-from prelu_tools.commands.verify.running import run_feeds, sizes_that_differ
+from prelu_tools.commands.verify.running import (
+    run_feeds,
+    sizes_that_differ,
+    without_added_axes,
+)
 from prelu_tools.commands.verify.verdict import Findings, Seen, report_of
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -88,6 +92,9 @@ class CandidateJudge:
         """Every check, in an order in which each finds what it rests on."""
         layers = self._layer_judge(self.source)
         seen = self.run(layers)
+        sources = self.reference.source, self.source
+        added = without_added_axes(sources, self.reference.outputs[0], seen.results)
+        self.notes += [note.within(self.linked.spelled) for note in added]
         outputs = self.output_judge()
         parities = outputs.compare(seen.results)
         fails = any(parity.verdict == "fail" for parity in parities)
@@ -288,12 +295,12 @@ class CandidateJudge:
         found = layers.parities(seen.placement, agreed)
         if fails:
             return found
-        if not self.request.layers:
-            return unsearched(found, layers)
-        layers = self._renamed(layers, found)
-        found = layers.parities(seen.placement, agreed)
+        if self.request.layers:
+            layers = self._renamed(layers, found)
+            found = layers.parities(seen.placement, agreed)
         hunt = Hunt(self.reference, self.source, self.provider or "cpu", self.feeds, layers.agrees)
-        return settled(found, layers, hunt)
+        settle = settled if self.request.layers else unsearched
+        return settle(found, layers, hunt)
 
     def _renamed(self, layers: LayerJudge, found: Sequence[LayerParity]) -> LayerJudge:
         """The layers in other pairs, where names and order paired layers of unequal slopes.
