@@ -189,7 +189,7 @@ class ConvertedMnn(MnnSource):
         """What it is, and which axes of its outputs were dropped as it ran."""
         dropped = (
             Reason(
-                f"output {name} has {found} axes where the ONNX file has {expected}, since MNN's "
+                f"output {name!r} has {found} axes where the ONNX file has {expected}, since MNN's "
                 "converter writes 1-D operators as 2-D ones: the axes of size 1 at its end are "
                 "dropped",
                 "axes_dropped",

@@ -101,7 +101,7 @@ def _output(model: Any, place: Place) -> Any:
     name, number = place
     found = next((op for op in model.get_ops() if op.get_friendly_name() == name), None)
     if found is None:
-        raise PReLUToolsError(f"OpenVINO has no layer {name} in this model")
+        raise PReLUToolsError(f"OpenVINO has no layer {name!r} in this model")
     return found.output(number)
 
 

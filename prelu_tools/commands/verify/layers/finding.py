@@ -260,8 +260,8 @@ def _shows(hunt: Hunt, call: _Call) -> bool:
 def in_words(found: Found) -> str:
     """Where a layer was found."""
     first = found.makers[0]
-    tensors = ", ".join(dict.fromkeys(found.tensors))
-    text = f"found by its values: tensor {tensors} of node {first.node}"
+    tensors = ", ".join(map(repr, dict.fromkeys(found.tensors)))
+    text = f"found by its values: tensor {tensors} of node {first.node!r}"
     if not found.by_value:
         return f"{text} ({first.operator})"
     one = "Relu" if first.operator == "Relu" else f"LeakyRelu({first.slope:.6g})"

@@ -77,7 +77,7 @@ def run_moved(
                     book.add(moved[name])
             for name, book in books.items():
                 if book.is_elsewhere:
-                    raise PReLUToolsError(f"moved by rounding, output {name} changes completely")
+                    raise PReLUToolsError(f"moved by rounding, output {name!r} changes completely")
             found.outputs.append({name: book.finished() for name, book in books.items()})
             if layers is not None:
                 layers.finish(runs)

@@ -67,7 +67,7 @@ def test_a_layer_in_a_form_that_nobody_knows_passes_by_behaviour(body: str, tmp_
     layer = _layer(found)
     assert (found.code, layer["verdict"], layer["found"]) == (0, "pass", "values")
     assert (layer["n_slopes"], layer["n_by_value"], layer["n_by_behaviour"]) == (3, 0, 3)
-    assert layer["note"] == "found by its values: tensor y of node y (Add)"
+    assert layer["note"] == "found by its values: tensor 'y' of node 'y' (Add)"
     assert "a: found by its values" in _notes(found)
     assert (layer["node"], layer["coverage"]) == ("y", 1.0)
 
@@ -156,9 +156,11 @@ def test_slopes_stored_again_for_a_call_have_to_be_the_same(
     layer = candidate(found)["layers"][0]
     assert layer["verdict"] == ("fail" if code else "pass")
     if code:
-        assert "again, in its place, has other slopes: 3 of 3 slopes differ" in layer["difference"]
+        assert (
+            "'again', in its place, has other slopes: 3 of 3 slopes differ" in layer["difference"]
+        )
     else:
-        assert layer["note"] == "used 1 times where 2 were expected: again has its slopes too"
+        assert layer["note"] == "used 1 times where 2 were expected: 'again' has its slopes too"
 
 
 def test_a_call_that_is_missing_fails_with_its_outputs(tmp_path: Path) -> None:
@@ -248,7 +250,7 @@ def test_layers_that_a_candidate_calls_otherwise_are_told_by_their_slopes(tmp_pa
     assert found.code == 0, found.json["reasons"]
     notes = [layer["note"] for layer in candidate(found)["layers"]]
     assert [note.split(",")[0] for note in notes] == [
-        "called q in the candidate", "called p in the candidate"
+        "called 'q' in the candidate", "called 'p' in the candidate"
     ]  # fmt: skip
     exchanged = _two(tmp_path, "e.onnx", "p", p=_RIGHT, q=_LEFT)
     found = verify(left, exchanged)
