@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +21,8 @@ from prelu_tools.reports import commands_with, formats_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from prelu_tools.cli.output import Output
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -192,8 +195,17 @@ def _reader(
     return read
 
 
-def output_options(function: Function) -> Function:
-    """Where results go, and how much is said."""
+def output_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Where results go, and how much is said: the keyword `out` of the command, an `Output`."""
+
+    @wraps(command)
+    def function(*args: Any, **given: Any) -> int:
+        from prelu_tools.cli.output import Output
+
+        form, reports, quiet = given.pop("form"), given.pop("reports"), given.pop("quiet")
+        out = Output(form, reports, quiet, details=given.pop("verbose"))
+        return command(*args, out=out, **given)
+
     for option in (
         click.option(
             "-v", "--verbose", is_flag=True, help="Show details, and the frameworks' own messages."
@@ -232,13 +244,7 @@ def taken(request: type[T], choices: dict[str, Any]) -> T:
     return request(**{one.field: choices.pop(one.field) for one in options_of(kind, "cli")})
 
 
-def gather_source_options(
-    inputs: tuple[Any, ...], custom_objects: tuple[str, ...], allow_unsafe_load: bool, verbose: bool
-) -> SourceOptions:
-    """The options of `source_options` as one value."""
-    return SourceOptions(
-        inputs=tuple(inputs),
-        custom_objects=custom_objects,
-        allow_unsafe_load=allow_unsafe_load,
-        show_chatter=verbose,
-    )
+def sources_from(choices: dict[str, Any], out: Output) -> SourceOptions:
+    """How to read sources, by what the command has of `source_options`; they are taken out."""
+    names = {one.field for one in options_of(SourceOptions, "cli")} & set(choices)
+    return SourceOptions(**{name: choices.pop(name) for name in names}, show_chatter=out.details)

@@ -74,6 +74,11 @@ class Layer:
             )
         return found
 
+    def first(self, key: int) -> float:
+        """The first number of a parameter that is a list; 0 where there is none."""
+        found = self.parameters.get(key, 0.0)
+        return found if not isinstance(found, tuple) else next(iter(found), 0.0)
+
     def whole(self, key: int, default: int = 0) -> int:
         """The same as an integer, which ncnn keeps in 32 bits.
 

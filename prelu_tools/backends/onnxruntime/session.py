@@ -257,8 +257,7 @@ def sentence(error: Exception) -> str:
     text = one_line(error)
     if found := _IR_TOO_NEW.search(text):
         return (
-            f"the file is of IR version {found[1]}, and it supports only up to {found[2]}: "
-            "prelu-tools "
-            "export FILE -o NEW.onnx writes it in an older one"
+            f"the file has IR version {found[1]}, and it supports only up to {found[2]}: "
+            "prelu-tools export FILE -o NEW.onnx writes it in an older one"
         )
     return text.rpartition("] : ")[2] or text

@@ -40,7 +40,7 @@ def inspect_series(sources: Sequence[str], request: InspectRequest) -> SeriesRes
     """
     for option, value in (("--data", request.data), ("--target", request.target)):
         if value is not None:
-            raise UsageError(f"{option} looks at one model, and a series has several: leave it out")
+            raise UsageError(f"{option} is for one model, and a series has several: leave it out")
     if any(map(is_log, sources)):
         if len(sources) > 1:
             raise UsageError(
@@ -49,7 +49,7 @@ def inspect_series(sources: Sequence[str], request: InspectRequest) -> SeriesRes
         return _of_log(Path(sources[0]), Thresholds(request.near))
     if len(sources) < 2:
         raise UsageError(
-            f"a series has two checkpoints or more, and {len(sources)} is given: name more, or a "
+            f"a series needs two checkpoints or more, and {len(sources)} is given: name more, or a "
             "log (slopes.jsonl)"
         )
     ordered, notes = in_order(sources)

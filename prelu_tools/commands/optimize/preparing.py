@@ -77,7 +77,7 @@ def prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) ->
         first, n = repaired.repairs[0], len(repaired.repairs)
         raise PReLUToolsError(
             f"{first.node} has a slope of shape {list(first.before)} that belongs on axis "
-            f"{first.axis} ({first.reason}), as {n} of its slopes do: --repair-slopes writes it so"
+            f"{first.axis} ({first.reason}), one of {n}: --repair-slopes moves them there"
         )
     portable = to_portable(repaired.model, hidden=request.target != "onnxruntime-cpu")
     portable.take_in()  # slopes
@@ -90,7 +90,7 @@ def prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) ->
     if not spots and inside:
         raise PReLUToolsError(
             f"every PReLU of {request.source} is in the body of a Scan, or of an opset before 13 "
-            f"({', '.join(inside)}), which are left as they are: there is nothing to optimize"
+            f"({', '.join(inside)}); these are left unchanged: there is nothing to optimize"
         )
     if not spots:
         raise PReLUToolsError(

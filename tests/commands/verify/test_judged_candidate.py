@@ -217,7 +217,7 @@ def test_special_values_that_cannot_be_tried_leave_a_doubt() -> None:
 
 RANDOM = (
     "it gives different outputs when it is run again on the same inputs: something in it is random "
-    "(a Dropout that still acts?), so nothing can be proven"
+    "(a Dropout that is still active?), so nothing can be proven"
 )
 
 
@@ -277,8 +277,8 @@ def test_notes_of_both_sides_are_kept_once() -> None:
 
 HALF = {"a": SLOPES.astype(np.float16)}
 ROUNDED = (
-    "c is float16: its slopes are compared with the reference's, rounded to that, and its inputs "
-    "are rounded too"
+    "c is float16: its slopes are compared with the reference's, rounded to float16, and its "
+    "inputs are rounded too"
 )
 
 

@@ -77,7 +77,7 @@ def _signature(loaded: Any, spelled: str) -> Any:
         return next(iter(signatures.values()))
     if not signatures:
         raise PReLUToolsError(
-            f"{spelled} has no signature that can be run: save it by model.export(...), or by "
+            f"{spelled} has no signature that can be run: save it with model.export(...), or by "
             "tf.saved_model.save(model, path, signatures=...)"
         )
     raise PReLUToolsError(

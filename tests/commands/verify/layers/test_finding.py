@@ -138,7 +138,7 @@ def test_a_search_that_fails_says_why() -> None:
 def test_a_reference_may_not_show_a_layer() -> None:
     search = Search(Tensors({"y": Y}), [call(layer="b")], flat(), flat("b"))
     found = search()
-    assert found["a"] == Found(where="the running reference does not show it")
+    assert found["a"] == Found(where="it cannot be observed in the reference")
     assert found["b"].tensors == ("y",)
 
 
@@ -262,15 +262,15 @@ def _off(place: int, by: float, slopes: Array = SLOPES, **more: Array) -> Found:
 
 
 @pytest.mark.parametrize(
-    ("place", "text"), [(0, "0.35 there, where 0.25"), (1, "-0.4 there, where -0.5"),
-                        (2, "0.225 there, where 0.125")],
+    ("place", "text"), [(0, "0.35, where 0.25"), (1, "-0.4, where -0.5"),
+                        (2, "0.225, where 0.125")],
 )  # fmt: skip
 def test_a_slope_that_values_contradict_is_named(place: int, text: str) -> None:
     found = _off(place, 0.1)
     assert (found.proven, found.by_value, found.stated) == (False, False, False)
     assert found.wrong is not None
-    seen, _, right = found.wrong.removeprefix("by its values a slope is ").partition(" there, ")
-    assert f"{float(seen):.3g} there, {right}" == f"{text} was expected"
+    seen, _, right = found.wrong.removeprefix("its values show a slope of ").partition(", ")
+    assert f"{float(seen):.3g}, {right}" == f"{text} was expected"
 
 
 def test_what_an_input_rounds_says_nothing_against_a_slope() -> None:
@@ -296,7 +296,7 @@ def test_the_nearest_of_several_inputs_is_meant() -> None:
     for first in ({"b": other}, {"d": other}):
         found = _off(1, 0.01, **first)
         assert found.wrong is not None
-        assert found.wrong.startswith("by its values a slope is -0.49")
+        assert found.wrong.startswith("its values show a slope of -0.49")
     assert _off(1, 0.0, b=other).proven
 
 

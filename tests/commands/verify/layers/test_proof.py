@@ -149,8 +149,8 @@ def test_values_that_show_another_slope_prove_nothing() -> None:
     verdict, difference, code = case.said
     assert (verdict, code) == ("inconclusive", "layer_not_proven")
     assert difference == (
-        "a: found by its values: tensor 'y' of node 'of_y' (Add): by its values a slope is -0.625 "
-        "there, where -0.5 was expected"
+        "a: found by its values: tensor y of node of_y (Add): its values show a slope of -0.625, "
+        "where -0.5 was expected"
     )
 
 
@@ -275,8 +275,8 @@ def test_a_layer_of_other_slopes_in_the_place_of_a_call_is_a_failure() -> None:
         assert (found.verdict, found.slopes_equal) == ("fail", False)
         assert code_of(found.difference) == "slopes_differ"
         assert str(found.difference).startswith(
-            "a: used 1 times where 2 were expected, and 'again', in its place, has other slopes: 3 "
-            "of 3 slopes differ"
+            "a: used 1 times where 2 were expected, and again, in its place, has different slopes: "
+            "3 of 3 slopes differ"
         )
 
 

@@ -270,7 +270,7 @@ def test_a_size_that_was_baked_in_does_not_pass(tail: str, tmp_path: Path) -> No
 _TWICE = ("--provider", "cpu", "--provider", "CPUExecutionProvider")
 
 
-def test_providers_are_held_against_each_other(reference: Path) -> None:
+def test_providers_are_compared_with_each_other(reference: Path) -> None:
     found = verify(reference, reference, *_TWICE)
     assert found.code == 0
     (agreement,) = found.json["agreements"]
