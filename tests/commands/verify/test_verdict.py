@@ -156,7 +156,7 @@ def test_nodes_on_another_provider_are_in_doubt_unless_they_are_allowed() -> Non
 
 def test_an_interface_fails_by_itself_or_where_it_has_to_be_the_same() -> None:
     strict = replace(REQUEST, strict_interface=True)
-    said = ("fail", ["output z has the name y in the reference"], ["output_renamed"])
+    said = ("fail", ["output 'z' has the name 'y' in the reference"], ["output_renamed"])
     assert _report(interface=(INTERFACE,)).verdict == "pass"
     assert _said(_report(strict, interface=(INTERFACE,))) == said
     assert _said(_report(interface=(replace(INTERFACE, fails=True),))) == said

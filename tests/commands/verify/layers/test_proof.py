@@ -149,8 +149,8 @@ def test_values_that_show_another_slope_prove_nothing() -> None:
     verdict, difference, code = case.said
     assert (verdict, code) == ("inconclusive", "layer_not_proven")
     assert difference == (
-        "a: found by its values: tensor y of node of_y (Add): its values show a slope of -0.625, "
-        "where -0.5 was expected"
+        "a: found by its values: tensor 'y' of node 'of_y' (Add): its values show a slope of "
+        "-0.625, where -0.5 was expected"
     )
 
 

@@ -330,7 +330,7 @@ def test_without_layers_a_node_that_states_the_slope_is_the_layer(tmp_path: Path
     found = verify(reference, net, "--no-layers")
     layer = _layer(found)
     assert (found.code, layer["verdict"], layer["n_by_value"]) == (0, "pass", 3)
-    where = "found by its slope: tensor y of node y"
+    where = "found by its slope: tensor 'y' of node 'y'"
     assert layer["note"] == f"{where}, the same function as LeakyRelu(0.25)"
     wrong = _net(tmp_path, "w", f"{_CONV} y = LeakyRelu<alpha = 0.3>(c)")
     code, reasons = _unwatched(reference, wrong)
