@@ -134,7 +134,7 @@ source_options = request_options(SourceOptions)
 def _option(one: Option, request: type) -> Callable[[Function], Function]:
     """A field's option as click has it; its parameter is named as the field is."""
     flag = "--" + one.name.replace("_", "-")
-    of = {"cls": RequestOption, "request": request, "kind": one.kind}
+    of: dict[str, Any] = {"cls": RequestOption, "request": request, "kind": one.kind}
     settings: dict[str, Any] = {**of, "help": one.help, "metavar": one.metavar}
     if one.kind.type == "flag":
         if one.default is False:
