@@ -152,12 +152,12 @@ def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None)
             continue
         said = as_reason(layer.difference)
         if layer is diverging and layer.node is not None:
-            place = f"{layer.parameter} in the reference, " if layer.parameter else ""
+            place = f"{layer.parameter!r} in the reference, " if layer.parameter else ""
             said = said.before(
-                f"the first layer to diverge: {place}node {layer.node} in the candidate"
+                f"the first layer to diverge: {place}node {layer.node!r} in the candidate"
             )
         elif layer.verdict == "fail" and layer.node is not None:
-            said = said.before(f"node {layer.node}")
+            said = said.before(f"node {layer.node!r}")
         yield said
 
 
