@@ -100,7 +100,7 @@ def test_results_that_are_there_are_not_overwritten(odd: Odd) -> None:
     assert found.code == 2
     assert "give --resume" in found.err
     assert Path("r.jsonl").read_text() == "mine\n"
-    assert cli("inspect", "nets", "--results", "gone/r.jsonl").code == 3
+    assert cli("inspect", "nets", "--results", "gone/r.jsonl").code == 2
 
 
 def test_a_run_that_ended_while_another_one_began_is_not_appended_to(
