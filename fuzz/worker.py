@@ -148,7 +148,7 @@ def _fault(
         return f"escaped: {type(escaped).__name__}: {escaped}"
     if code not in (0, 1, 2, 3):
         return f"exit code {code}"
-    if "This is a defect" in text or ("Traceback" in text and _OUR_ERRORS not in text):
+    if "This is a bug" in text or ("Traceback" in text and _OUR_ERRORS not in text):
         return "traceback"
     if "\x1b" in text or "\x07" in text or "\u202e" in text:
         return "steers the terminal"

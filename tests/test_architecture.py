@@ -25,7 +25,15 @@ FLOORS = ("cli", "batch", "commands", "reports", "backends", "graph", "core")
 BELOW = {
     "cli": {"batch", "commands", "reports", "core", "graph.io.writer"},
     "training": {"commands.inspect", "commands.speaking", "backends", "arguments", "core"},
-    "batch": {"commands", "reports", "backends", "graph.io", "graph.match.layers", "core"},
+    "batch": {
+        "commands",
+        "reports",
+        "backends",
+        "graph.io",
+        "graph.match.layers",
+        "graph.quantized.operators",
+        "core",
+    },
     "commands": {"backends", "graph", "core"},
     "reports": {"core"},
     "backends": {"graph", "core"},
@@ -34,7 +42,7 @@ BELOW = {
     "arguments.py": {"commands.verify.inputs.feeds", "core"},
     "live.py": {"commands.verify.inputs", "backends", "core"},
     "api": {"arguments", "live", "commands", "core"},
-    "testing.py": {"arguments", "live", "commands", "reports", "core"},
+    "testing.py": {"api", "arguments", "live", "commands", "reports", "core"},
     "pytest_plugin.py": {"testing", "commands", "core"},
     "": {"api", "cli", "reports", "core"},
 }

@@ -70,7 +70,7 @@ async function verify() {
   } catch (error) {
     const known = error instanceof NoVerdict;
     if (!known) console.error(error);
-    const text = known ? error.message : `unexpected ${error.name}: ${error.message}. This is a defect of this page.`;
+    const text = known ? error.message : `unexpected ${error.name}: ${error.message}. This is a bug in this page.`;
     found = { result: nothing(text), facts: [] };
   }
   if (mine !== current) return;

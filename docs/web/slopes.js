@@ -56,11 +56,11 @@ export function compareSlopes(reference, candidate) {
     const moved = said.map((axis) => left.shape[axis]);
     const known = (other.inputShape ?? []).map((size) => size ?? 1);
     if (known.length === moved.length && broadcasts(moved, known)) {
-      return { equal: false, moved: sameValues(left, right), words: `slopes lie as [${right.shape}] where [${moved}] was expected` };
+      return { equal: false, moved: sameValues(left, right), words: `slopes are laid out as [${right.shape}] where [${moved}] was expected` };
     }
   }
   if (!outcomes.length) {
-    return { equal: false, moved: sameValues(left, right), words: `slopes lie as [${right.shape}] where [${left.shape}] on the reference's input is right` };
+    return { equal: false, moved: sameValues(left, right), words: `slopes are laid out as [${right.shape}] where [${left.shape}] on the reference's input was expected` };
   }
   if (outcomes.every(({ equal }) => equal === outcomes[0].equal)) return outcomes[0];
   if (stated?.equal) return stated;

@@ -38,14 +38,14 @@ def quantize(
     Args:
         source: an ONNX model in floating point: a path, or an `onnx.ModelProto`.
         output: the file to write, completely or not at all.
-        calibration: inputs as the model takes them, one row a sample: arrays by name, or the path
+        calibration: inputs as the model takes them, one row per sample: arrays by name, or the path
             of an `.npz` file or of a folder. A quarter of the rows is held out.
-        max_loss: how many dB of signal-to-noise ratio the outputs may have less than with plain
+        max_loss: how many dB of signal-to-noise ratio the outputs may lose, compared with plain
             `quantize_static`.
         keep_float: how many PReLU layers may stay in floating point to meet `max_loss`; if that
             is not enough, the layers before them too.
-        metric: a function of yours, `metrics.py:top1`, that is called with the outputs and the
-            data, by name, and returns a number; arrays beside the inputs are passed to it.
+        metric: your own function, `metrics.py:top1`, that is called with the outputs and the data,
+            by name, and returns a number; the data includes arrays that are not inputs.
         max_drop: how much lower than in floating point the metric may be.
         quantizer_option: options of onnxruntime's `quantize_static` or of its `extra_options`.
         tune: whether to time the integer forms in the model; False takes the most exact ones.
@@ -56,7 +56,8 @@ def quantize(
         verbose: whether to show the frameworks' own messages.
 
     Returns:
-        The form of each layer, what was lost, the times, and the verdict; true if all held.
+        The form of each layer, what was lost, the times, and the verdict; true if everything
+        passed.
 
     Raises:
         UsageError: the output exists, or an argument is not valid.

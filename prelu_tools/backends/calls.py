@@ -54,7 +54,7 @@ class PReLUCall:
 def not_called(name: str) -> Reason:
     """What to say of a PReLU that a source has and does not use."""
     return Reason(
-        f"PReLU {name} was never called while the model ran to find its layers: no layer has "
+        f"PReLU {name} was not called when the model ran to find its layers, so no layer has "
         "its slopes",
         "prelu_not_called",
     )

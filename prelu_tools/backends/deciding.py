@@ -27,7 +27,7 @@ _OTHERS: Final[Sequence[Callable[[Any], Any]]] = (
     lambda value: value * 1000 + 1000,
     lambda value: value * -1000 - 1000,
 )
-_TRUE, _FALSE, _ELSEWHERE = "was true", "was false", "led the model another way"
+_TRUE, _FALSE, _ELSEWHERE = "came out true", "came out false", "changed what the model does"
 
 
 class Decisions:

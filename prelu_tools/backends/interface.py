@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
     from prelu_tools.backends.recorded.recording import Recording
     from prelu_tools.backends.runners import LayerWatch, Observer, PlacedRunner, Runner, WideRunner
-    from prelu_tools.core.arrays import Array, IntArray
+    from prelu_tools.core.arrays import Array
     from prelu_tools.core.options import ConversionOptions, SourceOptions
     from prelu_tools.core.prelu.layout import Layout
-    from prelu_tools.core.prelu.slopes import PReLULayer
+    from prelu_tools.core.prelu.slopes import PReLULayer, SlopeParameter
     from prelu_tools.core.prelu.tags import TagBook
     from prelu_tools.core.results.decisions import Decision
     from prelu_tools.core.results.export import RefusedRoute
@@ -48,28 +48,6 @@ class RandomPart(Protocol):
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """A slope tensor of the source."""
-
-    layer: str
-    """Its layer's name."""
-    name: str
-    """Its own name in the source: the initializer's name in the result."""
-    values: Array
-    """Its true values, in its own shape."""
-    indices: IntArray
-    """How it is laid over the input of its first call: the result of `backends/probe.py`."""
-    n_calls: int
-    """How often the source uses it: as many PRelu nodes have to be in the result."""
-    call: int = 0
-    """Which of the source's calls these begin with, where each has tags of its own."""
-
-    def called_again(self) -> Parameter:
-        """The same, with one more call."""
-        return replace(self, n_calls=self.n_calls + 1)
-
-
-@dataclass(frozen=True)
 class Conversion:
     """A source as an ONNX graph, with tags in place of its slopes (`core/prelu/tags.py`)."""
 
@@ -77,7 +55,7 @@ class Conversion:
     """Every PReLU is one PRelu node; its slopes are tags. Large weights are in its `memory`."""
     tags: TagBook
     """What the tags stand for."""
-    parameters: Mapping[str, Parameter]
+    parameters: Mapping[str, SlopeParameter]
     """The slope tensors by their key in `tags`."""
     route: str
     """Which converter was used, with its version."""
@@ -131,6 +109,11 @@ class Source(Protocol):
     @property
     def computes_in(self) -> str | None:
         """The type narrower than float32 that it computes in; None for none, or unknown."""
+        ...
+
+    @property
+    def adds_axes(self) -> str | None:
+        """Why its outputs may have axes of size 1 more at their end than the model has, or None."""
         ...
 
     @property
@@ -355,11 +338,7 @@ class OnnxGraph(Source, Searchable, Protocol):
 
 
 class Backend(Protocol):
-    """A module of this package that reads sources of one framework."""
-
-    def from_file(self, path: Path, spelled: str, options: SourceOptions) -> Source:
-        """Read a file."""
-        ...
+    """A module of this package that takes the live models of one framework."""
 
     def from_object(
         self, model: object, spelled: str, weights: Path | None, options: SourceOptions

@@ -6,9 +6,9 @@ import importlib
 import importlib.util
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.backends.preflight.sources import check_python, demand_file, unknown_kind
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from prelu_tools.core.options import SourceOptions
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One backend, or one reader of files."""
 
     name: str
     """Its name in results and in messages."""
     module: str
-    """The module that has `from_file`; a backend's has `from_object` too."""
+    """The module that has `from_file` where it has `suffixes`; PyTorch's and Keras' have
+    `from_object`, for live models."""
     suffixes: tuple[str, ...]
     """Files that it reads; of a folder, a file in it, with a slash before."""
     extra: str | None
@@ -292,7 +292,7 @@ def open_object(
             f"{spelled} is a {type(model).__module__}.{type(model).__qualname__}: expected a "
             "torch.nn.Module or a keras.Model, or a callable that returns one"
         )
-    backend = _load(next(row for row in ROWS if row.name == name), spelled)
+    backend = cast("Backend", _load(next(row for row in ROWS if row.name == name), spelled))
     return backend.from_object(model, spelled, weights, options)
 
 
@@ -357,11 +357,11 @@ def _fits(path: Path, suffix: str) -> bool:
     return not path.is_dir() and path.name.lower().endswith(suffix)
 
 
-def _load(row: Row, text: str) -> Backend:
+def _load(row: Row, text: str) -> ModuleType:
     if row.extra is not None:
         load_triton_first()
     try:
-        return cast("Backend", importlib.import_module(row.module))
+        return importlib.import_module(row.module)
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         if row.extra is None or package not in row.packages:

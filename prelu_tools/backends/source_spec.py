@@ -11,10 +11,9 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -59,8 +58,7 @@ def is_literal(text: str) -> bool:
     return isinstance(text, FileName) or exists(text)
 
 
-@dataclass(frozen=True)
-class SourceSpec:
+class SourceSpec(NamedTuple):
     """A source, taken apart."""
 
     text: str
@@ -95,7 +93,7 @@ def parse_source_spec(text: str) -> SourceSpec:
         raise names.nothing_named(head)
     if not head or head.startswith("@"):
         raise UsageError(
-            f"{text!r} names no model: expected a file, FILE.py:NAME or FILE.py:NAME(arguments)"
+            f"{text!r} is not a model: expected a file, FILE.py:NAME or FILE.py:NAME(arguments)"
         )
     return SourceSpec(text, Path(head), None, None, weights)
 

@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,11 +48,6 @@ class ResultsFile:
             UsageError: it is there, and was not to be, or another run writes to it.
             PReLUToolsError: it cannot be read or written.
         """
-        if path.exists() and not resume and path.stat().st_size:
-            raise UsageError(
-                f"{path} exists already: give --resume to continue from its results, or another "
-                "name"
-            )
         try:
             self._file: IO[bytes] = path.open("a+b")
         except OSError as error:
@@ -61,6 +57,11 @@ class ResultsFile:
         self._begun: set[str] = set()
         try:
             _lock(self._file, path)
+            if not resume and os.fstat(self._file.fileno()).st_size:  # another run may have ended
+                raise UsageError(
+                    f"{path} exists already: give --resume to continue from its results, or "
+                    "another name"
+                )
             self._read()
         except BaseException:
             self._file.close()
@@ -157,10 +158,15 @@ def save_results(folder: Path, command: str, done: Iterable[tuple[Job, Done]]) -
     Raises:
         PReLUToolsError: it cannot be written.
     """
-    number, path = 1, folder / f"{command}-results.jsonl"
-    while path.exists():
-        number += 1
-        path = folder / f"{command}-results-{number}.jsonl"
+    for number in count(1):
+        path = folder / f"{command}-results{f'-{number}' if number > 1 else ''}.jsonl"
+        try:
+            path.touch(exist_ok=False)  # so that no other run takes it
+            break
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise PReLUToolsError(f"{path} cannot be written: {error.strerror}") from error
     with ResultsFile(path, resume=False) as file:
         for job, one in done:
             file.add(job, one)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from prelu_tools.cli.options import output_options
+
+if TYPE_CHECKING:
+    from prelu_tools.cli.output import Output
 
 
 @click.command("init")
@@ -19,22 +24,19 @@ from prelu_tools.cli.options import output_options
 def command(
     force: bool,
     schema: bool,
-    form: str,
-    reports: tuple[tuple[str, str], ...],
-    quiet: bool,
-    verbose: bool,
+    out: Output,
 ) -> int:
     """Write prelu-tools.toml for the models in the current folder.
 
-    It matches sources with the ONNX files made from them by name: net.keras, net.pt2, net.h5 or a
-    class Net in a Python file, with net.onnx; the only ONNX file and the only class belong
-    together. Python is parsed, not run. prelu-tools verify without arguments runs these checks.
+    An ONNX file is paired with the source or the record of it that it was exported from; where it
+    names none, with one of its name: net.keras, net.pt2, net.h5, or a class Net in a Python file.
+    The only ONNX file and the only class belong together. Python is parsed, not run. prelu-tools
+    verify without arguments runs these checks.
 
     \b
     Example: prelu-tools init && prelu-tools verify
     """
     from prelu_tools.batch.init.command import InitRequest, init
-    from prelu_tools.cli.output import Output
 
-    Output(form, reports, quiet).show(init(InitRequest(force, schema)))
+    out.show(init(InitRequest(force, schema)))
     return 0

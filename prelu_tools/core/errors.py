@@ -79,7 +79,7 @@ def explained(error: BaseException) -> str:
     if isinstance(known, MemoryError):
         return "there is not enough memory for this model"
     return (
-        f"unexpected {type(error).__name__}: {error}. This is a defect of prelu-tools "
+        f"unexpected {type(error).__name__}: {error}. This is a bug in prelu-tools "
         f"{__version__}; -v shows where it happened."
     )
 

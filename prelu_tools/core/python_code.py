@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -88,6 +88,12 @@ def code_file(module: str) -> Path | None:
             return None
     origin = found.origin if found is not None else None
     return Path(origin) if origin is not None and origin.endswith(".py") else None
+
+
+def call_to_complete(name: str, needed: Iterable[str], given: Iterable[str] = ()) -> str:
+    """The call to type, with a word in capitals for each argument that is left to fill in."""
+    arguments = ", ".join((*given, *(f"{one}={one.upper()}" for one in needed)))
+    return f"{name}({arguments})" if arguments else name
 
 
 def method_of(node: ast.ClassDef, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:

@@ -11,7 +11,7 @@ from onnx import helper, inliner, shape_inference
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.graph.walk import all_nodes
+from prelu_tools.graph.walk import all_nodes, every_node
 
 
 def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -85,13 +85,11 @@ def _with_defaults(proto: onnx.ModelProto) -> onnx.ModelProto:
         if function.attribute_proto
     }
     copy = deepcopy(proto)
-    parts: list[onnx.GraphProto | onnx.FunctionProto] = [copy.graph, *copy.functions]
-    for part in parts:
-        for node in all_nodes(part.node):
-            given = {attribute.name for attribute in node.attribute}
-            for default in defaults.get((node.domain, node.op_type, node.overload), ()):
-                if default.name not in given:
-                    node.attribute.add().CopyFrom(default)
+    for node in every_node(copy):
+        given = {attribute.name for attribute in node.attribute}
+        for default in defaults.get((node.domain, node.op_type, node.overload), ()):
+            if default.name not in given:
+                node.attribute.add().CopyFrom(default)
     return copy
 
 

@@ -15,7 +15,7 @@ from prelu_tools.core.files.budget import Budget
 from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.natives import inferred, inlined
-from prelu_tools.graph.walk import bodies, is_onnx, own_names, reads
+from prelu_tools.graph.walk import bodies, in_order, is_onnx, own_names
 
 _TYPES = frozenset(onnx.TensorProto.DataType.values())
 _MOST_AXES = 64  # numpy's limit; no runtime has more
@@ -159,21 +159,7 @@ class GraphView:
     @cached_property
     def ordered(self) -> list[onnx.NodeProto]:
         """The nodes, each behind those that it reads from."""
-        nodes = list(self.graph.node)
-        makers = {name: i for i, node in enumerate(nodes) for name in node.output if name}
-        before = [[makers[n] for n in reads(node) if n in makers] for node in nodes]
-        if all(max(earlier, default=-1) < i for i, earlier in enumerate(before)):
-            return nodes
-        done: dict[int, None] = {}
-        for start in range(len(nodes)):
-            stack = [start]
-            while stack:
-                number = stack[-1]
-                left = [] if number in done else [i for i in before[number] if i not in done]
-                stack += left
-                if not left:
-                    done[stack.pop()] = None
-        return [nodes[i] for i in done]
+        return in_order(self.graph.node)
 
     @cached_property
     def places(self) -> dict[str, int]:

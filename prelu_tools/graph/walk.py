@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import onnx
 from onnx import helper
+
+from prelu_tools.core.errors import PReLUToolsError
 
 OWN: Final = ("", "ai.onnx")
 """The names of the domain of ONNX's own operators."""
@@ -34,6 +36,13 @@ def all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
         if node.attribute:
             for body in bodies(node):
                 yield from all_nodes(body.node)
+
+
+def every_node(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """The nodes of a model, those of bodies and of local functions included."""
+    yield from all_nodes(proto.graph.node)
+    for function in proto.functions:
+        yield from all_nodes(function.node)
 
 
 def attribute_of(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
@@ -101,6 +110,52 @@ def own_names(body: onnx.GraphProto) -> set[str]:
     own = {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
     own |= {tensor.values.name for tensor in body.sparse_initializer}
     return own | {name for inner in body.node for name in inner.output if name}
+
+
+class CycleError(PReLUToolsError):
+    """Nodes read from each other in a cycle."""
+
+    def __init__(self, node: onnx.NodeProto) -> None:
+        """Name a node that is part of it, or reads from one that is."""
+        super().__init__(f"the graph has a cycle through node {node.name or node.output[0]!r}")
+        self.node = node
+
+
+def in_order(
+    nodes: Sequence[onnx.NodeProto], ends: Iterable[str] | None = None
+) -> list[onnx.NodeProto]:
+    """Nodes, each behind those that it reads from.
+
+    Args:
+        nodes: those of one graph.
+        ends: tensors from which to go back, depth first: then the order is not that of the nodes,
+            and those that none of these need are left out; None to keep an order that is right.
+
+    Raises:
+        CycleError: there is none.
+    """
+    makers = {name: i for i, node in enumerate(nodes) for name in node.output if name}
+    before = [[makers[name] for name in reads(node) if name in makers] for node in nodes]
+    if ends is None and all(max(earlier, default=-1) < i for i, earlier in enumerate(before)):
+        return list(nodes)
+    starts = range(len(nodes)) if ends is None else [makers[end] for end in ends if end in makers]
+    is_placed: dict[int, bool] = {}
+    order = []
+    for start in starts:
+        stack = [start]
+        while stack:
+            number = stack[-1]
+            if number not in is_placed:
+                is_placed[number] = False
+                if any(is_placed.get(i) is False for i in before[number]):
+                    raise CycleError(nodes[next(i for i in is_placed if not is_placed[i])])
+                stack += [i for i in reversed(before[number]) if i not in is_placed]
+                continue
+            stack.pop()
+            if not is_placed[number]:
+                is_placed[number] = True
+                order.append(nodes[number])
+    return order
 
 
 def users_of(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:

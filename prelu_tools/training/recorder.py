@@ -118,7 +118,7 @@ class Recorder:
         try:
             states = model.look()
         except Exception as error:
-            self._stop("not_read", f"slopes cannot be read, as those that are sharded: {error}")
+            self._stop("not_read", f"slopes cannot be read (are they sharded?): {error}")
             return
         seen = []
         for layer, state, track in zip(model.layers, states, self._tracks, strict=True):

@@ -73,9 +73,9 @@ class WarningRules:
             yield Finding("non_finite", "error", text, seen.name)
         if "outside_range" in trends and self._is_new("outside_range", seen.name):
             text = (
-                f"slopes are from {low:.4g} to {high:.4g} at step {step}, and left "
-                f"[{LOWEST:g}, {HIGHEST:g}]: lower the learning rate, or clip their gradients, if "
-                "they go on"
+                f"slopes are from {low:.4g} to {high:.4g} at step {step}, and have left "
+                f"[{LOWEST:g}, {HIGHEST:g}]: if this continues, lower the learning rate or clip "
+                "their gradients"
             )
             yield Finding("outside_range", "warning", text, seen.name)
         if not seen.state.is_trained:
@@ -85,8 +85,8 @@ class WarningRules:
             movements = seen.track.movements
             text = (
                 f"the mean size of its slopes fell from {movements[0].mean_size:.4g} to "
-                f"{movements[-1].mean_size:.4g}, and at each of the last records, under a weight "
-                f"decay of {decay:g}: leave slopes out of it (slope_parameter_groups, "
+                f"{movements[-1].mean_size:.4g}, and at each of the last records too, under a "
+                f"weight decay of {decay:g}: leave slopes out of it (slope_parameter_groups, "
                 "exclude_slopes_from_weight_decay)"
             )
             yield Finding("pulled_to_zero", "warning", text, seen.name)
@@ -104,7 +104,7 @@ class WarningRules:
                 values = seen.state.slopes
                 start = f"{values[0]:g}" if (values == values[0]).all() else "its first values"
                 why = self._reason(seen, counts(seen.name))
-                text = f"no slope has moved from its start ({start}) by step {step}: {why}"
+                text = f"no slope has moved from its initial value ({start}) by step {step}: {why}"
                 yield Finding("not_moving", "warning", text, seen.name)
         elif self._shows_gradients and self._silent[seen.name] > PATIENCE:
             if self._is_new("no_gradient", seen.name):
@@ -116,8 +116,8 @@ class WarningRules:
             never = 0 if reached is None else int((unmoved & (reached == 0)).sum())
             why = f": no input of {never} of these was negative in a sample" if never else ""
             text = (
-                f"{int(unmoved.sum())} of {unmoved.size} slopes have not moved from their start by "
-                f"step {step}{why}"
+                f"{int(unmoved.sum())} of {unmoved.size} slopes have not moved from their initial "
+                f"values by step {step}{why}"
             )
             yield Finding("partly_not_moving", "warning", text, seen.name)
 

@@ -36,7 +36,7 @@ def _process(*command: str) -> Iterator[subprocess.Popen[str]]:
         yield running
     finally:
         running.terminate()
-        running.communicate(timeout=60)
+        running.communicate(timeout=300)
 
 
 @contextmanager
@@ -96,12 +96,12 @@ def test_one_worker_is_killed_and_every_model_has_exactly_one_result(odd: Odd) -
         second = stack.enter_context(_worker(address))
         _until(odd.ready.exists, running)  # and now the second
         odd.go.touch()
-        out, err = running.communicate(timeout=120)
+        out, err = running.communicate(timeout=300)
         assert running.returncode == 3, err
-        gone, alive = psutil.wait_procs(owned, timeout=20)
+        gone, alive = psutil.wait_procs(owned, timeout=300)
         assert (len(gone), alive) == (len(owned), [])
         left = _descendants(second.pid)
-        psutil.wait_procs(left, timeout=20)
+        psutil.wait_procs(left, timeout=300)
         assert _descendants(second.pid) == []  # nothing is left on the cluster
     names = [line["name"] for line in results(Path("r.jsonl"))]
     assert len(names) == len(set(names)) == 14
@@ -163,7 +163,7 @@ def test_a_worker_of_other_versions_is_noted(odd: Odd) -> None:
             worker.wait(60)
     assert found.code == 0
     (note,) = found.json["notes"]
-    assert "has other versions: onnx 0.0.1 (here" in note
+    assert "has different versions: onnx 0.0.1 (here" in note
 
 
 @pytest.mark.slow
@@ -187,7 +187,7 @@ def test_exports_and_verifications_are_spread_over_a_cluster(odd: Odd) -> None:
 
 
 def _until(true: Callable[[], bool], running: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 90
+    end = time.monotonic() + 300
     while not true():
         assert time.monotonic() < end
         assert running.poll() is None, running.communicate()

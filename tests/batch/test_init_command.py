@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from running import Outcome, cli
 from tiny_models import save_dense, save_relu
@@ -133,6 +135,7 @@ def test_python_is_parsed_and_named_by_class_or_file() -> None:
     assert sorted(_pairs(found)) == [
         ("alone.py:net", ("alone.onnx",)),
         ("nets.py:Inherited", ("inherited.onnx",)),
+        ("nets.py:Sized(size=SIZE, depth=DEPTH)", ("sized.onnx",)),
         ("nets.py:SmallNet", ("small_net.onnx",)),
         ("nets.py:Told@told.safetensors", ("told.onnx",)),
         ("nets.py:made", ("made.onnx",)),
@@ -145,8 +148,96 @@ def test_python_is_parsed_and_named_by_class_or_file() -> None:
         "nets.py:made": None,
     }
     left = {one["path"]: one["reason"] for one in found.json["left_out"]}
-    assert left["nets.py:Sized"].startswith("it needs size, depth: write nets.py:Sized(...)")
-    assert set(left) == {"nets.py:Sized", "sized.onnx", "other.onnx"}
+    assert left == {"other.onnx": "no source has this name"}
+    text = Path("prelu-tools.toml").read_text()
+    assert "# Fill in size and depth, and take out the first # of each line:\n# [[checks]]" in text
+    assert '# reference = "nets.py:Sized(size=SIZE, depth=DEPTH)"' in text
+
+
+def test_a_class_that_needs_arguments_shows_the_check_to_complete() -> None:
+    Path("nets.py").write_text(NETS)
+    _onnx("sized.onnx")
+    found = cli("init")
+    assert found.code == 3
+    assert "the source of sized.onnx needs size and depth" in found.words
+    assert 'reference = "nets.py:Sized(size=SIZE, depth=DEPTH)", candidates = ["sized.onnx"]' in (
+        found.words
+    )
+    assert not Path("prelu-tools.toml").exists()
+
+
+def _stated(name: str, source: str, sha256: str = "") -> None:
+    """An ONNX file that says what it was exported from."""
+    _onnx(name)
+    model = onnx.load(name)
+    model.metadata_props.add(key="prelu_tools.source", value=source)
+    if sha256:
+        model.metadata_props.add(key="prelu_tools.source_sha256", value=sha256)
+    onnx.save(model, name)
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(Path(name).read_bytes()).hexdigest()
+
+
+def test_a_file_goes_with_the_source_that_it_names() -> None:
+    Path("nets.py").write_text(f"{NETS}\ndef build(n):\n    return Sized(n, depth=2)\n")
+    _touch("sized.pt", "runs/a/best.pt", "runs/b/best.pt", "small_net.keras")
+    Path("runs/b/best.pt").write_text("b")
+    Path("moved.keras").write_text("m")
+    _stated("small_net.onnx", "nets.py:made")
+    _stated("out/sized.onnx", "nets.py:Sized(8, depth=2)@sized.pt", "0" * 64)
+    _stated("out/fast.onnx", "nets.py:Sized(8, depth=2)@sized.pt", "0" * 64)
+    _stated("out/second.onnx", "nets.py:build(4)@best.pt", _hash("runs/b/best.pt"))
+    _stated("out/third.onnx", "was.keras", _hash("moved.keras"))
+    _stated("out/again.onnx", "third.onnx")
+    assert sorted(_pairs(_init())) == [
+        ("moved.keras", ("out/third.onnx",)),
+        ("nets.py:Sized(8, depth=2)@sized.pt", ("out/fast.onnx", "out/sized.onnx")),
+        ("nets.py:build(4)@runs/b/best.pt", ("out/second.onnx",)),
+        ("nets.py:made", ("small_net.onnx",)),
+        ("out/third.onnx", ("out/again.onnx",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "nets.py:os.system('true')",
+        "nets.py:system('true')",
+        "nets.py:SmallNet.__init__",
+        "shutil:rmtree('x')",
+        "tool.py:run('x')",
+        "https://example.invalid/nets.py:made",
+        "gone.py:made",
+        "nets.py:made@gone.pt",
+        "x" * 20_000,
+        "nets.py:made\n",
+        ":",
+    ],
+)
+def test_a_file_leads_to_nothing_but_models_of_this_folder(source: str) -> None:
+    Path("nets.py").write_text(f"import os\nfrom os import system\n{NETS}")
+    Path("tool.py").write_text("def run(what):\n    raise SystemExit\n")
+    _stated("net.onnx", source)
+    found = cli("init")
+    assert found.code == 3
+    assert not Path("prelu-tools.toml").exists()
+
+
+def test_another_type_is_told_by_the_operators_too() -> None:
+    _touch("net.keras")
+    _stated("net.onnx", "net.keras")
+    _stated("other.onnx", "net.keras")
+    model = onnx.load("other.onnx")
+    scale = onnx.numpy_helper.from_array(np.float32(1), "scale")
+    model.graph.initializer.append(scale)
+    codes = onnx.helper.make_node("QuantizeLinear", [model.graph.input[0].name, "scale"], ["codes"])
+    model.graph.node.append(codes)
+    onnx.save(model, "other.onnx")
+    found = _init()
+    assert _pairs(found) == [("net.keras", ("net.onnx",))]
+    assert found.json["checks"][0]["variants"] == ["other.onnx"]
 
 
 @pytest.mark.torch

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ import pytest
 from odd_models import Odd, by_status, documents, results
 from running import ROOT, cli, environment, start
 from tiny_models import save_dense
+
+from prelu_tools.batch import results as results_file
+from prelu_tools.core.errors import UsageError
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def test_an_error_is_tried_again_and_a_verdict_is_not(odd: Odd) -> None:
     again = cli(*sources, "--results", "r.jsonl", "--resume", "--format", "json")
     assert by_status(again.json) == {"net0.onnx": "fail", "net1.onnx": "fail", "later.onnx": "fail"}
     assert len(results(Path("r.jsonl"))) == 4
-    assert "has 1 PReLU layers; expected 2" in again.json["models"][2]["reasons"][0]
+    assert "expected 2 PReLU layers, found 1" in again.json["models"][2]["reasons"][0]
 
 
 def test_a_torn_line_is_passed_over_and_cut_off(odd: Odd) -> None:
@@ -96,7 +100,25 @@ def test_results_that_are_there_are_not_overwritten(odd: Odd) -> None:
     assert found.code == 2
     assert "give --resume" in found.err
     assert Path("r.jsonl").read_text() == "mine\n"
-    assert cli("inspect", "nets", "--results", "gone/r.jsonl").code == 3
+    assert cli("inspect", "nets", "--results", "gone/r.jsonl").code == 2
+
+
+def test_a_run_that_ended_while_another_one_began_is_not_appended_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "r.jsonl"
+    monkeypatch.setattr(results_file, "_lock", lambda *_: path.write_text("of the other run\n"))
+    with pytest.raises(UsageError, match="exists already"):
+        results_file.ResultsFile(path, resume=False)
+    assert path.read_text() == "of the other run\n"
+
+
+def test_runs_that_are_stopped_at_once_keep_their_results_apart(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(
+            pool.map(lambda _: results_file.save_results(tmp_path, "inspect", []), range(8))
+        )
+    assert len(set(taken)) == 8
 
 
 def _start(*arguments: object) -> subprocess.Popen[str]:
@@ -105,7 +127,7 @@ def _start(*arguments: object) -> subprocess.Popen[str]:
 
 
 def _until(true: Callable[[], bool], running: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while not true():
         assert time.monotonic() < end
         assert running.poll() is None, running.communicate()
@@ -140,7 +162,7 @@ def test_kill_9_loses_what_was_at_hand_and_nothing_else(odd: Odd) -> None:
     running.communicate()
     assert len(results(file)) == 2
     (worker,) = set(_workers_of(file))
-    end = time.monotonic() + 20
+    end = time.monotonic() + 300
     while _is_alive(worker):  # it sees that nobody waits for it
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -161,7 +183,7 @@ def test_a_run_that_is_stopped_says_how_to_go_on(how: signal.Signals, kept: bool
     running = _start(*command, *(("--results", file) if kept else ()))
     _until(lambda: odd.ready.exists() and (not kept or _kept(file) == 2), running)
     running.send_signal(how)
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=300)
     assert (running.returncode, out) == (128 + how, "")
     more = "" if kept else f"--results {file} "
     done = len(results(file))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from odd_models import Odd, by_status
 from running import cli
 
+from prelu_tools.batch import worker as worker_module
 from prelu_tools.batch.job import InspectWork, Job
 from prelu_tools.batch.worker import NO_LIMITS, Limits, Worker
 from prelu_tools.commands.inspect.request import InspectRequest
@@ -40,15 +43,21 @@ def test_a_segfault_is_an_error_of_its_model_alone(odd: Odd) -> None:
     assert {worker["name"] for worker in found.json["workers"]} == set(ran)
 
 
-def test_limits_are_kept_and_the_others_go_on(odd: Odd) -> None:
+def test_limits_are_kept_and_the_others_go_on(odd: Odd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock goes on once the model that sleeps is at work: a busy machine changes nothing."""
+    clock = SimpleNamespace(
+        monotonic=lambda: time.monotonic() + 1000.0 * odd.ready.exists(),
+        perf_counter=time.perf_counter,
+    )
+    monkeypatch.setattr(worker_module, "time", clock)
     (net,) = odd.nets(1)
     sources = (odd.source("sleeps"), odd.source("leaves"), odd.source("hungry"), net)
-    limits = ("--timeout", "4", "--memory-limit", "500MB")
-    found = cli("inspect", *sources, *limits, "--jobs", "2", "--format", "json")
+    limits = ("--timeout", "600", "--memory-limit", "500MB")
+    found = cli("inspect", *sources, *limits, "--jobs", "1", "--format", "json")
     assert found.code == 3
     errors = [model.get("error") for model in found.json["models"]]
     assert errors == [
-        "it took more than 4 s (--timeout)",
+        "it took more than 600 s (--timeout)",
         "its worker ended with exit code 7: the model or its framework exits",
         "it took more than 500 MB of memory (--memory-limit)",
         None,

@@ -53,7 +53,7 @@ def _shell(command: str, arguments: list[str], folder: Path) -> Iterator[Any]:
     import pexpect
 
     child = pexpect.spawn(
-        command, arguments, cwd=folder, env=_environment(folder), encoding="utf-8", timeout=60
+        command, arguments, cwd=folder, env=_environment(folder), encoding="utf-8", timeout=300
     )
     try:
         yield child

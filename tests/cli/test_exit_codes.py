@@ -80,7 +80,7 @@ def test_a_file_that_is_missing_or_no_model_is_no_verdict(
     found = cli("inspect", path)
     assert (found.code, found.out) == (3, "")
     assert str(path) in found.err
-    assert "defect of prelu-tools" not in found.err
+    assert "bug in prelu-tools" not in found.err
 
 
 def test_a_folder_is_no_verdict(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_folder_is_no_verdict(tmp_path: Path) -> None:
 def test_expect_layers_notices_a_layer_that_vanished(net: Path, expected: int, code: int) -> None:
     found = cli("inspect", net, "--expect-layers", expected)
     assert found.code == code
-    assert ("has 1 PReLU layers; expected" in found.err) == (code == 1)
+    assert ("PReLU layers, found 1" in found.err) == (code == 1)
     assert "act" in found.out
 
 
@@ -139,7 +139,7 @@ def test_each_error_has_its_code_and_no_traceback(
     assert "Error: " in found.err
     assert "Traceback" not in found.err
     known = isinstance(error, (PReLUToolsError, click.ClickException, MemoryError))
-    assert ("defect of prelu-tools" in found.err) != known
+    assert ("bug in prelu-tools" in found.err) != known
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()])

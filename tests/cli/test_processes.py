@@ -84,7 +84,7 @@ def test_ctrl_c_is_130(tmp_path: Path) -> None:
         while not ready.exists() and running.poll() is None:
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=300)
     finally:
         running.kill()
     assert (running.returncode, out) == (130, "")

@@ -131,11 +131,11 @@ def test_checkpoints_of_one_name_in_several_folders(tmp_path: Path) -> None:
 
 def test_what_is_no_series(tmp_path: Path) -> None:
     path = _saved(tmp_path / "epoch-1.safetensors", {"prelu": [0.1]})
-    with pytest.raises(UsageError, match="two checkpoints or more, and 1 is given"):
+    with pytest.raises(UsageError, match="a series needs two checkpoints or more, and 1 is given"):
         inspect_series([path], InspectRequest())
     with pytest.raises(UsageError, match="a log already is a series"):
         inspect_series(["slopes.jsonl", path], InspectRequest())
-    with pytest.raises(UsageError, match="--data looks at one model"):
+    with pytest.raises(UsageError, match="--data is for one model"):
         inspect_series([path, path], InspectRequest(data=Path("x.npz")))
 
 
@@ -195,7 +195,7 @@ def test_gates(checkpoints: Path) -> None:
     [
         (["--each"], "leave out --each"),
         (["--jobs", "2"], "leave out --each"),
-        (["--target", "tensorrt"], "--target looks at one model"),
+        (["--target", "tensorrt"], "--target is for one model"),
     ],
 )
 def test_options_that_would_be_ignored(checkpoints: Path, options: list[str], said: str) -> None:

@@ -165,7 +165,7 @@ def _kill_a_batch(command: list[str], kills: int, out: Path, new: Files) -> Coun
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         running = start(*command, *resume, cwd=ROOT, **silent)
         begun, at_first = time.monotonic(), len(list(out.glob("*"))) if out.exists() else 0
-        while running.poll() is None and time.monotonic() - begun < 60:
+        while running.poll() is None and time.monotonic() - begun < 300:
             if out.exists() and len(list(out.iterdir())) > at_first:
                 break
             time.sleep(0.001)

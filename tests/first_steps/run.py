@@ -71,7 +71,7 @@ def faults(step: Step, code: int, screen: str, ratio: float) -> list[str]:
             break
         at = place + len(words)
     found += [f"the screen says {words!r}" for words in step.absent if words in said]
-    if "defect of prelu-tools" in said or "Traceback" in said:
+    if "bug in prelu-tools" in said or "Traceback" in said:
         found.append("it broke")
     if ratio > step.limit:
         found.append(f"it took {ratio:.1f} imports, expected {step.limit:g} at most")

@@ -80,7 +80,7 @@ def _grows(arguments: list[str]) -> int:
         (_says("fine", 0), ""),
         (_says("fine", 4), "exit code 4"),
         (_says("fine", 139), "exit code 139"),
-        (_says("Error: This is a defect of prelu-tools"), "traceback"),
+        (_says("Error: This is a bug in prelu-tools"), "traceback"),
         (_says("Traceback (most recent call last)"), "traceback"),
         (_says("\x1b[2J"), "steers the terminal"),
         (_says("\u202ename"), "steers the terminal"),

@@ -40,6 +40,6 @@ def test_a_file_that_broke_something(
         found = cli(*(argument for argument in command if argument != "-v"))
         assert found.code in (0, 1, 2, 3)
         assert found.words
-        assert "This is a defect" not in found.words
+        assert "This is a bug" not in found.words
         assert "Traceback" not in found.words
         assert "\x1b" not in found.out + found.err

@@ -27,7 +27,7 @@ def test_a_notebook_shows_each_result_as_tables(
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in _CELLS])
     NotebookClient(
-        notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
     ).execute()
     exported, verified, inspected, printed = (cell.outputs for cell in notebook.cells[2:])
     for outputs in (exported, verified, inspected):

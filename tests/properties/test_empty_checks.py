@@ -153,7 +153,7 @@ def test_a_check_of_nothing_is_no_verdict(
 ) -> None:
     found = _checked(empty(tmp_path), ())
     assert found.code == 3, found.words
-    assert "a defect of prelu-tools" not in found.words
+    assert "a bug in prelu-tools" not in found.words
     assert "INCONCLUSIVE" in found.out or found.err.startswith("Error: ")
     assert [str(warning.message) for warning in recwarn] == []
 
@@ -178,7 +178,7 @@ def test_nothing_that_is_asked_beside_it_makes_it_pass(
             assert found.code != 0, found.words  # the net is another model, and may fail
         else:
             assert found.code == 3, found.words
-        assert "a defect of prelu-tools" not in found.words
+        assert "a bug in prelu-tools" not in found.words
 
 
 def test_the_same_with_something_to_compare_passes(tmp_path: Path) -> None:

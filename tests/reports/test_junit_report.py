@@ -126,7 +126,7 @@ def test_a_verdict_that_no_part_shows_has_a_case_of_its_own() -> None:
 
 
 def test_a_gate_that_failed_has_a_suite_of_its_own_also_beside_other_failures() -> None:
-    gate = "468 of 544 slopes were reached; --min-coverage 1.0 asks for more"
+    gate = "468 of 544 slopes were reached; --min-coverage 1.0 requires more"
     for result in (_passed(), verified()):
         failed = dataclasses.replace(result, verdict="fail", reasons=(*result.reasons, gate))
         suite = _parsed(failed).findall("testsuite")[-1]

@@ -121,7 +121,7 @@ def test_of_two_processes_the_first_writes(tmp_path: Path) -> None:
         for rank in (0, 1)
     ]  # fmt: skip
     for process in processes:
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
     records, _ = read_log(tmp_path / "rank-0" / "slopes.jsonl")
     assert [(record.step, record.layers[0].name) for record in records] == [

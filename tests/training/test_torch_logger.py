@@ -144,7 +144,9 @@ def test_a_layer_whose_inputs_are_never_negative(tmp_path: Path) -> None:
     net = Net()
     _, said = _logged(tmp_path, net, _sgd(net), 12, every=1)
     (text,) = (text for text in said if "positive" in text)
-    assert text.startswith("not_moving positive: no slope has moved from its start (0.25) by step ")
+    assert text.startswith(
+        "not_moving positive: no slope has moved from its initial value (0.25) by step "
+    )
     assert text.endswith("none of its inputs was negative in a sample, so no gradient reaches them")
 
 

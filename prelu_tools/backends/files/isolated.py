@@ -27,7 +27,7 @@ from prelu_tools.core.files.limits import allowed_memory
 
 _CPU_SECONDS: Final = 3
 _BYTES_A_SECOND: Final = 64 << 20
-_WALL_SECONDS: Final = 60.0
+_WALL_SECONDS: Final = 300.0
 _ANSWERED: Final = 0
 
 # Python's own isolated mode: no current folder, no PYTHONPATH. What is behind it on the path is
@@ -47,7 +47,7 @@ class Limits:
     cpu_seconds: int
     """Seconds of processor time."""
     wall_seconds: float
-    """Seconds by the clock, for one that waits and does nothing."""
+    """Seconds by the clock, for one that waits and does nothing: on a busy machine all do."""
     memory: int
     """Bytes beyond what the process has at its start, where the system can limit it."""
 

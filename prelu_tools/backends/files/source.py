@@ -120,7 +120,7 @@ class FileSource(SourceDefaults):
                 "that it was made from"
             )
         raise PReLUToolsError(
-            f"{self.spelled} holds weights but no model: name the code too, as "
+            f"{self.spelled} holds weights but no model: name the code too, as in "
             f"nets.py:Net@{self.spelled}"
         )
 

@@ -152,11 +152,11 @@ def exclude_slopes(optimizer: Any, model: Any) -> tuple[str, ...]:
     """See `prelu_tools.training.exclude_slopes_from_weight_decay`."""
     inner = _innermost(optimizer)
     if inner is None or not hasattr(inner, "exclude_from_weight_decay"):
-        raise UsageError(f"a {type(optimizer).__name__} is given: expected a Keras optimizer")
+        raise UsageError(f"expected a Keras optimizer, got a {type(optimizer).__name__}")
     if inner.built:
         raise UsageError(
-            f"{type(inner).__name__} has been used already, and Keras takes no exclusions then: "
-            "call exclude_slopes_from_weight_decay before fit(), on a new optimizer"
+            f"{type(inner).__name__} has already been used, and Keras accepts no exclusions after "
+            "that: call exclude_slopes_from_weight_decay before fit(), on a new optimizer"
         )
     if not model.built:
         raise UsageError(f"{model.name} has no variables yet: call it once, or build() it, first")

@@ -74,7 +74,7 @@ def _content(path: Path) -> bytearray:
     except OSError as error:
         raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
     if len(data) > _LARGEST:
-        raise PReLUToolsError(f"{path} has more than 2 GB: its layers cannot be looked at")
+        raise PReLUToolsError(f"{path} has more than 2 GB: its layers cannot be observed")
     data += bytes(-len(data) % 4)
     return data
 

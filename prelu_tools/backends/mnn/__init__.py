@@ -6,7 +6,6 @@ from pathlib import Path
 
 from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.mnn.source import ConvertedMnn, MnnSource
-from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 
 
@@ -26,14 +25,3 @@ def from_onnx(graph: OnnxGraph) -> Source:
         PReLUToolsError: MNN is not installed, or refuses it.
     """
     return ConvertedMnn(graph)
-
-
-def from_object(
-    model: object, spelled: str, weights: Path | None, options: SourceOptions
-) -> Source:
-    """No live object is an MNN model.
-
-    Raises:
-        UsageError: always.
-    """
-    raise UsageError(f"{spelled} is a {type(model).__name__}: expected a path to an .mnn file")

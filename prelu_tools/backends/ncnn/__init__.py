@@ -7,7 +7,6 @@ from pathlib import Path
 from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.ncnn.source import ConvertedNcnn, NcnnSource
 from prelu_tools.backends.runtimes.source import weights_beside
-from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 
 
@@ -27,14 +26,3 @@ def from_onnx(graph: OnnxGraph) -> Source:
         PReLUToolsError: ncnn or pnnx is not installed, or pnnx fails.
     """
     return ConvertedNcnn(graph)
-
-
-def from_object(
-    model: object, spelled: str, weights: Path | None, options: SourceOptions
-) -> Source:
-    """No live object is an ncnn model.
-
-    Raises:
-        UsageError: always.
-    """
-    raise UsageError(f"{spelled} is a {type(model).__name__}: expected a path to a .param file")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prelu_tools.backends.onnxruntime.convertible import ConvertibleOnnx
-from prelu_tools.core.errors import UsageError
 from prelu_tools.graph.io.reader import read_model
 
 if TYPE_CHECKING:
@@ -21,14 +20,3 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
         PReLUToolsError: it cannot be read, or is not ONNX.
     """
     return ConvertibleOnnx(path, read_model(path), spelled, options)
-
-
-def from_object(
-    model: object, spelled: str, weights: Path | None, options: SourceOptions
-) -> Source:
-    """No live object is an ONNX source yet.
-
-    Raises:
-        UsageError: always.
-    """
-    raise UsageError(f"{spelled} is a {type(model).__name__}: expected a path to an .onnx file")

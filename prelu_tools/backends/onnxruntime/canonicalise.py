@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-from prelu_tools.backends.interface import Conversion, OnnxGraph, Parameter
+from prelu_tools.backends.interface import Conversion, OnnxGraph
 from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.graph.io.metadata import TOOL
@@ -25,10 +25,7 @@ def canonicalise(source: OnnxGraph, wanted: ConversionOptions) -> Conversion:
     return Conversion(
         model=raised,
         tags=found.tags,
-        parameters={
-            key: Parameter(slope.layer, slope.name, slope.values, slope.indices, slope.n_calls)
-            for key, slope in found.parameters.items()
-        },
+        parameters=found.parameters,
         route=f"onnx {onnx.__version__}",
         kept_names={
             tensor.name: tensor.name
@@ -72,7 +69,7 @@ def _notes(source: OnnxGraph, found: Canonical, repaired: RepairedModel) -> tupl
     if found.n_hidden:
         notes.append(
             f"{found.n_hidden} PReLU calls are in the body of a Scan, or of an If or Loop before "
-            f"opset 13: {TOOL} compares their slopes and the model's outputs, and does not look "
-            "into them as they run"
+            f"opset 13: {TOOL} compares their slopes and the model's outputs, but cannot observe "
+            "them as they run"
         )
     return tuple(notes)

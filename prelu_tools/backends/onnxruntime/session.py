@@ -29,7 +29,7 @@ PROVIDERS: Mapping[str, str] = {
     "openvino": "OpenVINOExecutionProvider",
 }
 _ADVICE = {
-    "cuda": "pip install onnxruntime-gpu (in place of onnxruntime), and a CUDA that it can load",
+    "cuda": "pip install onnxruntime-gpu (in place of onnxruntime), and a CUDA version that fits",
     "tensorrt": "pip install onnxruntime-gpu (in place of onnxruntime), and TensorRT",
     "openvino": "pip install onnxruntime-openvino (in place of onnxruntime)",
 }
@@ -257,8 +257,7 @@ def sentence(error: Exception) -> str:
     text = one_line(error)
     if found := _IR_TOO_NEW.search(text):
         return (
-            f"the file is of IR version {found[1]}, and it supports only up to {found[2]}: "
-            "prelu-tools "
-            "export FILE -o NEW.onnx writes it in an older one"
+            f"the file has IR version {found[1]}, and it supports only up to {found[2]}: "
+            "prelu-tools export FILE -o NEW.onnx writes it in an older one"
         )
     return text.rpartition("] : ")[2] or text

@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING
 import onnx
 
 from prelu_tools.backends.defaults import SourceDefaults
-from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec, one_size_a_name
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.grouping import grouped
 from prelu_tools.core.options import Dim, SourceOptions, example_sizes
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.graph.facts.randomness import TrainingNode, batch_nodes, random_nodes
-from prelu_tools.graph.facts.tensors import Maker, floating_tensors, has_bodies, unread
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.quantized.noticing import noticed_meaning
 from prelu_tools.graph.view import GraphView, all_views, is_known
 
 if TYPE_CHECKING:
+    from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
     from prelu_tools.backends.interface import OnnxGraph, Searchable
     from prelu_tools.backends.onnxruntime.counting import BodyCounter
     from prelu_tools.backends.onnxruntime.lookups import LookupSession
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.decisions import Decision
     from prelu_tools.core.rounding.noise import Noise
     from prelu_tools.graph.facts.dependence import Dependence
+    from prelu_tools.graph.facts.tensors import Maker
     from prelu_tools.graph.io.reader import OnnxModel
     from prelu_tools.graph.quantized.meaning import Meaning
 
@@ -93,6 +92,8 @@ class OnnxSource(SourceDefaults):
 
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`: from the graph; `--input` gives sizes to what is dynamic."""
+        from prelu_tools.backends.inputs import one_size_a_name
+
         given = {option.name: option.shape for option in self.options.inputs}
         values = [v for v in self._view.graph.input if v.name in self._view.inputs]
         return one_size_a_name([_spec(value, given.get(value.name)) for value in values])
@@ -192,7 +193,7 @@ class OnnxSource(SourceDefaults):
 
         taps = taps_of(self.located)
         if not taps:
-            raise PReLUToolsError(f"{self.spelled} has no PReLU that can be looked at as it runs")
+            raise PReLUToolsError(f"{self.spelled} has no PReLU that can be observed")
         model = self.located[0].calls[0][0].model
         return TappedSession(model, taps, provider, self.spelled)
 
@@ -222,10 +223,14 @@ class OnnxSource(SourceDefaults):
     @property
     def has_bodies(self) -> bool:
         """Whether an If, Loop or Scan holds a graph that cannot be looked into."""
+        from prelu_tools.graph.facts.tensors import has_bodies
+
         return has_bodies(self._main)
 
     def makers(self) -> dict[str, Maker]:
         """The floating tensors of the main graph (functions inlined), and what makes them."""
+        from prelu_tools.graph.facts.tensors import floating_tensors
+
         return floating_tensors(self._main)
 
     def dependence(self, output: str) -> Dependence | None:
@@ -236,6 +241,8 @@ class OnnxSource(SourceDefaults):
 
     def is_unread(self, layer: str, _feeds: Mapping[str, Array]) -> bool:
         """Whether no output depends on any call of a layer."""
+        from prelu_tools.graph.facts.tensors import unread
+
         calls = [call for item in self.located if item.layer.name == layer for call in item.calls]
         return bool(calls) and all(
             view.outer is None and unread(view, match.node.output[0]) for view, match in calls
@@ -250,6 +257,7 @@ class OnnxSource(SourceDefaults):
             PReLUToolsError: see `Session`.
         """
         from prelu_tools.backends.onnxruntime.session import Session
+        from prelu_tools.core.grouping import grouped
         from prelu_tools.graph.copies.instrument import tapped, tensor_bytes
 
         model = self._main.model
@@ -345,8 +353,10 @@ def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec
         dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
     except (KeyError, ValueError, TypeError) as error:
         raise PReLUToolsError(
-            f"input {value.name!r} is of type {kind.elem_type}, which is unknown here"
+            f"input {value.name!r} is of type {kind.elem_type}, which is not supported"
         ) from error
+    from prelu_tools.backends.inputs import TensorSpec
+
     return TensorSpec(value.name, dtype, tuple(sizes), example)
 
 

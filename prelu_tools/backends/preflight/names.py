@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.python_code import Code, Maker, read_code
+from prelu_tools.core.python_code import Code, Maker, call_to_complete, read_code
 
 _LISTED = 8
 
@@ -68,10 +68,9 @@ def needs_arguments(
         needed: the arguments that are left out.
         given: the others, as the user typed them.
     """
-    call = ", ".join((*given, *(f"{name}={name.upper()}" for name in needed)))
     return PReLUToolsError(
         f"{spelled} needs {_and(needed)}: give {'a literal' if len(needed) == 1 else 'literals'}, "
-        f"as in '{spelled}({call})'"
+        f"as in '{call_to_complete(spelled, needed, given)}'"
     )
 
 
@@ -93,8 +92,8 @@ def nothing_named(text: str) -> UsageError | PReLUToolsError:
 
 
 def _spelled(text: str, maker: Maker) -> str:
-    given = ", ".join(f"{name}={name.upper()}" for name in maker.needed)
-    return f"'{text}:{maker.name}({given})'" if given else f"{text}:{maker.name}"
+    call = call_to_complete(f"{text}:{maker.name}", maker.needed)
+    return f"'{call}'" if maker.needed else call
 
 
 def defined(code: Code) -> list[str]:

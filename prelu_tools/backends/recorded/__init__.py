@@ -26,14 +26,3 @@ def is_record(path: Path) -> bool:
     except PReLUToolsError:
         return False
     return True
-
-
-def from_object(
-    _model: object, spelled: str, _weights: Path | None, _options: SourceOptions
-) -> RecordedSource:
-    """Not available.
-
-    Raises:
-        PReLUToolsError: always.
-    """
-    raise PReLUToolsError(f"{spelled}: a record is read from a file")

@@ -108,7 +108,7 @@ def _no_record(file: NpzFile, spelled: str) -> str:
     shown = ", ".join(file.names[:3]) + (", ..." if len(file.names) > 3 else "")
     return (
         f"{spelled} is not a record of a model (it has the arrays {shown or 'of none'}): expected "
-        "a file that `prelu-tools record` wrote; inputs go with --inputs"
+        "a file that `prelu-tools record` wrote; pass inputs with --inputs"
     )
 
 

@@ -104,7 +104,7 @@ class RecordedSource(SourceDefaults):
         Raises:
             PReLUToolsError: always.
         """
-        self._refuse("cannot be run on other inputs than its own")
+        self._refuse("cannot be run on inputs other than its own")
 
     def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
         """Not available; see `runner`."""
@@ -140,11 +140,11 @@ class RecordedSource(SourceDefaults):
                 found = stored.load().astype(x.dtype)
                 break
         else:
-            self._refuse(f"lacks what {layer.name} makes of these values")
+            self._refuse(f"lacks the results of {layer.name} for these values")
         if found.shape != x.shape:
             raise PReLUToolsError(
-                f"{self.spelled} is damaged: what {layer.name} makes of special values is of shape "
-                f"{list(found.shape)[:8]}; expected {list(x.shape)}"
+                f"{self.spelled} is damaged: the results of {layer.name} for special values have "
+                f"shape {list(found.shape)[:8]}; expected {list(x.shape)}"
             )
         return found
 

@@ -219,7 +219,7 @@ class RuntimeSource(SourceDefaults):
         Raises:
             PReLUToolsError: always.
         """
-        raise PReLUToolsError(f"{self.framework} shows no operator of {self.spelled} alone")
+        raise PReLUToolsError(f"{self.framework} cannot run a layer of {self.spelled} alone")
 
     def seek(
         self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits

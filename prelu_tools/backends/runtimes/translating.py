@@ -19,6 +19,8 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.graph.io.model import OnnxModel, set_place
+from prelu_tools.graph.io.sanity import Operators
+from prelu_tools.graph.io.tensor_checks import BrokenGraphError
 
 OPSET = 18
 
@@ -101,15 +103,25 @@ class GraphBuilder:
         """The graph.
 
         Raises:
-            PReLUToolsError: an operator reads the output of a later one, or two have one output.
+            PReLUToolsError: an operator reads the output of a later one, two have one output, or
+                one of ONNX's lacks an input.
         """
         proto = self._model.proto
         self._check_order()
+        self._check_operators()
         proto.ir_version = 8
         proto.producer_name = producer
         for domain, version in (("", OPSET), (self._domain, 1)):
             proto.opset_import.append(helper.make_opsetid(domain, version))
         return self._model
+
+    def _check_operators(self) -> None:
+        operators = Operators({"": OPSET})
+        try:
+            for node in self._graph.node:
+                operators.refuse_misuse(node)
+        except BrokenGraphError as error:
+            raise PReLUToolsError(f"{self._path} is damaged: {error}") from error
 
     def _check_order(self) -> None:
         graph = self._graph
@@ -120,11 +132,11 @@ class GraphBuilder:
             if early is not None:
                 raise PReLUToolsError(
                     f"{self._path} is damaged: operator {node.name!r} reads {early!r}, which is "
-                    "made only after it"
+                    "produced only after it"
                 )
             for name in filter(None, node.output):
                 if name in known:
-                    raise PReLUToolsError(f"{self._path} is damaged: {name!r} is made twice")
+                    raise PReLUToolsError(f"{self._path} is damaged: {name!r} is produced twice")
                 known.add(name)
                 later.pop(name, None)
 

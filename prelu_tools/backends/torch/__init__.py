@@ -12,17 +12,7 @@ from prelu_tools.backends.interface import Source
 from prelu_tools.backends.torch.files.weights import load_weights
 from prelu_tools.backends.torch.prepare import initialise, prepared, unwrapped
 from prelu_tools.backends.torch.source import TorchSource
-from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
-
-
-def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
-    """No file of weights is a model by itself; `program.py` reads those that are (`.pt2`).
-
-    Raises:
-        UsageError: always.
-    """
-    raise UsageError(f"{path} holds no model: name the code too, as nets.py:Net@{path}")
 
 
 def from_object(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from prelu_tools.batch.init.search import search
+from prelu_tools.batch.init.search import Found, search
 from prelu_tools.batch.lists.keys import FIELDS
 from prelu_tools.batch.lists.schema import SCHEMA_FILE, shipped_schema
 from prelu_tools.batch.lists.tables import OWN_FILE, PROJECT_FILE, project_has_section
@@ -39,18 +39,30 @@ def init(request: InitRequest) -> InitResult:
     if not request.force:
         _refuse_existing(path, schema if request.schema else None)
     found = search(Path())
-    if not found.checks:
-        models = "; ".join(f"{one.path}: {one.reason}" for one in found.left_out[:5])
-        raise PReLUToolsError(
-            "no ONNX file with PReLU has a source of its name here, as net.onnx has in net.keras "
-            f"or nets.py:Net{f' ({models})' if models else ''}: rename it, or write "
-            f'{path} by hand: [[checks]], reference = "SOURCE", candidates = ["MODEL.onnx"]'
-        )
+    if all(check.needed for check in found.checks):
+        raise _nothing_to_run(found, path)
     if request.schema:
         _write(schema, shipped_schema())
     _write(path, "\n".join(_lines(found.checks, request.schema)) + "\n")
     written = SCHEMA_FILE if request.schema else None
     return InitResult(OWN_FILE, written, found.checks, found.left_out)
+
+
+def _nothing_to_run(found: Found, path: Path) -> PReLUToolsError:
+    """The error where no check could run as it is: what would be written, or how to go on."""
+    for check in found.checks:
+        candidates = ", ".join(map(_quoted, check.candidates))
+        return PReLUToolsError(
+            f"the source of {check.candidates[0]} needs {' and '.join(check.needed)}: fill in the "
+            f"capitals, and write {path} by hand: [[checks]], reference = "
+            f"{_quoted(check.reference)}, candidates = [{candidates}]"
+        )
+    models = "; ".join(f"{one.path}: {one.reason}" for one in found.left_out[:5])
+    return PReLUToolsError(
+        "no ONNX file with PReLU has a source of its name here, as net.onnx has in net.keras "
+        f"or nets.py:Net{f' ({models})' if models else ''}: rename it, or write "
+        f'{path} by hand: [[checks]], reference = "SOURCE", candidates = ["MODEL.onnx"]'
+    )
 
 
 def _refuse_existing(path: Path, schema: Path | None) -> None:
@@ -77,17 +89,20 @@ def _write(path: Path, text: str) -> None:
 
 def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
     """The file, line by line."""
+    checks = tuple(checks)
     if schema:
         yield f"#:schema ./{SCHEMA_FILE}"
     yield "# What `prelu-tools verify` checks when it is called without arguments, in this folder."
-    yield "# Written by `prelu-tools init` from the names of the models; correct it if needed."
-    checks = tuple(checks)
+    yield "# Written by `prelu-tools init` from what the models say they were exported from, or"
+    yield "# from their names; correct it if needed."
     if any(Path(check.reference).suffix not in (".onnx", ".npz") for check in checks):
         yield "# To check without the framework: prelu-tools record SOURCE -o net.npz, where it is"
         yield '# installed, and reference = "net.npz" here.'
     for check in checks:
         yield ""
-        yield from _check(check)
+        if check.needed:
+            yield f"# Fill in {' and '.join(check.needed)}, and take out the first # of each line:"
+        yield from (f"# {line}" if check.needed else line for line in _check(check))
     yield ""
     yield "# More keys of a check, with an example value each:"
     rest = [(key, field) for key, field in FIELDS.items() if key not in _SHOWN]
@@ -107,7 +122,7 @@ def _check(check: InitCheck) -> Iterator[str]:
         yield f"input = [{', '.join(map(_quoted, check.inputs))}]"
     if check.variants:
         names = ", ".join(map(_quoted, check.variants))
-        yield f"# Of another type by their names, so with a tolerance of their own: {names}"
+        yield f"# Of another type, so with a tolerance of their own: {names}"
 
 
 def _quoted(text: str) -> str:

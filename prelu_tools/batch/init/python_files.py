@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from prelu_tools.core.python_code import Code, Definition, method_of, read_code
-from prelu_tools.core.results.export import LeftOut
+from prelu_tools.core.python_code import (
+    Code,
+    Definition,
+    Maker,
+    call_to_complete,
+    method_of,
+    read_code,
+)
+
+_FRAMEWORKS = ("torch", "keras", "tensorflow", "nn", "lightning", "tf")
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,10 @@ class PythonModel:
     """The file."""
     name: str
     """The class or the function."""
+    call: str
+    """What is written behind the colon: the name, with what has to be filled in for arguments."""
+    needed: tuple[str, ...]
+    """The arguments that have to be filled in."""
     is_alone: bool
     """Whether it is the only one of its file."""
     arguments: tuple[str, ...] | None
@@ -28,7 +40,7 @@ class PythonModel:
     @property
     def spelled(self) -> str:
         """The source."""
-        return f"{self.path.as_posix()}:{self.name}"
+        return f"{self.path.as_posix()}:{self.call}"
 
     def fits(self, stem: str) -> bool:
         """Whether an ONNX file of this stem is called after it, or after its file."""
@@ -48,41 +60,46 @@ def _plain(name: str) -> str:
     return re.sub(r"[-_. ]", "", name).lower()
 
 
-def python_models(
-    folder: Path, files: Sequence[Path], left_out: list[LeftOut]
-) -> list[PythonModel]:
-    """The models that files define and that need no arguments; of tests, none.
+def python_models(folder: Path, files: Sequence[Path]) -> list[PythonModel]:
+    """The models that files define; of tests, none.
 
     Args:
         folder: what the files are relative to.
         files: to parse.
-        left_out: is told of those that need arguments.
     """
     found: list[PythonModel] = []
     for path in files:
         if path.name.startswith("test_") or path.name == "conftest.py":
             continue
-        whole = folder / path
-        code = read_code(whole)
+        code = read_code(folder / path)
         if code is not None:
-            found += _in_file(path, code, left_out)
+            makers = [maker for maker in code.makers if maker.is_model]
+            found += [_model(path, code, maker, len(makers) == 1) for maker in makers]
     return found
 
 
-def _in_file(path: Path, code: Code, left_out: list[LeftOut]) -> Iterator[PythonModel]:
-    callable_ones = []
-    for maker in code.makers:
-        if not maker.is_model:
-            continue
-        if maker.needed:
-            needed = ", ".join(maker.needed)
-            why = f"it needs {needed}: write {path.as_posix()}:{maker.name}(...) yourself"
-            left_out.append(LeftOut(f"{path.as_posix()}:{maker.name}", why))
-        else:
-            callable_ones.append(maker)
-    for maker in callable_ones:
-        arguments = None if code.defines_examples else _call_arguments(maker.node)
-        yield PythonModel(path, maker.name, len(callable_ones) == 1, arguments)
+def model_named(folder: Path, path: Path, call: str) -> PythonModel | None:
+    """The model that a call makes; None where the file has none of this name at its top.
+
+    Args:
+        folder: what the file is relative to.
+        path: the file.
+        call: `name` or `name(args)`.
+    """
+    code = read_code(folder / path)
+    maker = code.maker(call.partition("(")[0]) if code is not None else None
+    if code is None or maker is None:
+        return None
+    if not maker.is_model and not any(name in code.names for name in _FRAMEWORKS):
+        return None
+    found = _model(path, code, maker, is_alone=True)
+    return replace(found, call=call, needed=()) if "(" in call else found
+
+
+def _model(path: Path, code: Code, maker: Maker, is_alone: bool) -> PythonModel:
+    arguments = None if code.defines_examples else _call_arguments(maker.node)
+    call = call_to_complete(maker.name, maker.needed)
+    return PythonModel(path, maker.name, call, maker.needed, is_alone, arguments)
 
 
 def _call_arguments(node: Definition) -> tuple[str, ...] | None:

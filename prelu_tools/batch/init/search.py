@@ -11,27 +11,19 @@ from pathlib import Path
 
 import onnx
 
-from prelu_tools.backends.recorded import is_record
-from prelu_tools.batch.init.python_files import PythonModel, python_models
+from prelu_tools.batch.init.references import MODELS, OnnxFile, References
+from prelu_tools.batch.init.stated import stated
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.export import InitCheck, LeftOut
+from prelu_tools.graph.io.metadata import stated_source
 from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.match.layers import read_layers
+from prelu_tools.graph.quantized.operators import is_quantizing
 
-_SUFFIXES = (".keras", ".pt2", ".h5")
-_WEIGHTS = (".pt", ".pth", ".safetensors", ".weights.h5")
 _SKIPPED = ("__pycache__", "node_modules", "site-packages")
 _FAITHFUL = ("fast", "opt", "optimized", "sim", "simplified", "slim", "clean", "portable")
 _ENOUGH_FOR_A_GLOB = 4
-
-
-@dataclass(frozen=True)
-class _Onnx:
-    """An ONNX file with PReLU."""
-
-    path: Path
-    inputs: tuple[str, ...] | None
-    """NAME:DIMS of each input; None where a shape is not known."""
+_NARROW = {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
 
 
 @dataclass(frozen=True)
@@ -39,15 +31,15 @@ class Found:
     """What a folder holds."""
 
     checks: tuple[InitCheck, ...]
-    """Those that can be run as they are."""
+    """Those that can be run as they are, and those that need arguments filled in."""
     left_out: tuple[LeftOut, ...]
     """Models that belong to none, and why."""
 
 
 def search(folder: Path) -> Found:
-    """Look for pairs of a source and the ONNX files made of it, by their names.
+    """Look for pairs of a source and the ONNX files made of it: by what these say, or by names.
 
-    Nothing is imported and no weights are read: Python sources are parsed, ONNX files skimmed.
+    Nothing is imported: Python sources are parsed, ONNX files and records skimmed.
 
     Args:
         folder: where to look; the sources are spelled as seen from it.
@@ -55,18 +47,21 @@ def search(folder: Path) -> Found:
     files = sorted(_walk(folder))
     left_out: list[LeftOut] = []
     models = list(_onnx_files(folder, files, left_out))
-    stems = {model.path.stem for model in models}
-    named = [path for path in files if path.suffix == ".npz" and path.stem in stems]
-    sources = _file_sources(files) + [path for path in named if is_record(folder / path)]
-    written = python_models(folder, [path for path in files if path.suffix == ".py"], left_out)
+    references = References(folder, files, [model.path for model in models])
     families = list(_families(models))
-    only = len(families) == 1
-    checks = [
-        check
-        for base, variants in families
-        if (check := _check(base, variants, sources, written, files, left_out, only)) is not None
-    ]
-    return Found(tuple(_as_globs(folder, checks)), tuple(left_out))
+    checks = []
+    for base, variants in families:
+        check = _check(base, variants, references, len(families) == 1)
+        if check is not None:
+            checks.append(check)
+            continue
+        why = "no source has this name"
+        if base.stated is not None:
+            why = f"it was exported from {base.stated.spelled}, which is not here"
+        left_out += [LeftOut(model.path.as_posix(), why) for model in (base, *variants)]
+    used = {check.reference for check in checks}
+    unpaired = tuple(one for one in left_out if one.path not in used)
+    return Found(tuple(_as_globs(folder, checks)), unpaired)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -89,18 +84,25 @@ def _is_skipped(folder: Path) -> bool:
     return hidden or (folder / "pyvenv.cfg").exists()
 
 
-def _onnx_files(folder: Path, files: Iterable[Path], left_out: list[LeftOut]) -> Iterator[_Onnx]:
+def _onnx_files(folder: Path, files: Iterable[Path], left_out: list[LeftOut]) -> Iterator[OnnxFile]:
     for path in files:
         if path.suffix != ".onnx":
             continue
         try:
             model = read_model(folder / path)
             if read_layers(model):
-                yield _Onnx(path, _shapes(model.proto.graph))
+                yield _opened(path, model.proto)
             else:
                 left_out.append(LeftOut(path.as_posix(), "it has no PReLU"))
         except PReLUToolsError as error:
             left_out.append(LeftOut(path.as_posix(), f"it cannot be read: {error}"))
+
+
+def _opened(path: Path, proto: onnx.ModelProto) -> OnnxFile:
+    source, sha256 = stated_source(proto)
+    types = {value.type.tensor_type.elem_type for value in proto.graph.input}
+    is_narrow = bool(types & _NARROW) or any(map(is_quantizing, proto.graph.node))
+    return OnnxFile(path, _shapes(proto.graph), is_narrow, stated(source), sha256)
 
 
 def _shapes(graph: onnx.GraphProto) -> tuple[str, ...] | None:
@@ -124,26 +126,23 @@ def _size(number: int, value: int, name: str) -> str:
     return name if name.isidentifier() else ("batch" if number == 0 else f"d{number}")
 
 
-def _file_sources(files: Iterable[Path]) -> list[Path]:
-    """Models that need no Python, the best of each stem first."""
-    suffixes = (*_SUFFIXES[:2], "", _SUFFIXES[2])  # SavedModels are folders
-    found = [path for path in files if path.suffix in _SUFFIXES or not path.suffix]
-    models = [path for path in found if not path.name.endswith(".weights.h5")]
-    return sorted(models, key=lambda path: (suffixes.index(path.suffix), path))
+def _families(models: Sequence[OnnxFile]) -> Iterator[tuple[OnnxFile, list[OnnxFile]]]:
+    """Each file that is not a variant of another one; and its variants.
 
-
-def _families(models: Sequence[_Onnx]) -> Iterator[tuple[_Onnx, list[_Onnx]]]:
-    """Each file that is not a variant of another one beside it; and its variants."""
+    A variant is called after the other file beside it, or was made from the same source.
+    """
     paths = {model.path for model in models}
-    bases: dict[Path, list[_Onnx]] = {}
-    for model in models:
-        base = _base(model.path, paths)
-        bases.setdefault(base, [])
-        if base != model.path:
-            bases[base].append(model)
     by_path = {model.path: model for model in models}
-    for base, variants in bases.items():
-        yield by_path[base], variants
+    first: dict[object, Path] = {}
+    variants: dict[Path, list[OnnxFile]] = {}
+    for model in sorted(models, key=lambda one: (one.is_narrow, len(one.path.stem), one.path)):
+        base = _base(model.path, paths)
+        base = first.setdefault(model.made_from or base, base)
+        variants.setdefault(base, [])
+        if base != model.path:
+            variants[base].append(model)
+    for base in sorted(variants):
+        yield by_path[base], sorted(variants[base], key=lambda one: one.path)
 
 
 def _base(path: Path, paths: Iterable[Path]) -> Path:
@@ -156,62 +155,30 @@ def _base(path: Path, paths: Iterable[Path]) -> Path:
 
 
 def _check(
-    base: _Onnx,
-    variants: Sequence[_Onnx],
-    sources: Sequence[Path],
-    written: Sequence[PythonModel],
-    files: Sequence[Path],
-    left_out: list[LeftOut],
-    is_only: bool,
+    base: OnnxFile, variants: Sequence[OnnxFile], references: References, is_only: bool
 ) -> InitCheck | None:
-    """The check of an ONNX file and its variants, where something is there to compare them with.
-
-    The only ONNX file belongs to the only Python model, and the only weights, by whatever names.
-    """
-    faithful = [v.path.as_posix() for v in variants if _is_faithful(v.path, base.path)]
+    """The check of an ONNX file and its variants, where something is there to compare them with."""
+    faithful = [v.path.as_posix() for v in variants if _is_faithful(v, base)]
     others = tuple(v.path.as_posix() for v in variants if v.path.as_posix() not in faithful)
     spelled = base.path.as_posix()
-    source = _nearest(base.path, [path for path in sources if path.stem == base.path.stem])
-    if source is not None:
-        return InitCheck(base.path.stem, source.as_posix(), (spelled, *faithful), others)
-    named = [model for model in written if model.fits(base.path.stem)]
-    nearest = _nearest(base.path, [model.path for model in named])
-    python = [model for model in named if model.path == nearest]
-    if not named and is_only and len(written) == 1:
-        python = [*written]
-    if python:
-        weights = _weights(base.path, python[0].path, files, any_name=not named)
-        reference = python[0].spelled + (f"@{weights.as_posix()}" if weights else "")
-        given = python[0].shapes(base.inputs)
-        return InitCheck(base.path.stem, reference, (spelled, *faithful), others, given)
+    found = references.of(base, is_only)
+    if found is not None:
+        candidates = (spelled, *faithful)
+        return InitCheck(
+            base.path.stem, found.spelled, candidates, others, found.inputs, needed=found.needed
+        )
     if faithful:
         return InitCheck(base.path.stem, spelled, tuple(faithful), others)
-    why = "no source has this name"
-    left_out += [LeftOut(model.path.as_posix(), why) for model in (base, *variants)]
     return None
 
 
-def _is_faithful(variant: Path, base: Path) -> bool:
-    """Whether its name says that it computes the same in the same type."""
-    words = re.split(r"[-_.]", variant.stem[len(base.stem) :].lower())
-    return all(word in _FAITHFUL for word in words if word)
-
-
-def _nearest(path: Path, others: Sequence[Path]) -> Path | None:
-    """The one in the same folder, else the only one there is."""
-    here = [other for other in others if other.parent == path.parent]
-    if here:
-        return here[0]
-    return others[0] if len({other.parent for other in others}) == 1 else None
-
-
-def _weights(model: Path, source: Path, files: Sequence[Path], any_name: bool) -> Path | None:
-    """Weights called after the model, beside it or beside its source; or the only ones there."""
-    names = [f"{model.stem}{suffix}" for suffix in _WEIGHTS]
-    places = [folder / name for folder in (model.parent, source.parent) for name in names]
-    found = next((path for path in places if path in set(files)), None)
-    there = [path for path in files if path.name.endswith(_WEIGHTS)] if any_name else []
-    return there[0] if found is None and len(there) == 1 else found
+def _is_faithful(variant: OnnxFile, base: OnnxFile) -> bool:
+    """Whether it computes the same in the same type, as far as its name and operators say."""
+    if variant.is_narrow and not base.is_narrow:
+        return False
+    words = re.split(r"[-_.]", variant.path.stem[len(base.path.stem) :].lower())
+    is_named = all(word in _FAITHFUL for word in words if word)
+    return is_named or (variant.made_from is not None and variant.made_from == base.made_from)
 
 
 def _as_globs(folder: Path, checks: Sequence[InitCheck]) -> Iterator[InitCheck]:
@@ -234,7 +201,7 @@ def _as_globs(folder: Path, checks: Sequence[InitCheck]) -> Iterator[InitCheck]:
 def _alike(check: InitCheck) -> tuple[str, str, str]:
     """The folder and suffix of the reference, and the folder of its candidate; or none of these."""
     reference, candidate = Path(check.reference), Path(check.candidates[0])
-    plain = reference.suffix in _SUFFIXES and not (check.variants or check.inputs)
+    plain = reference.suffix in MODELS and not (check.variants or check.inputs)
     same = reference.stem == candidate.stem and len(check.candidates) == 1
     if not plain or not same or "{" in candidate.parent.as_posix():
         return "", "", check.reference

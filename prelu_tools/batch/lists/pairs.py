@@ -142,7 +142,7 @@ def _by_stem(reference: str, candidates: Sequence[str]) -> list[Pair]:
     _refuse_without_placeholders(reference, candidates)
     stems = {found for pattern in patterns for found in _stems(pattern)}
     if not stems:
-        raise PReLUToolsError(f"{' and '.join(patterns)} match no file")
+        raise PReLUToolsError(f"{' and '.join(patterns)} match no files")
     sources = {text: _source(reference, {"stem": text}) for text in sorted(stems)}
     return [
         Pair(text, source, (), {**_places(source), "stem": text}, {source: reference})

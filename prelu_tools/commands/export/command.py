@@ -176,8 +176,8 @@ def _verify(
     ]
     if result.verdict == "pass" and unseen and all(unseen):
         raise PReLUToolsError(
-            f"the exported model was not written: PReLU layers in the file: {len(unseen)}, in "
-            f"{request.source}: none, so no slope could be compared; --no-verify writes it anyway"
+            f"the exported model was not written: it has {len(unseen)} PReLU layers and "
+            f"{request.source} has none, so no slope was compared; --no-verify writes it anyway"
         )
     return demand_pass(
         result,

@@ -38,7 +38,7 @@ def provenance(source: Source, spelled: str, route: str, is_file: bool = True) -
     source_spec = parse_source_spec(spelled)
     file = source_spec.weights or source_spec.file
     if file is not None:
-        found[SOURCE_HASH] = _sha256(file)
+        found[SOURCE_HASH] = sha256_of(file)
     return found
 
 
@@ -70,8 +70,12 @@ def base_name(spelled: str) -> str:
     return f"{name}{call}{weights}".encode("utf-8", "backslashreplace").decode()
 
 
-def _sha256(path: Path) -> str:
-    """Of a file; of a folder, of the names and contents of all files in it, in order."""
+def sha256_of(path: Path) -> str:
+    """The hash of a file; of a folder, of the names and contents of all files in it, in order.
+
+    Raises:
+        PReLUToolsError: it cannot be read.
+    """
     digest = hashlib.sha256()
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     try:

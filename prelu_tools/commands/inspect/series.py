@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from prelu_tools.backends.files.checkpoint import read_here_from_now_on
 from prelu_tools.commands.inspect.command import inspect_source
 from prelu_tools.commands.inspect.request import InspectRequest, is_log
 from prelu_tools.core.arrays import Array
@@ -41,7 +40,7 @@ def inspect_series(sources: Sequence[str], request: InspectRequest) -> SeriesRes
     """
     for option, value in (("--data", request.data), ("--target", request.target)):
         if value is not None:
-            raise UsageError(f"{option} looks at one model, and a series has several: leave it out")
+            raise UsageError(f"{option} is for one model, and a series has several: leave it out")
     if any(map(is_log, sources)):
         if len(sources) > 1:
             raise UsageError(
@@ -50,11 +49,10 @@ def inspect_series(sources: Sequence[str], request: InspectRequest) -> SeriesRes
         return _of_log(Path(sources[0]), Thresholds(request.near))
     if len(sources) < 2:
         raise UsageError(
-            f"a series has two checkpoints or more, and {len(sources)} is given: name more, or a "
+            f"a series needs two checkpoints or more, and {len(sources)} is given: name more, or a "
             "log (slopes.jsonl)"
         )
     ordered, notes = in_order(sources)
-    read_here_from_now_on(ordered)
     shared = replace(request, options=replace(request.options, is_shared=True))
     return of_checkpoints([inspect_source(source, shared) for source in ordered], notes)
 

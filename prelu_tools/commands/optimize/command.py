@@ -7,7 +7,7 @@ from pathlib import Path
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, shortest_time
 from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
-from prelu_tools.commands.optimize.equality import OriginalOutputs, held, keep_bits
+from prelu_tools.commands.optimize.equality import OriginalOutputs, equality_of, keep_bits
 from prelu_tools.commands.optimize.preparing import ProgressCallback, Work, no_graph, prepare
 from prelu_tools.commands.optimize.replay import read_choices
 from prelu_tools.commands.optimize.request import OptimizeRequest
@@ -20,8 +20,8 @@ from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.inputs import DEFAULT_SEED
 from prelu_tools.core.results.optimization import (
+    EqualityReport,
     Exactness,
-    Held,
     LayerChoice,
     OptimizeResult,
 )
@@ -80,7 +80,7 @@ def optimize(
         tell("verifying")
         verification = _verify(work, temporary)
         run = work.bench.open(choices.forms) if model is plain else _loaded(work, model)
-        equal = held(work.portable, plain, witness, run, verification)
+        equal = equality_of(work.portable, plain, witness, run, verification)
         _demand(request.exact, equal)
     return OptimizeResult(
         source=request.source,
@@ -105,7 +105,7 @@ def _left(work: Work) -> tuple[str, ...]:
     if not work.inside or work.request.target != "onnxruntime-cpu":
         return ()
     names = ", ".join(work.inside)
-    return (f"in the bodies of a Scan, or of an opset before 13, and left as they are: {names}",)
+    return (f"left unchanged, in the bodies of a Scan or of an opset before 13: {names}",)
 
 
 def _fitted(work: Work, plain: OnnxModel, choices: Choices) -> OnnxModel:
@@ -133,9 +133,9 @@ def _keep_inputs(work: Work, model: OnnxModel) -> None:
     lost = relist_weights(model.proto, work.source.model.proto)
     if lost:
         raise PReLUToolsError(
-            f"{lost[0]} is an input with a default, which a caller may override, and the model "
-            "with its PReLU rewritten would not take it: make it a constant first (prelu-tools "
-            f"export {work.request.source} -o constant.onnx), and optimize that"
+            f"{lost[0]} is an input with a default that a caller may override, and the rewritten "
+            "model would not have it: make it a constant first (prelu-tools export "
+            f"{work.request.source} -o constant.onnx), and optimize that file"
         )
 
 
@@ -220,7 +220,7 @@ def _verify(work: Work, written: Path) -> VerifyResult:
     return demand_pass(result, "optimized", written, request.output)
 
 
-def _demand(exact: Exactness, equal: Held) -> None:
+def _demand(exact: Exactness, equal: EqualityReport) -> None:
     """Compare the result with what `--exact` asks.
 
     Raises:
@@ -234,7 +234,7 @@ def _demand(exact: Exactness, equal: Held) -> None:
     elif exact.kind == "bitwise" and not equal.bitwise:
         wrong = "the outputs are not bit for bit those of the original model"
     elif exact.kind == "special" and not equal.special:
-        wrong = "infinities or NaN give other results than in the original model"
+        wrong = "infinities or NaN give results that differ from the original model's"
     if wrong is not None:
         raise ExportVerificationError(f"{wrong} (--exact {exact.kind}): nothing was written")
 

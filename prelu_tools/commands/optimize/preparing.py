@@ -75,9 +75,10 @@ def prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) ->
     repaired = repaired_model(graph, request.slope_axis)
     if repaired.repairs and not request.repair_slopes:
         first, n = repaired.repairs[0], len(repaired.repairs)
+        more = f" (as do {n - 1} others)" if n > 1 else ""
         raise PReLUToolsError(
             f"{first.node} has a slope of shape {list(first.before)} that belongs on axis "
-            f"{first.axis} ({first.reason}), as {n} of its slopes do: --repair-slopes writes it so"
+            f"{first.axis}: {first.reason}{more}; --repair-slopes moves it there"
         )
     portable = to_portable(repaired.model, hidden=request.target != "onnxruntime-cpu")
     portable.take_in()  # slopes
@@ -90,7 +91,7 @@ def prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) ->
     if not spots and inside:
         raise PReLUToolsError(
             f"every PReLU of {request.source} is in the body of a Scan, or of an opset before 13 "
-            f"({', '.join(inside)}), which are left as they are: there is nothing to optimize"
+            f"({', '.join(inside)}); these are left unchanged: there is nothing to optimize"
         )
     if not spots:
         raise PReLUToolsError(

@@ -91,7 +91,7 @@ class OptimizeRequest:
     )  # fmt: skip
     tune_seconds: float = option(
         number(0, above=True),
-        "Processor time that timing may take; on a busy machine at most four times as much passes.",
+        "Processor time for timing; on a busy machine it may take up to four times as long.",
         default=30.0,
         needs=(
             _CHOOSES, _NOT_CHOSEN,

@@ -102,8 +102,8 @@ def _arrays(
         tails = {(values.shape[1:], values.dtype.kind) for values in several}
         if len(tails) > 1 or len(several) != len(parts):
             raise PReLUToolsError(
-                f"{path}: {name} is not in all files with one shape of row: expected "
-                f"{list(several[0].shape[1:])} everywhere"
+                f"{path}: the rows of {name} do not have the same shape in all files: expected "
+                f"{list(several[0].shape[1:])}"
             )
         found[name] = np.concatenate(several) if len(several) > 1 else several[0]
     return ({n: found[n] for n in names}, {n: v for n, v in found.items() if n not in names})
@@ -159,7 +159,7 @@ def _check(path: Path, arrays: dict[str, Array], specs: Sequence[TensorSpec]) ->
         if values.ndim != len(spec.shape) or values.ndim == 0:
             raise PReLUToolsError(
                 f"{path}: {spec.name} has the shape {list(values.shape)}; expected rows of "
-                f"{shape}, the first axis counts them"
+                f"{shape} along the first axis"
             )
         for found, wanted in zip(values.shape[1:], spec.shape[1:], strict=True):
             if not isinstance(wanted, str) and found != wanted:
@@ -214,7 +214,7 @@ def _notes(path: Path, arrays: Mapping[str, Array], n_rows: int) -> Iterator[str
         if values.dtype.kind == "f" and values.size and float(values.min()) >= 0:
             yield Reason(
                 f"{path}: no value of {name} is negative ({values.min():.3g} to "
-                f"{values.max():.3g}): right for pictures from 0 to 1, wrong if the model is fed "
+                f"{values.max():.3g}): right for images from 0 to 1, wrong if the model expects "
                 "normalised ones",
                 "calibration_non_negative",
             )

@@ -132,7 +132,7 @@ def _notes(layers: Sequence[QuantizedLayer]) -> list[str]:
     in_float = [x.name for x in layers if x.form == FLOAT and x.selected == "only one"]
     if in_float:
         found.append(Reason(
-            "in floating point, because what goes in or comes out is not quantized: "
+            "left in floating point, because their inputs or outputs are not quantized: "
             f"{', '.join(in_float[:5])}{' and more' if len(in_float) > 5 else ''}",
             "layers_in_float",
         ))  # fmt: skip
@@ -173,9 +173,9 @@ def judged(
         if output.snr is not None and output.snr_plain is not None and lost > request.max_loss:
             verdicts.append("fail")
             reasons.append(Reason(
-                f"output {output.name} has {output.snr:.1f} dB on the held-out data, "
-                f"{lost:.1f} dB less than with plain quantize_static; --max-loss "
-                f"{request.max_loss:g} allows less: --keep-float N leaves layers in floating point",
+                f"output {output.name!r} has {output.snr:.1f} dB on the held-out data, "
+                f"{lost:.1f} dB less than with plain quantize_static, and --max-loss is "
+                f"{request.max_loss:g}: --keep-float N leaves layers in floating point",
                 "int8_loss",
             ))  # fmt: skip
     metric = result.metric
@@ -183,8 +183,8 @@ def judged(
     if metric is not None and request.max_drop is not None and dropped > request.max_drop:
         verdicts.append("fail")
         reasons.append(Reason(
-            f"{metric.name} is {metric.in_int8:.6g}, where it is {metric.in_float:.6g} in floating "
-            f"point; --max-drop {request.max_drop:g} allows less",
+            f"{metric.name} is {metric.in_int8:.6g}, and {metric.in_float:.6g} in floating point; "
+            f"--max-drop is {request.max_drop:g}",
             "metric_dropped",
         ))  # fmt: skip
     found: Sequence[LayerParity] = verification.candidates[0].layers

@@ -58,26 +58,26 @@ class QuantizeRequest:
     """An .npz file with an array for each input, or a folder of such files."""
     max_loss: float = option(
         number(0, unit=" of decibels"),
-        "How many dB of signal-to-noise ratio the outputs may have less than with plain "
+        "How many dB of signal-to-noise ratio the outputs may lose, compared with plain "
         "quantize_static.",
         default=1.0,
     )  # fmt: skip
     keep_float: int = option(
         whole(0),
-        "How many PReLU layers may stay in floating point to meet --max-loss; those that lose most "
-        "come first, then the layers before them too.",
+        "How many PReLU layers may stay in floating point to meet --max-loss, those that lose most "
+        "first; if that is not enough, the layers before them too.",
         default=2, metavar="N",
     )  # fmt: skip
     metric: str | None = option(
         TEXT,
-        "A function of yours that judges outputs, as in metrics.py:top1: it is called with the "
+        "Your own function that judges outputs, as in metrics.py:top1: it is called with the "
         "outputs and the data, by name, and returns a number.",
         default=None, metavar="FILE.py:NAME",
     )  # fmt: skip
     max_drop: float | None = option(
         number(0), "How much lower than in floating point the metric may be.", default=None,
         needs=(
-            Needs(lambda values: values.metric is not None, "--metric names what may drop"),
+            Needs(lambda values: values.metric is not None, "it needs --metric FILE.py:NAME"),
             _PROVEN,
         ),
     )  # fmt: skip
@@ -97,7 +97,7 @@ class QuantizeRequest:
     )
     threads: int = option(whole(1), "Number of onnxruntime threads while timing.", default=1)
     verify: bool = option(
-        FLAG, "Compare the file with the model in floating point before it is put in place.",
+        FLAG, "Compare the file with the model in floating point before writing it.",
         default=True,
     )  # fmt: skip
     force: bool = option(FLAG, "Replace an existing file.", default=False)

@@ -19,7 +19,7 @@ def coverage_gate(coverage: Coverage | None, request: VerifyRequest) -> tuple[Ve
         return None
     return "fail", (
         f"the inputs reached {coverage.exercised} of {coverage.total} slopes; "
-        f"--min-coverage {request.min_coverage:g} asks for more"
+        f"--min-coverage {request.min_coverage:g} requires more"
     )
 
 
@@ -35,7 +35,7 @@ def hits_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict,
         return None
     return "fail", (
         f"{report.model}: {least.name}: a slope met {least.least_positions:,} negative inputs; "
-        f"--min-hits {request.min_hits} asks for more"
+        f"--min-hits {request.min_hits} requires more"
     )
 
 
@@ -50,7 +50,7 @@ def power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict
     if power.planted == 0 and power.hidden:
         return "inconclusive", Reason(
             f"{report.model}: on these inputs no wrong slope would change a layer by more than "
-            f"rounding does ({power.hidden} were tried): give other ones with --inputs or "
+            f"rounding does ({power.hidden} were tried): give others with --inputs or "
             "--input-range",
             "slopes_not_shown",
         )
@@ -61,5 +61,5 @@ def power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict
         return None
     return "fail", (
         f"{report.model}: {power.detected} of {power.planted} planted slope faults were caught; "
-        f"--min-power {wanted:g} asks for more ({'; '.join(power.escaped[:3])})"
+        f"--min-power {wanted:g} requires more ({'; '.join(power.escaped[:3])})"
     )

@@ -219,7 +219,7 @@ class SlopeCopy:
         by_layer = {other.name: mine for mine, other in pairs}
         located = [item for item in located if item.layer.name in by_layer]
         if not located:
-            raise PReLUToolsError("no layer of it can be looked at as it runs")
+            raise PReLUToolsError("none of its layers can be observed")
         model = located[0].calls[0][0].model
         calls = [(path_of(view) or (), match) for item in located for view, match in item.calls]
         proto, names = with_slopes_as_inputs(model.proto, calls)

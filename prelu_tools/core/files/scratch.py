@@ -87,14 +87,19 @@ def scratch_folder(path: Path, forget: Forget | None = None) -> AbstractContextM
 def scratch_file(path: Path) -> AbstractContextManager[Path]:
     """A new empty file beside `path`, which is gone when the block ends, if it is still there.
 
+    It has the permissions of any new file: the system applies the umask. To ask what the umask is,
+    as one has to behind `tempfile.mkstemp`, changes it for all threads for a moment.
+
     Raises:
         OSError: it cannot be made.
     """
 
     def make(prefix: str) -> str:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix)
-        os.close(handle)
-        return name
+        while True:
+            name = path.parent.absolute() / f"{prefix}{os.urandom(6).hex()}"
+            with suppress(FileExistsError):
+                os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+                return str(name)
 
     return _made(path, make)
 

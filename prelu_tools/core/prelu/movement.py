@@ -19,7 +19,7 @@ _LOOKS = 3  # a fall over fewer looks than these says nothing
 
 @dataclass(frozen=True)
 class Movement:
-    """What one look at a layer shows, compared with the looks before; over finite slopes."""
+    """How the slopes of a layer have moved at one point; over finite slopes."""
 
     max_change: float | None
     """Largest absolute change of a slope since the look before; None at the first."""

@@ -82,11 +82,11 @@ def compare_slopes(
         moved = left.transpose(said).shape
         known = tuple(size or 1 for size in candidate.input_shape or ())
         if len(known) == len(moved) and broadcasts(moved, known):
-            words = f"slopes lie as {list(right.shape)} where {list(moved)} was expected"
+            words = f"slopes are laid out as {list(right.shape)} where {list(moved)} was expected"
             return SlopeDifference(False, words, moved=_same_values(left, right))
     if not outcomes:
         where = f"{list(left.shape)} on the reference's input"
-        words = f"slopes lie as {list(right.shape)} where {where} is right"
+        words = f"slopes are laid out as {list(right.shape)} where {where} was expected"
         return SlopeDifference(False, words, moved=_same_values(left, right))
     first = next(iter(outcomes.values()))
     if all(outcome.equal == first.equal for outcome in outcomes.values()):

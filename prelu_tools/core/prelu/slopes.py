@@ -7,14 +7,37 @@ channels, or one for each. Keras adds one for each position, and anything in bet
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.results.comparable import comparable
 
 Sharing = Literal["channel-shared", "channel-wise", "element-wise", "partial"]
 Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class SlopeParameter:
+    """A slope tensor of a source, which becomes an initializer of PRelu nodes."""
+
+    layer: str
+    """Its layer's name."""
+    name: str
+    """Its own name in the source: the initializer's name in the result."""
+    values: Array
+    """Its true values."""
+    indices: IntArray
+    """How it is laid over the input of its first call in the source: flat indices, aligned to the
+    input, as `backends/probe.py` finds them."""
+    n_calls: int
+    """How often the source uses it: as many PRelu nodes have to be in the result."""
+    call: int = 0
+    """Which of the source's calls these begin with, where each has tags of its own."""
+
+    def called_again(self) -> SlopeParameter:
+        """The same, with one more call."""
+        return replace(self, n_calls=self.n_calls + 1)
 
 
 @comparable

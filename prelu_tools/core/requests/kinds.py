@@ -183,7 +183,8 @@ def _ranges_of_text(given: Sequence[str]) -> dict[str, tuple[float, float]]:
             found.update(_ranges({name: limits}))
         except WrongValueError:
             raise WrongValueError(
-                f"{text!r} is not a range: expected LOW,HIGH or NAME=LOW,HIGH, as in image=0,255"
+                f"{text!r} is not a valid range: expected LOW,HIGH or NAME=LOW,HIGH, as in "
+                "image=0,255"
             ) from None
     return found
 

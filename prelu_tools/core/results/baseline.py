@@ -76,7 +76,7 @@ def entry_of(result: VerifyResult, names: Mapping[str, str] | None = None) -> En
     return Entry(result.seed, result.samples, figures)
 
 
-def held_against(
+def compared_with(
     result: VerifyResult,
     baseline: Baseline,
     check: str,

@@ -113,6 +113,8 @@ class InitCheck:
     """NAME:DIMS of inputs that the reference does not know."""
     n_models: int = 1
     """Number of references that it matches."""
+    needed: tuple[str, ...] = ()
+    """Arguments of the reference that have to be filled in; until then the check is a comment."""
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ class QuantizedTimes:
 
 @dataclass(frozen=True)
 class QuantizedMetric:
-    """What the user's own metric says of the held-out data."""
+    """The user's own metric on the held-out data."""
 
     name: str
     """As the user spelled it."""

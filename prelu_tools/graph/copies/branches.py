@@ -17,7 +17,7 @@ from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.match.arithmetic import attributes
 from prelu_tools.graph.natives import inlined
 from prelu_tools.graph.view import GraphView
-from prelu_tools.graph.walk import bodies
+from prelu_tools.graph.walk import bodies, every_node
 
 COUNTS: Final = "prelu_tools/bodies_run"
 """The output of the copy: how often each body ran."""
@@ -47,8 +47,7 @@ def counted(model: OnnxModel) -> tuple[OnnxModel, tuple[Body, ...]] | None:
     Raises:
         PReLUToolsError: functions cannot be inlined.
     """
-    functions = [node for function in model.proto.functions for node in function.node]
-    if model.opset < _FIRST_OPSET or not any(map(bodies, [*model.proto.graph.node, *functions])):
+    if model.opset < _FIRST_OPSET or not any(map(bodies, every_node(model.proto))):
         return None
     proto = deepcopy(inlined(model.proto))
     copy = replace(model, proto=proto)

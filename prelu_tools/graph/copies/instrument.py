@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 
@@ -9,8 +10,9 @@ import onnx
 from onnx import helper
 
 from prelu_tools.graph.copies.carrying import BodyPath, body_at
+from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.match.recognise import Match
-from prelu_tools.graph.natives import inferred, with_shapes
+from prelu_tools.graph.natives import with_shapes
 from prelu_tools.graph.passes.canonical import replace_by_prelu
 from prelu_tools.graph.passes.prune import prune
 from prelu_tools.graph.view import GraphView
@@ -61,20 +63,17 @@ def tensor_bytes(
     proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], tensors: Sequence[str]
 ) -> list[int]:
     """How many bytes tensors of the main graph have for inputs of these shapes, as inferred."""
-    graph = inferred(with_shapes(proto, shapes)).graph
-    known = {v.name: v.type for v in [*graph.input, *graph.value_info, *graph.output]}
-    return [_bytes(known.get(name)) for name in tensors]
+    view = GraphView(OnnxModel(with_shapes(proto, shapes), None))
+    return [_bytes(view, name) for name in tensors]
 
 
-def _bytes(kind: onnx.TypeProto | None) -> int:
-    if kind is None or not kind.tensor_type.HasField("shape"):
+def _bytes(view: GraphView, name: str) -> int:
+    kind, shape = view.element_type(name), view.shape(name)
+    if kind is None or shape is None:
         return _UNKNOWN
-    size = 1
-    for dim in kind.tensor_type.shape.dim:
-        if not dim.HasField("dim_value"):
-            return _UNKNOWN
-        size *= dim.dim_value
-    return size * helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type).itemsize
+    sizes = [size for size in shape if size is not None]
+    itemsize = helper.tensor_dtype_to_np_dtype(kind).itemsize
+    return math.prod(sizes) * itemsize if len(sizes) == len(shape) else _UNKNOWN
 
 
 def single_layers(calls: Sequence[tuple[str, GraphView, Match]]) -> onnx.ModelProto:

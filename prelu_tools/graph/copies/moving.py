@@ -22,7 +22,9 @@ from prelu_tools.graph.facts.rounding import (
     RELATIVE_TO_ONE,
     ROUNDED_ONCE,
 )
+from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.natives import inferred, with_shapes
+from prelu_tools.graph.view import GraphView, nested_views
 from prelu_tools.graph.walk import attribute_of, bodies, is_onnx
 
 _UNITS: Mapping[int, float] = {
@@ -35,9 +37,6 @@ _NARROW = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 _WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum", "LSTM", "GRU", "RNN")
 _UNKNOWN = 64  # terms, for a size that is not known
 _KERNEL = 4.0  # roundings of a function's kernel
-
-Types = Mapping[str, tuple[int, tuple[int, ...]]]
-"""Of each tensor the element type and the sizes, as far as they are known."""
 
 
 def moved_model(
@@ -53,7 +52,9 @@ def moved_model(
     copy = with_shapes(proto, shapes)
     copy.graph.value_info.extend(proto.graph.value_info)
     copy = inferred(copy)
-    _Mover(noise).move(copy.graph, {})
+    mover, whole = _Mover(noise), GraphView(OnnxModel(copy, None), typed=True)
+    for view in reversed(list(nested_views(whole))):  # bodies before what is around them
+        mover.move(view)
     _free_sizes(copy.graph, proto.graph)
     return copy
 
@@ -73,48 +74,45 @@ class _Mover:
         self._noise = noise
         self._numbers = count(1)
 
-    def move(self, graph: onnx.GraphProto, outer: Types) -> None:
+    def move(self, view: GraphView) -> None:
         """Move the nodes of a graph, in place."""
-        types = {**outer, **_types_of(graph)}
         nodes = []
-        for node in graph.node:
-            for body in bodies(node):
-                self.move(body, types)
-            nodes += [node] if _is_exact(node) else self._moved(node, types)
-        del graph.node[:]
-        graph.node.extend(nodes)
+        for node in view.graph.node:
+            nodes += [node] if _is_exact(node) else self._moved(node, view)
+        del view.graph.node[:]
+        view.graph.node.extend(nodes)
 
-    def _moved(self, node: onnx.NodeProto, types: Types) -> list[onnx.NodeProto]:
+    def _moved(self, node: onnx.NodeProto, view: GraphView) -> list[onnx.NodeProto]:
         """The node with what moves its inputs before it, and its outputs behind."""
-        operator, terms = node.op_type, _terms(node, types)
+        operator, terms = node.op_type, _terms(node, view)
         before: list[onnx.NodeProto] = []
         behind: list[onnx.NodeProto] = []
         once, growth = 1.0, 0.0
         if operator in LINEAR:
             growth = (sum_growth if operator in _WEIGHTED else plain_sum_growth)(terms)
-            self._move_input(node, 0, types, before, (1.0, term_growth(terms)))
+            self._move_input(node, 0, view, before, (1.0, term_growth(terms)))
         elif operator == "GridSample":
-            self._move_grid(node, types, before)
+            self._move_grid(node, view, before)
             growth = 3.0
         elif operator == "Resize":
-            places = max(2.0, float(max(_sizes(node.output[0], types), default=_UNKNOWN)))
-            self._move_input(node, 0, types, before, (places, 0.0))
+            places = max(2.0, float(max(_sizes(view, node.output[0]), default=_UNKNOWN)))
+            self._move_input(node, 0, view, before, (places, 0.0))
         elif operator in KERNELS or operator in GATES or operator in RELATIVE_TO_ONE:
             once = _KERNEL
             if operator == "LogSoftmax":
-                self._move_input(node, 0, types, before, (1.0, 0.0))
+                self._move_input(node, 0, view, before, (1.0, 0.0))
         elif operator not in ROUNDED_ONCE:
             growth = plain_sum_growth(terms)
             for place in range(len(node.input)):
-                self._move_input(node, place, types, before, (2.0, 0.0))
+                self._move_input(node, place, view, before, (2.0, 0.0))
         x = node.input[0] if node.input else ""
         for place, name in enumerate(node.output):
-            unit = _UNITS.get(types.get(name, (0, ()))[0])
+            kind = view.element_type(name) or 0
+            unit = _UNITS.get(kind)
             if not name or unit is None:
                 continue
             raw = f"{name}/before_moving"
             node.output[place] = raw
-            kind = types[name][0]
             amount = self._noise.amount(unit, once, growth)
             if operator in RELATIVE_TO_ONE or operator in GATES:
                 scale = x if operator in GATES else ""
@@ -128,12 +126,12 @@ class _Mover:
         self,
         node: onnx.NodeProto,
         place: int,
-        types: Types,
+        view: GraphView,
         before: list[onnx.NodeProto],
         roundings: tuple[float, float],
     ) -> None:
         name = node.input[place]
-        kind = types.get(name, (0, ()))[0]
+        kind = view.element_type(name) or 0
         if kind not in _UNITS:
             return
         moved = f"{name}/moved_{next(self._numbers)}"
@@ -141,10 +139,12 @@ class _Mover:
         before += self._scaled(name, moved, kind, amount)
         node.input[place] = moved
 
-    def _move_grid(self, node: onnx.NodeProto, types: Types, before: list[onnx.NodeProto]) -> None:
+    def _move_grid(
+        self, node: onnx.NodeProto, view: GraphView, before: list[onnx.NodeProto]
+    ) -> None:
         """Places run from -1 to 1, and 1 is added to them."""
         name = node.input[1]
-        kind = types.get(name, (0, ()))[0]
+        kind = view.element_type(name) or 0
         if kind in _UNITS:
             moved = f"{name}/moved_{next(self._numbers)}"
             amount = 2 * self._noise.amount(_UNITS[kind], 1.0, 3.0)
@@ -193,24 +193,13 @@ def _is_exact(node: onnx.NodeProto) -> bool:
     return node.op_type in EXACT
 
 
-def _types_of(graph: onnx.GraphProto) -> dict[str, tuple[int, tuple[int, ...]]]:
-    found = {t.name: (t.data_type, tuple(t.dims)) for t in graph.initializer}
-    for value in [*graph.input, *graph.value_info, *graph.output]:
-        kind = value.type.tensor_type
-        found[value.name] = (
-            kind.elem_type,
-            tuple(dim.dim_value or _UNKNOWN for dim in kind.shape.dim),
-        )
-    return found
+def _sizes(view: GraphView, name: str) -> tuple[int, ...]:
+    return tuple(size or _UNKNOWN for size in view.shape(name) or ())
 
 
-def _sizes(name: str, types: Types) -> tuple[int, ...]:
-    return types.get(name, (0, ()))[1]
-
-
-def _terms(node: onnx.NodeProto, types: Types) -> float:
+def _terms(node: onnx.NodeProto, view: GraphView) -> float:
     """How many terms one result has: of a product by its weights, else by what it takes in."""
-    operator, shapes = node.op_type, [_sizes(name, types) for name in node.input]
+    operator, shapes = node.op_type, [_sizes(view, name) for name in node.input]
     if operator in ("Conv", "ConvTranspose") and len(shapes) > 1 and shapes[1]:
         return math.prod(shapes[1]) / max(shapes[1][1 if operator == "ConvTranspose" else 0], 1)
     if operator in ("MatMul", "Gemm", "Einsum") and shapes and shapes[0]:
@@ -220,7 +209,7 @@ def _terms(node: onnx.NodeProto, types: Types) -> float:
     if operator in ("InstanceNormalization", "GroupNormalization") and shapes[0]:
         return float(math.prod(shapes[0][2:]))
     taken = math.prod(shapes[0]) if shapes else 1
-    given = math.prod(_sizes(node.output[0], types)) if node.output else 1
+    given = math.prod(_sizes(view, node.output[0])) if node.output else 1
     if operator in ("CumSum", "DFT", "STFT"):
         return float(max(shapes[0], default=_UNKNOWN))
     return max(taken / max(given, 1), float(max(shapes[0], default=1)) if given == taken else 1.0)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import onnx
 
@@ -21,8 +20,7 @@ _FLOAT64_OPSETS = range(16, 19)  # where onnxruntime's CPU provider has a kernel
 _FIRST_OPSET = 7
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(NamedTuple):
     """One PReLU in its graph, and the layer that it belongs to."""
 
     view: GraphView
@@ -142,7 +140,7 @@ def _one_dimensional(place: _Place, size: int, shape: Shape) -> Iterator[Finding
             "info",
             f"a slope of shape [{size}] on an input of {_text(shape)} belongs to the last axis, "
             "which is correct by the spec; ncnn and MNN misread it: "
-            f"{[1] * (len(shape) - 1) + [size]} is right in MNN, and no shape is in ncnn",
+            f"{[1] * (len(shape) - 1) + [size]} is right in MNN, and no shape is right in ncnn",
         )
     elif last is not None or size == channels:
         yield _finding(

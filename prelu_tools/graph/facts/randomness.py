@@ -16,7 +16,7 @@ from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.match.constants import values_of
 from prelu_tools.graph.natives import inlined
 from prelu_tools.graph.view import GraphView
-from prelu_tools.graph.walk import OWN, all_nodes, attribute_of, bodies, needed
+from prelu_tools.graph.walk import OWN, attribute_of, bodies, every_node, needed
 
 _SPREAD: Final = {"RandomNormal": "scale", "RandomNormalLike": "scale"}
 _DRAWING: Final = {*_SPREAD, "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
@@ -69,7 +69,7 @@ def batch_nodes(model: OnnxModel) -> tuple[TrainingNode, ...]:
 
 
 def _found(model: OnnxModel, operators: set[str], acts: _Judge) -> tuple[TrainingNode, ...]:
-    if not any(node.op_type in operators for node in _every_node(model.proto)):
+    if not any(node.op_type in operators for node in every_node(model.proto)):
         return ()
     whole = replace(model, proto=inlined(model.proto))
     found = []
@@ -80,12 +80,6 @@ def _found(model: OnnxModel, operators: set[str], acts: _Judge) -> tuple[Trainin
                 name = node.name or next(output for output in node.output if output)
                 found.append(TrainingNode(name, node.op_type, certain is True))
     return tuple(found)
-
-
-def _every_node(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    yield from all_nodes(proto.graph.node)
-    for function in proto.functions:
-        yield from all_nodes(function.node)
 
 
 def live_nodes(view: GraphView) -> Iterator[tuple[GraphView, onnx.NodeProto]]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.inspection import Finding, OtherActivation, RefusedForm
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from prelu_tools.graph.match.recognise import NearMiss
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(NamedTuple):
     """What is in a model."""
 
     layers: tuple[LocatedLayer, ...]

@@ -10,21 +10,12 @@ import onnx
 from prelu_tools.graph.io.tensor_checks import BrokenGraphError, named
 
 _Type: Final = onnx.AttributeProto
+_SHORT: Final = {"FLOAT": "f", "INT": "i", "STRING": "s", "TENSOR": "t", "GRAPH": "g",
+                 "TYPE_PROTO": "tp"}  # fmt: skip
 _FIELDS: Final = {
-    _Type.FLOAT: "f",
-    _Type.INT: "i",
-    _Type.STRING: "s",
-    _Type.TENSOR: "t",
-    _Type.GRAPH: "g",
-    _Type.SPARSE_TENSOR: "sparse_tensor",
-    _Type.TYPE_PROTO: "tp",
-    _Type.FLOATS: "floats",
-    _Type.INTS: "ints",
-    _Type.STRINGS: "strings",
-    _Type.TENSORS: "tensors",
-    _Type.GRAPHS: "graphs",
-    _Type.SPARSE_TENSORS: "sparse_tensors",
-    _Type.TYPE_PROTOS: "type_protos",
+    kind: _SHORT.get(name, name.lower())
+    for name, kind in _Type.AttributeType.items()
+    if kind != _Type.UNDEFINED
 }
 _VALUES: Final = frozenset(_FIELDS.values())
 

@@ -85,9 +85,20 @@ def state_examples(sizes: Mapping[str, Sequence[int]]) -> dict[str, str]:
     return {EXAMPLES: json.dumps({name: list(s) for name, s in sizes.items()})} if sizes else {}
 
 
+def stated_source(model: onnx.ModelProto) -> tuple[str, str]:
+    """The source that a model was exported from, and a hash; "" where it says none.
+
+    The hash is that of the source's file; where it has none, that of the model's weights.
+    """
+    known = properties(model)
+    text = known.get(SOURCE, "")
+    sha256 = known.get(SOURCE_HASH) or known.get(WEIGHTS_HASH, "")
+    return (text if len(text) < _LONGEST else ""), sha256
+
+
 def stated_examples(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     """The sizes by input that `state_examples` wrote; none where that cannot be read."""
-    text = next((entry.value for entry in model.metadata_props if entry.key == EXAMPLES), "")
+    text = properties(model).get(EXAMPLES, "")
     try:
         found = json.loads(text) if len(text) < _LONGEST else {}
     except (ValueError, RecursionError):
@@ -105,9 +116,9 @@ def _is_size(text: str) -> bool:
     return text.isdecimal() and len(text) <= _MOST_DIGITS and int(text) > 0
 
 
-def properties(node: onnx.NodeProto) -> dict[str, str]:
-    """The metadata of a node."""
-    return {entry.key: entry.value for entry in node.metadata_props}
+def properties(of: onnx.NodeProto | onnx.ModelProto) -> dict[str, str]:
+    """The metadata of a node or a model."""
+    return {entry.key: entry.value for entry in of.metadata_props}
 
 
 def module_scope(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,9 +24,8 @@ from prelu_tools.graph.io.tensor_checks import (
     refuse_no_text,
     refuse_tensors,
 )
-from prelu_tools.graph.walk import OWN, all_nodes, bodies, reads
+from prelu_tools.graph.walk import OWN, CycleError, all_nodes, bodies, in_order, reads
 
-_ANY: Final = (frozenset[int](), 0, 2**31)
 _LATEST: Final = 1_000_000  # opset: beyond any that there will be, and below what onnx takes
 _NODE: Final = 1 << 8  # bytes of memory that a node takes beside its own
 _DEEPEST: Final = 64
@@ -51,7 +51,7 @@ def refuse_broken(proto: onnx.ModelProto, path: Path) -> None:
         refuse_tensors(proto, path)
         versions = _versions(proto)
         _functions(proto, versions, path.stat().st_size)
-        _graph(proto.graph, frozenset(), _Operators(versions), in_function=False)
+        _graph(proto.graph, frozenset(), Operators(versions), in_function=False)
     except BrokenGraphError as error:
         raise PReLUToolsError(f"{path} is not a valid ONNX model: {error}") from error
 
@@ -79,46 +79,62 @@ def _imported(opsets: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
     return found
 
 
-_Arity = tuple[frozenset[int], int, int]
 _SINGLE: Final = onnx.defs.OpSchema.FormalParameterOption.Single
 
 
-class _Operators:
-    """Which inputs an operator takes, by the versions that a model imports."""
+@dataclass(frozen=True)
+class _Needs:
+    """What an operator takes; anything, where it is unknown."""
+
+    needed: tuple[int, ...] = ()
+    """The inputs that must not be "", by their places."""
+    least: int = 0
+    """Inputs."""
+    most: int = 2**31
+    """Inputs."""
+    attributes: frozenset[str] = frozenset()
+    """Those that it has to have."""
+
+
+class Operators:
+    """What the operators of ONNX take, by the versions that a model imports."""
 
     def __init__(self, versions: Mapping[str, int]) -> None:
+        """Look nothing up yet; `versions` are the opsets by their domains."""
         self._version = max((versions.get(domain, 0) for domain in OWN), default=0)
-        self._known: dict[str, _Arity] = {}
-        self._required: dict[str, frozenset[str]] = {}
+        self._known: dict[str, _Needs] = {}
 
-    def inputs(self, node: onnx.NodeProto) -> _Arity:
-        """The places that must not be "", the least and the most inputs; any where unknown."""
+    def refuse_misuse(self, node: onnx.NodeProto) -> None:
+        """Look at what a node of ONNX has and its operator needs.
+
+        Raises:
+            BrokenGraphError: it lacks an input or an attribute, or has too many inputs.
+        """
         if node.domain not in OWN:
-            return _ANY
+            return
         if node.op_type not in self._known:
             self._known[node.op_type] = self._looked_up(node.op_type)
-        return self._known[node.op_type]
+        known = self._known[node.op_type]
+        if lacking := known.attributes - {one.name for one in node.attribute}:
+            raise BrokenGraphError(f"{_called(node)} lacks its attribute {named(min(lacking))}")
+        if len(node.input) < known.least or not all(node.input[place] for place in known.needed):
+            raise BrokenGraphError(f"{_called(node)} lacks one of its {known.least} inputs")
+        if len(node.input) > known.most:
+            raise BrokenGraphError(
+                f"{_called(node)} has {len(node.input)} inputs, and may have {known.most}"
+            )
 
-    def attributes(self, node: onnx.NodeProto) -> frozenset[str]:
-        """The attributes that a node has to have; none where it is unknown."""
-        if node.domain not in OWN:
-            return frozenset()
-        if node.op_type not in self._required:
-            try:
-                schema = onnx.defs.get_schema(node.op_type, self._version or 1, "")
-                stated = schema.attributes.items()
-            except onnx.defs.SchemaError:
-                stated = {}.items()
-            self._required[node.op_type] = frozenset(n for n, one in stated if one.required)
-        return self._required[node.op_type]
-
-    def _looked_up(self, operator: str) -> _Arity:
+    def _looked_up(self, operator: str) -> _Needs:
         try:
             schema = onnx.defs.get_schema(operator, self._version or 1, "")
         except onnx.defs.SchemaError:
-            return _ANY
-        needed = [i for i, formal in enumerate(schema.inputs) if formal.option == _SINGLE]
-        return frozenset(needed), schema.min_input, schema.max_input
+            return _Needs()
+        return _Needs(
+            tuple(i for i, formal in enumerate(schema.inputs) if formal.option == _SINGLE),
+            schema.min_input,
+            schema.max_input,
+            frozenset(n for n, one in schema.attributes.items() if one.required),
+        )
 
 
 def _called(node: onnx.NodeProto) -> str:
@@ -126,7 +142,7 @@ def _called(node: onnx.NodeProto) -> str:
 
 
 def _graph(
-    graph: onnx.GraphProto, outer: Collection[str], operators: _Operators, in_function: bool
+    graph: onnx.GraphProto, outer: Collection[str], operators: Operators, in_function: bool
 ) -> None:
     """One graph, and those in it.
 
@@ -160,7 +176,7 @@ def _once(names: Iterable[str], why: str) -> None:
 def _nodes(
     nodes: Sequence[onnx.NodeProto],
     known: set[str],
-    operators: _Operators,
+    operators: Operators,
     own: Collection[str],
     in_function: bool,
 ) -> None:
@@ -177,52 +193,46 @@ def _nodes(
             refuse_contradictions(node, _called(node))
         if not node.output:
             raise BrokenGraphError(f"{_called(node)} has no output")
-        if lacking := operators.attributes(node) - {one.name for one in node.attribute}:
-            raise BrokenGraphError(f"{_called(node)} lacks its attribute {named(min(lacking))}")
-        needed, least, most = operators.inputs(node)
-        if len(node.input) < least or not all(node.input[place] for place in needed):
-            raise BrokenGraphError(f"{_called(node)} lacks one of its {least} inputs")
-        if len(node.input) > most:
-            raise BrokenGraphError(
-                f"{_called(node)} has {len(node.input)} inputs, and may have {most}"
-            )
+        operators.refuse_misuse(node)
         for name in filter(None, node.output):
             if name in made:
                 raise BrokenGraphError(f"tensor {named(name)} is produced twice")
             made.add(name)
-    _refuse_circles(nodes, set(known), made)
+    ready = known - made | set(own)
     known |= made
+    _refuse_circles(nodes, ready, known)
     for node in nodes:
         for body in bodies(node):
             _graph(body, known, operators, in_function)
 
 
-def _refuse_circles(nodes: Sequence[onnx.NodeProto], ready: set[str], made: set[str]) -> None:
-    """What nodes read is there, made by nodes before or behind them, and not by themselves."""
-    lacking: dict[int, int] = {}
-    users: dict[str, list[int]] = {}
-    for index, node in enumerate(nodes):
-        lacks = {name for name in reads(node) if name not in ready}
-        for name in lacks:
-            if name not in made:
+def _refuse_circles(
+    nodes: Sequence[onnx.NodeProto], ready: set[str], known: Collection[str]
+) -> None:
+    """What nodes read is there, made by nodes before or behind them, and not by themselves.
+
+    Args:
+        nodes: those of one graph.
+        ready: what is there before them; what they make is added.
+        known: that and what they make.
+    """
+    is_sorted = True
+    for node in nodes:
+        for name in reads(node):
+            if name not in known:
                 raise BrokenGraphError(
                     f"{_called(node)} reads {named(name)}, which nothing produces"
                 )
-            users.setdefault(name, []).append(index)
-        lacking[index] = len(lacks)
-        free = [] if lacks else [index]
-        while free:
-            done = free.pop()
-            del lacking[done]
-            for name in nodes[done].output:
-                ready.add(name)
-                for user in users.pop(name, ()):
-                    lacking[user] -= 1
-                    free += [] if lacking[user] else [user]
-    if lacking:
+            is_sorted &= name in ready
+        ready.update(node.output)
+    if is_sorted:
+        return
+    try:
+        in_order(nodes)
+    except CycleError as error:
         raise BrokenGraphError(
-            f"{_called(nodes[min(lacking)])} is part of a cycle, or reads from one"
-        )
+            f"{_called(error.node)} is part of a cycle, or reads from one"
+        ) from None
 
 
 def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -> None:
@@ -252,7 +262,7 @@ def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -
         own = _imported(function.opset_import)
         refuse_no_text(function.name, function.domain, *function.input, *function.output, *own)
         _once(function.input, "is an input twice")
-        operators = _Operators({**versions, **own})
+        operators = Operators({**versions, **own})
         _nodes(function.node, set(function.input), operators, function.input, in_function=True)
     total = _size(all_nodes(proto.graph.node), functions, sizes, ())
     most = LEAST_BYTES + BYTES_A_BYTE * size

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 _WINDOW: Final = 1 << 16
 
@@ -79,8 +78,7 @@ class MemoryBytes:
         return self._data[start:end]
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One field of a message: its number, and where it and its payload lie."""
 
     number: int

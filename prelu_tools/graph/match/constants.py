@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import onnx
@@ -30,8 +29,7 @@ _MOST_PRODUCTS: Final = 1 << 26  # of the sizes of its inputs
 _TAKING_PARTS: Final = ("Mul", "Add", "Sub", "Div", "Max", "Min", "Sum", "Mean", "Where", "Concat")
 
 
-@dataclass(frozen=True)
-class Constant:
+class Constant(NamedTuple):
     """A tensor that does not depend on the model's input."""
 
     root: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -208,9 +209,6 @@ def _preceding_parameters(view: GraphView, tensor: str) -> int | None:
 def _size(view: GraphView, name: str) -> int:
     shape = view.shape(name)
     if shape is not None and None not in shape:
-        size = 1
-        for dim in shape:
-            size *= dim or 0
-        return size
+        return math.prod(size or 0 for size in shape)
     constant = read_constant(view, name)
     return int(constant.values.size) if constant else 0

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import onnx
@@ -41,8 +41,7 @@ _REGIONS: Final = 64
 _STATED: Final = {"Relu": "relu", "Identity": "identity", "LeakyRelu": "leaky_relu"}
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """One PReLU in a graph: output = transpose(PReLU(x, slopes), order)."""
 
     form: str
@@ -166,7 +165,7 @@ class _Search:
                 added = self._view.add_before(anchor, inner)
                 node.op_type, node.input[:] = outer.op_type, list(outer.input)
                 if match.node is inner:
-                    found = replace(match, node=added, nodes=(added, *match.nodes[1:]))
+                    found = match._replace(node=added, nodes=(added, *match.nodes[1:]))
                     self.found[self.found.index(match)] = match = found
                 return match
         return None

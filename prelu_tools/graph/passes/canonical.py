@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
 
 import onnx
 from onnx import helper
@@ -13,7 +12,7 @@ from prelu_tools.core.arrays import Array, IntArray, same_bits
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import Permutation
-from prelu_tools.core.prelu.slopes import Shape, align, sharing_of
+from prelu_tools.core.prelu.slopes import Shape, SlopeParameter, align, sharing_of
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.io.metadata import describe_layer
 from prelu_tools.graph.io.reader import OnnxModel
@@ -24,34 +23,6 @@ from prelu_tools.graph.passes.tidy import rename_values
 from prelu_tools.graph.targets.slope_shapes import usual_shape
 from prelu_tools.graph.view import GraphView, nested_views
 from prelu_tools.graph.walk import free_name, inner_names
-
-
-class SlopeParameter(Protocol):
-    """What has to be known of a slope tensor of the source."""
-
-    @property
-    def layer(self) -> str:
-        """The layer's name."""
-
-    @property
-    def name(self) -> str:
-        """The initializer's name."""
-
-    @property
-    def values(self) -> Array:
-        """The true values."""
-
-    @property
-    def indices(self) -> IntArray:
-        """How the source lays them over its input: flat indices, aligned to the input."""
-
-    @property
-    def n_calls(self) -> int:
-        """How many PRelu nodes there have to be."""
-
-    @property
-    def call(self) -> int:
-        """The number of the first of them among all calls of these slopes."""
 
 
 def fuse_prelus(model: OnnxModel, wanted: Callable[[Match], bool]) -> None:

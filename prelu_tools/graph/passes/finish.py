@@ -12,13 +12,14 @@ from onnx import checker, shape_inference
 
 import prelu_tools
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.prelu.slopes import SlopeParameter
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.facts.survey import survey
 from prelu_tools.graph.io.fingerprint import weights_sha256
 from prelu_tools.graph.io.metadata import SOURCE, SOURCE_HASH, TOOL, WEIGHTS_HASH
 from prelu_tools.graph.io.model import MEMORY, OnnxModel, all_tensors, is_external, set_place
 from prelu_tools.graph.operators import check_operators
-from prelu_tools.graph.passes.canonical import SlopeParameter, settle_slopes
+from prelu_tools.graph.passes.canonical import settle_slopes
 from prelu_tools.graph.passes.tidy import tidy
 from prelu_tools.graph.walk import all_nodes
 

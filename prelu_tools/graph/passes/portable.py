@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.prelu.layout import inverse
+from prelu_tools.core.prelu.slopes import SlopeParameter
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.copies.carrying import path_of
 from prelu_tools.graph.io.model import OnnxModel
@@ -22,27 +22,8 @@ from prelu_tools.graph.match.layers import (
 )
 from prelu_tools.graph.passes.canonical import replace_by_prelu, settle_slopes
 from prelu_tools.graph.passes.prune import prune_model, unlist_weights
-from prelu_tools.graph.passes.transposes import cancel_transposes
+from prelu_tools.graph.passes.sinking import cancel_transposes
 from prelu_tools.graph.view import all_views
-
-
-@dataclass(frozen=True)
-class FileSlope:
-    """A slope tensor of an ONNX file; see `canonical.SlopeParameter`."""
-
-    layer: str
-    """The layer's name, as far as the file knows it."""
-    name: str
-    """The initializer's name: the file's own, unless a tool made it up; no two have one."""
-    values: Array
-    """The true values, aligned to the layer's input where its rank is known."""
-    indices: IntArray
-    """How they lie on the input of the layer in its source, where the file states that; else on
-    the input of its first call."""
-    n_calls: int
-    """How many PReLU of the file are this layer."""
-    call: int = 0
-    """The number of the first: they are numbered as they come."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +34,7 @@ class Canonical:
     """A copy of the original, functions inlined."""
     tags: TagBook
     """What the tags stand for."""
-    parameters: Mapping[str, FileSlope]
+    parameters: Mapping[str, SlopeParameter]
     """The slope tensors by their key in `tags`."""
     n_hidden: int
     """PReLU calls in bodies that nobody can look into as they run (`graph/copies/carrying.py`)."""
@@ -70,7 +51,7 @@ def canonical(model: OnnxModel, hidden: bool = True) -> Canonical:
     unlist_weights(proto)
     views = list(all_views(OnnxModel(proto, model.file, dict(model.memory))))
     copy, graph = views[0].model, views[0].graph
-    tags, parameters, n_hidden = TagBook(), dict[str, FileSlope](), 0
+    tags, parameters, n_hidden = TagBook(), dict[str, SlopeParameter](), 0
     names = set[str]()
     for located in locate_layers(views):
         calls = [call for call in located.calls if hidden or path_of(call[0]) is not None]
@@ -108,7 +89,7 @@ def to_portable(model: OnnxModel, hidden: bool = True) -> OnnxModel:
     return found.model
 
 
-def _slope(located: LocatedLayer, n_calls: int, taken: set[str]) -> FileSlope:
+def _slope(located: LocatedLayer, n_calls: int, taken: set[str]) -> SlopeParameter:
     layer = located.layer
     values = layer.slopes
     indices = np.arange(values.size).reshape(values.shape)
@@ -119,4 +100,4 @@ def _slope(located: LocatedLayer, n_calls: int, taken: set[str]) -> FileSlope:
         stored = ""
     name = stored if stored and stored not in taken else f"{layer.name}/slope"
     taken.add(name)
-    return FileSlope(layer.name, name, np.asarray(values), indices, n_calls)
+    return SlopeParameter(layer.name, name, np.asarray(values), indices, n_calls)

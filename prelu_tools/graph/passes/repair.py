@@ -150,7 +150,7 @@ class _Site:
         if len(found) > 1 and broadcasts(self.slopes.shape, self.shape or ()):
             return None
         if channels == size and last != size:
-            known = f"{size} is the number of channels, and not the size of the last axis"
+            known = f"{size} is the number of channels, but not the size of the last axis"
             return self._along(1, known)
         if last == size and channels != size:
             return None  # right by the rule

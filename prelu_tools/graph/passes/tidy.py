@@ -8,9 +8,8 @@ from typing import Any
 
 import onnx
 
-from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.metadata import LAYER, properties
-from prelu_tools.graph.walk import bodies, free_name, inner_names, reads, set_nodes
+from prelu_tools.graph.walk import bodies, free_name, in_order, inner_names, set_nodes
 
 _ROLES = {
     "Conv": ("", "weight", "bias"),
@@ -60,7 +59,7 @@ def tidy(graph: onnx.GraphProto, keep: Mapping[str, str]) -> None:
         keep: initializers whose names are the source's own, with the names to give them.
     """
     _strip(graph)
-    _sort(graph)
+    set_nodes(graph, in_order(graph.node, [value.name for value in graph.output]))
     taken: set[str] = set()
     described = [node for node in graph.node if LAYER in properties(node)]
     taken.update(node.name for node in described)
@@ -82,30 +81,6 @@ def _strip(graph: onnx.GraphProto) -> None:
     for item in parts:
         item.doc_string = ""
         del item.metadata_props[:]
-
-
-def _sort(graph: onnx.GraphProto) -> None:
-    """A topological order that follows from the structure: depth first from the outputs."""
-    producer = {name: node for node in graph.node for name in node.output if name}
-    state: dict[int, str] = {}
-    order: list[onnx.NodeProto] = []
-    for output in graph.output:
-        stack = [(output.name, False)]
-        while stack:
-            name, expanded = stack.pop()
-            node = producer.get(name)
-            if node is None or state.get(id(node)) == "done":
-                continue
-            if expanded:
-                state[id(node)] = "done"
-                order.append(node)
-            elif state.get(id(node)) == "open":
-                raise PReLUToolsError(f"the graph has a cycle through node {node.name!r}")
-            else:
-                state[id(node)] = "open"
-                stack.append((name, True))
-                stack.extend((read, False) for read in reversed(reads(node)))
-    set_nodes(graph, order)
 
 
 def _name_values(graph: onnx.GraphProto, keep: Mapping[str, str]) -> None:

@@ -30,7 +30,7 @@ from onnx import helper, numpy_helper
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.graph.io.metadata import SLOPE_NAME, SLOPE_SHAPE
-from prelu_tools.graph.walk import free_name, set_nodes, users_of
+from prelu_tools.graph.walk import free_name, in_order, set_nodes, users_of
 
 FLOAT: Final = "float"
 """No integer form: the layer stays in floating point."""
@@ -175,7 +175,7 @@ class IntegerWriter:
         for node in graph.node:
             if node.output[0] not in gone:
                 nodes += written.get(node.output[0], [node])
-        set_nodes(graph, _ordered(graph, nodes))
+        set_nodes(graph, in_order(nodes))
         graph.initializer.extend(self._tensors.values())
         _drop_unused(graph)
 
@@ -352,26 +352,6 @@ _BUILDERS: Mapping[str, Callable[[IntegerWriter, IntegerPlace], set[str]]] = {
         for kind in ("conv", "tiled", "")
     },
 }
-
-
-def _ordered(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """The nodes, each behind those whose results it reads."""
-    makers = {name: node for node in nodes for name in node.output}
-    done: set[int] = set()
-    found: list[onnx.NodeProto] = []
-    for first in nodes:
-        stack = [first]
-        while stack:
-            node = stack[-1]
-            waiting = [makers[i] for i in node.input if i in makers and id(makers[i]) not in done]
-            if id(node) in done or not waiting:
-                stack.pop()
-                if id(node) not in done:
-                    done.add(id(node))
-                    found.append(node)
-            else:
-                stack += waiting
-    return found
 
 
 def _drop_unused(graph: onnx.GraphProto) -> None:

@@ -33,7 +33,7 @@ def _settled(item: LocatedLayer, names: set[str]) -> LocatedLayer:
         name = plain if plain not in names else name
     parameter = None if layer.parameter is None else layer.parameter.removesuffix(_SUFFIX)
     slopes = _once(layer.slopes)
-    calls = tuple((view, replace(m, slopes=_once(m.slopes))) for view, m in item.calls)
+    calls = tuple((view, m._replace(slopes=_once(m.slopes))) for view, m in item.calls)
     layer = replace(layer, name=name, parameter=parameter, slopes=slopes)
     return LocatedLayer(layer, calls)
 

@@ -16,12 +16,23 @@ def view(result: InitResult, style: Style) -> Section:
     rows = [
         (Name(check.reference), tuple(map(Name, check.candidates)), f"{check.n_models:,}")
         for check in result.checks
+        if not check.needed
     ]
     lines: list[Text] = [
         ("left out  ", Name(one.path), f": {one.reason}") for one in result.left_out
     ]
     lines += [
-        ("left out  ", Name(path), ": of another type by its name; a comment names it")
+        (
+            "fill in   ",
+            Name(check.reference),
+            f": the check of {check.candidates[0]} is a comment as long as it lacks "
+            + " and ".join(check.needed),
+        )
+        for check in result.checks
+        if check.needed
+    ]
+    lines += [
+        ("left out  ", Name(path), ": of another type; a comment names it")
         for check in result.checks
         for path in check.variants
     ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from prelu_tools.core.results.reasons import code_of
@@ -17,51 +17,40 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.batch import BatchResult
     from prelu_tools.core.results.comparison import CompareResult
     from prelu_tools.core.results.export import DoctorResult, ExportResult, InitResult
-    from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport, LayerUsage
+    from prelu_tools.core.results.inspection import InspectResult, LayerReport, LayerUsage
     from prelu_tools.core.results.optimization import OptimizeResult
     from prelu_tools.core.results.quantization import QuantizeResult
     from prelu_tools.core.results.record import RecordResult
     from prelu_tools.core.results.series import LayerPoint, LayerSeries, SeriesResult
-    from prelu_tools.core.results.verification import CandidateReport, VerifyResult
+    from prelu_tools.core.results.verification import VerifyResult
 
 SCHEMA_VERSION = 1
 
 
 def render(result: Result, style: Style) -> str:
     """The result as an indented JSON document."""
-    text = json.dumps(_plain(document(result, style)), indent=2, ensure_ascii=False)
-    return printable_json(text) + "\n"
+    return printable_json(_indented(document(result, style), "\n")) + "\n"
 
 
 def one_line(result: Result, style: Style) -> str:
     """The same document on one line, for files of many."""
-    return printable_json(json.dumps(_plain(document(result, style)), ensure_ascii=False))
+    return printable_json(json.dumps(document(result, style), ensure_ascii=False))
 
 
 def document(result: Result, style: Style) -> dict[str, Any]:
     """The result as the contract has it."""
     body = _BODIES[type(result).__name__](result, style)
-    return {"schema_version": SCHEMA_VERSION, **body}
+    return {"schema_version": SCHEMA_VERSION, **_plain(body)}
 
 
 def _inspect(result: InspectResult, style: Style) -> dict[str, Any]:
-    model = {
-        "path": result.path,
-        "format": result.format,
-        "opset": result.opset,
-        "producer": result.producer,
-        "n_parameters": result.n_parameters,
-    }
+    own = ("path", "format", "opset", "producer", "n_parameters")
     return {
         "kind": "inspect",
-        "model": model,
+        "model": {name: getattr(result, name) for name in own},
+        **_fields(result, *own),
         "layers": [_layer_report(report, style) for report in result.layers],
-        "findings": [_finding(finding) for finding in result.findings],
-        "statistics": dataclasses.asdict(total) if (total := result.statistics) else None,
-        "others": [dataclasses.asdict(other) for other in result.others],
-        "refused": [dataclasses.asdict(part) for part in result.refused],
-        "notes": list(result.notes),
-        "failures": list(result.failures),
+        "statistics": result.statistics,
     }
 
 
@@ -70,53 +59,35 @@ def _compare(result: CompareResult, style: Style) -> dict[str, Any]:
         "kind": "inspect-compare",
         "left": document(result.left, style),
         "right": document(result.right, style),
-        "changes": [dataclasses.asdict(change) for change in result.changes],
+        "changes": result.changes,
     }
 
 
 def _series(result: SeriesResult, style: Style) -> dict[str, Any]:
-    return {
-        "kind": "inspect-series",
-        "path": result.path,
-        "points": [dataclasses.asdict(point) for point in result.points],
-        "layers": [_layer_series(layer, style) for layer in result.layers],
-        "findings": [_finding(finding) for finding in result.findings],
-        "notes": list(result.notes),
-        "failures": list(result.failures),
-    }
+    layers = [_layer_series(layer, style) for layer in result.layers]
+    return {"kind": "inspect-series", **_fields(result), "layers": layers}
 
 
 def _layer_series(layer: LayerSeries, style: Style) -> dict[str, Any]:
     def at(point: LayerPoint | None) -> dict[str, Any] | None:
         if point is None:
             return None
-        body = {
-            "statistics": dataclasses.asdict(point.statistics),
-            "health": list(point.health),
-            "movement": dataclasses.asdict(point.movement),
-        }
+        body = _fields(point, "slopes")
         return {**body, "slopes": point.slopes.tolist()} if style.slopes else body
 
-    return {
-        "name": layer.name,
-        "parameter": layer.parameter,
-        "form": layer.form,
-        "trends": list(layer.trends),
-        "n_sign_changes": layer.n_sign_changes,
-        "is_sampled": layer.is_sampled,
-        "points": [at(point) for point in layer.points],
-    }
+    points = [at(point) for point in layer.points]
+    return {**_fields(layer), "n_sign_changes": layer.n_sign_changes, "points": points}
 
 
 def _layer(layer: PReLULayer) -> dict[str, Any]:
     return {
         "name": layer.name,
-        "nodes": list(layer.nodes),
+        "nodes": layer.nodes,
         "parameter": layer.parameter,
         "form": layer.form,
         "sharing": layer.sharing,
         "channel_axis": layer.channel_axis,
-        "slope_shape": list(layer.stored_shape),
+        "slope_shape": layer.stored_shape,
         "dtype": layer.dtype,
     }
 
@@ -124,10 +95,10 @@ def _layer(layer: PReLULayer) -> dict[str, Any]:
 def _layer_report(report: LayerReport, style: Style) -> dict[str, Any]:
     body = {
         **_layer(report.layer),
-        "statistics": dataclasses.asdict(report.statistics),
-        "health": list(report.health),
+        "statistics": report.statistics,
+        "health": report.health,
         "overhead_percent": report.layer.overhead_percent,
-        "findings": [_finding(finding) for finding in report.findings],
+        "findings": report.findings,
         "usage": _usage(report.usage) if report.usage else None,
     }
     if style.slopes:
@@ -138,63 +109,20 @@ def _layer_report(report: LayerReport, style: Style) -> dict[str, Any]:
 def _usage(usage: LayerUsage) -> dict[str, Any]:
     return {
         "negative_share": usage.negative_share.tolist(),
-        "unused": list(usage.unused),
+        "unused": usage.unused,
         "output_share": usage.output_share,
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
-    return dataclasses.asdict(finding)
-
-
 def _verify(result: VerifyResult, _style: Style) -> dict[str, Any]:
-    coverage = result.coverage
-    return {
-        "kind": "verify",
-        "verdict": result.verdict,
-        "reference": result.reference,
-        "reference_precision": result.reference_precision,
-        "versions": dict(result.versions),
-        "seed": result.seed,
-        "samples": result.samples,
-        "coverage": dataclasses.asdict(coverage) if coverage else None,
-        "power": dataclasses.asdict(power) if (power := result.power) else None,
-        "candidates": [_candidate(report) for report in result.candidates],
-        "reasons": list(result.reasons),
-        "reason_codes": [code_of(reason) for reason in result.reasons],
-        "agreements": [dataclasses.asdict(agreement) for agreement in result.agreements],
-        "n_searched": result.n_searched,
-        "quick": result.quick,
-        "notes": list(result.notes),
-        "note_codes": [code_of(note) for note in result.notes],
-        "baseline": dataclasses.asdict(held) if (held := result.baseline) else None,
-        "sizes": dataclasses.asdict(result.sizes),
-        "inputs": [dataclasses.asdict(one) for one in result.inputs],
-    }
-
-
-def _candidate(report: CandidateReport) -> dict[str, Any]:
-    return {
-        "model": report.model,
-        "verdict": report.verdict,
-        "provider": dataclasses.asdict(report.provider) if report.provider else None,
-        "tolerance": dataclasses.asdict(report.tolerance),
-        "outputs": [dataclasses.asdict(output) for output in report.outputs],
-        "layers": [dataclasses.asdict(layer) for layer in report.layers],
-        "first_divergence": report.first_divergence,
-        "reasons": list(report.reasons),
-        "reason_codes": [code_of(reason) for reason in report.reasons],
-        "special": [dataclasses.asdict(value) for value in report.special],
-        "power": dataclasses.asdict(report.power) if report.power else None,
-        "interface": [dataclasses.asdict(one) for one in report.interface],
-    }
+    candidates = [_coded(report) for report in result.candidates]
+    return {"kind": "verify", **_coded(result), "power": result.power, "candidates": candidates}
 
 
 def _export(result: ExportResult, style: Style) -> dict[str, Any]:
-    checked = result.verification
+    own = ("path", "n_bytes", "opset", "n_nodes", "data_path", "n_data_bytes")
     return {
         "kind": "export",
-        "source": result.source,
         "model": {
             "path": result.path,
             "bytes": result.n_bytes,
@@ -203,13 +131,10 @@ def _export(result: ExportResult, style: Style) -> dict[str, Any]:
             "data_path": result.data_path,
             "data_bytes": result.n_data_bytes,
         },
-        "route": result.route,
-        "refused": [dataclasses.asdict(route) for route in result.refused],
+        **_coded(result, *own),
         "layers": [_layer(layer) for layer in result.layers],
-        "verification": _verify(checked, style) if checked is not None else None,
+        "verification": _checked(result.verification, style),
         "optimized": _optimize(result.optimized, style) if result.optimized else None,
-        "notes": list(result.notes),
-        "note_codes": [code_of(note) for note in result.notes],
     }
 
 
@@ -217,49 +142,37 @@ def _optimize(result: OptimizeResult, style: Style) -> dict[str, Any]:
     exact = result.exact
     return {
         "kind": "optimize",
-        "source": result.source,
         "model": {"path": result.path, "bytes": result.n_bytes},
-        "target": result.target,
+        **_fields(result, "path", "n_bytes"),
         "exact": exact.kind if exact.kind != "approximate" else f"approximate={exact.ulps}",
-        "layers": [dataclasses.asdict(layer) for layer in result.layers],
-        "held": dataclasses.asdict(result.held),
-        "latency": dataclasses.asdict(result.latency) if result.latency else None,
-        "verification": _verify(result.verification, style),
-        "notes": list(result.notes),
+        "verification": _checked(result.verification, style),
     }
 
 
 def _quantize(result: QuantizeResult, style: Style) -> dict[str, Any]:
-    checked = result.verification
     return {
         "kind": "quantize",
-        "source": result.source,
-        "verdict": result.verdict,
         "model": {"path": result.path, "bytes": result.n_bytes},
-        "layers": [dataclasses.asdict(layer) for layer in result.layers],
-        "outputs": [dataclasses.asdict(output) for output in result.outputs],
-        "times": dataclasses.asdict(result.times) if result.times else None,
-        "metric": dataclasses.asdict(result.metric) if result.metric else None,
+        **_coded(result, "path", "n_bytes"),
         "rows": {"calibration": result.rows[0], "held_out": result.rows[1]},
-        "options": dict(result.options),
-        "verification": _verify(checked, style) if checked is not None else None,
-        "reasons": list(result.reasons),
-        "reason_codes": [code_of(reason) for reason in result.reasons],
-        "notes": list(result.notes),
-        "note_codes": [code_of(note) for note in result.notes],
+        "verification": _checked(result.verification, style),
     }
 
 
+def _checked(result: VerifyResult | None, style: Style) -> dict[str, Any] | None:
+    return None if result is None else _verify(result, style)
+
+
 def _doctor(result: DoctorResult, _style: Style) -> dict[str, Any]:
-    return {"kind": "doctor", **dataclasses.asdict(result), "works": result.works}
+    return {"kind": "doctor", **_fields(result), "works": result.works}
 
 
 def _init(result: InitResult, _style: Style) -> dict[str, Any]:
-    return {"kind": "init", **dataclasses.asdict(result)}
+    return {"kind": "init", **_fields(result)}
 
 
 def _record(result: RecordResult, _style: Style) -> dict[str, Any]:
-    return {"kind": "record", **dataclasses.asdict(result)}
+    return {"kind": "record", **_fields(result)}
 
 
 def _batch(result: BatchResult, _style: Style) -> dict[str, Any]:
@@ -268,15 +181,61 @@ def _batch(result: BatchResult, _style: Style) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, **batch_body(result)}
 
 
+def _fields(value: Any, *but: str) -> dict[str, Any]:
+    """The fields, but for some, and for how long it took, which is another time every time."""
+    names = (name for name in value.__dataclass_fields__ if name not in (*but, "seconds"))
+    return {name: getattr(value, name) for name in names}
+
+
+def _coded(value: Any, *but: str) -> dict[str, Any]:
+    """The same, with the codes of sentences behind these."""
+    found: dict[str, Any] = {}
+    for name, item in _fields(value, *but).items():
+        found[name] = item
+        if name in ("reasons", "notes"):
+            found[f"{name[:-1]}_codes"] = [code_of(sentence) for sentence in item]
+    return found
+
+
 def _plain(value: Any) -> Any:
-    """Tuples as lists, and what JSON has no number for as a string."""
-    if isinstance(value, float) and not math.isfinite(value):
+    """Objects as what they hold, tuples as lists, and what JSON has no number for as a string."""
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value
+    if not isinstance(value, dict):
+        value = dict(value) if isinstance(value, Mapping) else _fields(value)
+    return {str(key): _plain(item) for key, item in value.items()}
+
+
+def _indented(value: Any, margin: str) -> str:
+    """What `json.dumps(value, indent=2)` writes; the innermost parts by its encoder in C.
+
+    Args:
+        value: of plain lists and objects.
+        margin: a line break and the spaces in front of the value's closing bracket.
+    """
+    inner = f"{margin}  "
+    items = value.values() if isinstance(value, dict) else value
+    if not isinstance(value, dict | list) or not any(
+        i and isinstance(i, dict | list) for i in items
+    ):
+        text = _encoder(inner).encode(value)
+        flat = not value or not isinstance(value, dict | list)
+        return text if flat else f"{text[0]}{inner}{text[1:-1]}{margin}{text[-1]}"
+    if isinstance(value, list):
+        return f"[{inner}{f',{inner}'.join(_indented(item, inner) for item in value)}{margin}]"
+    members = (f"{_encoder(inner).encode(k)}: {_indented(v, inner)}" for k, v in value.items())
+    return f"{{{inner}{f',{inner}'.join(members)}{margin}}}"
+
+
+@functools.cache
+def _encoder(margin: str) -> json.JSONEncoder:
+    return json.JSONEncoder(ensure_ascii=False, separators=(f",{margin}", ": "))
 
 
 # By name: `inspect` would wait for the classes of the others to be made.

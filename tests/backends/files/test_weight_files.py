@@ -175,7 +175,7 @@ def test_weights_alone_are_not_run(tmp_path: Path) -> None:
     for command in (["verify", path, path], ["export", path, "-o", tmp_path / "never.onnx"]):
         outcome = cli(*command)
         assert outcome.code == 3
-        assert f"name the code too, as nets.py:Net@{path}" in outcome.err.replace("\n", " ")
+        assert f"name the code too, as in nets.py:Net@{path}" in outcome.err.replace("\n", " ")
     with pytest.raises(PReLUToolsError, match="holds weights but no model"):
         _open(path).runner()
 

@@ -150,7 +150,7 @@ def test_exchanged_slopes_in_the_file_fail_and_are_named(
 def test_weights_in_float16_pass_as_float16_holds_them(converted: Converted) -> None:
     result = _verified(converted, converted.file("float16"))
     assert result.verdict == "pass", result.reasons
-    assert any("rounded to that" in note for note in result.notes)
+    assert any("rounded to float16" in note for note in result.notes)
 
 
 def test_a_larger_file_of_free_sizes_is_run_at_sizes_that_it_takes(tmp_path: Path) -> None:

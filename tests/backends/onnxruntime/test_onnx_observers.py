@@ -259,7 +259,7 @@ def test_calls_of_a_layer_in_a_loop_are_numbered_as_they_are_made(tmp_path: Path
 def test_a_model_without_prelu_tells_nothing(tmp_path: Path) -> None:
     source = _open(save_relu(tmp_path / "net.onnx"))
     assert observed(source, {"x": numbers(2, 3)}).numbers == []
-    with pytest.raises(PReLUToolsError, match="has no PReLU that can be looked at as it runs"):
+    with pytest.raises(PReLUToolsError, match="has no PReLU that can be observed"):
         source.tapped("cpu")
 
 

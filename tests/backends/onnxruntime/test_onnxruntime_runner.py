@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 from tiny_models import save_dense, save_graph, save_prelu
 
-from prelu_tools.backends.onnxruntime import from_file, from_object
+from prelu_tools.backends.onnxruntime import from_file
 from prelu_tools.backends.onnxruntime.session import (
     PROVIDERS,
     Session,
@@ -71,11 +71,6 @@ def test_initializers_that_are_listed_as_inputs_are_none(tmp_path: Path) -> None
     tensors = {"slope": np.ones(2, np.float32)}
     path = save_graph(tmp_path / "net.onnx", [node], inputs, {"y": ("n", 2)}, tensors)
     assert [spec.name for spec in _source(path).inputs()] == ["x"]
-
-
-def test_a_live_object_is_no_file() -> None:
-    with pytest.raises(UsageError, match=r"expected a path to an \.onnx file"):
-        from_object(object(), "nets.py:net", None, SourceOptions())
 
 
 # Running

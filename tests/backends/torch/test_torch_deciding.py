@@ -17,7 +17,7 @@ from prelu_tools.core.results.decisions import Decision
 
 pytestmark = pytest.mark.torch
 
-TRUE, FALSE = "was true", "was false"
+TRUE, FALSE = "came out true", "came out false"
 Forward = Callable[["Net", torch.Tensor], Any]
 
 

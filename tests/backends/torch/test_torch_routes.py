@@ -164,7 +164,7 @@ def test_a_dimension_that_is_to_be_free_and_is_not_is_refused(nets: Path) -> Non
 def test_sizes_that_the_graph_is_not_for_are_said(nets: Path) -> None:
     """Sizes that the module refuses too: nothing is lost where the graph is not for them."""
     found = export(f"{nets}:Windowed", "--input", "x:batch,3,length")
-    assert "for sizes of at least 3 for length of x: the module branches on it" in found.text
+    assert "valid only if length of x is at least 3: the module branches on this size" in found.text
     assert found.inputs == {"x": ["batch", 3, "length"]}
 
 
@@ -172,8 +172,10 @@ def test_a_free_size_at_which_the_graph_is_another_function_is_not_written(nets:
     """The graph is for 3 and more; at 2, which was to be free as well, the module is another."""
     found = try_export(f"{nets}:Long", "--input", "x:batch,3,length")
     assert found.code == 1, found.words
-    assert "it differs for inputs x[2, 3, 2], and not for" in found.words
-    assert "for sizes of at least 3 for length of x: the module branches on it" in found.words
+    assert "it differs for inputs x[2, 3, 2], but not for" in found.words
+    assert (
+        "valid only if length of x is at least 3: the module branches on this size" in found.words
+    )
     assert export(f"{nets}:Long", "--input", "x:batch,3,4").inputs == {"x": ["batch", 3, 4]}
 
 

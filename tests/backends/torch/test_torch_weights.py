@@ -124,7 +124,7 @@ def test_the_weights_are_in_the_export(nets: Path, state: dict[str, Any], tmp_pa
 
 def _refused(found: Outcome, *words: str) -> None:
     assert (found.code, found.out) == (3, "")
-    assert "defect of prelu-tools" not in found.err
+    assert "bug in prelu-tools" not in found.err
     for word in words:
         assert word in found.err
 

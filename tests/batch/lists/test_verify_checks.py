@@ -382,7 +382,7 @@ def test_the_coverage_and_the_inputs_say_no() -> None:
     assert (enough.code, more.code) == (0, 1)
     (found,) = documents(more.json)
     assert (found["samples"], found["coverage"]["exercised"]) == (4, 2)
-    assert "min_coverage = 0.7 asks for more" in found["reasons"][0]
+    assert "min_coverage = 0.7 requires more" in found["reasons"][0]
 
 
 def test_the_power_says_no() -> None:
@@ -448,7 +448,7 @@ def test_an_option_of_one_check_belongs_in_the_file(option: tuple[str, ...], nam
     found = cli("verify", *option)
     assert (found.code, found.out) == (2, "")
     assert f"{named} is for one REFERENCE and its CANDIDATEs" in found.words
-    assert "belongs in the file" in found.words
+    assert "set it in the file" in found.words
 
 
 def test_a_reference_alone_is_a_usage_error_also_beside_a_list() -> None:

@@ -68,7 +68,7 @@ def test_verify_takes_it_for_what_it_is(exported: tuple[Path, Path]) -> None:
     found = verify(*exported)
     assert found.code == 0, found.out
     assert candidate(found)["layers"][0]["slopes_equal"]
-    assert any("rounded to that" in reason for reason in found.json["notes"])
+    assert any("rounded to float16" in reason for reason in found.json["notes"])
 
 
 def test_another_slope_of_float16_fails(exported: tuple[Path, Path], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ def _export(source: object, output: Path, *more: str) -> Outcome:
     found = cli("export", source, "-o", output, *more)
     assert found.out == ""
     assert found.err.startswith(("Error: ", "Usage: "))
-    assert "defect of prelu-tools" not in found.err
+    assert "bug in prelu-tools" not in found.err
     return found
 
 

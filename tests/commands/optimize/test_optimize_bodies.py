@@ -91,7 +91,7 @@ def test_a_loop_is_rewritten_and_a_scan_is_left(tmp_path: Path) -> None:
     )
     document, output = _optimized(_written(tmp_path / "scan.onnx", scan))
     assert [layer["name"] for layer in document["layers"]] == ["outer"]
-    assert "left as they are: other" in " ".join(document["notes"])
+    assert "before 13: other" in " ".join(document["notes"])
     assert _forms(output)["other"] == "prelu"
 
 

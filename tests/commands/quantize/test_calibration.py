@@ -94,7 +94,7 @@ def test_folders_have_to_hold_arrays(tmp_path: Path) -> None:
     with pytest.raises(PReLUToolsError, match=r"b\.npy cannot be read"):
         read_calibration(tmp_path, SPECS, False)
     np.save(tmp_path / "b.npy", ROWS[:, :, :2])
-    with pytest.raises(PReLUToolsError, match="not in all files with one shape"):
+    with pytest.raises(PReLUToolsError, match="do not have the same shape in all files"):
         read_calibration(tmp_path, SPECS, False)
 
 

@@ -28,9 +28,9 @@ TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
         (0.5, 2, 4, None),
         (0.5, 3, 4, None),
         (0.0, 0, 4, None),
-        (0.5, 1, 4, ("fail", "the inputs reached 1 of 4 slopes; --min-coverage 0.5 asks for more")),
+        (0.5, 1, 4, ("fail", "the inputs reached 1 of 4 slopes; --min-coverage 0.5 requires more")),
         (0.5, 0, 0, ("inconclusive", "there are no slopes, and --min-coverage requires some")),
-        (0.5, 0, 1, ("fail", "the inputs reached 0 of 1 slopes; --min-coverage 0.5 asks for more")),
+        (0.5, 0, 1, ("fail", "the inputs reached 0 of 1 slopes; --min-coverage 0.5 requires more")),
     ],
 )
 def test_the_gate_of_coverage(
@@ -52,8 +52,8 @@ def test_coverage_that_was_not_looked_at() -> None:
         (None, (0, 1), None),
         (2, (2, 5), None),
         (2, (2, None), None),
-        (3, (5, 2), ("fail", "m: 1: a slope met 2 negative inputs; --min-hits 3 asks for more")),
-        (1, (0, None), ("fail", "m: 0: a slope met 0 negative inputs; --min-hits 1 asks for more")),
+        (3, (5, 2), ("fail", "m: 1: a slope met 2 negative inputs; --min-hits 3 requires more")),
+        (1, (0, None), ("fail", "m: 0: a slope met 0 negative inputs; --min-hits 1 requires more")),
         (1, (None,), ("inconclusive", "m: no layer was seen, and --min-hits requires one")),
         (1, (), ("inconclusive", "m: no layer was seen, and --min-hits requires one")),
     ],
@@ -94,12 +94,12 @@ def _power(detected: int, planted: int) -> Power:
         ),
         (
             None, _power(3, 4),
-            ("fail", "m: 3 of 4 planted slope faults were caught; --min-power 1 asks for more "
+            ("fail", "m: 3 of 4 planted slope faults were caught; --min-power 1 requires more "
              "(one; two; three)"),
         ),
         (
             0.5, _power(1, 4),
-            ("fail", "m: 1 of 4 planted slope faults were caught; --min-power 0.5 asks for more "
+            ("fail", "m: 1 of 4 planted slope faults were caught; --min-power 0.5 requires more "
              "(one; two; three)"),
         ),
     ],
@@ -117,7 +117,7 @@ def test_slopes_that_rounding_hides_are_not_shown(least: float | None) -> None:
     assert found is not None
     verdict, why = found
     assert (verdict, code_of(why)) == ("inconclusive", "slopes_not_shown")
-    assert "(7 were tried): give other ones with --inputs or --input-range" in why
+    assert "(7 were tried): give others with --inputs or --input-range" in why
     assert power_gate(_report(replace(_power(1, 1), hidden=7)), request) is None
     caught_nothing = power_gate(_report(replace(_power(0, 1), hidden=7)), request)
     assert (caught_nothing is None) is (least == 0.0)

@@ -149,7 +149,7 @@ def test_layouts_of_inputs_alone() -> None:
 def test_gates_are_part_of_the_verdict() -> None:
     x = {"": (0.5, 1.0)}
     result = verified(NumpyModel(), NumpyModel(), ranges=x, min_coverage=0.5)
-    words = "the inputs reached 0 of 3 slopes; --min-coverage 0.5 asks for more"
+    words = "the inputs reached 0 of 3 slopes; --min-coverage 0.5 requires more"
     assert (result.verdict, result.reasons) == ("fail", (words,))
     result = verified(NumpyModel(), NumpyModel(), NumpyModel(), min_power=0.5)
     words = "power is unknown, and --min-power requires it"

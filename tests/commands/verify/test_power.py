@@ -198,7 +198,7 @@ def test_a_sample_need_not_be_noticed_twice(
 
 def test_a_model_without_slopes(tmp_path: Path) -> None:
     net = save(tmp_path / "net.onnx", "y = Relu(x)")
-    with pytest.raises(PReLUToolsError, match=r"^no layer of it can be looked at as it runs$"):
+    with pytest.raises(PReLUToolsError, match=r"^none of its layers can be observed$"):
         SlopeCopy(_plan(net))
 
 

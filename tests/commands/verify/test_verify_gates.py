@@ -150,7 +150,7 @@ def test_min_coverage_in_torch_says_yes_and_no() -> None:
     assert coverage["exercised"] + len(coverage["unreached"]) == coverage["total"] == 512
     assert coverage["exercised"] < 0.9 * 512
     assert coverage["unreached"][0].startswith("prelu1[")
-    assert any("--min-coverage 0.9 asks for more" in reason for reason in one.json["reasons"])
+    assert any("--min-coverage 0.9 requires more" in reason for reason in one.json["reasons"])
     share = coverage["exercised"] / 512
     enough = cli("verify", mlp, mlp, "--min-coverage", share, "--samples", 1, "--search-seconds", 0)
     assert enough.code == 0

@@ -126,7 +126,7 @@ def test_the_gate_says_no_and_names_what_escaped(tmp_path: Path) -> None:
     assert power["detected"] == power["planted"] - 1 > 0
     (reason,) = found.json["reasons"]
     assert f"{power['detected']} of {power['planted']} planted slope faults were caught" in reason
-    assert "--min-power 1 asks for more (a: slopes transposed)" in reason
+    assert "--min-power 1 requires more (a: slopes transposed)" in reason
     assert candidate(found)["verdict"] == "pass"
     share = power["detected"] / power["planted"]
     assert verify(net, net, "--min-power", share).code == 0

@@ -11,7 +11,9 @@ def test_a_small_file_may_fill_a_hundred_megabytes_and_no_more() -> None:
     budget = Budget(1000)
     budget.take(LEAST_BYTES)
     budget.take(2000)
-    with pytest.raises(BudgetError, match="of a file of 1,000: refused, it would fill the memory"):
+    with pytest.raises(
+        BudgetError, match="from a file of 1,000: refused, as it would fill the memory"
+    ):
         budget.take(1)
 
 

@@ -275,7 +275,9 @@ def test_inputs_of_other_sizes_leave_it_to_the_shapes_of_the_slopes() -> None:
         pytest.param(
             (None, 4, 4, 4),
             SlopeDifference(
-                False, "slopes lie as [1, 4, 1, 1] where [1, 1, 1, 4] was expected", moved=True
+                False,
+                "slopes are laid out as [1, 4, 1, 1] where [1, 1, 1, 4] was expected",
+                moved=True,
             ),
             id="where they could lie as stated",
         ),
@@ -299,7 +301,7 @@ def test_one_slope_for_all_lies_as_it_will() -> None:
     assert compare_slopes(left, replace(left, axes=(0, 3, 1, 2))) == EQUAL
 
 
-def test_a_narrower_type_is_held_against_the_nearest_slopes() -> None:
+def test_a_narrower_type_is_compared_with_the_nearest_slopes() -> None:
     wide = channels(np.array([0.1, 1e6, 1e-9], np.float32))
     with np.errstate(all="raise"):
         found = in_type_of(wide, channels(np.ones(3, np.float16), "other"))
@@ -373,7 +375,7 @@ def test_slopes_that_fit_the_input_nowhere_say_whether_they_are_the_same_ones(
     found = compare_slopes(left, layer_of(values, (None, 2, 2, 6)))
     assert (found.equal, found.moved) == (False, not changed)
     assert found.description is not None
-    assert found.description.startswith("slopes lie as [1, 2, 2, 1] where ")
+    assert found.description.startswith("slopes are laid out as [1, 2, 2, 1] where ")
 
 
 def test_more_slopes_of_another_rank_are_others() -> None:

@@ -183,6 +183,14 @@ def test_a_circle_through_a_body(tmp_path: Path) -> None:
     assert "is part of a cycle" in _refusal(proto, tmp_path)
 
 
+def test_a_body_that_makes_a_tensor_of_one_that_has_its_name_outside(tmp_path: Path) -> None:
+    """Its own hides the other one: read as that, it never ended."""
+    proto = _with_body()
+    proto.graph.node.insert(0, helper.make_node("Neg", ["x"], ["z"]))
+    proto.graph.node[1].attribute[0].g.node[0].input[0] = "z"
+    assert "is part of a cycle" in _refusal(proto, tmp_path)
+
+
 def _with_functions(depth: int, calls: int = 1) -> onnx.ModelProto:
     """Each function calls the next one so often; the last is a PRelu."""
     functions = []

@@ -19,9 +19,9 @@ from graph_text import (
     whole,
 )
 
-from prelu_tools.backends.interface import Parameter
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.prelu.slopes import SlopeParameter
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.io.metadata import LAYER, PARAMETER, properties
 from prelu_tools.graph.passes.canonical import fuse_prelus, settle_slopes
@@ -30,14 +30,14 @@ Dims = tuple[int, ...]
 COLUMN = SLOPES.reshape(3, 1, 1)
 
 
-def _parameter(name: str, values: Array, n_calls: int = 1, rank: int = 4) -> Parameter:
+def _parameter(name: str, values: Array, n_calls: int = 1, rank: int = 4) -> SlopeParameter:
     """A slope tensor that its source lays along axis 1 of inputs of this rank."""
     indices = np.arange(values.size).reshape(1, -1, *[1] * (rank - 2))
-    return Parameter(name.removesuffix(".weight"), name, values, indices, n_calls)
+    return SlopeParameter(name.removesuffix(".weight"), name, values, indices, n_calls)
 
 
 def _tagged(
-    body: str, parameters: Mapping[str, Parameter], shapes: Mapping[str, Dims], *signature: str
+    body: str, parameters: Mapping[str, SlopeParameter], shapes: Mapping[str, Dims], *signature: str
 ) -> tuple[onnx.ModelProto, TagBook]:
     """A graph whose constants named in `shapes` hold the tags of the parameters of these keys."""
     book = TagBook()
@@ -47,7 +47,7 @@ def _tagged(
 
 
 def _settled(
-    body: str, parameters: Mapping[str, Parameter], shapes: Mapping[str, Dims], *signature: str
+    body: str, parameters: Mapping[str, SlopeParameter], shapes: Mapping[str, Dims], *signature: str
 ) -> onnx.ModelProto:
     proto, book = _tagged(body, parameters, shapes, *signature)
     settle_slopes(whole(proto), book, parameters)
@@ -151,7 +151,7 @@ BOTH_RANKS = (
 ROWS = {"rows": np.array([-1, 3])}
 
 
-def _both_ranks(*extra: Parameter) -> onnx.ModelProto:
+def _both_ranks(*extra: SlopeParameter) -> onnx.ModelProto:
     parameters = {"s": _parameter("w", SLOPES, 2), **{p.layer: p for p in extra}}
     book = TagBook()
     tags = {key: book.tag(key, p.values.shape).reshape(3, 1, 1) for key, p in parameters.items()}
@@ -177,7 +177,7 @@ def test_calls_at_two_ranks_are_one_layer() -> None:
 
 
 def test_the_initializer_of_a_second_shape_does_not_take_the_place_of_another() -> None:
-    other = Parameter("k", "w_1", SLOPES + 1, np.arange(3).reshape(1, 3, 1, 1), 1)
+    other = SlopeParameter("k", "w_1", SLOPES + 1, np.arange(3).reshape(1, 3, 1, 1), 1)
     proto = _both_ranks(other)
     x = numbers(2, 3, 4, 5)
     twice = np.where(x > 0, x, x * (COLUMN + 1))
@@ -252,7 +252,7 @@ def test_a_tag_that_has_the_name_of_its_parameter_needs_no_room() -> None:
 )
 def test_how_the_axes_moved_is_noted(order: Dims, shape: str, axes: str) -> None:
     values = numbers(60, seed=3)
-    parameter = Parameter("act", "act", values, np.arange(60).reshape(1, 3, 4, 5), 1)
+    parameter = SlopeParameter("act", "act", values, np.arange(60).reshape(1, 3, 4, 5), 1)
     tags = TagBook().tag("s", (60,)).reshape(1, 3, 4, 5).transpose(order)
     book = TagBook()
     book.tag("s", (60,))
@@ -263,7 +263,7 @@ def test_how_the_axes_moved_is_noted(order: Dims, shape: str, axes: str) -> None
 
 
 def test_axes_that_nothing_tells_are_not_noted() -> None:
-    parameter = Parameter("act", "act", SLOPES[:1], np.zeros((1, 1, 1, 1), np.int64), 1)
+    parameter = SlopeParameter("act", "act", SLOPES[:1], np.zeros((1, 1, 1, 1), np.int64), 1)
     proto = _settled("y = PRelu(x, s)", {"s": parameter}, {"s": (1,)})
     assert "prelu_tools.axes" not in properties(proto.graph.node[0])
 

@@ -11,8 +11,8 @@ from graph_text import IMAGE, SLOPES, Array, initializers, model, numbers, run, 
 from onnx import helper, numpy_helper
 
 import prelu_tools
-from prelu_tools.backends.interface import Parameter
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.prelu.slopes import SlopeParameter
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.io.metadata import SOURCE_HASH, WEIGHTS_HASH
 from prelu_tools.graph.passes.finish import finish
@@ -33,7 +33,7 @@ def _finished(
     proto = model(body, inputs, constants=constants)
     for field, value in (change or {}).items():
         setattr(proto, field, value)
-    parameter = Parameter("act", name, SLOPES, np.arange(3).reshape(1, 3, 1, 1), 1)
+    parameter = SlopeParameter("act", name, SLOPES, np.arange(3).reshape(1, 3, 1, 1), 1)
     finish(whole(proto), book, {"s": parameter}, keep or {}, PROPERTIES)
     return proto
 
@@ -106,7 +106,7 @@ def test_functions_and_old_metadata_go() -> None:
     proto = model("y = PRelu(x, s)", constants={"s": book.tag("s", (3,)).reshape(3, 1, 1)})
     proto.functions.add(name="f", domain="custom")
     proto.metadata_props.add(key="note", value="old")
-    parameter = Parameter("act", "w", SLOPES, np.arange(3).reshape(1, 3, 1, 1), 1)
+    parameter = SlopeParameter("act", "w", SLOPES, np.arange(3).reshape(1, 3, 1, 1), 1)
     finish(whole(proto), book, {"s": parameter}, {}, PROPERTIES)
     assert not proto.functions
     assert "note" not in {entry.key for entry in proto.metadata_props}
@@ -135,7 +135,7 @@ def test_a_graph_that_is_no_onnx_is_an_error() -> None:
     proto = model("y = PRelu(x, s)", constants={"s": book.tag("s", (3,)).reshape(3, 1, 1)})
     proto.graph.node.append(helper.make_node("NoSuchOp", ["y"], ["z"]))
     proto.graph.output.append(helper.make_tensor_value_info("z", 1, ["N", 3, 4, 5]))
-    parameter = Parameter("act", "w", SLOPES, np.arange(3).reshape(1, 3, 1, 1), 1)
+    parameter = SlopeParameter("act", "w", SLOPES, np.arange(3).reshape(1, 3, 1, 1), 1)
     with pytest.raises(PReLUToolsError, match=r"became NoSuchOp, which opset 18") as caught:
         finish(whole(proto), book, {"s": parameter}, {}, {})
     assert "\n" not in str(caught.value)

@@ -16,7 +16,7 @@ import onnx
 from onnx import helper, shape_inference
 
 from prelu_tools.backends.calls import PReLUCall
-from prelu_tools.backends.interface import Conversion, Parameter
+from prelu_tools.backends.interface import Conversion
 from prelu_tools.backends.keras.conversion.constants import fold
 from prelu_tools.backends.keras.conversion.optimizing import optimized
 from prelu_tools.backends.keras.conversion.rewriting import sparing_prelus
@@ -28,6 +28,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 from prelu_tools.core.options import ConversionOptions, InputLayout
 from prelu_tools.core.prelu.layout import from_layouts
+from prelu_tools.core.prelu.slopes import SlopeParameter
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.passes.folding import attach_weights
@@ -89,9 +90,9 @@ def convert_program(
 
 def _tagged(
     program: Program, calls: Sequence[PReLUCall], tags: TagBook
-) -> tuple[dict[str, Parameter], dict[Tap, Array]]:
+) -> tuple[dict[str, SlopeParameter], dict[Tap, Array]]:
     """Tags for each call whose output is used, and how they lie over its input."""
-    parameters: dict[str, Parameter] = {}
+    parameters: dict[str, SlopeParameter] = {}
     slopes: dict[Tap, Array] = {}
     numbers: Counter[str] = Counter()
     for tap, call in zip(program.taps, calls, strict=True):
@@ -100,7 +101,7 @@ def _tagged(
         if not program.is_used(tap):
             continue
         key = f"{call.parameter}@{number}"
-        parameters[key] = Parameter(
+        parameters[key] = SlopeParameter(
             call.layer, call.parameter, call.values, call.indices, 1, number
         )
         slopes[tap] = tags.tag(key, call.values.shape).reshape(-1)[call.indices]

@@ -77,7 +77,7 @@ def _signature(loaded: Any, spelled: str) -> Any:
         return next(iter(signatures.values()))
     if not signatures:
         raise PReLUToolsError(
-            f"{spelled} has no signature that can be run: save it by model.export(...), or by "
+            f"{spelled} has no signature that can be run: save it with model.export(...), or by "
             "tf.saved_model.save(model, path, signatures=...)"
         )
     raise PReLUToolsError(
@@ -96,7 +96,7 @@ def _inputs(function: Any, options: SourceOptions) -> tuple[TensorSpec, ...]:
     for name, spec in names.items():
         if spec.shape.rank is None and name not in asked:
             raise PReLUToolsError(
-                f"the signature leaves the rank of its input {name} open: give --input "
+                f"the signature leaves the rank of its input {name!r} open: give --input "
                 f"{name}:batch,..."
             )
         sizes = asked.get(name) or tuple(spec.shape)

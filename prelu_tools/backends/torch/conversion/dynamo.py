@@ -145,8 +145,8 @@ def _limits(program: ExportedProgram, task: Task) -> tuple[str, ...]:
             continue
         upper = "" if limits.upper == int_oo else f" and at most {limits.upper}"
         notes.append(
-            f"the graph is for sizes of at least {limits.lower}{upper} for {name}: the module "
-            "branches on it"
+            f"the graph is valid only if {name} is at least {limits.lower}{upper}: the module "
+            "branches on this size"
         )
     return tuple(notes)
 

@@ -18,19 +18,19 @@ from torch import nn
 from torch.overrides import _pop_mode_temporarily
 
 from prelu_tools.backends.calls import PReLUCall
-from prelu_tools.backends.interface import Parameter
 from prelu_tools.backends.torch.eagerly import scripted_as_python
 from prelu_tools.backends.torch.files.weights import to_numpy
 from prelu_tools.backends.torch.regions import CallSignature, Region
 from prelu_tools.backends.torch.running.watch import Known, Watch, knowing, tensor_names
 from prelu_tools.core.arrays import Array, same_bits
+from prelu_tools.core.prelu.slopes import SlopeParameter
 from prelu_tools.core.prelu.tags import TagBook
 
 
 class Tagged(NamedTuple):
     """The slopes of a module, and what stands for them."""
 
-    parameters: dict[str, Parameter]
+    parameters: dict[str, SlopeParameter]
     """The slope tensors by their key in the tags."""
     put: dict[tuple[str, int], torch.Tensor]
     """For a call of slopes of this name, counted from 0, the tags as they lie over its input."""
@@ -72,7 +72,9 @@ def tagged(module: nn.Module, calls: Iterable[PReLUCall], tags: TagBook, puts: b
             found.parameters[key] = known.called_again()
             continue
         made = tags.tag(key, tuple(call.values.shape))
-        found.parameters[key] = Parameter(call.layer, name, call.values, call.indices, 1, number)
+        found.parameters[key] = SlopeParameter(
+            call.layer, name, call.values, call.indices, 1, number
+        )
         if not hidden:
             found.put[name, number] = torch.from_numpy(np.array(made.reshape(-1)[call.indices]))
         elif is_own(call) and name not in read:

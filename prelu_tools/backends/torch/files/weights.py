@@ -137,7 +137,7 @@ def to_numpy(tensor: torch.Tensor) -> Array:
     if tensor.numel() * tensor.element_size() > allowed_memory(held):
         raise PReLUToolsError(
             f"a tensor has the shape {list(tensor.shape)[:8]}, and {held:,} bytes are stored of "
-            "it: refused, it would fill the memory"
+            "it: refused, as it would fill the memory"
         )
     tensor = tensor.detach().cpu().contiguous()
     if tensor.dtype == torch.bfloat16:

@@ -132,7 +132,7 @@ def _take(
 ) -> None:
     """Keep a trial, and say what it shows."""
     for name, way in book.news(decisions):
-        text = f"{name} {way} only for inputs that were searched for"
+        text = f"{name} {way} only for inputs from the search"
         turned.notes.append(Reason(text, BRANCH_FOUND).within(decider.name or "the reference"))
     turned.feeds.append(trial)
     book.add(decisions)

@@ -201,14 +201,14 @@ def _parity(
         said.append(Reason(f"output {parity.name}: NaN or infinite on one side only", "not_finite"))
     if weights is not None and weights.worst > 1:
         said.append(Reason(
-            f"output {parity.name}: the quantized weights and slopes give something else than the "
-            f"reference's, {weights.worst:.3g} times what their rounding explains",
+            f"output {parity.name}: the quantized weights and slopes differ from the reference's "
+            f"by {weights.worst:.3g} times as much as their rounding explains",
             "int8_weights_differ",
         ))  # fmt: skip
     if kernels is not None and kernels.worst > 1:
         said.append(Reason(
-            f"output {parity.name}: the runtime gives something else than the file says, "
-            f"{kernels.worst:.3g} times what rounding to its codes explains",
+            f"output {parity.name}: the runtime differs from what the file defines by "
+            f"{kernels.worst:.3g} times as much as rounding to its codes explains",
             "int8_kernels_differ",
         ))  # fmt: skip
     if plan.is_limited and parity.difference and not said:
@@ -284,7 +284,7 @@ def _notes(plan: QuantizedPlan) -> list[str]:
     if not plan.given and plan.meaning.kind != "weights only":
         notes.append(Reason(
             f"{plan.spelled}: the signal-to-noise ratios are for random inputs; give data like "
-            "that of the calibration with --inputs for those that count",
+            "that of the calibration with --inputs for meaningful ones",
             "int8_random_inputs",
         ))  # fmt: skip
     return notes

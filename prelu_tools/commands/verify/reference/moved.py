@@ -67,7 +67,7 @@ def run_moved(
     layers = None if stash is None else _Layers(stash)
     with source.moved_runner(noise, None if layers is None else layers.observe) as runner:
         pairs = list(enumerate(zip(feeds, outputs, strict=True)))
-        for number, (feed, base) in counted(pairs, "running the reference moved by rounding"):
+        for number, (feed, base) in counted(pairs, "running the reference, perturbed by rounding"):
             books = {name: SpreadBook(values) for name, values in base.items()}
             for _ in range(runs):
                 if layers is not None:
@@ -77,7 +77,7 @@ def run_moved(
                     book.add(moved[name])
             for name, book in books.items():
                 if book.is_elsewhere:
-                    raise PReLUToolsError(f"moved by rounding, output {name} changes completely")
+                    raise PReLUToolsError(f"output {name!r} changes completely when perturbed")
             found.outputs.append({name: book.finished() for name, book in books.items()})
             if layers is not None:
                 layers.finish(runs)

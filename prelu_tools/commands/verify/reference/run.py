@@ -231,7 +231,7 @@ def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
     reference.stash.keep(lambda key: key[0] != "float32")
     if narrow_parts:
         named = ", ".join(narrow_parts[:5]) + (", ..." if len(narrow_parts) > 5 else "")
-        reference.notes.append(f"in float64 these stayed narrower inside: {named}")
+        reference.notes.append(f"computed in a narrower type even in float64: {named}")
 
 
 def _take_moved(
@@ -266,7 +266,7 @@ def _take_plausible(
     strange += [name for name, extent in layers.items() if not extent.is_plausible]
     if strange:
         reference.notes.append(
-            f"in float64 {strange[0]} differs by far more than rounding: that run is not used; "
+            f"{strange[0]} differs in float64 by far more than rounding: that run is not used; "
             "the defaults of each type are used instead"
         )
         return False

@@ -127,7 +127,7 @@ def _random(feeds: Feeds, others_are_steady: bool) -> Reason:
     return Reason(
         "gives different outputs when it is run again on the same inputs: something in it is "
         "random "
-        f"(a Dropout that still acts?), so nothing can be proven{only}",
+        f"(a Dropout that is still active?), so nothing can be proven{only}",
         "random_outputs",
     )
 
@@ -152,7 +152,7 @@ def is_random(doubts: Sequence[str]) -> bool:
 
 def _random_part(part: RandomPart) -> Reason:
     does = "is in training mode" if part.drops else "draws random numbers"
-    when = "" if part.is_certain else " where a value that the graph computes says so"
+    when = "" if part.is_certain else " if a value that the graph computes says so"
     what = "drops values" if part.drops else "gives different outputs each time"
     return Reason(
         f"{part.text} {does}{when}: it {what}, unless the runtime removes it",
@@ -173,8 +173,8 @@ def depends_on_batch(feeds: Sequence[Feeds], results: Results, rows: Rows) -> li
             if float(np.nan_to_num(np.abs(row - values)).max(initial=0.0)) > _GROSS * size:
                 found.append(
                     Reason(
-                        f"output {name} of a row depends on the rest of its batch: is a BatchNorm "
-                        "using batch statistics?",
+                        f"output {name!r} of a row depends on the rest of its batch: is a "
+                        "BatchNorm using batch statistics?",
                         "batch_dependent",
                     )
                 )

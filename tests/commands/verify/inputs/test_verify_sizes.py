@@ -152,7 +152,7 @@ def test_a_candidate_that_refuses_a_size_that_it_declares_fails(nets: Path, tmp_
     found = cli("verify", f"{nets}:rounded", wrong, *FREE, "--format", "json")
     assert found.code == 1
     assert found.json["reason_codes"] == ["candidate_refuses_input"]
-    assert "all of which the reference takes; the first is x[3, 2, 64, 80]" in str(
+    assert "all of which the reference accepts; the first is x[3, 2, 64, 80]" in str(
         found.json["reasons"]
     )
 

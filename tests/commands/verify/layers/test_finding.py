@@ -138,7 +138,7 @@ def test_a_search_that_fails_says_why() -> None:
 def test_a_reference_may_not_show_a_layer() -> None:
     search = Search(Tensors({"y": Y}), [call(layer="b")], flat(), flat("b"))
     found = search()
-    assert found["a"] == Found(where="the running reference does not show it")
+    assert found["a"] == Found(where="it cannot be observed in the reference")
     assert found["b"].tensors == ("y",)
 
 
@@ -262,15 +262,15 @@ def _off(place: int, by: float, slopes: Array = SLOPES, **more: Array) -> Found:
 
 
 @pytest.mark.parametrize(
-    ("place", "text"), [(0, "0.35 there, where 0.25"), (1, "-0.4 there, where -0.5"),
-                        (2, "0.225 there, where 0.125")],
+    ("place", "text"), [(0, "0.35, where 0.25"), (1, "-0.4, where -0.5"),
+                        (2, "0.225, where 0.125")],
 )  # fmt: skip
 def test_a_slope_that_values_contradict_is_named(place: int, text: str) -> None:
     found = _off(place, 0.1)
     assert (found.proven, found.by_value, found.stated) == (False, False, False)
     assert found.wrong is not None
-    seen, _, right = found.wrong.removeprefix("by its values a slope is ").partition(" there, ")
-    assert f"{float(seen):.3g} there, {right}" == f"{text} was expected"
+    seen, _, right = found.wrong.removeprefix("its values show a slope of ").partition(", ")
+    assert f"{float(seen):.3g}, {right}" == f"{text} was expected"
 
 
 def test_what_an_input_rounds_says_nothing_against_a_slope() -> None:
@@ -296,7 +296,7 @@ def test_the_nearest_of_several_inputs_is_meant() -> None:
     for first in ({"b": other}, {"d": other}):
         found = _off(1, 0.01, **first)
         assert found.wrong is not None
-        assert found.wrong.startswith("by its values a slope is -0.49")
+        assert found.wrong.startswith("its values show a slope of -0.49")
     assert _off(1, 0.0, b=other).proven
 
 
@@ -387,13 +387,13 @@ def test_nothing_is_found_until_it_is() -> None:
 @pytest.mark.parametrize(
     ("found", "text"),
     [
-        (Found(("y",), (Maker("n", "Add"),)), "y of node n (Add)"),
-        (Found(("y", "z", "y"), (Maker("n", "Add"), LEAKY)), "y, z of node n (Add)"),
-        (Found(("y",), (LEAKY,)), "y of node l (LeakyRelu)"),
-        (Found(("y",), (RELU,), by_value=True), "y of node r, the same function as Relu"),
+        (Found(("y",), (Maker("n", "Add"),)), "'y' of node 'n' (Add)"),
+        (Found(("y", "z", "y"), (Maker("n", "Add"), LEAKY)), "'y', 'z' of node 'n' (Add)"),
+        (Found(("y",), (LEAKY,)), "'y' of node 'l' (LeakyRelu)"),
+        (Found(("y",), (RELU,), by_value=True), "'y' of node 'r', the same function as Relu"),
         (
             Found(("y",), (replace(LEAKY, slope=0.12345678),), by_value=True),
-            "y of node l, the same function as LeakyRelu(0.123457)",
+            "'y' of node 'l', the same function as LeakyRelu(0.123457)",
         ),
     ],
 )

@@ -102,7 +102,9 @@ def test_a_run_that_is_repeated_counts_once() -> None:
     assert len(found.outputs) == 1
 
 
-BATCH = "output y of a row depends on the rest of its batch: is a BatchNorm using batch statistics?"
+BATCH = (
+    "output 'y' of a row depends on the rest of its batch: is a BatchNorm using batch statistics?"
+)
 
 
 def _by_batch(share: float, value: float = 1.0) -> Model:
@@ -141,7 +143,7 @@ def test_a_row_that_depends_on_its_batch_is_told(model: Model, notes: list[str])
         assert run(ToldSource(model=model), TWO, ONE).notes == notes
 
 
-def test_rows_are_only_held_against_their_own() -> None:
+def test_rows_are_only_compared_with_their_own() -> None:
     other = rows([9, 9, 9])
     assert run(ToldSource(model=_by_batch(0.5)), TWO, other).notes == []
     assert run(ToldSource(model=_by_batch(0.5)), TWO).notes == []
@@ -181,7 +183,7 @@ def test_layers_are_not_seen_in_float64_where_nobody_asks() -> None:
 
 
 UNUSED = (
-    "in float64 {} differs by far more than rounding: that run is not used; the defaults of "
+    "{} differs in float64 by far more than rounding: that run is not used; the defaults of "
     "each type are used instead"
 )
 
@@ -228,4 +230,4 @@ def test_float64_that_is_not_to_be_had(wide: Model | None, words: str) -> None:
 )
 def test_parts_that_stayed_narrow_are_named(stayed: str, named: str) -> None:
     found = run(ToldSource(wide=_wide(), stayed=tuple(stayed)), TWO, plan=WIDE)
-    assert found.notes == [f"in float64 these stayed narrower inside: {named}"]
+    assert found.notes == [f"computed in a narrower type even in float64: {named}"]

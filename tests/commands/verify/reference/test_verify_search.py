@@ -75,7 +75,7 @@ def test_the_search_in_torch_reaches_what_no_draw_does(nets: Path) -> None:
     without = verify(net, net, "--min-coverage", 1, "--search-seconds", 0)
     assert (without.code, without.json["n_searched"]) == (1, 0)
     assert _coverage(without)[0] < 6
-    assert any("--min-coverage 1 asks for more" in reason for reason in without.json["reasons"])
+    assert any("--min-coverage 1 requires more" in reason for reason in without.json["reasons"])
     found = verify(net, net, "--min-coverage", 1)
     assert (found.code, _coverage(found)) == (0, (6, 6))
     assert found.json["n_searched"] > 0

@@ -1,0 +1,150 @@
+"""What an ONNX file is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prelu_tools.backends.recorded.format import read_recording
+from prelu_tools.batch.init.python_files import PythonModel, python_models
+from prelu_tools.batch.init.stated import Stated, StatedSources, nearest, stated
+from prelu_tools.core.errors import PReLUToolsError
+
+MODELS = (".keras", ".pt2", ".h5")
+"""The suffixes of models that need no Python."""
+_WEIGHTS = (".pt", ".pth", ".safetensors", ".weights.h5")
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """An ONNX file with PReLU."""
+
+    path: Path
+    """The file."""
+    inputs: tuple[str, ...] | None
+    """NAME:DIMS of each input; None where a shape is not known."""
+    is_narrow: bool
+    """Whether it computes with integer codes or in float16."""
+    stated: Stated | None
+    """What it says that it was exported from."""
+    sha256: str
+    """The hash of that file, or of its own weights, as far as it says."""
+
+    @property
+    def made_from(self) -> tuple[Stated, str] | None:
+        """What it shares with all files that were made from the same source; None for unknown."""
+        return None if self.stated is None else (self.stated, self.sha256)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A source to compare a model with."""
+
+    spelled: str
+    """The source."""
+    inputs: tuple[str, ...] = ()
+    """NAME:DIMS of inputs that it does not know."""
+    needed: tuple[str, ...] = ()
+    """Its arguments that have to be filled in."""
+
+
+class References:
+    """The sources of a folder."""
+
+    def __init__(self, folder: Path, files: Sequence[Path], models: Sequence[Path]) -> None:
+        """Parse the Python files, and read what the records beside the models are records of.
+
+        Args:
+            folder: the folder.
+            files: all files in it, as seen from it.
+            models: the ONNX files with PReLU among these.
+        """
+        self._files, self._named_by_models = files, StatedSources(folder, files)
+        self._models = _file_sources(files)
+        self._records = dict(_records(folder, files, models))
+        self._python = python_models(folder, [path for path in files if path.suffix == ".py"])
+
+    def of(self, model: OnnxFile, is_only: bool) -> Reference | None:
+        """What a model is compared with: what it says that it was exported from, or by its name.
+
+        A record comes before the model that it stands for: it needs no framework.
+
+        Args:
+            model: the ONNX file.
+            is_only: whether it is the only ONNX file: it belongs to the only Python model and to
+                the only weights, by whatever names.
+        """
+        if (found := self._stated(model)) is not None:
+            return found
+        same = [path for path in (*self._records, *self._models) if path.stem == model.path.stem]
+        if (file := nearest(model.path, same)) is not None:
+            return Reference(file.as_posix())
+        named = self._named(model, is_only)
+        lacks_weights = model.stated and model.stated.weights and named and "@" not in named.spelled
+        return None if lacks_weights else named
+
+    def _stated(self, model: OnnxFile) -> Reference | None:
+        """A record of what the model says that it was exported from, or that itself."""
+        said, place = model.stated, model.path
+        if said is None:
+            return None
+        found = nearest(place, [path for path, of in self._records.items() if of == said])
+        if found is None and not said.call:
+            found = self._named_by_models.model(said, model.sha256, place)
+        if found is not None or not said.call:
+            return None if found is None else Reference(found.as_posix())
+        python = self._named_by_models.python(said, place)
+        if python is None or not said.weights:
+            return None if python is None else _reference(python, None, model.inputs)
+        weights = self._named_by_models.weights(said, model.sha256, (place, python.path))
+        return None if weights is None else _reference(python, weights, model.inputs)
+
+    def _named(self, model: OnnxFile, is_only: bool) -> Reference | None:
+        named = [one for one in self._python if one.fits(model.path.stem)]
+        place = nearest(model.path, [one.path for one in named])
+        python = [one for one in named if one.path == place]
+        if not named and is_only and len(self._python) == 1:
+            python = [*self._python]
+        if not python:
+            return None
+        weights = _weights(model.path, python[0].path, self._files, any_name=not named)
+        return _reference(python[0], weights, model.inputs)
+
+
+def _reference(
+    python: PythonModel, weights: Path | None, inputs: tuple[str, ...] | None
+) -> Reference:
+    spelled = python.spelled + (f"@{weights.as_posix()}" if weights else "")
+    return Reference(spelled, python.shapes(inputs), python.needed)
+
+
+def _file_sources(files: Iterable[Path]) -> list[Path]:
+    """Models that need no Python, the best of each stem first."""
+    suffixes = (*MODELS[:2], "", MODELS[2])  # SavedModels are folders
+    found = [path for path in files if path.suffix in MODELS or not path.suffix]
+    models = [path for path in found if not path.name.endswith(".weights.h5")]
+    return sorted(models, key=lambda path: (suffixes.index(path.suffix), path))
+
+
+def _records(
+    folder: Path, files: Iterable[Path], models: Sequence[Path]
+) -> Iterator[tuple[Path, Stated | None]]:
+    """The records beside a model, or called after one, and what each is a record of."""
+    folders, stems = {path.parent for path in models}, {path.stem for path in models}
+    for path in files:
+        if path.suffix == ".npz" and (path.parent in folders or path.stem in stems):
+            try:
+                recording = read_recording(folder / path, path.as_posix())
+            except PReLUToolsError:
+                continue
+            yield path, stated(recording.source)
+
+
+def _weights(model: Path, source: Path, files: Sequence[Path], any_name: bool) -> Path | None:
+    """Weights called after the model, beside it or beside its source; or the only ones there."""
+    names = [f"{model.stem}{suffix}" for suffix in _WEIGHTS]
+    places = [folder / name for folder in (model.parent, source.parent) for name in names]
+    found = next((path for path in places if path in set(files)), None)
+    there = [path for path in files if path.name.endswith(_WEIGHTS)] if any_name else []
+    return there[0] if found is None and len(there) == 1 else found

@@ -1,0 +1,103 @@
+"""What a file that prelu-tools made says that it was made from, as far as that is in the folder.
+
+A model file is not trusted, and `verify` runs what a check names. So a Python source counts only as
+a class or a function at the top of a file in the folder that is about models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from prelu_tools.backends.source_spec import python_parts
+from prelu_tools.batch.init.python_files import PythonModel, model_named
+from prelu_tools.commands.export.provenance import sha256_of
+
+
+@dataclass(frozen=True)
+class Stated:
+    """The source that a file names, without folders."""
+
+    file: str
+    """A model, or a Python file, or the dotted name of a module."""
+    call: str = ""
+    """What is named in that module, with its arguments; "" for a model file."""
+    weights: str = ""
+    """The file behind the @; "" for none."""
+
+    @property
+    def spelled(self) -> str:
+        """The source."""
+        call = f":{self.call}" if self.call else ""
+        return f"{self.file}{call}{f'@{self.weights}' if self.weights else ''}"
+
+
+def stated(text: str) -> Stated | None:
+    """Take apart what a file says; None where it says nothing that can be written in a check."""
+    if not text or not text.isprintable():
+        return None
+    parts = python_parts(text)
+    if parts is None:
+        return Stated(PurePath(text).name) if PurePath(text).name else None
+    head, weights = parts
+    module, _, call = head.partition(":")
+    return Stated(PurePath(module).name, call, PurePath(weights).name)
+
+
+class StatedSources:
+    """What the files of a folder may say that they were made from."""
+
+    def __init__(self, folder: Path, files: Sequence[Path]) -> None:
+        """Nothing is read yet.
+
+        Args:
+            folder: the folder.
+            files: all files in it, as seen from it.
+        """
+        self._folder, self._files = folder, files
+        self._hashes: dict[Path, str] = {}
+
+    def model(self, said: Stated, sha256: str, beside: Path) -> Path | None:
+        """The model file that was named."""
+        return self._file(said.file, sha256, [beside])
+
+    def python(self, said: Stated, beside: Path) -> PythonModel | None:
+        """The class or function that was named, with the arguments that were."""
+        if said.file.endswith(".py"):
+            module = nearest(beside, [path for path in self._files if path.name == said.file])
+        else:
+            place = Path(*said.file.split("."))
+            either = (place.with_suffix(".py"), place / "__init__.py")
+            module = next((path for path in either if path in self._files), None)
+        return None if module is None else model_named(self._folder, module, said.call)
+
+    def weights(self, said: Stated, sha256: str, beside: Sequence[Path]) -> Path | None:
+        """The weights that were named."""
+        return self._file(said.weights, sha256, beside)
+
+    def _file(self, name: str, sha256: str, beside: Sequence[Path]) -> Path | None:
+        """The file of this name beside one of these; of several elsewhere, that with this hash.
+
+        Where there is none of this name, it may have been renamed: the one with this hash.
+        """
+        others = [path for path in self._files if path not in beside]
+        named = [path for path in others if path.name == name]
+        found = next((near for path in beside if (near := nearest(path, named))), None)
+        if found is not None or not sha256:
+            return found
+        alike = named or [path for path in others if path.suffix == PurePath(name).suffix]
+        return nearest(beside[0], [path for path in alike if self._sha256(path) == sha256])
+
+    def _sha256(self, path: Path) -> str:
+        if path not in self._hashes:
+            self._hashes[path] = sha256_of(self._folder / path)
+        return self._hashes[path]
+
+
+def nearest(path: Path, others: Sequence[Path]) -> Path | None:
+    """The one in the same folder, else the only one there is."""
+    here = [other for other in others if other.parent == path.parent]
+    if here:
+        return here[0]
+    return others[0] if len({other.parent for other in others}) == 1 else None
