@@ -152,7 +152,7 @@ class _Site:
         if fitting == [-1]:
             return None  # right by the rule
         if fitting == [1]:
-            known = f"{size} is the number of channels, and not the size of the last axis"
+            known = f"{size} is the number of channels, but not the size of the last axis"
             return self._along(1, known)
         return self._in_doubt(self.shape, axis)
 

@@ -326,7 +326,7 @@ def test_slopes_are_repaired_where_that_is_asked(tmp_path: Path) -> None:
     refused = optimize(source, fast)
     assert refused.code == 3
     assert "belongs on axis 1" in refused.words
-    assert "--repair-slopes moves them there" in refused.words
+    assert "--repair-slopes moves it there" in refused.words
     assert not fast.exists()
     found = optimize(source, fast, *NO_TUNE, "--repair-slopes")
     assert found.code == 0, found.err

@@ -242,7 +242,7 @@ def test_what_cannot_be_quantized_is_refused(net: Path, data: Path, tmp_path: Pa
             "has no such option: did you mean ActivationSymmetric?",
         ),
         ((net, output, data, "--metric", "nothing"), 2, "expected FILE.py:NAME"),
-        ((net, output, data, "--max-drop", "1"), 2, "--metric names"),
+        ((net, output, data, "--max-drop", "1"), 2, "it needs --metric"),
         ((net, output, tmp_path / "gone.npz"), 3, "gone.npz cannot be read: no such file"),
     ]
     for arguments, code, words in refused:

@@ -290,9 +290,9 @@ def _shows(hunt: Hunt, call: _Call) -> bool:
 def in_words(found: Found) -> str:
     """Where a layer was found."""
     first = found.makers[0]
-    tensors = ", ".join(dict.fromkeys(found.tensors))
+    tensors = ", ".join(map(repr, dict.fromkeys(found.tensors)))
     text = f"found by its {'slope' if found.is_unseen else 'values'}: "
-    text += f"tensor {tensors} of node {first.node}"
+    text += f"tensor {tensors} of node {first.node!r}"
     if not found.by_value:
         return f"{text} ({first.operator})"
     one = "Relu" if first.operator == "Relu" else f"LeakyRelu({first.slope:.6g})"

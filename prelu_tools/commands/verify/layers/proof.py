@@ -125,12 +125,12 @@ def _calls(layer: LayerParity, found: Found | None, judge: LayerJudge) -> LayerP
             reason = Reason(f"{text}: {slopes.description}", DIFFER)
             return replace(layer, verdict=verdict, difference=reason, slopes_equal=False)
     if others:
-        stand_ins = ", ".join(dict.fromkeys(name for name, _ in others))
+        stand_ins = ", ".join(dict.fromkeys(repr(name) for name, _ in others))
         return _passed(layer, f"{words}: {stand_ins} has its slopes too")
     if found is None:
         return _passed(layer, words)
     if found.tensors:
-        tensors = ", ".join(dict.fromkeys(found.tensors))
+        tensors = ", ".join(map(repr, dict.fromkeys(found.tensors)))
         return _passed(layer, f"{words}: equal calls were merged (tensor {tensors})")
     text = f"{layer.name}: {words}, and its other calls were not found by their values"
     return _doubtful(layer, text, found, CALLS)

@@ -77,7 +77,7 @@ def run_moved(
                     book.add(moved[name])
             for name, book in books.items():
                 if book.is_elsewhere:
-                    raise PReLUToolsError(f"output {name} changes completely when perturbed")
+                    raise PReLUToolsError(f"output {name!r} changes completely when perturbed")
             found.outputs.append({name: book.finished() for name, book in books.items()})
             if layers is not None:
                 layers.finish(runs)

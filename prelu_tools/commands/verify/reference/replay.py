@@ -182,19 +182,19 @@ class _Player:
         found = {}
         for spec in self.recording.inputs:
             if spec.name not in run.inputs:
-                raise self._damaged(f"a run has no input {spec.name}")
+                raise self._damaged(f"a run has no input {spec.name!r}")
             values = run.inputs[spec.name].load()
             axis = self.recording.row_axes.get(spec.name)
             if not _fits(values, spec) or (axis is not None and not 0 <= axis < values.ndim):
                 raise self._damaged(
-                    f"input {spec.name} is {values.dtype.name} {list(values.shape)[:8]}"
+                    f"input {spec.name!r} is {values.dtype.name} {list(values.shape)[:8]}"
                 )
             found[spec.name] = values
         return found
 
     def _output(self, part: Part, name: str) -> RecordedOutput:
         if name not in part.run.outputs:
-            raise self._damaged(f"a run has no output {name}")
+            raise self._damaged(f"a run has no output {name!r}")
         return part.run.outputs[name]
 
     def _outputs(self, part: Part, expected: bool) -> dict[str, Array]:

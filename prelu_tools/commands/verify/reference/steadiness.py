@@ -173,8 +173,8 @@ def depends_on_batch(feeds: Sequence[Feeds], results: Results, rows: Rows) -> li
             if float(np.nan_to_num(np.abs(row - values)).max(initial=0.0)) > _GROSS * size:
                 found.append(
                     Reason(
-                        f"output {name} of a row depends on the rest of its batch: is a BatchNorm "
-                        "using batch statistics?",
+                        f"output {name!r} of a row depends on the rest of its batch: is a "
+                        "BatchNorm using batch statistics?",
                         "batch_dependent",
                     )
                 )

@@ -208,7 +208,7 @@ def test_layers_are_paired_with_those_of_their_slopes() -> None:
     assert (pairs.missing, pairs.unexpected) == ((), ())
     judge = LayerJudge(rig.reference, [], Layouts(), EXACT, pairs)
     assert [(x.verdict, x.note) for x in judge.parities({})] == [
-        ("pass", f"called {name} in the candidate, where other layers have these names")
+        ("pass", f"called {name!r} in the candidate, where other layers have these names")
         for name in "ba"
     ]
 
