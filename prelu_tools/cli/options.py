@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from prelu_tools.cli.completing import complete_report, complete_source, complete_words
+from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.requests.kinds import Kind, WrongValueError, did_you_mean
@@ -30,14 +31,14 @@ T = TypeVar("T")
 class RequestOption(click.Option):
     """An option that a field of a request declares."""
 
-    def __init__(self, *args: Any, request: type, **settings: Any) -> None:
-        """Keep whose field it is."""
+    def __init__(self, *args: Any, request: type, kind: Kind, **settings: Any) -> None:
+        """Keep whose field it is, and of what kind."""
         super().__init__(*args, **settings)
-        self.request = request
+        self.request, self.kind = request, kind
 
 
 class Command(click.Command):
-    """Exit 2 for an option that has no effect because of another one, given or not."""
+    """Exit 2 for an option without effect because of another one, and for a file in no folder."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it."""
@@ -46,7 +47,30 @@ class Command(click.Command):
             names = [option.name or "" for option in options if option.request is request]
             given = [name for name in names if _is_given(ctx, name)]
             refuse_ignored(SimpleNamespace(**ctx.params), request, given)
+        for path in self._to_write(ctx.params):
+            if not path.parent.is_dir() and not _is_made(path.parent, ctx.params):
+                raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
         return super().invoke(ctx)
+
+    def _to_write(self, given: Mapping[str, Any]) -> Iterator[Path]:
+        """The files that options name to be written, but for what `-o` names."""
+        yield from (Path(path) for _, path in given.get("reports", ()) if path != "-")
+        fields = [one for one in self.params if isinstance(one, RequestOption)]
+        written = [one.name for one in fields if one.kind.type == "file" and not one.kind.is_read]
+        for name in ("plot", *written):
+            is_read = name == "baseline" and not given["update_baseline"]
+            if name is not None and given.get(name) is not None and not is_read:
+                yield given[name]
+
+
+def _is_made(folder: Path, given: Mapping[str, Any]) -> bool:
+    """Whether the run makes a folder: that of a bundle, or of what it writes of many models."""
+    output = given.get("output", ".")
+    if output is None:  # a list says where each model goes
+        return True
+    named = [Path(value) for value in (output, given.get("bundle")) if value is not None]
+    places = (place for one in named for place in (one, one.parent) if not place.exists())
+    return any(folder.is_relative_to(place) for place in places)
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:
@@ -110,7 +134,7 @@ source_options = request_options(SourceOptions)
 def _option(one: Option, request: type) -> Callable[[Function], Function]:
     """A field's option as click has it; its parameter is named as the field is."""
     flag = "--" + one.name.replace("_", "-")
-    of = {"cls": RequestOption, "request": request}
+    of: dict[str, Any] = {"cls": RequestOption, "request": request, "kind": one.kind}
     settings: dict[str, Any] = {**of, "help": one.help, "metavar": one.metavar}
     if one.kind.type == "flag":
         if one.default is False:

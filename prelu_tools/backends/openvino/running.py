@@ -71,5 +71,5 @@ def _output(model: Any, place: Place) -> Any:
     name, number = place
     found = next((op for op in model.get_ops() if op.get_friendly_name() == name), None)
     if found is None:
-        raise RuntimeError(f"there is no layer {name} in this model")
+        raise RuntimeError(f"there is no layer {name!r} in this model")
     return found.output(number)

@@ -66,7 +66,7 @@ def without_added_axes(
         for run, shape in zip(results, shapes, strict=True):
             run[theirs] = run[theirs].reshape(shape[:rank])
         yield Reason(
-            f"output {theirs} has {found} axes where the reference has {rank}, since "
+            f"output {theirs!r} has {found} axes where the reference has {rank}, since "
             f"{why}: those of size 1 at its end do not count",
             "axes_dropped",
         )

@@ -169,13 +169,13 @@ class InterfaceDifference:
     @property
     def words(self) -> str:
         """The difference in a sentence."""
-        what = f"{self.part} {self.name}"
+        what = f"{self.part} {self.name!r}"
         if self.code.endswith("missing"):
             return f"{what} of the reference is missing"
         if self.code.endswith("additional"):
             return f"{what}: the reference has no such output"
         if self.code.endswith("renamed"):
-            return f"{self.part} {self.found} has the name {self.name} in the reference"
+            return f"{self.part} {self.found!r} has the name {self.name!r} in the reference"
         if self.code.endswith("fixed"):
             return f"{what} is fixed to {self.found}, where the reference takes any size"
         return f"{what} is {self.found}, where {self.expected} was expected"

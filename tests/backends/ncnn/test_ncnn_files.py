@@ -145,8 +145,8 @@ def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("sizes", "words"), [
-    ("-23300=1,18", "ncnn layer in0 has a list as parameter 0, not a number"),
-    ("0=9223372036854775807", "ncnn layer in0 has 9223372036854775808 as parameter 0"),
+    ("-23300=1,18", "ncnn layer 'in0' has a list as parameter 0, not a number"),
+    ("0=9223372036854775807", "ncnn layer 'in0' has 9223372036854775808 as parameter 0"),
 ])  # fmt: skip
 def test_sizes_that_ncnn_cannot_hold_are_refused_in_words(
     tmp_path: Path, sizes: str, words: str

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from prelu_tools.commands.verify.layers.finding import (
     Found,
-    Hunt,
+    LayerSearch,
     find_in_order,
     find_layers,
     find_stated,
@@ -25,7 +25,7 @@ _UNWATCHED = "without --no-layers, verify searches for it by its values"
 
 
 def settled(
-    layers: Sequence[LayerParity], judge: LayerJudge, hunt: Hunt
+    layers: Sequence[LayerParity], judge: LayerJudge, hunt: LayerSearch
 ) -> tuple[LayerParity, ...]:
     """The outcome for every layer, given that no output differs.
 
@@ -47,7 +47,7 @@ def settled(
 
 
 def unsearched(
-    layers: Sequence[LayerParity], judge: LayerJudge, hunt: Hunt
+    layers: Sequence[LayerParity], judge: LayerJudge, hunt: LayerSearch
 ) -> tuple[LayerParity, ...]:
     """The same where no layer was looked at as it ran (`--no-layers`).
 
@@ -72,7 +72,7 @@ def unsearched(
 
 
 def blamed(
-    layers: Sequence[LayerParity], _judge: LayerJudge, hunt: Hunt
+    layers: Sequence[LayerParity], _judge: LayerJudge, hunt: LayerSearch
 ) -> tuple[LayerParity, ...]:
     """The same where an output differs: a layer that no pattern finds may be a node's one slope."""
     stated = find_in_order(hunt.source, _missing(layers, hunt))
@@ -82,7 +82,7 @@ def blamed(
     )
 
 
-def _missing(layers: Sequence[LayerParity], hunt: Hunt) -> list[PReLULayer]:
+def _missing(layers: Sequence[LayerParity], hunt: LayerSearch) -> list[PReLULayer]:
     lost = [layer.name for layer in layers if _asks(layer, NOT_FOUND)]
     return [mine for mine in hunt.reference.layers if mine.name in lost]
 
@@ -111,7 +111,7 @@ def _asks(layer: LayerParity, code: str) -> bool:
 
 
 def _settle(
-    layer: LayerParity, found: dict[str, Found], hunt: Hunt, judge: LayerJudge
+    layer: LayerParity, found: dict[str, Found], hunt: LayerSearch, judge: LayerJudge
 ) -> LayerParity:
     if _asks(layer, ADDITIONAL):
         return _passed(layer, _UNNEEDED)
@@ -141,12 +141,12 @@ def _calls(layer: LayerParity, found: Found | None, judge: LayerJudge) -> LayerP
             reason = Reason(f"{text}: {slopes.description}", DIFFER)
             return replace(layer, verdict=verdict, difference=reason, slopes_equal=False)
     if others:
-        stand_ins = ", ".join(dict.fromkeys(name for name, _ in others))
+        stand_ins = ", ".join(dict.fromkeys(repr(name) for name, _ in others))
         return _passed(layer, f"{words}: {stand_ins} has its slopes too")
     if found is None:
         return _passed(layer, words)
     if found.tensors:
-        tensors = ", ".join(dict.fromkeys(found.tensors))
+        tensors = ", ".join(map(repr, dict.fromkeys(found.tensors)))
         return _passed(layer, f"{words}: equal calls were merged (tensor {tensors})")
     text = f"{layer.name}: {words}, and its other calls were not found by their values"
     return _doubtful(layer, text, found, CALLS)
@@ -161,7 +161,7 @@ def _in_other_axes(layer: LayerParity, found: Found) -> LayerParity:
     return replace(known, slopes_equal=True, n_by_value=n_slopes, n_by_behaviour=n_slopes)
 
 
-def _by_values(layer: LayerParity, found: Found, hunt: Hunt) -> LayerParity:
+def _by_values(layer: LayerParity, found: Found, hunt: LayerSearch) -> LayerParity:
     counts = hunt.reference.coverage.counts(layer.name)
     unreached = int((counts == 0).sum())
     known = replace(

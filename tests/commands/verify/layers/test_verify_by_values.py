@@ -67,7 +67,7 @@ def test_a_layer_in_a_form_that_nobody_knows_passes_by_behaviour(body: str, tmp_
     layer = _layer(found)
     assert (found.code, layer["verdict"], layer["found"]) == (0, "pass", "values")
     assert (layer["n_slopes"], layer["n_by_value"], layer["n_by_behaviour"]) == (3, 0, 3)
-    assert layer["note"] == "found by its values: tensor y of node y (Add)"
+    assert layer["note"] == "found by its values: tensor 'y' of node 'y' (Add)"
     assert "a: found by its values" in _notes(found)
     assert (layer["node"], layer["coverage"]) == ("y", 1.0)
 
@@ -160,7 +160,7 @@ def test_slopes_stored_again_for_a_call_have_to_be_the_same(
             "again, in its place, has different slopes: 3 of 3 slopes differ" in layer["difference"]
         )
     else:
-        assert layer["note"] == "used 1 times where 2 were expected: again has its slopes too"
+        assert layer["note"] == "used 1 times where 2 were expected: 'again' has its slopes too"
 
 
 def test_a_call_that_is_missing_fails_with_its_outputs(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_layers_that_a_candidate_calls_otherwise_are_told_by_their_slopes(tmp_pa
     assert found.code == 0, found.json["reasons"]
     notes = [layer["note"] for layer in candidate(found)["layers"]]
     assert [note.split(",")[0] for note in notes] == [
-        "called q in the candidate", "called p in the candidate"
+        "called 'q' in the candidate", "called 'p' in the candidate"
     ]  # fmt: skip
     exchanged = _two(tmp_path, "e.onnx", "p", p=_RIGHT, q=_LEFT)
     found = verify(left, exchanged)
@@ -330,7 +330,7 @@ def test_without_layers_a_node_that_states_the_slope_is_the_layer(tmp_path: Path
     found = verify(reference, net, "--no-layers")
     layer = _layer(found)
     assert (found.code, layer["verdict"], layer["n_by_value"]) == (0, "pass", 3)
-    where = "found by its slope: tensor y of node y"
+    where = "found by its slope: tensor 'y' of node 'y'"
     assert layer["note"] == f"{where}, the same function as LeakyRelu(0.25)"
 
 
@@ -345,7 +345,7 @@ def test_a_node_in_the_place_of_a_layer_is_named_where_its_slope_is_wrong(
     found = verify(reference, _net(tmp_path, "r", body, k=np.float32(1.01)), option)
     assert found.code == 1
     assert [x["name"] for x in candidate(found)["layers"] if x["verdict"] == "fail"] == named
-    there = "in its place is tensor y of node y (LeakyRelu): its slope is 0.5 there, where 0.25"
+    there = "in its place is tensor 'y' of node 'y' (LeakyRelu): its slope is 0.5 there, where 0.25"
     assert any(there in reason for reason in found.json["reasons"]) == bool(named)
 
 

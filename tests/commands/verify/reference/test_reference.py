@@ -102,7 +102,9 @@ def test_a_run_that_is_repeated_counts_once() -> None:
     assert len(found.outputs) == 1
 
 
-BATCH = "output y of a row depends on the rest of its batch: is a BatchNorm using batch statistics?"
+BATCH = (
+    "output 'y' of a row depends on the rest of its batch: is a BatchNorm using batch statistics?"
+)
 
 
 def _by_batch(share: float, value: float = 1.0) -> Model:
