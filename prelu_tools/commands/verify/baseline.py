@@ -78,7 +78,7 @@ def read_baseline(path: Path) -> Baseline:
 
 def _no_baseline(path: Path, what: str) -> PReLUToolsError:
     return PReLUToolsError(
-        f"{path} {what}; expected what --update-baseline wrote to a file of its own"
+        f"{path} {what}; expected a file that --update-baseline wrote"
     )
 
 
