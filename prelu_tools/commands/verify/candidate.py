@@ -9,23 +9,23 @@ from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.runners import Observer
 from prelu_tools.commands.verify.inputs.linking import move
 from prelu_tools.commands.verify.interface import compare_inputs, compare_outputs
-from prelu_tools.commands.verify.layers.finding import Hunt
+from prelu_tools.commands.verify.layers.finding import LayerSearch
 from prelu_tools.commands.verify.layers.matching import LayerJudge
 from prelu_tools.commands.verify.layers.proof import misnamed, settled, unsearched
 from prelu_tools.commands.verify.layers.special import compare_special_values
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.outputs import OutputJudge, pair_outputs
 from prelu_tools.commands.verify.power import PowerPlan, measure_power
-from prelu_tools.commands.verify.reference.moved import Moved
+from prelu_tools.commands.verify.reference.constant import of_outputs
+from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
 from prelu_tools.commands.verify.reference.reference import Reference
-from prelu_tools.commands.verify.reference.steadiness import (
+from prelu_tools.commands.verify.reference.repeated import (
     ACTING_DROPOUT,
     is_random,
     random_parts,
     run_again,
     run_unobserved,
 )
-from prelu_tools.commands.verify.reference.unmoved import of_outputs
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.commands.verify.running import (
     run_feeds,
@@ -131,10 +131,10 @@ class CandidateJudge:
         return Judged(report, found.seen.results, tuple(self.notes))
 
     @property
-    def moved_runs(self) -> Moved | None:
+    def perturbed_runs(self) -> PerturbedRuns | None:
         """The reference's moved runs, in the type that the candidate computes in."""
         narrow = self.source.computes_in
-        return self.reference.moved_to(resolution_of(narrow) if narrow else SINGLE)
+        return self.reference.perturbed_to(resolution_of(narrow) if narrow else SINGLE)
 
     def _layer_judge(self, source: Source, pairs: LayerPairs | None = None) -> LayerJudge:
         return LayerJudge(
@@ -148,7 +148,7 @@ class CandidateJudge:
 
     def output_judge(self) -> OutputJudge:
         """What compares its outputs."""
-        moved = self.moved_runs
+        moved = self.perturbed_runs
         return OutputJudge(
             self.reference.outputs,
             self.reference.extents,
@@ -222,7 +222,7 @@ class CandidateJudge:
         self.notes += [note.after(spelled) for note in seen.again.notes]
         narrow = self.source.computes_in
         wider = {layer.dtype for layer in self.reference.layers} - {"float16", "bfloat16"}
-        if narrow and self.moved_runs is not None and wider and not rounded:
+        if narrow and self.perturbed_runs is not None and wider and not rounded:
             self.notes.append(
                 f"{spelled} computes in {narrow}: each value may differ by what rounding to "
                 f"{narrow} does to it in the reference"
@@ -298,7 +298,9 @@ class CandidateJudge:
         if self.request.layers:
             layers = self._renamed(layers, found)
             found = layers.parities(seen.placement, agreed)
-        hunt = Hunt(self.reference, self.source, self.provider or "cpu", self.feeds, layers.agrees)
+        hunt = LayerSearch(
+            self.reference, self.source, self.provider or "cpu", self.feeds, layers.agrees
+        )
         settle = settled if self.request.layers else unsearched
         return settle(found, layers, hunt)
 

@@ -198,7 +198,7 @@ def _words(name: str, comparison: Comparison) -> str | None:
     differ = f"{count:,} value{' differs' if count == 1 else 's differ'}"
     words = f"output {name}: {differ} by up to {comparison.max_abs:.3g}"
     if comparison.n_nonfinite_mismatch:
-        words += f"; NaN or infinite on one side only: {comparison.n_nonfinite_mismatch}"
+        words += f"; NaN or infinite on one side only: {comparison.n_nonfinite_mismatch:,}"
     if comparison.worst is not None and comparison.worst > 1:
         words += f", at worst {FACTOR * comparison.worst:.3g}x the model's own rounding"
     if comparison.border.n_wrong:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from prelu_tools.commands.verify.layers.watched import OUTPUT
 from prelu_tools.commands.verify.outputs import differences
-from prelu_tools.commands.verify.reference.steadiness import Steadiness
+from prelu_tools.commands.verify.reference.repeated import RepeatedRun
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.coverage import CoverageBook
@@ -34,7 +34,7 @@ class Seen:
     """The outputs of each run."""
     reached: CoverageBook
     """Which of its slopes the inputs reached."""
-    again: Steadiness
+    again: RepeatedRun
     """Whether it gives the same when it is run again."""
     provider: ProviderReport | None = None
     """What ran it."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prelu_tools.commands.verify.reference.steadiness import Steadiness
+from prelu_tools.commands.verify.reference.repeated import RepeatedRun
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.commands.verify.verdict import Findings, Seen, report_of
 from prelu_tools.core.prelu.coverage import CoverageBook
@@ -35,7 +35,7 @@ PROVIDER = ProviderReport("cuda", ("CUDA", "CPU"), ("n", "m"))
 
 
 def _seen(**changes: Any) -> Seen:
-    return replace(Seen([{"y": np.zeros(1)}], CoverageBook([]), Steadiness()), **changes)
+    return replace(Seen([{"y": np.zeros(1)}], CoverageBook([]), RepeatedRun()), **changes)
 
 
 def _found(**changes: Any) -> Findings:

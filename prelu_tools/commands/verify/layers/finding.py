@@ -55,7 +55,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Hunt:
+class LayerSearch:
     """What is looked for, and where."""
 
     reference: Reference
@@ -82,7 +82,7 @@ class _Call:
     inputs: list[Array] = field(default_factory=list)
 
 
-def find_layers(hunt: Hunt, layers: Sequence[PReLULayer]) -> dict[str, Found]:
+def find_layers(hunt: LayerSearch, layers: Sequence[PReLULayer]) -> dict[str, Found]:
     """Look for layers by their values, in all floating tensors of the candidate's main graph.
 
     A tensor that has the values of a layer's output in every run is its output, in whatever axis
@@ -124,7 +124,7 @@ def find_stated(source: Source, layers: Sequence[PReLULayer]) -> dict[str, Found
     return found
 
 
-def _calls(hunt: Hunt, layers: Sequence[PReLULayer]) -> list[_Call]:
+def _calls(hunt: LayerSearch, layers: Sequence[PReLULayer]) -> list[_Call]:
     """The calls of these layers in the run of the reference that is looked at first."""
     wanted = {layer.name: layer for layer in layers}
     found = hunt.reference.calls(wanted)
@@ -132,7 +132,7 @@ def _calls(hunt: Hunt, layers: Sequence[PReLULayer]) -> list[_Call]:
 
 
 def _look(
-    hunt: Hunt, source: Searchable, calls: Sequence[_Call], makers: Mapping[str, Maker]
+    hunt: LayerSearch, source: Searchable, calls: Sequence[_Call], makers: Mapping[str, Maker]
 ) -> int:
     """Note for each call the tensors that may be its output and its input; how many were seen."""
     seen, names, run = 0, list(makers), hunt.reference.looked_at
@@ -180,7 +180,7 @@ def _arranged(values: Array, shape: tuple[int, ...]) -> Iterator[Array]:
 
 
 def _conclude(
-    hunt: Hunt,
+    hunt: LayerSearch,
     source: Searchable,
     layer: PReLULayer,
     calls: Sequence[_Call],
@@ -240,7 +240,7 @@ def _wrong(call: _Call) -> str | None:
     return f"its values show a slope of {seen:.9g}, where {right:.9g} was expected"
 
 
-def _drop_coincidences(hunt: Hunt, source: Searchable, call: _Call) -> None:
+def _drop_coincidences(hunt: LayerSearch, source: Searchable, call: _Call) -> None:
     """Keep the tensors that have the values of this call in every other run too."""
     name, number = call.layer.name, call.number
     for run in range(len(hunt.feeds)):
@@ -268,7 +268,7 @@ def _states(maker: Maker, layer: PReLULayer) -> bool:
     return zero or same_bits(np.full(slopes.shape, slope, slopes.dtype), slopes)
 
 
-def _shows(hunt: Hunt, call: _Call) -> bool:
+def _shows(hunt: LayerSearch, call: _Call) -> bool:
     """Whether a wrong slope of the layer would have been seen in this call."""
     slopes = laid_over(call.layer, call.x.ndim)
     if slopes is None:
@@ -296,5 +296,5 @@ def in_words(found: Found) -> str:
     if not found.by_value:
         return f"{text} ({first.operator})"
     one = "Relu" if first.operator == "Relu" else f"LeakyRelu({first.slope:.6g})"
-    digits = "" if first.digits is None else f"; the file has {first.digits} digits of its slope"
+    digits = "" if first.digits is None else f"; the file states {first.digits} digits of its slope"
     return f"{text}, the same function as {one}{digits}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from prelu_tools.commands.verify.layers.finding import (
     Found,
-    Hunt,
+    LayerSearch,
     find_layers,
     find_stated,
     in_words,
@@ -23,7 +23,7 @@ _UNWATCHED = "without --no-layers, verify searches for it by its values"
 
 
 def settled(
-    layers: Sequence[LayerParity], judge: LayerJudge, hunt: Hunt
+    layers: Sequence[LayerParity], judge: LayerJudge, hunt: LayerSearch
 ) -> tuple[LayerParity, ...]:
     """The outcome for every layer, given that no output differs.
 
@@ -45,7 +45,7 @@ def settled(
 
 
 def unsearched(
-    layers: Sequence[LayerParity], judge: LayerJudge, hunt: Hunt
+    layers: Sequence[LayerParity], judge: LayerJudge, hunt: LayerSearch
 ) -> tuple[LayerParity, ...]:
     """The same where no layer was looked at as it ran (`--no-layers`).
 
@@ -95,7 +95,7 @@ def _asks(layer: LayerParity, code: str) -> bool:
 
 
 def _settle(
-    layer: LayerParity, found: dict[str, Found], hunt: Hunt, judge: LayerJudge
+    layer: LayerParity, found: dict[str, Found], hunt: LayerSearch, judge: LayerJudge
 ) -> LayerParity:
     if _asks(layer, ADDITIONAL):
         return _passed(layer, _UNNEEDED)
@@ -145,7 +145,7 @@ def _in_other_axes(layer: LayerParity, found: Found) -> LayerParity:
     return replace(known, slopes_equal=True, n_by_value=n_slopes, n_by_behaviour=n_slopes)
 
 
-def _by_values(layer: LayerParity, found: Found, hunt: Hunt) -> LayerParity:
+def _by_values(layer: LayerParity, found: Found, hunt: LayerSearch) -> LayerParity:
     counts = hunt.reference.coverage.counts(layer.name)
     unreached = int((counts == 0).sum())
     known = replace(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prelu_tools.commands.verify.candidate import CandidateJudge, Judged
 from prelu_tools.commands.verify.layers.matching import LayerJudge
 from prelu_tools.commands.verify.quantized.judge import QuantizedPlan, judge_quantized
-from prelu_tools.commands.verify.reference.moved import Moved
+from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
 from prelu_tools.commands.verify.verdict import Findings
 from prelu_tools.core.results.reasons import as_reason
 from prelu_tools.core.rounding.noise import SINGLE
@@ -53,6 +53,6 @@ class QuantizedCandidateJudge(CandidateJudge):
         ))  # fmt: skip
 
     @property
-    def moved_runs(self) -> Moved | None:
+    def perturbed_runs(self) -> PerturbedRuns | None:
         """The reference's moved runs, in float32: what the file means is in that."""
-        return self.reference.moved_to(SINGLE)
+        return self.reference.perturbed_to(SINGLE)

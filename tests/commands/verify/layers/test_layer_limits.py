@@ -11,7 +11,7 @@ from judge_rig import EXACT, LAST, SLOPES, Rig, X, Y, bare, flat
 
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.commands.verify.layers.matching import LayerJudge
-from prelu_tools.commands.verify.reference.moved import SPREAD
+from prelu_tools.commands.verify.reference.perturbed import SPREAD
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopediff import LayerPairs
 from prelu_tools.core.results.reasons import code_of

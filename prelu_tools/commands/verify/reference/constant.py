@@ -20,7 +20,7 @@ OUTPUT_CONSTANT = "output_constant"
 Results = Sequence[Mapping[str, Array]]
 
 
-def unmoved_outputs(feeds: Sequence[Feeds], results: Results, rows: Rows) -> dict[str, bool]:
+def constant_outputs(feeds: Sequence[Feeds], results: Results, rows: Rows) -> dict[str, bool]:
     """The outputs that are the same, bit for bit, for inputs that differ.
 
     Rows are compared with the rows of the same sizes, whichever run they are of; an output without
