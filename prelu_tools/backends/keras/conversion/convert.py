@@ -24,6 +24,7 @@ from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.marks import STAND_IN, with_slopes
 from prelu_tools.backends.keras.graphs.program import Program, Tap
 from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.spelling_out import spell_out
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 from prelu_tools.core.options import ConversionOptions, InputLayout
@@ -72,6 +73,8 @@ def convert_program(
         model, {w.tensor: w.read() for w in program.weights if w.tensor not in constants}
     )
     run_passes(model, AFTER_TF2ONNX)
+    held = [values.reshape(-1) for values in constants.values() if values.dtype.kind == "f"]
+    spell_out(model, tags, {float(v[0]) for v in held if v.size and (v == v[0]).all()})
     _name_boundaries(model.proto.graph, program, wanted.input_layout)
     for node in model.proto.graph.node:
         layer = program.layer_of(node.name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tensorflow.python.framework import op_def_registry
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from prelu_tools.backends.keras.framework import tf
@@ -14,7 +13,6 @@ from prelu_tools.backends.keras.graphs.program import holders, rename_functions
 from prelu_tools.backends.keras.graphs.signs import compare_signs
 
 _MARKS = ("_XlaMustCompile", "_noinline")
-_LARGEST = 10_000  # bytes of a node; larger ones are tables, which code does not make twice
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
 
@@ -61,33 +59,8 @@ def flat_graph(frozen: Any) -> Any:
     copies = [type(node).FromString(node.SerializeToString()) for node in kept]
     del definition.node[:]
     definition.node.extend(copies)
-    _read_once(definition)
     compare_signs(definition)
     return definition
-
-
-def _read_once(definition: Any) -> None:
-    """Have every reader of what is computed several times in the same way read the first of them.
-
-    A layer that is called again on the same tensor gives the same.
-    """
-    first: dict[tuple[str, ...], str] = {}
-    same: dict[str, str] = {}
-    for node in definition.node:
-        for place, read in enumerate(node.input):
-            name, colon, port = read.partition(":")
-            node.input[place] = same.get(name, name) + colon + port
-        known = op_def_registry.get(node.op)
-        # An Identity that is left is a mark.
-        is_plain = known is not None and not known.is_stateful and node.op != "Identity"
-        if not is_plain or node.ByteSize() > _LARGEST or not (node.input or node.op == "Const"):
-            continue
-        attributes = sorted(
-            (k, v.SerializeToString(deterministic=True)) for k, v in node.attr.items()
-        )
-        key = node.op, *node.input, repr(attributes)
-        if first.setdefault(key, node.name) != node.name:
-            same[node.name] = first[key]
 
 
 def _past(aliases: dict[str, str], tensor: str) -> str:
