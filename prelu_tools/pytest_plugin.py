@@ -106,8 +106,8 @@ class Parity:
         from prelu_tools.core.results.baseline import (
             DEFAULT_FACTOR,
             Baseline,
+            compared_with,
             entry_of,
-            held_against,
         )
 
         known = read_baseline(self.path).entries if self.path.exists() else {}
@@ -118,7 +118,7 @@ class Parity:
             )
         self._entries[name] = entry_of(result, _names(result))
         times = DEFAULT_FACTOR if factor is None else factor
-        found = held_against(result, Baseline(self._shown, known), name, times, _names(result))
+        found = compared_with(result, Baseline(self._shown, known), name, times, _names(result))
         if found.verdict != "pass":
             reasons = "\n  ".join(found.reasons)
             said = reasons.replace("--update-baseline", f"pytest {_OPTION}")

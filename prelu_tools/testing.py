@@ -9,15 +9,15 @@ assert_parity(net, tmp_path / "net.onnx", min_coverage=1.0)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import TYPE_CHECKING, Any, ParamSpec
 
-from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
+from prelu_tools.api.verifying import verified, verify
+from prelu_tools.arguments import Shapes
 from prelu_tools.commands.speaking import in_python, speaking_python
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.requests.speaking import spoken
 from prelu_tools.core.results.verification import VerifyResult
@@ -28,41 +28,24 @@ if TYPE_CHECKING:
     from prelu_tools.core.prelu.layout import Layout
 
 __all__ = ["assert_parity", "assert_slopes_equal"]
+P = ParamSpec("P")
+
+
+def _with_parameters_of(
+    function: Callable[P, VerifyResult],
+) -> Callable[[Callable[..., VerifyResult]], Callable[P, VerifyResult]]:
+    """The parameters of another function, for type checkers and for `help`."""
+
+    def shown(check: Callable[..., VerifyResult]) -> Callable[P, VerifyResult]:
+        check.__signature__ = signature(function)  # type: ignore[attr-defined]
+        return check
+
+    return shown
 
 
 @speaking_python
-def assert_parity(  # noqa: D417  # verify describes its options
-    reference: Model,
-    candidate: Model,
-    *,
-    provider: str | Sequence[str] = "cpu",
-    runtime: str | Sequence[str] = (),
-    allow_fallback: bool = False,
-    inputs: Values | Shapes | None = None,
-    save_inputs: PathLike | None = None,
-    input_range: Range | Mapping[str, Range] | None = None,
-    samples: int | None = None,
-    seed: int = 0,
-    search_seconds: float = 5.0,
-    tolerance: Literal["calibrated"] | tuple[float, float] = "calibrated",
-    layers: bool = True,
-    min_coverage: float | None = None,
-    min_hits: int | None = None,
-    power: bool = True,
-    min_power: float | None = None,
-    quick: bool = False,
-    bundle: PathLike | None = None,
-    layout: Mapping[str, Layout] | None = None,
-    strict_special: bool = False,
-    strict_interface: bool = False,
-    allow_no_prelu: bool = False,
-    input: Shapes | None = None,
-    custom_objects: str | Sequence[str] = (),
-    allow_unsafe_load: bool = False,
-    verbose: bool = False,
-    inputs_file: PathLike | None = None,
-    layouts: Mapping[str, Layout] | None = None,
-) -> VerifyResult:
+@_with_parameters_of(verify)
+def assert_parity(reference: Model, *candidates: Model, **options: Any) -> VerifyResult:
     """Raise an error if a candidate differs from its reference, or if there is no verdict.
 
     The options are those of `prelu_tools.verify`, described there. Three older names still work:
@@ -70,12 +53,9 @@ def assert_parity(  # noqa: D417  # verify describes its options
 
     Args:
         reference: the model that is correct; see `Model`.
-        candidate: the model to compare with it.
-        input: shapes by input name, such as `{"x": ("batch", 3, 112, 112)}`, if the models do
-            not know them.
-        inputs: inputs to replay: an `.npz` file, or numpy arrays by name.
-        inputs_file: older name of `inputs`.
-        layouts: older name of `layout`.
+        candidates: the model to compare with it, or several.
+        options: such as `input={"x": ("batch", 3, 112, 112)}`, if the models do not know their
+            shapes, or `inputs`, an `.npz` file or numpy arrays by name.
 
     Returns:
         The result, if it passes.
@@ -85,26 +65,9 @@ def assert_parity(  # noqa: D417  # verify describes its options
         UsageError: an argument is not valid.
         PReLUToolsError: one of them cannot be read, or the reference cannot be run.
     """
-    given = _by_its_name_today(locals())
-    from prelu_tools.commands.verify.command import layouts_of, verify_source
-    from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
-
-    left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
-    # A test that runs for several models may say more than one of them needs.
-    options = SourceOptions(**read_keywords(SourceOptions, given), is_shared=True)
-    fields = read_keywords(VerifyRequest, {**given, "inputs": None})  # written to a file below
-    with ExitStack() as stack:
-        file = stack.enter_context(values_file(given["inputs"]))
-        request = VerifyRequest(
-            left_name, (right_name,), inputs_file=file, options=options, **fields
-        )
-        refuse_unknown_layouts(request.layouts, (left_name, right_name))
-        refuse_ignored(request, VerifyRequest)
-        orders = layouts_of(request, right_name)
-        models = (left_name, reference), {right_name: candidate}
-        together = opened_together(*models, options, orders, paths=True)
-        left, ready = stack.enter_context(together)
-        result = spoken(verify_source(left, request, ready), in_python)
+    given = signature(verify).bind(reference, *candidates, **_by_its_name_today(options))
+    given.apply_defaults()
+    result = spoken(verified(reference, candidates, given.arguments, in_test=True), in_python)
     if result.verdict != "pass":
         raise AssertionError(_message(result))
     return result
@@ -118,7 +81,7 @@ def _by_its_name_today(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     found = dict(given)
     older = {"inputs_file": "inputs", "layouts": "layout"}
-    if _are_shapes(found["inputs"]):
+    if _are_shapes(found.get("inputs")):
         found["shapes"] = found.pop("inputs")
         older = {"shapes": "input", **older}
     for old, name in older.items():
@@ -129,7 +92,6 @@ def _by_its_name_today(given: Mapping[str, Any]) -> dict[str, Any]:
             said = "inputs" if old == "shapes" else old
             raise UsageError(f"{name} and {said}, its older name, are both given: leave out {said}")
         found[name] = value
-    found.setdefault("inputs", None)
     return found
 
 
@@ -201,9 +163,10 @@ def _message(result: VerifyResult) -> str:
     from prelu_tools.reports import Style, render
 
     state = "Not equal" if result.verdict == "fail" else "Not proven equal"
+    names = ", ".join(dict.fromkeys(report.model for report in result.candidates))
     lines = [
         first_of(result.reasons),  # pytest's summary shows the first line
-        f"{state}: {result.reference} (reference), {result.candidates[0].model}",
+        f"{state}: {result.reference} (reference), {names}",
     ]
     for report in result.candidates:
         for output in report.outputs:

@@ -42,7 +42,7 @@ BELOW = {
     "arguments.py": {"commands.verify.inputs.feeds", "core"},
     "live.py": {"commands.verify.inputs", "backends", "core"},
     "api": {"arguments", "live", "commands", "core"},
-    "testing.py": {"arguments", "live", "commands", "reports", "core"},
+    "testing.py": {"api", "arguments", "live", "commands", "reports", "core"},
     "pytest_plugin.py": {"testing", "commands", "core"},
     "": {"api", "cli", "reports", "core"},
 }

@@ -67,6 +67,20 @@ def test_a_model_in_memory_is_taken_too(exported: Path) -> None:
     assert_slopes_equal(_net(), model, inputs=SHAPE)
 
 
+def test_several_candidates_are_compared_and_one_that_differs_is_named(exported: Path) -> None:
+    assert_parity(exported, exported, onnx.load(exported), quick=True)
+    with pytest.raises(
+        AssertionError, match=r"^candidate 2 \(ModelProto\): .*1 of 4 slopes"
+    ) as raised:
+        assert_parity(exported, exported, _spoilt(exported, 2.0), quick=True)
+    assert f"{exported} (reference), {exported}, candidate 2 (ModelProto)" in str(raised.value)
+
+
+def test_a_keyword_that_is_no_option_is_refused(exported: Path) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sampels'"):
+        assert_parity(exported, exported, sampels=1)  # type: ignore[call-arg]
+
+
 def test_the_shapes_that_a_module_lacks_are_those_of_the_file(exported: Path) -> None:
     for file in (exported, onnx.load(exported)):
         assert_slopes_equal(_net(), file)

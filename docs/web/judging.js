@@ -26,8 +26,8 @@ const named = (nodes) => nodes.slice(0, 3).map((node) => `${node.op} ${node.name
 function unseen(model) {
   const found = [];
   const bodies = model.nodes.filter((node) => node.hasBody);
-  if (bodies.length) found.push(`graphs inside ${named(bodies)} were not looked at`);
-  if (model.nFunctions) found.push("the functions of the model were not looked at");
+  if (bodies.length) found.push(`graphs inside ${named(bodies)} were not checked`);
+  if (model.nFunctions) found.push("the functions of the model were not checked");
   return found;
 }
 
@@ -108,7 +108,7 @@ async function runAll(record, model, runtime, links, parts, state, tell) {
     for (const number of sizes.values()) {
       const again = await runtime.run(session, feedsOf(links, parts[number].feeds), names);
       if (!names.every((name) => sameBits(again[name], results[number][name]))) {
-        state.doubts.push("it gives other outputs when it is run again on the same inputs");
+        state.doubts.push("it gives different outputs when it is run again on the same inputs");
         state.unsure = true;
         break;
       }
@@ -236,7 +236,7 @@ async function watch(model, runtime, links, parts, judged, tell) {
   const names = [...new Set(calls.flatMap(({ x, y }) => [x, y]))].filter((name) => !inputs.has(name));
   await runtime.with(withOutputs(model, names), async (session) => {
     for (const [run, part] of parts.entries()) {
-      await tell(`looking at the layers, ${run + 1} of ${parts.length}`);
+      await tell(`observing the layers, ${run + 1} of ${parts.length}`);
       const feeds = feedsOf(links, part.feeds);
       const values = { ...feeds, ...(await runtime.run(session, feeds, names)) };
       for (const { pair, number, x, y } of calls) {
@@ -268,7 +268,7 @@ const onlyPropagates = ({ mine, other, seen, slopes }) => seen.along?.verdict ==
 function excuse(row) {
   if (row.verdict !== "fail" || !onlyPropagates(row)) return;
   row.verdict = "pass";
-  row.note = "end-to-end error above rounding; the outputs and the layer by itself agree";
+  row.note = "end-to-end error above rounding; the outputs and the isolated layer agree";
 }
 
 /** What comes after the first layer that diverges only hands on what it was given. */
@@ -277,7 +277,7 @@ function forgive(rows) {
   for (const row of rows) {
     if (diverged && onlyPropagates(row)) {
       row.verdict = "pass";
-      row.note = "right by itself; what it is given differs already";
+      row.note = "right in isolation; its input differs already";
     }
     diverged ||= row.verdict === "fail";
   }
@@ -335,7 +335,7 @@ async function addCoverage(record, parts, layers) {
 }
 
 function conclude(state, outputs, layers) {
-  if (state.unfollowed) state.notes.push(`the record does not have the outputs of ${state.unfollowed} layers: these were compared by their slopes, and by themselves`);
+  if (state.unfollowed) state.notes.push(`the record does not have the outputs of ${state.unfollowed} layers: these were compared by their slopes, and in isolation`);
   const doubts = [...new Set(state.doubts)];
   const fails = state.reasons.length + state.layerReasons.length > 0;
   let verdict = fails ? "fail" : doubts.length ? "none" : "pass";

@@ -129,7 +129,7 @@ export const isRight = (seen) => seen.lost === null && !isOff(seen.own);
 /** What its runs say against a layer, in words; null for nothing. */
 export function behaviour(seen) {
   if (seen.lost) return seen.lost;
-  if (seen.own === Infinity) return "by itself its values differ from those of the reference's slopes";
+  if (seen.own === Infinity) return "in isolation its values differ from those of the reference's slopes";
   if (isOff(seen.own)) return `isolated error ${seen.own.toLocaleString("en")} ulp`;
   if (seen.along?.verdict === "fail") return `its output is ${seen.along.maxAbs.toPrecision(3)} from the reference's`;
   return seen.along?.doubt ? `its output ${seen.along.doubt}` : null;

@@ -38,7 +38,7 @@ function members(bytes) {
     const [nameLength, extra, comment] = [28, 30, 32].map((place) => view.getUint16(at + place, true));
     const name = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameLength));
     if (packed === 0xffffffff || size === 0xffffffff) throw damaged(`${name} has more than 4 GB`);
-    if (method !== 0 && method !== 8) throw damaged(`${name} is packed in a way that is not known here`);
+    if (method !== 0 && method !== 8) throw damaged(`${name} is packed in an unsupported way`);
     if (found.has(name)) throw damaged(`it has ${name} twice`);
     found.set(name, { method, packed, size, offset: view.getUint32(at + 42, true), crc: view.getUint32(at + 16, true) });
     total += size;
@@ -95,7 +95,7 @@ export function readArray(bytes, name) {
   const length = wide ? view.getUint32(8, true) : view.getUint16(8, true);
   const header = new TextDecoder("latin1").decode(bytes.subarray(start, start + Math.min(length, 4096)));
   const parts = /^\{'descr': '([<|>=])(\w+)', 'fortran_order': (True|False), 'shape': \(([\d, ]*)\), \}\s*$/.exec(header);
-  if (parts === null) throw damaged(`${name} has a header that is not known here`);
+  if (parts === null) throw damaged(`${name} has an unsupported header`);
   const dtype = Object.hasOwn(TYPES, parts[2]) ? TYPES[parts[2]] : undefined;
   if (dtype === undefined || parts[1] === ">" || parts[3] === "True") {
     throw damaged(`${name} is of type ${parts[1]}${parts[2]}; expected numbers`);

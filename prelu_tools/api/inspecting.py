@@ -59,7 +59,7 @@ def inspect(
     Args:
         source: the model, or a file that has only weights.
         other: a second model, to compare with the first.
-        near: how close to 0 (or 1) a slope counts as ReLU (or the identity).
+        near: how close to 0 (or 1) a slope has to be to count as ReLU (or the identity).
         data: inputs to run an ONNX model on, to see how often each negative branch is used.
         target: a runtime of `core.targets.RUNTIMES`, to predict what it does with each layer of an
             ONNX model.

@@ -56,7 +56,8 @@ def quantize(
         verbose: whether to show the frameworks' own messages.
 
     Returns:
-        The form of each layer, what was lost, the times, and the verdict; true if all held.
+        The form of each layer, what was lost, the times, and the verdict; true if everything
+        passed.
 
     Raises:
         UsageError: the output exists, or an argument is not valid.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import Literal
+from typing import Any, Literal
 
 from prelu_tools.arguments import PathLike, Range, Shapes, Values, values_file
 from prelu_tools.commands.speaking import speaking_python
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.layout import Layout
+from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.live import Model, is_live, name_of, opened_together, turns
@@ -58,8 +59,8 @@ def verify(
         provider: the execution provider, or several, that ONNX candidates run on: `cpu`, `cuda`,
             `tensorrt`, `openvino` or onnxruntime's own name, optionally with options
             (`cuda:use_tf32=1`).
-        runtime: a runtime, or several, that ONNX candidates are converted for and run by, too:
-            `ncnn`, `openvino`, `onnxruntime-web`.
+        runtime: a runtime, or several, that ONNX candidates run on too, converted if necessary:
+            `ncnn`, `openvino`, `mnn` or `onnxruntime-web`.
         allow_fallback: whether nodes may run on another provider than requested.
         inputs: use exactly these inputs; with `samples`, in addition to random ones.
         save_inputs: an `.npz` file in which to save the inputs that were used.
@@ -81,7 +82,7 @@ def verify(
             faults.
         bundle: a folder for a minimal reproduction of a failure.
         layout: the axis order, `nchw` or `nhwc`, of `reference`, `candidate` or a model's path.
-        strict_special: whether a layer fails that differs only for infinite or NaN inputs.
+        strict_special: whether a layer that differs only for infinite or NaN inputs fails.
         strict_interface: whether any difference in names, types and sizes of inputs and outputs
             fails.
         allow_no_prelu: whether models without any PReLU pass if their outputs agree.
@@ -98,25 +99,44 @@ def verify(
         UsageError: an argument is not valid.
         PReLUToolsError: the reference cannot be read or run.
     """
-    given = locals()
+    return verified(reference, candidates, locals())
+
+
+def verified(
+    reference: Model, candidates: Sequence[Model], given: Mapping[str, Any], in_test: bool = False
+) -> VerifyResult:
+    """The result of `verify`, for its keyword arguments by name.
+
+    Args:
+        reference: the model that is correct.
+        candidates: the models to compare with it.
+        given: the keyword arguments.
+        in_test: whether a candidate that cannot be read raises, and options may say more than
+            these models need, as a test does that runs for several.
+    """
     from prelu_tools.commands.verify.command import before_loading, layouts_of, verify_source
-    from prelu_tools.commands.verify.request import VerifyRequest
+    from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
 
     if not candidates:
         raise UsageError(f"no candidate to compare {name_of(reference)} with: give at least one")
-    options = SourceOptions(**read_keywords(SourceOptions, given))
+    options = SourceOptions(**read_keywords(SourceOptions, given), is_shared=in_test)
     fields = read_keywords(VerifyRequest, {**given, "inputs": None})  # written to a file below
     left = name_of(reference, "reference")
     names = _names(candidates)
     with turns(reference, *candidates), ExitStack() as stack:
-        file = stack.enter_context(values_file(inputs))
+        file = stack.enter_context(values_file(given["inputs"]))
         request = VerifyRequest(left, names, inputs_file=file, options=options, **fields)
-        objects = zip((left, *names), (reference, *candidates), strict=True)
-        refused = before_loading(request, [name for name, model in objects if is_live(model)])
-        if refused is not None:
-            return refused
+        if in_test:
+            refuse_unknown_layouts(request.layouts, (left, *names))
+            refuse_ignored(request, VerifyRequest)
+        else:
+            objects = zip((left, *names), (reference, *candidates), strict=True)
+            refused = before_loading(request, [name for name, model in objects if is_live(model)])
+            if refused is not None:
+                return refused
         models = dict(zip(names, candidates, strict=True))
-        together = opened_together((left, reference), models, options, layouts_of(request))
+        orders = layouts_of(request, names[0] if len(names) == 1 else "")
+        together = opened_together((left, reference), models, options, orders, paths=in_test)
         source, ready = stack.enter_context(together)
         return verify_source(source, request, ready)
 

@@ -47,6 +47,11 @@ class SourceDefaults:
         return next((kind for kind in ("bfloat16", "float16") if kind in kinds), None)
 
     @property
+    def adds_axes(self) -> str | None:
+        """None: outputs have the model's own axes."""
+        return None
+
+    @property
     def searchable(self) -> Searchable | None:
         """None: its tensors cannot be searched."""
         return None

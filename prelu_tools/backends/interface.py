@@ -112,6 +112,11 @@ class Source(Protocol):
         ...
 
     @property
+    def adds_axes(self) -> str | None:
+        """Why its outputs may have axes of size 1 more at their end than the model has, or None."""
+        ...
+
+    @property
     def searchable(self) -> Searchable | None:
         """The same source with tensors that can be searched for a layer; None where none can."""
         ...

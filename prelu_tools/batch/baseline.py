@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prelu_tools.core.results.baseline import Baseline, held_against
+from prelu_tools.core.results.baseline import Baseline, compared_with
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.writers.json import one_line
@@ -34,6 +34,6 @@ def _compared(entry: BatchEntry, baseline: Baseline, factor: float) -> BatchEntr
     found = entry.verification
     if found is None:
         return entry
-    held = held_against(found, baseline, entry.name, factor)
+    held = compared_with(found, baseline, entry.name, factor)
     text = one_line(held, Style())
     return replace(entry, status=held.verdict, reasons=held.reasons, text=text)

@@ -74,15 +74,15 @@ class BaselineChoice:
     known: Baseline | None
     """What is in it; None where it is not compared with."""
 
-    def hold(self, name: str, result: VerifyResult) -> VerifyResult:
+    def compare(self, name: str, result: VerifyResult) -> VerifyResult:
         """A verification compared with the file, where there is one to compare it with."""
-        from prelu_tools.core.results.baseline import held_against
+        from prelu_tools.core.results.baseline import compared_with
 
         if self.known is None:
             return result
-        return held_against(result, self.known, name, self.factor)
+        return compared_with(result, self.known, name, self.factor)
 
-    def hold_all(self, result: BatchResult) -> BatchResult:
+    def compare_all(self, result: BatchResult) -> BatchResult:
         """The same for a list of checks."""
         from prelu_tools.batch.baseline import compared
 

@@ -33,7 +33,7 @@ def are_many(sources: Sequence[str]) -> bool:
     return are_many(sources)
 
 
-def run_many(jobs: JobList, output: Output, verbose: bool, plan: Plan) -> BatchResult:
+def run_many(jobs: JobList, output: Output, plan: Plan) -> BatchResult:
     """Run all of them.
 
     Raises:
@@ -46,7 +46,7 @@ def run_many(jobs: JobList, output: Output, verbose: bool, plan: Plan) -> BatchR
         for note in jobs.notes:
             say(f"Note: {note}")
     try:
-        with _watching(output.quiet, verbose) as watch:
+        with _watching(output.quiet, output.details) as watch:
             return run_batch(jobs, plan, watch)
     except StoppedError as stopped:
         to_stderr("")
@@ -54,13 +54,13 @@ def run_many(jobs: JobList, output: Output, verbose: bool, plan: Plan) -> BatchR
         raise
 
 
-def show_many(jobs: JobList, output: Output, verbose: bool, plan: Plan) -> int:
+def show_many(jobs: JobList, output: Output, plan: Plan) -> int:
     """Run all of them, show the results, and return the exit code.
 
     Raises:
         StoppedError: as `run_many`.
     """
-    result = run_many(jobs, output, verbose, plan)
+    result = run_many(jobs, output, plan)
     output.show(result)
     return result.exit_code
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,13 +12,16 @@ from prelu_tools.cli.batch import are_many, batch_options, show_many
 from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.options import (
     Command,
-    gather_source_options,
     output_options,
     request_options,
     source_options,
+    sources_from,
     taken,
 )
 from prelu_tools.commands.export.request import ExportRequest
+
+if TYPE_CHECKING:
+    from prelu_tools.cli.output import Output
 
 
 @click.command("export", cls=Command)
@@ -40,13 +43,7 @@ from prelu_tools.commands.export.request import ExportRequest
 def command(
     sources: tuple[str, ...],
     output: str | None,
-    inputs: tuple[Any, ...],
-    custom_objects: tuple[str, ...],
-    allow_unsafe_load: bool,
-    form: str,
-    reports: tuple[tuple[str, str], ...],
-    quiet: bool,
-    verbose: bool,
+    out: Output,
     **choices: Any,
 ) -> int:
     """Export SOURCE, a Keras, PyTorch or ONNX model, to ONNX: each PReLU call is one PRelu node.
@@ -59,9 +56,6 @@ def command(
     \b
     Example: prelu-tools export nets.py:Net@weights.pt -o net.onnx
     """
-    from prelu_tools.cli.output import Output
-    from prelu_tools.cli.output import progress as show_progress
-
     plan = taken(Plan, choices)
     many = len(sources) > 1 or plan != Plan() or are_many(sources) or "{stem}" in (output or "")
     if output is None and not many:
@@ -69,17 +63,16 @@ def command(
     request = ExportRequest(
         source=sources[0],
         output=Path(output or ""),
-        options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
+        options=sources_from(choices, out),
         **choices,  # named as the fields are
     )
     if many:
         from prelu_tools.batch.lists.jobs import export_jobs
 
-        jobs = export_jobs(sources, output, request)
-        return show_many(jobs, Output(form, reports, quiet, details=verbose), verbose, plan)
+        return show_many(export_jobs(sources, output, request), out, plan)
     from prelu_tools.commands.export.command import export
 
-    with show_progress(quiet, verbose) as progress:
-        result = export(request, progress)
-    Output(form, reports, quiet, details=verbose).show(result)
+    with out.progress() as tell:
+        result = export(request, tell)
+    out.show(result)
     return 0

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from prelu_tools.cli.options import output_options
+
+if TYPE_CHECKING:
+    from prelu_tools.cli.output import Output
 
 
 @click.command("init")
@@ -19,10 +24,7 @@ from prelu_tools.cli.options import output_options
 def command(
     force: bool,
     schema: bool,
-    form: str,
-    reports: tuple[tuple[str, str], ...],
-    quiet: bool,
-    verbose: bool,
+    out: Output,
 ) -> int:
     """Write prelu-tools.toml for the models in the current folder.
 
@@ -35,7 +37,6 @@ def command(
     Example: prelu-tools init && prelu-tools verify
     """
     from prelu_tools.batch.init.command import InitRequest, init
-    from prelu_tools.cli.output import Output
 
-    Output(form, reports, quiet).show(init(InitRequest(force, schema)))
+    out.show(init(InitRequest(force, schema)))
     return 0

@@ -13,10 +13,10 @@ from prelu_tools.cli.batch import are_many, batch_options, show_many
 from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.options import (
     Command,
-    gather_source_options,
     output_options,
     request_options,
     source_options,
+    sources_from,
     taken,
 )
 from prelu_tools.commands.inspect.request import InspectRequest, is_log
@@ -82,13 +82,7 @@ def command(
     plot: Path | None,
     fail_on: Literal["error", "warning"] | None,
     expect_layers: int | None,
-    inputs: tuple[Any, ...],
-    custom_objects: tuple[str, ...],
-    allow_unsafe_load: bool,
-    form: str,
-    reports: tuple[tuple[str, str], ...],
-    quiet: bool,
-    verbose: bool,
+    out: Output,
     **choices: Any,
 ) -> int:
     """Show the PReLU slopes of SOURCE, layer by layer: what was learned, and what looks wrong.
@@ -102,16 +96,16 @@ def command(
     \b
     Example: prelu-tools inspect model.onnx
     """
-    from prelu_tools.cli.output import Output, write
+    from prelu_tools.cli.output import write
     from prelu_tools.core.results.inspect_gates import InspectGates
 
     plan = taken(Plan, choices)
     request = InspectRequest(
-        explain=verbose,
-        options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
+        explain=out.details,
+        options=sources_from(choices, out),
         **choices,  # named as the fields are
     )
-    output = Output(form, reports, quiet, slopes, others, verbose)
+    output = replace(out, slopes=slopes, others=others)
     gates = InspectGates(fail_on, expect_layers)
     if series or any(map(is_log, sources)):
         if each or plan != Plan():
@@ -128,7 +122,7 @@ def command(
                 "two sources are compared, in this process: give --each to inspect each of them"
             )
         jobs = _jobs(sources, request, gates, output, each)
-        return show_many(jobs, output, verbose, plan)
+        return show_many(jobs, output, plan)
     if len(sources) == 2:
         from prelu_tools.commands.inspect.compare import compare_sources
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from prelu_tools.cli.completing import complete_source
-from prelu_tools.cli.options import Command, gather_source_options, output_options, request_options
+from prelu_tools.cli.options import Command, output_options, request_options, sources_from
 from prelu_tools.commands.optimize.request import OptimizeRequest
+
+if TYPE_CHECKING:
+    from prelu_tools.cli.output import Output
 
 
 @click.command("optimize", cls=Command)
@@ -27,11 +30,7 @@ from prelu_tools.commands.optimize.request import OptimizeRequest
 def command(
     source: str,
     output: Path,
-    inputs: tuple[Any, ...],
-    form: str,
-    reports: tuple[tuple[str, str], ...],
-    quiet: bool,
-    verbose: bool,
+    out: Output,
     **choices: Any,
 ) -> int:
     """Rewrite every PReLU of MODEL.onnx in the form that runs fastest, and prove it equal.
@@ -43,13 +42,11 @@ def command(
     Example: prelu-tools optimize net.onnx -o fast.onnx
     And back: prelu-tools optimize fast.onnx -o net.onnx --target portable
     """
-    from prelu_tools.cli.output import Output
-    from prelu_tools.cli.output import progress as show_progress
     from prelu_tools.commands.optimize.command import optimize
 
-    options = gather_source_options(inputs, (), False, verbose)
+    options = sources_from(choices, out)
     request = OptimizeRequest(source=source, output=output, options=options, **choices)
-    with show_progress(quiet) as progress:
-        result = optimize(request, progress)
-    Output(form, reports, quiet, details=verbose).show(result)
+    with out.progress() as tell:
+        result = optimize(request, tell)
+    out.show(result)
     return 0

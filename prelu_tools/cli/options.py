@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from prelu_tools.cli.completing import complete_report, complete_source, complete_words
+from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.requests.kinds import Kind, WrongValueError, did_you_mean
@@ -20,6 +22,8 @@ from prelu_tools.reports import commands_with, formats_of
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from prelu_tools.cli.output import Output
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -27,14 +31,14 @@ T = TypeVar("T")
 class RequestOption(click.Option):
     """An option that a field of a request declares."""
 
-    def __init__(self, *args: Any, request: type, **settings: Any) -> None:
-        """Keep whose field it is."""
+    def __init__(self, *args: Any, request: type, kind: Kind, **settings: Any) -> None:
+        """Keep whose field it is, and of what kind."""
         super().__init__(*args, **settings)
-        self.request = request
+        self.request, self.kind = request, kind
 
 
 class Command(click.Command):
-    """Exit 2 for an option that has no effect because of another one, given or not."""
+    """Exit 2 for an option without effect because of another one, and for a file in no folder."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it."""
@@ -43,7 +47,30 @@ class Command(click.Command):
             names = [option.name or "" for option in options if option.request is request]
             given = [name for name in names if _is_given(ctx, name)]
             refuse_ignored(SimpleNamespace(**ctx.params), request, given)
+        for path in self._to_write(ctx.params):
+            if not path.parent.is_dir() and not _is_made(path.parent, ctx.params):
+                raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
         return super().invoke(ctx)
+
+    def _to_write(self, given: Mapping[str, Any]) -> Iterator[Path]:
+        """The files that options name to be written, but for what `-o` names."""
+        yield from (Path(path) for _, path in given.get("reports", ()) if path != "-")
+        fields = [one for one in self.params if isinstance(one, RequestOption)]
+        written = [one.name for one in fields if one.kind.type == "file" and not one.kind.is_read]
+        for name in ("plot", *written):
+            is_read = name == "baseline" and not given["update_baseline"]
+            if name is not None and given.get(name) is not None and not is_read:
+                yield given[name]
+
+
+def _is_made(folder: Path, given: Mapping[str, Any]) -> bool:
+    """Whether the run makes a folder: that of a bundle, or of what it writes of many models."""
+    output = given.get("output", ".")
+    if output is None:  # a list says where each model goes
+        return True
+    named = [Path(value) for value in (output, given.get("bundle")) if value is not None]
+    places = (place for one in named for place in (one, one.parent) if not place.exists())
+    return any(folder.is_relative_to(place) for place in places)
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:
@@ -107,7 +134,7 @@ source_options = request_options(SourceOptions)
 def _option(one: Option, request: type) -> Callable[[Function], Function]:
     """A field's option as click has it; its parameter is named as the field is."""
     flag = "--" + one.name.replace("_", "-")
-    of = {"cls": RequestOption, "request": request}
+    of: dict[str, Any] = {"cls": RequestOption, "request": request, "kind": one.kind}
     settings: dict[str, Any] = {**of, "help": one.help, "metavar": one.metavar}
     if one.kind.type == "flag":
         if one.default is False:
@@ -168,8 +195,17 @@ def _reader(
     return read
 
 
-def output_options(function: Function) -> Function:
-    """Where results go, and how much is said."""
+def output_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Where results go, and how much is said: the keyword `out` of the command, an `Output`."""
+
+    @wraps(command)
+    def function(*args: Any, **given: Any) -> int:
+        from prelu_tools.cli.output import Output
+
+        form, reports, quiet = given.pop("form"), given.pop("reports"), given.pop("quiet")
+        out = Output(form, reports, quiet, details=given.pop("verbose"))
+        return command(*args, out=out, **given)
+
     for option in (
         click.option(
             "-v", "--verbose", is_flag=True, help="Show details, and the frameworks' own messages."
@@ -208,13 +244,7 @@ def taken(request: type[T], choices: dict[str, Any]) -> T:
     return request(**{one.field: choices.pop(one.field) for one in options_of(kind, "cli")})
 
 
-def gather_source_options(
-    inputs: tuple[Any, ...], custom_objects: tuple[str, ...], allow_unsafe_load: bool, verbose: bool
-) -> SourceOptions:
-    """The options of `source_options` as one value."""
-    return SourceOptions(
-        inputs=tuple(inputs),
-        custom_objects=custom_objects,
-        allow_unsafe_load=allow_unsafe_load,
-        show_chatter=verbose,
-    )
+def sources_from(choices: dict[str, Any], out: Output) -> SourceOptions:
+    """How to read sources, by what the command has of `source_options`; they are taken out."""
+    names = {one.field for one in options_of(SourceOptions, "cli")} & set(choices)
+    return SourceOptions(**{name: choices.pop(name) for name in names}, show_chatter=out.details)

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Output:
     others: bool = False
     """Whether to show each LeakyRelu and Relu."""
     details: bool = False
-    """Whether a table shows what a page folds."""
+    """Whether a table shows what a page folds, and progress is a line for each stage (`-v`)."""
 
     def show(self, result: Result) -> None:
         """Write the result everywhere it was asked for; what cannot be written costs only itself.
@@ -68,6 +68,10 @@ class Output:
             _print(render(result, self.form, style))
         if failures:
             raise failures[0]
+
+    def progress(self) -> AbstractContextManager[Callable[[str], None]]:
+        """See `progress`."""
+        return progress(self.quiet, self.details)
 
     @contextmanager
     def explaining(self) -> Iterator[None]:

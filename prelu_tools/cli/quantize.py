@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from prelu_tools.cli.completing import complete_source
-from prelu_tools.cli.options import Command, gather_source_options, output_options, request_options
+from prelu_tools.cli.options import Command, output_options, request_options, sources_from
 from prelu_tools.commands.quantize.request import QuantizeRequest
+
+if TYPE_CHECKING:
+    from prelu_tools.cli.output import Output
 
 
 @click.command("quantize", cls=Command)
@@ -37,10 +40,7 @@ def command(
     source: str,
     output: Path,
     calibration: Path,
-    form: str,
-    reports: tuple[tuple[str, str], ...],
-    quiet: bool,
-    verbose: bool,
+    out: Output,
     **choices: Any,
 ) -> int:
     """Quantize MODEL.onnx to 8-bit integers, PReLU included, and measure what it costs in accuracy.
@@ -54,15 +54,13 @@ def command(
     Example: prelu-tools quantize net.onnx -o net.int8.onnx --calibration data.npz
     """
     from prelu_tools.cli.main import EXIT_NO_VERDICT, EXIT_VERDICT
-    from prelu_tools.cli.output import Output
-    from prelu_tools.cli.output import progress as show_progress
     from prelu_tools.commands.quantize.command import quantize
 
-    options = gather_source_options((), (), False, verbose)
+    options = sources_from(choices, out)
     request = QuantizeRequest(
         source=source, output=output, calibration=calibration, options=options, **choices
     )
-    with show_progress(quiet) as progress:
-        result = quantize(request, progress)
-    Output(form, reports, quiet, details=verbose).show(result)
+    with out.progress() as tell:
+        result = quantize(request, tell)
+    out.show(result)
     return {"fail": EXIT_VERDICT, "inconclusive": EXIT_NO_VERDICT}.get(result.verdict or "", 0)

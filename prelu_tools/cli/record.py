@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.options import (
     Command,
-    gather_source_options,
     output_options,
     request_options,
     source_options,
+    sources_from,
 )
 from prelu_tools.commands.record.request import RecordRequest
+
+if TYPE_CHECKING:
+    from prelu_tools.cli.output import Output
 
 
 @click.command("record", cls=Command)
@@ -34,13 +37,7 @@ from prelu_tools.commands.record.request import RecordRequest
 def command(
     source: str,
     output: Path,
-    inputs: tuple[Any, ...],
-    custom_objects: tuple[str, ...],
-    allow_unsafe_load: bool,
-    form: str,
-    reports: tuple[tuple[str, str], ...],
-    quiet: bool,
-    verbose: bool,
+    out: Output,
     **choices: Any,
 ) -> int:
     """Run SOURCE as verify runs a reference, and save the results in REFERENCE.npz.
@@ -52,16 +49,15 @@ def command(
     Example: prelu-tools record nets.py:Net@weights.pt -o net.npz
              prelu-tools verify net.npz net.onnx
     """
-    from prelu_tools.cli.output import Output, progress
     from prelu_tools.commands.record.command import record
 
     request = RecordRequest(
         source=source,
         output=output,
-        options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
+        options=sources_from(choices, out),
         **choices,  # named as the fields are
     )
-    with progress(quiet, verbose) as tell:
+    with out.progress() as tell:
         result = record(request, tell)
-    Output(form, reports, quiet).show(result)
+    out.show(result)
     return 0

@@ -13,10 +13,10 @@ from prelu_tools.cli.batch import are_many, batch_options, run_many
 from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.options import (
     Command,
-    gather_source_options,
     output_options,
     request_options,
     source_options,
+    sources_from,
     taken,
 )
 from prelu_tools.commands.verify.request import VerifyRequest
@@ -48,13 +48,7 @@ def command(
     /,
     reference: str | None,
     candidates: tuple[str, ...],
-    form: str,
-    reports: tuple[tuple[str, str], ...],
-    quiet: bool,
-    verbose: bool,
-    inputs: tuple[Any, ...],
-    custom_objects: tuple[str, ...],
-    allow_unsafe_load: bool,
+    out: Output,
     **choices: Any,
 ) -> int:
     """Compare each CANDIDATE with REFERENCE: slopes bit for bit, every layer, every output.
@@ -71,42 +65,37 @@ def command(
     \b
     Example: prelu-tools verify nets.py:Net@weights.pt net.onnx
     """
-    from prelu_tools.cli.output import Output, progress
-
-    output = Output(form, reports, quiet, details=verbose)
     plan, asked = taken(Plan, choices), taken(BaselineRequest, choices)
     if reference is None:
         from prelu_tools.batch.lists.jobs import check_jobs
 
         _refuse_options_of_one_check(ctx)
-        with output.explaining():
-            held = asked.chosen()
-            return _run_list(check_jobs(verbose), output, verbose, plan, held)
+        with out.explaining():
+            return _run_list(check_jobs(out.details), out, plan, asked.chosen())
     is_batch = plan != Plan() or are_many((reference, *candidates))
     if not is_batch:
         _refuse_a_reference_alone(ctx, reference, candidates)
     request = VerifyRequest(
         reference=reference,
         candidates=candidates,
-        options=gather_source_options(inputs, custom_objects, allow_unsafe_load, verbose),
+        options=sources_from(choices, out),
         **choices,  # named as the fields are
     )
     if is_batch:
         from prelu_tools.batch.lists.jobs import verify_jobs
 
-        with output.explaining():
-            held = asked.chosen()
-            return _run_list(verify_jobs(request), output, verbose, plan, held)
-    with output.explaining():
+        with out.explaining():
+            return _run_list(verify_jobs(request), out, plan, asked.chosen())
+    with out.explaining():
         from prelu_tools.commands.verify.command import verify
 
-        held = asked.chosen()
-        with progress(quiet, verbose) as tell:
+        baseline = asked.chosen()
+        with out.progress() as tell:
             result = verify(request, tell)
         name = f"{reference} against {', '.join(candidates)}"
-        result = held.hold(name, result)
-        output.show(result)
-        held.renew({name: result}, whole=False, quiet=quiet)
+        result = baseline.compare(name, result)
+        out.show(result)
+        baseline.renew({name: result}, whole=False, quiet=out.quiet)
     return _EXIT[result.verdict]
 
 
@@ -133,12 +122,10 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
             )
 
 
-def _run_list(
-    jobs: JobList, output: Output, verbose: bool, plan: Plan, held: BaselineChoice
-) -> int:
+def _run_list(jobs: JobList, output: Output, plan: Plan, baseline: BaselineChoice) -> int:
     """Run a list of checks, and show the results, compared with a baseline where there is one."""
-    result = held.hold_all(run_many(jobs, output, verbose, plan))
+    result = baseline.compare_all(run_many(jobs, output, plan))
     output.show(result)
     found = {one.name: one.verification for one in result.entries}
-    held.renew(found, whole=True, quiet=output.quiet)
+    baseline.renew(found, whole=True, quiet=output.quiet)
     return result.exit_code

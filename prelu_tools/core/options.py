@@ -92,7 +92,7 @@ def _shapes_of_python(value: Any) -> tuple[InputOption, ...]:
         is_sized = isinstance(shape, Iterable) and not isinstance(shape, str)
         sizes = tuple(shape) if is_sized else (None,)
         if not all(_is_size(size) for size in sizes):
-            raise WrongValueError(_SIZES, f"input {name} is given as {shape!r}")
+            raise WrongValueError(_SIZES, f"input {name!r} is given as {shape!r}")
         found.append(InputOption(name, sizes))
     return tuple(found)
 

@@ -69,8 +69,7 @@ class GraphView:
         graph: onnx.GraphProto | None = None,
         outer: GraphView | None = None,
         typed: bool = False,
-        remembers: bool = False,
-        edits: bool = False,
+        owned: bool = False,
         invariants: Mapping[str, str] | None = None,
     ) -> None:
         """Index a graph.
@@ -80,16 +79,15 @@ class GraphView:
             graph: None for the model's main graph.
             outer: the view of the graph around it: a body may read its tensors.
             typed: whether shape inference has run on the model already.
-            remembers: whether nobody will change the model, so that what was found of it holds.
-            edits: whether the model is a copy, in which sums may be put in another order.
+            owned: whether the model is a copy that only the recogniser changes: what was found of
+                it holds, and sums may be put in another order.
             invariants: inputs of a body that are tensors of the graph around it, every time.
         """
         self.model = model
         self.graph = model.proto.graph if graph is None else graph
         self.outer = outer
         self._typed = typed or outer is not None
-        self._remembers: bool = remembers if outer is None else outer._remembers
-        self.edits: bool = edits if outer is None else outer.edits
+        self.owned: bool = owned if outer is None else outer.owned
         self._memory: dict[object, Any] = {}
         own = {name: node for node in self.graph.node for name in node.output if name}
         tensors = {tensor.name: tensor for tensor in self.graph.initializer}
@@ -111,8 +109,8 @@ class GraphView:
         return self.outer.budget if self.outer is not None else Budget(self.model.n_bytes)
 
     def remembered(self, make: Callable[[GraphView], Value]) -> Value:
-        """What is made of this view: once, where nobody will change the model."""
-        if not self._remembers:
+        """What is made of this view: once, where nobody else will change the model."""
+        if not self.owned:
             return make(self)
         if make not in self._memory:
             self._memory[make] = make(self)
@@ -244,7 +242,7 @@ def all_views(model: OnnxModel) -> Iterator[GraphView]:
     if proto is model.proto:
         proto = deepcopy(proto)
     copy = replace(model, proto=proto)
-    yield from nested_views(GraphView(copy, typed=True, remembers=True, edits=True))
+    yield from nested_views(GraphView(copy, typed=True, owned=True))
 
 
 def nested_views(view: GraphView) -> Iterator[GraphView]:

@@ -25,7 +25,7 @@ def slope_parameter_groups(
         example_inputs: what the module can be called with (a tensor, a tuple or a mapping): then
             its slopes are found as `inspect` finds them, in modules of your own too. None for what
             its method `example_inputs()` returns; without that, names and shapes tell them: every
-            `nn.PReLU`, and parameters whose own or whose module's name speaks of slopes.
+            `nn.PReLU`, and parameters whose own name, or whose module's, suggests slopes.
 
     Returns:
         Two dictionaries with `params` and `weight_decay`: the others, then the slopes.
@@ -60,8 +60,8 @@ def exclude_slopes_from_weight_decay(optimizer: Any, model: Any) -> tuple[str, .
         exclude_slopes_from_weight_decay(optimizer, model)
         model.compile(optimizer, ...)
 
-    What was excluded before stays so. The penalty of an `alpha_regularizer` is not the optimizer's:
-    leave that out where the layer is made.
+    Variables that were excluded before stay excluded. The penalty of an `alpha_regularizer` is not
+    the optimizer's: leave it out when you create the layer.
 
     Args:
         optimizer: a Keras optimizer that was not used yet.

@@ -12,8 +12,8 @@ from prelu_tools.training.recorder import EVERY, recorder_for
 class KerasSlopeLogger(keras.callbacks.Callback):  # type: ignore[misc]
     """Logs the slopes of a `keras.Model`: `fit(..., callbacks=[KerasSlopeLogger(folder)])`.
 
-    Steps are those of `optimizer.iterations`, so a training that goes on from a saved model goes
-    on in the log. In a distributed training only the chief writes.
+    Steps are those of `optimizer.iterations`, so a run that resumes from a saved model continues
+    the log. In a distributed training only the chief writes.
     """
 
     def __init__(

@@ -29,9 +29,8 @@ def _base() -> Any:
 class LightningSlopeLogger(_base()):  # type: ignore[misc]
     """Logs the slopes of a LightningModule: `Trainer(callbacks=[LightningSlopeLogger(folder)])`.
 
-    Steps are those of `trainer.global_step`, so a training that goes on from a checkpoint goes on
-    in the log. Only the process of rank 0 writes. With several optimizers, all of their steps
-    count.
+    Steps are those of `trainer.global_step`, so a run that resumes from a checkpoint continues the
+    log. Only the process of rank 0 writes. With several optimizers, all of their steps count.
     """
 
     def __init__(

@@ -16,10 +16,10 @@ def inspect_series(
     """How the slopes of each layer moved: as `prelu-tools inspect --series`.
 
     Args:
-        sources: a log (`slopes.jsonl`), or two checkpoints of one training or more. These are put
-            in the order of the numbers in their names, where they differ in numbers alone.
-        near: how close to 0 (or 1) a slope counts as ReLU (or the identity).
-        allow_unsafe_load: whether pickles and Lambda layers may run code of the file.
+        sources: a log (`slopes.jsonl`), or at least two checkpoints of one training. These are
+            sorted by the numbers in their names, if the names differ only in numbers.
+        near: how close to 0 (or 1) a slope has to be to count as ReLU (or the identity).
+        allow_unsafe_load: whether pickles and Lambda layers may run code from the file.
 
     Returns:
         Every layer at every point, with what was found. Jupyter shows it as a page with charts.

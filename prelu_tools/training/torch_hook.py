@@ -46,16 +46,16 @@ class TorchSlopeLogger:
             optimizer: what trains it, or a list of several; the steps of the first are counted.
             folder: where `slopes.jsonl` and the files for TensorBoard go: give it one of its own.
             every: steps from one record to the next.
-            step: how many steps were taken before, where a training goes on: records of that and
-                later steps are replaced.
+            step: how many steps were taken before, if training resumes: records of that step
+                and later ones are replaced.
             example_inputs: what the module can be called with (a tensor, a tuple or a mapping), to
                 find its layers by; None for the first call of the training.
-            tensorboard: whether to write for TensorBoard; None where it is installed.
-            wandb: whether to log to the active run of W&B; None where there is one.
+            tensorboard: whether to write for TensorBoard; None for yes, if it is installed.
+            wandb: whether to log to the active run of W&B; None for yes, if there is one.
 
         Raises:
-            UsageError: an argument makes no sense.
-            MissingExtraError: a package that is asked for is not installed.
+            UsageError: an argument is not valid.
+            MissingExtraError: a requested package is not installed.
         """
         self.step = step
         self._model = model

@@ -65,7 +65,7 @@ def test_an_error_is_tried_again_and_a_verdict_is_not(odd: Odd) -> None:
     again = cli(*sources, "--results", "r.jsonl", "--resume", "--format", "json")
     assert by_status(again.json) == {"net0.onnx": "fail", "net1.onnx": "fail", "later.onnx": "fail"}
     assert len(results(Path("r.jsonl"))) == 4
-    assert "has 1 PReLU layers; expected 2" in again.json["models"][2]["reasons"][0]
+    assert "expected 2 PReLU layers, found 1" in again.json["models"][2]["reasons"][0]
 
 
 def test_a_torn_line_is_passed_over_and_cut_off(odd: Odd) -> None:
@@ -100,7 +100,7 @@ def test_results_that_are_there_are_not_overwritten(odd: Odd) -> None:
     assert found.code == 2
     assert "give --resume" in found.err
     assert Path("r.jsonl").read_text() == "mine\n"
-    assert cli("inspect", "nets", "--results", "gone/r.jsonl").code == 3
+    assert cli("inspect", "nets", "--results", "gone/r.jsonl").code == 2
 
 
 def test_a_run_that_ended_while_another_one_began_is_not_appended_to(

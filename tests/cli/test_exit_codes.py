@@ -91,7 +91,7 @@ def test_a_folder_is_no_verdict(tmp_path: Path) -> None:
 def test_expect_layers_notices_a_layer_that_vanished(net: Path, expected: int, code: int) -> None:
     found = cli("inspect", net, "--expect-layers", expected)
     assert found.code == code
-    assert ("has 1 PReLU layers; expected" in found.err) == (code == 1)
+    assert ("PReLU layers, found 1" in found.err) == (code == 1)
     assert "act" in found.out
 
 

@@ -90,10 +90,46 @@ def test_reports_go_to_files_beside_what_is_shown(model: Path, tmp_path: Path) -
 
 
 def test_a_report_that_cannot_be_written_is_no_verdict(model: Path, tmp_path: Path) -> None:
-    found = cli("inspect", model, "--report", f"csv={tmp_path / 'nowhere' / 'x.csv'}")
+    found = cli("inspect", model, "--report", f"csv={tmp_path}")
     assert found.code == 3
-    assert f"cannot be written: there is no folder {tmp_path / 'nowhere'}" in found.err
+    assert f"{tmp_path} cannot be written" in found.err
     assert "1 PReLU layer" in found.out  # the result is not lost
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("inspect", "gone.onnx", "--report", "csv=nowhere/x.csv"),
+        ("inspect", "gone.onnx", "--plot", "nowhere/x.png"),
+        ("inspect", "gone.onnx", "--results", "nowhere/x.jsonl"),
+        ("verify", "gone.py:Net", "gone.onnx", "--baseline", "nowhere/b.json", "--update-baseline"),
+        ("verify", "gone.py:Net", "gone.onnx", "--save-inputs", "nowhere/x.npz"),
+        ("export", "gone.py:Net", "-o", "net.onnx", "--report", "json=nowhere/x.json"),
+    ],
+)
+def test_a_folder_that_is_not_there_is_said_before_anything_runs(
+    line: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = cli(*line)
+    assert (found.code, found.out) == (2, "")
+    assert "cannot be written: there is no folder nowhere" in found.err
+    assert "gone" not in found.err
+
+
+def test_a_report_may_lie_in_a_folder_that_the_run_makes(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_prelu(tmp_path / "other.onnx", (0.25, 0.5, 1.5))
+    batch = ("export", "net.onnx", "other.onnx", "--no-verify", "-q")
+    assert cli(*batch, "-o", "out", "--report", "json=out/all.json").code == 0
+    assert cli(*batch, "-o", "in/{stem}.onnx", "--report", "json=in/all.json").code == 0
+    (tmp_path / "list.csv").write_text("source,output\nnet.onnx,made/net.onnx\n")
+    assert cli("export", "list.csv", "--no-verify", "--report", "json=made/all.json").code == 0
+    made = ("verify", "net.onnx", "other.onnx", "--no-power", "-q")
+    assert cli(*made, "--bundle", "seen", "--report", "json=seen/all.json").code == 1
+    assert all((tmp_path / name / "all.json").is_file() for name in ("out", "in", "made", "seen"))
 
 
 def test_two_models_have_every_format_and_no_figure(model: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from prelu_tools.backends.inputs import Lookup, TensorSpec
 from prelu_tools.backends.interface import Source
 from prelu_tools.commands.verify.inputs.drawing import DrawPlan
-from prelu_tools.commands.verify.inputs.planning import Settled, settle
+from prelu_tools.commands.verify.inputs.planning import InputPlan, plan_inputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import Dim
@@ -56,9 +56,9 @@ class Picky:
             raise PReLUToolsError("no")
         return self.gives(feeds)
 
-    def settled(self, samples: int = 4, **ranges: tuple[float, float]) -> Settled:
+    def settled(self, samples: int = 4, **ranges: tuple[float, float]) -> InputPlan:
         """Its inputs."""
-        return settle(cast(Source, self), [], DrawPlan(samples, 0, ranges))
+        return plan_inputs(cast(Source, self), [], DrawPlan(samples, 0, ranges))
 
 
 def spec(name: str, *shape: Dim, dtype: str = "float32") -> TensorSpec:
@@ -70,7 +70,7 @@ def spec(name: str, *shape: Dim, dtype: str = "float32") -> TensorSpec:
 IMAGE = spec("x", "batch", 3, "h", "w")
 
 
-def _shapes(found: Settled, name: str = "x") -> list[tuple[int, ...]]:
+def _shapes(found: InputPlan, name: str = "x") -> list[tuple[int, ...]]:
     return [run[name].shape for run in found.feeds]
 
 

@@ -39,6 +39,16 @@ OF_THE_COMMAND_LINE = (
     *("core/results/baseline.py", "core/results/inspect_gates.py"),
 )
 """What the library never returns: many models, baselines, gates, and what is written for people."""
+LABELS = (
+    "core/results/baseline.py",
+    "reports/writers/junit.py",
+    "reports/views/doctor.py",
+    "backends/keras/on_torch.py",
+)
+"""Where `output NAME` is a key, the name of a test case or a heading, and no part of a sentence."""
+NOUN = re.compile(r"(?<![\w-])(?:input|output|node|tensor|layer|initializer|class)\s$")
+NO_NAME = re.compile(r"number|version|shapes|doubt|wrong|tensors|named\(|^', '.join")
+"""What stands behind such a noun and is a number, a sentence, or quoted already."""
 NAMES = """
     actual before code data_path domain dtype escaped expected figure first_divergence form format
     found health layer lost model name node nodes nodes_elsewhere operator options origin
@@ -203,3 +213,30 @@ def test_a_result_speaks_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert listed.code == 3
     assert "allow_no_prelu = true" in listed.words
     assert "--allow-no-prelu" not in listed.words
+
+
+def _unquoted(path: Path) -> Iterator[str]:
+    """Names that stand in a sentence as if they were words of it: `output {name} is called ...`."""
+    for text in ast.walk(ast.parse(path.read_text())):
+        parts = text.values if isinstance(text, ast.JoinedStr) else []
+        for before, part, after in zip(parts, parts[1:], [*parts[2:], None], strict=False):
+            if not isinstance(before, ast.Constant) or not isinstance(part, ast.FormattedValue):
+                continue
+            is_label = isinstance(after, ast.Constant) and str(after.value).startswith(":")
+            shown = ast.unparse(part.value)
+            if NOUN.search(str(before.value)) and part.conversion == -1 and not is_label:
+                yield from [] if NO_NAME.search(shown) else [f"{path.name}: {shown}"]
+
+
+def test_names_stand_in_quotes_in_a_sentence() -> None:
+    files = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
+    found = [one for name, path in files.items() if name not in LABELS for one in _unquoted(path)]
+    assert found == []
+
+
+def test_a_name_without_quotes_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "one.py"
+    path.write_text(
+        "f'its output {a} is called {b!r}'\nf'output {a}: lost'\nf'node {a!r} is gone'\n"
+    )
+    assert list(_unquoted(path)) == ["one.py: a"]

@@ -11,7 +11,12 @@ from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.prelu.statistics import Thresholds
 from prelu_tools.core.results.export import DoctorItem, ExportResult, InitCheck, RefusedRoute
 from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport
-from prelu_tools.core.results.optimization import Exactness, Held, LayerChoice, OptimizeResult
+from prelu_tools.core.results.optimization import (
+    EqualityReport,
+    Exactness,
+    LayerChoice,
+    OptimizeResult,
+)
 from prelu_tools.core.results.verification import (
     BaselineReport,
     CandidateReport,
@@ -37,7 +42,7 @@ NOTHING = cast(Any, None)
                         "optimized": None}),
         (RefusedRoute, {}),
         (DoctorItem, {"advice": ""}),
-        (InitCheck, {"variants": (), "inputs": (), "n_models": 1}),
+        (InitCheck, {"variants": (), "inputs": (), "n_models": 1, "needed": ()}),
         (Finding, {"layer": None}),
         (LayerReport, {"findings": (), "usage": None}),
         (InspectResult, {"others": (), "refused": (), "notes": (), "failures": (), "seconds": 0.0}),
@@ -92,7 +97,7 @@ def _choice(before: str, form: str) -> LayerChoice:
     ],
 )
 def test_an_optimization_in_a_line(latency: Latency | None, words: str) -> None:
-    held = Held(True, True, True, 0, 1, "", "")
+    held = EqualityReport(True, True, True, 0, 1, "", "")
     layers = (_choice("prelu", "relu"), _choice("max", "max"), _choice("max", "prelu"))
     result = OptimizeResult(
         "a.onnx", "b.onnx", 1, "portable", Exactness(), layers, held, latency, NOTHING

@@ -90,7 +90,7 @@ def test_a_shape_in_python_is_sizes_by_name() -> None:
         with pytest.raises(WrongValueError) as found:
             _python({"x": wrong})
         assert str(found.value) == EXPECTED
-        assert found.value.found == f"input x is given as {wrong!r}"
+        assert found.value.found == f"input 'x' is given as {wrong!r}"
 
 
 def test_the_schema_of_shapes_takes_what_is_read() -> None:

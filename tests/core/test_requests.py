@@ -23,7 +23,7 @@ def test_dims_that_are_none_are_refused_everywhere(dims: str) -> None:
     for read in (SHAPES.read, SHAPES.from_text):
         with pytest.raises(WrongValueError, match=r"expected NAME:DIMS|list of NAME:DIMS"):
             read([f"x:{dims}"])
-    with pytest.raises(UsageError, match="input x is given as"):
+    with pytest.raises(UsageError, match="input 'x' is given as"):
         read_keywords(SourceOptions, {"input": {"x": tuple(dims.split(","))}})
     found = cli("verify", "a.onnx", "b.onnx", "--input", f"x:{dims}")
     assert (found.code, found.out) == (2, "")

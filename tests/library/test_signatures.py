@@ -27,7 +27,7 @@ REQUESTS: list[tuple[Callable[..., Any], type]] = [
     (api.quantize, QuantizeRequest),
     (assert_parity, VerifyRequest),
 ]
-OLDER = {assert_parity: {"inputs_file", "layouts"}, api.quantize: {"calibration"}}
+OWN = {api.quantize: {"calibration"}}
 _FRAMEWORKS = {"custom_objects", "allow_unsafe_load"}
 NOT_FOR_ONNX = {api.optimize: _FRAMEWORKS, api.quantize: {*_FRAMEWORKS, "input"}}
 CASES = [
@@ -55,7 +55,7 @@ def test_every_option_is_a_keyword_and_every_keyword_an_option(
 ) -> None:
     declared = [*options_of(request_type, "api"), *options_of(SourceOptions, "api")]
     names = {one.name for one in declared} - NOT_FOR_ONNX.get(function, set())
-    assert set(_keywords(function)) - OLDER.get(function, set()) == names
+    assert set(_keywords(function)) - OWN.get(function, set()) == names
 
 
 @pytest.mark.parametrize(("function", "request_type", "one"), CASES)
@@ -71,8 +71,7 @@ def test_a_keyword_has_the_type_that_its_option_takes(
         words = eval(words, names) if isinstance(words, str) else words
         assert set(get_args(words)) == set(one.kind.words)
     else:
-        older = "Shapes" if function is assert_parity and one.name == "inputs" else None
-        assert annotation == " | ".join(filter(None, (one.kind.annotation, older)))
+        assert annotation == one.kind.annotation
 
 
 @pytest.mark.parametrize(("function", "request_type", "one"), CASES)

@@ -51,7 +51,7 @@ def test_axes_that_an_export_states_say_nothing_of_what_is_made_of_it(tmp_path: 
     travel(_net(layer, (2, 2, 2, 4)), Way(False, False, "commands", "bitwise", 1), tmp_path)
 
 
-def test_axes_of_two_files_of_one_source_are_held_against_each_other(tmp_path: Path) -> None:
+def test_axes_of_two_files_of_one_source_are_compared_with_each_other(tmp_path: Path) -> None:
     """The export's and the optimized file's were moved the same way: between them nothing was."""
     layer = Layer("act0", "max_neg", _slopes(2, 1, 1), "row", last=True)
     travel(_net(layer, (2, 2, 3)), Way(False, False, "commands", "layer", 0), tmp_path)

@@ -10,7 +10,11 @@ from tiny_models import save_graph
 
 
 def save_between_convolutions(
-    path: Path, shape: list[int], slope: tuple[int, ...], batch: int | str = "batch"
+    path: Path,
+    shape: list[int],
+    slope: tuple[int, ...],
+    batch: int | str = "batch",
+    seed: int = 61,
 ) -> Path:
     """Write it.
 
@@ -19,12 +23,13 @@ def save_between_convolutions(
         shape: of the PReLU's input, without the batch: channels first.
         slope: of the slopes, which are all different.
         batch: the size of the batch, or its name.
+        seed: of the slopes.
     """
     chance = np.random.default_rng(6)
     kernel = [1] * (len(shape) - 1)
     tensors = {
         "w1": chance.normal(size=(shape[0], 3, *kernel)).astype(np.float32),
-        "act.weight": chance.normal(size=slope).astype(np.float32),
+        "act.weight": np.random.default_rng(seed).normal(size=slope).astype(np.float32),
         "w2": chance.normal(size=(2, shape[0], *kernel)).astype(np.float32),
     }
     nodes = [

@@ -24,7 +24,12 @@ from prelu_tools.core.results.inspection import (
     OtherActivation,
     RefusedForm,
 )
-from prelu_tools.core.results.optimization import Exactness, Held, LayerChoice, OptimizeResult
+from prelu_tools.core.results.optimization import (
+    EqualityReport,
+    Exactness,
+    LayerChoice,
+    OptimizeResult,
+)
 from prelu_tools.core.results.reasons import VALUES_DIFFER, Reason
 from prelu_tools.core.results.verification import (
     Agreement,
@@ -249,7 +254,7 @@ def optimized() -> OptimizeResult:
         target="onnxruntime-cpu",
         exact=Exactness("approximate", 4),
         layers=layers,
-        held=Held(False, True, False, 2, 9, "A | B", "1.31.1"),
+        held=EqualityReport(False, True, False, 2, 9, "A | B", "1.31.1"),
         latency=Latency(20.98e-3, 7.23e-3, ratio, 2, (("x", (1, 3, 112, 112)),)),
         verification=verified(),
         notes=("1 of 12 groups of layers were not timed",),

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from judge_rig import Rig, X, Y, flat
 
-from prelu_tools.commands.verify.layers.finding import Found, Hunt, Place, find_layers
+from prelu_tools.commands.verify.layers.finding import Found, LayerSearch, Place, find_layers
 from prelu_tools.commands.verify.reference.reference import Call
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -72,10 +72,12 @@ class Search:
         return bool((np.abs(expected - found) <= self.room).all())
 
     @property
-    def hunt(self) -> Hunt:
+    def hunt(self) -> LayerSearch:
         """What is looked for, and where."""
         source = cast(Any, SimpleNamespace(searchable=self.tensors))
-        return Hunt(self.reference, source, "cuda", self.feeds, lambda *given: self.answer(*given))
+        return LayerSearch(
+            self.reference, source, "cuda", self.feeds, lambda *given: self.answer(*given)
+        )
 
     def __call__(self) -> dict[str, Found]:
         """The outcome for every layer of the reference."""

@@ -253,10 +253,30 @@ def test_an_input_of_no_axes_is_fed_as_such(tmp_path: Path, runtime: str) -> Non
     assert _checked(path, runtime).verdict == "pass"
 
 
-@pytest.mark.parametrize("runtime", ["ncnn", "mnn"])
-def test_without_layers_a_slope_that_became_a_relu_s_fails_nothing(
-    tmp_path: Path, runtime: str
+@pytest.mark.parametrize("layers", [True, False])
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_one_slope_is_found_in_whatever_the_converter_made_of_it(
+    tmp_path: Path, runtime: str, layers: bool
 ) -> None:
+    """MNN and pnnx make a ReLU with a slope of it, which is the same with and without layers."""
     path = save_between_convolutions(tmp_path / "net.onnx", [4, 6, 5], (1,))
-    result = verify(path, path, runtime=runtime, samples=4, search_seconds=0.0, layers=False)
-    assert result.verdict != "fail", result.reasons
+    result = verify(path, path, runtime=runtime, samples=4, search_seconds=0.0, layers=layers)
+    assert result.verdict == "pass", result.reasons
+    (layer,) = _by_runtime(result)[runtime].layers
+    assert layer.n_by_value == 1
+    other = save_between_convolutions(tmp_path / "other.onnx", [4, 6, 5], (1,), seed=62)
+    wrong = verify(path, other, runtime=runtime, samples=4, search_seconds=0.0, layers=layers)
+    assert _by_runtime(wrong)[runtime].verdict == "fail"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_mnn_file_with_an_axis_more_is_the_same_model(tmp_path: Path, order: int) -> None:
+    """Its converter writes 1-D convolutions as 2-D ones."""
+    net = save_between_convolutions(tmp_path / "net.onnx", [4, 6], (4, 1))
+    main, weights = _files("mnn", net, tmp_path)
+    pair = (str(net), str(main))[::order]
+    result = verify(*pair, search_seconds=0.0, samples=4)
+    assert result.verdict == "pass", result.reasons
+    assert "axes_dropped" in map(code_of, result.notes)
+    _exchange(weights, open_source(str(net), SourceOptions()).layers()[0].slopes)
+    assert verify(*pair, search_seconds=0.0, samples=4).verdict == "fail"

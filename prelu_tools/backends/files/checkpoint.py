@@ -1,29 +1,13 @@
-"""`.pt`, `.pth`: a torch state dict, read where it can do no harm; torch is not loaded for it."""
+"""`.pt`, `.pth`: a torch state dict, read where it can do no harm."""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from prelu_tools.backends.files.source import FileSource, source_of
 from prelu_tools.backends.interface import Source
 from prelu_tools.core.files.plain_pickles import all_plain
 from prelu_tools.core.options import SourceOptions
-
-_SUFFIXES = (".pt", ".pth", ".ckpt", ".tar")
-
-
-def read_here_from_now_on(sources: Sequence[str]) -> None:
-    """Load torch once, where several of many sources need it: not in a process for each.
-
-    What could do harm in a file is read in a process of its own all the same.
-    """
-    if sum(text.lower().endswith(_SUFFIXES) for text in sources) > 1:
-        with suppress(ModuleNotFoundError):
-            importlib.import_module("torch")
 
 
 def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
@@ -37,7 +21,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
         from prelu_tools.backends.files.state_dict import read_trusted
 
         return FileSource(spelled, read_trusted(path))
-    if "torch" in sys.modules and all_plain(path):  # nothing in it could do any harm
+    if all_plain(path):  # nothing in it could do any harm
         from prelu_tools.backends.files.state_dict import read
 
         return FileSource(spelled, read(path))

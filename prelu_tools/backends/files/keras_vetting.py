@@ -85,8 +85,8 @@ def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -
             continue
         if name.rpartition(">")[2] not in names:
             raise PReLUToolsError(
-                f"{path} cannot be loaded: it uses the custom class {name}, of {module}; give the "
-                f"module or file that defines it, as --custom-objects layers.py:{name}"
+                f"{path} cannot be loaded: it uses the custom class {name!r}, of {module}; give "
+                f"the module or file that defines it, as --custom-objects layers.py:{name}"
             )
     return wanted
 

@@ -11,31 +11,22 @@ from typing import Any, Literal
 
 import numpy as np
 
-from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array, packed
-from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, one_line
 from prelu_tools.core.versions import installed_version
 
 Kernels = Literal["xnnpack", "builtin"]
 
 
-def load(
-    path: str, kernels: Kernels, inputs: Sequence[int], outputs: Sequence[int], spelled: str
-) -> Interpreter:
+def load(path: str, kernels: Kernels, inputs: Sequence[int], outputs: Sequence[int]) -> Interpreter:
     """See `runtimes.hosting`."""
-    return Interpreter(path, kernels, inputs, outputs, spelled)
+    return Interpreter(path, kernels, inputs, outputs)
 
 
 class Interpreter:
     """A model that the interpreter has loaded."""
 
     def __init__(
-        self,
-        path: str,
-        kernels: Kernels,
-        inputs: Sequence[int],
-        outputs: Sequence[int],
-        spelled: str,
+        self, path: str, kernels: Kernels, inputs: Sequence[int], outputs: Sequence[int]
     ) -> None:
         """Load it.
 
@@ -44,45 +35,25 @@ class Interpreter:
             kernels: `xnnpack` for those that an app gets by default, `builtin` for LiteRT's own.
             inputs: the tensors that are fed, by number.
             outputs: the tensors that are wanted, by number.
-            spelled: the model's name, for messages.
-
-        Raises:
-            PReLUToolsError: the interpreter is not installed, or refuses the model.
         """
         self._inputs, self._outputs = inputs, outputs
-        module = interpreter_module(spelled)
+        module = interpreter_module()
         resolvers = module.OpResolverType
         resolver = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         resolver = resolvers.AUTO if kernels == "xnnpack" else resolver
-        self._spelled = spelled
         self._sizes: dict[int, tuple[int, ...]] = {}
-        try:
-            with quiet(show=False):
-                self._interpreter = module.Interpreter(
-                    model_path=path, num_threads=1, experimental_op_resolver_type=resolver
-                )
-        except (ValueError, RuntimeError, TypeError) as error:
-            raise PReLUToolsError(f"LiteRT cannot load {spelled}: {_sentence(error)}") from error
+        self._interpreter = module.Interpreter(
+            model_path=path, num_threads=1, experimental_op_resolver_type=resolver
+        )
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
-        """The tensors that are wanted, in their order.
-
-        Raises:
-            PReLUToolsError: it rejects the inputs.
-        """
+        """The tensors that are wanted, in their order."""
         feeds = dict(zip(self._inputs, inputs, strict=True))
-        try:
-            with quiet(show=False):
-                self._size(feeds)
-                for number, values in feeds.items():
-                    self._interpreter.set_tensor(number, packed(values))
-                self._interpreter.invoke()
-            return [np.array(self._interpreter.get_tensor(number)) for number in self._outputs]
-        except (ValueError, RuntimeError) as error:
-            shapes = ", ".join(str(list(values.shape)) for values in feeds.values())
-            raise PReLUToolsError(
-                f"LiteRT fails on {self._spelled} with inputs {shapes}: {_sentence(error)}"
-            ) from error
+        self._size(feeds)
+        for number, values in feeds.items():
+            self._interpreter.set_tensor(number, packed(values))
+        self._interpreter.invoke()
+        return [np.array(self._interpreter.get_tensor(number)) for number in self._outputs]
 
     def _size(self, feeds: Mapping[int, Array]) -> None:
         """Give the inputs the sizes of what they are fed, where they have others.
@@ -99,17 +70,10 @@ class Interpreter:
         self._sizes = sizes
 
 
-def interpreter_module(spelled: str) -> Any:
-    """The module that has `Interpreter` and `OpResolverType`.
-
-    Raises:
-        MissingExtraError: neither package is installed.
-    """
-    try:
+def interpreter_module() -> Any:
+    """The module that has `Interpreter` and `OpResolverType`."""
+    if installed_version("ai-edge-litert") is not None:
         return importlib.import_module("ai_edge_litert.interpreter")
-    except ModuleNotFoundError as error:
-        if installed_version("tensorflow", "tensorflow-cpu") is None:
-            raise MissingExtraError("ai_edge_litert", "litert", f"to run {spelled}") from error
     tensorflow: Any = importlib.import_module("tensorflow")
 
     class _OfTensorFlow:
@@ -119,15 +83,9 @@ def interpreter_module(spelled: str) -> Any:
     return _OfTensorFlow
 
 
-def demand_interpreter(spelled: str) -> None:
-    """Reject what cannot be run here; nothing is imported.
-
-    Raises:
-        MissingExtraError: neither package is installed.
-    """
-    packages = ("ai-edge-litert", "tensorflow", "tensorflow-cpu")
-    if installed_version(*packages) is None:
-        raise MissingExtraError("ai_edge_litert", "litert", f"to run {spelled}")
+def is_installed() -> bool:
+    """Whether one of the two packages is there; nothing is imported."""
+    return installed_version("ai-edge-litert", "tensorflow", "tensorflow-cpu") is not None
 
 
 def runtime_version() -> str:
@@ -136,7 +94,3 @@ def runtime_version() -> str:
     if own:
         return f"LiteRT {own}"
     return f"TensorFlow {installed_version('tensorflow', 'tensorflow-cpu')}"
-
-
-def _sentence(error: Exception) -> str:
-    return one_line(error).removesuffix(".")

@@ -13,29 +13,21 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.core.arrays import Array, packed
-from prelu_tools.core.errors import PReLUToolsError, one_line
 
 _CONFIG = {"backend": "CPU", "precision": "high", "numThread": 1}
 _NO_WINOGRAD = (3, 0)  # MNN's HintMode WINOGRAD_MEMORY_LEVEL: the smallest units only
 
 
-def load(
-    path: str, inputs: Sequence[str], outputs: Sequence[str], is_packed: bool, spelled: str
-) -> Module:
+def load(path: str, inputs: Sequence[str], outputs: Sequence[str], is_packed: bool) -> Module:
     """See `runtimes.hosting`."""
-    return Module(path, inputs, outputs, is_packed, spelled)
+    return Module(path, inputs, outputs, is_packed)
 
 
 class Module:
     """The operators between some tensors of a file, loaded."""
 
     def __init__(
-        self,
-        path: str,
-        inputs: Sequence[str],
-        outputs: Sequence[str],
-        is_packed: bool,
-        spelled: str,
+        self, path: str, inputs: Sequence[str], outputs: Sequence[str], is_packed: bool
     ) -> None:
         """Load them.
 
@@ -44,39 +36,22 @@ class Module:
             inputs: the tensors that are fed.
             outputs: the tensors that are wanted.
             is_packed: whether what is fed has to lie as NC4HW4, as tensors inside a model may.
-            spelled: the model's name, for messages.
-
-        Raises:
-            PReLUToolsError: MNN refuses the model.
         """
-        self._spelled, self._n_outputs, self._is_packed = spelled, len(outputs), is_packed
+        self._n_outputs, self._is_packed = len(outputs), is_packed
         mnn: Any = importlib.import_module("MNN")  # never MNN.tools: it sends statistics
         self._expr = mnn.expr
         runtime = mnn.nn.create_runtime_manager((_CONFIG,))
         runtime.set_hint(*_NO_WINOGRAD)
-        try:
-            self._module = mnn.nn.load_module_from_file(
-                path, list(inputs), list(outputs), runtime_manager=runtime
-            )
-        except (RuntimeError, ValueError, TypeError) as error:
-            raise PReLUToolsError(f"MNN cannot load {spelled}: {_sentence(error)}") from error
+        self._module = mnn.nn.load_module_from_file(
+            path, list(inputs), list(outputs), runtime_manager=runtime
+        )
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
-        """The outputs in the order in which they were asked for.
-
-        Raises:
-            PReLUToolsError: MNN rejects the inputs.
-        """
-        try:
-            found = self._module.forward([self._variable(values) for values in inputs])
-            if len(found) != self._n_outputs:
-                raise RuntimeError(f"it gives {len(found)} of {self._n_outputs} results")
-            return [self._values(variable) for variable in found]
-        except (RuntimeError, ValueError, TypeError) as error:
-            shapes = ", ".join(str(list(values.shape)) for values in inputs)
-            raise PReLUToolsError(
-                f"MNN fails on {self._spelled} with inputs {shapes}: {_sentence(error)}"
-            ) from error
+        """The outputs in the order in which they were asked for."""
+        found = self._module.forward([self._variable(values) for values in inputs])
+        if len(found) != self._n_outputs:
+            raise RuntimeError(f"it gives {len(found)} of {self._n_outputs} results")
+        return [self._values(variable) for variable in found]
 
     def _variable(self, values: Array) -> Any:
         floating = values.dtype.kind == "f"
@@ -91,7 +66,3 @@ class Module:
             plain = self._expr.convert(variable, self._expr.NCHW)
         found: Array = np.array(plain.read()).reshape(plain.shape)
         return found
-
-
-def _sentence(error: Exception) -> str:
-    return one_line(error)[:300] or type(error).__name__

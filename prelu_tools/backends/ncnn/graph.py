@@ -31,6 +31,7 @@ _LINEAR: Final[Mapping[str, str]] = {
     "Convolution1D": "Conv", "ConvolutionDepthWise1D": "Conv",
 }  # fmt: skip
 """Called as in ONNX, for who asks what is before a layer."""
+_FUSING: Final = ("Conv", "ConvTranspose", "Gemm")
 _THREE: Final = ("Convolution", "ConvolutionDepthWise", "Deconvolution", "DeconvolutionDepthWise",
                  "Interp", "PixelShuffle", "Padding", "Crop")  # fmt: skip
 _SAME_RANK: Final = ("PReLU", "ReLU", "BinaryOp", "UnaryOp", "BatchNorm", "Scale", "Bias", "Clip",
@@ -126,7 +127,21 @@ class _Translator:
             for top in tops:
                 builder.node("Identity", bottoms, [top])
         elif len(tops) > 1 or not self._simple(layer):
-            builder.other(_LINEAR.get(layer.kind, layer.kind), self._inputs(layer), tops)
+            self._other(layer)
+
+    def _other(self, layer: Layer) -> None:
+        """Any other layer, and the ReLU that ncnnoptimize may have put into it."""
+        top, kind = layer.tops[0], _LINEAR.get(layer.kind, layer.kind)
+        fused = layer.whole(9) if kind in _FUSING else 0
+        alpha = {1: 0.0, 2: layer.first(10)}.get(fused)
+        before = top if alpha is None else self._builder.name(f"{top} before ReLU")
+        self._builder.other(kind, self._inputs(layer), [before, *layer.tops[1:]])
+        if alpha is not None:
+            self._relu(alpha, [before], top)
+
+    def _relu(self, alpha: float, inputs: Sequence[str], output: str) -> None:
+        attributes = {"alpha": alpha} if alpha else {}
+        self._builder.node("LeakyRelu" if alpha else "Relu", inputs, [output], **attributes)
 
     def _inputs(self, layer: Layer) -> list[str]:
         """The blobs that go in, and the weights, for who counts them."""
@@ -148,9 +163,7 @@ class _Translator:
             slopes = self._along_first(layer, 0, f"{layer.name}.slope", self._ranks[top])
             builder.node("PRelu", [*bottoms, slopes], [top])
         elif kind == "ReLU":
-            alpha = layer.number(0)
-            attributes = {"alpha": alpha} if alpha else {}
-            builder.node("LeakyRelu" if alpha else "Relu", bottoms, [top], **attributes)
+            self._relu(layer.number(0), bottoms, top)
         elif kind == "Clip":
             ends = [self._scalar(f"{layer.name}.{k}", layer.number(k)) for k in (0, 1)]
             builder.node("Clip", [*bottoms, *ends], [top])

@@ -70,9 +70,14 @@ class Layer:
         found = self.parameters.get(key, default)
         if isinstance(found, tuple):
             raise DamagedError(
-                f"ncnn layer {self.name} has a list as parameter {key}, not a number"
+                f"ncnn layer {self.name!r} has a list as parameter {key}, not a number"
             )
         return found
+
+    def first(self, key: int) -> float:
+        """The first number of a parameter that is a list; 0 where there is none."""
+        found = self.parameters.get(key, 0.0)
+        return found if not isinstance(found, tuple) else next(iter(found), 0.0)
 
     def whole(self, key: int, default: int = 0) -> int:
         """The same as an integer, which ncnn keeps in 32 bits.
@@ -82,7 +87,7 @@ class Layer:
         """
         found = int(self.number(key, default))
         if abs(found) >= 1 << 31:
-            raise DamagedError(f"ncnn layer {self.name} has {found} as parameter {key}")
+            raise DamagedError(f"ncnn layer {self.name!r} has {found} as parameter {key}")
         return found
 
 
@@ -221,7 +226,7 @@ def _layer(line: str) -> Layer:
     bottoms = 4 + int(words[2])
     tops = bottoms + int(words[3])
     if tops > len(words):
-        raise DamagedError(f"layer {words[1]} has fewer blobs than it says")
+        raise DamagedError(f"layer {words[1]!r} has fewer blobs than it says")
     parameters = dict(map(_parameter, words[tops:]))
     kind, name = words[:2]
     return Layer(kind, name, tuple(words[4:bottoms]), tuple(words[bottoms:tops]), parameters, line)
@@ -247,7 +252,7 @@ def _placed(descriptor: int, layers: Sequence[Layer]) -> list[Layer]:
     found = []
     for layer in layers:
         if layer.kind in _QUANTIZED and layer.whole(8):
-            raise DamagedError(f"layer {layer.name} is quantized to int8, which is not supported")
+            raise DamagedError(f"layer {layer.name!r} is quantized to int8, which is not supported")
         counts = _WEIGHTS[layer.kind](layer) if layer.kind in _WEIGHTS else []
         weights = []
         for count, tagged in counts:

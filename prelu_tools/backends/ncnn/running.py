@@ -1,21 +1,19 @@
 """ncnn, in float32: what it would round to float16 or bfloat16 by itself is switched off.
 
 So are Winograd's convolutions, which round up to 30 times as much as others do: a wrong slope would
-be as small as that.
+be as small as that. It runs in a process of its own (`runtimes/hosting.py`): a file may crash it.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.runtimes.rows import in_rows
 from prelu_tools.core.arrays import Array, packed
-from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 
 _NARROWING: Final = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic",
                      "use_bf16_packed", "use_bf16_storage", "use_int8_inference",
@@ -23,75 +21,50 @@ _NARROWING: Final = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic
                      "use_vulkan_compute", "use_winograd_convolution")  # fmt: skip
 
 
+def load(param: str, weights: str, inputs: Sequence[str], outputs: Sequence[str]) -> Net:
+    """See `runtimes.hosting`."""
+    return Net(param, weights, inputs, outputs)
+
+
 class Net:
     """A model that ncnn has loaded."""
 
-    def __init__(self, param: Path | str, weights: Path | bytes, spelled: str) -> None:
+    def __init__(
+        self, param: str, weights: str, inputs: Sequence[str], outputs: Sequence[str]
+    ) -> None:
         """Load it.
 
         Args:
-            param: the file of its layers, or their text.
-            weights: the file of their weights, or their bytes.
-            spelled: the model's name, for messages.
-
-        Raises:
-            PReLUToolsError: ncnn is not installed, or refuses the model.
+            param: the file of its layers.
+            weights: the file of their weights.
+            inputs: the blobs that are fed.
+            outputs: the blobs that are wanted.
         """
-        self._ncnn = import_ncnn(spelled)
-        self._spelled = spelled
+        self._ncnn: Any = importlib.import_module("ncnn")
+        self._inputs, self._outputs = inputs, outputs
         self._net = self._ncnn.Net()
         for option in _NARROWING:
             if hasattr(self._net.opt, option):
                 setattr(self._net.opt, option, False)
         self._net.opt.num_threads = 1
-        with quiet(show=False):
-            wrong = self._load_layers(param) or self._load_weights(weights)
-        if wrong:
-            raise PReLUToolsError(f"ncnn cannot load {spelled} (code {wrong})")
+        _check(self._net.load_param(param))
+        _check(self._net.load_model(weights))
 
-    def _load_layers(self, param: Path | str) -> int:
-        if isinstance(param, Path):
-            return int(self._net.load_param(str(param)))
-        return int(self._net.load_param_mem(param))
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Blobs with the axis of the batch, which ncnn does not have: one row after the other."""
+        return in_rows(inputs, self._run)
 
-    def _load_weights(self, weights: Path | bytes) -> int:
-        if isinstance(weights, Path):
-            return int(self._net.load_model(str(weights)))
-        self._kept = weights + bytes(16)  # ncnn refers to it
-        self._net.load_model_mem(self._kept)
-        return 0
-
-    def run(self, feeds: Mapping[str, Array], blobs: Sequence[str]) -> list[Array]:
-        """Blobs by name, for one row of each input; no array has an axis for the batch.
-
-        Raises:
-            PReLUToolsError: ncnn rejects the inputs.
-        """
+    def _run(self, inputs: Sequence[Array]) -> list[Array]:
         extractor = self._net.create_extractor()
         extractor.set_light_mode(False)
-        arrays = [packed(values) for values in feeds.values()]
-        held = [self._ncnn.Mat(array).clone() for array in arrays]  # a Mat alone keeps no array
-        with quiet(show=False):
-            codes = [extractor.input(n, mat) for n, mat in zip(feeds, held, strict=True)]
-            found = [extractor.extract(blob) for blob in blobs]
-        wrong = next((code for code in (*codes, *(code for code, _ in found)) if code), 0)
-        if wrong:
-            shapes = ", ".join(str(list(values.shape)) for values in feeds.values())
-            raise PReLUToolsError(
-                f"ncnn fails on {self._spelled} with inputs {shapes} (code {wrong})"
-            )
+        held = [self._ncnn.Mat(packed(values)).clone() for values in inputs]  # a Mat keeps no array
+        codes = [extractor.input(n, mat) for n, mat in zip(self._inputs, held, strict=True)]
+        found = [extractor.extract(blob) for blob in self._outputs]
+        _check(*codes, *(code for code, _ in found))
         return [np.array(mat) for _, mat in found]
 
 
-def import_ncnn(spelled: str) -> Any:
-    """ncnn, imported late.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        return importlib.import_module("ncnn")
-    except ModuleNotFoundError as error:
-        if error.name != "ncnn":
-            raise
-        raise MissingExtraError("ncnn", "ncnn", f"to run {spelled}") from error
+def _check(*codes: int) -> None:
+    wrong = next(filter(None, codes), 0)
+    if wrong:
+        raise RuntimeError(f"code {wrong}")

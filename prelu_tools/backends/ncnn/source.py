@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-
-import numpy as np
 
 from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.backends.interface import OnnxGraph
 from prelu_tools.backends.ncnn.graph import translated
 from prelu_tools.backends.ncnn.param import Layer, dims_of, read_files
-from prelu_tools.backends.ncnn.running import Net
 from prelu_tools.backends.runtimes.converting import Workshop, last_words, program, run_converter
-from prelu_tools.backends.runtimes.rows import in_rows
-from prelu_tools.backends.runtimes.source import Loaded, RuntimeSource
+from prelu_tools.backends.runtimes.hosted import HostedSource
+from prelu_tools.backends.runtimes.hosting import Engine
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
 from prelu_tools.core.options import InputOption, SourceOptions, example_sizes
@@ -28,16 +25,16 @@ from prelu_tools.graph.facts.tensors import Maker
 
 _SHORT = {"float32": "f32", "float16": "f16", "float64": "f64", "int64": "i64", "int32": "i32",
           "bool": "u8", "uint8": "u8"}  # fmt: skip
-
+_DIGITS = 7  # of a number in a `.param`: it is written with %e
 
 Sizes = tuple[tuple[int, ...], ...]
 """The sizes of each input, but for the batch."""
 
 
-class NcnnSource(RuntimeSource):
+class NcnnSource(HostedSource):
     """Read from the two files themselves; run by ncnn in float32, one row at a time."""
 
-    framework = "ncnn"
+    framework = called = package = "ncnn"
 
     def __init__(self, param: Path, weights: Path, spelled: str, options: SourceOptions) -> None:
         """Read the files.
@@ -111,32 +108,44 @@ class NcnnSource(RuntimeSource):
         return any(tensor in layer.tops for layer in self._layers)
 
     def makers(self) -> dict[str, Maker]:
-        """See `Searchable.makers`: a slope in a `.param` has fewer digits than it is used with."""
-        return {name: replace(maker, slope=None) for name, maker in super().makers().items()}
+        """See `Searchable.makers`: a `.param` is a text, and has 7 digits of each slope."""
+        return {name: replace(maker, digits=_DIGITS) for name, maker in super().makers().items()}
 
-    @contextmanager
-    def loaded(self, names: Sequence[str]) -> Iterator[Loaded]:
-        """See `RuntimeSource.loaded`."""
-        net = Net(self._param, self._weights, self.spelled)
-        inputs = dict(zip((spec.name for spec in self.inputs()), self._input_names, strict=True))
-        yield _Loaded(net, inputs, self._outputs, names)
+    def output_tensors(self) -> Mapping[str, str]:
+        """See `HostedSource.output_tensors`."""
+        return self._outputs
 
-    def activation(self, layer: str) -> Callable[[Array], Array]:
-        """See `Source.activation`: the layers between its input and its output alone."""
-        match = self.call(layer)
-        x, y = match.x, match.node.output[0]
+    def whole(self, outputs: Sequence[str]) -> Engine:
+        """See `HostedSource.whole`."""
+        return self._of_files(self._param, self._weights, outputs)
+
+    def _of_files(self, param: Path, weights: Path, outputs: Sequence[str]) -> Engine:
+        return self._load(param, weights, self._input_names, outputs, self.spelled)
+
+    def alone(self, x: str, y: str, spelled: str) -> Engine:
+        """See `HostedSource.alone`."""
         chosen = self._between(x, y)
         blobs = {blob for item in chosen for blob in (*item.bottoms, *item.tops)} | {x}
         lines = [f"Input {x} 0 1 {x}", *(item.line for item in chosen)]
-        text = "\n".join(["7767517", f"{len(lines)} {len(blobs)}", *lines, ""])
-        net = Net(text, self._weights_of(chosen), f"{layer} alone")
+        workshop = Workshop()
+        param, weights = (workshop.path / f"alone.{end}" for end in ("param", "bin"))
+        header = ["7767517", f"{len(lines)} {len(blobs)}"]
+        param.write_text("\n".join([*header, *lines, ""]), encoding="utf-8")
+        weights.write_bytes(self._weights_of(chosen))
+        return self._load(param, weights, [x], [y], spelled, workshop)
 
-        def run(values: Array) -> Array:
-            rows = [net.run({x: row.astype(np.float32)}, [y])[0] for row in values]
-            with np.errstate(over="ignore", under="ignore"):
-                return np.stack(rows).reshape(values.shape).astype(values.dtype)
-
-        return run
+    def _load(
+        self,
+        param: Path,
+        weights: Path,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        spelled: str,
+        keeps: Workshop | None = None,
+    ) -> Engine:
+        files = {"param": str(param), "weights": str(weights)}
+        wanted = {"inputs": list(inputs), "outputs": list(outputs)}
+        return self.demand(self.spelled).load({**files, **wanted}, spelled, keeps)
 
     def _between(self, x: str, y: str) -> list[Layer]:
         makers = {blob: layer for layer in self._layers for blob in layer.tops}
@@ -185,36 +194,27 @@ class ConvertedNcnn(NcnnSource):
                 f"pnnx converts {len(given)} inputs and {len(names)} outputs of {graph.spelled} to "
                 f"{len(self._input_names)} and {len(found)}"
             )
-        self._outputs = dict(zip(found, names, strict=True))
+        self._outputs = dict(zip(names, found, strict=True))
 
     def inputs(self) -> Sequence[TensorSpec]:
         """Those of the ONNX file."""
         return self._specs_of_graph
 
-    @contextmanager
-    def loaded(self, names: Sequence[str]) -> Iterator[Loaded]:
-        """See `RuntimeSource.loaded`: converted anew for inputs of other sizes.
+    def whole(self, outputs: Sequence[str]) -> Engine:
+        """See `HostedSource.whole`: converted anew for inputs of other sizes.
 
         pnnx may write sizes into a model as constants.
         """
-        with super().loaded(names) as first:
-            made = {tuple(spec.example[1:] for spec in self._specs_of_graph): first}
+        return _OfAnySize(lambda sizes: self._of_sizes(sizes, outputs))
 
-            def for_sizes(sizes: Sizes) -> Loaded:
-                if sizes not in made:
-                    made[sizes] = self._of_sizes(sizes, names)
-                return made[sizes]
-
-            yield _OfAnySize([spec.name for spec in self._specs_of_graph], for_sizes)
-
-    def _of_sizes(self, sizes: Sizes, names: Sequence[str]) -> Loaded:
+    def _of_sizes(self, sizes: Sizes, outputs: Sequence[str]) -> Engine:
+        if sizes == tuple(spec.example[1:] for spec in self._specs_of_graph):
+            return super().whole(outputs)
         folder = self._workshop.path / "x".join(str(size) for one in sizes for size in (*one, "_"))
         if not folder.exists():
             folder.mkdir()
             self._convert(folder, [(1, *one) for one in sizes])
-        net = Net(folder / "net.ncnn.param", folder / "net.ncnn.bin", self.spelled)
-        inputs = dict(zip((s.name for s in self._specs_of_graph), self._input_names, strict=True))
-        return _Loaded(net, inputs, self._outputs, names)
+        return self._of_files(folder / "net.ncnn.param", folder / "net.ncnn.bin", outputs)
 
     def _convert(self, folder: Path, sizes: Sequence[Sequence[int]]) -> None:
         spelled = self._graph.spelled
@@ -236,35 +236,9 @@ class ConvertedNcnn(NcnnSource):
 class _OfAnySize:
     """Runs what was converted for the sizes of the inputs."""
 
-    def __init__(self, inputs: Sequence[str], for_sizes: Callable[[Sizes], Loaded]) -> None:
-        self._inputs = inputs
-        self._for_sizes = for_sizes
+    def __init__(self, of_sizes: Callable[[Sizes], Engine]) -> None:
+        self._of_sizes = cache(of_sizes)
 
-    def run(self, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-        """See `Loaded.run`."""
-        sizes = tuple(feeds[name].shape[1:] for name in self._inputs)
-        return self._for_sizes(sizes).run(feeds)
-
-
-class _Loaded:
-    """A net that is fed and asked with a batch."""
-
-    def __init__(
-        self,
-        net: Net,
-        inputs: Mapping[str, str],
-        outputs: Mapping[str, str],
-        names: Sequence[str],
-    ) -> None:
-        self._net = net
-        self._inputs = inputs
-        self._outputs = outputs
-        self._names = [name for name in names if name not in inputs.values()]
-
-    def run(self, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-        """See `Loaded.run`."""
-        named = {blob: feeds[name] for name, blob in self._inputs.items()}
-        blobs = [*self._outputs, *self._names]
-        found = in_rows(named, blobs, self._net.run)
-        outputs = {name: found[blob] for blob, name in self._outputs.items()}
-        return outputs, {**named, **{name: found[name] for name in self._names}}
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """See `Engine.run`."""
+        return self._of_sizes(tuple(values.shape[1:] for values in inputs)).run(inputs)

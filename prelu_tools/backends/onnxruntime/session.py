@@ -29,7 +29,7 @@ PROVIDERS: Mapping[str, str] = {
     "openvino": "OpenVINOExecutionProvider",
 }
 _ADVICE = {
-    "cuda": "pip install onnxruntime-gpu (in place of onnxruntime), and a CUDA that it can load",
+    "cuda": "pip install onnxruntime-gpu (in place of onnxruntime), and a CUDA version that fits",
     "tensorrt": "pip install onnxruntime-gpu (in place of onnxruntime), and TensorRT",
     "openvino": "pip install onnxruntime-openvino (in place of onnxruntime)",
 }

@@ -82,7 +82,7 @@ class _Translator:
             inputs = [self._names[port] for port in layer.inputs]
         except KeyError as error:
             raise PReLUToolsError(
-                f"{self._path} is not a readable OpenVINO model: layer {layer.name} reads what "
+                f"{self._path} is not a readable OpenVINO model: layer {layer.name!r} reads what "
                 "no layer makes"
             ) from error
         outputs = [self._names[layer.number, port] for port, _ in layer.outputs]

@@ -1,8 +1,8 @@
 """A runtime in a process of its own: a model that crashes it costs a verdict, and nothing else.
 
-The module of a runtime has `load(spelled=..., **arguments)`, which returns an object with
-`run(arrays) -> arrays`. One process serves all models of a runtime; the answers are numbers and
-texts, never pickles.
+The module of a runtime has `load(**arguments)`, which returns an object with `run(arrays) ->
+arrays`; whatever they raise becomes a sentence. One process serves all models of a runtime; the
+answers are numbers and texts, never pickles.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _SECONDS: Final = 600.0  # of one exchange
 _LONGEST: Final = 64 << 20  # bytes of a message's head
 _MOST: Final = 16 << 30  # bytes of its arrays
 _KINDS: Final = "biuf"
+_WORDS: Final = 300  # characters of an error
 _START: Final = (
     "import json, sys; module, path = sys.argv[1:]; sys.path[:] = json.loads(path); "
     "from prelu_tools.backends.runtimes.hosting import serve; serve(module)"
@@ -45,7 +46,7 @@ class Engine(Protocol):
         """Its results.
 
         Raises:
-            PReLUToolsError: the runtime rejects the inputs.
+            Exception: the runtime rejects the inputs.
         """
         ...
 
@@ -79,7 +80,7 @@ class Host:
         Raises:
             PReLUToolsError: the runtime refuses the model, or crashes.
         """
-        return Hosted(self, {**arguments, "spelled": spelled}, spelled, keeps)
+        return Hosted(self, arguments, spelled, keeps)
 
     def exchange(
         self, generation: int, head: Mapping[str, Any], arrays: Sequence[Array], spelled: str
@@ -120,7 +121,10 @@ class Host:
             finally:
                 timer.cancel()
         if "error" in answer:
-            raise PReLUToolsError(str(answer["error"]))
+            shapes = ", ".join(str(list(array.shape)) for array in arrays)
+            failed = f"fails on {spelled} with inputs {shapes}"
+            does = f"cannot load {spelled}" if "load" in head else failed
+            raise PReLUToolsError(f"{self.name} {does}: {answer['error']}")
         return self._started, answer, found
 
     def drop(self, generation: int, number: int) -> None:
@@ -227,11 +231,18 @@ def serve(module: str) -> None:
                 answer = {"number": count}
             else:
                 found = models[head["run"]].run(arrays)
-        except PReLUToolsError as error:
-            answer = {"error": str(error)}
         except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+            answer = {"error": _said(error)}
         _send(answers, answer, found)
+
+
+def _said(error: Exception) -> str:
+    """What an exception of a runtime says, without the places in its sources."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
+    text = next(iter(told or lines), "")[:_WORDS].removesuffix(".")
+    is_usual = isinstance(error, (RuntimeError, ValueError, TypeError, PReLUToolsError)) and text
+    return text if is_usual else f"{type(error).__name__}: {text}"
 
 
 def _send(stream: IO[bytes], head: Mapping[str, Any], arrays: Sequence[Array]) -> None:

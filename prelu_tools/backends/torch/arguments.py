@@ -112,6 +112,7 @@ def arguments_of(
     if make is not None:
         return _overridden(_from_examples(signature, make(), spelled), given, spelled)
     if given:
+        _refuse_unknown(signature, given, spelled)
         return _from_options(signature, given, spelled)
     if options.other is not None and (other := options.other()) is not None:
         taken = _from_options(signature, other.inputs, spelled)
@@ -191,6 +192,19 @@ def traced_sizes(spec: TensorSpec) -> tuple[int, ...]:
     )
 
 
+def _refuse_unknown(
+    signature: python_inspect.Signature, given: Sequence[InputOption], spelled: str
+) -> None:
+    """Reject a shape under a name that is not an argument's; `*args` take any."""
+    parameters = signature.parameters.values()
+    unknown = [one.name for one in given if one.name not in signature.parameters]
+    if unknown and not any(p.kind in _VARIADIC for p in parameters):
+        raise UsageError(
+            f"--input {unknown[0]}: {spelled} has no such input; it takes "
+            f"{', '.join(signature.parameters)}"
+        )
+
+
 def _from_options(
     signature: python_inspect.Signature, given: Sequence[InputOption], spelled: str
 ) -> Arguments:
@@ -265,7 +279,8 @@ def _overridden(known: Arguments, given: Sequence[InputOption], spelled: str) ->
     names = [spec.name for spec in known.specs]
     if unknown := [name for name in shapes if name not in names]:
         raise UsageError(
-            f"--input {unknown[0]}: {spelled} takes {', '.join(names)} (from its example_inputs())"
+            f"--input {unknown[0]}: {spelled} has no such input; its example_inputs() have "
+            f"{', '.join(names)}"
         )
     specs = [
         replace(spec, shape=shape, example=_sizes_like(shape, spec.example))

@@ -66,7 +66,7 @@ def _check_inputs(model: OnnxModel, declared: Sequence[TensorSpec]) -> None:
     for spec in declared:
         if spec.name not in written:
             raise PReLUToolsError(
-                f"input {spec.name} of the source is not in the result, which has "
+                f"input {spec.name!r} of the source is not in the result, which has "
                 f"{', '.join(written) or 'none'}: the model does not use it"
             )
         dims = written[spec.name].type.tensor_type.shape.dim
@@ -74,7 +74,7 @@ def _check_inputs(model: OnnxModel, declared: Sequence[TensorSpec]) -> None:
         wanted = [size if isinstance(size, int) else None for size in spec.shape]
         if Counter(found) != Counter(wanted):
             raise PReLUToolsError(
-                f"input {spec.name} is declared [{', '.join(map(str, spec.shape))}], and the "
+                f"input {spec.name!r} is declared [{', '.join(map(str, spec.shape))}], and the "
                 f"converter wrote [{', '.join(str(size or '?') for size in found)}]: the model "
                 "works at these sizes only; give them with --input"
             )

@@ -63,12 +63,15 @@ def _inspect_graph(source: OnnxGraph, request: InspectRequest) -> InspectResult:
         reports = tuple(
             replace(report, usage=usage) for report, usage in zip(reports, usages, strict=True)
         )
-    result = _result(source, reports, seen.findings)
+    result = _result(source, reports, seen.findings, request.explain)
     return replace(result, others=seen.others, refused=seen.refused)
 
 
 def _result(
-    source: Source, reports: tuple[LayerReport, ...], findings: tuple[Finding, ...]
+    source: Source,
+    reports: tuple[LayerReport, ...],
+    findings: tuple[Finding, ...],
+    explained: bool = True,
 ) -> InspectResult:
     return InspectResult(
         path=source.spelled,
@@ -77,7 +80,7 @@ def _result(
         producer=source.producer,
         n_parameters=source.n_parameters,
         layers=reports,
-        findings=findings if reports else (_no_prelu(source.spelled), *findings),
+        findings=findings if reports else (_no_prelu(source.spelled, explained), *findings),
         notes=source.notes,
     )
 
@@ -93,10 +96,11 @@ def _report(
     )
 
 
-def _no_prelu(path: str) -> Finding:
+def _no_prelu(path: str, explained: bool) -> Finding:
+    hint = "" if explained else " (-v shows near misses)"
     return Finding(
         "no_prelu",
         "warning",
         f"no PReLU was found in {path}: if it should have some, they were lost, or are written "
-        "in an unknown form (-v shows near misses)",
+        f"in an unknown form{hint}",
     )

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from prelu_tools.backends.files.checkpoint import read_here_from_now_on
 from prelu_tools.commands.inspect.command import inspect_source
 from prelu_tools.commands.inspect.request import InspectRequest, is_log
 from prelu_tools.core.arrays import Array
@@ -54,7 +53,6 @@ def inspect_series(sources: Sequence[str], request: InspectRequest) -> SeriesRes
             "log (slopes.jsonl)"
         )
     ordered, notes = in_order(sources)
-    read_here_from_now_on(ordered)
     shared = replace(request, options=replace(request.options, is_shared=True))
     return of_checkpoints([inspect_source(source, shared) for source in ordered], notes)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, shortest_time
 from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
-from prelu_tools.commands.optimize.equality import OriginalOutputs, held, keep_bits
+from prelu_tools.commands.optimize.equality import OriginalOutputs, equality_of, keep_bits
 from prelu_tools.commands.optimize.preparing import ProgressCallback, Work, no_graph, prepare
 from prelu_tools.commands.optimize.replay import read_choices
 from prelu_tools.commands.optimize.request import OptimizeRequest
@@ -20,8 +20,8 @@ from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.inputs import DEFAULT_SEED
 from prelu_tools.core.results.optimization import (
+    EqualityReport,
     Exactness,
-    Held,
     LayerChoice,
     OptimizeResult,
 )
@@ -80,7 +80,7 @@ def optimize(
         tell("verifying")
         verification = _verify(work, temporary)
         run = work.bench.open(choices.forms) if model is plain else _loaded(work, model)
-        equal = held(work.portable, plain, witness, run, verification)
+        equal = equality_of(work.portable, plain, witness, run, verification)
         _demand(request.exact, equal)
     return OptimizeResult(
         source=request.source,
@@ -220,7 +220,7 @@ def _verify(work: Work, written: Path) -> VerifyResult:
     return demand_pass(result, "optimized", written, request.output)
 
 
-def _demand(exact: Exactness, equal: Held) -> None:
+def _demand(exact: Exactness, equal: EqualityReport) -> None:
     """Compare the result with what `--exact` asks.
 
     Raises:

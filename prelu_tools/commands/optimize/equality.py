@@ -17,7 +17,7 @@ from prelu_tools.commands.verify.layers.isolated import UNLIKE
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.prelu.slopes import align
 from prelu_tools.core.prelu.special import special_values
-from prelu_tools.core.results.optimization import Held
+from prelu_tools.core.results.optimization import EqualityReport
 from prelu_tools.core.results.verification import VerifyResult
 from prelu_tools.core.rounding.parity import ulps
 from prelu_tools.graph.io.reader import OnnxModel
@@ -27,13 +27,13 @@ from prelu_tools.graph.view import GraphView
 _ROWS = 64
 
 
-def held(
+def equality_of(
     before: OnnxModel,
     after: OnnxModel,
     witness: OriginalOutputs,
     run: Run,
     verification: VerifyResult,
-) -> Held:
+) -> EqualityReport:
     """What was found equal.
 
     Args:
@@ -46,7 +46,7 @@ def held(
     distance = _farthest(before, after)
     told = [value for report in verification.candidates for value in report.special]
     special = all(value.expected == 0 and value.found == 0 for value in told)
-    return Held(
+    return EqualityReport(
         layer=distance == 0,
         bitwise=witness.agrees(run),
         special=special,

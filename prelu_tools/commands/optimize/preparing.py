@@ -75,9 +75,10 @@ def prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) ->
     repaired = repaired_model(graph, request.slope_axis)
     if repaired.repairs and not request.repair_slopes:
         first, n = repaired.repairs[0], len(repaired.repairs)
+        more = f" (as do {n - 1} others)" if n > 1 else ""
         raise PReLUToolsError(
             f"{first.node} has a slope of shape {list(first.before)} that belongs on axis "
-            f"{first.axis} ({first.reason}), one of {n}: --repair-slopes moves them there"
+            f"{first.axis}: {first.reason}{more}; --repair-slopes moves it there"
         )
     portable = to_portable(repaired.model, hidden=request.target != "onnxruntime-cpu")
     portable.take_in()  # slopes

@@ -173,7 +173,7 @@ def judged(
         if output.snr is not None and output.snr_plain is not None and lost > request.max_loss:
             verdicts.append("fail")
             reasons.append(Reason(
-                f"output {output.name} has {output.snr:.1f} dB on the held-out data, "
+                f"output {output.name!r} has {output.snr:.1f} dB on the held-out data, "
                 f"{lost:.1f} dB less than with plain quantize_static, and --max-loss is "
                 f"{request.max_loss:g}: --keep-float N leaves layers in floating point",
                 "int8_loss",

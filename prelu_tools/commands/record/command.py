@@ -29,7 +29,7 @@ from prelu_tools.commands.record.keeping import (
 )
 from prelu_tools.commands.record.looking import Looked, look
 from prelu_tools.commands.record.request import RecordRequest
-from prelu_tools.commands.verify.inputs.planning import Settled
+from prelu_tools.commands.verify.inputs.planning import InputPlan
 from prelu_tools.commands.verify.reference.live import check_ranges, running
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.request import VerifyRequest
@@ -111,7 +111,7 @@ def _write(path: Path, recording: Recording) -> None:
 def _recording(
     request: RecordRequest,
     reference: Reference,
-    settled: Settled,
+    settled: InputPlan,
     looked: Looked,
     kept: Kept,
     layers: tuple[RecordedLayer, ...],

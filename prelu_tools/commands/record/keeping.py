@@ -13,7 +13,7 @@ from prelu_tools.backends.recorded.recording import (
     RecordedSpread,
 )
 from prelu_tools.commands.record.looking import Looked, n_bytes, smallest
-from prelu_tools.commands.verify.reference.moved import SPREAD, Moved
+from prelu_tools.commands.verify.reference.perturbed import SPREAD, PerturbedRuns
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -129,7 +129,7 @@ def _held(values: Array) -> Stored:
 
 
 def _output(
-    reference: Reference, run: int, name: str, given: Array, coarser: Mapping[str, Moved]
+    reference: Reference, run: int, name: str, given: Array, coarser: Mapping[str, PerturbedRuns]
 ) -> RecordedOutput:
     expected = reference.outputs[run][name]
     moved = reference.moved
@@ -161,12 +161,12 @@ def _size(spread: Spread) -> int:
     return sum(part.nbytes for part in parts if part is not None)
 
 
-def _coarser(reference: Reference, room: Room, kept: Kept) -> dict[str, Moved]:
+def _coarser(reference: Reference, room: Room, kept: Kept) -> dict[str, PerturbedRuns]:
     """The limits for narrower types, as far as they can be had and there is room."""
     found = {}
     for kind in NARROW if reference.moved is not None else ():
         try:
-            moved = reference.moved_to(resolution_of(kind))
+            moved = reference.perturbed_to(resolution_of(kind))
         except PReLUToolsError as error:
             kept.not_coarser[kind] = str(error)
             continue

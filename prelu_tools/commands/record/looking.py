@@ -10,7 +10,7 @@ import numpy as np
 from prelu_tools.commands.verify.inputs.feeds import Feeds, n_values
 from prelu_tools.commands.verify.reference.rebatching import WITHOUT_ROWS, rows_of
 from prelu_tools.commands.verify.reference.reference import Reference
-from prelu_tools.commands.verify.reference.steadiness import is_near
+from prelu_tools.commands.verify.reference.repeated import is_near
 from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.coverage import CoverageBook

@@ -9,26 +9,29 @@ from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.runners import Observer
 from prelu_tools.commands.verify.inputs.linking import move
 from prelu_tools.commands.verify.interface import compare_inputs, compare_outputs
-from prelu_tools.commands.verify.layers.finding import Hunt
+from prelu_tools.commands.verify.layers.finding import LayerSearch
 from prelu_tools.commands.verify.layers.matching import LayerJudge
 from prelu_tools.commands.verify.layers.proof import misnamed, settled, unsearched
 from prelu_tools.commands.verify.layers.special import compare_special_values
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.outputs import OutputJudge, pair_outputs
 from prelu_tools.commands.verify.power import PowerPlan, measure_power
-from prelu_tools.commands.verify.quantized.judge import QuantizedPlan, judge_quantized
-from prelu_tools.commands.verify.reference.moved import Moved
+from prelu_tools.commands.verify.reference.constant import of_outputs
+from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
 from prelu_tools.commands.verify.reference.reference import Reference
-from prelu_tools.commands.verify.reference.steadiness import (
+from prelu_tools.commands.verify.reference.repeated import (
     ACTING_DROPOUT,
     is_random,
     random_parts,
     run_again,
     run_unobserved,
 )
-from prelu_tools.commands.verify.reference.unmoved import of_outputs
 from prelu_tools.commands.verify.request import VerifyRequest
-from prelu_tools.commands.verify.running import run_feeds, sizes_that_differ
+from prelu_tools.commands.verify.running import (
+    run_feeds,
+    sizes_that_differ,
+    without_added_axes,
+)
 from prelu_tools.commands.verify.verdict import Findings, Seen, report_of
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -46,8 +49,6 @@ from prelu_tools.core.results.verification import (
 )
 from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.tolerance import (
-    CALIBRATED,
-    QUANTIZED,
     SENSITIVITY,
     default_tolerance,
     resolution_of,
@@ -69,45 +70,7 @@ class Judged:
     """What the user should know."""
 
 
-def judge(
-    reference: Reference, linked: Linked, provider: str | None, request: VerifyRequest
-) -> Judged:
-    """Run a candidate and compare it with the reference.
-
-    Args:
-        reference: the reference, which was run.
-        linked: the candidate.
-        provider: what runs it; None for a candidate that onnxruntime does not run.
-        request: what the user asked for.
-
-    Raises:
-        PReLUToolsError: it cannot be run, or its outputs cannot be paired.
-    """
-    if is_quantized(reference.source):
-        judged = _Judge(reference, linked, provider, request).judged()
-        if judged.report.verdict == "fail":
-            raise PReLUToolsError(
-                f"{request.reference} is quantized itself, so its rounding cannot be told from a "
-                "difference: expected the model in floating point as the reference"
-            )
-        return judged
-    graph = linked.source.graph
-    meaning = None if graph is None or provider is None else graph.meaning()
-    if meaning is not None:
-        return _QuantizedJudge(reference, linked, provider, request).judged()
-    return _Judge(reference, linked, provider, request).judged()
-
-
-def is_quantized(source: Source) -> bool:
-    """Whether a source is an ONNX file in integer codes, known ones or not."""
-    graph = source.graph
-    try:
-        return graph is not None and graph.meaning() is not None
-    except PReLUToolsError:
-        return True
-
-
-class _Judge:
+class CandidateJudge:
     """One candidate on one provider, and what is known of it while it is judged."""
 
     def __init__(
@@ -128,20 +91,23 @@ class _Judge:
     def judged(self) -> Judged:
         """Every check, in an order in which each finds what it rests on."""
         layers = self._layer_judge(self.source)
-        seen = self._run(layers)
-        outputs = self._output_judge()
+        seen = self.run(layers)
+        sources = self.reference.source, self.source
+        added = without_added_axes(sources, self.reference.outputs[0], seen.results)
+        self.notes += [note.within(self.linked.spelled) for note in added]
+        outputs = self.output_judge()
         parities = outputs.compare(seen.results)
         fails = any(parity.verdict == "fail" for parity in parities)
-        interface = self._interface(seen.results[0])
+        interface = self.interface(seen.results[0])
         where = sizes_that_differ(self.reference.feeds, outputs, seen.results) if fails else None
-        self._note_randomness(seen)
+        self.note_randomness(seen)
         self._note_types(seen)
         special = self._special(seen)
         power = self._power(outputs, seen)
         agreed = all(parity.verdict == "pass" for parity in parities)
         compared = self._layers(layers, seen, agreed, fails)
         self.notes += [f"{self.linked.spelled}: {x.name}: {x.note}" for x in compared if x.note]
-        self._doubt_untried(seen)
+        self.doubt_untried(seen)
         found = Findings(
             seen=seen,
             outputs=parities,
@@ -150,17 +116,25 @@ class _Judge:
             power=power,
             interface=interface,
             tolerance=self._tolerance_used(seen),
-            is_random=self.reference.is_random or is_random(seen.doubts),
+            is_random=self.is_random(seen),
             sizes=where,
         )
+        return self.finished(found)
+
+    def is_random(self, seen: Seen) -> bool:
+        """Whether one of the two models is."""
+        return self.reference.is_random or is_random(seen.doubts)
+
+    def finished(self, found: Findings) -> Judged:
+        """The report."""
         report = report_of(self.linked.spelled, found, self.request)
-        return Judged(report, seen.results, tuple(self.notes))
+        return Judged(report, found.seen.results, tuple(self.notes))
 
     @property
-    def _moved(self) -> Moved | None:
+    def perturbed_runs(self) -> PerturbedRuns | None:
         """The reference's moved runs, in the type that the candidate computes in."""
         narrow = self.source.computes_in
-        return self.reference.moved_to(resolution_of(narrow) if narrow else SINGLE)
+        return self.reference.perturbed_to(resolution_of(narrow) if narrow else SINGLE)
 
     def _layer_judge(self, source: Source, pairs: LayerPairs | None = None) -> LayerJudge:
         return LayerJudge(
@@ -172,8 +146,9 @@ class _Judge:
             source.computes_in,
         )
 
-    def _output_judge(self) -> OutputJudge:
-        moved = self._moved
+    def output_judge(self) -> OutputJudge:
+        """What compares its outputs."""
+        moved = self.perturbed_runs
         return OutputJudge(
             self.reference.outputs,
             self.reference.extents,
@@ -183,10 +158,11 @@ class _Judge:
             None if moved is None else moved.outputs,
         )
 
-    def _run(self, layers: LayerJudge) -> Seen:
-        """Run it, twice at one size, with its layers observed."""
+    def run(self, layers: LayerJudge, observed: bool = True) -> Seen:
+        """Run it, twice at one size; its layers are observed where that is asked."""
         source = self.source
-        reached = CoverageBook(source.layers())
+        own = source.layers() if observed else ()
+        reached = CoverageBook(own)
         heard = True
 
         def observe(layer: str, call: int, x: Array, y: Array) -> None:
@@ -194,7 +170,7 @@ class _Judge:
                 reached.note(layer, x)
                 layers.observe(layer, call, x, y)
 
-        observer = observe if self.request.layers and source.layers() else None
+        observer = observe if self.request.layers and own else None
         graph = source.graph
         if graph is None or self.provider is None:
             with source.runner(observer) as runner:
@@ -219,7 +195,8 @@ class _Judge:
             for layers.run, feed in counted(numbered, "observing its layers"):
                 tapped.run(feed, observe)
 
-    def _interface(self, results: Mapping[str, Array]) -> tuple[InterfaceDifference, ...]:
+    def interface(self, results: Mapping[str, Array]) -> tuple[InterfaceDifference, ...]:
+        """How its inputs and outputs differ from the reference's."""
         reference = self.reference
         specs = reference.source.inputs(), self.source.inputs()
         pairs = pair_outputs(reference.outputs[0], results)
@@ -228,7 +205,7 @@ class _Judge:
             *compare_outputs(reference.outputs[0], reference.kinds, results, pairs),
         )
 
-    def _note_randomness(self, seen: Seen) -> None:
+    def note_randomness(self, seen: Seen) -> None:
         """What the graph says, and what running it again has shown."""
         parts = random_parts(self.source)
         if not self.reference.is_random:
@@ -245,7 +222,7 @@ class _Judge:
         self.notes += [note.after(spelled) for note in seen.again.notes]
         narrow = self.source.computes_in
         wider = {layer.dtype for layer in self.reference.layers} - {"float16", "bfloat16"}
-        if narrow and self._moved is not None and wider and not rounded:
+        if narrow and self.perturbed_runs is not None and wider and not rounded:
             self.notes.append(
                 f"{spelled} computes in {narrow}: each value may differ by what rounding to "
                 f"{narrow} does to it in the reference"
@@ -318,12 +295,14 @@ class _Judge:
         found = layers.parities(seen.placement, agreed)
         if fails:
             return found
-        if not self.request.layers:
-            return unsearched(found, layers)
-        layers = self._renamed(layers, found)
-        found = layers.parities(seen.placement, agreed)
-        hunt = Hunt(self.reference, self.source, self.provider or "cpu", self.feeds, layers.agrees)
-        return settled(found, layers, hunt)
+        if self.request.layers:
+            layers = self._renamed(layers, found)
+            found = layers.parities(seen.placement, agreed)
+        hunt = LayerSearch(
+            self.reference, self.source, self.provider or "cpu", self.feeds, layers.agrees
+        )
+        settle = settled if self.request.layers else unsearched
+        return settle(found, layers, hunt)
 
     def _renamed(self, layers: LayerJudge, found: Sequence[LayerParity]) -> LayerJudge:
         """The layers in other pairs, where names and order paired layers of unequal slopes.
@@ -341,7 +320,7 @@ class _Judge:
         self._observe(graph, other, other.observe)
         return layers if misnamed(other.parities({})) or other.strays else other
 
-    def _doubt_untried(self, seen: Seen) -> None:
+    def doubt_untried(self, seen: Seen) -> None:
         """Branches that no input took, and outputs that no input moved."""
         reference = self.reference
         seen.doubts += reference.untaken.get(self.linked.spelled, [])
@@ -359,64 +338,3 @@ class _Judge:
             return tolerance
         first = next(iter(seen.results[0].values()), None)
         return tolerance if first is None else default_tolerance(first.dtype)
-
-
-class _QuantizedJudge(_Judge):
-    """The same for a quantized candidate: see `commands/verify/quantized/judge.py`."""
-
-    def judged(self) -> Judged:
-        """Every check that fits integer codes: planted faults and special values do not."""
-        graph, provider = self.source.graph, self.provider
-        meaning = None if graph is None else graph.meaning()
-        if graph is None or provider is None or meaning is None:
-            raise AssertionError("a candidate that is not quantized")
-        seen = self._run(LayerJudge(self.reference, (), self.linked.layouts, CALIBRATED))
-        self._note_randomness(seen)
-        plan = QuantizedPlan(
-            reference=self.reference,
-            source=graph,
-            spelled=self.linked.spelled,
-            meaning=meaning,
-            provider=provider,
-            feeds=self.feeds,
-            outputs=self._output_judge(),
-            results=seen.results,
-            given=self.request.inputs_file is not None and self.request.samples is None,
-            layers=self.request.layers,
-            is_limited=self.request.tolerance.multiple is None,
-        )
-        judgement = judge_quantized(plan, seen.placement)
-        self.notes += [as_reason(n).within(self.linked.spelled) for n in self.source.notes]
-        self.notes += [note.after(self.linked.spelled) for note in seen.again.notes]
-        self.notes += judgement.notes
-        seen.doubts += judgement.doubts
-        self._doubt_untried(seen)
-        found = Findings(
-            seen=seen,
-            outputs=judgement.outputs,
-            layers=judgement.layers,
-            special=(),
-            power=None,
-            interface=self._interface(seen.results[0]),
-            tolerance=QUANTIZED,
-            is_random=self.reference.is_random or is_random(seen.doubts),
-            sizes=None,
-        )
-        report = report_of(self.linked.spelled, found, self.request)
-        return Judged(report, seen.results, tuple(self.notes))
-
-    @property
-    def _moved(self) -> Moved | None:
-        """The reference's moved runs, in float32: what the file means is in that."""
-        return self.reference.moved_to(SINGLE)
-
-    def _run(self, layers: LayerJudge) -> Seen:
-        """Run it, twice at one size; its layers are looked at elsewhere."""
-        graph, provider = self.source.graph, self.provider
-        if graph is None or provider is None:
-            raise AssertionError("a candidate that is not quantized")
-        session = graph.session(provider)
-        results = run_feeds(session, self.feeds, layers, self.source)
-        again = run_again(session, self.feeds, results)
-        reached = CoverageBook(())
-        return Seen(results, reached, again, session.report, session.placement())

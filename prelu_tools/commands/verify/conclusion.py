@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from prelu_tools.commands.verify.candidate import Judged
 from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
+from prelu_tools.commands.verify.inputs.branch_search import BRANCH_FOUND
 from prelu_tools.commands.verify.inputs.linking import Layouts
-from prelu_tools.commands.verify.inputs.turning import BRANCH_FOUND
 from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.request import VerifyRequest
@@ -36,7 +36,7 @@ def agreements_of(
                 continue
             names = pair_outputs(reference.outputs[0], first.results[0])
             extents = {theirs: reference.extents[mine] for mine, theirs in names}
-            moved = reference.moved_to(SINGLE)
+            moved = reference.perturbed_to(SINGLE)
             spreads = [
                 {theirs: run[mine] for mine, theirs in names}
                 for run in (moved.outputs if moved is not None else ())

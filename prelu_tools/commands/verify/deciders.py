@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from functools import partial
 
 from prelu_tools.backends.interface import Source
+from prelu_tools.commands.verify.inputs.branch_search import BranchPlan, Decider
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.linking import move
 from prelu_tools.commands.verify.inputs.trials import Domain
-from prelu_tools.commands.verify.inputs.turning import Decider, TurnPlan
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.core.results.decisions import Decision
 
 
 def turn_plan(
     source: Source, opened: Sequence[Linked], domain: Domain, is_searched: bool
-) -> TurnPlan:
+) -> BranchPlan:
     """How the decisions of a reference and of its candidates are turned.
 
     Args:
@@ -31,7 +31,7 @@ def turn_plan(
 
     deciders = [Decider("", source.decisions)]
     deciders += [Decider(item.spelled, partial(_decisions, item)) for item in opened]
-    return TurnPlan(deciders, domain, is_searched, fits)
+    return BranchPlan(deciders, domain, is_searched, fits)
 
 
 def _decisions(item: Linked, runs: Sequence[Feeds]) -> Sequence[Decision]:

@@ -165,7 +165,7 @@ def _other_shape(name: str, reference: Array, candidate: Array) -> OutputParity:
         n_mismatched=candidate.size,
         n_nonfinite_mismatch=0,
         verdict="fail",
-        difference=f"output {name} has shape {list(candidate.shape)} where "
+        difference=f"output {name!r} has shape {list(candidate.shape)} where "
         f"{list(reference.shape)} was expected",
     )
 
@@ -193,11 +193,11 @@ def _words(name: str, comparison: Comparison) -> str | None:
     if comparison.verdict == "pass":
         return None
     if comparison.doubt:
-        return f"output {name} {comparison.doubt}, so nothing is proven"
+        return f"output {name!r} {comparison.doubt}, so nothing is proven"
     count = comparison.n_mismatched + comparison.n_nonfinite_mismatch
-    words = f"output {name}: {count} values differ by up to {comparison.max_abs:.3g}"
+    words = f"output {name}: {count:,} values differ by up to {comparison.max_abs:.3g}"
     if comparison.n_nonfinite_mismatch:
-        words += f"; NaN or infinite on one side only: {comparison.n_nonfinite_mismatch}"
+        words += f"; NaN or infinite on one side only: {comparison.n_nonfinite_mismatch:,}"
     if comparison.worst is not None and comparison.worst > 1:
         words += f", at worst {FACTOR * comparison.worst:.3g}x the model's own rounding"
     if comparison.border.n_wrong:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 from prelu_tools.backends.interface import Source
 from prelu_tools.backends.runners import Runner
 from prelu_tools.commands.verify.inputs.feeds import Feeds, shapes_in_words
 from prelu_tools.commands.verify.layers.matching import LayerJudge
-from prelu_tools.commands.verify.outputs import OutputJudge
+from prelu_tools.commands.verify.outputs import OutputJudge, pair_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError
 from prelu_tools.core.results.reasons import Reason
@@ -39,6 +40,36 @@ def run_feeds(
         f"it fails on {len(refused)} of {len(feeds)} runs, all of which the reference accepts; the "
         f"first is {shapes_in_words(feed)}: {first}"
     )
+
+
+def without_added_axes(
+    sources: tuple[Source, Source],
+    references: Mapping[str, Array],
+    results: Sequence[dict[str, Array]],
+) -> Iterator[Reason]:
+    """Lay a candidate's outputs as the reference's, where a runtime adds axes of size 1 at the end.
+
+    Args:
+        sources: the reference and the candidate.
+        references: the reference's outputs of one run.
+        results: the candidate's of every run; changed in place.
+
+    Yields:
+        What was changed, and why.
+    """
+    for mine, theirs in pair_outputs(references, results[0]):
+        rank, found = references[mine].ndim, results[0][theirs].ndim
+        why = sources[found > rank].adds_axes
+        shapes = [(*run[theirs].shape, *[1] * (rank - found)) for run in results]
+        if rank == found or why is None or any(math.prod(x[rank:]) != 1 for x in shapes):
+            continue
+        for run, shape in zip(results, shapes, strict=True):
+            run[theirs] = run[theirs].reshape(shape[:rank])
+        yield Reason(
+            f"output {theirs!r} has {found} axes where the reference has {rank}, since "
+            f"{why}: those of size 1 at its end are ignored",
+            "axes_dropped",
+        )
 
 
 def _declares(source: Source, feed: Mapping[str, Array]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from prelu_tools.commands.verify.layers.watched import OUTPUT
 from prelu_tools.commands.verify.outputs import differences
-from prelu_tools.commands.verify.reference.steadiness import Steadiness
+from prelu_tools.commands.verify.reference.repeated import RepeatedRun
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.coverage import CoverageBook
@@ -34,7 +34,7 @@ class Seen:
     """The outputs of each run."""
     reached: CoverageBook
     """Which of its slopes the inputs reached."""
-    again: Steadiness
+    again: RepeatedRun
     """Whether it gives the same when it is run again."""
     provider: ProviderReport | None = None
     """What ran it."""
@@ -56,17 +56,17 @@ class Findings:
     """Each output, compared."""
     layers: tuple[LayerParity, ...]
     """Each PReLU layer, compared."""
-    special: tuple[SpecialValue, ...]
-    """Infinite and NaN inputs that layers treat otherwise."""
-    power: Power | None
-    """What the checks would have caught; None where it was not measured."""
     interface: tuple[InterfaceDifference, ...]
     """Names, types and sizes that differ."""
     tolerance: Tolerance
     """What differences may be."""
     is_random: bool
     """Whether one of the two models is random."""
-    sizes: str | None
+    special: tuple[SpecialValue, ...] = ()
+    """Infinite and NaN inputs that layers treat differently."""
+    power: Power | None = None
+    """What the checks would have caught; None where it was not measured."""
+    sizes: str | None = None
     """The sizes at which outputs differ, in words; None where that does not depend on sizes."""
 
 
@@ -152,12 +152,12 @@ def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None)
             continue
         said = as_reason(layer.difference)
         if layer is diverging and layer.node is not None:
-            place = f"{layer.parameter} in the reference, " if layer.parameter else ""
+            place = f"{layer.parameter!r} in the reference, " if layer.parameter else ""
             said = said.before(
-                f"the first layer to diverge: {place}node {layer.node} in the candidate"
+                f"the first layer to diverge: {place}node {layer.node!r} in the candidate"
             )
         elif layer.verdict == "fail" and layer.node is not None:
-            said = said.before(f"node {layer.node}")
+            said = said.before(f"node {layer.node!r}")
         yield said
 
 

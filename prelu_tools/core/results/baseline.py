@@ -76,7 +76,7 @@ def entry_of(result: VerifyResult, names: Mapping[str, str] | None = None) -> En
     return Entry(result.seed, result.samples, figures)
 
 
-def held_against(
+def compared_with(
     result: VerifyResult,
     baseline: Baseline,
     check: str,
@@ -108,7 +108,7 @@ _RENEW = "--update-baseline renews it"
 
 
 def _inputs(samples: int, seed: int) -> str:
-    return f"{samples} inputs of seed {seed}"
+    return f"{samples} inputs with seed {seed}"
 
 
 def _with(result: VerifyResult, report: BaselineReport, reasons: Sequence[str]) -> VerifyResult:

@@ -32,5 +32,7 @@ class InspectGates:
             said.append(f"{result.path} has findings at --fail-on {self.fail_on}: {codes}")
         n_layers = len(result.layers)
         if self.expect_layers is not None and n_layers != self.expect_layers:
-            said.append(f"{result.path} has {n_layers} PReLU layers; expected {self.expect_layers}")
+            said.append(
+                f"{result.path}: expected {self.expect_layers} PReLU layers, found {n_layers}"
+            )
         return tuple(said)

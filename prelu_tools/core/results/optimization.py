@@ -72,8 +72,8 @@ class LayerChoice:
 
 
 @dataclass(frozen=True)
-class Held:
-    """What was tested to be equal, and on which machine."""
+class EqualityReport:
+    """How equal the new model was found to be, and on which machine."""
 
     layer: bool
     """Each layer in isolation gave the result of PRelu, by ==, for all finite inputs tested."""
@@ -107,8 +107,8 @@ class OptimizeResult(Shown):
     """The requested exactness."""
     layers: tuple[LayerChoice, ...]
     """The layers, in the order of the graph."""
-    held: Held
-    """What was tested to be equal."""
+    held: EqualityReport
+    """How equal the new model was found to be."""
     latency: Latency | None
     """The model before and after; None if the original model does not run, or nothing was timed."""
     verification: VerifyResult

@@ -169,13 +169,13 @@ class InterfaceDifference:
     @property
     def words(self) -> str:
         """The difference in a sentence."""
-        what = f"{self.part} {self.name}"
+        what = f"{self.part} {self.name!r}"
         if self.code.endswith("missing"):
             return f"{what} of the reference is missing"
         if self.code.endswith("additional"):
             return f"{what}: the reference has no such output"
         if self.code.endswith("renamed"):
-            return f"{self.part} {self.found} has the name {self.name} in the reference"
+            return f"{self.part} {self.found!r} has the name {self.name!r} in the reference"
         if self.code.endswith("fixed"):
             return f"{what} is fixed to {self.found}, where the reference takes any size"
         return f"{what} is {self.found}, where {self.expected} was expected"
@@ -200,14 +200,14 @@ class ProviderReport:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What a difference from the reference may be.
+    """How far a candidate may differ from the reference.
 
-    With the origin "sensitivity", each value has a limit of its own: `multiple` times what rounding
-    does to it in the moved runs of the reference, plus `ulps` units in its last place. Else, with
-    `multiple`, at most that many times the reference's own float32 error (its float32 run
-    against its float64 run), plus `ulps` units in the last place of the largest value; scaled up
-    for a candidate of a narrower type. Else |difference| <= rtol * |reference| + atol, where
-    `atol` is relative to the largest value if `scaled`.
+    With the origin "sensitivity", each value has its own limit: `multiple` times what rounding
+    does to it in the perturbed runs of the reference, plus `ulps` units in its last place.
+    Otherwise, with `multiple`, at most that many times the reference's own float32 error (its
+    float32 run against its float64 run), plus `ulps` units in the last place of the largest value;
+    scaled up for a candidate of a narrower type. Otherwise |difference| <= rtol * |reference| +
+    atol, where `atol` is relative to the largest value if `scaled`.
     """
 
     rtol: float
@@ -385,10 +385,10 @@ class VerifyResult(Shown):
         return self.verdict == "pass"
 
     def raise_for_verdict(self) -> VerifyResult:
-        """This result, where it is a pass.
+        """Return this result if it is a pass.
 
         Raises:
-            VerdictError: it is none; the message has the reasons, and `result` is this.
+            VerdictError: it is not a pass; the message has the reasons, and `result` is this.
         """
         if self.verdict == "pass":
             return self

@@ -22,6 +22,9 @@ _TYPES = {  # bits of the mantissa, and the exponent of the smallest normal numb
     "float64": (53, -1021), "float32": (24, -125), "bfloat16": (8, -125), "float16": (11, -13),
 }  # fmt: skip
 _APART = 64.0  # times the usual spread around it: no rounding that grows with its neighbours'
+_CLOSE = (
+    8.0  # times that of neighbours of any size: a sum may come out near 0, and round as they do
+)
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,9 @@ class SpreadBook:
         if not self._floats or not self._base.size:
             return Spread(np.zeros((), np.float32), *self._borders(self._flipped))
         own = _own(self._norm, self._runs)
-        around = _around(own, self._base)
+        around, beside = _around(own, self._base)
         usual = np.maximum(around, unit_of(self._base, np.dtype(np.float32)))
+        usual = np.maximum(usual, beside * np.float32(_CLOSE / _APART))
         jumped = (self._farthest > _APART * REACH * usual) & (
             self._farthest > _APART * self._nearest[1]
         )
@@ -145,7 +149,7 @@ def pooled(norm: Array, runs: int, base: Array) -> Array:
     if not base.size:
         return np.zeros(base.shape, np.float32)
     own = _own(norm, runs)
-    return _pooled(own, _around(own, base), runs, base)[0]
+    return _pooled(own, _around(own, base)[0], runs, base)[0]
 
 
 def _own(norm: Array, runs: int) -> Array:
@@ -177,26 +181,30 @@ def _typical(base: Array) -> Array:
     return low
 
 
-def _around(own: Array, values: Array) -> Array:
+def _around(own: Array, values: Array) -> tuple[Array, Array]:
     """The spread of the neighbours of each value: by it, one that is small by chance is told.
 
     The geometric mean along each axis, of the spread and of the spread relative to the values; the
     smallest of them. What did not move at all does not count: it is exact, as the 0 of a ReLU.
+
+    Returns:
+        That, and the same of the spread alone.
     """
     size = np.abs(values).astype(np.float32)
     logs = np.log(own)
     relative = logs - np.log(size)
     moved = np.isfinite(logs) & np.isfinite(relative)
     if not moved.any():
-        return own
-    low = np.full(own.shape, np.inf, np.float32)
+        return own, own
+    low, beside = (np.full(own.shape, np.inf, np.float32) for _ in range(2))
     axes: list[Any] = [axis for axis, length in enumerate(own.shape) if length >= _FEWEST]
     for axis in axes or [None]:
         count = np.maximum(moved.sum(axis, keepdims=True), 1)
-        for part, factor in ((logs, np.float32(1)), (relative, size)):
+        for part, factor, least in ((logs, np.float32(1), beside), (relative, size, low)):
             mean = np.where(moved, part, np.float32(0)).sum(axis, keepdims=True) / count
-            np.minimum(low, np.exp(mean).astype(np.float32) * factor, out=low)
-    return np.where(moved, low, own)
+            np.minimum(least, np.exp(mean).astype(np.float32) * factor, out=least)
+    np.minimum(low, beside, out=low)
+    return np.where(moved, low, own), np.where(moved, beside, own)
 
 
 @np.errstate(all="ignore")

@@ -55,15 +55,10 @@ def describe_layer(
 
 def stated_axes(node: onnx.NodeProto) -> tuple[int, ...] | None:
     """The axes that `describe_layer` wrote; None where there are none, or no permutation."""
-    text = properties(node).get(AXES, "")
-    if not text.replace(",", "").isdecimal():
+    parts = properties(node).get(AXES, "").split(",")
+    if len(parts) > _MOST_AXES or not all(map(_is_whole, parts)):
         return None
-    parts = [part for part in text.split(",") if part]
-    if any(len(part) > _MOST_DIGITS for part in parts):
-        return None
-    axes = tuple(int(part) for part in parts)
-    if len(axes) > _MOST_AXES:
-        return None
+    axes = tuple(map(int, parts))
     return axes if sorted(axes) == list(range(len(axes))) else None
 
 
@@ -75,9 +70,10 @@ def stated_slopes(node: onnx.NodeProto) -> tuple[str, tuple[int, ...]] | None:
     """
     known = properties(node)
     sizes = known.get(SLOPE_SHAPE, "").split(",")
-    if SLOPE_NAME not in known or len(sizes) > _MOST_AXES or not all(map(_is_size, sizes)):
+    if SLOPE_NAME not in known or len(sizes) > _MOST_AXES or not all(map(_is_whole, sizes)):
         return None
-    return known[SLOPE_NAME], tuple(map(int, sizes))
+    shape = tuple(map(int, sizes))
+    return (known[SLOPE_NAME], shape) if all(shape) else None
 
 
 def state_examples(sizes: Mapping[str, Sequence[int]]) -> dict[str, str]:
@@ -112,8 +108,8 @@ def _are_sizes(sizes: object) -> bool:
     return isinstance(sizes, list) and all(type(size) is int and size > 0 for size in sizes)
 
 
-def _is_size(text: str) -> bool:
-    return text.isdecimal() and len(text) <= _MOST_DIGITS and int(text) > 0
+def _is_whole(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
 def properties(of: onnx.NodeProto | onnx.ModelProto) -> dict[str, str]:

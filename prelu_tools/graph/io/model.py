@@ -58,8 +58,7 @@ class OnnxModel:
         """Bytes of the model's file and of those with its data; of one in memory, of its parts."""
         if self.file is None:
             return self.proto.ByteSize() + sum(values.nbytes for values in self.memory.values())
-        places = (place_of(t) for t in all_tensors(self.proto) if is_external(t))
-        names = {place.get("location", "") for place in places} - {"", MEMORY, self.file.name}
+        names = locations_of(self.proto) - {"", MEMORY, self.file.name}
         files = [self.file, *(self.file.parent / name for name in names)]
         return sum(file.stat().st_size for file in files if file.is_file())
 
@@ -83,7 +82,7 @@ class OnnxModel:
 
     def forget_unused(self) -> None:
         """Let go of what no tensor refers to any more."""
-        used = {place_of(t).get("key") for t in all_tensors(self.proto) if _in_memory(t)}
+        used = {place_of(t).get("key") for t in external_tensors(self.proto) if _in_memory(t)}
         for key in [key for key in self.memory if key not in used]:
             del self.memory[key]
 
@@ -102,11 +101,10 @@ class OnnxModel:
         """
         proto = onnx.ModelProto()
         proto.CopyFrom(self.proto)
-        for tensor in all_tensors(proto):
-            if is_external(tensor):
-                payload = bytes(self.payload(tensor))
-                set_place(tensor, {})
-                tensor.raw_data = payload
+        for tensor in external_tensors(proto):
+            payload = bytes(self.payload(tensor))
+            set_place(tensor, {})
+            tensor.raw_data = payload
         return proto
 
     def values(self, tensor: onnx.TensorProto) -> Array:
@@ -215,6 +213,16 @@ def all_tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
         yield from _tensors_of(function.attribute_proto)
         for node in function.node:
             yield from _tensors_of(node.attribute)
+
+
+def external_tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Those of `all_tensors` whose values are elsewhere."""
+    return filter(is_external, all_tensors(proto))
+
+
+def locations_of(proto: onnx.ModelProto) -> set[str]:
+    """The files that hold values of tensors, as the graph names them; "" for one that it omits."""
+    return {place_of(tensor).get("location", "") for tensor in external_tensors(proto)}
 
 
 def _tensors_of_graph(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.files.scratch import clear, locked, scratch_folder, thoroughly
-from prelu_tools.graph.io.model import all_tensors, is_external, place_of
+from prelu_tools.graph.io.model import locations_of
 from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.io.writer import is_data_of
 
@@ -87,8 +87,7 @@ def _drop(names: set[str], path: Path) -> None:
 def _data_of(path: Path) -> set[str]:
     """The names of the files in which a model keeps tensors; none of what is not a model."""
     with suppress(PReLUToolsError):
-        tensors = all_tensors(read_model(path).proto)
-        return {place_of(tensor).get("location", "") for tensor in tensors if is_external(tensor)}
+        return locations_of(read_model(path).proto)
     return set()
 
 

@@ -20,8 +20,8 @@ from prelu_tools.graph.io.model import (
     INLINE_LIMIT,
     MEMORY,
     OnnxModel,
-    all_tensors,
-    is_external,
+    external_tensors,
+    locations_of,
     names_memory,
     place_of,
     set_place,
@@ -83,7 +83,7 @@ def _settle(proto: onnx.ModelProto, path: Path) -> Path:
     onnxruntime follows no link out of a model's folder, and that is how Hugging Face's cache is
     laid out. The graph's locations become those of the files that the links lead to.
     """
-    tensors = [tensor for tensor in all_tensors(proto) if is_external(tensor)]
+    tensors = list(external_tensors(proto))
     if not path.is_symlink() or not tensors:
         return path
     real = path.resolve()
@@ -108,8 +108,8 @@ def files_beside(path: Path) -> tuple[str, ...]:
         proto = read_model(path).proto
     except PReLUToolsError:
         return ()
-    names = {place_of(t).get("location", "") for t in all_tensors(proto) if is_external(t)}
-    inside = (name for name in names - {"", path.name} if ".." not in PurePosixPath(name).parts)
+    names = locations_of(proto) - {"", path.name}
+    inside = (name for name in names if ".." not in PurePosixPath(name).parts)
     return tuple(sorted(name for name in inside if not PurePosixPath(name).is_absolute()))
 
 

@@ -6,13 +6,18 @@ around a large tensor are rewritten. No tensor is ever in a protobuf message.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 import onnx
 
-from prelu_tools.graph.io.model import OnnxModel, all_tensors, is_external, n_bytes_of, set_place
+from prelu_tools.graph.io.model import (
+    OnnxModel,
+    external_tensors,
+    is_external,
+    n_bytes_of,
+    set_place,
+)
 from prelu_tools.graph.io.wire import CHILDREN, MemoryBytes, fields, heading
 
 _RAW_DATA: Final = 9
@@ -45,7 +50,7 @@ class Streamed:
         skeleton = MemoryBytes(model.proto.SerializeToString(deterministic=True))
         self._segments = _message("Model", skeleton, 0, skeleton.size)
         self.n_bytes = _length(self._segments)
-        self.n_large = sum(is_external(tensor) for tensor in all_tensors(model.proto))
+        self.n_large = len(list(external_tensors(model.proto)))
 
     def write(self, file: BinaryIO) -> None:
         """Write everything."""
@@ -91,7 +96,7 @@ def lay_out(model: OnnxModel) -> Places:
     """Where large tensors go in a file of their own; those of 1 MiB and more begin at a page."""
     places = []
     end = 0
-    for tensor in _large(model.proto):
+    for tensor in external_tensors(model.proto):
         n_bytes = n_bytes_of(tensor)
         unit = _PAGE if n_bytes >= _MIB else _LINE
         start = -(-end // unit) * unit
@@ -104,7 +109,7 @@ def split(model: OnnxModel, places: Places, location: str) -> onnx.ModelProto:
     """A copy of the skeleton whose large tensors are external data at `location`."""
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
-    for tensor, (start, n_bytes) in zip(list(_large(proto)), places, strict=True):
+    for tensor, (start, n_bytes) in zip(list(external_tensors(proto)), places, strict=True):
         place = {"location": location, "offset": str(start), "length": str(n_bytes)}
         set_place(tensor, place)
     return proto
@@ -113,12 +118,8 @@ def split(model: OnnxModel, places: Places, location: str) -> onnx.ModelProto:
 def write_data(model: OnnxModel, places: Places, file: BinaryIO) -> int:
     """Write the large tensors of a model at these places; returns how many bytes there are."""
     end = 0
-    for tensor, (start, n_bytes) in zip(_large(model.proto), places, strict=True):
+    for tensor, (start, n_bytes) in zip(external_tensors(model.proto), places, strict=True):
         file.write(bytes(start - end))
         file.write(model.payload(tensor))
         end = start + n_bytes
     return end
-
-
-def _large(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    return (tensor for tensor in all_tensors(proto) if is_external(tensor))

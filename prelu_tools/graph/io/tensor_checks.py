@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,13 @@ import onnx
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.limits import allowed_memory
 from prelu_tools.graph.io.locations import data_file
-from prelu_tools.graph.io.model import all_tensors, is_external, n_bytes_of, place_of
+from prelu_tools.graph.io.model import (
+    all_tensors,
+    external_tensors,
+    is_external,
+    n_bytes_of,
+    place_of,
+)
 
 _MOST_AXES: Final = 64  # numpy's limit
 _LARGEST: Final = 2**63 - 1
@@ -60,7 +66,7 @@ def refuse_tensors(proto: onnx.ModelProto, path: Path) -> None:
     for tensor in all_tensors(proto):
         refuse_no_text(tensor.name, *(t for e in tensor.external_data for t in (e.key, e.value)))
         _tensor(tensor, path.name)
-    _outside([t for t in all_tensors(proto) if is_external(t)], path)
+    _outside(external_tensors(proto), path)
 
 
 def _tensor(tensor: onnx.TensorProto, file: str) -> None:
@@ -97,7 +103,7 @@ def _tensor(tensor: onnx.TensorProto, file: str) -> None:
         )
 
 
-def _outside(tensors: Sequence[onnx.TensorProto], path: Path) -> None:
+def _outside(tensors: Iterable[onnx.TensorProto], path: Path) -> None:
     """What lies in files is where it may be, no larger than they are, and no piece used twice."""
     sizes: dict[str, int] = {}
     wanted = 0

@@ -139,7 +139,7 @@ class _Search:
             # A factor or a kink behind it makes PReLU only of what is nearly one.
             ends = node.op_type not in COPIES and (len(set(live)) > 1 or live[0] in self._nearly)
             match = self._region(node, x) if ends else None
-            if match is None and view.edits and node.op_type in ("Add", "Sub"):
+            if match is None and view.owned and node.op_type in ("Add", "Sub"):
                 match = self._before_offset(node)
                 if match is not None:
                     self._behind.update(dict.fromkeys(node.output, match.node.output[0]))

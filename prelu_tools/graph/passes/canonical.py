@@ -27,7 +27,7 @@ from prelu_tools.graph.walk import free_name, inner_names
 
 def fuse_prelus(model: OnnxModel, wanted: Callable[[Match], bool]) -> None:
     """Replace every wanted form by one PRelu node, in place, in bodies too; what is unused goes."""
-    view = GraphView(model, remembers=True, edits=True)  # until all are found
+    view = GraphView(model, owned=True)  # until all are found
     graph = model.proto.graph
     numbers = itertools.count()
     found = [(v.graph, m) for v in nested_views(view) for m in find_prelus(v) if wanted(m)]

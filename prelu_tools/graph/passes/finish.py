@@ -17,7 +17,7 @@ from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.facts.survey import survey
 from prelu_tools.graph.io.fingerprint import weights_sha256
 from prelu_tools.graph.io.metadata import SOURCE, SOURCE_HASH, TOOL, WEIGHTS_HASH
-from prelu_tools.graph.io.model import MEMORY, OnnxModel, all_tensors, is_external, set_place
+from prelu_tools.graph.io.model import MEMORY, OnnxModel, all_tensors, external_tensors, set_place
 from prelu_tools.graph.operators import check_operators
 from prelu_tools.graph.passes.canonical import settle_slopes
 from prelu_tools.graph.passes.tidy import tidy
@@ -113,9 +113,8 @@ def check_slopes(model: OnnxModel, what: str) -> None:
 def _check_skeleton(proto: onnx.ModelProto) -> None:
     """The checker wants to see a file where external data is: it is shown an empty one."""
     skeleton = deepcopy(proto)
-    for tensor in all_tensors(skeleton):
-        if is_external(tensor):
-            set_place(tensor, {"location": MEMORY})
+    for tensor in external_tensors(skeleton):
+        set_place(tensor, {"location": MEMORY})
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, MEMORY).touch()
         path = Path(folder, "skeleton.onnx")

@@ -12,7 +12,7 @@ from prelu_tools.graph.copies.carrying import path_of
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.passes.prune import prune
-from prelu_tools.graph.passes.writing import WRITTEN, Draft, Place, Tensors
+from prelu_tools.graph.passes.writing import WRITTEN, Draft, Place, Tensors, write
 from prelu_tools.graph.view import GraphView, nested_views
 from prelu_tools.graph.walk import all_nodes, bodies, set_nodes
 
@@ -80,7 +80,7 @@ def lower(model: OnnxModel, forms: Mapping[str, str]) -> None:
     written = []
     for view, form, match in calls:
         draft = Draft(match.node, match.slopes, match.parameter, tensors)
-        WRITTEN[form].build(draft)
+        write(draft, form)
         written.append((view, match.node, draft.nodes))
     put_nodes(graph, written)
     prune(graph)

@@ -22,7 +22,7 @@ from prelu_tools.graph.match.layers import (
 )
 from prelu_tools.graph.passes.canonical import replace_by_prelu, settle_slopes
 from prelu_tools.graph.passes.prune import prune_model, unlist_weights
-from prelu_tools.graph.passes.transposes import cancel_transposes
+from prelu_tools.graph.passes.sinking import cancel_transposes
 from prelu_tools.graph.view import all_views
 
 

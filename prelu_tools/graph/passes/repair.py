@@ -19,7 +19,8 @@ from prelu_tools.core.options import InputOption
 from prelu_tools.core.prelu.slopes import Shape, broadcasts
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.match.constants import read_constant
-from prelu_tools.graph.natives import inlined, with_shapes
+from prelu_tools.graph.natives import with_shapes
+from prelu_tools.graph.passes.opset import inline_functions
 from prelu_tools.graph.passes.prune import prune_model, unlist_weights
 from prelu_tools.graph.passes.tidy import rename_values
 from prelu_tools.graph.view import GraphView, all_views, nested_views
@@ -73,8 +74,7 @@ def repair_slopes(
     """
     proto = model.proto
     unlist_weights(proto)
-    if proto.functions:
-        proto.CopyFrom(inlined(proto))
+    inline_functions(model)
     types = list(all_views(replace(model, proto=with_sizes(proto, inputs))))
     views = list(nested_views(GraphView(model)))
     repairs: list[Repair] = []
@@ -140,26 +140,25 @@ class _Site:
             return None
         if self.shape is None:
             return self._without_shape(axis)
-        channels, last = self.shape[1], self.shape[-1]
         if self.opset < _BROADCASTING:
             if len(found) != 1:
                 return None
-            if channels not in (None, size):
+            if self.shape[1] not in (None, size):
                 raise self._fits_nowhere()
             return self._along(1, f"opset {self.opset} applies it to the channels")
-        if len(found) > 1 and broadcasts(self.slopes.shape, self.shape or ()):
+        if len(found) > 1 and broadcasts(found, self.shape):
             return None
-        if channels == size and last != size:
-            known = f"{size} is the number of channels, and not the size of the last axis"
-            return self._along(1, known)
-        if last == size and channels != size:
+        fitting = [i for i in (1, -1) if self.shape[i] == size]
+        if fitting == [-1]:
             return None  # right by the rule
-        return self._in_doubt(axis)
+        if fitting == [1]:
+            known = f"{size} is the number of channels, but not the size of the last axis"
+            return self._along(1, known)
+        return self._in_doubt(self.shape, axis)
 
-    def _in_doubt(self, axis: int | None) -> Repair | None:
+    def _in_doubt(self, shape: Shape, axis: int | None) -> Repair | None:
         """Channels and last axis are of one size, or of none that is known."""
-        shape, size = self.shape or (), self.slopes.size
-        rank = len(shape)
+        size, rank = self.slopes.size, len(shape)
         fitting = [i for i in (1, rank - 1) if shape[i] in (None, size)]
         if not fitting:
             raise self._fits_nowhere()

@@ -59,13 +59,20 @@ class Draft:
         self._parameter = parameter
         self._tensors = tensors
 
-    def slope(self, values: Array, suffix: str = "") -> str:
-        """A constant that is made of the slopes; the suffix of its name says how."""
-        return self._tensors.add(f"{self._parameter}{suffix}", values)
-
-    def constant(self, values: Array, name: str) -> str:
-        """A constant that has nothing to do with the slopes."""
-        return self._tensors.add(f"prelu_tools/{name}", values)
+    def constant(self, number: str, slopes: Array) -> str:
+        """A constant: one for each slope, or 0 for all; what is made of slopes has their name."""
+        own = self._parameter
+        match number:
+            case "0":
+                return self._tensors.add("prelu_tools/zero", np.zeros((), slopes.dtype))
+            case "-1":
+                name = f"prelu_tools/minus_one_{'x'.join(map(str, slopes.shape))}"
+                return self._tensors.add(name, np.full_like(slopes, -1))
+            case "-a":
+                return self._tensors.add(f"{own}{NEGATED}", -slopes)
+            case "1-a":
+                return self._tensors.add(f"{own}/rest", (1 - slopes).astype(slopes.dtype))
+        return self._tensors.add(own, slopes)
 
     def op(self, kind: str, inputs: Sequence[str], role: str, **attributes: Any) -> str:
         """A node on the way; the tensor that it makes."""
@@ -103,8 +110,9 @@ class Place:
 class Writing:
     """How a form is written, and where it equals the PRelu node."""
 
-    build: Callable[[Draft], None]
-    """Puts its nodes together."""
+    text: str
+    """Its operators, the last one of which makes the output. Other tensors are called by what they
+    are for; x is the input, a the slopes, and `-1` is one number for each slope, as `-a` is."""
     fits: Callable[[Place], bool] = lambda place: True
     """Whether it can stand in a place."""
     special: bool = True
@@ -113,94 +121,34 @@ class Writing:
     """Whether it rounds otherwise than PRelu, which multiplies once."""
 
 
-def _times(draft: Draft, tensor: str, values: Array, role: str, suffix: str = "") -> str:
-    return draft.op("Mul", [tensor, draft.slope(values, suffix)], role)
+def write(draft: Draft, form: str) -> None:
+    """Put the nodes of a form together."""
+    made = {"x": draft.x}
+    *steps, last = WRITTEN[form].text.split("; ")
+    for step in steps:
+        role, _, operation = step.partition(" = ")
+        kind, inputs, attributes = _read(draft, operation, made)
+        made[role] = draft.op(kind, inputs, role, **attributes)
+    kind, inputs, attributes = _read(draft, last, made)
+    draft.result(kind, inputs, **attributes)
+    if not steps and len(inputs) == 1:
+        draft.state_slopes()
 
 
-def write_prelu(draft: Draft) -> None:
-    """The operator itself."""
-    draft.result("PRelu", [draft.x, draft.slope(draft.slopes)])
-
-
-def write_relu(draft: Draft) -> None:
-    """All slopes are 0."""
-    draft.result("Relu", [draft.x])
-    draft.state_slopes()
-
-
-def write_identity(draft: Draft) -> None:
-    """All slopes are 1."""
-    draft.result("Identity", [draft.x])
-    draft.state_slopes()
-
-
-def write_leaky_relu(draft: Draft) -> None:
-    """All slopes are equal."""
-    draft.result("LeakyRelu", [draft.x], alpha=float(draft.slopes.reshape(-1)[0]))
-    draft.state_slopes()
-
-
-def write_relu_mul(draft: Draft) -> None:
-    """relu(x) + (-a) * relu((-1) * x), with a -1 for each slope.
-
-    onnxruntime turns a Mul by one number a channel into a convolution in its blocked layout, a Neg
-    or a Mul by a scalar not (docs/performance.md).
-    """
-    minus = np.full(draft.slopes.shape, -1, draft.slopes.dtype)
-    ones = draft.constant(minus, f"minus_one_{'x'.join(map(str, minus.shape))}")
-    negative = draft.op("Relu", [draft.op("Mul", [draft.x, ones], "negated")], "negative")
-    positive = draft.op("Relu", [draft.x], "positive")
-    draft.result("Add", [positive, _times(draft, negative, -draft.slopes, "scaled", NEGATED)])
-
-
-def write_relu_neg(draft: Draft) -> None:
-    """relu(x) + (-a) * relu(-x)."""
-    negative = draft.op("Relu", [draft.op("Neg", [draft.x], "negated")], "negative")
-    positive = draft.op("Relu", [draft.x], "positive")
-    draft.result("Add", [positive, _times(draft, negative, -draft.slopes, "scaled", NEGATED)])
-
-
-def write_depthwise(draft: Draft) -> None:
-    """relu(x) + conv(-a, relu(conv(-1, x))) with depthwise 1x1 convolutions."""
-    n = draft.slopes.size
-    kernel = (n, 1, *[1] * (draft.slopes.ndim - 1 if draft.slopes.ndim == 3 else 2))
-    dtype = draft.slopes.dtype
-    minus = draft.constant(np.full(kernel, -1, dtype), f"minus_one_{'x'.join(map(str, kernel))}")
-    sizes = {"group": n, "kernel_shape": [1] * (len(kernel) - 2)}
-    negated = draft.op("Conv", [draft.x, minus], "negated", **sizes)
-    negative = draft.op("Relu", [negated], "negative")
-    weight = draft.slope(-draft.slopes.reshape(kernel), NEGATED)
-    scaled = draft.op("Conv", [negative, weight], "scaled", **sizes)
-    positive = draft.op("Relu", [draft.x], "positive")
-    draft.result("Add", [positive, scaled])
-
-
-def write_max(draft: Draft) -> None:
-    """max(x, a * x)."""
-    draft.result("Max", [draft.x, _times(draft, draft.x, draft.slopes, "scaled")])
-
-
-def write_max_neg(draft: Draft) -> None:
-    """max(x, a * min(x, 0))."""
-    zero = draft.constant(np.zeros((), draft.slopes.dtype), "zero")
-    negative = draft.op("Min", [draft.x, zero], "negative")
-    draft.result("Max", [draft.x, _times(draft, negative, draft.slopes, "scaled")])
-
-
-def write_max_min(draft: Draft) -> None:
-    """max(x, 0) + a * min(x, 0)."""
-    zero = draft.constant(np.zeros((), draft.slopes.dtype), "zero")
-    negative = draft.op("Min", [draft.x, zero], "negative")
-    positive = draft.op("Max", [draft.x, zero], "positive")
-    draft.result("Add", [positive, _times(draft, negative, draft.slopes, "scaled")])
-
-
-def write_linear(draft: Draft) -> None:
-    """(1 - a) * relu(x) + a * x."""
-    rest = (1 - draft.slopes).astype(draft.slopes.dtype)
-    positive = draft.op("Relu", [draft.x], "positive")
-    kept = _times(draft, positive, rest, "kept", "/rest")
-    draft.result("Add", [kept, _times(draft, draft.x, draft.slopes, "scaled")])
+def _read(
+    draft: Draft, operation: str, made: Mapping[str, str]
+) -> tuple[str, list[str], dict[str, Any]]:
+    """The operator, inputs and attributes of `Operator(input, input)`."""
+    kind, _, operands = operation.removesuffix(")").partition("(")
+    slopes, attributes = draft.slopes, dict[str, Any]()
+    if kind == "Conv":  # by channels
+        slopes = slopes.reshape(-1, 1, 1, 1)
+        attributes = {"group": slopes.size, "kernel_shape": [1, 1]}
+    elif kind == "LeakyRelu":
+        attributes = {"alpha": float(slopes.reshape(-1)[0])}
+    names = operands.split(", ")
+    inputs = [made[name] if name in made else draft.constant(name, slopes) for name in names]
+    return kind, inputs, attributes
 
 
 def all_equal(place: Place) -> bool:
@@ -242,16 +190,38 @@ def by_channel(place: Place) -> bool:
 
 
 WRITTEN: Mapping[str, Writing] = {
-    "prelu": Writing(write_prelu),
-    "relu": Writing(write_relu, all_are(0.0), special=False),
-    "identity": Writing(write_identity, all_are(1.0)),
-    "leaky_relu": Writing(write_leaky_relu, all_equal),
-    "depthwise": Writing(write_depthwise, by_channel),
-    "relu_mul": Writing(write_relu_mul),
-    "relu_neg": Writing(write_relu_neg),
-    "max_min": Writing(write_max_min),
-    "max": Writing(write_max, at_most_one_and_not_zero),
-    "max_neg": Writing(write_max_neg, at_most_one),
-    "linear": Writing(write_linear, between_zero_and_one, special=False, rounds=True),
+    "prelu": Writing("PRelu(x, a)"),
+    "relu": Writing("Relu(x)", all_are(0.0), special=False),
+    "identity": Writing("Identity(x)", all_are(1.0)),
+    "leaky_relu": Writing("LeakyRelu(x)", all_equal),
+    "depthwise": Writing(
+        "negated = Conv(x, -1); negative = Relu(negated); scaled = Conv(negative, -a); "
+        "positive = Relu(x); Add(positive, scaled)",
+        by_channel,
+    ),
+    # onnxruntime turns a Mul by one number a channel into a convolution in its blocked layout, a
+    # Neg or a Mul by a scalar not (docs/performance.md).
+    "relu_mul": Writing(
+        "negated = Mul(x, -1); negative = Relu(negated); positive = Relu(x); "
+        "scaled = Mul(negative, -a); Add(positive, scaled)"
+    ),
+    "relu_neg": Writing(
+        "negated = Neg(x); negative = Relu(negated); positive = Relu(x); "
+        "scaled = Mul(negative, -a); Add(positive, scaled)"
+    ),
+    "max_min": Writing(
+        "negative = Min(x, 0); positive = Max(x, 0); scaled = Mul(negative, a); "
+        "Add(positive, scaled)"
+    ),
+    "max": Writing("scaled = Mul(x, a); Max(x, scaled)", at_most_one_and_not_zero),
+    "max_neg": Writing(
+        "negative = Min(x, 0); scaled = Mul(negative, a); Max(x, scaled)", at_most_one
+    ),
+    "linear": Writing(
+        "positive = Relu(x); kept = Mul(positive, 1-a); scaled = Mul(x, a); Add(kept, scaled)",
+        between_zero_and_one,
+        special=False,
+        rounds=True,
+    ),
 }
 """How forms are written, by their names."""

@@ -32,7 +32,7 @@ def _quantize(to: FloatWriter, node: onnx.NodeProto) -> None:
 def _dequantize(to: FloatWriter, node: onnx.NodeProto) -> None:
     x, scale, *zero = node.input
     if x not in to.codes:
-        raise PReLUToolsError(f"node {node.name or node.output[0]} reads codes from outside")
+        raise PReLUToolsError(f"node {node.name or node.output[0]!r} reads codes from outside")
     stated = to.stated(scale, zero[0] if zero else "", node)
     to.add("Identity", [to.reals(x, stated)], node.output[0])
 
@@ -55,7 +55,9 @@ def _integer_product(operator: str) -> Rule:
         x, weight, *zeros = node.input
         stored = values_of(to.view, weight)
         if stored is None or x not in to.codes:
-            raise PReLUToolsError(f"node {node.name or node.output[0]} multiplies two activations")
+            raise PReLUToolsError(
+                f"node {node.name or node.output[0]!r} multiplies two activations"
+            )
         zero = to.constant(zeros[1]) if len(zeros) > 1 and zeros[1] else np.zeros((), stored.dtype)
         axis = 0 if operator == "Conv" else 1
         codes = Codes(np.ones(zero.shape, np.float32), zero)
@@ -117,7 +119,7 @@ def _unary(to: FloatWriter, node: onnx.NodeProto) -> None:
     to.kinds.add("QOperator")
     x, xs, xz, ys, *yz = node.input
     if attribute_of(node, "channels_last", 0):
-        raise PReLUToolsError(f"node {node.name or node.output[0]} has its channels last")
+        raise PReLUToolsError(f"node {node.name or node.output[0]!r} has its channels last")
     own = ("channels_last", "opset")
     attributes = {k: v for k, v in _attributes(node).items() if k not in own}
     made = to.add(_UNARY[node.op_type], [to.operand(x, to.stated(xs, xz, node))],

@@ -21,11 +21,11 @@ from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.walk import OWN, all_nodes, attribute_of, free_name, needed, reads
 
 MICROSOFT: Final = "com.microsoft"
-# Operators that only move codes, or pick some of them: they mean the same for the real numbers.
-_PICKING: Final = frozenset(
+PICKING: Final = frozenset(
     {"Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "MaxPool", "Slice",
      "Gather", "Expand", "DepthToSpace", "SpaceToDepth", "Tile", "Split"}
 )  # fmt: skip
+"""Operators that only move codes, or pick some of them: they mean the same for the real numbers."""
 _COMPARING: Final = frozenset({"Max", "Min", "Concat"})
 
 Rule: TypeAlias = "Callable[[FloatWriter, onnx.NodeProto], None]"
@@ -72,7 +72,7 @@ class FloatWriter:
         graph.value_info.extend(kept)
         inside = next((v.name for v in graph.output if v.name in self.codes), None)
         if inside is not None:
-            raise PReLUToolsError(f"output {inside} of the model is integer codes")
+            raise PReLUToolsError(f"output {inside!r} of the model is integer codes")
 
     def _write(self, node: onnx.NodeProto) -> None:
         if all(name in self._constants for name in node.output if name):
@@ -81,7 +81,7 @@ class FloatWriter:
                 stored = values_of(self.view, node.input[0])
                 if stored is not None:
                     kind = helper.np_dtype_to_tensor_dtype(stored.dtype)
-                    demand_whole_codes(kind, f"node {node.name or node.output[0]}")
+                    demand_whole_codes(kind, f"node {node.name or node.output[0]!r}")
                 self.weights.append(node.output[0])
                 self.kinds.add("weights only")
             return
@@ -90,7 +90,7 @@ class FloatWriter:
             self._follow(rule, node)
         elif any(map(is_quantizing, all_nodes([node]))):
             raise PReLUToolsError(
-                f"node {node.name or node.output[0]} ({node.op_type}) is quantized, or what it "
+                f"node {node.name or node.output[0]!r} ({node.op_type}) is quantized, or what it "
                 "holds is, in a way that is not known here"
             )
         elif any(name in self.codes for name in reads(node)):
@@ -103,7 +103,8 @@ class FloatWriter:
             rule(self, node)
         except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
             raise PReLUToolsError(
-                f"node {node.name or node.output[0]} ({node.op_type}) cannot be understood: {error}"
+                f"node {node.name or node.output[0]!r} ({node.op_type}) cannot be understood: "
+                f"{error}"
             ) from error
 
     def constant(self, name: str) -> Array:
@@ -119,7 +120,7 @@ class FloatWriter:
         kind = attribute_of(node, "output_dtype", 0)
         wanted = helper.tensor_dtype_to_np_dtype(kind) if kind else np.uint8
         point = self.constant(zero) if zero else np.zeros(values.shape, wanted)
-        where = f"node {node.name or node.output[0]} ({node.op_type})"
+        where = f"node {node.name or node.output[0]!r} ({node.op_type})"
         if not (np.isfinite(values) & (values > 0)).all():
             raise PReLUToolsError(f"{where} has a scale that is not a positive number")
         if values.ndim > 1 or attribute_of(node, "block_size", 0):
@@ -188,10 +189,10 @@ class FloatWriter:
     def _pass_on(self, node: onnx.NodeProto) -> None:
         """An operator of no rule that reads codes: one that only moves them is right as it is."""
         held = [self.codes[name] for name in node.input if name in self.codes]
-        if node.domain not in OWN or node.op_type not in _PICKING | _COMPARING:
+        if node.domain not in OWN or node.op_type not in PICKING | _COMPARING:
             raise PReLUToolsError(
-                f"node {node.name or node.output[0]} ({node.op_type}) works on integer codes in a "
-                "way that is not known here"
+                f"node {node.name or node.output[0]!r} ({node.op_type}) works on integer codes in "
+                "a way that is not known here"
             )
         self.codes.update(dict.fromkeys(node.output, held[0]))
         copy = onnx.NodeProto()

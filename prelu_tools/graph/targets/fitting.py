@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import onnx
@@ -19,8 +18,9 @@ from prelu_tools.graph.match.layers import locate_layers
 from prelu_tools.graph.match.recognise import Match
 from prelu_tools.graph.passes.lowering import drop_slopes, put_nodes
 from prelu_tools.graph.passes.prune import prune_model
-from prelu_tools.graph.passes.writing import Draft, Tensors, write_prelu, write_relu_neg
-from prelu_tools.graph.targets.slope_shapes import Plan, Way, answer_of, plan_for
+from prelu_tools.graph.passes.writing import Draft, Tensors
+from prelu_tools.graph.passes.writing import write as write_form
+from prelu_tools.graph.targets.slope_shapes import Plan, answer_of, plan_for
 from prelu_tools.graph.view import GraphView, all_views
 
 
@@ -111,18 +111,10 @@ def write(match: Match, plan: Plan, tensors: Tensors) -> list[onnx.NodeProto]:
         plan: how.
         tensors: where slopes go.
     """
-    return _WRITERS[plan.way](match, plan, tensors)
-
-
-def _reshaped(match: Match, plan: Plan, tensors: Tensors) -> list[onnx.NodeProto]:
+    if plan.way == "transpose":
+        return _moved(match, plan, tensors)
     draft = Draft(match.node, match.slopes.reshape(plan.slope), match.parameter, tensors)
-    write_prelu(draft)
-    return draft.nodes
-
-
-def _as_relu(match: Match, plan: Plan, tensors: Tensors) -> list[onnx.NodeProto]:
-    draft = Draft(match.node, match.slopes.reshape(plan.slope), match.parameter, tensors)
-    write_relu_neg(draft)
+    write_form(draft, "relu_neg" if plan.way == "relu" else "prelu")
     return draft.nodes
 
 
@@ -142,15 +134,8 @@ def _moved(match: Match, plan: Plan, tensors: Tensors) -> list[onnx.NodeProto]:
     slopes = np.ascontiguousarray(match.slopes).reshape(plan.slope)
     draft = Draft(inner, slopes, match.parameter, tensors)
     draft.x = names[0]
-    write_prelu(draft)
+    write_form(draft, "prelu")
     after = helper.make_node(
         "Transpose", names[1:], [node.output[0]], f"{names[1]}/back", perm=inverse(perm)
     )
     return [before, *draft.nodes, after]
-
-
-_WRITERS: Final[Mapping[Way, Callable[[Match, Plan, Tensors], list[onnx.NodeProto]]]] = {
-    "prelu": _reshaped,
-    "transpose": _moved,
-    "relu": _as_relu,
-}

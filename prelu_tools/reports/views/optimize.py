@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from prelu_tools.core.results.optimization import Held, LayerChoice, OptimizeResult
+from prelu_tools.core.results.optimization import EqualityReport, LayerChoice, OptimizeResult
 from prelu_tools.core.timing import Latency, SizesFrom
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Column, Lines, Name, Section, Table, Text, Word
@@ -67,7 +67,7 @@ def _lines(result: OptimizeResult) -> Iterator[Text]:
     yield from (f"note: {note}" for note in result.notes)
 
 
-def _latency(latency: Latency, held: Held) -> Iterator[Text]:
+def _latency(latency: Latency, held: EqualityReport) -> Iterator[Text]:
     """The model before and after, and where."""
     ratio = latency.ratio
     words = (

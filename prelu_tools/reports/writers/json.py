@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.quantization import QuantizeResult
     from prelu_tools.core.results.record import RecordResult
     from prelu_tools.core.results.series import LayerPoint, LayerSeries, SeriesResult
-    from prelu_tools.core.results.verification import CandidateReport, VerifyResult
+    from prelu_tools.core.results.verification import VerifyResult
 
 SCHEMA_VERSION = 1
 
@@ -44,23 +44,13 @@ def document(result: Result, style: Style) -> dict[str, Any]:
 
 
 def _inspect(result: InspectResult, style: Style) -> dict[str, Any]:
-    model = {
-        "path": result.path,
-        "format": result.format,
-        "opset": result.opset,
-        "producer": result.producer,
-        "n_parameters": result.n_parameters,
-    }
+    own = ("path", "format", "opset", "producer", "n_parameters")
     return {
         "kind": "inspect",
-        "model": model,
+        "model": {name: getattr(result, name) for name in own},
+        **_fields(result, *own),
         "layers": [_layer_report(report, style) for report in result.layers],
-        "findings": result.findings,
         "statistics": result.statistics,
-        "others": result.others,
-        "refused": result.refused,
-        "notes": result.notes,
-        "failures": result.failures,
     }
 
 
@@ -74,37 +64,19 @@ def _compare(result: CompareResult, style: Style) -> dict[str, Any]:
 
 
 def _series(result: SeriesResult, style: Style) -> dict[str, Any]:
-    return {
-        "kind": "inspect-series",
-        "path": result.path,
-        "points": result.points,
-        "layers": [_layer_series(layer, style) for layer in result.layers],
-        "findings": result.findings,
-        "notes": result.notes,
-        "failures": result.failures,
-    }
+    layers = [_layer_series(layer, style) for layer in result.layers]
+    return {"kind": "inspect-series", **_fields(result), "layers": layers}
 
 
 def _layer_series(layer: LayerSeries, style: Style) -> dict[str, Any]:
     def at(point: LayerPoint | None) -> dict[str, Any] | None:
         if point is None:
             return None
-        body = {
-            "statistics": point.statistics,
-            "health": point.health,
-            "movement": point.movement,
-        }
+        body = _fields(point, "slopes")
         return {**body, "slopes": point.slopes.tolist()} if style.slopes else body
 
-    return {
-        "name": layer.name,
-        "parameter": layer.parameter,
-        "form": layer.form,
-        "trends": layer.trends,
-        "n_sign_changes": layer.n_sign_changes,
-        "is_sampled": layer.is_sampled,
-        "points": [at(point) for point in layer.points],
-    }
+    points = [at(point) for point in layer.points]
+    return {**_fields(layer), "n_sign_changes": layer.n_sign_changes, "points": points}
 
 
 def _layer(layer: PReLULayer) -> dict[str, Any]:
@@ -143,52 +115,14 @@ def _usage(usage: LayerUsage) -> dict[str, Any]:
 
 
 def _verify(result: VerifyResult, _style: Style) -> dict[str, Any]:
-    return {
-        "kind": "verify",
-        "verdict": result.verdict,
-        "reference": result.reference,
-        "reference_precision": result.reference_precision,
-        "versions": result.versions,
-        "seed": result.seed,
-        "samples": result.samples,
-        "coverage": result.coverage,
-        "power": result.power,
-        "candidates": [_candidate(report) for report in result.candidates],
-        "reasons": result.reasons,
-        "reason_codes": [code_of(reason) for reason in result.reasons],
-        "agreements": result.agreements,
-        "n_searched": result.n_searched,
-        "quick": result.quick,
-        "notes": result.notes,
-        "note_codes": [code_of(note) for note in result.notes],
-        "baseline": result.baseline,
-        "sizes": result.sizes,
-        "inputs": result.inputs,
-    }
-
-
-def _candidate(report: CandidateReport) -> dict[str, Any]:
-    return {
-        "model": report.model,
-        "verdict": report.verdict,
-        "provider": report.provider,
-        "tolerance": report.tolerance,
-        "outputs": report.outputs,
-        "layers": report.layers,
-        "first_divergence": report.first_divergence,
-        "reasons": report.reasons,
-        "reason_codes": [code_of(reason) for reason in report.reasons],
-        "special": report.special,
-        "power": report.power,
-        "interface": report.interface,
-    }
+    candidates = [_coded(report) for report in result.candidates]
+    return {"kind": "verify", **_coded(result), "power": result.power, "candidates": candidates}
 
 
 def _export(result: ExportResult, style: Style) -> dict[str, Any]:
-    checked = result.verification
+    own = ("path", "n_bytes", "opset", "n_nodes", "data_path", "n_data_bytes")
     return {
         "kind": "export",
-        "source": result.source,
         "model": {
             "path": result.path,
             "bytes": result.n_bytes,
@@ -197,13 +131,10 @@ def _export(result: ExportResult, style: Style) -> dict[str, Any]:
             "data_path": result.data_path,
             "data_bytes": result.n_data_bytes,
         },
-        "route": result.route,
-        "refused": result.refused,
+        **_coded(result, *own),
         "layers": [_layer(layer) for layer in result.layers],
-        "verification": _verify(checked, style) if checked is not None else None,
+        "verification": _checked(result.verification, style),
         "optimized": _optimize(result.optimized, style) if result.optimized else None,
-        "notes": result.notes,
-        "note_codes": [code_of(note) for note in result.notes],
     }
 
 
@@ -211,37 +142,25 @@ def _optimize(result: OptimizeResult, style: Style) -> dict[str, Any]:
     exact = result.exact
     return {
         "kind": "optimize",
-        "source": result.source,
         "model": {"path": result.path, "bytes": result.n_bytes},
-        "target": result.target,
+        **_fields(result, "path", "n_bytes"),
         "exact": exact.kind if exact.kind != "approximate" else f"approximate={exact.ulps}",
-        "layers": result.layers,
-        "held": result.held,
-        "latency": result.latency,
-        "verification": _verify(result.verification, style),
-        "notes": result.notes,
+        "verification": _checked(result.verification, style),
     }
 
 
 def _quantize(result: QuantizeResult, style: Style) -> dict[str, Any]:
-    checked = result.verification
     return {
         "kind": "quantize",
-        "source": result.source,
-        "verdict": result.verdict,
         "model": {"path": result.path, "bytes": result.n_bytes},
-        "layers": result.layers,
-        "outputs": result.outputs,
-        "times": result.times,
-        "metric": result.metric,
+        **_coded(result, "path", "n_bytes"),
         "rows": {"calibration": result.rows[0], "held_out": result.rows[1]},
-        "options": result.options,
-        "verification": _verify(checked, style) if checked is not None else None,
-        "reasons": result.reasons,
-        "reason_codes": [code_of(reason) for reason in result.reasons],
-        "notes": result.notes,
-        "note_codes": [code_of(note) for note in result.notes],
+        "verification": _checked(result.verification, style),
     }
+
+
+def _checked(result: VerifyResult | None, style: Style) -> dict[str, Any] | None:
+    return None if result is None else _verify(result, style)
 
 
 def _doctor(result: DoctorResult, _style: Style) -> dict[str, Any]:
@@ -262,8 +181,20 @@ def _batch(result: BatchResult, _style: Style) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, **batch_body(result)}
 
 
-def _fields(value: Any) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+def _fields(value: Any, *but: str) -> dict[str, Any]:
+    """The fields, but for some, and for how long it took, which is another time every time."""
+    names = (name for name in value.__dataclass_fields__ if name not in (*but, "seconds"))
+    return {name: getattr(value, name) for name in names}
+
+
+def _coded(value: Any, *but: str) -> dict[str, Any]:
+    """The same, with the codes of sentences behind these."""
+    found: dict[str, Any] = {}
+    for name, item in _fields(value, *but).items():
+        found[name] = item
+        if name in ("reasons", "notes"):
+            found[f"{name[:-1]}_codes"] = [code_of(sentence) for sentence in item]
+    return found
 
 
 def _plain(value: Any) -> Any:

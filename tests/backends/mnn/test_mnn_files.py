@@ -200,7 +200,7 @@ def test_what_is_no_model_exits_3(tmp_path: Path) -> None:
 def test_without_mnn_the_line_to_install_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prelu_tools.backends.mnn.source.find_spec", lambda _: None)
+    monkeypatch.setattr("prelu_tools.backends.runtimes.hosted.find_spec", lambda _: None)
     path = save_mnn_net(tmp_path / "net.mnn")
     found = cli("verify", path, path)
     assert found.code == 3

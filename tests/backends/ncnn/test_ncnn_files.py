@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from running import cli
 from runtime_files import SLOPES, save_ncnn, save_ncnn_net
 
 from prelu_tools.backends.ncnn.source import NcnnSource
+from prelu_tools.commands.verify.layers.finding import find_stated
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import InputOption, SourceOptions
 
@@ -68,6 +70,32 @@ def test_a_leaky_relu_is_no_layer(tmp_path: Path) -> None:
     assert _opened(save_ncnn(tmp_path / "net.param", lines)).layers() == ()
 
 
+@pytest.mark.parametrize(("slope", "is_there"), [
+    (0.251384712, True), (0.2513847, True), (0.2513848, False), (-0.251384712, False),
+])  # fmt: skip
+def test_a_slope_in_the_text_is_one_of_seven_digits(
+    tmp_path: Path, slope: float, is_there: bool
+) -> None:
+    lines = ["Input in0 0 1 in0 0=3", "ReLU r 1 1 in0 out0 0=2.513847e-01"]
+    source = _opened(save_ncnn(tmp_path / "net.param", lines))
+    (layer,) = _opened(save_ncnn_net(tmp_path / "other.param")).layers()
+    layer = replace(layer, slopes=np.full((1, 1), slope, np.float32))
+    assert list(find_stated(source, [layer])) == (["act"] if is_there else [])
+
+
+@pytest.mark.parametrize(("fused", "expected"), [
+    ("9=1", ("Relu", 0.0)), ("9=2 -23310=1,2.500000e-01", ("LeakyRelu", 0.25)),
+    ("9=2 10=0.25", ("LeakyRelu", 0.25)), ("9=4", ("Gemm", None)), ("9=0", ("Gemm", None)),
+])  # fmt: skip
+def test_a_relu_that_ncnnoptimize_put_into_a_layer_is_one(
+    tmp_path: Path, fused: str, expected: tuple[str, float | None]
+) -> None:
+    lines = ["Input in0 0 1 in0 0=3", f"InnerProduct f 1 1 in0 out0 0=1 1=0 2=3 {fused}"]
+    weights = bytes(4) + SLOPES.tobytes()
+    maker = _opened(save_ncnn(tmp_path / "net.param", lines, weights)).makers()["out0"]
+    assert (maker.operator, maker.slope) == expected
+
+
 def test_sizes_that_no_file_has_are_asked_for(tmp_path: Path) -> None:
     lines = ["Input in0 0 1 in0", "PReLU act 1 1 in0 out0 0=3"]
     path = save_ncnn(tmp_path / "net.param", lines, SLOPES.tobytes())
@@ -113,8 +141,8 @@ def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("sizes", "words"), [
-    ("-23300=1,18", "ncnn layer in0 has a list as parameter 0, not a number"),
-    ("0=9223372036854775807", "ncnn layer in0 has 9223372036854775808 as parameter 0"),
+    ("-23300=1,18", "ncnn layer 'in0' has a list as parameter 0, not a number"),
+    ("0=9223372036854775807", "ncnn layer 'in0' has 9223372036854775808 as parameter 0"),
 ])  # fmt: skip
 def test_sizes_that_ncnn_cannot_hold_are_refused_in_words(
     tmp_path: Path, sizes: str, words: str

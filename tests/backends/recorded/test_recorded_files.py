@@ -86,16 +86,16 @@ _WRONG: dict[str, tuple[Change, str]] = {
     "no field": (lambda _m, h: h.pop("runs") and None, "it has no 'runs'"),
     "no runs": (_set("runs", to=[]), "it has no run"),
     "no member": (_set("runs", 0, "inputs", "x", to="nowhere"), "it has no array 'nowhere'"),
-    "no input": (_set("runs", 0, "inputs", to={}), "a run has no input x"),
-    "no such axis": (_set("row_axes", "x", to=7), "input x is float32 [2, 4]"),
-    "no output": (_set("runs", 0, "outputs", to={}), "a run has no output y"),
+    "no input": (_set("runs", 0, "inputs", to={}), "a run has no input 'x'"),
+    "no such axis": (_set("row_axes", "x", to=7), "input 'x' is float32 [2, 4]"),
+    "no output": (_set("runs", 0, "outputs", to={}), "a run has no output 'y'"),
     "input shape": (
         _put(lambda h: h["runs"][0]["inputs"]["x"], np.zeros((2, 5), np.float32)),
-        "input x is float32 [2, 5]",
+        "input 'x' is float32 [2, 5]",
     ),
     "input type": (
         _put(lambda h: h["runs"][0]["inputs"]["x"], np.zeros((2, 4), np.int8)),
-        "input x is int8",
+        "input 'x' is int8",
     ),
     "limit NaN": (
         _put(lambda h: _output(h)["spread"]["scale"], lambda old: np.full_like(old, np.nan)),

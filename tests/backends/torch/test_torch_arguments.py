@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from torch_nets import export, try_export, write_nets
@@ -146,7 +147,7 @@ def test_surplus_inputs_are_not_cut_off(nets: Path) -> None:
     found = try_export(f"{nets}:ByName", "--input", "y:batch,3,4")
     assert found.code == 2
     assert "--input y:" in found.words
-    assert "takes x, mask" in found.words
+    assert "has no such input; its example_inputs() have x, mask" in found.words
 
 
 def test_inputs_of_every_rank(nets: Path) -> None:
@@ -173,3 +174,30 @@ def test_the_sizes_to_type_have_the_channels_of_the_first_layer(layers: str, siz
     net = nn.Sequential(*eval(f"[{layers}]", {"nn": nn}))
     with pytest.raises(UsageError, match=rf"\(for example --input input:{sizes}\), or add"):
         arguments_of(net.forward, None, SourceOptions(), "nets.py:net")
+
+
+@pytest.mark.parametrize(
+    ("forward", "names", "is_known"),
+    [
+        (lambda x, y=None: None, ["x"], True),
+        (lambda x, y=None: None, ["y", "x"], True),
+        (lambda x: None, ["input"], False),
+        (lambda x, gain: None, ["x", "y"], False),
+        (lambda *xs: None, ["a", "b"], True),
+        (lambda x, **rest: None, ["x", "a"], True),
+    ],
+)
+def test_a_shape_belongs_to_an_argument_of_its_name(
+    forward: Any, names: list[str], is_known: bool
+) -> None:
+    from prelu_tools.backends.torch.arguments import arguments_of
+    from prelu_tools.core.errors import UsageError
+    from prelu_tools.core.options import InputOption, SourceOptions
+
+    options = SourceOptions(inputs=tuple(InputOption(name, (1, 3)) for name in names))
+    if is_known:
+        assert {one.name for one in arguments_of(forward, None, options, "net").specs} == {*names}
+        return
+    words = f"^--input {names[-1]}: net has no such input; it takes x"
+    with pytest.raises(UsageError, match=words):
+        arguments_of(forward, None, options, "net")

@@ -180,7 +180,7 @@ class _Through(nn.Module):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_an_output_that_stays_narrow_is_refused(dtype: Any) -> None:
     net = nn.Sequential(nn.PReLU(), _Through(dtype, back=False))
-    said = f"output output stays {str(dtype).removeprefix('torch.')}"
+    said = f"output 'output' stays {str(dtype).removeprefix('torch.')}"
     with pytest.raises(PReLUToolsError, match=said):
         _run(_source(net, 1, 3), np.ones((2, 3), np.float32))
 

@@ -14,7 +14,7 @@ from text_nets import COLUMN, save
 
 from prelu_tools.backends.onnxruntime.racing import Run, runtime_version
 from prelu_tools.commands.optimize import equality as module
-from prelu_tools.commands.optimize.equality import OriginalOutputs, held, keep_bits
+from prelu_tools.commands.optimize.equality import OriginalOutputs, equality_of, keep_bits
 from prelu_tools.commands.optimize.rewritable import RewritableLayer
 from prelu_tools.commands.optimize.tuning import Bench, Choices
 from prelu_tools.commands.verify.inputs.feeds import Feeds
@@ -299,7 +299,9 @@ def test_special_values_but_for_the_sign_of_zeros(
     told: Sequence[tuple[float, float]], special: bool, tmp_path: Path
 ) -> None:
     model = _model(tmp_path / "p.onnx")
-    found = held(model, model, OriginalOutputs(_run(0.0), FEEDS), _run(0.0), _verified(*told))
+    found = equality_of(
+        model, model, OriginalOutputs(_run(0.0), FEEDS), _run(0.0), _verified(*told)
+    )
     assert found.special is special
 
 
@@ -307,10 +309,10 @@ def test_what_was_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "processor", lambda: "an abacus")
     model = _model(tmp_path / "p.onnx")
     nearly = _model(tmp_path / "o.onnx", a=np.nextafter(COLUMN, np.float32(9)))
-    found = held(model, model, OriginalOutputs(_run(0.0), FEEDS), _run(0.0), _verified())
+    found = equality_of(model, model, OriginalOutputs(_run(0.0), FEEDS), _run(0.0), _verified())
     assert (found.layer, found.bitwise, found.max_ulps, found.n_inputs) == (True, True, 0, 3)
     assert (found.processor, found.runtime) == ("an abacus", runtime_version())
-    found = held(model, nearly, OriginalOutputs(_run(0.0), FEEDS), _run(1.0), _verified())
+    found = equality_of(model, nearly, OriginalOutputs(_run(0.0), FEEDS), _run(1.0), _verified())
     assert (found.layer, found.bitwise) == (False, False)
     assert found.max_ulps > 0
 

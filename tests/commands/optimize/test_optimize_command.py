@@ -21,7 +21,6 @@ from prelu_tools.commands.optimize import command
 from prelu_tools.commands.optimize.tuning import Bench
 from prelu_tools.core.targets import RUNTIMES
 from prelu_tools.graph.passes import writing as declared
-from prelu_tools.graph.passes.writing import Draft, write_max
 from prelu_tools.graph.targets.forecast import TARGETS
 
 NO_TUNE = ("--no-tune", "--format", "json")
@@ -186,16 +185,10 @@ def test_sizes_that_the_model_leaves_open(tmp_path: Path) -> None:
     assert found.json["layers"][0]["shape"] == [2, 16, 12, 12]
 
 
-def _wrong(draft: Draft) -> None:
-    """max(x, a * x) with the slopes turned around."""
-    draft.slopes = draft.slopes[::-1].copy()
-    write_max(draft)
-
-
 def test_a_form_that_is_wrong_is_never_written(
     chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = replace(declared.WRITTEN["relu_mul"], build=_wrong, fits=lambda place: True)
+    wrong = replace(declared.WRITTEN["relu_mul"], text="scaled = Mul(x, -a); Max(x, scaled)")
     monkeypatch.setitem(declared.WRITTEN, "relu_mul", wrong)  # type: ignore[arg-type]
     output = tmp_path / "fast.onnx"
     found = optimize(chain, output, "--no-tune")
@@ -333,7 +326,7 @@ def test_slopes_are_repaired_where_that_is_asked(tmp_path: Path) -> None:
     refused = optimize(source, fast)
     assert refused.code == 3
     assert "belongs on axis 1" in refused.words
-    assert "--repair-slopes moves them there" in refused.words
+    assert "--repair-slopes moves it there" in refused.words
     assert not fast.exists()
     found = optimize(source, fast, *NO_TUNE, "--repair-slopes")
     assert found.code == 0, found.err

@@ -106,7 +106,7 @@ def test_what_is_wrong_is_said_in_order() -> None:
     first, second, *special = report.reasons
     assert first.startswith("b: isolated error ")
     assert first.endswith(
-        "; the first layer to diverge: b.weight in the reference, node b_node in the candidate"
+        "; the first layer to diverge: 'b.weight' in the reference, node 'b_node' in the candidate"
     )
     assert second.startswith("output y: ")
     assert "b: 1 with slope 0.5 gives 2 where the reference gives 1 (prelu)" in special
@@ -116,7 +116,9 @@ def test_what_is_wrong_is_said_in_order() -> None:
 
 def test_a_reference_may_not_know_its_parameters() -> None:
     report = the_one(verified(NumpyModel(parameters=False), NumpyModel({"a": SLOPES * 2})))
-    assert report.reasons[0].endswith("; the first layer to diverge: node a_node in the candidate")
+    assert report.reasons[0].endswith(
+        "; the first layer to diverge: node 'a_node' in the candidate"
+    )
 
 
 def test_a_layer_that_is_missing_is_no_node() -> None:
@@ -323,7 +325,9 @@ def _unjudged(model: str, reason: str, provider: ProviderReport | None = None) -
 
 def test_a_candidate_that_cannot_be_opened_is_not_judged() -> None:
     result = verified(NumpyModel(), NumpyModel(), NumpyModel(shape=("batch", 3, 4)))
-    words = "its input x has shape [batch, 3, 4], and the reference's x [batch, 3]: they do not fit"
+    words = (
+        "its input 'x' has shape [batch, 3, 4], and the reference's 'x' [batch, 3]: they do not fit"
+    )
     assert result.candidates[1] == _unjudged("d", words)
     assert (result.verdict, result.reasons) == ("inconclusive", (f"d: {words}",))
     missing = verify_source(cast(Source, NumpyModel()), replace(REQUEST, candidates=("no.onnx",)))

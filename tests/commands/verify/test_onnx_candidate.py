@@ -18,7 +18,7 @@ from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.verify import candidate as module
 from prelu_tools.commands.verify.candidate import Judged
 from prelu_tools.commands.verify.command import verify, verify_source
-from prelu_tools.commands.verify.reference.steadiness import Steadiness
+from prelu_tools.commands.verify.reference.repeated import RepeatedRun
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -116,9 +116,9 @@ def test_nothing_is_planted_where_there_is_a_doubt(
     asked: list[object] = []
     sizes = []
 
-    def shaky(_runner: object, feeds: Any, results: Any) -> Steadiness:
+    def shaky(_runner: object, feeds: Any, results: Any) -> RepeatedRun:
         sizes.append(([len(feed["x"]) for feed in feeds], [len(found["y"]) for found in results]))
-        return Steadiness(doubts=[Reason("is shaky")])
+        return RepeatedRun(doubts=[Reason("is shaky")])
 
     monkeypatch.setattr(module, "measure_power", asked.append)
     monkeypatch.setattr(module, "run_again", shaky)
@@ -135,9 +135,9 @@ def test_nothing_is_planted_where_there_is_a_doubt(
 def test_any_candidate_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
 
-    def note(_runner: object, feeds: Any, results: Any) -> Steadiness:
+    def note(_runner: object, feeds: Any, results: Any) -> RepeatedRun:
         sizes.append(([len(feed["x"]) for feed in feeds], [len(found["y"]) for found in results]))
-        return Steadiness()
+        return RepeatedRun()
 
     monkeypatch.setattr(module, "run_again", note)
     _with(NumpyModel(), NumpyModel())

@@ -134,7 +134,7 @@ def test_values_that_are_not_finite_are_counted_with_the_others() -> None:
 def test_what_proves_nothing_says_so(values: list[float], why: str) -> None:
     (found,) = _judge(_array(*values)).compare([{"y": _array(*values)}])
     assert found.verdict == "inconclusive"
-    assert found.difference == f"output y {why}, so nothing is proven"
+    assert found.difference == f"output 'y' {why}, so nothing is proven"
 
 
 def test_another_shape_fails_in_words() -> None:
@@ -143,7 +143,7 @@ def test_another_shape_fails_in_words() -> None:
     assert math.isnan(found.max_rel_diff)
     assert (found.name, found.shape, found.verdict) == ("out", (3, 1), "fail")
     assert (found.n_mismatched, found.n_nonfinite_mismatch, found.deviation) == (3, 0, None)
-    assert found.difference == "output out has shape [3, 1] where [2] was expected"
+    assert found.difference == "output 'out' has shape [3, 1] where [2] was expected"
 
 
 def test_a_narrower_type_has_more_room() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prelu_tools.commands.verify.reference.steadiness import Steadiness
+from prelu_tools.commands.verify.reference.repeated import RepeatedRun
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.commands.verify.verdict import Findings, Seen, report_of
 from prelu_tools.core.prelu.coverage import CoverageBook
@@ -35,13 +35,11 @@ PROVIDER = ProviderReport("cuda", ("CUDA", "CPU"), ("n", "m"))
 
 
 def _seen(**changes: Any) -> Seen:
-    return replace(Seen([{"y": np.zeros(1)}], CoverageBook([]), Steadiness()), **changes)
+    return replace(Seen([{"y": np.zeros(1)}], CoverageBook([]), RepeatedRun()), **changes)
 
 
 def _found(**changes: Any) -> Findings:
-    nothing = Findings(
-        _seen(), (OUTPUT,), (LAYER,), (), None, (), TOLERANCE, is_random=False, sizes=None
-    )
+    nothing = Findings(_seen(), (OUTPUT,), (LAYER,), (), TOLERANCE, is_random=False)
     return replace(nothing, **changes)
 
 
@@ -84,7 +82,7 @@ def test_sizes_follow_the_outputs() -> None:
     output = replace(OUTPUT, verdict="fail", difference="output y: 3 values differ")
     report = _report(outputs=(output,), sizes="for batches of 3 only", layers=(WRONG,))
     assert report.reasons == (
-        "a: it is off; the first layer to diverge: node a_node in the candidate",
+        "a: it is off; the first layer to diverge: node 'a_node' in the candidate",
         "output y: 3 values differ",
         "for batches of 3 only",
     )
@@ -98,16 +96,19 @@ def test_layers_that_fail_come_first_and_the_first_of_them_is_named() -> None:
     assert _said(report) == (
         "fail",
         [
-            "a: it is off; the first layer to diverge: a.weight in the reference, node a_node in "
-            "the candidate",
-            "d: it is off; node d_node",
+            "a: it is off; the first layer to diverge: 'a.weight' in the reference, node "
+            "'a_node' in the candidate",
+            "d: it is off; node 'd_node'",
             "e: it is missing",
             "b: in doubt",
         ],
         ["layer_differs", None, None, None],
     )
     assert report.first_divergence == "a"
-    assert _report(layers=(lost, more)).reasons == ("e: it is missing", "d: it is off; node d_node")
+    assert _report(layers=(lost, more)).reasons == (
+        "e: it is missing",
+        "d: it is off; node 'd_node'",
+    )
     assert _report(layers=(doubtful,)).first_divergence is None
     assert _report(layers=(doubtful,)).verdict == "inconclusive"
 
@@ -118,8 +119,8 @@ def test_a_layer_that_may_hand_on_what_it_was_given_is_named_behind_those_that_a
     second = replace(WRONG, name="b", difference=Reason("b: 3 of 3 slopes differ", "slopes_differ"))
     report = _report(layers=(first, replace(second, node="b_node")))
     assert report.reasons == (
-        "b: 3 of 3 slopes differ; node b_node",
-        f"{handed}; the first layer to diverge: node a_node in the candidate",
+        "b: 3 of 3 slopes differ; node 'b_node'",
+        f"{handed}; the first layer to diverge: node 'a_node' in the candidate",
     )
     assert report.first_divergence == "a"
 
@@ -155,7 +156,7 @@ def test_nodes_on_another_provider_are_in_doubt_unless_they_are_allowed() -> Non
 
 def test_an_interface_fails_by_itself_or_where_it_has_to_be_the_same() -> None:
     strict = replace(REQUEST, strict_interface=True)
-    said = ("fail", ["output z has the name y in the reference"], ["output_renamed"])
+    said = ("fail", ["output 'z' has the name 'y' in the reference"], ["output_renamed"])
     assert _report(interface=(INTERFACE,)).verdict == "pass"
     assert _said(_report(strict, interface=(INTERFACE,))) == said
     assert _said(_report(interface=(replace(INTERFACE, fails=True),))) == said

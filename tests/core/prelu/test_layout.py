@@ -100,7 +100,7 @@ def test_orders_by_shapes(source: Shape, target: Shape, expected: list[Permutati
         ((0, 1), (0, 2, 1), None),
     ],
 )
-def test_files_of_one_source_are_held_against_each_other(
+def test_files_of_one_source_are_compared_with_each_other(
     reference: tuple[int, ...] | None,
     axes: tuple[int, ...] | None,
     expected: tuple[int, ...] | None,

@@ -301,7 +301,7 @@ def test_one_slope_for_all_lies_as_it_will() -> None:
     assert compare_slopes(left, replace(left, axes=(0, 3, 1, 2))) == EQUAL
 
 
-def test_a_narrower_type_is_held_against_the_nearest_slopes() -> None:
+def test_a_narrower_type_is_compared_with_the_nearest_slopes() -> None:
     wide = channels(np.array([0.1, 1e6, 1e-9], np.float32))
     with np.errstate(all="raise"):
         found = in_type_of(wide, channels(np.ones(3, np.float16), "other"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from prelu_tools.core.results.baseline import Baseline, entry_of, held_against
+from prelu_tools.core.results.baseline import Baseline, compared_with, entry_of
 from prelu_tools.core.results.verification import (
     CandidateReport,
     Coverage,
@@ -52,7 +52,7 @@ def _held(
     now: VerifyResult, before: VerifyResult | None = None, factor: float = 2.0
 ) -> VerifyResult:
     known = Baseline("b.json", {"net": entry_of(before or _result())})
-    return held_against(now, known, "net", factor)
+    return compared_with(now, known, "net", factor)
 
 
 def test_the_figures_are_those_of_each_part() -> None:
@@ -133,8 +133,8 @@ def test_the_factor_is_that_which_is_given() -> None:
 @pytest.mark.parametrize(
     ("now", "said"),
     [
-        (_result(samples=8), "it was measured on 16 inputs of seed 0, and this on 8 inputs"),
-        (_result(seed=1), "and this on 16 inputs of seed 1: --update-baseline renews it"),
+        (_result(samples=8), "it was measured on 16 inputs with seed 0, and this on 8 inputs"),
+        (_result(seed=1), "and this on 16 inputs with seed 1: --update-baseline renews it"),
         (
             _result(layer="other"),
             "no longer measured: net.onnx[cpu] layer act; if that is intended",
@@ -150,7 +150,7 @@ def test_what_cannot_be_compared_is_inconclusive(now: VerifyResult, said: str) -
 
 
 def test_what_the_baseline_does_not_know_is_inconclusive() -> None:
-    found = held_against(_result(), Baseline("b.json"), "net")
+    found = compared_with(_result(), Baseline("b.json"), "net")
     assert found.verdict == "inconclusive"
     assert found.reasons == (
         "baseline b.json: it does not contain the check 'net': --update-baseline renews it",

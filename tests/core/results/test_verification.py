@@ -72,11 +72,11 @@ def test_a_result_that_is_no_pass_is_raised_with_its_reasons(verdict: Verdict) -
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("output_missing", "output y of the reference is missing"),
-        ("output_additional", "output y: the reference has no such output"),
-        ("output_renamed", "output z has the name y in the reference"),
-        ("output_size_fixed", "output y is fixed to z, where the reference takes any size"),
-        ("output_type", "output y is z, where x was expected"),
+        ("output_missing", "output 'y' of the reference is missing"),
+        ("output_additional", "output 'y': the reference has no such output"),
+        ("output_renamed", "output 'z' has the name 'y' in the reference"),
+        ("output_size_fixed", "output 'y' is fixed to z, where the reference takes any size"),
+        ("output_type", "output 'y' is z, where x was expected"),
     ],
 )
 def test_a_difference_of_the_interface_in_words(code: str, words: str) -> None:

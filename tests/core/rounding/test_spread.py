@@ -314,6 +314,21 @@ def test_jumps_are_beyond_sixty_four_times_the_usual() -> None:
             assert (found.n_flips, found.lost) == (1, None)
 
 
+def test_a_sum_that_comes_out_near_0_rounds_as_its_neighbours_and_does_not_jump() -> None:
+    """As an output of convolutions: nothing in them jumps, and many of its values are near 0."""
+    base = np.random.default_rng(1).normal(size=(3, 128, 128)).astype(np.float32)
+    assert _spread(base, 1e-6).border is None
+    base[1, 2, 3] = 1e-4
+    book = SpreadBook(base)
+    for run in range(6):
+        moved = base + np.random.default_rng(run).uniform(-1e-6, 1e-6, base.shape)
+        moved[1, 2, 3] = base[1, 2, 3] + (1e-4 if run == 3 else 0)
+        book.add(moved.astype(np.float32))
+    border = book.finished().border
+    assert border is not None
+    assert np.argwhere(border).tolist() == [[1, 2, 3]]
+
+
 def test_what_jumps_in_all_runs_but_one_is_spread_and_no_border() -> None:
     base = np.ones((16, 64), np.float32)
     moves = [np.full((16, 64), A if run % 2 else -A) for run in range(6)]

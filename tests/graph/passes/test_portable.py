@@ -82,10 +82,14 @@ def test_transposes_around_a_node_go() -> None:
     assert np.array_equal(run(found, x=x)[0], run(original, x=x)[0])
 
 
-def test_transposes_inside_a_form_go() -> None:
+@pytest.mark.parametrize("end", [
+    f"b = {OUT}(s) y = Add(r, b)", "q = Transpose<perm=[0, 2, 3, 1]>(r) u = Add(q, s) "
+    f"y = {OUT}(u)",
+])  # fmt: skip
+def test_transposes_inside_a_form_go(end: str) -> None:
     original = model(
         f"r = Relu(x) n = Neg(x) m = Relu(n) t = Transpose<perm=[0, 2, 3, 1]>(m) "
-        f"s = Mul(t, row) b = {OUT}(s) y = Add(r, b)",
+        f"s = Mul(t, row) {end}",
         constants={"row": -SLOPES.reshape(1, 1, 3)},
     )
     assert operators(_portable(original)) == ["PRelu"]

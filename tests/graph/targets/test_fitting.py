@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import onnx
 import pytest
@@ -12,9 +10,9 @@ from graph_text import model, run, whole
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.metadata import LAYER, describe_layer, properties, stated_axes
 from prelu_tools.graph.match.layers import locate_layers, read_layers
-from prelu_tools.graph.targets import fitting, slope_shapes
+from prelu_tools.graph.targets import fitting
 from prelu_tools.graph.targets.fitting import fitted
-from prelu_tools.graph.targets.slope_shapes import Plan, answer_of
+from prelu_tools.graph.targets.slope_shapes import answer_of
 from prelu_tools.graph.view import all_views
 
 RUNTIMES = ("onnxruntime", "openvino", "ncnn", "mnn", "onnxruntime-web")
@@ -150,9 +148,3 @@ def test_what_a_runtime_hands_to_another_one_is_told() -> None:
     assert (one.plan, one.is_refused) == (None, True)
     with pytest.raises(PReLUToolsError, match="misreads"):
         fitted(whole(_last_axis()), "coreml", "coreml")
-
-
-def test_every_way_is_written() -> None:
-    ways = itertools.chain(slope_shapes.WAYS)
-    assert set(ways) == set(fitting._WRITERS)
-    assert Plan("relu", (3,), 3).way in slope_shapes.WAYS

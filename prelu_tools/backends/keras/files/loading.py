@@ -124,7 +124,7 @@ def _explain(path: Path, error: Exception) -> str:
         )
     if match := _UNKNOWN_CLASS.search(text):
         return (
-            f"{path} cannot be loaded: it uses the custom class {match[1]}; give the module or "
+            f"{path} cannot be loaded: it uses the custom class {match[1]!r}; give the module or "
             f"file that defines it, as --custom-objects layers.py:{match[1]}"
         )
     if "lambda" in text.lower() and "unsafe" in text.lower():

@@ -96,7 +96,7 @@ def _inputs(function: Any, options: SourceOptions) -> tuple[TensorSpec, ...]:
     for name, spec in names.items():
         if spec.shape.rank is None and name not in asked:
             raise PReLUToolsError(
-                f"the signature leaves the rank of its input {name} open: give --input "
+                f"the signature leaves the rank of its input {name!r} open: give --input "
                 f"{name}:batch,..."
             )
         sizes = asked.get(name) or tuple(spec.shape)

@@ -98,7 +98,7 @@ class ProgramRunner:
             raise PReLUToolsError(f"{type(error).__name__}: {_line(error)}") from error
         for name, array in zip(program.outputs, outputs, strict=True):
             if self._wide and str(array.dtype) in ("float16", "bfloat16"):
-                raise PReLUToolsError(f"output {name} stays {array.dtype}")
+                raise PReLUToolsError(f"output {name!r} stays {array.dtype}")
         return dict(zip(program.outputs, outputs, strict=True))
 
     def _tell(self, flat: Sequence[Any]) -> None:

@@ -46,7 +46,7 @@ class WideTorchRunner:
             outputs = self._run(wide, self._state)
         for name, array in outputs.items():
             if np.issubdtype(array.dtype, np.floating) and array.dtype.itemsize < 8:
-                raise PReLUToolsError(f"output {name} stays {array.dtype}")
+                raise PReLUToolsError(f"output {name!r} stays {array.dtype}")
         return outputs
 
 

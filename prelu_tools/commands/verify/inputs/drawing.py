@@ -46,7 +46,7 @@ def known_shapes(reference: Sequence[TensorSpec], others: Others) -> dict[str, l
     shapes = {spec.name: _known_shape(spec, others) for spec in reference}
     for name, shape in shapes.items():
         if shape and shape[0] == 0:
-            raise PReLUToolsError(f"input {name} {NO_ROWS}")
+            raise PReLUToolsError(f"input {name!r} {NO_ROWS}")
     return shapes
 
 

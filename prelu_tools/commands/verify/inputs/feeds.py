@@ -57,7 +57,7 @@ def _as_feeds(path: Path, arrays: Mapping[str, Array], reference: Sequence[Tenso
         arrays = {reference[0].name: next(iter(arrays.values()))}
     for name, values in arrays.items():
         if values.ndim and not len(values):
-            raise PReLUToolsError(f"{path}: input {name} {NO_ROWS}")
+            raise PReLUToolsError(f"{path}: input {name!r} {NO_ROWS}")
     missing = [spec.name for spec in reference if spec.name not in arrays]
     if missing:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Settle what a check is run on: what the reference takes is found out with it alone."""
+"""Plan what a check runs on: what the reference accepts is found out with it alone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _SWEEPS = 500  # the number of the first run that sweeps
 
 
 @dataclass
-class Settled:
+class InputPlan:
     """The inputs of a check."""
 
     feeds: list[Feeds]
@@ -62,7 +62,7 @@ class Settled:
     """What keeps a comparison on them from proving anything."""
 
 
-def settle(source: Source, others: Others, plan: DrawPlan) -> Settled:
+def plan_inputs(source: Source, others: Others, plan: DrawPlan) -> InputPlan:
     """Draw inputs that the reference takes.
 
     A size that any of the models fixes is kept. Else `samples` rows are run in one batch, the first
@@ -82,19 +82,19 @@ def settle(source: Source, others: Others, plan: DrawPlan) -> Settled:
     """
     shapes = known_shapes(source.inputs(), others)
     with trying(source) as trial:
-        return _Settler(source, shapes, plan, trial).settled()
+        return _Planner(source, shapes, plan, trial).planned()
 
 
 def drawer_within_tables(source: Source, plan: DrawPlan) -> Drawer:
     """What draws inputs whose ids are within their tables; the model is tried on nothing else."""
     with trying(source) as trial:
-        settler = _Settler(source, known_shapes(source.inputs(), []), plan, trial)
+        settler = _Planner(source, known_shapes(source.inputs(), []), plan, trial)
         settler.read_tables()
         return settler.drawer()
 
 
-class _Settler:
-    """Settles one thing after the other, in the order in which they need each other."""
+class _Planner:
+    """Plans one thing after the other, in the order in which they need each other."""
 
     def __init__(self, source: Source, shapes: Shapes, plan: DrawPlan, trial: Trial) -> None:
         self._source = source
@@ -105,7 +105,7 @@ class _Settler:
         self._domains = known_domains(self._specs, plan.ranges)
         self._examples: Sizes = {}
 
-    def settled(self) -> Settled:
+    def planned(self) -> InputPlan:
         """See `settle`."""
         self.read_tables()
         self._choose_rows()
@@ -117,7 +117,7 @@ class _Settler:
         feeds += mender.mended(sizes.runs(min(3, self._plan.samples)))
         feeds += sweeps(drawer, feeds, self._plan.seed, _SWEEPS)
         limits = {name: values.limits(drawer.sizes) for name, values in self._domains.items()}
-        return Settled(
+        return InputPlan(
             feeds=feeds,
             rows=drawer.rows,
             sizes=sizes.record,

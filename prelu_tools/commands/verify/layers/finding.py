@@ -41,19 +41,21 @@ class Found:
     makers: tuple[Maker, ...] = ()
     """The node that makes each of them."""
     by_value: bool = False
-    """Whether these nodes state the layer's slopes, bit for bit: LeakyRelu, Relu."""
+    """Whether these nodes state the layer's slopes, as the file can write them: LeakyRelu, Relu."""
     proven: bool = False
     """Whether a wrong slope would have been seen."""
     where: str = ""
     """Where it was looked for, for the end of a sentence."""
     wrong: str | None = None
     """What its slopes are there, where these are not the reference's."""
+    is_unseen: bool = False
+    """Whether no values were looked at: by its slope alone."""
     stated: bool = False
     """Whether that is what the node says, and not what its values say."""
 
 
 @dataclass(frozen=True)
-class Hunt:
+class LayerSearch:
     """What is looked for, and where."""
 
     reference: Reference
@@ -80,7 +82,7 @@ class _Call:
     inputs: list[Array] = field(default_factory=list)
 
 
-def find_layers(hunt: Hunt, layers: Sequence[PReLULayer]) -> dict[str, Found]:
+def find_layers(hunt: LayerSearch, layers: Sequence[PReLULayer]) -> dict[str, Found]:
     """Look for layers by their values, in all floating tensors of the candidate's main graph.
 
     A tensor that has the values of a layer's output in every run is its output, in whatever axis
@@ -100,7 +102,29 @@ def find_layers(hunt: Hunt, layers: Sequence[PReLULayer]) -> dict[str, Found]:
         return {layer.name: Found(where=f"it could not be searched ({error})") for layer in layers}
 
 
-def _calls(hunt: Hunt, layers: Sequence[PReLULayer]) -> list[_Call]:
+def find_stated(source: Source, layers: Sequence[PReLULayer]) -> dict[str, Found]:
+    """Find layers of one slope by the nodes that state it, in order; nothing is run.
+
+    A Relu says too little: most models have one besides.
+    """
+    try:
+        searched = source.searchable
+        left = {} if searched is None else searched.makers()
+    except PReLUToolsError:
+        return {}
+    found = {}
+    for layer in layers:
+        fits = [name for name, maker in left.items() if maker.slope and _states(maker, layer)]
+        tensors = fits[: len(layer.nodes)]
+        if len(tensors) == len(layer.nodes):
+            made = tuple(left.pop(name) for name in tensors)
+            found[layer.name] = Found(
+                tuple(tensors), made, by_value=True, proven=True, is_unseen=True
+            )
+    return found
+
+
+def _calls(hunt: LayerSearch, layers: Sequence[PReLULayer]) -> list[_Call]:
     """The calls of these layers in the run of the reference that is looked at first."""
     wanted = {layer.name: layer for layer in layers}
     found = hunt.reference.calls(wanted)
@@ -108,7 +132,7 @@ def _calls(hunt: Hunt, layers: Sequence[PReLULayer]) -> list[_Call]:
 
 
 def _look(
-    hunt: Hunt, source: Searchable, calls: Sequence[_Call], makers: Mapping[str, Maker]
+    hunt: LayerSearch, source: Searchable, calls: Sequence[_Call], makers: Mapping[str, Maker]
 ) -> int:
     """Note for each call the tensors that may be its output and its input; how many were seen."""
     seen, names, run = 0, list(makers), hunt.reference.looked_at
@@ -156,7 +180,7 @@ def _arranged(values: Array, shape: tuple[int, ...]) -> Iterator[Array]:
 
 
 def _conclude(
-    hunt: Hunt,
+    hunt: LayerSearch,
     source: Searchable,
     layer: PReLULayer,
     calls: Sequence[_Call],
@@ -175,10 +199,11 @@ def _conclude(
         return Found(where=where)
     tensors = tuple(next(iter(call.outputs)) for call in own)
     made = tuple(makers[tensor] for tensor in tensors)
-    stated = [maker.slope for maker in made if maker.slope is not None]
-    for slope in stated:
-        if not _is_slope(slope, layer):
-            wrong = f"its slope is {slope:.9g} there, where {_text(layer.slopes)} was expected"
+    stated = [maker for maker in made if maker.slope is not None]
+    for maker in stated:
+        if not _states(maker, layer):
+            there = f"its slope is {maker.slope:.9g} there"
+            wrong = f"{there}, where {_text(layer.slopes)} was expected"
             return Found(tensors, made, where=where, wrong=wrong, stated=True)
     if len(stated) == len(made):
         return Found(tensors, made, by_value=True, proven=True, where=where)
@@ -215,7 +240,7 @@ def _wrong(call: _Call) -> str | None:
     return f"its values show a slope of {seen:.9g}, where {right:.9g} was expected"
 
 
-def _drop_coincidences(hunt: Hunt, source: Searchable, call: _Call) -> None:
+def _drop_coincidences(hunt: LayerSearch, source: Searchable, call: _Call) -> None:
     """Keep the tensors that have the values of this call in every other run too."""
     name, number = call.layer.name, call.number
     for run in range(len(hunt.feeds)):
@@ -231,14 +256,19 @@ def _drop_coincidences(hunt: Hunt, source: Searchable, call: _Call) -> None:
                 del call.outputs[tensor]
 
 
-def _is_slope(slope: float, layer: PReLULayer) -> bool:
-    """Whether a layer's slopes are this one, as a node states it; 0 may have either sign."""
-    slopes = layer.slopes
+def _states(maker: Maker, layer: PReLULayer) -> bool:
+    """Whether a node states a layer's slopes, as far as its file can; 0 may have either sign."""
+    slopes, slope = layer.slopes, maker.slope
+    if slope is None or not slopes.size:
+        return False
+    if maker.digits is not None and bool((slopes == slopes.flat[0]).all()):
+        written = [f"{float(one):.{maker.digits - 1}e}" for one in (slope, slopes.flat[0])]
+        return float(written[0]) == float(written[1])
     zero = slope == 0 and not slopes.any()
     return zero or same_bits(np.full(slopes.shape, slope, slopes.dtype), slopes)
 
 
-def _shows(hunt: Hunt, call: _Call) -> bool:
+def _shows(hunt: LayerSearch, call: _Call) -> bool:
     """Whether a wrong slope of the layer would have been seen in this call."""
     slopes = laid_over(call.layer, call.x.ndim)
     if slopes is None:
@@ -260,9 +290,11 @@ def _shows(hunt: Hunt, call: _Call) -> bool:
 def in_words(found: Found) -> str:
     """Where a layer was found."""
     first = found.makers[0]
-    tensors = ", ".join(dict.fromkeys(found.tensors))
-    text = f"found by its values: tensor {tensors} of node {first.node}"
+    tensors = ", ".join(map(repr, dict.fromkeys(found.tensors)))
+    text = f"found by its {'slope' if found.is_unseen else 'values'}: "
+    text += f"tensor {tensors} of node {first.node!r}"
     if not found.by_value:
         return f"{text} ({first.operator})"
     one = "Relu" if first.operator == "Relu" else f"LeakyRelu({first.slope:.6g})"
-    return f"{text}, the same function as {one}"
+    digits = "" if first.digits is None else f"; the file states {first.digits} digits of its slope"
+    return f"{text}, the same function as {one}{digits}"

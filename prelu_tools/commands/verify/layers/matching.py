@@ -312,7 +312,7 @@ class LayerJudge:
     def _other_name(self, mine: PReLULayer, other: PReLULayer) -> str | None:
         if not self._is_told or mine.name == other.name:
             return None
-        return f"called {other.name} in the candidate, where other layers have these names"
+        return f"called {other.name!r} in the candidate, where other layers have these names"
 
     def _compare_slopes(self, mine: PReLULayer, other: PReLULayer) -> SlopeDifference:
         difference = compare_slopes(mine, other, self._layouts.permutation(mine.slopes.ndim))

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prelu_tools.commands.verify.layers.finding import Found, Hunt, find_layers, in_words
+from prelu_tools.commands.verify.layers.finding import (
+    Found,
+    LayerSearch,
+    find_layers,
+    find_stated,
+    in_words,
+)
 from prelu_tools.commands.verify.layers.matching import ADDITIONAL, CALLS, NOT_FOUND, LayerJudge
 from prelu_tools.commands.verify.layers.watched import AXES, DIFFER, SHAPE
 from prelu_tools.core.results.reasons import Reason, code_of
@@ -17,7 +23,7 @@ _UNWATCHED = "without --no-layers, verify searches for it by its values"
 
 
 def settled(
-    layers: Sequence[LayerParity], judge: LayerJudge, hunt: Hunt
+    layers: Sequence[LayerParity], judge: LayerJudge, hunt: LayerSearch
 ) -> tuple[LayerParity, ...]:
     """The outcome for every layer, given that no output differs.
 
@@ -38,19 +44,31 @@ def settled(
     return tuple(_settle(layer, found, hunt, judge) for layer in layers)
 
 
-def unsearched(layers: Sequence[LayerParity], judge: LayerJudge) -> tuple[LayerParity, ...]:
-    """The same where no layer was looked at as it ran (`--no-layers`): so none can be searched for.
+def unsearched(
+    layers: Sequence[LayerParity], judge: LayerJudge, hunt: LayerSearch
+) -> tuple[LayerParity, ...]:
+    """The same where no layer was looked at as it ran (`--no-layers`).
 
-    Slopes that differ still fail, unless another layer of the candidate has them: that may be the
-    same layer under another name.
+    So none can be searched for by its values, but for its slope where a node states that. Slopes
+    that differ still fail, unless another layer of the candidate has them: that may be the same
+    layer under another name.
 
     Args:
         layers: what `judge` found.
         judge: knows the reference's layers, and the candidate's.
+        hunt: where to look.
     """
     wrong = misnamed(layers)
     is_renamed = judge.paired_by_slopes(wrong) is not None
-    return tuple(_unsearched(layer, is_renamed) for layer in layers)
+    lost = [layer.name for layer in layers if _asks(layer, NOT_FOUND)]
+    missing = [mine for mine in hunt.reference.layers if mine.name in lost]
+    stated = find_stated(hunt.source, missing) if missing else {}
+    return tuple(
+        _by_values(layer, stated[layer.name], hunt)
+        if layer.name in stated
+        else _unsearched(layer, is_renamed)
+        for layer in layers
+    )
 
 
 def _unsearched(layer: LayerParity, is_renamed: bool) -> LayerParity:
@@ -77,7 +95,7 @@ def _asks(layer: LayerParity, code: str) -> bool:
 
 
 def _settle(
-    layer: LayerParity, found: dict[str, Found], hunt: Hunt, judge: LayerJudge
+    layer: LayerParity, found: dict[str, Found], hunt: LayerSearch, judge: LayerJudge
 ) -> LayerParity:
     if _asks(layer, ADDITIONAL):
         return _passed(layer, _UNNEEDED)
@@ -107,12 +125,12 @@ def _calls(layer: LayerParity, found: Found | None, judge: LayerJudge) -> LayerP
             reason = Reason(f"{text}: {slopes.description}", DIFFER)
             return replace(layer, verdict=verdict, difference=reason, slopes_equal=False)
     if others:
-        stand_ins = ", ".join(dict.fromkeys(name for name, _ in others))
+        stand_ins = ", ".join(dict.fromkeys(repr(name) for name, _ in others))
         return _passed(layer, f"{words}: {stand_ins} has its slopes too")
     if found is None:
         return _passed(layer, words)
     if found.tensors:
-        tensors = ", ".join(dict.fromkeys(found.tensors))
+        tensors = ", ".join(map(repr, dict.fromkeys(found.tensors)))
         return _passed(layer, f"{words}: equal calls were merged (tensor {tensors})")
     text = f"{layer.name}: {words}, and its other calls were not found by their values"
     return _doubtful(layer, text, found, CALLS)
@@ -127,7 +145,7 @@ def _in_other_axes(layer: LayerParity, found: Found) -> LayerParity:
     return replace(known, slopes_equal=True, n_by_value=n_slopes, n_by_behaviour=n_slopes)
 
 
-def _by_values(layer: LayerParity, found: Found, hunt: Hunt) -> LayerParity:
+def _by_values(layer: LayerParity, found: Found, hunt: LayerSearch) -> LayerParity:
     counts = hunt.reference.coverage.counts(layer.name)
     unreached = int((counts == 0).sum())
     known = replace(

@@ -11,7 +11,7 @@ from prelu_tools.commands.verify.deciders import turn_plan
 from prelu_tools.commands.verify.inputs.drawing import DrawPlan, known_shapes
 from prelu_tools.commands.verify.inputs.feeds import replay_feeds
 from prelu_tools.commands.verify.inputs.linking import round_feeds
-from prelu_tools.commands.verify.inputs.planning import Settled, settle
+from prelu_tools.commands.verify.inputs.planning import InputPlan, plan_inputs
 from prelu_tools.commands.verify.inputs.rows import find_rows
 from prelu_tools.commands.verify.inputs.trials import Domain
 from prelu_tools.commands.verify.linked import Linked
@@ -40,7 +40,7 @@ def check_ranges(source: Source, request: VerifyRequest) -> None:
 @contextmanager
 def running(
     source: Source, opened: Sequence[Linked], request: VerifyRequest
-) -> Iterator[tuple[Reference, Settled]]:
+) -> Iterator[tuple[Reference, InputPlan]]:
     """Run a reference; what it holds is gone after the block.
 
     Args:
@@ -82,16 +82,16 @@ def _replays(request: VerifyRequest) -> bool:
     return request.inputs_file is not None and request.samples is None
 
 
-def _inputs(source: Source, opened: Sequence[Linked], request: VerifyRequest) -> Settled:
+def _inputs(source: Source, opened: Sequence[Linked], request: VerifyRequest) -> InputPlan:
     """What to run: drawn, replayed from a file, or both."""
     specs = source.inputs()
     others = [(item.source.inputs(), item.links) for item in opened]
     ranges = _named_ranges(source, request)
     if _replays(request):
-        settled = Settled([], find_rows(known_shapes(specs, others)), ranges=ranges)
+        settled = InputPlan([], find_rows(known_shapes(specs, others)), ranges=ranges)
     else:
         samples = DEFAULT_SAMPLES if request.samples is None else request.samples
-        settled = settle(source, others, DrawPlan(samples, request.seed, ranges))
+        settled = plan_inputs(source, others, DrawPlan(samples, request.seed, ranges))
         links = [link for item in opened for link in item.links]
         settled.feeds = [round_feeds(drawn, links) for drawn in settled.feeds]
     if request.inputs_file is not None:

@@ -13,7 +13,7 @@ import numpy as np
 from prelu_tools.backends.recorded.recording import RecordedRun, Recording
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.rows import Rows
-from prelu_tools.commands.verify.reference.steadiness import is_first_row
+from prelu_tools.commands.verify.reference.repeated import is_first_row
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.options import Dim
 

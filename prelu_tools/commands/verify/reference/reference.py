@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 from prelu_tools.backends.interface import Source
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.rows import Rows
-from prelu_tools.commands.verify.reference.moved import SPREAD, Moved, run_moved
-from prelu_tools.commands.verify.reference.steadiness import is_first_row, is_random
+from prelu_tools.commands.verify.reference.perturbed import SPREAD, PerturbedRuns, run_perturbed
+from prelu_tools.commands.verify.reference.repeated import is_first_row, is_random
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
@@ -60,7 +60,7 @@ class Reference:
     """Scale and rounding of each layer's output."""
     precision: Literal["float64", "float32"] = "float32"
     """Of `outputs` and of the stash."""
-    moved: Moved | None = None
+    moved: PerturbedRuns | None = None
     """What its moved runs say of its outputs; None where its operators cannot be moved."""
     n_searched: int = 0
     """Rows that a search added, in feeds after the others."""
@@ -83,7 +83,7 @@ class Reference:
     """The run in which layers are looked for by their values."""
     known_calls: Sequence[Call] | None = None
     """The calls in that run, of a reference that cannot be run again; None for one that can."""
-    coarser: dict[float, Moved] = field(default_factory=dict)
+    coarser: dict[float, PerturbedRuns] = field(default_factory=dict)
     """See `moved_to`: what was run so far."""
 
     @property
@@ -98,14 +98,14 @@ class Reference:
         again = len(feeds) > 1 and is_first_row(feeds[1], feeds[0], self.rows)
         return sum(self.rows.count(feed) for feed in feeds if feed) - int(again)
 
-    def moved_to(self, unit: float) -> Moved | None:
+    def perturbed_to(self, unit: float) -> PerturbedRuns | None:
         """What moved runs say that round every result to a coarser unit; run when first asked."""
         if self.moved is None or unit <= SINGLE:
             return self.moved
         if unit not in self.coarser:
             runs = self.moved.runs
             noise = Noise(0, unit)
-            self.coarser[unit] = run_moved(self.source, self.feeds, self.outputs, noise, runs)
+            self.coarser[unit] = run_perturbed(self.source, self.feeds, self.outputs, noise, runs)
         return self.coarser[unit]
 
     def calls(self, layers: Collection[str]) -> list[Call]:

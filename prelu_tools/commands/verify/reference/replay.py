@@ -17,17 +17,17 @@ from prelu_tools.backends.recorded.recording import (
     Recording,
 )
 from prelu_tools.commands.verify.deciders import turn_plan
+from prelu_tools.commands.verify.inputs.branch_search import search_branches
 from prelu_tools.commands.verify.inputs.drawing import known_shapes
 from prelu_tools.commands.verify.inputs.feeds import Feeds, shapes_in_words
-from prelu_tools.commands.verify.inputs.planning import Settled
+from prelu_tools.commands.verify.inputs.planning import InputPlan
 from prelu_tools.commands.verify.inputs.rows import Rows, find_rows
 from prelu_tools.commands.verify.inputs.trials import Domain
-from prelu_tools.commands.verify.inputs.turning import turn_decisions
 from prelu_tools.commands.verify.linked import Linked
-from prelu_tools.commands.verify.reference.moved import SPREAD, Moved
+from prelu_tools.commands.verify.reference.constant import constant_outputs, of_inputs, of_slopes
+from prelu_tools.commands.verify.reference.perturbed import SPREAD, PerturbedRuns
 from prelu_tools.commands.verify.reference.rebatching import Part, parts_of
 from prelu_tools.commands.verify.reference.reference import Call, Reference
-from prelu_tools.commands.verify.reference.unmoved import of_inputs, of_slopes, unmoved_outputs
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -83,7 +83,7 @@ def refuse_records(candidates: Sequence[Linked]) -> None:
 @contextmanager
 def replaying(
     source: Source, opened: Sequence[Linked], request: VerifyRequest
-) -> Iterator[tuple[Reference, Settled]]:
+) -> Iterator[tuple[Reference, InputPlan]]:
     """What `running` gives, from a record; what it holds is gone after the block.
 
     Raises:
@@ -98,11 +98,11 @@ def replaying(
     rows = find_rows(shapes) if any(part.count for part in parts) else _rows(recording)
     with Stash() as stash:
         reference = player.reference(parts, rows, stash)
-        settled = Settled(
+        settled = InputPlan(
             reference.feeds, rows, recording.sizes, recording.domains, recording.ranges
         )
         domain = Domain(source.inputs(), {}, whole=True, rows=rows)
-        turned = turn_decisions(
+        turned = search_branches(
             source, reference.feeds, turn_plan(source, opened, domain, is_searched=False)
         )
         reference.notes += turned.notes
@@ -169,7 +169,7 @@ class _Player:
         reference.n_searched = sum(
             rows.count(part.feeds) for part in parts if part.number >= recording.n_given
         )
-        reference.unmoved = unmoved_outputs(reference.feeds, given, rows)
+        reference.unmoved = constant_outputs(reference.feeds, given, rows)
         reference.notes += self.source.notes
         told = [note.reason for note in recording.notes]
         reference.notes += [note for note in told if code_of(note) not in _OF_RUNS]
@@ -182,19 +182,19 @@ class _Player:
         found = {}
         for spec in self.recording.inputs:
             if spec.name not in run.inputs:
-                raise self._damaged(f"a run has no input {spec.name}")
+                raise self._damaged(f"a run has no input {spec.name!r}")
             values = run.inputs[spec.name].load()
             axis = self.recording.row_axes.get(spec.name)
             if not _fits(values, spec) or (axis is not None and not 0 <= axis < values.ndim):
                 raise self._damaged(
-                    f"input {spec.name} is {values.dtype.name} {list(values.shape)[:8]}"
+                    f"input {spec.name!r} is {values.dtype.name} {list(values.shape)[:8]}"
                 )
             found[spec.name] = values
         return found
 
     def _output(self, part: Part, name: str) -> RecordedOutput:
         if name not in part.run.outputs:
-            raise self._damaged(f"a run has no output {name}")
+            raise self._damaged(f"a run has no output {name!r}")
         return part.run.outputs[name]
 
     def _outputs(self, part: Part, expected: bool) -> dict[str, Array]:
@@ -222,11 +222,13 @@ class _Player:
             return
         every = [self._spreads(part, None) for part in parts]
         if all(spreads is not None for spreads in every):
-            reference.moved = Moved(recording.moved_runs, [s for s in every if s is not None])
+            reference.moved = PerturbedRuns(
+                recording.moved_runs, [s for s in every if s is not None]
+            )
         for kind in ("float16", "bfloat16"):
             narrow = [spreads for part in parts if (spreads := self._spreads(part, kind))]
             if len(narrow) == len(parts):
-                reference.coarser[resolution_of(kind)] = Moved(recording.moved_runs, narrow)
+                reference.coarser[resolution_of(kind)] = PerturbedRuns(recording.moved_runs, narrow)
 
     def _spreads(self, part: Part, kind: str | None) -> dict[str, Spread] | None:
         found = {}

@@ -12,20 +12,25 @@ import numpy as np
 from prelu_tools.backends.inputs import SearchLimits
 from prelu_tools.backends.interface import Source
 from prelu_tools.commands.untrained import untrained_notes
+from prelu_tools.commands.verify.inputs.branch_search import BranchPlan, search_branches
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.commands.verify.inputs.trial_runs import usable_rows
-from prelu_tools.commands.verify.inputs.turning import TurnPlan, turn_decisions
-from prelu_tools.commands.verify.reference.moved import RUNS, SPREAD, affordable_runs, run_moved
+from prelu_tools.commands.verify.reference.constant import constant_outputs, of_inputs, of_slopes
+from prelu_tools.commands.verify.reference.expected import expected_layers, expected_outputs
+from prelu_tools.commands.verify.reference.perturbed import (
+    RUNS,
+    SPREAD,
+    affordable_runs,
+    run_perturbed,
+)
 from prelu_tools.commands.verify.reference.reference import Reference
-from prelu_tools.commands.verify.reference.steadiness import (
+from prelu_tools.commands.verify.reference.repeated import (
     depends_on_batch,
     random_parts,
     run_again,
     run_unobserved,
 )
-from prelu_tools.commands.verify.reference.unmoved import of_inputs, of_slopes, unmoved_outputs
-from prelu_tools.commands.verify.reference.witness import settle_layers, settle_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
@@ -56,7 +61,7 @@ class ReferencePlan:
     """Whether batches have to keep their size, because one of the models fixes it."""
     rows: Rows
     """Where the rows of the inputs are."""
-    turning: TurnPlan | None = None
+    turning: BranchPlan | None = None
     """Whose decisions the inputs have to turn; None for nobody's."""
 
 
@@ -84,7 +89,7 @@ def run_reference(
             _turn(reference, plan, plan.turning)
         if plan.search_seconds > 0:
             _search(reference, plan)
-        reference.unmoved = unmoved_outputs(reference.feeds, reference.outputs, plan.rows)
+        reference.unmoved = constant_outputs(reference.feeds, reference.outputs, plan.rows)
         reference.notes += of_inputs(reference.feeds)
         reference.notes += of_slopes(reference.coverage) if plan.layers else []
         if plan.wide:
@@ -123,10 +128,10 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
     reference.notes += [note.after("the reference") for note in found.notes]
 
 
-def _turn(reference: Reference, plan: ReferencePlan, turning: TurnPlan) -> None:
+def _turn(reference: Reference, plan: ReferencePlan, turning: BranchPlan) -> None:
     """Add inputs that take the ways which none took so far."""
     before = len(reference.feeds)
-    turned = turn_decisions(reference.source, reference.feeds, turning)
+    turned = search_branches(reference.source, reference.feeds, turning)
     reference.feeds += turned.feeds
     reference.n_searched += sum(map(plan.rows.count, turned.feeds))
     reference.notes += turned.notes
@@ -179,7 +184,7 @@ def _run_moved(reference: Reference, plan: ReferencePlan) -> None:
     runs = affordable_runs(reference.seconds)
     stash = reference.stash if plan.layers else None
     try:
-        reference.moved = run_moved(
+        reference.moved = run_perturbed(
             reference.source, reference.feeds, reference.outputs, Noise(plan.seed), runs, stash
         )
     except (PReLUToolsError, KeyError, ValueError) as error:
@@ -240,7 +245,7 @@ def _take_moved(
     """Take float64, value by value, where it is the same but for rounding; False where nowhere."""
     if reference.moved is None:
         raise AssertionError("moved runs are needed")
-    settled = settle_outputs(reference.outputs, wide, reference.moved)
+    settled = expected_outputs(reference.outputs, wide, reference.moved)
     for name, (strange, total) in settled.strange.items():
         reference.notes.append(
             f"output {name}: {strange:,} of {total:,} values differ in float64 by more than "
@@ -248,7 +253,7 @@ def _take_moved(
         )
     if settled.strange and all(a == b for a, b in settled.strange.values()):
         return False
-    reference.layer_extents |= settle_layers(reference.stash, seen)
+    reference.layer_extents |= expected_layers(reference.stash, seen)
     reference.outputs, reference.extents = settled.outputs, settled.extents
     return True
 
@@ -261,7 +266,7 @@ def _take_plausible(
     for narrow, found in zip(reference.outputs, wide, strict=True):
         for name, values in narrow.items():
             extents.setdefault(name, Extent()).note(values, found[name])
-    layers = settle_layers(reference.stash, seen)
+    layers = expected_layers(reference.stash, seen)
     strange = [name for name, extent in extents.items() if not extent.is_plausible]
     strange += [name for name, extent in layers.items() if not extent.is_plausible]
     if strange:

@@ -141,7 +141,7 @@ def test_types_and_ranges_are_kept() -> None:
 
 @pytest.mark.parametrize("shape", [(0, 3), (0,)])
 def test_a_batch_of_no_rows_is_no_input(shape: tuple[int, ...]) -> None:
-    words = "input a has no rows, so nothing would be compared: expected at least one"
+    words = "input 'a' has no rows, so nothing would be compared: expected at least one"
     with pytest.raises(PReLUToolsError, match=f"^{words}$"):
         _drawer(_spec("b", "batch", 2), _spec("a", *shape))
 

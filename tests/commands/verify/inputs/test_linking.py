@@ -125,7 +125,7 @@ def test_an_order_of_axes_that_cannot_be(
     mine, theirs = (
         f"[{', '.join(str(size) for size in shape)}]" for shape in (reference, candidate)
     )
-    words = f"its input b has shape {theirs}, and the reference's a {mine}: {why}"
+    words = f"its input 'b' has shape {theirs}, and the reference's 'a' {mine}: {why}"
     with pytest.raises(PReLUToolsError) as raised:
         link_inputs([_spec("a", *reference)], [_spec("b", *candidate)], layouts)
     assert str(raised.value) == words
@@ -169,7 +169,9 @@ def test_integers_are_cast_where_the_type_holds_them() -> None:
     found = move({"ids": ids}, [link])["i"]
     assert (found.dtype, found.tolist()) == (np.int32, ids.tolist())
     assert round_feeds({"ids": ids + 1}, [link])["ids"].dtype == np.int64
-    words = "its input i is int32, which does not hold the values that the reference's ids (int64)"
+    words = (
+        "its input 'i' is int32, which does not hold the values that the reference's 'ids' (int64)"
+    )
     with pytest.raises(PReLUToolsError, match=re.escape(words)):
         move({"ids": ids + 1}, [link])
     as_floats = move({"ids": ids[:2]}, [InputLink("ids", "i", (0,), "float32")])["i"]

@@ -84,7 +84,7 @@ def test_an_input_that_is_not_there(
 
 def test_an_input_without_rows_compares_nothing(tmp_path: Path) -> None:
     path = _save(tmp_path / "f.npz", a=np.ones(()), b=np.ones((0, 3)))
-    words = "input b has no rows, so nothing would be compared: expected at least one"
+    words = "input 'b' has no rows, so nothing would be compared: expected at least one"
     with pytest.raises(PReLUToolsError) as raised:
         replay_feeds(path, [_spec("a"), _spec("b", "batch", 3)])
     assert str(raised.value) == f"{path}: {words}"

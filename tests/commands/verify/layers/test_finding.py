@@ -387,13 +387,13 @@ def test_nothing_is_found_until_it_is() -> None:
 @pytest.mark.parametrize(
     ("found", "text"),
     [
-        (Found(("y",), (Maker("n", "Add"),)), "y of node n (Add)"),
-        (Found(("y", "z", "y"), (Maker("n", "Add"), LEAKY)), "y, z of node n (Add)"),
-        (Found(("y",), (LEAKY,)), "y of node l (LeakyRelu)"),
-        (Found(("y",), (RELU,), by_value=True), "y of node r, the same function as Relu"),
+        (Found(("y",), (Maker("n", "Add"),)), "'y' of node 'n' (Add)"),
+        (Found(("y", "z", "y"), (Maker("n", "Add"), LEAKY)), "'y', 'z' of node 'n' (Add)"),
+        (Found(("y",), (LEAKY,)), "'y' of node 'l' (LeakyRelu)"),
+        (Found(("y",), (RELU,), by_value=True), "'y' of node 'r', the same function as Relu"),
         (
             Found(("y",), (replace(LEAKY, slope=0.12345678),), by_value=True),
-            "y of node l, the same function as LeakyRelu(0.123457)",
+            "'y' of node 'l', the same function as LeakyRelu(0.123457)",
         ),
     ],
 )

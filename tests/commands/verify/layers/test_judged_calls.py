@@ -73,7 +73,7 @@ def test_a_call_that_the_reference_did_not_show_is_another_one_only_where_it_is_
         assert rig.one().max_abs_diff == difference
 
 
-def test_what_is_like_no_call_is_held_against_its_own_number() -> None:
+def test_what_is_like_no_call_is_compared_with_its_own_number() -> None:
     """Though another one is nearer."""
     pair = flat(nodes=("one", "two"))
     rig = Rig([pair], [pair])

@@ -203,7 +203,7 @@ def test_a_layer_that_is_right_is_nobody_s() -> None:
     assert [x.difference for x in Rig(twins, twins).judge.parities({})] == [None, None]
 
 
-def test_each_run_and_each_call_is_held_against_its_own() -> None:
+def test_each_run_and_each_call_is_compared_with_its_own() -> None:
     layer = flat(nodes=("one", "two"))
     rig = Rig([layer], [layer])
     rig.expect("a", Y, call=0)
@@ -324,7 +324,7 @@ def test_a_layer_is_held_to_its_own_extent() -> None:
     assert (first.limit, second.limit) == (4 * 2.0**-23, 8 + 4 * 2.0**-23)
 
 
-def test_a_narrower_candidate_is_held_against_slopes_of_its_type() -> None:
+def test_a_narrower_candidate_is_compared_with_slopes_of_its_type() -> None:
     tenth = np.full((1, 3), 0.1, np.float32)
     mine, other = bare("a", tenth), bare("a", tenth.astype(np.float16))
     rig = Rig([mine], [other])

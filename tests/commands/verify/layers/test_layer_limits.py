@@ -11,7 +11,7 @@ from judge_rig import EXACT, LAST, SLOPES, Rig, X, Y, bare, flat
 
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.commands.verify.layers.matching import LayerJudge
-from prelu_tools.commands.verify.reference.moved import SPREAD
+from prelu_tools.commands.verify.reference.perturbed import SPREAD
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopediff import LayerPairs
 from prelu_tools.core.results.reasons import code_of
@@ -208,7 +208,7 @@ def test_layers_are_paired_with_those_of_their_slopes() -> None:
     assert (pairs.missing, pairs.unexpected) == ((), ())
     judge = LayerJudge(rig.reference, [], Layouts(), EXACT, pairs)
     assert [(x.verdict, x.note) for x in judge.parities({})] == [
-        ("pass", f"called {name} in the candidate, where other layers have these names")
+        ("pass", f"called {name!r} in the candidate, where other layers have these names")
         for name in "ba"
     ]
 

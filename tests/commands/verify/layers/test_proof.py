@@ -117,7 +117,7 @@ def test_a_layer_that_is_found_by_its_values_passes() -> None:
     assert case.one == LayerParity(
         "a", False, None, None, None, 1.0, "pass",
         n_slopes=3, n_by_value=0, n_by_behaviour=3, least_positions=1, parameter="a.weight",
-        node="of_y", note="found by its values: tensor y of node of_y (Add)", found="values",
+        node="of_y", note="found by its values: tensor 'y' of node 'of_y' (Add)", found="values",
     )  # fmt: skip
 
 
@@ -129,15 +129,15 @@ def test_a_layer_that_a_node_states_is_proven_by_value() -> None:
     assert (found.verdict, found.slopes_equal, found.difference) == ("pass", True, None)
     assert (found.n_by_value, found.n_by_behaviour, found.coverage) == (3, 2, 2 / 3)
     assert found.least_positions == 0
-    assert str(found.note).endswith("n, the same function as LeakyRelu(0.25)")
+    assert str(found.note).endswith("'n', the same function as LeakyRelu(0.25)")
 
 
 def test_a_node_that_states_another_slope_is_a_failure() -> None:
     case = Case([flat()], [], {"y": Y}, y=Maker("n", "LeakyRelu", 0.75))
     assert case.said == (
         "fail",
-        "a: found by its values: tensor y of node n (LeakyRelu): its slope is 0.75 there, where "
-        "-0.5 to 0.25 was expected",
+        "a: found by its values: tensor 'y' of node 'n' (LeakyRelu): its slope is 0.75 there, "
+        "where -0.5 to 0.25 was expected",
         "slopes_differ",
     )
     assert (case.one.found, case.one.node, case.one.slopes_equal) == ("values", "n", False)
@@ -149,8 +149,8 @@ def test_values_that_show_another_slope_prove_nothing() -> None:
     verdict, difference, code = case.said
     assert (verdict, code) == ("inconclusive", "layer_not_proven")
     assert difference == (
-        "a: found by its values: tensor y of node of_y (Add): its values show a slope of -0.625, "
-        "where -0.5 was expected"
+        "a: found by its values: tensor 'y' of node 'of_y' (Add): its values show a slope of "
+        "-0.625, where -0.5 was expected"
     )
 
 
@@ -158,7 +158,7 @@ def test_slopes_without_a_negative_input_prove_nothing() -> None:
     case = Case([flat()], [], {"c": X, "y": Y}, x=np.array([[1, 2, -4]], np.float32))
     assert case.said == (
         "inconclusive",
-        "a: found by its values: tensor y of node of_y (Add), but 2 of its 3 slopes met no "
+        "a: found by its values: tensor 'y' of node 'of_y' (Add), but 2 of its 3 slopes met no "
         "negative input",
         "layer_not_proven",
     )
@@ -170,7 +170,7 @@ def test_values_that_are_too_small_prove_nothing() -> None:
     case.search.room = 0.1
     assert case.said == (
         "inconclusive",
-        "a: found by its values: tensor y of node of_y (Add), but its values are too small to "
+        "a: found by its values: tensor 'y' of node 'of_y' (Add), but its values are too small to "
         "show its slopes",
         "layer_not_proven",
     )
@@ -225,11 +225,11 @@ def test_calls_that_were_merged_are_found_by_their_values() -> None:
     case = _called(Case([PAIR], [flat()], {"y": Y}), 1)
     failed = case.judge.parities({})
     assert (failed[0].verdict, code_of(failed[0].difference)) == ("fail", "layer_calls_differ")
-    note = "used 1 times where 2 were expected: equal calls were merged (tensor y)"
+    note = "used 1 times where 2 were expected: equal calls were merged (tensor 'y')"
     assert case.settled() == (replace(failed[0], verdict="pass", difference=None, note=note),)
     case.search.reference.known_calls = [call(), call(2 * Y, 2 * X, 1)]
     case.search.tensors = Tensors({"y": Y, "z": 2 * Y})
-    assert str(case.one.note).endswith("(tensor y, z)")
+    assert str(case.one.note).endswith("(tensor 'y', 'z')")
 
 
 def test_calls_that_are_not_found_are_in_doubt() -> None:
@@ -263,10 +263,10 @@ def _stand_in(slopes: Array, *more: PReLULayer) -> Case:
 def test_a_layer_in_the_place_of_a_call_has_its_slopes() -> None:
     found = _stand_in(SLOPES).settled()[0]
     assert (found.verdict, found.difference, found.note) == (
-        "pass", None, "used 1 times where 2 were expected: again has its slopes too"
+        "pass", None, "used 1 times where 2 were expected: 'again' has its slopes too"
     )  # fmt: skip
     found = _stand_in(SLOPES, flat("once more")).settled()[0]
-    assert str(found.note).endswith(": again, once more has its slopes too")
+    assert str(found.note).endswith(": 'again', 'once more' has its slopes too")
 
 
 def test_a_layer_of_other_slopes_in_the_place_of_a_call_is_a_failure() -> None:
@@ -321,7 +321,7 @@ def test_slopes_along_other_axes_are_right_if_their_values_are_found() -> None:
     found = _turned({"c": TURNED, "y": TURNED * CELLS}).one
     assert found == replace(
         failed, verdict="pass", difference=None, slopes_equal=True, n_by_value=6, n_by_behaviour=6,
-        note="with a different axis order; found by its values: tensor y of node of_y (Add)",
+        note="with a different axis order; found by its values: tensor 'y' of node 'of_y' (Add)",
     )  # fmt: skip
 
 

@@ -67,7 +67,7 @@ def test_a_layer_in_a_form_that_nobody_knows_passes_by_behaviour(body: str, tmp_
     layer = _layer(found)
     assert (found.code, layer["verdict"], layer["found"]) == (0, "pass", "values")
     assert (layer["n_slopes"], layer["n_by_value"], layer["n_by_behaviour"]) == (3, 0, 3)
-    assert layer["note"] == "found by its values: tensor y of node y (Add)"
+    assert layer["note"] == "found by its values: tensor 'y' of node 'y' (Add)"
     assert "a: found by its values" in _notes(found)
     assert (layer["node"], layer["coverage"]) == ("y", 1.0)
 
@@ -160,7 +160,7 @@ def test_slopes_stored_again_for_a_call_have_to_be_the_same(
             "again, in its place, has different slopes: 3 of 3 slopes differ" in layer["difference"]
         )
     else:
-        assert layer["note"] == "used 1 times where 2 were expected: again has its slopes too"
+        assert layer["note"] == "used 1 times where 2 were expected: 'again' has its slopes too"
 
 
 def test_a_call_that_is_missing_fails_with_its_outputs(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_layers_that_a_candidate_calls_otherwise_are_told_by_their_slopes(tmp_pa
     assert found.code == 0, found.json["reasons"]
     notes = [layer["note"] for layer in candidate(found)["layers"]]
     assert [note.split(",")[0] for note in notes] == [
-        "called q in the candidate", "called p in the candidate"
+        "called 'q' in the candidate", "called 'p' in the candidate"
     ]  # fmt: skip
     exchanged = _two(tmp_path, "e.onnx", "p", p=_RIGHT, q=_LEFT)
     found = verify(left, exchanged)
@@ -324,18 +324,36 @@ def _unwatched(reference: Path, net: Path) -> tuple[int, list[str]]:
     return found.code, found.json["reason_codes"]
 
 
-def test_without_layers_what_is_not_found_gives_no_verdict(tmp_path: Path) -> None:
+def test_without_layers_a_node_that_states_the_slope_is_the_layer(tmp_path: Path) -> None:
     reference = _net(tmp_path, "l", f"{_CONV} y = PRelu(c, b)")
     net = _net(tmp_path, "r", f"{_CONV} y = LeakyRelu<alpha = 0.25>(c)")
+    found = verify(reference, net, "--no-layers")
+    layer = _layer(found)
+    assert (found.code, layer["verdict"], layer["n_by_value"]) == (0, "pass", 3)
+    where = "found by its slope: tensor 'y' of node 'y'"
+    assert layer["note"] == f"{where}, the same function as LeakyRelu(0.25)"
+    wrong = _net(tmp_path, "w", f"{_CONV} y = LeakyRelu<alpha = 0.3>(c)")
+    code, reasons = _unwatched(reference, wrong)
+    assert (code, reasons[0]) == (1, "layer_not_found")
+
+
+@pytest.mark.parametrize("body", ["y = Relu(c)", "r = Relu(c) y = LeakyRelu<alpha = 0.3>(r)"])
+def test_without_layers_what_is_not_found_gives_no_verdict(body: str, tmp_path: Path) -> None:
+    """No input of the layer is negative, so the outputs agree."""
+    reference = _net(tmp_path, "l", f"{_CONV} r = Relu(c) y = PRelu(r, b)")
+    net = _net(tmp_path, "r", f"{_CONV} {body}")
     assert _unwatched(reference, net) == (3, ["layer_not_found"])
     (reason,) = verify(reference, net, "--no-layers").json["reasons"]
     assert reason.endswith(
         "b: not found in the candidate, although no output differs (without --no-layers, verify "
         "searches for it by its values)"
     )
-    wrong = _net(tmp_path, "w", f"{_CONV} y = LeakyRelu<alpha = 0.3>(c)")
-    code, reasons = _unwatched(reference, wrong)
-    assert (code, reasons[0]) == (1, "layer_not_found")
+
+
+def test_without_layers_one_node_is_one_call(tmp_path: Path) -> None:
+    reference = _net(tmp_path, "l", f"{_CONV} p = PRelu(c, b) r = Relu(c) y = PRelu(r, b)")
+    net = _net(tmp_path, "r", f"{_CONV} p = LeakyRelu<alpha = 0.25>(c) y = Relu(c)")
+    assert _unwatched(reference, net) == (3, ["layer_not_found"])
 
 
 def test_without_layers_equal_calls_and_additional_layers_fail_nothing(tmp_path: Path) -> None:

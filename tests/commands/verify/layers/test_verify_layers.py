@@ -204,7 +204,7 @@ def test_an_output_of_another_shape_names_both(tmp_path: Path) -> None:
     found = verify(left, right)
     assert found.code == 1
     assert any(
-        "output y has shape [16, 60] where [16, 3, 4, 5] was expected" in reason
+        "output 'y' has shape [16, 60] where [16, 3, 4, 5] was expected" in reason
         for reason in found.json["reasons"]
     )
     (output,) = candidate(found)["outputs"]
@@ -270,7 +270,7 @@ def test_a_size_that_was_baked_in_does_not_pass(tail: str, tmp_path: Path) -> No
 _TWICE = ("--provider", "cpu", "--provider", "CPUExecutionProvider")
 
 
-def test_providers_are_held_against_each_other(reference: Path) -> None:
+def test_providers_are_compared_with_each_other(reference: Path) -> None:
     found = verify(reference, reference, *_TWICE)
     assert found.code == 0
     (agreement,) = found.json["agreements"]

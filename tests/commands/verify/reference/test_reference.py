@@ -102,7 +102,9 @@ def test_a_run_that_is_repeated_counts_once() -> None:
     assert len(found.outputs) == 1
 
 
-BATCH = "output y of a row depends on the rest of its batch: is a BatchNorm using batch statistics?"
+BATCH = (
+    "output 'y' of a row depends on the rest of its batch: is a BatchNorm using batch statistics?"
+)
 
 
 def _by_batch(share: float, value: float = 1.0) -> Model:
@@ -141,7 +143,7 @@ def test_a_row_that_depends_on_its_batch_is_told(model: Model, notes: list[str])
         assert run(ToldSource(model=model), TWO, ONE).notes == notes
 
 
-def test_rows_are_only_held_against_their_own() -> None:
+def test_rows_are_only_compared_with_their_own() -> None:
     other = rows([9, 9, 9])
     assert run(ToldSource(model=_by_batch(0.5)), TWO, other).notes == []
     assert run(ToldSource(model=_by_batch(0.5)), TWO).notes == []

@@ -25,7 +25,7 @@ _GROSS = 1e-2  # of the largest value: what no other kernel changes
 
 
 @dataclass
-class Steadiness:
+class RepeatedRun:
     """What running a model again has shown."""
 
     doubts: list[Reason] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Steadiness:
     """What the user should know."""
 
 
-def run_again(runner: Runner, feeds: Sequence[Feeds], results: Results) -> Steadiness:
+def run_again(runner: Runner, feeds: Sequence[Feeds], results: Results) -> RepeatedRun:
     """Run one batch of each size again, in the mode in which it was run before.
 
     A model of which nothing is random may still have two kernels for one operator, and choose by
@@ -46,7 +46,7 @@ def run_again(runner: Runner, feeds: Sequence[Feeds], results: Results) -> Stead
         feeds: the inputs of each run.
         results: what it gave for them.
     """
-    found = Steadiness()
+    found = RepeatedRun()
     for number, run in enumerate(_one_of_each_size(feeds)):
         again = runner.run(feeds[run])
         if _equal(again, results[run]):
@@ -173,8 +173,8 @@ def depends_on_batch(feeds: Sequence[Feeds], results: Results, rows: Rows) -> li
             if float(np.nan_to_num(np.abs(row - values)).max(initial=0.0)) > _GROSS * size:
                 found.append(
                     Reason(
-                        f"output {name} of a row depends on the rest of its batch: is a BatchNorm "
-                        "using batch statistics?",
+                        f"output {name!r} of a row depends on the rest of its batch: is a "
+                        "BatchNorm using batch statistics?",
                         "batch_dependent",
                     )
                 )

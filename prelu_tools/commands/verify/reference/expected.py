@@ -1,4 +1,4 @@
-"""Take the float64 run of a reference as a second witness of what is right, value by value."""
+"""What candidates are compared with: the float64 run, value by value, where it agrees."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from prelu_tools.commands.verify.reference.moved import SPREAD, Moved
+from prelu_tools.commands.verify.reference.perturbed import SPREAD, PerturbedRuns
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.rounding.spread import unit_of
@@ -19,7 +19,7 @@ Outputs = Sequence[Mapping[str, Array]]
 
 
 @dataclass(frozen=True)
-class Centre:
+class Expected:
     """A tensor to compare with, and how far rounding may take it."""
 
     values: Array
@@ -32,7 +32,7 @@ class Centre:
     """Values that are something else in float64."""
 
 
-def centre_of(narrow: Array, wide: Array, scale: Array) -> Centre:
+def expected_of(narrow: Array, wide: Array, scale: Array) -> Expected:
     """Take the float64 run as what is right, where it is the same but for rounding.
 
     It is not where float32 overflows, on the other side of a border, and in a model that does
@@ -46,7 +46,7 @@ def centre_of(narrow: Array, wide: Array, scale: Array) -> Centre:
     same &= error <= np.maximum(room, _PLAUSIBLE * np.abs(wide))
     unlike = ~same & ~((narrow == wide) | (np.isnan(narrow) & np.isnan(wide)))
     known = np.where(same, error, 0.0)
-    return Centre(
+    return Expected(
         values=np.where(same, wide, narrow.astype(np.float64)),
         scale=np.maximum(scale, known).astype(np.float32),
         own_error=float(known.max(initial=0.0)),
@@ -55,7 +55,7 @@ def centre_of(narrow: Array, wide: Array, scale: Array) -> Centre:
 
 
 @dataclass
-class Settled:
+class ExpectedOutputs:
     """Outputs to compare with, after both runs."""
 
     outputs: list[dict[str, Array]] = field(default_factory=list)
@@ -66,9 +66,9 @@ class Settled:
     """Of each output that has any: values that are something else in float64, and all."""
 
 
-def settle_outputs(narrow: Outputs, wide: Outputs, moved: Moved) -> Settled:
+def expected_outputs(narrow: Outputs, wide: Outputs, moved: PerturbedRuns) -> ExpectedOutputs:
     """Take what float64 gave where it is the same but for rounding; widens the spreads in place."""
-    found = Settled()
+    found = ExpectedOutputs()
     for run, (before, after) in enumerate(zip(narrow, wide, strict=True)):
         spreads, outputs = moved.outputs[run], dict(before)
         for name, values in before.items():
@@ -76,7 +76,7 @@ def settle_outputs(narrow: Outputs, wide: Outputs, moved: Moved) -> Settled:
             if not np.issubdtype(values.dtype, np.floating) or after[name].shape != values.shape:
                 extent.note(values)
                 continue
-            centre = centre_of(values, after[name], spreads[name].scale)
+            centre = expected_of(values, after[name], spreads[name].scale)
             spreads[name] = replace(spreads[name], scale=centre.scale)
             outputs[name] = centre.values
             _widen(extent, centre)
@@ -87,7 +87,7 @@ def settle_outputs(narrow: Outputs, wide: Outputs, moved: Moved) -> Settled:
     return found
 
 
-def settle_layers(stash: Stash, seen: Iterable[tuple[int, str, int]]) -> dict[str, Extent]:
+def expected_layers(stash: Stash, seen: Iterable[tuple[int, str, int]]) -> dict[str, Extent]:
     """The same for what layers gave, in the stash; what was seen in both is named there."""
     extents: dict[str, Extent] = {}
     for run, layer, call in seen:
@@ -97,13 +97,13 @@ def settle_layers(stash: Stash, seen: Iterable[tuple[int, str, int]]) -> dict[st
         if key not in stash or narrow.shape != wide.shape:
             extent.note(narrow, wide if narrow.shape == wide.shape else None)
             continue
-        centre = centre_of(narrow, wide, stash.get(key))
+        centre = expected_of(narrow, wide, stash.get(key))
         stash.put(("float64", run, layer, call), centre.values)
         stash.put(key, centre.scale)
         _widen(extent, centre)
     return extents
 
 
-def _widen(extent: Extent, centre: Centre) -> None:
+def _widen(extent: Extent, centre: Expected) -> None:
     extent.note(centre.values)
     extent.own_error = max(extent.own_error or 0.0, centre.own_error)

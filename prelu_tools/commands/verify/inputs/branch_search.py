@@ -1,4 +1,4 @@
-"""Look for inputs that turn what a model decides, so that each of its ways is compared."""
+"""Look for inputs that change what a model decides, so that each of its branches is compared."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BRANCH_FOUND: Final = "branch_found"
 
 @dataclass(frozen=True)
 class Decider:
-    """A model whose decisions are to be turned."""
+    """A model whose decisions are to be changed."""
 
     name: str
     """The candidate as the user spelled it; empty for the reference."""
@@ -35,8 +35,8 @@ class Decider:
 
 
 @dataclass(frozen=True)
-class TurnPlan:
-    """Whose decisions are turned, and by what."""
+class BranchPlan:
+    """Whose decisions are to be changed, and by what."""
 
     deciders: Sequence[Decider]
     """The models, the reference first."""
@@ -49,7 +49,7 @@ class TurnPlan:
 
 
 @dataclass
-class Turned:
+class BranchSearch:
     """What became of the decisions."""
 
     feeds: list[Feeds] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Turned:
     """What none of the sizes took."""
 
 
-def turn_decisions(source: Source, feeds: Sequence[Feeds], plan: TurnPlan) -> Turned:
+def search_branches(source: Source, feeds: Sequence[Feeds], plan: BranchPlan) -> BranchSearch:
     """See which ways the inputs take, and look for inputs that take the others.
 
     A trial counts only where the reference runs on it and gives finite outputs.
@@ -70,7 +70,7 @@ def turn_decisions(source: Source, feeds: Sequence[Feeds], plan: TurnPlan) -> Tu
         feeds: its inputs.
         plan: whose decisions, and what may be tried.
     """
-    turned = Turned()
+    turned = BranchSearch()
     for decider in plan.deciders:
         where = decider.name or "the reference"
         try:
@@ -103,8 +103,8 @@ def _search(
     decider: Decider,
     book: DecisionBook,
     feeds: Sequence[Feeds],
-    plan: TurnPlan,
-    turned: Turned,
+    plan: BranchPlan,
+    turned: BranchSearch,
 ) -> None:
     deadline = time.monotonic() + _SECONDS
     with source.runner() as runner:
@@ -128,7 +128,7 @@ def _take(
     book: DecisionBook,
     trial: Feeds,
     decisions: Sequence[Decision],
-    turned: Turned,
+    turned: BranchSearch,
 ) -> None:
     """Keep a trial, and say what it shows."""
     for name, way in book.news(decisions):
@@ -139,7 +139,7 @@ def _take(
 
 
 def _tried(
-    trials: Iterator[Feeds], feeds: Sequence[Feeds], plan: TurnPlan, deadline: float
+    trials: Iterator[Feeds], feeds: Sequence[Feeds], plan: BranchPlan, deadline: float
 ) -> Iterator[Feeds]:
     for trial in trials:
         if time.monotonic() > deadline:

@@ -9,9 +9,14 @@ import numpy as np
 from told_source import ToldSource, rows
 
 from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.commands.verify.inputs.branch_search import (
+    BranchPlan,
+    BranchSearch,
+    Decider,
+    search_branches,
+)
 from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.commands.verify.inputs.trials import Domain, by_sizes, by_values
-from prelu_tools.commands.verify.inputs.turning import Decider, Turned, TurnPlan, turn_decisions
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.decisions import Decision, DecisionBook
@@ -37,12 +42,12 @@ def _decider(condition: Callable[[Array], bool], by_size: bool = False, name: st
     return Decider(name, decisions)
 
 
-def _turned(decider: Decider, source: ToldSource | None = None, **other: Any) -> Turned:
+def _turned(decider: Decider, source: ToldSource | None = None, **other: Any) -> BranchSearch:
     fields = {"is_searched": True, "fits": lambda _feeds: True, **other}
     domain = fields.pop("domain", _domain())
-    plan = TurnPlan([decider], domain, **fields)
+    plan = BranchPlan([decider], domain, **fields)
     plain = ToldSource(model=lambda feeds: {"y": feeds["x"]}, framework="told")
-    return turn_decisions(cast(Any, source or plain), GIVEN, plan)
+    return search_branches(cast(Any, source or plain), GIVEN, plan)
 
 
 def test_what_both_ways_are_taken_by_is_left_alone() -> None:

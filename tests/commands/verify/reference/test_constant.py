@@ -11,7 +11,7 @@ from running import cli
 from text_nets import candidate, npz, save, verify
 
 from prelu_tools.commands.verify.inputs.rows import Rows
-from prelu_tools.commands.verify.reference.unmoved import of_inputs, unmoved_outputs
+from prelu_tools.commands.verify.reference.constant import constant_outputs, of_inputs
 from prelu_tools.core.results.reasons import code_of
 
 ROWS = Rows({"x": 0}, frozenset({"batch"}))
@@ -25,7 +25,7 @@ def _runs(*outputs: Any) -> dict[str, bool]:
         {"x": np.arange(len(y["y"]) if y["y"].ndim else 2.0)[:, None] + run}
         for run, y in enumerate(results)
     ]
-    return unmoved_outputs(feeds, results, ROWS)
+    return constant_outputs(feeds, results, ROWS)
 
 
 def test_outputs_that_never_move() -> None:
@@ -45,12 +45,12 @@ def test_outputs_that_never_move() -> None:
 def test_outputs_of_other_sizes_are_not_compared() -> None:
     feeds = [{"x": np.zeros((1, 1))}, {"x": np.zeros((1, 1))}]
     results = [{"y": np.zeros((1, 2))}, {"y": np.zeros((1, 3))}]
-    assert unmoved_outputs(feeds, results, ROWS) == {}
+    assert constant_outputs(feeds, results, ROWS) == {}
 
 
 def test_outputs_of_equal_inputs_need_not_move(tmp_path: Path) -> None:
     feeds = [{"x": np.ones((3, 2))}, {"x": np.ones((1, 2))}]
-    assert unmoved_outputs(feeds, [{"y": feed["x"]} for feed in feeds], ROWS) == {}
+    assert constant_outputs(feeds, [{"y": feed["x"]} for feed in feeds], ROWS) == {}
     ones = npz(tmp_path / "ones.npz", x=-np.ones((2, 4), np.float32))
     net = _net(tmp_path / "a.onnx", "", "float[batch,4] p")
     found = verify(net, net, "--inputs", ones)
@@ -84,7 +84,9 @@ def test_an_output_that_saturates_proves_nothing(scale: float, tmp_path: Path) -
     found = verify(right, other)
     assert found.code == 3
     assert candidate(found)["reason_codes"] == ["output_constant"]
-    assert found.json["reasons"][0].split(": ")[1].startswith("output z is the same for all inputs")
+    assert (
+        found.json["reasons"][0].split(": ")[1].startswith("output 'z' is the same for all inputs")
+    )
     assert found.json["power"]["planted"] > 0
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from told_source import ONE, PLAN, TWO, prelu, rows
 
-from prelu_tools.commands.verify.reference.steadiness import is_first_row, run_again
+from prelu_tools.commands.verify.reference.repeated import is_first_row, run_again
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.results.reasons import code_of
 

@@ -20,7 +20,7 @@ OUTPUT_CONSTANT = "output_constant"
 Results = Sequence[Mapping[str, Array]]
 
 
-def unmoved_outputs(feeds: Sequence[Feeds], results: Results, rows: Rows) -> dict[str, bool]:
+def constant_outputs(feeds: Sequence[Feeds], results: Results, rows: Rows) -> dict[str, bool]:
     """The outputs that are the same, bit for bit, for inputs that differ.
 
     Rows are compared with the rows of the same sizes, whichever run they are of; an output without
@@ -84,19 +84,21 @@ def of_outputs(
             continue
         if Dependence.VALUES not in (reference.dependence(mine), candidate.dependence(theirs)):
             notes.append(
-                Reason(f"output {mine} does not depend on the inputs' values", "output_is_constant")
+                Reason(
+                    f"output {mine!r} does not depend on the inputs' values", "output_is_constant"
+                )
             )
         elif unmoved[mine] or not moved:
             doubts.append(
                 Reason(
-                    f"output {mine} is the same for all inputs, though it depends on them: a "
+                    f"output {mine!r} is the same for all inputs, though it depends on them: a "
                     "difference before it would not be seen; give inputs that change it with "
                     "--inputs, or their range with --input-range",
                     OUTPUT_CONSTANT,
                 )
             )
         else:
-            notes.append(Reason(f"output {mine} is the same for all inputs", OUTPUT_CONSTANT))
+            notes.append(Reason(f"output {mine!r} is the same for all inputs", OUTPUT_CONSTANT))
     return doubts, notes
 
 
@@ -107,7 +109,7 @@ def of_inputs(feeds: Sequence[Feeds]) -> list[Reason]:
         values = [feed[name] for feed in feeds if feed[name].size]
         first = values[0].reshape(-1)[0] if values else None
         if first is not None and all(bool((v == first).all()) for v in values):
-            notes.append(Reason(f"input {name} took one value only, {first}", "input_one_value"))
+            notes.append(Reason(f"input {name!r} took one value only, {first}", "input_one_value"))
     return notes
 
 

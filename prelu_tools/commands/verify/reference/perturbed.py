@@ -1,4 +1,4 @@
-"""Run the reference a few times more, moved by rounding: what may each value be off by?"""
+"""Run the reference a few more times, perturbed by rounding: how far may each value be off?"""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.core.rounding.spread import Spread, SpreadBook, pooled
 
 RUNS = 6
-"""Moved runs of each input."""
+"""Perturbed runs of each input."""
 FEWEST = 2
 """Of a slow model."""
 SECONDS = 60.0
 """What they may take, above which there are fewer."""
 SPREAD = "spread"
 """Where the spread of a layer's output is in the stash: in the place of a precision."""
-_DEARER = 3.0  # times what a run takes that is not moved
+_DEARER = 3.0  # times what an unperturbed run takes
 
 
 @dataclass
-class Moved:
-    """What the moved runs say of a reference."""
+class PerturbedRuns:
+    """What the perturbed runs of a reference show."""
 
     runs: int
     """How many there were of each input."""
@@ -38,19 +38,19 @@ class Moved:
 
 
 def affordable_runs(seconds: float) -> int:
-    """How many moved runs there may be, where one run of all inputs takes as long."""
+    """How many perturbed runs there may be, where one run of all inputs takes as long."""
     return max(FEWEST, min(RUNS, int(SECONDS / max(_DEARER * seconds, 1e-9))))
 
 
-def run_moved(
+def run_perturbed(
     source: Source,
     feeds: Sequence[Feeds],
     outputs: Sequence[Mapping[str, Array]],
     noise: Noise,
     runs: int,
     stash: Stash | None = None,
-) -> Moved:
-    """Run a reference, moved.
+) -> PerturbedRuns:
+    """Run a reference, perturbed.
 
     Args:
         source: the reference.
@@ -61,9 +61,9 @@ def run_moved(
         stash: what its layers gave; takes the spread of that too. None where nobody asks.
 
     Raises:
-        PReLUToolsError: its operators cannot be moved.
+        PReLUToolsError: its operators cannot be perturbed.
     """
-    found = Moved(runs)
+    found = PerturbedRuns(runs)
     layers = None if stash is None else _Layers(stash)
     with source.moved_runner(noise, None if layers is None else layers.observe) as runner:
         pairs = list(enumerate(zip(feeds, outputs, strict=True)))
@@ -77,7 +77,7 @@ def run_moved(
                     book.add(moved[name])
             for name, book in books.items():
                 if book.is_elsewhere:
-                    raise PReLUToolsError(f"output {name} changes completely when perturbed")
+                    raise PReLUToolsError(f"output {name!r} changes completely when perturbed")
             found.outputs.append({name: book.finished() for name, book in books.items()})
             if layers is not None:
                 layers.finish(runs)
@@ -85,7 +85,7 @@ def run_moved(
 
 
 class _Layers:
-    """Collects the moved runs of every layer's output, in the stash."""
+    """Collects the perturbed runs of every layer's output, in the stash."""
 
     def __init__(self, stash: Stash) -> None:
         self.run = 0

@@ -1,0 +1,58 @@
+"""Judge a quantized candidate on one execution provider."""
+
+from __future__ import annotations
+
+from prelu_tools.commands.verify.candidate import CandidateJudge, Judged
+from prelu_tools.commands.verify.layers.matching import LayerJudge
+from prelu_tools.commands.verify.quantized.judge import QuantizedPlan, judge_quantized
+from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
+from prelu_tools.commands.verify.verdict import Findings
+from prelu_tools.core.results.reasons import as_reason
+from prelu_tools.core.rounding.noise import SINGLE
+from prelu_tools.core.rounding.tolerance import CALIBRATED, QUANTIZED
+
+
+class QuantizedCandidateJudge(CandidateJudge):
+    """The same for a quantized candidate: see `commands/verify/quantized/judge.py`."""
+
+    def judged(self) -> Judged:
+        """Every check that fits integer codes: planted faults and special values do not."""
+        graph, provider = self.source.graph, self.provider
+        meaning = None if graph is None else graph.meaning()
+        if graph is None or provider is None or meaning is None:
+            raise AssertionError("a candidate that is not quantized")
+        layers = LayerJudge(self.reference, (), self.linked.layouts, CALIBRATED)
+        seen = self.run(layers, observed=False)
+        self.note_randomness(seen)
+        plan = QuantizedPlan(
+            reference=self.reference,
+            source=graph,
+            spelled=self.linked.spelled,
+            meaning=meaning,
+            provider=provider,
+            feeds=self.feeds,
+            outputs=self.output_judge(),
+            results=seen.results,
+            given=self.request.inputs_file is not None and self.request.samples is None,
+            layers=self.request.layers,
+            is_limited=self.request.tolerance.multiple is None,
+        )
+        judgement = judge_quantized(plan, seen.placement)
+        self.notes += [as_reason(n).within(self.linked.spelled) for n in self.source.notes]
+        self.notes += [note.after(self.linked.spelled) for note in seen.again.notes]
+        self.notes += judgement.notes
+        seen.doubts += judgement.doubts
+        self.doubt_untried(seen)
+        return self.finished(Findings(
+            seen=seen,
+            outputs=judgement.outputs,
+            layers=judgement.layers,
+            interface=self.interface(seen.results[0]),
+            tolerance=QUANTIZED,
+            is_random=self.is_random(seen),
+        ))  # fmt: skip
+
+    @property
+    def perturbed_runs(self) -> PerturbedRuns | None:
+        """The reference's moved runs, in float32: what the file means is in that."""
+        return self.reference.perturbed_to(SINGLE)
