@@ -120,7 +120,8 @@ def _widen(module: nn.Module) -> None:
     """Give a module tensors in float32 in the place of its own; `float()` would change these."""
     made: dict[int, torch.Tensor] = {}
     for part in module.modules():
-        for held in (part._parameters, part._buffers):
+        holders: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
+        for held in holders:
             for name, tensor in held.items():
                 if tensor is not None and tensor.is_floating_point():
                     wide = tensor.detach().float()
