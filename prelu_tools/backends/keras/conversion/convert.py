@@ -24,7 +24,6 @@ from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.marks import STAND_IN, with_slopes
 from prelu_tools.backends.keras.graphs.program import Program, Tap
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.spelling_out import spell_out
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 from prelu_tools.core.options import ConversionOptions, InputLayout
@@ -35,6 +34,7 @@ from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.passes.folding import attach_weights
 from prelu_tools.graph.passes.layouts import move_inputs
 from prelu_tools.graph.passes.pipeline import AFTER_TF2ONNX, run_passes
+from prelu_tools.graph.passes.spelling import spell_out
 from prelu_tools.graph.passes.tidy import name_boundaries
 
 _LARGE = 1 << 16  # bytes; above, a weight is an input of what tf2onnx converts

@@ -6,7 +6,6 @@ import onnx
 import torch
 
 from prelu_tools.backends.interface import Conversion
-from prelu_tools.backends.spelling_out import spell_out
 from prelu_tools.backends.torch.conversion.dynamo import FixedDimensionError, by_program
 from prelu_tools.backends.torch.conversion.putting import Tagged, tagged
 from prelu_tools.backends.torch.conversion.task import INNER, LateRouteError, RouteError, Task
@@ -17,6 +16,7 @@ from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.core.results.export import RefusedRoute
 from prelu_tools.graph.io.metadata import TORCH_SCOPES, module_scope, properties
 from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.passes.spelling import spell_out
 
 _ROUTES = ("dynamo", "dynamo strict", "tracing")
 
