@@ -168,7 +168,7 @@ def open_session(path: Path, model: OnnxModel, provider: str, spelled: str) -> S
         PReLUToolsError: see `Session`.
     """
     if model.file is not None and (is_large(path, model) or model.file != path):
-        return Session(model.proto, provider, spelled, model.file.parent)
+        return Session(model.proto, provider, spelled, model.folder)
     return Session(path, provider, spelled)
 
 
