@@ -41,24 +41,27 @@ class FormBench:
     """How long this may take."""
 
 
-def choose(bench: FormBench, tuned: bool, tell: Callable[[str], None]) -> Forms:
-    """Choose a form for every call.
+def most_exact(prepared: Prepared) -> Forms:
+    """The most exact form for every call."""
+    fitting = prepared.fitting()
+    found = Forms({name: forms[0] for name, forms in fitting.items()})
+    found.selected = {
+        name: "exactness" if len(forms) > 1 else "only one" for name, forms in fitting.items()
+    }
+    return found
+
+
+def choose(bench: FormBench, tell: Callable[[str], None]) -> Forms:
+    """The fastest form for every call, by timing.
 
     Args:
         bench: how to time.
-        tuned: whether to.
         tell: is told what is being done.
 
     Raises:
         PReLUToolsError: onnxruntime does not load a variant.
     """
-    fitting = bench.prepared.fitting()
-    found = Forms({name: forms[0] for name, forms in fitting.items()})
-    found.selected = {
-        name: "exactness" if len(forms) > 1 else "only one" for name, forms in fitting.items()
-    }
-    if not tuned:
-        return found
+    fitting, found = bench.prepared.fitting(), most_exact(bench.prepared)
     groups = _groups(bench.prepared, fitting)
     stop = time.perf_counter() + bench.seconds
     for number, (forms, names) in enumerate(groups):
@@ -115,7 +118,7 @@ def _choose_for_group(
     times = race(
         runs, bench.feeds, budget.left, rounds, DEFAULT_SEED, bench.threads, undecided
     ).seconds
-    best = fastest(times, forms[0])
+    best = fastest(times, "" if bench.prepared.fastest else forms[0])
     for name in names:
         found.forms[name] = best
         found.selected[name] = "timing"

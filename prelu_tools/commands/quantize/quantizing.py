@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from prelu_tools.backends.onnxruntime.quantizing import (
@@ -14,8 +15,9 @@ from prelu_tools.backends.onnxruntime.quantizing import (
     quantized_statically,
 )
 from prelu_tools.backends.onnxruntime.session import Session
-from prelu_tools.commands.quantize.ranges import BestRange, RangeSample
+from prelu_tools.commands.quantize.ranges import FASTEST, RangeSample
 from prelu_tools.commands.verify.inputs.feeds import Feeds
+from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.prelu.slopes import align
@@ -24,6 +26,7 @@ from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.match.layers import LocatedLayer
 from prelu_tools.graph.passes.lowering import fitting_forms, lower, lowerable
 from prelu_tools.graph.passes.portable import to_portable
+from prelu_tools.graph.quantized.equalize import equalize
 from prelu_tools.graph.quantized.forms import (
     FLOAT,
     IntegerPlace,
@@ -51,6 +54,8 @@ class FloatModel:
     """Of these tensors the last axis had the same size in all runs."""
     samples: dict[str, RangeSample] = field(default_factory=dict)
     """By the name of the tensor that goes into a PReLU: values of it, with their slopes."""
+    peaks: dict[str, Array] = field(default_factory=dict)
+    """By the same name, the largest size of each channel behind that PReLU."""
     coverage: CoverageBook = field(default_factory=lambda: CoverageBook(()))
     """Which negative branches the calibration data used."""
 
@@ -81,8 +86,16 @@ def _outside(model: OnnxModel) -> tuple[LocatedLayer, ...]:
     return tuple(item for item in found if all(view.outer is None for view, _ in item.calls))
 
 
-def look(found: FloatModel, feeds: Sequence[Feeds], spelled: str) -> None:
+def look(
+    found: FloatModel, feeds: Sequence[Feeds], spelled: str, shapes: Sequence[Sequence[object]]
+) -> None:
     """Run the model on the calibration data, and keep what its PReLU layers are given.
+
+    Args:
+        found: the model.
+        feeds: the data.
+        spelled: its name for messages.
+        shapes: of its inputs; where a size is free, no map keeps its width, whatever the data show.
 
     Raises:
         PReLUToolsError: it does not run on the data.
@@ -93,7 +106,8 @@ def look(found: FloatModel, feeds: Sequence[Feeds], spelled: str) -> None:
     inside = [name for name in names if name not in inputs]
     session = Session(tapped(found.proto, inside), "cpu", spelled)
     found.coverage = CoverageBook([x.layer for x in found.located])
-    found.sized = set(names)
+    is_free = any(isinstance(size, str) for shape in shapes for size in list(shape)[2:])
+    found.sized = set() if is_free else set(names)
     for number, feed in enumerate(feeds):
         values = {**{n: feed[n] for n in names if n in feed}, **session.fetch(feed, inside)}
         for layer, match in calls:
@@ -102,14 +116,20 @@ def look(found: FloatModel, feeds: Sequence[Feeds], spelled: str) -> None:
             if x.shape[-1:] != first[-1:]:
                 found.sized.discard(match.x)
             found.coverage.note(layer.name, x)
-            sample = found.samples.setdefault(match.x, RangeSample())
-            sample.add(x, align(match.slopes, x.ndim), number)
+            slopes = align(match.slopes, x.ndim)
+            found.samples.setdefault(match.x, RangeSample()).add(x, slopes, number)
+            axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+            sizes = np.abs(np.where(x > 0, x, slopes * x)).max(axis=axes, initial=0.0)
+            found.peaks[match.x] = np.maximum(sizes, found.peaks.get(match.x, 0.0))
 
 
-def fixed_sizes(found: FloatModel, inputs: Sequence[Sequence[object]]) -> None:
-    """Where a size of an input is free, no map keeps its width, whatever the data shows."""
-    if any(isinstance(size, str) for shape in inputs for size in list(shape)[2:]):
-        found.sized.clear()
+def equalized(model: FloatModel) -> FloatModel | None:
+    """A copy whose channels are closer in size, not yet run; None if no layer allows for that."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    if not equalize(proto, model.peaks):
+        return None
+    return FloatModel(proto, _outside(OnnxModel(proto, None)))
 
 
 @dataclass(frozen=True)
@@ -124,8 +144,6 @@ class Quantizer:
     """Of onnxruntime's quantizer."""
     folder: Path
     """Where the ranges are kept."""
-    best: dict[tuple[str, bool], BestRange] = field(default_factory=dict)
-    """The ranges of what goes into PReLU, as far as they were sought."""
 
     def plain(self) -> onnx.ModelProto:
         """What `quantize_static` makes of it, PRelu nodes in floating point."""
@@ -133,31 +151,29 @@ class Quantizer:
             self.model.proto, self.feeds, self.options, cache=self.folder / "ranges.json"
         )
 
-    def prepared(self, kept: Sequence[str], precise: bool = False) -> Prepared:
+    def prepared(self, kept: Sequence[str], worth: float) -> Prepared:
         """The same with ranges for PReLU in integers.
 
         Args:
             kept: the layers that stay in floating point, with the node before each.
-            precise: see `RangeSample.best`.
+            worth: see `RangeSample.best`.
         """
         ranges: dict[str, tuple[float, float]] = {}
-        best, users = self.best, users_of(self.model.proto.graph)
+        users = users_of(self.model.proto.graph)
         for item in self.model.located:
             for match in item.matches:
                 if item.layer.name in kept or not item.layer.slopes.size:
                     continue
-                key = (match.x, precise)
-                if key not in best:
-                    best[key] = self.model.samples[match.x].best(precise)
-                ranges[match.x] = best[key].x
+                best = self.model.samples[match.x].best(worth)
+                ranges[match.x] = best.x
                 result = match.node.output[0]
                 for name in (result, *followers(users, result)):
-                    ranges[name] = best[key].y
+                    ranges[name] = best.y
         proto = quantized_statically(
             self.model.proto, self.feeds, self.options, ranges=ranges,
             excluded=self._nodes_of(kept), cache=self.folder / "ranges.json",
         )  # fmt: skip
-        return Prepared(self.model, proto)
+        return Prepared(self.model, proto, worth == FASTEST)
 
     def _nodes_of(self, kept: Sequence[str]) -> list[str]:
         makers = {name: n for n in self.model.proto.graph.node for name in n.output}
@@ -180,6 +196,8 @@ class Prepared:
     """The model in floating point."""
     proto: onnx.ModelProto
     """The graph, PRelu nodes in floating point."""
+    fastest: bool
+    """Whether to take forms that are less exact for being faster."""
 
     def places(self, writer: IntegerWriter) -> dict[str, IntegerPlace]:
         """By `layer` or `layer#2` for its second call."""
@@ -198,7 +216,7 @@ class Prepared:
             for number in range(len(item.matches)):
                 name = call_name(item.layer.name, number)
                 place = places.get(name)
-                found[name] = (FLOAT,) if place is None else fitting_integer_forms(place)
+                found[name] = fitting_integer_forms(place, self.fastest) if place else (FLOAT,)
         return found
 
     def written(self, forms: Mapping[str, str]) -> onnx.ModelProto:

@@ -12,6 +12,8 @@ that integer kernels compute. How that product is written decides what it costs:
 - `int_split_conv`, `int_split_tiled`, `int_split`: max(x, 0) + a * min(x, 0) with the same three
   products, for slopes above 1 too. Each branch and the sum have scales of their own, which loses
   less where most inputs are negative and slopes are small.
+- `int_sum_conv`, `int_sum_tiled`, `int_sum`: x + (a - 1) * min(x, 0): an operator less, and a
+  product with wider steps.
 - `int_leaky`: LeakyRelu, where all slopes are equal: a table of 256 entries.
 """
 
@@ -66,8 +68,13 @@ class IntegerPlace:
         return bool(self.slopes.size == self.shape[1] == self.slopes.shape[-3])
 
 
-def fitting_integer_forms(place: IntegerPlace) -> tuple[str, ...]:
-    """The forms that can stand in a place: integer ones, the most exact first; then `float`."""
+def fitting_integer_forms(place: IntegerPlace, fastest: bool = False) -> tuple[str, ...]:
+    """The forms that can stand in a place: integer ones, the most exact first; then `float`.
+
+    Args:
+        place: the place.
+        fastest: whether to take forms that are less exact for being faster.
+    """
     slopes = place.slopes
     found = []
     if place.result is not None and (slopes == slopes.reshape(-1)[0]).all():
@@ -77,12 +84,11 @@ def fitting_integer_forms(place: IntegerPlace) -> tuple[str, ...]:
     family = "int_max" if (slopes <= 1).all() and place.keeps_scale else "int_split"
     if place.result is None and family == "int_split":
         return (FLOAT,)  # nothing behind it is quantized: rounding its result would only lose
+    kinds = [""]
     if place.by_channel and slopes.size > 1:
-        found.append(f"{family}_conv")
-        if place.is_sized:
-            found.append(f"{family}_tiled")
-    found.append(family)
-    return (*found, FLOAT)
+        kinds = ["_conv", *(["_tiled"] if place.is_sized else []), ""]
+    families = [family, *(["int_sum"] if fastest and family == "int_split" else [])]
+    return (*found, *(f"{each}{kind}" for each in families for kind in kinds), FLOAT)
 
 
 def followers(users: Mapping[str, Sequence[onnx.NodeProto]], tensor: str) -> list[str]:
@@ -315,31 +321,34 @@ def _leaky(to: IntegerWriter, place: IntegerPlace) -> set[str]:
     return set()
 
 
-def _split(to: IntegerWriter, place: IntegerPlace, kind: str) -> set[str]:
-    """The sum of max(x, 0) and a * min(x, 0)."""
-    zero, plain = place.source.input[2], _plain(place)
-    branches = []
-    for operator, role in (("Min", "negative"), ("Max", "positive")):
-        part = to.op(operator, [place.source.input[0], zero], f"{plain}/{role}_quantized")
-        codes = [part, *place.source.input[1:]]
-        branches.append(to.op("DequantizeLinear", codes, f"{plain}/{role}"))
-    product = _product(to, place, branches[0], place.slopes, kind)
-    _, step, middle = quantize_values(place.slopes * to.ends(place)[0], place.codes, None)
+def _split(to: IntegerWriter, place: IntegerPlace, kind: str, whole: bool = False) -> set[str]:
+    """The sum of max(x, 0) and a * min(x, 0); or, whole, of x and (a - 1) * min(x, 0)."""
+    plain, factors = _plain(place), place.slopes - np.float32(1) if whole else place.slopes
+
+    def branch(operator: str, role: str) -> str:
+        inputs = [place.source.input[0], place.source.input[2]]
+        part = to.op(operator, inputs, f"{plain}/{role}_quantized")
+        return to.op("DequantizeLinear", [part, *place.source.input[1:]], f"{plain}/{role}")
+
+    product = _product(to, place, branch("Min", "negative"), factors, kind)
+    other = place.node.input[0] if whole else branch("Max", "positive")
+    _, step, middle = quantize_values(factors * to.ends(place)[0], place.codes, None)
     names = f"{plain}/scaled_scale", f"{plain}/scaled_zero"
     codes = [to.constant(step, names[0]), to.constant(middle, names[1])]
     kept = to.op("QuantizeLinear", [product, *codes], f"{plain}/scaled_quantized")
     scaled = to.op("DequantizeLinear", [kept, *codes], f"{plain}/scaled_dequantized")
-    real = to.op("Add", [branches[1], scaled], f"{plain}/sum")
+    real = to.op("Add", [other, scaled], f"{plain}/sum")
     to.name_last(place)
     to.give_real(real, place)
     return set()
 
 
+_SUM: Final = partial(_split, whole=True)
 _BUILDERS: Mapping[str, Callable[[IntegerWriter, IntegerPlace], set[str]]] = {
     "int_leaky": _leaky,
     **{
         f"int_{family}{f'_{kind}' if kind else ''}": partial(build, kind=kind)
-        for family, build in (("max", _max), ("split", _split))
+        for family, build in (("max", _max), ("split", _split), ("sum", _SUM))
         for kind in ("conv", "tiled", "")
     },
 }

@@ -21,11 +21,11 @@ from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.walk import OWN, all_nodes, attribute_of, free_name, needed, reads
 
 MICROSOFT: Final = "com.microsoft"
-# Operators that only move codes, or pick some of them: they mean the same for the real numbers.
-_PICKING: Final = frozenset(
+PICKING: Final = frozenset(
     {"Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "MaxPool", "Slice",
      "Gather", "Expand", "DepthToSpace", "SpaceToDepth", "Tile", "Split"}
 )  # fmt: skip
+"""Operators that only move codes, or pick some of them: they mean the same for the real numbers."""
 _COMPARING: Final = frozenset({"Max", "Min", "Concat"})
 
 Rule: TypeAlias = "Callable[[FloatWriter, onnx.NodeProto], None]"
@@ -189,7 +189,7 @@ class FloatWriter:
     def _pass_on(self, node: onnx.NodeProto) -> None:
         """An operator of no rule that reads codes: one that only moves them is right as it is."""
         held = [self.codes[name] for name in node.input if name in self.codes]
-        if node.domain not in OWN or node.op_type not in _PICKING | _COMPARING:
+        if node.domain not in OWN or node.op_type not in PICKING | _COMPARING:
             raise PReLUToolsError(
                 f"node {node.name or node.output[0]!r} ({node.op_type}) works on integer codes in "
                 "a way that is not known here"

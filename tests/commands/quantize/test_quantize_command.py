@@ -13,13 +13,17 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from quantized_nets import SIZE, Array, changed, pictures, quantized, save_net
+from quantized_nets import SIZE, Array, changed, constants, pictures, quantized, save_net
 from running import Outcome, cli
 from text_nets import npz, save
 
 from prelu_tools import inspect, quantize, verify
+from prelu_tools.backends.onnxruntime.quantizing import quantizer_options
 from prelu_tools.commands.quantize import command
+from prelu_tools.commands.quantize.quantizing import Quantizer, float_model, look
+from prelu_tools.commands.quantize.ranges import FASTEST
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.reports.headline import headline
 
 JSON = ("--no-tune", "--format", "json")
@@ -112,6 +116,55 @@ def test_slopes_of_all_kinds_have_an_integer_form(
     assert "PRelu" not in nodes(tmp_path / "q.onnx")
 
 
+@pytest.mark.parametrize("most", [1.0, 1.5])
+def test_every_form_gives_the_slopes_and_holds(most: float, data: Path, tmp_path: Path) -> None:
+    slopes = np.linspace(-0.6, most, 6).reshape(6, 1, 1).astype(np.float32)
+    net = save_net(tmp_path / "net.onnx", s0=slopes, s1=slopes[::-1])
+    model = float_model(OnnxModel(onnx.load(net), net))
+    feeds = [{"x": row[None]} for row in pictures(12)]
+    look(model, feeds, "net", [[1, 3, SIZE, SIZE]])
+    prepared = Quantizer(model, feeds, quantizer_options({}), tmp_path).prepared((), FASTEST)
+    kinds = {form for forms in prepared.fitting().values() for form in forms}
+    families = ("max",) if most <= 1 else ("split", "sum")
+    expected = {f"int_{family}{kind}" for family in families for kind in ("_conv", "_tiled", "")}
+    assert kinds == expected | {"float"}
+    for form in kinds:
+        output = tmp_path / f"{form}.onnx"
+        onnx.save(prepared.written(dict.fromkeys(prepared.fitting(), form)), output)
+        found = verify(net, output, inputs=data)
+        assert found.verdict == "pass", (form, found.reasons)
+        assert [layer.n_by_behaviour for layer in found.candidates[0].layers] == [6, 6], form
+
+
+def test_channels_of_very_different_size_lose_little(data: Path, tmp_path: Path) -> None:
+    """One scale for all of them would leave few codes to the small ones."""
+    sizes = np.geomspace(0.01, 1, 6, dtype=np.float32)
+    plain = constants()
+    net = save_net(
+        tmp_path / "net.onnx", w0=plain["w0"] * sizes.reshape(-1, 1, 1, 1), b0=plain["b0"] * sizes,
+        w1=plain["w1"] / sizes.reshape(1, -1, 1, 1),
+    )  # fmt: skip
+    found = quantize(net, tmp_path / "q.onnx", calibration=data, tune=False)
+    (output,) = found.outputs
+    assert found.verdict == "pass", found.reasons
+    assert output.snr is not None
+    assert output.snr_plain is not None
+    assert output.snr > output.snr_plain + 6
+    assert max(layer.slope_error or 0 for layer in found.layers) < 1e-6
+
+
+def test_a_layer_in_floating_point_may_be_rounded_before_what_moves_it(
+    data: Path, tmp_path: Path
+) -> None:
+    """The runtime takes the rounding behind a Transpose in front of it."""
+    turned = "q{y} = PRelu({x}, {s}) {y} = Transpose<perm = [0, 1, 3, 2]>(q{y})"
+    net = save_net(tmp_path / "net.onnx", turned)
+    eight = quantized(net, tmp_path / "eight.onnx")
+    assert verify(net, eight, inputs=data).verdict == "pass"
+    wrong = changed(eight, tmp_path / "wrong.onnx", "s1", lambda slopes: slopes * np.float32(1.3))
+    assert verify(net, wrong, inputs=data).verdict == "fail"
+
+
 def test_what_codes_go_through_stays_in_integers(data: Path, tmp_path: Path) -> None:
     pool = "MaxPool<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>"
     pooled = f"q{{y}} = PRelu({{x}}, {{s}}) {{y}} = {pool}(q{{y}})"
@@ -135,7 +188,7 @@ def test_layers_are_kept_in_floating_point_to_meet_the_loss(
     net: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a loss that no choice meets, the budget is used up."""
-    monkeypatch.setattr(command, "_lost", lambda ours, plain: 3.0)
+    monkeypatch.setattr(command, "_lost_by", lambda ours, plain: [3.0])
     found = quantize(net, tmp_path / "q.onnx", calibration=data, tune=False, keep_float=1)
     assert sorted(layer.selected for layer in found.layers) == ["exactness", "loss"]
     (kept,) = (layer for layer in found.layers if layer.selected == "loss")

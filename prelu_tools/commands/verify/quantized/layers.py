@@ -22,6 +22,7 @@ from prelu_tools.graph.match.layers import LocatedLayer
 from prelu_tools.graph.match.recognise import Match
 from prelu_tools.graph.quantized.codes import Codes
 from prelu_tools.graph.quantized.meaning import Meaning
+from prelu_tools.graph.quantized.writer import PICKING
 
 _ROUNDING = 0.55  # of a step, for each time that a region rounds to codes
 _FLOAT = 4 * 2.0**-23  # of a value: forms in floating point round a few times
@@ -176,10 +177,17 @@ class QuantizedLayers:
         end = self._meaning.codes.get(match.node.output[0])
         steps = [self._meaning.codes[n].step for node in match.nodes for n in node.output
                  if n in self._meaning.codes and n != match.x]  # fmt: skip
-        room = _ROUNDING * sum(steps) * max(1.0, float(np.abs(mine.slopes).max(initial=0.0)))
-        if end is not None:
-            expected = np.clip(expected, *end.ends)
-            room += _ROUNDING * end.step
+        room: Array | float = (
+            _ROUNDING * sum(steps) * max(1.0, float(np.abs(mine.slopes).max(initial=0.0)))
+        )
+        behind = end or codes_of_input(self._meaning, match.node.output[0])
+        if behind is not None:
+            clipped = np.clip(expected, *behind.ends)
+            room = room + _ROUNDING * behind.step
+            if end is None:
+                room = room + np.abs(expected - clipped)
+            else:
+                expected = clipped
         step = self._steps.get(mine.name, 0.0)
         allowed = room + np.where(wide < 0, _ROUNDING * step * np.abs(wide), 0.0)
         allowed = allowed + _FLOAT * np.abs(wide) * max(1.0, float(np.abs(mine.slopes).max()))
@@ -279,8 +287,15 @@ class QuantizedLayers:
 
 
 def codes_of_input(meaning: Meaning, name: str) -> Codes | None:
-    """The codes to which a quantized model rounds a tensor; None for none."""
-    for node in meaning.model.proto.graph.node:
-        if name in node.input and node.output and node.output[0] in meaning.rounded:
-            return meaning.codes[node.output[0]]
+    """The codes to which a quantized model rounds a tensor, or what it moves of it; None for none.
+
+    Runtimes round before they move: what is behind a Transpose may be rounded in front of it.
+    """
+    left = [name]
+    for tensor in left:
+        for node in meaning.model.proto.graph.node:
+            if tensor in node.input and node.output and node.output[0] in meaning.rounded:
+                return meaning.codes[node.output[0]]
+            if list(node.input[:1]) == [tensor] and node.op_type in PICKING:
+                left.append(node.output[0])
     return None
