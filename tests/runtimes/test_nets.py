@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,15 +97,25 @@ def _exchange(files: Sequence[Path], layers: Sequence[PReLULayer]) -> list[str]:
     names, changes = _exchanged(layers)
     for file in files:
         data = file.read_bytes()
-        for write in (_bits, _digits):
-            found = [(data.find(write(old)), write(old), write(new)) for old, new in changes]
-            if min(place for place, _, _ in found) < 0:
-                continue
-            for place, old, new in sorted(found, reverse=True):
-                assert data.count(old) == 1
-                file.write_bytes(data := data[:place] + new + data[place + len(old) :])
-            return names
+        found = [(_written(old, data), _written(new, data)) for old, new in changes]
+        places = [data.find(old) for old, _ in found]
+        if min(places) < 0:
+            continue
+        for place, (old, new) in sorted(zip(places, found, strict=True), reverse=True):
+            assert data.count(old) == 1
+            data = data[:place] + new + data[place + len(old) :]
+        file.write_bytes(data)
+        return names
     raise AssertionError(f"the slopes of {names} are in none of {files}")
+
+
+def _written(slopes: Array, data: bytes) -> bytes:
+    """Slopes as a file has them: in binary, or a single one as a `.param` has it."""
+    raw = slopes.tobytes()
+    if slopes.size > 1 or raw in data:
+        return raw
+    numbers = re.findall(rb"[=,]([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)\s", data)
+    return next((text for text in numbers if np.float32(float(text)) == slopes[0]), raw)
 
 
 def _exchanged(layers: Sequence[PReLULayer]) -> tuple[list[str], list[tuple[Array, Array]]]:
@@ -119,12 +130,3 @@ def _exchanged(layers: Sequence[PReLULayer]) -> tuple[list[str], list[tuple[Arra
     second = next(layer for layer in rest if not np.array_equal(layer.slopes, first.slopes))
     pair = first.slopes.reshape(-1), second.slopes.reshape(-1)
     return [first.name, second.name], [pair, pair[::-1]]
-
-
-def _bits(slopes: Array) -> bytes:
-    return slopes.tobytes()
-
-
-def _digits(slopes: Array) -> bytes:
-    """As ncnn's `.param` has a single one."""
-    return f"{slopes[0]:e}".encode()
