@@ -13,14 +13,19 @@ from fuzz.containers import change_hdf5, change_zip
 from fuzz.generic import Change, anything
 from fuzz.models import MODELS
 from fuzz.protobuf import change_message
+from fuzz.saved import SAVED
 from fuzz.structures import MAKERS
 from fuzz.texts import change_safetensors, change_toml
 
 SEEDS: Final = Path(__file__).parent / "seeds"
-FROM_NOTHING: Final = 900_000_000
-"""The first number of a file that is made from nothing (`fuzz/structures.py`)."""
-OF_MODELS: Final = 800_000_000
-"""The first number of a model of which some fields are others (`fuzz/models.py`)."""
+FIRST: Final[Mapping[str, int]] = {
+    "mutations": 0,
+    "saved": 700_000_000,
+    "models": 800_000_000,
+    "structures": 900_000_000,
+}
+"""The first number of each generator's files: real files that are damaged, `fuzz/saved.py`,
+`fuzz/models.py`, `fuzz/structures.py`."""
 LARGEST: Final = 100 << 20
 """No case is larger."""
 
@@ -37,7 +42,9 @@ STRUCTURED: Final[Mapping[str, Change]] = {
 }
 """The kinds of files by their suffixes, and what changes each of them by its structure."""
 KINDS: Final = tuple(STRUCTURED)
-_OF_MODELS: Final = tuple(MODELS)
+_KINDS_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "saved": tuple(SAVED), "models": tuple(MODELS)
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,9 +76,14 @@ def _kind_of(path: Path) -> str:
     return max((kind for kind in KINDS if path.name.endswith(kind)), key=len, default="")
 
 
+def generator_of(number: int) -> str:
+    """Which generator makes the file of this number."""
+    return max((first, name) for name, first in FIRST.items() if first <= number)[1]
+
+
 def kind_of(number: int) -> str:
-    """The suffix of the file of this number; every kind comes equally often."""
-    kinds = _OF_MODELS if OF_MODELS <= number < FROM_NOTHING else KINDS
+    """The suffix of the file of this number; every kind of its generator comes equally often."""
+    kinds = _KINDS_OF.get(generator_of(number), KINDS)
     return kinds[number % len(kinds)]
 
 
@@ -79,11 +91,14 @@ def case(number: int) -> Case:
     """The file of this number."""
     kind = kind_of(number)
     rng = random.Random(number)
-    if OF_MODELS <= number < FROM_NOTHING:
-        data, weights = MODELS[kind](rng)
-        return Case(number, kind, "models", data[:LARGEST], weights)
-    if number >= FROM_NOTHING:
-        return Case(number, kind, "nothing", MAKERS[kind](rng))
+    match generator_of(number):
+        case "saved":
+            return Case(number, kind, "saved", SAVED[kind](rng)[:LARGEST])
+        case "models":
+            data, weights = MODELS[kind](rng)
+            return Case(number, kind, "models", data[:LARGEST], weights)
+        case "structures":
+            return Case(number, kind, "nothing", MAKERS[kind](rng))
     name, data = rng.choice(seeds_of(kind))
     change = STRUCTURED[kind] if rng.random() < 0.7 else anything
     for _ in range(rng.choice((1, 1, 1, 2))):

@@ -20,12 +20,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fuzz.corpus import FROM_NOTHING, KINDS, OF_MODELS, case, kind_of
+from fuzz.corpus import FIRST, KINDS, case, kind_of
 from fuzz.models import MODELS
 from fuzz.worker import prepare, work
 
 _BATCH = 150  # files a process
-_FIRST = {"mutations": 0, "structures": FROM_NOTHING, "models": OF_MODELS}
 _LOADED = (
     "h5py", "onnx", "onnxruntime", "safetensors", "torch", "torch.export", "rich.table",
     "prelu_tools.backends.torch.files.program", "prelu_tools.backends.files.state_dict",
@@ -50,9 +49,9 @@ def main() -> int:
     parser.add_argument("--kind", choices=kinds, help="files of this kind only")
     parser.add_argument("--again", action="store_true", help="run what was done already")
     parser.add_argument("--output", type=Path, default=Path("build/fuzz"))
-    parser.add_argument("--generator", choices=tuple(_FIRST), default="mutations")
+    parser.add_argument("--generator", choices=tuple(FIRST), default="mutations")
     given = parser.parse_args()
-    given.start += _FIRST[given.generator]
+    given.start += FIRST[given.generator]
     given.output.mkdir(parents=True, exist_ok=True)
     done = {} if given.again else _results(given.output)
     numbers = [

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from fuzz.corpus import SEEDS, Case
+from fuzz.saved import MARKER, PAYLOAD
 from prelu_tools.backends.files import isolated
 from prelu_tools.cli.main import run
 
@@ -36,6 +37,24 @@ MEMORY_A_BYTE: Final = 2
 _ADDRESS_SPACE: Final = 6 << 30  # beyond what the process starts with: keeps the machine alive
 _OUR_ERRORS: Final = "prelu_tools.core.errors."  # with -v their tracebacks are shown
 _BESIDE: Final = ("forms.onnx", "old.onnx", "outside.bin", "batch.npz", "large.onnx")
+_PAYLOAD: Final = f"""
+def run(*_):
+    open({MARKER!r}, "w").close()
+
+
+run()
+"""
+_NET: Final = """
+import torch
+
+
+class Net(torch.nn.Sequential):
+    def __init__(self):
+        super().__init__(torch.nn.Conv2d(3, 4, 3), torch.nn.PReLU(4))
+
+    def example_inputs(self):
+        return torch.zeros(1, 3, 8, 8)
+"""
 _QUICK: Final = ("--samples", "1", "--no-power", "--search-seconds", "0")
 
 
@@ -91,13 +110,21 @@ def commands_for(kind: str, file: Path, is_run: bool = True) -> list[list[str]]:
             return [[*same, "--baseline", file.name]]
         case ".toml":
             return [["verify"]]
-    return [["inspect", file.name, "--format", "json", "--slopes"]]
+        case ".pt" | ".safetensors":
+            return [_slopes(file), ["export", f"nets.py:Net@{file.name}", "--no-verify", *out]]
+    return [_slopes(file)]
+
+
+def _slopes(file: Path) -> list[str]:
+    return ["inspect", file.name, "--format", "json", "--slopes"]
 
 
 def prepare(folder: Path) -> None:
     """Put a folder in order for `run_case`: the files that others name lie beside them."""
     for name in _BESIDE:
         shutil.copy(SEEDS / name, folder / name)
+    (folder / f"{PAYLOAD}.py").write_text(_PAYLOAD)
+    (folder / "nets.py").write_text(_NET)
 
 
 def run_case(case: Case, folder: Path) -> Iterable[Seen]:
@@ -134,6 +161,9 @@ def _run(case: Case, index: int, arguments: list[str]) -> Seen:
     grown = max(_peak() - held, 0)
     text = said.getvalue()
     fault = _fault(case, code, text, grown, escaped)
+    if Path(MARKER).exists():
+        fault = "ran code of the file"
+        Path(MARKER).unlink()
     if seconds > CPU_SECONDS:
         fault = fault or f"hang: {seconds:.1f} s"
     kept = text[-3000:] if fault else ""

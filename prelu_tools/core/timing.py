@@ -28,7 +28,7 @@ class Ratio:
     high: float
     """Upper end of it."""
     n_rounds: int
-    """Rounds that it rests on."""
+    """Number of rounds."""
 
 
 def ratio_of(first: Sequence[float], second: Sequence[float], seed: int = 0) -> Ratio:
@@ -54,9 +54,9 @@ class Latency:
     """A model before and after, timed in one run."""
 
     before: float
-    """Seconds that the model as it was takes, the median."""
+    """Median time of the model before, in seconds."""
     after: float
-    """Seconds that it takes now."""
+    """Median time of the model now, in seconds."""
     ratio: Ratio
     """`after` compared with `before`."""
     threads: int
@@ -64,7 +64,7 @@ class Latency:
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
     """The inputs' names and shapes."""
     clock: Clock = "wall"
-    """What the seconds are."""
+    """The clock that measured the seconds."""
     waited: float = 0.0
     """The share of the time that the processor gave to other processes; 0 if `clock` is `wall`."""
     sizes_from: SizesFrom = "model"

@@ -35,7 +35,7 @@ LOG_NAME = "slopes.jsonl"
 
 
 class SlopeWarning(UserWarning):
-    """Something about slopes that happens while they are learned; begins with a stable code."""
+    """A warning about slopes during training; begins with a stable code."""
 
 
 class _Sink(Protocol):

@@ -13,7 +13,7 @@ import pytest
 from running import ROOT, environment
 
 from fuzz import worker
-from fuzz.corpus import FROM_NOTHING, KINDS, SEEDS, Case, case
+from fuzz.corpus import FIRST, KINDS, SEEDS, Case, case
 
 _FIRST = 1_000_000
 
@@ -134,7 +134,11 @@ def test_what_ends_the_process_is_seen(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_files_made_from_nothing_are_always_the_same(kind: str) -> None:
-    first = next(n for n in range(FROM_NOTHING, FROM_NOTHING + 99) if KINDS[n % len(KINDS)] == kind)
+    first = next(
+        n
+        for n in range(FIRST["structures"], FIRST["structures"] + 99)
+        if KINDS[n % len(KINDS)] == kind
+    )
     assert case(first).data == case(first).data
     assert case(first).data != case(first + len(KINDS)).data
     assert (case(first).kind, case(first).seed) == (kind, "nothing")

@@ -80,6 +80,18 @@ CONFIGURED: dict[str, tuple[Change, str]] = {
     "CVE-2025-9906 the loader itself": (
         _function("keras.saving", "load_model"), "load_model, of keras.saving",
     ),
+    "CVE-2025-9906 the loader by its other name": (
+        _function("keras.models", "load_model"), "load_model, of keras.models",
+    ),
+    "CVE-2025-9906 the loader as a class": (
+        _layer("load_model", module="keras.models"), "load_model, of keras.models",
+    ),
+    "CVE-2024-3660 Lambda as a function": (
+        _function("keras.src.layers.core.lambda_layer", "Lambda"), "Lambda, of keras.src.layers",
+    ),
+    "CVE-2026-1462 TFSMLayer as a function": (
+        _function("keras.layers", "TFSMLayer"), "TFSMLayer, of keras.layers",
+    ),
     "CVE-2025-12058 a file as a vocabulary": (
         _layer("StringLookup", vocabulary="/etc/hostname"), "reads its vocabulary from",
     ),
@@ -128,10 +140,10 @@ def test_members_that_are_links(tmp_path: Path) -> None:
     assert "is a link" in _refusal(path)
 
 
-@pytest.mark.parametrize("kind", ["external", "virtual", "external link", "shape"])
+@pytest.mark.parametrize("kind", ["external", "virtual", "external link", "path", "shape"])
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
 def test_weights_elsewhere_or_of_impossible_size(kind: str, suffix: str, tmp_path: Path) -> None:
-    """CVE-2026-1669 (other files), CVE-2026-0897 and CVE-2026-12570 (memory)."""
+    """CVE-2026-1669, CVE-2026-12480 (other files), CVE-2026-0897, CVE-2026-12570 (memory)."""
     (tmp_path / "raw.bin").write_bytes(bytes(400))
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["values"] = np.ones(100, np.float32)
@@ -157,6 +169,9 @@ def _spoil(file: Any, kind: str, folder: Path) -> None:
         layout = h5py.VirtualLayout((100,), "f4")
         layout[:] = h5py.VirtualSource(str(folder / "other.h5"), "values", (100,))
         file.create_virtual_dataset("odd", layout)
+    elif kind == "path":  # a name that goes through a link: keras-team/keras#23163
+        file["ext"] = h5py.ExternalLink(str(folder / "other.h5"), "/")
+        file.attrs["layer_names"] = ["ext/values"]
     elif kind == "external link":
         file["odd"] = h5py.ExternalLink(str(folder / "other.h5"), "/values")
     else:

@@ -35,6 +35,7 @@ _PACKAGE = f"{os.sep}prelu_tools{os.sep}"
 _MEMORY = 4 << 30
 _PROCESSOR = (2.0, 10.0)  # seconds of it for a test, and times as long as it takes unchanged
 _PATIENCE = (60.0, 100.0)  # the same for all of them on the clock, where a mutant waits
+_FREE = 0.01  # seconds: so short a test runs however many there are, and those of the module do
 _KILLER = "killer"
 
 
@@ -252,8 +253,10 @@ class Host:
             return (runs[name].seconds + 0.005) / rate
 
         order = sorted(named & self._items.keys(), key=lambda name: (cost(name), name))
-        spent = accumulate(runs[name].seconds for name in order)
-        return [name for name, so_far in zip(order, spent, strict=True) if so_far <= self.each]
+        free = {name for name in order if own in name or runs[name].seconds < _FREE}
+        spent = accumulate(runs[name].seconds * (name not in free) for name in order)
+        chosen = zip(order, spent, strict=True)
+        return [name for name, so_far in chosen if name in free or so_far <= self.each]
 
     def _try(self, trial: _Trial) -> int:
         _limit(1.0)

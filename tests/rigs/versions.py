@@ -24,6 +24,9 @@ slow_kernel = pytest.mark.skipif(
 fused_add = pytest.mark.skipif(
     _RUNTIME < (1, 26), reason="onnxruntime: 1.24 changes no bits there (1.25 was not tried)"
 )
+narrow_scales = pytest.mark.skipif(
+    _RUNTIME < (1, 25), reason="onnxruntime: 1.24 takes no output_dtype (1.25 was not tried)"
+)
 newest_converter = pytest.mark.skipif(
     _version(onnx.__version__) < (1, 21), reason="onnx 1.20 knows opset 26, and raises none to it"
 )

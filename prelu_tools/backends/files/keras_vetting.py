@@ -30,6 +30,7 @@ _PARTS = (
     "", "activations", "constraints", "dtype_policies", "initializers", "layers", "losses",
     "metrics", "models", "ops", "optimizers", "quantizers", "random", "regularizers",
 )  # fmt: skip
+_ONLY_CLASSES = ("", "layers", "models")  # their functions load files, and classes are no functions
 _OF_KERAS_2 = tuple(
     (f"{package}.src.engine.{kind.lower()}", kind)
     for package in ("keras", "tf_keras")
@@ -140,7 +141,7 @@ def _wanted(config: Any, size: int) -> Wanted:
             lambdas[str(settings.get("name") or kind)] = None
         module = str(entry.get("module") or "")
         name = str(inner) if kind == "function" and isinstance(inner, str) else kind
-        if module and not _is_of_keras(module, name):
+        if module and not _is_of_keras(module, name, kind):
             classes[(module, name)] = None
     return Wanted(tuple(lambdas)[:_MOST], tuple(classes))
 
@@ -150,14 +151,17 @@ def _plain(kind: str) -> str:
     return re.split(r"[>.]", kind)[-1]
 
 
-def _is_of_keras(module: str, name: str) -> bool:
+def _is_of_keras(module: str, name: str, kind: str) -> bool:
     """Whether what is named can be part of a model, and is not a tool of Keras' or Python's."""
     own = f"{module}.".removeprefix("keras.src.").removeprefix("keras.")
     if module == "builtins":
         return not hasattr(builtins, name) or name in _PLAIN_BUILTINS
     if module.partition(".")[0] != "keras" or "." in name:
         return False
-    return own.partition(".")[0] in _PARTS
+    part = own.partition(".")[0]
+    if part in _ONLY_CLASSES:
+        return kind != "function" and _plain(name)[:1].isupper()
+    return part in _PARTS
 
 
 def _refuse_reaching(kind: str, settings: Mapping[str, Any]) -> None:

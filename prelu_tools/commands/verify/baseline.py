@@ -77,9 +77,7 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def _no_baseline(path: Path, what: str) -> PReLUToolsError:
-    return PReLUToolsError(
-        f"{path} {what}; expected what --update-baseline wrote to a file of its own"
-    )
+    return PReLUToolsError(f"{path} {what}; expected a file that --update-baseline wrote")
 
 
 def _entry(value: Mapping[str, Any]) -> Entry:

@@ -67,7 +67,7 @@ def without_added_axes(
             run[theirs] = run[theirs].reshape(shape[:rank])
         yield Reason(
             f"output {theirs!r} has {found} axes where the reference has {rank}, since "
-            f"{why}: those of size 1 at its end do not count",
+            f"{why}: those of size 1 at its end are ignored",
             "axes_dropped",
         )
 

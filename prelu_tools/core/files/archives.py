@@ -34,4 +34,4 @@ def faults_of(archive: zipfile.ZipFile, path: Path) -> Iterator[str]:
         if stat.S_ISLNK(info.external_attr >> 16):
             yield f"its {name!r} is a link"
         if info.compress_type not in _KNOWN:
-            yield f"its {name!r} is packed in a way that is not known here"
+            yield f"its {name!r} is compressed by an unsupported method"

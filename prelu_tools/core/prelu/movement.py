@@ -22,13 +22,13 @@ class Movement:
     """How the slopes of a layer have moved at one point; over finite slopes."""
 
     max_change: float | None
-    """Largest absolute change of a slope since the look before; None at the first."""
+    """Largest absolute change of a slope since the previous point; None at the first."""
     from_start: float
     """Largest absolute distance of a slope from its first value."""
     n_sign_changes: int
-    """Slopes that were below 0 at the look before and are above it now, or the reverse."""
+    """Slopes that were below 0 at the previous point and are above it now, or the reverse."""
     n_unmoved: int
-    """Slopes that had their first value, bit for bit, at every look."""
+    """Slopes that had their first value, bit for bit, at every point."""
     n_outside: int
     """Slopes that are below `LOWEST` or above `HIGHEST`."""
     mean_size: float

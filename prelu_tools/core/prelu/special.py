@@ -88,8 +88,7 @@ def documented(
         by_reference |= crossed and (expected == value) == (value < 0)
         who = "the reference" if by_reference else provider
         return f"{who or 'the candidate'} treats subnormal numbers as 0, as TensorFlow does"
-    alike = expected != 0 and found != 0 and (expected > 0) == (found > 0)
-    if abs(value) == tiny and alike and abs(expected) >= tiny > abs(expected - found):
+    if abs(value) == tiny and abs(expected) >= tiny > abs(expected - found):
         return "terms of a sum are subnormal numbers, which are treated as 0, as TensorFlow does"
     return None
 

@@ -108,7 +108,7 @@ _RENEW = "--update-baseline renews it"
 
 
 def _inputs(samples: int, seed: int) -> str:
-    return f"{samples} inputs of seed {seed}"
+    return f"{samples} inputs with seed {seed}"
 
 
 def _with(result: VerifyResult, report: BaselineReport, reasons: Sequence[str]) -> VerifyResult:

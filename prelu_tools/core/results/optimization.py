@@ -108,7 +108,7 @@ class OptimizeResult(Shown):
     layers: tuple[LayerChoice, ...]
     """The layers, in the order of the graph."""
     held: EqualityReport
-    """What was tested to be equal."""
+    """How equal the new model was found to be."""
     latency: Latency | None
     """The model before and after; None if the original model does not run, or nothing was timed."""
     verification: VerifyResult

@@ -44,7 +44,7 @@ class QuantizedLayer:
     used: float
     """Share of its slopes whose negative branch the calibration data used."""
     unused: tuple[int, ...] = ()
-    """The others, by their place among the flat slopes."""
+    """The other slopes, by their place among the flat slopes."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class QuantizedTimes:
     plain: float
     """Plain `quantize_static` of it."""
     in_int8: float
-    """The file that was made."""
+    """The new file."""
     of_plain: Ratio
     """`in_int8` relative to `plain`."""
     of_float: Ratio
@@ -94,18 +94,18 @@ class QuantizedMetric:
     """The user's own metric on the held-out data."""
 
     name: str
-    """As the user spelled it."""
+    """The function, as the user wrote it."""
     in_float: float
-    """Of the model in floating point."""
+    """Its value for the model in floating point."""
     plain: float
-    """Of plain `quantize_static`."""
+    """Its value for plain `quantize_static`."""
     in_int8: float
-    """Of the file that was made."""
+    """Its value for the new file."""
 
 
 @dataclass(frozen=True, repr=False)
 class QuantizeResult(Shown):
-    """The result of `quantize`; true if everything held."""
+    """The result of `quantize`; true if it passed."""
 
     source: str
     """The model as the user wrote it."""

@@ -21,7 +21,7 @@ class SeriesPoint:
     path: str
     """The file that it comes from."""
     step: int | None
-    """The step or epoch that its name or its record says; None where it says none."""
+    """The step or epoch in its name or its record; None if there is none."""
 
 
 @comparable
@@ -49,7 +49,7 @@ class LayerSeries:
     parameter: str | None
     """The name of its slope tensor there."""
     form: str
-    """How it is spelled there."""
+    """The form in which it is written there."""
     points: tuple[LayerPoint | None, ...]
     """As many as the series has; None where a checkpoint lacks the layer."""
     trends: tuple[str, ...]
@@ -80,7 +80,7 @@ class LayerSeries:
 
 @dataclass(frozen=True, repr=False)
 class SeriesResult(Shown):
-    """What `inspect --series` saw."""
+    """The result of `inspect --series`."""
 
     path: str
     """The log, or the first and the last checkpoint."""
@@ -91,9 +91,9 @@ class SeriesResult(Shown):
     findings: tuple[Finding, ...]
     """What was found: over all points, or while the training ran."""
     notes: tuple[str, ...] = ()
-    """What the user should know of how the points were read."""
+    """What the user should know about how the points were read."""
     failures: tuple[str, ...] = ()
-    """Why it fails, where a gate says no."""
+    """Why it fails a gate (`--fail-on`, `--expect-layers`)."""
 
     def _in_short(self) -> str:
         return f"{self.path}: {len(self.points)} points, {len(self.layers)} PReLU layers"

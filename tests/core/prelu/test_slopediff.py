@@ -16,6 +16,7 @@ from prelu_tools.core.prelu.slopediff import (
     owner_of,
 )
 from prelu_tools.core.prelu.slopes import Shape
+from prelu_tools.core.results.reasons import VALUES_DIFFER, Reason
 
 EQUAL = SlopeDifference(True)
 
@@ -109,6 +110,16 @@ def test_as_many_slopes_that_are_shared_otherwise_are_not_equal() -> None:
 )  # fmt: skip
 def test_what_differs_in_words(left: Array, right: Array, words: str) -> None:
     assert _words(left, right) == words
+
+
+def test_what_differs_has_a_code_and_a_number_of_equal_slopes() -> None:
+    found = compare_slopes(channels(SLOPES), channels(SLOPES + np.float32([0, 0.5, 0, 0])))
+    assert isinstance(found.description, Reason)
+    assert (found.description.code, found.n_equal) == (VALUES_DIFFER, 3)
+    narrow = np.array([0, 1, 2, 3], np.float16)
+    found = compare_slopes(channels(narrow.astype(np.float32) / 3), channels(narrow))
+    assert (found.equal, found.n_equal) == (False, 0)
+    assert compare_slopes(channels(SLOPES), channels(SLOPES)).n_equal == 0
 
 
 def test_nan_at_the_same_place_is_equal() -> None:

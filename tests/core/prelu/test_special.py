@@ -6,8 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from made_layers import layer_of
 
-from prelu_tools.core.prelu.special import differs, documented, special_values
+from prelu_tools.core.prelu.slopes import Shape
+from prelu_tools.core.prelu.special import differs, documented, special_input, special_values
 
 NAN, INF = math.nan, math.inf
 TINY = float(np.finfo(np.float32).tiny)
@@ -27,6 +29,31 @@ def test_the_values_of_both_signs(dtype: type) -> None:
         assert -dtype(size) in values
     assert np.isnan(values).sum() == 1
     assert values.size == 13
+
+
+@pytest.mark.parametrize(
+    ("slopes", "input_shape", "shape"),
+    [
+        pytest.param((1, 1, 1, 1), (None, 3, 4, 5), (13, 3, 1, 1), id="one for all channels"),
+        pytest.param((1, 1), (None, 3), (13, 3), id="two axes"),
+        pytest.param((1, 1), (None, None), (13, 1), id="channels that are not known"),
+        pytest.param((1,), (None,), (13,), id="no channels"),
+        pytest.param((1, 1, 1), (None, 3, 4, 5), (13, 1, 1), id="an input of another rank"),
+        pytest.param((1, 1), None, (13, 1), id="an input that is not known"),
+        pytest.param((1, 3, 1, 1), (None, 3, 4, 5), (13, 3, 1, 1), id="a slope for each channel"),
+        pytest.param((1, 1, 2, 1), (None, 3, 2, 5), (13, 1, 2, 1), id="along another axis"),
+        pytest.param((2, 3), (2, 3), (2, 3), id="along the batch"),
+    ],
+)
+def test_every_slope_meets_every_special_value(
+    slopes: tuple[int, ...], input_shape: Shape | None, shape: tuple[int, ...]
+) -> None:
+    layer = layer_of(np.ones(slopes, np.float32), input_shape)
+    found = special_input(layer, np.dtype(np.float32))
+    values = special_values(np.dtype(np.float32))
+    expected = np.resize(values, shape) if len(found) < 13 else np.repeat(values, found[0].size)
+    assert found.shape == shape
+    assert np.array_equal(found.reshape(-1), expected.reshape(-1), equal_nan=True)
 
 
 def _differ(expected: float, found: float, dtype: type = np.float32) -> bool:

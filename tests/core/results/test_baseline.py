@@ -133,8 +133,8 @@ def test_the_factor_is_that_which_is_given() -> None:
 @pytest.mark.parametrize(
     ("now", "said"),
     [
-        (_result(samples=8), "it was measured on 16 inputs of seed 0, and this on 8 inputs"),
-        (_result(seed=1), "and this on 16 inputs of seed 1: --update-baseline renews it"),
+        (_result(samples=8), "it was measured on 16 inputs with seed 0, and this on 8 inputs"),
+        (_result(seed=1), "and this on 16 inputs with seed 1: --update-baseline renews it"),
         (
             _result(layer="other"),
             "no longer measured: net.onnx[cpu] layer act; if that is intended",

@@ -296,5 +296,5 @@ def in_words(found: Found) -> str:
     if not found.by_value:
         return f"{text} ({first.operator})"
     one = "Relu" if first.operator == "Relu" else f"LeakyRelu({first.slope:.6g})"
-    digits = "" if first.digits is None else f"; the file has {first.digits} digits of its slope"
+    digits = "" if first.digits is None else f"; the file states {first.digits} digits of its slope"
     return f"{text}, the same function as {one}{digits}"
