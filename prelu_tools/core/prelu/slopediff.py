@@ -35,7 +35,7 @@ class SlopeDifference:
 
 
 def _orders(reference: PReLULayer, candidate: PReLULayer) -> AxisAlignment:
-    """The usual ways in which the reference's axes may have become the candidate's, by shapes.
+    """The ways in which the reference's axes may have become the candidate's, by shapes.
 
     Where none fits the inputs' shapes, these are of other sizes (a fully convolutional net), and
     the shapes of the slopes have to do.
@@ -47,7 +47,7 @@ def _orders(reference: PReLULayer, candidate: PReLULayer) -> AxisAlignment:
     if len(shape) != rank or len(target) != rank:
         shape = target = free
     ends = (None, *shape[1:])[:rank], (None, *target[1:])[:rank]  # of a number there are none
-    orders = AxisAlignment.between(*ends) or AxisAlignment.usual(rank)
+    orders = AxisAlignment.inside(*ends) or AxisAlignment.usual(rank)
     return orders.taking(reference.slopes.shape, candidate.slopes.shape)
 
 

@@ -101,7 +101,7 @@ def test_every_run_counts_and_everything_is_said() -> None:
         top1_agreement=None,
         limit=2.0 + 4 * 2.0**-23,
         of_rounding=16.0,
-        difference="output out: 1 values differ by up to 4",
+        difference="output out: 1 value differs by up to 4",
         n_values=5,
     )
     assert isinstance(found.deviation, Deviation)
