@@ -132,15 +132,12 @@ def _watch(plan: QuantizedPlan, layers: QuantizedLayers) -> None:
 
 
 def _session(plan: QuantizedPlan, proto: onnx.ModelProto, provider: str = "") -> Session:
-    file = plan.source.model.file
-    folder = None if file is None else file.parent
+    folder = plan.source.model.folder
     return Session(proto, provider or plan.provider, plan.spelled, folder)
 
 
 def _runs(plan: QuantizedPlan, proto: onnx.ModelProto, what: str) -> list[dict[str, Array]]:
-    file = plan.meaning.model.file
-    folder = None if file is None else file.parent
-    session = Session(proto, "cpu", f"{what} of {plan.spelled}", folder)
+    session = Session(proto, "cpu", f"{what} of {plan.spelled}", plan.meaning.model.folder)
     return [session.run(feed) for feed in plan.feeds]
 
 
