@@ -204,18 +204,20 @@ def _parity(
         return parity
     said: list[Reason] = []
     if parity.n_nonfinite_mismatch:
-        said.append(Reason(f"output {parity.name}: NaN or infinite on one side only", "not_finite"))
+        said.append(
+            Reason(f"output {parity.name!r}: NaN or infinite on one side only", "not_finite")
+        )
     alike = weights.alike if weights is not None and weights.directed else 0.0
     off = 0.0 if weights is None else max(weights.worst, alike)
     if off > 1:
         said.append(Reason(
-            f"output {parity.name}: the quantized weights and slopes differ from the reference's "
-            f"by {weights.worst:.3g} times as much as their rounding explains",
+            f"output {parity.name!r}: the quantized weights and slopes differ from the reference's "
+            f"by {off:.3g} times as much as their rounding explains",
             "int8_weights_differ",
         ))  # fmt: skip
     if kernels is not None and kernels.worst > 1:
         said.append(Reason(
-            f"output {parity.name}: the runtime differs from what the file defines by "
+            f"output {parity.name!r}: the runtime differs from what the file defines by "
             f"{kernels.worst:.3g} times as much as rounding to its codes explains",
             "int8_kernels_differ",
         ))  # fmt: skip
@@ -224,7 +226,7 @@ def _parity(
     snr = parity.deviation.snr_db
     if plan.given and not said and snr is not None and snr < MIN_SNR:
         said.append(Reason(
-            f"output {parity.name}: its signal-to-noise ratio is {snr:.1f} dB, below "
+            f"output {parity.name!r}: its signal-to-noise ratio is {snr:.1f} dB, below "
             f"{MIN_SNR:g} dB, although the slopes and weights are right: the ranges do not fit "
             "these inputs",
             "int8_snr",
@@ -256,13 +258,13 @@ def _unproven(
         return None
     if left < MIN_SNR:
         return Reason(
-            f"output {name}: rounding to the codes leaves a signal-to-noise ratio of {left:.1f} dB "
-            f"and so explains almost any difference; at least {MIN_SNR:g} dB are needed",
+            f"output {name!r}: rounding to the codes leaves a signal-to-noise ratio of {left:.1f} "
+            f"dB and so explains almost any difference; at least {MIN_SNR:g} dB are needed",
             "int8_steps_too_wide",
         )
     if snr is not None and snr < _MIN_RANDOM_SNR:
         return Reason(
-            f"output {name}: its signal-to-noise ratio is {snr:.1f} dB on random inputs: ranges "
+            f"output {name!r}: its signal-to-noise ratio is {snr:.1f} dB on random inputs: ranges "
             "cut off most of it; give data like that of the calibration with --inputs",
             "int8_snr",
         )
@@ -294,7 +296,7 @@ def _note_of_weights(
         factor, name = max(seen)
         words += (
             "; the others (equalized, or folded in another way) are compared by what they do to "
-            f"each output, where a factor of {1 + factor:.4f} on {name} would be seen"
+            f"each output, where a factor of {1 + factor:.4f} on {name!r} would be seen"
         )
     return Reason(words, "int8_weights_compared")
 
