@@ -120,7 +120,7 @@ def rounding_lines(report: CandidateReport) -> Iterator[str]:
             f"error {times(worst.worst_of_rounding)} the model's own rounding at the worst of "
             f"{sum(output.n_values for output in known):,} values"
         )
-    yield from (f"output {o.name}: {o.remark}" for o in report.outputs if o.remark)
+    yield from (f"output {o.name!r}: {o.remark}" for o in report.outputs if o.remark)
 
 
 def proven(report: CandidateReport) -> tuple[str, ...]:
