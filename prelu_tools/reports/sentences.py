@@ -147,7 +147,9 @@ def slope_word(layer: LayerParity) -> str:
     """What became of a layer's slopes, in a word or two."""
     if layer.slopes_equal:
         return "equal"
-    return _FOUND.get(layer.found, "differ") if layer.verdict != "fail" else "differ"
+    if layer.verdict == "fail":
+        return "differ"
+    return _FOUND.get(layer.found, "unknown" if layer.verdict == "inconclusive" else "differ")
 
 
 def tapped(layer: LayerParity) -> str:
