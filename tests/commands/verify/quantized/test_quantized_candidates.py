@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper, version_converter
 from quantized_nets import (
     Array,
     changed,
@@ -38,18 +38,47 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "net": net,
         "plain": quantized(net, folder / "plain.onnx"),
-        "signed": quantized(net, folder / "signed.onnx", activation_type=_signed()),
+        "signed": quantized(net, folder / "signed.onnx", activation_type=_type("QInt8")),
         "forced": quantized(net, folder / "forced.onnx", **FIXED),
         "operators": quantized(net, folder / "operators.onnx", "QOperator"),
         "written": quantized(written, folder / "written8.onnx"),
         "dynamic": quantized_dynamically(net, folder / "dynamic.onnx"),
+        "sixteen": quantized(
+            net,
+            folder / "sixteen.onnx",
+            activation_type=_type("QUInt16"),
+            extra_options={"UseQDQContribOps": True},
+        ),
+        "nibbles": quantized(_newer(net), folder / "nibbles.onnx", weight_type=_type("QInt4")),
+        "weights only": _weights_only(net, folder / "weights.onnx"),
     }
 
 
-def _signed() -> Any:
+def _type(name: str) -> Any:
     from onnxruntime.quantization import QuantType
 
-    return QuantType.QInt8
+    return QuantType[name]
+
+
+def _newer(net: Path) -> Path:
+    """The net in opset 21, which has 4-bit integers."""
+    path = net.with_suffix(".21.onnx")
+    onnx.save(version_converter.convert_version(onnx.load(net), 21), path)
+    return path
+
+
+def _weights_only(net: Path, path: Path) -> Path:
+    proto = onnx.load(net)
+    (tensor,) = (t for t in proto.graph.initializer if t.name == "w1")
+    values = numpy_helper.to_array(tensor)
+    scale = (np.abs(values).max(axis=(1, 2, 3)) / 127).astype(np.float32)
+    codes = np.round(values / scale.reshape(-1, 1, 1, 1)).astype(np.int8)
+    tensor.CopyFrom(numpy_helper.from_array(codes, "w1_quantized"))
+    proto.graph.initializer.append(numpy_helper.from_array(scale, "w1_scale"))
+    inputs = ["w1_quantized", "w1_scale"]
+    proto.graph.node.insert(0, helper.make_node("DequantizeLinear", inputs, ["w1"], axis=0))
+    onnx.save(proto, path)
+    return path
 
 
 def check(files: dict[str, Path], candidate: Path, **options: Any) -> VerifyResult:
@@ -65,7 +94,20 @@ def layer(result: VerifyResult, number: int) -> LayerParity:
     return report(result).layers[number]
 
 
-@pytest.mark.parametrize("name", ["plain", "signed", "forced", "operators", "written", "dynamic"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plain",
+        "signed",
+        "forced",
+        "operators",
+        "written",
+        "dynamic",
+        "sixteen",
+        "nibbles",
+        "weights only",
+    ],
+)
 def test_an_honest_file_passes_and_says_how_it_was_judged(
     files: dict[str, Path], name: str
 ) -> None:
@@ -112,6 +154,14 @@ FAULTS: dict[str, Callable[[Array], Array]] = {
 }
 
 
+def test_wrong_slopes_fail_beside_codes_of_all_widths(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    for name in ("sixteen", "nibbles", "weights only", "dynamic"):
+        wrong = changed(files[name], tmp_path / "wrong.onnx", "s1", FAULTS["exchanged"])
+        assert check(files, wrong).verdict == "fail", name
+
+
 @pytest.mark.parametrize("name", ["plain", "written"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_wrong_slopes_fail(files: dict[str, Path], tmp_path: Path, name: str, fault: str) -> None:
@@ -142,6 +192,8 @@ def test_negated_slopes_fail_in_integers_too(files: dict[str, Path], tmp_path: P
         ("w1_quantized", lambda values: values[:, ::-1]),
         ("w1_quantized", lambda values: np.where(np.arange(6).reshape(6, 1, 1, 1) == 2, 0, values)),
         ("w2_scale", lambda values: values * 1.2),
+        ("w1_scale", lambda values: values * 1.02),
+        ("b1_quantized", lambda values: values // 2),
     ],
 )
 def test_wrong_weights_fail_although_their_noise_is_large(
@@ -151,6 +203,40 @@ def test_wrong_weights_fail_although_their_noise_is_large(
     assert result.verdict == "fail"
     (output,) = report(result).outputs
     assert code_of(output.difference or "") == "int8_weights_differ"
+
+
+def test_rounding_that_is_alike_everywhere_is_no_factor(tmp_path: Path) -> None:
+    """Weights of two sizes round alike: the output is scaled, by what rounding explains."""
+    signs = np.sign(constants(3)["w1"])
+    levels = np.where(np.arange(54).reshape(6, 3, 3) % 9 == 0, 1, 0.3173)
+    net = save_net(tmp_path / "net.onnx", w1=(signs * levels).astype(np.float32) / 4)
+    eight = quantized(net, tmp_path / "eight.onnx")
+    result = verify(net, eight, samples=4, search_seconds=0.0)
+    assert result.verdict == "pass", result.reasons
+    assert "6 of 6 quantized tensors are within half a step" in " ".join(result.notes)
+
+
+@pytest.mark.parametrize("name", ["plain", "written", "dynamic"])
+def test_it_says_which_faults_would_have_been_seen(files: dict[str, Path], name: str) -> None:
+    result = check(files, files[name])
+    power = report(result).power
+    assert power is not None
+    assert power.planted == power.detected == power.by_layers >= 8
+    (note,) = (n for n in result.notes if code_of(n) == "int8_weights_compared")
+    assert ("a factor of 1.0" in note) == (name == "dynamic")  # its weights have one scale
+
+
+def test_faults_that_rounding_explains_are_not_counted(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    alike = np.linspace(0.3, 0.3005, 6, dtype=np.float32).reshape(6, 1, 1)
+    net = save_net(tmp_path / "net.onnx", s1=alike)
+    result = verify(net, quantized(net, tmp_path / "eight.onnx"), **LEAN)
+    fine, coarse = report(check(files, files["plain"])).power, report(result).power
+    assert fine is not None
+    assert coarse is not None
+    assert coarse.hidden >= fine.hidden + 3  # exchanged, averaged, shifted
+    assert result.verdict == "pass"
 
 
 def test_ranges_that_do_not_fit_fail_on_given_inputs(
