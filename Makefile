@@ -45,9 +45,9 @@ help:
 	@echo "  test-onnxruntime VERSION=1.26.0   one onnxruntime, without a framework"
 	@echo "  test-python PYTHON=python3.13 [EXTRAS=keras]; test-matrix-python: each Python that is here"
 	@echo "  dist         the sdist and the wheel, in dist/"
-	@echo "  check-dist   the same bytes twice, twine check, the wheel alone, audit"
+	@echo "  check-dist   the same bytes twice, twine check, the wheel alone"
 	@echo "  release-check   all that a release needs, up to the upload (docs/releasing.md)"
-	@echo "  audit        known weaknesses of the locked packages (pip-audit; needs its service)"
+	@echo "  audit        known vulnerabilities of the locked packages (pip-audit; needs its service)"
 	@echo
 	@echo "Speed, beside a peer:"
 	@echo "  bench             PReLU's latency on two versions of onnxruntime (QUICK=1 to try)"

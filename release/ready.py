@@ -1,8 +1,9 @@
 """Say whether what is in dist/ may be uploaded: the last step of `make release-check`.
 
-    python release/ready.py dist
+    python release/ready.py dist requirements/lock.txt
 
-Exit code 1, and a line for each thing that is missing. Nothing is uploaded here.
+Exit code 1, and a line for each thing that is missing; 3 if nothing is, but the advisories of the
+locked packages could not be read. Nothing is uploaded here.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+
+from audit import UNKNOWN, audit
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACEHOLDER = "example.invalid"
@@ -65,12 +68,13 @@ def _git(root: Path, *arguments: str) -> str:
 
 def main() -> int:
     """Print what is missing, or how to upload."""
-    dist = Path(sys.argv[1])
+    dist, lock = map(Path, sys.argv[1:])
     found = list(missing(ROOT, dist))
-    for line in found:
+    code, lines = audit(lock)
+    for line in (*found, *lines):
         print(f"missing  {line}")
-    if found:
-        return 1
+    if found or lines:
+        return code if code == UNKNOWN and not found else 1
     wanted = version(ROOT)
     print(f"ready: git tag v{wanted}; twine upload {dist}/prelu_tools-{wanted}*")
     return 0

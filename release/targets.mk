@@ -67,7 +67,7 @@ dist: .venv-dist/.ready
 	@.venv-dist/bin/python release/build_dist.py dist
 
 audit: .venv-dist/.ready
-	@.venv-dist/bin/pip-audit --strict --disable-pip --no-deps --progress-spinner off -r $(LOCK)
+	@.venv-dist/bin/python release/audit.py $(LOCK)
 
 # The wheel alone, with nothing but what it asks for, in a new environment.
 check-dist: dist
@@ -76,11 +76,10 @@ check-dist: dist
 	@rm -rf build/wheel && $(PYTHON) -m venv build/wheel
 	@$(call PIP_IN,build/wheel) install dist/*.whl
 	@cd build && wheel/bin/python ../release/check_wheel.py
-	@$(MAKE) audit
 
 # All that a release needs, up to the upload: docs/releasing.md.
 release-check: $(READY)
 	@$(MAKE) lint
 	@$(MAKE) test-all
 	@$(MAKE) docs check-dist
-	@$(PYTHON) release/ready.py dist
+	@.venv-dist/bin/python release/ready.py dist $(LOCK)

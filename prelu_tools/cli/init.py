@@ -30,7 +30,7 @@ def command(
 
     An ONNX file is paired with the source or the record of it that it was exported from; where it
     names none, with one of its name: net.keras, net.pt2, net.h5, or a class Net in a Python file.
-    The only ONNX file and the only class belong together. Python is parsed, not run. prelu-tools
+    The only ONNX file belongs to the only class or model. Python is parsed, not run. prelu-tools
     verify without arguments runs these checks.
 
     \b

@@ -104,6 +104,9 @@ def test_the_only_file_belongs_to_the_only_class_and_weights_whatever_their_name
     assert _pairs(_init()) == [("model.py:Upscaler@upscaler_x2.pth", ("x2.onnx",))]
     _touch("epoch-9.pt")
     assert _pairs(_init("--force")) == [("model.py:Upscaler", ("x2.onnx",))]
+    Path("model.py").unlink()
+    _touch("best.keras", "LICENSE")
+    assert _pairs(_init("--force")) == [("best.keras", ("x2.onnx",))]
     _onnx("other.onnx")
     found = cli("init", "--force")
     assert found.code == 3

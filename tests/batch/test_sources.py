@@ -85,6 +85,13 @@ def test_what_is_one_model_and_what_is_many(tree: Path) -> None:
     assert [text for text in many if not is_many(text)] == []
 
 
+def test_the_log_in_the_folder_of_a_training_is_named(tmp_path: Path) -> None:
+    (tmp_path / "slopes.jsonl").touch()
+    found = cli("inspect", tmp_path)
+    assert found.code == 3
+    assert f"give its log, {tmp_path}/slopes.jsonl" in found.words
+
+
 @pytest.mark.parametrize("text", ["batch/*.pt2", "empty", "list.txt"])
 def test_what_means_nothing_is_no_verdict(text: str, tree: Path) -> None:
     (tree / "empty").mkdir()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+import json
 import subprocess
+import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -11,13 +13,13 @@ import pytest
 from running import ROOT
 
 
+@pytest.fixture(autouse=True)
+def _release(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "release")
+
+
 def _ready() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("ready", ROOT / "release" / "ready.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return import_module("ready")
 
 
 @pytest.fixture
@@ -71,3 +73,46 @@ def test_this_checkout_is_not_ready_while_its_address_is_not_known() -> None:
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"].values()
     said = "\n".join(_ready().missing(ROOT, ROOT / "dist"))
     assert ("fill in the address" in said) == any("example.invalid" in url for url in urls)
+
+
+SAFE = {"name": "numpy", "version": "2.4.6", "vulns": []}
+WEAK = {"name": "old", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"]}]}
+SKIPPED = {"name": "onnx", "skip_reason": "Dependency not found on PyPI"}
+
+
+@pytest.mark.parametrize(
+    ("packages", "code", "words"),
+    [
+        ([SAFE], 0, ""),
+        ([SAFE, WEAK], 1, "old 1.0: PYSEC-1, fixed in 1.1"),
+        ([SAFE, WEAK, SKIPPED], 3, "could not be read (Dependency not found on PyPI): run `make"),
+        ([], 3, "could not be read (ConnectionError: no route)"),
+        (None, 3, "could not be read (ConnectionError: no route)"),
+    ],
+)
+def test_advisories_that_could_not_be_read_are_no_pass(
+    packages: object, code: int, words: str
+) -> None:
+    out = "" if packages is None else json.dumps({"dependencies": packages})
+    found, lines = import_module("audit").judged(out, "Traceback\nConnectionError: no route\n")
+    assert found == code
+    assert words in "".join(lines)
+
+
+def test_a_release_whose_advisories_are_not_known_is_not_ready(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ready = _ready()
+    monkeypatch.setattr(ready, "ROOT", checkout)
+    monkeypatch.setattr(sys, "argv", ["ready.py", str(checkout / "dist"), "lock.txt"])
+    for answer, code, words in (
+        ((3, ["not reached"]), 3, "missing  not reached"),
+        ((1, ["old 1.0: PYSEC-1"]), 1, "missing  old 1.0"),
+        ((0, []), 0, "ready: git tag v1.2.0; twine upload"),
+    ):
+        monkeypatch.setattr(ready, "audit", lambda _lock, answer=answer: answer)
+        assert ready.main() == code
+        assert words in capsys.readouterr().out
+    (checkout / "new").touch()
+    monkeypatch.setattr(ready, "audit", lambda _lock: (3, ["not reached"]))
+    assert ready.main() == 1

@@ -119,9 +119,10 @@ def arguments_of(
         return replace(taken, notes=(other.note,))
     names = [p.name for p in signature.parameters.values() if p.kind not in _VARIADIC] or ["x"]
     wanted = " ".join(f"--input {name}:batch,..." for name in names)
+    likely = _likely_sizes(forward if len(names) == 1 else None)
     raise UsageError(
         f"the input shapes of {spelled} are not known: give {wanted} (for example "
-        f"--input {names[0]}:{_likely_sizes(forward)}), or add a method example_inputs() that "
+        f"--input {names[0]}:{likely}), or add a method example_inputs() that "
         "returns tensors to the module"
     )
 
@@ -129,8 +130,11 @@ def arguments_of(
 _SIZES = {"Conv1d": ",1000", "Conv2d": ",112,112", "Conv3d": ",16,112,112", "Linear": ""}
 
 
-def _likely_sizes(forward: Callable[..., Any]) -> str:
-    """Sizes of an input for the first layer that says how many channels it takes; of an image."""
+def _likely_sizes(forward: Callable[..., Any] | None) -> str:
+    """Sizes of an input for the first layer that says how many channels it takes; of an image.
+
+    Of several inputs, the first layer may take more than one.
+    """
     module = getattr(forward, "__self__", None)
     for layer in module.modules() if isinstance(module, torch.nn.Module) else ():
         sizes = _SIZES.get(type(layer).__name__)

@@ -60,7 +60,11 @@ class References:
             files: all files in it, as seen from it.
             models: the ONNX files with PReLU among these.
         """
-        self._files, self._named_by_models = files, StatedSources(folder, files)
+        self._folder, self._files, self._named_by_models = (
+            folder,
+            files,
+            StatedSources(folder, files),
+        )
         self._models = _file_sources(files)
         self._records = dict(_records(folder, files, models))
         self._python = python_models(folder, [path for path in files if path.suffix == ".py"])
@@ -73,7 +77,7 @@ class References:
         Args:
             model: the ONNX file.
             is_only: whether it is the only ONNX file: it belongs to the only Python model and to
-                the only weights, by whatever names.
+                the only weights, or else to the only model file, by whatever names.
         """
         if (found := self._stated(model)) is not None:
             return found
@@ -81,6 +85,9 @@ class References:
         if (file := nearest(model.path, same)) is not None:
             return Reference(file.as_posix())
         named = self._named(model, is_only)
+        models = [path for path in self._models if path.suffix or (self._folder / path).is_dir()]
+        if named is None and is_only and len(models) == 1:
+            return Reference(models[0].as_posix())
         lacks_weights = model.stated and model.stated.weights and named and "@" not in named.spelled
         return None if lacks_weights else named
 

@@ -194,9 +194,11 @@ def _in_folder(text: str, command: Command, with_records: bool = False) -> Itera
         paths = models_below(text, partial(_is_model, kinds=named))
         paths = [path for path in paths if not path.lower().endswith(_RECORD) or _is_record(path)]
     if not paths:
+        begin = f"{text} contains no models"
+        if command == "inspect" and (log := next(Path(text).glob("*.jsonl"), None)) is not None:
+            raise PReLUToolsError(f"{begin}: for the slopes of a training, give its log, {log}")
         raise PReLUToolsError(
-            f"{text} contains no models: expected files that end in "
-            f"{', '.join(sorted(set(kinds)))}, or SavedModels"
+            f"{begin}: expected files that end in {', '.join(sorted(set(kinds)))}, or SavedModels"
         )
     for path in paths:
         yield Found(as_file(path), _below(path, text.rstrip("/")))

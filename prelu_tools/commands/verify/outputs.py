@@ -195,7 +195,8 @@ def _words(name: str, comparison: Comparison) -> str | None:
     if comparison.doubt:
         return f"output {name!r} {comparison.doubt}, so nothing is proven"
     count = comparison.n_mismatched + comparison.n_nonfinite_mismatch
-    words = f"output {name}: {count:,} values differ by up to {comparison.max_abs:.3g}"
+    differ = f"{count:,} value{' differs' if count == 1 else 's differ'}"
+    words = f"output {name!r}: {differ} by up to {comparison.max_abs:.3g}"
     if comparison.n_nonfinite_mismatch:
         words += f"; NaN or infinite on one side only: {comparison.n_nonfinite_mismatch:,}"
     if comparison.worst is not None and comparison.worst > 1:

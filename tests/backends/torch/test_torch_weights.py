@@ -218,6 +218,50 @@ def test_what_a_training_keeps_beside_the_model_is_left_out(
     assert "removed from the names in training.ckpt: state_dict, net." in source.notes
 
 
+def _trained() -> dict[str, Any]:
+    """What Adam keeps, by number."""
+    kept = {"step": torch.ones(()), "exp_avg": torch.ones(3)}
+    return {"state": {0: kept, 1: kept}, "param_groups": [{"params": [0, 1]}]}
+
+
+@pytest.mark.parametrize(
+    ("wrap", "keys"),
+    [
+        (lambda s: {"epoch": 3, "model_state": s, "optim": _trained()}, ("model_state",)),
+        (lambda s: {"loss": torch.ones(()), "weights": s}, ("weights",)),
+        (lambda s: {"nets": {"student": s}, "rng": torch.ones(4)}, ("nets", "student")),
+        (lambda s: {"other": s, "state_dict": {"net": s}}, ("state_dict", "net")),
+        (lambda s: {**s, "act._extra_state": {"scale": torch.ones(1)}}, ()),
+    ],
+)
+def test_a_state_dict_is_found_by_its_tensors(
+    wrap: Any, keys: tuple[str, ...], state: dict[str, Any], tmp_path: Path
+) -> None:
+    from prelu_tools.backends.torch.files.weights import read_state
+
+    torch.save(wrap(state), tmp_path / "net.pt")
+    found = read_state(tmp_path / "net.pt", allow_unsafe=False)
+    assert (found.wrappers, state.keys() <= found.state.keys()) == (keys, True)
+
+
+def test_one_of_several_state_dicts_is_not_guessed(state: dict[str, Any], tmp_path: Path) -> None:
+    other = {name: value + 1 for name, value in state.items()}
+    torch.save({"generator": state, "critic": other}, tmp_path / "gan.pt")
+    found = cli("inspect", tmp_path / "gan.pt")
+    assert found.code == 3
+    assert "holds several state dicts ('generator', 'critic'): save the one" in found.words
+
+
+def test_what_is_in_many_places_is_looked_at_once(tmp_path: Path) -> None:
+    held: dict[str, Any] = {"x": 1}
+    for _ in range(12):
+        held = {str(number): held for number in range(100)}
+    torch.save(held, tmp_path / "wide.pt")
+    found = cli("inspect", tmp_path / "wide.pt")
+    assert found.code == 3
+    assert "holds no tensors by name" in found.words
+
+
 @pytest.mark.parametrize("name", ["net.ckpt", "net.pth.tar", "net.tar"])
 def test_checkpoints_are_shown_whatever_they_are_called(
     state: dict[str, Any], tmp_path: Path, name: str

@@ -183,21 +183,57 @@ def _refuse_bomb(path: Path) -> None:
 
 def _unwrap(content: Any, path: Path) -> StateFile:
     wrappers: list[str] = []
-    if isinstance(content, nn.Module):
-        return StateFile(content.state_dict(), ())
-    while isinstance(content, Mapping) and len(wrappers) <= _DEEPEST:
-        key = next((key for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
+    while len(wrappers) <= _DEEPEST:
+        if isinstance(content, nn.Module):
+            content = content.state_dict()
+        if not isinstance(content, Mapping):
+            raise PReLUToolsError(
+                f"{path} holds a {type(content).__name__}: expected a state dict, as "
+                "model.state_dict()"
+            )
+        key = _wrapper(content, path)
         if key is None:
             return StateFile(content, tuple(wrappers))
         wrappers.append(key)
         content = content[key]
-    if isinstance(content, Mapping):
-        raise PReLUToolsError(
-            f"{path} holds no state dict: what is in it is wrapped more than {_DEEPEST} times"
-        )
     raise PReLUToolsError(
-        f"{path} holds a {type(content).__name__}: expected a state dict, as model.state_dict()"
+        f"{path} holds no state dict: what is in it is wrapped more than {_DEEPEST} times"
     )
+
+
+def _wrapper(content: Mapping[Any, Any], path: Path) -> str | None:
+    """The key that the state dict is under: a usual one, or the only one with tensors by name."""
+    usual = (key for key in _WRAPPERS if isinstance(content.get(key), Mapping | nn.Module))
+    if (found := next(usual, None)) is not None:
+        return found
+    seen: set[int] = set()
+    others = [key for key, value in content.items() if _has_tensors(key, value, _DEEPEST, seen)]
+    if len(others) > 1:
+        named = ", ".join(map(repr, others[:_NAMED]))
+        raise PReLUToolsError(
+            f"{path} holds several state dicts ({named}): save the one that you mean in a file of "
+            "its own"
+        )
+    return others[0] if others else None
+
+
+def _has_tensors(key: Any, value: Any, depth: int, seen: set[int]) -> bool:
+    """Whether there are tensors by name in an entry; an optimizer keeps its own by number.
+
+    What was seen is not looked at again: a file may hold a value in many places.
+    """
+    if not isinstance(key, str) or key.endswith("_extra_state"):
+        return False
+    if isinstance(value, nn.Module):
+        return True
+    if not isinstance(value, Mapping) or depth == 0 or id(value) in seen:
+        return False
+    seen.add(id(value))
+    if any(
+        isinstance(inner, torch.Tensor) for name, inner in value.items() if isinstance(name, str)
+    ):
+        return True
+    return any(_has_tensors(name, inner, depth - 1, seen) for name, inner in value.items())
 
 
 def _unreadable(path: Path, error: Exception) -> str:
