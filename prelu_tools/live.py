@@ -172,13 +172,12 @@ def _spelled(model: str | os.PathLike[str]) -> str:
 
 
 def _refuse_other_objects(model: object, name: str) -> None:
-    from prelu_tools.backends.source_spec import model_framework
+    from prelu_tools.backends.source_spec import model_framework, type_name
 
     if model_framework(model) is None:
-        kind = type(model)
         raise UsageError(
-            f"{name} is a {kind.__module__}.{kind.__qualname__}: expected a path, a "
-            "torch.nn.Module, a keras.Model or an onnx.ModelProto"
+            f"{name} is of type {type_name(model)}: expected a path, a torch.nn.Module, a "
+            "keras.Model or an onnx.ModelProto"
         )
 
 

@@ -28,7 +28,7 @@ _MADE: dict[str, tuple[Callable[[], nn.Module], Callable[[nn.Module, torch.Tenso
 }
 """Architecture, calibration, and the batch to calibrate on."""
 
-_TRAINED = {"pnet": "PNet", "onet": "ONet"}
+_TRAINED = {"pnet": "PNet", "rnet": "RNet", "onet": "ONet"}
 """Nets of MTCNN, with the weights of their authors."""
 
 

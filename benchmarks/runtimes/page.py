@@ -1,4 +1,4 @@
-"""The page of the docs, from the table."""
+"""The page of the docs: its two tables."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from typing import Any
 from benchmarks.runtimes.cells import WAYS
 
 _BEGIN, _END = "<!-- table: made by make runtimes -->", "<!-- end of table -->"
+OF_NETS = "<!-- nets: made by make runtimes -->"
+"""Where the table of nets begins."""
 _WORDS = {"right": "right", "wrong": "**wrong**", "refused": "refused", None: "-"}
 
 
-def write_page(table: Mapping[str, Any], page: Path) -> None:
-    """Put the table in its place on the page.
+def write_page(lines: str, page: Path, begin: str = _BEGIN) -> None:
+    """Put a table in its place on the page.
 
     Raises:
         ValueError: the page has no place for it.
     """
     text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(_BEGIN)
+    before, found, rest = text.partition(begin)
     _, end, after = rest.partition(_END)
-    if not begin or not end:
+    if not found or not end:
         raise ValueError(f"{page} has no place for the table")
-    page.write_text(f"{before}{_BEGIN}\n{_table(table)}\n{_END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{begin}\n{lines}\n{_END}{after}", encoding="utf-8")
 
 
-def _table(table: Mapping[str, Any]) -> str:
+def of_shapes(table: Mapping[str, Any]) -> str:
+    """The table of slope shapes, in Markdown, with the versions of the runtimes before it."""
     names = list(table["versions"])
     lines = [
         "Measured with",

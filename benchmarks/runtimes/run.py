@@ -1,4 +1,4 @@
-"""`make runtimes`: measure every cell, and write the table and its page of the docs.
+"""`make runtimes`: measure every cell and every net, and write the tables of docs/runtimes.md.
 
 Cells that were measured by the same versions are taken from the table that is there, so that a run
 which was stopped goes on; `--again` measures all of them.
@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.runtimes import nets
 from benchmarks.runtimes.cells import Cell, cells
 from benchmarks.runtimes.measure import measured, runtimes
-from benchmarks.runtimes.page import write_page
+from benchmarks.runtimes.page import OF_NETS, of_shapes, write_page
 from prelu_tools.graph.targets.slope_shapes import TABLE
 
 _ROOT = Path(__file__).parents[2]
@@ -26,10 +27,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--again", action="store_true", help="measure what is known, too")
     parser.add_argument("--page-only", action="store_true", help="write the page from the table")
+    parser.add_argument("--nets-only", action="store_true", help="measure the nets alone")
     given = parser.parse_args()
-    if not given.page_only:
+    if not given.page_only and not given.nets_only:
         _measure(given.again)
-    write_page(json.loads(TABLE.read_text(encoding="utf-8")), PAGE)
+    write_page(of_shapes(json.loads(TABLE.read_text(encoding="utf-8"))), PAGE)
+    if not given.page_only:
+        write_page(nets.measured(), PAGE, OF_NETS)
 
 
 def _measure(again: bool) -> None:

@@ -18,6 +18,7 @@ from prelu_tools.backends.source_spec import (
     build_object,
     model_framework,
     parse_source_spec,
+    type_name,
 )
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
 
@@ -203,8 +204,8 @@ def check_runtime(name: str) -> Row:
     rows = {row.name: row for row in RUNTIMES if row.converts}
     if name not in rows:
         raise UsageError(
-            f"--runtime {name} is not known: expected {', '.join(rows)}; files of other runtimes "
-            "are named as the candidate, as in net.tflite"
+            f"--runtime {name} is not known: expected {', '.join(rows)}; name a file of another "
+            "runtime as the candidate, as in net.tflite"
         )
     row = rows[name]
     missing = next((package for package in row.packages if not is_installed(package)), None)
@@ -289,8 +290,8 @@ def open_object(
     name = model_framework(model)
     if name is None:
         raise PReLUToolsError(
-            f"{spelled} is a {type(model).__module__}.{type(model).__qualname__}: expected a "
-            "torch.nn.Module or a keras.Model, or a callable that returns one"
+            f"{spelled} is of type {type_name(model)}: expected a torch.nn.Module or a "
+            "keras.Model, or a callable that returns one"
         )
     backend = cast("Backend", _load(next(row for row in ROWS if row.name == name), spelled))
     return backend.from_object(model, spelled, weights, options)

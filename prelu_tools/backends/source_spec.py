@@ -314,5 +314,12 @@ def model_framework(model: object) -> str | None:
     return None
 
 
+def type_name(model: object) -> str:
+    """What to call the type of an object in a sentence; Python's own types by their name alone."""
+    kind = type(model)
+    own = kind.__module__ == "builtins"
+    return kind.__qualname__ if own else f"{kind.__module__}.{kind.__qualname__}"
+
+
 def _is_model(target: object) -> bool:
     return model_framework(target) is not None

@@ -10,6 +10,8 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.reasons import as_reason
 from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
 
+_SHOWN = 3  # reasons in an error
+
 
 def demand_pass(
     result: VerifyResult,
@@ -42,7 +44,9 @@ def demand_pass(
     )
     if named.verdict == "pass":
         return named
-    reasons = "; ".join(named.reasons) or "no reason given"
+    rest = len(named.reasons) - _SHOWN
+    more = [f"and {rest} more {'reason' if rest == 1 else 'reasons'}"] if rest > 0 else []
+    reasons = "; ".join([*named.reasons[:_SHOWN], *more]) or "no reason given"
     if named.verdict == "fail":
         text = "; ".join((reasons, *notes))
         raise ExportVerificationError(

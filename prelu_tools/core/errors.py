@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from prelu_tools import __version__
@@ -66,6 +67,21 @@ class MissingToolError(PReLUToolsError):
         super().__init__(f"{name} is not installed, and it is needed {purpose}: {advice}")
         self.name = name
         self.advice = advice
+
+
+@contextmanager
+def explaining(what: str) -> Iterator[None]:
+    """Say in a sentence what a library raises within the block, whatever that is.
+
+    Raises:
+        PReLUToolsError: it begins with `what`; one that comes from the block stays as it is.
+    """
+    try:
+        yield
+    except PReLUToolsError:
+        raise
+    except Exception as error:
+        raise PReLUToolsError(f"{what} ({type(error).__name__}: {one_line(error)})") from error
 
 
 def explained(error: BaseException) -> str:

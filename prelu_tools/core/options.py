@@ -51,7 +51,7 @@ class OtherInputs:
     def note(self) -> str:
         """What the user should know where they are used."""
         names = ", ".join(f"{i.name}:{','.join(map(str, i.shape))}" for i in self.inputs)
-        return f"its inputs have no known sizes: those of {self.model} are used ({names})"
+        return f"the model's input sizes are not known: those of {self.model} are used ({names})"
 
 
 class _NoShapeError(ValueError):

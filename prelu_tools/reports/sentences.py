@@ -120,7 +120,7 @@ def rounding_lines(report: CandidateReport) -> Iterator[str]:
             f"error {times(worst.worst_of_rounding)} the model's own rounding at the worst of "
             f"{sum(output.n_values for output in known):,} values"
         )
-    yield from (f"output {o.name}: {o.remark}" for o in report.outputs if o.remark)
+    yield from (f"output {o.name!r}: {o.remark}" for o in report.outputs if o.remark)
 
 
 def proven(report: CandidateReport) -> tuple[str, ...]:
@@ -147,7 +147,9 @@ def slope_word(layer: LayerParity) -> str:
     """What became of a layer's slopes, in a word or two."""
     if layer.slopes_equal:
         return "equal"
-    return _FOUND.get(layer.found, "differ") if layer.verdict != "fail" else "differ"
+    if layer.verdict == "fail":
+        return "differ"
+    return _FOUND.get(layer.found, "unknown" if layer.verdict == "inconclusive" else "differ")
 
 
 def tapped(layer: LayerParity) -> str:

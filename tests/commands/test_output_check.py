@@ -46,6 +46,12 @@ def test_a_failure_is_raised_with_its_reasons() -> None:
     assert raised.value.result == replace(NAMED, verdict="fail")
 
 
+def test_of_many_reasons_the_first_are_said() -> None:
+    many = replace(RESULT, verdict="fail", reasons=("a", "b", "c", "d", "e"))
+    with pytest.raises(ExportVerificationError, match=r"not written: a; b; c; and 2 more reasons$"):
+        demand_pass(many, "exported", WRITTEN, FINAL)
+
+
 @pytest.mark.parametrize(("otherwise", "end"), [("", ""), ("; or else", "; or else")])
 def test_no_verdict_says_what_else_can_be_done(otherwise: str, end: str) -> None:
     doubtful = replace(RESULT, verdict="inconclusive", reasons=())

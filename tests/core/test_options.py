@@ -105,7 +105,7 @@ def test_the_schema_of_shapes_takes_what_is_read() -> None:
 def test_what_is_said_of_the_inputs_of_another_model() -> None:
     other = OtherInputs("r.onnx", (X, InputOption("y", (1,))))
     assert other.note == (
-        "its inputs have no known sizes: those of r.onnx are used (x:batch,3,112,112, y:1)"
+        "the model's input sizes are not known: those of r.onnx are used (x:batch,3,112,112, y:1)"
     )
 
 

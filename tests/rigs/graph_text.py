@@ -15,6 +15,7 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.match.layers import read_layers
 from prelu_tools.graph.match.recognise import Match, find_prelus
+from prelu_tools.graph.passes.canonical import fuse_prelus
 from prelu_tools.graph.view import GraphView
 
 Array = NDArray[np.generic]
@@ -83,6 +84,16 @@ def matches(proto: onnx.ModelProto) -> list[Match]:
 def match_one(proto: onnx.ModelProto) -> Match:
     """The only PReLU of the main graph."""
     (found,) = matches(proto)
+    return found
+
+
+def fused_one(proto: onnx.ModelProto) -> Match:
+    """The only PReLU of a model of images: fused, it is one node that computes what was there."""
+    found, x = match_one(proto), numbers(2, 3, 4, 5)
+    before = run(proto, x=x)[0]
+    fuse_prelus(whole(proto), lambda match: match.form == found.form)
+    assert operators(proto) == ["PRelu"]
+    assert np.array_equal(run(proto, x=x)[0], before)
     return found
 
 

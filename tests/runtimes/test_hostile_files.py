@@ -5,12 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from damaged import damaged_bytes
 from running import cli
+from runtime_files import save_ncnn_net
 from tflite_files import save_prelu_net
 
 from prelu_tools.backends.litert.source import LiteRTSource
+from prelu_tools.backends.ncnn.source import NcnnSource
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 
@@ -27,9 +30,17 @@ def test_a_file_that_crashes_the_interpreter_is_no_verdict(tmp_path: Path) -> No
     assert "LiteRT crashes on" in found.words
 
 
-def test_damaged_files_that_can_be_read_are_run_or_refused(tmp_path: Path) -> None:
-    import numpy as np
+def test_layers_that_read_past_the_weights_end_ncnn_alone(tmp_path: Path) -> None:
+    path = save_ncnn_net(tmp_path / "net.param")
+    lines = path.read_text(encoding="utf-8").replace("in0 0=4\n", "in0 0=30000000\n")
+    path.write_text(lines, encoding="utf-8")
+    source = NcnnSource(path, path.with_suffix(".bin"), "net", SourceOptions())
+    inputs = {"in0": np.zeros((1, 30_000_000), np.float32)}
+    with source.runner() as runner, pytest.raises(PReLUToolsError, match=r"^ncnn crashes on net"):
+        runner.run(inputs)
 
+
+def test_damaged_files_that_can_be_read_are_run_or_refused(tmp_path: Path) -> None:
     path = save_prelu_net(tmp_path / "net.tflite")
     whole = path.read_bytes()
     for seed in range(60):

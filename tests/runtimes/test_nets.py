@@ -3,105 +3,124 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.nets.build import build
-from benchmarks.nets.write import write_torch
+from benchmarks.runtimes.nets import (
+    NETS,
+    OPTIONS,
+    Net,
+    answers,
+    keras_model,
+    runtimes,
+    save,
+    save_lite,
+    sizes,
+)
 from prelu_tools.api import export, verify
 from prelu_tools.backends.registry import open_source, run_by
+from prelu_tools.core.arrays import Array
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.prelu.slopes import PReLULayer
 
-pytestmark = [pytest.mark.runtimes, pytest.mark.torch]
-RUNTIMES = ("ncnn", "openvino", "mnn")
-NETS = {
-    "pnet": (3, 48, 64), "onet": (3, 48, 48), "fsrcnn": (1, 24, 32), "srvgg": (3, 24, 24),
-    "mobilefacenet": (3, 112, 112), "convtasnet": (512, 50),
-}  # fmt: skip
-"""The sizes of their inputs; those of MTCNN are trained."""
+pytestmark = [pytest.mark.runtimes, pytest.mark.torch, pytest.mark.keras]
+RUNTIMES = runtimes()
+OF_KERAS = [net for net in NETS if net.name == "elementwise" or net.keras]
 
 
-@pytest.fixture(scope="module", params=NETS)
-def net(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A net as torch's own exporter writes it."""
-    path = tmp_path_factory.mktemp("nets") / f"{request.param}.onnx"
-    write_torch(build(request.param), (1, *NETS[request.param]), path)
-    return path
+@pytest.mark.parametrize("net", NETS, ids=lambda net: net.name)
+def test_a_right_net_passes_on_every_runtime_that_reads_its_slopes(
+    net: Net, tmp_path: Path
+) -> None:
+    found = {name: report.verdict for name, report in answers(net, RUNTIMES, tmp_path)}
+    expected = dict.fromkeys(("cpu", *RUNTIMES, *(["litert"] if net in OF_KERAS else [])), "pass")
+    if net.name == "elementwise":
+        expected["ncnn"] = "fail"
+        made = export(tmp_path / "elementwise.onnx", tmp_path / "for.onnx", target="ncnn")
+        assert made.verification is not None
+        assert [x.verdict for x in made.verification.candidates] == ["pass", "pass"]
+    assert found == expected
 
 
-def _source(path: Path) -> Any:
-    return open_source(str(path), SourceOptions())
-
-
-def test_a_right_net_passes_on_every_runtime(net: Path) -> None:
-    result = verify(net, net, runtime=RUNTIMES, samples=2, search_seconds=0.0, power=False)
-    found = {c.provider.requested: c.verdict for c in result.candidates if c.provider is not None}
-    assert found == dict.fromkeys(("cpu", *RUNTIMES), "pass"), result.reasons
+@pytest.fixture(scope="module", params=NETS, ids=lambda net: net.name)
+def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each net as an ONNX file."""
+    return save(request.param, tmp_path_factory.mktemp("nets"))
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_exchanged_slopes_in_its_file_are_named(net: Path, tmp_path: Path, runtime: str) -> None:
-    source = _source(net)
-    layer = next((x for x in source.layers() if np.unique(x.slopes).size > 1), None)
-    if layer is None:
-        assert net.stem == "convtasnet"  # the only one
-        pytest.skip("its slopes are shared by all channels: there is nothing to exchange")
+def test_exchanged_slopes_in_its_file_are_named(path: Path, tmp_path: Path, runtime: str) -> None:
+    if (path.stem, runtime) == ("elementwise", "ncnn"):
+        pytest.skip("ncnn misreads it as it is")
+    source: Any = open_source(str(path), SourceOptions())
     made: Any = run_by(runtime, source.graph)
-    main = tmp_path / f"net{made.model.file.suffix}"
-    weights = made.model.file.with_suffix(".bin")
-    weights = weights if weights.exists() else made.model.file
-    shutil.copy(made.model.file, main)
-    copy = shutil.copy(weights, main.with_suffix(weights.suffix))
-    _exchange(Path(copy), layer.slopes)
-    result = verify(net, main, samples=2, search_seconds=0.0, power=False)
-    assert result.verdict == "fail"
-    failed = [x for x in result.candidates[0].layers if x.verdict == "fail"]
-    assert [x.name for x in failed] == [layer.name]
-    assert "exchanged" in str(failed[0].difference)
+    files = [made.model.file, made.model.file.with_suffix(".bin")]
+    copies = [tmp_path / f"net{file.suffix}" for file in files if file.exists()]
+    for file, copy in zip(files, copies, strict=False):
+        shutil.copy(file, copy)
+    names = _exchange(copies, source.layers())
+    runs = {"runtime": runtime} if copies[0].suffix == ".onnx" else {}
+    result = verify(path, copies[0], **runs, **OPTIONS)
+    _named(result.candidates[-1], names)
 
 
-def _exchange(weights: Path, slopes: Any) -> None:
-    """Exchange the first two slopes that differ, where they are in the file."""
-    data, flat = weights.read_bytes(), slopes.reshape(-1)
-    raw = flat.tobytes()
-    assert data.count(raw) == 1
-    other = flat.copy()
-    place = int(np.flatnonzero(flat != flat[0])[0])
-    other[[0, place]] = other[[place, 0]]
-    weights.write_bytes(data.replace(raw, other.tobytes()))
+@pytest.mark.parametrize("net", OF_KERAS, ids=lambda net: net.name)
+def test_exchanged_slopes_in_its_tflite_file_are_named(net: Net, tmp_path: Path) -> None:
+    model = keras_model(net)
+    lite = save_lite(model, tmp_path / "net.tflite")
+    names = _exchange([lite], open_source(model, SourceOptions()).layers())
+    for report in verify(model, lite, **OPTIONS, **sizes(net, model)).candidates:
+        _named(report, names)
 
 
-@pytest.mark.keras
-def test_a_keras_net_with_a_slope_for_each_element(tmp_path: Path) -> None:
-    """Its `.tflite` passes; as ONNX, ncnn misreads it, and what `--target` writes passes."""
-    import keras
-    import tensorflow as tf
+def _named(report: Any, names: Sequence[str]) -> None:
+    assert report.verdict == "fail"
+    assert [layer.name for layer in report.layers if layer.verdict == "fail"] == names
+    if len(names) == 1:
+        assert any("exchanged" in str(layer.difference) for layer in report.layers)
 
-    keras.utils.set_random_seed(0)
-    start = keras.initializers.RandomUniform(-0.5, 1)
-    model = keras.Sequential([
-        keras.Input((12, 12, 3), name="x"),
-        keras.layers.Conv2D(5, 3, padding="same"), keras.layers.PReLU(start, name="act"),
-        keras.layers.Conv2D(2, 1, name="y"),
-    ])  # fmt: skip
-    model.save(tmp_path / "net.keras")
-    lite = tmp_path / "net.tflite"
-    lite.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
-    options: dict[str, Any] = {"samples": 2, "search_seconds": 0.0, "power": False}
-    assert verify(tmp_path / "net.keras", lite, **options).verdict == "pass"
-    slopes = np.asarray(model.get_layer("act").weights[0])
-    _exchange(lite, slopes)
-    wrong = verify(tmp_path / "net.keras", lite, **options)
-    assert wrong.verdict == "fail"
-    assert "act" in [layer.name for layer in wrong.candidates[0].layers if layer.verdict == "fail"]
-    plain = tmp_path / "plain.onnx"
-    export(tmp_path / "net.keras", plain, quick=True)
-    result = verify(plain, plain, runtime=RUNTIMES, **options)
-    found = {c.provider.requested: c.verdict for c in result.candidates if c.provider is not None}
-    assert found == {"cpu": "pass", "ncnn": "fail", "openvino": "pass", "mnn": "pass"}
-    made = export(tmp_path / "net.keras", tmp_path / "ncnn.onnx", target="ncnn", quick=True)
-    assert made.verification is not None
-    assert [c.verdict for c in made.verification.candidates] == ["pass", "pass"]
+
+def _exchange(files: Sequence[Path], layers: Sequence[PReLULayer]) -> list[str]:
+    """Exchange two slopes where they are in the files; the names of the layers that have them.
+
+    They are of one layer, or of two where each has one slope only.
+    """
+    names, changes = _exchanged(layers)
+    for file in files:
+        data = file.read_bytes()
+        for write in (_bits, _digits):
+            found = [(data.find(write(old)), write(old), write(new)) for old, new in changes]
+            if min(place for place, _, _ in found) < 0:
+                continue
+            for place, old, new in sorted(found, reverse=True):
+                assert data.count(old) == 1
+                file.write_bytes(data := data[:place] + new + data[place + len(old) :])
+            return names
+    raise AssertionError(f"the slopes of {names} are in none of {files}")
+
+
+def _exchanged(layers: Sequence[PReLULayer]) -> tuple[list[str], list[tuple[Array, Array]]]:
+    for layer in layers:
+        old = layer.slopes.reshape(-1)
+        others = np.flatnonzero(old != old[0])
+        if others.size:
+            new = old.copy()
+            new[[0, others[0]]] = old[[others[0], 0]]
+            return [layer.name], [(old, new)]
+    first, *rest = layers
+    second = next(layer for layer in rest if not np.array_equal(layer.slopes, first.slopes))
+    pair = first.slopes.reshape(-1), second.slopes.reshape(-1)
+    return [first.name, second.name], [pair, pair[::-1]]
+
+
+def _bits(slopes: Array) -> bytes:
+    return slopes.tobytes()
+
+
+def _digits(slopes: Array) -> bytes:
+    """As ncnn's `.param` has a single one."""
+    return f"{slopes[0]:e}".encode()

@@ -10,7 +10,7 @@ from running import ROOT
 
 from benchmarks.runtimes.cells import Cell, cells
 from benchmarks.runtimes.measure import answer, runtimes
-from benchmarks.runtimes.page import write_page
+from benchmarks.runtimes.page import of_shapes, write_page
 from benchmarks.runtimes.run import key_of
 from prelu_tools.graph.targets.slope_shapes import TABLE, answer_of
 
@@ -45,5 +45,5 @@ def test_the_page_has_the_table(tmp_path: Path) -> None:
     page = ROOT / "docs/runtimes.md"
     copy = tmp_path / "page.md"
     copy.write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
-    write_page(json.loads(TABLE.read_text(encoding="utf-8")), copy)
+    write_page(of_shapes(json.loads(TABLE.read_text(encoding="utf-8"))), copy)
     assert copy.read_text(encoding="utf-8") == page.read_text(encoding="utf-8")

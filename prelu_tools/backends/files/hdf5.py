@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, one_line
+from prelu_tools.core.errors import MissingExtraError, explaining
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """How every HDF5 file begins."""
@@ -243,15 +243,7 @@ def opened(file: Path | BinaryIO, spelled: str, size: int) -> Iterator[Hdf5]:
         import h5py
     except ModuleNotFoundError as error:
         raise MissingExtraError("h5py", "keras", f"to read {spelled}") from error
-    try:
+    with explaining(f"{spelled} cannot be read: it is not an HDF5 file, or it is damaged"):
         _refuse_two_formats(file)
         with h5py.File(file, "r") as inner:
             yield Hdf5(inner, size)
-    except PReLUToolsError:
-        raise
-    except Exception as error:
-        detail = one_line(error)
-        raise PReLUToolsError(
-            f"{spelled} cannot be read: it is not an HDF5 file, or it is damaged "
-            f"({type(error).__name__}: {detail})"
-        ) from error

@@ -16,7 +16,7 @@ from prelu_tools.backends.files.hdf5 import SIGNATURE, Group, Hdf5, opened
 from prelu_tools.backends.files.keras_layers import Entry, is_entry, is_state, leaves_of
 from prelu_tools.backends.files.keras_slopes import read_slopes
 from prelu_tools.backends.files.source import Contents, source_of, told_by_names
-from prelu_tools.core.errors import PReLUToolsError, one_line
+from prelu_tools.core.errors import PReLUToolsError, explaining
 from prelu_tools.core.files.archives import faults_of
 from prelu_tools.core.files.limits import is_bomb
 
@@ -49,12 +49,11 @@ def read(path: Path) -> Contents:
         root = _json(archive, _CONFIG, path)
         if not is_entry(root):
             raise PReLUToolsError(f"{path} is not a Keras archive: its {_CONFIG} has no model")
-        known = _METADATA in archive.namelist()
-        metadata = _json(archive, _METADATA, path) if known else {}
+        version = _version(archive, path)
         with _member(archive, _WEIGHTS, path) as weights:
             size = archive.getinfo(_WEIGHTS).file_size
             with opened(weights, f"{path} ({_WEIGHTS})", size) as file:
-                return describe(file, file.groups(), root, _version(metadata))
+                return describe(file, file.groups(), root, version)
 
 
 def read_config(path: Path) -> Mapping[str, Any]:
@@ -74,9 +73,7 @@ def read_version(path: Path) -> str:
         PReLUToolsError: it is not such a archive, or damaged.
     """
     with _opened_archive(path) as archive:
-        if _METADATA not in archive.namelist():
-            return ""
-        return str(_json(archive, _METADATA, path).get("keras_version") or "")
+        return _version(archive, path)
 
 
 @contextmanager
@@ -92,19 +89,13 @@ def open_weights(path: Path) -> Iterator[tuple[BinaryIO, int]]:
 
 @contextmanager
 def _opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            _refuse_odd(archive, path)
-            yield archive
-    except PReLUToolsError:
-        raise
-    except zipfile.BadZipFile as error:
-        raise PReLUToolsError(_no_archive(path, error)) from error
-    except Exception as error:
-        detail = one_line(error)
-        raise PReLUToolsError(
-            f"{path} cannot be read as a Keras archive ({type(error).__name__}: {detail})"
-        ) from error
+    with explaining(f"{path} cannot be read as a Keras archive"):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                _refuse_odd(archive, path)
+                yield archive
+        except zipfile.BadZipFile as error:
+            raise PReLUToolsError(_no_archive(path, error)) from error
 
 
 def describe(file: Hdf5, groups: Sequence[Group], root: Entry, version: str) -> Contents:
@@ -136,8 +127,9 @@ def describe(file: Hdf5, groups: Sequence[Group], root: Entry, version: str) -> 
     )
 
 
-def _version(metadata: Mapping[str, Any]) -> str:
-    return str(metadata.get("keras_version", ""))
+def _version(archive: zipfile.ZipFile, path: Path) -> str:
+    known = _METADATA in archive.namelist()
+    return str(_json(archive, _METADATA, path).get("keras_version") or "") if known else ""
 
 
 def count_parameters(groups: Sequence[Group]) -> int:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from prelu_tools.backends.files.hdf5 import Hdf5
 from prelu_tools.backends.files.keras_layers import Leaf
-from prelu_tools.backends.files.naming import says_slope
-from prelu_tools.backends.files.source import BY_NAME, input_of
+from prelu_tools.backends.files.naming import numbered, says_slope
+from prelu_tools.backends.files.source import BY_NAME, input_of, slopes_layer
 from prelu_tools.backends.probe import could_be_slope
-from prelu_tools.core.arrays import Array, frozen
+from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import PReLULayer, Shape, align
 
 
@@ -76,17 +76,8 @@ def _layer(leaf: Leaf, name: str, values: Array, preceding: int | None) -> PReLU
     shape = _prelu_shape(leaf, values) if leaf.is_prelu else _laid_over(leaf, values)
     own = "alpha" if leaf.is_prelu else leaf.variables[0].name
     nodes = (name, *(f"{name}_{i}" for i in range(1, leaf.n_calls)))
-    return PReLULayer(
-        name=name,
-        nodes=nodes,
-        parameter=f"{name}/{own}" if own else None,
-        form=leaf.kind or BY_NAME,
-        slopes=frozen(align(values, len(shape) if shape else None)),
-        input_shape=shape,
-        stored_shape=tuple(values.shape),
-        preceding_parameters=preceding,
-        same_instance=True,
-    )
+    form, parameter = leaf.kind or BY_NAME, f"{name}/{own}" if own else None
+    return slopes_layer(name, values, parameter, preceding, shape, nodes=nodes, form=form)
 
 
 def _prelu_shape(leaf: Leaf, values: Array) -> Shape:
@@ -111,11 +102,6 @@ def _laid_over(leaf: Leaf, values: Array) -> Shape | None:
 def _unique_names(leaves: Sequence[Leaf]) -> list[str]:
     """A layer's own name where no other has it, else the whole path; `#2` where that is taken."""
     short = Counter(leaf.names[-1] for leaf in leaves)
-    taken: Counter[str] = Counter()
-    found = []
-    for leaf in leaves:
-        own = leaf.names[-1]
-        name = own if short[own] == 1 else "/".join(leaf.names)
-        taken[name] += 1
-        found.append(name if taken[name] == 1 else f"{name}#{taken[name]}")
-    return found
+    names = [leaf.names[-1] if short[leaf.names[-1]] == 1 else "/".join(leaf.names)
+             for leaf in leaves]  # fmt: skip
+    return numbered(names)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from prelu_tools.backends.files.naming import NamedSlope, Tensor, find_slopes
-from prelu_tools.backends.files.source import BY_NAME, Contents, input_of, told_by_names
-from prelu_tools.core.arrays import Array, frozen
-from prelu_tools.core.prelu.slopes import PReLULayer, align
+from prelu_tools.backends.files.source import Contents, input_of, slopes_layer, told_by_names
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.prelu.slopes import PReLULayer
 
 
 class NamedTensors(ABC):
@@ -75,14 +75,4 @@ def _layer(file: NamedTensors, slope: NamedSlope, tensor: Tensor, names: list[st
     values = file.read(names[0])
     calls = [name.rpartition(".")[0] or name if slope.alone else name for name in names]
     shape = input_of(values.shape)
-    return PReLULayer(
-        name=calls[0],
-        nodes=tuple(calls),
-        parameter=names[0],
-        form=BY_NAME,
-        slopes=frozen(align(values, len(shape) if shape else None)),
-        input_shape=shape,
-        stored_shape=tuple(values.shape),
-        preceding_parameters=slope.preceding,
-        same_instance=True,
-    )
+    return slopes_layer(calls[0], values, names[0], slope.preceding, shape, nodes=calls)

@@ -161,6 +161,16 @@ class _Before:
         self._has_kernel = False
 
 
+def numbered(names: Iterable[str]) -> list[str]:
+    """The names, with `#2` and so on behind those that came before."""
+    count: Counter[str] = Counter()
+    found = []
+    for name in names:
+        count[name] += 1
+        found.append(name if count[name] == 1 else f"{name}#{count[name]}")
+    return found
+
+
 def natural(name: str) -> list[tuple[int, str]]:
     """A sort key that puts `features.10` behind `features.2`."""
     parts = re.split(r"(\d+)", name)

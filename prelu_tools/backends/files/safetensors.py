@@ -13,7 +13,7 @@ from prelu_tools.backends.files.naming import natural, strip_prefixes
 from prelu_tools.backends.files.source import FileSource
 from prelu_tools.backends.interface import Source
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError, one_line
+from prelu_tools.core.errors import explaining
 from prelu_tools.core.options import SourceOptions
 
 _READABLE = ("F64", "F32", "F16", "BF16")
@@ -25,15 +25,11 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     Raises:
         PReLUToolsError: it is not such a file, or damaged.
     """
-    try:
-        with safe_open(path, framework="np") as file:
-            return FileSource(spelled, contents_of(_Safetensors(file)))
-    except Exception as error:
-        detail = one_line(error)
-        raise PReLUToolsError(
-            f"{path} cannot be read: it is not a safetensors file, or it is damaged "
-            f"({type(error).__name__}: {detail})"
-        ) from error
+    with (
+        explaining(f"{path} cannot be read: it is not a safetensors file, or it is damaged"),
+        safe_open(path, framework="np") as file,
+    ):
+        return FileSource(spelled, contents_of(_Safetensors(file)))
 
 
 class _Safetensors(NamedTensors):

@@ -11,14 +11,26 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from prelu_tools.backends.files.naming import NamedSlope, Tensor, find_slopes, natural, says_slope
-from prelu_tools.backends.files.source import BY_NAME, Contents, FileSource, input_of, told_by_names
+from prelu_tools.backends.files.naming import (
+    NamedSlope,
+    Tensor,
+    find_slopes,
+    natural,
+    numbered,
+    says_slope,
+)
+from prelu_tools.backends.files.source import (
+    Contents,
+    FileSource,
+    input_of,
+    slopes_layer,
+    told_by_names,
+)
 from prelu_tools.backends.files.tensor_bundle import TensorBundle, parts_of, values_of
 from prelu_tools.backends.interface import Source
-from prelu_tools.core.arrays import frozen
-from prelu_tools.core.errors import PReLUToolsError, one_line
+from prelu_tools.core.errors import PReLUToolsError, explaining
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.prelu.slopes import PReLULayer, align
+from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.graph.io.wire import FileBytes
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -51,14 +63,8 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
             f"{path} is a SavedModel without variables: expected "
             f"{checkpoint.relative_to(path)}.index in it, as tf.saved_model.save writes it"
         )
-    try:
+    with explaining(f"{path} cannot be read as a SavedModel: it is damaged"):
         return FileSource(spelled, _contents(TensorBundle(checkpoint), path))
-    except Exception as error:
-        detail = one_line(error)
-        raise PReLUToolsError(
-            f"{path} cannot be read as a SavedModel: it is damaged "
-            f"({type(error).__name__}: {detail})"
-        ) from error
 
 
 def _contents(bundle: TensorBundle, path: Path) -> Contents:
@@ -161,7 +167,6 @@ def _split(name: str) -> tuple[str, str]:
 def _layer_names(tensors: list[Tensor], slopes: list[NamedSlope]) -> list[str]:
     """A layer's own name where no other has it, else the path: as Keras files have it."""
     last = Counter(owner.rpartition("/")[2] for owner in {tensor.owner for tensor in tensors})
-    taken: Counter[str] = Counter()
     found = []
     for slope in slopes:
         tensor = tensors[slope.index]
@@ -169,24 +174,13 @@ def _layer_names(tensors: list[Tensor], slopes: list[NamedSlope]) -> list[str]:
         name = short if last[short] == 1 else tensor.owner
         if not slope.alone or not tensor.owner:
             name = f"{tensor.owner}/{tensor.name}".lstrip("/")
-        taken[name] += 1
-        found.append(name if taken[name] == 1 else f"{name}#{taken[name]}")
-    return found
+        found.append(name)
+    return numbered(found)
 
 
 def _layer(
     bundle: TensorBundle, key: str, tensor: Tensor, name: str, preceding: int | None
 ) -> PReLULayer:
     values = bundle.read(key)
-    shape = input_of(values.shape)
-    return PReLULayer(
-        name=name,
-        nodes=(name,),
-        parameter=f"{tensor.owner}/{tensor.name}".lstrip("/"),
-        form=BY_NAME,
-        slopes=frozen(align(values, len(shape) if shape else None)),
-        input_shape=shape,
-        stored_shape=tensor.shape,
-        preceding_parameters=preceding,
-        same_instance=True,
-    )
+    parameter = f"{tensor.owner}/{tensor.name}".lstrip("/")
+    return slopes_layer(name, values, parameter, preceding, input_of(values.shape))

@@ -13,7 +13,7 @@ from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 from prelu_tools.core.options import ConversionOptions
-from prelu_tools.core.prelu.slopes import PReLULayer, Shape
+from prelu_tools.core.prelu.slopes import PReLULayer, Shape, align
 from prelu_tools.core.rounding.noise import Noise
 
 if TYPE_CHECKING:
@@ -123,6 +123,40 @@ class FileSource(SourceDefaults):
             f"{self.spelled} holds weights but no model: name the code too, as in "
             f"nets.py:Net@{self.spelled}"
         )
+
+
+def slopes_layer(
+    name: str,
+    values: Array,
+    parameter: str | None,
+    preceding: int | None,
+    shape: Shape | None,
+    *,
+    nodes: Sequence[str] = (),
+    form: str = BY_NAME,
+) -> PReLULayer:
+    """A layer that a file has slopes of.
+
+    Args:
+        name: of the layer.
+        values: the slopes as they are stored.
+        parameter: their name; None where they have none.
+        preceding: weights and biases of the layer before; None where that is not known.
+        shape: of the layer's input; None where that is not known.
+        nodes: its calls; () for one of its own name.
+        form: its class.
+    """
+    return PReLULayer(
+        name=name,
+        nodes=tuple(nodes) or (name,),
+        parameter=parameter,
+        form=form,
+        slopes=frozen(align(values, len(shape) if shape else None)),
+        input_shape=shape,
+        stored_shape=tuple(values.shape),
+        preceding_parameters=preceding,
+        same_instance=True,
+    )
 
 
 def input_of(slope_shape: tuple[int, ...]) -> Shape | None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.files.budget import Budget, BudgetError
-from prelu_tools.graph.io.wire import MalformedError, MemoryBytes, Readable, fields
+from prelu_tools.graph.io.wire import MalformedError, MemoryBytes, Readable, decoded_varint, fields
 
 FLOATS: Final[Mapping[int, np.dtype[np.generic]]] = {
     1: np.dtype("<f4"), 2: np.dtype("<f8"), 14: np.dtype(ml_dtypes.bfloat16), 19: np.dtype("<f2"),
@@ -122,7 +122,7 @@ class TensorBundle:
         """
         entry = self.entries[key]
         data = self._content(entry)
-        length, position = _varint(data, 0)
+        length, position = decoded_varint(data, 0)
         text = data[position + _SUM.size :]
         if entry.dtype != _STRING or entry.shape or len(text) != length:
             raise MalformedError(f"{key!r} is not text")
@@ -155,7 +155,7 @@ class TensorBundle:
             raise MalformedError("it has no index")
         position = len(index) - _FOOTER
         for _ in range(2):  # where a block of statistics lies comes first
-            _, position = _varint(index, position)
+            _, position = decoded_varint(index, position)
         last: bytes | None = None
         for _, handle in self._block(index, *_handle(index, position)):
             for key, value in self._block(index, *_handle(handle, 0)):
@@ -179,9 +179,9 @@ class TensorBundle:
         end -= _SUM.size * (1 + restarts)
         key = b""
         while offset < end:
-            shared, offset = _varint(index, offset)
-            more, offset = _varint(index, offset)
-            length, offset = _varint(index, offset)
+            shared, offset = decoded_varint(index, offset)
+            more, offset = decoded_varint(index, offset)
+            length, offset = decoded_varint(index, offset)
             if shared > len(key) or offset + more + length > end:
                 raise MalformedError("an entry of its index does not fit")
             self._take(shared + more)
@@ -217,7 +217,7 @@ def whole(value: bytes | int) -> int:
     Raises:
         MalformedError: it is negative, or none.
     """
-    number = value if isinstance(value, int) else _varint(value, 0)[0]
+    number = value if isinstance(value, int) else decoded_varint(value, 0)[0]
     if number >= 1 << 63:
         raise MalformedError("a number is negative")
     return number
@@ -244,18 +244,8 @@ def _stated_size(entry: Entry) -> int | None:
 
 
 def _handle(data: bytes, position: int) -> tuple[int, int]:
-    offset, position = _varint(data, position)
-    return offset, _varint(data, position)[0]
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """A base-128 number, and the position behind it."""
-    value = 0
-    for shift, byte in enumerate(data[position : position + 10]):
-        value |= (byte & 0x7F) << (7 * shift)
-        if byte < 0x80:
-            return value, position + shift + 1
-    raise MalformedError("a number has no end")
+    offset, position = decoded_varint(data, position)
+    return offset, decoded_varint(data, position)[0]
 
 
 def _table() -> tuple[int, ...]:

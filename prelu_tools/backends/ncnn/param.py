@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,12 @@ class Layer:
         """The first number of a parameter that is a list; 0 where there is none."""
         found = self.parameters.get(key, 0.0)
         return found if not isinstance(found, tuple) else next(iter(found), 0.0)
+
+    def digits(self, key: int) -> int:
+        """In how many decimal digits the file writes a number, or the first one of a list."""
+        words = dict(word.partition("=")[::2] for word in self.line.split())
+        text = words.get(str(key)) or words.get(str(_LISTS - key), "").partition(",")[2]
+        return len(re.split("[,eE]", text)[0].lstrip("+-0.").replace(".", ""))
 
     def whole(self, key: int, default: int = 0) -> int:
         """The same as an integer, which ncnn keeps in 32 bits.
@@ -221,6 +228,8 @@ def _lines(text: str) -> list[Layer]:
 
 def _layer(line: str) -> Layer:
     words = line.split()
+    if line.startswith("pnnx."):
+        raise DamagedError("it is pnnx's own graph, beside which pnnx writes ncnn's: .ncnn.param")
     if len(words) < 4 or not (words[2].isdecimal() and words[3].isdecimal()):
         raise DamagedError(f"expected a layer, found {line[:60]!r}")
     bottoms = 4 + int(words[2])

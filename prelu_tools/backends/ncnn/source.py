@@ -25,7 +25,7 @@ from prelu_tools.graph.facts.tensors import Maker
 
 _SHORT = {"float32": "f32", "float16": "f16", "float64": "f64", "int64": "i64", "int32": "i32",
           "bool": "u8", "uint8": "u8"}  # fmt: skip
-_DIGITS = 7  # of a number in a `.param`: it is written with %e
+_FEW_DIGITS = (7, 8)  # what %e writes is rounded; 9 have all bits, and fewer have none to spare
 
 Sizes = tuple[tuple[int, ...], ...]
 """The sizes of each input, but for the batch."""
@@ -108,8 +108,13 @@ class NcnnSource(HostedSource):
         return any(tensor in layer.tops for layer in self._layers)
 
     def makers(self) -> dict[str, Maker]:
-        """See `Searchable.makers`: a `.param` is a text, and has 7 digits of each slope."""
-        return {name: replace(maker, digits=_DIGITS) for name, maker in super().makers().items()}
+        """See `Searchable.makers`: a `.param` is a text, and older converters write 7 digits."""
+        found = super().makers()
+        for layer in self._layers:
+            digits = layer.digits(0 if layer.kind == "ReLU" else 10)
+            for blob in layer.tops if digits in _FEW_DIGITS else ():
+                found[blob] = replace(found[blob], digits=digits)
+        return found
 
     def output_tensors(self) -> Mapping[str, str]:
         """See `HostedSource.output_tensors`."""

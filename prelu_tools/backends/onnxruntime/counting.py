@@ -28,8 +28,7 @@ class BodyCounter:
 
     def __init__(self, model: OnnxModel, bodies: Sequence[Body], spelled: str) -> None:
         """Load the copy that counts; see `graph/copies/branches.py`."""
-        folder = None if model.file is None else model.file.parent
-        self._session = Session(model.proto, "cpu", spelled, folder)
+        self._session = Session(model.proto, "cpu", spelled, model.folder)
         self._bodies = bodies
 
     def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:

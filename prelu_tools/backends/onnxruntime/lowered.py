@@ -33,5 +33,4 @@ class LoweredSource(OnnxSource):
         """The file by its skeleton, which has the older version."""
         from prelu_tools.backends.onnxruntime.session import Session
 
-        folder = None if self.model.file is None else self.model.file.parent
-        return Session(self.model.proto, provider, self.spelled, folder)
+        return Session(self.model.proto, provider, self.spelled, self.model.folder)

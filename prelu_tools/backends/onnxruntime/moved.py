@@ -55,5 +55,4 @@ class MovedRunner:
         taps = taps_of(self._located)
         if self._observe is not None and taps:
             return TappedSession(replace(model, proto=moved), taps, "cpu", self._spelled)
-        folder = None if model.file is None else model.file.parent
-        return Session(moved, "cpu", self._spelled, folder)
+        return Session(moved, "cpu", self._spelled, model.folder)

@@ -15,7 +15,12 @@ from typing import Any
 
 import onnx
 
-from prelu_tools.backends.onnxruntime.session import import_onnxruntime, sentence
+from prelu_tools.backends.onnxruntime.session import (
+    import_onnxruntime,
+    load_session,
+    sentence,
+    session_options,
+)
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -175,21 +180,12 @@ def folded(proto: onnx.ModelProto) -> onnx.ModelProto:
     if not any(node.op_type == "BatchNormalization" for node in proto.graph.node):
         return proto
     ort = import_onnxruntime()
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
+    options = session_options()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     with tempfile.TemporaryDirectory(prefix="prelu-tools-") as folder:
         options.optimized_model_filepath = str(Path(folder) / "folded.onnx")
-        try:
-            with quiet(show=False):
-                ort.InferenceSession(
-                    proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-                )
-            return onnx.load(options.optimized_model_filepath)
-        except Exception as error:
-            raise PReLUToolsError(
-                f"onnxruntime {ort.__version__} cannot load the model: {sentence(error)}"
-            ) from error
+        load_session(proto.SerializeToString(), options, "the model")
+        return onnx.load(options.optimized_model_filepath)
 
 
 def _quantization() -> Any:

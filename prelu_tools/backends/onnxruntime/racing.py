@@ -7,8 +7,12 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from prelu_tools.backends.onnxruntime.session import import_onnxruntime, sentence
-from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.onnxruntime.session import (
+    import_onnxruntime,
+    load_session,
+    sentence,
+    session_options,
+)
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.timing import Clock
@@ -38,30 +42,17 @@ def open_run(model: OnnxModel, threads: int, spelled: str) -> Run:
     Raises:
         PReLUToolsError: onnxruntime cannot load it; or, when it is called, run it.
     """
-    ort = import_onnxruntime()
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
+    options = session_options(model.folder)
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    if model.file is not None:
-        key = "session.model_external_initializers_file_folder_path"
-        options.add_session_config_entry(key, str(model.file.parent.resolve()))
-    try:
-        with quiet(show=False):
-            session = ort.InferenceSession(
-                model.proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-    except Exception as error:
-        raise PReLUToolsError(
-            f"onnxruntime {ort.__version__} cannot load {spelled}: {sentence(error)}"
-        ) from error
+    session = load_session(model.proto.SerializeToString(), options, spelled)
 
     def run(feeds: Mapping[str, Array]) -> list[Array]:
         try:
             return list(session.run(None, dict(feeds)))
         except Exception as error:
             raise PReLUToolsError(
-                f"onnxruntime {ort.__version__} cannot run {spelled}: {sentence(error)}"
+                f"onnxruntime {runtime_version()} cannot run {spelled}: {sentence(error)}"
             ) from error
 
     return run

@@ -64,25 +64,13 @@ class Session:
         _check_built(ort, plain, self._wanted)
         if self._wanted in _ON_CUDA:
             _load_cuda(ort)
-        options = ort.SessionOptions()
-        options.log_severity_level = 4
+        options = session_options(folder)
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        if folder is not None:
-            key = "session.model_external_initializers_file_folder_path"
-            options.add_session_config_entry(key, str(folder.resolve()))
         self.options: Mapping[str, str] = {**_OPTIONS.get(self._wanted, {}), **given}
         if isinstance(model, Path):
             refuse_odd_name(model)
         content = str(model) if isinstance(model, Path) else model.SerializeToString()
-        try:
-            with quiet(show=False):
-                self._session = ort.InferenceSession(
-                    content, options, providers=[(self._wanted, dict(self.options))]
-                )
-        except Exception as error:
-            raise PReLUToolsError(
-                f"onnxruntime {ort.__version__} cannot load {spelled}: {sentence(error)}"
-            ) from error
+        self._session = load_session(content, options, spelled, (self._wanted, dict(self.options)))
         self._provider = provider
         self._spelled = spelled
         self._names = [output.name for output in self._session.get_outputs()]
@@ -140,6 +128,47 @@ class Session:
         return dict(zip(names, results, strict=True)) if names else {}  # of none it gives them all
 
 
+def session_options(folder: Path | None = None) -> Any:
+    """Options of a session that logs nothing.
+
+    Args:
+        folder: where the external tensors of its model are; None where it has none.
+    """
+    options = import_onnxruntime().SessionOptions()
+    options.log_severity_level = 4
+    if folder is not None:
+        key = "session.model_external_initializers_file_folder_path"
+        options.add_session_config_entry(key, str(folder.resolve()))
+    return options
+
+
+def load_session(
+    content: str | bytes,
+    options: Any,
+    spelled: str,
+    provider: tuple[str, dict[str, str]] = ("CPUExecutionProvider", {}),
+) -> Any:
+    """Onnxruntime's own session of a model.
+
+    Args:
+        content: the path of its file, or its bytes.
+        options: of the session.
+        spelled: the model's name for messages.
+        provider: the execution provider, and its options.
+
+    Raises:
+        PReLUToolsError: onnxruntime refuses it.
+    """
+    ort = import_onnxruntime()
+    try:
+        with quiet(show=False):
+            return ort.InferenceSession(content, options, providers=[provider])
+    except Exception as error:
+        raise PReLUToolsError(
+            f"onnxruntime {ort.__version__} cannot load {spelled}: {sentence(error)}"
+        ) from error
+
+
 def parse_provider(text: str) -> tuple[str, dict[str, str]]:
     """The name and the options of `NAME` or `NAME:KEY=VALUE,...`, as in `cuda:use_tf32=1`.
 
@@ -168,7 +197,7 @@ def open_session(path: Path, model: OnnxModel, provider: str, spelled: str) -> S
         PReLUToolsError: see `Session`.
     """
     if model.file is not None and (is_large(path, model) or model.file != path):
-        return Session(model.proto, provider, spelled, model.file.parent)
+        return Session(model.proto, provider, spelled, model.folder)
     return Session(path, provider, spelled)
 
 

@@ -25,9 +25,8 @@ class SingleLayers:
         if not calls:
             raise PReLUToolsError(f"{spelled} has no PReLU")
         self._orders = {name: match.order for name, _, match in calls}
-        proto, file = single_layers(calls), calls[0][1].model.file
-        folder = None if file is None else file.parent
-        self._session = Session(proto, provider, spelled, folder)
+        folder = calls[0][1].model.folder
+        self._session = Session(single_layers(calls), provider, spelled, folder)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """What each layer makes of an input of its shape; one for each of the layers.

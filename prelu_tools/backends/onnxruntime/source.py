@@ -209,10 +209,9 @@ class OnnxSource(SourceDefaults):
         from prelu_tools.graph.copies.instrument import tapped
 
         model = self.located[0].calls[0][0].model
-        folder = None if model.file is None else model.file.parent
         inputs = {name: feeds[name] for name in names if name in feeds}
         inside = [name for name in names if name not in inputs]
-        session = Session(tapped(model.proto, inside), provider, self.spelled, folder)
+        session = Session(tapped(model.proto, inside), provider, self.spelled, model.folder)
         return {**inputs, **session.fetch(feeds, inside)}
 
     @cached_property
@@ -261,8 +260,7 @@ class OnnxSource(SourceDefaults):
         from prelu_tools.graph.copies.instrument import tapped, tensor_bytes
 
         model = self._main.model
-        folder = None if model.file is None else model.file.parent
-        session = Session(tapped(model.proto, names), provider, self.spelled, folder)
+        session = Session(tapped(model.proto, names), provider, self.spelled, model.folder)
         shapes = {name: array.shape for name, array in feeds.items()}
         for group in grouped(names, tensor_bytes(model.proto, shapes, names)):
             yield from session.fetch(feeds, group).items()

@@ -35,8 +35,7 @@ class ValueSession:
         copy = tapped(model.proto, [place.name for place in wanted if not place.path])
         carried = dict(zip(inner, carry_out(copy.graph, inner), strict=True))
         self._names = {place: carried.get(place, place.name) for place in wanted}
-        folder = None if model.file is None else model.file.parent
-        self._session = Session(copy, provider, spelled, folder)
+        self._session = Session(copy, provider, spelled, model.folder)
         self.placement = self._session.placement
 
     def fetch(

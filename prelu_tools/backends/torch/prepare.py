@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +86,8 @@ def prepared(module: nn.Module) -> Prepared:
 
     Where something is to be done, it is done to a copy of the modules that shares their tensors.
     """
-    module.eval()
+    with suppress(NotImplementedError):  # an exported program is in the mode it was exported in
+        module.eval()
     wrapped = [name for name, part in module.named_modules() if wrapper_of(part) is not None]
     derived = [name for name, part in module.named_modules() if _is_parametrized(part)]
     halves = [name for name, p in module.named_parameters() if p.dtype == torch.float16]
@@ -106,12 +108,27 @@ def prepared(module: nn.Module) -> Prepared:
         more = ", ..." if len(derived) > 4 else ""
         notes.append(f"parametrized weights were computed once: {named}{more}")
     if halves:
-        own = own.float()
+        _widen(own)
         notes.append(
             "float16 was widened to float32, which holds its values exactly; --dtype float16 "
             "writes float16"
         )
     return Prepared(own, tuple(notes), bool(halves))
+
+
+def _widen(module: nn.Module) -> None:
+    """Give a module tensors in float32 in the place of its own; `float()` would change these."""
+    made: dict[int, torch.Tensor] = {}
+    for part in module.modules():
+        holders: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
+        for held in holders:
+            for name, tensor in held.items():
+                if tensor is not None and tensor.is_floating_point():
+                    wide = tensor.detach().float()
+                    is_learned = isinstance(tensor, nn.Parameter)
+                    held[name] = made.setdefault(
+                        id(tensor), nn.Parameter(wide) if is_learned else wide
+                    )
 
 
 def initialise(module: nn.Module, spelled: str, options: SourceOptions) -> None:

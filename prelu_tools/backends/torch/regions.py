@@ -72,7 +72,7 @@ def regions_of(y: Node) -> Iterator[Region]:
             return
         (x, *others) = edge.values()
         before = x.tensor()
-        if SMOOTH.issuperset(labels):
+        if SMOOTH.issuperset(labels) or (before is not None and _is_widened(x, before)):
             continue
         if not others and before is not None and same_shape(before.shape, output.shape):
             roots = _roots(constants.values())
@@ -81,6 +81,12 @@ def regions_of(y: Node) -> Iterator[Region]:
                 signature = CallSignature("+".join(texts), "-".join(reversed(labels)))
                 values = {key: value for key, (_, value) in roots.items()}
                 yield Region(signature, x, before, y, values, _replay(y, x, roots))
+
+
+def _is_widened(x: Node, tensor: torch.Tensor) -> bool:
+    """Whether it was made float64 only to compute in it: the slopes lie on what it was before."""
+    before = x.inputs[0].tensor() if tensor.dtype == torch.float64 and len(x.inputs) == 1 else None
+    return before is not None and before.dtype == torch.float32 and not x.is_constant
 
 
 def _roots(constants: Iterable[Node]) -> dict[str, tuple[Node, torch.Tensor]]:

@@ -13,7 +13,15 @@ from torch import nn
 from torch.utils import _pytree as pytree
 from torch.utils.weak import WeakIdKeyDictionary
 
-from prelu_tools.backends.torch.functions import MOVES, PRODUCTS, is_elementwise, label_of
+from prelu_tools.backends.torch.functions import (
+    MOVES,
+    PRODUCTS,
+    emptied,
+    is_elementwise,
+    is_repeatable,
+    label_of,
+    setitem,
+)
 
 
 @dataclass(eq=False)
@@ -106,7 +114,7 @@ class Tracer:
     n_unknown: int = 0
     """How many tensors were met that nothing in sight gave: what made them ran out of sight."""
     _nodes: Any = field(default_factory=WeakIdKeyDictionary)
-    _moved: dict[Any, Node] = field(default_factory=dict)
+    _made: dict[Any, Node] = field(default_factory=dict)
     _count: int = 0
     _count_unnamed: int = 0
 
@@ -138,7 +146,8 @@ class Tracer:
         node = self._nodes.get(tensor)
         if node is None or node.is_constant:
             return None
-        others = (self._nodes.get(v) for v in args[1:] if isinstance(v, torch.Tensor))
+        leaves = pytree.tree_leaves(args[1:])
+        others = (self._nodes.get(v) for v in leaves if isinstance(v, torch.Tensor))
         if not any(other is not None and other.inputs for other in others):
             return None
         return tensor.detach().clone()
@@ -154,6 +163,11 @@ class Tracer:
         """Take a call; the node of its result, where that is one tensor."""
         raw = str(getattr(function, "__name__", ""))
         changed = _changed_in_place(raw, args, kwargs)
+        kwargs = {key: value for key, value in kwargs.items() if key != "out"}
+        if raw == "__setitem__":
+            function, result = setitem, changed
+        elif "empty" in raw:
+            function = emptied(function)
         found: list[Node] = []
 
         def node_for(value: Any) -> Any:
@@ -165,7 +179,8 @@ class Tracer:
 
         arguments = pytree.tree_map(node_for, (args, kwargs))
         if changed is not None and isinstance(changed, torch.Tensor):
-            self._moved.clear()
+            if not self.knows_versions:
+                self._made.clear()  # nobody says which tensors are views of it
             before = self._nodes.get(changed)
             if before is not None and overwritten is not None:
                 before.hold(overwritten, strongly=True)
@@ -176,35 +191,41 @@ class Tracer:
             for place, part in enumerate(pytree.tree_leaves(result)):
                 if isinstance(part, torch.Tensor) and part not in self._nodes:
                     picked = _Picked(function, place)
-                    node = self._moved_before(picked, arguments, part) if label in MOVES else None
-                    if node is None:
+                    if self._made_before(picked, arguments, part) is None:
                         node = self._new(part, constant)
-                        if label in MOVES:
+                        if label in MOVES or label == "where":  # of one argument: `nonzero`
                             self._take(node, picked, arguments, found)
             return None
         if result is not changed and (result in self._nodes or id(result) in self.names):
             return self._node(result)  # returned as it was given
         moves = label in MOVES and changed is None
-        if moves and (known := self._moved_before(function, arguments, result)) is not None:
+        if (
+            changed is None
+            and (known := self._made_before(function, arguments, result)) is not None
+        ):
             return known
         node = self._new(result, constant)
         node.is_in_place = result is changed
         if constant or moves or is_elementwise(label) or _may_scale(label, found, result):
             self._take(node, function, arguments, found)
+        elif changed is None and is_repeatable(label):
+            self._made[_spelled(function, arguments)] = node
         return node
 
     def _take(self, node: Node, function: Any, arguments: Any, given: list[Node]) -> None:
         node.function, node.arguments, node.inputs = function, arguments, tuple(given)
-        if node.label in MOVES and not node.is_constant:
-            self._moved[_spelled(function, arguments)] = node
+        if is_repeatable(node.label) and not (node.is_constant or node.is_in_place):
+            self._made[_spelled(function, arguments)] = node
 
-    def _moved_before(self, function: Any, arguments: Any, tensor: torch.Tensor) -> Node | None:
-        """The node of the same elements, moved in the same way once more."""
-        node = self._moved.get(_spelled(function, arguments))
-        if node is not None:
-            self._nodes[tensor] = node
-            if node.tensor() is None:
-                node.hold(tensor)
+    def _made_before(self, function: Any, arguments: Any, tensor: torch.Tensor) -> Node | None:
+        """The node of the same, computed in the same way once more; none for a PReLU."""
+        node = self._made.get(_spelled(function, arguments))
+        if node is None or node.is_layer:
+            return None
+        self._nodes[tensor] = node
+        if node.tensor() is None:
+            # What is computed again and again may be gone each time when it comes to the next.
+            node.hold(tensor, strongly=node.label not in MOVES)
         return node
 
     def move(self, node: Node, tensor: torch.Tensor) -> None:

@@ -11,7 +11,7 @@ from prelu_tools.commands.verify.inputs.linking import move
 from prelu_tools.commands.verify.interface import compare_inputs, compare_outputs
 from prelu_tools.commands.verify.layers.finding import LayerSearch
 from prelu_tools.commands.verify.layers.matching import LayerJudge
-from prelu_tools.commands.verify.layers.proof import misnamed, settled, unsearched
+from prelu_tools.commands.verify.layers.proof import blamed, misnamed, settled, unsearched
 from prelu_tools.commands.verify.layers.special import compare_special_values
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.outputs import OutputJudge, pair_outputs
@@ -291,17 +291,15 @@ class CandidateJudge:
     def _layers(
         self, layers: LayerJudge, seen: Seen, agreed: bool, fails: bool
     ) -> tuple[LayerParity, ...]:
-        """Each layer compared; where no output fails, one that differs is looked for elsewhere."""
+        """Each layer compared; one that differs or is not there is looked for elsewhere."""
         found = layers.parities(seen.placement, agreed)
-        if fails:
-            return found
-        if self.request.layers:
+        if self.request.layers and not fails:
             layers = self._renamed(layers, found)
             found = layers.parities(seen.placement, agreed)
         hunt = LayerSearch(
             self.reference, self.source, self.provider or "cpu", self.feeds, layers.agrees
         )
-        settle = settled if self.request.layers else unsearched
+        settle = blamed if fails else settled if self.request.layers else unsearched
         return settle(found, layers, hunt)
 
     def _renamed(self, layers: LayerJudge, found: Sequence[LayerParity]) -> LayerJudge:

@@ -196,7 +196,7 @@ def _words(name: str, comparison: Comparison) -> str | None:
         return f"output {name!r} {comparison.doubt}, so nothing is proven"
     count = comparison.n_mismatched + comparison.n_nonfinite_mismatch
     differ = f"{count:,} value{' differs' if count == 1 else 's differ'}"
-    words = f"output {name}: {differ} by up to {comparison.max_abs:.3g}"
+    words = f"output {name!r}: {differ} by up to {comparison.max_abs:.3g}"
     if comparison.n_nonfinite_mismatch:
         words += f"; NaN or infinite on one side only: {comparison.n_nonfinite_mismatch:,}"
     if comparison.worst is not None and comparison.worst > 1:

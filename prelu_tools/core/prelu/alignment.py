@@ -41,6 +41,15 @@ class AxisAlignment(tuple[Permutation, ...]):
             return cls()
         return cls(itertools.permutations(range(len(source)))).taking(source, target)
 
+    @classmethod
+    def inside(cls, source: Shape, target: Shape) -> AxisAlignment:
+        """Those of tensors inside two models: where no usual order fits, all that keep the rows.
+
+        A converter may leave out, or move, any Transpose around an activation.
+        """
+        usual = cls.between(source, target)
+        return usual or cls(order for order in cls.every(source, target) if order[:1] == (0,))
+
     def taking(self, source: Shape, target: Shape) -> AxisAlignment:
         """Those that take one shape to the other; None stands for any size."""
         if len(source) != len(target):

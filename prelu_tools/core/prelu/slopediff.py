@@ -35,7 +35,7 @@ class SlopeDifference:
 
 
 def _orders(reference: PReLULayer, candidate: PReLULayer) -> AxisAlignment:
-    """The usual ways in which the reference's axes may have become the candidate's, by shapes.
+    """The ways in which the reference's axes may have become the candidate's, by shapes.
 
     Where none fits the inputs' shapes, these are of other sizes (a fully convolutional net), and
     the shapes of the slopes have to do.
@@ -47,7 +47,7 @@ def _orders(reference: PReLULayer, candidate: PReLULayer) -> AxisAlignment:
     if len(shape) != rank or len(target) != rank:
         shape = target = free
     ends = (None, *shape[1:])[:rank], (None, *target[1:])[:rank]  # of a number there are none
-    orders = AxisAlignment.between(*ends) or AxisAlignment.usual(rank)
+    orders = AxisAlignment.inside(*ends) or AxisAlignment.usual(rank)
     return orders.taking(reference.slopes.shape, candidate.slopes.shape)
 
 
@@ -207,7 +207,7 @@ def _bits(values: Array) -> Array:
 
 def owner_of(candidate: PReLULayer, references: Iterable[PReLULayer]) -> str | None:
     """The name of the reference layer whose slopes these are, where there is exactly one."""
-    values = replace(candidate, input_shape=None)  # wherever it stands now
+    values = _bare(candidate)  # wherever it stands now
     owners = [layer.name for layer in references if compare_slopes(layer, values).equal]
     return owners[0] if len(owners) == 1 else None
 
@@ -225,7 +225,10 @@ class LayerPairs:
 
 
 def line_up(references: Iterable[PReLULayer], candidates: Iterable[PReLULayer]) -> LayerPairs:
-    """Pair layers by name; those left over by order, where their numbers agree."""
+    """Pair layers by name; those left over by order, where their numbers agree, or by slopes.
+
+    By slopes where these are no other's of those left over.
+    """
     left, right = list(references), list(candidates)
     by_name: Mapping[str, PReLULayer] = {layer.name: layer for layer in right}
     named = {layer.name: by_name[layer.name] for layer in left if layer.name in by_name}
@@ -233,9 +236,38 @@ def line_up(references: Iterable[PReLULayer], candidates: Iterable[PReLULayer]) 
     rest_right = [layer for layer in right if layer.name not in named]
     if len(rest_left) == len(rest_right):
         named |= {a.name: b for a, b in zip(rest_left, rest_right, strict=True)}
-        rest_left, rest_right = [], []
+    else:
+        named |= _by_slopes(rest_left, rest_right)
+    taken = {layer.name for layer in named.values()}
+    rest_left = [layer for layer in rest_left if layer.name not in named]
+    rest_right = [layer for layer in rest_right if layer.name not in taken]
     pairs = tuple((layer, named[layer.name]) for layer in left if layer.name in named)
     return LayerPairs(pairs, tuple(rest_left), tuple(rest_right))
+
+
+def _by_slopes(left: Sequence[PReLULayer], right: Sequence[PReLULayer]) -> dict[str, PReLULayer]:
+    """For a layer's name the one layer that has its slopes, which are no other layer's."""
+    alike: dict[bytes, tuple[list[PReLULayer], list[PReLULayer]]] = {}
+    for side, layers in enumerate((left, right)):
+        for layer in layers:
+            alike.setdefault(_rough_values(layer), ([], []))[side].append(layer)
+    pairs = [(x[0], y[0]) for x, y in alike.values() if len(x) == 1 == len(y)]
+    return {
+        mine.name: other
+        for mine, other in pairs
+        if compare_slopes(_bare(in_type_of(mine, other)), _bare(other)).equal
+    }
+
+
+def _rough_values(layer: PReLULayer) -> bytes:
+    """The same for layers of equal slopes, in whatever order and type these are."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.sort(layer.slopes.reshape(-1).astype(np.float16)).tobytes()
+
+
+def _bare(layer: PReLULayer) -> PReLULayer:
+    """Without what is known of its place."""
+    return replace(layer, input_shape=None)
 
 
 def pair_layers(references: Sequence[PReLULayer], found: Sequence[PReLULayer]) -> LayerPairs:

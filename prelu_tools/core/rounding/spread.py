@@ -22,9 +22,8 @@ _TYPES = {  # bits of the mantissa, and the exponent of the smallest normal numb
     "float64": (53, -1021), "float32": (24, -125), "bfloat16": (8, -125), "float16": (11, -13),
 }  # fmt: skip
 _APART = 64.0  # times the usual spread around it: no rounding that grows with its neighbours'
-_CLOSE = (
-    8.0  # times that of neighbours of any size: a sum may come out near 0, and round as they do
-)
+_CLOSE = 8.0  # times the spread around it: a sum that comes out near 0 rounds as its terms do
+_SIDE = 3  # runs that stay on its side of a border: two that hardly move it may do so by chance
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class SpreadBook:
         self._floats = np.issubdtype(base.dtype, np.floating)
         self._norm = np.zeros(base.shape if self._floats else (), np.float32)
         self._farthest = np.zeros_like(self._norm)
-        self._nearest = [np.full_like(self._norm, np.inf) for _ in range(2)]
+        self._nearest = [np.full_like(self._norm, np.inf) for _ in range(_SIDE)]
         self._flipped = np.zeros(base.shape, bool)
         self._lost = np.zeros(base.shape, bool)
         self._jump = np.zeros(base.shape, np.float32)
@@ -88,7 +87,8 @@ class SpreadBook:
         apart = np.where(np.isfinite(apart), apart, np.float32(0))  # of no axes too
         self._norm = np.hypot(self._norm, apart)  # squares would overflow, or vanish
         np.maximum(self._farthest, apart, out=self._farthest)
-        first, second = self._nearest
+        first, second, third = self._nearest
+        np.minimum(third, np.maximum(second, apart), out=third)
         np.minimum(second, np.maximum(first, apart), out=second)
         np.minimum(first, apart, out=first)
 
@@ -101,9 +101,8 @@ class SpreadBook:
         around, beside = _around(own, self._base)
         usual = np.maximum(around, unit_of(self._base, np.dtype(np.float32)))
         usual = np.maximum(usual, beside * np.float32(_CLOSE / _APART))
-        jumped = (self._farthest > _APART * REACH * usual) & (
-            self._farthest > _APART * self._nearest[1]
-        )
+        near = self._nearest[_SIDE - 1 if self._runs > _SIDE else 1]
+        jumped = (self._farthest > _APART * REACH * usual) & (self._farthest > _APART * near)
         self._jump = np.where(jumped, np.maximum(self._jump, self._farthest), self._jump)
         own = np.where(jumped, around, own)  # on its own side of the border it is as the others
         scale, rough = _pooled(own, around, self._runs, self._base)

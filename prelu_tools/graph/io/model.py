@@ -53,6 +53,11 @@ class OnnxModel:
         versions = [o.version for o in self.proto.opset_import if o.domain in OWN]
         return max(versions, default=0)
 
+    @property
+    def folder(self) -> Path | None:
+        """Where its external data is; None for a model that was never a file."""
+        return None if self.file is None else self.file.parent
+
     @cached_property
     def n_bytes(self) -> int:
         """Bytes of the model's file and of those with its data; of one in memory, of its parts."""

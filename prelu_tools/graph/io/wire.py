@@ -114,9 +114,18 @@ def fields(source: Readable, start: int, end: int) -> Iterator[Field]:
 
 def _read_varint(source: Readable, position: int) -> tuple[int, int]:
     """A base-128 number, and the position behind it."""
+    value, length = decoded_varint(source.read(position, min(position + 10, source.size)))
+    return value, position + length
+
+
+def decoded_varint(data: bytes, position: int = 0) -> tuple[int, int]:
+    """A base-128 number at a position, and the position behind it.
+
+    Raises:
+        MalformedError: it has no end within ten bytes.
+    """
     value = 0
-    head = source.read(position, min(position + 10, source.size))
-    for index, byte in enumerate(head):
+    for index, byte in enumerate(data[position : position + 10]):
         value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
             return value, position + index + 1

@@ -58,7 +58,7 @@ def _changes(result: CompareResult) -> Table:
         Column("largest change", "text"),
         Column("mean\nchange"),
         Column("sign\nchanges"),
-        Column("what", "text", needed=False),
+        Column("difference", "text", needed=False),
     )
     layers = {report.layer.name: report.layer for report in result.left.layers}
     rows = [

@@ -252,9 +252,7 @@ def _slopes(layer: LayerParity) -> Word:
         step = layer.slope_step
         return Word("equal" if step is None else f"within {step:.2g}", "pass")
     word = slope_word(layer)
-    if word != "differ":
-        return Word(word, layer.verdict)
-    return _unequal(layer, word)
+    return Word(word, "fail" if word == "differ" else layer.verdict)
 
 
 def _unequal(layer: LayerParity, failed: str) -> Word:

@@ -195,7 +195,8 @@ def _findings(suite: Element, name: str, findings: Sequence[Finding]) -> None:
     case = _case(suite, name, "fail" if errors else "pass", "; ".join(errors), errors)
     if warnings and not errors:
         SubElement(case, "skipped", message="; ".join(warnings))
-    _say(case, [text for text, severity in by_kind if severity == "info" or errors])
+    said = {"error"} if errors else {"error", "warning"}  # in the case's own message
+    _say(case, [text for text, severity in by_kind if severity not in said])
 
 
 def _count(root: Element) -> None:
@@ -255,7 +256,7 @@ def _layer_details(layer: LayerParity) -> list[str]:
     coverage = "unknown" if layer.coverage is None else percentage(layer.coverage)
     place = f"place: {layer.parameter or layer.name} in the reference, node {layer.node}"
     return [
-        f"slopes: {'equal' if layer.slopes_equal else layer.difference or slope_word(layer)}",
+        f"slopes: {slope_word(layer)}",
         f"isolated: {tapped(layer)}",
         f"end-to-end: {moved(layer.max_abs_diff)}",
         f"reached: {coverage}",

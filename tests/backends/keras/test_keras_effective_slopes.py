@@ -63,6 +63,17 @@ def literal():
     return keras.Model(start, x)
 
 
+def number():
+    start = keras.Input((4,))
+    return keras.Model(start, keras.ops.maximum(start, 0) + 0.3 * keras.ops.minimum(start, 0))
+
+
+def turned(order, back, *shape, **options):
+    start = keras.Input(shape)
+    x = keras.ops.transpose(L.Conv2D(4, 3, padding="same")(start), order)
+    return keras.Model(start, keras.ops.transpose(act("act", **options)(x), back))
+
+
 def operations():
     start = keras.Input((4,))
     x = L.Dense(3)(start)
@@ -283,6 +294,7 @@ SLOPES: dict[str, tuple[str, Any]] = {
         "tf.where(tf.logical_or(tf.stop_gradient(x) > 0, tf.equal(x, 0.0)), x, a * x)",
         _RAW,
     ),
+    "computed again": ("tf.where(tf.sin(x) > 0, tf.sin(x), a * tf.sin(x))", _RAW),
     "an offset behind it": ("tf.where(x > 0, x, a * x) + a", _RAW),
     "a floor behind it": ("tf.maximum(tf.where(x > 0, x, a * x), -0.5)", _RAW),
 }
@@ -292,6 +304,7 @@ NONE = {
     "a threshold at the mean": "tf.where(x > tf.reduce_mean(x), x, a * x)",
     "an offset in a branch": "tf.where(x > 0, x, a * x - 0.001)",
     "a scale": "a * x",
+    "computed otherwise": "tf.where(tf.sin(x) > 0, tf.sin(x), a * tf.sin(x + 0.001))",
 }
 
 PLACES = {
@@ -360,6 +373,26 @@ def test_the_slopes_that_a_layer_computes_are_found_and_exported(nets: Path, lab
 def test_what_is_nearly_a_prelu_is_none(nets: Path, label: str) -> None:
     layers, result = _exported(f"{nets}:formula({NONE[label]!r})", nets.parent)
     assert layers == result.layers == ()
+
+
+def test_a_number_of_the_code_is_not_learned(nets: Path) -> None:
+    layers, result = _exported(f"{nets}:number", nets.parent)
+    assert layers == result.layers == ()
+    (node,) = onnx.load(result.path).graph.node
+    assert (node.op_type, node.attribute[0].f) == ("LeakyRelu", np.float32(0.3))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "(0, 2, 1, 3), (0, 2, 1, 3), 5, 6, 3, shared_axes=[1, 2]",
+        "(0, 3, 2, 1), (0, 2, 3, 1), 5, 6, 3, shared_axes=[2, 3]",
+        "(0, 2, 1, 3), (0, 2, 1, 3), 5, 6, 3",
+    ],
+)
+def test_axes_may_be_moved_in_any_order_around_a_layer(nets: Path, how: str) -> None:
+    (layer,), result = _exported(f"{nets}:turned({how})", nets.parent)
+    assert [one.slopes.size for one in result.layers] == [layer.slopes.size]
 
 
 def test_operations_of_keras_are_looked_at(nets: Path) -> None:

@@ -70,13 +70,16 @@ def test_a_leaky_relu_is_no_layer(tmp_path: Path) -> None:
     assert _opened(save_ncnn(tmp_path / "net.param", lines)).layers() == ()
 
 
-@pytest.mark.parametrize(("slope", "is_there"), [
-    (0.251384712, True), (0.2513847, True), (0.2513848, False), (-0.251384712, False),
+@pytest.mark.parametrize(("text", "slope", "is_there"), [
+    ("2.513847e-01", 0.251384712, True), ("2.513847e-01", 0.2513847, True),
+    ("2.513847e-01", 0.2513848, False), ("2.513847e-01", -0.251384712, False),
+    ("0.251384712", 0.251384712, True), ("0.251384712", 0.25138474, False),
+    ("0.3", 0.3, True), ("0.3", 0.3000001, False), ("3.000000e-01", 0.3000001, False),
 ])  # fmt: skip
-def test_a_slope_in_the_text_is_one_of_seven_digits(
-    tmp_path: Path, slope: float, is_there: bool
+def test_a_slope_in_the_text_is_compared_in_the_digits_that_it_has(
+    tmp_path: Path, text: str, slope: float, is_there: bool
 ) -> None:
-    lines = ["Input in0 0 1 in0 0=3", "ReLU r 1 1 in0 out0 0=2.513847e-01"]
+    lines = ["Input in0 0 1 in0 0=3", f"ReLU r 1 1 in0 out0 0={text}"]
     source = _opened(save_ncnn(tmp_path / "net.param", lines))
     (layer,) = _opened(save_ncnn_net(tmp_path / "other.param")).layers()
     layer = replace(layer, slopes=np.full((1, 1), slope, np.float32))
@@ -116,6 +119,7 @@ def test_sizes_that_no_file_has_are_asked_for(tmp_path: Path) -> None:
     ("PReLU act 1 1 later out 0=3", "produced only after it"),
     ("PReLU act 1 1 in0 1 0=nan", "not a number"),
     ("PReLU", "expected a layer"),
+    ("pnnx.Input pnnx_input_0 0 1 0 #0=(1,3,8,8)f32", "it is pnnx's own graph"),
     ("PReLU act 0 1 out 0=3", "lacks one of its 2 inputs"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused(tmp_path: Path, line: str, why: str) -> None:

@@ -10,7 +10,9 @@ import pytest
 from running import cli
 from torch_nets import export, try_export, write_nets
 
+from prelu_tools import inspect
 from prelu_tools.backends.registry import open_source
+from prelu_tools.backends.torch.prepare import prepared
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 
@@ -199,6 +201,21 @@ def test_float16_is_widened(nets: Path) -> None:
     assert "float16 was widened to float32" in found.text
     assert {tensor.data_type for tensor in found.graph.initializer} == {1}
     assert found.graph.input[0].type.tensor_type.elem_type == 1
+
+
+def test_a_module_that_is_widened_stays_as_it_was() -> None:
+    own = nn.Sequential(nn.Conv1d(3, 2, 1), nn.PReLU(2), nn.BatchNorm1d(2)).half()
+    own.add_module("tied", own[1])
+    wide = prepared(own).module
+    assert {v.dtype for v in own.state_dict().values()} == {torch.float16, torch.int64}
+    assert {v.dtype for v in wide.state_dict().values()} == {torch.float32, torch.int64}
+    assert wide.tied.weight is wide[1].weight
+
+
+def test_an_exported_program_is_a_module_too() -> None:
+    net = nn.Sequential(nn.Conv1d(3, 2, 1), nn.PReLU(2))
+    program = torch.export.export(net.eval(), (torch.zeros(1, 3, 4),)).module()
+    assert len(inspect(program, input={"input": (1, 3, 4)}).layers) == 1
 
 
 @pytest.mark.parametrize(("name", "kind"), [("brain", "bfloat16"), ("double", "float64")])

@@ -20,9 +20,35 @@ def maximum(x, a): return torch.maximum(x, a * x)
 def zeros(x, a): return torch.max(x, torch.zeros_like(x)) + a * torch.min(x, torch.zeros_like(x))
 def in_place(x, a): return F.relu(x) - F.relu_(-x).mul_(a)
 def function(x, a): return torch.prelu(x, a.flatten())
+def again(x, a): return 0.5 * torch.where(2 * x > 0, 2 * x, a * (2 * x))
 
 
-FORMS = (where, where_not, clamp, relus, maximum, zeros, in_place, function)
+def written(x, a):
+    y = x.clone()
+    y[y < 0] = (a * y)[y < 0]
+    return y
+
+
+def scattered(x, a): return x.masked_scatter(x < 0, (a * x)[x < 0])
+
+
+def halves(x, a):
+    y, below = torch.empty_like(x), (x < 0).nonzero(as_tuple=True)
+    y[x >= 0] = x[x >= 0]
+    y[below] = (a * x)[below]
+    return y
+
+
+def put_out(x, a):
+    with torch.no_grad():
+        y = torch.mul(x, a, out=torch.empty_like(x))
+        return torch.where(x > 0, x, y)
+
+
+FORMS = (
+    where, where_not, clamp, relus, maximum, zeros, in_place, function, again, written, scattered,
+    halves, put_out,
+)
 
 
 class Blocks(nn.Module):
@@ -129,6 +155,13 @@ class Gated(nn.Module):
     def forward(self, x):
         x = self.fc(x)
         x = torch.where(x > 1, x, self.a * x) + self.a
+        y, moved = 2 * x, 2 * x
+        moved.view(-1).add_(0.5)
+        x = torch.where(moved > 0, y, self.a * y)
+        y = x.clone()
+        y[x < -0.1] = (self.a * x)[x < -0.1]
+        x = torch.empty_like(y).fill_(0.1)
+        x[y > 0] = y[y > 0]
         return self.act(self.a * x + torch.sigmoid(self.a * x) * x)
 
     def example_inputs(self):
@@ -155,7 +188,8 @@ def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_block_may_spell_prelu_by_hand_beside_other_parameters(nets: Path) -> None:
     found = export(f"{nets}:Blocks")
-    names = ["where", "where_not", "clamp", "relus", "maximum", "zeros", "in_place", "function"]
+    names = ["where", "where_not", "clamp", "relus", "maximum", "zeros", "in_place", "function",
+             "again", "written", "scattered", "halves", "put_out"]  # fmt: skip
     assert list(found.slopes) == names
     for number, values in enumerate(found.slopes.values()):
         expected = np.linspace(-0.5, 0.8, 3, dtype=np.float32) + np.float32(number / 100)

@@ -129,8 +129,8 @@ def test_an_unknown_name_is_answered_with_what_there_is(tmp_path: Path) -> None:
         ("def Net():\n    raise ValueError('too small')", "failed with ValueError: too small"),
         ("def Net(size):\n    return size", "needs size: give a literal"),
         ("def Net(*sizes):\n    return sizes + 1", "failed with TypeError"),
-        ("def Net():\n    return 3", "is a builtins.int: expected a torch.nn.Module"),
-        ("Net = 'text'", "is a builtins.str: expected a torch.nn.Module"),
+        ("def Net():\n    return 3", "is of type int: expected a torch.nn.Module"),
+        ("Net = 'text'", "is of type str: expected a torch.nn.Module"),
     ],
 )
 def test_code_that_makes_no_model_is_no_verdict(tmp_path: Path, text: str, words: str) -> None:

@@ -101,7 +101,7 @@ def test_every_run_counts_and_everything_is_said() -> None:
         top1_agreement=None,
         limit=2.0 + 4 * 2.0**-23,
         of_rounding=16.0,
-        difference="output out: 1 value differs by up to 4",
+        difference="output 'out': 1 value differs by up to 4",
         n_values=5,
     )
     assert isinstance(found.deviation, Deviation)
@@ -124,7 +124,7 @@ def test_probabilities_have_a_largest_class() -> None:
 def test_values_that_are_not_finite_are_counted_with_the_others() -> None:
     (found,) = _judge(_array(1, 2, 3)).compare([{"y": _array(1, math.nan, 5)}])
     assert (found.n_mismatched, found.n_nonfinite_mismatch) == (1, 1)
-    words = "output y: 2 values differ by up to 2; NaN or infinite on one side only: 1"
+    words = "output 'y': 2 values differ by up to 2; NaN or infinite on one side only: 1"
     assert found.difference == words
 
 

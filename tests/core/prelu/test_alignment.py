@@ -28,6 +28,14 @@ def test_every_order_is_found_that_takes_a_shape_to_another() -> None:
     assert AxisAlignment.every((4, 5), (4, 5, 1)) == ()
 
 
+def test_inside_a_model_any_order_may_take_one_shape_to_another_where_no_usual_one_does() -> None:
+    assert AxisAlignment.inside((2, 3, 5, 6), (2, 5, 6, 3)) == (LAST,)
+    assert AxisAlignment.inside((2, 3, 5, 6), (2, 3, 6, 5)) == ((0, 1, 3, 2),)
+    assert AxisAlignment.inside((3, 3, 5, 6), (3, 6, 5, 3)) == ((0, 3, 2, 1),)
+    assert AxisAlignment.inside((2, 3, 5, 6), (3, 2, 5, 6)) == ()
+    assert AxisAlignment.between((2, 3, 5, 6), (2, 3, 6, 5)) == ()
+
+
 def test_orders_of_another_rank_take_and_lay_nothing() -> None:
     assert OPEN.taking((2, 3), (2, 3)) == OPEN.taking((2, 3), (2, 3, 1)) == ()
     assert OPEN.laying((1, 3), (2, 3)) == OPEN.laying((1, 3), (2, 3, 1, 1)) == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from made_layers import SLOPES, channels, layer_of
 
@@ -48,6 +49,16 @@ def test_line_up(left: str, right: str, pairs: list[str], missing: str, unexpect
     assert [a.name + b.name for a, b in found.pairs] == pairs
     assert "".join(layer.name for layer in found.missing) == missing
     assert "".join(layer.name for layer in found.unexpected) == unexpected
+
+
+def test_layers_of_other_names_and_numbers_are_paired_by_slopes_that_no_other_has() -> None:
+    left = [channels(SLOPES + n, name) for n, name in enumerate("abcd")]
+    half = channels((SLOPES + 1).astype(np.float16), "half")
+    twice = [channels(SLOPES + 3, name) for name in ("e", "f")]
+    found = line_up(left, [channels(SLOPES + 2, "x"), half, *twice, channels(-SLOPES, "y")])
+    assert [a.name + b.name for a, b in found.pairs] == ["bhalf", "cx"]
+    assert [layer.name for layer in found.missing] == ["a", "d"]
+    assert [layer.name for layer in found.unexpected] == ["e", "f", "y"]
 
 
 def _sharing(nodes: str, positions: tuple[int, ...] = (), same: bool = False) -> PReLULayer:

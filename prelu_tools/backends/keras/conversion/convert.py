@@ -34,6 +34,7 @@ from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.passes.folding import attach_weights
 from prelu_tools.graph.passes.layouts import move_inputs
 from prelu_tools.graph.passes.pipeline import AFTER_TF2ONNX, run_passes
+from prelu_tools.graph.passes.spelling import spell_out
 from prelu_tools.graph.passes.tidy import name_boundaries
 
 _LARGE = 1 << 16  # bytes; above, a weight is an input of what tf2onnx converts
@@ -72,6 +73,8 @@ def convert_program(
         model, {w.tensor: w.read() for w in program.weights if w.tensor not in constants}
     )
     run_passes(model, AFTER_TF2ONNX)
+    held = [values.reshape(-1) for values in constants.values() if values.dtype.kind == "f"]
+    spell_out(model, tags, {float(v[0]) for v in held if v.size and (v == v[0]).all()})
     _name_boundaries(model.proto.graph, program, wanted.input_layout)
     for node in model.proto.graph.node:
         layer = program.layer_of(node.name)

@@ -33,7 +33,7 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.runners import Observer, Runner, WideRunner
 from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError, one_line
+from prelu_tools.core.errors import explaining
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.rounding.noise import Noise
@@ -56,14 +56,8 @@ def load(path: Path, options: SourceOptions) -> Any:
     """
     if not options.allow_unsafe_load:
         refuse_unsafe(path)
-    try:
-        with quiet(options.show_chatter):
-            return tf.saved_model.load(str(path))
-    except Exception as error:
-        detail = one_line(error)
-        raise PReLUToolsError(
-            f"{path} cannot be loaded as a SavedModel ({type(error).__name__}: {detail})"
-        ) from error
+    with explaining(f"{path} cannot be loaded as a SavedModel"), quiet(options.show_chatter):
+        return tf.saved_model.load(str(path))
 
 
 class SavedModelSource(SourceDefaults):

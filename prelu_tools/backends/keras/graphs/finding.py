@@ -16,7 +16,7 @@ import numpy as np
 from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.bodies import bodies_of
-from prelu_tools.backends.keras.graphs.parts import Part, Parts
+from prelu_tools.backends.keras.graphs.parts import Part, Parts, read_once
 from prelu_tools.backends.keras.graphs.program import (
     Program,
     Tap,
@@ -63,6 +63,7 @@ def _inside(program: Program, wanted: set[str], owner: str, depth: int = 0) -> I
         owner: the layer that it is in, where its nodes do not say.
         depth: how many bodies it is in.
     """
+    program = read_once(program)
     literals = _literals(program, owner)
     wanted = wanted | {weight.name for weight in literals.values()}
     weights = {node_of(w.tensor): w for w in program.weights} | literals

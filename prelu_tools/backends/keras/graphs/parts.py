@@ -7,10 +7,15 @@ that may be slopes take part in it.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+from tensorflow.python.framework import op_def_registry
+
+from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.program import Program, Weight, node_of
 
+_LARGEST = 10_000  # bytes of a node; larger ones are tables, which code does not make twice
 _STEPS = 16  # nodes that one part may have
 _JOINED_STEPS = 1024  # that one may have which puts its output together of several tensors
 _JOINS = frozenset(("ConcatV2", "Pack"))
@@ -134,6 +139,30 @@ class Parts:
                 if name not in self._weights:
                     waiting += [node_of(read) for read in self._nodes[name].input]
         return list(found)
+
+
+def read_once(program: Program) -> Program:
+    """The same program, in which what is computed again in the same way is read from the first.
+
+    A layer that is called again on the same tensor gives the same.
+    """
+    definition = tf.compat.v1.GraphDef()
+    definition.CopyFrom(program.definition)
+    first: dict[tuple[str, ...], str] = {}
+    same: dict[str, str] = {}
+    for node in definition.node:
+        for place, read in enumerate(node.input):
+            name, colon, port = read.partition(":")
+            node.input[place] = same.get(name, name) + colon + port
+        known = op_def_registry.get(node.op)
+        draws = known is None or known.is_stateful or node.op == "Identity"  # which is a mark
+        if draws or node.ByteSize() > _LARGEST or not (node.input or node.op == "Const"):
+            continue
+        stated = sorted((k, v.SerializeToString(deterministic=True)) for k, v in node.attr.items())
+        key = node.op, *node.input, repr(stated)
+        if first.setdefault(key, node.name) != node.name:
+            same[node.name] = first[key]
+    return replace(program, definition=definition) if same else program
 
 
 def _keeps_axes(equation: str) -> bool:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-
-import numpy as np
 import onnx
 import torch
-from onnx import helper
-from torch import nn
 
 from prelu_tools.backends.interface import Conversion
 from prelu_tools.backends.torch.conversion.dynamo import FixedDimensionError, by_program
 from prelu_tools.backends.torch.conversion.putting import Tagged, tagged
 from prelu_tools.backends.torch.conversion.task import INNER, LateRouteError, RouteError, Task
 from prelu_tools.backends.torch.conversion.tracing import by_tracing
-from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError, missing_extra
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.core.results.export import RefusedRoute
 from prelu_tools.graph.io.metadata import TORCH_SCOPES, module_scope, properties
 from prelu_tools.graph.io.model import OnnxModel
-from prelu_tools.graph.match.recognise import Match
-from prelu_tools.graph.passes.canonical import fuse_prelus
-from prelu_tools.graph.walk import all_nodes
+from prelu_tools.graph.passes.spelling import spell_out
 
 _ROUTES = ("dynamo", "dynamo strict", "tracing")
 
@@ -57,7 +49,11 @@ def converted(task: Task, wanted: ConversionOptions) -> Conversion:
             if task.arguments.is_assumed and all(axis == 0 for _, axis, _ in error.fixed):
                 raise
             raise UsageError(_fixed_dimensions(task, error)) from error
-        _spell_out(model, tags, slopes.shown, _learned_numbers(task.module))
+        learned = [
+            tensor.detach() for tensor in (*task.module.parameters(), *task.module.buffers())
+        ]
+        numbers = {float(t.flatten()[0]) for t in learned if t.is_floating_point() and _is_even(t)}
+        spell_out(model, tags, numbers, slopes.shown)
         keep = {f"{INNER}.{own}": own for own in task.module.state_dict()}
         return Conversion(model, tags, slopes.parameters, route, keep, tuple(refused), notes=notes)
     reasons = "; ".join(f"{found.route}: {found.reason}" for found in refused)
@@ -92,58 +88,9 @@ def _fixed_dimensions(task: Task, error: FixedDimensionError) -> str:
     )
 
 
-def _learned_numbers(module: nn.Module) -> set[float]:
-    """The values of parameters and buffers that are one number throughout."""
-    tensors = [*module.parameters(), *module.buffers()]
-    floating = [t for t in tensors if t.is_floating_point() and t.numel()]
-    firsts = [(tensor, tensor.flatten()[0]) for tensor in floating]
-    return {float(first) for tensor, first in firsts if bool((tensor == first).all())}
-
-
-def _spell_out(
-    model: OnnxModel,
-    tags: TagBook,
-    shown: Sequence[tuple[Array, Array]],
-    learned: Collection[float],
-) -> None:
-    """One PRelu node for every PReLU; one LeakyRelu where the slope is a number of the code.
-
-    Slopes that are known by their values alone get their tags. A number that is learned is a
-    slope that was not seen in the source: its node stays, for verification to find.
-    """
-
-    def is_of_the_code(slopes: Array) -> bool:
-        first = slopes.flat[0] if slopes.size else np.nan
-        return bool((slopes == first).all()) and float(first) not in learned
-
-    def tags_of(slopes: Array) -> Array | None:
-        return next((made for own, made in shown if _are_equal(own, slopes)), None)
-
-    def wanted(match: Match) -> bool:
-        is_known = tags.find(match.slopes) is not None or tags_of(match.slopes) is not None
-        return is_known or is_of_the_code(match.slopes)
-
-    fuse_prelus(model, wanted)
-    tensors = {tensor.name: tensor for tensor in model.proto.graph.initializer}
-    for node in all_nodes(model.proto.graph.node):
-        if node.op_type != "PRelu" or node.input[1] not in tensors:
-            continue
-        slopes = model.values(tensors[node.input[1]])
-        made = tags_of(slopes)
-        if made is not None:
-            node.input[1] = f"{node.input[1]}/tags"
-            if node.input[1] not in tensors:
-                tensor = model.tensor(node.input[1], made.reshape(slopes.shape))
-                model.proto.graph.initializer.append(tensor)
-                tensors[tensor.name] = tensor
-        elif tags.find(slopes) is None and is_of_the_code(slopes):
-            node.op_type = "LeakyRelu"
-            del node.input[1:]
-            node.attribute.append(helper.make_attribute("alpha", float(slopes.flat[0])))
-
-
-def _are_equal(left: Array, right: Array) -> bool:
-    return np.array_equal(np.squeeze(left), np.squeeze(right))
+def _is_even(tensor: torch.Tensor) -> bool:
+    """Whether it is one number throughout."""
+    return bool(tensor.numel()) and bool((tensor == tensor.flatten()[0]).all())
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:

@@ -119,8 +119,9 @@ class Watch(TorchFunctionMode):
             node = self.tracer.note(func, args, kwargs, result, before)
             if node is None or not node.is_constant:
                 self._note_layer(label_of(func), [*args, *kwargs.values()])
+            made = args[0] if label_of(func) == "setitem" else result
             for region in regions_of(node) if node is not None else ():
-                replaced = self._tell_region(region, result, label_of(func))
+                replaced = self._tell_region(region, made, label_of(func))
                 if replaced is not None:
                     region.y.is_layer = True
                     return replaced

@@ -103,25 +103,46 @@ def find_layers(hunt: LayerSearch, layers: Sequence[PReLULayer]) -> dict[str, Fo
 
 
 def find_stated(source: Source, layers: Sequence[PReLULayer]) -> dict[str, Found]:
-    """Find layers of one slope by the nodes that state it, in order; nothing is run.
+    """Find layers of one slope by the nodes that state it, given that no output differs.
 
-    A Relu says too little: most models have one besides.
+    Nothing is run. A Relu says too little: most models have one besides.
     """
-    try:
-        searched = source.searchable
-        left = {} if searched is None else searched.makers()
-    except PReLUToolsError:
-        return {}
+    left = _stating(source) if layers else {}
     found = {}
     for layer in layers:
-        fits = [name for name, maker in left.items() if maker.slope and _states(maker, layer)]
+        fits = [name for name, maker in left.items() if _states(maker, layer)]
         tensors = fits[: len(layer.nodes)]
         if len(tensors) == len(layer.nodes):
             made = tuple(left.pop(name) for name in tensors)
-            found[layer.name] = Found(
-                tuple(tensors), made, by_value=True, proven=True, is_unseen=True
-            )
+            found[layer.name] = Found(tuple(tensors), made, True, True, is_unseen=True)
     return found
+
+
+def find_in_order(source: Source, layers: Sequence[PReLULayer]) -> dict[str, Found]:
+    """The same where outputs differ: as many nodes as layers are these, and some may be wrong."""
+    makers = _stating(source) if layers else {}
+    if len(makers) != sum(len(layer.nodes) for layer in layers):
+        return {}
+    found = {}
+    for layer, (tensor, maker) in zip(layers, makers.items(), strict=False):
+        if len(layer.nodes) > 1:
+            return {}
+        wrong = None if _states(maker, layer) else _stated_words(maker, layer)
+        right = wrong is None
+        found[layer.name] = Found(
+            (tensor,), (maker,), right, right, wrong=wrong, stated=not right, is_unseen=True
+        )
+    return found
+
+
+def _stating(source: Source) -> dict[str, Maker]:
+    """The tensors whose node states a slope other than 0, in the order of the graph."""
+    try:
+        searched = source.searchable
+        makers = {} if searched is None else searched.makers()
+    except PReLUToolsError:
+        return {}
+    return {name: maker for name, maker in makers.items() if maker.slope}
 
 
 def _calls(hunt: LayerSearch, layers: Sequence[PReLULayer]) -> list[_Call]:
@@ -202,8 +223,7 @@ def _conclude(
     stated = [maker for maker in made if maker.slope is not None]
     for maker in stated:
         if not _states(maker, layer):
-            there = f"its slope is {maker.slope:.9g} there"
-            wrong = f"{there}, where {_text(layer.slopes)} was expected"
+            wrong = _stated_words(maker, layer)
             return Found(tensors, made, where=where, wrong=wrong, stated=True)
     if len(stated) == len(made):
         return Found(tensors, made, by_value=True, proven=True, where=where)
@@ -211,6 +231,10 @@ def _conclude(
     departs = next(filter(None, map(_wrong, own)), None)
     proven = reached and not departs and any(_shows(hunt, call) for call in own)
     return Found(tensors, made, proven=proven, where=where, wrong=departs)
+
+
+def _stated_words(maker: Maker, layer: PReLULayer) -> str:
+    return f"its slope is {maker.slope:.9g} there, where {_text(layer.slopes)} was expected"
 
 
 def _text(slopes: Array) -> str:
@@ -291,8 +315,10 @@ def in_words(found: Found) -> str:
     """Where a layer was found."""
     first = found.makers[0]
     tensors = ", ".join(map(repr, dict.fromkeys(found.tensors)))
-    text = f"found by its {'slope' if found.is_unseen else 'values'}: "
-    text += f"tensor {tensors} of node {first.node!r}"
+    node = f"tensor {tensors} of node {first.node!r}"
+    if found.is_unseen and found.stated:
+        return f"in its place is {node} ({first.operator})"
+    text = f"found by its {'slope' if found.is_unseen else 'values'}: {node}"
     if not found.by_value:
         return f"{text} ({first.operator})"
     one = "Relu" if first.operator == "Relu" else f"LeakyRelu({first.slope:.6g})"

@@ -37,7 +37,7 @@ def axis_orders(
     slopes, others = laid_over(mine, rank), laid_over(other, rank)
     if mine.slopes.ndim != rank and expected is not None and slopes is not None:
         slopes = slopes if len(expected) == rank and broadcasts(slopes.shape, expected) else None
-    fitting = AxisAlignment.between((None,) * rank if expected is None else expected, shape)
+    fitting = AxisAlignment.inside((None,) * rank if expected is None else expected, shape)
     if slopes is not None:
         fitting = fitting.laying(slopes.shape, shape)
         if others is not None:

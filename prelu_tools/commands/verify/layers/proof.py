@@ -8,12 +8,14 @@ from dataclasses import replace
 from prelu_tools.commands.verify.layers.finding import (
     Found,
     LayerSearch,
+    find_in_order,
     find_layers,
     find_stated,
     in_words,
 )
 from prelu_tools.commands.verify.layers.matching import ADDITIONAL, CALLS, NOT_FOUND, LayerJudge
 from prelu_tools.commands.verify.layers.watched import AXES, DIFFER, SHAPE
+from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.verification import LayerParity, Verdict
 
@@ -60,15 +62,29 @@ def unsearched(
     """
     wrong = misnamed(layers)
     is_renamed = judge.paired_by_slopes(wrong) is not None
-    lost = [layer.name for layer in layers if _asks(layer, NOT_FOUND)]
-    missing = [mine for mine in hunt.reference.layers if mine.name in lost]
-    stated = find_stated(hunt.source, missing) if missing else {}
+    stated = find_stated(hunt.source, _missing(layers, hunt))
     return tuple(
         _by_values(layer, stated[layer.name], hunt)
         if layer.name in stated
         else _unsearched(layer, is_renamed)
         for layer in layers
     )
+
+
+def blamed(
+    layers: Sequence[LayerParity], _judge: LayerJudge, hunt: LayerSearch
+) -> tuple[LayerParity, ...]:
+    """The same where an output differs: a layer that no pattern finds may be a node's one slope."""
+    stated = find_in_order(hunt.source, _missing(layers, hunt))
+    return tuple(
+        _by_values(layer, stated[layer.name], hunt) if layer.name in stated else layer
+        for layer in layers
+    )
+
+
+def _missing(layers: Sequence[LayerParity], hunt: LayerSearch) -> list[PReLULayer]:
+    lost = [layer.name for layer in layers if _asks(layer, NOT_FOUND)]
+    return [mine for mine in hunt.reference.layers if mine.name in lost]
 
 
 def _unsearched(layer: LayerParity, is_renamed: bool) -> LayerParity:

@@ -81,7 +81,7 @@ def _activation(reference: Source, layer: PReLULayer, x: Array) -> Array:
 def _order(mine: PReLULayer, other: PReLULayer, layouts: Layouts) -> Permutation | None:
     """From the reference's axes to the candidate's; None where that is not known."""
     left, right = mine.slopes, other.slopes
-    fitting = AxisAlignment.between(left.shape, right.shape)
+    fitting = AxisAlignment.inside(left.shape, right.shape)
     if left.size != right.size and right.size == 1:  # equal ones, of which one was kept
         fitting = AxisAlignment.between((None,) * left.ndim, (None,) * right.ndim)
     return fitting.stated(moved_from(mine.axes, other.axes), layouts.permutation(left.ndim))

@@ -16,7 +16,7 @@ class QuantizedCandidateJudge(CandidateJudge):
     """The same for a quantized candidate: see `commands/verify/quantized/judge.py`."""
 
     def judged(self) -> Judged:
-        """Every check that fits integer codes: planted faults and special values do not."""
+        """Every check that fits integer codes: special values do not."""
         graph, provider = self.source.graph, self.provider
         meaning = None if graph is None else graph.meaning()
         if graph is None or provider is None or meaning is None:
@@ -47,6 +47,7 @@ class QuantizedCandidateJudge(CandidateJudge):
             seen=seen,
             outputs=judgement.outputs,
             layers=judgement.layers,
+            power=judgement.power if self.request.power else None,
             interface=self.interface(seen.results[0]),
             tolerance=QUANTIZED,
             is_random=self.is_random(seen),

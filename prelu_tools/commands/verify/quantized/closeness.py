@@ -15,6 +15,7 @@ _SINGLE = 3.0
 """How many times as far as a channel a single value may be off."""
 _MOST_PARTS = 4096
 _FEW = 0.02
+_FEW_PARTS = 64  # channels: of more, one is as far off as this by chance
 # Student's t by degrees of freedom, 1 - 1e-6: how far a normal number may be from 0, in units of a
 # deviation that as many other draws show.
 _STUDENT = {1: 3.2e5, 2: 707.0, 3: 103.0, 4: 41.6, 6: 17.8, 8: 12.1, 12: 8.5, 16: 7.2, 24: 6.2,
@@ -46,12 +47,16 @@ class Closeness:
 
     n_draws: int
     """How many draws of the noise there are."""
+    directed: bool = False
+    """Whether differences that are all alike, a factor or a shift, are looked for too."""
     broken: bool = False
     """Whether shapes differ, or values are finite on one side only."""
+    _along: dict[tuple[str, tuple[int, ...]], Array] = field(default_factory=dict)
     _sums: dict[tuple[int, ...], _Sums] = field(default_factory=dict)
     _share: float = 0.0
     _signal: float = 0.0
     _noise: float = 0.0
+    _whole: tuple[int, ...] = ()
 
     def add(
         self, expected: Array, found: Array, base: Array, draws: Sequence[Array], allowed: Array
@@ -80,6 +85,32 @@ class Closeness:
         return max([self._share, *map(self._worst_of, self._sums.values())])
 
     @property
+    def alike(self) -> float:
+        """The same for differences that are all alike: the whole scaled or shifted, or a channel.
+
+        Rounding is noise: of what it adds, hardly anything lies along the output itself, or along
+        a constant. So a factor that is too small for `worst` is seen here.
+        """
+        shares = [0.0]
+        for sums in self._along.values():
+            with np.errstate(divide="ignore", invalid="ignore"):
+                share = np.where(sums[0] != 0, np.abs(sums[0]) / self._allowed_along(sums), 0.0)
+            shares.append(float(np.nan_to_num(share, nan=np.inf).max(initial=0.0)))
+        return max(shares)
+
+    @property
+    def least_factor(self) -> float | None:
+        """By how much an output has to be scaled for `alike` to see it; None if not known."""
+        sums = self._along.get(("factor", self._whole))
+        if sums is None or not self._signal > 0:
+            return None
+        return float(self._allowed_along(sums)) / self._signal
+
+    def _allowed_along(self, sums: Array) -> Array:
+        most = allowed_times(self.n_draws) * np.sqrt(np.square(sums[1:]).mean(axis=0))
+        return np.asarray(most)
+
+    @property
     def decibels(self) -> float | None:
         """The signal-to-noise ratio that the drawn noise leaves; None where there is none."""
         if not (self._noise > 0 and self._signal > 0):
@@ -105,8 +136,11 @@ class Closeness:
             return
         off = np.where(finite & ~same, np.maximum(np.abs(left - right) - allowed, 0.0), 0.0) ** 2
         with np.errstate(invalid="ignore"):
-            moved = [np.nan_to_num(draw.astype(np.float64) - base) ** 2 for draw in draws]
-        noise = np.mean(moved, axis=0) if moved else np.zeros(off.shape)
+            added = [np.nan_to_num(draw.astype(np.float64) - base) for draw in draws]
+        noise = np.mean(np.square(added), axis=0) if added else np.zeros(off.shape)
+        if self.directed:
+            signed = np.copysign(np.sqrt(off), np.nan_to_num(right - left))
+            self._add_along(base.astype(np.float64), [signed, *added])
         self._signal += float(np.square(np.nan_to_num(base.astype(np.float64))).sum())
         self._noise += float(noise.sum())
         for axes in _groupings(off.shape):
@@ -119,6 +153,21 @@ class Closeness:
             limit = _SINGLE * allowed_times(self.n_draws) * np.maximum(np.sqrt(noise), usual)
             if off.ndim < 2 or len(axes) < off.ndim:
                 self._note(np.sqrt(off), limit)
+
+    def _add_along(self, base: Array, differences: Sequence[Array]) -> None:
+        """How much of each difference, that of the candidate first, lies along a direction."""
+        self._whole = tuple(range(base.ndim))
+        for axes in _groupings(base.shape):
+            if (
+                len(axes) < base.ndim
+                and max(base.shape[a] for a in self._whole if a not in axes) > _FEW_PARTS
+            ):
+                continue
+            for name, direction in (("factor", np.nan_to_num(base)), ("shift", np.ones(()))):
+                new = np.stack([(each * direction).sum(axis=axes) for each in differences])
+                old = self._along.get((name, axes))
+                if old is None or old.shape == new.shape:
+                    self._along[name, axes] = new if old is None else old + new
 
     def _add_exact(
         self, expected: Array, found: Array, base: Array, draws: Sequence[Array]

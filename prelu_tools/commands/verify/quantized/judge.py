@@ -26,10 +26,11 @@ from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.outputs import OutputJudge, pair_outputs
 from prelu_tools.commands.verify.quantized.closeness import Closeness
 from prelu_tools.commands.verify.quantized.layers import QuantizedLayers
+from prelu_tools.commands.verify.quantized.weights import weights_within_half_a_step
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.results.reasons import Reason, as_reason
-from prelu_tools.core.results.verification import LayerParity, OutputParity, Verdict
+from prelu_tools.core.results.verification import LayerParity, OutputParity, Power, Verdict
 from prelu_tools.graph.copies.instrument import tapped
 from prelu_tools.graph.quantized.meaning import Meaning
 from prelu_tools.graph.quantized.rounding import with_moved_weights, with_rounding
@@ -55,6 +56,8 @@ class QuantizedJudgement:
     """How it was judged."""
     doubts: tuple[str, ...]
     """Why there is no verdict."""
+    power: Power | None
+    """Which slope faults its layers would have shown; None if they were not looked at."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +101,19 @@ def judge_quantized(plan: QuantizedPlan, placement: Mapping[str, str]) -> Quanti
     strict = plan.outputs.compare(meant)
     weights = _closeness_of_weights(plan, meant, strict)
     kernels = _closeness_of_kernels(plan)
+    close, total = weights_within_half_a_step(plan.meaning, plan.reference.source.graph)
+    for closeness in weights.values():
+        if closeness is not None:
+            closeness.directed = close < total
     parities = tuple(
         _parity(plan, parity, weights.get(parity.name), kernels.get(parity.name))
         for parity in plan.outputs.compare(plan.results)
     )
     agreed = all(parity.verdict != "fail" for parity in parities)
     found = layers.parities(placement, agreed) if plan.layers else ()
-    return QuantizedJudgement(parities, found, tuple(_notes(plan)), tuple(_doubts(plan)))
+    notes = [*_notes(plan), _note_of_weights(plan, weights, close, total)]
+    power = layers.power() if plan.layers else None
+    return QuantizedJudgement(parities, found, tuple(notes), tuple(_doubts(plan)), power)
 
 
 def _watch(plan: QuantizedPlan, layers: QuantizedLayers) -> None:
@@ -123,15 +132,12 @@ def _watch(plan: QuantizedPlan, layers: QuantizedLayers) -> None:
 
 
 def _session(plan: QuantizedPlan, proto: onnx.ModelProto, provider: str = "") -> Session:
-    file = plan.source.model.file
-    folder = None if file is None else file.parent
+    folder = plan.source.model.folder
     return Session(proto, provider or plan.provider, plan.spelled, folder)
 
 
 def _runs(plan: QuantizedPlan, proto: onnx.ModelProto, what: str) -> list[dict[str, Array]]:
-    file = plan.meaning.model.file
-    folder = None if file is None else file.parent
-    session = Session(proto, "cpu", f"{what} of {plan.spelled}", folder)
+    session = Session(proto, "cpu", f"{what} of {plan.spelled}", plan.meaning.model.folder)
     return [session.run(feed) for feed in plan.feeds]
 
 
@@ -159,7 +165,7 @@ def _closeness_of_weights(
     for mine, name in pair_outputs(references[0], meant[0]):
         if name not in wrong:
             continue
-        closeness = Closeness(len(draws))
+        closeness = Closeness(len(draws), directed=True)
         for run, results in enumerate(meant):
             expected, base = references[run][mine], results[name]
             turned = plan.outputs.to_reference(expected, base, name)
@@ -198,16 +204,20 @@ def _parity(
         return parity
     said: list[Reason] = []
     if parity.n_nonfinite_mismatch:
-        said.append(Reason(f"output {parity.name}: NaN or infinite on one side only", "not_finite"))
-    if weights is not None and weights.worst > 1:
+        said.append(
+            Reason(f"output {parity.name!r}: NaN or infinite on one side only", "not_finite")
+        )
+    alike = weights.alike if weights is not None and weights.directed else 0.0
+    off = 0.0 if weights is None else max(weights.worst, alike)
+    if off > 1:
         said.append(Reason(
-            f"output {parity.name}: the quantized weights and slopes differ from the reference's "
-            f"by {weights.worst:.3g} times as much as their rounding explains",
+            f"output {parity.name!r}: the quantized weights and slopes differ from the reference's "
+            f"by {off:.3g} times as much as their rounding explains",
             "int8_weights_differ",
         ))  # fmt: skip
     if kernels is not None and kernels.worst > 1:
         said.append(Reason(
-            f"output {parity.name}: the runtime differs from what the file defines by "
+            f"output {parity.name!r}: the runtime differs from what the file defines by "
             f"{kernels.worst:.3g} times as much as rounding to its codes explains",
             "int8_kernels_differ",
         ))  # fmt: skip
@@ -216,7 +226,7 @@ def _parity(
     snr = parity.deviation.snr_db
     if plan.given and not said and snr is not None and snr < MIN_SNR:
         said.append(Reason(
-            f"output {parity.name}: its signal-to-noise ratio is {snr:.1f} dB, below "
+            f"output {parity.name!r}: its signal-to-noise ratio is {snr:.1f} dB, below "
             f"{MIN_SNR:g} dB, although the slopes and weights are right: the ranges do not fit "
             "these inputs",
             "int8_snr",
@@ -248,13 +258,13 @@ def _unproven(
         return None
     if left < MIN_SNR:
         return Reason(
-            f"output {name}: rounding to the codes leaves a signal-to-noise ratio of {left:.1f} dB "
-            f"and so explains almost any difference; at least {MIN_SNR:g} dB are needed",
+            f"output {name!r}: rounding to the codes leaves a signal-to-noise ratio of {left:.1f} "
+            f"dB and so explains almost any difference; at least {MIN_SNR:g} dB are needed",
             "int8_steps_too_wide",
         )
     if snr is not None and snr < _MIN_RANDOM_SNR:
         return Reason(
-            f"output {name}: its signal-to-noise ratio is {snr:.1f} dB on random inputs: ranges "
+            f"output {name!r}: its signal-to-noise ratio is {snr:.1f} dB on random inputs: ranges "
             "cut off most of it; give data like that of the calibration with --inputs",
             "int8_snr",
         )
@@ -270,6 +280,25 @@ def _doubts(plan: QuantizedPlan) -> Iterator[str]:
             "the codes is used: rounding to them explains any weights",
             "int8_scales_too_wide",
         )
+
+
+def _note_of_weights(
+    plan: QuantizedPlan, weights: Mapping[str, Closeness | None], close: int, total: int
+) -> Reason:
+    """How many weights were compared one by one, and what would be seen of the others."""
+    words = (
+        f"{plan.spelled}: {close:,} of {total:,} quantized tensors are within half a step of one "
+        "of the reference's, value by value"
+    )
+    found = {name: each.least_factor for name, each in weights.items() if each is not None}
+    seen = [(factor, name) for name, factor in found.items() if factor is not None]
+    if close < total and seen:
+        factor, name = max(seen)
+        words += (
+            "; the others (equalized, or folded in another way) are compared by what they do to "
+            f"each output, where a factor of {1 + factor:.4f} on {name!r} would be seen"
+        )
+    return Reason(words, "int8_weights_compared")
 
 
 def _notes(plan: QuantizedPlan) -> list[str]:

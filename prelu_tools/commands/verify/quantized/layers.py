@@ -12,10 +12,12 @@ from prelu_tools.commands.verify.layers.isolated import axis_orders
 from prelu_tools.commands.verify.quantized.slopes import is_coarse, pair_snapped
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.inputs import DEFAULT_SEED
+from prelu_tools.core.prelu.faults import faults_in
 from prelu_tools.core.prelu.slopediff import SlopeDifference, compare_slopes, owner_of
 from prelu_tools.core.prelu.slopes import PReLULayer, laid_over
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification import LayerParity, Verdict
+from prelu_tools.core.results.verification import LayerParity, Power, Verdict
 from prelu_tools.core.rounding.parity import Comparison
 from prelu_tools.core.rounding.tolerance import Limit
 from prelu_tools.graph.match.layers import LocatedLayer
@@ -25,6 +27,7 @@ from prelu_tools.graph.quantized.meaning import Meaning
 from prelu_tools.graph.quantized.writer import PICKING
 
 _ROUNDING = 0.55  # of a step, for each time that a region rounds to codes
+_MOST_PLANTED = 500_000  # values of a layer in which faults are planted
 _FLOAT = 4 * 2.0**-23  # of a value: forms in floating point round a few times
 
 
@@ -69,6 +72,7 @@ class QuantizedLayers:
         self._pairs = pairs
         self._matches = {item.layer.name: item.matches for item in located}
         self._seen = {mine.name: _Seen() for mine, _ in pairs.pairs}
+        self._planted: list[tuple[bool, bool]] = []
 
     def tensors(self, known: Iterable[str]) -> tuple[str, ...]:
         """What has to be fetched of each run, of the tensors that the candidate has."""
@@ -155,19 +159,45 @@ class QuantizedLayers:
             return
         shares = []
         for order in orders:
-            laid = slopes.reshape(-1)[0] if slopes.size == 1 else slopes.transpose(order)
+            laid = slopes if slopes.size == 1 else slopes.transpose(order)
             try:
-                shares.append(self._share(np.asarray(laid), mine, call))
+                shares.append((self._share(laid, mine, call), laid))
             except ValueError:
                 continue  # it does not broadcast so
         if not shares:
             seen.lost = f"its slopes do not broadcast to an input of {list(x.shape)}"
             return
-        seen.off = max(seen.off, min(shares))
+        least, laid = min(shares, key=lambda share: share[0])
+        seen.off = max(seen.off, least)
+        if run == call.number == 0 and least <= 1:
+            self._plant(laid, mine, call)
         seen.n_calls += 1
         nearest = None if expected is None else orders.nearest(expected, y)
         if expected is not None and nearest is not None:
             seen.end_to_end.add(expected, nearest)
+
+    def _plant(self, slopes: Array, mine: PReLULayer, call: _Call) -> None:
+        """Add to what a layer gave what wrong slopes would have added, and look again."""
+        rows = max(1, _MOST_PLANTED * len(call.x) // max(call.x.size, 1))
+        if slopes.shape[0] == 1:
+            call = call._replace(x=call.x[:rows], y=call.y[:rows], cut=call.cut[:rows])
+        below = np.minimum(call.x.astype(np.float64), 0)
+        axes = tuple(axis for axis, size in enumerate(slopes.shape) if size == 1)
+        reached = ((below < 0) & ~call.cut).any(axis=axes).reshape(-1)
+        end = self._meaning.codes.get(call.match.node.output[0])
+        low, high = (-np.inf, np.inf) if end is None else end.ends
+        for fault in faults_in(0, [slopes], reached, 0, DEFAULT_SEED):
+            wrong = call.y + (fault.slopes.astype(np.float64) - slopes) * below
+            share = self._share(slopes, mine, call._replace(y=np.clip(wrong, low, high)))
+            is_reached = bool((fault.touched & reached).any())
+            self._planted.append((share > 1, is_reached))
+
+    def power(self) -> Power:
+        """Which slope faults its layers show: of each layer's first call in the first run."""
+        caught = sum(noticed for noticed, _ in self._planted)
+        unreached = sum(not (noticed or reached) for noticed, reached in self._planted)
+        hidden = len(self._planted) - caught - unreached
+        return Power(caught, caught, caught, 0, (), unreached, sampled=True, hidden=hidden)
 
     def _share(self, slopes: Array, mine: PReLULayer, call: _Call) -> float:
         """How far an output is from PReLU of its input, as a share of what rounding may do."""

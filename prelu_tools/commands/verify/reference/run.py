@@ -248,7 +248,7 @@ def _take_moved(
     settled = expected_outputs(reference.outputs, wide, reference.moved)
     for name, (strange, total) in settled.strange.items():
         reference.notes.append(
-            f"output {name}: {strange:,} of {total:,} values differ in float64 by more than "
+            f"output {name!r}: {strange:,} of {total:,} values differ in float64 by more than "
             "rounding; there, candidates are compared with the float32 run"
         )
     if settled.strange and all(a == b for a, b in settled.strange.values()):
@@ -271,7 +271,7 @@ def _take_plausible(
     strange += [name for name, extent in layers.items() if not extent.is_plausible]
     if strange:
         reference.notes.append(
-            f"{strange[0]} differs in float64 by far more than rounding: that run is not used; "
+            f"{strange[0]!r} differs in float64 by far more than rounding: that run is not used; "
             "the defaults of each type are used instead"
         )
         return False

@@ -332,9 +332,28 @@ def test_without_layers_a_node_that_states_the_slope_is_the_layer(tmp_path: Path
     assert (found.code, layer["verdict"], layer["n_by_value"]) == (0, "pass", 3)
     where = "found by its slope: tensor 'y' of node 'y'"
     assert layer["note"] == f"{where}, the same function as LeakyRelu(0.25)"
-    wrong = _net(tmp_path, "w", f"{_CONV} y = LeakyRelu<alpha = 0.3>(c)")
-    code, reasons = _unwatched(reference, wrong)
-    assert (code, reasons[0]) == (1, "layer_not_found")
+
+
+@pytest.mark.parametrize("option", ["--no-layers", "--no-power"])
+@pytest.mark.parametrize(("alpha", "named"), [(0.5, ["b"]), (0.25, [])])
+def test_a_node_in_the_place_of_a_layer_is_named_where_its_slope_is_wrong(
+    alpha: float, named: list[str], option: str, tmp_path: Path
+) -> None:
+    """And only there: what differs may be another part of the model."""
+    reference = _net(tmp_path, "l", f"{_CONV} y = PRelu(c, b)")
+    body = f"{_CONV} d = Mul(c, k) y = LeakyRelu<alpha = {alpha}>(d)"
+    found = verify(reference, _net(tmp_path, "r", body, k=np.float32(1.01)), option)
+    assert found.code == 1
+    assert [x["name"] for x in candidate(found)["layers"] if x["verdict"] == "fail"] == named
+    there = "in its place is tensor 'y' of node 'y' (LeakyRelu): its slope is 0.5 there, where 0.25"
+    assert any(there in reason for reason in found.json["reasons"]) == bool(named)
+
+
+def test_other_numbers_of_nodes_and_layers_say_nothing(tmp_path: Path) -> None:
+    reference = _net(tmp_path, "l", f"{_CONV} y = PRelu(c, b)")
+    body = "p = LeakyRelu<alpha = 0.5>(c) y = LeakyRelu<alpha = 0.25>(p)"
+    (layer,) = candidate(verify(reference, _net(tmp_path, "r", f"{_CONV} {body}")))["layers"]
+    assert (layer["verdict"], layer["found"]) == ("fail", "nowhere")
 
 
 @pytest.mark.parametrize("body", ["y = Relu(c)", "r = Relu(c) y = LeakyRelu<alpha = 0.3>(r)"])

@@ -142,6 +142,8 @@ def test_negated_slopes_fail_in_integers_too(files: dict[str, Path], tmp_path: P
         ("w1_quantized", lambda values: values[:, ::-1]),
         ("w1_quantized", lambda values: np.where(np.arange(6).reshape(6, 1, 1, 1) == 2, 0, values)),
         ("w2_scale", lambda values: values * 1.2),
+        ("w1_scale", lambda values: values * 1.02),
+        ("b1_quantized", lambda values: values // 2),
     ],
 )
 def test_wrong_weights_fail_although_their_noise_is_large(
@@ -151,6 +153,40 @@ def test_wrong_weights_fail_although_their_noise_is_large(
     assert result.verdict == "fail"
     (output,) = report(result).outputs
     assert code_of(output.difference or "") == "int8_weights_differ"
+
+
+def test_rounding_that_is_alike_everywhere_is_no_factor(tmp_path: Path) -> None:
+    """Weights of two sizes round alike: the output is scaled, by what rounding explains."""
+    signs = np.sign(constants(3)["w1"])
+    levels = np.where(np.arange(54).reshape(6, 3, 3) % 9 == 0, 1, 0.3173)
+    net = save_net(tmp_path / "net.onnx", w1=(signs * levels).astype(np.float32) / 4)
+    eight = quantized(net, tmp_path / "eight.onnx")
+    result = verify(net, eight, samples=4, search_seconds=0.0)
+    assert result.verdict == "pass", result.reasons
+    assert "6 of 6 quantized tensors are within half a step" in " ".join(result.notes)
+
+
+@pytest.mark.parametrize("name", ["plain", "written", "dynamic"])
+def test_it_says_which_faults_would_have_been_seen(files: dict[str, Path], name: str) -> None:
+    result = check(files, files[name])
+    power = report(result).power
+    assert power is not None
+    assert power.planted == power.detected == power.by_layers >= 8
+    (note,) = (n for n in result.notes if code_of(n) == "int8_weights_compared")
+    assert ("a factor of 1.0" in note) == (name == "dynamic")  # its weights have one scale
+
+
+def test_faults_that_rounding_explains_are_not_counted(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    alike = np.linspace(0.3, 0.3005, 6, dtype=np.float32).reshape(6, 1, 1)
+    net = save_net(tmp_path / "net.onnx", s1=alike)
+    result = verify(net, quantized(net, tmp_path / "eight.onnx"), **LEAN)
+    fine, coarse = report(check(files, files["plain"])).power, report(result).power
+    assert fine is not None
+    assert coarse is not None
+    assert coarse.hidden >= fine.hidden + 3  # exchanged, averaged, shifted
+    assert result.verdict == "pass"
 
 
 def test_ranges_that_do_not_fit_fail_on_given_inputs(

@@ -183,7 +183,7 @@ def test_layers_are_not_seen_in_float64_where_nobody_asks() -> None:
 
 
 UNUSED = (
-    "{} differs in float64 by far more than rounding: that run is not used; the defaults of "
+    "{!r} differs in float64 by far more than rounding: that run is not used; the defaults of "
     "each type are used instead"
 )
 
