@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from prelu_tools.batch.plan import Plan
+from prelu_tools.cli.baseline import KnownRequest
 from prelu_tools.cli.batch import are_many, batch_options, run_many
 from prelu_tools.cli.completing import complete_source
-from prelu_tools.cli.known import KnownChoice, known_options
 from prelu_tools.cli.options import (
     Command,
     output_options,
@@ -71,7 +71,7 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
     metavar="N",
     help="Exit 1 unless the model has N PReLU layers.",
 )
-@known_options
+@request_options(KnownRequest)
 @batch_options
 @source_options
 @output_options
@@ -84,8 +84,6 @@ def command(
     plot: Path | None,
     fail_on: Literal["error", "warning"] | None,
     expect_layers: int | None,
-    baseline: Path | None,
-    update_baseline: bool,
     out: Output,
     **choices: Any,
 ) -> int:
@@ -102,14 +100,13 @@ def command(
     """
     from prelu_tools.cli.output import write
 
-    plan = taken(Plan, choices)
+    plan, known = taken(Plan, choices), taken(KnownRequest, choices)
     request = InspectRequest(
         explain=out.details,
         options=sources_from(choices, out),
         **choices,  # named as the fields are
     )
     output = replace(out, slopes=slopes, others=others)
-    known = KnownChoice(baseline, update_baseline, out.quiet)
     gates = known.gates(fail_on, expect_layers)
     if series or any(map(is_log, sources)):
         if each or plan != Plan():
@@ -128,7 +125,7 @@ def command(
         jobs = _jobs(sources, request, gates, output, each)
         found = run_many(jobs, output, plan)
         output.show(found)
-        known.renew_all(found)
+        known.renew_all(found, out.quiet)
         return found.exit_code
     if len(sources) == 2:
         from prelu_tools.commands.inspect.compare import compare_sources
@@ -138,7 +135,7 @@ def command(
         compared = compare_sources(sources[0], sources[1], request)
         left, right = _gated(compared.left, gates), _gated(compared.right, gates)
         output.show(replace(compared, left=left, right=right))
-        known.renew([left, right])
+        known.renew([left, right], out.quiet)
         return _exit_code(left, right)
     from prelu_tools.commands.inspect.command import inspect_source
 
@@ -148,7 +145,7 @@ def command(
 
         write(plot, draw(result, plot.suffix.lower()))
     output.show(result)
-    known.renew([result])
+    known.renew([result], output.quiet)
     return _exit_code(result)
 
 
@@ -176,7 +173,7 @@ def _show_series(
     gates: InspectGates,
     output: Output,
     plot: Path | None,
-    known: KnownChoice,
+    known: KnownRequest,
 ) -> int:
     """Show how slopes moved from one source to the next."""
     from prelu_tools.cli.output import write
@@ -195,7 +192,7 @@ def _show_series(
 
         write(plot, draw(result, plot.suffix.lower()))
     output.show(result)
-    known.renew([result])
+    known.renew([result], output.quiet)
     return _exit_code(result)
 
 

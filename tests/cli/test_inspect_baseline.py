@@ -64,7 +64,7 @@ def test_many_models_are_renewed_together_and_others_are_kept() -> None:
     [
         (GATE, 3, "the baseline known.json cannot be read: no such file; --update-baseline"),
         (("--baseline", "known.json"), 2, "--baseline would be ignored: give --fail-on"),
-        (("--update-baseline",), 2, "--update-baseline needs --baseline FILE.json"),
+        (("--update-baseline",), 2, "it needs --baseline FILE.json"),
         (("--fail-on", "error", "--baseline", "bad.json"), 3, "bad.json is not a baseline"),
         (("--fail-on", "error", "--baseline", "torn.json"), 3, "torn.json is damaged"),
         (("--baseline", "bad.json", "--update-baseline"), 3, "bad.json is not a baseline"),
