@@ -29,6 +29,14 @@ def graphs_in(attribute: onnx.AttributeProto) -> list[onnx.GraphProto]:
     return [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
 
 
+def all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph and the bodies in it, outer ones first."""
+    yield graph
+    for node in graph.node:
+        for body in bodies(node):
+            yield from all_graphs(body)
+
+
 def all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
     """Nodes, and those of the bodies in them, behind the node that holds them."""
     for node in nodes:
@@ -83,11 +91,7 @@ def free_name(name: str, taken: set[str], number: int = 0) -> str:
 
 def inner_names(graph: onnx.GraphProto) -> set[str]:
     """Every tensor that a body of this graph makes or keeps: outside they must not be used."""
-    names: set[str] = set()
-    for node in graph.node:
-        for body in bodies(node):
-            names |= own_names(body) | inner_names(body)
-    return names
+    return {name for one in all_graphs(graph) if one is not graph for name in own_names(one)}
 
 
 def reads(node: onnx.NodeProto) -> list[str]:

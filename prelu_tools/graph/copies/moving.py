@@ -25,7 +25,7 @@ from prelu_tools.graph.facts.rounding import (
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.natives import inferred, with_shapes
 from prelu_tools.graph.view import GraphView, nested_views
-from prelu_tools.graph.walk import attribute_of, bodies, is_onnx
+from prelu_tools.graph.walk import all_graphs, attribute_of, is_onnx
 
 _UNITS: Mapping[int, float] = {
     TensorProto.FLOAT: 2.0**-23,
@@ -61,12 +61,10 @@ def moved_model(
 
 def _free_sizes(graph: onnx.GraphProto, original: onnx.GraphProto) -> None:
     """Let the sizes of a moved graph, and of the bodies in it, be free again that were."""
-    del graph.value_info[:], graph.input[:], graph.output[:]
-    graph.input.extend(original.input)
-    graph.output.extend(original.output)
-    inner, others = ([b for node in g.node for b in bodies(node)] for g in (graph, original))
-    for body, other in zip(inner, others, strict=True):
-        _free_sizes(body, other)
+    for one, other in zip(all_graphs(graph), all_graphs(original), strict=True):
+        del one.value_info[:], one.input[:], one.output[:]
+        one.input.extend(other.input)
+        one.output.extend(other.output)
 
 
 class _Mover:

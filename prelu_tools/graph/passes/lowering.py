@@ -14,7 +14,7 @@ from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.passes.prune import prune
 from prelu_tools.graph.passes.writing import WRITTEN, Draft, Place, Tensors, write
 from prelu_tools.graph.view import GraphView, nested_views
-from prelu_tools.graph.walk import all_nodes, bodies, set_nodes
+from prelu_tools.graph.walk import all_graphs, all_nodes, set_nodes
 
 _NARROW = {"depthwise"}
 """Forms with a convolution, of which onnxruntime has no kernel in float64."""
@@ -99,25 +99,17 @@ def put_nodes(
     found: dict[int, dict[str, Sequence[onnx.NodeProto]]] = {}
     for view, node, nodes in written:
         found.setdefault(id(view.graph), {})[node.output[0]] = nodes
-    for one in reversed(list(_graphs(graph))):  # bodies before what is around them
+    for one in reversed(list(all_graphs(graph))):  # bodies before what is around them
         new = found.get(id(one))
         if new:
             old = ((node, node.output[0] if node.output else "") for node in one.node)
             set_nodes(one, [each for node, name in old for each in new.get(name, [node])])
 
 
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """A graph and the bodies in it, outer ones first."""
-    yield graph
-    for node in graph.node:
-        for body in bodies(node):
-            yield from _graphs(body)
-
-
 def drop_slopes(graph: onnx.GraphProto, rewritten: Sequence[onnx.NodeProto]) -> None:
     """Remove slopes that only these nodes use, so that their names are free for what follows."""
     left = Counter(name for node in all_nodes(graph.node) for name in node.input)
-    left.update(value.name for one in _graphs(graph) for value in one.output)
+    left.update(value.name for one in all_graphs(graph) for value in one.output)
     left.subtract(name for node in rewritten for name in node.input)
     slopes = {node.input[1] for node in rewritten} - {name for name, n in left.items() if n > 0}
     kept = [tensor for tensor in graph.initializer if tensor.name not in slopes]

@@ -30,6 +30,7 @@ from onnx import helper, numpy_helper
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.graph.io.metadata import SLOPE_NAME, SLOPE_SHAPE
+from prelu_tools.graph.passes.prune import prune
 from prelu_tools.graph.walk import free_name, in_order, set_nodes, users_of
 
 FLOAT: Final = "float"
@@ -177,7 +178,7 @@ class IntegerWriter:
                 nodes += written.get(node.output[0], [node])
         set_nodes(graph, in_order(nodes))
         graph.initializer.extend(self._tensors.values())
-        _drop_unused(graph)
+        prune(graph)
 
     def _free_slopes(self, places: Sequence[IntegerPlace]) -> None:
         """Remove slopes that only these places use, so that their codes take their names."""
@@ -352,16 +353,3 @@ _BUILDERS: Mapping[str, Callable[[IntegerWriter, IntegerPlace], set[str]]] = {
         for kind in ("conv", "tiled", "")
     },
 }
-
-
-def _drop_unused(graph: onnx.GraphProto) -> None:
-    """Nodes and constants that nothing reads any more."""
-    while True:
-        used = {i for node in graph.node for i in node.input} | {v.name for v in graph.output}
-        kept = [node for node in graph.node if used.intersection(node.output)]
-        if len(kept) == len(graph.node):
-            break
-        set_nodes(graph, kept)
-    tensors = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(tensors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prelu_tools.graph.quantized.operators import is_quantizing
-from prelu_tools.graph.walk import all_nodes
+from prelu_tools.graph.walk import every_node
 
 if TYPE_CHECKING:
     from prelu_tools.graph.io.model import OnnxModel
@@ -18,8 +18,7 @@ def noticed_meaning(model: OnnxModel) -> Meaning | None:
     Raises:
         PReLUToolsError: an operator works on codes in a way that is not known here.
     """
-    parts = [model.proto.graph.node, *(one.node for one in model.proto.functions)]
-    if not any(is_quantizing(node) for nodes in parts for node in all_nodes(nodes)):
+    if not any(map(is_quantizing, every_node(model.proto))):
         return None
     from prelu_tools.graph.quantized.meaning import meaning_of
 
