@@ -123,7 +123,6 @@ class KnownRequest:
             UsageError: an option would be ignored.
             PReLUToolsError: the file cannot be read, or is no baseline of findings.
         """
-        from prelu_tools.commands.inspect.known import read_known
         from prelu_tools.core.results.inspect_gates import InspectGates
 
         if self.baseline is None or self.update_baseline:
@@ -133,10 +132,14 @@ class KnownRequest:
                 "--baseline would be ignored: give --fail-on warning (or error), or "
                 "--update-baseline"
             )
+        from prelu_tools.commands.inspect.known import read_known
+
         return InspectGates(fail_on, expect_layers, read_known(self.baseline))
 
     def renew(self, results: Sequence[Inspected], quiet: bool) -> None:
         """Write the findings of models to the file, where that was asked for."""
+        if not self.update_baseline:
+            return
         from prelu_tools.core.results.inspect_gates import known_findings, known_model
 
         found = [
@@ -146,6 +149,8 @@ class KnownRequest:
 
     def renew_all(self, result: BatchResult, quiet: bool) -> None:
         """The same for many models: nothing is written where one could not be read."""
+        if not self.update_baseline:
+            return
         from prelu_tools.cli.output import say
         from prelu_tools.core.results.inspect_gates import FAILING, KnownFinding, known_model
 
@@ -153,8 +158,7 @@ class KnownRequest:
         for entry in result.entries:
             document = entry.document
             if document is None:
-                if self.update_baseline:
-                    say(f"{self.baseline} was not written: {entry.path} could not be inspected")
+                say(f"{self.baseline} was not written: {entry.path} could not be inspected")
                 return
             models.append(known_model(entry.path))
             places = [("", document), *((one["name"], one) for one in document["layers"])]
@@ -170,8 +174,7 @@ class KnownRequest:
         from prelu_tools.cli.output import say
         from prelu_tools.commands.inspect.known import write_known
 
-        if self.baseline is None or not self.update_baseline:
-            return
+        assert self.baseline is not None  # --update-baseline needs it
         write_known(self.baseline, models, found)
         if not quiet:
             counted = "1 model" if len(models) == 1 else f"{len(models):,} models"
