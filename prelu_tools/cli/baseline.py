@@ -1,19 +1,21 @@
-"""`--baseline` of `verify`: what an earlier run measured, and how much worse it may get."""
+"""`--baseline`: what an earlier `verify` measured or `inspect` found, and what may change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from prelu_tools.cli.options import request_options
+from prelu_tools.core.errors import UsageError
 from prelu_tools.core.requests.kinds import FLAG, OWN_FILE, number
 from prelu_tools.core.requests.option import Needs, option
 
 if TYPE_CHECKING:
     from prelu_tools.core.results.baseline import Baseline
     from prelu_tools.core.results.batch import BatchResult
+    from prelu_tools.core.results.inspect_gates import Inspected, InspectGates, KnownFinding
     from prelu_tools.core.results.verification import VerifyResult
 
 _FILE = Needs(lambda values: values.baseline is not None, "it needs --baseline FILE.json")
@@ -98,3 +100,82 @@ class BaselineChoice:
         renewed = renew(self.path, results, whole)
         if renewed.refused is not None or not quiet:
             say(renewed.sentence)
+
+
+@dataclass(frozen=True)
+class KnownRequest:
+    """The findings that fail no model."""
+
+    baseline: Path | None = option(
+        OWN_FILE, "With --fail-on, count only findings that are not in this file.",
+        default=None, metavar="FILE.json",
+    )  # fmt: skip
+    update_baseline: bool = option(
+        FLAG, "Write the findings to the baseline.", default=False, needs=(_FILE,)
+    )
+
+    def gates(
+        self, fail_on: Literal["error", "warning"] | None, expect_layers: int | None
+    ) -> InspectGates:
+        """What a model has to be like; the file is read before anything runs.
+
+        Raises:
+            UsageError: an option would be ignored.
+            PReLUToolsError: the file cannot be read, or is no baseline of findings.
+        """
+        from prelu_tools.core.results.inspect_gates import InspectGates
+
+        if self.baseline is None or self.update_baseline:
+            return InspectGates(None if self.update_baseline else fail_on, expect_layers)
+        if fail_on is None:
+            raise UsageError(
+                "--baseline would be ignored: give --fail-on warning (or error), or "
+                "--update-baseline"
+            )
+        from prelu_tools.commands.inspect.known import read_known
+
+        return InspectGates(fail_on, expect_layers, read_known(self.baseline))
+
+    def renew(self, results: Sequence[Inspected], quiet: bool) -> None:
+        """Write the findings of models to the file, where that was asked for."""
+        if not self.update_baseline:
+            return
+        from prelu_tools.core.results.inspect_gates import known_findings, known_model
+
+        found = [
+            one for result in results for one in known_findings(result.path, result.all_findings)
+        ]
+        self._write([known_model(result.path) for result in results], found, quiet)
+
+    def renew_all(self, result: BatchResult, quiet: bool) -> None:
+        """The same for many models: nothing is written where one could not be read."""
+        if not self.update_baseline:
+            return
+        from prelu_tools.cli.output import say
+        from prelu_tools.core.results.inspect_gates import FAILING, KnownFinding, known_model
+
+        models, found = [], []
+        for entry in result.entries:
+            document = entry.document
+            if document is None:
+                say(f"{self.baseline} was not written: {entry.path} could not be inspected")
+                return
+            models.append(known_model(entry.path))
+            places = [("", document), *((one["name"], one) for one in document["layers"])]
+            found += [
+                KnownFinding(models[-1], finding["code"], layer)
+                for layer, place in places
+                for finding in place["findings"]
+                if finding["severity"] in FAILING["warning"]
+            ]
+        self._write(models, found, quiet)
+
+    def _write(self, models: Sequence[str], found: Sequence[KnownFinding], quiet: bool) -> None:
+        from prelu_tools.cli.output import say
+        from prelu_tools.commands.inspect.known import write_known
+
+        assert self.baseline is not None  # --update-baseline needs it
+        write_known(self.baseline, models, found)
+        if not quiet:
+            counted = "1 model" if len(models) == 1 else f"{len(models):,} models"
+            say(f"{self.baseline} has the findings of {counted} now")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from prelu_tools.batch.plan import Plan
-from prelu_tools.cli.batch import are_many, batch_options, show_many
+from prelu_tools.cli.baseline import KnownRequest
+from prelu_tools.cli.batch import are_many, batch_options, run_many
 from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.options import (
     Command,
@@ -70,6 +71,7 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
     metavar="N",
     help="Exit 1 unless the model has N PReLU layers.",
 )
+@request_options(KnownRequest)
 @batch_options
 @source_options
 @output_options
@@ -97,22 +99,21 @@ def command(
     Example: prelu-tools inspect model.onnx
     """
     from prelu_tools.cli.output import write
-    from prelu_tools.core.results.inspect_gates import InspectGates
 
-    plan = taken(Plan, choices)
+    plan, known = taken(Plan, choices), taken(KnownRequest, choices)
     request = InspectRequest(
         explain=out.details,
         options=sources_from(choices, out),
         **choices,  # named as the fields are
     )
     output = replace(out, slopes=slopes, others=others)
-    gates = InspectGates(fail_on, expect_layers)
+    gates = known.gates(fail_on, expect_layers)
     if series or any(map(is_log, sources)):
         if each or plan != Plan():
             raise click.UsageError(
                 "a series is read in this process: leave out --each and the options for many models"
             )
-        return _show_series(sources, request, gates, output, plot)
+        return _show_series(sources, request, gates, output, plot, known)
     each = each and (len(sources) > 1 or are_many(sources))
     if _is_batch(sources, each or plan != Plan()):
         if plot is not None:
@@ -122,7 +123,10 @@ def command(
                 "two sources are compared, in this process: give --each to inspect each of them"
             )
         jobs = _jobs(sources, request, gates, output, each)
-        return show_many(jobs, output, plan)
+        found = run_many(jobs, output, plan)
+        output.show(found)
+        known.renew_all(found, out.quiet)
+        return found.exit_code
     if len(sources) == 2:
         from prelu_tools.commands.inspect.compare import compare_sources
 
@@ -131,6 +135,7 @@ def command(
         compared = compare_sources(sources[0], sources[1], request)
         left, right = _gated(compared.left, gates), _gated(compared.right, gates)
         output.show(replace(compared, left=left, right=right))
+        known.renew([left, right], out.quiet)
         return _exit_code(left, right)
     from prelu_tools.commands.inspect.command import inspect_source
 
@@ -140,6 +145,7 @@ def command(
 
         write(plot, draw(result, plot.suffix.lower()))
     output.show(result)
+    known.renew([result], output.quiet)
     return _exit_code(result)
 
 
@@ -167,6 +173,7 @@ def _show_series(
     gates: InspectGates,
     output: Output,
     plot: Path | None,
+    known: KnownRequest,
 ) -> int:
     """Show how slopes moved from one source to the next."""
     from prelu_tools.cli.output import write
@@ -185,6 +192,7 @@ def _show_series(
 
         write(plot, draw(result, plot.suffix.lower()))
     output.show(result)
+    known.renew([result], output.quiet)
     return _exit_code(result)
 
 

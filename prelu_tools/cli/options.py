@@ -58,7 +58,7 @@ class Command(click.Command):
         fields = [one for one in self.params if isinstance(one, RequestOption)]
         written = [one.name for one in fields if one.kind.type == "file" and not one.kind.is_read]
         for name in ("plot", *written):
-            is_read = name == "baseline" and not given["update_baseline"]
+            is_read = name == "baseline" and not given.get("update_baseline")
             if name is not None and given.get(name) is not None and not is_read:
                 yield given[name]
 

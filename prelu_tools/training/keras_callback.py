@@ -25,21 +25,21 @@ class KerasSlopeLogger(keras.callbacks.Callback):  # type: ignore[misc]
         tensorboard: bool | None = None,
         wandb: bool | None = None,
     ) -> None:
-        """Check what is asked for.
+        """Check the arguments.
 
         Args:
-            folder: where `slopes.jsonl` and the files for TensorBoard go: give it one of its own.
+            folder: where `slopes.jsonl` and the files for TensorBoard go: give each logger its own.
             every: steps from one record to the next.
-            sample: a few rows of inputs. Keras shows nobody its gradients: with a sample, the
-                warning of a layer that does not move can say whether its inputs are ever negative.
-                A subclassed model that is not built yet is built with it: else its first record is
-                made after its first step.
-            tensorboard: whether to write for TensorBoard; None where it is installed.
-            wandb: whether to log to the active run of W&B; None where there is one.
+            sample: a few rows of inputs. Keras does not show gradients to callbacks; with a sample,
+                the warning about a layer that does not move can say whether its inputs are ever
+                negative. A subclassed model that is not built yet is built with it; otherwise its
+                first record is made after its first step.
+            tensorboard: whether to write for TensorBoard; None for yes, if it is installed.
+            wandb: whether to log to the active run of W&B; None for yes, if there is one.
 
         Raises:
-            UsageError: an argument makes no sense.
-            MissingExtraError: a package that is asked for is not installed.
+            UsageError: an argument is not valid.
+            MissingExtraError: a requested package is not installed.
         """
         super().__init__()
         options = {"tensorboard": tensorboard, "wandb": wandb}

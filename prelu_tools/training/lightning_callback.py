@@ -44,8 +44,8 @@ class LightningSlopeLogger(_base()):  # type: ignore[misc]
         """Check what is asked for; see `TorchSlopeLogger` for the arguments.
 
         Raises:
-            UsageError: an argument makes no sense.
-            MissingExtraError: a package that is asked for is not installed.
+            UsageError: an argument is not valid.
+            MissingExtraError: a requested package is not installed.
         """
         super().__init__()
         self._recorder = Recorder(folder, every, tensorboard=tensorboard, wandb=wandb)

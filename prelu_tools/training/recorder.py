@@ -60,8 +60,8 @@ class Recorder:
         Args:
             folder: where `slopes.jsonl` and the files for TensorBoard go; it is made if need be.
             every: steps from one record to the next.
-            tensorboard: whether to write for TensorBoard; None where it is installed.
-            wandb: whether to log to the active run of W&B; None where there is one.
+            tensorboard: whether to write for TensorBoard; None for yes, if it is installed.
+            wandb: whether to log to the active run of W&B; None for yes, if there is one.
 
         Raises:
             UsageError: `every` is not a number of steps, or wandb is not installed.

@@ -44,7 +44,7 @@ class TorchSlopeLogger:
             model: the module, compiled or in a parallel wrapper or not. It has to hold whole
                 parameters: those that FSDP has sharded cannot be read.
             optimizer: what trains it, or a list of several; the steps of the first are counted.
-            folder: where `slopes.jsonl` and the files for TensorBoard go: give it one of its own.
+            folder: where `slopes.jsonl` and the files for TensorBoard go: give each logger its own.
             every: steps from one record to the next.
             step: how many steps were taken before, if training resumes: records of that step
                 and later ones are replaced.

@@ -57,8 +57,8 @@ def test_the_commands_run_in_order() -> None:
     save_dense(Path("net-fast.onnx"))
     lines = [line[2:] for block in _blocks("console") for line in block.splitlines()]
     ours = [shlex.split(line) for line in lines if line.startswith("prelu-tools ")]
-    assert [line[1] for line in ours] == ["init", "verify", "verify"]
-    assert [cli(*line[1:]).code for line in ours] == [0, 0, 0]
+    assert [line[1] for line in ours] == ["init", "verify", "verify", "inspect", "inspect"]
+    assert [cli(*line[1:]).code for line in ours] == [0, 0, 0, 0, 0]
 
 
 def test_the_test_that_is_shown_passes_once_its_baseline_is_written() -> None:

@@ -16,7 +16,7 @@ def errors(kind: str, document: Any) -> list[str]:
     """Where a document is not as its schema says; here a field that it does not name is one too.
 
     Args:
-        kind: `inspect`, `inspect-series`, `verify` or `batch`.
+        kind: `inspect`, `inspect-series`, `verify`, `quantize` or `batch`.
         document: the report.
     """
     return [f"{error.json_path}: {error.message}" for error in _strict(kind).iter_errors(document)]

@@ -74,9 +74,11 @@ def quantized(source: Path, output: Path, form: str = "QDQ", **options: Any) -> 
 
     logging.getLogger().setLevel(logging.ERROR)
     ort.set_default_logger_severity(4)
-    given = {"activation_type": q.QuantType.QUInt8, "per_channel": True, **options}
-    q.quantize_static(source, output, _Reader(pictures()), quant_format=q.QuantFormat[form],
-                      weight_type=q.QuantType.QInt8, **given)  # fmt: skip
+    given = {"activation_type": q.QuantType.QUInt8, "weight_type": q.QuantType.QInt8,
+             "per_channel": True, **options}  # fmt: skip
+    q.quantize_static(
+        source, output, _Reader(pictures()), quant_format=q.QuantFormat[form], **given
+    )
     return output
 
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.commands.baselines import (
+    OtherSchemaError,
+    no_baseline,
+    read_document,
+    write_document,
+)
 from prelu_tools.core.results.baseline import Baseline, Entry, entry_of
 from prelu_tools.core.results.verification import VerifyResult
-from prelu_tools.graph.io.writer import replacing
 
-SCHEMA_VERSION = 1
 KIND = "verify-baseline"
-
-
-class OtherSchemaError(PReLUToolsError):
-    """A baseline of another schema: it cannot be compared with, and may be renewed."""
 
 
 @dataclass(frozen=True)
@@ -52,32 +50,12 @@ def read_baseline(path: Path) -> Baseline:
         OtherSchemaError: it is a baseline of another schema.
         PReLUToolsError: it is missing, unreadable, or no baseline.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise PReLUToolsError(
-            f"the baseline {path} cannot be read: no such file; --update-baseline writes it"
-        ) from error
-    except OSError as error:
-        raise PReLUToolsError(f"the baseline {path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise _no_baseline(path, f"is not valid JSON: {error}") from error
-    if not isinstance(document, dict) or document.get("kind") != KIND:
-        raise _no_baseline(path, f'is not a baseline: it does not say "kind": "{KIND}"')
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise OtherSchemaError(
-            f"the baseline {path} is of schema_version {document.get('schema_version')!r}, and "
-            f"this prelu-tools reads {SCHEMA_VERSION}: renew it with --update-baseline"
-        )
+    document = read_document(path, KIND)
     try:
         entries = {str(name): _entry(value) for name, value in document["checks"].items()}
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise _no_baseline(path, "is damaged: it lacks the fields of a baseline") from error
+        raise no_baseline(path) from error
     return Baseline(str(path), entries)
-
-
-def _no_baseline(path: Path, what: str) -> PReLUToolsError:
-    return PReLUToolsError(f"{path} {what}; expected a file that --update-baseline wrote")
 
 
 def _entry(value: Mapping[str, Any]) -> Entry:
@@ -158,7 +136,4 @@ def write_baseline(path: Path, entries: Mapping[str, Entry]) -> None:
         }
         for name, entry in entries.items()
     }
-    document = {"schema_version": SCHEMA_VERSION, "kind": KIND, "checks": checks}
-    text = json.dumps(document, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    with replacing(path) as temporary:
-        temporary.write_bytes(f"{text}\n".encode("utf-8", "backslashreplace"))
+    write_document(path, KIND, {"checks": checks})

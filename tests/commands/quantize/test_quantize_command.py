@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from json_schemas import errors
 from quantized_nets import SIZE, Array, changed, constants, pictures, quantized, save_net
 from running import Outcome, cli
 from text_nets import npz, save
@@ -210,6 +211,7 @@ def test_too_much_loss_is_a_verdict_and_nothing_is_written(
     unproven = run(net, output, data, "--quantizer-option", "MinimumRealRange=4000", "--no-verify",
                    *JSON)  # fmt: skip
     assert (unproven.code, unproven.json["verdict"]) == (0, None)
+    assert errors("quantize", unproven.json) == errors("quantize", found.json) == []
     assert output.exists()
 
 
@@ -225,6 +227,7 @@ def test_the_metric_is_measured_and_may_decide(net: Path, tmp_path: Path) -> Non
     metric = f"{tmp_path / 'metrics.py'}:agreement"
     found = run(net, tmp_path / "q.onnx", data, "--metric", metric, *JSON)
     assert found.code == 0, found.err
+    assert errors("quantize", found.json) == []
     assert found.json["metric"]["in_float"] == pytest.approx(found.json["metric"]["in_int8"], abs=1)
     drop = found.json["metric"]["in_float"] - found.json["metric"]["in_int8"]
     if drop > 0:
@@ -254,6 +257,10 @@ def test_reports_show_the_layers(net: Path, data: Path, tmp_path: Path) -> None:
         assert "_conv" in text
         assert "dB" in text
         assert "held out" in text
+    document = json.loads(written["json"].read_text())
+    assert errors("quantize", document) == []
+    assert errors("verify", {"schema_version": 1, **document["verification"]}) == []
+    assert errors("quantize", {**document, "more": 1})
     suites = ElementTree.parse(written["junit"]).getroot()
     assert {case.get("name") for case in suites.iter("testcase")} >= {"s0", "s1", "output y"}
     assert (suites.get("failures"), suites.get("errors")) == ("0", "0")

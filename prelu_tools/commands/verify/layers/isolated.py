@@ -50,6 +50,20 @@ def axis_orders(
     return fitting or AxisAlignment([tuple(range(rank))])
 
 
+def turned_orders(
+    mine: PReLULayer, other: PReLULayer, shape: tuple[int, ...], expected: tuple[int, ...]
+) -> AxisAlignment:
+    """Unusual orders in which one layer's slopes are the other's: for values to decide.
+
+    Between axes of one size shapes do not show that a converter has left out a Transpose.
+    """
+    slopes, others = (laid_over(layer, len(shape)) for layer in (mine, other))
+    if slopes is None or others is None:
+        return AxisAlignment()
+    every = AxisAlignment(o for o in AxisAlignment.every(expected, shape) if o[:1] == (0,))
+    return every.equating(slopes, others)
+
+
 def own_ulps(reference: PReLULayer, orders: AxisAlignment, x: Array, y: Array) -> int | None:
     """The reference's slopes on a candidate's own input, against its own output, in ulps.
 

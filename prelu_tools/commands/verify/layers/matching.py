@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from prelu_tools.commands.verify.inputs.linking import Layouts
-from prelu_tools.commands.verify.layers.isolated import axis_orders, own_ulps
+from prelu_tools.commands.verify.layers.isolated import axis_orders, own_ulps, turned_orders
 from prelu_tools.commands.verify.layers.stand_ins import StandIns
 from prelu_tools.commands.verify.layers.watched import (
     WatchedLayer,
@@ -157,7 +157,13 @@ class LayerJudge:
             shape = None if expected is None else expected.shape
             orders = axis_orders(mine, other, x.shape, shape)
             limit = self._limit(mine.name, place, y, expected)
-            if expected is not None and is_same(limit, expected, y, orders):
+            if expected is None:
+                continue
+            if is_same(limit, expected, y, orders):
+                break
+            turned = turned_orders(mine, other, x.shape, expected.shape)
+            if is_same(limit, expected, y, turned):
+                self._watched[mine.name].turned, orders = True, turned
                 break
         self._taken.add((self.run, mine.name, place))
         return expected, orders, place
@@ -320,6 +326,8 @@ class LayerJudge:
             if difference.ambiguous and len(order) == mine.slopes.ndim:
                 shown = compare_slopes(mine, other, order)
                 difference = shown if shown.equal else difference
+        if self._watched[mine.name].turned:
+            return SlopeDifference(True)
         if difference.equal or difference.ambiguous:
             return difference
         others = [layer for layer in self._reference.layers if layer.name != mine.name]

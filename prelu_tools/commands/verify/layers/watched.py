@@ -27,6 +27,8 @@ class WatchedLayer:
     lost: str | None = None
     orders: frozenset[Permutation] | None = None
     """Of several axis orders those in which all that it gave is the reference's; None for one."""
+    turned: bool = False
+    """Whether it gave what the reference did in an order that the slopes alone show."""
 
 
 def difference_code(slopes: SlopeDifference, watched: WatchedLayer) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper, version_converter
 from quantized_nets import (
     Array,
     changed,
@@ -38,18 +38,47 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "net": net,
         "plain": quantized(net, folder / "plain.onnx"),
-        "signed": quantized(net, folder / "signed.onnx", activation_type=_signed()),
+        "signed": quantized(net, folder / "signed.onnx", activation_type=_type("QInt8")),
         "forced": quantized(net, folder / "forced.onnx", **FIXED),
         "operators": quantized(net, folder / "operators.onnx", "QOperator"),
         "written": quantized(written, folder / "written8.onnx"),
         "dynamic": quantized_dynamically(net, folder / "dynamic.onnx"),
+        "sixteen": quantized(
+            net,
+            folder / "sixteen.onnx",
+            activation_type=_type("QUInt16"),
+            extra_options={"UseQDQContribOps": True},
+        ),
+        "nibbles": quantized(_newer(net), folder / "nibbles.onnx", weight_type=_type("QInt4")),
+        "weights only": _weights_only(net, folder / "weights.onnx"),
     }
 
 
-def _signed() -> Any:
+def _type(name: str) -> Any:
     from onnxruntime.quantization import QuantType
 
-    return QuantType.QInt8
+    return QuantType[name]
+
+
+def _newer(net: Path) -> Path:
+    """The net in opset 21, which has 4-bit integers."""
+    path = net.with_suffix(".21.onnx")
+    onnx.save(version_converter.convert_version(onnx.load(net), 21), path)
+    return path
+
+
+def _weights_only(net: Path, path: Path) -> Path:
+    proto = onnx.load(net)
+    (tensor,) = (t for t in proto.graph.initializer if t.name == "w1")
+    values = numpy_helper.to_array(tensor)
+    scale = (np.abs(values).max(axis=(1, 2, 3)) / 127).astype(np.float32)
+    codes = np.round(values / scale.reshape(-1, 1, 1, 1)).astype(np.int8)
+    tensor.CopyFrom(numpy_helper.from_array(codes, "w1_quantized"))
+    proto.graph.initializer.append(numpy_helper.from_array(scale, "w1_scale"))
+    inputs = ["w1_quantized", "w1_scale"]
+    proto.graph.node.insert(0, helper.make_node("DequantizeLinear", inputs, ["w1"], axis=0))
+    onnx.save(proto, path)
+    return path
 
 
 def check(files: dict[str, Path], candidate: Path, **options: Any) -> VerifyResult:
@@ -65,7 +94,20 @@ def layer(result: VerifyResult, number: int) -> LayerParity:
     return report(result).layers[number]
 
 
-@pytest.mark.parametrize("name", ["plain", "signed", "forced", "operators", "written", "dynamic"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plain",
+        "signed",
+        "forced",
+        "operators",
+        "written",
+        "dynamic",
+        "sixteen",
+        "nibbles",
+        "weights only",
+    ],
+)
 def test_an_honest_file_passes_and_says_how_it_was_judged(
     files: dict[str, Path], name: str
 ) -> None:
@@ -110,6 +152,14 @@ FAULTS: dict[str, Callable[[Array], Array]] = {
     "turned round": lambda slopes: slopes[::-1],
     "zeroed": lambda slopes: slopes * 0,
 }
+
+
+def test_wrong_slopes_fail_beside_codes_of_all_widths(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    for name in ("sixteen", "nibbles", "weights only", "dynamic"):
+        wrong = changed(files[name], tmp_path / "wrong.onnx", "s1", FAULTS["exchanged"])
+        assert check(files, wrong).verdict == "fail", name
 
 
 @pytest.mark.parametrize("name", ["plain", "written"])
