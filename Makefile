@@ -31,7 +31,7 @@ help:
 	@echo "  test-onnx        all models of onnx's own tests are read, at every opset"
 	@echo "  test-cuda        every sample on CUDA, in an environment of its own; needs a GPU"
 	@echo "  test-openvino    the OpenVINO provider, in an environment of its own"
-	@echo "  test-runtimes    ncnn, MNN, OpenVINO and LiteRT run the models, in an environment of its own"
+	@echo "  test-runtimes    ncnn, MNN, OpenVINO, LiteRT and onnxruntime-web run the models, in an environment of its own"
 	@echo "  test-web         onnxruntime-web in node, and the page of docs/web in a browser"
 	@echo "  test-wandb       a training logged to W&B, offline, in an environment of its own"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
@@ -187,8 +187,8 @@ webgpu-operators: $(READY) build/web/.ready
 bench-web: $(READY) build/npm/.ready
 	@$(NPM) $(BIN)/python -m benchmarks.web $(BENCH_OPTIONS)
 
-test-runtimes: .venv-runtimes/.ready
-	@PRELU_REQUIRED_MARKERS="runtimes" .venv-runtimes/bin/python -m pytest -q -m runtimes \
+test-runtimes: .venv-runtimes/.ready build/npm/.ready
+	@$(NPM) PRELU_REQUIRED_MARKERS="runtimes" .venv-runtimes/bin/python -m pytest -q -m runtimes \
 	  tests/runtimes tests/backends
 	@.venv-runtimes/bin/python -m pytest -q tests/backends/litert
 
