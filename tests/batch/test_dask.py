@@ -19,7 +19,7 @@ import pytest
 from odd_models import Odd, by_status, documents, results
 from running import ROOT, cli, environment, start
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.dask
 
 
@@ -132,11 +132,16 @@ def test_faults_and_limits_are_those_of_one_machine(odd: Odd) -> None:
 def test_no_scheduler_and_no_worker_are_no_verdict(
     odd: Odd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prelu_tools.batch.cluster.CONNECT_SECONDS", 1.0)
     odd.nets(1)
-    found = cli("inspect", "nets", "--dask", "tcp://127.0.0.1:1")
+    with monkeypatch.context() as patch:
+        patch.setattr("prelu_tools.batch.cluster.CONNECT_SECONDS", 0.5)
+        found = cli("inspect", "nets", "--dask", "tcp://127.0.0.1:1")
     assert (found.code, found.out) == (3, "")
     assert "no Dask scheduler answers at tcp://127.0.0.1:1" in found.err
+    wait = distributed.Client.wait_for_workers
+    monkeypatch.setattr(
+        distributed.Client, "wait_for_workers", lambda client, n, timeout: wait(client, n, 0.1)
+    )
     with _scheduler() as address:
         found = cli("inspect", "nets", "--dask", address)
     assert found.code == 3

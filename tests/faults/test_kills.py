@@ -140,12 +140,12 @@ def test_many_kills_leave_whole_files(name: str, net: Path, tmp_path: Path) -> N
     assert tally.killed > kills // 3
 
 
-_NETS, _IN_BATCH = 12, 10
+_NETS, _IN_BATCH = 8, 10
 
 
 @pytest.fixture
 def batch(net: Path, tmp_path: Path) -> tuple[list[str], Path, Files]:
-    """A command that exports a dozen nets, where to, and what an undisturbed run makes there."""
+    """A command that exports some nets, where to, and what an undisturbed run makes there."""
     nets = tmp_path / "nets"
     nets.mkdir()
     for number in range(_NETS):

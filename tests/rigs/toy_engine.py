@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,6 +34,8 @@ class Toy:
             os._exit(7)
         if self._does == "raise":
             raise ZeroDivisionError("by nothing")
+        if self._does == "sleep":
+            time.sleep(600)
         if self._does == "garble":
             return [np.array([object()])]
         if self._does == "talk":

@@ -252,6 +252,13 @@ def test_slopes_behind_a_flatten_are_compared_in_order() -> None:
     assert not compare_slopes(layer_of(CUBE), replace(flat, slopes=flat.slopes[:, ::-1])).equal
 
 
+def test_axes_that_are_stated_and_sizes_that_are_not_known_decide_nothing() -> None:
+    values, axes = SLOPES[:2], (0, 1, 2, 3)
+    left = replace(layer_of(values.reshape(1, 2, 1, 1), (None, 2, 5, 6)), axes=axes)
+    right = replace(layer_of(values.reshape(1, 1, 1, 2), (None,) * 4), axes=axes)
+    assert compare_slopes(left, right) == EQUAL
+
+
 def test_slopes_of_a_file_without_shapes_lie_along_its_last_axes() -> None:
     """Onnxruntime's own operators have no shapes: nothing says that the input has four axes."""
     values = np.random.default_rng(0).normal(size=(1, 5, 5, 3)).astype(np.float32)
