@@ -53,7 +53,7 @@ help:
 	@echo "  bench             PReLU's latency on two versions of onnxruntime (QUICK=1 to try)"
 	@echo "  bench-exporters   the same models through the raw exporters and through export"
 	@echo "  bench-fleet       many small models: one process, two, Dask, and the command for each"
-	@echo "  bench-int8        PReLU in integers, plain quantization and the price of ReLU in int8 (QUICK=1)"
+	@echo "  bench-int8        PReLU in integers, plain quantization and the price of ReLU in int8 (QUICK=1, NETS=rnet)"
 	@echo "  bench-training    what logging slopes costs a step of training"
 	@echo "  runtimes          what runtimes make of each slope shape: docs/runtimes.md"
 	@echo "  webgpu-operators  which operators have a WebGPU kernel in onnxruntime-web"
@@ -289,7 +289,7 @@ bench: $(READY) .venv-bench-$(ORT_NOW)/.ready .venv-bench-$(ORT_BEFORE)/.ready \
 
 bench-int8: $(READY)
 	@mkdir -p build/int8
-	@$(BIN)/python -m benchmarks.int8.run build/int8 --seconds $(if $(QUICK),2,8) \
+	@$(BIN)/python -m benchmarks.int8.run build/int8 $(NETS) --seconds $(if $(QUICK),2,8) \
 	  --output $(if $(QUICK),build/int8/int8.json,docs/int8.json)
 
 bench-training: $(READY)
