@@ -31,7 +31,7 @@ help:
 	@echo "  test-onnx        all models of onnx's own tests are read, at every opset"
 	@echo "  test-cuda        every sample on CUDA, in an environment of its own; needs a GPU"
 	@echo "  test-openvino    the OpenVINO provider, in an environment of its own"
-	@echo "  test-runtimes    ncnn, MNN, OpenVINO and LiteRT run the models, in an environment of its own"
+	@echo "  test-runtimes    ncnn, MNN, OpenVINO, LiteRT and onnxruntime-web run the models, in an environment of its own"
 	@echo "  test-web         onnxruntime-web in node, and the page of docs/web in a browser"
 	@echo "  test-wandb       a training logged to W&B, offline, in an environment of its own"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
@@ -53,7 +53,7 @@ help:
 	@echo "  bench             PReLU's latency on two versions of onnxruntime (QUICK=1 to try)"
 	@echo "  bench-exporters   the same models through the raw exporters and through export"
 	@echo "  bench-fleet       many small models: one process, two, Dask, and the command for each"
-	@echo "  bench-int8        PReLU in integers, plain quantization and the price of ReLU in int8 (QUICK=1)"
+	@echo "  bench-int8        PReLU in integers, plain quantization and the price of ReLU in int8 (QUICK=1, NETS=rnet)"
 	@echo "  bench-training    what logging slopes costs a step of training"
 	@echo "  runtimes          what runtimes make of each slope shape: docs/runtimes.md"
 	@echo "  webgpu-operators  which operators have a WebGPU kernel in onnxruntime-web"
@@ -187,8 +187,8 @@ webgpu-operators: $(READY) build/web/.ready
 bench-web: $(READY) build/npm/.ready
 	@$(NPM) $(BIN)/python -m benchmarks.web $(BENCH_OPTIONS)
 
-test-runtimes: .venv-runtimes/.ready
-	@PRELU_REQUIRED_MARKERS="runtimes" .venv-runtimes/bin/python -m pytest -q -m runtimes \
+test-runtimes: .venv-runtimes/.ready build/npm/.ready
+	@$(NPM) PRELU_REQUIRED_MARKERS="runtimes" .venv-runtimes/bin/python -m pytest -q -m runtimes \
 	  tests/runtimes tests/backends
 	@.venv-runtimes/bin/python -m pytest -q tests/backends/litert
 
@@ -289,7 +289,7 @@ bench: $(READY) .venv-bench-$(ORT_NOW)/.ready .venv-bench-$(ORT_BEFORE)/.ready \
 
 bench-int8: $(READY)
 	@mkdir -p build/int8
-	@$(BIN)/python -m benchmarks.int8.run build/int8 --seconds $(if $(QUICK),2,8) \
+	@$(BIN)/python -m benchmarks.int8.run build/int8 $(NETS) --seconds $(if $(QUICK),2,8) \
 	  --output $(if $(QUICK),build/int8/int8.json,docs/int8.json)
 
 bench-training: $(READY)

@@ -42,7 +42,7 @@ def measure(net: Int8Net, folder: Path, seconds: float, tune: bool) -> dict[str,
     output = folder / f"{net.name}.int8.onnx"
     result = quantize(
         path, output, calibration={name: rows}, force=True, verify=False, tune=tune,
-        tune_seconds=max(seconds * 3, 10.0), max_loss=1.0,
+        tune_seconds=max(seconds * 1.5, 10.0), max_loss=1.0,
     )  # fmt: skip
     feeds = [{name: row[None]} for row in rows]
     model = float_model(OnnxModel(onnx.load(path), path))

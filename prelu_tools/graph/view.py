@@ -241,8 +241,27 @@ def all_views(model: OnnxModel) -> Iterator[GraphView]:
     proto = inferred(inlined(model.proto))
     if proto is model.proto:
         proto = deepcopy(proto)
+    _read_once(proto.graph)
     copy = replace(model, proto=proto)
     yield from nested_views(GraphView(copy, typed=True, owned=True))
+
+
+def _read_once(graph: onnx.GraphProto) -> None:
+    """Have what is computed again in the same way read from the first, in place."""
+    first: dict[tuple[str, ...], onnx.NodeProto] = {}
+    same: dict[str, str] = {}
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name in same:
+                node.input[place] = same[name]
+        for body in bodies(node) if node.attribute else ():
+            _read_once(body)
+        if not node.input or not is_own(node) or node.op_type in _NOT_FIXED:
+            continue
+        known = first.setdefault((node.op_type, *node.input), node)
+        given = [*map(bool, node.output)] == [*map(bool, known.output)]  # none that is left out
+        if known is not node and given and known.attribute == node.attribute and not bodies(node):
+            same.update(zip(filter(None, node.output), filter(None, known.output), strict=True))
 
 
 def nested_views(view: GraphView) -> Iterator[GraphView]:

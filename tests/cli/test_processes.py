@@ -152,3 +152,21 @@ def test_keras_says_nothing_of_its_own(tmp_path: Path) -> None:
     found = process("export", source, "-o", tmp_path / "net.onnx", "--format", "json")
     assert (found.code, found.err) == (0, "")
     assert found.json["verification"]["verdict"] == "pass"
+
+
+_THREADS = """
+import os, sys
+sys.argv = ["prelu-tools", sys.argv[1], "--help"]
+end, told = os._exit, os.environ.get
+os._exit = lambda code: (print("threads", told("OPENBLAS_NUM_THREADS"), flush=True), end(0))
+from prelu_tools.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("command", "threads"), [("inspect", "1"), ("verify", "None")])
+def test_inspect_alone_has_numpy_start_no_threads(command: str, threads: str) -> None:
+    free = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"}
+    line = [sys.executable, "-c", _THREADS, command]
+    done = subprocess.run(line, env=free, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"threads {threads}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -63,10 +62,9 @@ def choose(bench: FormBench, tell: Callable[[str], None]) -> Forms:
     """
     fitting, found = bench.prepared.fitting(), most_exact(bench.prepared)
     groups = _groups(bench.prepared, fitting)
-    stop = time.perf_counter() + bench.seconds
+    budget = Budget(bench.seconds, bench.threads)
     for number, (forms, names) in enumerate(groups):
-        left = stop - time.perf_counter()
-        if left <= 0:
+        if (left := budget.left) <= 0:
             found.notes.append(
                 f"{len(groups) - number} of {len(groups)} groups of layers were not timed within "
                 f"{bench.seconds:g} s, and have the most exact form"

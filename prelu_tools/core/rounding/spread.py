@@ -101,7 +101,7 @@ class SpreadBook:
         around, beside = _around(own, self._base)
         usual = np.maximum(around, unit_of(self._base, np.dtype(np.float32)))
         usual = np.maximum(usual, beside * np.float32(_CLOSE / _APART))
-        near = self._nearest[_SIDE - 1 if self._runs > _SIDE else 1]
+        near = self._nearest[_SIDE - 1 if self._runs >= 2 * _SIDE else 1]
         jumped = (self._farthest > _APART * REACH * usual) & (self._farthest > _APART * near)
         self._jump = np.where(jumped, np.maximum(self._jump, self._farthest), self._jump)
         own = np.where(jumped, around, own)  # on its own side of the border it is as the others

@@ -28,6 +28,19 @@ def _scoped(proto: onnx.ModelProto, *scopes: str) -> onnx.ModelProto:
     return proto
 
 
+AGAIN = "c = {}(x) d = {}(x) e = {}(x) s = Mul(d, a) k = Greater(c, zero) y = Where(k, e, s)"
+
+
+def test_what_is_computed_again_in_the_same_way_is_one_value() -> None:
+    (layer,) = layers(model(AGAIN.format("Sin", "Sin", "Sin")))
+    assert layer.slopes.ravel().tolist() == SLOPES.tolist()
+    assert layers(model(AGAIN.format("Sin", "Cos", "Sin"))) == ()
+    assert layers(model(AGAIN.format("Sin", "Sin", "Elu"))) == ()
+    assert layers(model(AGAIN.format("Elu", "Elu<alpha = 0.5>", "Elu"))) == ()
+    drawn = "RandomNormalLike"
+    assert layers(model(AGAIN.format(drawn, drawn, drawn))) == ()
+
+
 def test_a_layer_in_full() -> None:
     (layer,) = layers(_named(model("y = PRelu(x, a)"), "act"))
     assert (layer.name, layer.nodes, layer.form, layer.parameter) == ("a", ("act",), "prelu", None)

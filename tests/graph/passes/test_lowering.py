@@ -11,11 +11,12 @@ from versions import infinities
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.rounding.parity import ulps
+from prelu_tools.graph.io.metadata import SLOPE_NAME, properties
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.match.layers import locate_layers, read_layers
 from prelu_tools.graph.passes.lowering import fitting_forms, lower, lowerable
 from prelu_tools.graph.passes.portable import to_portable
-from prelu_tools.graph.passes.writing import WRITTEN
+from prelu_tools.graph.passes.writing import WRITTEN, Draft, Tensors, write
 from prelu_tools.graph.view import GraphView
 
 SMALLEST = np.finfo(np.float32).smallest_subnormal
@@ -78,6 +79,26 @@ def same(left: Array, right: Array) -> bool:
 
 def test_every_written_form_has_a_case() -> None:
     assert set(WRITTEN) == set(CASES)
+
+
+@pytest.mark.parametrize(
+    ("form", "names"),
+    [
+        ("prelu", {"b"}),
+        ("relu", set()),
+        ("relu_neg", {"b/negated"}),
+        ("relu_mul", {"b/negated", "prelu_tools/minus_one_3x1x1"}),
+        ("linear", {"b", "b/rest"}),
+        ("max_neg", {"b", "prelu_tools/zero"}),
+    ],
+)
+def test_constants_are_called_after_the_slopes(form: str, names: set[str]) -> None:
+    proto = image_model(CASES[form]).proto
+    graph = onnx.GraphProto(input=proto.graph.input, output=proto.graph.output)
+    draft = Draft(proto.graph.node[0], np.full((3, 1, 1), 0.5, np.float32), "b", Tensors(graph))
+    write(draft, form)
+    assert {tensor.name for tensor in graph.initializer} == names
+    assert (SLOPE_NAME in properties(draft.nodes[-1])) == (not names)
 
 
 @pytest.mark.parametrize("form", CASES)

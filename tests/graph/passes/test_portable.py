@@ -111,13 +111,23 @@ def test_a_transpose_that_is_needed_stays() -> None:
     assert operators(_portable(original)) == ["Transpose", "PRelu"]
 
 
-def test_a_tensor_that_is_read_in_its_own_order_keeps_its_transposes() -> None:
+@pytest.mark.parametrize(
+    ("end", "output", "left"), [(" z = Relu(u)", "z", ["Relu"]), ("", "u", [])]
+)
+def test_a_tensor_that_is_read_in_its_own_order_keeps_its_transposes(
+    end: str, output: str, left: list[str]
+) -> None:
     original = model(
-        f"{IN} u = PRelu(t, row) y = {OUT}(u) z = Relu(u)",
-        outputs="float[N,3,4,5] y, float[N,4,5,3] z",
+        f"{IN} u = PRelu(t, row) y = {OUT}(u){end}",
+        outputs=f"float[N,3,4,5] y, float[N,4,5,3] {output}",
         constants=_row(),
     )
-    assert operators(_portable(original)) == ["Transpose", "PRelu", "Transpose", "Relu"]
+    assert operators(_portable(original)) == ["Transpose", "PRelu", "Transpose", *left]
+
+
+def test_slopes_that_are_computed_leave_the_transposes_where_they_are() -> None:
+    original = model(f"{IN} s = Sigmoid(t) u = PRelu(t, s) y = {OUT}(u)")
+    assert operators(_portable(original)) == ["Transpose", "Sigmoid", "PRelu", "Transpose"]
 
 
 def test_two_transposes_of_which_something_is_left_become_one() -> None:

@@ -8,10 +8,11 @@ import numpy as np
 import onnx
 import pytest
 from graph_text import Array, initializers, model, numbers, operators, run
-from onnx import checker
+from onnx import checker, shape_inference
 
 from prelu_tools.graph.io.model import OnnxModel
-from prelu_tools.graph.passes.sinking import sink_transposes
+from prelu_tools.graph.passes.pipeline import GraphPass
+from prelu_tools.graph.passes.sinking import reduce_before_transposing, sink_transposes
 
 LAST = "float[N,4,5,3]"
 IN, OUT = "<perm=[0,3,1,2]>", "<perm=[0,2,3,1]>"
@@ -27,12 +28,19 @@ CONSTANTS: Mapping[str, Array | float] = {
 }
 
 
-def _sunk(body: str, inputs: str = f"{LAST} x", outputs: str = f"{LAST} y") -> onnx.ModelProto:
-    """The graph after the pass, which computes what it did before."""
-    original = model(body, inputs, outputs, CONSTANTS)
+def _sunk(
+    body: str,
+    inputs: str = f"{LAST} x",
+    outputs: str = f"{LAST} y",
+    step: GraphPass = sink_transposes,
+) -> onnx.ModelProto:
+    """The graph after a pass, which computes what it did before."""
+    original = shape_inference.infer_shapes(model(body, inputs, outputs, CONSTANTS))
     found = OnnxModel(onnx.ModelProto.FromString(original.SerializeToString()), None)
-    sink_transposes(found)
+    step(found)
     checker.check_model(found.proto, full_check=True)
+    stated = [value.name for value in found.proto.graph.value_info]
+    assert len(set(stated)) == len(stated)
     feeds = {
         value.name: numbers(2, 4, 5, 3, seed=i) for i, value in enumerate(found.proto.graph.input)
     }
@@ -153,3 +161,52 @@ def test_a_tensor_that_a_body_reads_is_there() -> None:
         f"else_branch = no () => ({LAST} other) {{ other = Identity(r) }}>"
     )
     assert operators(_sunk(body)).count("Transpose") == 2
+
+
+def test_a_transpose_keeps_its_name() -> None:
+    body = f"[turn] t = Transpose{IN}(x) c = Conv(t, twos) [back] y = Transpose{OUT}(c)"
+    names = [node.name for node in _sunk(body).graph.node if node.op_type == "Transpose"]
+    assert names == ["turn", "back"]
+
+
+@pytest.mark.parametrize(
+    ("axes", "keepdims", "left"),
+    [([2, 3], 0, 0), ([1], 0, 0), ([2], 0, 1), ([-1, 1], 0, 0), ([2, 3], 1, 1), ([1, 2, 3], 1, 1)],
+)
+@pytest.mark.parametrize("opset", [17, 18])
+def test_a_reduction_comes_before_the_transpose(
+    axes: list[int], keepdims: int, left: int, opset: int
+) -> None:
+    x = numbers(2, 4, 5, 3)
+    wanted = x.transpose(0, 3, 1, 2).max(axis=tuple(axes), keepdims=bool(keepdims))
+    reduced = (
+        f"<axes={axes}, keepdims={keepdims}>(t)" if opset < 18 else f"<keepdims={keepdims}>(t, by)"
+    )
+    original = model(
+        f"t = Transpose{IN}(x) y = ReduceMax{reduced}", "float[2,4,5,3] x",
+        f"float{list(wanted.shape)} y", {"by": np.array(axes)}, opset=opset,
+    )  # fmt: skip
+    found = OnnxModel(original, None)
+    reduce_before_transposing(found)
+    checker.check_model(found.proto, full_check=True)
+    assert np.array_equal(run(found.proto, x=x)[0], wanted)
+    first, *others = operators(found.proto)
+    assert (first, others) == ("ReduceMax", ["Transpose"] * left)
+
+
+@pytest.mark.parametrize(
+    ("body", "outputs"),
+    [
+        (f"t = Transpose{IN}(x) y = ReduceMax<keepdims=0>(t, height) z = Neg(t)",
+         "float[N,3,5] y, float[N,3,4,5] z"),
+        (f"t = Transpose{IN}(x) y = ReduceMax<keepdims=0>(t, height)",
+         "float[N,3,5] y, float[N,3,4,5] t"),
+        (f"t = Transpose{IN}(x) y = ReduceMax<keepdims=0>(t)", "float y"),
+    ],
+    ids=["read by another", "an output", "along all axes"],
+)  # fmt: skip
+def test_a_reduction_stays_behind_a_transpose(body: str, outputs: str) -> None:
+    found = OnnxModel(model(body, f"{LAST} x", outputs, {"height": np.array([2])}), None)
+    before = [(node.op_type, *node.input) for node in found.proto.graph.node]
+    reduce_before_transposing(found)
+    assert [(node.op_type, *node.input) for node in found.proto.graph.node] == before

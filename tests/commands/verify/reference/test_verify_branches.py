@@ -155,4 +155,4 @@ def test_a_decision_that_tracing_froze_does_not_pass(
         assert "the condition at deciding_nets.py:16 came out true only for inputs" in found.words
     if code == 3:
         line = next(i for i, text in enumerate(_NETS.splitlines(), 1) if "tanh" in text)
-        assert f"the condition at deciding_nets.py:{line} never was false" in found.words
+        assert f"the condition at deciding_nets.py:{line} never came out false" in found.words
