@@ -101,8 +101,8 @@ def _exchange(files: Sequence[Path], layers: Sequence[PReLULayer]) -> list[str]:
         places = [data.find(old) for old, _ in found]
         if min(places) < 0:
             continue
+        assert all(data.count(old) == 1 for old, _ in found)
         for place, (old, new) in sorted(zip(places, found, strict=True), reverse=True):
-            assert data.count(old) == 1
             data = data[:place] + new + data[place + len(old) :]
         file.write_bytes(data)
         return names
