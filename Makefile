@@ -36,7 +36,7 @@ help:
 	@echo "  test-wandb       a training logged to W&B, offline, in an environment of its own"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
 	@echo "  test-kill        kill -9 at random moments of export, optimize and reports (KILLS=100)"
-	@echo "  fuzz-files       inspect, export and verify on 20,000 broken files (COUNT=, GENERATOR=structures, models)"
+	@echo "  fuzz-files       inspect, export and verify on 20,000 broken files (COUNT=, GENERATOR=structures, models, saved)"
 	@echo "  fuzz             coverage-guided fuzzing of the ONNX reader (FUZZ_SECONDS=)"
 	@echo "  mutants          changes in the tool's own verification that tests have to notice (MODULE=)"
 	@echo

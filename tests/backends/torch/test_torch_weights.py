@@ -232,6 +232,7 @@ def _trained() -> dict[str, Any]:
         (lambda s: {"nets": {"student": s}, "rng": torch.ones(4)}, ("nets", "student")),
         (lambda s: {"other": s, "state_dict": {"net": s}}, ("state_dict", "net")),
         (lambda s: {**s, "act._extra_state": {"scale": torch.ones(1)}}, ()),
+        (lambda s: {**s, "normalize": {"mean": torch.ones(3)}}, ()),
     ],
 )
 def test_a_state_dict_is_found_by_its_tensors(

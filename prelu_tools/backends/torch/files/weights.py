@@ -202,12 +202,14 @@ def _unwrap(content: Any, path: Path) -> StateFile:
 
 
 def _wrapper(content: Mapping[Any, Any], path: Path) -> str | None:
-    """The key that the state dict is under: a usual one, or the only one with tensors by name."""
+    """The key that the state dict is under: a usual one, or the only one with as many tensors."""
     usual = (key for key in _WRAPPERS if isinstance(content.get(key), Mapping | nn.Module))
     if (found := next(usual, None)) is not None:
         return found
     seen: set[int] = set()
-    others = [key for key, value in content.items() if _has_tensors(key, value, _DEEPEST, seen)]
+    own = sum(isinstance(value, torch.Tensor) for value in content.values())
+    held = {key: _count(key, value, _DEEPEST, seen) for key, value in content.items()}
+    others = [key for key, count in held.items() if count and count >= own]
     if len(others) > 1:
         named = ", ".join(map(repr, others[:_NAMED]))
         raise PReLUToolsError(
@@ -217,23 +219,22 @@ def _wrapper(content: Mapping[Any, Any], path: Path) -> str | None:
     return others[0] if others else None
 
 
-def _has_tensors(key: Any, value: Any, depth: int, seen: set[int]) -> bool:
-    """Whether there are tensors by name in an entry; an optimizer keeps its own by number.
+def _count(key: Any, value: Any, depth: int, seen: set[int]) -> int:
+    """How many tensors an entry has by name; an optimizer keeps its own by number.
 
     What was seen is not looked at again: a file may hold a value in many places.
     """
     if not isinstance(key, str) or key.endswith("_extra_state"):
-        return False
+        return 0
     if isinstance(value, nn.Module):
-        return True
+        return len(value.state_dict())
     if not isinstance(value, Mapping) or depth == 0 or id(value) in seen:
-        return False
+        return 0
     seen.add(id(value))
-    if any(
-        isinstance(inner, torch.Tensor) for name, inner in value.items() if isinstance(name, str)
-    ):
-        return True
-    return any(_has_tensors(name, inner, depth - 1, seen) for name, inner in value.items())
+    own = sum(
+        isinstance(name, str) and isinstance(one, torch.Tensor) for name, one in value.items()
+    )
+    return own + sum(_count(name, inner, depth - 1, seen) for name, inner in value.items())
 
 
 def _unreadable(path: Path, error: Exception) -> str:

@@ -15,6 +15,7 @@ _SINGLE = 3.0
 """How many times as far as a channel a single value may be off."""
 _MOST_PARTS = 4096
 _FEW = 0.02
+_ROUNDING = 1e-5  # of an output's size: rows of a softmax have the same sum, but for rounding
 _FEW_PARTS = 64  # channels: of more, one is as far off as this by chance
 # Student's t by degrees of freedom, 1 - 1e-6: how far a normal number may be from 0, in units of a
 # deviation that as many other draws show.
@@ -107,8 +108,8 @@ class Closeness:
         return float(self._allowed_along(sums)) / self._signal
 
     def _allowed_along(self, sums: Array) -> Array:
-        most = allowed_times(self.n_draws) * np.sqrt(np.square(sums[1:]).mean(axis=0))
-        return np.asarray(most)
+        most = allowed_times(self.n_draws) * np.sqrt(np.square(sums[1:-1]).mean(axis=0))
+        return np.asarray(most + _ROUNDING * sums[-1])
 
     @property
     def decibels(self) -> float | None:
@@ -164,7 +165,8 @@ class Closeness:
             ):
                 continue
             for name, direction in (("factor", np.nan_to_num(base)), ("shift", np.ones(()))):
-                new = np.stack([(each * direction).sum(axis=axes) for each in differences])
+                size = np.abs(np.nan_to_num(base) * direction).sum(axis=axes)
+                new = np.stack([*((each * direction).sum(axis=axes) for each in differences), size])
                 old = self._along.get((name, axes))
                 if old is None or old.shape == new.shape:
                     self._along[name, axes] = new if old is None else old + new

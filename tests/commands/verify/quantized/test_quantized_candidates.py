@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper, version_converter
 from quantized_nets import (
+    SIZE,
     Array,
     changed,
     constants,
@@ -19,8 +20,9 @@ from quantized_nets import (
     quantized_dynamically,
     save_net,
 )
+from text_nets import save
 
-from prelu_tools import VerifyResult, verify
+from prelu_tools import VerifyResult, quantize, verify
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.verification import CandidateReport, LayerParity
 
@@ -214,6 +216,27 @@ def test_rounding_that_is_alike_everywhere_is_no_factor(tmp_path: Path) -> None:
     result = verify(net, eight, samples=4, search_seconds=0.0)
     assert result.verdict == "pass", result.reasons
     assert "6 of 6 quantized tensors are within half a step" in " ".join(result.notes)
+
+
+@pytest.mark.parametrize("end", ["Softmax<axis = 1>", "LpNormalization<axis = 1>", "Tanh"])
+def test_outputs_whose_size_is_fixed_are_neither_scaled_nor_shifted(
+    end: str, tmp_path: Path
+) -> None:
+    """Of a softmax, rounding leaves the sum as it is: nothing may be measured by that."""
+    body = f"""
+        c0 = Conv<pads = [1, 1, 1, 1]>(x, w0, b0) p0 = PRelu(c0, s0)
+        c1 = Conv<pads = [1, 1, 1, 1]>(p0, w1, b1) p1 = PRelu(c1, s1)
+        z = Conv(p1, w2, b2) y = {end}(z)"""
+    sides = (f"float[N,{n},{SIZE},{SIZE}] {name}" for n, name in ((3, "x"), (4, "y")))
+    weights = constants()
+    weights["w0"] = weights["w0"] * np.geomspace(0.1, 1, 6).reshape(-1, 1, 1, 1).astype(np.float32)
+    net = save(tmp_path / "net.onnx", body, *sides, **weights)
+    output = tmp_path / "q.onnx"
+    assert quantize(net, output, calibration={"x": pictures()}, tune=False).verdict == "pass"
+    result = verify(net, output, samples=4, search_seconds=0.0)
+    assert result.verdict == "pass", result.reasons
+    wrong = changed(output, tmp_path / "wrong.onnx", "w1_scale", lambda scale: scale * 1.3)
+    assert verify(net, wrong, samples=4, search_seconds=0.0).verdict == "fail"
 
 
 @pytest.mark.parametrize("name", ["plain", "written", "dynamic"])
