@@ -129,6 +129,9 @@ class NcnnSource(HostedSource):
 
     def alone(self, x: str, y: str, spelled: str) -> Engine:
         """See `HostedSource.alone`."""
+        makers = {blob: layer for layer in self._layers for blob in layer.tops}
+        while makers[x].kind == "Split":  # of which others may read another result
+            (x,) = makers[x].bottoms
         chosen = self._between(x, y)
         blobs = {blob for item in chosen for blob in (*item.bottoms, *item.tops)} | {x}
         lines = [f"Input {x} 0 1 {x}", *(item.line for item in chosen)]
