@@ -23,7 +23,7 @@ from benchmarks.runtimes.nets import (
     sizes,
 )
 from prelu_tools.api import export, verify
-from prelu_tools.backends.registry import open_source, run_by
+from prelu_tools.backends.registry import open_object, open_source, run_by
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.slopes import PReLULayer
@@ -77,7 +77,7 @@ def test_exchanged_slopes_in_its_files_are_named(net: Net, tmp_path: Path) -> No
 def test_exchanged_slopes_in_its_tflite_file_are_named(net: Net, tmp_path: Path) -> None:
     model = keras_model(net)
     lite = save_lite(model, tmp_path / "net.tflite")
-    names = _exchange([lite], open_source(model, SourceOptions()).layers())
+    names = _exchange([lite], open_object(model, "model", SourceOptions()).layers())
     for report in verify(model, lite, **OPTIONS, **sizes(net, model)).candidates:
         _named(report, names)
 
