@@ -116,7 +116,7 @@ def _choose_for_group(
     times = race(
         runs, bench.feeds, budget.left, rounds, DEFAULT_SEED, bench.threads, undecided
     ).seconds
-    best = fastest(times, "" if bench.prepared.fastest else forms[0])
+    best = fastest(times, forms[0])
     for name in names:
         found.forms[name] = best
         found.selected[name] = "timing"
