@@ -25,7 +25,12 @@ LEGEND = (
 )
 """What the columns of a table of layers mean."""
 _MOST_KINDS = 5
-_FOUND = {"values": "by values", "nowhere": "not found", "additional": "additional"}
+_FOUND = {
+    "rounded": "rounded",
+    "values": "by values",
+    "nowhere": "not found",
+    "additional": "additional",
+}
 
 
 def reached(result: VerifyResult) -> str:
@@ -132,10 +137,8 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
     by_behaviour = sum(layer.n_by_behaviour for layer in report.layers)
     coarse = any(layer.slope_step for layer in report.layers)
     how = "equal within their quantization step" if coarse else "equal bit for bit"
-    return (
-        f"slopes: {by_value:,} of {total:,} {how}, "
-        f"{by_behaviour:,} of these proven by behaviour too",
-    )
+    too = "of these proven by behaviour too" if by_behaviour <= by_value else "proven by behaviour"
+    return (f"slopes: {by_value:,} of {total:,} {how}, {by_behaviour:,} {too}",)
 
 
 def interface_lines(report: CandidateReport) -> tuple[str, ...]:

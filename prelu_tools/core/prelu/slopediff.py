@@ -30,8 +30,15 @@ class SlopeDifference:
     """What is unusual although nothing differs; None where nothing is."""
     moved: bool = False
     """Whether they are the same values, along other axes: right where the input lies so too."""
+    rounded: bool = False
+    """Whether they differ by no more than what a form that rounds in between makes of slopes."""
     n_equal: int = field(default=0, compare=False)
     """Slopes that are equal bit for bit, of those that are not all equal."""
+
+    @property
+    def same(self) -> bool:
+        """Whether both layers compute the same function, as exactly as their forms do."""
+        return self.equal or self.rounded
 
 
 def _orders(reference: PReLULayer, candidate: PReLULayer) -> AxisAlignment:
@@ -71,10 +78,11 @@ def compare_slopes(
     left, right = reference.slopes, candidate.slopes
     if left.size != right.size:
         return _expanded(left, right)
+    rounds = reference.rounds or candidate.rounds
     if left.size == 1 or left.ndim != right.ndim:
-        return _difference(left.reshape(-1), right.reshape(-1))
+        return _difference(left.reshape(-1), right.reshape(-1), rounds)
     outcomes = {
-        fitting: _laid_difference(left.transpose(fitting), right)
+        fitting: _laid_difference(left.transpose(fitting), right, rounds)
         for fitting in _orders(reference, candidate)
     }
     said = moved_from(reference.axes, candidate.axes)
@@ -89,10 +97,10 @@ def compare_slopes(
         words = f"slopes are laid out as {list(right.shape)} where {where} was expected"
         return SlopeDifference(False, words, moved=_same_values(left, right))
     first = next(iter(outcomes.values()))
-    if all(outcome.equal == first.equal for outcome in outcomes.values()):
+    if all(outcome.same == first.same for outcome in outcomes.values()):
         return first
     stated = outcomes.get(said or ())
-    if stated is not None and stated.equal:
+    if stated is not None and stated.same:
         return stated
     if order in outcomes:
         return outcomes[order]
@@ -160,11 +168,11 @@ def in_type_of(reference: PReLULayer, candidate: PReLULayer) -> PReLULayer:
         return replace(reference, slopes=frozen(reference.slopes.astype(kind)))
 
 
-def _laid_difference(left: Array, right: Array) -> SlopeDifference:
+def _laid_difference(left: Array, right: Array, rounds: bool) -> SlopeDifference:
     """Of slopes in one axis order; a transposition of two axes is told as such."""
-    found = _difference(left.reshape(-1), right.reshape(-1))
+    found = _difference(left.reshape(-1), right.reshape(-1), rounds)
     varying = [axis for axis, size in enumerate(left.shape) if size > 1]
-    if not found.equal and len(varying) > 1:
+    if not found.same and len(varying) > 1:
         for first, second in itertools.combinations(varying, 2):
             turned = left.swapaxes(first, second).reshape(-1)
             if same_bits(turned, right.reshape(-1)):
@@ -172,11 +180,20 @@ def _laid_difference(left: Array, right: Array) -> SlopeDifference:
     return found
 
 
-def _difference(left: Array, right: Array) -> SlopeDifference:
+def _difference(left: Array, right: Array, rounds: bool) -> SlopeDifference:
     if same_bits(left, right):
         return SlopeDifference(True)
     n_equal = int((_bits(left) == _bits(right)).sum()) if left.dtype == right.dtype else 0
+    if rounds and left.dtype == right.dtype and _is_rounding(left, right):
+        note = "slopes equal but for the rounding of its form"
+        return SlopeDifference(False, note=note, rounded=True, n_equal=n_equal)
     return SlopeDifference(False, describe(left, right), n_equal=n_equal)
+
+
+def _is_rounding(left: Array, right: Array) -> bool:
+    """Whether slopes differ as those of (1 + a)/2 * x - (1 - a)/2 * |x| may: relative to 1."""
+    room = 2 * np.finfo(left.dtype).eps * np.maximum(1, np.abs(left.astype(np.float64)))
+    return bool((np.abs(left.astype(np.float64) - right) <= room).all())
 
 
 def describe(left: Array, right: Array) -> str:

@@ -71,6 +71,8 @@ class PReLULayer:
     """For each of `nodes` its number among all PReLU calls of the model; empty where unknown."""
     start: float | None = None
     """The value at which its source starts every slope; None where that is unknown."""
+    rounds: bool = False
+    """Whether its form gives PReLU up to rounding only, so that its slopes are rounded too."""
 
     @property
     def dtype(self) -> str:

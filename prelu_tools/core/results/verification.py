@@ -12,7 +12,7 @@ from prelu_tools.core.results.comparable import comparable
 from prelu_tools.core.results.showing import Shown
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-Found = Literal["pattern", "values", "nowhere", "additional"]
+Found = Literal["pattern", "rounded", "values", "nowhere", "additional"]
 
 
 @comparable
@@ -119,7 +119,8 @@ class LayerParity:
     note: str | None = None
     """What is unusual although nothing differs, in words; None if nothing is."""
     found: Found = "pattern"
-    """How it was found in the candidate: by its pattern, or by its values; or not at all; or
+    """How it was found in the candidate: by its pattern, or by its values; or not at all; `rounded`
+    by a pattern that equals PReLU up to rounding, and whose slopes are equal up to that; or
     `additional` if the reference has no such layer."""
     slope_step: float | None = None
     """The distance between neighbours among the values that its slopes may have, if the candidate

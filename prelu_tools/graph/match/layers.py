@@ -148,6 +148,7 @@ def _layer(
         same_instance=len(matches) == 1 or LAYER in properties(first.node),
         axes=stated_axes(first.node),
         positions=positions,
+        rounds=any(match.rounds for match in matches),
     )
 
 

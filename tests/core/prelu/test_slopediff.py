@@ -31,6 +31,23 @@ def test_equal_slopes_are_equal() -> None:
     assert compare_slopes(channels(SLOPES), channels(SLOPES.copy())) == EQUAL
 
 
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize(("off", "same"), [(2.2e-7, True), (2.6e-7, False)])
+def test_slopes_of_a_form_that_rounds_are_the_same_up_to_that(
+    off: float, same: bool, side: int
+) -> None:
+    slopes = SLOPES.copy()
+    slopes[1] += np.float32(off)
+    sides = [channels(SLOPES), channels(slopes)]
+    assert not compare_slopes(*sides).same
+    sides[side] = replace(sides[side], rounds=True)
+    found = compare_slopes(*sides)
+    assert (found.equal, found.rounded, found.same) == (False, same, same)
+    assert found.n_equal == SLOPES.size - 1
+    assert bool(found.note) is same
+    assert bool(found.description) is not same
+
+
 def test_channels_may_be_at_another_axis_of_another_layout() -> None:
     last = layer_of(SLOPES.reshape(1, 1, 1, 4), (None, 5, 6, 4))
     assert compare_slopes(channels(SLOPES), last) == EQUAL

@@ -98,13 +98,19 @@ def _own(mine: PReLULayer, order: Permutation, x: Array, y: Array) -> int | None
         return None
     laid = slopes.reshape(-1)[0] if slopes.size == 1 else slopes.transpose(order)
     try:
-        return apart(np.asarray(laid), x, y)
+        return apart(np.asarray(laid), x, y, mine.rounds)
     except ValueError:
         return None
 
 
-def apart(slopes: Array, x: Array, y: Array) -> int:
+def apart(slopes: Array, x: Array, y: Array, rounds: bool = False) -> int:
     """How far a layer's output is from PReLU of its input with these slopes, in ulps.
+
+    Args:
+        slopes: the layer's.
+        x: its input.
+        y: its output.
+        rounds: whether it adds parts of x that cancel: then these ulps are those of x too.
 
     Raises:
         ValueError: the slopes do not broadcast to the input.
@@ -114,7 +120,8 @@ def apart(slopes: Array, x: Array, y: Array) -> int:
         expected = np.where(x > 0, x, laid * x)
     if expected.shape != y.shape:
         return UNLIKE
-    return _ulps_apart(expected, y, _is_settled(laid, x))
+    least = np.abs(x) if rounds else np.zeros((), x.dtype)
+    return _ulps_apart(expected, y, least, _is_settled(laid, x))
 
 
 def is_prelu_of(slopes: Array, x: Array, y: Array) -> bool:
@@ -158,9 +165,13 @@ def _is_settled(slopes: Array, x: Array) -> Array:
     return np.asarray(np.broadcast_to(np.isfinite(slopes), x.shape) | (x < 0))
 
 
-def _ulps_apart(expected: Array, y: Array, settled: Array) -> int:
-    """The largest difference in ulps of the layer's type; `UNLIKE` where that says nothing."""
+def _ulps_apart(expected: Array, y: Array, least: Array, settled: Array) -> int:
+    """The largest difference in ulps of the layer's type; `UNLIKE` where that says nothing.
+
+    Ulps of the larger of both values, or of `least` where that is larger.
+    """
     left, right = expected[settled], y[settled]
+    least = np.broadcast_to(least, y.shape)[settled].astype(np.float64)
     if not np.issubdtype(y.dtype, np.inexact):
         return 0 if np.array_equal(left, right) else UNLIKE
     left, right = left.astype(np.float64), right.astype(np.float64)
@@ -170,5 +181,5 @@ def _ulps_apart(expected: Array, y: Array, settled: Array) -> int:
         return UNLIKE
     with np.errstate(over="ignore"):
         difference = np.abs(left[finite] - right[finite])
-        size = np.maximum(np.abs(left[finite]), np.abs(right[finite]))
+        size = np.maximum(np.maximum(np.abs(left), np.abs(right)), least)[finite]
         return ulps(difference, size, y.dtype)

@@ -75,7 +75,10 @@ class LayerJudge:
         self._tolerance = tolerance
         self._is_told = pairs is not None
         pairs = pair_layers(reference.layers, found) if pairs is None else pairs
-        typed = tuple((in_type_of(mine, other), other) for mine, other in pairs.pairs)
+        typed = tuple(
+            (replace(in_type_of(mine, other), rounds=mine.rounds or other.rounds), other)
+            for mine, other in pairs.pairs
+        )
         self._pairs = replace(pairs, pairs=typed)
         self._by_name = {other.name: (mine, other) for mine, other in self._pairs.pairs}
         self._calls = {  # a layer that was taken apart is told of by the name of the whole
@@ -271,7 +274,8 @@ class LayerJudge:
         watched = self._watched[mine.name]
         strayed = watched.along is not None and watched.along.verdict == "fail"
         same_use = len(mine.nodes) == len(other.nodes)
-        return strayed and same_use and layer.slopes_equal and is_right(watched)
+        right = layer.slopes_equal or layer.found == "rounded"
+        return strayed and same_use and right and is_right(watched)
 
     def _parity(self, mine: PReLULayer, other: PReLULayer, provider: str | None) -> LayerParity:
         watched = self._watched[mine.name]
@@ -279,7 +283,7 @@ class LayerJudge:
         said = [slopes.description, behaviour_of(watched)]
         words = "; ".join(part for part in said if part)
         along = watched.along
-        verdicts: list[Verdict] = ["pass" if slopes.equal else "fail"]
+        verdicts: list[Verdict] = ["pass" if slopes.same else "fail"]
         if slopes.ambiguous:
             verdicts = ["inconclusive"]
         code = difference_code(slopes, watched)
@@ -294,7 +298,7 @@ class LayerJudge:
         if not counts.size:
             verdicts.append("inconclusive")
             words = words or "it has no slopes, so nothing is proven"
-        behaves = slopes.equal and is_right(watched) and watched.own_ulps is not None
+        behaves = slopes.same and is_right(watched) and watched.own_ulps is not None
         return LayerParity(
             name=mine.name,
             slopes_equal=slopes.equal,
@@ -312,6 +316,7 @@ class LayerJudge:
             provider=provider,
             parameter=mine.parameter,
             node=other.nodes[0],
+            found="rounded" if slopes.rounded else "pattern",
             note=slopes.note or self._other_name(mine, other),
         )
 
@@ -325,10 +330,10 @@ class LayerJudge:
         for order in sorted(self._watched[mine.name].orders or ()):
             if difference.ambiguous and len(order) == mine.slopes.ndim:
                 shown = compare_slopes(mine, other, order)
-                difference = shown if shown.equal else difference
+                difference = shown if shown.same else difference
         if self._watched[mine.name].turned:
             return SlopeDifference(True)
-        if difference.equal or difference.ambiguous:
+        if difference.same or difference.ambiguous:
             return difference
         others = [layer for layer in self._reference.layers if layer.name != mine.name]
         owner = owner_of(other, others)

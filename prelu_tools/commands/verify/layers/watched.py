@@ -33,7 +33,7 @@ class WatchedLayer:
 
 def difference_code(slopes: SlopeDifference, watched: WatchedLayer) -> str:
     """What differs, in a word that stays."""
-    if not slopes.equal:
+    if not slopes.same:
         return "axis_order_unknown" if slopes.ambiguous else AXES if slopes.moved else DIFFER
     if watched.lost:
         return SHAPE
