@@ -22,6 +22,8 @@ _MOST_AXES = 64  # numpy's limit; no runtime has more
 _QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
 _NOT_FIXED = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike",
               "Multinomial", "Bernoulli", "Dropout")  # fmt: skip
+_READ_ONCE = ("Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "MaxPool",
+              "InstanceNormalization", "LayerNormalization", "AveragePool")  # fmt: skip
 
 
 Value = TypeVar("Value")
@@ -247,7 +249,10 @@ def all_views(model: OnnxModel) -> Iterator[GraphView]:
 
 
 def _read_once(graph: onnx.GraphProto) -> None:
-    """Have what is computed again in the same way read from the first, in place."""
+    """Have the result of a layer that is computed again in the same way read from the first.
+
+    In place. Not what may be a part of PReLU: two calls on one input stay two.
+    """
     first: dict[tuple[str, ...], onnx.NodeProto] = {}
     same: dict[str, str] = {}
     for node in graph.node:
@@ -256,12 +261,16 @@ def _read_once(graph: onnx.GraphProto) -> None:
                 node.input[place] = same[name]
         for body in bodies(node) if node.attribute else ():
             _read_once(body)
-        if not node.input or not is_own(node) or node.op_type in _NOT_FIXED:
+        if node.op_type not in _READ_ONCE or not is_own(node) or _is_by_channel(node):
             continue
         known = first.setdefault((node.op_type, *node.input), node)
         given = [*map(bool, node.output)] == [*map(bool, known.output)]  # none that is left out
         if known is not node and given and known.attribute == node.attribute and not bodies(node):
             same.update(zip(filter(None, node.output), filter(None, known.output), strict=True))
+
+
+def _is_by_channel(node: onnx.NodeProto) -> bool:
+    return any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute)
 
 
 def nested_views(view: GraphView) -> Iterator[GraphView]:

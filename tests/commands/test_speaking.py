@@ -35,7 +35,7 @@ from prelu_tools.testing import assert_parity
 PACKAGE = Path(prelu_tools.__file__).parent
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
 OF_THE_COMMAND_LINE = (
-    *("cli", "batch", "reports", "pytest_plugin.py", "commands/verify/baseline.py"),
+    *("cli", "batch", "reports", "pytest_plugin.py", "commands/baselines.py"),
     *("core/results/baseline.py", "core/results/inspect_gates.py"),
 )
 """What the library never returns: many models, baselines, gates, and what is written for people."""

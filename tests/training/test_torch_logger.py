@@ -233,7 +233,7 @@ def test_slopes_that_leave_the_usual_range(tmp_path: Path) -> None:
                 optimizer.step()
     found = [str(each.message) for each in said if each.category is SlopeWarning]
     assert [text.split(":")[0] for text in found] == ["outside_range PReLU", "non_finite PReLU"]
-    assert "at step 2, and left [-1, 2]" in found[0]
+    assert "at step 2, and have left [-1, 2]" in found[0]
 
 
 def _whole(net: Any) -> Any:

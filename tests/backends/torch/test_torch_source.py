@@ -28,6 +28,11 @@ def _vector(*sizes: int | str, name: str = "x") -> InputOption:
     return InputOption(name, ("batch", *sizes))
 
 
+def _fed(*sizes: int | str) -> InputOption:
+    """For torch.nn.Sequential, whose argument is called so."""
+    return _vector(*sizes, name="input")
+
+
 def _prelu(slopes: Sequence[float]) -> Any:
     module = nn.PReLU(len(slopes))
     with torch.no_grad():
@@ -114,7 +119,7 @@ def _layers(module: Any, *inputs: InputOption) -> Any:
 
 def test_a_layer_is_what_the_module_says_it_is() -> None:
     net = nn.Sequential(nn.Conv2d(3, 2, 3), _prelu([0.5, -0.25]))
-    (layer,) = _layers(net, _vector(3, 8, 8))
+    (layer,) = _layers(net, _fed(3, 8, 8))
     assert (layer.name, layer.nodes, layer.parameter) == ("1", ("1",), "1.weight")
     assert (layer.form, layer.sharing, layer.channel_axis) == ("PReLU", "channel-wise", 1)
     assert layer.slopes.tolist() == [[[[0.5]], [[-0.25]]]]
@@ -125,7 +130,7 @@ def test_a_layer_is_what_the_module_says_it_is() -> None:
 
 def test_the_slopes_are_a_copy() -> None:
     act = _prelu([0.5])
-    (layer,) = _layers(nn.Sequential(act), _vector(3))
+    (layer,) = _layers(nn.Sequential(act), _fed(3))
     with torch.no_grad():
         act.weight.fill_(9.0)
     assert layer.slopes.tolist() == [[0.5]]
@@ -143,7 +148,7 @@ def test_a_module_called_twice_is_one_layer_with_two_nodes() -> None:
 def test_two_modules_that_share_a_parameter_are_one_layer() -> None:
     first, second = _prelu([0.5]), nn.PReLU()
     second.weight = first.weight
-    (layer,) = _layers(nn.Sequential(first, nn.Linear(3, 3), second), _vector(3))
+    (layer,) = _layers(nn.Sequential(first, nn.Linear(3, 3), second), _fed(3))
     assert layer.nodes == ("0", "0_1")
 
 
@@ -209,7 +214,7 @@ class _HandWritten(nn.Module):
 @pytest.mark.parametrize("formula", [_where, _clamp, _relu_pair])
 @pytest.mark.parametrize("slope", [0.75, [0.75], [[[0.5]], [[-2.0]]]])
 def test_hand_written_modules_are_layers(formula: Any, slope: Any) -> None:
-    (layer,) = _layers(nn.Sequential(_HandWritten(formula, slope)), _vector(2, 4, 5))
+    (layer,) = _layers(nn.Sequential(_HandWritten(formula, slope)), _fed(2, 4, 5))
     assert (layer.name, layer.form) == ("0", "_HandWritten")
     assert layer.slopes.reshape(-1).tolist() == torch.as_tensor(slope).reshape(-1).tolist()
     assert layer.sharing == ("channel-wise" if layer.slopes.size == 2 else "channel-shared")
@@ -217,7 +222,7 @@ def test_hand_written_modules_are_layers(formula: Any, slope: Any) -> None:
 
 @pytest.mark.parametrize("formula", [_leaky, _swish, _shift])
 def test_what_only_resembles_prelu_is_no_layer(formula: Any) -> None:
-    assert _layers(nn.Sequential(_HandWritten(formula, 0.75)), _vector(4)) == ()
+    assert _layers(nn.Sequential(_HandWritten(formula, 0.75)), _fed(4)) == ()
 
 
 # Outputs and modes
@@ -249,24 +254,24 @@ def test_outputs_have_names_whatever_they_are_nested_in(result: Any, names: list
 
 def test_the_module_runs_in_inference_mode() -> None:
     net = nn.Sequential(nn.Dropout(0.9), nn.BatchNorm1d(2), _prelu([0.5])).train()
-    with _source(net, _vector(2)).runner() as runner:
+    with _source(net, _fed(2)).runner() as runner:
         x = np.array([[-1.0, 1.0], [-3.0, 5.0]], np.float32)
-        found = runner.run({"x": x})["output"]
+        found = runner.run({"input": x})["output"]
     np.testing.assert_allclose(found, np.where(x < 0, 0.5 * x, x), rtol=1e-4)
     assert net[1].num_batches_tracked == 0
 
 
 def test_inputs_that_do_not_fit_are_said() -> None:
-    with pytest.raises(PReLUToolsError, match=r"fails on inputs x\[2, 7\] with RuntimeError"):
-        _layers(nn.Sequential(nn.Linear(3, 2)), _vector(7))
+    with pytest.raises(PReLUToolsError, match=r"fails on inputs input\[2, 7\] with RuntimeError"):
+        _layers(nn.Sequential(nn.Linear(3, 2)), _fed(7))
 
 
 # Coverage
 
 
-def _reached(module: Any, x: Array, *inputs: InputOption) -> dict[str, list[bool]]:
-    source = _source(module, *inputs)
-    book = coverage(source, {"x": np.asarray(x, np.float32)})
+def _reached(module: Any, x: Array, fed: InputOption) -> dict[str, list[bool]]:
+    source = _source(module, fed)
+    book = coverage(source, {fed.name: np.asarray(x, np.float32)})
     return {layer.name: book.reached(layer.name).tolist() for layer in source.layers()}
 
 
@@ -279,13 +284,13 @@ def images() -> Array:
 
 def test_a_slope_is_reached_where_its_channel_is_negative(images: Array) -> None:
     net = nn.Sequential(_prelu([0.1, 0.2, 0.3]))
-    assert _reached(net, images, _vector(3, 2, 2)) == {"0": [False, False, True]}
-    assert _reached(net, abs(images), _vector(3, 2, 2)) == {"0": [False, False, False]}
+    assert _reached(net, images, _fed(3, 2, 2)) == {"0": [False, False, True]}
+    assert _reached(net, abs(images), _fed(3, 2, 2)) == {"0": [False, False, False]}
 
 
 def test_a_hand_written_layer_is_watched_too(images: Array) -> None:
     net = nn.Sequential(_HandWritten(_where, [[[0.5]], [[0.25]], [[2.0]]]))
-    assert _reached(net, images, _vector(3, 2, 2)) == {"0": [False, False, True]}
+    assert _reached(net, images, _fed(3, 2, 2)) == {"0": [False, False, True]}
 
 
 def test_both_uses_of_a_layer_count() -> None:

@@ -108,7 +108,7 @@ def test_what_is_wrong_is_said_in_order() -> None:
     assert first.endswith(
         "; the first layer to diverge: 'b.weight' in the reference, node 'b_node' in the candidate"
     )
-    assert second.startswith("output y: ")
+    assert second.startswith("output 'y': ")
     assert "b: 1 with slope 0.5 gives 2 where the reference gives 1 (prelu)" in special
     assert (report.verdict, report.first_divergence) == ("fail", "b")
     assert [x.verdict for x in report.layers] == ["pass", "fail"]

@@ -60,7 +60,7 @@ def test_a_provider_that_differs_from_the_first_is_named(
     assert [report.verdict for report in result.candidates] == ["pass", "fail"]
     (agreement,) = result.agreements
     assert agreement.verdict == "fail"
-    words = f"{net}, cpu against CPUExecutionProvider: output y: "
+    words = f"{net}, cpu against CPUExecutionProvider: output 'y': "
     own = [f"{net}: {reason}" for reason in result.candidates[1].reasons]
     assert list(result.reasons[:-1]) == own
     assert result.reasons[-1].startswith(words)

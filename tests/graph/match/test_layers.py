@@ -28,17 +28,25 @@ def _scoped(proto: onnx.ModelProto, *scopes: str) -> onnx.ModelProto:
     return proto
 
 
-AGAIN = "c = {}(x) d = {}(x) e = {}(x) s = Mul(d, a) k = Greater(c, zero) y = Where(k, e, s)"
+AGAIN = (
+    "c = {}(x, a, a) d = {}(x, a, a) e = {}(x, a, a) "
+    "s = Mul(d, a) k = Greater(c, zero) y = Where(k, e, s)"
+)
 
 
 def test_what_is_computed_again_in_the_same_way_is_one_value() -> None:
-    (layer,) = layers(model(AGAIN.format("Sin", "Sin", "Sin")))
+    norm, other = "InstanceNormalization", "InstanceNormalization<epsilon = 0.1>"
+    (layer,) = layers(model(AGAIN.format(norm, norm, norm)))
     assert layer.slopes.ravel().tolist() == SLOPES.tolist()
-    assert layers(model(AGAIN.format("Sin", "Cos", "Sin"))) == ()
-    assert layers(model(AGAIN.format("Sin", "Sin", "Elu"))) == ()
-    assert layers(model(AGAIN.format("Elu", "Elu<alpha = 0.5>", "Elu"))) == ()
-    drawn = "RandomNormalLike"
-    assert layers(model(AGAIN.format(drawn, drawn, drawn))) == ()
+    assert layers(model(AGAIN.format(norm, other, norm))) == ()
+    assert layers(model(AGAIN.format(norm, norm, other))) == ()
+
+
+def test_two_calls_on_one_input_stay_two() -> None:
+    call = "{0} = Relu(x) {1} = Neg(x) {2} = Relu({1}) {3} = Mul({2}, a) {4} = Sub({0}, {3})"
+    body = f"{call.format(*'pqrst')} {call.format(*'uvwzm')} y = Concat<axis = 1>(t, m)"
+    (layer,) = layers(model(body))
+    assert layer.nodes == ("t", "m")
 
 
 def test_a_layer_in_full() -> None:
