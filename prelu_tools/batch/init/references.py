@@ -115,7 +115,7 @@ class References:
             python = [*self._python]
         if not python:
             return None
-        weights = _weights(model.path, python[0].path, self._files, any_name=not named)
+        weights = _weights(model.path, python[0].path, self._files, any_name=is_only)
         return _reference(python[0], weights, model.inputs)
 
 

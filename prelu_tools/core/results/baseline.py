@@ -112,7 +112,8 @@ def _inputs(samples: int, seed: int) -> str:
 
 
 def _with(result: VerifyResult, report: BaselineReport, reasons: Sequence[str]) -> VerifyResult:
-    said = [f"baseline {report.path}: {reason}" for reason in reasons]
+    told = () if result.verdict == "fail" else reasons  # what is wrong is said already
+    said = [f"baseline {report.path}: {reason}" for reason in told]
     return replace(
         result,
         verdict=worst([result.verdict, report.verdict]),

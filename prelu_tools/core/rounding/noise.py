@@ -52,9 +52,15 @@ def sum_growth(terms: float) -> float:
 def plain_sum_growth(terms: float) -> float:
     """Of a sum without weights: its terms may all be equal, and round the same way each time.
 
-    A kernel that adds n of them in 8 lanes is off by up to n / 16 half units; pairwise it is not.
+    A kernel that adds n of them in 8 lanes is off by up to `equal_sum_growth`; pairwise it is not.
+    Where it is not known whether they are equal, no more than 128 half units count.
     """
-    return max(2 * sum_growth(terms), min(terms / 16, 128.0))
+    return max(2 * sum_growth(terms), min(equal_sum_growth(terms), 128.0))
+
+
+def equal_sum_growth(terms: float) -> float:
+    """Of a sum of equal terms that are added one by one in 8 lanes: each rounds the same way."""
+    return terms / 16
 
 
 def term_growth(terms: float) -> float:

@@ -22,8 +22,6 @@ _TYPES = {  # bits of the mantissa, and the exponent of the smallest normal numb
     "float64": (53, -1021), "float32": (24, -125), "bfloat16": (8, -125), "float16": (11, -13),
 }  # fmt: skip
 _APART = 64.0  # times the usual spread around it: no rounding that grows with its neighbours'
-_CLOSE = 8.0  # times the spread around it: a sum that comes out near 0 rounds as its terms do
-_SIDE = 3  # runs that stay on its side of a border: two that hardly move it may do so by chance
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class SpreadBook:
         self._floats = np.issubdtype(base.dtype, np.floating)
         self._norm = np.zeros(base.shape if self._floats else (), np.float32)
         self._farthest = np.zeros_like(self._norm)
-        self._nearest = [np.full_like(self._norm, np.inf) for _ in range(_SIDE)]
+        self._nearest = [np.full_like(self._norm, np.inf) for _ in range(2)]
         self._flipped = np.zeros(base.shape, bool)
         self._lost = np.zeros(base.shape, bool)
         self._jump = np.zeros(base.shape, np.float32)
@@ -87,8 +85,7 @@ class SpreadBook:
         apart = np.where(np.isfinite(apart), apart, np.float32(0))  # of no axes too
         self._norm = np.hypot(self._norm, apart)  # squares would overflow, or vanish
         np.maximum(self._farthest, apart, out=self._farthest)
-        first, second, third = self._nearest
-        np.minimum(third, np.maximum(second, apart), out=third)
+        first, second = self._nearest
         np.minimum(second, np.maximum(first, apart), out=second)
         np.minimum(first, apart, out=first)
 
@@ -98,11 +95,11 @@ class SpreadBook:
         if not self._floats or not self._base.size:
             return Spread(np.zeros((), np.float32), *self._borders(self._flipped))
         own = _own(self._norm, self._runs)
-        around, beside = _around(own, self._base)
+        around = _around(own, self._base)
         usual = np.maximum(around, unit_of(self._base, np.dtype(np.float32)))
-        usual = np.maximum(usual, beside * np.float32(_CLOSE / _APART))
-        near = self._nearest[_SIDE - 1 if self._runs >= 2 * _SIDE else 1]
-        jumped = (self._farthest > _APART * REACH * usual) & (self._farthest > _APART * near)
+        jumped = (self._farthest > _APART * REACH * usual) & (
+            self._farthest > _APART * self._nearest[1]
+        )
         self._jump = np.where(jumped, np.maximum(self._jump, self._farthest), self._jump)
         own = np.where(jumped, around, own)  # on its own side of the border it is as the others
         scale, rough = _pooled(own, around, self._runs, self._base)
@@ -148,7 +145,7 @@ def pooled(norm: Array, runs: int, base: Array) -> Array:
     if not base.size:
         return np.zeros(base.shape, np.float32)
     own = _own(norm, runs)
-    return _pooled(own, _around(own, base)[0], runs, base)[0]
+    return _pooled(own, _around(own, base), runs, base)[0]
 
 
 def _own(norm: Array, runs: int) -> Array:
@@ -180,30 +177,26 @@ def _typical(base: Array) -> Array:
     return low
 
 
-def _around(own: Array, values: Array) -> tuple[Array, Array]:
+def _around(own: Array, values: Array) -> Array:
     """The spread of the neighbours of each value: by it, one that is small by chance is told.
 
     The geometric mean along each axis, of the spread and of the spread relative to the values; the
     smallest of them. What did not move at all does not count: it is exact, as the 0 of a ReLU.
-
-    Returns:
-        That, and the same of the spread alone.
     """
     size = np.abs(values).astype(np.float32)
     logs = np.log(own)
     relative = logs - np.log(size)
     moved = np.isfinite(logs) & np.isfinite(relative)
     if not moved.any():
-        return own, own
-    low, beside = (np.full(own.shape, np.inf, np.float32) for _ in range(2))
+        return own
+    low = np.full(own.shape, np.inf, np.float32)
     axes: list[Any] = [axis for axis, length in enumerate(own.shape) if length >= _FEWEST]
     for axis in axes or [None]:
         count = np.maximum(moved.sum(axis, keepdims=True), 1)
-        for part, factor, least in ((logs, np.float32(1), beside), (relative, size, low)):
+        for part, factor in ((logs, np.float32(1)), (relative, size)):
             mean = np.where(moved, part, np.float32(0)).sum(axis, keepdims=True) / count
-            np.minimum(least, np.exp(mean).astype(np.float32) * factor, out=least)
-    np.minimum(low, beside, out=low)
-    return np.where(moved, low, own), np.where(moved, beside, own)
+            np.minimum(low, np.exp(mean).astype(np.float32) * factor, out=low)
+    return np.where(moved, low, own)
 
 
 @np.errstate(all="ignore")

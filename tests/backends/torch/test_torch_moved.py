@@ -67,3 +67,28 @@ def test_what_branches_and_loops_compute_is_moved_too() -> None:
             off = (found - 3 * x).abs()
             assert (off > 0).any()
             assert (off <= 1e-5 * (3 * x).abs()).all()
+
+
+@pytest.mark.parametrize(
+    "reduced",
+    [
+        lambda x: torch.nn.functional.group_norm(x, 1),
+        lambda x: torch.nn.functional.layer_norm(x, x.shape[1:]),
+        lambda x: torch.nn.functional.instance_norm(x.reshape(x.shape[0], 1, -1)),
+        lambda x: x.mean((1, 2)),
+    ],
+    ids=["group", "layer", "instance", "mean"],
+)
+def test_long_sums_of_equal_values_are_expected_to_round_alike(
+    reduced: Callable[[torch.Tensor], torch.Tensor],
+) -> None:
+    """Kernels that add one by one are off by far more on a flat map than on any other."""
+    flat = torch.linspace(0.3, 1.7, 16)[None, :, None].expand(1, 16, 4000)
+    noisy = torch.rand(1, 16, 4000) + 0.5
+
+    def farthest(x: torch.Tensor) -> float:
+        right = reduced(x)
+        moved = _moved(lambda: reduced(x))
+        return max(((y - right).abs().max() / right.abs().max()).item() for y in moved)
+
+    assert farthest(flat) > 4 * farthest(noisy)

@@ -311,37 +311,3 @@ def test_more_than_half_on_borders_proves_nothing(n_differ: int, verdict: str) -
     assert comparison.verdict == verdict
     words = "differs in more than half of its values, all on a border that rounding crosses"
     assert comparison.doubt == (None if verdict == "pass" else words)
-
-
-def test_the_worst_value_is_finite_not_explained_and_the_first_of_its_kind() -> None:
-    """Of three: one jumps on a border, one is finite on one side only, one is within its limit."""
-    border, reach = np.array([True, False, False]), np.array([9.0, 0.0, 0.0])
-    spread = Spread(np.zeros(3, np.float32), border, 1, reach)
-    reference, found = np.array([1.0, 1.0, 1.0]), np.array([6.0, np.inf, 1.25])
-    comparison = Comparison(Limit(0.0, 0.0))
-    comparison.add(reference, found, Limit(0.0, 0.5, spread))
-    assert (comparison.worst, comparison.at_worst) == (0.5, 0.5)
-    comparison.add(reference, np.array([1.0, 1.0, 1.5]), Limit(0.0, 1.0, spread))
-    assert (comparison.worst, comparison.at_worst) == (0.5, 0.5)
-
-
-def test_beside_the_borders_a_sixteenth_of_what_moved_may_differ() -> None:
-    border = np.zeros(32, bool)
-    border[:16] = True
-    spread = Spread(np.zeros(32, np.float32), border, 16, np.full(32, 2.0))
-
-    def excess(*places: int) -> int:
-        wrong = np.isin(np.arange(32), places)
-        book = Border()
-        book.note(spread, wrong, np.zeros(32, bool), wrong.astype(float))
-        return book.n_excess
-
-    assert (excess(16), excess(16, 17), excess(*range(16))) == (0, 2, 0)
-    many = Border()
-    for _ in range(2):
-        many.note(replace(spread, n_flips=4), np.arange(32) < 17, np.zeros(32, bool), np.ones(32))
-    assert many.n_excess == 34
-    assert many.where.endswith("and 28 more rows")
-    assert list(many.rows)[-1] == (1, 15)
-    many.note(replace(spread, n_flips=4), np.arange(32) < 1, np.zeros(32, bool), np.ones(32))
-    assert list(many.rows)[-1] == (2, 0)

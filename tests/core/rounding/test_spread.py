@@ -314,34 +314,6 @@ def test_jumps_are_beyond_sixty_four_times_the_usual() -> None:
             assert (found.n_flips, found.lost) == (1, None)
 
 
-def test_a_sum_that_comes_out_near_0_rounds_as_its_neighbours_and_does_not_jump() -> None:
-    """As an output of convolutions: nothing in them jumps, and many of its values are near 0."""
-    base = np.random.default_rng(1).normal(size=(3, 128, 128)).astype(np.float32)
-    assert _spread(base, 1e-6).border is None
-    base[1, 2, 3] = 1e-4
-    book = SpreadBook(base)
-    for run in range(6):
-        moved = base + np.random.default_rng(run).uniform(-1e-6, 1e-6, base.shape)
-        moved[1, 2, 3] = base[1, 2, 3] + (1e-4 if run == 3 else 0)
-        book.add(moved.astype(np.float32))
-    border = book.finished().border
-    assert border is not None
-    assert np.argwhere(border).tolist() == [[1, 2, 3]]
-
-
-@pytest.mark.parametrize(("n_still", "jumps"), [(2, False), (3, True)])
-def test_two_runs_that_hardly_move_a_value_do_so_by_chance(n_still: int, jumps: bool) -> None:
-    """Of a softmax the largest move most; of three such runs the others are the odd ones."""
-    base = np.full((4, 50), 1e-3, np.float32)
-    base[0, 0] = 0.5
-    book = SpreadBook(base)
-    for run in range(6):
-        moved = base * np.float32(1 + 1e-6 * (-1) ** run)
-        moved[0, 0] = 0.5 if run < n_still else 0.5 + 0.02 * run
-        book.add(moved)
-    assert (book.finished().border is not None) == jumps
-
-
 def test_what_jumps_in_all_runs_but_one_is_spread_and_no_border() -> None:
     base = np.ones((16, 64), np.float32)
     moves = [np.full((16, 64), A if run % 2 else -A) for run in range(6)]
@@ -545,7 +517,7 @@ def test_no_unit_of_float32_is_a_jump() -> None:
     assert _book(base, *moves).finished().border is not None
 
 
-@pytest.mark.parametrize(("dtype", "n_bytes"), [("float64", 6 * 4 + 2), ("int64", 4 + 2)])
+@pytest.mark.parametrize(("dtype", "n_bytes"), [("float64", 5 * 4 + 2), ("int64", 4 + 2)])
 def test_a_book_keeps_few_bytes_of_each_value(dtype: str, n_bytes: int) -> None:
     base = np.ones((100, 10), dtype)
     book = SpreadBook(base)

@@ -14,7 +14,6 @@ from prelu_tools.core.rounding.parity import Comparison
 from prelu_tools.core.rounding.spread import Spread
 from prelu_tools.core.rounding.tolerance import (
     CALIBRATED,
-    QUANTIZED,
     SENSITIVITY,
     Extent,
     Limit,
@@ -172,9 +171,7 @@ def test_the_default_tolerance_beside_a_large_value(
 
 def test_the_calibrated_tolerance_has_no_limit_of_its_own() -> None:
     assert Tolerance(0.0, 0.0, False, "calibrated", multiple=8.0, ulps=4.0) == CALIBRATED
-    assert Tolerance(0.0, 0.0, False, "quantized") == QUANTIZED
     assert isinstance(CALIBRATED.scaled, bool)
-    assert isinstance(QUANTIZED.scaled, bool)
 
 
 def test_no_error_at_all_is_plausible() -> None:

@@ -31,10 +31,18 @@ from prelu_tools.backends.torch.running.rounding import (
     TIES,
     UNARY,
 )
-from prelu_tools.core.rounding.noise import Noise, plain_sum_growth, sum_growth, term_growth
+from prelu_tools.core.rounding.noise import (
+    Noise,
+    equal_sum_growth,
+    plain_sum_growth,
+    sum_growth,
+    term_growth,
+)
 
 _POOL = (1 << 20) + 7  # random numbers that are drawn once and used again from other places
 
+_MANY = 2048  # terms: of fewer, `plain_sum_growth` expects the most anyway
+_REPEATED = 2.0**-16  # how far apart repeated values may be, relative to them
 _SMALLEST_HALF = 2.0**-14  # the smallest normal number of float16
 
 
@@ -130,6 +138,11 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         size = func(args[0].abs(), *args[1:], **kwargs).clamp_(max=information.max)
         unit = information.eps
         result.addcmul_(size, self._draw(size), value=self._noise.amount(unit, 0.0, 1.0))
+        if terms > _MANY and args[0].dtype == result.dtype:
+            share = func(_is_repeated(args[0]), *args[1:], **kwargs)
+            share = share / terms if func._schema.name in ("aten::sum", "aten::nansum") else share
+            alike = self._noise.amount(unit, 0.0, equal_sum_growth(terms))
+            result.addcmul_(size * share, self._draw(size), value=alike)
         return self._move(result, 1.0, plain_sum_growth(terms))
 
     def _running(self, func: Any, args: Any, kwargs: Any) -> Any:
@@ -189,7 +202,11 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         bare = [places.get(place, value) for place, value in enumerate(args)]
         result, mean, scale, *rest = func(x, *bare[1:])
         unit = torch.finfo(result.dtype).eps
-        amount = self._noise.amount(unit, 0.0, plain_sum_growth(norm.terms) / 2)
+        amount: Any = self._noise.amount(unit, 0.0, plain_sum_growth(norm.terms) / 2)
+        if norm.terms > _MANY:  # the mean of a silent or flat map: equal terms round alike
+            share = _is_repeated(_groups(args[0], norm.shape)).mean(1).view(norm.shape)
+            alike = self._noise.amount(unit, 0.0, equal_sum_growth(norm.terms) / 2)
+            amount = (share * alike).clamp_(min=amount)
         away = (mean * scale).reshape(norm.shape)
         grouped = result.view((*norm.shape[:2], -1)) if len(norm.shape) == 3 else result
         grouped = grouped * (1 + amount * (1 + away.abs()) *
@@ -261,6 +278,20 @@ def _places(args: Sequence[Any]) -> float:
     """How far places between pixels are off, in half units: they are as large as the picture."""
     sizes = [*args[0].shape[2:], *(args[1] or ())]
     return max(2.0, max(sizes, default=1))
+
+
+def _groups(x: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """A row of values for each group that a norm has statistics of, by the shape of these."""
+    over_rows = x.ndim == len(shape) > 1 and shape[0] == 1
+    return (x.movedim(1, 0) if over_rows else x).reshape(math.prod(shape), -1)
+
+
+def _is_repeated(x: torch.Tensor) -> torch.Tensor:
+    """1 where a value is, but for rounding, that of its neighbour along the last axis, else 0."""
+    if not x.ndim or x.shape[-1] < 2:
+        return torch.zeros_like(x)
+    same = x.diff(dim=-1).abs() <= _REPEATED * x[..., 1:].abs()
+    return torch.cat([same[..., :1], same], dim=-1).to(x.dtype)
 
 
 def _largest_axis(*values: Any) -> float:
