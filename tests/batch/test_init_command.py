@@ -166,6 +166,8 @@ def test_a_class_that_needs_arguments_shows_the_check_to_complete() -> None:
     assert 'reference = "nets.py:Sized(size=SIZE, depth=DEPTH)", candidates = ["sized.onnx"]' in (
         found.words
     )
+    _touch("epoch-3.pt")
+    assert '"nets.py:Sized(size=SIZE, depth=DEPTH)@epoch-3.pt"' in cli("init").words
     assert not Path("prelu-tools.toml").exists()
 
 

@@ -148,7 +148,9 @@ def _check(place: int, entry: BatchEntry, found: VerifyResult | None, style: Sty
     if found is None:
         return _reasons(place, entry)
     seen = verify.view(found, style)
-    return replace(seen, title=(Name(entry.name),), folded=True, anchor=f"check-{place}")
+    reasons = seen.reasons if len(found.candidates) == 1 else entry.reasons  # of each candidate
+    title, anchor = (Name(entry.name),), f"check-{place}"
+    return replace(seen, title=title, reasons=reasons, folded=True, anchor=anchor)
 
 
 def _rows(

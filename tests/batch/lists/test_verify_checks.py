@@ -56,6 +56,15 @@ def _verdicts(found: Outcome) -> dict[str, str]:
 # What becomes of several
 
 
+def test_a_check_of_several_candidates_says_which_one_differs_and_why() -> None:
+    _write('name = "both"\nreference = "net.onnx"\ncandidates = ["same.onnx", "other.onnx"]')
+    found = cli("verify", "--jobs", "0")
+    assert found.code == 1
+    assert "fail both other.onnx: " in found.words
+    assert "other.onnx: output 'y': 12 values differ" in found.words
+    assert "same.onnx: " not in found.words
+
+
 def test_checks_that_hold_pass() -> None:
     found = _run(GOOD, 'reference = "net.onnx"\ncandidates = ["net.onnx", "same.onnx"]')
     assert (found.code, found.err) == (0, "")
