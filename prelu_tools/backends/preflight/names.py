@@ -15,13 +15,14 @@ from prelu_tools.core.python_code import Code, Maker, call_to_complete, read_cod
 _LISTED = 8
 
 
-def check_name(module: str, call: str, code: Code) -> None:
+def check_name(module: str, call: str, code: Code, weights: Path | None = None) -> None:
     """Reject, from its code alone, a name that a module does not have, or a call it cannot take.
 
     Args:
         module: as the user typed it.
         call: `name` or `name(args)`; of `Outer.Inner` the first part is looked at.
         code: of the module.
+        weights: what the user named behind an `@`.
 
     Raises:
         PReLUToolsError: it cannot be what the user wants.
@@ -33,7 +34,7 @@ def check_name(module: str, call: str, code: Code) -> None:
         raise no_such_name(module, name, defined(code), code.names)
     is_sure = maker is not None and maker.is_plain and code.names[first] == 1
     if maker is not None and is_sure and maker.needed and not rest and arguments in ("", ")"):
-        raise needs_arguments(f"{module}:{first}", maker.needed)
+        raise needs_arguments(f"{module}:{first}", maker.needed, weights=weights)
 
 
 def no_such_name(
@@ -59,7 +60,7 @@ def no_such_name(
 
 
 def needs_arguments(
-    spelled: str, needed: Sequence[str], given: Sequence[str] = ()
+    spelled: str, needed: Sequence[str], given: Sequence[str] = (), weights: Path | None = None
 ) -> PReLUToolsError:
     """The error for a call that leaves out arguments; it shows the source to type.
 
@@ -67,11 +68,11 @@ def needs_arguments(
         spelled: what is called.
         needed: the arguments that are left out.
         given: the others, as the user typed them.
+        weights: what the user named behind an `@`.
     """
-    return PReLUToolsError(
-        f"{spelled} needs {_and(needed)}: give {'a literal' if len(needed) == 1 else 'literals'}, "
-        f"as in '{call_to_complete(spelled, needed, given)}'"
-    )
+    call = call_to_complete(spelled, needed, given) + (f"@{weights}" if weights else "")
+    values = f"{'a literal' if len(needed) == 1 else 'literals'} in place of the capitals"
+    return PReLUToolsError(f"{spelled} needs {_and(needed)}: type '{call}', with {values}")
 
 
 def nothing_named(text: str) -> UsageError | PReLUToolsError:

@@ -39,7 +39,7 @@ def check_python(source_spec: SourceSpec) -> None:
     path = python_code.code_file(source_spec.module)
     code = None if path is None else python_code.read_code(path)
     if code is not None:
-        names.check_name(source_spec.module, source_spec.call, code)
+        names.check_name(source_spec.module, source_spec.call, code, source_spec.weights)
 
 
 def demand_file(path: Path) -> None:
