@@ -35,7 +35,7 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 def _read(terminal: int, until: str = "") -> str:
-    """What is there, the colours left out; as soon as it has a text in it."""
+    """The screen without its colours, as soon as it contains a text."""
     os.set_blocking(terminal, False)
     found, end = b"", time.monotonic() + 300
     while True:

@@ -45,7 +45,7 @@ def write_known(path: Path, models: Iterable[str], findings: Iterable[KnownFindi
         findings: that they have.
 
     Raises:
-        PReLUToolsError: the file cannot be written, or what is there is no baseline.
+        PReLUToolsError: the file cannot be written, or would replace a file that is not a baseline.
     """
     try:
         old = read_known(path) if path.exists() else ()

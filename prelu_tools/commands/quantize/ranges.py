@@ -16,6 +16,7 @@ from prelu_tools.core.arrays import Array
 
 _LOWS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 _HIGHS = (1.0, 0.95, 0.9)  # less would cut off what other data have: measured on photographs
+_N_CODES = 256  # of 8 bits
 _MOST = 40_000  # values of a layer that are kept
 FASTEST, NOTICEABLE, EXACT = float("inf"), 1.1, 1.0
 """What two scales are worth: nothing where one can do; 0.4 dB; any gain."""
@@ -33,7 +34,7 @@ class BestRange:
     """Mean squared error of its result."""
 
 
-Rounding = Callable[[Array, Array, float, float, int], BestRange]
+Rounding = Callable[[Array, Array, float, float], BestRange]
 """What rounding to the codes of a range does to values with these slopes."""
 
 
@@ -59,7 +60,7 @@ class RangeSample:
         self._x.append(np.array(flat, np.float32))
         self._slopes.append(np.array(laid, np.float32))
 
-    def best(self, worth: float = NOTICEABLE, n_codes: int = 256) -> BestRange:
+    def best(self, worth: float = NOTICEABLE) -> BestRange:
         """The ranges that lose least.
 
         With one scale for the input and the result, all that is positive is kept exactly; with two,
@@ -67,18 +68,17 @@ class RangeSample:
 
         Args:
             worth: how many times the squared error of two scales one may have instead.
-            n_codes: of how many codes.
         """
         shares = all((slopes <= 1).all() for slopes in self._slopes)
         if shares and worth == FASTEST:
-            return self._least(_shared, n_codes)
-        apart = self._least(_apart, n_codes)
+            return self._least(_shared)
+        apart = self._least(_apart)
         if not shares:
             return apart
-        shared = self._least(_shared, n_codes)
+        shared = self._least(_shared)
         return apart if shared.error > worth * apart.error else shared
 
-    def _least(self, rounding: Rounding, n_codes: int) -> BestRange:
+    def _least(self, rounding: Rounding) -> BestRange:
         if rounding not in self._found:
             x, slopes = np.concatenate(self._x), np.concatenate(self._slopes)
             if x.size > _MOST:
@@ -86,35 +86,35 @@ class RangeSample:
                 x, slopes = x[chosen], slopes[chosen]
             lows = sorted({share * self.low for share in _LOWS})
             highs = sorted({share * self.high for share in _HIGHS}, reverse=True)
-            tried = (rounding(x, slopes, low, high, n_codes) for low in lows for high in highs)
+            tried = (rounding(x, slopes, low, high) for low in lows for high in highs)
             self._found[rounding] = min(tried, key=lambda found: found.error)
         return self._found[rounding]
 
 
-def _codes(values: Array, low: float, high: float, n_codes: int) -> Array:
+def _codes(values: Array, low: float, high: float) -> Array:
     """The numbers nearest to values among those that codes of a range stand for."""
-    step = np.float32(max(high - low, 1e-30) / (n_codes - 1))
+    step = np.float32(max(high - low, 1e-30) / (_N_CODES - 1))
     zero = np.float32(np.round(-low / step))
-    return np.asarray((np.clip(np.round(values / step) + zero, 0, n_codes - 1) - zero) * step)
+    return np.asarray((np.clip(np.round(values / step) + zero, 0, _N_CODES - 1) - zero) * step)
 
 
-def _shared(x: Array, slopes: Array, low: float, high: float, n_codes: int) -> BestRange:
+def _shared(x: Array, slopes: Array, low: float, high: float) -> BestRange:
     """max(x, a * x), all with one scale."""
-    reals = _codes(x, low, high, n_codes)
-    scaled = _codes(slopes * reals, low, high, n_codes)
+    reals = _codes(x, low, high)
+    scaled = _codes(slopes * reals, low, high)
     found = np.where(reals > 0, reals, scaled)
     return BestRange((low, high), (low, high), _error(found, x, slopes))
 
 
-def _apart(x: Array, slopes: Array, low: float, high: float, n_codes: int) -> BestRange:
+def _apart(x: Array, slopes: Array, low: float, high: float) -> BestRange:
     """max(x, 0) + a * min(x, 0): each branch and the sum with a scale of its own."""
-    reals = _codes(x, low, high, n_codes)
+    reals = _codes(x, low, high)
     ends = slopes * np.float32(low)
     least, most = min(float(ends.min(initial=0.0)), 0.0), max(float(ends.max(initial=0.0)), 0.0)
-    negative = _codes(slopes * np.minimum(reals, 0), least, most, n_codes)
+    negative = _codes(slopes * np.minimum(reals, 0), least, most)
     result = np.maximum(reals, 0) + negative
     ends_of = float(min(result.min(initial=0.0), 0.0)), float(max(result.max(initial=0.0), 0.0))
-    found = _codes(result, *ends_of, n_codes)
+    found = _codes(result, *ends_of)
     return BestRange((low, high), ends_of, _error(found, x, slopes))
 
 

@@ -92,7 +92,7 @@ def renew(path: Path, results: Mapping[str, VerifyResult | None], whole: bool) -
         whole: whether these are all that the file is to have; else it keeps its others.
 
     Raises:
-        PReLUToolsError: the file cannot be written, or what is there is no baseline.
+        PReLUToolsError: the file cannot be written, or would replace a file that is not a baseline.
     """
     unjudged = [n for n, r in results.items() if r is None or r.verdict == "inconclusive"]
     if unjudged:
@@ -112,7 +112,7 @@ def old_entries(path: Path) -> Mapping[str, Entry]:
     """What a file that is to be renewed has; nothing where it is not there, or of another schema.
 
     Raises:
-        PReLUToolsError: what is there is no baseline: it is not written over.
+        PReLUToolsError: the existing file is not a baseline, and is not overwritten.
     """
     if not path.exists():
         return {}

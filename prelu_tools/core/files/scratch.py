@@ -126,7 +126,7 @@ def _opened(made: Path) -> int:
     """Open the file that the run locks which made something: the file itself, or one in the folder.
 
     Raises:
-        FileNotFoundError: it has gone meanwhile. A file of its name is not made anew.
+        FileNotFoundError: it was removed in the meantime; no file of its name is created.
     """
     try:
         return os.open(made / ".owned", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW)

@@ -14,6 +14,7 @@ from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import Permutation, moved_from
 from prelu_tools.core.prelu.slopes import PReLULayer, broadcasts
 from prelu_tools.core.results.reasons import VALUES_DIFFER, Reason
+from prelu_tools.core.rounding.tolerance import resolution
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def _difference(left: Array, right: Array, rounds: bool) -> SlopeDifference:
     if same_bits(left, right):
         return SlopeDifference(True)
     n_equal = int((_bits(left) == _bits(right)).sum()) if left.dtype == right.dtype else 0
-    if rounds and left.dtype == right.dtype and _is_rounding(left, right):
+    if rounds and _is_rounding(left, right):
         note = "slopes equal but for the rounding of its form"
         return SlopeDifference(False, note=note, rounded=True, n_equal=n_equal)
     return SlopeDifference(False, describe(left, right), n_equal=n_equal)
@@ -192,8 +193,11 @@ def _difference(left: Array, right: Array, rounds: bool) -> SlopeDifference:
 
 def _is_rounding(left: Array, right: Array) -> bool:
     """Whether slopes differ as those of (1 + a)/2 * x - (1 - a)/2 * |x| may: relative to 1."""
-    room = 2 * np.finfo(left.dtype).eps * np.maximum(1, np.abs(left.astype(np.float64)))
-    return bool((np.abs(left.astype(np.float64) - right) <= room).all())
+    if left.dtype != right.dtype or left.dtype.kind in "iub":
+        return False
+    wide = left.astype(np.float64)
+    room = 2 * resolution(left.dtype) * np.maximum(1, np.abs(wide))
+    return bool((np.abs(wide - right.astype(np.float64)) <= room).all())
 
 
 def describe(left: Array, right: Array) -> str:

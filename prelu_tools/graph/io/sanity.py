@@ -209,11 +209,11 @@ def _nodes(
 def _refuse_circles(
     nodes: Sequence[onnx.NodeProto], ready: set[str], known: Collection[str]
 ) -> None:
-    """What nodes read is there, made by nodes before or behind them, and not by themselves.
+    """Reject nodes that read what only they, or nodes that read them, make.
 
     Args:
         nodes: those of one graph.
-        ready: what is there before them; what they make is added.
+        ready: the tensors that exist before them; the nodes' own outputs are added.
         known: that and what they make.
     """
     is_sorted = True

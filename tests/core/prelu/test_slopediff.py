@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from made_layers import SLOPES, channels, layer_of
@@ -46,6 +48,16 @@ def test_slopes_of_a_form_that_rounds_are_the_same_up_to_that(
     assert found.n_equal == SLOPES.size - 1
     assert bool(found.note) is same
     assert bool(found.description) is not same
+
+
+@pytest.mark.parametrize(
+    ("dtype", "off", "same"), [(ml_dtypes.bfloat16, 0.01, True), (ml_dtypes.bfloat16, 0.04, False),
+                               (np.int32, 1, False)],
+)  # fmt: skip
+def test_each_type_rounds_as_it_does(dtype: type[Any], off: float, same: bool) -> None:
+    slopes = np.array([0, 1, 0, 1], dtype)
+    other = (slopes.astype(np.float64) + np.array([0, off, 0, 0])).astype(dtype)
+    assert compare_slopes(channels(slopes), replace(channels(other), rounds=True)).same is same
 
 
 def test_channels_may_be_at_another_axis_of_another_layout() -> None:

@@ -180,3 +180,10 @@ def test_a_failure_stays_one_and_a_worse_figure_beats_what_is_lost() -> None:
     failed = replace(_result(), verdict="fail", reasons=("wrong",))
     assert (_held(failed).verdict, _held(failed).reasons) == ("fail", ("wrong",))
     assert _held(_result(diff=1.0, ulp=None)).verdict == "fail"
+
+
+def test_a_failure_is_not_explained_by_figures_too() -> None:
+    failed = _held(_result(diff=1.0, verdict="fail", reasons=("wrong",)))
+    assert failed.reasons == ("wrong",)
+    assert failed.baseline is not None
+    assert failed.baseline.worse

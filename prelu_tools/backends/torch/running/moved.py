@@ -139,10 +139,10 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         unit = information.eps
         result.addcmul_(size, self._draw(size), value=self._noise.amount(unit, 0.0, 1.0))
         if terms > _MANY and args[0].dtype == result.dtype:
-            share = func(_is_repeated(args[0]), *args[1:], **kwargs)
-            share = share / terms if func._schema.name in ("aten::sum", "aten::nansum") else share
+            share, whole = (func(x, *args[1:], **kwargs) for x in
+                            (_is_repeated(args[0]), torch.ones_like(args[0])))  # fmt: skip
             alike = self._noise.amount(unit, 0.0, equal_sum_growth(terms))
-            result.addcmul_(size * share, self._draw(size), value=alike)
+            result.addcmul_(size * share / whole, self._draw(size), value=alike)
         return self._move(result, 1.0, plain_sum_growth(terms))
 
     def _running(self, func: Any, args: Any, kwargs: Any) -> Any:
