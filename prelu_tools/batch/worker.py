@@ -27,13 +27,15 @@ import psutil
 from prelu_tools.batch.job import Done, Job
 from prelu_tools.core.import_path import import_path
 from prelu_tools.core.results.batch import WorkerInfo
+from prelu_tools.core.stopping import Stopped, stop_at_signals
 from prelu_tools.core.versions import installed_versions
 
 IDLE_SECONDS = 600.0
 """How long a worker waits for its next job before it ends by itself."""
 START_SECONDS = 120.0
 """How long a worker may take until it can be spoken to."""
-_LOOK = 0.1  # seconds between two looks at a worker that has a limit
+_LOOK = 0.1  # seconds between two looks at a worker that has a limit, or at its owner
+_TIDYING = 10.0  # seconds that a worker without an owner may take to put away what it has begun
 # `-P`, and the path of this process without the current folder: a file there is no module, unless
 # the user names it (`backends/source_spec.py`).
 _START = (
@@ -217,24 +219,39 @@ def _resident(process: subprocess.Popen[bytes] | None) -> int:
 def serve(descriptor: int) -> None:
     """The process' side: say who it is, then answer each job with what became of it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop_at_signals()
     connection = Connection(descriptor)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     from prelu_tools.batch.performing import perform
 
-    with suppress(EOFError, OSError):
+    try:
         connection.send(describe())
         while connection.poll(IDLE_SECONDS):
             job: Job = connection.recv()
             if os.path.isdir(job.folder):  # noqa: PTH112  # of another machine it may be no path
                 os.chdir(job.folder)
             connection.send(perform(job))
+    except (EOFError, OSError):
+        pass
+    except Stopped:
+        _end()
     os._exit(0)  # native libraries do not always survive a tidy end
 
 
 def _end_with(parent: int) -> None:
-    """Nobody waits for the answer of a worker whose owner was killed."""
+    """Nobody waits for the answer of a worker whose owner was killed.
+
+    What it is about to write may be written by the next run already, which cannot remove it.
+    """
     while os.getppid() == parent:
-        time.sleep(1.0)
+        time.sleep(_LOOK)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_TIDYING)
+    _end()
+
+
+def _end() -> None:
+    """End this process and what it started."""
     shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
 from odd_models import Odd, by_status
-from running import cli
+from running import cli, start
 
 from prelu_tools.batch import worker as worker_module
 from prelu_tools.batch.job import InspectWork, Job
@@ -102,3 +104,38 @@ def test_no_temporary_file_is_left_by_one_that_was_killed(odd: Odd) -> None:
     done = worker.run(_job(odd.source("sleeps")), Limits(seconds=0.5))
     assert done.entry.status == "error"
     assert not Path(folder).exists()
+
+
+HOLDING = """
+import time
+from pathlib import Path
+from prelu_tools.core.files.scratch import scratch_folder
+
+def net():
+    with scratch_folder(Path({path!r})):
+        time.sleep(600)
+"""
+
+
+def test_one_whose_owner_is_killed_puts_away_what_it_has_begun(tmp_path: Path) -> None:
+    """The next run may be at the same path by then, and find it in use."""
+    out = tmp_path / "out"
+    out.mkdir()
+    source = tmp_path / "holding.py"
+    source.write_text(HOLDING.format(path=str(out / "net.onnx")))
+    command = ["inspect", str(source) + ":net", str(source) + ":net", "--each", "--jobs", "1"]
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    owner = start(*command, cwd=tmp_path, **silent)
+    try:
+        assert _soon(lambda: any(out.iterdir()))
+    finally:
+        owner.kill()
+        owner.wait()
+    assert _soon(lambda: not any(out.iterdir()))
+
+
+def _soon(holds: Callable[[], bool]) -> bool:
+    begun = time.monotonic()
+    while not holds() and time.monotonic() - begun < 120:
+        time.sleep(0.05)
+    return holds()

@@ -108,6 +108,8 @@ with TorchSlopeLogger(net, optimizer, f"{folder}/rank-{rank}", every=2, tensorbo
         optimizer.zero_grad()
         net(torch.randn(8, 3)).square().mean().backward()
         optimizer.step()
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()
 """
 
 
