@@ -10,6 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
+from prelu_tools.core.arrays import Array
+
 SINGLE = 2.0**-23
 """The unit of float32: the distance from 1 to the next number."""
 REACH = 8.0
@@ -18,6 +22,12 @@ REACH = 8.0
 More than one, so that the noise is not lost in the type's own grid, and so that what another kernel
 rounds across a border (of a `floor`, of a nearest neighbour) crosses it in the moved runs too.
 """
+MANY = 2048
+"""Terms of a sum above which it is measured how they round; of fewer the most is expected."""
+ALIKE = REACH / 2
+"""Times what `one_by_one` measures, by which the moved runs move a sum."""
+TINY = 1e-30
+"""What stands for a sum that is 0, where something is divided by it."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +62,33 @@ def sum_growth(terms: float) -> float:
 def plain_sum_growth(terms: float) -> float:
     """Of a sum without weights: its terms may all be equal, and round the same way each time.
 
-    A kernel that adds n of them in 8 lanes is off by up to `equal_sum_growth`; pairwise it is not.
-    Where it is not known whether they are equal, no more than 128 half units count.
+    A kernel that adds n of them in 8 lanes is off by up to n / 16 half units; pairwise it is not.
+    Of more than `MANY` terms no more count: what `one_by_one` measures comes on top.
     """
-    return max(2 * sum_growth(terms), min(equal_sum_growth(terms), 128.0))
+    return max(2 * sum_growth(terms), min(terms, MANY) / 16)
 
 
-def equal_sum_growth(terms: float) -> float:
-    """Of a sum of equal terms that are added one by one in 8 lanes: each rounds the same way."""
-    return terms / 16
+def one_by_one(values: Array, scale: float = 1.0) -> Array:
+    """How far a sum is off whose terms are added one by one, relative to it.
+
+    What a flat map, silence or a short period adds up to rounds the same way thousands of times,
+    and by far less in any other input: so it is measured, and not expected of every sum. No kernel
+    is off by much more; graphs compute the same by a running sum.
+
+    Args:
+        values: of float32; the terms lie along the last axis.
+        scale: from 1 to 2, another one each time: by it the terms round otherwise, so that sums
+            which happen to be exact do not seem to be so for any kernel.
+
+    Returns:
+        Of the shape without that axis.
+    """
+    with np.errstate(all="ignore"):
+        scaled = values * np.float32(scale)
+        added = np.cumsum(scaled, axis=-1, dtype=np.float32)[..., -1]
+        total = scaled.sum(-1, dtype=np.float64)
+        found = np.abs(added - total) / np.maximum(np.abs(total), TINY)
+    return np.where(np.isfinite(found), found, 0.0).astype(np.float32)
 
 
 def term_growth(terms: float) -> float:
