@@ -133,8 +133,8 @@ SAVED_MODEL = Row(
 
 _FILES = "prelu_tools.backends.files"
 READERS: tuple[Row, ...] = (
-    Row("keras archive", f"{_FILES}.keras_archive", (".keras",), "keras", ("h5py",)),
-    Row("keras HDF5", f"{_FILES}.keras_h5", (".h5", ".weights.h5"), "keras", ("h5py",)),
+    Row("keras archive", f"{_FILES}.keras.archive", (".keras",), "keras", ("h5py",)),
+    Row("keras HDF5", f"{_FILES}.keras.h5", (".h5", ".weights.h5"), "keras", ("h5py",)),
     Row(
         "state dict",
         f"{_FILES}.checkpoint",
