@@ -10,28 +10,25 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from prelu_tools.commands.verify.candidate import Judged
+from prelu_tools.commands.verify.candidates.candidate import Judged
 from prelu_tools.commands.verify.conclusion import agreements_of, conclude
 from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.process.versions import installed_versions
 from prelu_tools.core.results.reasons import Reason, code_of
-from prelu_tools.core.results.verification import (
-    Agreement,
+from prelu_tools.core.results.verification.candidate import (
     CandidateReport,
-    Coverage,
-    OutputParity,
     Power,
     ProviderReport,
     Tolerance,
-    Verdict,
-    VerifyResult,
 )
+from prelu_tools.core.results.verification.parity import OutputParity, Verdict
+from prelu_tools.core.results.verification.result import Agreement, Coverage, VerifyResult
 from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.spread import Spread
 from prelu_tools.core.rounding.tolerance import CALIBRATED, QUANTIZED, SENSITIVITY, Extent
-from prelu_tools.core.versions import installed_versions
 
 GIVEN = Tolerance(0.0, 0.5, scaled=False, origin="given")
 REQUEST = VerifyRequest("r", ("c",), tolerance=GIVEN, seed=5)

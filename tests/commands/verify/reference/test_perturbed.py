@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.reference.perturbed import (
     PerturbedRuns,
     affordable_runs,
