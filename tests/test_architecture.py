@@ -258,7 +258,7 @@ def test_every_way_to_import_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
     assert set(_imports(source)) == {
         "torch.nn", "typing.TYPE_CHECKING", "prelu_tools.cli.main",
-        "prelu_tools.backends.probe",
+        "prelu_tools.backends.probing.probe",
         "importlib", "prelu_tools.graph.view.GraphView", "keras",
     }  # fmt: skip
 
