@@ -257,8 +257,7 @@ def test_every_way_to_import_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
     assert set(_imports(source)) == {
-        "torch.nn", "typing.TYPE_CHECKING", "prelu_tools.cli.main",
-        "prelu_tools.backends.probing.probe",
+        "torch.nn", "typing.TYPE_CHECKING", "prelu_tools.cli.main", "prelu_tools.backends.probe",
         "importlib", "prelu_tools.graph.view.GraphView", "keras",
     }  # fmt: skip
 
