@@ -102,6 +102,17 @@ def test_outputs_that_no_input_moved_are_doubted_or_noted(
     assert [code_of(note) for note in judge.notes] == [None, *notes]
 
 
+def test_an_output_that_no_input_moved_is_part_of_the_verdict() -> None:
+    def still() -> _Source:
+        made = _source(y=Dependence.VALUES)
+        made.change = lambda _layer, y: np.ones_like(y)
+        return made
+
+    result = verified(still(), still(), layers=False)
+    assert [code_of(reason) for reason in result.reasons] == ["output_constant"]
+    assert result.verdict == "inconclusive"
+
+
 # Randomness
 
 
