@@ -92,7 +92,7 @@ class CandidateJudge:
         seen = self.run(layers)
         sources = self.reference.source, self.source
         added = without_added_axes(sources, self.reference.outputs[0], seen.results)
-        self.notes += [note.within(self.linked.spelled) for note in added]
+        self.notes.extend(note.within(self.linked.spelled) for note in added)
         outputs = self.output_judge()
         parities = outputs.compare(seen.results)
         fails = any(parity.verdict == "fail" for parity in parities)

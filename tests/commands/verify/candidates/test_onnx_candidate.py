@@ -23,6 +23,7 @@ from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.process.progress import listening
 from prelu_tools.core.process.versions import installed_version
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification.candidate import (
@@ -50,6 +51,45 @@ def test_a_file_is_like_itself(net: Path) -> None:
     assert (layer.provider, layer.node, layer.max_abs_diff) == ("CPUExecutionProvider", "act", 0.0)
     assert layer.n_by_behaviour == 3
     assert told == [f"loading {net}", f"running {net}", f"checking {net} on cpu"]
+
+
+class _Listener:
+    """Writes down how far each part of the work came."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[str, int, int]] = []
+
+    def begin(self, part: str, total: int) -> None:
+        self.parts.append((part, total, 0))
+
+    def step(self) -> None:
+        part, total, done = self.parts[-1]
+        self.parts[-1] = part, total, done + 1
+
+    def end(self) -> None:
+        part, total, done = self.parts[-1]
+        assert done == total or not total, part
+
+
+def test_every_part_of_the_work_is_told(net: Path) -> None:
+    listener = _Listener()
+    with listening(listener):
+        assert verify(request_of(net, net)).verdict == "pass"
+    assert listener.parts == [
+        ("running the reference", 2, 2),
+        ("running the reference, perturbed by rounding", 2, 2),
+        ("observing its layers", 2, 2),
+        ("planting slope faults", 6, 6),
+    ]
+
+
+def test_a_search_is_told_without_knowing_how_long_it_is() -> None:
+    listener, model = _Listener(), NumpyModel()
+    model.found = [{"x": np.ones((2, 3), np.float32)}] * 3
+    with listening(listener):
+        _with(model, NumpyModel(), search_seconds=50.0, ranges={"": (1.0, 2.0)})
+    assert ("looking for inputs that reach the slopes left over", 0, 3) in listener.parts
+    assert listener.parts[-1] == ("running the reference in float64", 2, 2)
 
 
 ELSEWHERE = ProviderReport("cuda", ("CUDA", "CPU"), ("one", "two"))
