@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from prelu_tools.backends.protocol.interface import OnnxGraph, Source
@@ -290,23 +290,22 @@ class CandidateJudge:
         self, layers: LayerJudge, seen: Seen, agreed: bool, fails: bool
     ) -> tuple[LayerParity, ...]:
         """Each layer compared; one that differs or is not there is looked for elsewhere."""
-        found = layers.parities(seen.placement, agreed)
         if self.request.layers and not fails:
-            layers = self._renamed(layers, found)
-            found = layers.parities(seen.placement, agreed)
+            layers = self._renamed(layers)
+        found = layers.parities(seen.placement, agreed)
         hunt = LayerSearch(
             self.reference, self.source, self.provider or "cpu", self.feeds, layers.agrees
         )
         settle = blamed if fails else settled if self.request.layers else unsearched
         return settle(found, layers, hunt)
 
-    def _renamed(self, layers: LayerJudge, found: Sequence[LayerParity]) -> LayerJudge:
+    def _renamed(self, layers: LayerJudge) -> LayerJudge:
         """The layers in other pairs, where names and order paired layers of unequal slopes.
 
         Every output agrees, so that the candidate may call its layers otherwise. Pairs by slopes
         count if each layer, in its own place, then gives what its counterpart gives.
         """
-        wrong = misnamed(found)
+        wrong = misnamed(layers.parities({}))
         reached = all((self.reference.coverage.counts(name) > 0).all() for name in wrong)
         pairs = layers.paired_by_slopes(wrong) if wrong and reached else None
         graph = self.source.graph

@@ -238,6 +238,16 @@ def test_a_runtime_of_its_own_is_told_where_power_is_measured(
     assert verified(NumpyModel({}), Elsewhere({}), allow_no_prelu=True).notes == ()
 
 
+def test_a_graph_that_no_provider_runs_is_told_of_too() -> None:
+    class Graph(_Source):
+        graph = cast(Any, SimpleNamespace())
+        runtime = ProviderReport("ncnn", ("ncnn",), ())
+
+    judge = _judge(Graph())
+    assert judge._power(cast(Any, None), _seen()) is None
+    assert [code_of(note) for note in judge.notes] == ["power_not_measured"]
+
+
 def test_special_values_are_compared_as_the_user_said(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 

@@ -249,3 +249,56 @@ def test_a_column_of_another_file_fails(net: Path, tmp_path: Path) -> None:
     result = verify(request_of(net, other))
     assert (result.verdict, the_one(result).first_divergence) == ("fail", "a")
     assert the_one(result).power is None
+
+
+# Names that other layers have
+
+A, B = TENTHS, TENTHS * 2
+
+
+def _chain(path: Path, first: str, second: str, a: Array = A, b: Array = B) -> Path:
+    """Two layers one after the other, called after their slopes."""
+    body = f"[{first}] t = PRelu(x, {first}) n = Neg(t) [{second}] y = PRelu(n, {second})"
+    return save(path, body, **{first: a, second: b})
+
+
+def _layers(*models: Path, **other: Any) -> list[tuple[str, str, str | None]]:
+    report = the_one(verify(request_of(*models, power=False, **other)))
+    return [(x.name, x.verdict, x.note) for x in report.layers]
+
+
+def test_layers_are_paired_by_slopes_where_names_mislead(tmp_path: Path) -> None:
+    left = _chain(tmp_path / "l.onnx", "p", "q")
+    right = _chain(tmp_path / "r.onnx", "q", "p")
+    note = "called {!r} in the candidate, where other layers have these names"
+    assert _layers(left, right) == [
+        ("p", "pass", note.format("q")), ("q", "pass", note.format("p"))
+    ]  # fmt: skip
+    wrong = _chain(tmp_path / "w.onnx", "q", "p", b=B + 1)
+    assert [verdict for _, verdict, _ in _layers(left, wrong)] == ["fail", "fail"]
+
+
+def test_they_are_not_where_no_input_shows_their_slopes(tmp_path: Path) -> None:
+    left = _chain(tmp_path / "l.onnx", "p", "q")
+    right = _chain(tmp_path / "r.onnx", "q", "p")
+    found = _layers(left, right, ranges={"": (1.0, 2.0)})
+    assert [verdict for _, verdict, _ in found] == ["fail", "fail"]
+
+
+def test_they_are_not_where_their_values_differ(tmp_path: Path) -> None:
+    """No output shows what they give."""
+    body = "[p] t = PRelu(x, p) y = Neg(x) [q] u = PRelu(y, q)"
+    left = save(tmp_path / "l.onnx", body, p=A, q=B)
+    right = save(tmp_path / "r.onnx", body, p=B, q=A)
+    found = _layers(left, right)
+    assert [(verdict, note) for _, verdict, note in found] == [("fail", None), ("fail", None)]
+
+
+def test_they_are_not_where_layers_are_not_looked_at_or_an_output_differs(tmp_path: Path) -> None:
+    left = _chain(tmp_path / "l.onnx", "p", "q")
+    right = _chain(tmp_path / "r.onnx", "q", "p")
+    found = _layers(left, right, layers=False)
+    assert [verdict for _, verdict, _ in found] == ["inconclusive", "inconclusive"]
+    body = "[q] t = PRelu(x, q) n = Neg(t) [p] u = PRelu(n, p) y = Neg(u)"
+    found = _layers(left, save(tmp_path / "n.onnx", body, q=A, p=B))
+    assert [verdict for _, verdict, _ in found] == ["fail", "fail"]
