@@ -302,3 +302,28 @@ def test_they_are_not_where_layers_are_not_looked_at_or_an_output_differs(tmp_pa
     body = "[q] t = PRelu(x, q) n = Neg(t) [p] u = PRelu(n, p) y = Neg(u)"
     found = _layers(left, save(tmp_path / "n.onnx", body, q=A, p=B))
     assert [verdict for _, verdict, _ in found] == ["fail", "fail"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "differs", "who"),
+    [({}, False, "settled"), ({"layers": False}, False, "unsearched"),
+     ({}, True, "blamed"), ({"layers": False}, True, "blamed")],
+)  # fmt: skip
+def test_what_layers_prove_depends_on_the_outputs(
+    changes: dict[str, bool], differs: bool, who: str, net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def note(name: str) -> Any:
+        def settle(layers: Any, _judge: object, hunt: Any) -> Any:
+            asked.append((name, hunt.provider))
+            return layers
+
+        return settle
+
+    for name in ("settled", "unsearched", "blamed"):
+        monkeypatch.setattr(module, name, note(name))
+    _with(NumpyModel(), NumpyModel(change=lambda _, y: y + np.float32(differs)), **changes)
+    provider = "CPUExecutionProvider"
+    verify(request_of(net, net, power=False, providers=(provider,)))
+    assert asked == [(who, "cpu"), ("settled", provider)]
