@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy_models import NumpyModel
 from onnx_checks import CPU, TENTHS, request_of, small_net, the_one
-from text_nets import COLUMN, save
+from text_nets import COLUMN, npz, save
 
 from prelu_tools.backends.onnxruntime.running.session import Session
 from prelu_tools.backends.protocol.interface import Source
@@ -276,6 +276,16 @@ def test_layers_are_paired_by_slopes_where_names_mislead(tmp_path: Path) -> None
     ]  # fmt: skip
     wrong = _chain(tmp_path / "w.onnx", "q", "p", b=B + 1)
     assert [verdict for _, verdict, _ in _layers(left, wrong)] == ["fail", "fail"]
+
+
+def test_one_negative_input_shows_a_slope(tmp_path: Path) -> None:
+    left = _chain(tmp_path / "l.onnx", "p", "q")
+    right = _chain(tmp_path / "r.onnx", "q", "p")
+    x = np.ones((1, 3, 4, 5), np.float32)
+    x[:, :, 0, 0] = -1
+    given = npz(tmp_path / "x.npz", x=x)
+    found = _layers(left, right, inputs_file=given)
+    assert [verdict for _, verdict, _ in found] == ["pass", "pass"]
 
 
 def test_they_are_not_where_no_input_shows_their_slopes(tmp_path: Path) -> None:
