@@ -81,7 +81,8 @@ class CandidateJudge:
         self.reference = reference
         self.linked = linked
         self.source = linked.source
-        self.provider = provider
+        self.provider = provider or ""
+        self.graph = linked.source.graph if provider else None  # what onnxruntime runs
         self.request = request
         self.feeds = [move(feed, linked.links) for feed in reference.feeds]
         self.notes: list[str] = []
@@ -169,25 +170,24 @@ class CandidateJudge:
                 layers.observe(layer, call, x, y)
 
         observer = observe if self.request.layers and own else None
-        graph = source.graph
-        if graph is None or self.provider is None:
+        if self.graph is None:
             with source.runner(observer) as runner:
                 results = run_feeds(runner, self.feeds, layers, source)
                 heard = False
                 again = run_again(runner, self.feeds, results)
             again.doubts += run_unobserved(source, self.feeds, results) if observer else []
             return Seen(results, reached, again, source.runtime)
-        session = graph.session(self.provider)
+        session = self.graph.session(self.provider)
         results = run_feeds(session, self.feeds, layers, source)
         again = run_again(session, self.feeds, results)
         seen = Seen(results, reached, again, session.report, session.placement())
         del session  # a large model is not held twice
         if observer is not None:
-            self._observe(graph, layers, observer)
+            self._observe(self.graph, layers, observer)
         return seen
 
     def _observe(self, graph: OnnxGraph, layers: LayerJudge, observe: Observer) -> None:
-        if graph.can_be_watched and self.provider is not None:
+        if graph.can_be_watched:
             tapped = graph.tapped(self.provider)
             numbered = list(enumerate(self.feeds))
             for layers.run, feed in counted(numbered, "observing its layers"):
@@ -245,7 +245,7 @@ class CandidateJudge:
             return compare_special_values(
                 self.reference.source,
                 self.source,
-                self.provider or "",
+                self.provider,
                 (installed_version(*_RUNTIMES) or "") if self.provider else "",
                 self.linked.layouts,
                 self.request.strict_special,
@@ -255,16 +255,15 @@ class CandidateJudge:
             return ()
 
     def _power(self, outputs: OutputJudge, seen: Seen) -> Power | None:
-        graph = self.source.graph
         wanted = self.request.power and self.request.layers and self.reference.layers
         if not wanted or seen.doubts or seen.faults:
             return None
-        if self.provider is None or graph is None:
+        if self.graph is None:
             self._say_where_power_is_measured()
             return None
         plan = PowerPlan(
             references=self.reference.layers,
-            source=graph,
+            source=self.graph,
             provider=self.provider,
             feeds=self.feeds,
             outputs=outputs,
@@ -308,11 +307,10 @@ class CandidateJudge:
         wrong = misnamed(layers.parities({}))
         reached = all((self.reference.coverage.counts(name) > 0).all() for name in wrong)
         pairs = layers.paired_by_slopes(wrong) if wrong and reached else None
-        graph = self.source.graph
-        if pairs is None or graph is None or self.provider is None:
+        if pairs is None or self.graph is None:
             return layers
-        other = self._layer_judge(graph, pairs)
-        self._observe(graph, other, other.observe)
+        other = self._layer_judge(self.graph, pairs)
+        self._observe(self.graph, other, other.observe)
         return layers if misnamed(other.parities({})) or other.strays else other
 
     def doubt_untried(self, seen: Seen) -> None:
