@@ -11,8 +11,8 @@ from prelu_tools.core.domains import InputDomain, SizesTried, Values
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.prelu.slopes import PReLULayer, SlopeParameter
 from prelu_tools.core.prelu.statistics import Thresholds
+from prelu_tools.core.process.timing import Latency, Ratio
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
-from prelu_tools.core.results.decisions import Decision
 from prelu_tools.core.results.export import (
     DoctorItem,
     DoctorResult,
@@ -27,16 +27,10 @@ from prelu_tools.core.results.optimization import (
     LayerChoice,
     OptimizeResult,
 )
-from prelu_tools.core.results.verification import (
-    BaselineReport,
-    CandidateReport,
-    Deviation,
-    LayerParity,
-    OutputParity,
-    Tolerance,
-    VerifyResult,
-)
-from prelu_tools.core.timing import Latency, Ratio
+from prelu_tools.core.results.verification.candidate import CandidateReport, Tolerance
+from prelu_tools.core.results.verification.decisions import Decision
+from prelu_tools.core.results.verification.parity import Deviation, LayerParity, OutputParity
+from prelu_tools.core.results.verification.result import BaselineReport, VerifyResult
 
 NOTHING = cast(Any, None)
 

@@ -19,7 +19,7 @@ from prelu_tools.core.errors import (
     missing_extra,
     one_line,
 )
-from prelu_tools.core.results.verification import ExportVerificationError, VerdictError
+from prelu_tools.core.results.verification.result import ExportVerificationError, VerdictError
 
 
 def test_the_line_that_installs_it_is_in_the_sentence() -> None:
