@@ -302,11 +302,11 @@ SCALE = Spread(np.full((4, 2), 0.25, np.float32))
 
 
 def test_the_worst_value_is_measured_by_its_own_rounding() -> None:
-    (found,) = _each(SCALE).compare([{"y": _moved(2 * ROOM, (0, 0))}])
-    assert found.worst_of_rounding == pytest.approx(2 * FACTOR)
+    (found,) = _each(SCALE).compare([{"y": _moved(1.5 * ROOM, (0, 0))}])
+    assert found.worst_of_rounding == pytest.approx(1.5 * FACTOR)
     assert found.limit == pytest.approx(ROOM)
     assert found.difference == (
-        f"output 'y': 1 value differs by up to {2 * ROOM:.3g}, at worst {2 * FACTOR:.3g}x the "
+        f"output 'y': 1 value differs by up to {1.5 * ROOM:.3g}, at worst {1.5 * FACTOR:.3g}x the "
         "model's own rounding"
     )
     (within,) = _each(SCALE).compare([{"y": _moved(0.5 * ROOM, (0, 0))}])
@@ -350,3 +350,13 @@ def test_what_is_made_of_rounding_is_a_remark() -> None:
     )
     (plain,) = _each(SCALE).compare([{"y": GIVEN}])
     assert (plain.remark, plain.n_border, plain.of_rounding) == (None, 0, None)
+
+
+def test_a_value_at_its_limit_is_not_beyond_it() -> None:
+    found = _moved(ROOM, (0, 0))
+    assert found[0, 0] - 1.0 == ROOM - FACTOR * float(np.finfo(np.float32).tiny)
+    found[1, 0] = math.nan
+    (said,) = _each(SCALE).compare([{"y": found}])
+    assert said.worst_of_rounding == FACTOR
+    assert said.difference is not None
+    assert said.difference.endswith("on one side only: 1")
