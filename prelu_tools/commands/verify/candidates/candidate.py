@@ -46,7 +46,6 @@ from prelu_tools.core.results.verification.parity import (
     LayerParity,
     SpecialValue,
 )
-from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.tolerance import (
     SENSITIVITY,
     default_tolerance,
@@ -132,8 +131,7 @@ class CandidateJudge:
     @property
     def perturbed_runs(self) -> PerturbedRuns | None:
         """The reference's moved runs, in the type that the candidate computes in."""
-        narrow = self.source.computes_in
-        return self.reference.perturbed_to(resolution_of(narrow) if narrow else SINGLE)
+        return self.reference.perturbed_to(resolution_of(self.source.computes_in or "float32"))
 
     def _layer_judge(self, source: Source, pairs: LayerPairs | None = None) -> LayerJudge:
         return LayerJudge(
@@ -142,7 +140,7 @@ class CandidateJudge:
             self.linked.layouts,
             self.request.tolerance,
             pairs,
-            source.computes_in,
+            source.computes_in or "float32",
         )
 
     def output_judge(self) -> OutputJudge:
