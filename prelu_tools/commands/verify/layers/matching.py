@@ -32,7 +32,8 @@ from prelu_tools.core.prelu.slopediff import (
 )
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification import Found, LayerParity, Tolerance, Verdict
+from prelu_tools.core.results.verification.candidate import Tolerance
+from prelu_tools.core.results.verification.parity import Found, LayerParity, Verdict
 from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.parity import Comparison, worst
 from prelu_tools.core.rounding.spread import Spread
@@ -56,7 +57,7 @@ class LayerJudge:
         layouts: Layouts,
         tolerance: Tolerance,
         pairs: LayerPairs | None = None,
-        narrow: str | None = None,
+        narrow: str = "float32",
     ) -> None:
         """Pair the layers.
 
@@ -66,10 +67,10 @@ class LayerJudge:
             layouts: what the user said.
             tolerance: what the layers' outputs are held to.
             pairs: which layer is which; None to pair them by name and by order.
-            narrow: the type narrower than float32 that the candidate computes in.
+            narrow: the type that the candidate computes in.
         """
         self.run = 0
-        self._unit = SINGLE if narrow is None else resolution_of(narrow)
+        self._unit = resolution_of(narrow)
         self._reference = reference
         self._layouts = layouts
         self._tolerance = tolerance

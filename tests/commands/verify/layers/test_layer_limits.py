@@ -15,7 +15,7 @@ from prelu_tools.commands.verify.reference.perturbed import SPREAD
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopediff import LayerPairs
 from prelu_tools.core.results.reasons import code_of
-from prelu_tools.core.results.verification import LayerParity
+from prelu_tools.core.results.verification.parity import LayerParity
 from prelu_tools.core.rounding.tolerance import FACTOR, SENSITIVITY
 
 PAIR = flat(nodes=("one", "two"))
@@ -23,7 +23,7 @@ SCALE = 2.0**-8
 ROOM = FACTOR * SCALE
 
 
-def _rounded(*scales: float, run: int = 0, narrow: str | None = None) -> Rig:
+def _rounded(*scales: float, run: int = 0, narrow: str = "float32") -> Rig:
     """A reference whose calls are rounded by these scales in one run; each gives Y."""
     rig = Rig([PAIR], [PAIR], SENSITIVITY)
     rig.judge = LayerJudge(rig.reference, [PAIR], Layouts(), SENSITIVITY, narrow=narrow)
