@@ -8,6 +8,7 @@ output over a few such runs is what rounding may do to it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +25,8 @@ rounds across a border (of a `floor`, of a nearest neighbour) crosses it in the 
 """
 MANY = 2048
 """Terms of a sum above which it is measured how they round; of fewer the most is expected."""
-ALIKE = REACH / 2
-"""Times what `one_by_one` measures, by which the moved runs move a sum."""
+SCALES = 4
+"""How often it is measured, each time with the terms scaled otherwise, from 1 to 2."""
 TINY = 1e-30
 """What stands for a sum that is 0, where something is divided by it."""
 
@@ -68,7 +69,7 @@ def plain_sum_growth(terms: float) -> float:
     return max(2 * sum_growth(terms), min(terms, MANY) / 16)
 
 
-def one_by_one(values: Array, scale: float = 1.0) -> Array:
+def one_by_one(values: Array, scales: Sequence[float], running: bool = False) -> Array:
     """How far a sum is off whose terms are added one by one, relative to it.
 
     What a flat map, silence or a short period adds up to rounds the same way thousands of times,
@@ -77,18 +78,25 @@ def one_by_one(values: Array, scale: float = 1.0) -> Array:
 
     Args:
         values: of float32; the terms lie along the last axis.
-        scale: from 1 to 2, another one each time: by it the terms round otherwise, so that sums
-            which happen to be exact do not seem to be so for any kernel.
+        scales: from 1 to 2. By each the terms round otherwise, so that sums which happen to be
+            nearly exact do not seem to be so for any kernel: the mean counts.
+        running: whether every partial sum is asked for.
 
     Returns:
-        Of the shape without that axis.
+        Of the shape without that axis, but for a running sum.
     """
+    found = np.zeros(values.shape if running else values.shape[:-1])
     with np.errstate(all="ignore"):
-        scaled = values * np.float32(scale)
-        added = np.cumsum(scaled, axis=-1, dtype=np.float32)[..., -1]
-        total = scaled.sum(-1, dtype=np.float64)
-        found = np.abs(added - total) / np.maximum(np.abs(total), TINY)
-    return np.where(np.isfinite(found), found, 0.0).astype(np.float32)
+        for scale in scales:
+            scaled = values * np.float32(scale)
+            added = np.cumsum(scaled, axis=-1, dtype=np.float32)
+            if running:
+                total = np.cumsum(scaled, axis=-1, dtype=np.float64)
+            else:
+                added, total = added[..., -1], scaled.sum(-1, dtype=np.float64)
+            off = np.abs(added - total) / np.maximum(np.abs(total), TINY)
+            found += np.where(np.isfinite(off), off, 0.0) / len(scales)
+    return found.astype(np.float32)
 
 
 def term_growth(terms: float) -> float:

@@ -7,12 +7,14 @@ which these nodes compute in every moved run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from prelu_tools.core.rounding.noise import ALIKE, TINY
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.rounding.noise import REACH, SCALES, TINY
 from prelu_tools.graph.walk import attribute_of
 
 _AXES_ARE_INPUTS = {"ReduceSum": 13}  # of the others from opset 18
@@ -39,7 +41,7 @@ class Nodes:
         self._stem = stem
         self._seed = seed
 
-    def add(self, operator: str, *inputs: str, **attributes: object) -> str:
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """A node; the name of what it gives."""
         name = f"{self._stem}/{len(self.made)}"
         self.made.append(helper.make_node(operator, inputs, [name], **attributes))
@@ -71,10 +73,15 @@ class Nodes:
         return self.add(operator, rows, axes=[axis], keepdims=1)
 
     def one_by_one(self, rows: str, axis: int) -> str:
-        """How far sums of the last axis may be off, relative to them: random shares.
+        """Shares by which sums of the last axis are moved: see the function of that name."""
+        shares = [self._measured(rows, axis) for _ in range(SCALES)]
+        share = self.add("Mean", *shares)
+        drawn = self.random(share, REACH / 2)  # never near 0: of what is squared, a border is
+        least = self.add("Mul", self.add("Sign", drawn), self.number(REACH / 2))  # told by that
+        return self.add("Mul", share, self.add("Add", drawn, least))
 
-        Each run scales the terms otherwise, so that no run rounds to nothing by chance alone.
-        """
+    def _measured(self, rows: str, axis: int) -> str:
+        """How far sums of the last axis are off whose terms are scaled and added one by one."""
         scale = self.add("RandomUniform", low=1.0, high=2.0, shape=[1], seed=self._next())
         rows = self.add("Mul", rows, scale)
         running = self.add("CumSum", rows, self.whole(axis))
@@ -84,10 +91,9 @@ class Nodes:
         size = self.add("Max", self.add("Abs", total), self.number(TINY))
         share = self.add("Div", off, size)
         known = self.add("Less", share, self.number(_HUGE))  # infinity, and NaN, are not
-        share = self.add("Where", known, share, self.number(0.0))
-        return self.add("Mul", share, self.random(share, ALIKE))
+        return self.add("Where", known, share, self.number(0.0))
 
-    def _constant(self, values: np.ndarray) -> str:  # type: ignore[type-arg]
+    def _constant(self, values: Array) -> str:
         return self.add("Constant", value=numpy_helper.from_array(values))
 
     def _next(self) -> float:

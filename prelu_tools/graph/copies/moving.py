@@ -291,6 +291,6 @@ def _terms(node: onnx.NodeProto, view: GraphView) -> float:
 def _terms_of_norm(node: onnx.NodeProto, shape: Sequence[int]) -> float:
     """How many values are in each group that a norm has statistics of."""
     if node.op_type == "GroupNormalization":
-        return math.prod(shape[1:]) / max(attribute_of(node, "num_groups"), 1)
+        return math.prod(shape[1:]) / max(int(attribute_of(node, "num_groups")), 1)
     first = 2 if node.op_type == "InstanceNormalization" else attribute_of(node, "axis", -1)
-    return float(math.prod(shape[first % len(shape) :]))
+    return float(math.prod(shape[int(first) % len(shape) :]))

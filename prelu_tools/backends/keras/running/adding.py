@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.backends.keras.framework import tf
-from prelu_tools.core.rounding.noise import ALIKE, TINY
+from prelu_tools.core.rounding.noise import REACH, SCALES, TINY
 
 _HUGE = 1e30
 
@@ -89,7 +89,19 @@ class Nodes:
         return self.add("Reshape", "output", tensor, shape, Tshape=tf.int32)
 
     def _one_by_one(self, rows: str) -> str:
-        """How far sums of rows may be off, relative to them: random shares; see its namesake."""
+        """Shares by which sums of rows are moved: see the function of that name."""
+        measured = [self._measured(rows) for _ in range(SCALES)]
+        share = self.add("AddN", "sum", *measured, N=SCALES)
+        half = REACH / 2
+        drawn = self._random(self.add("Shape", "output", share, out_type=tf.int32), -half, half)
+        least = self.constant(half, self._kind)  # never near 0: of what is squared, a border is
+        least = self.add("Mul", "z", self.add("Sign", "y", drawn), least)  # told by that
+        drawn = self.add("AddV2", "z", drawn, least)
+        share = self.add("Mul", "z", share, self.constant(1 / SCALES, self._kind))
+        return self.add("Mul", "z", share, drawn)
+
+    def _measured(self, rows: str) -> str:
+        """How far sums of rows are off whose terms are scaled and added one by one."""
         whole, last = tf.int32, self.constant([1], tf.int32)
         scale = self._random(self.constant([1, 1], whole), 1.0, 2.0)
         rows = self.add("Mul", "z", rows, scale)
@@ -102,9 +114,7 @@ class Nodes:
         size = self.add("Maximum", "z", self.add("Abs", "y", total), least)
         share = self.add("RealDiv", "z", off, size)
         known = self.add("Less", "z", share, self.constant(_HUGE, self._kind))
-        share = self.add("SelectV2", "output", known, share, self.constant(0.0, self._kind))
-        drawn = self._random(self.add("Shape", "output", share, out_type=whole), -ALIKE, ALIKE)
-        return self.add("Mul", "z", share, drawn)
+        return self.add("SelectV2", "output", known, share, self.constant(0.0, self._kind))
 
     def _random(self, shape: str, low: float, high: float) -> str:
         drawn = self.add("RandomUniform", "output", shape, kind=tf.int32, dtype=self._kind,

@@ -150,7 +150,7 @@ class _Mover:
                 return 0, []
             values = tf.make_ndarray(known.attr["value"].tensor).reshape(-1)
             axes = {int(axis) % len(shape) for axis in values}
-        terms = math.prod(math.inf if shape[axis] is None else shape[axis] for axis in axes)
+        terms = math.prod(float(shape[axis] or math.inf) for axis in axes)
         return len(shape), sorted(axes) if shape and terms > MANY else []
 
     def _move_input(self, node: Any, place: int, kind: str, roundings: tuple[float, float]) -> None:

@@ -35,8 +35,9 @@ from prelu_tools.backends.torch.running.rounding import (
 )
 from prelu_tools.backends.torch.running.rows import Norm, axes_of, groups_of, norm_of, rows_of
 from prelu_tools.core.rounding.noise import (
-    ALIKE,
     MANY,
+    REACH,
+    SCALES,
     SINGLE,
     Noise,
     one_by_one,
@@ -152,22 +153,29 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         if is_long:
             off = self._one_by_one(made(rows), shape)
             off = off if value.ndim == x.ndim else off.reshape(value.shape)
-            off = off * self._draw(off) * (power * ALIKE)
+            off = power * off
             value.add_(off) if name in LOGARITHMS else value.mul_(1 + off)
         return result
 
     def _off_by(self, rows: torch.Tensor) -> torch.Tensor:
         """How far the mean of each row is off: of equal values that is all their variance."""
         terms = rows.shape[-1]
-        amount = self._noise.amount(SINGLE, 0.0, plain_sum_growth(terms) / 2)
-        share = ALIKE * self._one_by_one(rows, rows.shape[:-1]) if terms > MANY else 0.0
         mean = rows.mean(-1)
-        return mean * (amount + share) * self._draw(mean)
+        share = self._draw(mean) * self._noise.amount(SINGLE, 0.0, plain_sum_growth(terms) / 2)
+        if terms > MANY:
+            share = share + self._one_by_one(rows, mean.shape)
+        return mean * share
 
-    def _one_by_one(self, rows: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-        """See `one_by_one`: of rows of terms, in the shape of their sums."""
-        scale = 1 + float(torch.rand((), generator=self._generator))
-        return torch.from_numpy(one_by_one(rows.detach().numpy(), scale)).reshape(tuple(shape))
+    def _one_by_one(
+        self, rows: torch.Tensor, shape: Sequence[int], running: bool = False
+    ) -> torch.Tensor:
+        """Shares by which sums of rows are moved, in their shape: see `one_by_one`."""
+        scales = 1 + torch.rand(SCALES, generator=self._generator)
+        found = torch.from_numpy(one_by_one(rows.detach().numpy(), scales.tolist(), running))
+        drawn = self._draw(
+            found[..., :1] if running else found
+        )  # never near 0: of what is squared, a border is told by that
+        return (found * (drawn + drawn.sign()) * (REACH / 2)).reshape(tuple(shape))
 
     def _running(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Of a running sum each partial sum is rounded, and what follows is off by that too."""
@@ -177,13 +185,17 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         terms = result.shape[args[1]] if result.ndim else 1
         unit = torch.finfo(result.dtype).eps
         at_random = self._noise.amount(unit, 0.0, 1.0)
-        moved = result + func(result * self._draw(result) * at_random, *args[1:])
+        moved = func(result * self._draw(result) * at_random, *args[1:])
         alike = self._noise.amount(unit, 0.0, 2 * plain_sum_growth(terms))
+        if terms > MANY and result.dtype == torch.float32:
+            rows = args[0].movedim(args[1], -1)
+            share = self._one_by_one(rows, rows.shape, running=True)
+            result = result * (1 + share.movedim(-1, args[1]))
         ramp = torch.linspace(0, alike, terms, dtype=result.dtype)
         if result.ndim:
             ramp = ramp.view([-1 if axis == args[1] % result.ndim else 1
                               for axis in range(result.ndim)])  # fmt: skip
-        return self._move(moved.addcmul_(result * ramp, self._draw(result)), 1.0)
+        return self._move((result + moved).addcmul_(result * ramp, self._draw(result)), 1.0)
 
     def _relative_to_one(self, func: Any, args: Any, kwargs: Any) -> Any:
         """What subtracts a logarithm of a sum of 1 and more is off by a unit of 1."""
@@ -214,16 +226,16 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         result, mean, scale, *rest = func(x, *bare[1:])
         unit = torch.finfo(result.dtype).eps
         amount = self._noise.amount(unit, 0.0, plain_sum_growth(norm.terms) / 2)
-        off = wide = amount
+        away = (mean * scale).reshape(norm.shape)
+        off = amount * self._draw(away)
+        wide = amount * (1 + away.abs()) * self._draw(away)
         if norm.terms > MANY and result.dtype != torch.float64:
             rows, squares = (groups_of(y.float(), norm.shape) for y in (args[0], result))
-            off = amount + ALIKE * self._one_by_one(rows, norm.shape)
-            wide = amount + ALIKE / 2 * self._one_by_one(squares.square(), norm.shape)
-        away = (mean * scale).reshape(norm.shape)
+            off = off + self._one_by_one(rows, norm.shape)
+            wide = wide + self._one_by_one(squares.square(), norm.shape) / 2
         grouped = result.view((*norm.shape[:2], -1)) if len(norm.shape) == 3 else result
-        grouped = grouped * (1 + (wide + amount * away.abs()) * self._draw(away))
-        grouped = grouped + off * away * self._draw(away)
-        result = self._move(grouped.view(result.shape), 1.0)
+        grouped = grouped * (1 + wide) + off * away
+        result = self._move(grouped.view(result.shape).to(result.dtype), 1.0)
         weight, bias = (args[place] for place in norm.places)
         shape = (1, -1, *(1 for _ in x.shape[2:]))
         if func._schema.name == "aten::native_layer_norm":

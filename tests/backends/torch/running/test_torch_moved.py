@@ -82,16 +82,29 @@ def test_what_branches_and_loops_compute_is_moved_too() -> None:
         lambda x: x.norm(dim=-1),
         lambda x: x.softmax(-1),
         lambda x: x.logsumexp(-1),
+        lambda x: x.cumsum(-1),
     ],
-    ids=["group", "layer", "instance", "mean", "pool", "var", "rms", "norm", "softmax", "log"],
+    ids=[
+        "group",
+        "layer",
+        "instance",
+        "mean",
+        "pool",
+        "var",
+        "rms",
+        "norm",
+        "softmax",
+        "log",
+        "running",
+    ],
 )
 def test_long_sums_of_equal_values_are_expected_to_round_alike(
     reduced: Callable[[torch.Tensor], torch.Tensor],
 ) -> None:
     """Kernels that add one by one are off by far more on a flat map than on any other."""
-    steps = torch.tensor([0.11, 0.73, 1.9, 0.37]).repeat(1000)
-    periodic = torch.linspace(0.3, 1.7, 16)[None, :, None] * steps
-    noisy = torch.rand(1, 16, 4000, generator=torch.Generator().manual_seed(0)) + 0.5
+    steps = torch.tensor([0.11, 0.73, 1.9, 0.37]).repeat(16000)
+    periodic = torch.linspace(0.3, 1.7, 4)[None, :, None] * steps
+    noisy = torch.rand(1, 4, 64000, generator=torch.Generator().manual_seed(0)) + 0.5
 
     def farthest(x: torch.Tensor) -> float:
         right = reduced(x)
