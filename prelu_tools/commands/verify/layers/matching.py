@@ -107,7 +107,7 @@ class LayerJudge:
                 f"{list(x.shape)}: the result has more axes"
             )
         elif expected is not None:
-            limit = self._limit(mine.name, place, y, expected)
+            limit = self._limit(mine.name, (self.run, place), y, expected)
             follow(watched, limit, expected, y, orders)
         own = own_ulps(mine, orders, x, y)
         if own is not None:
@@ -120,7 +120,7 @@ class LayerJudge:
             if expected is not None:
                 other = self._stand_ins.additional[name]
                 orders = axis_orders(mine, other, x.shape, expected.shape)
-                limit = self._limit(mine.name, call, y, expected)
+                limit = self._limit(mine.name, (self.run, call), y, expected)
                 same[mine.name, call] = agreeing(limit, expected, y, orders)
         self._stand_ins.note((name, number), same)
 
@@ -136,9 +136,7 @@ class LayerJudge:
             place: the run and the call in which it gave that, so that each value has its own
                 limit; None for what it was given, of which the limit is the layer's.
         """
-        run, call = place or (self.run, 0)
-        limit = self._limit(layer, call, found, None if place is None else expected, run)
-        comparison = Comparison(limit)
+        comparison = Comparison(self._limit(layer, place, found, expected))
         comparison.add(expected, found)
         return comparison.verdict == "pass"
 
@@ -160,9 +158,9 @@ class LayerJudge:
             expected = self._reference.activation(self.run, mine.name, place)
             shape = None if expected is None else expected.shape
             orders = axis_orders(mine, other, x.shape, shape)
-            limit = self._limit(mine.name, place, y, expected)
             if expected is None:
                 continue
+            limit = self._limit(mine.name, (self.run, place), y, expected)
             if is_same(limit, expected, y, orders):
                 break
             turned = turned_orders(mine, other, x.shape, expected.shape)
@@ -172,13 +170,11 @@ class LayerJudge:
         self._taken.add((self.run, mine.name, place))
         return expected, orders, place
 
-    def _limit(
-        self, name: str, call: int, y: Array, expected: Array | None, run: int | None = None
-    ) -> Limit:
+    def _limit(self, name: str, place: tuple[int, int] | None, y: Array, expected: Array) -> Limit:
         extent = self._reference.layer_extents.get(name, Extent())
-        scale = self._reference.spread(self.run if run is None else run, name, call)
+        scale = None if place is None else self._reference.spread(place[0], name, place[1])
         spread = None
-        if scale is not None and expected is not None and scale.shape == expected.shape:
+        if scale is not None and scale.shape == expected.shape:
             unit = resolution(y.dtype) if np.issubdtype(y.dtype, np.floating) else SINGLE
             spread = Spread(scale * np.float32(max(1.0, unit / SINGLE, self._unit / SINGLE)))
         return limit_of(self._tolerance, extent, y.dtype, spread, expected)
