@@ -176,7 +176,7 @@ class LayerJudge:
         spread = None
         if scale is not None and scale.shape == expected.shape:
             unit = resolution(y.dtype) if np.issubdtype(y.dtype, np.floating) else SINGLE
-            spread = Spread(scale * np.float32(max(1.0, unit / SINGLE, self._unit / SINGLE)))
+            spread = Spread(scale * np.float32(max(unit, self._unit) / SINGLE))
         return limit_of(self._tolerance, extent, y.dtype, spread, expected)
 
     def paired_by_slopes(self, names: Collection[str]) -> LayerPairs | None:
@@ -189,7 +189,7 @@ class LayerJudge:
         chosen: dict[str, PReLULayer] = {}
         for mine, _ in wrong:
             bare = replace(mine, input_shape=None)
-            fits = [x for x in left if compare_slopes(bare, replace(x, input_shape=None)).equal]
+            fits = [x for x in left if compare_slopes(bare, x).equal]
             if not fits:
                 return None
             chosen[mine.name] = fits[0]
@@ -219,9 +219,10 @@ class LayerJudge:
 
     def _free(self, mine: PReLULayer) -> set[int]:
         """The calls of a layer of the reference that no call of the candidate stood for."""
-        runs = {run for run, layer, _ in self._taken if layer == mine.name} or {0}
-        numbers = range(len(mine.nodes))
-        return {n for n in numbers if any((run, mine.name, n) not in self._taken for run in runs)}
+        taken, numbers = self._taken, range(len(mine.nodes))
+        runs = {run for run, layer, _ in taken if layer == mine.name}
+        stood_for = {n for n in numbers if all((run, mine.name, n) in taken for run in runs)}
+        return set(numbers) - stood_for if runs else set(numbers)
 
     def parities(
         self, placement: Mapping[str, str], agreed: bool = False
@@ -325,9 +326,8 @@ class LayerJudge:
     def _compare_slopes(self, mine: PReLULayer, other: PReLULayer) -> SlopeDifference:
         difference = compare_slopes(mine, other, self._layouts.permutation(mine.slopes.ndim))
         for order in sorted(self._watched[mine.name].orders or ()):
-            if difference.ambiguous and len(order) == mine.slopes.ndim:
-                shown = compare_slopes(mine, other, order)
-                difference = shown if shown.same else difference
+            shown = compare_slopes(mine, other, order)
+            difference = shown if shown.same else difference
         if self._watched[mine.name].turned:
             return SlopeDifference(True)
         if difference.same or difference.ambiguous:

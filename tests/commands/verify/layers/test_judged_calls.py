@@ -10,6 +10,7 @@ import pytest
 from judge_rig import EXACT, SLOPES, Rig, X, Y, bare, flat
 
 from prelu_tools.commands.verify.layers.isolated import axis_orders
+from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.rounding.tolerance import Extent
 
@@ -185,3 +186,34 @@ def test_each_call_of_an_additional_layer_stands_for_another_one() -> None:
     rig.judge.observe("x", 0, 2 * X, 2 * Y)
     rig.judge.observe("x", 1, 4 * X, 4 * Y)
     assert [name for name, _ in rig.judge.stand_ins("a")] == ["x", "x"]
+
+
+def test_a_call_is_left_over_where_a_run_lacks_it() -> None:
+    pair = flat(nodes=("one", "two"))
+    rig = Rig([pair, flat("b")], [pair, flat("b")])
+    assert rig.judge.left_over("a")
+    rig.judge.observe("b", 0, X, Y)
+    for run in (1, 2):
+        rig.judge.run = run
+        for call, is_left in ((0, True), (1, False)):
+            rig.judge.observe("a", call, X, Y)
+            assert rig.judge.left_over("a") is is_left
+    assert not rig.judge.left_over("b")
+
+
+def test_other_slopes_say_more_than_another_number_of_calls() -> None:
+    pair = flat(nodes=("one", "two"))
+    codes = [code_of(Rig([pair], [found]).one().difference) for found in
+             (flat(), flat(slopes=2 * SLOPES))]  # fmt: skip
+    assert codes == ["layer_calls_differ", "slopes_differ"]
+
+
+def test_a_form_that_rounds_has_slopes_that_are_rounded() -> None:
+    near = np.nextafter(SLOPES, np.float32(1))
+    rig = Rig([flat()], [flat(slopes=near, rounds=True)])
+    rig.expect("a", Y)
+    rig.judge.observe("a", 0, 2 * X, 2 * Y)
+    (found,) = rig.judge.parities({}, agreed=True)
+    assert (found.verdict, found.found, found.slopes_equal) == ("pass", "rounded", False)
+    assert found.note is not None
+    assert found.note.startswith("end-to-end error")

@@ -236,6 +236,16 @@ def test_shapes_of_inputs_are_no_slopes() -> None:
     assert pairs.pairs[0][1].name == "b"
 
 
+def test_sizes_of_inputs_are_no_slopes() -> None:
+    """A layer of another place: its axes may be those of the first one exchanged, by the sizes."""
+    slopes = SLOPES.reshape(1, 3, 1, 1)
+    mine = bare("a", slopes, (None, 3, 5, 3))
+    found = [bare("a", 2 * slopes, (None, 3, 5, 3)), bare("b", slopes, (None, 3, 3, 5))]
+    pairs = Rig([mine], found).judge.paired_by_slopes(["a"])
+    assert pairs is not None
+    assert pairs.pairs[0][1].name == "b"
+
+
 @pytest.mark.parametrize(("y", "strays"), [(Y, False), (2 * Y, True), (Y[:1], True), (None, True)])
 def test_whether_a_layer_gives_something_else(y: Array | None, strays: bool) -> None:
     rig = Rig([flat(), flat("b")], [flat(), flat("b")])
