@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from prelu_tools.backends.protocol.interface import OnnxGraph, Source
 from prelu_tools.backends.protocol.runners import Observer
 from prelu_tools.commands.verify.candidates.interface import compare_inputs, compare_outputs
-from prelu_tools.commands.verify.candidates.linked import Linked
 from prelu_tools.commands.verify.candidates.outputs import OutputJudge, pair_outputs
 from prelu_tools.commands.verify.candidates.power import PowerPlan, measure_power
 from prelu_tools.commands.verify.candidates.running import (
@@ -22,6 +21,7 @@ from prelu_tools.commands.verify.layers.finding import LayerSearch
 from prelu_tools.commands.verify.layers.matching import LayerJudge
 from prelu_tools.commands.verify.layers.proof import blamed, misnamed, settled, unsearched
 from prelu_tools.commands.verify.layers.special import compare_special_values
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.reference.constant import of_outputs
 from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
 from prelu_tools.commands.verify.reference.reference import Reference
