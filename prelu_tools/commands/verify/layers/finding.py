@@ -121,12 +121,10 @@ def find_stated(source: Source, layers: Sequence[PReLULayer]) -> dict[str, Found
 def find_in_order(source: Source, layers: Sequence[PReLULayer]) -> dict[str, Found]:
     """The same where outputs differ: as many nodes as layers are these, and some may be wrong."""
     makers = _stating(source) if layers else {}
-    if len(makers) != sum(len(layer.nodes) for layer in layers):
+    if len(makers) != len(layers) or any(len(layer.nodes) > 1 for layer in layers):
         return {}
     found = {}
-    for layer, (tensor, maker) in zip(layers, makers.items(), strict=False):
-        if len(layer.nodes) > 1:
-            return {}
+    for layer, (tensor, maker) in zip(layers, makers.items(), strict=True):
         wrong = None if _states(maker, layer) else _stated_words(maker, layer)
         right = wrong is None
         found[layer.name] = Found(
