@@ -476,3 +476,37 @@ def test_a_candidate_that_cannot_be_searched_states_nothing() -> None:
     for searchable in (None, Broken()):
         source = cast(Any, SimpleNamespace(searchable=searchable))
         assert find_stated(source, [_of(0.25)]) == find_in_order(source, [_of(0.25)]) == {}
+
+
+@pytest.mark.parametrize(
+    ("slope", "digits", "slopes", "is_stated"),
+    [
+        (0.123, 3, [0.12345], True),
+        (0.123, 3, [0.12345, 0.12345], True),
+        (0.123, 3, [0.124], False),
+        (0.12, 3, [0.12345], False),
+        (0.123, None, [0.12345], False),
+        (0.123, 3, [0.123, 0.5], False),
+        (0.5, 3, [0.5, 0.12345], False),
+        (0.25, None, [0.25, 0.25], True),
+        (0.25, None, [], False),
+        (0.25, 3, [], False),
+    ],
+)
+def test_a_file_states_a_slope_in_as_many_digits_as_it_has(
+    slope: float, digits: int | None, slopes: Sequence[float], is_stated: bool
+) -> None:
+    maker = Maker("of_t", "LeakyRelu", slope, digits)
+    source = cast(Any, SimpleNamespace(searchable=Tensors({"t": Y}, t=maker)))
+    layer = bare("a", np.array([slopes], np.float32), nodes=("n",))
+    assert list(find_stated(source, [layer])) == ["a"] * is_stated
+
+
+def test_the_digits_of_a_file_are_told() -> None:
+    found = Found(("t",), (Maker("n", "LeakyRelu", 0.123, 3),), True, True)
+    assert in_words(found) == (
+        "found by its values: tensor 't' of node 'n', the same function as LeakyRelu(0.123); the "
+        "file states 3 digits of its slope"
+    )
+    exact = replace(found, makers=(Maker("n", "LeakyRelu", 0.123),))
+    assert in_words(exact).endswith("LeakyRelu(0.123)")
