@@ -57,7 +57,7 @@ class LayerJudge:
         layouts: Layouts,
         tolerance: Tolerance,
         pairs: LayerPairs | None = None,
-        narrow: str | None = None,
+        narrow: str = "float32",
     ) -> None:
         """Pair the layers.
 
@@ -67,10 +67,10 @@ class LayerJudge:
             layouts: what the user said.
             tolerance: what the layers' outputs are held to.
             pairs: which layer is which; None to pair them by name and by order.
-            narrow: the type narrower than float32 that the candidate computes in.
+            narrow: the type that the candidate computes in.
         """
         self.run = 0
-        self._unit = SINGLE if narrow is None else resolution_of(narrow)
+        self._unit = resolution_of(narrow)
         self._reference = reference
         self._layouts = layouts
         self._tolerance = tolerance

@@ -23,7 +23,7 @@ SCALE = 2.0**-8
 ROOM = FACTOR * SCALE
 
 
-def _rounded(*scales: float, run: int = 0, narrow: str | None = None) -> Rig:
+def _rounded(*scales: float, run: int = 0, narrow: str = "float32") -> Rig:
     """A reference whose calls are rounded by these scales in one run; each gives Y."""
     rig = Rig([PAIR], [PAIR], SENSITIVITY)
     rig.judge = LayerJudge(rig.reference, [PAIR], Layouts(), SENSITIVITY, narrow=narrow)
