@@ -167,6 +167,30 @@ def test_a_layer_of_other_slopes_has_failed_already() -> None:
     assert list(right.given) == ["b"]
 
 
+def test_equal_slopes_of_which_one_was_kept_are_compared() -> None:
+    many = _layer("a", np.full((1, 3), 0.25, np.float32))
+    one = _layer("b", np.full((1, 1), 0.25, np.float32))
+
+    def wrong(x: Array) -> Array:
+        found = _prelu(np.float32(0.25))(x)
+        found[MINUS_ONE, 2] = 7.0
+        return found
+
+    assert _compare(_Model(many), _Model(one)) == ()
+    (found,) = _compare(_Model(many), _Model(one, b=wrong))
+    assert found == SpecialValue("a", "prelu", 0.25, -1.0, -0.25, 7.0, None)
+    alone = _Model(one)
+    assert _compare(_Model(one), alone) == ()
+    assert alone.given["b"].shape == (len(VALUES), 1)
+
+
+def test_slopes_that_are_repeated_are_passed_over() -> None:
+    left = SLOPES.reshape(1, 3, 1, 1)
+    model = _Model(_layer("b", np.repeat(left, 2, axis=2)))
+    assert _compare(_Model(_layer("a", left)), model) == ()
+    assert model.given == {}
+
+
 def test_whole_slopes_have_no_special_values() -> None:
     whole = _layer("a", np.array([[1, 2, 3]], np.int32))
     left, right = _Model(whole, _flat("b")), _Model(whole, _flat("b"))
