@@ -131,8 +131,9 @@ def test_both_signs_are_told_and_nan_too() -> None:
     undocumented = [value.value for value in found if value.documented is None]
     assert len(undocumented) == 8  # of 0, 1, the largest and infinity, but not of NaN
     assert [math.copysign(1, v) for v in undocumented].count(-1.0) == 4
-    found = _compare(_Model(_flat()), _Model(_flat(form="where"), a=seven))
-    assert [math.isnan(value.value) for value in found].count(True) == 1
+    for strict in (False, True):
+        found = _compare(_Model(_flat()), _Model(_flat(form="where"), a=seven), strict=strict)
+        assert [math.isnan(value.value) for value in found].count(True) == 1
 
 
 def test_a_difference_that_is_known_does_not_hide_one_that_is_not() -> None:
@@ -236,6 +237,13 @@ def test_what_the_node_says_or_else_the_user_decides(
     assert right.given["a"].shape == (13, 3, 3, 3)
 
 
+def test_both_nodes_may_say_what_became_of_the_axes_of_one_source() -> None:
+    left = _Model(_layer("a", CUBE, axes=FIRST))
+    right = _Model(_layer("a", CUBE.transpose(LAST), axes=(0, 1, 2, 3)))
+    assert _compare(left, right) == ()
+    assert right.given["a"].shape == (13, 3, 3, 3)
+
+
 def test_axes_that_do_not_fit_the_slopes_are_not_used() -> None:
     left = _Model(_layer("a", WISE))
     right = _Model(_layer("a", WISE, axes=LAST))
@@ -325,6 +333,7 @@ def _departs(at: float, form: str, expected: float, found: float | None) -> Sequ
         pytest.param(0.0, "where", math.nan, None, True, id="0 turned by a slope below it"),
         pytest.param(math.nan, "prelu", 5.0, None, True, id="NaN that the reference lost"),
         pytest.param(math.nan, "where", 5.0, None, False, id="and no node made it"),
+        pytest.param(math.nan, "where", math.inf, None, False, id="NaN that became infinite"),
     ],
 )
 def test_what_is_right_where_the_reference_is_not(
