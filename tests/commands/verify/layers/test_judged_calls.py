@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from judge_rig import EXACT, SLOPES, Rig, X, Y, bare, flat
 
-from prelu_tools.commands.verify.layers.isolated import axis_orders
+from prelu_tools.commands.verify.layers.isolated import axis_orders, turned_orders
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.rounding.tolerance import Extent
@@ -217,3 +217,31 @@ def test_a_form_that_rounds_has_slopes_that_are_rounded() -> None:
     assert (found.verdict, found.found, found.slopes_equal) == ("pass", "rounded", False)
     assert found.note is not None
     assert found.note.startswith("end-to-end error")
+
+
+@pytest.mark.parametrize(
+    ("expected", "shape", "orders"),
+    [
+        pytest.param((2, 3, 3, 3), (2, 3, 3, 3), [(0, 1, 2, 3)], id="along the last axis of both"),
+        pytest.param((2, 3, 4, 5), (2, 4, 5, 3), [(0, 2, 3, 1)], id="not on the reference's input"),
+        pytest.param((2, 3), (2, 4, 5, 3), [(0, 1, 2, 3)], id="of other ranks"),
+    ],
+)
+def test_slopes_of_fewer_axes_say_how_these_lie_where_they_fit(
+    expected: tuple[int, ...], shape: tuple[int, ...], orders: list[tuple[int, ...]]
+) -> None:
+    layer = bare("a", SLOPES.reshape(1, 3))
+    assert list(axis_orders(layer, layer, shape, expected)) == orders
+
+
+def test_what_both_nodes_state_is_of_one_source() -> None:
+    cube = np.linspace(-1, 1, 27, dtype=np.float32).reshape(1, 3, 3, 3)
+    mine, other = (bare("a", cube, axes=(0, 3, 1, 2)) for _ in range(2))
+    assert list(axis_orders(mine, other, (2, 3, 3, 3), (2, 3, 3, 3))) == [(0, 1, 2, 3)]
+
+
+def test_what_does_not_lie_on_the_input_is_not_turned() -> None:
+    cube = np.linspace(-1, 1, 27, dtype=np.float32).reshape(1, 3, 3, 3)
+    assert turned_orders(bare("a", cube), flat(), (2, 3), (2, 3)) == ()
+    assert turned_orders(flat(), bare("a", cube), (2, 3), (2, 3)) == ()
+    assert turned_orders(flat(), flat(), (2, 3), (2, 3)) == ((0, 1),)
