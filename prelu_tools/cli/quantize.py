@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     required=True,
     type=click.Path(path_type=Path),
     metavar="DATA.npz|DIR",
-    help="Inputs as the model takes them: an .npz file with an array for each input and a row for "
-    "each sample, or a folder of .npz (or .npy) files. A quarter of the rows is held out to check "
-    "the result.",
+    help="Inputs as the model expects them: an .npz file with an array for each input and a row "
+    "for each sample, or a folder of .npz (or .npy) files. A quarter of the rows is held "
+    "out to check the result.",
 )
 @request_options(QuantizeRequest)
 @output_options

@@ -92,7 +92,7 @@ def command(
         baseline = asked.chosen()
         with out.progress() as tell:
             result = verify(request, tell)
-        name = f"{reference} against {', '.join(candidates)}"
+        name = f"{reference} compared with {', '.join(candidates)}"
         result = baseline.compare(name, result)
         out.show(result)
         baseline.renew({name: result}, whole=False, quiet=out.quiet)
@@ -104,8 +104,8 @@ def _refuse_a_reference_alone(
 ) -> None:
     if not candidates:
         raise click.UsageError(
-            f"no candidate to compare {reference} with: give a CANDIDATE after it; without any "
-            "SOURCE, the checks of prelu-tools.toml or pyproject.toml run",
+            f"no candidate to compare {reference} with: add a CANDIDATE; without any arguments, "
+            "verify runs the checks of prelu-tools.toml or pyproject.toml",
             ctx,
         )
 

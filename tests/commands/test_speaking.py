@@ -58,11 +58,11 @@ NAMES = """
 """Fields of results that hold names, words or codes, and no sentence that says what to do."""
 
 CASES = [
-    ("give --force to replace it", "give force=True to replace it", None),
+    ("use --force to replace it", "use force=True to replace it", None),
     ("--no-verify writes it anyway", "verify=False writes it anyway", None),
     ("--allow-no-prelu to", "allow_no_prelu=True to", "allow_no_prelu = true to"),
     ("what --no-layers skips", "what layers=False skips", "what layers = false skips"),
-    ("give --input x:batch,3,h,112), or", 'give input={"x": ("batch", 3, "h", 112)}), or',
+    ("use --input x:batch,3,h,112), or", 'give input={"x": ("batch", 3, "h", 112)}), or',
      'give input = ["x:batch,3,h,112"]), or'),
     ("--input v:4", 'input={"v": (4,)}', 'input = ["v:4"]'),
     ("--input x: no such input", "input x: no such input", "input x: no such input"),
@@ -152,7 +152,7 @@ def test_every_text_of_a_result_is_known_to_be_a_sentence_or_a_name() -> None:
 
 
 def test_sentences_are_spoken_wherever_they_lie_and_names_are_not() -> None:
-    said = Reason("give --force, or --input-range LOW,HIGH", "some_code")
+    said = Reason("use --force, or --input-range LOW,HIGH", "some_code")
     spoken = "give force=True, or input_range=(LOW, HIGH)"
     (report,) = verified().candidates
     checked = dataclasses.replace(
@@ -186,8 +186,8 @@ def test_the_library_and_the_command_line_say_the_same_in_their_own_words(tmp_pa
     net = save_dense(tmp_path / "net.onnx")
     found = cli("export", net, "-o", net)
     assert found.code == 2
-    assert "give --force to replace it" in found.err
-    with pytest.raises(UsageError, match="give force=True to replace it"):
+    assert "use --force to replace it" in found.err
+    with pytest.raises(UsageError, match="use force=True to replace it"):
         export(net, net)
     with pytest.raises(UsageError, match=r"^input nothing: .* has no such input"):
         verify(net, net, input={"nothing": (1, 4)})

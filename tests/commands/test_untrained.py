@@ -59,8 +59,8 @@ def test_a_torch_module_without_its_weights(
     made = export("forgotten.py:Net", "net.onnx")
     (note,) = _notes(made.notes)
     assert note == (
-        "all 4 slopes of forgotten.py:Net have their initial value (0.25): were weights "
-        "forgotten? Load them with forgotten.py:Net@WEIGHTS.pt"
+        "all 4 slopes of forgotten.py:Net have their initial value (0.25): did you forget the "
+        "weights? Load them with forgotten.py:Net@WEIGHTS.pt"
     )
     found = verify("forgotten.py:Net", "net.onnx", power=False)
     assert found.verdict == "pass"

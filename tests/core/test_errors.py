@@ -17,8 +17,7 @@ from prelu_tools.core.results.verification import ExportVerificationError, Verdi
 
 def test_the_line_that_installs_it_is_in_the_sentence() -> None:
     assert str(MissingExtraError("torch", "torch", "to read nets.py:Net")) == (
-        "torch is not installed, and it is needed to read nets.py:Net: "
-        "pip install 'prelu-tools[torch]'"
+        "torch is needed to read nets.py:Net but not installed: pip install 'prelu-tools[torch]'"
     )
 
 
@@ -55,8 +54,7 @@ def test_which_extra_a_package_is_of(package: str, extra: str) -> None:
     for name in (package, f"{package}.inner"):
         found = missing_extra(_missing(name))
         expected = (
-            f"{package} is not installed, and it is needed for this: "
-            f"pip install 'prelu-tools[{extra}]'"
+            f"{package} is needed for this but not installed: pip install 'prelu-tools[{extra}]'"
         )
         assert str(found) == expected
 

@@ -123,7 +123,7 @@ def _check_request(request: ExportRequest) -> None:
     if request.opset is not None and request.opset not in known:
         raise PReLUToolsError(
             f"opset {request.opset} cannot be written: expected {known[0]} to {known[-1]}, the "
-            "newest that the installed onnx and onnxruntime know"
+            "newest that the installed onnx and onnxruntime support"
         )
     if request.dtype not in (None, "float32", "float16"):
         raise UsageError(
@@ -176,7 +176,7 @@ def _verify(
     ]
     if result.verdict == "pass" and unseen and all(unseen):
         raise PReLUToolsError(
-            f"the exported model was not written: it has {len(unseen)} PReLU layers and "
+            f"the exported model was not written, because it has {len(unseen)} PReLU layers and "
             f"{request.source} has none, so no slope was compared; --no-verify writes it anyway"
         )
     return demand_pass(

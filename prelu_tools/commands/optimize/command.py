@@ -166,8 +166,8 @@ def _settle(work: Work, choices: Choices) -> Latency | None:
     if latency.ratio.low <= 1.0 or fixed or choices.forms == before:
         return latency
     choices.notes.append(
-        f"no form was faster than the original (it took {latency.ratio.median:.2f} times as "
-        "long): its layers are unchanged"
+        f"no form was faster than the original (the best took {latency.ratio.median:.2f} times "
+        "as long): its layers are unchanged"
     )
     for name, form in before.items():
         choices.forms[name] = form
@@ -228,7 +228,7 @@ def _demand(exact: Exactness, equal: EqualityReport) -> None:
     """
     wrong = None
     if exact.kind == "approximate" and equal.max_ulps > exact.ulps:
-        wrong = f"a layer is off by {equal.max_ulps:,} ulp, where {exact.ulps} were allowed"
+        wrong = f"a layer is off by {equal.max_ulps:,} ulp, more than the {exact.ulps} allowed"
     elif exact.kind != "approximate" and not equal.layer:
         wrong = f"a layer does not equal PRelu ({equal.max_ulps:,} ulp apart)"
     elif exact.kind == "bitwise" and not equal.bitwise:

@@ -110,9 +110,9 @@ def tune(
             unsettled.append(group)
     if unsettled:
         choices.notes.append(
-            f"{len(unsettled)} of {len(groups)} groups of layers have the form that was fastest so "
-            f"far: more than {seconds:g} s would be needed to be sure ({_and_others(unsettled)}); "
-            "--tune-seconds gives more"
+            f"{len(unsettled)} of {len(groups)} groups of layers have the form that was fastest "
+            f"so far: more than {seconds:g} s would be needed to be sure "
+            f"({_and_others(unsettled)}); raise --tune-seconds"
         )
     return choices
 

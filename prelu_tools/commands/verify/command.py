@@ -113,7 +113,7 @@ def verify_source(
     opened = [item for item in linked if isinstance(item, Linked)]
     if request.runtimes and opened and all(item.source.graph is None for item in opened):
         names = ", ".join(item.spelled for item in opened)
-        raise UsageError(f"--runtime is for ONNX candidates, and {names} is none: leave it out")
+        raise UsageError(f"--runtime is for ONNX candidates, but {names} is not one: leave it out")
     refuse_records(opened)
     if len(opened) == len(linked):
         refuse_ignored_options([source, *(item.source for item in opened)], request)
@@ -264,7 +264,7 @@ def _moved_note(linked: Linked) -> str:
         if tuple(sorted(link.permutation)) != link.permutation
     ]
     return Reason(
-        f"{linked.spelled}: its shapes do not determine the order of its axes; it passes if the "
-        f"reference's axes are permuted for its inputs: {', '.join(moved)}",
+        f"{linked.spelled}: its shapes do not determine its axis order; it passes with the "
+        f"reference's axes permuted for its inputs: {', '.join(moved)}",
         "axis_order_tried",
     )

@@ -74,7 +74,7 @@ TOLERANCE = Kind(
 
 DRAWS = Needs(
     lambda values: values.inputs_file is None or values.samples is not None,
-    "--inputs replays what is in the file and draws nothing: give --samples to draw too",
+    "--inputs replays what is in the file and draws nothing: use --samples to draw too",
 )
 """Of what says how inputs are drawn."""
 _WHOLE = Needs(lambda values: not values.quick, "--quick searches nothing and plants no faults")
@@ -143,7 +143,7 @@ class VerifyRequest:
         "Run ONNX candidates on this runtime too, converted if necessary, and check what it "
         f"computes: {', '.join(RUNS_ONNX[:-1])} or {RUNS_ONNX[-1]}; repeatable.",
         default=(), name="runtime", metavar="NAME", complete=RUNS_ONNX,
-        key="runtimes", key_help="runtimes that ONNX candidates are run by, too",
+        key="runtimes", key_help="runtimes on which ONNX candidates run too",
         example='["ncnn", "openvino"]',
     )  # fmt: skip
     allow_fallback: bool = option(
@@ -181,10 +181,11 @@ class VerifyRequest:
         default=5.0, example="5", needs=(DRAWS, _WHOLE),
     )  # fmt: skip
     tolerance: Tolerance = option(
-        TOLERANCE, "calibrated: from the reference's own rounding; or |a - b| <= ATOL + RTOL |a|.",
+        TOLERANCE, "calibrated: from the reference's own rounding error; or |a - b| <= ATOL + "
+                   "RTOL |a|.",
         default="calibrated", factory=_calibrated,
         metavar="calibrated|RTOL,ATOL", complete=("calibrated",),
-        key_help="from the reference's own rounding, or [RTOL, ATOL]", example='"calibrated"',
+        key_help="from the reference's own rounding error, or [RTOL, ATOL]", example='"calibrated"',
     )  # fmt: skip
     layers: bool = option(
         FLAG, "Compare every PReLU layer while the models run.",

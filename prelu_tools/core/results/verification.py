@@ -176,10 +176,10 @@ class InterfaceDifference:
         if self.code.endswith("additional"):
             return f"{what}: the reference has no such output"
         if self.code.endswith("renamed"):
-            return f"{self.part} {self.found!r} has the name {self.name!r} in the reference"
+            return f"{self.part} {self.found!r} is called {self.name!r} in the reference"
         if self.code.endswith("fixed"):
-            return f"{what} is fixed to {self.found}, where the reference takes any size"
-        return f"{what} is {self.found}, where {self.expected} was expected"
+            return f"{what} is fixed to {self.found}; the reference accepts any size"
+        return f"{what} is {self.found}, expected {self.expected}"
 
 
 @comparable
@@ -398,7 +398,7 @@ class VerifyResult(Shown):
     def _in_short(self) -> str:
         models = ", ".join(dict.fromkeys(report.model for report in self.candidates))
         reasons = "".join(f"; {reason}" for reason in self.reasons)
-        return f"{self.verdict}: {models} against {self.reference}{reasons}"
+        return f"{self.verdict}: {models} compared with {self.reference}{reasons}"
 
     @property
     def power(self) -> Power | None:

@@ -72,7 +72,7 @@ def _latency(latency: Latency, held: EqualityReport) -> Iterator[Text]:
     ratio = latency.ratio
     words = (
         f"{1e3 * latency.before:.2f} ms before, {1e3 * latency.after:.2f} ms now: "
-        f"{ratio.median:.2f} of the time ({ratio.low:.2f} to {ratio.high:.2f}, "
+        f"{ratio.median:.2f}x the time ({ratio.low:.2f} to {ratio.high:.2f}, "
         f"{counted(ratio.n_rounds, 'round')})"
     )
     yield (Word(words, "pass"),) if ratio.high < 1 else words
@@ -83,7 +83,7 @@ def _latency(latency: Latency, held: EqualityReport) -> Iterator[Text]:
         yield f"timed at {sizes}: {_SIZES[latency.sizes_from]}"
     if latency.waited > _BUSY:
         yield (
-            f"other processes had {latency.waited:.0%} of the processor meanwhile; their time is "
+            f"other processes used {latency.waited:.0%} of the processor meanwhile; that time is "
             "not counted"
         )
 

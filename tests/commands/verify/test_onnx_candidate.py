@@ -80,7 +80,7 @@ def test_power_that_cannot_be_measured_is_a_note(
     monkeypatch.setattr(module, "measure_power", refuse)
     result = verify(request_of(net, net))
     assert (result.verdict, result.power) == ("pass", None)
-    assert f"{net}: power was not measured (it is too large)" in result.notes
+    assert f"{net}: power was not measured: it is too large" in result.notes
 
 
 @pytest.mark.parametrize("other", [{"power": False}, {"layers": False}])

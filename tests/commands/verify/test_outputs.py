@@ -143,7 +143,7 @@ def test_another_shape_fails_in_words() -> None:
     assert math.isnan(found.max_rel_diff)
     assert (found.name, found.shape, found.verdict) == ("out", (3, 1), "fail")
     assert (found.n_mismatched, found.n_nonfinite_mismatch, found.deviation) == (3, 0, None)
-    assert found.difference == "output 'out' has shape [3, 1] where [2] was expected"
+    assert found.difference == "output 'out' has shape [3, 1], expected [2]"
 
 
 def test_a_narrower_type_has_more_room() -> None:

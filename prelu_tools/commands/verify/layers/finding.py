@@ -234,7 +234,7 @@ def _conclude(
 
 
 def _stated_words(maker: Maker, layer: PReLULayer) -> str:
-    return f"its slope is {maker.slope:.9g} there, where {_text(layer.slopes)} was expected"
+    return f"its slope is {maker.slope:.9g}, expected {_text(layer.slopes)}"
 
 
 def _text(slopes: Array) -> str:
@@ -261,7 +261,7 @@ def _wrong(call: _Call) -> str | None:
         return None
     place = np.unravel_index(int(worst[nearest].argmax()), slopes.shape)
     seen, right = float(found[nearest][place]), float(slopes[place])
-    return f"its values show a slope of {seen:.9g}, where {right:.9g} was expected"
+    return f"its values show a slope of {seen:.9g}, expected {right:.9g}"
 
 
 def _drop_coincidences(hunt: LayerSearch, source: Searchable, call: _Call) -> None:
@@ -317,7 +317,7 @@ def in_words(found: Found) -> str:
     tensors = ", ".join(map(repr, dict.fromkeys(found.tensors)))
     node = f"tensor {tensors} of node {first.node!r}"
     if found.is_unseen and found.stated:
-        return f"in its place is {node} ({first.operator})"
+        return f"replaced by {node} ({first.operator})"
     text = f"found by its {'slope' if found.is_unseen else 'values'}: {node}"
     if not found.by_value:
         return f"{text} ({first.operator})"

@@ -235,9 +235,7 @@ def test_a_node_that_states_other_slopes_is_wrong(slopes: Array, maker: Maker, t
 
 def test_every_call_that_states_a_slope_states_the_right_one() -> None:
     other = replace(LEAKY, slope=0.75)
-    assert _stated(QUARTERS, LEAKY, other).wrong == (
-        "its slope is 0.75 there, where 0.25 was expected"
-    )
+    assert _stated(QUARTERS, LEAKY, other).wrong == ("its slope is 0.75, expected 0.25")
     mixed = _stated(QUARTERS, LEAKY, Maker("m", "Add"))
     assert (mixed.by_value, mixed.stated, mixed.makers[0]) == (False, False, LEAKY)
 
