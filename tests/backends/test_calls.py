@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from observing import Told
 
-from prelu_tools.backends.calls import PReLUCall, Tally, activation_of, layers_of
+from prelu_tools.backends.protocol.calls import PReLUCall, Tally, activation_of, layers_of
 from prelu_tools.core.arrays import Array, IntArray
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.slopes import Shape

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from prelu_tools.backends.probe import Answer, could_be_slope, probe
+from prelu_tools.backends.probing.probe import Answer, could_be_slope, probe
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import Shape
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from prelu_tools.backends.inputs import SearchLimits
-from prelu_tools.backends.runners import Observer
-from prelu_tools.backends.seeking import Pick, redraw, seek
+from prelu_tools.backends.probing.seeking import Pick, redraw, seek
+from prelu_tools.backends.protocol.inputs import SearchLimits
+from prelu_tools.backends.protocol.runners import Observer
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import PReLULayer
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from prelu_tools.backends.defaults import SourceDefaults
+from prelu_tools.backends.protocol.defaults import SourceDefaults
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions

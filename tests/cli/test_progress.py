@@ -16,7 +16,7 @@ import pytest
 
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.cli.output import progress
-from prelu_tools.core.progress import counted
+from prelu_tools.core.process.progress import counted
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pytest
 from attacks import rewritten, with_json
 
 from fuzz.corpus import SEEDS
-from prelu_tools.backends.files.keras_vetting import refuse_unsafe
+from prelu_tools.backends.files.keras.vetting import refuse_unsafe
 from prelu_tools.core.errors import PReLUToolsError
 
 h5py = pytest.importorskip("h5py")

@@ -19,7 +19,7 @@ from made_pages import pages
 from prelu_tools.core.results.inspection import InspectResult
 from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.reports import Style, render
-from prelu_tools.reports.writers.plot import draw
+from prelu_tools.reports.writers.charts.plot import draw
 
 VIEWS = {
     "wide": {"width": 1280},

@@ -26,7 +26,7 @@ from prelu_tools.core.results.inspection import (
 from prelu_tools.reports import Style
 from prelu_tools.reports.assets import asset
 from prelu_tools.reports.writers import html
-from prelu_tools.reports.writers.chart_data import MOST_RUNS, N_BINS, ROOM, chart_data
+from prelu_tools.reports.writers.charts.data import MOST_RUNS, N_BINS, ROOM, chart_data
 from prelu_tools.reports.writers.html import embedded
 
 ASSETS = Path(html.__file__).parent.parent / "assets"

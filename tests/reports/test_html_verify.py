@@ -10,7 +10,7 @@ from made_results import HOSTILE, compared, examined, exported, optimized, usual
 from test_checks_report import _passed, checks_of, entry_of, many_checks
 
 from prelu_tools.core.results.batch import BatchEntry
-from prelu_tools.core.results.verification import BaselineReport
+from prelu_tools.core.results.verification.result import BaselineReport
 from prelu_tools.reports import Result, Style, render
 
 _VOID = ("input", "meta", "link", "br")

@@ -11,7 +11,8 @@ from json_schemas import errors
 from made_results import assert_gold, verified
 
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification import CandidateReport, VerifyResult
+from prelu_tools.core.results.verification.candidate import CandidateReport
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Style, render
 
 

@@ -20,7 +20,9 @@ from made_results import (
 )
 
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.results.verification import CandidateReport, OutputParity, Power, VerifyResult
+from prelu_tools.core.results.verification.candidate import CandidateReport, Power
+from prelu_tools.core.results.verification.parity import OutputParity
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Style, formats_of, render
 
 

@@ -21,7 +21,7 @@ from made_results import (
 from markdown_it import MarkdownIt
 
 from prelu_tools.core.results.inspection import Finding
-from prelu_tools.core.results.verification import LayerParity
+from prelu_tools.core.results.verification.parity import LayerParity
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.writers.markdown import render
 

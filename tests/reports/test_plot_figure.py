@@ -18,7 +18,7 @@ pytest.importorskip("matplotlib")
 
 import matplotlib as mpl
 
-from prelu_tools.reports.writers.plot import draw, figure, word_of
+from prelu_tools.reports.writers.charts.plot import draw, figure, word_of
 
 ORANGE, BLUE, GREY = "#d55e00", "#0072b2", "#8c8c8c"
 

@@ -8,14 +8,9 @@ from typing import Any
 import pytest
 from made_results import assert_gold, examined, exported, usual, verified
 
-from prelu_tools.core.results.verification import (
-    LayerParity,
-    OutputParity,
-    Power,
-    ProviderReport,
-    Verdict,
-    VerifyResult,
-)
+from prelu_tools.core.results.verification.candidate import Power, ProviderReport
+from prelu_tools.core.results.verification.parity import LayerParity, OutputParity, Verdict
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.writers.table import render
 

@@ -10,7 +10,7 @@ from made_results import layer
 from rich.cells import cell_len
 
 from prelu_tools.reports.distribution import Scale
-from prelu_tools.reports.writers.histogram import blocks, histograms, labels, ruler
+from prelu_tools.reports.writers.charts.histogram import blocks, histograms, labels, ruler
 
 
 def _lines(*reports: object, width: int = 80) -> list[str]:

@@ -17,7 +17,8 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.prelu.slopes import PReLULayer, Shape
-from prelu_tools.core.results.verification import LayerParity, Tolerance
+from prelu_tools.core.results.verification.candidate import Tolerance
+from prelu_tools.core.results.verification.parity import LayerParity
 from prelu_tools.core.rounding.tolerance import Extent
 
 SLOPES = np.array([0.25, -0.5, 0.125], np.float32)

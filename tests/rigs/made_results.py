@@ -14,6 +14,7 @@ import numpy as np
 
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.statistics import slope_health, slope_statistics
+from prelu_tools.core.process.timing import Latency, Ratio
 from prelu_tools.core.results.comparison import CompareResult, LayerChange
 from prelu_tools.core.results.export import DoctorItem, DoctorResult, ExportResult, RefusedRoute
 from prelu_tools.core.results.inspection import (
@@ -31,20 +32,19 @@ from prelu_tools.core.results.optimization import (
     OptimizeResult,
 )
 from prelu_tools.core.results.reasons import VALUES_DIFFER, Reason
-from prelu_tools.core.results.verification import (
-    Agreement,
+from prelu_tools.core.results.verification.candidate import (
     CandidateReport,
-    Coverage,
+    Power,
+    ProviderReport,
+    Tolerance,
+)
+from prelu_tools.core.results.verification.parity import (
     Deviation,
     LayerParity,
     OutputParity,
-    Power,
-    ProviderReport,
     SpecialValue,
-    Tolerance,
-    VerifyResult,
 )
-from prelu_tools.core.timing import Latency, Ratio
+from prelu_tools.core.results.verification.result import Agreement, Coverage, VerifyResult
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 GOLD = Path(__file__).parents[1] / "reports" / "gold"

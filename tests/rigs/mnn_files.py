@@ -10,7 +10,7 @@ import flatbuffers
 import numpy as np
 from flatbuffer_tables import Slot, ints, number_slot, offset_slot, table, tables
 
-from prelu_tools.backends.mnn.schema import OPERATORS, TYPES
+from prelu_tools.backends.runtimes.mnn.schema import OPERATORS, TYPES
 from prelu_tools.core.arrays import Array
 
 SLOPES = np.array([0.25, -0.5, 1.5], np.float32)

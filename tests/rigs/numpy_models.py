@@ -9,17 +9,18 @@ from typing import Any, cast
 
 import numpy as np
 
-from prelu_tools.backends.defaults import SourceDefaults
-from prelu_tools.backends.inputs import SearchLimits, TensorSpec
-from prelu_tools.backends.interface import Source
-from prelu_tools.backends.runners import Observer
+from prelu_tools.backends.protocol.defaults import SourceDefaults
+from prelu_tools.backends.protocol.inputs import SearchLimits, TensorSpec
+from prelu_tools.backends.protocol.interface import Source
+from prelu_tools.backends.protocol.runners import Observer
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import Dim
 from prelu_tools.core.prelu.slopes import PReLULayer
-from prelu_tools.core.results.verification import CandidateReport, VerifyResult
+from prelu_tools.core.results.verification.candidate import CandidateReport
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.core.rounding.noise import Noise
 
 SLOPES = np.array([[0.25, -0.5, 0.125]], np.float32)

@@ -10,7 +10,8 @@ import numpy as np
 from text_nets import save
 
 from prelu_tools.commands.verify.request import VerifyRequest
-from prelu_tools.core.results.verification import CandidateReport, ProviderReport, VerifyResult
+from prelu_tools.core.results.verification.candidate import CandidateReport, ProviderReport
+from prelu_tools.core.results.verification.result import VerifyResult
 
 TENTHS = np.array([0.1, -0.3, 0.7], np.float32).reshape(3, 1, 1)
 CPU = ProviderReport("cpu", ("CPUExecutionProvider",), ())

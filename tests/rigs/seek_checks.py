@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from observing import coverage
 
-from prelu_tools.backends.inputs import SearchLimits
+from prelu_tools.backends.protocol.inputs import SearchLimits
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.coverage import CoverageBook
 

@@ -10,7 +10,7 @@ import flatbuffers
 import numpy as np
 from flatbuffer_tables import ints, number_slot, offset_slot, table, tables
 
-from prelu_tools.backends.litert.schema import OPERATORS, TYPES
+from prelu_tools.backends.runtimes.litert.schema import OPERATORS, TYPES
 from prelu_tools.core.arrays import Array
 
 _CODES = {name: code for code, name in OPERATORS.items()}

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from prelu_tools.backends.defaults import SourceDefaults
-from prelu_tools.backends.inputs import SearchLimits
-from prelu_tools.backends.interface import Source
-from prelu_tools.backends.runners import Observer
+from prelu_tools.backends.protocol.defaults import SourceDefaults
+from prelu_tools.backends.protocol.inputs import SearchLimits
+from prelu_tools.backends.protocol.interface import Source
+from prelu_tools.backends.protocol.runners import Observer
 from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.reference.run import ReferencePlan, run_reference

@@ -91,7 +91,9 @@ def nothing_named(text: str) -> UsageError | PReLUToolsError:
         one for one in code.makers if not one.name.startswith("_")
     ]
     if not makers:
-        return UsageError(f"{begin}, and it defines no class and no function at its top level")
+        return UsageError(
+            f"{begin}, and it defines no class and no function at its top level level"
+        )
     return UsageError(f"{begin}: give {listed([_spelled(text, one) for one in makers], ' or ')}")
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prelu_tools.commands.verify.candidate import Judged
+from prelu_tools.commands.verify.candidates.candidate import Judged
+from prelu_tools.commands.verify.candidates.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
 from prelu_tools.commands.verify.inputs.branch_search import BRANCH_FOUND
 from prelu_tools.commands.verify.inputs.linking import Layouts
-from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.process.versions import installed_versions
 from prelu_tools.core.results.reasons import as_reason, code_of
-from prelu_tools.core.results.verification import Agreement, Coverage, Verdict, VerifyResult
+from prelu_tools.core.results.verification.parity import Verdict
+from prelu_tools.core.results.verification.result import Agreement, Coverage, VerifyResult
 from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.parity import worst
 from prelu_tools.core.rounding.tolerance import QUANTIZED
-from prelu_tools.core.versions import installed_versions
 
 
 def agreements_of(

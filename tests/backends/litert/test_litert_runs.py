@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prelu_tools.backends.litert.schema import FUSED, OPERATORS, TYPES
-from prelu_tools.backends.litert.source import LiteRTSource
+from prelu_tools.backends.runtimes.litert.schema import FUSED, OPERATORS, TYPES
+from prelu_tools.backends.runtimes.litert.source import LiteRTSource
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 
 pytestmark = pytest.mark.keras
 

@@ -13,7 +13,7 @@ from damaged import check_damaged, damaged_bytes
 from running import ROOT, cli
 from tflite_files import TfliteFile
 
-from prelu_tools.backends.litert.source import LiteRTSource
+from prelu_tools.backends.runtimes.litert.source import LiteRTSource
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 

@@ -13,8 +13,8 @@ from damaged import check_damaged, damaged_bytes
 from mnn_files import SLOPES, MnnFile, save_mnn_net
 from running import ROOT, cli
 
-from prelu_tools.backends.mnn.schema import packed_tensors, read_mnn
-from prelu_tools.backends.mnn.source import MnnSource
+from prelu_tools.backends.runtimes.mnn.schema import packed_tensors, read_mnn
+from prelu_tools.backends.runtimes.mnn.source import MnnSource
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 

@@ -12,7 +12,7 @@ from damaged import check_damaged, damaged_text
 from running import cli
 from runtime_files import SLOPES, save_ncnn, save_ncnn_net
 
-from prelu_tools.backends.ncnn.source import NcnnSource
+from prelu_tools.backends.runtimes.ncnn.source import NcnnSource
 from prelu_tools.commands.verify.layers.finding import find_stated
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import InputOption, SourceOptions

@@ -11,7 +11,7 @@ from fake_node import save_fake_node, save_fake_package, use_fakes
 from running import cli
 from tiny_models import save_dense
 
-from prelu_tools.backends.onnxruntime_web.installed import clean_environment, installed
+from prelu_tools.backends.runtimes.onnxruntime_web.installed import clean_environment, installed
 from prelu_tools.core.errors import MissingToolError, PReLUToolsError
 
 

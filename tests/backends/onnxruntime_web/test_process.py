@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from fake_node import use_fakes
 
-from prelu_tools.backends.onnxruntime_web.installed import installed
-from prelu_tools.backends.onnxruntime_web.process import NodeProcess
+from prelu_tools.backends.runtimes.onnxruntime_web.installed import installed
+from prelu_tools.backends.runtimes.onnxruntime_web.process import NodeProcess
 from prelu_tools.core.errors import PReLUToolsError
 
 _ECHO = """
@@ -111,7 +111,7 @@ def test_it_is_started_again_after_it_has_failed(
 def test_a_model_that_is_too_large_is_not_sent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("prelu_tools.backends.onnxruntime_web.process._LARGEST_MODEL", 10)
+    monkeypatch.setattr("prelu_tools.backends.runtimes.onnxruntime_web.process._LARGEST_MODEL", 10)
     process = _process(monkeypatch, tmp_path, "sys.exit(7)")
     with (
         pytest.raises(PReLUToolsError, match="has 11 bytes: onnxruntime-web takes 10"),

@@ -16,7 +16,7 @@ from prelu_tools.api import record, verify
 from prelu_tools.backends.registry import open_source, run_by
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.results.verification import CandidateReport
+from prelu_tools.core.results.verification.candidate import CandidateReport
 
 pytestmark = pytest.mark.web
 _NAME = "onnxruntime-web"

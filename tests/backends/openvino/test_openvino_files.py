@@ -11,7 +11,7 @@ from damaged import check_damaged, damaged_text
 from running import cli
 from runtime_files import SLOPES, OpenVinoFile, save_openvino_net
 
-from prelu_tools.backends.openvino.source import OpenVinoSource
+from prelu_tools.backends.runtimes.openvino.source import OpenVinoSource
 from prelu_tools.core.options import SourceOptions
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import InputOption, SourceOptions
-from prelu_tools.core.results.decisions import Decision
+from prelu_tools.core.results.verification.decisions import Decision
 
 pytestmark = pytest.mark.torch
 

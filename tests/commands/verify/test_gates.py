@@ -9,13 +9,9 @@ import pytest
 from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.results.reasons import code_of
-from prelu_tools.core.results.verification import (
-    CandidateReport,
-    Coverage,
-    LayerParity,
-    Power,
-    Tolerance,
-)
+from prelu_tools.core.results.verification.candidate import CandidateReport, Power, Tolerance
+from prelu_tools.core.results.verification.parity import LayerParity
+from prelu_tools.core.results.verification.result import Coverage
 
 REQUEST = VerifyRequest("a", ("b",))
 TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")

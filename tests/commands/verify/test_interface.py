@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from text_nets import COLUMN, candidate, save, verify
 
-from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.commands.verify.candidates.interface import compare_inputs, compare_outputs
 from prelu_tools.commands.verify.inputs.linking import InputLink
-from prelu_tools.commands.verify.interface import compare_inputs, compare_outputs
 from prelu_tools.core.options import Dim
 
 Codes = list[tuple[str, str]]

@@ -11,22 +11,21 @@ import numpy as np
 import pytest
 from numpy_models import REQUEST, SLOPES, NumpyModel, the_one, verified
 
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.domains import InputDomain
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.process.versions import installed_versions
 from prelu_tools.core.results.reasons import code_of
-from prelu_tools.core.results.verification import (
+from prelu_tools.core.results.verification.candidate import (
     CandidateReport,
-    Coverage,
     ProviderReport,
-    SpecialValue,
     Tolerance,
-    VerifyResult,
 )
+from prelu_tools.core.results.verification.parity import SpecialValue
+from prelu_tools.core.results.verification.result import Coverage, VerifyResult
 from prelu_tools.core.rounding.tolerance import SENSITIVITY, default_tolerance
-from prelu_tools.core.versions import installed_versions
 
 TWO = {"a": np.abs(SLOPES), "b": SLOPES * 2}
 

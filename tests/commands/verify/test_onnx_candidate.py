@@ -12,26 +12,26 @@ from numpy_models import NumpyModel
 from onnx_checks import CPU, TENTHS, request_of, small_net, the_one
 from text_nets import COLUMN, save
 
-from prelu_tools.backends.interface import Source
-from prelu_tools.backends.onnxruntime.session import Session
+from prelu_tools.backends.onnxruntime.running.session import Session
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.registry import open_source
-from prelu_tools.commands.verify import candidate as module
-from prelu_tools.commands.verify.candidate import Judged
+from prelu_tools.commands.verify.candidates import candidate as module
+from prelu_tools.commands.verify.candidates.candidate import Judged
 from prelu_tools.commands.verify.command import verify, verify_source
 from prelu_tools.commands.verify.reference.repeated import RepeatedRun
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.process.versions import installed_version
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification import (
+from prelu_tools.core.results.verification.candidate import (
     CandidateReport,
     Power,
     ProviderReport,
     Tolerance,
-    VerifyResult,
 )
-from prelu_tools.core.versions import installed_version
+from prelu_tools.core.results.verification.result import VerifyResult
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pytest
 
+from prelu_tools.commands.verify.candidates.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.verify.inputs.linking import Layouts
-from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.results.verification import Deviation, OutputParity, Tolerance
+from prelu_tools.core.results.verification.candidate import Tolerance
+from prelu_tools.core.results.verification.parity import Deviation, OutputParity
 from prelu_tools.core.rounding.tolerance import Extent
 
 EXACT = Tolerance(0.0, 0.0, scaled=False, origin="given")

@@ -15,10 +15,8 @@ from text_nets import COLUMN, save
 
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
-from prelu_tools.commands.verify.inputs.feeds import Feeds
-from prelu_tools.commands.verify.inputs.linking import Layouts
-from prelu_tools.commands.verify.outputs import OutputJudge
-from prelu_tools.commands.verify.power import (
+from prelu_tools.commands.verify.candidates.outputs import OutputJudge
+from prelu_tools.commands.verify.candidates.power import (
     Planted,
     PowerPlan,
     SlopeCopy,
@@ -26,13 +24,15 @@ from prelu_tools.commands.verify.power import (
     measure_power,
     plant,
 )
+from prelu_tools.commands.verify.inputs.feeds import Feeds
+from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.prelu.faults import Fault
 from prelu_tools.core.prelu.slopes import PReLULayer
-from prelu_tools.core.results.verification import Power, Tolerance
+from prelu_tools.core.results.verification.candidate import Power, Tolerance
 from prelu_tools.core.rounding.tolerance import Extent
 
 NEGATIVE = -np.ones((2, 3, 4, 5), np.float32)
@@ -143,8 +143,8 @@ def test_as_many_are_planted_as_there_is_time_for(
         return [], True
 
     fake = SimpleNamespace(monotonic=lambda: 5.0 + seconds * len(runs))
-    monkeypatch.setattr("prelu_tools.commands.verify.power.time", fake)
-    monkeypatch.setattr("prelu_tools.commands.verify.power.choose_faults", choose)
+    monkeypatch.setattr("prelu_tools.commands.verify.candidates.power.time", fake)
+    monkeypatch.setattr("prelu_tools.commands.verify.candidates.power.choose_faults", choose)
     monkeypatch.setattr(SlopeCopy, "noticed", count)
     found = measure_power(_plan(net, NEGATIVE, NEGATIVE[:1]))
     assert found == Power(0, 0, 0, 0, (), 0, sampled=True)
@@ -170,7 +170,8 @@ def test_what_is_wrong_with_the_session_is_said_of_the_model(
         SlopeCopy(replace(_plan(net), provider="abacus"))
     given: list[Any] = []
     monkeypatch.setattr(
-        "prelu_tools.commands.verify.power.ValueSession", lambda *args: given.extend(args)
+        "prelu_tools.commands.verify.candidates.power.ValueSession",
+        lambda *args: given.extend(args),
     )
     SlopeCopy(_plan(net))
     assert given[0].file == net
@@ -190,7 +191,7 @@ def test_a_sample_need_not_be_noticed_twice(
         return noticed(copy, target, slopes, run)
 
     monkeypatch.setattr(SlopeCopy, "noticed", count)
-    monkeypatch.setattr("prelu_tools.commands.verify.power._MOST", most)
+    monkeypatch.setattr("prelu_tools.commands.verify.candidates.power._MOST", most)
     found = measure_power(_plan(net, NEGATIVE[:1], NEGATIVE, room=9.0))
     assert found == Power(planted, planted, planted, 0, (), 0, sampled=most == 5)
     assert len(counted) == runs

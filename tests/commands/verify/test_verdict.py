@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from prelu_tools.commands.verify.candidates.verdict import Findings, Seen, report_of
 from prelu_tools.commands.verify.reference.repeated import RepeatedRun
 from prelu_tools.commands.verify.request import VerifyRequest
-from prelu_tools.commands.verify.verdict import Findings, Seen, report_of
 from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.results.reasons import Reason, code_of
-from prelu_tools.core.results.verification import (
+from prelu_tools.core.results.verification.candidate import (
     CandidateReport,
+    ProviderReport,
+    Tolerance,
+)
+from prelu_tools.core.results.verification.parity import (
     InterfaceDifference,
     LayerParity,
     OutputParity,
-    ProviderReport,
     SpecialValue,
-    Tolerance,
     Verdict,
 )
 

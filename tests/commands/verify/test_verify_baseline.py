@@ -163,7 +163,7 @@ def _spoilt(text: str) -> str:
     [
         (
             None,
-            "the baseline baseline.json cannot be read: no such file; create it with --update-baseline",
+            "the baseline baseline.json cannot be read: no such file; create it with",
         ),
         ("{", "baseline.json is not valid JSON"),
         ("[]", "baseline.json is not a baseline"),
