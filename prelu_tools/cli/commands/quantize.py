@@ -46,9 +46,9 @@ def command(
     """Quantize MODEL.onnx to 8-bit integers, PReLU included, and measure what it costs in accuracy.
 
     onnxruntime's own quantizer (QDQ, static, a scale for each channel) leaves PReLU in floating
-    point, which makes an int8 model several times slower. Here each PReLU is written in integers,
-    in the form that is fastest in this model, with the range that loses least behind its slopes.
-    The file is compared with the model in floating point before it is put in place.
+    point, which makes an int8 model several times slower. This command writes each PReLU in
+    integers, in the form that is fastest in this model, with the range that costs the least
+    accuracy. The file is compared with the floating-point model before it is put in place.
 
     \b
     Example: prelu-tools quantize net.onnx -o net.int8.onnx --calibration data.npz

@@ -85,9 +85,9 @@ def ranges_option(needs: Needs) -> Any:
     """The values of inputs that are drawn, wherever they are drawn."""
     return option(
         RANGES,
-        "The values that inputs may take, as in image=0,255; repeatable.", needs=(needs,),
+        "Range of input values, such as image=0,255; repeatable.", needs=(needs,),
         factory=dict, name="input_range", metavar="[NAME=]LOW,HIGH",
-        key_help='the values that inputs may take, "" for all others',
+        key_help='range of the values of each input, "" for all others',
         example="{ image = [0, 255] }",
     )  # fmt: skip
 
@@ -147,9 +147,9 @@ class VerifyRequest:
         example='["ncnn", "openvino"]',
     )  # fmt: skip
     allow_fallback: bool = option(
-        FLAG, "Allow nodes to run on another provider than requested.",
+        FLAG, "Allow nodes to run on a provider other than the requested one.",
         default=False, example="false",
-        key_help="allow nodes to run on another provider than requested",
+        key_help="allow nodes to run on a provider other than the requested one",
         needs=(
             Needs(
                 lambda values: any(provider != "cpu" for provider in values.providers),
@@ -163,7 +163,7 @@ class VerifyRequest:
         key_help="a file of inputs to replay; {stem} and the like as above", example='"batch.npz"',
     )  # fmt: skip
     save_inputs: Path | None = option(
-        FILE, "Save the inputs that were used, for --inputs.",
+        FILE, "Save the inputs that were used, for use with --inputs.",
         default=None, metavar="FILE.npz",
     )  # fmt: skip
     ranges: Mapping[str, tuple[float, float]] = ranges_option(DRAWS)
@@ -228,7 +228,8 @@ class VerifyRequest:
         default=None, metavar="DIR",
     )  # fmt: skip
     layouts: Mapping[str, Layout] = option(
-        LAYOUTS, "The axis order of reference=, candidate= or a model's path=; repeatable.",
+        LAYOUTS,
+        "Axis order of a model: NAME is reference, candidate or the model's path; repeatable.",
         factory=dict, name="layout", metavar="NAME=nchw|nhwc",
         complete=("reference=nchw", "reference=nhwc", "candidate=nchw", "candidate=nhwc"),
         key="layouts", key_help="axis orders, by reference, candidate or a model",
