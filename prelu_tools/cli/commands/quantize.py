@@ -60,7 +60,7 @@ def command(
     request = QuantizeRequest(
         source=source, output=output, calibration=calibration, options=options, **choices
     )
-    with out.progress() as tell:
-        result = quantize(request, tell)
+    with out.progress() as progress:
+        result = quantize(request, progress)
     out.show(result)
     return {"fail": EXIT_VERDICT, "inconclusive": EXIT_NO_VERDICT}.get(result.verdict or "", 0)

@@ -90,8 +90,8 @@ def command(
         from prelu_tools.commands.verify.command import verify
 
         baseline = asked.chosen()
-        with out.progress() as tell:
-            result = verify(request, tell)
+        with out.progress() as progress:
+            result = verify(request, progress)
         name = f"{reference} compared with {', '.join(candidates)}"
         result = baseline.compare(name, result)
         out.show(result)

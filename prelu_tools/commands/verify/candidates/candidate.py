@@ -294,11 +294,11 @@ class CandidateJudge:
         if self.request.layers and not fails:
             layers = self._renamed(layers, found)
             found = layers.parities(seen.placement, agreed)
-        hunt = LayerSearch(
+        search = LayerSearch(
             self.reference, self.source, self.provider or "cpu", self.feeds, layers.agrees
         )
         settle = blamed if fails else settled if self.request.layers else unsearched
-        return settle(found, layers, hunt)
+        return settle(found, layers, search)
 
     def _renamed(self, layers: LayerJudge, found: Sequence[LayerParity]) -> LayerJudge:
         """The layers in other pairs, where names and order paired layers of unequal slopes.

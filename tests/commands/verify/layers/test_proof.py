@@ -52,7 +52,7 @@ class Case:
 
     def settled(self) -> tuple[LayerParity, ...]:
         """The outcome for every layer."""
-        return settled(self.judge.parities({}), self.judge, self.search.hunt)
+        return settled(self.judge.parities({}), self.judge, self.search.search)
 
     @property
     def one(self) -> LayerParity:
@@ -330,4 +330,4 @@ def test_only_a_failure_is_settled(code: str) -> None:
     case = Case([flat()], [flat()])
     (right,) = case.judge.parities({})
     doubtful = replace(right, verdict="inconclusive", difference=Reason("a: perhaps", code))
-    assert settled([doubtful], case.judge, case.search.hunt) == (doubtful,)
+    assert settled([doubtful], case.judge, case.search.search) == (doubtful,)
