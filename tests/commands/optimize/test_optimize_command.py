@@ -193,7 +193,7 @@ def test_a_form_that_is_wrong_is_never_written(
     output = tmp_path / "fast.onnx"
     found = optimize(chain, output, "--no-tune")
     assert found.code == 1
-    assert "differs from its source, and was not written" in found.err
+    assert "differs from its source, so" in found.err
     assert list(tmp_path.iterdir()) == []
 
 
