@@ -90,12 +90,9 @@ def tolerances(result: VerifyResult) -> tuple[str, ...]:
 
 def _tolerance(tolerance: Tolerance) -> str:
     if tolerance.origin == "sensitivity":
-        return (
-            f"{tolerance.multiple:g} times the model's own rounding error, for each value "
-            "(sensitivity)"
-        )
+        return f"{tolerance.multiple:g} times the model's own rounding error, for each value"
     if tolerance.origin == "quantized":
-        return "the effect of rounding to the candidate's integer codes (quantized)"
+        return "the effect of rounding to the candidate's integer codes"
     if tolerance.multiple is not None:
         text = f"{tolerance.multiple:g} times the reference's own float32 rounding"
         if tolerance.ulps:

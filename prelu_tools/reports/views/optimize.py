@@ -105,9 +105,9 @@ def _proven(result: OptimizeResult) -> str:
     layers = "every layer equals PRelu (==)" if held.layer else (
         f"layers are up to {held.max_ulps} ulp from PRelu"
     )  # fmt: skip
-    bits = "the same bits at every output" if held.bitwise else "different bits at the outputs"
-    special = "the same" if held.special else "not the same everywhere"
+    bits = "equal bit for bit" if held.bitwise else "not equal bit for bit"
+    special = "the same results" if held.special else "not always the same results"
     return (
-        f"verified: {layers}, {bits} on {counted(held.n_inputs, 'input')}, infinities and NaN "
-        f"{special}"
+        f"verified: {layers}; outputs {bits} on {counted(held.n_inputs, 'input')}; {special} for "
+        "infinities and NaN"
     )

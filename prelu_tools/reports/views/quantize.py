@@ -112,9 +112,9 @@ def _lines(result: QuantizeResult) -> Iterator[Text]:
 
 def _times(times: QuantizedTimes) -> Iterator[Text]:
     yield (
-        f"{1e3 * times.in_int8:.2f} ms: {_ratio(times.of_plain)} of plain quantize_static "
-        f"({1e3 * times.plain:.2f} ms), {_ratio(times.of_float)} of floating point "
-        f"({1e3 * times.in_float:.2f} ms)"
+        f"{1e3 * times.in_int8:.2f} ms: {_ratio(times.of_plain)} the time of plain "
+        f"quantize_static ({1e3 * times.plain:.2f} ms), {_ratio(times.of_float)} that of floating "
+        f"point ({1e3 * times.in_float:.2f} ms)"
     )
     processor = times.processor or "an unnamed processor"
     sizes = ", ".join(f"{name} {shape(sizes)}" for name, sizes in times.shapes)
@@ -124,7 +124,7 @@ def _times(times: QuantizedTimes) -> Iterator[Text]:
 
 
 def _ratio(ratio: Ratio) -> str:
-    return f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
+    return f"{ratio.median:.2f}x ({ratio.low:.2f} to {ratio.high:.2f})"
 
 
 def _small(value: float | None) -> str:
