@@ -21,6 +21,11 @@ LEGEND = (
     "min hits: how many negative inputs the least exercised slope met"
 )
 """What the columns of a table of layers mean."""
+QUANTIZED_LEGEND = (
+    "end-to-end: the largest difference in the whole model; SNR: its signal-to-noise ratio;\n"
+    "min hits: how many negative inputs the least exercised slope met"
+)
+"""The same for a quantized candidate."""
 _MOST_KINDS = 5
 _FOUND = {
     "rounded": "rounded",
