@@ -60,6 +60,8 @@ HOMES = {
 }
 BACKENDS = "prelu_tools.backends"
 FULL = 15  # modules and folders in a folder
+TESTS = Path(__file__).parent
+TESTS_KINDS = 30  # in `tests` itself: a folder for each floor and each kind of test
 ENOUGH = {"core": {"numpy"}, "graph": {"numpy", "onnx", "google"}, "": set()}
 
 
@@ -197,6 +199,12 @@ def test_a_folder_can_be_taken_in_at_a_glance(folder: Path) -> None:
     assert (folder / "__init__.py").read_text().startswith('"""')
 
 
+def test_so_can_a_folder_of_tests() -> None:
+    folders = {path.parent for path in TESTS.rglob("*.py")} - {TESTS}
+    assert [str(folder) for folder in folders if len(_members(folder)) > FULL] == []
+    assert len(_members(TESTS)) <= TESTS_KINDS
+
+
 @pytest.mark.parametrize("path", FILES, ids=_name)
 def test_packages_stay_on_their_floor(path: Path) -> None:
     outside = {name.split(".")[0] for name in _imports(path)} - {"prelu_tools"}
@@ -249,8 +257,7 @@ def test_every_way_to_import_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
     assert set(_imports(source)) == {
-        "torch.nn", "typing.TYPE_CHECKING", "prelu_tools.cli.main",
-        "prelu_tools.backends.probe",
+        "torch.nn", "typing.TYPE_CHECKING", "prelu_tools.cli.main", "prelu_tools.backends.probe",
         "importlib", "prelu_tools.graph.view.GraphView", "keras",
     }  # fmt: skip
 
@@ -332,7 +339,7 @@ def test_inspecting_an_onnx_file_loads_what_it_shows_alone(small_model: Path) ->
 
 
 def test_no_two_files_of_tests_have_one_name() -> None:
-    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    names = [path.name for path in TESTS.rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))  # pytest imports them by their names alone
 
 

@@ -87,7 +87,7 @@ def _masked(row: Array, index: int, turn: int | None) -> Array:
     """A row of U(0, 1) as a mask, mostly of ones, where it is this input's turn."""
     if index % 8 != _UNIFORM or (turn is not None and (index // 8 + turn) % 2):
         return row
-    return (row < _KEPT).astype(row.dtype)
+    return (row < _KEPT).astype(np.float64)
 
 
 def _row(generator: np.random.Generator, wanted: Wanted, index: int) -> Array:

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "rigs"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "rigs/made"))
 
 from browser import CHROMIUM, DRIVER, PAPER, chromium, faults, look, picture
 from made_pages import pages

@@ -92,7 +92,7 @@ def nothing_named(text: str) -> UsageError | PReLUToolsError:
     ]
     if not makers:
         return UsageError(
-            f"{begin}, and it defines no class and no function at its top level level"
+            f"{begin}, and it defines no class and no function at its top level level level"
         )
     return UsageError(f"{begin}: give {listed([_spelled(text, one) for one in makers], ' or ')}")
 

@@ -54,7 +54,7 @@ def _has_channels(layer: PReLULayer) -> bool:
 
 def _shared_axes(layer: PReLULayer) -> str:
     """The argument of Keras that shares slopes along all axes but the last."""
-    rank = 4 if layer.input_shape is None else len(layer.input_shape)
+    rank = len(layer.input_shape or ())
     return f"shared_axes={list(range(1, rank - 1))}" if rank > 2 else ""
 
 

@@ -50,6 +50,7 @@ def test_coverage_that_was_not_looked_at() -> None:
         (2, (2, None), None),
         (3, (5, 2), ("fail", "m: 1: a slope met 2 negative inputs; --min-hits 3 requires more")),
         (1, (0, None), ("fail", "m: 0: a slope met 0 negative inputs; --min-hits 1 requires more")),
+        (1, (1, 0), ("fail", "m: 1: a slope met 0 negative inputs; --min-hits 1 requires more")),
         (1, (None,), ("inconclusive", "m: no layer was seen, and --min-hits requires one")),
         (1, (), ("inconclusive", "m: no layer was seen, and --min-hits requires one")),
     ],

@@ -198,3 +198,9 @@ def test_nodes_that_may_be_several_layers(
 def test_what_a_finding_says(layer: PReLULayer, message: str) -> None:
     (finding,) = _findings(layer)
     assert finding.message == message
+
+
+def test_a_start_of_its_own_is_where_it_was_not_trained() -> None:
+    layer = _two(0.125, 0.125)
+    assert set(_codes(layer)) == {"uniform"}
+    assert set(_codes(replace(layer, start=0.125))) == {"at_init"}

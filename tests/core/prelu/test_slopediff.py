@@ -46,8 +46,23 @@ def test_slopes_of_a_form_that_rounds_are_the_same_up_to_that(
     found = compare_slopes(*sides)
     assert (found.equal, found.rounded, found.same) == (False, same, same)
     assert found.n_equal == SLOPES.size - 1
-    assert bool(found.note) is same
+    assert found.note == ("slopes equal up to the rounding of this form" if same else None)
     assert bool(found.description) is not same
+    pair = [replace(each, slopes=each.slopes.reshape(-1)[1:2]) for each in sides]
+    assert compare_slopes(*pair).rounded is same
+
+
+def test_a_form_rounds_in_proportion_to_slopes_above_1() -> None:
+    unit = np.float32(2.0**-20)  # of numbers from 8 to 16
+    left = SLOPES + np.float32([0, 8, 0, 0])
+    for units, same in ((1, True), (-1, True), (3, False)):
+        right = left + np.float32([0, units, 0, 0]) * unit
+        assert compare_slopes(channels(left), replace(channels(right), rounds=True)).same is same
+    for off, same in ((2.0**-22, True), (2.0**-21, False)):
+        right = SLOPES + np.float32([0, 0, 0, off])
+        left = np.float32([0.25, -0.5, 1.5, 0.125])
+        right = left + np.float32([off, 0, 0, 0])
+        assert compare_slopes(channels(left), replace(channels(right), rounds=True)).same is same
 
 
 @pytest.mark.parametrize(

@@ -250,5 +250,11 @@ def test_an_output_has_one_layout_in_all_runs() -> None:
         assert found.verdict == verdict
 
 
+def test_each_output_has_its_own_layout() -> None:
+    both = {"a": CUBE, "b": CUBE}
+    judge = OutputJudge([both], {"a": Extent(), "b": Extent()}, Layouts(), RANKS, EXACT)
+    assert not judge.notices({"a": CUBE.transpose(0, 2, 3, 1), "b": CUBE}, 0)
+
+
 def test_a_layout_that_is_given_and_does_not_fit_is_told_by_the_shapes() -> None:
     assert _verdict(_judge(PICTURE, moved=RANKS, layouts=BOTH), PICTURE) == "pass"

@@ -72,6 +72,12 @@ def test_what_is_right_passes_with_all_that_was_found() -> None:
     )
 
 
+def test_what_was_not_looked_at_is_none() -> None:
+    found = _found()
+    assert (found.sizes, found.power, found.special) == (None, None, ())
+    assert (found.seen.provider, _report().provider) == (None, None)
+
+
 @pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
 def test_an_output_decides(verdict: Verdict) -> None:
     output = replace(OUTPUT, verdict=verdict, difference="output y: 3 values differ")

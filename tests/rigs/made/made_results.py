@@ -47,7 +47,7 @@ from prelu_tools.core.results.verification.parity import (
 from prelu_tools.core.results.verification.result import Agreement, Coverage, VerifyResult
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
-GOLD = Path(__file__).parents[1] / "reports" / "gold"
+GOLD = Path(__file__).parents[2] / "reports" / "gold"
 
 
 def assert_gold(name: str, text: str) -> None:

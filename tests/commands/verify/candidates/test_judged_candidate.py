@@ -12,6 +12,7 @@ import pytest
 from numpy_models import REQUEST, SLOPES, NumpyModel, the_one, verified
 
 from prelu_tools.backends.protocol.interface import Source
+from prelu_tools.commands.verify.candidates import candidate as module
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.domains import InputDomain
@@ -341,3 +342,71 @@ def test_an_output_that_only_one_side_has_fails() -> None:
 def test_a_provider_that_nobody_knows_is_a_usage_error_or_none() -> None:
     with pytest.raises(PReLUToolsError):
         verified(NumpyModel(), NumpyModel(), providers=("a:b:c=",))
+
+
+# Layers where every output agrees
+
+
+class _Shifted(NumpyModel):
+    """Its layer is given something else, which no output shows."""
+
+    def runner(self, observe: Any = None) -> Any:
+        def shifted(layer: str, call: int, x: Array, _y: Array) -> None:
+            observe(layer, call, x + 1, self.activation(layer)(x + 1))
+
+        return super().runner(shifted if observe else None)
+
+
+def test_what_only_a_layer_inside_shows_is_said_and_fails_nothing() -> None:
+    result = verified(NumpyModel(), _Shifted())
+    note = "end-to-end error above rounding; the outputs and the isolated layer agree"
+    assert (result.verdict, the_one(result).layers[0].note) == ("pass", note)
+    assert result.notes == (f"c: a: {note}",)
+
+
+# Sizes
+
+
+def test_the_sizes_at_which_it_differs_are_named() -> None:
+    wrong = NumpyModel(change=lambda _layer, y: y + np.float32(len(y) > 1))
+    report = the_one(verified(NumpyModel(), wrong, layers=False))
+    assert [code_of(reason) for reason in report.reasons] == [None, "differs_at_sizes"]
+    assert report.reasons[1] == "it differs for inputs of shape x[16, 3], but not of shape x[1, 3]"
+
+
+def test_sizes_are_looked_at_only_where_an_output_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(module, "sizes_that_differ", lambda *of: asked.append(of))
+    assert verified(NumpyModel(), NumpyModel()).verdict == "pass"
+    assert asked == []
+
+
+# Axes that a runtime adds
+
+
+def test_axes_that_a_runtime_adds_are_a_note_of_the_candidate() -> None:
+    class Tall(NumpyModel):
+        adds_axes = "it knows four axes only"
+
+        def runner(self, observe: Any = None) -> Any:
+            inner = super().runner(observe)
+
+            class Runner:
+                def __enter__(self) -> Any:
+                    self.inner = inner.__enter__()
+                    return self
+
+                def __exit__(self, *why: Any) -> None:
+                    inner.__exit__(*why)
+
+                def run(self, feeds: Any) -> dict[str, Array]:
+                    return {n: y[..., None] for n, y in self.inner.run(feeds).items()}
+
+            return Runner()
+
+    result = verified(NumpyModel(notes=("it is old",)), Tall(notes=("so am I",)))
+    words = (
+        "c: output 'y' has 3 axes, the reference 2, because it knows four axes only: trailing "
+        "axes of size 1 are ignored"
+    )
+    assert (result.verdict, result.notes) == ("pass", ("it is old", words, "c: so am I"))
