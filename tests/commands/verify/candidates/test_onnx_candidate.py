@@ -326,8 +326,8 @@ def test_what_layers_prove_depends_on_the_outputs(
     asked: list[tuple[str, str]] = []
 
     def note(name: str) -> Any:
-        def settle(layers: Any, _judge: object, hunt: Any) -> Any:
-            asked.append((name, hunt.provider))
+        def settle(layers: Any, _judge: object, search: Any) -> Any:
+            asked.append((name, search.provider))
             return layers
 
         return settle
