@@ -249,7 +249,7 @@ def test_an_error_of_the_tool_passes_through(tmp_path: Path) -> None:
         "from prelu_tools.core.errors import UsageError\ndef net():\n    raise UsageError('use "
         "--input')\n"
     )
-    with pytest.raises(UsageError, match=r"^give --input$"):
+    with pytest.raises(UsageError, match=r"^use --input$"):
         build_object(parse_source_spec("spelled_own.py:net"))
 
 

@@ -62,7 +62,7 @@ def test_what_is_missing_is_said(checkout: Path) -> None:
         "prelu_tools-1.2.0.tar.gz is not there: make dist",
         "prelu_tools-1.1.0.tar.gz is of another version",
         "changes that are not committed",
-        "the tag v1.2.0 already exists",
+        "the tag v1.2.0 exists already",
     ):
         assert words in found
 

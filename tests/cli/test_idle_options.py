@@ -230,7 +230,7 @@ def test_each_place_speaks_of_kinds_of_sources_too(
     assert f"--custom-objects {said}" in cli("inspect", "net.onnx", "--custom-objects", "a.py").err
     with pytest.raises(UsageError, match=f"^custom_objects {said}"):
         inspect("net.onnx", custom_objects="a.py")
-    with pytest.raises(UsageError, match=r"^input_layout is for Keras models, and net\.onnx is"):
+    with pytest.raises(UsageError, match=r"^input_layout is for Keras models, but net\.onnx is"):
         export("net.onnx", "out.onnx", input_layout="nchw")
 
 

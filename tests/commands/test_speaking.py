@@ -62,8 +62,8 @@ CASES = [
     ("--no-verify writes it anyway", "verify=False writes it anyway", None),
     ("--allow-no-prelu to", "allow_no_prelu=True to", "allow_no_prelu = true to"),
     ("what --no-layers skips", "what layers=False skips", "what layers = false skips"),
-    ("use --input x:batch,3,h,112), or", 'give input={"x": ("batch", 3, "h", 112)}), or',
-     'give input = ["x:batch,3,h,112"]), or'),
+    ("use --input x:batch,3,h,112), or", 'use input={"x": ("batch", 3, "h", 112)}), or',
+     'use input = ["x:batch,3,h,112"]), or'),
     ("--input v:4", 'input={"v": (4,)}', 'input = ["v:4"]'),
     ("--input x: no such input", "input x: no such input", "input x: no such input"),
     ("--slope-axis -1, or --opset 21", "slope_axis=-1, or opset=21", None),
@@ -153,7 +153,7 @@ def test_every_text_of_a_result_is_known_to_be_a_sentence_or_a_name() -> None:
 
 def test_sentences_are_spoken_wherever_they_lie_and_names_are_not() -> None:
     said = Reason("use --force, or --input-range LOW,HIGH", "some_code")
-    spoken = "give force=True, or input_range=(LOW, HIGH)"
+    spoken = "use force=True, or input_range=(LOW, HIGH)"
     (report,) = verified().candidates
     checked = dataclasses.replace(
         verified(), reference="--force", candidates=(dataclasses.replace(report, reasons=(said,)),)
@@ -171,7 +171,7 @@ def test_sentences_are_spoken_wherever_they_lie_and_names_are_not() -> None:
     def fails() -> None:
         raise ExportVerificationError(f"wrong: {said}", checked)
 
-    with pytest.raises(ExportVerificationError, match="give force=True") as caught:
+    with pytest.raises(ExportVerificationError, match="use force=True") as caught:
         fails()
     assert caught.value.result is not None
     assert caught.value.result.candidates[0].reasons == (spoken,)

@@ -66,7 +66,7 @@ def test_a_torch_module_without_its_weights(
     assert found.verdict == "pass"
     assert _notes(found.notes) == [note]
     (other,) = _notes(export("forgotten.py:Net(0.1)", "b.onnx").notes)
-    assert "(0.1): were weights" in other
+    assert "(0.1): did you forget" in other
     assert "'forgotten.py:Net(0.1)@WEIGHTS.pt'" in other
     assert _notes(export("forgotten.py:Net(0.25,other=0.5)", "c.onnx").notes) == []
 

@@ -94,7 +94,7 @@ def nothing_named(text: str) -> UsageError | PReLUToolsError:
         return UsageError(
             f"{begin}, and it defines no class and no function at its top level level level"
         )
-    return UsageError(f"{begin}: give {listed([_spelled(text, one) for one in makers], ' or ')}")
+    return UsageError(f"{begin}: use {listed([_spelled(text, one) for one in makers], ' or ')}")
 
 
 def _spelled(text: str, maker: Maker) -> str:

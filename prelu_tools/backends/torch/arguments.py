@@ -121,7 +121,7 @@ def arguments_of(
     wanted = " ".join(f"--input {name}:batch,..." for name in names)
     likely = _likely_sizes(forward if len(names) == 1 else None)
     raise UsageError(
-        f"the input shapes of {spelled} are not known: give {wanted} (for example "
+        f"the input shapes of {spelled} are not known: use {wanted} (for example "
         f"--input {names[0]}:{likely}), or add a method example_inputs() that "
         "returns tensors to the module"
     )

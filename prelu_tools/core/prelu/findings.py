@@ -79,9 +79,9 @@ def _health_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Find
             layer.name,
         )
     elif "relu_like" in health:
-        yield Finding("relu_like", "info", "effectively a ReLU", layer.name)
+        yield Finding("relu_like", "info", "the layer is effectively a ReLU", layer.name)
     elif "identity_like" in health:
-        yield Finding("identity_like", "info", "effectively the identity", layer.name)
+        yield Finding("identity_like", "info", "the layer is effectively the identity", layer.name)
     elif "uniform" in health:
         yield Finding(
             "uniform",

@@ -137,7 +137,7 @@ def test_a_whole_module_is_read_only_where_its_code_may_run(tmp_path: Path) -> N
 
 def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
     for content, said in (
-        ([1, 2], "holds a list"),
+        ([1, 2], "contains a list"),
         ({"epoch": 3}, "holds no tensors by name, but 'epoch'"),
         ({}, "contains no named tensors, only nothing"),
     ):
@@ -176,7 +176,7 @@ def test_weights_alone_are_not_run(tmp_path: Path) -> None:
         outcome = cli(*command)
         assert outcome.code == 3
         assert f"name the code as well, as in nets.py:Net@{path}" in outcome.err.replace("\n", " ")
-    with pytest.raises(PReLUToolsError, match="holds weights but no model"):
+    with pytest.raises(PReLUToolsError, match="contains weights but no model"):
         _open(path).runner()
 
 

@@ -54,7 +54,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[TensorSpec], str]] = {
     "bool": ({"x": ROWS > 0}, SPECS, "is of type bool; expected float32"),
     "float ids": ({"x": ROWS, "ids": ROWS[:, 0, 0]}, TWO, "is of type float32; expected int64"),
     "lengths": ({"x": ROWS, "ids": np.arange(39)}, TWO, "different numbers of rows: x 40, ids 39"),
-    "few": ({"x": ROWS[:3]}, SPECS, "has 3 rows, which is too few"),
+    "few": ({"x": ROWS[:3]}, SPECS, "has 3 rows, too few"),
     "none": ({"x": ROWS[:0]}, SPECS, "has 0 rows, too few"),
     "nan": ({"x": np.where(np.arange(40)[:, None, None] == 7, np.nan, ROWS)}, SPECS,
             "NaN or infinity in 1 of 40 rows, first in row 7"),

@@ -170,8 +170,8 @@ def test_nodes_that_may_be_several_layers(
             "all slopes have their initial value, 0.25: they were not trained, or the trained "
             "weights were not loaded",
         ),
-        (_two(0.005, -0.005), "effectively a ReLU"),
-        (_two(0.995, 1.005), "effectively the identity"),
+        (_two(0.005, -0.005), "the layer is effectively a ReLU"),
+        (_two(0.995, 1.005), "the layer is effectively the identity"),
         (_two(0.5, 0.5), "all 2 slopes are 0.5: LeakyRelu would do the same"),
         (
             _two(1e9, 1e-30),

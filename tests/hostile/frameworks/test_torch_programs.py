@@ -34,7 +34,7 @@ def _refusal(change: Change, marker: Path, *options: str) -> str:
     found = cli("inspect", path, *options)
     assert found.code == 3, found.words
     assert not marker.exists()
-    assert "refused" in found.words
+    assert "rejected" in found.words
     assert "--allow-unsafe-load" in found.words
     return found.words
 

@@ -114,7 +114,7 @@ def test_sizes_that_no_file_has_are_asked_for(tmp_path: Path) -> None:
     ("Convolution c 1 1 in0 1 0=3 1=3 6=27 8=2", "quantized to int8"),
     ("InnerProduct f 1 1 in0 1 0=3 1=1 2=1000000", "a layer needs"),
     ("PReLU act 1 1 in0 1 0=-3", "-3 weights"),
-    ("PReLU act 1 1 in0 1 0=2", "where its layers need"),
+    ("PReLU act 1 1 in0 1 0=2", "but its layers need"),
     ("PReLU act 9 1 in0", "fewer blobs"),
     ("PReLU act 1 1 later out 0=3", "before it is produced"),
     ("PReLU act 1 1 in0 1 0=nan", "not a number"),

@@ -136,7 +136,7 @@ def test_a_node_that_states_another_slope_is_a_failure() -> None:
     case = Case([flat()], [], {"y": Y}, y=Maker("n", "LeakyRelu", 0.75))
     assert case.said == (
         "fail",
-        "a: found by its values: tensor 'y' of node 'n' (LeakyRelu), whose slope is 0.75, "
+        "a: found by its values: tensor 'y' of node 'n' (LeakyRelu): its slope is 0.75, "
         "expected -0.5 to 0.25",
         "slopes_differ",
     )
