@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from prelu_tools.backends.recorded.recording import Recording
+from prelu_tools.backends.protocol.recording import Recording
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.documents import Stored, WrongDocumentError, flatten, rebuild

@@ -11,9 +11,9 @@ import numpy as np
 
 from prelu_tools.backends.protocol.defaults import SourceDefaults
 from prelu_tools.backends.protocol.inputs import SearchLimits, TensorSpec
+from prelu_tools.backends.protocol.recording import RecordedLayer, Recording
 from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 from prelu_tools.backends.recorded.formulas import answer
-from prelu_tools.backends.recorded.recording import RecordedLayer, Recording
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions

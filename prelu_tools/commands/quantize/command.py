@@ -39,9 +39,9 @@ from prelu_tools.commands.quantize.quantizing import (
 )
 from prelu_tools.commands.quantize.ranges import EXACT, FASTEST, NOTICEABLE
 from prelu_tools.commands.quantize.request import QuantizeRequest
-from prelu_tools.commands.verify.candidates.judging import is_quantized
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.inputs.feeds import Feeds, save_feeds
+from prelu_tools.commands.verify.judging import is_quantized
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.process.progress import ProgressCallback, silent

@@ -9,14 +9,14 @@ import numpy as np
 
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.protocol.interface import Source
-from prelu_tools.backends.recorded.format import VERSION, write_recording
-from prelu_tools.backends.recorded.formulas import formula_of
-from prelu_tools.backends.recorded.recording import (
+from prelu_tools.backends.protocol.recording import (
     OutputFacts,
     RecordedLayer,
     Recording,
     Sentence,
 )
+from prelu_tools.backends.recorded.format import VERSION, write_recording
+from prelu_tools.backends.recorded.formulas import formula_of
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.record.keeping import (

@@ -15,13 +15,13 @@ from prelu_tools.backends.registry import check_runtime, open_source, run_by
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidates.candidate import Judged
-from prelu_tools.commands.verify.candidates.judging import is_quantized, judge
-from prelu_tools.commands.verify.candidates.linked import Linked
 from prelu_tools.commands.verify.candidates.unrun import nothing_to_run, unjudged
 from prelu_tools.commands.verify.conclusion import agreements_of, conclude
 from prelu_tools.commands.verify.inputs.feeds import save_feeds
 from prelu_tools.commands.verify.inputs.linking import Layouts, link_inputs, other_links
 from prelu_tools.commands.verify.inputs.other import asking
+from prelu_tools.commands.verify.judging import is_quantized, judge
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.quantized.ranges import within_calibration
 from prelu_tools.commands.verify.reference.live import check_ranges, running
 from prelu_tools.commands.verify.reference.reference import Reference

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from prelu_tools.backends.protocol.interface import OnnxGraph, Source
 from prelu_tools.backends.protocol.runners import Observer
 from prelu_tools.commands.verify.candidates.interface import compare_inputs, compare_outputs
-from prelu_tools.commands.verify.candidates.linked import Linked
 from prelu_tools.commands.verify.candidates.outputs import OutputJudge, pair_outputs
 from prelu_tools.commands.verify.candidates.power import PowerPlan, measure_power
 from prelu_tools.commands.verify.candidates.running import (
@@ -22,6 +21,7 @@ from prelu_tools.commands.verify.layers.finding import LayerSearch
 from prelu_tools.commands.verify.layers.matching import LayerJudge
 from prelu_tools.commands.verify.layers.proof import blamed, misnamed, settled, unsearched
 from prelu_tools.commands.verify.layers.special import compare_special_values
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.reference.constant import of_outputs
 from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
 from prelu_tools.commands.verify.reference.reference import Reference
@@ -46,7 +46,6 @@ from prelu_tools.core.results.verification.parity import (
     LayerParity,
     SpecialValue,
 )
-from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.tolerance import (
     SENSITIVITY,
     default_tolerance,
@@ -132,8 +131,7 @@ class CandidateJudge:
     @property
     def perturbed_runs(self) -> PerturbedRuns | None:
         """The reference's moved runs, in the type that the candidate computes in."""
-        narrow = self.source.computes_in
-        return self.reference.perturbed_to(resolution_of(narrow) if narrow else SINGLE)
+        return self.reference.perturbed_to(resolution_of(self.source.computes_in or "float32"))
 
     def _layer_judge(self, source: Source, pairs: LayerPairs | None = None) -> LayerJudge:
         return LayerJudge(
@@ -142,7 +140,7 @@ class CandidateJudge:
             self.linked.layouts,
             self.request.tolerance,
             pairs,
-            source.computes_in,
+            source.computes_in or "float32",
         )
 
     def output_judge(self) -> OutputJudge:

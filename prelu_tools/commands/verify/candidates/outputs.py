@@ -122,15 +122,15 @@ class OutputJudge:
         if reference.ndim not in self._moved and (same in fitting or given not in fitting):
             return candidate
         fitting = fitting.only(given)
-        order = self._orders.get(name, fitting[0])
-        if len(fitting) > 1 and (name not in self._orders or order not in fitting):
+        if len(fitting) == 1:
+            return candidate.transpose(inverse(fitting[0]))
+        order = self._orders.get(name)
+        if order is None or order not in fitting:
             distances = fitting.distances(reference, candidate)
             order = min(distances, key=distances.__getitem__)
             if distances[order] < max(distances.values()):
                 self._orders[name] = order
-        order = order if order in fitting else fitting[0]
-        moved = candidate.transpose(inverse(order))
-        return moved if moved.shape == reference.shape else candidate
+        return candidate.transpose(inverse(order))
 
 
 def pair_outputs(

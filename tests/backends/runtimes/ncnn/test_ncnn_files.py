@@ -19,7 +19,7 @@ from prelu_tools.core.options import InputOption, SourceOptions
 
 
 def _opened(path: Path, options: SourceOptions | None = None) -> NcnnSource:
-    return NcnnSource(path, path.with_suffix(".bin"), "net", options or SourceOptions())
+    return NcnnSource(path, "net", options or SourceOptions())
 
 
 def test_slopes_are_those_behind_the_weights_of_what_is_before(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from prelu_tools.core.options import SourceOptions
 
 
 def _opened(path: Path) -> OpenVinoSource:
-    return OpenVinoSource(path, path.with_suffix(".bin"), "net", SourceOptions())
+    return OpenVinoSource(path, "net", SourceOptions())
 
 
 def _with_slopes(path: Path, shape: list[int], slopes: np.ndarray) -> OpenVinoSource:

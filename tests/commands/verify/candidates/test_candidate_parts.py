@@ -15,10 +15,10 @@ from numpy_models import NumpyModel, the_one, verified
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.candidates import candidate as module
 from prelu_tools.commands.verify.candidates.candidate import CandidateJudge
-from prelu_tools.commands.verify.candidates.linked import Linked
 from prelu_tools.commands.verify.candidates.verdict import Seen
 from prelu_tools.commands.verify.inputs.linking import InputLink, Layouts
 from prelu_tools.commands.verify.layers.matching import LayerJudge
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.reference.repeated import RepeatedRun

@@ -295,6 +295,8 @@ def test_the_tolerance_that_was_used_is_told() -> None:
     assert (the_one(result).tolerance, result.reference_precision) == (given, "float32")
     moved = verified(NumpyModel(is_wide=False), NumpyModel())
     assert (the_one(moved).tolerance, moved.notes) == (SENSITIVITY, ())
+    wide = verified(NumpyModel(can_move=False), NumpyModel())
+    assert (the_one(wide).tolerance, wide.reference_precision) == (REQUEST.tolerance, "float64")
     still = NumpyModel(is_wide=False, can_move=False)
     narrow = verified(still, NumpyModel())
     assert the_one(narrow).tolerance == default_tolerance(np.dtype(np.float32))
@@ -304,6 +306,10 @@ def test_the_tolerance_that_was_used_is_told() -> None:
         "float64 is not available for the reference (it stays narrow): the default tolerance of "
         "each type is used",
     )
+    one = verified(still, NumpyModel(), samples=1)
+    assert the_one(one).tolerance == default_tolerance(np.dtype(np.float32))
+    none = [NumpyModel(is_wide=False, can_move=False, outputs=()) for _ in range(2)]
+    assert the_one(verified(*none, samples=1)).tolerance == REQUEST.tolerance
     half = verified(still, NumpyModel(HALF, dtype="float16"))
     assert the_one(half).tolerance == default_tolerance(np.dtype(np.float16))
 

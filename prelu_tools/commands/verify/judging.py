@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.candidates.candidate import CandidateJudge, Judged
-from prelu_tools.commands.verify.candidates.linked import Linked
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.quantized.candidate import QuantizedCandidateJudge
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.request import VerifyRequest

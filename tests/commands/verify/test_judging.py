@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 
 from prelu_tools.backends.protocol.interface import Source
-from prelu_tools.commands.verify.candidates import judging
-from prelu_tools.commands.verify.candidates.judging import is_quantized, judge
-from prelu_tools.commands.verify.candidates.linked import Linked
+from prelu_tools.commands.verify import judging
+from prelu_tools.commands.verify.judging import is_quantized, judge
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError
 
