@@ -91,9 +91,7 @@ def nothing_named(text: str) -> UsageError | PReLUToolsError:
         one for one in code.makers if not one.name.startswith("_")
     ]
     if not makers:
-        return UsageError(
-            f"{begin}, and it defines no class and no function at its top level level level"
-        )
+        return UsageError(f"{begin}, and it defines no class and no function at its top level")
     return UsageError(f"{begin}: use {listed([_spelled(text, one) for one in makers], ' or ')}")
 
 

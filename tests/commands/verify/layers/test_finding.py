@@ -448,7 +448,7 @@ def test_as_many_nodes_as_layers_are_these_in_order() -> None:
         "a": Found(("t",), (_leaky("t", 0.25),), True, True, is_unseen=True),
         "b": Found(
             ("u",), (_leaky("u", 0.5),), False, False, is_unseen=True, stated=True,
-            wrong="its slope is 0.5 there, where 0.75 was expected",
+            wrong="its slope is 0.5, expected 0.75",
         ),
     }  # fmt: skip
 

@@ -346,7 +346,7 @@ def _unsearched(case: Case) -> list[tuple[str, str | None, str | None, str | Non
 def test_without_looking_equal_slopes_pass_and_others_fail() -> None:
     assert _unsearched(Case([flat()], [flat()])) == [("pass", None, None, None)]
     wrong = Case([flat()], [flat("a", 2 * SLOPES)])
-    words = "a: 3 of 3 slopes differ, most at 1: -1 where -0.5 was expected"
+    words = "a: 3 of 3 slopes differ, most at index 1: -1, expected -0.5"
     assert _unsearched(wrong) == [("fail", words, "slopes_differ", None)]
     more = Case([flat()], [flat(), flat("b")])
     note = "a PReLU that the reference does not have; every output agrees"
@@ -370,7 +370,7 @@ def test_without_looking_a_layer_may_have_another_name() -> None:
 def test_without_looking_calls_and_axes_are_in_doubt() -> None:
     fewer = Case([PAIR], [flat()])
     assert _unsearched(fewer) == [
-        ("inconclusive", f"a: used 1 times where 2 were expected {ASK}", "layer_calls_differ", None)
+        ("inconclusive", f"a: used 1 times, expected 2 {ASK}", "layer_calls_differ", None)
     ]
     turned = _turned({})
     failed = turned.judge.parities({})[0]
@@ -396,8 +396,7 @@ def test_where_an_output_differs_a_node_may_be_to_blame() -> None:
     (found,) = blamed(case.judge.parities({}), case.judge, case.search.search)
     assert (found.verdict, found.node, found.found) == ("fail", "n", "values")
     assert found.difference == (
-        "a: in its place is tensor 't' of node 'n' (LeakyRelu): its slope is 0.5 there, where 0.25 "
-        "was expected"
+        "a: replaced by tensor 't' of node 'n' (LeakyRelu): its slope is 0.5, expected 0.25"
     )
     assert code_of(found.difference) == "slopes_differ"
     right = Case([flat("a", QUARTERS)], tensors={"t": Y}, t=Maker("n", "LeakyRelu", 0.25))
