@@ -162,8 +162,9 @@ def test_a_part_of_a_layer_is_the_first_call_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("slopes", "words"),
     [
-        ([0.5], "a: gives [1, 2, 2] where [2, 2] was expected: in the reference the number of axes "
-                "depends on the input sizes, as with squeeze(), but it is fixed in a file"),
+        ([0.5], "a: has an output of shape [1, 2, 2], expected [2, 2]: in the reference, the "
+                "number of axes depends on the input sizes, as with squeeze(), but a file fixes "
+                "it"),
         ([0.5, 0.25], "a: a slope of shape [1, 2] does not broadcast to an input of [2, 2]: the "
                       "result has more axes"),
     ],
