@@ -48,6 +48,17 @@ def test_of_many_reasons_the_first_are_said() -> None:
         demand_pass(many, "exported", WRITTEN, FINAL)
 
 
+@pytest.mark.parametrize(
+    ("reasons", "words"), [(("a", "b", "c"), "a; b; c"), (("a", "b", "c", "d"),
+                                                          "a; b; c; and 1 more reason")]
+)  # fmt: skip
+def test_notes_come_behind_the_reasons(reasons: tuple[str, ...], words: str) -> None:
+    failed = replace(RESULT, verdict="fail", reasons=reasons)
+    with pytest.raises(ExportVerificationError) as raised:
+        demand_pass(failed, "exported", WRITTEN, FINAL, "", ("n", "m"))
+    assert str(raised.value).endswith(f"and was not written: {words}; n; m")
+
+
 @pytest.mark.parametrize(("otherwise", "end"), [("", ""), ("; or else", "; or else")])
 def test_no_verdict_says_what_else_can_be_done(otherwise: str, end: str) -> None:
     doubtful = replace(RESULT, verdict="inconclusive", reasons=())

@@ -336,6 +336,12 @@ def test_a_wide_range_of_integers_has_smooth_rows_too() -> None:
     assert abs(np.diff(found[6], axis=1)).max() < abs(np.diff(found[0], axis=1)).max() / 2
 
 
+@pytest.mark.parametrize(("last", "smooth"), [(63, False), (64, True)])
+def test_a_range_of_64_numbers_is_narrow(last: int, smooth: bool) -> None:
+    row = draw({"x": Wanted("int64", (40,), (0, last))}, 5, 0)["x"][4]
+    assert (np.unique(row).size == 1) is smooth
+
+
 def test_rows_go_on_where_others_left_off() -> None:
     later = draw({"x": Wanted("float32", (5000,))}, 1, 0, first=7)["x"][0]
     assert later.std() == pytest.approx(32, rel=0.05)

@@ -172,8 +172,10 @@ def _apart(expected: Array, found: Array) -> int:
     with np.errstate(all="ignore"):
         left, right = expected[~same].astype(np.float64), found[~same].astype(np.float64)
         size = np.maximum(np.abs(left), np.abs(right))
-        apart = np.nan_to_num(np.abs(left - right), nan=np.inf)
-        return ulps(apart, np.nan_to_num(size, nan=1.0, posinf=1.0), expected.dtype)
+        apart = np.abs(left - right)
+        if not np.isfinite(apart).all():
+            return UNLIKE
+        return ulps(apart, size, expected.dtype)
 
 
 def _first_size(feeds: Feeds) -> int:
@@ -183,7 +185,7 @@ def _first_size(feeds: Feeds) -> int:
 def processor() -> str:
     """What the machine calls its processor; "" where it does not."""
     try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+        lines = Path("/proc/cpuinfo").read_bytes().decode("utf-8", "replace").splitlines()
     except OSError:
         return platform.processor()
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -79,3 +79,8 @@ def test_a_result_that_is_no_pass_is_raised_with_its_reasons(verdict: Verdict) -
 )
 def test_a_difference_of_the_interface_in_words(code: str, words: str) -> None:
     assert InterfaceDifference("output", "y", code, "x", "z").words == words
+
+
+def test_how_long_a_candidate_took_is_no_difference() -> None:
+    assert replace(_report(None), seconds=9.0) == _report(None)
+    assert replace(_report(None), model="n") != _report(None)

@@ -11,7 +11,13 @@ import pytest
 from judge_rig import SLOPES, X, Y, bare, flat
 from tensor_search import CAN, Search, Tensors, call
 
-from prelu_tools.commands.verify.layers.finding import Found, Place, in_words
+from prelu_tools.commands.verify.layers.finding import (
+    Found,
+    Place,
+    find_in_order,
+    find_stated,
+    in_words,
+)
 from prelu_tools.core.arrays import Array
 from prelu_tools.graph.facts.tensors import Maker
 
@@ -399,3 +405,13 @@ def test_nothing_is_found_until_it_is() -> None:
 )
 def test_where_a_layer_was_found(found: Found, text: str) -> None:
     assert in_words(found) == f"found by its values: tensor {text}"
+
+
+@pytest.mark.parametrize("find", [find_stated, find_in_order])
+def test_a_file_is_not_read_where_nothing_is_looked_for(find: Any) -> None:
+    class Closed:
+        @property
+        def searchable(self) -> Any:
+            raise AssertionError("nobody has to look here")
+
+    assert find(Closed(), []) == {}
