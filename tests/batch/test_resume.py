@@ -97,7 +97,7 @@ def test_results_that_are_there_are_not_overwritten(odd: Odd) -> None:
     Path("r.jsonl").write_text("mine\n")
     found = cli("inspect", "nets", "--results", "r.jsonl")
     assert found.code == 2
-    assert "give --resume" in found.err
+    assert "use --resume" in found.err
     assert Path("r.jsonl").read_text() == "mine\n"
     assert cli("inspect", "nets", "--results", "gone/r.jsonl").code == 2
 
@@ -199,7 +199,7 @@ def test_exports_that_were_begun_are_done_again_and_nothing_else_is_replaced(odd
     command = ("export", *nets, "-o", "out/", "--results", file)
     found = cli(*command)
     assert found.code == 3
-    assert "out/net2.onnx exists already: give --force to replace it" in found.words
+    assert "out/net2.onnx already exists: use --force to replace it" in found.words
     # As a kill between the file's renaming and its line leaves it:
     lines = file.read_text().splitlines(keepends=True)
     kept = [line for line in lines if "batch-begun" in line or "net0" in line]

@@ -25,7 +25,6 @@ from prelu_tools.commands.quantize.losses import Losses, Watched, losses_of
 from prelu_tools.commands.quantize.metric import load_metric, measured
 from prelu_tools.commands.quantize.outcome import (
     Measured,
-    ProgressCallback,
     Work,
     judged,
     result_of,
@@ -46,6 +45,7 @@ from prelu_tools.commands.verify.inputs.feeds import Feeds, save_feeds
 from prelu_tools.commands.verify.judging import is_quantized
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.quantization import (
     QuantizedMetric,
     QuantizeResult,
@@ -58,12 +58,8 @@ from prelu_tools.graph.io.writer import refuse_existing, write_model
 from prelu_tools.graph.quantized.forms import FLOAT
 
 
-def _silence(_stage: str) -> None:
-    pass
-
-
 def quantize(
-    request: QuantizeRequest, tell: ProgressCallback = _silence, opened: Source | None = None
+    request: QuantizeRequest, progress: ProgressCallback = silent, opened: Source | None = None
 ) -> QuantizeResult:
     """Quantize a model.
 
@@ -71,7 +67,7 @@ def quantize(
 
     Args:
         request: what to quantize, and how.
-        tell: is told what is being done.
+        progress: is told what is being done.
         opened: the source, where it is open already; None to open it.
 
     Raises:
@@ -84,18 +80,18 @@ def quantize(
     check_request(request, *([request.source] if opened is None else []))
     metric = None if request.metric is None else load_metric(request.metric)
     options = quantizer_options(request.quantizer_options)
-    tell("reading")
+    progress("reading")
     graph = _opened(request, opened)
     needs = metric is not None
     data = read_calibration(request.calibration, graph.inputs(), needs)
     model = _float_model(graph, request)
-    tell("running the model on the calibration data")
+    progress("running the model on the calibration data")
     shapes = [spec.shape for spec in graph.inputs()]
     look(model, data.calibration, request.source, shapes)
     with tempfile.TemporaryDirectory(prefix="prelu-tools-") as folder:
-        tell("quantizing")
+        progress("quantizing")
         quantizers = [Quantizer(model, data.calibration, options, Path(folder))]
-        work = Work(request, graph, data, model, quantizers[0].plain(), tell)
+        work = Work(request, graph, data, model, quantizers[0].plain(), progress)
         if (equal := equalized(model)) is not None:
             look(equal, data.calibration, request.source, shapes)
             apart = Path(folder) / "equalized"
@@ -216,7 +212,7 @@ def _timed(
         return found
     prepared = quantizer.prepared(work.kept if wider else (), worth)
     bench = FormBench(prepared, work.data.calibration[0], request.threads, request.tune_seconds)
-    return _written(work, quantizer, prepared, choose(bench, work.tell))
+    return _written(work, quantizer, prepared, choose(bench, work.progress))
 
 
 def _written(work: Work, quantizer: Quantizer, prepared: Prepared, forms: Forms) -> _Attempt:
@@ -224,7 +220,7 @@ def _written(work: Work, quantizer: Quantizer, prepared: Prepared, forms: Forms)
         if name.partition("#")[0] in work.kept:
             forms.forms[name], forms.selected[name] = FLOAT, "loss"
     proto = prepared.written(forms.forms)
-    work.tell("comparing with the model in floating point")
+    work.progress("comparing with the model in floating point")
     return _Attempt(forms, proto, _measure(work, proto, quantizer.model))
 
 
@@ -270,7 +266,7 @@ def _place(
     temporary = folder / "quantized.onnx"
     n_bytes = write_model(OnnxModel(proto, None), temporary).n_bytes
     if request.verify:
-        work.tell("verifying")
+        work.progress("verifying")
         verification = _verified(work, temporary, folder)
         result = judged(request, result, verification)
     result = replace(result, notes=tuple(dict.fromkeys(work.notes)))

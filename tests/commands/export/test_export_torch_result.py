@@ -74,7 +74,7 @@ def test_a_torch_model_and_its_data_come_and_go_together(nets: Path, tmp_path: P
 
     refused = _export(f"{nets}:Net", target, "--external-data", "always")
     assert (refused.code, first) == (2, (target.read_bytes(), data.read_bytes()))
-    assert "net.onnx exists already: give --force" in refused.words
+    assert "net.onnx already exists: use --force" in refused.words
 
     more = ("--force", "--no-verify")
     again = _export(f"{nets}:Net", target, "--external-data", "always", *more)

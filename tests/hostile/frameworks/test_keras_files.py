@@ -47,7 +47,7 @@ def test_a_lambda_layer_is_named_and_not_run(suffix: str, tmp_path: Path) -> Non
     path = tmp_path / f"net{suffix}"
     net.save(path)
     words = _export(path)
-    assert "holds the Lambda layer 'odd', and loading it would run code of the file" in words
+    assert "contains the Lambda layer 'odd', and loading it would run code from the file" in words
     assert not marker.exists()
     found = cli("inspect", path, "--format", "json")
     assert (found.code, len(found.json["layers"])) == (0, 1)
@@ -139,9 +139,9 @@ def test_an_archive_that_is_a_bomb(tmp_path: Path) -> None:
     path.write_bytes(NET.read_bytes())
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("assets/zeros", bytes(70 << 20))
-    assert "as only a zip bomb does" in _export(path)
+    assert "like a zip bomb" in _export(path)
     found = cli("inspect", path)
-    assert (found.code, "as only a zip bomb does" in found.words) == (3, True)
+    assert (found.code, "like a zip bomb" in found.words) == (3, True)
 
 
 @pytest.mark.parametrize("operator", ["WriteFile", "PyFunc"])

@@ -325,8 +325,7 @@ def test_a_layer_that_is_off_fails(off: float, verdict: str) -> None:
     assert found.n_by_behaviour == (3 if verdict == "pass" else 0)
     if verdict == "fail":
         assert str(found.difference) == (
-            "act: on its own input it is 2 times as far from the reference's slopes as rounding to "
-            "its codes explains"
+            "act: in isolation its error is 2 times what rounding to integer codes can explain"
         )
         assert code_of(found.difference) == "layer_differs"
 

@@ -96,7 +96,8 @@ def test_a_run_that_is_repeated_counts_once() -> None:
 
 
 BATCH = (
-    "output 'y' of a row depends on the rest of its batch: is a BatchNorm using batch statistics?"
+    "output 'y' of a row depends on the other rows of its batch: is a BatchNorm using batch "
+    "statistics?"
 )
 
 
@@ -176,8 +177,8 @@ def test_layers_are_not_seen_in_float64_where_nobody_asks() -> None:
 
 
 UNUSED = (
-    "{!r} differs in float64 by far more than rounding: that run is not used; the defaults of "
-    "each type are used instead"
+    "{!r} differs in float64 by far more than rounding: that run is not used; the default "
+    "tolerance of each type is used instead"
 )
 
 
@@ -212,7 +213,7 @@ def _raising(error: Exception) -> Model:
 def test_float64_that_is_not_to_be_had(wide: Model | None, words: str) -> None:
     found = run(ToldSource(wide=wide), TWO, plan=WIDE)
     note = f"float64 is not available for the reference ({words}): "
-    note += "the defaults of each type are used"
+    note += "the default tolerance of each type is used"
     assert (found.precision, found.notes) == ("float32", [note])
     assert found.outputs[0]["y"].dtype == np.float32
 
