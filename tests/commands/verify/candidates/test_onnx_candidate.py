@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy_models import NumpyModel
-from onnx_checks import CPU, TENTHS, request_of, small_net, the_one
+from numpy_models import NumpyModel, the_one
+from onnx_checks import CPU, TENTHS, request_of, small_net
 from text_nets import COLUMN, npz, save
 
 from prelu_tools.backends.onnxruntime.running.session import Session
