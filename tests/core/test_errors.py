@@ -58,7 +58,10 @@ def _missing(name: str | None) -> ModuleNotFoundError:
      ("tensorflow", "keras"), ("keras", "keras"), ("tf2onnx", "keras"), ("h5py", "keras"),
      ("matplotlib", "plot")],
 )  # fmt: skip
-def test_which_extra_a_package_is_of(package: str, extra: str) -> None:
+def test_which_extra_a_package_is_of(
+    package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errors, "sys", SimpleNamespace(version_info=(3, 13, 0)))
     for name in (package, f"{package}.inner"):
         found = missing_extra(_missing(name))
         expected = (

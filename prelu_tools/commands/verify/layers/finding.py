@@ -121,12 +121,10 @@ def find_stated(source: Source, layers: Sequence[PReLULayer]) -> dict[str, Found
 def find_in_order(source: Source, layers: Sequence[PReLULayer]) -> dict[str, Found]:
     """The same where outputs differ: as many nodes as layers are these, and some may be wrong."""
     makers = _stating(source) if layers else {}
-    if len(makers) != sum(len(layer.nodes) for layer in layers):
+    if len(makers) != len(layers) or any(len(layer.nodes) > 1 for layer in layers):
         return {}
     found = {}
-    for layer, (tensor, maker) in zip(layers, makers.items(), strict=False):
-        if len(layer.nodes) > 1:
-            return {}
+    for layer, (tensor, maker) in zip(layers, makers.items(), strict=True):
         wrong = None if _states(maker, layer) else _stated_words(maker, layer)
         right = wrong is None
         found[layer.name] = Found(
@@ -282,11 +280,13 @@ def _drop_coincidences(hunt: LayerSearch, source: Searchable, call: _Call) -> No
 
 def _states(maker: Maker, layer: PReLULayer) -> bool:
     """Whether a node states a layer's slopes, as far as its file can; 0 may have either sign."""
-    slopes, slope = layer.slopes, maker.slope
-    if slope is None or not slopes.size:
-        return False
-    if maker.digits is not None and bool((slopes == slopes.flat[0]).all()):
-        written = [f"{float(one):.{maker.digits - 1}e}" for one in (slope, slopes.flat[0])]
+    slope, slopes = maker.slope, layer.slopes
+    return slope is not None and slopes.size > 0 and _is_written(slope, maker.digits, slopes)
+
+
+def _is_written(slope: float, digits: int | None, slopes: Array) -> bool:
+    if digits is not None and bool((slopes == slopes.flat[0]).all()):
+        written = [f"{float(one):.{digits - 1}e}" for one in (slope, slopes.flat[0])]
         return float(written[0]) == float(written[1])
     zero = slope == 0 and not slopes.any()
     return zero or same_bits(np.full(slopes.shape, slope, slopes.dtype), slopes)

@@ -333,3 +333,30 @@ def test_a_narrower_candidate_is_compared_with_slopes_of_its_type() -> None:
     rig.judge.observe("a", 0, x, np.where(x > 0, x, x * np.float16(0.1)))
     found = rig.one()
     assert (found.verdict, found.slopes_equal, found.max_ulp_diff) == ("pass", True, 0)
+
+
+def test_a_layer_is_followed_through_an_order_that_no_framework_has() -> None:
+    slopes = np.array([0.5, 0.25], np.float32).reshape(1, 2, 1, 1)
+    x = -np.arange(1, 25, dtype=np.float32).reshape(1, 2, 3, 4)
+    y, order = x * slopes, (0, 1, 3, 2)
+    rig = Rig([bare("a", slopes, (None, 2, 3, 4))], [bare("a", slopes, (None, 2, 4, 3))], x=x)
+    rig.expect("a", y)
+    rig.judge.observe("a", 0, x.transpose(order), y.transpose(order))
+    assert (rig.one().verdict, rig.one().max_abs_diff) == ("pass", 0.0)
+
+
+@pytest.mark.parametrize(("change", "verdict"), [(0, "pass"), (1, "fail")])
+def test_a_layer_is_turned_where_values_show_it(change: int, verdict: str) -> None:
+    """A converter left out a Transpose between axes of one size: shapes do not show that."""
+    slopes = np.array([[0.5, 0.25], [0.125, 2.0]], np.float32)
+    x = -np.arange(1, 13, dtype=np.float32).reshape(1, 3, 2, 2)
+    y, order = x * slopes, (0, 1, 3, 2)
+    mine = bare("a", slopes.reshape(1, 1, 2, 2), (None, 3, 2, 2))
+    other = bare("a", slopes.T.reshape(1, 1, 2, 2), (None, 3, 2, 2))
+    rig = Rig([mine], [other], x=x)
+    rig.expect("a", y)
+    rig.judge.observe("a", 0, x.transpose(order), y.transpose(order) + change)
+    found = rig.one()
+    assert (found.verdict, found.slopes_equal) == (verdict, not change)
+    if not change:
+        assert (found.difference, found.max_abs_diff, found.max_ulp_diff) == (None, 0.0, 0)

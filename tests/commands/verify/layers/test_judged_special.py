@@ -167,6 +167,13 @@ def test_a_layer_of_other_slopes_has_failed_already() -> None:
     assert list(right.given) == ["b"]
 
 
+def test_whole_slopes_have_no_special_values() -> None:
+    whole = _layer("a", np.array([[1, 2, 3]], np.int32))
+    left, right = _Model(whole, _flat("b")), _Model(whole, _flat("b"))
+    assert _compare(left, right) == ()
+    assert list(right.given) == ["b"]
+
+
 def test_a_layer_on_a_scalar_has_no_rows() -> None:
     scalar = _layer("a", np.array(0.5, np.float32))
     right = _Model(scalar, _flat("b"), b=_with((ONE, 0), 7.0))

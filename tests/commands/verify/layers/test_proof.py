@@ -12,7 +12,7 @@ import pytest
 from judge_rig import SLOPES, X, Y, bare, flat
 from tensor_search import CAN, Search, Tensors, call
 
-from prelu_tools.commands.verify.layers.proof import misnamed, settled
+from prelu_tools.commands.verify.layers.proof import blamed, misnamed, settled, unsearched
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.reasons import Reason, code_of
@@ -331,3 +331,80 @@ def test_only_a_failure_is_settled(code: str) -> None:
     (right,) = case.judge.parities({})
     doubtful = replace(right, verdict="inconclusive", difference=Reason("a: perhaps", code))
     assert settled([doubtful], case.judge, case.search.hunt) == (doubtful,)
+
+
+# Where no layer was looked at
+
+ASK = "(without --no-layers, verify searches for it by its values)"
+
+
+def _unsearched(case: Case) -> list[tuple[str, str | None, str | None, str | None]]:
+    found = unsearched(case.judge.parities({}), case.judge, case.search.hunt)
+    return [(x.verdict, x.difference, code_of(x.difference), x.note) for x in found]
+
+
+def test_without_looking_equal_slopes_pass_and_others_fail() -> None:
+    assert _unsearched(Case([flat()], [flat()])) == [("pass", None, None, None)]
+    wrong = Case([flat()], [flat("a", 2 * SLOPES)])
+    words = "a: 3 of 3 slopes differ, most at 1: -1 where -0.5 was expected"
+    assert _unsearched(wrong) == [("fail", words, "slopes_differ", None)]
+    more = Case([flat()], [flat(), flat("b")])
+    note = "a PReLU that the reference does not have; every output agrees"
+    assert _unsearched(more)[1] == ("pass", None, None, note)
+
+
+def test_without_looking_a_layer_that_is_missing_is_in_doubt() -> None:
+    words = f"a: not found in the candidate, although no output differs {ASK}"
+    assert _unsearched(Case([flat()])) == [("inconclusive", words, "layer_not_found", None)]
+
+
+def test_without_looking_a_layer_may_have_another_name() -> None:
+    case = Case([flat(), flat("b", 2 * SLOPES)], [flat("a", 2 * SLOPES), flat("b")])
+    assert _unsearched(case) == [
+        ("inconclusive", f"{x}: has {y}'s slopes, and another layer of the candidate has its "
+         f"slopes {ASK}", "layer_not_proven", None)
+        for x, y in ("ab", "ba")
+    ]  # fmt: skip
+
+
+def test_without_looking_calls_and_axes_are_in_doubt() -> None:
+    fewer = Case([PAIR], [flat()])
+    assert _unsearched(fewer) == [
+        ("inconclusive", f"a: used 1 times where 2 were expected {ASK}", "layer_calls_differ", None)
+    ]
+    turned = _turned({})
+    failed = turned.judge.parities({})[0]
+    assert _unsearched(turned) == [
+        ("inconclusive", f"{failed.difference} {ASK}", "slope_axes_differ", None)
+    ]
+
+
+def test_without_looking_a_slope_may_be_stated() -> None:
+    case = Case([flat("a", QUARTERS)], tensors={"t": Y}, t=Maker("n", "LeakyRelu", 0.25))
+    ((verdict, words, _, note),) = _unsearched(case)
+    assert (verdict, words) == ("pass", None)
+    assert note == (
+        "found by its slope: tensor 't' of node 'n', the same function as LeakyRelu(0.25)"
+    )
+
+
+# Where an output differs
+
+
+def test_where_an_output_differs_a_node_may_be_to_blame() -> None:
+    case = Case([flat("a", QUARTERS)], tensors={"t": Y}, t=Maker("n", "LeakyRelu", 0.5))
+    (found,) = blamed(case.judge.parities({}), case.judge, case.search.hunt)
+    assert (found.verdict, found.node, found.found) == ("fail", "n", "values")
+    assert found.difference == (
+        "a: in its place is tensor 't' of node 'n' (LeakyRelu): its slope is 0.5 there, where 0.25 "
+        "was expected"
+    )
+    assert code_of(found.difference) == "slopes_differ"
+    right = Case([flat("a", QUARTERS)], tensors={"t": Y}, t=Maker("n", "LeakyRelu", 0.25))
+    assert blamed(right.judge.parities({}), right.judge, right.search.hunt)[0].verdict == "pass"
+
+
+def test_where_an_output_differs_a_layer_that_is_missing_stays_so() -> None:
+    case = Case([flat()], [])
+    layers = case.judge.parities({})
+    assert blamed(layers, case.judge, case.search.hunt) == layers

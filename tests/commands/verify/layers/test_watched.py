@@ -75,6 +75,11 @@ def test_what_its_runs_say_against_it(watched: dict[str, Any], words: str | None
     assert behaviour_of(WatchedLayer(**watched)) == words
 
 
+def test_nothing_was_seen_at_first() -> None:
+    nothing = WatchedLayer(along=None, own_ulps=None, lost=None, orders=None, turned=False)
+    assert WatchedLayer() == nothing
+
+
 @pytest.mark.parametrize(
     ("watched", "right"),
     [({}, True), ({"own_ulps": 4}, True), ({"own_ulps": 5}, False), ({"lost": "gone"}, False)],
