@@ -55,8 +55,8 @@ def read_calibration(path: Path, specs: Sequence[TensorSpec], needs_extra: bool)
     fewest = _FEWEST if batch is None else max(_FEWEST, 2 * batch)
     if n_rows < fewest:
         raise PReLUToolsError(
-            f"{path} has {n_rows} rows, which is too few to calibrate with and to check: expected "
-            f"at least {fewest}, better a hundred or more"
+            f"{path} has {n_rows} rows, too few to calibrate and to check: expected at least "
+            f"{fewest}, preferably a hundred or more"
         )
     numbers = np.arange(n_rows)
     if batch:
@@ -117,8 +117,8 @@ def _files(path: Path, specs: Sequence[TensorSpec]) -> Iterator[tuple[Path, dict
     files = sorted(f for f in path.iterdir() if f.suffix in (".npz", ".npy") and f.is_file())
     if not files:
         raise PReLUToolsError(
-            f"{path} has no .npz or .npy files: expected arrays of inputs as the model takes them, "
-            "after any preprocessing"
+            f"{path} has no .npz or .npy files: expected arrays of inputs as the model expects "
+            "them, after any preprocessing"
         )
     for file in files:
         if file.suffix == ".npz":

@@ -39,16 +39,16 @@ def _run(*bits: float) -> Run:
 
 
 def test_a_witness_holds_every_output_of_every_input() -> None:
-    witness = OriginalOutputs(_run(0, 1), FEEDS)
-    assert witness.feeds is FEEDS
-    assert witness.agrees(_run(0, 1))
-    assert not witness.agrees(_run(0, 1.0000002))
-    assert not witness.agrees(_run(1e-7, 1))
+    originals = OriginalOutputs(_run(0, 1), FEEDS)
+    assert originals.feeds is FEEDS
+    assert originals.agrees(_run(0, 1))
+    assert not originals.agrees(_run(0, 1.0000002))
+    assert not originals.agrees(_run(1e-7, 1))
     only_zeros = cast(Run, lambda feed: [feed["x"] * 2, feed["x"] + 1])
-    assert not witness.agrees(only_zeros)
+    assert not originals.agrees(only_zeros)
     negated = cast(Run, lambda feed: [-feed["x"] if not feed["x"].any() else feed["x"],
                                       feed["x"] + 1])  # fmt: skip
-    assert not witness.agrees(negated)
+    assert not originals.agrees(negated)
 
 
 class _Bench:
@@ -65,11 +65,11 @@ class _Bench:
 
 
 def _kept(forms: Mapping[str, str], *wrong: Mapping[str, str]) -> tuple[Choices, _Bench]:
-    spots = [RewritableLayer(name, None, 1, ("max", "linear", "prelu"), 1.0, ()) for name in forms]
+    layers = [RewritableLayer(name, None, 1, ("max", "linear", "prelu"), 1.0, ()) for name in forms]
     gain = (1e-6, Ratio(0.5, 0.4, 0.6, 9))
     choices = Choices(dict(forms), dict.fromkeys(forms, "timing"), {}, dict.fromkeys(forms, gain))
     bench = _Bench(*wrong)
-    keep_bits(cast(Bench, bench), spots, choices, OriginalOutputs(_run(0.0), FEEDS))
+    keep_bits(cast(Bench, bench), layers, choices, OriginalOutputs(_run(0.0), FEEDS))
     return choices, bench
 
 
@@ -128,10 +128,10 @@ def test_the_disturbing_ones_are_found_by_halves() -> None:
 
 
 def test_a_layer_that_disturbs_in_every_form_becomes_a_prelu_node() -> None:
-    spot = RewritableLayer("a", None, 1, ("prelu", "linear", "max"), 1.0, ())
+    layer = RewritableLayer("a", None, 1, ("prelu", "linear", "max"), 1.0, ())
     choices = Choices({"a": "max"}, {"a": "timing"}, {}, {})
-    bench = _Bench(*({"a": form} for form in spot.forms))
-    keep_bits(cast(Bench, bench), [spot], choices, OriginalOutputs(_run(0.0), FEEDS))
+    bench = _Bench(*({"a": form} for form in layer.forms))
+    keep_bits(cast(Bench, bench), [layer], choices, OriginalOutputs(_run(0.0), FEEDS))
     assert choices.forms == {"a": "prelu"}
     assert {"a": "linear"} not in bench.opened
 

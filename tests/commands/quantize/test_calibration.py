@@ -54,8 +54,8 @@ REFUSED: dict[str, tuple[dict[str, Any], list[TensorSpec], str]] = {
     "bool": ({"x": ROWS > 0}, SPECS, "is of type bool; expected float32"),
     "float ids": ({"x": ROWS, "ids": ROWS[:, 0, 0]}, TWO, "is of type float32; expected int64"),
     "lengths": ({"x": ROWS, "ids": np.arange(39)}, TWO, "different numbers of rows: x 40, ids 39"),
-    "few": ({"x": ROWS[:3]}, SPECS, "has 3 rows, which is too few"),
-    "none": ({"x": ROWS[:0]}, SPECS, "has 0 rows, which is too few"),
+    "few": ({"x": ROWS[:3]}, SPECS, "has 3 rows, too few"),
+    "none": ({"x": ROWS[:0]}, SPECS, "has 0 rows, too few"),
     "nan": ({"x": np.where(np.arange(40)[:, None, None] == 7, np.nan, ROWS)}, SPECS,
             "NaN or infinity in 1 of 40 rows, first in row 7"),
     "large": ({"x": ROWS * np.float64(1e300)}, SPECS, "values too large for float32 in"),
@@ -75,11 +75,11 @@ def test_data_that_does_not_fit_is_one_sentence(name: str, tmp_path: Path) -> No
 
 WHOLE: dict[str, tuple[dict[str, Any], list[TensorSpec], bool, str]] = {
     "few": ({"x": ROWS[:3]}, SPECS, False,
-            "{} has 3 rows, which is too few to calibrate with and to check: expected at least 4, "
-            "better a hundred or more"),
+            "{} has 3 rows, too few to calibrate and to check: expected at least 4, preferably a "
+            "hundred or more"),
     "few of a fixed batch": ({"x": ROWS[:5]}, [TensorSpec("x", "float32", (3, 3, 4), (3, 3, 4))],
-                             False, "{} has 5 rows, which is too few to calibrate with and to "
-                             "check: expected at least 6, better a hundred or more"),
+                             False, "{} has 5 rows, too few to calibrate and to check: expected "
+                                    "at least 6, preferably a hundred or more"),
     "missing": ({"a": ROWS, "b": ROWS}, TWO, True,
                 "{} has a, b; expected an array for each input of the model: x, ids"),
     "one missing": ({"x": ROWS}, TWO, False,

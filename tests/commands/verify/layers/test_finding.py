@@ -243,9 +243,7 @@ def test_a_node_that_states_other_slopes_is_wrong(slopes: Array, maker: Maker, t
 
 def test_every_call_that_states_a_slope_states_the_right_one() -> None:
     other = replace(LEAKY, slope=0.75)
-    assert _stated(QUARTERS, LEAKY, other).wrong == (
-        "its slope is 0.75 there, where 0.25 was expected"
-    )
+    assert _stated(QUARTERS, LEAKY, other).wrong == ("its slope is 0.75, expected 0.25")
     mixed = _stated(QUARTERS, LEAKY, Maker("m", "Add"))
     assert (mixed.by_value, mixed.stated, mixed.makers[0]) == (False, False, LEAKY)
 
@@ -450,7 +448,7 @@ def test_as_many_nodes_as_layers_are_these_in_order() -> None:
         "a": Found(("t",), (_leaky("t", 0.25),), True, True, is_unseen=True),
         "b": Found(
             ("u",), (_leaky("u", 0.5),), False, False, is_unseen=True, stated=True,
-            wrong="its slope is 0.5 there, where 0.75 was expected",
+            wrong="its slope is 0.5, expected 0.75",
         ),
     }  # fmt: skip
 

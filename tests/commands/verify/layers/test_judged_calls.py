@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from judge_rig import EXACT, SLOPES, Rig, X, Y, bare, flat
 
-from prelu_tools.commands.verify.layers.isolated import axis_orders
+from prelu_tools.commands.verify.layers.isolated import axis_orders, turned_orders
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.rounding.tolerance import Extent
@@ -162,8 +162,9 @@ def test_a_part_of_a_layer_is_the_first_call_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("slopes", "words"),
     [
-        ([0.5], "a: gives [1, 2, 2] where [2, 2] was expected: in the reference the number of axes "
-                "depends on the input sizes, as with squeeze(), but it is fixed in a file"),
+        ([0.5], "a: has an output of shape [1, 2, 2], expected [2, 2]: in the reference, the "
+                "number of axes depends on the input sizes, as with squeeze(), but a file fixes "
+                "it"),
         ([0.5, 0.25], "a: a slope of shape [1, 2] does not broadcast to an input of [2, 2]: the "
                       "result has more axes"),
     ],
@@ -217,3 +218,31 @@ def test_a_form_that_rounds_has_slopes_that_are_rounded() -> None:
     assert (found.verdict, found.found, found.slopes_equal) == ("pass", "rounded", False)
     assert found.note is not None
     assert found.note.startswith("end-to-end error")
+
+
+@pytest.mark.parametrize(
+    ("expected", "shape", "orders"),
+    [
+        pytest.param((2, 3, 3, 3), (2, 3, 3, 3), [(0, 1, 2, 3)], id="along the last axis of both"),
+        pytest.param((2, 3, 4, 5), (2, 4, 5, 3), [(0, 2, 3, 1)], id="not on the reference's input"),
+        pytest.param((2, 3), (2, 4, 5, 3), [(0, 1, 2, 3)], id="of other ranks"),
+    ],
+)
+def test_slopes_of_fewer_axes_say_how_these_lie_where_they_fit(
+    expected: tuple[int, ...], shape: tuple[int, ...], orders: list[tuple[int, ...]]
+) -> None:
+    layer = bare("a", SLOPES.reshape(1, 3))
+    assert list(axis_orders(layer, layer, shape, expected)) == orders
+
+
+def test_what_both_nodes_state_is_of_one_source() -> None:
+    cube = np.linspace(-1, 1, 27, dtype=np.float32).reshape(1, 3, 3, 3)
+    mine, other = (bare("a", cube, axes=(0, 3, 1, 2)) for _ in range(2))
+    assert list(axis_orders(mine, other, (2, 3, 3, 3), (2, 3, 3, 3))) == [(0, 1, 2, 3)]
+
+
+def test_what_does_not_lie_on_the_input_is_not_turned() -> None:
+    cube = np.linspace(-1, 1, 27, dtype=np.float32).reshape(1, 3, 3, 3)
+    assert turned_orders(bare("a", cube), flat(), (2, 3), (2, 3)) == ()
+    assert turned_orders(flat(), bare("a", cube), (2, 3), (2, 3)) == ()
+    assert turned_orders(flat(), flat(), (2, 3), (2, 3)) == ((0, 1),)

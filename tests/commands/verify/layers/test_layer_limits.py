@@ -118,8 +118,8 @@ def test_another_number_of_axes_is_explained() -> None:
     rig.judge.observe("a", 0, X, Y)
     assert _said(rig) == (
         "fail",
-        "a: gives [2, 3] where [3] was expected: in the reference the number of axes depends on "
-        "the input sizes, as with squeeze(), but it is fixed in a file",
+        "a: has an output of shape [2, 3], expected [3]: in the reference, the number of axes "
+        "depends on the input sizes, as with squeeze(), but a file fixes it",
         "layer_shape_differs",
     )
 
@@ -127,12 +127,16 @@ def test_another_number_of_axes_is_explained() -> None:
 def test_what_differs_has_a_code() -> None:
     rig = Rig([flat()], [flat()])
     rig.judge.observe("a", 0, X, np.full_like(Y, np.nan))
-    words = "a: in isolation its values differ from those of the reference's slopes"
+    words = "a: in isolation it does not compute PReLU with the reference's slopes"
     assert _said(rig) == ("fail", words, "layer_differs")
     rig = Rig([flat()], [flat()])
     rig.expect("a", Y)
     rig.judge.observe("a", 0, 2 * X, 2 * Y)
-    assert _said(rig) == ("fail", "a: its output is 2 from the reference's", "layer_output_differs")
+    assert _said(rig) == (
+        "fail",
+        "a: its output differs from the reference's by up to 2",
+        "layer_output_differs",
+    )
     assert _said(Rig([flat()], [flat("a", 2 * SLOPES)]))[2] == "slopes_differ"
     assert _said(Rig([PAIR], [flat()]))[2] == "layer_calls_differ"
     found = Rig([flat()], [flat(), flat("c")]).judge.parities({})

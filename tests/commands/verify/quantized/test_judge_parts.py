@@ -156,8 +156,8 @@ COUNTED = (
         (
             {"x": None, "y": _factor(0.01), "z": _factor(0.02), "a": _factor(None)},
             1234,
-            f"{COUNTED}; the others (equalized, or folded in another way) are compared by what "
-            "they do to each output, where a factor of 1.0200 on 'z' would be seen",
+            f"{COUNTED}; the others (equalized, or folded in another way) are compared by "
+            "their effect on each output, which would show a factor of 1.0200 on 'z'",
         ),
         ({"z": _factor(0.02)}, 5678, COUNTED.replace("1,234", "5,678")),
     ],

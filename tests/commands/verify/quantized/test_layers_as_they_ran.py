@@ -325,8 +325,7 @@ def test_a_layer_that_is_off_fails(off: float, verdict: str) -> None:
     assert found.n_by_behaviour == (3 if verdict == "pass" else 0)
     if verdict == "fail":
         assert str(found.difference) == (
-            "act: on its own input it is 2 times as far from the reference's slopes as rounding to "
-            "its codes explains"
+            "act: in isolation its error is 2 times what rounding to integer codes can explain"
         )
         assert code_of(found.difference) == "layer_differs"
 
@@ -340,7 +339,7 @@ def test_other_slopes_fail_and_say_how_they_differ() -> None:
     rig.observe(X, Y + 9)
     found = rig.parity()
     assert code_of(found.difference) == "slopes_differ"
-    assert "; on its own input" in str(found.difference)
+    assert "; in isolation its error is " in str(found.difference)
 
 
 @pytest.mark.parametrize(("n_cut", "verdict"), [(1, "pass"), (2, "inconclusive")])
