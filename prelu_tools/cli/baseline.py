@@ -40,7 +40,7 @@ class BaselineRequest:
         ),
     )  # fmt: skip
     update_baseline: bool = option(
-        FLAG, "Write the figures to the baseline, if all could be judged.",
+        FLAG, "Write the figures to the baseline, if every check has a verdict.",
         default=False, needs=(_FILE,),
     )  # fmt: skip
 
@@ -129,7 +129,7 @@ class KnownRequest:
             return InspectGates(None if self.update_baseline else fail_on, expect_layers)
         if fail_on is None:
             raise UsageError(
-                "--baseline would be ignored: give --fail-on warning (or error), or "
+                "--baseline would be ignored: use --fail-on warning (or error), or "
                 "--update-baseline"
             )
         from prelu_tools.commands.inspect.known import read_known
@@ -177,4 +177,4 @@ class KnownRequest:
         write_known(self.baseline, models, found)
         if not quiet:
             counted = "1 model" if len(models) == 1 else f"{len(models):,} models"
-            say(f"{self.baseline} has the findings of {counted} now")
+            say(f"{self.baseline} now has the findings of {counted}")

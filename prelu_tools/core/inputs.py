@@ -62,8 +62,9 @@ def draw(
         count = samples * math.prod(what.sizes)
         if count > _MOST:
             raise PReLUToolsError(
-                f"{samples} rows of the input {name!r} are {count:,} values, and would fill the "
-                "memory: give fewer --samples, or smaller sizes with --input where they are free"
+                f"{samples} rows of the input {name!r} are {count:,} values, which would need "
+                "too much memory: use fewer --samples, or smaller sizes with --input where they "
+                "are free"
             )
     generator = np.random.default_rng(seed)
     floating = [name for name, what in wanted.items() if _is_any_float(what)]

@@ -27,7 +27,11 @@ from prelu_tools.core.results.optimization import (
     LayerChoice,
     OptimizeResult,
 )
-from prelu_tools.core.results.verification.candidate import CandidateReport, Tolerance
+from prelu_tools.core.results.verification.candidate import (
+    CandidateReport,
+    ProviderReport,
+    Tolerance,
+)
 from prelu_tools.core.results.verification.decisions import Decision
 from prelu_tools.core.results.verification.parity import Deviation, LayerParity, OutputParity
 from prelu_tools.core.results.verification.result import BaselineReport, VerifyResult
@@ -66,6 +70,7 @@ NOTHING = cast(Any, None)
         (VerifyResult, {"agreements": (), "n_searched": 0, "notes": (), "inputs": (),
                         "baseline": None, "quick": False, "seconds": 0.0}),
         (Decision, {"by_sizes": False}),
+        (ProviderReport, {"is_runtime": False}),
         (DoctorResult, {"runtimes": ()}),
         (Latency, {"clock": "wall", "waited": 0.0, "sizes_from": "model"}),
         (BatchEntry, {"text": None, "reasons": (), "candidates": (), "file": None, "line": None,

@@ -24,8 +24,7 @@ from prelu_tools.core.results.verification.result import ExportVerificationError
 
 def test_the_line_that_installs_it_is_in_the_sentence() -> None:
     assert str(MissingExtraError("torch", "torch", "to read nets.py:Net")) == (
-        "torch is not installed, and it is needed to read nets.py:Net: "
-        "pip install 'prelu-tools[torch]'"
+        "torch is needed to read nets.py:Net but not installed: pip install 'prelu-tools[torch]'"
     )
 
 
@@ -58,12 +57,14 @@ def _missing(name: str | None) -> ModuleNotFoundError:
      ("tensorflow", "keras"), ("keras", "keras"), ("tf2onnx", "keras"), ("h5py", "keras"),
      ("matplotlib", "plot")],
 )  # fmt: skip
-def test_which_extra_a_package_is_of(package: str, extra: str) -> None:
+def test_which_extra_a_package_is_of(
+    package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errors, "sys", SimpleNamespace(version_info=(3, 13, 0)))
     for name in (package, f"{package}.inner"):
         found = missing_extra(_missing(name))
         expected = (
-            f"{package} is not installed, and it is needed for this: "
-            f"pip install 'prelu-tools[{extra}]'"
+            f"{package} is needed for this but not installed: pip install 'prelu-tools[{extra}]'"
         )
         assert str(found) == expected
 
@@ -95,7 +96,7 @@ def test_what_is_missing_may_lie_deeper() -> None:
 
 def test_a_tool_that_is_missing_comes_with_advice() -> None:
     error = MissingToolError("node", "to run it", "install Node.js")
-    assert str(error) == "node is not installed, and it is needed to run it: install Node.js"
+    assert str(error) == "node is needed to run it but not installed: install Node.js"
     assert (error.name, error.advice) == ("node", "install Node.js")
 
 

@@ -273,8 +273,8 @@ def test_integers_of_three_axes_are_no_picture() -> None:
 
 def test_rows_that_fill_the_memory_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     words = (
-        "2 rows of the input 'x' are 536,870,914 values, and would fill the memory: give fewer "
-        "--samples, or smaller sizes with --input where they are free"
+        "2 rows of the input 'x' are 536,870,914 values, which would need too much memory: use "
+        "fewer --samples, or smaller sizes with --input where they are free"
     )
     with pytest.raises(PReLUToolsError) as raised:
         draw({"x": Wanted("float32", (2**28 + 1,))}, 2, seed=0)
@@ -334,6 +334,12 @@ def test_a_wide_range_of_integers_has_smooth_rows_too() -> None:
     found = draw({"x": Wanted("uint8", (40, 50), (0, 255))}, KINDS, 0)["x"].astype(int)
     assert np.unique(found[4]).size == 1
     assert abs(np.diff(found[6], axis=1)).max() < abs(np.diff(found[0], axis=1)).max() / 2
+
+
+@pytest.mark.parametrize(("last", "smooth"), [(63, False), (64, True)])
+def test_a_range_of_64_numbers_is_narrow(last: int, smooth: bool) -> None:
+    row = draw({"x": Wanted("int64", (40,), (0, last))}, 5, 0)["x"][4]
+    assert (np.unique(row).size == 1) is smooth
 
 
 def test_rows_go_on_where_others_left_off() -> None:

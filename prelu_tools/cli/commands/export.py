@@ -72,7 +72,7 @@ def command(
         return show_many(export_jobs(sources, output, request), out, plan)
     from prelu_tools.commands.export.command import export
 
-    with out.progress() as tell:
-        result = export(request, tell)
+    with out.progress() as progress:
+        result = export(request, progress)
     out.show(result)
     return 0

@@ -29,8 +29,8 @@ def judge(
         judged = CandidateJudge(reference, linked, provider, request).judged()
         if judged.report.verdict == "fail":
             raise PReLUToolsError(
-                f"{request.reference} is quantized itself, so its rounding cannot be told from a "
-                "difference: expected the model in floating point as the reference"
+                f"{request.reference} is quantized itself, so rounding and real differences "
+                "cannot be told apart: expected the model in floating point as the reference"
             )
         return judged
     graph = linked.source.graph

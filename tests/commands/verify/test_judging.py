@@ -94,6 +94,6 @@ def test_a_reference_in_codes_passes_what_is_equal_and_fails_nothing(
     with pytest.raises(PReLUToolsError) as raised:
         _judge(_source(meaning), _source(), "cpu", "fail")
     assert str(raised.value) == (
-        "r.onnx is quantized itself, so its rounding cannot be told from a difference: expected "
-        "the model in floating point as the reference"
+        "r.onnx is quantized itself, so rounding and real differences cannot be told apart: "
+        "expected the model in floating point as the reference"
     )

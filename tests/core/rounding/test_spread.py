@@ -453,7 +453,9 @@ def test_the_unit_of_bfloat16_and_of_types_that_nobody_knows() -> None:
 
 
 def test_nothing_is_known_before_a_run() -> None:
-    assert Spread(ONES) == Spread(ONES, None, 0, None, None, None)
+    told = Spread(ONES)
+    assert (told.scale is ONES, told.n_flips) == (True, 0)
+    assert [told.border, told.reach, told.lost, told.rough] == [None] * 4
     book = SpreadBook(np.zeros((2, 2), np.int64))
     assert (book.finished().n_flips, book.is_elsewhere) == (0, False)
     same = _book(np.zeros((2, 2), np.int64), 0, 0)

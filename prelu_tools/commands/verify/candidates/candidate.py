@@ -220,8 +220,8 @@ class CandidateJudge:
         wider = {layer.dtype for layer in self.reference.layers} - {"float16", "bfloat16"}
         if narrow and self.perturbed_runs is not None and wider and not rounded:
             self.notes.append(
-                f"{spelled} computes in {narrow}: each value may differ by what rounding to "
-                f"{narrow} does to it in the reference"
+                f"{spelled} computes in {narrow}: each value may differ by as much as rounding "
+                f"to {narrow} changes it in the reference"
             )
 
     def _rounded(self) -> list[str]:
@@ -249,7 +249,7 @@ class CandidateJudge:
                 self.request.strict_special,
             )
         except PReLUToolsError as error:
-            seen.doubts.append(f"special values could not be tried ({error})")
+            seen.doubts.append(f"special values could not be tested ({error})")
             return ()
 
     def _power(self, outputs: OutputJudge, seen: Seen) -> Power | None:
@@ -271,7 +271,7 @@ class CandidateJudge:
         try:
             return measure_power(plan)
         except PReLUToolsError as error:
-            self.notes.append(f"{self.linked.spelled}: power was not measured ({error})")
+            self.notes.append(f"{self.linked.spelled}: power was not measured: {error}")
             return None
 
     def _say_where_power_is_measured(self) -> None:
@@ -290,11 +290,11 @@ class CandidateJudge:
         if self.request.layers and not fails:
             layers = self._renamed(layers)
         found = layers.parities(seen.placement, agreed)
-        hunt = LayerSearch(
+        search = LayerSearch(
             self.reference, self.source, self.provider or "cpu", self.feeds, layers.agrees
         )
         settle = blamed if fails else settled if self.request.layers else unsearched
-        return settle(found, layers, hunt)
+        return settle(found, layers, search)
 
     def _renamed(self, layers: LayerJudge) -> LayerJudge:
         """The layers in other pairs, where names and order paired layers of unequal slopes.

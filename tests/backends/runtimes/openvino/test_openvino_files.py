@@ -83,4 +83,4 @@ def test_weights_outside_the_file_are_refused(tmp_path: Path) -> None:
     path.with_suffix(".bin").write_bytes(b"short")
     found = cli("inspect", path)
     assert found.code == 3
-    assert "lies outside net.bin" in found.words
+    assert "is outside net.bin" in found.words

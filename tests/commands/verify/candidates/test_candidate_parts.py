@@ -170,7 +170,8 @@ def test_the_moved_runs_round_as_the_candidate_does(narrow: str | None, unit: fl
 
 HALF = _source().slopes["a"].astype(np.float16)
 COMPUTES = (
-    "c computes in {0}: each value may differ by what rounding to {0} does to it in the reference"
+    "c computes in {0}: each value may differ by as much as rounding to {0} changes it in the "
+    "reference"
 )
 ROUNDED = "c is float16: its slopes are compared with the reference's, rounded to float16"
 

@@ -146,7 +146,7 @@ def test_another_shape_fails_in_words() -> None:
     assert math.isnan(found.max_rel_diff)
     assert (found.name, found.shape, found.verdict) == ("out", (3, 1), "fail")
     assert (found.n_mismatched, found.n_nonfinite_mismatch, found.deviation) == (3, 0, None)
-    assert found.difference == "output 'out' has shape [3, 1] where [2] was expected"
+    assert found.difference == "output 'out' has shape [3, 1], expected [2]"
 
 
 def test_a_narrower_type_has_more_room() -> None:
@@ -261,6 +261,8 @@ def test_the_first_run_that_tells_layouts_apart_decides() -> None:
     assert judge.compare([{"y": turned}, {"y": PICTURE}])[0].verdict == "pass"
     pair = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
     assert _verdict(_judge(pair, moved={3}), pair.transpose(0, 2, 1)) == "pass"
+    judge = _judge(CUBE, pair, moved={3, 4})  # as a squeeze() may change the number of axes
+    assert judge.compare([{"y": turned}, {"y": pair.transpose(0, 2, 1)}])[0].verdict == "pass"
 
 
 def test_each_output_has_its_own_layout() -> None:
@@ -306,8 +308,8 @@ def test_the_worst_value_is_measured_by_its_own_rounding() -> None:
     assert found.worst_of_rounding == pytest.approx(1.5 * FACTOR)
     assert found.limit == pytest.approx(ROOM)
     assert found.difference == (
-        f"output 'y': 1 value differs by up to {1.5 * ROOM:.3g}, at worst {1.5 * FACTOR:.3g}x the "
-        "model's own rounding"
+        f"output 'y': 1 value differs by up to {1.5 * ROOM:.3g}, at worst {1.5 * FACTOR:.3g}x "
+        "the model's own rounding error"
     )
     (within,) = _each(SCALE).compare([{"y": _moved(0.5 * ROOM, (0, 0))}])
     assert (within.verdict, within.difference) == ("pass", None)
@@ -330,13 +332,13 @@ def test_what_sits_on_a_boundary_is_a_remark() -> None:
     (found,) = _each(border).compare([{"y": _moved(40.0, (0, 0), (1, 0))}])
     assert (found.verdict, found.n_border, found.n_values) == ("pass", 2, 8)
     assert found.remark == (
-        "2 of 8 values sit on a boundary that rounding crosses (of a comparison, a rounding, an "
+        "2 of 8 values are on a border that rounding crosses (of a comparison, a rounding, an "
         "index, a nearest neighbour) and differ: row 0 of run 0, row 1 of run 0"
     )
     (more,) = _each(border).compare([{"y": _moved(40.0, (0, 0), (1, 0), (2, 0), (3, 0))}])
     assert (more.verdict, more.n_border, more.remark) == ("fail", 0, None)
     assert more.difference == (
-        "output 'y': 2 values differ by up to 40; 2 of them sit on a boundary that rounding crosses"
+        "output 'y': 2 values differ by up to 40; 2 of them are on a border that rounding crosses"
     )
 
 
@@ -345,8 +347,8 @@ def test_what_is_made_of_rounding_is_a_remark() -> None:
     (found,) = _each(rough).compare([{"y": GIVEN}])
     assert (found.verdict, found.remark) == (
         "pass",
-        "nothing can be proven for 2 of 8 values: the model's own rounding changes them by about "
-        "as much as their distance from 0",
+        "nothing can be proven for 2 of 8 values: the model's own rounding error is about as "
+        "large as the values",
     )
     (plain,) = _each(SCALE).compare([{"y": GIVEN}])
     assert (plain.remark, plain.n_border, plain.of_rounding) == (None, 0, None)
