@@ -77,7 +77,11 @@ class Nodes:
             largest = self.add("Max", "output", rows, self.constant([1], whole), Tidx=whole,
                                keep_dims=True)  # fmt: skip
             rows = self.add("Exp", "y", self.add("Sub", "z", rows, largest))
-        factor = self.add("AddV2", "z", self._one_by_one(rows), self.constant(1.0, self._kind))
+        last = self.add("Sub", "z", terms, self.constant(1, whole), kind=whole)
+        last = self.add("Pack", "output", zero, last, kind=whole, N=2)
+        factor = self.add(
+            "AddV2", "z", self._one_by_one(rows, last), self.constant(1.0, self._kind)
+        )
         moved = self.add("Mul", "z", added, factor)
         return self._shaped(moved, self.add("Shape", "output", result, out_type=whole))
 
@@ -88,9 +92,9 @@ class Nodes:
     def _shaped(self, tensor: str, shape: str) -> str:
         return self.add("Reshape", "output", tensor, shape, Tshape=tf.int32)
 
-    def _one_by_one(self, rows: str) -> str:
+    def _one_by_one(self, rows: str, last: str) -> str:
         """Shares by which sums of rows are moved: see the function of that name."""
-        measured = [self._measured(rows) for _ in range(SCALES)]
+        measured = [self._measured(rows, last) for _ in range(SCALES)]
         share = self.add("AddN", "sum", *measured, N=SCALES)
         half = REACH / 2
         drawn = self._random(self.add("Shape", "output", share, out_type=tf.int32), -half, half)
@@ -100,15 +104,16 @@ class Nodes:
         share = self.add("Mul", "z", share, self.constant(1 / SCALES, self._kind))
         return self.add("Mul", "z", share, drawn)
 
-    def _measured(self, rows: str) -> str:
-        """How far sums of rows are off whose terms are scaled and added one by one."""
-        whole, last = tf.int32, self.constant([1], tf.int32)
+    def _measured(self, rows: str, last: str) -> str:
+        """How far sums of rows are off whose terms are scaled and added one by one, in order."""
+        whole = tf.int32
         scale = self._random(self.constant([1, 1], whole), 1.0, 2.0)
         rows = self.add("Mul", "z", rows, scale)
-        running = self.add("Cumsum", "out", rows, self.constant(1, whole), Tidx=whole, reverse=True)
-        begin, size = self.constant([0, 0], whole), self.constant([-1, 1], whole)
-        added = self.add("Slice", "output", running, begin, size, Index=whole)
-        total = self.add("Sum", "output", rows, last, Tidx=whole, keep_dims=True)
+        running = self.add("Cumsum", "out", rows, self.constant(1, whole), Tidx=whole)
+        size = self.constant([-1, 1], whole)
+        added = self.add("Slice", "output", running, last, size, Index=whole)
+        axis = self.constant([1], whole)
+        total = self.add("Sum", "output", rows, axis, Tidx=whole, keep_dims=True)
         off = self.add("Abs", "y", self.add("Sub", "z", added, total))
         least = self.constant(TINY, self._kind)
         size = self.add("Maximum", "z", self.add("Abs", "y", total), least)
