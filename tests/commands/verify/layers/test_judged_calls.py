@@ -41,7 +41,7 @@ def test_no_call_is_two_of_the_reference_s(order: tuple[int, ...]) -> None:
     found = _given(order).one()
     assert found.verdict == "fail"
     assert found.difference is not None
-    assert "its output is" in found.difference
+    assert "its output differs" in found.difference
 
 
 def test_a_call_too_many_is_compared_with_the_one_that_it_is() -> None:
