@@ -94,11 +94,10 @@ def is_off(ulps_apart: int | None) -> bool:
 
 def _own(mine: PReLULayer, order: Permutation, x: Array, y: Array) -> int | None:
     slopes = laid_over(mine, x.ndim)
-    if slopes is None or (slopes.size > 1 and len(order) != x.ndim):
+    if slopes is None:
         return None
-    laid = slopes.reshape(-1)[0] if slopes.size == 1 else slopes.transpose(order)
     try:
-        return apart(np.asarray(laid), x, y, mine.rounds)
+        return apart(slopes.transpose(order), x, y, mine.rounds)
     except ValueError:
         return None
 
