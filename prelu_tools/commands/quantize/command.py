@@ -17,6 +17,7 @@ from prelu_tools.backends.onnxruntime.running.session import Session
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.protocol.interface import OnnxGraph, Source
 from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
+from prelu_tools.commands.optimize.preparing import no_graph
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.quantize.calibration import read_calibration
 from prelu_tools.commands.quantize.choosing import FormBench, Forms, choose, most_exact
@@ -113,13 +114,13 @@ def quantize(
 
 def _opened(request: QuantizeRequest, opened: Source | None) -> OnnxGraph:
     if opened is None and not runs_in_onnxruntime(request.source):
-        raise _no_graph(request.source)
+        raise no_graph(request.source)
     if request.output.exists() and _is_same_file(request.source, request.output):
         raise UsageError(f"{request.output} is the model itself: expected another name for -o")
     source = open_source(request.source, request.options) if opened is None else opened
     graph = source.graph
     if graph is None:
-        raise _no_graph(request.source)
+        raise no_graph(request.source)
     refuse_ignored_options([source], request)
     demand_opset(graph.model, request.source)
     if is_quantized(graph):
@@ -133,12 +134,6 @@ def _is_same_file(source: str, output: Path) -> bool:
     with suppress(OSError):
         return output.samefile(source)
     return False
-
-
-def _no_graph(source: str) -> UsageError:
-    return UsageError(
-        f"{source} is not an ONNX file: export it first (prelu-tools export {source} -o model.onnx)"
-    )
 
 
 def _float_model(graph: OnnxGraph, request: QuantizeRequest) -> FloatModel:

@@ -95,13 +95,6 @@ class Echo(nn.Module):
 """
 
 
-@pytest.fixture(scope="module")
-def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("nets") / "nets_to_convert.py"
-    path.write_text(_NETS)
-    return path
-
-
 def _exported(source: str, folder: Path) -> onnx.GraphProto:
     found = cli("export", source, "-o", folder / "net.onnx", "-q")
     assert found.code == 0, found.err

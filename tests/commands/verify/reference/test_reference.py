@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +18,7 @@ from told_source import (
     prelu,
     rows,
     run,
+    ticks,
 )
 
 from prelu_tools.commands.verify.reference.reference import Reference
@@ -68,15 +68,8 @@ def test_layers_are_not_kept_where_nobody_asks() -> None:
     assert found.coverage.exercised == 2
 
 
-def _ticks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that goes on by a quarter of a second whenever it is looked at."""
-    clock = iter(tick / 4 for tick in range(99))
-    fake = SimpleNamespace(monotonic=lambda: next(clock))
-    monkeypatch.setattr("prelu_tools.commands.verify.reference.run.time", fake)
-
-
 def test_the_time_of_a_row_is_that_of_a_run_by_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    _ticks(monkeypatch)
+    ticks(monkeypatch)
     assert run(ToldSource(), TWO).seconds_per_row == 0.125
 
 
