@@ -35,8 +35,8 @@ from prelu_tools.backends.torch.running.rounding import (
 )
 from prelu_tools.backends.torch.running.rows import Norm, axes_of, groups_of, norm_of, rows_of
 from prelu_tools.core.rounding.noise import (
+    ALIKE,
     MANY,
-    REACH,
     SCALES,
     SINGLE,
     Noise,
@@ -175,7 +175,7 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         drawn = self._draw(
             found[..., :1] if running else found
         )  # never near 0: of what is squared, a border is told by that
-        return (found * (drawn + drawn.sign()) * (REACH / 2)).reshape(tuple(shape))
+        return (found * (drawn + drawn.sign()) * (ALIKE / 2)).reshape(tuple(shape))
 
     def _running(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Of a running sum each partial sum is rounded, and what follows is off by that too."""
