@@ -233,9 +233,9 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
             rows, squares = (groups_of(y.float(), norm.shape) for y in (args[0], result))
             off = off + self._one_by_one(rows, norm.shape)
             wide = wide + self._one_by_one(squares.square(), norm.shape) / 2
-        grouped = result.view((*norm.shape[:2], -1)) if len(norm.shape) == 3 else result
+        grouped = result.reshape((*norm.shape[:2], -1)) if len(norm.shape) == 3 else result
         grouped = grouped * (1 + wide) + off * away
-        result = self._move(grouped.view(result.shape).to(result.dtype), 1.0)
+        result = self._move(grouped.reshape(result.shape).to(result.dtype), 1.0)
         weight, bias = (args[place] for place in norm.places)
         shape = (1, -1, *(1 for _ in x.shape[2:]))
         if func._schema.name == "aten::native_layer_norm":
