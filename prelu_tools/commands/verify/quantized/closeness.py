@@ -95,8 +95,8 @@ class Closeness:
         """
         shares = [0.0]
         for sums in self._along.values():
-            share = np.where(sums[0] != 0, np.abs(sums[0]) / self._allowed_along(sums), 0.0)
-            shares.append(float(share.max()))
+            share = np.abs(sums[0]) / self._allowed_along(sums)  # 0 / 0 is nothing
+            shares.append(float(np.nan_to_num(share, posinf=np.inf).max()))
         return max(shares)
 
     @property
@@ -184,7 +184,7 @@ class Closeness:
     @np.errstate(all="ignore")
     def _note(self, size: Array, allowed: Array) -> None:
         share = np.where(size > 0, size / allowed, 0.0)
-        self._share = max(self._share, float(np.nan_to_num(share, nan=np.inf).max(initial=0.0)))
+        self._share = max(self._share, float(np.nan_to_num(share, nan=np.inf).max()))
 
 
 def _groupings(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

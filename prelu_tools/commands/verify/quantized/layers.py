@@ -15,7 +15,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.inputs import DEFAULT_SEED
 from prelu_tools.core.prelu.faults import faults_in
 from prelu_tools.core.prelu.slopediff import SlopeDifference, compare_slopes, owner_of
-from prelu_tools.core.prelu.slopes import PReLULayer, laid_over
+from prelu_tools.core.prelu.slopes import PReLULayer, broadcasts, laid_over
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification.candidate import Power
 from prelu_tools.core.results.verification.parity import LayerParity, Verdict
@@ -161,10 +161,8 @@ class QuantizedLayers:
         shares = []
         for order in orders:
             laid = slopes.transpose(order)
-            try:
+            if broadcasts(laid.shape, x.shape):
                 shares.append((self._share(laid, mine, call), laid))
-            except ValueError:
-                continue  # it does not broadcast so
         if not shares:
             seen.lost = f"its slopes do not broadcast to an input of {list(x.shape)}"
             return

@@ -105,6 +105,10 @@ def test_of_several_orders_the_one_in_which_most_slopes_fit_counts() -> None:
 
 
 def test_slopes_of_another_rank_are_compared_as_they_lie() -> None:
+    alike = np.full((1, 2, 2), 0.5, np.float32)
+    assert np.array_equal(_snap(alike, alike + np.float32(0.01), STEP)[0], alike)
+    found, off = _snap(MINE, _column(MINE + np.float32(0.05)), STEP)
+    assert (found.shape, _flat(found)) == ((1, 4, 1, 1), MINE.tolist())
     found, off = _snap(MINE.reshape(4, 1, 1), _column(MINE + np.float32(0.05)), STEP)
     assert (found.shape, _flat(found)) == ((1, 4, 1, 1), MINE.tolist())
     assert off == pytest.approx(0.05, rel=1e-5)
@@ -120,6 +124,8 @@ def test_one_slope_that_is_repeated_is_one(shift: float, one: bool) -> None:
     else:
         assert found is other
         assert math.isnan(off)
+    flat, _ = _snap(np.float32([0.5]), _column([0.5, 0.52, 0.49]), STEP)
+    assert (flat.shape, _flat(flat)) == ((1, 1, 1, 1), [0.5])
     flat, _ = _snap(np.float32([0.5]), np.float32(0.52).reshape(()), STEP)
     assert flat.reshape(-1).tolist() == [0.5]
     several, off = _snap(other, np.float32([0.5]).reshape(1, 1, 1, 1), STEP)
