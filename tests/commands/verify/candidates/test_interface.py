@@ -55,7 +55,8 @@ def test_what_is_another_one_of_an_input() -> None:
     [
         ("int64", "int32", False), ("float32", "float16", False), ("bool", "uint8", False),
         ("int64", "float32", True), ("float32", "int64", True), ("float32", "bool", True),
-        ("bfloat16", "float32", False),
+        ("bfloat16", "float32", False), ("complex64", "int64", True),
+        ("complex64", "float32", False),
     ],
 )  # fmt: skip
 def test_a_number_that_became_a_real_one_fails(wanted: str, found: str, fails: bool) -> None:
