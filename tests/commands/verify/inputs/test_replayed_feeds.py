@@ -130,19 +130,6 @@ def test_the_first_arrays_of_a_file_are_named(count: int, shown: str, tmp_path: 
     assert str(raised.value) == f"{path} has {shown}; expected x, y"
 
 
-def test_an_error_of_the_disk_is_said_of_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(_path: Path) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("prelu_tools.commands.verify.inputs.feeds.replacing", full)
-    path = tmp_path / "kept.npz"
-    with pytest.raises(PReLUToolsError) as raised:
-        save_feeds(path, [{"x": np.zeros(1)}])
-    assert str(raised.value) == f"{path} cannot be written: No space left on device"
-
-
 def test_sizes_of_a_run_in_words() -> None:
     feeds = {"x": np.zeros((2, 3)), "flag": np.zeros(())}
     assert shapes_in_words(feeds) == "x[2, 3], flag[]"

@@ -58,7 +58,12 @@ def test_at_first_nothing_is_known() -> None:
     assert (found.n_given, found.n_searched, found.precision) == (0, 0, "float32")
     assert found.seconds_per_row == 0.0
     assert isinstance(found.seconds_per_row, float)
+    assert isinstance(found.seconds, float)
     assert (found.outputs, found.notes, found.doubts) == ([], [], [])
+    known = found.extents, found.kinds, found.layer_extents, found.unmoved, found.untaken
+    assert known == ({}, {}, {}, {}, {})
+    assert (found.moved, found.known_calls, found.looked_at, found.coarser) == (None, None, 0, {})
+    assert not found.is_random
 
 
 def test_layers_are_not_kept_where_nobody_asks() -> None:
