@@ -39,7 +39,8 @@ class PerturbedRuns:
 
 def affordable_runs(seconds: float) -> int:
     """How many perturbed runs there may be, where one run of all inputs takes as long."""
-    return max(FEWEST, min(RUNS, int(SECONDS / max(_DEARER * seconds, 1e-9))))
+    numbers = range(RUNS, FEWEST, -1)
+    return next((n for n in numbers if n * _DEARER * seconds <= SECONDS), FEWEST)
 
 
 def run_perturbed(
