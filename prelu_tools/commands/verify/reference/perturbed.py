@@ -70,9 +70,9 @@ def run_perturbed(
         pairs = list(enumerate(zip(feeds, outputs, strict=True)))
         for number, (feed, base) in counted(pairs, "running the reference, perturbed by rounding"):
             books = {name: SpreadBook(values) for name, values in base.items()}
+            if layers is not None:
+                layers.run = number
             for _ in range(runs):
-                if layers is not None:
-                    layers.run = number
                 moved = runner.run(feed)
                 for name, book in books.items():
                     book.add(moved[name])
@@ -88,8 +88,9 @@ def run_perturbed(
 class _Layers:
     """Collects the perturbed runs of every layer's output, in the stash."""
 
+    run: int
+
     def __init__(self, stash: Stash) -> None:
-        self.run = 0
         self._stash = stash
         self._seen: dict[tuple[str, int], None] = {}
 
