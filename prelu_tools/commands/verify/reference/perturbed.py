@@ -92,7 +92,7 @@ class _Layers:
 
     def __init__(self, stash: Stash) -> None:
         self._stash = stash
-        self._seen: dict[tuple[str, int], None] = {}
+        self._seen: set[tuple[str, int]] = set()
 
     def observe(self, layer: str, call: int, _x: Array, y: Array) -> None:
         base = ("float32", self.run, layer, call)
@@ -106,7 +106,7 @@ class _Layers:
         key = (SPREAD, self.run, layer, call)
         norm = np.hypot(norm, self._stash.get(key)) if key in self._stash else np.abs(norm)
         self._stash.put(key, norm)
-        self._seen[layer, call] = None
+        self._seen.add((layer, call))
 
     def finish(self, runs: int) -> None:
         """Make a scale of what was summed up over the runs of one input."""

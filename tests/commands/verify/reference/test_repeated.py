@@ -136,6 +136,12 @@ def test_what_is_the_first_row_of_another_run() -> None:
     assert not is_first_row({"x": np.zeros((0, 3))}, TWO, PLAN.rows)
 
 
+def test_how_often_what_differs_is_run_again() -> None:
+    runner = _Runner(_random(1.0))
+    _again(runner, TWO)
+    assert len(runner.ran) == 7
+
+
 # In words
 
 
@@ -196,6 +202,8 @@ EPS = 2.0**-23
         ([np.inf, 1.0], [np.inf, 1.0 + 900 * EPS], None, True),
         ([np.inf, 1.0], [np.inf, 1.0 + 1100 * EPS], None, False),
         ([1.0], [1.0, 1.0], None, False),
+        ([1 + 1000 * EPS], [1.0], None, True),
+        ([1 + 1001 * EPS], [1.0], None, False),
         ([], [], None, True),
     ],
 )
