@@ -77,7 +77,7 @@ def other_links(links: Sequence[InputLink]) -> tuple[tuple[InputLink, ...], ...]
     count = max((len(link.others) for link in links), default=0)
     return tuple(
         tuple(
-            replace(link, permutation=link.others[i], others=()) if i < len(link.others) else link
+            replace(link, permutation=link.others[i]) if i < len(link.others) else link
             for link in links
         )
         for i in range(count)
