@@ -156,7 +156,7 @@ def _cast(values: Array, link: InputLink) -> Array:
     """
     if link.kind is None:
         return values
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         found = values.astype(link.kind)
         if (values.dtype.kind, found.dtype.kind) == ("f", "f"):
             return found
