@@ -299,7 +299,7 @@ def test_nothing_to_check_is_no_verdict_and_nothing_is_written(models: tuple[str
     _onnx(*models)
     found = cli("init")
     assert (found.code, found.out) == (3, "")
-    assert "no ONNX file with PReLU here has a source with the same name" in found.words
+    assert "none of the ONNX models in this folder could be matched with a source" in found.words
     assert 'reference = "SOURCE"' in found.words
     assert not Path("prelu-tools.toml").exists()
 

@@ -209,8 +209,8 @@ class _Graph:
 
 
 UNSEEN = (
-    "output 'y' is the same for all inputs although it depends on them, so it could hide a "
-    "difference; use inputs that change it (--inputs or --input-range)"
+    "output 'y' had the same value for all inputs, although the model computes it from them, so "
+    "it could hide a difference; use inputs that change it (--inputs or --input-range)"
 )
 APART = "output 'y' does not depend on the inputs' values"
 SAME = "output 'y' is the same for all inputs"
