@@ -93,7 +93,9 @@ def test_an_output_that_saturates_proves_nothing(scale: float, tmp_path: Path) -
     assert found.code == 3
     assert candidate(found)["reason_codes"] == ["output_constant"]
     assert (
-        found.json["reasons"][0].split(": ")[1].startswith("output 'z' is the same for all inputs")
+        found.json["reasons"][0]
+        .split(": ")[1]
+        .startswith("output 'z' had the same value for all inputs")
     )
     assert found.json["power"]["planted"] > 0
 
