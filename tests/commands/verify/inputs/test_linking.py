@@ -176,6 +176,8 @@ def test_integers_are_cast_where_the_type_holds_them() -> None:
 
 def test_nothing_is_said_of_layouts_at_first() -> None:
     assert Layouts() == Layouts(None, None)
+    assert Layouts("nchw", "nhwc").turned == Layouts("nhwc", "nchw")
+    assert other_links([]) == ()
 
 
 @pytest.mark.parametrize("layouts", [Layouts("nchw", None), Layouts(None, "nhwc")])
