@@ -191,5 +191,5 @@ def _examples(specs: Sequence[TensorSpec], shapes: Shapes) -> Sizes:
     for spec in specs:
         for size, example in zip(shapes[spec.name], spec.example, strict=True):
             if isinstance(size, str):
-                found[size] = max(example, found.get(size, 0))
+                found[size] = max(example, found.get(size, example))
     return found
