@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prelu_tools.backends.onnxruntime.racing import runtime_version
+from prelu_tools.backends.onnxruntime.running.racing import runtime_version
 from prelu_tools.commands.optimize.equality import processor
 
 _AVX = (("avx512_vnni", "AVX-512 VNNI"), ("avx512f", "AVX-512"), ("avx2", "AVX2"))

@@ -20,7 +20,7 @@ from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.requests.speaking import spoken
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.live import Model, name_of, opened_together
 from prelu_tools.reports.headline import first_of
 
@@ -90,7 +90,7 @@ def _by_its_name_today(given: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if found.get(name) is not None:
             said = "inputs" if old == "shapes" else old
-            raise UsageError(f"{name} and {said}, its older name, are both given: leave out {said}")
+            raise UsageError(f"{name} and its older name {said} are both given: leave out {said}")
         found[name] = value
     return found
 

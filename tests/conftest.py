@@ -15,8 +15,8 @@ from running import cli
 from sample_list import Sample
 
 from prelu_tools.backends.llvm import load_triton_first
-from prelu_tools.backends.onnxruntime_web.installed import installed
 from prelu_tools.backends.registry import is_installed
+from prelu_tools.backends.runtimes.onnxruntime_web.installed import installed
 from prelu_tools.core.errors import PReLUToolsError
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line has it; before PyTorch
@@ -94,6 +94,14 @@ def _only_one(lock: Path) -> Iterator[None]:
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@pytest.fixture(scope="module")
+def nets(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The nets that a module of tests writes in `_NETS`, as a Python file."""
+    path = tmp_path_factory.mktemp("nets") / f"nets_of_{request.module.__name__}.py"
+    path.write_text(request.module._NETS)
+    return path
 
 
 @pytest.fixture(scope="session")

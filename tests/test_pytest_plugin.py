@@ -67,7 +67,7 @@ def test_update_writes_it_and_the_next_run_holds_against_it(
 ) -> None:
     written = _pytest(pytester, "--prelu-update")
     written.assert_outcomes(passed=1)
-    assert "1 baseline of prelu_parity written: look at what changed" in written.stdout.str()
+    assert "1 baseline of prelu_parity written: review the changes" in written.stdout.str()
     first = (folder / _FILE).read_bytes()
     document = json.loads(first)
     assert "candidate[cpu] output y" in document["checks"]["parity"]["figures"]
@@ -82,7 +82,10 @@ def test_update_writes_it_and_the_next_run_holds_against_it(
     _write(pytester, "samples=4")
     other = _pytest(pytester)
     other.assert_outcomes(failed=1)
-    assert "and this on 4 inputs with seed 0: pytest --prelu-update renews it" in other.stdout.str()
+    assert (
+        "and this run on 4 inputs with seed 0: update it with pytest --prelu-update"
+        in other.stdout.str()
+    )
 
 
 def test_models_that_differ_fail_and_are_no_baseline(
@@ -143,7 +146,7 @@ def test_unused_it_loads_nothing(pytester: pytest.Pytester) -> None:
             loaded = {name.partition(".")[0] for name in sys.modules}
             assert loaded & {"numpy", "onnx", "onnxruntime", "torch", "keras", "click"} == set()
             ours = {name for name in sys.modules if name.startswith("prelu_tools.")}
-            known = {"pytest_plugin", "core", "core.lazily"}
+            known = {"pytest_plugin", "core", "core.process", "core.process.lazily"}
             known |= {"core.results", "core.results.showing"}
             assert ours == {f"prelu_tools.{name}" for name in known}
         """

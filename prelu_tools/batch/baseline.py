@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prelu_tools.core.results.baseline import Baseline, compared_with
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
+from prelu_tools.core.results.verification.baseline import Baseline, compared_with
 from prelu_tools.reports import Style
 from prelu_tools.reports.writers.json import one_line
 
@@ -18,8 +18,8 @@ def compared(result: BatchResult, baseline: Baseline, factor: float) -> BatchRes
     """
     names = {entry.name for entry in result.entries}
     why = (
-        f"baseline {baseline.path} has this check, and {result.path or 'the list'} no longer has "
-        "it: if that is intended, --update-baseline renews it"
+        f"baseline {baseline.path} has this check, but {result.path or 'the list'} does not: if "
+        "that is intended, use --update-baseline"
     )
     lost = [
         BatchEntry(name, name, "error", None, (why,), file=result.path)

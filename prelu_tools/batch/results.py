@@ -20,9 +20,9 @@ from typing import IO, Any
 from prelu_tools.batch.identity import is_as_it_was
 from prelu_tools.batch.job import Done, Job
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.process.versions import installed_versions
 from prelu_tools.core.results.batch import BatchEntry, WorkerInfo
 from prelu_tools.core.results.reading import from_document
-from prelu_tools.core.versions import installed_versions
 from prelu_tools.reports.writers.batch_json import entry_body
 
 SCHEMA_VERSION = 2
@@ -59,7 +59,7 @@ class ResultsFile:
             _lock(self._file, path)
             if not resume and os.fstat(self._file.fileno()).st_size:  # another run may have ended
                 raise UsageError(
-                    f"{path} exists already: give --resume to continue from its results, or "
+                    f"{path} already exists: use --resume to continue from its results, or "
                     "another name"
                 )
             self._read()

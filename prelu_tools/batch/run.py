@@ -20,9 +20,9 @@ from prelu_tools.batch.plan import Plan
 from prelu_tools.batch.results import ResultsFile, save_results
 from prelu_tools.batch.worker import Limits
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.process.stopping import Stopped, stopping
+from prelu_tools.core.process.versions import installed_versions
 from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, WorkerInfo
-from prelu_tools.core.stopping import Stopped, stopping
-from prelu_tools.core.versions import installed_versions
 
 
 class Watch(Protocol):
@@ -92,8 +92,8 @@ def _running(jobs: Sequence[Job], plan: Plan, started: Callable[[Job], Job]) -> 
         return run_inline(jobs, started)
     if not hasattr(os, "killpg"):
         raise PReLUToolsError(
-            "worker processes need a system such as Linux or macOS: on this one give one model at "
-            "a time, or --dask with a cluster"
+            "worker processes need Linux or macOS: here, run one model at a time, or use --dask "
+            "with a cluster"
         )
     return run_here(jobs, plan.n_workers, limits, started, lambda job: local_size(job.sources))
 

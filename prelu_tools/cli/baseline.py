@@ -13,10 +13,10 @@ from prelu_tools.core.requests.kinds import FLAG, OWN_FILE, number
 from prelu_tools.core.requests.option import Needs, option
 
 if TYPE_CHECKING:
-    from prelu_tools.core.results.baseline import Baseline
     from prelu_tools.core.results.batch import BatchResult
     from prelu_tools.core.results.inspect_gates import Inspected, InspectGates, KnownFinding
-    from prelu_tools.core.results.verification import VerifyResult
+    from prelu_tools.core.results.verification.baseline import Baseline
+    from prelu_tools.core.results.verification.result import VerifyResult
 
 _FILE = Needs(lambda values: values.baseline is not None, "it needs --baseline FILE.json")
 
@@ -40,7 +40,7 @@ class BaselineRequest:
         ),
     )  # fmt: skip
     update_baseline: bool = option(
-        FLAG, "Write the figures to the baseline, if all could be judged.",
+        FLAG, "Write the figures to the baseline, if every check has a verdict.",
         default=False, needs=(_FILE,),
     )  # fmt: skip
 
@@ -51,7 +51,7 @@ class BaselineRequest:
             PReLUToolsError: the file cannot be read, or is not a baseline.
         """
         from prelu_tools.commands.verify.baseline import old_entries, read_baseline
-        from prelu_tools.core.results.baseline import DEFAULT_FACTOR
+        from prelu_tools.core.results.verification.baseline import DEFAULT_FACTOR
 
         path, update = self.baseline, self.update_baseline
         if path is not None and update:
@@ -78,7 +78,7 @@ class BaselineChoice:
 
     def compare(self, name: str, result: VerifyResult) -> VerifyResult:
         """A verification compared with the file, where there is one to compare it with."""
-        from prelu_tools.core.results.baseline import compared_with
+        from prelu_tools.core.results.verification.baseline import compared_with
 
         if self.known is None:
             return result
@@ -129,7 +129,7 @@ class KnownRequest:
             return InspectGates(None if self.update_baseline else fail_on, expect_layers)
         if fail_on is None:
             raise UsageError(
-                "--baseline would be ignored: give --fail-on warning (or error), or "
+                "--baseline would be ignored: use --fail-on warning (or error), or "
                 "--update-baseline"
             )
         from prelu_tools.commands.inspect.known import read_known
@@ -152,22 +152,21 @@ class KnownRequest:
         if not self.update_baseline:
             return
         from prelu_tools.cli.output import say
-        from prelu_tools.core.results.inspect_gates import FAILING, KnownFinding, known_model
+        from prelu_tools.core.results.inspect_gates import known_findings, known_model
+        from prelu_tools.core.results.inspection import Finding
+        from prelu_tools.core.results.reading import from_document
 
-        models, found = [], []
+        models: list[str] = []
+        found: list[KnownFinding] = []
         for entry in result.entries:
             document = entry.document
             if document is None:
                 say(f"{self.baseline} was not written: {entry.path} could not be inspected")
                 return
+            places = (document, *document["layers"])
+            read = [from_document(Finding, one) for place in places for one in place["findings"]]
             models.append(known_model(entry.path))
-            places = [("", document), *((one["name"], one) for one in document["layers"])]
-            found += [
-                KnownFinding(models[-1], finding["code"], layer)
-                for layer, place in places
-                for finding in place["findings"]
-                if finding["severity"] in FAILING["warning"]
-            ]
+            found += known_findings(entry.path, read)
         self._write(models, found, quiet)
 
     def _write(self, models: Sequence[str], found: Sequence[KnownFinding], quiet: bool) -> None:
@@ -178,4 +177,4 @@ class KnownRequest:
         write_known(self.baseline, models, found)
         if not quiet:
             counted = "1 model" if len(models) == 1 else f"{len(models):,} models"
-            say(f"{self.baseline} has the findings of {counted} now")
+            say(f"{self.baseline} now has the findings of {counted}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.source_spec import python_parts
 from prelu_tools.core.prelu.starts import untrained
 from prelu_tools.core.results.reasons import Reason
@@ -15,7 +15,7 @@ def untrained_notes(source: Source) -> list[Reason]:
     if parts is not None and parts[1]:
         advice = f"the weights in {parts[1]} were saved before training"
     elif parts is not None:
-        advice = f"were weights forgotten? Load them with {_shown(parts[0])}"
+        advice = f"did you forget the weights? Load them with {_shown(parts[0])}"
     found = untrained(source.layers(), source.spelled, advice)
     return [] if found is None else [found]
 

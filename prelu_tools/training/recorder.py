@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from prelu_tools.arguments import PathLike
-from prelu_tools.backends.living import LayerState, LiveModel
+from prelu_tools.backends.protocol.living import LayerState, LiveModel
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import MissingExtraError, UsageError
 from prelu_tools.core.files.slope_log import as_line
@@ -55,7 +55,7 @@ class Recorder:
         tensorboard: bool | None = None,
         wandb: bool | None = None,
     ) -> None:
-        """Check what is asked for; nothing is written yet.
+        """Check the arguments; nothing is written yet.
 
         Args:
             folder: where `slopes.jsonl` and the files for TensorBoard go; it is made if need be.

@@ -12,9 +12,9 @@ from onnx import helper, numpy_helper, save
 from running import cli
 
 from prelu_tools import export, inspect, verify
-from prelu_tools.backends.inputs import TensorSpec
-from prelu_tools.backends.interface import Source
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
+from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.cli.main import run
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.inspect.request import InspectRequest
@@ -226,11 +226,11 @@ def test_each_place_speaks_of_kinds_of_sources_too(
     graph: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(graph.parent)
-    said = "is for Keras files, and net.onnx is none: leave it out"
+    said = "is for Keras files, but net.onnx is not one: leave it out"
     assert f"--custom-objects {said}" in cli("inspect", "net.onnx", "--custom-objects", "a.py").err
     with pytest.raises(UsageError, match=f"^custom_objects {said}"):
         inspect("net.onnx", custom_objects="a.py")
-    with pytest.raises(UsageError, match=r"^input_layout is for Keras models, and net\.onnx is"):
+    with pytest.raises(UsageError, match=r"^input_layout is for Keras models, but net\.onnx is"):
         export("net.onnx", "out.onnx", input_layout="nchw")
 
 

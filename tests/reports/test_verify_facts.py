@@ -7,17 +7,14 @@ import dataclasses
 import pytest
 from made_results import verified
 
-from prelu_tools.core.results.verification import (
-    Agreement,
-    Coverage,
+from prelu_tools.core.results.verification.candidate import Power, Tolerance
+from prelu_tools.core.results.verification.parity import (
     LayerParity,
     OutputParity,
-    Power,
     SpecialValue,
-    Tolerance,
     Verdict,
-    VerifyResult,
 )
+from prelu_tools.core.results.verification.result import Agreement, Coverage, VerifyResult
 from prelu_tools.reports.sentences import (
     agreement_line,
     listed,
@@ -86,7 +83,7 @@ def test_where_it_ran() -> None:
 def test_how_slopes_are_proven() -> None:
     (report,) = verified().candidates
     assert proven(report) == (
-        "slopes: 542 of 544 equal bit for bit, 460 of these proven by behaviour too",
+        "slopes: 542 of 544 equal bit for bit, 460 of these also proven by behaviour",
     )
     assert proven(dataclasses.replace(report, layers=())) == ()
 
@@ -133,7 +130,8 @@ def test_power_in_words() -> None:
         "power unknown: no slope fault could be planted where the inputs reach",
     ]
     assert list(power_details(Power(9, 9, 9, 9, (), 1, sampled=False, hidden=2))) == [
-        "2 more planted faults would change no layer by more than rounding does on these inputs",
+        "2 more planted faults would not change any layer by more than rounding does on these "
+        "inputs",
         "1 more planted fault cannot be seen: no input reaches its slope",
     ]
 

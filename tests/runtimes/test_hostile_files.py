@@ -12,8 +12,8 @@ from running import cli
 from runtime_files import save_ncnn_net
 from tflite_files import save_prelu_net
 
-from prelu_tools.backends.litert.source import LiteRTSource
-from prelu_tools.backends.ncnn.source import NcnnSource
+from prelu_tools.backends.runtimes.litert.source import LiteRTSource
+from prelu_tools.backends.runtimes.ncnn.source import NcnnSource
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 
@@ -34,7 +34,7 @@ def test_layers_that_read_past_the_weights_end_ncnn_alone(tmp_path: Path) -> Non
     path = save_ncnn_net(tmp_path / "net.param")
     lines = path.read_text(encoding="utf-8").replace("in0 0=4\n", "in0 0=30000000\n")
     path.write_text(lines, encoding="utf-8")
-    source = NcnnSource(path, path.with_suffix(".bin"), "net", SourceOptions())
+    source = NcnnSource(path, "net", SourceOptions())
     inputs = {"in0": np.zeros((1, 30_000_000), np.float32)}
     with source.runner() as runner, pytest.raises(PReLUToolsError, match=r"^ncnn crashes on net"):
         runner.run(inputs)

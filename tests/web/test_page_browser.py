@@ -146,7 +146,7 @@ def test_wrong_slopes_fail_and_are_named(page: _Page, change: Any, said: str) ->
     ("name", "said"),
     [
         ("damaged.npz", "the record is damaged"),
-        ("version.npz", "is of format 2, and this page reads up to 1"),
+        ("version.npz", "has format 2, but this page reads formats up to 1"),
         ("arrays.npz", "is not a record of a model"),
     ],
 )

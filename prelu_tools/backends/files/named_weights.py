@@ -54,9 +54,9 @@ def contents_of(file: NamedTensors) -> Contents:
         _layer(file, slope, tensors[slope.index], aliases[names[slope.index]])
         for slope in find_slopes(tensors, file.ordered)
     )
-    notes = [told_by_names([layer.name for layer in layers], "the file holds weights only")]
+    notes = [told_by_names([layer.name for layer in layers], "the file contains only weights")]
     if file.unwrapped:
-        notes.append(f"removed from the names: {', '.join(file.unwrapped)}")
+        notes.append(f"prefixes removed from the keys: {', '.join(file.unwrapped)}")
     return Contents(
         framework="torch",
         producer=file.producer,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prelu_tools.backends.interface import Source
 from prelu_tools.backends.keras.files.loading import Keras2FileError, load_archive
 from prelu_tools.backends.keras.library import keras
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 
@@ -54,6 +54,6 @@ def from_object(
         return source
     raise PReLUToolsError(
         f"{spelled} uses Keras' {backend} backend; expected TensorFlow or PyTorch: set "
-        "KERAS_BACKEND=tensorflow or KERAS_BACKEND=torch; a .keras file and its weights work with "
-        "each backend"
+        "KERAS_BACKEND=tensorflow or KERAS_BACKEND=torch; a .keras file and its weights work "
+        "with every backend"
     )

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.inputs import TensorSpec, one_size_a_name
 from prelu_tools.backends.keras.library import keras
-from prelu_tools.backends.outputs import distinct_outputs
+from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name
+from prelu_tools.backends.protocol.outputs import distinct_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, InputOption, SourceOptions, example_sizes
@@ -46,8 +46,8 @@ class Structure:
             found, self.notes = other.inputs, (other.note,)
         if not found:
             raise UsageError(
-                f"the input shapes of {self._spelled} are not known: give --input "
-                "NAME:batch,... (for example --input x:batch,112,112,3)"
+                f"the input shapes of {self._spelled} are not known: use --input NAME:batch,... "
+                "(for example --input x:batch,112,112,3)"
             )
         return [TensorSpec(i.name, i.dtype, i.shape, example_sizes(i.shape)) for i in found]
 

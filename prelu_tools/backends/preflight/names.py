@@ -71,8 +71,11 @@ def needs_arguments(
         weights: what the user named behind an `@`.
     """
     call = call_to_complete(spelled, needed, given) + (f"@{weights}" if weights else "")
-    values = f"{'a literal' if len(needed) == 1 else 'literals'} in place of the capitals"
-    return PReLUToolsError(f"{spelled} needs {_and(needed)}: type '{call}', with {values}")
+    names = "its argument" if len(needed) == 1 else "its arguments"
+    capitals = _and([name.upper() for name in needed])
+    return PReLUToolsError(
+        f"{spelled} needs {names} {_and(needed)}: use '{call}', with literals for {capitals}"
+    )
 
 
 def nothing_named(text: str) -> UsageError | PReLUToolsError:
@@ -88,8 +91,8 @@ def nothing_named(text: str) -> UsageError | PReLUToolsError:
         one for one in code.makers if not one.name.startswith("_")
     ]
     if not makers:
-        return UsageError(f"{begin}, and it defines no class and no function at its top")
-    return UsageError(f"{begin}: give {listed([_spelled(text, one) for one in makers], ' or ')}")
+        return UsageError(f"{begin}, and it defines no class and no function at its top level")
+    return UsageError(f"{begin}: use {listed([_spelled(text, one) for one in makers], ' or ')}")
 
 
 def _spelled(text: str, maker: Maker) -> str:

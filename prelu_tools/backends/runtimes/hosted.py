@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import onnx
 
-from prelu_tools.backends.inputs import TensorSpec, one_size_a_name
+from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name
 from prelu_tools.backends.runtimes.hosting import Engine, Host, host_of
 from prelu_tools.backends.runtimes.source import Loaded, RuntimeSource
 from prelu_tools.core.arrays import Array
@@ -140,7 +140,7 @@ def specs_of(tensors: Sequence[tuple[str, str, Shape]], options: SourceOptions) 
         wanted = given.get(name, sizes)
         if len(wanted) != len(sizes):
             raise UsageError(
-                f"--input {name} has {len(wanted)} dimensions; the model's has {len(sizes)}"
+                f"--input {name} has {len(wanted)} dimensions; the model's input has {len(sizes)}"
             )
         specs.append(TensorSpec(name, dtype, tuple(sizes), example_sizes(wanted)))
     return one_size_a_name(specs)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from prelu_tools.backends.inputs import TensorSpec
-from prelu_tools.backends.interface import Conversion, Source
+from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.backends.protocol.interface import Conversion, Source
 from prelu_tools.commands.optimize.command import optimize
 from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.core.errors import PReLUToolsError
@@ -74,9 +74,9 @@ def _check_inputs(model: OnnxModel, declared: Sequence[TensorSpec]) -> None:
         wanted = [size if isinstance(size, int) else None for size in spec.shape]
         if Counter(found) != Counter(wanted):
             raise PReLUToolsError(
-                f"input {spec.name!r} is declared [{', '.join(map(str, spec.shape))}], and the "
+                f"input {spec.name!r} is declared [{', '.join(map(str, spec.shape))}], but the "
                 f"converter wrote [{', '.join(str(size or '?') for size in found)}]: the model "
-                "works at these sizes only; give them with --input"
+                "works at these sizes only; set them with --input"
             )
 
 

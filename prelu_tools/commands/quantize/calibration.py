@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -52,16 +52,17 @@ def read_calibration(path: Path, specs: Sequence[TensorSpec], needs_extra: bool)
     n_rows = _check(path, arrays, specs)
     batch = _batch(specs)
     size = batch or min(_AT_ONCE, max(1, n_rows // _EVERY))
-    if n_rows < max(_FEWEST, 2 * (batch or 1)):
+    fewest = _FEWEST if batch is None else max(_FEWEST, 2 * batch)
+    if n_rows < fewest:
         raise PReLUToolsError(
-            f"{path} has {n_rows} rows, which is too few to calibrate with and to check: expected "
-            f"at least {max(_FEWEST, 2 * (batch or 1))}, better a hundred or more"
+            f"{path} has {n_rows} rows, too few to calibrate and to check: expected at least "
+            f"{fewest}, preferably a hundred or more"
         )
     numbers = np.arange(n_rows)
     if batch:
         numbers = numbers[: n_rows - n_rows % batch]
         held = (numbers // batch) % _EVERY == (_EVERY - 1)
-        held |= False if held.any() else numbers // batch == numbers[-1] // batch
+        held |= False if held.any() else numbers >= numbers.size - batch
     else:
         held = numbers % _EVERY == _EVERY - 1
     parts = [numbers[~held], numbers[held]]
@@ -116,8 +117,8 @@ def _files(path: Path, specs: Sequence[TensorSpec]) -> Iterator[tuple[Path, dict
     files = sorted(f for f in path.iterdir() if f.suffix in (".npz", ".npy") and f.is_file())
     if not files:
         raise PReLUToolsError(
-            f"{path} has no .npz or .npy files: expected arrays of inputs as the model takes them, "
-            "after any preprocessing"
+            f"{path} has no .npz or .npy files: expected arrays of inputs as the model expects "
+            "them, after any preprocessing"
         )
     for file in files:
         if file.suffix == ".npz":

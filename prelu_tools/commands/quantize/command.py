@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.onnxruntime.quantizing import quantizer_options
-from prelu_tools.backends.onnxruntime.session import Session
+from prelu_tools.backends.onnxruntime.running.session import Session
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
+from prelu_tools.backends.protocol.interface import OnnxGraph, Source
 from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
+from prelu_tools.commands.optimize.preparing import no_graph
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.quantize.calibration import read_calibration
 from prelu_tools.commands.quantize.metric import load_metric, measured
 from prelu_tools.commands.quantize.outcome import (
-    ProgressCallback,
     Work,
     judged,
     result_of,
@@ -40,23 +40,20 @@ from prelu_tools.commands.verify.inputs.feeds import Feeds, save_feeds
 from prelu_tools.commands.verify.judging import is_quantized
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.quantization import (
     QuantizedMetric,
     QuantizeResult,
 )
 from prelu_tools.core.results.reasons import as_reason
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.writer import refuse_existing, write_model
 
 
-def _silence(_stage: str) -> None:
-    pass
-
-
 def quantize(
-    request: QuantizeRequest, tell: ProgressCallback = _silence, opened: Source | None = None
+    request: QuantizeRequest, progress: ProgressCallback = silent, opened: Source | None = None
 ) -> QuantizeResult:
     """Quantize a model.
 
@@ -64,7 +61,7 @@ def quantize(
 
     Args:
         request: what to quantize, and how.
-        tell: is told what is being done.
+        progress: is told what is being done.
         opened: the source, where it is open already; None to open it.
 
     Raises:
@@ -77,17 +74,17 @@ def quantize(
     check_request(request, *([request.source] if opened is None else []))
     metric = None if request.metric is None else load_metric(request.metric)
     options = quantizer_options(request.quantizer_options)
-    tell("reading")
+    progress("reading")
     graph = _opened(request, opened)
     needs = metric is not None
     data = read_calibration(request.calibration, graph.inputs(), needs)
     model = _float_model(graph, request)
-    tell("running the model on the calibration data")
+    progress("running the model on the calibration data")
     look(model, data.calibration, request.source, [spec.shape for spec in graph.inputs()])
     with tempfile.TemporaryDirectory(prefix="prelu-tools-") as folder:
-        tell("quantizing")
+        progress("quantizing")
         quantizer = Quantizer(model, data.calibration, options, Path(folder))
-        work = Work(request, graph, data, model, quantizer.plain(), tell)
+        work = Work(request, graph, data, model, quantizer.plain(), progress)
         plain, found = within_loss(work, quantizer)
         proto = found.proto
         result = result_of(work, found.forms, proto, found.losses, plain)
@@ -105,13 +102,13 @@ def quantize(
 
 def _opened(request: QuantizeRequest, opened: Source | None) -> OnnxGraph:
     if opened is None and not runs_in_onnxruntime(request.source):
-        raise _no_graph(request.source)
+        raise no_graph(request.source)
     if request.output.exists() and _is_same_file(request.source, request.output):
         raise UsageError(f"{request.output} is the model itself: expected another name for -o")
     source = open_source(request.source, request.options) if opened is None else opened
     graph = source.graph
     if graph is None:
-        raise _no_graph(request.source)
+        raise no_graph(request.source)
     refuse_ignored_options([source], request)
     demand_opset(graph.model, request.source)
     if is_quantized(graph):
@@ -125,12 +122,6 @@ def _is_same_file(source: str, output: Path) -> bool:
     with suppress(OSError):
         return output.samefile(source)
     return False
-
-
-def _no_graph(source: str) -> UsageError:
-    return UsageError(
-        f"{source} is not an ONNX file: export it first (prelu-tools export {source} -o model.onnx)"
-    )
 
 
 def _float_model(graph: OnnxGraph, request: QuantizeRequest) -> FloatModel:
@@ -162,7 +153,7 @@ def _place(
     temporary = folder / "quantized.onnx"
     n_bytes = write_model(OnnxModel(proto, None), temporary).n_bytes
     if request.verify:
-        work.tell("verifying")
+        work.progress("verifying")
         verification = _verified(work, temporary, folder)
         result = judged(request, result, verification)
     result = replace(result, notes=tuple(dict.fromkeys(work.notes)))

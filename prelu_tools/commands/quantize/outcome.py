@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx
 
-from prelu_tools.backends.interface import OnnxGraph
-from prelu_tools.backends.onnxruntime.racing import open_run, race, runtime_version
+from prelu_tools.backends.onnxruntime.running.racing import open_run, race, runtime_version
+from prelu_tools.backends.protocol.interface import OnnxGraph
 from prelu_tools.commands.optimize.equality import processor
 from prelu_tools.commands.quantize.calibration import CalibrationData
 from prelu_tools.commands.quantize.choosing import Forms
@@ -20,6 +20,8 @@ from prelu_tools.commands.quantize.quantizing import (
 )
 from prelu_tools.commands.quantize.request import QuantizeRequest
 from prelu_tools.core.inputs import DEFAULT_SEED
+from prelu_tools.core.process.progress import ProgressCallback
+from prelu_tools.core.process.timing import ratio_of
 from prelu_tools.core.results.quantization import (
     QuantizedLayer,
     QuantizedOutput,
@@ -27,14 +29,12 @@ from prelu_tools.core.results.quantization import (
     QuantizeResult,
 )
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification import LayerParity, Verdict, VerifyResult
-from prelu_tools.core.timing import ratio_of
+from prelu_tools.core.results.verification.parity import LayerParity, Verdict
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.quantized.forms import FLOAT
 
 _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 400)
-ProgressCallback = Callable[[str], None]
-"""Is told what is being done."""
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Work:
     data: CalibrationData
     model: FloatModel
     plain: onnx.ModelProto
-    tell: ProgressCallback
+    progress: ProgressCallback
     kept: tuple[str, ...] = ()
     """Layers that stay in floating point."""
     notes: list[str] = field(default_factory=list)
@@ -140,7 +140,7 @@ def _notes(layers: Sequence[QuantizedLayer]) -> list[str]:
 
 
 def _times(work: Work, proto: onnx.ModelProto) -> QuantizedTimes:
-    work.tell("timing")
+    work.progress("timing")
     feeds, threads = work.data.calibration[0], work.request.threads
     models = {"float": work.model.proto, "plain": work.plain, "int8": proto}
     runs = {

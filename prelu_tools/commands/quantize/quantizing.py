@@ -14,7 +14,7 @@ from prelu_tools.backends.onnxruntime.quantizing import (
     folded,
     quantized_statically,
 )
-from prelu_tools.backends.onnxruntime.session import Session
+from prelu_tools.backends.onnxruntime.running.session import Session
 from prelu_tools.commands.quantize.ranges import FASTEST, RangeSample
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.arrays import Array
@@ -258,6 +258,6 @@ def demand_opset(model: OnnxModel, spelled: str) -> None:
     """
     if model.opset < 13:
         raise PReLUToolsError(
-            f"{spelled} is of opset {model.opset}, and integers with a scale for each channel need "
+            f"{spelled} has opset {model.opset}, but integers with a scale for each channel need "
             f"13: convert it first (prelu-tools export {spelled} -o new.onnx)"
         )

@@ -115,7 +115,7 @@ def _timed(
         return found
     prepared = quantizer.prepared(work.kept if wider else (), worth)
     bench = FormBench(prepared, work.data.calibration[0], request.threads, request.tune_seconds)
-    return _written(work, quantizer, prepared, choose(bench, work.tell))
+    return _written(work, quantizer, prepared, choose(bench, work.progress))
 
 
 def _written(work: Work, quantizer: Quantizer, prepared: Prepared, forms: Forms) -> Attempt:
@@ -123,7 +123,7 @@ def _written(work: Work, quantizer: Quantizer, prepared: Prepared, forms: Forms)
         if name.partition("#")[0] in work.kept:
             forms.forms[name], forms.selected[name] = FLOAT, "loss"
     proto = prepared.written(forms.forms)
-    work.tell("comparing with the model in floating point")
+    work.progress("comparing with the model in floating point")
     return Attempt(forms, proto, _measure(work, proto, quantizer.model))
 
 

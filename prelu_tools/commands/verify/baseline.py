@@ -14,8 +14,8 @@ from prelu_tools.commands.baselines import (
     read_document,
     write_document,
 )
-from prelu_tools.core.results.baseline import Baseline, Entry, entry_of
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.baseline import Baseline, Entry, entry_of
+from prelu_tools.core.results.verification.result import VerifyResult
 
 KIND = "verify-baseline"
 
@@ -40,7 +40,7 @@ class Renewed:
             return f"{self.path} was not written: {self.refused}"
         checks = f"{self.n_checks:,} check{'' if self.n_checks == 1 else 's'}"
         kept = f"; unchanged, because they failed: {', '.join(self.kept)}" if self.kept else ""
-        return f"{self.path} has the figures of {checks} now{kept}"
+        return f"{self.path} now has the figures of {checks}{kept}"
 
 
 def read_baseline(path: Path) -> Baseline:

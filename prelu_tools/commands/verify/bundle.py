@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from prelu_tools.backends.interface import OnnxGraph
-from prelu_tools.commands.verify.candidate import Judged
+from prelu_tools.backends.protocol.interface import OnnxGraph
+from prelu_tools.commands.verify.candidates.candidate import Judged
 from prelu_tools.commands.verify.inputs.feeds import Feeds, save_feeds
 from prelu_tools.commands.verify.inputs.linking import move
 from prelu_tools.commands.verify.linked import Linked

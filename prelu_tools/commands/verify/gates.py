@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification import CandidateReport, Coverage, Verdict
+from prelu_tools.core.results.verification.candidate import CandidateReport
+from prelu_tools.core.results.verification.parity import Verdict
+from prelu_tools.core.results.verification.result import Coverage
 
 
 def coverage_gate(coverage: Coverage | None, request: VerifyRequest) -> tuple[Verdict, str] | None:
@@ -50,8 +52,8 @@ def power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict
     if power.planted == 0 and power.hidden:
         return "inconclusive", Reason(
             f"{report.model}: on these inputs no wrong slope would change a layer by more than "
-            f"rounding does ({power.hidden} were tried): give others with --inputs or "
-            "--input-range",
+            f"rounding does ({power.hidden} were tried): use other inputs (--inputs or "
+            "--input-range)",
             "slopes_not_shown",
         )
     if power.planted == 0 and request.min_power is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.inputs.linking import InputLink, Layouts
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prelu_tools.core.errors import UsageError
+from prelu_tools.core.process.timing import Latency, Ratio
 from prelu_tools.core.results.showing import Shown
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.core.targets import ExportTarget
-from prelu_tools.core.timing import Latency, Ratio
 
 Chosen = Literal["cost model", "timing", "choices", "target", "exactness", "speed"]
 """`exactness`: the faster form changed a bit of an output; `speed`: no form was faster."""
@@ -35,11 +35,11 @@ class Exactness:
         Raises:
             UsageError: it is none of these.
         """
-        kind, separator, ulps = text.partition("=")
-        if kind == "approximate" and ulps.isdecimal() and int(ulps) > 0:
+        ulps = text.removeprefix("approximate=")
+        if ulps != text and ulps.isdecimal() and int(ulps) > 0:
             return cls("approximate", int(ulps))
         for plain in _PLAIN:
-            if text == plain and not separator:
+            if text == plain:
                 return cls(plain)
         raise UsageError(
             f"{text!r}: expected layer, bitwise, special or approximate=ULPS, as in approximate=4"

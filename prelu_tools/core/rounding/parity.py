@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.results.verification import Deviation, Verdict
+from prelu_tools.core.results.verification.parity import Deviation, Verdict
 from prelu_tools.core.rounding.spread import Spread
 from prelu_tools.core.rounding.tolerance import Limit
 
@@ -199,7 +199,7 @@ class Comparison:
         if self._is_all_rough:
             return (
                 f"consists of rounding at {self.n_rough:,} of {self.n_values:,} values: the "
-                "model's own rounding changes them by about as much as their distance from 0"
+                "model's own rounding error is about as large as the values"
             )
         if self._is_all_border:
             return "differs in more than half of its values, all on a border that rounding crosses"

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from prelu_tools.core.results.export import ExportResult
-from prelu_tools.core.results.verification import OutputParity, VerifyResult
+from prelu_tools.core.results.verification.parity import OutputParity
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Lines, Name, Section, Text, Word
 from prelu_tools.reports.sentences import reached, times
@@ -73,6 +74,6 @@ def _within(outputs: Sequence[OutputParity]) -> str:
     shares = [output.worst_of_rounding for output in outputs]
     known = [share for share in shares if share is not None]
     if known and len(known) == len(shares):
-        return f"{times(max(known))} the model's own rounding"
+        return f"{times(max(known))} the model's own rounding error"
     worst = max((output.max_abs_diff for output in outputs), default=0.0)
     return f"{worst:.1e} of the source's"

@@ -25,14 +25,14 @@ def view(result: InitResult, style: Style) -> Section:
         (
             "fill in   ",
             Name(check.reference),
-            f": the check of {check.candidates[0]} is a comment as long as it lacks "
+            f": the check of {check.candidates[0]} is commented out: it lacks "
             + " and ".join(check.needed),
         )
         for check in result.checks
         if check.needed
     ]
     lines += [
-        ("left out  ", Name(path), ": of another type; a comment names it")
+        ("left out  ", Name(path), ": of another type, so it is only named in a comment")
         for check in result.checks
         for path in check.variants
     ]

@@ -6,12 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from prelu_tools.core.results.reasons import SPECIAL_VALUE_DIFFERS, code_of
-from prelu_tools.core.results.verification import (
-    CandidateReport,
-    LayerParity,
-    OutputParity,
-    VerifyResult,
-)
+from prelu_tools.core.results.verification.candidate import CandidateReport
+from prelu_tools.core.results.verification.parity import LayerParity, OutputParity
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import (
     Block,
@@ -28,6 +25,7 @@ from prelu_tools.reports.document import (
 )
 from prelu_tools.reports.sentences import (
     LEGEND,
+    QUANTIZED_LEGEND,
     agreement_line,
     baseline_lines,
     decibels,
@@ -228,7 +226,8 @@ def _layers(report: CandidateReport) -> Table:
         for layer in layers
     ]
     known = any(layer.max_ulp_diff is not None for layer in layers)
-    return Table(columns, tuple(rows), LEGEND if known else "")
+    legend = LEGEND if known else QUANTIZED_LEGEND if quantized else ""
+    return Table(columns, tuple(rows), legend)
 
 
 def _layers_side_by_side(marked: Sequence[tuple[str, CandidateReport]]) -> Table:

@@ -20,14 +20,9 @@ from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.inspection import Finding, InspectResult
 from prelu_tools.core.results.quantization import QuantizeResult
 from prelu_tools.core.results.series import SeriesResult
-from prelu_tools.core.results.verification import (
-    Agreement,
-    CandidateReport,
-    LayerParity,
-    OutputParity,
-    Verdict,
-    VerifyResult,
-)
+from prelu_tools.core.results.verification.candidate import CandidateReport
+from prelu_tools.core.results.verification.parity import LayerParity, OutputParity, Verdict
+from prelu_tools.core.results.verification.result import Agreement, VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.sentences import (
@@ -94,7 +89,7 @@ def _suites_of_quantized(result: QuantizeResult) -> Element:
         root = Element("testsuites", name="prelu-tools quantize")
         suite = SubElement(root, "testsuite", name=result.path)
         case = _case(suite, "verdict", "pass")
-        SubElement(case, "skipped", message="nothing was compared, as asked")
+        SubElement(case, "skipped", message="nothing was compared (--no-verify)")
         return root
     root = _suites(result.verification)
     root.set("name", "prelu-tools quantize")

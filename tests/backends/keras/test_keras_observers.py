@@ -8,22 +8,15 @@ import numpy as np
 import pytest
 from observing import Told, observed
 
-from prelu_tools.core import grouping
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.process import grouping
 
 pytestmark = pytest.mark.keras
 pytest.importorskip("keras")
 Array = Any
 
 SLOPES = np.array([0.25, -0.5, 2.0], np.float32)
-
-
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    from prelu_tools.backends.keras.framework import keras
-
-    return keras
 
 
 def _source(model: Any) -> Any:

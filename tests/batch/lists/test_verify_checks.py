@@ -19,7 +19,7 @@ from prelu_tools.batch.lists.jobs import check_jobs
 from prelu_tools.batch.lists.keys import FIELDS
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.options import InputOption, SourceOptions
-from prelu_tools.core.results.verification import Tolerance
+from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.rounding.tolerance import CALIBRATED
 
 GOOD = 'name = "good"\nreference = "net.onnx"\ncandidates = ["same.onnx"]'
@@ -464,7 +464,7 @@ def test_a_reference_alone_is_a_usage_error_also_beside_a_list() -> None:
     _write(GOOD)
     found = cli("verify", "net.onnx")
     assert (found.code, found.out) == (2, "")
-    assert "no candidate to compare net.onnx with: give a CANDIDATE" in found.words
+    assert "no candidate to compare net.onnx with: add a CANDIDATE" in found.words
 
 
 def test_with_arguments_the_list_is_not_read() -> None:
@@ -500,7 +500,7 @@ def test_each_format_shows_every_check_and_why(form: str) -> None:
     _write(GOOD, BAD, LOST, DOUBT)
     found = cli("verify", "--jobs", "0", "--format", form)
     assert found.code == 1
-    for text in ("good", "bad", "lost", "doubt", "1.25 where 1.5 was expected", "no such file"):
+    for text in ("good", "bad", "lost", "doubt", "1.25, expected 1.5", "no such file"):
         assert text in found.words
     if form == "table":
         assert max(map(len, found.out.splitlines())) <= 80

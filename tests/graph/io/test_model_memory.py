@@ -15,7 +15,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.model import MEMORY, OnnxModel, all_tensors, is_external
 from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.io.writer import write_model
-from prelu_tools.graph.passes.folding import fold_batch_normalization
+from prelu_tools.graph.passes.cleaning.folding import fold_batch_normalization
 from prelu_tools.graph.passes.prune import prune_model
 
 WEIGHT = numbers(40, 3, 3, 3)
@@ -163,7 +163,7 @@ def test_what_is_smaller_than_a_byte_stays_in_the_graph() -> None:
 @pytest.mark.parametrize("memory", [{}, {"w": WEIGHT[0]}])
 def test_a_place_in_memory_with_nothing_there_is_refused(memory: dict[str, Array]) -> None:
     proto = _model().proto
-    with pytest.raises(PReLUToolsError, match=r"'w' is kept at 'prelu_tools\.memory'"):
+    with pytest.raises(PReLUToolsError, match=r"'w' is stored at 'prelu_tools\.memory'"):
         OnnxModel(proto, None, memory).values(proto.graph.initializer[0])
 
 

@@ -9,7 +9,7 @@ from graph_text import IMAGE, initializers, model, numbers, run
 from onnx import parser
 from versions import newest_converter
 
-from prelu_tools.backends.onnxruntime.session import newest_opset
+from prelu_tools.backends.onnxruntime.running.session import newest_opset
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.metadata import describe_layer, properties
 from prelu_tools.graph.io.model import OnnxModel, is_external
@@ -66,7 +66,9 @@ def test_the_opset_that_it_has_already_changes_nothing() -> None:
 
 
 def test_no_opset_is_lowered() -> None:
-    with pytest.raises(PReLUToolsError, match="opset 18, which is not lowered to 16: give --opset"):
+    with pytest.raises(
+        PReLUToolsError, match="opset 18, which cannot be lowered to 16: use --opset"
+    ):
         raise_opset(_model(18), 16)
 
 

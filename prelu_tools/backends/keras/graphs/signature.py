@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.freezing import flat_graph, freeze
 from prelu_tools.backends.keras.graphs.program import Program, Weight, make_placeholder
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError, one_line
@@ -81,8 +81,8 @@ def _signature(loaded: Any, spelled: str) -> Any:
             "tf.saved_model.save(model, path, signatures=...)"
         )
     raise PReLUToolsError(
-        f"{spelled} has the signatures {', '.join(sorted(signatures))}, and none is called "
-        f"{_DEFAULT}: save it with one of that name"
+        f"{spelled} has the signatures {', '.join(sorted(signatures))}, but none is called "
+        f"{_DEFAULT}: save it with a signature of that name"
     )
 
 
@@ -96,7 +96,7 @@ def _inputs(function: Any, options: SourceOptions) -> tuple[TensorSpec, ...]:
     for name, spec in names.items():
         if spec.shape.rank is None and name not in asked:
             raise PReLUToolsError(
-                f"the signature leaves the rank of its input {name!r} open: give --input "
+                f"the signature does not state the rank of its input {name!r}: use --input "
                 f"{name}:batch,..."
             )
         sizes = asked.get(name) or tuple(spec.shape)

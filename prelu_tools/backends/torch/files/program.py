@@ -9,8 +9,8 @@ import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
-from prelu_tools.backends.inputs import TensorSpec
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.arguments import Arguments, Constant, from_structure, paths_of
 from prelu_tools.backends.torch.files.vetting import refuse_unsafe
@@ -36,8 +36,8 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
         raise
     except Exception as error:
         raise PReLUToolsError(
-            f"{path} cannot be read as a torch program: torch.export.save did not write it, it is "
-            f"damaged, or torch {torch.__version__} does not know its version"
+            f"{path} cannot be read as a torch program: torch.export.save did not write it, it "
+            f"is damaged, or torch {torch.__version__} does not support its version"
         ) from error
 
 

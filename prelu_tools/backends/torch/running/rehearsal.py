@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from prelu_tools.backends.calls import PReLUCall, layers_of
+from prelu_tools.backends.protocol.calls import PReLUCall, layers_of
 from prelu_tools.backends.torch.eagerly import as_python
 from prelu_tools.backends.torch.finding import CallFinder
 from prelu_tools.backends.torch.prepare import prepared
@@ -47,7 +47,7 @@ class Rehearsal:
         """Why it could not."""
         try:
             self.calls = self._found_with_any_rows(runs) if runs else None
-            why = "no call of it was seen, and no example inputs are given"
+            why = "it was never called, and no example inputs were given"
         except Exception as error:
             why = f"running it again failed ({type(error).__name__}: {error})"
         if self.calls is None:

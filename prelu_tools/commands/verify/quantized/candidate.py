@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from prelu_tools.commands.verify.candidate import CandidateJudge, Judged
+from prelu_tools.commands.verify.candidates.candidate import CandidateJudge, Judged
+from prelu_tools.commands.verify.candidates.verdict import Findings
 from prelu_tools.commands.verify.layers.matching import LayerJudge
 from prelu_tools.commands.verify.quantized.judge import QuantizedPlan, judge_quantized
 from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
-from prelu_tools.commands.verify.verdict import Findings
 from prelu_tools.core.results.reasons import as_reason
 from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.tolerance import CALIBRATED, QUANTIZED
@@ -17,9 +17,9 @@ class QuantizedCandidateJudge(CandidateJudge):
 
     def judged(self) -> Judged:
         """Every check that fits integer codes: special values do not."""
-        graph, provider = self.source.graph, self.provider
+        graph = self.graph
         meaning = None if graph is None else graph.meaning()
-        if graph is None or provider is None or meaning is None:
+        if graph is None or meaning is None:
             raise AssertionError("a candidate that is not quantized")
         layers = LayerJudge(self.reference, (), self.linked.layouts, CALIBRATED)
         seen = self.run(layers, observed=False)
@@ -29,7 +29,7 @@ class QuantizedCandidateJudge(CandidateJudge):
             source=graph,
             spelled=self.linked.spelled,
             meaning=meaning,
-            provider=provider,
+            provider=self.provider,
             feeds=self.feeds,
             outputs=self.output_judge(),
             results=seen.results,

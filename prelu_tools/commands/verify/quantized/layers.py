@@ -18,7 +18,8 @@ from prelu_tools.core.prelu.faults import faults_in
 from prelu_tools.core.prelu.slopediff import SlopeDifference, compare_slopes, owner_of
 from prelu_tools.core.prelu.slopes import PReLULayer, laid_over
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification import LayerParity, Power, Verdict
+from prelu_tools.core.results.verification.candidate import Power
+from prelu_tools.core.results.verification.parity import LayerParity, Verdict
 from prelu_tools.core.rounding.parity import Comparison
 from prelu_tools.core.rounding.tolerance import Limit
 from prelu_tools.graph.match.layers import LocatedLayer
@@ -290,8 +291,8 @@ class QuantizedLayers:
         if seen.lost or seen.off > 1.0:
             verdict, code = "fail", code if not slopes.equal else "layer_differs"
             words = (
-                f"on its own input it is {seen.off:.2g} times as far from the reference's slopes "
-                "as rounding to its codes explains"
+                f"in isolation its error is {seen.off:.2g} times what rounding to integer codes "
+                "can explain"
             )
             said.append(None if seen.lost else words)
         elif slopes.equal and 2 * seen.n_cut > seen.n_negative:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.deciders import turn_plan
 from prelu_tools.commands.verify.inputs.drawing import DrawPlan, known_shapes
 from prelu_tools.commands.verify.inputs.feeds import replay_feeds

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from prelu_tools.backends.inputs import TensorSpec
-from prelu_tools.backends.interface import Source
-from prelu_tools.backends.recorded.recording import (
+from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.backends.protocol.interface import Source
+from prelu_tools.backends.protocol.recording import (
     RecordedOutput,
     RecordedRun,
     RecordedSpread,

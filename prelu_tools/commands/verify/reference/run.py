@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prelu_tools.backends.inputs import SearchLimits
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.inputs import SearchLimits
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.untrained import untrained_notes
 from prelu_tools.commands.verify.inputs.branch_search import BranchPlan, search_branches
 from prelu_tools.commands.verify.inputs.feeds import Feeds
@@ -35,7 +35,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.coverage import CoverageBook
-from prelu_tools.core.progress import counted
+from prelu_tools.core.process.progress import counted
 from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.core.rounding.tolerance import Extent
 
@@ -163,7 +163,7 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
     before = len(reference.feeds)
     with reference.source.runner(lambda layer, _call, x, _y: trial.note(layer, x)) as runner:
         found = reference.source.seek(targets, start, limits)
-        for feeds in counted(found, "looking for inputs that reach the slopes left over", 0):
+        for feeds in counted(found, "looking for inputs that reach the remaining slopes", 0):
             trial = CoverageBook(reference.layers)
             if not usable_rows(runner.run(feeds), plan.rows.count(feeds)).all():
                 continue  # it would prove nothing
@@ -224,8 +224,8 @@ def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
         reference.stash.keep(lambda key: key[0] != "float64")
         if reference.moved is None:
             reference.notes.append(
-                f"float64 is not available for the reference ({error}): the defaults of each type "
-                "are used"
+                f"float64 is not available for the reference ({error}): the default tolerance of "
+                "each type is used"
             )
         return
     taken = _take_moved if reference.moved is not None else _take_plausible
@@ -272,7 +272,7 @@ def _take_plausible(
     if strange:
         reference.notes.append(
             f"{strange[0]!r} differs in float64 by far more than rounding: that run is not used; "
-            "the defaults of each type are used instead"
+            "the default tolerance of each type is used instead"
         )
         return False
     reference.outputs = wide

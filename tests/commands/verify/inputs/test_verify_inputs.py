@@ -134,7 +134,7 @@ def test_shapes_that_leave_a_doubt_are_tried_in_every_order(tmp_path: Path) -> N
     right = save_convolution(tmp_path / "right.onnx", "nhwc")
     doubt = cli("verify", left, right)
     assert doubt.code == 0
-    assert "its shapes do not determine the order of its axes; it passes if" in doubt.words
+    assert "its shapes do not determine its axis order; it passes with" in doubt.words
     for layouts in (
         ("--layout", "reference=nchw", "--layout", "candidate=nhwc"),
         ("--layout", f"{left}=nchw", "--layout", f"{right}=nhwc"),
@@ -159,7 +159,7 @@ def test_a_layout_that_does_not_fit_is_no_verdict(tmp_path: Path) -> None:
     left = save_convolution(tmp_path / "left.onnx", "nchw", size=5)
     found = cli("verify", left, left, "--layout", "reference=nchw", "--layout", "candidate=nhwc")
     assert found.code == 3
-    assert "they do not fit" in found.words
+    assert "but the reference's 'x' has shape" in found.words
 
 
 @pytest.mark.parametrize("text", ["nchw", "=nchw", "reference=ncwh", "reference"])

@@ -24,7 +24,8 @@ from text_nets import save
 
 from prelu_tools import VerifyResult, quantize, verify
 from prelu_tools.core.results.reasons import code_of
-from prelu_tools.core.results.verification import CandidateReport, LayerParity
+from prelu_tools.core.results.verification.candidate import CandidateReport
+from prelu_tools.core.results.verification.parity import LayerParity
 from prelu_tools.graph.quantized.channels import negate
 
 FIXED = {"op_types_to_quantize": ["Conv", "PRelu"]}
@@ -356,7 +357,8 @@ def test_negated_channels_have_the_inverse_of_their_slope_and_pass(tmp_path: Pat
     assert "3 slopes of 1 layers" in note
     assert layer(found, 1).n_by_behaviour == 6
     deviation = layer(found, 1).deviation
-    assert deviation is not None and (deviation.snr_db or 0) > 10  # with the reference's sign
+    assert deviation is not None
+    assert (deviation.snr_db or 0) > 10  # with the reference's sign
 
 
 def _inverse_alone(values: dict[str, Array]) -> None:

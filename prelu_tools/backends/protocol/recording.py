@@ -1,0 +1,184 @@
+"""What a record keeps of a source: itself, and everything that a check asks of a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.core.domains import InputDomain, SizesTried
+from prelu_tools.core.files.documents import Stored
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.results.reasons import Reason
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of a result."""
+
+    text: str
+    """As it is shown."""
+    code: str | None = None
+    """Its stable code."""
+
+    @property
+    def reason(self) -> Reason:
+        """It as results have it."""
+        return Reason(self.text, self.code)
+
+
+@dataclass(frozen=True)
+class RecordedSpread:
+    """How far rounding may take each value of an output; see `core.rounding.spread.Spread`."""
+
+    scale: Stored
+    """float32, of the output's shape, or of none for integers."""
+    n_flips: int = 0
+    """Values on a border at most."""
+    border: Stored | None = None
+    """Where a border was crossed; None where nowhere."""
+    reach: Stored | None = None
+    """How far a value on a border may be off."""
+    lost: Stored | None = None
+    """Where a moved run gave no finite number."""
+    rough: Stored | None = None
+    """What is made of rounding."""
+
+
+@dataclass(frozen=True)
+class RecordedOutput:
+    """An output of one run."""
+
+    given: Stored
+    """As the source gave it."""
+    expected: Stored | None = None
+    """What a candidate is compared with, in float64; None for `given`."""
+    spread: RecordedSpread | None = None
+    """None where the source's operators could not be moved by rounding."""
+    coarser: Mapping[str, RecordedSpread] = field(default_factory=dict)
+    """The same for candidates that compute in a narrower type, by its name."""
+
+
+@dataclass(frozen=True)
+class RecordedCall:
+    """A call of a PReLU layer in one run."""
+
+    layer: str
+    """The layer's name."""
+    call: int
+    """Which call of it."""
+    expected: Stored
+    """What it gave: in float64 where the record's precision is that."""
+    scale: Stored | None = None
+    """How far rounding may take each value; None where that is not known."""
+    x: Stored | None = None
+    """Its input, in the run in which layers are looked for by their values."""
+    y: Stored | None = None
+    """Its output there, in the source's own type."""
+    row_axis: int | None = None
+    """The axis of the batch; None where its rows cannot be told apart."""
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """One run of the source."""
+
+    inputs: Mapping[str, Stored]
+    """By name."""
+    outputs: Mapping[str, RecordedOutput]
+    """By name."""
+    counts: Mapping[str, Stored]
+    """By the layer's name: for each slope, flat, the positions where its input was negative."""
+    calls: tuple[RecordedCall, ...] = ()
+    """What the layers gave; empty where the record would have become too large."""
+
+
+@dataclass(frozen=True)
+class RecordedLayer:
+    """A PReLU layer."""
+
+    layer: PReLULayer
+    """The layer."""
+    scale: float
+    """Largest absolute finite value that it gave."""
+    own_error: float | None
+    """Largest difference of its float32 run from its float64 run; None without the latter."""
+    is_unread: bool
+    """Whether no output depends on it."""
+    formula: Literal["select", "relus"] | None = None
+    """The formula that answers like it for every special value, bit for bit; None for none."""
+    special: Mapping[str, Stored] = field(default_factory=dict)
+    """Without a formula: by type, what it makes of the special values of that type."""
+
+
+@dataclass(frozen=True)
+class OutputFacts:
+    """An output over all runs."""
+
+    dtype: str
+    """The numpy name of its type in the source."""
+    scale: float
+    """Largest absolute finite value."""
+    own_error: float | None
+    """See `RecordedLayer.own_error`."""
+    dependence: int | None = None
+    """What it depends on: 0 nothing, 1 sizes, 2 values of the inputs; None where unknown."""
+    row_axis: int | None = None
+    """The axis of the batch; None where its rows cannot be told apart."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A record."""
+
+    source: str
+    """The source as the user spelled it."""
+    framework: str
+    """`torch`, `keras` or `onnx`."""
+    producer: str
+    """The framework and its version."""
+    versions: Mapping[str, str]
+    """Packages that took part."""
+    n_parameters: int
+    """Elements of all parameters."""
+    computes_in: str | None
+    """The type narrower than float32 that it computes in; None for none."""
+    inputs: tuple[TensorSpec, ...]
+    """Its inputs."""
+    outputs: Mapping[str, OutputFacts]
+    """Its outputs by name, in its own order."""
+    layers: tuple[RecordedLayer, ...]
+    """Its PReLU layers, in the order of their calls."""
+    runs: tuple[RecordedRun, ...]
+    """Every run that a check uses; those that were given or drawn before those that were found."""
+    n_given: int
+    """Runs that were given or drawn."""
+    n_searched: int
+    """Rows of the others."""
+    row_axes: Mapping[str, int]
+    """The axis of the batch of each input that has one."""
+    row_names: frozenset[str]
+    """The names of the free size of the batch; empty where it is fixed."""
+    precision: Literal["float64", "float32"]
+    """Of what a candidate is compared with."""
+    moved_runs: int
+    """How often each run was repeated with its operators moved by rounding; 0 for never."""
+    looked_at: int
+    """The run in which layers are looked for by their values."""
+    seed: int
+    """Of the inputs."""
+    samples: int | None
+    """Rows that were asked for; None for the usual number."""
+    ranges: Mapping[str, tuple[float, float]]
+    """The values that inputs may take, as they were asked for."""
+    sizes: SizesTried = field(default_factory=SizesTried)
+    """Sizes of free axes."""
+    domains: tuple[InputDomain, ...] = ()
+    """What was drawn for each input."""
+    not_coarser: Mapping[str, str] = field(default_factory=dict)
+    """By the name of a narrower type, why there is no spread for it."""
+    notes: tuple[Sentence, ...] = ()
+    """What the user should know of the source and its runs."""
+    doubts: tuple[Sentence, ...] = ()
+    """What keeps a comparison with it from proving anything."""

@@ -1,0 +1,66 @@
+"""`prelu-tools quantize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from prelu_tools.cli.completing import complete_source
+from prelu_tools.cli.options import Command, output_options, request_options, sources_from
+from prelu_tools.commands.quantize.request import QuantizeRequest
+
+if TYPE_CHECKING:
+    from prelu_tools.cli.output import Output
+
+
+@click.command("quantize", cls=Command)
+@click.argument("source", metavar="MODEL.onnx", shell_complete=complete_source)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="MODEL.int8.onnx",
+    help="The file to write, completely or not at all.",
+)
+@click.option(
+    "--calibration",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DATA.npz|DIR",
+    help="Inputs as the model expects them: an .npz file with an array for each input and a row "
+    "for each sample, or a folder of .npz (or .npy) files. A quarter of the rows is held "
+    "out to check the result.",
+)
+@request_options(QuantizeRequest)
+@output_options
+def command(
+    source: str,
+    output: Path,
+    calibration: Path,
+    out: Output,
+    **choices: Any,
+) -> int:
+    """Quantize MODEL.onnx to 8-bit integers, PReLU included, and measure what it costs in accuracy.
+
+    onnxruntime's own quantizer (QDQ, static, a scale for each channel) leaves PReLU in floating
+    point, which makes an int8 model several times slower. This command writes each PReLU in
+    integers, in the form that is fastest in this model, with the range that costs the least
+    accuracy. The file is compared with the floating-point model before it is put in place.
+
+    \b
+    Example: prelu-tools quantize net.onnx -o net.int8.onnx --calibration data.npz
+    """
+    from prelu_tools.cli.main import EXIT_NO_VERDICT, EXIT_VERDICT
+    from prelu_tools.commands.quantize.command import quantize
+
+    options = sources_from(choices, out)
+    request = QuantizeRequest(
+        source=source, output=output, calibration=calibration, options=options, **choices
+    )
+    with out.progress() as progress:
+        result = quantize(request, progress)
+    out.show(result)
+    return {"fail": EXIT_VERDICT, "inconclusive": EXIT_NO_VERDICT}.get(result.verdict or "", 0)

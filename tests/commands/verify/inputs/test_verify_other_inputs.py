@@ -1,0 +1,128 @@
+"""Models that do not state their inputs: those of the other model of the comparison are used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from running import cli
+
+import prelu_tools
+from prelu_tools.core.errors import UsageError
+
+pytestmark = pytest.mark.torch
+
+_NETS = """
+import torch
+from torch import nn
+
+def seeded(cls):
+    torch.manual_seed(1)
+    return cls().eval()
+
+class Picture(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.act = nn.Conv2d(3, 4, 3), nn.PReLU(4)
+    def forward(self, x):
+        return self.act(self.conv(x))
+
+class Text(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.act, self.head = nn.Embedding(11, 6), nn.PReLU(), nn.Linear(6, 2)
+    def forward(self, ids, mask, factor):
+        found = self.act(self.table(ids)) * mask[..., None]
+        return self.head(found.sum(1)) * factor
+
+class Wrong(Text):
+    def forward(self, ids, mask, factor):
+        return super().forward(ids, mask, factor) + 0.01
+
+picture, text, wrong = (lambda: seeded(Picture)), (lambda: seeded(Text)), (lambda: seeded(Wrong))
+lazy = lambda: nn.Sequential(nn.LazyConv2d(4, 3), nn.PReLU(4))
+"""
+_SHAPES: dict[str, dict[str, tuple[int | str, ...]]] = {
+    "picture": {"x": ("batch", 3, "height", "width")},
+    "text": {"ids": ("batch", "length"), "mask": ("batch", "length"), "factor": ("batch", 1)},
+}
+_FAST: dict[str, Any] = {"power": False, "search_seconds": 0.2}
+
+
+@pytest.fixture(scope="module")
+def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch = pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("nets")
+    path = folder / "nets.py"
+    path.write_text(_NETS)
+    for name, shapes in _SHAPES.items():
+        model = _build(path, name)
+        if name == "text":
+            examples = (torch.ones(2, 5).long(), torch.ones(2, 5), torch.ones(2, 1))
+            model.example_inputs = lambda given=examples: given
+        prelu_tools.export(model, folder / f"{name}.onnx", input=shapes, verify=False)
+    return path
+
+
+def _build(path: Path, name: str) -> Any:
+    held: dict[str, Any] = {}
+    exec(path.read_text(), held)
+    return held[name]()
+
+
+def _is_used(note: str) -> bool:
+    return "input sizes are not known" in note
+
+
+@pytest.mark.parametrize("name", ["picture", "text"])
+def test_a_module_takes_them_from_the_file(nets: Path, name: str) -> None:
+    file = nets.with_name(f"{name}.onnx")
+    for reference in (f"{nets}:{name}", _build(nets, name)):
+        result = prelu_tools.verify(reference, file, **_FAST)
+        assert result.verdict == "pass"
+        assert any(_is_used(note) and "batch" in note for note in result.notes)
+
+
+def test_free_sizes_and_types_are_the_files(nets: Path) -> None:
+    found = cli("verify", f"{nets}:text", nets.with_name("text.onnx"), "--no-power",
+                "--search-seconds", "0.2", "--format", "json")  # fmt: skip
+    assert found.code == 0
+    assert {sizes["length"] for sizes in found.json["sizes"]["tried"]} >= {48, 53}
+    assert any("ids: 0 to 10" in note for note in found.json["notes"])
+
+
+def test_a_candidate_takes_them_from_the_reference(nets: Path) -> None:
+    file = nets.with_name("picture.onnx")
+    for candidate in (f"{nets}:picture", _build(nets, "picture")):
+        assert prelu_tools.verify(file, candidate, **_FAST).verdict == "pass"
+    assert prelu_tools.verify(onnx.load(file), f"{nets}:picture", **_FAST).verdict == "pass"
+
+
+def test_what_differs_fails(nets: Path) -> None:
+    result = prelu_tools.verify(f"{nets}:wrong", nets.with_name("text.onnx"), **_FAST)
+    assert result.verdict == "fail"
+
+
+def test_what_is_stated_comes_first(nets: Path) -> None:
+    file, sizes = nets.with_name("picture.onnx"), {"x": ("batch", 3, 9, 8)}
+    result = prelu_tools.verify(f"{nets}:picture", file, input=sizes, **_FAST)
+    assert result.verdict == "pass"
+    assert not any(map(_is_used, result.notes))
+
+
+def test_lazy_modules_are_built_for_them(nets: Path) -> None:
+    result = prelu_tools.verify(f"{nets}:lazy", nets.with_name("picture.onnx"), **_FAST)
+    assert result.verdict == "fail"  # its weights are drawn anew
+    assert any(map(_is_used, result.notes))
+
+
+def test_where_neither_knows_the_option_is_shown(nets: Path) -> None:
+    with pytest.raises(UsageError, match=r'give input=\{"x": \("batch"'):
+        prelu_tools.verify(f"{nets}:picture", f"{nets}:picture", **_FAST)
+
+
+def test_a_file_of_another_number_of_inputs_is_named(nets: Path) -> None:
+    with pytest.raises(UsageError, match="3 inputs were given"):
+        prelu_tools.verify(f"{nets}:picture", nets.with_name("text.onnx"), **_FAST)
