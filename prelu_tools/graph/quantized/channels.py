@@ -129,7 +129,7 @@ def _places(
         readers = _readers(node.output[0], users, outputs, through)
         layers = [source, *readers]
         if readers and all(_is_plain(layer, constants, users) for layer in layers):
-            found.append(_Place(*node.input, source, tuple(readers)))
+            found.append(_Place(node.input[0], node.input[1], source, tuple(readers)))
     return found
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.prelu.alignment import AxisAlignment
-from prelu_tools.core.prelu.layout import Permutation
 from prelu_tools.core.prelu.slopediff import LayerPairs, pair_layers
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.graph.match.layers import LocatedLayer
@@ -69,50 +68,60 @@ def is_coarse(slopes: Array, step: float) -> bool:
     return step > _COARSEST * max(float(np.abs(slopes).max(initial=0.0)), 0.05)
 
 
-def _orders(mine: Array, other: Array) -> Iterator[tuple[Permutation | None, Array]]:
-    """The reference's slopes laid as the candidate's may be, float64."""
-    for order in AxisAlignment.usual(mine.ndim) if mine.ndim == other.ndim else [None]:
-        laid = mine if order is None else mine.transpose(order)
-        if laid.size == other.size and (order is None or laid.shape == other.shape):
-            yield order, laid.reshape(other.shape).astype(np.float64)
-
-
-def _is_within(laid: Array, other: Array, step: Array | float) -> Array:
-    width = np.asarray(step, np.float64)
-    width = width.reshape(other.shape) if width.size == other.size else width
-    room = _HALF * width + 1e-6 * np.maximum(np.abs(laid), width)
-    return np.asarray(np.abs(other - laid) <= (room if float(np.max(step)) > 0 else 0.0))
-
-
 def _inverted(mine: Array, other: Array, step: Array | float) -> Array:
     """Which slopes of the reference the candidate has as their inverse, and not as they are."""
     best, most = np.zeros(mine.shape, bool), 0
-    others = inverted(mine)
-    for order, laid in _orders(mine, other):
-        turned = others if order is None else others.transpose(order)
-        fits = _is_within(turned.reshape(other.shape).astype(np.float64), other, step)
-        is_turned = (laid > 1) & fits & ~_is_within(laid, other, step)
-        total = int((is_turned | _is_within(laid, other, step)).sum())
-        if is_turned.any() and total > most:
+    turned, places = inverted(mine), np.arange(mine.size).reshape(mine.shape)
+    for laid, inverse, place in zip(
+        *(_laid(a, other) for a in (mine, turned, places)), strict=True
+    ):
+        as_it_is, fits = (_is_within(each, other, step) for each in (laid, inverse))
+        found = (laid > 1) & fits & ~as_it_is
+        total = int((found | as_it_is).sum())
+        if found.any() and total > most:
             most = total
-            back = is_turned if order is None else is_turned.transpose(np.argsort(order))
-            best = back.reshape(mine.shape)
+            best = np.isin(np.arange(mine.size), place[found]).reshape(mine.shape)
     return best
 
 
 def _snap(mine: Array, other: Array, step: Array | float) -> tuple[Array, float]:
     """The candidate's slopes, of which those are the reference's that are within half a step."""
-    best, off = other, float("nan")
     if not float(np.max(step)) > 0:
-        return best, 0.0
-    most = -1
-    for _, laid in _orders(mine, other):
-        within = _is_within(laid, other, step)
-        if int(within.sum()) > most:
-            most, off = int(within.sum()), float(np.abs(other - laid).max(initial=0.0))
-            best = np.where(within, laid, other).astype(mine.dtype)
-    if most < 0 and 1 in (mine.size, other.size):  # one slope for all, where there were several
-        near = np.abs(other.astype(np.float64) - mine.astype(np.float64).reshape(-1)[:1])
-        if mine.size == 1 and float(near.max(initial=0.0)) <= _HALF * float(np.max(step)):
-            return mine.reshape((1,) * max(other.ndim, 1)), float(near.max(initial=0.0))
-    return best, off
+        return other, 0.0
+    found = [_within(laid, other, step) for laid in _laid(mine, other)]
+    if found:
+        _, best, off = max(found, key=lambda each: each[0])
+        return best.astype(mine.dtype), off
+    if mine.size == 1:  # one slope for all, where there were several
+        off = float(np.abs(other.astype(np.float64) - mine.item()).max(initial=0.0))
+        if off <= _HALF * float(np.max(step)):
+            return mine.reshape((1,) * other.ndim), off
+    return other, float("nan")
+
+
+def _laid(mine: Array, other: Array) -> Iterator[Array]:
+    """The reference's slopes in each order in which they have the candidate's shape."""
+    if mine.ndim == other.ndim:
+        turned = (mine.transpose(order) for order in AxisAlignment.usual(mine.ndim))
+        yield from (laid for laid in turned if laid.shape == other.shape)
+    elif mine.size == other.size:
+        yield mine.reshape(other.shape)
+
+
+def _within(laid: Array, other: Array, step: Array | float) -> tuple[int, Array, float]:
+    """How many slopes are within half a step, the slopes that are meant, and how far one is off."""
+    wide = laid.astype(np.float64)
+    within = _is_within(wide, other, step)
+    return (
+        int(within.sum()), np.where(within, wide, other),
+        float(np.abs(other - wide).max(initial=0.0)),
+    )  # fmt: skip
+
+
+def _is_within(laid: Array, other: Array, step: Array | float) -> Array:
+    """Which slopes are within half a step; equal, where there are no steps."""
+    width = np.asarray(step)
+    width = width.reshape(other.shape) if width.size == other.size else width
+    wide = laid.astype(np.float64)
+    room = _HALF * width + 1e-6 * np.maximum(np.abs(wide), width)
+    return np.asarray(np.abs(other - wide) <= (room if float(np.max(step)) > 0 else 0.0))

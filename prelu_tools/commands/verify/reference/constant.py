@@ -51,7 +51,7 @@ def _are_of_several_inputs(
 ) -> bool:
     """Whether the parts of outputs are of inputs that differ; each of a row, or of a whole run."""
     given = (feeds[run] if row is None else rows.take(feeds[run], [row]) for run, row, _ in parts)
-    first = next(given, {})
+    first = next(given)
     return any(not all(same_bits(first[n], v) for n, v in other.items()) for other in given)
 
 

@@ -313,7 +313,7 @@ def test_what_an_exporter_merges_or_drops_is_exported(net: str, tmp_path: Path) 
         return
     blind = cli("export", source, "-o", made, "--force", "--no-verify")
     assert blind.code == 3
-    assert "in a form that is not known" in blind.err
+    assert "in an unknown form" in blind.err
 
 
 # Where no layer is looked at as it runs

@@ -153,3 +153,25 @@ def test_what_is_not_finite_moves_nothing(value: float) -> None:
     norm[0, 0] = 0
     found = stash.get(("spread", 0, "a", 0))
     assert np.allclose(found, pooled(norm, 2, X), rtol=1e-5, atol=0)
+
+
+def test_what_overflows_on_both_sides_moves_nothing_and_raises_nothing() -> None:
+    def change(y: Array) -> Array:
+        found = y.copy()
+        found[0, 0] = np.inf
+        return found
+
+    stash = _stash(X)
+    base = change(X)
+    stash.put(("float32", 0, "a", 0), base)
+    with np.errstate(all="raise"):
+        _run(_Moving(change), X, stash=stash)
+    assert stash.get(("spread", 0, "a", 0))[0, 0] == 0.0
+
+
+def test_a_call_of_one_input_alone_is_none_of_the_others() -> None:
+    stash = _stash(X, 3 * X)
+    stash.drop(("float32", 1, "a", 1))
+    _run(_Moving(), X, 3 * X, stash=stash)
+    keys = [("spread", run, "a", call) in stash for run in (0, 1) for call in (0, 1)]
+    assert keys == [True, True, True, False]
