@@ -86,7 +86,7 @@ def test_where_it_ran() -> None:
 def test_how_slopes_are_proven() -> None:
     (report,) = verified().candidates
     assert proven(report) == (
-        "slopes: 542 of 544 equal bit for bit, 460 of these proven by behaviour too",
+        "slopes: 542 of 544 equal bit for bit, 460 of them confirmed by running the model",
     )
     assert proven(dataclasses.replace(report, layers=())) == ()
 

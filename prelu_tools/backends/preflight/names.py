@@ -71,8 +71,11 @@ def needs_arguments(
         weights: what the user named behind an `@`.
     """
     call = call_to_complete(spelled, needed, given) + (f"@{weights}" if weights else "")
-    values = f"{'a literal' if len(needed) == 1 else 'literals'} in place of the capitals"
-    return PReLUToolsError(f"{spelled} needs {_and(needed)}: type '{call}', with {values}")
+    capitals = _and([name.upper() for name in needed])
+    return PReLUToolsError(
+        f"{spelled} needs {_and(needed)}: type '{call}' with a value such as 64, 'relu' or (1, 2) "
+        f"for {'each of ' if len(needed) > 1 else ''}{capitals}"
+    )
 
 
 def nothing_named(text: str) -> UsageError | PReLUToolsError:

@@ -20,6 +20,7 @@ from prelu_tools.backends.recorded.recording import (
 )
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.preflight import check_request
+from prelu_tools.commands.record.exported import with_sizes
 from prelu_tools.commands.record.keeping import (
     Kept,
     keep_runs,
@@ -39,7 +40,7 @@ from prelu_tools.core.files.documents import Stored
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.special import special_input
-from prelu_tools.core.results.reasons import code_of
+from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.record import RecordResult
 from prelu_tools.core.results.verification import Coverage
 from prelu_tools.core.rounding.tolerance import Extent
@@ -47,6 +48,7 @@ from prelu_tools.core.versions import installed_versions
 from prelu_tools.graph.io.writer import refuse_existing, replacing
 
 ProgressCallback = Callable[[str], None]
+_LARGE = 50_000_000  # bytes; from 50 MiB on GitHub warns, from 100 MiB on it refuses a file
 
 
 def record(
@@ -68,7 +70,7 @@ def record(
     refuse_existing(request.output, request.force, ".npz", "a record")
     check_request(request, *([request.source] if opened is None else []))
     tell(f"loading {request.source}")
-    source = open_source(request.source, request.options) if opened is None else opened
+    source = open_source(request.source, with_sizes(request)) if opened is None else opened
     if source.recording is not None:
         raise UsageError(
             f"{request.source} is a record already: record {source.recording.source} again"
@@ -98,6 +100,18 @@ def record(
         tell(f"writing {request.output}")
         _write(request.output, made)
         return _result(request, reference, made, kept)
+
+
+def _large(n_bytes: int) -> Reason | None:
+    """A note where a file is too large to commit."""
+    if n_bytes <= _LARGE:
+        return None
+    return Reason(
+        f"{n_bytes / 1e6:,.0f} MB is too large to commit (GitHub warns from {_LARGE / 1e6:.0f} MB "
+        "on): record fewer rows (--samples 4 --max-size 5) or smaller sizes (--input), or use Git "
+        "LFS",
+        "record_is_large",
+    )
 
 
 def _write(path: Path, recording: Recording) -> None:
@@ -201,11 +215,13 @@ def _result(
     request: RecordRequest, reference: Reference, made: Recording, kept: Kept
 ) -> RecordResult:
     book = reference.coverage
+    n_bytes = request.output.stat().st_size
+    notes: list[str] = [*reference.notes, *filter(None, [_large(n_bytes)])]
     return RecordResult(
         source=made.source,
         producer=made.producer,
         path=str(request.output),
-        n_bytes=request.output.stat().st_size,
+        n_bytes=n_bytes,
         format_version=VERSION,
         seed=made.seed,
         samples=reference.n_samples,
@@ -217,6 +233,6 @@ def _result(
         precision=made.precision,
         coverage=Coverage(book.exercised, book.total, book.unreached()),
         versions=made.versions,
-        notes=tuple(dict.fromkeys(map(str, reference.notes))),
+        notes=tuple(dict.fromkeys(notes)),
         doubts=tuple(map(str, reference.doubts)),
     )

@@ -87,7 +87,7 @@ def _declares(source: Source, feed: Mapping[str, Array]) -> bool:
 def sizes_that_differ(
     feeds: Sequence[Feeds], outputs: OutputJudge, results: Sequence[Mapping[str, Array]]
 ) -> str | None:
-    """At which sizes it differs, where it agrees at others."""
+    """At which sizes it differs, where it agrees at others, and no layer by itself explains it."""
     found: dict[str, bool] = {}
     for run, feed in enumerate(feeds):
         shapes = shapes_in_words(feed)
@@ -97,6 +97,7 @@ def sizes_that_differ(
     if not wrong or not right:
         return None
     return Reason(
-        f"it differs for inputs {' and '.join(wrong[:3])}, but not for {' and '.join(right[:3])}",
+        f"it differs at the input sizes {' and '.join(wrong[:3])}, but not at "
+        f"{' and '.join(right[:3])}",
         "differs_at_sizes",
     )

@@ -216,7 +216,7 @@ def describe(left: Array, right: Array) -> str:
     finite = np.abs(left.astype(np.float64) - right.astype(np.float64))
     worst = int(where[np.argmax(np.nan_to_num(finite[where], nan=np.inf))])
     return Reason(
-        f"{where.size} of {left.size} slopes differ, most at {worst}: "
+        f"{where.size} of {left.size} slopes differ, worst at index {worst}: "
         f"{right[worst]:.9g} where {left[worst]:.9g} was expected",
         VALUES_DIFFER,
     )

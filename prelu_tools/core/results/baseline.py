@@ -104,7 +104,7 @@ def compared_with(
     return _with(result, report, [*_reasons(report)])
 
 
-_RENEW = "--update-baseline renews it"
+_RENEW = "renew it with --update-baseline"
 
 
 def _inputs(samples: int, seed: int) -> str:

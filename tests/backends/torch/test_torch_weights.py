@@ -215,7 +215,10 @@ def test_what_a_training_keeps_beside_the_model_is_left_out(
     torch.save({"state_dict": held}, weights)
     source = open_source(f"{nets}:Net@{weights}", SourceOptions())
     assert "left out of training.ckpt: loss.weight, n_averaged" in source.notes
-    assert "removed from the names in training.ckpt: state_dict, net." in source.notes
+    assert (
+        "training.ckpt: the weights are under state_dict; their names are read without net."
+        in source.notes
+    )
 
 
 def _trained() -> dict[str, Any]:

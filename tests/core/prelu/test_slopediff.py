@@ -114,24 +114,28 @@ def test_as_many_slopes_that_are_shared_otherwise_are_not_equal() -> None:
         ),
         pytest.param(
             SLOPES, SLOPES + np.array([0, 0.5, -2, 0], np.float32),
-            "2 of 4 slopes differ, most at 2: -0.5 where 1.5 was expected", id="two differ",
+            "2 of 4 slopes differ, worst at index 2: -0.5 where 1.5 was expected",
+            id="two differ",
         ),
         pytest.param(
             SLOPES, np.array([1, -0.5, 2, 0.1], np.float32),
-            "2 of 4 slopes differ, most at 0: 1 where 0.25 was expected", id="the largest change",
+            "2 of 4 slopes differ, worst at index 0: 1 where 0.25 was expected",
+            id="the largest change",
         ),
         pytest.param(
             SLOPES, np.nextafter(SLOPES, np.array([9, -0.5, 1.5, 0.1], np.float32)),
-            "1 of 4 slopes differ, most at 0: 0.25000003 where 0.25 was expected",
+            "1 of 4 slopes differ, worst at index 0: 0.25000003 where 0.25 was expected",
             id="the last place",
         ),
         pytest.param(
             SLOPES, np.array([0.25, np.nan, 9, 0.1], np.float32),
-            "2 of 4 slopes differ, most at 1: nan where -0.5 was expected", id="NaN is the worst",
+            "2 of 4 slopes differ, worst at index 1: nan where -0.5 was expected",
+            id="NaN is the worst",
         ),
         pytest.param(
             np.array([0.0, 1.0], np.float32), np.array([-0.0, 1.0], np.float32),
-            "1 of 2 slopes differ, most at 0: -0 where 0 was expected", id="signed zero",
+            "1 of 2 slopes differ, worst at index 0: -0 where 0 was expected",
+            id="signed zero",
         ),
         pytest.param(SLOPES, SLOPES[:3], "3 slopes where 4 were expected", id="fewer"),
         pytest.param(SLOPES[:1], SLOPES, "4 slopes where 1 were expected", id="more"),
@@ -178,7 +182,7 @@ def test_a_slope_for_each_position_is_moved(
     one_off.flat[7] += 1
     found = compare_slopes(left, replace(right, slopes=one_off))
     assert not found.equal
-    assert f"1 of {values.size} slopes differ, most at 7" in (found.description or "")
+    assert f"1 of {values.size} slopes differ, worst at index 7" in (found.description or "")
 
 
 def test_shapes_of_slopes_do_where_the_input_is_unknown() -> None:
