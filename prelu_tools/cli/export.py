@@ -58,8 +58,6 @@ def command(
     """
     plan = taken(Plan, choices)
     many = len(sources) > 1 or plan != Plan() or are_many(sources) or "{stem}" in (output or "")
-    if output is None and not many:
-        raise click.UsageError("Missing option '-o' / '--output'.")
     request = ExportRequest(
         source=sources[0],
         output=Path(output or ""),
@@ -70,6 +68,11 @@ def command(
         from prelu_tools.batch.lists.jobs import export_jobs
 
         return show_many(export_jobs(sources, output, request), out, plan)
+    if output is None:
+        from prelu_tools.commands.preflight import check_request
+
+        check_request(request, request.source)  # of a Python file, it names what can be exported
+        raise click.UsageError("Missing option '-o' / '--output'.")
     from prelu_tools.commands.export.command import export
 
     with out.progress() as tell:

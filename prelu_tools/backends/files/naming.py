@@ -206,7 +206,7 @@ def read_from(taken: Sequence[str]) -> str:
     prefixes = ", ".join(one for one in taken if one.endswith("."))
     said = (
         f"the weights are under {keys}" if keys else "",
-        f"their names are read without {prefixes}" if prefixes else "",
+        f"the weights' names are read without the prefix {prefixes}" if prefixes else "",
     )
     return "; ".join(filter(None, said))
 
