@@ -178,7 +178,7 @@ web: build/web/.ready
 
 test-web: $(READY) build/npm/.ready build/web/.ready
 	@$(NPM) PRELU_REQUIRED_MARKERS="web browser" $(BIN)/python -m pytest -q -m web \
-	  tests/backends/onnxruntime_web tests/backends/test_registry.py tests/web
+	  tests/backends/runtimes/onnxruntime_web tests/backends/test_registry.py tests/web
 
 # Needs chromium with WebGPU (in software), chromedriver and selenium; takes some ten minutes.
 webgpu-operators: $(READY) build/web/.ready
@@ -190,7 +190,7 @@ bench-web: $(READY) build/npm/.ready
 test-runtimes: .venv-runtimes/.ready build/npm/.ready
 	@$(NPM) PRELU_REQUIRED_MARKERS="runtimes" .venv-runtimes/bin/python -m pytest -q -m runtimes \
 	  tests/runtimes tests/backends
-	@.venv-runtimes/bin/python -m pytest -q tests/backends/litert
+	@.venv-runtimes/bin/python -m pytest -q tests/backends/runtimes/litert
 
 .venv-cuda/.ready: requirements/cuda.txt pyproject.toml
 	@rm -rf .venv-cuda

@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 
 from prelu_tools.core.inputs import Wanted, pictures
-from prelu_tools.core.timing import ratio_of
+from prelu_tools.core.process.timing import ratio_of
 
 PROVIDERS = ("OpenVINOExecutionProvider", "CPUExecutionProvider")
 ROUNDS = 60

@@ -21,7 +21,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from prelu_tools.backends.onnxruntime.racing import open_run, race
+from prelu_tools.backends.onnxruntime.running.racing import open_run, race
 from prelu_tools.core.inputs import Wanted, pictures
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.passes.lowering import fitting_forms, lower, lowerable

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from benchmarks.nets.faces import MobileFaceNet
-from prelu_tools.core.timing import ratio_of
+from prelu_tools.core.process.timing import ratio_of
 from prelu_tools.training import TorchSlopeLogger
 from prelu_tools.training.recorder import EVERY
 

@@ -20,7 +20,7 @@ from torch import nn
 
 from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.commands.inspect.series import inspect_series
-from prelu_tools.reports.writers.plot import draw
+from prelu_tools.reports.writers.charts.plot import draw
 from prelu_tools.training import TorchSlopeLogger, slope_parameter_groups
 
 STEPS, BATCH = 600, 64

@@ -28,9 +28,10 @@ _BATCH = 150  # files a process
 _LOADED = (
     "h5py", "onnx", "onnxruntime", "safetensors", "torch", "torch.export", "rich.table",
     "prelu_tools.backends.torch.files.program", "prelu_tools.backends.files.state_dict",
-    "prelu_tools.backends.files.safetensors", "prelu_tools.backends.files.keras_h5",
-    "prelu_tools.backends.files.keras_archive", "prelu_tools.cli.inspect", "prelu_tools.cli.verify",
-    "prelu_tools.cli.export", "prelu_tools.graph.facts.survey",
+    "prelu_tools.backends.files.safetensors", "prelu_tools.backends.files.keras.h5",
+    "prelu_tools.backends.files.keras.archive", "prelu_tools.cli.commands.inspect",
+    "prelu_tools.cli.commands.verify",
+    "prelu_tools.cli.commands.export", "prelu_tools.graph.facts.survey",
     "prelu_tools.graph.targets.forecast",
     "prelu_tools.commands.verify.command", "prelu_tools.commands.export.command",
     "prelu_tools.reports.writers.table", "prelu_tools.reports.writers.json",

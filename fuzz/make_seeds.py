@@ -206,7 +206,7 @@ tolerance = [1e-4, 1e-6]
 
 def _models(folder: Path) -> None:
     """Files of other runtimes, a record and a baseline, for `fuzz/models.py`."""
-    sys.path.append(str(SEEDS.parents[1] / "tests" / "rigs"))
+    sys.path.append(str(SEEDS.parents[1] / "tests" / "rigs" / "files"))
     runtimes, tflite = map(importlib.import_module, ("runtime_files", "tflite_files"))
     folder.mkdir(exist_ok=True)
     tflite.save_prelu_net(folder / "lite.tflite")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prelu_tools.core.lazily import lazy_names
+from prelu_tools.core.process.lazily import lazy_names
 from prelu_tools.core.results.showing import show_with
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.optimization import OptimizeResult
     from prelu_tools.core.results.quantization import QuantizeResult
     from prelu_tools.core.results.record import RecordResult
-    from prelu_tools.core.results.verification import (
+    from prelu_tools.core.results.verification.result import (
         ExportVerificationError,
         VerdictError,
         VerifyResult,
@@ -61,13 +61,13 @@ _HOMES = {
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "core.errors"),
     "CompareResult": "core.results.comparison",
     "ExportResult": "core.results.export",
-    "ExportVerificationError": "core.results.verification",
+    "ExportVerificationError": "core.results.verification.result",
     "InspectResult": "core.results.inspection",
     "OptimizeResult": "core.results.optimization",
     "QuantizeResult": "core.results.quantization",
     "RecordResult": "core.results.record",
-    "VerdictError": "core.results.verification",
-    "VerifyResult": "core.results.verification",
+    "VerdictError": "core.results.verification.result",
+    "VerifyResult": "core.results.verification.result",
 }
 
 

@@ -14,7 +14,7 @@ from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.interface import Source
+    from prelu_tools.backends.protocol.interface import Source
     from prelu_tools.commands.verify.inputs.linking import Layouts
 
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from prelu_tools.core.results.baseline import Entry
-    from prelu_tools.core.results.verification import VerifyResult
+    from prelu_tools.core.results.verification.baseline import Entry
+    from prelu_tools.core.results.verification.result import VerifyResult
 
 FOLDER = "prelu_baselines"
 """Where the baselines are, beside the tests."""
@@ -90,7 +90,7 @@ class Parity:
 
     def _renew(self, name: str, result: VerifyResult) -> VerifyResult:
         from prelu_tools.commands.verify.baseline import write_baseline
-        from prelu_tools.core.results.baseline import entry_of
+        from prelu_tools.core.results.verification.baseline import entry_of
 
         self._entries[name] = entry_of(result, _names(result))
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ class Parity:
     def _hold(self, name: str, result: VerifyResult, factor: float | None) -> VerifyResult:
         __tracebackhide__ = True
         from prelu_tools.commands.verify.baseline import read_baseline
-        from prelu_tools.core.results.baseline import (
+        from prelu_tools.core.results.verification.baseline import (
             DEFAULT_FACTOR,
             Baseline,
             compared_with,

@@ -15,8 +15,8 @@ from running import cli
 from sample_list import Sample
 
 from prelu_tools.backends.llvm import load_triton_first
-from prelu_tools.backends.onnxruntime_web.installed import installed
 from prelu_tools.backends.registry import is_installed
+from prelu_tools.backends.runtimes.onnxruntime_web.installed import installed
 from prelu_tools.core.errors import PReLUToolsError
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line has it; before PyTorch

@@ -59,7 +59,9 @@ HOMES = {
     **{package: {"training"} for package in ("tensorboard", "wandb")},
 }
 BACKENDS = "prelu_tools.backends"
-FULL = 17  # files in a folder
+FULL = 15  # modules and folders in a folder
+TESTS = Path(__file__).parent
+TESTS_KINDS = 30  # in `tests` itself: a folder for each floor and each kind of test
 ENOUGH = {"core": {"numpy"}, "graph": {"numpy", "onnx", "google"}, "": set()}
 
 
@@ -164,7 +166,7 @@ ASKING = [path for path in FILES if _floor(path) not in ("backends", "graph", "c
 
 @pytest.mark.parametrize("path", ASKING, ids=_name)
 def test_sources_are_asked_what_they_can_do(path: Path) -> None:
-    """Their protocol says it (`backends/interface.py`): nobody above looks at their classes."""
+    """Their protocol says it (`backends/protocol/`): nobody above looks at their classes."""
     found = list(_class_checks(ast.parse(path.read_text())))
     attributes = [text for text in found if "attr(" in text]
     assert [text for text in found if text not in attributes] == []
@@ -185,11 +187,22 @@ def test_a_circle_is_seen() -> None:
     assert [name for name in circle if name in _reached(name, circle)] == ["b", "c"]
 
 
+def _members(folder: Path) -> list[str]:
+    """What a person sees in a folder: its modules, and the folders that have some."""
+    found = {path.relative_to(folder).parts[0] for path in folder.rglob("*.py")}
+    return sorted(found - {"__init__.py"})
+
+
 @pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=_name)
 def test_a_folder_can_be_taken_in_at_a_glance(folder: Path) -> None:
-    files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
-    assert len(files) <= FULL
+    assert len(_members(folder)) <= FULL
     assert (folder / "__init__.py").read_text().startswith('"""')
+
+
+def test_so_can_a_folder_of_tests() -> None:
+    folders = {path.parent for path in TESTS.rglob("*.py")} - {TESTS}
+    assert [str(folder) for folder in folders if len(_members(folder)) > FULL] == []
+    assert len(_members(TESTS)) <= TESTS_KINDS
 
 
 @pytest.mark.parametrize("path", FILES, ids=_name)
@@ -207,7 +220,7 @@ def test_packages_stay_on_their_floor(path: Path) -> None:
         ("core", "prelu_tools.core.errors.UsageError", True),
         ("core", "prelu_tools.graph.view.GraphView", False),
         ("core", "prelu_tools.__version__", True),
-        ("graph", "prelu_tools.backends.interface.Source", False),
+        ("graph", "prelu_tools.backends.protocol.interface.Source", False),
         ("graph", "prelu_tools.core", True),
         ("reports", "prelu_tools.graph.view.GraphView", False),
         ("reports", "prelu_tools.commands.verify.command", False),
@@ -318,7 +331,7 @@ def test_inspecting_an_onnx_file_loads_what_it_shows_alone(small_model: Path) ->
         "commands.inspect", "commands.inspect.command", "commands.inspect.request",
         "commands.preflight",
     }  # fmt: skip
-    elsewhere = ("graph.passes", "graph.copies", "reports.views", "backends.interface",
+    elsewhere = ("graph.passes", "graph.copies", "reports.views", "backends.protocol.interface",
                  "backends.preflight.names", "core.python_code", "core.files.pickles")  # fmt: skip
     assert [name for name in ours if name.startswith(elsewhere)] == []
     assert "graph.match.recognise" in ours  # names are spelled as they are loaded
@@ -326,7 +339,7 @@ def test_inspecting_an_onnx_file_loads_what_it_shows_alone(small_model: Path) ->
 
 
 def test_no_two_files_of_tests_have_one_name() -> None:
-    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    names = [path.name for path in TESTS.rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))  # pytest imports them by their names alone
 
 

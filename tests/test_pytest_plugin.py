@@ -183,7 +183,7 @@ def test_unused_it_loads_nothing(pytester: pytest.Pytester) -> None:
             loaded = {name.partition(".")[0] for name in sys.modules}
             assert loaded & {"numpy", "onnx", "onnxruntime", "torch", "keras", "click"} == set()
             ours = {name for name in sys.modules if name.startswith("prelu_tools.")}
-            known = {"pytest_plugin", "core", "core.lazily"}
+            known = {"pytest_plugin", "core", "core.process", "core.process.lazily"}
             known |= {"core.results", "core.results.showing"}
             assert ours == {f"prelu_tools.{name}" for name in known}
         """

@@ -23,10 +23,10 @@ import onnx
 from benchmarks.int8.nets import BY_NAME, NETS, Int8Net, bound, data, write
 from prelu_tools import quantize
 from prelu_tools.backends.onnxruntime.quantizing import quantized_statically, quantizer_options
-from prelu_tools.backends.onnxruntime.racing import open_run, race, runtime_version
+from prelu_tools.backends.onnxruntime.running.racing import open_run, race, runtime_version
 from prelu_tools.commands.optimize.equality import processor
 from prelu_tools.commands.quantize.quantizing import float_model
-from prelu_tools.core.timing import ratio_of
+from prelu_tools.core.process.timing import ratio_of
 from prelu_tools.graph.io.reader import OnnxModel
 
 ROUNDS = range(15, 1000)

@@ -21,7 +21,7 @@ from sklearn.datasets import load_digits, load_sample_images
 from benchmarks.int8.nets import BY_NAME, write
 from prelu_tools import QuantizeResult, quantize
 from prelu_tools.backends.onnxruntime.quantizing import quantized_statically, quantizer_options
-from prelu_tools.backends.onnxruntime.racing import open_run
+from prelu_tools.backends.onnxruntime.running.racing import open_run
 from prelu_tools.commands.quantize.quantizing import float_model
 from prelu_tools.graph.io.reader import OnnxModel
 

@@ -25,7 +25,7 @@ import onnxruntime
 from benchmarks.latency.kernels import SECONDS, Event, profile
 from benchmarks.nets.catalog import BY_NAME, NETS
 from benchmarks.nets.inputs import natural
-from prelu_tools.backends.onnxruntime.racing import race
+from prelu_tools.backends.onnxruntime.running.racing import race
 
 _STREAMS = 3.5
 """Times that the three kernels of a PReLU move its map, of which a copy moves two."""

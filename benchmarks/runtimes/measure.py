@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.runtimes.cells import Cell
-from prelu_tools.backends.interface import OnnxGraph
-from prelu_tools.backends.onnxruntime_web import installed
+from prelu_tools.backends.protocol.interface import OnnxGraph
 from prelu_tools.backends.registry import open_source, run_by
+from prelu_tools.backends.runtimes.onnxruntime_web import installed
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
-from prelu_tools.core.versions import installed_version
+from prelu_tools.core.process.versions import installed_version
 
 Run = Callable[[Path, Array], Array]
 """What a runtime makes of the one input of an ONNX file."""

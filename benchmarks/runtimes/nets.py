@@ -11,10 +11,10 @@ from typing import Any, Final
 from benchmarks.nets.build import build, sample
 from benchmarks.nets.write import write_torch
 from prelu_tools.api import export, verify
-from prelu_tools.backends.onnxruntime_web import installed
 from prelu_tools.backends.quiet import quiet
+from prelu_tools.backends.runtimes.onnxruntime_web import installed
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.results.verification import CandidateReport
+from prelu_tools.core.results.verification.candidate import CandidateReport
 
 OPTIONS: Final[dict[str, Any]] = {"samples": 2, "search_seconds": 0.0, "power": False}
 

@@ -25,7 +25,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.prelu_forms import CHAINS, build
-from prelu_tools.backends.onnxruntime_web.installed import installed
+from prelu_tools.backends.runtimes.onnxruntime_web.installed import installed
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.passes.lowering import fitting_forms, lower, lowerable
 

@@ -13,7 +13,7 @@ from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.layout import Layout
 from prelu_tools.core.requests.effect import refuse_ignored
 from prelu_tools.core.requests.option import read_keywords
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.live import Model, is_live, name_of, opened_together, turns
 
 

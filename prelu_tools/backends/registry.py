@@ -23,7 +23,7 @@ from prelu_tools.backends.source_spec import (
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.interface import Backend, OnnxGraph, Source
+    from prelu_tools.backends.protocol.interface import Backend, OnnxGraph, Source
     from prelu_tools.core.options import SourceOptions
 
 
@@ -55,7 +55,7 @@ class Row(NamedTuple):
 RUNTIMES: tuple[Row, ...] = (
     Row(
         "tflite",
-        "prelu_tools.backends.litert",
+        "prelu_tools.backends.runtimes.litert",
         (".tflite",),
         "litert",
         ("ai_edge_litert",),
@@ -64,7 +64,7 @@ RUNTIMES: tuple[Row, ...] = (
     ),
     Row(
         "ncnn",
-        "prelu_tools.backends.ncnn",
+        "prelu_tools.backends.runtimes.ncnn",
         (".param",),
         "ncnn",
         ("ncnn", "pnnx"),
@@ -73,7 +73,7 @@ RUNTIMES: tuple[Row, ...] = (
     ),
     Row(
         "openvino",
-        "prelu_tools.backends.openvino",
+        "prelu_tools.backends.runtimes.openvino",
         (".xml",),
         "openvino",
         ("openvino",),
@@ -82,7 +82,7 @@ RUNTIMES: tuple[Row, ...] = (
     ),
     Row(
         "mnn",
-        "prelu_tools.backends.mnn",
+        "prelu_tools.backends.runtimes.mnn",
         (".mnn",),
         "mnn",
         ("MNN",),
@@ -91,7 +91,7 @@ RUNTIMES: tuple[Row, ...] = (
     ),
     Row(
         "onnxruntime-web",
-        "prelu_tools.backends.onnxruntime_web",
+        "prelu_tools.backends.runtimes.onnxruntime_web",
         (),
         None,
         (),
@@ -133,8 +133,8 @@ SAVED_MODEL = Row(
 
 _FILES = "prelu_tools.backends.files"
 READERS: tuple[Row, ...] = (
-    Row("keras archive", f"{_FILES}.keras_archive", (".keras",), "keras", ("h5py",)),
-    Row("keras HDF5", f"{_FILES}.keras_h5", (".h5", ".weights.h5"), "keras", ("h5py",)),
+    Row("keras archive", f"{_FILES}.keras.archive", (".keras",), "keras", ("h5py",)),
+    Row("keras HDF5", f"{_FILES}.keras.h5", (".h5", ".weights.h5"), "keras", ("h5py",)),
     Row(
         "state dict",
         f"{_FILES}.checkpoint",

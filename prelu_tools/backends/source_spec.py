@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.lazily import lazy_import_module
+from prelu_tools.core.process.lazily import lazy_import_module
 
 if TYPE_CHECKING:
     from prelu_tools.backends import remote

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prelu_tools.core.results.baseline import Baseline, compared_with
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
+from prelu_tools.core.results.verification.baseline import Baseline, compared_with
 from prelu_tools.reports import Style
 from prelu_tools.reports.writers.json import one_line
 

@@ -23,7 +23,7 @@ from prelu_tools.core.errors import explained
 from prelu_tools.core.requests.speaking import Speak, spoken
 from prelu_tools.core.results.batch import BatchEntry, Status
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
+from prelu_tools.core.results.verification.result import ExportVerificationError, VerifyResult
 from prelu_tools.core.rounding.parity import worst
 from prelu_tools.reports import Result, Style, render
 from prelu_tools.reports.printable import printable

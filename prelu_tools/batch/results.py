@@ -20,9 +20,9 @@ from typing import IO, Any
 from prelu_tools.batch.identity import is_as_it_was
 from prelu_tools.batch.job import Done, Job
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.process.versions import installed_versions
 from prelu_tools.core.results.batch import BatchEntry, WorkerInfo
 from prelu_tools.core.results.reading import from_document
-from prelu_tools.core.versions import installed_versions
 from prelu_tools.reports.writers.batch_json import entry_body
 
 SCHEMA_VERSION = 2

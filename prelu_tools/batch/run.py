@@ -20,9 +20,9 @@ from prelu_tools.batch.plan import Plan
 from prelu_tools.batch.results import ResultsFile, save_results
 from prelu_tools.batch.worker import Limits
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.process.stopping import Stopped, stopping
+from prelu_tools.core.process.versions import installed_versions
 from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, WorkerInfo
-from prelu_tools.core.stopping import Stopped, stopping
-from prelu_tools.core.versions import installed_versions
 
 
 class Watch(Protocol):

@@ -25,10 +25,10 @@ from multiprocessing.connection import Connection, Pipe
 import psutil
 
 from prelu_tools.batch.job import Done, Job
-from prelu_tools.core.import_path import import_path
+from prelu_tools.core.process.import_path import import_path
+from prelu_tools.core.process.stopping import Stopped, stop_at_signals
+from prelu_tools.core.process.versions import installed_versions
 from prelu_tools.core.results.batch import WorkerInfo
-from prelu_tools.core.stopping import Stopped, stop_at_signals
-from prelu_tools.core.versions import installed_versions
 
 IDLE_SECONDS = 600.0
 """How long a worker waits for its next job before it ends by itself."""
@@ -258,7 +258,7 @@ def _end() -> None:
 
 def describe() -> WorkerInfo:
     """This process, and what it has."""
-    from prelu_tools.backends.onnxruntime.session import available_providers
+    from prelu_tools.backends.onnxruntime.running.session import available_providers
 
     try:
         _, providers = available_providers()

@@ -13,10 +13,10 @@ from prelu_tools.core.requests.kinds import FLAG, OWN_FILE, number
 from prelu_tools.core.requests.option import Needs, option
 
 if TYPE_CHECKING:
-    from prelu_tools.core.results.baseline import Baseline
     from prelu_tools.core.results.batch import BatchResult
     from prelu_tools.core.results.inspect_gates import Inspected, InspectGates, KnownFinding
-    from prelu_tools.core.results.verification import VerifyResult
+    from prelu_tools.core.results.verification.baseline import Baseline
+    from prelu_tools.core.results.verification.result import VerifyResult
 
 _FILE = Needs(lambda values: values.baseline is not None, "it needs --baseline FILE.json")
 
@@ -51,7 +51,7 @@ class BaselineRequest:
             PReLUToolsError: the file cannot be read, or is not a baseline.
         """
         from prelu_tools.commands.verify.baseline import old_entries, read_baseline
-        from prelu_tools.core.results.baseline import DEFAULT_FACTOR
+        from prelu_tools.core.results.verification.baseline import DEFAULT_FACTOR
 
         path, update = self.baseline, self.update_baseline
         if path is not None and update:
@@ -78,7 +78,7 @@ class BaselineChoice:
 
     def compare(self, name: str, result: VerifyResult) -> VerifyResult:
         """A verification compared with the file, where there is one to compare it with."""
-        from prelu_tools.core.results.baseline import compared_with
+        from prelu_tools.core.results.verification.baseline import compared_with
 
         if self.known is None:
             return result

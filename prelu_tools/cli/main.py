@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import click
 
 from prelu_tools import __version__
-from prelu_tools.core.stopping import Stopped, stop_at_signals
+from prelu_tools.core.process.stopping import Stopped, stop_at_signals
 
 EXIT_VERDICT, EXIT_USAGE, EXIT_NO_VERDICT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -45,7 +45,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"prelu_tools.cli.{cmd_name}")
+        module = importlib.import_module(f"prelu_tools.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
 
@@ -179,7 +179,7 @@ def _explain(error: Exception, verbose: bool) -> int:
         UsageError,
         explained,
     )
-    from prelu_tools.core.results.verification import ExportVerificationError
+    from prelu_tools.core.results.verification.result import ExportVerificationError
 
     if verbose:
         say_traceback(error)

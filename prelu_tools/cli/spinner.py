@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from prelu_tools.core.progress import listening
+from prelu_tools.core.process.progress import listening
 from prelu_tools.reports.printable import printable
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from prelu_tools.backends.onnxruntime.session import PROVIDERS, Session, available_providers
+from prelu_tools.backends.onnxruntime.running.session import PROVIDERS, Session, available_providers
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.registry import RUNTIMES, Row, find_outside
 from prelu_tools.core.errors import EXTRAS, MissingToolError, PReLUToolsError, remedy

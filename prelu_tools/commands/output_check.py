@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.reasons import as_reason
-from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
+from prelu_tools.core.results.verification.result import ExportVerificationError, VerifyResult
 
 _SHOWN = 3  # reasons in an error
 

@@ -15,7 +15,7 @@ from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.speaking import Speak, speaking, spoken
-from prelu_tools.core.results.verification import VerdictError
+from prelu_tools.core.results.verification.result import VerdictError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

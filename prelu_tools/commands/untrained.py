@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.source_spec import python_parts
 from prelu_tools.core.prelu.starts import untrained
 from prelu_tools.core.results.reasons import Reason

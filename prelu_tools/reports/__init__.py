@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.quantization import QuantizeResult
     from prelu_tools.core.results.record import RecordResult
     from prelu_tools.core.results.series import SeriesResult
-    from prelu_tools.core.results.verification import VerifyResult
+    from prelu_tools.core.results.verification.result import VerifyResult
 
 Result: TypeAlias = (
     "InspectResult | CompareResult | ExportResult | OptimizeResult | QuantizeResult"

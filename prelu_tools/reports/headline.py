@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.quantization import QuantizeResult
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 
 _GOOD = ("pass", "ok")
 _LONGEST = 300  # characters

@@ -6,17 +6,14 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from prelu_tools.core.results.batch import BatchResult
-from prelu_tools.core.results.verification import (
-    Agreement,
-    CandidateReport,
+from prelu_tools.core.results.verification.candidate import CandidateReport, Power, Tolerance
+from prelu_tools.core.results.verification.parity import (
     Deviation,
     LayerParity,
     OutputParity,
-    Power,
     SpecialValue,
-    Tolerance,
-    VerifyResult,
 )
+from prelu_tools.core.results.verification.result import Agreement, VerifyResult
 from prelu_tools.reports.words import counted, listed, tally
 
 LEGEND = (

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prelu_tools.core.lazily import lazy_names
+from prelu_tools.core.process.lazily import lazy_names
 
 if TYPE_CHECKING:
     from prelu_tools.training.decay import (

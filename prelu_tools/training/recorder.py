@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from prelu_tools.arguments import PathLike
-from prelu_tools.backends.living import LayerState, LiveModel
+from prelu_tools.backends.protocol.living import LayerState, LiveModel
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import MissingExtraError, UsageError
 from prelu_tools.core.files.slope_log import as_line

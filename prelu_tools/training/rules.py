@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prelu_tools.backends.living import LayerState
+from prelu_tools.backends.protocol.living import LayerState
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.movement import HIGHEST, LOWEST, SlopeTrack
 from prelu_tools.core.results.inspection import Finding

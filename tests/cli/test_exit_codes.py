@@ -10,14 +10,14 @@ from running import cli
 from tiny_models import save_dense, save_prelu, save_relu
 
 from prelu_tools import __version__
-from prelu_tools.cli import inspect as inspect_module
+from prelu_tools.cli.commands import inspect as inspect_module
 from prelu_tools.cli.main import _COMMANDS
 from prelu_tools.core.errors import (
     MissingExtraError,
     PReLUToolsError,
     UsageError,
 )
-from prelu_tools.core.results.verification import ExportVerificationError
+from prelu_tools.core.results.verification.result import ExportVerificationError
 
 
 @pytest.fixture

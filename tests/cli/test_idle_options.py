@@ -12,9 +12,9 @@ from onnx import helper, numpy_helper, save
 from running import cli
 
 from prelu_tools import export, inspect, verify
-from prelu_tools.backends.inputs import TensorSpec
-from prelu_tools.backends.interface import Source
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
+from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.cli.main import run
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.inspect.request import InspectRequest

@@ -15,7 +15,7 @@ from onnx import helper
 from running import cli, process
 from tiny_models import save_graph, save_prelu
 
-from prelu_tools.cli.inspect import _FIGURES
+from prelu_tools.cli.commands.inspect import _FIGURES
 from prelu_tools.cli.main import _COMMANDS
 from prelu_tools.reports import commands_with, formats_of
 
@@ -164,7 +164,7 @@ def test_a_figure_of_another_kind_is_refused_before_anything_is_read(tmp_path: P
 
 def test_the_command_line_knows_the_figures_that_can_be_drawn() -> None:
     pytest.importorskip("matplotlib")
-    from prelu_tools.reports.writers.plot import SUFFIXES
+    from prelu_tools.reports.writers.charts.plot import SUFFIXES
 
     assert _FIGURES == SUFFIXES
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from prelu_tools.backends.inputs import Lookup, TensorSpec
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.inputs import Lookup, TensorSpec
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.inputs.drawing import DrawPlan
 from prelu_tools.commands.verify.inputs.planning import InputPlan, plan_inputs
 from prelu_tools.core.arrays import Array

@@ -9,12 +9,8 @@ import pytest
 
 from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.results.verification import (
-    CandidateReport,
-    ExportVerificationError,
-    Tolerance,
-    VerifyResult,
-)
+from prelu_tools.core.results.verification.candidate import CandidateReport, Tolerance
+from prelu_tools.core.results.verification.result import ExportVerificationError, VerifyResult
 
 WRITTEN, FINAL = Path("/t/.tmp-1.onnx"), Path("/t/net.onnx")
 REPORT = CandidateReport(

@@ -29,18 +29,18 @@ from prelu_tools.core.results.quantization import QuantizeResult
 from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.record import RecordResult
 from prelu_tools.core.results.series import SeriesResult
-from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
+from prelu_tools.core.results.verification.result import ExportVerificationError, VerifyResult
 from prelu_tools.testing import assert_parity
 
 PACKAGE = Path(prelu_tools.__file__).parent
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
 OF_THE_COMMAND_LINE = (
     *("cli", "batch", "reports", "pytest_plugin.py", "commands/baselines.py"),
-    *("core/results/baseline.py", "core/results/inspect_gates.py"),
+    *("core/results/verification/baseline.py", "core/results/inspect_gates.py"),
 )
 """What the library never returns: many models, baselines, gates, and what is written for people."""
 LABELS = (
-    "core/results/baseline.py",
+    "core/results/verification/baseline.py",
     "reports/writers/junit.py",
     "reports/views/doctor.py",
     "backends/keras/on_torch.py",

@@ -9,6 +9,7 @@ import pytest
 
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.prelu.statistics import Thresholds
+from prelu_tools.core.process.timing import Latency, Ratio
 from prelu_tools.core.results.export import DoctorItem, ExportResult, InitCheck, RefusedRoute
 from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport
 from prelu_tools.core.results.optimization import (
@@ -17,16 +18,9 @@ from prelu_tools.core.results.optimization import (
     LayerChoice,
     OptimizeResult,
 )
-from prelu_tools.core.results.verification import (
-    BaselineReport,
-    CandidateReport,
-    Deviation,
-    LayerParity,
-    OutputParity,
-    Tolerance,
-    VerifyResult,
-)
-from prelu_tools.core.timing import Latency, Ratio
+from prelu_tools.core.results.verification.candidate import CandidateReport, Tolerance
+from prelu_tools.core.results.verification.parity import Deviation, LayerParity, OutputParity
+from prelu_tools.core.results.verification.result import BaselineReport, VerifyResult
 
 NOTHING = cast(Any, None)
 

@@ -12,7 +12,7 @@ from prelu_tools.core.errors import (
     MissingExtraError,
     missing_extra,
 )
-from prelu_tools.core.results.verification import ExportVerificationError, VerdictError
+from prelu_tools.core.results.verification.result import ExportVerificationError, VerdictError
 
 
 def test_the_line_that_installs_it_is_in_the_sentence() -> None:

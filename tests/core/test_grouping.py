@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prelu_tools.core.grouping import BUDGET, grouped
+from prelu_tools.core.process.grouping import BUDGET, grouped
 
 
 @pytest.mark.parametrize(

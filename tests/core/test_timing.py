@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prelu_tools.core.timing import ratio_of
+from prelu_tools.core.process.timing import ratio_of
 
 
 def test_what_slows_a_round_down_cancels() -> None:

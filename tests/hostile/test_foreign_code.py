@@ -52,7 +52,7 @@ def test_a_reader_does_not_look_in_pythonpath(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(stranger))
     with pytest.raises(PReLUToolsError, match="cannot be read: it is not an HDF5 file"):
-        isolated.run_isolated("prelu_tools.backends.files.keras_h5:read", Path("model.h5"))
+        isolated.run_isolated("prelu_tools.backends.files.keras.h5:read", Path("model.h5"))
     assert not (stranger / "RAN").exists()
 
 

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from random_nets import Array, Layer, Net
 from writing_nets import save
 
-from prelu_tools.backends.onnxruntime.session import newest_opset
+from prelu_tools.backends.onnxruntime.running.session import newest_opset
 from prelu_tools.commands.export.command import export
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.optimize.command import optimize
@@ -23,7 +23,7 @@ from prelu_tools.commands.verify.command import verify
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.optimization import Exactness
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.io.writer import write_model
 from prelu_tools.graph.match.layers import read_layers

@@ -20,7 +20,7 @@ from running import Outcome, cli
 from tiny_models import Dims, save_graph, save_prelu, save_relu
 
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
-from prelu_tools.core.results.verification import Verdict
+from prelu_tools.core.results.verification.parity import Verdict
 from prelu_tools.core.rounding.parity import Comparison, worst
 from prelu_tools.core.rounding.tolerance import Limit
 

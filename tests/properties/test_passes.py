@@ -17,8 +17,8 @@ from writing_nets import model_of
 
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.passes import pipeline
+from prelu_tools.graph.passes.cleaning.sinking import cancel_transposes
 from prelu_tools.graph.passes.pipeline import GraphPass, run_passes
-from prelu_tools.graph.passes.sinking import cancel_transposes
 
 PIPELINES = {name: passes for name, passes in vars(pipeline).items() if name.startswith("AFTER_")}
 PASSES = {step.__name__: step for passes in PIPELINES.values() for step in passes}

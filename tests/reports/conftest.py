@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "rigs"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "rigs/made"))
 
 from browser import CHROMIUM, DRIVER, PAPER, chromium, faults, look, picture
 from made_pages import pages
@@ -19,7 +20,7 @@ from made_pages import pages
 from prelu_tools.core.results.inspection import InspectResult
 from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.reports import Style, render
-from prelu_tools.reports.writers.plot import draw
+from prelu_tools.reports.writers.charts.plot import draw
 
 VIEWS = {
     "wide": {"width": 1280},

@@ -12,7 +12,7 @@ from made_results import HOSTILE, assert_gold, verified
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
-from prelu_tools.core.results.verification import Coverage, VerifyResult
+from prelu_tools.core.results.verification.result import Coverage, VerifyResult
 from prelu_tools.reports import Style, render
 from prelu_tools.reports.sentences import coverage_share, worst_difference
 from prelu_tools.reports.writers.json import one_line

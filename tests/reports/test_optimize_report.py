@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from made_results import assert_gold, optimized
 
-from prelu_tools.core.timing import Ratio
+from prelu_tools.core.process.timing import Ratio
 from prelu_tools.reports import Style, formats_of, render
 
 

@@ -17,8 +17,8 @@ from prelu_tools.core.prelu.statistics import slope_health, slope_statistics
 from prelu_tools.core.results.inspection import Finding
 from prelu_tools.core.results.series import LayerPoint, LayerSeries, SeriesPoint, SeriesResult
 from prelu_tools.reports import Style, render
-from prelu_tools.reports.writers.course import limits_of, places_of, ticks
-from prelu_tools.reports.writers.plot import draw
+from prelu_tools.reports.writers.charts.course import limits_of, places_of, ticks
+from prelu_tools.reports.writers.charts.plot import draw
 
 HOSTILE = "<script>alert('&')</script>\x1b[2J"
 

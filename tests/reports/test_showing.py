@@ -12,7 +12,7 @@ from made_results import compared, exported, optimized, usual, verified
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.showing import Shown
-from prelu_tools.core.results.verification import VerdictError
+from prelu_tools.core.results.verification.result import VerdictError
 from prelu_tools.reports import Style, render
 
 HOSTILE = "<img src=x onerror=alert(1)>|**b** [a](javascript:alert(1))"

@@ -7,17 +7,14 @@ import dataclasses
 import pytest
 from made_results import verified
 
-from prelu_tools.core.results.verification import (
-    Agreement,
-    Coverage,
+from prelu_tools.core.results.verification.candidate import Power, Tolerance
+from prelu_tools.core.results.verification.parity import (
     LayerParity,
     OutputParity,
-    Power,
     SpecialValue,
-    Tolerance,
     Verdict,
-    VerifyResult,
 )
+from prelu_tools.core.results.verification.result import Agreement, Coverage, VerifyResult
 from prelu_tools.reports.sentences import (
     agreement_line,
     listed,

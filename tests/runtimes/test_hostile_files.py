@@ -12,8 +12,8 @@ from running import cli
 from runtime_files import save_ncnn_net
 from tflite_files import save_prelu_net
 
-from prelu_tools.backends.litert.source import LiteRTSource
-from prelu_tools.backends.ncnn.source import NcnnSource
+from prelu_tools.backends.runtimes.litert.source import LiteRTSource
+from prelu_tools.backends.runtimes.ncnn.source import NcnnSource
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 

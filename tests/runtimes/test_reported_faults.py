@@ -16,7 +16,7 @@ from tflite_files import TfliteFile
 from tiny_models import save_graph
 
 from prelu_tools.api import export, verify
-from prelu_tools.core.results.verification import CandidateReport
+from prelu_tools.core.results.verification.candidate import CandidateReport
 
 pytestmark = pytest.mark.runtimes
 

@@ -17,7 +17,8 @@ from prelu_tools.api import export, verify
 from prelu_tools.backends.registry import open_source, run_by
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.results.reasons import code_of
-from prelu_tools.core.results.verification import CandidateReport, VerifyResult
+from prelu_tools.core.results.verification.candidate import CandidateReport
+from prelu_tools.core.results.verification.result import VerifyResult
 
 pytestmark = pytest.mark.runtimes
 RUNTIMES = ("ncnn", "openvino", "mnn")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prelu_tools.backends.living import LayerState
+from prelu_tools.backends.protocol.living import LayerState
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError, UsageError
 from prelu_tools.core.files.slope_log import read_log

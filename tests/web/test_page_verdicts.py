@@ -17,7 +17,7 @@ from running import ROOT
 from tiny_models import save_graph
 
 from prelu_tools.api import record, verify
-from prelu_tools.backends.onnxruntime_web import installed
+from prelu_tools.backends.runtimes.onnxruntime_web import installed
 
 pytestmark = pytest.mark.web
 _SAME = {"pass": "pass", "fail": "fail", "inconclusive": "none"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prelu_tools.backends.files.source import FileSource, source_of
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.core.files.plain_pickles import all_plain
 from prelu_tools.core.options import SourceOptions
 

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from prelu_tools.backends.files.named_weights import NamedTensors, contents_of
 from prelu_tools.backends.files.naming import natural, strip_prefixes
 from prelu_tools.backends.files.source import FileSource
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import explaining
 from prelu_tools.core.options import SourceOptions

@@ -27,7 +27,7 @@ from prelu_tools.backends.files.source import (
     told_by_names,
 )
 from prelu_tools.backends.files.tensor_bundle import TensorBundle, parts_of, values_of
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.core.errors import PReLUToolsError, explaining
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.slopes import PReLULayer

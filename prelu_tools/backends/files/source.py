@@ -17,10 +17,10 @@ from prelu_tools.core.prelu.slopes import PReLULayer, Shape, align
 from prelu_tools.core.rounding.noise import Noise
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.interface import Conversion
-from prelu_tools.backends.defaults import SourceDefaults
-from prelu_tools.backends.inputs import SearchLimits, TensorSpec
-from prelu_tools.backends.runners import Observer, Runner, WideRunner
+    from prelu_tools.backends.protocol.interface import Conversion
+from prelu_tools.backends.protocol.defaults import SourceDefaults
+from prelu_tools.backends.protocol.inputs import SearchLimits, TensorSpec
+from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 
 _IMPORTED = {"keras": "h5py", "torch": "torch"}
 BY_NAME = "by name"

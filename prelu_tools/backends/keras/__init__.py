@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prelu_tools.backends.interface import Source
 from prelu_tools.backends.keras.files.loading import Keras2FileError, load_archive
 from prelu_tools.backends.keras.library import keras
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 

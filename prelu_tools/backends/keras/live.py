@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.calls import PReLUCall, slope_sources, slopes_with
 from prelu_tools.backends.keras.layers import owners, walk, watching
 from prelu_tools.backends.keras.library import keras
-from prelu_tools.backends.living import LayerState
+from prelu_tools.backends.protocol.calls import PReLUCall, slope_sources, slopes_with
+from prelu_tools.backends.protocol.living import LayerState
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions

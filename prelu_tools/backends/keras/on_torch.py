@@ -14,9 +14,6 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from prelu_tools.backends.calls import PReLUCall
-from prelu_tools.backends.failures import failed_on
-from prelu_tools.backends.interface import Conversion
 from prelu_tools.backends.keras.files.loading import load_weights
 from prelu_tools.backends.keras.layers import Owner, Seen, data_layout, owners, walk, watching
 from prelu_tools.backends.keras.library import keras
@@ -24,6 +21,9 @@ from prelu_tools.backends.keras.outside import call_outside
 from prelu_tools.backends.keras.precision import OTHERS, computing_in, note_precisions
 from prelu_tools.backends.keras.steps import has_free_steps, steps_as_rows
 from prelu_tools.backends.keras.structure import Structure
+from prelu_tools.backends.protocol.calls import PReLUCall
+from prelu_tools.backends.protocol.failures import failed_on
+from prelu_tools.backends.protocol.interface import Conversion
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.arguments import Arguments, from_structure
 from prelu_tools.backends.torch.finding import CallFinder
@@ -32,7 +32,7 @@ from prelu_tools.backends.torch.running.watch import Seen as TorchSeen
 from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
-from prelu_tools.graph.passes.layouts import move_inputs
+from prelu_tools.graph.passes.cleaning.layouts import move_inputs
 from prelu_tools.graph.passes.pipeline import AFTER_TORCH_OF_KERAS, run_passes
 
 

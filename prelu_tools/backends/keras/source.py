@@ -11,18 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.calls import (
-    PReLUCall,
-    Tally,
-    activation_of,
-    layers_of,
-    not_called,
-)
-from prelu_tools.backends.deciding import Decisions
-from prelu_tools.backends.defaults import SourceDefaults
-from prelu_tools.backends.failures import failed_on
-from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
-from prelu_tools.backends.interface import Conversion
 from prelu_tools.backends.keras.conversion.convert import convert_program
 from prelu_tools.backends.keras.files.loading import load_weights
 from prelu_tools.backends.keras.framework import keras, tf
@@ -39,14 +27,26 @@ from prelu_tools.backends.keras.running.search import gradients_in, gradients_of
 from prelu_tools.backends.keras.running.watch import CallFinder, slope_name
 from prelu_tools.backends.keras.running.wide import ProgramRunner
 from prelu_tools.backends.keras.structure import Structure
+from prelu_tools.backends.probing.deciding import Decisions
+from prelu_tools.backends.probing.reading import Readings
+from prelu_tools.backends.probing.seeking import seek
+from prelu_tools.backends.protocol.calls import (
+    PReLUCall,
+    Tally,
+    activation_of,
+    layers_of,
+    not_called,
+)
+from prelu_tools.backends.protocol.defaults import SourceDefaults
+from prelu_tools.backends.protocol.failures import failed_on
+from prelu_tools.backends.protocol.inputs import Lookup, SearchLimits, TensorSpec
+from prelu_tools.backends.protocol.interface import Conversion
+from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.reading import Readings
-from prelu_tools.backends.runners import Observer, Runner, WideRunner
-from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.prelu.slopes import PReLULayer
-from prelu_tools.core.results.decisions import Decision
+from prelu_tools.core.results.verification.decisions import Decision
 from prelu_tools.core.rounding.noise import Noise
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.inputs import TensorSpec, one_size_a_name
 from prelu_tools.backends.keras.library import keras
-from prelu_tools.backends.outputs import distinct_outputs
+from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name
+from prelu_tools.backends.protocol.outputs import distinct_outputs
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, InputOption, SourceOptions, example_sizes

@@ -9,7 +9,7 @@ from prelu_tools.backends.onnxruntime.convertible import ConvertibleOnnx
 from prelu_tools.graph.io.reader import read_model
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.interface import Source
+    from prelu_tools.backends.protocol.interface import Source
     from prelu_tools.core.options import SourceOptions
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import onnx
 
-from prelu_tools.backends.interface import Conversion, OnnxGraph
 from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
+from prelu_tools.backends.protocol.interface import Conversion, OnnxGraph
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.graph.io.metadata import TOOL
 from prelu_tools.graph.match.layers import is_generated

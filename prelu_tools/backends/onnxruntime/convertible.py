@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.interface import Conversion
+    from prelu_tools.backends.protocol.interface import Conversion
     from prelu_tools.core.options import ConversionOptions
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from prelu_tools.backends.inputs import Lookup
-from prelu_tools.backends.onnxruntime.values import ValueSession
+from prelu_tools.backends.onnxruntime.running.values import ValueSession
+from prelu_tools.backends.protocol.inputs import Lookup
 from prelu_tools.core.arrays import Array
 from prelu_tools.graph.copies.carrying import BodyPath, TensorPlace, body_at, path_of
 from prelu_tools.graph.match.constants import read_constant

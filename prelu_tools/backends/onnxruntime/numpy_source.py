@@ -11,9 +11,9 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from prelu_tools.backends.interface import OnnxGraph
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.backends.runners import Observer, Runner
+from prelu_tools.backends.protocol.interface import OnnxGraph
+from prelu_tools.backends.protocol.runners import Observer, Runner
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.prelu.layout import inverse

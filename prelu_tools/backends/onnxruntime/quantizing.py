@@ -15,7 +15,7 @@ from typing import Any
 
 import onnx
 
-from prelu_tools.backends.onnxruntime.session import (
+from prelu_tools.backends.onnxruntime.running.session import (
     import_onnxruntime,
     load_session,
     sentence,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import onnx
 
-from prelu_tools.backends.interface import OnnxGraph
 from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.protocol.interface import OnnxGraph
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.natives import inlined
 from prelu_tools.graph.passes.finish import IR_VERSION
@@ -55,14 +55,14 @@ def repaired_model(source: OnnxGraph, axis: int | None) -> RepairedModel:
 
         reference = NumpySource(source, original, repaired, repairs)
     elif proto.ir_version > IR_VERSION and not _loads(proto.ir_version):
-        from prelu_tools.backends.onnxruntime.lowered import LoweredSource
+        from prelu_tools.backends.onnxruntime.running.lowered import LoweredSource
 
         reference, is_lowered = LoweredSource(source), True
     return RepairedModel(repaired, repairs, n_listed, reference, is_lowered)
 
 
 def _loads(ir_version: int) -> bool:
-    from prelu_tools.backends.onnxruntime.session import newest_ir_version
+    from prelu_tools.backends.onnxruntime.running.session import newest_ir_version
 
     return ir_version <= newest_ir_version()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from prelu_tools.backends.defaults import SourceDefaults
+from prelu_tools.backends.protocol.defaults import SourceDefaults
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import Dim, SourceOptions, example_sizes
 from prelu_tools.core.results.reasons import Reason
@@ -21,16 +21,16 @@ from prelu_tools.graph.quantized.noticing import noticed_meaning
 from prelu_tools.graph.view import GraphView, all_views, is_known
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
-    from prelu_tools.backends.interface import OnnxGraph, Searchable
-    from prelu_tools.backends.onnxruntime.counting import BodyCounter
     from prelu_tools.backends.onnxruntime.lookups import LookupSession
-    from prelu_tools.backends.onnxruntime.session import Session
-    from prelu_tools.backends.onnxruntime.tapped import TappedSession
-    from prelu_tools.backends.runners import Observer, Runner, WideRunner
+    from prelu_tools.backends.onnxruntime.running.counting import BodyCounter
+    from prelu_tools.backends.onnxruntime.running.session import Session
+    from prelu_tools.backends.onnxruntime.running.tapped import TappedSession
+    from prelu_tools.backends.protocol.inputs import Lookup, SearchLimits, TensorSpec
+    from prelu_tools.backends.protocol.interface import OnnxGraph, Searchable
+    from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
     from prelu_tools.core.arrays import Array
     from prelu_tools.core.prelu.slopes import PReLULayer
-    from prelu_tools.core.results.decisions import Decision
+    from prelu_tools.core.results.verification.decisions import Decision
     from prelu_tools.core.rounding.noise import Noise
     from prelu_tools.graph.facts.dependence import Dependence
     from prelu_tools.graph.facts.tensors import Maker
@@ -92,7 +92,7 @@ class OnnxSource(SourceDefaults):
 
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`: from the graph; `--input` gives sizes to what is dynamic."""
-        from prelu_tools.backends.inputs import one_size_a_name
+        from prelu_tools.backends.protocol.inputs import one_size_a_name
 
         given = {option.name: option.shape for option in self.options.inputs}
         values = [v for v in self._view.graph.input if v.name in self._view.inputs]
@@ -109,7 +109,7 @@ class OnnxSource(SourceDefaults):
 
     @cached_property
     def _counter(self) -> BodyCounter | None:
-        from prelu_tools.backends.onnxruntime.counting import counter_of
+        from prelu_tools.backends.onnxruntime.running.counting import counter_of
 
         return counter_of(self.model, self.spelled)
 
@@ -172,14 +172,14 @@ class OnnxSource(SourceDefaults):
 
     def session(self, provider: str) -> Session:
         """The file as it is on an execution provider."""
-        from prelu_tools.backends.onnxruntime.session import open_session
+        from prelu_tools.backends.onnxruntime.running.session import open_session
 
         return open_session(self.path, self.model, provider, self.spelled)
 
     @property
     def can_be_watched(self) -> bool:
         """See `OnnxGraph.can_be_watched`."""
-        from prelu_tools.backends.onnxruntime.tapped import taps_of
+        from prelu_tools.backends.onnxruntime.running.tapped import taps_of
 
         return bool(taps_of(self.located))
 
@@ -189,7 +189,7 @@ class OnnxSource(SourceDefaults):
         Raises:
             PReLUToolsError: there is no PReLU that could be; or see `Session`.
         """
-        from prelu_tools.backends.onnxruntime.tapped import TappedSession, taps_of
+        from prelu_tools.backends.onnxruntime.running.tapped import TappedSession, taps_of
 
         taps = taps_of(self.located)
         if not taps:
@@ -205,7 +205,7 @@ class OnnxSource(SourceDefaults):
         Raises:
             PReLUToolsError: see `Session`.
         """
-        from prelu_tools.backends.onnxruntime.session import Session
+        from prelu_tools.backends.onnxruntime.running.session import Session
         from prelu_tools.graph.copies.instrument import tapped
 
         model = self.located[0].calls[0][0].model
@@ -255,8 +255,8 @@ class OnnxSource(SourceDefaults):
         Raises:
             PReLUToolsError: see `Session`.
         """
-        from prelu_tools.backends.onnxruntime.session import Session
-        from prelu_tools.core.grouping import grouped
+        from prelu_tools.backends.onnxruntime.running.session import Session
+        from prelu_tools.core.process.grouping import grouped
         from prelu_tools.graph.copies.instrument import tapped, tensor_bytes
 
         model = self._main.model
@@ -275,7 +275,7 @@ class OnnxSource(SourceDefaults):
 
     def isolated(self, inputs: Mapping[str, Array], provider: str) -> dict[str, Array]:
         """See `Source.isolated`: each node's own form."""
-        from prelu_tools.backends.onnxruntime.single import SingleLayers
+        from prelu_tools.backends.onnxruntime.running.single import SingleLayers
 
         chosen = [item for item in self.located if item.layer.name in inputs]
         if not chosen:
@@ -286,13 +286,13 @@ class OnnxSource(SourceDefaults):
     @contextmanager
     def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:
         """See `Source.moved_runner`: a copy of the graph with noise behind its operators."""
-        from prelu_tools.backends.onnxruntime.moved import MovedRunner
+        from prelu_tools.backends.onnxruntime.running.moved import MovedRunner
 
         yield MovedRunner(self.model, self.located, self.spelled, noise, observe)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`: the node's own form, on the CPU."""
-        from prelu_tools.backends.onnxruntime.single import SingleLayers
+        from prelu_tools.backends.onnxruntime.running.single import SingleLayers
 
         item = next((item for item in self.located if item.layer.name == layer), None)
         if item is None:
@@ -304,7 +304,7 @@ class OnnxSource(SourceDefaults):
         self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
     ) -> Iterator[dict[str, Array]]:
         """See `Source.seek`: more draws, since onnxruntime gives no gradients."""
-        from prelu_tools.backends.seeking import redraw
+        from prelu_tools.backends.probing.seeking import redraw
 
         return redraw(start, limits)
 
@@ -317,7 +317,7 @@ class OnnxRunner:
 
     def __init__(self, source: OnnxSource, provider: str, observe: Observer | None) -> None:
         """Load the model, and once more with taps where somebody observes."""
-        from prelu_tools.backends.onnxruntime.session import is_large
+        from prelu_tools.backends.onnxruntime.running.session import is_large
 
         watched = observe is not None and source.can_be_watched
         self._observe = observe
@@ -353,7 +353,7 @@ def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec
         raise PReLUToolsError(
             f"input {value.name!r} is of type {kind.elem_type}, which is not supported"
         ) from error
-    from prelu_tools.backends.inputs import TensorSpec
+    from prelu_tools.backends.protocol.inputs import TensorSpec
 
     return TensorSpec(value.name, dtype, tuple(sizes), example)
 

@@ -11,7 +11,7 @@ from prelu_tools.core.errors import UsageError
 from prelu_tools.core.requests.effect import refuse_ignored_by_sources
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.interface import Source
+    from prelu_tools.backends.protocol.interface import Source
     from prelu_tools.core.options import SourceOptions
 
 _OF_GRAPH, _OF_KERAS = ("target", "data", "slope_axis"), ("input_layout", "route")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prelu_tools.backends.source_spec import SourceSpec, parse_call
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.lazily import lazy_import_module
+from prelu_tools.core.process.lazily import lazy_import_module
 
 if TYPE_CHECKING:
     from prelu_tools.backends.preflight import names

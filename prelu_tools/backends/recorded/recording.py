@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.core.domains import InputDomain, SizesTried
 from prelu_tools.core.files.documents import Stored
 from prelu_tools.core.prelu.slopes import PReLULayer

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from prelu_tools.backends.defaults import SourceDefaults
-from prelu_tools.backends.inputs import SearchLimits, TensorSpec
+from prelu_tools.backends.protocol.defaults import SourceDefaults
+from prelu_tools.backends.protocol.inputs import SearchLimits, TensorSpec
+from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 from prelu_tools.backends.recorded.formulas import answer
 from prelu_tools.backends.recorded.recording import RecordedLayer, Recording
-from prelu_tools.backends.runners import Observer, Runner, WideRunner
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions
@@ -24,7 +24,7 @@ from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.core.rounding.tolerance import resolution_of
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.interface import Conversion
+    from prelu_tools.backends.protocol.interface import Conversion
     from prelu_tools.graph.facts.dependence import Dependence
 
 

@@ -1,1 +1,1 @@
-"""What the backends of runtimes share: a file read as a graph, run by its own runtime."""
+"""Runtimes beside onnxruntime, one folder each, and what they share: a file read as a graph."""

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import onnx
 
-from prelu_tools.backends.inputs import TensorSpec, one_size_a_name
+from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name
 from prelu_tools.backends.runtimes.hosting import Engine, Host, host_of
 from prelu_tools.backends.runtimes.source import Loaded, RuntimeSource
 from prelu_tools.core.arrays import Array

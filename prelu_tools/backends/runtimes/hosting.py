@@ -26,7 +26,7 @@ import numpy as np
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.import_path import import_path
+from prelu_tools.core.process.import_path import import_path
 
 _SECONDS: Final = 600.0  # of one exchange
 _LONGEST: Final = 64 << 20  # bytes of a message's head

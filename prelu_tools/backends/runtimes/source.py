@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import onnx
 
-from prelu_tools.backends.defaults import SourceDefaults
-from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
-from prelu_tools.backends.interface import Searchable
-from prelu_tools.backends.runners import Observer, Runner, WideRunner
-from prelu_tools.backends.seeking import redraw
+from prelu_tools.backends.probing.seeking import redraw
+from prelu_tools.backends.protocol.defaults import SourceDefaults
+from prelu_tools.backends.protocol.inputs import Lookup, SearchLimits, TensorSpec
+from prelu_tools.backends.protocol.interface import Searchable
+from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.layout import inverse
 from prelu_tools.core.prelu.slopes import PReLULayer
-from prelu_tools.core.results.decisions import Decision
+from prelu_tools.core.results.verification.decisions import Decision
 from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.graph.facts.tensors import Maker, floating_tensors
 from prelu_tools.graph.io.model import OnnxModel

@@ -8,7 +8,7 @@ from typing import cast
 
 from torch import nn
 
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.torch.files.weights import load_weights
 from prelu_tools.backends.torch.prepare import initialise, prepared, unwrapped
 from prelu_tools.backends.torch.source import TorchSource

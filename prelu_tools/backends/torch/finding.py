@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from prelu_tools.backends.calls import PReLUCall
-from prelu_tools.backends.probe import Answer, probe
+from prelu_tools.backends.probing.probe import Answer, probe
+from prelu_tools.backends.protocol.calls import PReLUCall
 from prelu_tools.backends.torch.files.weights import to_numpy
 from prelu_tools.backends.torch.regions import CallSignature
 from prelu_tools.backends.torch.running.watch import Seen

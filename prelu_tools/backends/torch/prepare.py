@@ -14,7 +14,7 @@ from torch.jit import ScriptModule
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
-from prelu_tools.backends.failures import failed_on
+from prelu_tools.backends.protocol.failures import failed_on
 from prelu_tools.backends.torch.arguments import arguments_of, zeros_for
 from prelu_tools.backends.torch.scripted import CompiledGraph, unscripted
 from prelu_tools.core.errors import PReLUToolsError

@@ -3,7 +3,7 @@
 A *region* is a node (`tracing.py`) and what it was computed from, back to one single tensor x, by
 elementwise functions and parameters alone. Functions that move elements, and products that may be
 one number for each element, are part of it too. Whether it is a PReLU is then asked, by running it
-again (`backends/probe.py`).
+again (`backends/probing/probe.py`).
 """
 
 from __future__ import annotations

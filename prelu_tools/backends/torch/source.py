@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from prelu_tools.backends.calls import PReLUCall, activation_of, layers_of, not_called
-from prelu_tools.backends.deciding import Decisions
-from prelu_tools.backends.defaults import SourceDefaults
-from prelu_tools.backends.failures import failed_on
-from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
-from prelu_tools.backends.interface import Conversion
-from prelu_tools.backends.outputs import distinct_outputs
+from prelu_tools.backends.probing.deciding import Decisions
+from prelu_tools.backends.probing.reading import Readings
+from prelu_tools.backends.probing.seeking import seek
+from prelu_tools.backends.protocol.calls import PReLUCall, activation_of, layers_of, not_called
+from prelu_tools.backends.protocol.defaults import SourceDefaults
+from prelu_tools.backends.protocol.failures import failed_on
+from prelu_tools.backends.protocol.inputs import Lookup, SearchLimits, TensorSpec
+from prelu_tools.backends.protocol.interface import Conversion
+from prelu_tools.backends.protocol.outputs import distinct_outputs
+from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.reading import Readings
-from prelu_tools.backends.runners import Observer, Runner, WideRunner
-from prelu_tools.backends.seeking import seek
 from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
 from prelu_tools.backends.torch.conversion.recurrent import step_by_step
 from prelu_tools.backends.torch.conversion.task import Task
@@ -49,7 +49,7 @@ from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 from prelu_tools.core.prelu.slopes import PReLULayer
-from prelu_tools.core.results.decisions import Decision
+from prelu_tools.core.results.verification.decisions import Decision
 from prelu_tools.core.rounding.noise import Noise
 
 

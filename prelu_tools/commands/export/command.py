@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from prelu_tools.backends.interface import Conversion, Source
-from prelu_tools.backends.onnxruntime.session import newest_opset
+from prelu_tools.backends.onnxruntime.running.session import newest_opset
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
+from prelu_tools.backends.protocol.interface import Conversion, Source
 from prelu_tools.backends.quiet import listening, quiet
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.export.provenance import example_sizes_of, provenance
@@ -28,7 +28,7 @@ from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.results.export import ExportResult
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.writer import refuse_existing, write_model
 from prelu_tools.graph.match.layers import read_layers

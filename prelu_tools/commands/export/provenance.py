@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.source_spec import parse_source_spec
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import example_sizes

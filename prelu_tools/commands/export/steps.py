@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from prelu_tools.backends.inputs import TensorSpec
-from prelu_tools.backends.interface import Conversion, Source
+from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.backends.protocol.interface import Conversion, Source
 from prelu_tools.commands.optimize.command import optimize
 from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.core.errors import PReLUToolsError

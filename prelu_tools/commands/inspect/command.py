@@ -23,7 +23,7 @@ from prelu_tools.core.results.inspection import (
 from prelu_tools.graph.facts.survey import survey
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.interface import OnnxGraph, Source
+    from prelu_tools.backends.protocol.interface import OnnxGraph, Source
     from prelu_tools.commands.inspect.request import InspectRequest
     from prelu_tools.core.prelu.slopes import PReLULayer
 

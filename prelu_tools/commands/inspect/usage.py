@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prelu_tools.backends.interface import OnnxGraph
+from prelu_tools.backends.protocol.interface import OnnxGraph
 from prelu_tools.commands.verify.inputs.feeds import replay_feeds
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import PReLUToolsError

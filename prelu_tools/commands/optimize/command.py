@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prelu_tools.backends.interface import Source
-from prelu_tools.backends.onnxruntime.racing import Run, open_run, race, shortest_time
+from prelu_tools.backends.onnxruntime.running.racing import Run, open_run, race, shortest_time
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
 from prelu_tools.commands.optimize.equality import OriginalOutputs, equality_of, keep_bits
 from prelu_tools.commands.optimize.preparing import ProgressCallback, Work, no_graph, prepare
@@ -19,14 +19,14 @@ from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.inputs import DEFAULT_SEED
+from prelu_tools.core.process.timing import Latency, ratio_of
 from prelu_tools.core.results.optimization import (
     EqualityReport,
     Exactness,
     LayerChoice,
     OptimizeResult,
 )
-from prelu_tools.core.results.verification import ExportVerificationError, VerifyResult
-from prelu_tools.core.timing import Latency, ratio_of
+from prelu_tools.core.results.verification.result import ExportVerificationError, VerifyResult
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.io.writer import refuse_existing, write_model

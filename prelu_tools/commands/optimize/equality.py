@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from prelu_tools.backends.onnxruntime.racing import Run, runtime_version
-from prelu_tools.backends.onnxruntime.single import SingleLayers
+from prelu_tools.backends.onnxruntime.running.racing import Run, runtime_version
+from prelu_tools.backends.onnxruntime.running.single import SingleLayers
 from prelu_tools.commands.optimize.rewritable import RewritableLayer
 from prelu_tools.commands.optimize.tuning import Bench, Choices
 from prelu_tools.commands.verify.inputs.feeds import Feeds
@@ -18,7 +18,7 @@ from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.prelu.slopes import align
 from prelu_tools.core.prelu.special import special_values
 from prelu_tools.core.results.optimization import EqualityReport
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.core.rounding.parity import ulps
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers

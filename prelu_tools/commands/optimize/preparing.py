@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from prelu_tools.backends.interface import OnnxGraph, Source
-from prelu_tools.backends.onnxruntime.racing import Run, open_run, runtime_version
 from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
-from prelu_tools.backends.onnxruntime.tapped import taps_of
+from prelu_tools.backends.onnxruntime.running.racing import Run, open_run, runtime_version
+from prelu_tools.backends.onnxruntime.running.tapped import taps_of
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
+from prelu_tools.backends.protocol.interface import OnnxGraph, Source
 from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.commands.optimize.rewritable import RewritableLayer, rewritable_layers
 from prelu_tools.commands.optimize.timed_inputs import TimedInputs, draw_inputs

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from prelu_tools.backends.onnxruntime.tapped import TappedSession, taps_of
+from prelu_tools.backends.onnxruntime.running.tapped import TappedSession, taps_of
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.costs import Surroundings, forecast
 from prelu_tools.core.prelu.slopes import align

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prelu_tools.backends.inputs import TensorSpec
-from prelu_tools.backends.interface import OnnxGraph
-from prelu_tools.backends.onnxruntime.racing import open_run, shortest_time
+from prelu_tools.backends.onnxruntime.running.racing import open_run, shortest_time
+from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.backends.protocol.interface import OnnxGraph
 from prelu_tools.backends.recorded import is_record
 from prelu_tools.backends.recorded.format import read_recording
 from prelu_tools.commands.optimize.request import OptimizeRequest
@@ -18,7 +18,7 @@ from prelu_tools.commands.verify.inputs.planning import drawer_within_tables
 from prelu_tools.commands.verify.inputs.sizes import Sizes
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.inputs import DEFAULT_SEED, Wanted, pictures
-from prelu_tools.core.timing import SizesFrom
+from prelu_tools.core.process.timing import SizesFrom
 from prelu_tools.graph.io.metadata import stated_examples
 from prelu_tools.graph.io.reader import OnnxModel
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from prelu_tools.backends.onnxruntime.racing import Budget, Run, open_run, race
+from prelu_tools.backends.onnxruntime.running.racing import Budget, Run, open_run, race
 from prelu_tools.commands.optimize.rewritable import RewritableLayer
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.process.timing import Ratio, ratio_of
 from prelu_tools.core.results.optimization import Chosen
-from prelu_tools.core.timing import Ratio, ratio_of
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.passes.lowering import lower
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError

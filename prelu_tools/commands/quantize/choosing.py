@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from prelu_tools.backends.onnxruntime.racing import Budget, open_run, race
+from prelu_tools.backends.onnxruntime.running.racing import Budget, open_run, race
 from prelu_tools.commands.optimize.tuning import fastest, undecided
 from prelu_tools.commands.quantize.quantizing import Prepared, call_name
 from prelu_tools.commands.verify.inputs.feeds import Feeds

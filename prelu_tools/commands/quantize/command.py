@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from prelu_tools.backends.interface import OnnxGraph, Source
 from prelu_tools.backends.onnxruntime.quantizing import quantizer_options
-from prelu_tools.backends.onnxruntime.session import Session
+from prelu_tools.backends.onnxruntime.running.session import Session
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
+from prelu_tools.backends.protocol.interface import OnnxGraph, Source
 from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.quantize.calibration import read_calibration
@@ -40,9 +40,9 @@ from prelu_tools.commands.quantize.quantizing import (
 )
 from prelu_tools.commands.quantize.ranges import EXACT, FASTEST, NOTICEABLE
 from prelu_tools.commands.quantize.request import QuantizeRequest
+from prelu_tools.commands.verify.candidates.judging import is_quantized
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.inputs.feeds import Feeds, save_feeds
-from prelu_tools.commands.verify.judging import is_quantized
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.results.quantization import (
@@ -50,7 +50,7 @@ from prelu_tools.core.results.quantization import (
     QuantizeResult,
 )
 from prelu_tools.core.results.reasons import as_reason
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.writer import refuse_existing, write_model

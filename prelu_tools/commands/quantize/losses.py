@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 
-from prelu_tools.backends.onnxruntime.session import Session
+from prelu_tools.backends.onnxruntime.running.session import Session
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.arrays import Array
 from prelu_tools.graph.copies.instrument import tapped

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import onnx
 
-from prelu_tools.backends.interface import OnnxGraph
-from prelu_tools.backends.onnxruntime.racing import open_run, race, runtime_version
+from prelu_tools.backends.onnxruntime.running.racing import open_run, race, runtime_version
+from prelu_tools.backends.protocol.interface import OnnxGraph
 from prelu_tools.commands.optimize.equality import processor
 from prelu_tools.commands.quantize.calibration import CalibrationData
 from prelu_tools.commands.quantize.choosing import Forms
@@ -20,6 +20,7 @@ from prelu_tools.commands.quantize.quantizing import (
 )
 from prelu_tools.commands.quantize.request import QuantizeRequest
 from prelu_tools.core.inputs import DEFAULT_SEED
+from prelu_tools.core.process.timing import ratio_of
 from prelu_tools.core.results.quantization import (
     QuantizedLayer,
     QuantizedOutput,
@@ -27,8 +28,8 @@ from prelu_tools.core.results.quantization import (
     QuantizeResult,
 )
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification import LayerParity, Verdict, VerifyResult
-from prelu_tools.core.timing import ratio_of
+from prelu_tools.core.results.verification.parity import LayerParity, Verdict
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.quantized.forms import FLOAT
 

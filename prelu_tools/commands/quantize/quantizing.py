@@ -14,7 +14,7 @@ from prelu_tools.backends.onnxruntime.quantizing import (
     folded,
     quantized_statically,
 )
-from prelu_tools.backends.onnxruntime.session import Session
+from prelu_tools.backends.onnxruntime.running.session import Session
 from prelu_tools.commands.quantize.ranges import FASTEST, RangeSample
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.arrays import Array

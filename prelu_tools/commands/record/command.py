@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from prelu_tools.backends.interface import Source
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.recorded.format import VERSION, write_recording
 from prelu_tools.backends.recorded.formulas import formula_of
 from prelu_tools.backends.recorded.recording import (
@@ -40,11 +40,11 @@ from prelu_tools.core.files.documents import Stored
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.special import special_input
+from prelu_tools.core.process.versions import installed_versions
 from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.record import RecordResult
-from prelu_tools.core.results.verification import Coverage
+from prelu_tools.core.results.verification.result import Coverage
 from prelu_tools.core.rounding.tolerance import Extent
-from prelu_tools.core.versions import installed_versions
 from prelu_tools.graph.io.writer import refuse_existing, replacing
 
 ProgressCallback = Callable[[str], None]

@@ -14,8 +14,8 @@ from prelu_tools.commands.baselines import (
     read_document,
     write_document,
 )
-from prelu_tools.core.results.baseline import Baseline, Entry, entry_of
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.baseline import Baseline, Entry, entry_of
+from prelu_tools.core.results.verification.result import VerifyResult
 
 KIND = "verify-baseline"
 

@@ -8,19 +8,20 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from prelu_tools.backends.interface import OnnxGraph, Source
-from prelu_tools.backends.onnxruntime.session import parse_provider
+from prelu_tools.backends.onnxruntime.running.session import parse_provider
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
+from prelu_tools.backends.protocol.interface import OnnxGraph, Source
 from prelu_tools.backends.registry import check_runtime, open_source, run_by
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
-from prelu_tools.commands.verify.candidate import Judged
+from prelu_tools.commands.verify.candidates.candidate import Judged
+from prelu_tools.commands.verify.candidates.judging import is_quantized, judge
+from prelu_tools.commands.verify.candidates.linked import Linked
+from prelu_tools.commands.verify.candidates.unrun import nothing_to_run, unjudged
 from prelu_tools.commands.verify.conclusion import agreements_of, conclude
 from prelu_tools.commands.verify.inputs.feeds import save_feeds
 from prelu_tools.commands.verify.inputs.linking import Layouts, link_inputs, other_links
 from prelu_tools.commands.verify.inputs.other import asking
-from prelu_tools.commands.verify.judging import is_quantized, judge
-from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.quantized.ranges import within_calibration
 from prelu_tools.commands.verify.reference.live import check_ranges, running
 from prelu_tools.commands.verify.reference.reference import Reference
@@ -30,10 +31,10 @@ from prelu_tools.commands.verify.reference.replay import (
     replaying,
 )
 from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
-from prelu_tools.commands.verify.unrun import nothing_to_run, unjudged
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification import CandidateReport, VerifyResult
+from prelu_tools.core.results.verification.candidate import CandidateReport
+from prelu_tools.core.results.verification.result import VerifyResult
 
 ProgressCallback = Callable[[str], None]
 """Is told what is being done."""

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prelu_tools.commands.verify.candidate import Judged
+from prelu_tools.commands.verify.candidates.candidate import Judged
+from prelu_tools.commands.verify.candidates.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
 from prelu_tools.commands.verify.inputs.branch_search import BRANCH_FOUND
 from prelu_tools.commands.verify.inputs.linking import Layouts
-from prelu_tools.commands.verify.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.process.versions import installed_versions
 from prelu_tools.core.results.reasons import as_reason, code_of
-from prelu_tools.core.results.verification import Agreement, Coverage, Verdict, VerifyResult
+from prelu_tools.core.results.verification.parity import Verdict
+from prelu_tools.core.results.verification.result import Agreement, Coverage, VerifyResult
 from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.parity import worst
 from prelu_tools.core.rounding.tolerance import QUANTIZED
-from prelu_tools.core.versions import installed_versions
 
 
 def agreements_of(
@@ -25,16 +26,20 @@ def agreements_of(
     """Each further provider of a candidate against its first one."""
     found = []
     for model in dict.fromkeys(item.report.model for item in judged):
-        runs = [item for item in judged if item.report.model == model and item.results]
-        for other in runs[1:]:
-            first = runs[0]
-            if first.report.provider is None or other.report.provider is None:
+        runs = [
+            (item.report.provider.requested, item.results)
+            for item in judged
+            if item.report.model == model
+            and item.results
+            and item.report.provider is not None
+            # in integer codes each is compared with what the file means, by its own rounding
+            and item.report.tolerance != QUANTIZED
+        ]
+        for provider, results in runs[1:]:
+            first, base = runs[0]
+            if provider == first:
                 continue
-            if first.report.tolerance == QUANTIZED:
-                continue  # each was compared with what the file means, by its own rounding
-            if first.report.provider.requested == other.report.provider.requested:
-                continue
-            names = pair_outputs(reference.outputs[0], first.results[0])
+            names = pair_outputs(reference.outputs[0], base[0])
             extents = {theirs: reference.extents[mine] for mine, theirs in names}
             moved = reference.perturbed_to(SINGLE)
             spreads = [
@@ -42,11 +47,10 @@ def agreements_of(
                 for run in (moved.outputs if moved is not None else ())
             ]
             outputs = OutputJudge(
-                first.results, extents, Layouts(), (), request.tolerance, spreads or None
-            ).compare(other.results)
-            providers = (first.report.provider.requested, other.report.provider.requested)
+                base, extents, Layouts(), (), request.tolerance, spreads or None
+            ).compare(results)
             verdict = worst([output.verdict for output in outputs])
-            found.append(Agreement(model, providers, outputs, verdict))
+            found.append(Agreement(model, (first, provider), outputs, verdict))
     return tuple(found)
 
 

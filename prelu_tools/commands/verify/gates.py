@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification import CandidateReport, Coverage, Verdict
+from prelu_tools.core.results.verification.candidate import CandidateReport
+from prelu_tools.core.results.verification.parity import Verdict
+from prelu_tools.core.results.verification.result import Coverage
 
 
 def coverage_gate(coverage: Coverage | None, request: VerifyRequest) -> tuple[Verdict, str] | None:

@@ -33,7 +33,7 @@ from prelu_tools.core.targets import RUNS_ONNX
 
 if TYPE_CHECKING:
     from prelu_tools.core.prelu.layout import Layout
-    from prelu_tools.core.results.verification import Tolerance
+    from prelu_tools.core.results.verification.candidate import Tolerance
 
 
 QUICK_SAMPLES = 4
@@ -47,7 +47,7 @@ def _calibrated() -> Tolerance:
 
 def _tolerance(value: Any) -> Tolerance:
     """`calibrated`, the text `RTOL,ATOL` or two numbers; none is negative."""
-    from prelu_tools.core.results.verification import Tolerance
+    from prelu_tools.core.results.verification.candidate import Tolerance
 
     if isinstance(value, str) and value == "calibrated":
         return _calibrated()

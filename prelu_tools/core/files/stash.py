@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.grouping import BUDGET
+from prelu_tools.core.process.grouping import BUDGET
 
 Key = tuple[str, int, str, int]
 """The precision, the run, the layer, and which call of it."""

@@ -29,7 +29,7 @@ class SlopeParameter:
     """Its true values."""
     indices: IntArray
     """How it is laid over the input of its first call in the source: flat indices, aligned to the
-    input, as `backends/probe.py` finds them."""
+    input, as `backends/probing/probe.py` finds them."""
     n_calls: int
     """How often the source uses it: as many PRelu nodes have to be in the result."""
     call: int = 0

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from prelu_tools.core.results.comparable import WRITTEN, comparable
 from prelu_tools.core.results.reading import from_document
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 
 Command = Literal["inspect", "verify", "export"]
 Status = Literal["pass", "ok", "fail", "inconclusive", "error"]

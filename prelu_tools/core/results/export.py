@@ -11,7 +11,7 @@ from typing import Literal
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.optimization import OptimizeResult
 from prelu_tools.core.results.showing import Shown
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prelu_tools.core.errors import UsageError
+from prelu_tools.core.process.timing import Latency, Ratio
 from prelu_tools.core.results.showing import Shown
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.core.targets import ExportTarget
-from prelu_tools.core.timing import Latency, Ratio
 
 Chosen = Literal["cost model", "timing", "choices", "target", "exactness", "speed"]
 """`exactness`: the faster form changed a bit of an output; `speed`: no form was faster."""

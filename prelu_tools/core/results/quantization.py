@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from prelu_tools.core.process.timing import Ratio
 from prelu_tools.core.results.showing import Shown
-from prelu_tools.core.results.verification import Verdict, VerifyResult
-from prelu_tools.core.timing import Ratio
+from prelu_tools.core.results.verification.parity import Verdict
+from prelu_tools.core.results.verification.result import VerifyResult
 
 Selected = Literal["timing", "exactness", "loss", "only one"]
 """How a form was chosen: by timing; the most exact of those that fit; in floating point because of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prelu_tools.core.results.showing import Shown
-from prelu_tools.core.results.verification import Coverage
+from prelu_tools.core.results.verification.result import Coverage
 
 
 @dataclass(frozen=True, repr=False)

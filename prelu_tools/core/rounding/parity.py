@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.results.verification import Deviation, Verdict
+from prelu_tools.core.results.verification.parity import Deviation, Verdict
 from prelu_tools.core.rounding.spread import Spread
 from prelu_tools.core.rounding.tolerance import Limit
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.results.verification import Tolerance
+from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.rounding.spread import Spread, unit_of
 
 MULTIPLE = 8.0

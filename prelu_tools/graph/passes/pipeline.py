@@ -11,11 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prelu_tools.graph.io.model import OnnxModel
-from prelu_tools.graph.passes.convolutions import state_groups, state_output_padding
-from prelu_tools.graph.passes.folding import fix_reshapes, fold_batch_normalization, fold_constants
-from prelu_tools.graph.passes.layouts import drop_idle_casts, drop_idle_reshapes
-from prelu_tools.graph.passes.narrowing import narrow_convolutions
-from prelu_tools.graph.passes.sinking import reduce_before_transposing, sink_transposes
+from prelu_tools.graph.passes.cleaning.convolutions import state_groups, state_output_padding
+from prelu_tools.graph.passes.cleaning.folding import (
+    fix_reshapes,
+    fold_batch_normalization,
+    fold_constants,
+)
+from prelu_tools.graph.passes.cleaning.layouts import drop_idle_casts, drop_idle_reshapes
+from prelu_tools.graph.passes.cleaning.narrowing import narrow_convolutions
+from prelu_tools.graph.passes.cleaning.sinking import reduce_before_transposing, sink_transposes
 
 GraphPass = Callable[[OnnxModel], None]
 

@@ -21,8 +21,8 @@ from prelu_tools.graph.match.layers import (
     name_of_operation,
 )
 from prelu_tools.graph.passes.canonical import replace_by_prelu, settle_slopes
+from prelu_tools.graph.passes.cleaning.sinking import cancel_transposes
 from prelu_tools.graph.passes.prune import prune_model, unlist_weights
-from prelu_tools.graph.passes.sinking import cancel_transposes
 from prelu_tools.graph.view import all_views
 
 

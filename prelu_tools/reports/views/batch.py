@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, WorkerInfo
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import (
     Cell,

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from prelu_tools.core.results.export import ExportResult
-from prelu_tools.core.results.verification import OutputParity, VerifyResult
+from prelu_tools.core.results.verification.parity import OutputParity
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Lines, Name, Section, Text, Word
 from prelu_tools.reports.sentences import reached, times

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from prelu_tools.core.process.timing import Latency, SizesFrom
 from prelu_tools.core.results.optimization import EqualityReport, LayerChoice, OptimizeResult
-from prelu_tools.core.timing import Latency, SizesFrom
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Column, Lines, Name, Section, Table, Text, Word
 from prelu_tools.reports.sentences import reached

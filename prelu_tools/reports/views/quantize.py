@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from prelu_tools.core.process.timing import Ratio
 from prelu_tools.core.results.quantization import QuantizedTimes, QuantizeResult
-from prelu_tools.core.timing import Ratio
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Column, Lines, Name, Section, Share, Table, Text
 from prelu_tools.reports.sentences import TOP1

@@ -6,12 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from prelu_tools.core.results.reasons import SPECIAL_VALUE_DIFFERS, code_of
-from prelu_tools.core.results.verification import (
-    CandidateReport,
-    LayerParity,
-    OutputParity,
-    VerifyResult,
-)
+from prelu_tools.core.results.verification.candidate import CandidateReport
+from prelu_tools.core.results.verification.parity import LayerParity, OutputParity
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import (
     Block,

@@ -13,7 +13,7 @@ from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.inspection import Finding, InspectResult
 from prelu_tools.core.results.series import SeriesResult
-from prelu_tools.core.results.verification import VerifyResult
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import SEVERITIES, by_severity, which
 from prelu_tools.reports.headline import first_of

@@ -38,8 +38,8 @@ from prelu_tools.reports.document import (
     plain,
 )
 from prelu_tools.reports.views import view_of
-from prelu_tools.reports.writers.chart_data import chart_data
-from prelu_tools.reports.writers.course import LEGEND, charts
+from prelu_tools.reports.writers.charts.course import LEGEND, charts
+from prelu_tools.reports.writers.charts.data import chart_data
 
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 _PASSED = ("", "pass", "ok")

@@ -20,14 +20,9 @@ from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.inspection import Finding, InspectResult
 from prelu_tools.core.results.quantization import QuantizeResult
 from prelu_tools.core.results.series import SeriesResult
-from prelu_tools.core.results.verification import (
-    Agreement,
-    CandidateReport,
-    LayerParity,
-    OutputParity,
-    Verdict,
-    VerifyResult,
-)
+from prelu_tools.core.results.verification.candidate import CandidateReport
+from prelu_tools.core.results.verification.parity import LayerParity, OutputParity, Verdict
+from prelu_tools.core.results.verification.result import Agreement, VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.sentences import (

@@ -23,7 +23,9 @@ from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.inspection import InspectResult, Severity
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.series import SeriesResult
-from prelu_tools.core.results.verification import CandidateReport, Verdict, VerifyResult
+from prelu_tools.core.results.verification.candidate import CandidateReport
+from prelu_tools.core.results.verification.parity import Verdict
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.places import file_of
 from prelu_tools.reports.printable import cleaned, printable_json

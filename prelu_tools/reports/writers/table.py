@@ -149,7 +149,7 @@ def _labelled(pairs: Iterable[tuple[str, Text]], width: int) -> Iterator[Styled]
 
 
 def _slopes(slopes: Slopes, style: Style) -> Iterator[Paragraph]:
-    from prelu_tools.reports.writers.histogram import histograms
+    from prelu_tools.reports.writers.charts.histogram import histograms
 
     first, *rest = slopes.tables
     yield from _table(first, style)

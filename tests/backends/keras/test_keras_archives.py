@@ -392,7 +392,7 @@ def test_a_zip_bomb_is_refused(saved: Saved, tmp_path: Path) -> None:
 def test_a_large_archive_is_read_through_a_temporary_file(
     saved: Saved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prelu_tools.backends.files.keras_archive._IN_MEMORY", 1000)
+    monkeypatch.setattr("prelu_tools.backends.files.keras.archive._IN_MEMORY", 1000)
     for found, live in zip(saved.open("digits").layers(), saved.layers["digits"], strict=True):
         _assert_same(found, live)
 

@@ -12,7 +12,7 @@ tf = pytest.importorskip("tensorflow")
 
 from prelu_tools.backends.keras.source import KerasSource  # noqa: E402
 from prelu_tools.core.options import SourceOptions  # noqa: E402
-from prelu_tools.core.results.decisions import Decision  # noqa: E402
+from prelu_tools.core.results.verification.decisions import Decision  # noqa: E402
 
 UP, DOWN = [[1.0, 2.0, 3.0]], [[-1.0, -2.0, -3.0]]
 BOTH = frozenset({"came out true", "came out false"})

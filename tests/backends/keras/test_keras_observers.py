@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from observing import Told, observed
 
-from prelu_tools.core import grouping
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.process import grouping
 
 pytestmark = pytest.mark.keras
 pytest.importorskip("keras")

@@ -14,14 +14,14 @@ import pytest
 from observing import Told, coverage, observed
 from tiny_models import save_convolution, save_dense, save_prelu, save_relu
 
-from prelu_tools.backends.inputs import SearchLimits
 from prelu_tools.backends.onnxruntime import from_file
+from prelu_tools.backends.onnxruntime.running.tapped import taps_of
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.backends.onnxruntime.tapped import taps_of
-from prelu_tools.core import grouping
+from prelu_tools.backends.protocol.inputs import SearchLimits
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.process import grouping
 
 IMAGE = "float[N,3,4,5]"
 SLOPES = np.array([0.25, -0.5, 0.125], np.float32)  # powers of two: products of these are exact
@@ -173,7 +173,7 @@ def test_what_is_asked_for_at_once_does_not_matter(
             found += [len(group) for group in made]
             return made
 
-        monkeypatch.setattr("prelu_tools.backends.onnxruntime.tapped.grouped", few)
+        monkeypatch.setattr("prelu_tools.backends.onnxruntime.running.tapped.grouped", few)
         told = observed(source, feeds)
         assert found == groups
         assert told.numbers == whole.numbers == [("a", 0), ("a_half", 0), ("a_rest", 0)]

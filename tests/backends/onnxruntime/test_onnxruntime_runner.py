@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from tiny_models import save_dense, save_graph, save_prelu
 
 from prelu_tools.backends.onnxruntime import from_file
-from prelu_tools.backends.onnxruntime.session import (
+from prelu_tools.backends.onnxruntime.running.session import (
     PROVIDERS,
     Session,
     _load_cuda,

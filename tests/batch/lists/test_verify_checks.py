@@ -19,7 +19,7 @@ from prelu_tools.batch.lists.jobs import check_jobs
 from prelu_tools.batch.lists.keys import FIELDS
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.options import InputOption, SourceOptions
-from prelu_tools.core.results.verification import Tolerance
+from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.rounding.tolerance import CALIBRATED
 
 GOOD = 'name = "good"\nreference = "net.onnx"\ncandidates = ["same.onnx"]'

@@ -15,7 +15,7 @@ from text_nets import COLUMN, SLOPES, save
 from tiny_models import save_relu
 from versions import slow_kernel
 
-from prelu_tools.backends.onnxruntime.session import newest_ir_version
+from prelu_tools.backends.onnxruntime.running.session import newest_ir_version
 
 FIVE = "r = Relu(x) n = Neg(x) m = Relu(n) s = Mul(m, a) y = Add(r, s)"
 

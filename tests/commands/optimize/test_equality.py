@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from text_nets import COLUMN, save
 
-from prelu_tools.backends.onnxruntime.racing import Run, runtime_version
+from prelu_tools.backends.onnxruntime.running.racing import Run, runtime_version
 from prelu_tools.commands.optimize import equality as module
 from prelu_tools.commands.optimize.equality import OriginalOutputs, equality_of, keep_bits
 from prelu_tools.commands.optimize.rewritable import RewritableLayer
@@ -20,13 +20,10 @@ from prelu_tools.commands.optimize.tuning import Bench, Choices
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.special import special_values
-from prelu_tools.core.results.verification import (
-    CandidateReport,
-    SpecialValue,
-    Tolerance,
-    VerifyResult,
-)
-from prelu_tools.core.timing import Ratio
+from prelu_tools.core.process.timing import Ratio
+from prelu_tools.core.results.verification.candidate import CandidateReport, Tolerance
+from prelu_tools.core.results.verification.parity import SpecialValue
+from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.graph.io.reader import OnnxModel, read_model
 from prelu_tools.graph.match.layers import LocatedLayer
 

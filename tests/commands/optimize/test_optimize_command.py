@@ -16,7 +16,7 @@ from running import Outcome, cli
 from text_nets import npz, save
 from versions import fused_add, infinities
 
-from prelu_tools.backends.onnxruntime.racing import Run, Times
+from prelu_tools.backends.onnxruntime.running.racing import Run, Times
 from prelu_tools.commands.optimize import command
 from prelu_tools.commands.optimize.tuning import Bench
 from prelu_tools.core.targets import RUNTIMES

@@ -14,7 +14,7 @@ from onnx import helper
 from running import Outcome, cli
 from text_nets import save
 
-from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.export.provenance import example_sizes_of
 from prelu_tools.commands.optimize import timed_inputs
 from prelu_tools.core.results.optimization import Exactness

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prelu_tools.backends.onnxruntime import racing
-from prelu_tools.backends.onnxruntime.racing import Budget, Times, race, shortest_time
+from prelu_tools.backends.onnxruntime.running import racing
+from prelu_tools.backends.onnxruntime.running.racing import Budget, Times, race, shortest_time
 from prelu_tools.commands.optimize.tuning import _and_others, fastest, undecided
 
 MILLISECONDS = {"prelu": 0.90, "max": 0.60, "relu_mul": 0.50, "depthwise": 0.503}

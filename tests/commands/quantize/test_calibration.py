@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from text_nets import npz
 
-from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.quantize.calibration import read_calibration
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.reasons import code_of

@@ -9,13 +9,9 @@ import pytest
 from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.results.reasons import code_of
-from prelu_tools.core.results.verification import (
-    CandidateReport,
-    Coverage,
-    LayerParity,
-    Power,
-    Tolerance,
-)
+from prelu_tools.core.results.verification.candidate import CandidateReport, Power, Tolerance
+from prelu_tools.core.results.verification.parity import LayerParity
+from prelu_tools.core.results.verification.result import Coverage
 
 REQUEST = VerifyRequest("a", ("b",))
 TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
@@ -54,6 +50,7 @@ def test_coverage_that_was_not_looked_at() -> None:
         (2, (2, None), None),
         (3, (5, 2), ("fail", "m: 1: a slope met 2 negative inputs; --min-hits 3 requires more")),
         (1, (0, None), ("fail", "m: 0: a slope met 0 negative inputs; --min-hits 1 requires more")),
+        (1, (1, 0), ("fail", "m: 1: a slope met 0 negative inputs; --min-hits 1 requires more")),
         (1, (None,), ("inconclusive", "m: no layer was seen, and --min-hits requires one")),
         (1, (), ("inconclusive", "m: no layer was seen, and --min-hits requires one")),
     ],

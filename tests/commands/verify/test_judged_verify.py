@@ -11,13 +11,11 @@ import pytest
 from numpy_models import REQUEST, SLOPES, NumpyModel, the_one, verified
 from text_nets import COLUMN, save
 
-from prelu_tools.commands.verify import candidate
 from prelu_tools.commands.verify import command as module
+from prelu_tools.commands.verify.candidates import candidate
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.results.verification import (
-    Coverage,
-    Tolerance,
-)
+from prelu_tools.core.results.verification.candidate import Tolerance
+from prelu_tools.core.results.verification.result import Coverage
 
 HALF = {"a": SLOPES.astype(np.float16)}
 

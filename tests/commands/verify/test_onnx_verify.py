@@ -11,13 +11,11 @@ import pytest
 from onnx_checks import CPU, TENTHS, request_of, small_net
 from text_nets import save
 
-from prelu_tools.backends.onnxruntime.session import Session
+from prelu_tools.backends.onnxruntime.running.session import Session
 from prelu_tools.commands.verify.command import verify
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.results.verification import (
-    Agreement,
-    ProviderReport,
-)
+from prelu_tools.core.results.verification.candidate import ProviderReport
+from prelu_tools.core.results.verification.result import Agreement
 
 
 @pytest.fixture

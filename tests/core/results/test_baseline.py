@@ -7,17 +7,15 @@ from typing import Any
 
 import pytest
 
-from prelu_tools.core.results.baseline import Baseline, compared_with, entry_of
-from prelu_tools.core.results.verification import (
+from prelu_tools.core.results.verification.baseline import Baseline, compared_with, entry_of
+from prelu_tools.core.results.verification.candidate import (
     CandidateReport,
-    Coverage,
-    LayerParity,
-    OutputParity,
     Power,
     ProviderReport,
     Tolerance,
-    VerifyResult,
 )
+from prelu_tools.core.results.verification.parity import LayerParity, OutputParity
+from prelu_tools.core.results.verification.result import Coverage, VerifyResult
 
 
 def _result(

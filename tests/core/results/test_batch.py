@@ -12,7 +12,8 @@ from made_results import verified
 from prelu_tools.core.results.batch import BatchEntry, BatchResult, Status
 from prelu_tools.core.results.reading import from_document
 from prelu_tools.core.results.reasons import Reason, code_of
-from prelu_tools.core.results.verification import BaselineReport, Verdict, VerifyResult
+from prelu_tools.core.results.verification.parity import Verdict
+from prelu_tools.core.results.verification.result import BaselineReport, VerifyResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.writers.json import one_line
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prelu_tools.core.results.decisions import Decision, DecisionBook
+from prelu_tools.core.results.verification.decisions import Decision, DecisionBook
 
 
 def _decision(*ways: str, taken: str = "", name: str = "If", by_sizes: bool = False) -> Decision:

@@ -6,16 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from prelu_tools.core.results.verification import (
+from prelu_tools.core.results.verification.candidate import (
     CandidateReport,
-    InterfaceDifference,
     Power,
     ProviderReport,
     Tolerance,
-    Verdict,
-    VerdictError,
-    VerifyResult,
 )
+from prelu_tools.core.results.verification.parity import InterfaceDifference, Verdict
+from prelu_tools.core.results.verification.result import VerdictError, VerifyResult
 
 TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
 

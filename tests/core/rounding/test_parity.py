@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.results.verification import Deviation, Verdict
+from prelu_tools.core.results.verification.parity import Deviation, Verdict
 from prelu_tools.core.rounding.parity import Comparison, Top1, ulps, worst
 from prelu_tools.core.rounding.tolerance import Limit
 

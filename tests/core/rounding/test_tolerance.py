@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from prelu_tools.core.results.verification import Tolerance
+from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.rounding import tolerance
 from prelu_tools.core.rounding.parity import Comparison
 from prelu_tools.core.rounding.spread import Spread

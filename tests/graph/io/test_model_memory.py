@@ -15,7 +15,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.model import MEMORY, OnnxModel, all_tensors, is_external
 from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.io.writer import write_model
-from prelu_tools.graph.passes.folding import fold_batch_normalization
+from prelu_tools.graph.passes.cleaning.folding import fold_batch_normalization
 from prelu_tools.graph.passes.prune import prune_model
 
 WEIGHT = numbers(40, 3, 3, 3)

@@ -11,7 +11,7 @@ from graph_text import IMAGE, SLOPES, Array, initializers, model, numbers, opera
 
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.graph.io.model import OnnxModel
-from prelu_tools.graph.passes.folding import (
+from prelu_tools.graph.passes.cleaning.folding import (
     attach_weights,
     fix_reshapes,
     fold_batch_normalization,

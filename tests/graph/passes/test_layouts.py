@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from graph_text import Array, model, operators, whole
 
-from prelu_tools.graph.passes.layouts import drop_idle_casts, drop_idle_reshapes
+from prelu_tools.graph.passes.cleaning.layouts import drop_idle_casts, drop_idle_reshapes
 
 CONSTANTS: Mapping[str, Array] = {"same": np.array([0, 3, 20]), "both": np.array([0, 0, 20])}
 

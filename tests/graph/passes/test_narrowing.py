@@ -11,7 +11,7 @@ from graph_text import Array, model, numbers, operators, run
 from onnx import checker
 
 from prelu_tools.graph.io.model import OnnxModel
-from prelu_tools.graph.passes.narrowing import narrow_convolutions
+from prelu_tools.graph.passes.cleaning.narrowing import narrow_convolutions
 
 CONSTANTS: Mapping[str, Array | float] = {
     "first": np.array([1]),

@@ -9,7 +9,7 @@ from graph_text import IMAGE, initializers, model, numbers, run
 from onnx import parser
 from versions import newest_converter
 
-from prelu_tools.backends.onnxruntime.session import newest_opset
+from prelu_tools.backends.onnxruntime.running.session import newest_opset
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.metadata import describe_layer, properties
 from prelu_tools.graph.io.model import OnnxModel, is_external

@@ -11,8 +11,8 @@ from graph_text import Array, initializers, model, numbers, operators, run
 from onnx import checker, shape_inference
 
 from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.passes.cleaning.sinking import reduce_before_transposing, sink_transposes
 from prelu_tools.graph.passes.pipeline import GraphPass
-from prelu_tools.graph.passes.sinking import reduce_before_transposing, sink_transposes
 
 LAST = "float[N,4,5,3]"
 IN, OUT = "<perm=[0,3,1,2]>", "<perm=[0,2,3,1]>"

@@ -15,14 +15,14 @@ import numpy as np
 import onnx
 from onnx import helper, shape_inference
 
-from prelu_tools.backends.calls import PReLUCall
-from prelu_tools.backends.interface import Conversion
 from prelu_tools.backends.keras.conversion.constants import fold
 from prelu_tools.backends.keras.conversion.optimizing import optimized
 from prelu_tools.backends.keras.conversion.rewriting import sparing_prelus
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.marks import STAND_IN, with_slopes
 from prelu_tools.backends.keras.graphs.program import Program, Tap
+from prelu_tools.backends.protocol.calls import PReLUCall
+from prelu_tools.backends.protocol.interface import Conversion
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
@@ -31,8 +31,8 @@ from prelu_tools.core.prelu.layout import from_layouts
 from prelu_tools.core.prelu.slopes import SlopeParameter
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.io.model import OnnxModel
-from prelu_tools.graph.passes.folding import attach_weights
-from prelu_tools.graph.passes.layouts import move_inputs
+from prelu_tools.graph.passes.cleaning.folding import attach_weights
+from prelu_tools.graph.passes.cleaning.layouts import move_inputs
 from prelu_tools.graph.passes.pipeline import AFTER_TF2ONNX, run_passes
 from prelu_tools.graph.passes.spelling import spell_out
 from prelu_tools.graph.passes.tidy import name_boundaries

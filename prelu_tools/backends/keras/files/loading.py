@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from prelu_tools.backends.files.keras_vetting import refuse_unsafe
+from prelu_tools.backends.files.keras.vetting import refuse_unsafe
 from prelu_tools.backends.keras.layers import is_leaf
 from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.preflight.names import defined_in, no_such_name

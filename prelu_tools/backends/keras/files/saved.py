@@ -10,15 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.calls import (
-    PReLUCall,
-    Tally,
-    activation_of,
-    layers_of,
-)
-from prelu_tools.backends.defaults import SourceDefaults
-from prelu_tools.backends.inputs import Lookup, SearchLimits, TensorSpec
-from prelu_tools.backends.interface import Conversion
 from prelu_tools.backends.keras.conversion.convert import convert_program
 from prelu_tools.backends.keras.files.saved_vetting import refuse_unsafe
 from prelu_tools.backends.keras.framework import tf
@@ -29,9 +20,18 @@ from prelu_tools.backends.keras.graphs.signature import trace_signature
 from prelu_tools.backends.keras.running.lookups import find_lookups
 from prelu_tools.backends.keras.running.search import gradients_in
 from prelu_tools.backends.keras.running.wide import ProgramRunner
+from prelu_tools.backends.probing.seeking import seek
+from prelu_tools.backends.protocol.calls import (
+    PReLUCall,
+    Tally,
+    activation_of,
+    layers_of,
+)
+from prelu_tools.backends.protocol.defaults import SourceDefaults
+from prelu_tools.backends.protocol.inputs import Lookup, SearchLimits, TensorSpec
+from prelu_tools.backends.protocol.interface import Conversion
+from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.runners import Observer, Runner, WideRunner
-from prelu_tools.backends.seeking import seek
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import explaining
 from prelu_tools.core.options import ConversionOptions, SourceOptions

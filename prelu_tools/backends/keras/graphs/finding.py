@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.bodies import bodies_of
 from prelu_tools.backends.keras.graphs.parts import Part, Parts, read_once
@@ -25,7 +24,8 @@ from prelu_tools.backends.keras.graphs.program import (
     node_of,
 )
 from prelu_tools.backends.keras.running.eagerly import as_written
-from prelu_tools.backends.probe import probe
+from prelu_tools.backends.probing.probe import probe
+from prelu_tools.backends.protocol.calls import PReLUCall
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError

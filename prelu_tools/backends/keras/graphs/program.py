@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.backends.keras.framework import tf
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.layout import Layout
 

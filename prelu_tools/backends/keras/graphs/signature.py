@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.freezing import flat_graph, freeze
 from prelu_tools.backends.keras.graphs.program import Program, Weight, make_placeholder
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError, one_line

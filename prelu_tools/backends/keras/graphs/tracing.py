@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.backends.keras.framework import keras, tf
 from prelu_tools.backends.keras.graphs.freezing import flat_graph, freeze
 from prelu_tools.backends.keras.graphs.marks import Mark, marked, taps_of
@@ -16,6 +15,7 @@ from prelu_tools.backends.keras.layers import data_layout, layer_names, owners, 
 from prelu_tools.backends.keras.running.eagerly import eagerly, plainly, values_of
 from prelu_tools.backends.keras.running.watch import slope_name
 from prelu_tools.backends.keras.steps import steps_as_rows
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.errors import PReLUToolsError
 

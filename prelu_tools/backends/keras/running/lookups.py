@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.inputs import Lookup
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.program import Program
 from prelu_tools.backends.keras.running.eagerly import as_written
+from prelu_tools.backends.protocol.inputs import Lookup
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, one_line

@@ -15,7 +15,7 @@ from tensorflow.python.framework import op_callbacks, ops, smart_cond
 from tensorflow.python.ops import cond as conditionals
 
 from prelu_tools.backends.keras.framework import tf
-from prelu_tools.backends.reading import Readings
+from prelu_tools.backends.probing.reading import Readings
 
 _READS: Final = ("__bool__", "__float__", "__int__", "__index__")
 _FREE_OF_VALUES: Final = ("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike")

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.calls import PReLUCall
-from prelu_tools.backends.inputs import TensorSpec
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.program import Program
 from prelu_tools.backends.keras.layers import watching
 from prelu_tools.backends.keras.running.eagerly import as_written, eagerly
 from prelu_tools.backends.keras.running.watch import slope_name
+from prelu_tools.backends.probing.seeking import Pick, Pull
+from prelu_tools.backends.protocol.calls import PReLUCall
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.seeking import Pick, Pull
 from prelu_tools.core.arrays import Array
 
 _Entered = Callable[[str, Any], None]

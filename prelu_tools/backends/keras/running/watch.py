@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.calls import PReLUCall
 from prelu_tools.backends.keras.framework import keras, tf
 from prelu_tools.backends.keras.layers import is_leaf, layer_names, walk
 from prelu_tools.backends.keras.running.eagerly import plainly, values_of
-from prelu_tools.backends.probe import probe
+from prelu_tools.backends.probing.probe import probe
+from prelu_tools.backends.protocol.calls import PReLUCall
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import Shape
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.calls import Tally
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.program import Program
 from prelu_tools.backends.keras.running.eagerly import as_written
 from prelu_tools.backends.keras.running.moving import move
 from prelu_tools.backends.keras.running.widen import widen
+from prelu_tools.backends.protocol.calls import Tally
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.grouping import grouped
+from prelu_tools.core.process.grouping import grouped
 from prelu_tools.core.rounding.noise import Noise
 
 _UNKNOWN = 64  # for a size that the trace does not know

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 import torch
 
-from prelu_tools.backends.interface import Conversion
+from prelu_tools.backends.protocol.interface import Conversion
 from prelu_tools.backends.torch.conversion.dynamo import FixedDimensionError, by_program
 from prelu_tools.backends.torch.conversion.putting import Tagged, tagged
 from prelu_tools.backends.torch.conversion.task import INNER, LateRouteError, RouteError, Task

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.backends.torch.conversion.exact import lower, optimize
 from prelu_tools.backends.torch.conversion.putting import Tagged
 from prelu_tools.backends.torch.conversion.recurrent import free_lengths

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.overrides import _pop_mode_temporarily
 
-from prelu_tools.backends.calls import PReLUCall
+from prelu_tools.backends.protocol.calls import PReLUCall
 from prelu_tools.backends.torch.eagerly import scripted_as_python
 from prelu_tools.backends.torch.files.weights import to_numpy
 from prelu_tools.backends.torch.regions import CallSignature, Region

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from prelu_tools.backends.calls import PReLUCall
+from prelu_tools.backends.protocol.calls import PReLUCall
 from prelu_tools.backends.torch.arguments import Arguments, zeros_for
 from prelu_tools.backends.torch.conversion.putting import putting
 from prelu_tools.backends.torch.regions import CallSignature

@@ -9,8 +9,8 @@ import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
-from prelu_tools.backends.inputs import TensorSpec
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.arguments import Arguments, Constant, from_structure, paths_of
 from prelu_tools.backends.torch.files.vetting import refuse_unsafe

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from prelu_tools.backends.reading import place_of_user
+from prelu_tools.backends.probing.reading import place_of_user
 from prelu_tools.core.arrays import Array, same_bits
 
 _SEEDS: Final = 8

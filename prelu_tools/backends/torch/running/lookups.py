@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from prelu_tools.backends.inputs import Lookup
+from prelu_tools.backends.protocol.inputs import Lookup
 from prelu_tools.backends.torch.running.modes import OperatorMode
 
 _Found = Iterator[tuple[int, Any]]

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from prelu_tools.backends.reading import Readings
+from prelu_tools.backends.probing.reading import Readings
 
 _CONDITIONS: Final = ("__bool__", "is_nonzero", "equal", "allclose", "__contains__")
 _NUMBERS: Final = ("__float__", "__int__", "__index__")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from prelu_tools.backends.calls import PReLUCall, layers_of
+from prelu_tools.backends.protocol.calls import PReLUCall, layers_of
 from prelu_tools.backends.torch.eagerly import as_python
 from prelu_tools.backends.torch.finding import CallFinder
 from prelu_tools.backends.torch.prepare import prepared

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from prelu_tools.backends.calls import PReLUCall
-from prelu_tools.backends.seeking import Pick, Pull
+from prelu_tools.backends.probing.seeking import Pick, Pull
+from prelu_tools.backends.protocol.calls import PReLUCall
 from prelu_tools.backends.torch.arguments import Arguments
 from prelu_tools.backends.torch.eagerly import as_python
 from prelu_tools.backends.torch.regions import CallSignature

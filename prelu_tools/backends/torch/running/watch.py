@@ -14,8 +14,8 @@ from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from prelu_tools.backends.calls import PReLUCall, Tally
-from prelu_tools.backends.runners import Observer
+from prelu_tools.backends.protocol.calls import PReLUCall, Tally
+from prelu_tools.backends.protocol.runners import Observer
 from prelu_tools.backends.torch.files.weights import to_numpy, to_tensor
 from prelu_tools.backends.torch.functions import is_elementwise, label_of
 from prelu_tools.backends.torch.regions import CallSignature, Region, regions_of

@@ -9,13 +9,13 @@ from typing import Final, Literal
 
 import numpy as np
 
-from prelu_tools.backends.interface import Source
-from prelu_tools.backends.runners import Runner
+from prelu_tools.backends.protocol.interface import Source
+from prelu_tools.backends.protocol.runners import Runner
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.trials import Domain, as_given, by_sizes, by_values
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.results.decisions import Decision, DecisionBook
 from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.verification.decisions import Decision, DecisionBook
 
 _SECONDS: Final = 10.0  # for all that is tried for one model
 NOT_TAKEN: Final = "branch_not_taken"

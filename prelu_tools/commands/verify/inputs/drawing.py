@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.domains import Domains
 from prelu_tools.commands.verify.inputs.feeds import NO_ROWS, Feeds
 from prelu_tools.commands.verify.inputs.linking import InputLink

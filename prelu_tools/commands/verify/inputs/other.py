@@ -6,7 +6,7 @@ from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.core.errors import PReLUToolsError

@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from prelu_tools.backends.inputs import TensorSpec
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.inputs.domains import (
     ENOUGH,
     Domains,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from prelu_tools.backends.inputs import Lookup
+from prelu_tools.backends.protocol.inputs import Lookup
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.sizes import Sizes
 from prelu_tools.core.arrays import Array, IntArray

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
-from prelu_tools.backends.interface import Source
-from prelu_tools.backends.runners import Runner
+from prelu_tools.backends.protocol.interface import Source
+from prelu_tools.backends.protocol.runners import Runner
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.core.arrays import Array

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from prelu_tools.backends.interface import Searchable, Source
+from prelu_tools.backends.protocol.interface import Searchable, Source
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.layers.isolated import effective_slopes, is_prelu_of
 from prelu_tools.commands.verify.reference.reference import Reference

@@ -32,7 +32,8 @@ from prelu_tools.core.prelu.slopediff import (
 )
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification import Found, LayerParity, Tolerance, Verdict
+from prelu_tools.core.results.verification.candidate import Tolerance
+from prelu_tools.core.results.verification.parity import Found, LayerParity, Verdict
 from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.parity import Comparison, worst
 from prelu_tools.core.rounding.spread import Spread

@@ -17,7 +17,7 @@ from prelu_tools.commands.verify.layers.matching import ADDITIONAL, CALLS, NOT_F
 from prelu_tools.commands.verify.layers.watched import AXES, DIFFER, SHAPE
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.reasons import Reason, code_of
-from prelu_tools.core.results.verification import LayerParity, Verdict
+from prelu_tools.core.results.verification.parity import LayerParity, Verdict
 
 NOT_PROVEN = "layer_not_proven"
 _UNNEEDED = "a PReLU that the reference does not have; every output agrees"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -13,7 +13,7 @@ from prelu_tools.core.prelu.layout import Permutation, inverse, moved_from
 from prelu_tools.core.prelu.slopediff import compare_slopes, in_type_of, pair_layers
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.special import differs, documented, special_input
-from prelu_tools.core.results.verification import SpecialValue
+from prelu_tools.core.results.verification.parity import SpecialValue
 
 _SMALLEST_HALF = float(np.finfo(np.float16).tiny)
 

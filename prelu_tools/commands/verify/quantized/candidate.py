@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from prelu_tools.commands.verify.candidate import CandidateJudge, Judged
+from prelu_tools.commands.verify.candidates.candidate import CandidateJudge, Judged
+from prelu_tools.commands.verify.candidates.verdict import Findings
 from prelu_tools.commands.verify.layers.matching import LayerJudge
 from prelu_tools.commands.verify.quantized.judge import QuantizedPlan, judge_quantized
 from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
-from prelu_tools.commands.verify.verdict import Findings
 from prelu_tools.core.results.reasons import as_reason
 from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.tolerance import CALIBRATED, QUANTIZED

@@ -20,17 +20,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from prelu_tools.backends.interface import OnnxGraph
-from prelu_tools.backends.onnxruntime.session import Session
+from prelu_tools.backends.onnxruntime.running.session import Session
+from prelu_tools.backends.protocol.interface import OnnxGraph
+from prelu_tools.commands.verify.candidates.outputs import OutputJudge, pair_outputs
 from prelu_tools.commands.verify.inputs.feeds import Feeds
-from prelu_tools.commands.verify.outputs import OutputJudge, pair_outputs
 from prelu_tools.commands.verify.quantized.closeness import Closeness
 from prelu_tools.commands.verify.quantized.layers import QuantizedLayers
 from prelu_tools.commands.verify.quantized.weights import weights_within_half_a_step
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.results.reasons import Reason, as_reason
-from prelu_tools.core.results.verification import LayerParity, OutputParity, Power, Verdict
+from prelu_tools.core.results.verification.candidate import Power
+from prelu_tools.core.results.verification.parity import LayerParity, OutputParity, Verdict
 from prelu_tools.graph.copies.instrument import tapped
 from prelu_tools.graph.quantized.meaning import Meaning
 from prelu_tools.graph.quantized.rounding import with_moved_weights, with_rounding

@@ -17,7 +17,8 @@ from prelu_tools.core.prelu.faults import faults_in
 from prelu_tools.core.prelu.slopediff import SlopeDifference, compare_slopes, owner_of
 from prelu_tools.core.prelu.slopes import PReLULayer, laid_over
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification import LayerParity, Power, Verdict
+from prelu_tools.core.results.verification.candidate import Power
+from prelu_tools.core.results.verification.parity import LayerParity, Verdict
 from prelu_tools.core.rounding.parity import Comparison
 from prelu_tools.core.rounding.tolerance import Limit
 from prelu_tools.graph.match.layers import LocatedLayer

@@ -8,8 +8,8 @@ from contextlib import suppress
 import numpy as np
 from onnx import numpy_helper
 
-from prelu_tools.backends.interface import OnnxGraph
 from prelu_tools.backends.onnxruntime.quantizing import folded
+from prelu_tools.backends.protocol.interface import OnnxGraph
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.quantized.meaning import Meaning

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
-from prelu_tools.core.progress import counted
+from prelu_tools.core.process.progress import counted
 from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.core.rounding.spread import Spread, SpreadBook, pooled
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from prelu_tools.backends.interface import RandomPart, Source
-from prelu_tools.backends.runners import Runner
+from prelu_tools.backends.protocol.interface import RandomPart, Source
+from prelu_tools.backends.protocol.runners import Runner
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.core.arrays import Array, same_bits

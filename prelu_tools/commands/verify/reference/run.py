@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prelu_tools.backends.inputs import SearchLimits
-from prelu_tools.backends.interface import Source
+from prelu_tools.backends.protocol.inputs import SearchLimits
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.untrained import untrained_notes
 from prelu_tools.commands.verify.inputs.branch_search import BranchPlan, search_branches
 from prelu_tools.commands.verify.inputs.feeds import Feeds
@@ -35,7 +35,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.coverage import CoverageBook
-from prelu_tools.core.progress import counted
+from prelu_tools.core.process.progress import counted
 from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.core.rounding.tolerance import Extent
 

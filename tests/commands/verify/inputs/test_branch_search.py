@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from told_source import ToldSource, rows
 
-from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.branch_search import (
     BranchPlan,
     BranchSearch,
@@ -19,8 +19,8 @@ from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.commands.verify.inputs.trials import Domain, by_sizes, by_values
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.results.decisions import Decision, DecisionBook
 from prelu_tools.core.results.reasons import code_of
+from prelu_tools.core.results.verification.decisions import Decision, DecisionBook
 
 Feeds = dict[str, Array]
 ROWS = Rows({"x": 0}, frozenset({"batch"}))

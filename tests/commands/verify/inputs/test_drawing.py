@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.domains import known_domains
 from prelu_tools.commands.verify.inputs.drawing import Drawer, DrawPlan, known_shapes, of_one_batch
 from prelu_tools.commands.verify.inputs.feeds import Feeds

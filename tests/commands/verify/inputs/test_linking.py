@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.drawing import DrawPlan
 from prelu_tools.commands.verify.inputs.linking import (
     InputLink,

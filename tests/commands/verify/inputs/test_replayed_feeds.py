@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prelu_tools.backends.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.feeds import replay_feeds, save_feeds
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import Dim

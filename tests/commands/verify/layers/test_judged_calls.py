@@ -10,7 +10,7 @@ import pytest
 from judge_rig import EXACT, SLOPES, Rig, X, Y, bare, flat
 
 from prelu_tools.commands.verify.layers.isolated import axis_orders
-from prelu_tools.core.results.verification import Tolerance
+from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.rounding.tolerance import Extent
 
 THREE = flat(nodes=("one", "two", "three"))

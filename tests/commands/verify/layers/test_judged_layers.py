@@ -11,7 +11,8 @@ from judge_rig import EXACT, LAST, SLOPES, Rig, X, Y, bare, flat
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.commands.verify.layers.matching import LayerJudge
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.results.verification import LayerParity, Tolerance
+from prelu_tools.core.results.verification.candidate import Tolerance
+from prelu_tools.core.results.verification.parity import LayerParity
 from prelu_tools.core.rounding.tolerance import Extent
 
 

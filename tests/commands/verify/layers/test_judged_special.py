@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from text_nets import COLUMN, save
 
-from prelu_tools.backends.defaults import SourceDefaults
-from prelu_tools.backends.interface import Source
-from prelu_tools.backends.onnxruntime import single
-from prelu_tools.backends.onnxruntime.single import SingleLayers
+from prelu_tools.backends.onnxruntime.running import single
+from prelu_tools.backends.onnxruntime.running.single import SingleLayers
 from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.protocol.defaults import SourceDefaults
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.commands.verify.layers.special import compare_special_values
@@ -24,7 +24,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.special import special_values
-from prelu_tools.core.results.verification import SpecialValue
+from prelu_tools.core.results.verification.parity import SpecialValue
 
 Activation = Callable[[Array], Array]
 SLOPES = np.array([0.25, -0.5, 0.125], np.float32)

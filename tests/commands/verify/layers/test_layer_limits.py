@@ -15,7 +15,7 @@ from prelu_tools.commands.verify.reference.perturbed import SPREAD
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopediff import LayerPairs
 from prelu_tools.core.results.reasons import code_of
-from prelu_tools.core.results.verification import LayerParity
+from prelu_tools.core.results.verification.parity import LayerParity
 from prelu_tools.core.rounding.tolerance import FACTOR, SENSITIVITY
 
 PAIR = flat(nodes=("one", "two"))

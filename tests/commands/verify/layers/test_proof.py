@@ -16,7 +16,7 @@ from prelu_tools.commands.verify.layers.proof import misnamed, settled
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.reasons import Reason, code_of
-from prelu_tools.core.results.verification import LayerParity
+from prelu_tools.core.results.verification.parity import LayerParity
 from prelu_tools.graph.facts.tensors import Maker
 
 PAIR = flat(nodes=("one", "two"))

@@ -345,6 +345,6 @@ def test_a_large_file_is_held_once_and_judged_the_same(
     weights["a"][[3, 7]] = weights["a"][[7, 3]]
     wrong = save(tmp_path / "wrong.onnx", body, *shapes, **weights)
     usual = [verify(right, other).json for other in (right, wrong)]
-    monkeypatch.setattr("prelu_tools.backends.onnxruntime.session._LARGE", 0)
+    monkeypatch.setattr("prelu_tools.backends.onnxruntime.running.session._LARGE", 0)
     assert [verify(right, other).json for other in (right, wrong)] == usual
     assert [result["verdict"] for result in usual] == ["pass", "fail"]

@@ -9,7 +9,7 @@ import pytest
 
 from prelu_tools.commands.verify.quantized.judge import _doubts, _notes, _parity
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification import Deviation, OutputParity
+from prelu_tools.core.results.verification.parity import Deviation, OutputParity
 
 INF = float("inf")
 

@@ -24,7 +24,8 @@ from text_nets import save
 
 from prelu_tools import VerifyResult, quantize, verify
 from prelu_tools.core.results.reasons import code_of
-from prelu_tools.core.results.verification import CandidateReport, LayerParity
+from prelu_tools.core.results.verification.candidate import CandidateReport
+from prelu_tools.core.results.verification.parity import LayerParity
 
 FIXED = {"op_types_to_quantize": ["Conv", "PRelu"]}
 LEAN = {"samples": 4, "search_seconds": 0.0}

@@ -17,7 +17,7 @@ from told_source import (
     run,
 )
 
-from prelu_tools.backends.inputs import SearchLimits
+from prelu_tools.backends.protocol.inputs import SearchLimits
 
 
 def _ticks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""Keras' own files, read without Keras."""

@@ -1,0 +1,1 @@
+"""What a model answers: PReLU or not, what its code decides, inputs that reach a slope."""

@@ -1,0 +1,98 @@
+"""What a source can do that does not say otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Self
+
+from prelu_tools.core.errors import PReLUToolsError
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.protocol.interface import Conversion, OnnxGraph, Searchable
+    from prelu_tools.backends.recorded.recording import Recording
+    from prelu_tools.core.arrays import Array
+    from prelu_tools.core.options import ConversionOptions
+    from prelu_tools.core.prelu.slopes import PReLULayer
+    from prelu_tools.core.results.verification.candidate import ProviderReport
+    from prelu_tools.graph.facts.dependence import Dependence
+
+
+class SourceDefaults:
+    """The parts of `Source` that not every framework has, as one has them that lacks them."""
+
+    spelled: str
+
+    def layers(self) -> tuple[PReLULayer, ...]:
+        """See `Source.layers`: every source has its own."""
+        raise NotImplementedError
+
+    def activation(self, layer: str) -> Callable[[Array], Array]:
+        """See `Source.activation`: every source has its own."""
+        raise NotImplementedError
+
+    @property
+    def opset(self) -> int | None:
+        """No opset: not an ONNX graph."""
+        return None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """No notes."""
+        return ()
+
+    @property
+    def computes_in(self) -> str | None:
+        """See `Source.computes_in`: by the types of its slopes."""
+        kinds = {layer.dtype for layer in self.layers()}
+        return next((kind for kind in ("bfloat16", "float16") if kind in kinds), None)
+
+    @property
+    def adds_axes(self) -> str | None:
+        """None: outputs have the model's own axes."""
+        return None
+
+    @property
+    def searchable(self) -> Searchable | None:
+        """None: its tensors cannot be searched."""
+        return None
+
+    @property
+    def runtime(self) -> ProviderReport | None:
+        """None: its own framework runs it."""
+        return None
+
+    def ways(self) -> tuple[Self, ...]:
+        """One way."""
+        return (self,)
+
+    @property
+    def graph(self) -> OnnxGraph | None:
+        """None: not an ONNX graph."""
+        return None
+
+    @property
+    def recording(self) -> Recording | None:
+        """None: it can be run."""
+        return None
+
+    def isolated(self, inputs: Mapping[str, Array], _provider: str) -> dict[str, Array]:
+        """See `Source.isolated`: in its own framework."""
+        return {name: self.activation(name)(values) for name, values in inputs.items()}
+
+    def is_unread(self, _layer: str, _feeds: Mapping[str, Array]) -> bool:
+        """False: not known."""
+        return False
+
+    def dependence(self, _output: str) -> Dependence | None:
+        """None: not known."""
+        return None
+
+    def convert(self, _wanted: ConversionOptions) -> Conversion:
+        """Not available.
+
+        Raises:
+            PReLUToolsError: always.
+        """
+        raise PReLUToolsError(
+            f"{self.spelled} cannot be converted: export takes a Keras, PyTorch or ONNX model"
+        )

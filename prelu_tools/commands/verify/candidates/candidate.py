@@ -1,0 +1,338 @@
+"""Judge one candidate on one execution provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prelu_tools.backends.protocol.interface import OnnxGraph, Source
+from prelu_tools.backends.protocol.runners import Observer
+from prelu_tools.commands.verify.candidates.interface import compare_inputs, compare_outputs
+from prelu_tools.commands.verify.candidates.linked import Linked
+from prelu_tools.commands.verify.candidates.outputs import OutputJudge, pair_outputs
+from prelu_tools.commands.verify.candidates.power import PowerPlan, measure_power
+from prelu_tools.commands.verify.candidates.running import (
+    run_feeds,
+    sizes_that_differ,
+    without_added_axes,
+)
+from prelu_tools.commands.verify.candidates.verdict import Findings, Seen, report_of
+from prelu_tools.commands.verify.inputs.linking import move
+from prelu_tools.commands.verify.layers.finding import LayerSearch
+from prelu_tools.commands.verify.layers.matching import LayerJudge
+from prelu_tools.commands.verify.layers.proof import blamed, misnamed, settled, unsearched
+from prelu_tools.commands.verify.layers.special import compare_special_values
+from prelu_tools.commands.verify.reference.constant import of_outputs
+from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
+from prelu_tools.commands.verify.reference.reference import Reference
+from prelu_tools.commands.verify.reference.repeated import (
+    ACTING_DROPOUT,
+    is_random,
+    random_parts,
+    run_again,
+    run_unobserved,
+)
+from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.prelu.coverage import CoverageBook
+from prelu_tools.core.prelu.slopediff import LayerPairs
+from prelu_tools.core.process.progress import counted
+from prelu_tools.core.process.versions import installed_version
+from prelu_tools.core.results.reasons import Reason, as_reason
+from prelu_tools.core.results.verification.candidate import CandidateReport, Power, Tolerance
+from prelu_tools.core.results.verification.parity import (
+    InterfaceDifference,
+    LayerParity,
+    SpecialValue,
+)
+from prelu_tools.core.rounding.noise import SINGLE
+from prelu_tools.core.rounding.tolerance import (
+    SENSITIVITY,
+    default_tolerance,
+    resolution_of,
+)
+
+_RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
+
+
+@dataclass
+class Judged:
+    """A candidate on a provider: the report, and what it rests on."""
+
+    report: CandidateReport
+    """What was found."""
+    results: list[dict[str, Array]] = field(default_factory=list)
+    """The outputs of each run; empty where it could not be run."""
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
+
+
+class CandidateJudge:
+    """One candidate on one provider, and what is known of it while it is judged."""
+
+    def __init__(
+        self,
+        reference: Reference,
+        linked: Linked,
+        provider: str | None,
+        request: VerifyRequest,
+    ) -> None:
+        self.reference = reference
+        self.linked = linked
+        self.source = linked.source
+        self.provider = provider
+        self.request = request
+        self.feeds = [move(feed, linked.links) for feed in reference.feeds]
+        self.notes: list[str] = []
+
+    def judged(self) -> Judged:
+        """Every check, in an order in which each finds what it rests on."""
+        layers = self._layer_judge(self.source)
+        seen = self.run(layers)
+        sources = self.reference.source, self.source
+        added = without_added_axes(sources, self.reference.outputs[0], seen.results)
+        self.notes += [note.within(self.linked.spelled) for note in added]
+        outputs = self.output_judge()
+        parities = outputs.compare(seen.results)
+        fails = any(parity.verdict == "fail" for parity in parities)
+        interface = self.interface(seen.results[0])
+        self.note_randomness(seen)
+        self._note_types(seen)
+        special = self._special(seen)
+        power = self._power(outputs, seen)
+        agreed = all(parity.verdict == "pass" for parity in parities)
+        compared = self._layers(layers, seen, agreed, fails)
+        unexplained = fails and all(layer.verdict != "fail" for layer in compared)
+        feeds = self.reference.feeds
+        where = sizes_that_differ(feeds, outputs, seen.results) if unexplained else None
+        self.notes += [f"{self.linked.spelled}: {x.name}: {x.note}" for x in compared if x.note]
+        self.doubt_untried(seen)
+        found = Findings(
+            seen=seen,
+            outputs=parities,
+            layers=compared,
+            special=special,
+            power=power,
+            interface=interface,
+            tolerance=self._tolerance_used(seen),
+            is_random=self.is_random(seen),
+            sizes=where,
+        )
+        return self.finished(found)
+
+    def is_random(self, seen: Seen) -> bool:
+        """Whether one of the two models is."""
+        return self.reference.is_random or is_random(seen.doubts)
+
+    def finished(self, found: Findings) -> Judged:
+        """The report."""
+        report = report_of(self.linked.spelled, found, self.request)
+        return Judged(report, found.seen.results, tuple(self.notes))
+
+    @property
+    def perturbed_runs(self) -> PerturbedRuns | None:
+        """The reference's moved runs, in the type that the candidate computes in."""
+        narrow = self.source.computes_in
+        return self.reference.perturbed_to(resolution_of(narrow) if narrow else SINGLE)
+
+    def _layer_judge(self, source: Source, pairs: LayerPairs | None = None) -> LayerJudge:
+        return LayerJudge(
+            self.reference,
+            source.layers(),
+            self.linked.layouts,
+            self.request.tolerance,
+            pairs,
+            source.computes_in,
+        )
+
+    def output_judge(self) -> OutputJudge:
+        """What compares its outputs."""
+        moved = self.perturbed_runs
+        return OutputJudge(
+            self.reference.outputs,
+            self.reference.extents,
+            self.linked.layouts,
+            self.linked.moved,
+            self.request.tolerance,
+            None if moved is None else moved.outputs,
+        )
+
+    def run(self, layers: LayerJudge, observed: bool = True) -> Seen:
+        """Run it, twice at one size; its layers are observed where that is asked."""
+        source = self.source
+        own = source.layers() if observed else ()
+        reached = CoverageBook(own)
+        heard = True
+
+        def observe(layer: str, call: int, x: Array, y: Array) -> None:
+            if heard:
+                reached.note(layer, x)
+                layers.observe(layer, call, x, y)
+
+        observer = observe if self.request.layers and own else None
+        graph = source.graph
+        if graph is None or self.provider is None:
+            with source.runner(observer) as runner:
+                results = run_feeds(runner, self.feeds, layers, source)
+                heard = False
+                again = run_again(runner, self.feeds, results)
+            again.doubts += run_unobserved(source, self.feeds, results) if observer else []
+            return Seen(results, reached, again, source.runtime)
+        session = graph.session(self.provider)
+        results = run_feeds(session, self.feeds, layers, source)
+        again = run_again(session, self.feeds, results)
+        seen = Seen(results, reached, again, session.report, session.placement())
+        del session  # a large model is not held twice
+        if observer is not None:
+            self._observe(graph, layers, observer)
+        return seen
+
+    def _observe(self, graph: OnnxGraph, layers: LayerJudge, observe: Observer) -> None:
+        if graph.can_be_watched and self.provider is not None:
+            tapped = graph.tapped(self.provider)
+            numbered = list(enumerate(self.feeds))
+            for layers.run, feed in counted(numbered, "observing its layers"):
+                tapped.run(feed, observe)
+
+    def interface(self, results: Mapping[str, Array]) -> tuple[InterfaceDifference, ...]:
+        """How its inputs and outputs differ from the reference's."""
+        reference = self.reference
+        specs = reference.source.inputs(), self.source.inputs()
+        pairs = pair_outputs(reference.outputs[0], results)
+        return (
+            *compare_inputs(*specs, self.linked.links),
+            *compare_outputs(reference.outputs[0], reference.kinds, results, pairs),
+        )
+
+    def note_randomness(self, seen: Seen) -> None:
+        """What the graph says, and what running it again has shown."""
+        parts = random_parts(self.source)
+        if not self.reference.is_random:
+            seen.faults += [part for part in parts if part.code == ACTING_DROPOUT]
+        seen.doubts += [part for part in parts if part not in seen.faults]
+        seen.doubts += [doubt.after("it") for doubt in seen.again.doubts]
+
+    def _note_types(self, seen: Seen) -> None:
+        """What the source says of itself, and where it computes in fewer bits."""
+        spelled = self.linked.spelled
+        rounded = self._rounded()
+        self.notes += [as_reason(note).within(spelled) for note in self.source.notes]
+        self.notes += rounded
+        self.notes += [note.after(spelled) for note in seen.again.notes]
+        narrow = self.source.computes_in
+        wider = {layer.dtype for layer in self.reference.layers} - {"float16", "bfloat16"}
+        if narrow and self.perturbed_runs is not None and wider and not rounded:
+            self.notes.append(
+                f"{spelled} computes in {narrow}: each value may differ by what rounding to "
+                f"{narrow} does to it in the reference"
+            )
+
+    def _rounded(self) -> list[str]:
+        """Says so where slopes are compared as float16 holds them."""
+        kinds = {layer.dtype for layer in self.source.layers()}
+        wider = {layer.dtype for layer in self.reference.layers} - {"float16"}
+        if "float16" not in kinds or not wider:
+            return []
+        inputs = any(link.kind == "float16" for link in self.linked.links)
+        return [
+            f"{self.linked.spelled} is float16: its slopes are compared with the reference's, "
+            f"rounded to float16{', and its inputs are rounded too' if inputs else ''}"
+        ]
+
+    def _special(self, seen: Seen) -> tuple[SpecialValue, ...]:
+        if not (self.request.layers and self.reference.layers and self.source.layers()):
+            return ()
+        try:
+            return compare_special_values(
+                self.reference.source,
+                self.source,
+                self.provider or "",
+                (installed_version(*_RUNTIMES) or "") if self.provider else "",
+                self.linked.layouts,
+                self.request.strict_special,
+            )
+        except PReLUToolsError as error:
+            seen.doubts.append(f"special values could not be tried ({error})")
+            return ()
+
+    def _power(self, outputs: OutputJudge, seen: Seen) -> Power | None:
+        graph = self.source.graph
+        wanted = self.request.power and self.request.layers and self.reference.layers
+        if not wanted or seen.doubts or seen.faults:
+            return None
+        if self.provider is None or graph is None:
+            self._say_where_power_is_measured()
+            return None
+        plan = PowerPlan(
+            references=self.reference.layers,
+            source=graph,
+            provider=self.provider,
+            feeds=self.feeds,
+            outputs=outputs,
+            reached=seen.reached,
+            seed=self.request.seed,
+        )
+        try:
+            return measure_power(plan)
+        except PReLUToolsError as error:
+            self.notes.append(f"{self.linked.spelled}: power was not measured ({error})")
+            return None
+
+    def _say_where_power_is_measured(self) -> None:
+        """Another runtime takes no slopes as inputs, so no faults are planted in what it runs."""
+        if self.source.runtime is not None:
+            text = (
+                f"{self.linked.spelled}: planted faults are measured on onnxruntime only, not on "
+                f"{self.source.runtime.requested}"
+            )
+            self.notes.append(Reason(text, "power_not_measured"))
+
+    def _layers(
+        self, layers: LayerJudge, seen: Seen, agreed: bool, fails: bool
+    ) -> tuple[LayerParity, ...]:
+        """Each layer compared; one that differs or is not there is looked for elsewhere."""
+        found = layers.parities(seen.placement, agreed)
+        if self.request.layers and not fails:
+            layers = self._renamed(layers, found)
+            found = layers.parities(seen.placement, agreed)
+        hunt = LayerSearch(
+            self.reference, self.source, self.provider or "cpu", self.feeds, layers.agrees
+        )
+        settle = blamed if fails else settled if self.request.layers else unsearched
+        return settle(found, layers, hunt)
+
+    def _renamed(self, layers: LayerJudge, found: Sequence[LayerParity]) -> LayerJudge:
+        """The layers in other pairs, where names and order paired layers of unequal slopes.
+
+        Every output agrees, so that the candidate may call its layers otherwise. Pairs by slopes
+        count if each layer, in its own place, then gives what its counterpart gives.
+        """
+        wrong = misnamed(found)
+        reached = all((self.reference.coverage.counts(name) > 0).all() for name in wrong)
+        pairs = layers.paired_by_slopes(wrong) if wrong and reached else None
+        graph = self.source.graph
+        if pairs is None or graph is None or self.provider is None:
+            return layers
+        other = self._layer_judge(graph, pairs)
+        self._observe(graph, other, other.observe)
+        return layers if misnamed(other.parities({})) or other.strays else other
+
+    def doubt_untried(self, seen: Seen) -> None:
+        """Branches that no input took, and outputs that no input moved."""
+        reference = self.reference
+        seen.doubts += reference.untaken.get(self.linked.spelled, [])
+        pairs = pair_outputs(reference.outputs[0], seen.results[0])
+        doubts, notes = of_outputs(reference.unmoved, pairs, reference.source, self.source)
+        seen.doubts += doubts
+        self.notes += notes
+
+    def _tolerance_used(self, seen: Seen) -> Tolerance:
+        """A calibrated tolerance depends on what the reference could be asked."""
+        tolerance = self.request.tolerance
+        if tolerance.multiple is not None and self.reference.moved is not None:
+            return SENSITIVITY
+        if tolerance.multiple is None or self.reference.precision == "float64":
+            return tolerance
+        first = next(iter(seen.results[0].values()), None)
+        return tolerance if first is None else default_tolerance(first.dtype)

@@ -1,0 +1,1 @@
+"""How this package runs: modules loaded late, stages told, signals, versions, timings."""

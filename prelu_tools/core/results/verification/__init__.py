@@ -1,0 +1,1 @@
+"""What `verify` returns: frozen, complete, and free of any framework."""

@@ -1,0 +1,1 @@
+"""The passes that follow a converter, which `pipeline.py` puts in order."""

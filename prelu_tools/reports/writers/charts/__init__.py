@@ -1,0 +1,1 @@
+"""Charts: slopes as figures, as SVG, as lines of a terminal."""

@@ -1,0 +1,135 @@
+"""Names, types and sizes of inputs and outputs: what is said, and what fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from text_nets import COLUMN, candidate, save, verify
+
+from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.commands.verify.candidates.interface import compare_inputs, compare_outputs
+from prelu_tools.commands.verify.inputs.linking import InputLink
+from prelu_tools.core.options import Dim
+
+Codes = list[tuple[str, str]]
+
+
+def _spec(name: str, *shape: Dim, dtype: str = "float32") -> TensorSpec:
+    return TensorSpec(name, dtype, shape, tuple(d if isinstance(d, int) else 2 for d in shape))
+
+
+def _inputs(left: TensorSpec, right: TensorSpec, *order: int) -> Codes:
+    link = InputLink(left.name, right.name, order or tuple(range(len(left.shape))))
+    return [(one.code, one.words) for one in compare_inputs([left], [right], [link])]
+
+
+def test_inputs_that_are_the_same() -> None:
+    picture = _spec("x", "batch", 3, "h", "w")
+    assert _inputs(picture, picture) == []
+    assert _inputs(_spec("x", 1, 3, 4, 5), picture) == []  # it takes more than it has to
+    assert _inputs(picture, _spec("x", "n", "h", "w", 3), 0, 2, 3, 1) == []
+
+
+def test_what_is_another_one_of_an_input() -> None:
+    picture = _spec("x", "batch", 3, "h", "w")
+    fixed = _inputs(picture, _spec("image", 1, "h", 64, 3, dtype="float16"), 0, 2, 3, 1)
+    assert fixed == [
+        ("input_renamed", "input 'image' has the name 'x' in the reference"),
+        ("input_type", "input 'x' is float16, where float32 was expected"),
+        ("input_size_fixed", "input 'x[0]' is fixed to 1, where the reference takes any size"),
+        ("input_size_fixed", "input 'x[3]' is fixed to 64, where the reference takes any size"),
+    ]
+    found = list(compare_inputs([picture, _spec("t", 1)], [picture],
+                                [InputLink("x", "x", (0, 1, 2, 3))]))  # fmt: skip
+    assert [(one.code, one.words) for one in found] == [
+        ("input_missing", "input 't' of the reference is missing")
+    ]
+    assert not any(one.fails for one in found)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "fails"),
+    [
+        ("int64", "int32", False), ("float32", "float16", False), ("bool", "uint8", False),
+        ("int64", "float32", True), ("float32", "int64", True), ("float32", "bool", True),
+        ("bfloat16", "float32", False),
+    ],
+)  # fmt: skip
+def test_a_number_that_became_a_real_one_fails(wanted: str, found: str, fails: bool) -> None:
+    left, right = {"y": np.zeros(2)}, {"y": np.zeros(2, found)}
+    (one,) = compare_outputs(left, {"y": wanted}, right, [("y", "y")])
+    assert (one.code, one.expected, one.found, one.fails) == ("output_type", wanted, found, fails)
+
+
+def test_outputs_of_one_type_are_no_difference() -> None:
+    left, right = {"y": np.zeros(2)}, {"y": np.zeros(2, np.float32)}
+    assert list(compare_outputs(left, {"y": "float32"}, right, [("y", "y")])) == []
+    (one,) = compare_outputs(left, {"y": "float32"}, {"z": right["y"]}, [("y", "z")])
+    assert (one.code, one.words, one.fails) == (
+        "output_renamed",
+        "output 'z' has the name 'y' in the reference",
+        False,
+    )
+
+
+# Whole models
+
+_SHAPE = "float[{},3,4,5]"
+
+
+def _net(path: Path, body: str = "y = PRelu(x, a)", batch: object = "N", out: str = "") -> Path:
+    shape = _SHAPE.format(batch)
+    return save(path, body, f"{shape} x", out or f"{shape} y", a=COLUMN)
+
+
+def test_a_size_that_is_fixed_is_said_and_fails_where_that_is_asked_for(tmp_path: Path) -> None:
+    free, fixed = _net(tmp_path / "free.onnx"), _net(tmp_path / "fixed.onnx", batch=2)
+    found = verify(free, fixed)
+    (one,) = candidate(found)["interface"]
+    assert (found.code, one["code"], one["name"]) == (0, "input_size_fixed", "x[0]")
+    strict = verify(free, fixed, "--strict-interface")
+    assert (strict.code, strict.json["reason_codes"]) == (1, ["input_size_fixed"])
+    assert verify(fixed, free, "--strict-interface").code == 0
+
+
+@pytest.mark.parametrize(("kind", "code"), [("int32", 0), ("float", 1)])
+def test_a_class_of_another_type(kind: str, code: int, tmp_path: Path) -> None:
+    body = "p = PRelu(x, a) y = ArgMax<axis = 1>(p)"
+    left = _net(tmp_path / "l.onnx", body, out="int64[N,1,4,5] y")
+    number = {"int32": 6, "float": 1}[kind]
+    cast = body.replace("y =", "c =") + f" y = Cast<to = {number}>(c)"
+    found = verify(left, _net(tmp_path / "r.onnx", cast, out=f"{kind}[N,1,4,5] y"))
+    assert (found.code, [one["code"] for one in candidate(found)["interface"]]) == (
+        code, ["output_type"]
+    )  # fmt: skip
+
+
+def test_ids_of_another_type_are_cast(tmp_path: Path) -> None:
+    table = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    slopes = COLUMN.reshape(3)
+    body = "e = Gather(table, ids) m = ReduceMean<keepdims = 0>(e, axis) y = PRelu(m, a)"
+    known = {"table": table, "a": slopes, "axis": np.array([1])}
+    left = save(tmp_path / "l.onnx", body, "int64[N,6] ids", "float[N,3] y", **known)
+    inner = f"i = Cast<to = 7>(ids) {body.replace('ids', 'i')}"
+    right = save(tmp_path / "r.onnx", inner, "int32[N,6] ids", "float[N,3] y", **known)
+    for pair in ((left, right), (right, left)):
+        found = verify(*pair)
+        assert (found.code, [x["code"] for x in candidate(found)["interface"]]) == (
+            0, ["input_type"]
+        )  # fmt: skip
+
+
+def test_every_size_may_be_free(tmp_path: Path) -> None:
+    left = _net(tmp_path / "l.onnx")
+    free = save(tmp_path / "f.onnx", "y = PRelu(x, a)", "float[n,c,h,w] x", "float[n,c,h,w] y",
+                a=COLUMN)  # fmt: skip
+    assert verify(left, free).code == 0
+    last = save(tmp_path / "t.onnx", "y = PRelu(x, a)", "float[n,h,w,c] x", "float[n,h,w,c] y",
+                a=COLUMN.reshape(3))  # fmt: skip
+    found = verify(left, last)
+    assert found.code == 0, found.json["reasons"]
+    wrong = save(tmp_path / "w.onnx", "y = PRelu(x, a)", "float[n,c,h,w] x", "float[n,c,h,w] y",
+                 a=COLUMN * 2)  # fmt: skip
+    assert verify(left, wrong).code == 1
