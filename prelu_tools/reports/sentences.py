@@ -147,10 +147,8 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
     coarse = any(layer.slope_step for layer in report.layers)
     how = "equal within their quantization step" if coarse else "equal bit for bit"
     of = "of them " if by_behaviour <= by_value else ""
-    return (
-        f"slopes: {by_value:,} of {total:,} {how}, {by_behaviour:,} {of}confirmed by running the "
-        "model",
-    )
+    ran = f", {by_behaviour:,} {of}confirmed by running the model" if by_behaviour else ""
+    return (f"slopes: {by_value:,} of {total:,} {how}{ran}",)
 
 
 def interface_lines(report: CandidateReport) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from prelu_tools.cli.options import (
     taken,
 )
 from prelu_tools.commands.export.request import ExportRequest
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 
 if TYPE_CHECKING:
     from prelu_tools.cli.output import Output
@@ -71,7 +72,11 @@ def command(
     if output is None:
         from prelu_tools.commands.preflight import check_request
 
-        check_request(request, request.source)  # of a Python file, it names what can be exported
+        try:
+            check_request(request, request.source)
+        except PReLUToolsError as error:
+            if isinstance(error, UsageError):  # of a Python file, it names what can be exported
+                raise
         raise click.UsageError("Missing option '-o' / '--output'.")
     from prelu_tools.commands.export.command import export
 
