@@ -22,12 +22,12 @@ import numpy as np
 from prelu_tools.backends.onnxruntime.source import OnnxSource
 from prelu_tools.backends.registry import open_source
 from prelu_tools.cli.main import run
-from prelu_tools.commands.verify.candidates.linked import Linked
 from prelu_tools.commands.verify.candidates.outputs import OutputJudge
 from prelu_tools.commands.verify.candidates.power import PowerPlan, SlopeCopy, choose_faults, plant
 from prelu_tools.commands.verify.inputs.drawing import DrawPlan
 from prelu_tools.commands.verify.inputs.linking import Layouts, link_inputs, move
 from prelu_tools.commands.verify.inputs.planning import settle
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.reference.run import ReferencePlan, run_reference
 from prelu_tools.core.arrays import Array, frozen

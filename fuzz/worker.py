@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from fuzz.archives import MARKER, PAYLOAD
 from fuzz.corpus import SEEDS, Case
-from fuzz.saved import MARKER, PAYLOAD
 from prelu_tools.backends.files import isolated
 from prelu_tools.cli.main import run
 

@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("prelu-tools").addoption(
         _OPTION,
         action="store_true",
-        help=f"write the figures of prelu_parity to {FOLDER} beside the tests",
+        help=f"write the figures of prelu_parity to {FOLDER} next to the tests",
     )
 
 
@@ -80,7 +80,7 @@ class Parity:
 
         name = "parity" if name is None else name
         if factor is not None and not factor >= 1:
-            raise ValueError(f"factor is {factor!r}: expected a number of times, 1 or more")
+            raise ValueError(f"factor is {factor!r}: expected a number, 1 or more")
         if name in self._entries:
             raise ValueError(
                 f"two calls of prelu_parity in one test are called {name!r}: give each a name="
@@ -114,7 +114,7 @@ class Parity:
         if name not in known:
             raise AssertionError(
                 f"there is no baseline for {self._item.name!r} ({name}) in {self._shown}: run "
-                f"pytest {_OPTION} {self._item.nodeid!r} to write it, look at it, and commit it"
+                f"pytest {_OPTION} {self._item.nodeid!r} to write it, then review and commit it"
             )
         self._entries[name] = entry_of(result, _names(result))
         times = DEFAULT_FACTOR if factor is None else factor
@@ -144,7 +144,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     properties = [p for r in reports for p in getattr(r, "user_properties", ())]
     paths = {path for key, path in properties if key == _WRITTEN}
     number = f"{len(paths)} baseline{'' if len(paths) == 1 else 's'} of prelu_parity"
-    terminalreporter.write_line(f"{number} written: look at what changed, and commit it")
+    terminalreporter.write_line(f"{number} written: review the changes, and commit them")
 
 
 def _names(result: VerifyResult) -> dict[str, str]:

@@ -108,7 +108,7 @@ def _by_its_name_today(given: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if found.get(name) is not None:
             said = "inputs" if old == "shapes" else old
-            raise UsageError(f"{name} and {said}, its older name, are both given: leave out {said}")
+            raise UsageError(f"{name} and its older name {said} are both given: leave out {said}")
         found[name] = value
     return found
 

@@ -68,7 +68,7 @@ def torch_layers(folder: Path) -> None:
 
 def mtcnn(folder: Path) -> None:
     """Export MTCNN's three nets from both frameworks, and compare each with the other."""
-    heading("MTCNN with its trained weights: PyTorch against Keras")
+    heading("MTCNN with its trained weights: PyTorch compared with Keras")
     for net in MTCNN:
         sources = {f: f"{HERE / f'mtcnn_{f}.py'}:{net}" for f in ("torch", "keras")}
         models = {f: str(folder / f"{net.lower()}_{f}.onnx") for f in sources}

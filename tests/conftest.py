@@ -96,6 +96,14 @@ def _only_one(lock: Path) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def nets(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The nets that a module of tests writes in `_NETS`, as a Python file."""
+    path = tmp_path_factory.mktemp("nets") / f"nets_of_{request.module.__name__}.py"
+    path.write_text(request.module._NETS)
+    return path
+
+
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
     """The ONNX file of a sample: exported and verified once, for all tests and workers.

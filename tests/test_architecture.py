@@ -62,6 +62,14 @@ BACKENDS = "prelu_tools.backends"
 FULL = 15  # modules and folders in a folder
 TESTS = Path(__file__).parent
 TESTS_KINDS = 30  # in `tests` itself: a folder for each floor and each kind of test
+BOTH_WAYS = {
+    ("backends.files", "backends.torch"),  # files of weights that only torch can read
+    ("backends.preflight", "backends.source_spec"),  # what a mistyped source may have meant
+    ("backends.preflight", "backends.registry"),
+    ("core.domains", "core.results"), ("core.prelu", "core.results"),
+    ("core.results", "core.rounding"),  # results are made of these, and these give reasons
+    ("graph.copies", "graph.passes"), ("graph.passes", "graph.targets"),
+}  # fmt: skip
 ENOUGH = {"core": {"numpy"}, "graph": {"numpy", "onnx", "google"}, "": set()}
 
 
@@ -142,6 +150,32 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     imports = _graph_of_imports()
     assert len(imports) > 300
     assert [name for name in imports if name in _reached(name, imports)] == []
+
+
+def _neighbours(imports: dict[str, set[str]]) -> set[tuple[str, str]]:
+    """What imports each other among the members of a floor, and among those of `verify`."""
+    found = set()
+    for name, imported in imports.items():
+        mine = name.split(".")[1:]
+        for theirs in (other.split(".")[1:] for other in imported):
+            depth = 3 if mine[:2] == theirs[:2] == ["commands", "verify"] else 2
+            if mine[: depth - 1] == theirs[: depth - 1]:
+                found.add((".".join(mine[:depth]), ".".join(theirs[:depth])))
+    return {(a, b) for a, b in found if a < b and (b, a) in found}
+
+
+def test_no_member_of_a_floor_imports_one_that_imports_it() -> None:
+    assert _neighbours(_graph_of_imports()) == BOTH_WAYS
+
+
+def test_neighbours_that_import_each_other_are_seen() -> None:
+    imports = {"p.a.b.x": {"p.a.c.y"}, "p.a.c.z": {"p.a.b.w", "p.d.e"}, "p.d.e": {"p.a.b.x"}}
+    assert _neighbours(imports) == {("a.b", "a.c")}
+    inner = {
+        "p.commands.verify.a.x": {"p.commands.verify.b"},
+        "p.commands.verify.b": {"p.commands.verify.a.y"},
+    }
+    assert _neighbours(inner) == {("commands.verify.a", "commands.verify.b")}
 
 
 def _class_checks(tree: ast.AST) -> Iterator[str]:

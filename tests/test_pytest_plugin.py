@@ -67,7 +67,7 @@ def test_update_writes_it_and_the_next_run_holds_against_it(
 ) -> None:
     written = _pytest(pytester, "--prelu-update")
     written.assert_outcomes(passed=1)
-    assert "1 baseline of prelu_parity written: look at what changed" in written.stdout.str()
+    assert "1 baseline of prelu_parity written: review the changes" in written.stdout.str()
     first = (folder / _FILE).read_bytes()
     document = json.loads(first)
     assert "candidate[cpu] output y" in document["checks"]["parity"]["figures"]
@@ -83,7 +83,7 @@ def test_update_writes_it_and_the_next_run_holds_against_it(
     other = _pytest(pytester)
     other.assert_outcomes(failed=1)
     assert (
-        "and this on 4 inputs with seed 0: renew it with pytest --prelu-update"
+        "and this run on 4 inputs with seed 0: update it with pytest --prelu-update"
         in other.stdout.str()
     )
 

@@ -21,7 +21,7 @@ async function loadEngine(provider) {
     ort.env.logLevel = "fatal";
     return ort;
   } catch (error) {
-    throw new NoVerdict(`onnxruntime-web is not beside this page (${error.message}): \`make web\` puts it there`);
+    throw new NoVerdict(`onnxruntime-web is not next to this page (${error.message}): \`make web\` puts it there`);
   }
 }
 

@@ -139,7 +139,7 @@ function judgeOutputs(record, links, parts, results, state) {
       const { expected, spread } = part.outputs[mine];
       const y = toReference(expected, results[i][theirs], moved);
       if (!sameShape(expected.shape, y.shape)) {
-        words = `output ${theirs} has shape [${y.shape}] where [${expected.shape}] was expected`;
+        words = `output ${theirs} has shape [${y.shape}], expected [${expected.shape}]`;
         break;
       }
       comparison.add(expected, y, limitOf(record.outputs[mine], y.dtype, known ? spread : null, expected));
@@ -170,7 +170,7 @@ function interfaceFaults(record, results, pairs, state) {
   for (const name of Object.keys(results)) if (!theirs.has(name)) state.reasons.push(`output ${name} is not one of the reference's`);
   for (const [name, other] of pairs) {
     if (isFloat(record.outputs[name].dtype) !== isFloat(results[other].dtype)) {
-      state.reasons.push(`output ${other} is ${results[other].dtype} where ${record.outputs[name].dtype} was expected`);
+      state.reasons.push(`output ${other} is ${results[other].dtype}, expected ${record.outputs[name].dtype}`);
     }
   }
 }
@@ -196,7 +196,7 @@ function unmoved(record, parts, state) {
   });
   for (const name of still) {
     if (isFloat(record.outputs[name].dtype) || still.length === record.outputNames.length || record.outputs[name].dependence === 0) {
-      state.doubts.push(`output ${name} is the same for all inputs: a difference before it would not be seen`);
+      state.doubts.push(`output ${name} is the same for all inputs, so it could hide a difference`);
     } else state.notes.push(`output ${name} is the same for all inputs`);
   }
 }
@@ -220,7 +220,7 @@ async function judgeLayers(record, model, runtime, links, parts, { references, f
   forgive(rows);
   if (!failed) for (const row of rows) settle(row, rows, state);
   const equal = rows.filter(({ slopes }) => slopes.equal).map(({ mine, other }) => [mine, other]);
-  await tell("trying special values");
+  await tell("testing special values");
   const special = await trySpecialValues(record, model, runtime, equal);
   state.reasons.push(...special.fails);
   for (const name of special.skipped) state.doubts.push(`${name}: special values could not be tried`);
@@ -303,7 +303,7 @@ function isRenamed(row, rows) {
 
 function wordsOf({ mine, other, seen, slopes }) {
   const words = [slopes.words, behaviour(seen)].filter(Boolean).join("; ");
-  return words || (mine.nodes.length !== other.nodes.length ? `used ${other.nodes.length} times where ${mine.nodes.length} were expected` : "");
+  return words || (mine.nodes.length !== other.nodes.length ? `used ${other.nodes.length} times, expected ${mine.nodes.length}` : "");
 }
 
 function finished(row, record, state) {

@@ -85,7 +85,7 @@ export class LayerJudge {
       seen.lost = `a slope of shape [${other.stored.shape}] does not broadcast to an input of [${x.shape}]`;
     } else if (expected) {
       const moved = nearest(orders, expected, y);
-      if (moved === null) seen.lost = `gives [${y.shape}] where [${expected.shape}] was expected`;
+      if (moved === null) seen.lost = `has an output of shape [${y.shape}], expected [${expected.shape}]`;
       else {
         seen.along ??= new Comparison();
         seen.along.add(expected, moved, this.#limit(mine, y, expected, scale));
@@ -129,7 +129,7 @@ export const isRight = (seen) => seen.lost === null && !isOff(seen.own);
 /** What its runs say against a layer, in words; null for nothing. */
 export function behaviour(seen) {
   if (seen.lost) return seen.lost;
-  if (seen.own === Infinity) return "in isolation its values differ from those of the reference's slopes";
+  if (seen.own === Infinity) return "in isolation it does not compute PReLU with the reference's slopes";
   if (isOff(seen.own)) return `isolated error ${seen.own.toLocaleString("en")} ulp`;
   if (seen.along?.verdict === "fail") return `its output is ${seen.along.maxAbs.toPrecision(3)} from the reference's`;
   return seen.along?.doubt ? `its output ${seen.along.doubt}` : null;

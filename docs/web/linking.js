@@ -20,7 +20,7 @@ export function linkInputs(references, candidates) {
 
 function link(mine, other) {
   if (mine.dtype !== other.dtype) {
-    throw new NoVerdict(`input ${other.name} is ${other.dtype} where the reference's is ${mine.dtype}: this page does not compare models of other types`);
+    throw new NoVerdict(`input ${other.name} is ${other.dtype}, but ${mine.dtype} in the reference: this page does not compare models of other types`);
   }
   const open = (shape) => (shape.length ? [null, ...shape.slice(1).map((size) => (typeof size === "number" ? size : null))] : []);
   const left = open(mine.shape);
@@ -28,7 +28,7 @@ function link(mine, other) {
   const fitting = taking(usual(left.length), left, right);
   const exact = fitting.filter((order) => order.every((axis, i) => left[axis] === right[i]));
   const chosen = exact.length === 1 ? exact : fitting;
-  if (!chosen.length) throw new NoVerdict(`input ${other.name} has shape ${dims(other.shape)}, and the reference's ${mine.name} [${mine.shape.join(", ")}]: they do not fit`);
+  if (!chosen.length) throw new NoVerdict(`input ${other.name} has shape ${dims(other.shape)}, but the reference's ${mine.name} has shape [${mine.shape.join(", ")}]`);
   const key = (order) => order.filter((axis) => left[axis] !== 1).join();
   return { mine, other, order: chosen[0], isOpen: new Set(chosen.map(key)).size > 1 };
 }

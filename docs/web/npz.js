@@ -45,7 +45,7 @@ function members(bytes) {
     at += 46 + nameLength + extra + comment;
   }
   if (total > Math.max(LEAST, 5 * bytes.length)) {
-    throw new NoVerdict(`the record is refused: it unpacks to ${total.toLocaleString("en")} bytes`);
+    throw new NoVerdict(`the record is rejected: it unpacks to ${total.toLocaleString("en")} bytes`);
   }
   return found;
 }

@@ -21,7 +21,7 @@ export async function readRecord(bytes) {
     throw new NoVerdict(`the .npz file is not a record of a model (it has the arrays ${shown}): expected what \`prelu-tools record\` wrote`);
   }
   const raw = await file.array("header");
-  if (raw.data.length > LARGEST_HEADER) throw new NoVerdict("the record is refused: its header is too large");
+  if (raw.data.length > LARGEST_HEADER) throw new NoVerdict("the record is rejected: its header is too large");
   let header;
   try {
     header = JSON.parse(new TextDecoder().decode(raw.data));
@@ -32,7 +32,7 @@ export async function readRecord(bytes) {
   const version = header.format_version;
   is(Number.isInteger(version) && version >= 1, `format_version is ${JSON.stringify(version)}`);
   if (version > VERSION) {
-    throw new NoVerdict(`the record is of format ${version}, and this page reads up to ${VERSION}: take a newer page, or make the record again`);
+    throw new NoVerdict(`the record has format ${version}, but this page reads formats up to ${VERSION}: use a newer page, or record the model again`);
   }
   check(header);
   const withBits = new Set(header.bfloat16);

@@ -56,11 +56,11 @@ export function compareSlopes(reference, candidate) {
     const moved = said.map((axis) => left.shape[axis]);
     const known = (other.inputShape ?? []).map((size) => size ?? 1);
     if (known.length === moved.length && broadcasts(moved, known)) {
-      return { equal: false, moved: sameValues(left, right), words: `slopes are laid out as [${right.shape}] where [${moved}] was expected` };
+      return { equal: false, moved: sameValues(left, right), words: `slopes are laid out as [${right.shape}], expected [${moved}]` };
     }
   }
   if (!outcomes.length) {
-    return { equal: false, moved: sameValues(left, right), words: `slopes are laid out as [${right.shape}] where [${left.shape}] on the reference's input was expected` };
+    return { equal: false, moved: sameValues(left, right), words: `slopes are laid out as [${right.shape}], expected [${left.shape}] on the reference's input` };
   }
   if (outcomes.every(({ equal }) => equal === outcomes[0].equal)) return outcomes[0];
   if (stated?.equal) return stated;
@@ -79,9 +79,9 @@ function expanded(left, right) {
   const found = right.data.length === 1 ? "one slope shared by all" : `${right.data.length} slopes`;
   const every = new Set([...bits(left), ...bits(right)]);
   if (left.dtype === right.dtype && Math.min(left.data.length, right.data.length) === 1 && every.size === 1) {
-    return { equal: true, note: `${found} where the reference has ${left.data.length}, all equal` };
+    return { equal: true, note: `${found}; the reference has ${left.data.length}, all equal` };
   }
-  return { equal: false, words: `${found} where ${left.data.length} were expected`, isOpen: left.data.length > 1 && right.data.length > 1 };
+  return { equal: false, words: `${found}, expected ${left.data.length}`, isOpen: left.data.length > 1 && right.data.length > 1 };
 }
 
 function laidDifference(left, right) {
@@ -101,7 +101,7 @@ function difference(left, right) {
 
 /** Say in words how two vectors of slopes of one length differ. */
 export function describe(left, right) {
-  if (left.dtype !== right.dtype) return `slopes stored as ${right.dtype} where ${left.dtype} was expected`;
+  if (left.dtype !== right.dtype) return `slopes stored as ${right.dtype}, expected ${left.dtype}`;
   const negated = array(left.dtype, left.shape, left.data.map((value) => -value));
   if (sameBits(negated, right)) return "slopes negated";
   const [mine, theirs] = [bits(left), bits(right)];
@@ -112,7 +112,7 @@ export function describe(left, right) {
   if (sameValues(left, right)) return `slopes permuted (${where.length} of ${mine.length} out of place)`;
   const gap = (i) => { const d = Math.abs(left.data[i] - right.data[i]); return Number.isNaN(d) ? Infinity : d; };
   const most = where.reduce((best, i) => (gap(i) > gap(best) ? i : best), where[0]);
-  return `${where.length} of ${mine.length} slopes differ, worst at index ${most}: ${right.data[most]} where ${left.data[most]} was expected`;
+  return `${where.length} of ${mine.length} slopes differ, most at index ${most}: ${right.data[most]}, expected ${left.data[most]}`;
 }
 
 /** The flat indices, in the candidate, of the slopes that differ. */

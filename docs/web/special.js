@@ -103,7 +103,7 @@ function differences(mine, x, expected, found) {
     if (!(Math.abs(value) < LARGEST / 2)) continue; // infinite, NaN or the largest: it fails nothing
     const finite = [value, was, now].every(Number.isFinite);
     if (!finite && !differs(FORMULAS.select(value, slope), now)) continue; // it is right, the reference's form is not
-    return [`${mine.name}: ${value} with slope ${slope} gives ${now} where the reference gives ${was}`];
+    return [`${mine.name}: ${value} with slope ${slope} gives ${now}, but ${was} in the reference`];
   }
   return [];
 }

@@ -58,7 +58,7 @@ def export(
         quick: whether to verify with few inputs only.
         input_range: `(low, high)` of the values that inputs may take, for all or by name.
         force: whether to replace an existing file.
-        input: the shapes of inputs that the model does not know.
+        input: the shapes of inputs that the model does not define.
         custom_objects: modules or files (`layers.py`, `layers.py:Name`) that define the custom
             classes of a Keras file.
         allow_unsafe_load: whether pickles and Lambda layers may run code from the file.

@@ -63,7 +63,7 @@ def inspect(
         data: inputs to run an ONNX model on, to see how often each negative branch is used.
         target: a runtime of `core.targets.RUNTIMES`, to predict what it does with each layer of an
             ONNX model.
-        input: the shapes of inputs that the model does not know.
+        input: the shapes of inputs that the model does not define.
         custom_objects: modules or files (`layers.py`, `layers.py:Name`) that define the custom
             classes of a Keras file.
         allow_unsafe_load: whether pickles and Lambda layers may run code from the file.

@@ -50,7 +50,7 @@ def optimize(
         slope_axis: the axis of such slopes if C matches both: 1 for the channels, -1 for the
             last.
         force: whether to replace an existing file.
-        input: sizes for timing, if the model leaves them free.
+        input: sizes for timing, where the model's are dynamic.
         verbose: whether to show the frameworks' own messages.
 
     Returns:

@@ -46,7 +46,7 @@ def record(
         max_size: maximum size of the record in megabytes, before compression; beyond it, layer
             values are kept only for the smaller runs.
         force: whether to replace an existing file.
-        input: the shapes of inputs that the model does not know.
+        input: the shapes of inputs that the model does not define.
         custom_objects: modules or files (`layers.py`, `layers.py:Name`) that define the custom
             classes of a Keras file.
         allow_unsafe_load: whether pickles and Lambda layers may run code from the file.

@@ -61,7 +61,7 @@ def verify(
             (`cuda:use_tf32=1`).
         runtime: a runtime, or several, that ONNX candidates run on too, converted if necessary:
             `ncnn`, `openvino`, `mnn` or `onnxruntime-web`.
-        allow_fallback: whether nodes may run on another provider than requested.
+        allow_fallback: whether nodes may run on a provider other than the requested one.
         inputs: use exactly these inputs; with `samples`, in addition to random ones.
         save_inputs: an `.npz` file in which to save the inputs that were used.
         input_range: `(low, high)` of the values that inputs may take, for all or by name.
@@ -86,7 +86,7 @@ def verify(
         strict_interface: whether any difference in names, types and sizes of inputs and outputs
             fails.
         allow_no_prelu: whether models without any PReLU pass if their outputs agree.
-        input: the shapes of inputs that a model does not know.
+        input: the shapes of inputs that a model does not define.
         custom_objects: modules or files (`layers.py`, `layers.py:Name`) that define the custom
             classes of a Keras file.
         allow_unsafe_load: whether pickles and Lambda layers may run code from the file.

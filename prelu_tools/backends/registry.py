@@ -204,8 +204,8 @@ def check_runtime(name: str) -> Row:
     rows = {row.name: row for row in RUNTIMES if row.converts}
     if name not in rows:
         raise UsageError(
-            f"--runtime {name} is not known: expected {', '.join(rows)}; name a file of another "
-            "runtime as the candidate, as in net.tflite"
+            f"--runtime {name} is not known: expected {', '.join(rows)}; for another runtime, "
+            "give its file as the candidate, as in net.tflite"
         )
     row = rows[name]
     missing = next((package for package in row.packages if not is_installed(package)), None)

@@ -118,8 +118,8 @@ def _refuse_large(url: str, size: int) -> None:
     most = largest_copy()
     if size > most:
         raise PReLUToolsError(
-            f"{url} has more than {most:,} bytes, and is not downloaded: download it yourself "
-            f"and name the file, or set {_LIMIT} to the largest permitted number of bytes"
+            f"{url} has more than {most:,} bytes, the limit for downloads: download it yourself "
+            f"and use the file, or raise the limit with {_LIMIT} (in bytes)"
         )
 
 

@@ -143,7 +143,7 @@ def _copied(url: str) -> Path:
     """A copy of the model at a URL; a Python source there is refused before anything is read."""
     if _PYTHON_URL.search(url):
         raise UsageError(
-            f"{url!r} is Python code at a URL, which is never run: save it here, and give "
+            f"{url!r} is Python code at a URL, which is never run: download it, and use "
             "FILE.py:NAME"
         )
     return remote.local_copy(url)

@@ -18,8 +18,8 @@ def compared(result: BatchResult, baseline: Baseline, factor: float) -> BatchRes
     """
     names = {entry.name for entry in result.entries}
     why = (
-        f"baseline {baseline.path} has this check, and {result.path or 'the list'} no longer has "
-        "it; if it was removed on purpose, renew the baseline with --update-baseline"
+        f"baseline {baseline.path} has this check, but {result.path or 'the list'} does not: if "
+        "that is intended, use --update-baseline"
     )
     lost = [
         BatchEntry(name, name, "error", None, (why,), file=result.path)

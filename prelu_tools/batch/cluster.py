@@ -170,7 +170,10 @@ def _result(future: Any, job: Job) -> Done:
         if kind == "KilledWorker":
             said = f"every Dask worker that ran it was lost ({said.splitlines()[0]})"
         elif isinstance(error, ImportError):
-            said = f"a Dask worker lacks something: {said}; it needs the same prelu-tools as here"
+            said = (
+                f"a Dask worker is missing something: {said}; it needs the same version "
+                "of prelu-tools as this machine"
+            )
         else:
             said = f"Dask returned it with {kind}: {said}"
         return Done(job.failed(said), {})

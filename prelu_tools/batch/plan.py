@@ -50,7 +50,7 @@ def _size_of_text(given: Any) -> int | None:
 SIZE = Kind(TEXT.read, TEXT.schema, "int", from_text=_size_of_text)
 """An amount of memory, in bytes."""
 _WORKERS = Needs(
-    lambda values: values.jobs != 0, "--jobs 0 starts no worker process: give --jobs 1 or more"
+    lambda values: values.jobs != 0, "--jobs 0 starts no worker process: use --jobs 1 or more"
 )
 
 
@@ -64,7 +64,7 @@ class Plan:
         needs=(
             Needs(
                 lambda values: values.dask in (None, "local"),
-                "it is for processes of this machine, and a Dask cluster has its own workers",
+                "it sets the processes on this machine, but a Dask cluster has its own workers",
             ),
         ),
     )  # fmt: skip
@@ -82,7 +82,7 @@ class Plan:
         needs=(
             Needs(
                 lambda values: values.results is not None,
-                "it continues from the results in a file: give --results FILE",
+                "it continues from the results in a file: use --results FILE",
             ),
         ),
     )  # fmt: skip

@@ -59,7 +59,7 @@ class ResultsFile:
             _lock(self._file, path)
             if not resume and os.fstat(self._file.fileno()).st_size:  # another run may have ended
                 raise UsageError(
-                    f"{path} exists already: give --resume to continue from its results, or "
+                    f"{path} already exists: use --resume to continue from its results, or "
                     "another name"
                 )
             self._read()

@@ -92,8 +92,8 @@ def _running(jobs: Sequence[Job], plan: Plan, started: Callable[[Job], Job]) -> 
         return run_inline(jobs, started)
     if not hasattr(os, "killpg"):
         raise PReLUToolsError(
-            "worker processes need a system such as Linux or macOS: on this one give one model at "
-            "a time, or --dask with a cluster"
+            "worker processes need Linux or macOS: here, run one model at a time, or use --dask "
+            "with a cluster"
         )
     return run_here(jobs, plan.n_workers, limits, started, lambda job: local_size(job.sources))
 

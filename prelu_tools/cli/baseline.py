@@ -40,7 +40,7 @@ class BaselineRequest:
         ),
     )  # fmt: skip
     update_baseline: bool = option(
-        FLAG, "Write the figures to the baseline, if all could be judged.",
+        FLAG, "Write the figures to the baseline, if every check has a verdict.",
         default=False, needs=(_FILE,),
     )  # fmt: skip
 
@@ -129,7 +129,7 @@ class KnownRequest:
             return InspectGates(None if self.update_baseline else fail_on, expect_layers)
         if fail_on is None:
             raise UsageError(
-                "--baseline would be ignored: give --fail-on warning (or error), or "
+                "--baseline would be ignored: use --fail-on warning (or error), or "
                 "--update-baseline"
             )
         from prelu_tools.commands.inspect.known import read_known
@@ -152,22 +152,21 @@ class KnownRequest:
         if not self.update_baseline:
             return
         from prelu_tools.cli.output import say
-        from prelu_tools.core.results.inspect_gates import FAILING, KnownFinding, known_model
+        from prelu_tools.core.results.inspect_gates import known_findings, known_model
+        from prelu_tools.core.results.inspection import Finding
+        from prelu_tools.core.results.reading import from_document
 
-        models, found = [], []
+        models: list[str] = []
+        found: list[KnownFinding] = []
         for entry in result.entries:
             document = entry.document
             if document is None:
                 say(f"{self.baseline} was not written: {entry.path} could not be inspected")
                 return
+            places = (document, *document["layers"])
+            read = [from_document(Finding, one) for place in places for one in place["findings"]]
             models.append(known_model(entry.path))
-            places = [("", document), *((one["name"], one) for one in document["layers"])]
-            found += [
-                KnownFinding(models[-1], finding["code"], layer)
-                for layer, place in places
-                for finding in place["findings"]
-                if finding["severity"] in FAILING["warning"]
-            ]
+            found += known_findings(entry.path, read)
         self._write(models, found, quiet)
 
     def _write(self, models: Sequence[str], found: Sequence[KnownFinding], quiet: bool) -> None:

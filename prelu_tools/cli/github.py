@@ -9,7 +9,7 @@ from prelu_tools.core.errors import PReLUToolsError
 
 MOST_BYTES = 1_000_000
 """Of a step's summary; GitHub drops one of more than 1 MiB altogether."""
-_CUT = "\n\n*The rest is left out: a summary has room for 1 MB.*\n"
+_CUT = "\n\n*Truncated: a summary is limited to 1 MB.*\n"
 
 
 def folder() -> str:

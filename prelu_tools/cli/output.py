@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ import click
 
 from prelu_tools.cli.github import append_summary, folder, is_summary
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.process.progress import ProgressCallback
 from prelu_tools.reports import Result, Style, render
 from prelu_tools.reports.printable import one_line, printable, shortened
 
@@ -69,7 +70,7 @@ class Output:
         if failures:
             raise failures[0]
 
-    def progress(self) -> AbstractContextManager[Callable[[str], None]]:
+    def progress(self) -> AbstractContextManager[ProgressCallback]:
         """See `progress`."""
         return progress(self.quiet, self.details)
 
@@ -160,7 +161,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def progress(quiet: bool, verbose: bool = False) -> Iterator[Callable[[str], None]]:
+def progress(quiet: bool, verbose: bool = False) -> Iterator[ProgressCallback]:
     """Something to tell the name of each stage to; it shows on a terminal, and leaves no trace.
 
     With `verbose`, where the frameworks write to the same terminal, each stage is a line of its

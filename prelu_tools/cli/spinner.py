@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prelu_tools.core.process.progress import listening
+from prelu_tools.core.process.progress import ProgressCallback, listening
 from prelu_tools.reports.printable import printable
 
 
 @contextmanager
-def spinner() -> Iterator[Callable[[str], None]]:
+def spinner() -> Iterator[ProgressCallback]:
     """Something to tell the name of each stage to; a line that is redrawn, and leaves no trace.
 
     It has a descriptor of its own: while a framework runs, standard error is turned away

@@ -32,7 +32,7 @@ def read_document(path: Path, kind: str) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise PReLUToolsError(
-            f"the baseline {path} cannot be read: no such file; --update-baseline writes it"
+            f"the baseline {path} cannot be read: no such file; create it with --update-baseline"
         ) from error
     except OSError as error:
         raise PReLUToolsError(f"the baseline {path} cannot be read: {error.strerror}") from error
@@ -42,8 +42,9 @@ def read_document(path: Path, kind: str) -> dict[str, Any]:
         raise no_baseline(path, f'is not a baseline: it does not say "kind": "{kind}"')
     if document.get("schema_version") != SCHEMA_VERSION:
         raise OtherSchemaError(
-            f"the baseline {path} is of schema_version {document.get('schema_version')!r}, and "
-            f"this prelu-tools reads {SCHEMA_VERSION}: renew it with --update-baseline"
+            f"the baseline {path} has schema_version {document.get('schema_version')!r}, but "
+            f"this version of prelu-tools reads {SCHEMA_VERSION}: update it with "
+            "--update-baseline"
         )
     return document
 

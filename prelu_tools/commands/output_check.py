@@ -46,12 +46,13 @@ def demand_pass(
         return named
     rest = len(named.reasons) - _SHOWN
     more = [f"and {rest} more {'reason' if rest == 1 else 'reasons'}"] if rest > 0 else []
-    reasons = "; ".join([*named.reasons[:_SHOWN], *more]) or "no reason given"
+    said = [reason.removeprefix(f"{final}: ") for reason in named.reasons[:_SHOWN]]
+    reasons = "; ".join([*said, *more]) or "no reason given"
     if named.verdict == "fail":
         text = "; ".join((reasons, *notes))
         raise ExportVerificationError(
-            f"the {what} model differs from its source, and was not written: {text}", named
+            f"the {what} model differs from its source, so {final} was not written: {text}", named
         )
     raise PReLUToolsError(
-        f"the {what} model could not be verified, and was not written: {reasons}{otherwise}"
+        f"the {what} model could not be verified, so {final} was not written: {reasons}{otherwise}"
     )

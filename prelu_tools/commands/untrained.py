@@ -15,7 +15,7 @@ def untrained_notes(source: Source) -> list[Reason]:
     if parts is not None and parts[1]:
         advice = f"the weights in {parts[1]} were saved before training"
     elif parts is not None:
-        advice = f"were weights forgotten? Load them with {_shown(parts[0])}"
+        advice = f"did you forget the weights? Load them with {_shown(parts[0])}"
     found = untrained(source.layers(), source.spelled, advice)
     return [] if found is None else [found]
 

@@ -62,8 +62,9 @@ def draw(
         count = samples * math.prod(what.sizes)
         if count > _MOST:
             raise PReLUToolsError(
-                f"{samples} rows of the input {name!r} are {count:,} values, and would fill the "
-                "memory: give fewer --samples, or smaller sizes with --input where they are free"
+                f"{samples} rows of the input {name!r} are {count:,} values, which would need "
+                "too much memory: use fewer --samples, or smaller sizes with --input where they "
+                "are free"
             )
     generator = np.random.default_rng(seed)
     floating = [name for name, what in wanted.items() if _is_any_float(what)]
@@ -86,7 +87,7 @@ def _masked(row: Array, index: int, turn: int | None) -> Array:
     """A row of U(0, 1) as a mask, mostly of ones, where it is this input's turn."""
     if index % 8 != _UNIFORM or (turn is not None and (index // 8 + turn) % 2):
         return row
-    return (row < _KEPT).astype(row.dtype)
+    return (row < _KEPT).astype(np.float64)
 
 
 def _row(generator: np.random.Generator, wanted: Wanted, index: int) -> Array:

@@ -120,10 +120,11 @@ class SourceOptions:
 
     inputs: tuple[InputOption, ...] = option(
         SHAPES,
-        "An input's shape, x:batch,3,112,112, if the model does not know it; repeatable.",
+        "Shape of an input, such as x:batch,3,112,112, if the model does not define it; "
+        "repeatable.",
         default=(), name="input", metavar="NAME:DIMS",
         sources="models that do not know all sizes of their inputs",
-        key_help="shapes of inputs that the source does not know",
+        key_help="shapes of inputs that the source does not define",
         example='["x:batch,3,112,112"]',
     )  # fmt: skip
     custom_objects: tuple[str, ...] = option(

@@ -64,5 +64,5 @@ def _advice(operator: str, domain: str, version: int | None) -> str:
     newer = range((version or 0) + 1, defs.onnx_opset_version() + 1)
     first = next((v for v in newer if not domain and _is_defined(operator, domain, v)), None)
     if first is not None:
-        return f"it was added in opset {first}, give --opset {first} or newer"
+        return f"it was added in opset {first}, use --opset {first} or newer"
     return "the converter does not know that layer; write it with operations that ONNX has"

@@ -18,13 +18,18 @@ from prelu_tools.reports.words import counted, listed, tally
 
 LEGEND = (
     "isolated: the layer alone, on its own input; end-to-end: in the whole model;\n"
-    "min hits: negative inputs that its least exercised slope met"
+    "min hits: how many negative inputs the least exercised slope met"
 )
 """What the columns of a table of layers mean."""
 TOP1 = "top-1: rows whose largest value is at the same index in both models"
 """What a column of a table of outputs means."""
-OUTPUTS_LEGEND = "x rounding: times the model's own rounding; wrong: values beyond their limit"
+OUTPUTS_LEGEND = "x rounding: times the model's rounding error; wrong: values beyond their limit"
 """What others of its columns mean."""
+QUANTIZED_LEGEND = (
+    "end-to-end: the largest difference in the whole model; SNR: its signal-to-noise ratio;\n"
+    "min hits: how many negative inputs the least exercised slope met"
+)
+"""The same for a quantized candidate."""
 _MOST_KINDS = 5
 _FOUND = {
     "rounded": "rounded",
@@ -102,12 +107,9 @@ def tolerances(result: VerifyResult) -> tuple[str, ...]:
 
 def _tolerance(tolerance: Tolerance) -> str:
     if tolerance.origin == "sensitivity":
-        return (
-            f"each value within {tolerance.multiple:g} times the model's own rounding of it "
-            "(sensitivity)"
-        )
+        return f"{tolerance.multiple:g} times the model's own rounding error, for each value"
     if tolerance.origin == "quantized":
-        return "what rounding to the candidate's own integer codes does (quantized)"
+        return "the effect of rounding to the candidate's integer codes"
     if tolerance.multiple is not None:
         text = f"{tolerance.multiple:g} times the reference's own float32 rounding"
         if tolerance.ulps:
@@ -131,8 +133,8 @@ def rounding_lines(report: CandidateReport) -> Iterator[str]:
     worst = max(known, key=lambda output: output.worst_of_rounding or 0.0, default=None)
     if worst is not None:
         yield (
-            f"error {times(worst.worst_of_rounding)} the model's own rounding at the worst of "
-            f"{sum(output.n_values for output in known):,} values"
+            f"error {times(worst.worst_of_rounding)} the model's own rounding error at the worst "
+            f"of {sum(output.n_values for output in known):,} values"
         )
     yield from (f"output {o.name!r}: {o.remark}" for o in report.outputs if o.remark)
 
@@ -152,8 +154,10 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
 
 
 def interface_lines(report: CandidateReport) -> tuple[str, ...]:
-    """Names, types and sizes that a program would see, and that are not the reference's."""
-    return tuple(f"interface: {one.words}" for one in report.interface)
+    """Differences in names, types and sizes that no reason of the verdict states already."""
+    return tuple(
+        f"interface: {one.words}" for one in report.interface if one.words not in report.reasons
+    )
 
 
 def slope_word(layer: LayerParity) -> str:
@@ -239,7 +243,7 @@ def power_details(power: Power) -> Iterator[str]:
     """The planted faults that are not counted, because nothing could have seen them."""
     if power.hidden:
         faults = counted(power.hidden, "more planted fault")
-        yield f"{faults} would change no layer by more than rounding does on these inputs"
+        yield f"{faults} would not change any layer by more than rounding does on these inputs"
     if power.unreached:
         their = "its slope" if power.unreached == 1 else "their slopes"
         faults = counted(power.unreached, "more planted fault")

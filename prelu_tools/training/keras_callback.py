@@ -13,7 +13,7 @@ class KerasSlopeLogger(keras.callbacks.Callback):  # type: ignore[misc]
     """Logs the slopes of a `keras.Model`: `fit(..., callbacks=[KerasSlopeLogger(folder)])`.
 
     Steps are those of `optimizer.iterations`, so a run that resumes from a saved model continues
-    the log. In a distributed training only the chief writes.
+    the log. In distributed training, only the chief writes.
     """
 
     def __init__(

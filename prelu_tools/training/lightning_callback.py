@@ -41,7 +41,7 @@ class LightningSlopeLogger(_base()):  # type: ignore[misc]
         tensorboard: bool | None = None,
         wandb: bool | None = None,
     ) -> None:
-        """Check what is asked for; see `TorchSlopeLogger` for the arguments.
+        """Check the arguments; see `TorchSlopeLogger` for the arguments.
 
         Raises:
             UsageError: an argument is not valid.

@@ -55,7 +55,7 @@ class Recorder:
         tensorboard: bool | None = None,
         wandb: bool | None = None,
     ) -> None:
-        """Check what is asked for; nothing is written yet.
+        """Check the arguments; nothing is written yet.
 
         Args:
             folder: where `slopes.jsonl` and the files for TensorBoard go; it is made if need be.

@@ -22,8 +22,8 @@ class TorchSlopeLogger:
                 optimizer.step()
 
     The first record is made before the first step, then one after every `every` steps. Steps that
-    `torch.amp.GradScaler` skips do not count. In a distributed training make one in each process:
-    that of rank 0 writes.
+    `torch.amp.GradScaler` skips do not count. In distributed training, create one in each process:
+    only that of rank 0 writes.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import InputOption, SourceOptions
 
-_KERAS = """
+_NETS = """
 import keras
 from keras import layers as L
 
@@ -60,13 +60,6 @@ NESTED = {
     "a list of mappings": ["0.a", "0.b", "1.a"],
     "a name of an input": ["x_1", "y"],
 }
-
-
-@pytest.fixture(scope="module")
-def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("nets") / "keras_faults.py"
-    path.write_text(_KERAS)
-    return path
 
 
 def _written(source: str, folder: Path, *inputs: InputOption) -> Any:

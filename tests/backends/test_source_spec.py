@@ -246,10 +246,10 @@ def test_a_call_that_fails(call: str, words: str) -> None:
 
 def test_an_error_of_the_tool_passes_through(tmp_path: Path) -> None:
     (tmp_path / "spelled_own.py").write_text(
-        "from prelu_tools.core.errors import UsageError\n"
-        "def net():\n    raise UsageError('give --input')\n"
+        "from prelu_tools.core.errors import UsageError\ndef net():\n    raise UsageError('use "
+        "--input')\n"
     )
-    with pytest.raises(UsageError, match=r"^give --input$"):
+    with pytest.raises(UsageError, match=r"^use --input$"):
         build_object(parse_source_spec("spelled_own.py:net"))
 
 

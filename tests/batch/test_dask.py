@@ -9,15 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 from odd_models import Odd, by_status, documents, results
-from running import ROOT, cli, environment, start
+from running import ROOT, cli, environment, start, until
 
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.dask
@@ -88,13 +87,13 @@ def test_one_worker_is_killed_and_every_model_has_exactly_one_result(odd: Odd) -
         running = start(
             *command, *options, **pipes, text=True, env=environment(PYTHONPATH=str(ROOT))
         )
-        _until(odd.ready.exists, running)  # the first has the model that waits
+        until(odd.ready.exists, running)  # the first has the model that waits
         owned = _descendants(first.pid)
         first.kill()
         first.wait()
         odd.ready.unlink()
         second = stack.enter_context(_worker(address))
-        _until(odd.ready.exists, running)  # and now the second
+        until(odd.ready.exists, running)  # and now the second
         odd.go.touch()
         out, err = running.communicate(timeout=300)
         assert running.returncode == 3, err
@@ -189,11 +188,3 @@ def test_exports_and_verifications_are_spread_over_a_cluster(odd: Odd) -> None:
     assert [run["status"] for run in held.json["models"]][:2] == ["pass", "pass"]
     assert held.json["models"][2]["status"] != "pass"
     assert held.code in (1, 3)
-
-
-def _until(true: Callable[[], bool], running: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 300
-    while not true():
-        assert time.monotonic() < end
-        assert running.poll() is None, running.communicate()
-        time.sleep(0.02)

@@ -104,7 +104,7 @@ def test_a_baseline_is_compared_with_and_renewed(
     known["checks"]["gone"] = known["checks"].popitem()[1]
     Path("b.json").write_text(json.dumps(known))
     lost = verify(*options, "--results", "r.jsonl")
-    assert "has this check, and" in " ".join(lost.json["models"][-1]["reasons"])
+    assert "has this check, but" in " ".join(lost.json["models"][-1]["reasons"])
 
 
 def test_every_format_shows_every_pair_and_why(

@@ -153,7 +153,7 @@ def test_python_is_parsed_and_named_by_class_or_file() -> None:
     left = {one["path"]: one["reason"] for one in found.json["left_out"]}
     assert left == {"other.onnx": "no source has this name"}
     text = Path("prelu-tools.toml").read_text()
-    assert "# Fill in size and depth, and take out the first # of each line:\n# [[checks]]" in text
+    assert "# Fill in size and depth, and remove the first # of each line:\n# [[checks]]" in text
     assert '# reference = "nets.py:Sized(size=SIZE, depth=DEPTH)"' in text
 
 
@@ -304,7 +304,7 @@ def test_nothing_to_check_is_no_verdict_and_nothing_is_written(models: tuple[str
     _onnx(*models)
     found = cli("init")
     assert (found.code, found.out) == (3, "")
-    assert "no ONNX file with PReLU has a source of its name here" in found.words
+    assert "no ONNX file with PReLU here has a source with the same name" in found.words
     assert 'reference = "SOURCE"' in found.words
     assert not Path("prelu-tools.toml").exists()
 
@@ -312,13 +312,13 @@ def test_nothing_to_check_is_no_verdict_and_nothing_is_written(models: tuple[str
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
-        ("prelu-tools.toml", "kept", "prelu-tools.toml exists already: give --force"),
+        ("prelu-tools.toml", "kept", "prelu-tools.toml already exists: use --force"),
         (
             "prelu-tools.schema.json",
             "kept",
-            "prelu-tools.schema.json exists already, with other content",
+            "prelu-tools.schema.json already exists with different content",
         ),
-        ("pyproject.toml", "[[tool.prelu-tools.checks]]", "pyproject.toml lists checks already"),
+        ("pyproject.toml", "[[tool.prelu-tools.checks]]", "pyproject.toml already lists checks"),
     ],
 )
 def test_nothing_is_written_over_without_force(file: str, content: str, said: str) -> None:

@@ -8,14 +8,13 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from odd_models import Odd, by_status, documents, results
-from running import ROOT, cli, environment, start
+from running import ROOT, cli, environment, start, until
 from tiny_models import save_dense
 
 from prelu_tools.batch import results as results_file
@@ -98,7 +97,7 @@ def test_results_that_are_there_are_not_overwritten(odd: Odd) -> None:
     Path("r.jsonl").write_text("mine\n")
     found = cli("inspect", "nets", "--results", "r.jsonl")
     assert found.code == 2
-    assert "give --resume" in found.err
+    assert "use --resume" in found.err
     assert Path("r.jsonl").read_text() == "mine\n"
     assert cli("inspect", "nets", "--results", "gone/r.jsonl").code == 2
 
@@ -126,14 +125,6 @@ def _start(*arguments: object) -> subprocess.Popen[str]:
     return start(*arguments, **pipes, text=True, env=environment(PYTHONPATH=str(ROOT)))
 
 
-def _until(true: Callable[[], bool], running: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 300
-    while not true():
-        assert time.monotonic() < end
-        assert running.poll() is None, running.communicate()
-        time.sleep(0.02)
-
-
 def _kept(file: Path) -> int:
     """How many results are in a file that another process writes."""
     return file.read_text().count('"kind": "batch-result"') if file.exists() else 0
@@ -156,7 +147,7 @@ def test_kill_9_loses_what_was_at_hand_and_nothing_else(odd: Odd) -> None:
     nets = odd.nets(3)
     command = ("inspect", *nets[:2], odd.source("waits"), nets[2], "--results", file)
     running = _start(*command, "--format", "json")
-    _until(lambda: odd.ready.exists() and _kept(file) == 2, running)
+    until(lambda: odd.ready.exists() and _kept(file) == 2, running)
     assert cli(*command, "--resume").code == 2  # one run at a time
     running.kill()
     running.communicate()
@@ -181,7 +172,7 @@ def test_a_run_that_is_stopped_says_how_to_go_on(how: signal.Signals, kept: bool
     file = Path("r.jsonl" if kept else "inspect-results.jsonl")
     command = ("inspect", *nets, odd.source("sleeps"))
     running = _start(*command, *(("--results", file) if kept else ()))
-    _until(lambda: odd.ready.exists() and (not kept or _kept(file) == 2), running)
+    until(lambda: odd.ready.exists() and (not kept or _kept(file) == 2), running)
     running.send_signal(how)
     out, err = running.communicate(timeout=300)
     assert (running.returncode, out) == (128 + how, "")
@@ -208,7 +199,7 @@ def test_exports_that_were_begun_are_done_again_and_nothing_else_is_replaced(odd
     command = ("export", *nets, "-o", "out/", "--results", file)
     found = cli(*command)
     assert found.code == 3
-    assert "out/net2.onnx exists already: give --force to replace it" in found.words
+    assert "out/net2.onnx already exists: use --force to replace it" in found.words
     # As a kill between the file's renaming and its line leaves it:
     lines = file.read_text().splitlines(keepends=True)
     kept = [line for line in lines if "batch-begun" in line or "net0" in line]

@@ -266,7 +266,7 @@ def test_pairs_of_two_folders_of_one_reference_and_of_a_list(
     [
         (["*.keras", "a.onnx"], "cannot tell which candidate"),
         (["{stem}.keras", "a.onnx"], "cannot tell which candidate"),
-        (["a.keras", "{stem}.onnx"], "which follows the reference"),
+        (["a.keras", "{stem}.onnx"], "which is filled in from the reference"),
         (["batch.csv", "a.onnx"], "already lists the pairs"),
         (["nets.py:{stem}", "a.onnx"], "has to be part of the path"),
         (["*.keras"], "no candidate to compare"),
@@ -293,7 +293,7 @@ def test_where_exports_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for wrong, output, said in (
         ([*found, Found("m/a.pt2", "a")], "out", "would both be written to out/a.onnx"),
         (found, "one.onnx", "one file, for many models"),
-        (found, None, "no file to be written to"),
+        (found, None, "there is no output file for"),
     ):
         with pytest.raises(UsageError, match=said):
             outputs_of(wrong, output)

@@ -226,11 +226,11 @@ def test_each_place_speaks_of_kinds_of_sources_too(
     graph: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(graph.parent)
-    said = "is for Keras files, and net.onnx is none: leave it out"
+    said = "is for Keras files, but net.onnx is not one: leave it out"
     assert f"--custom-objects {said}" in cli("inspect", "net.onnx", "--custom-objects", "a.py").err
     with pytest.raises(UsageError, match=f"^custom_objects {said}"):
         inspect("net.onnx", custom_objects="a.py")
-    with pytest.raises(UsageError, match=r"^input_layout is for Keras models, and net\.onnx is"):
+    with pytest.raises(UsageError, match=r"^input_layout is for Keras models, but net\.onnx is"):
         export("net.onnx", "out.onnx", input_layout="nchw")
 
 

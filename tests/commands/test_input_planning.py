@@ -104,7 +104,7 @@ def test_sizes_that_are_refused_are_replaced_by_multiples(step: int) -> None:
     assert all(any(s % step for s in sizes.values()) for sizes in found.sizes.refused)
     (note,) = found.notes
     assert note.startswith("sizes tried: h=20 w=20; ")
-    assert "; refused by the reference: " in note
+    assert "; rejected by the reference: " in note
     for run in found.feeds:  # nothing that it refuses is used
         assert model.takes(run)
 
@@ -300,7 +300,7 @@ def test_rows_that_give_nan_are_replaced() -> None:
     assert not any(np.isnan(gives(run)["y"]).any() for run in found.feeds)
     assert np.array_equal(found.feeds[0]["x"][:1], found.feeds[1]["x"])
     (note,) = found.notes
-    assert note == "3 of 16 rows of input gave NaN in the reference, and were replaced by others"
+    assert note == "3 of 16 input rows gave NaN in the reference, and were replaced by others"
     whole = replace(model, specs=[spec("x", 4, 16)])
     assert not any(np.isnan(gives(run)["y"]).any() for run in whole.settled(16).feeds)
 
@@ -308,9 +308,9 @@ def test_rows_that_give_nan_are_replaced() -> None:
 def test_where_nothing_helps_the_option_is_named() -> None:
     specs = [spec("x", "batch", 3)]
     nan = Picky(specs, gives=lambda feeds: {"y": feeds["x"] * np.nan}).settled()
-    assert "give the values of x with --input-range NAME=LOW,HIGH" in nan.doubts[0]
+    assert "set the values of x with --input-range NAME=LOW,HIGH" in nan.doubts[0]
     assert code_of(nan.doubts[0]) == "rows_with_nan"
-    words = "^no. No inputs were found that it accepts: give the values of x with --input-range"
+    words = "^no. No inputs were found that it accepts: set the values of x with --input-range"
     with pytest.raises(PReLUToolsError, match=words):
         Picky(specs, lambda _feeds: False).settled()
 

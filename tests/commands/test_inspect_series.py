@@ -131,9 +131,9 @@ def test_checkpoints_of_one_name_in_several_folders(tmp_path: Path) -> None:
 
 def test_what_is_no_series(tmp_path: Path) -> None:
     path = _saved(tmp_path / "epoch-1.safetensors", {"prelu": [0.1]})
-    with pytest.raises(UsageError, match="a series needs two checkpoints or more, and 1 is given"):
+    with pytest.raises(UsageError, match="a series needs two checkpoints or more, but 1 was given"):
         inspect_series([path], InspectRequest())
-    with pytest.raises(UsageError, match="a log already is a series"):
+    with pytest.raises(UsageError, match="a log is already a series"):
         inspect_series(["slopes.jsonl", path], InspectRequest())
     with pytest.raises(UsageError, match="--data is for one model"):
         inspect_series([path, path], InspectRequest(data=Path("x.npz")))

@@ -36,8 +36,8 @@ def test_a_failure_is_raised_with_its_reasons() -> None:
     with pytest.raises(ExportVerificationError) as raised:
         demand_pass(failed, "exported", WRITTEN, FINAL, "; or else")
     assert str(raised.value) == (
-        "the exported model differs from its source, and was not written: "
-        "/t/net.onnx: one; two of /t/net.onnx"
+        "the exported model differs from its source, so /t/net.onnx was not written: "
+        "one; two of /t/net.onnx"
     )
     assert raised.value.result == replace(NAMED, verdict="fail")
 
@@ -48,6 +48,17 @@ def test_of_many_reasons_the_first_are_said() -> None:
         demand_pass(many, "exported", WRITTEN, FINAL)
 
 
+@pytest.mark.parametrize(
+    ("reasons", "words"), [(("a", "b", "c"), "a; b; c"), (("a", "b", "c", "d"),
+                                                          "a; b; c; and 1 more reason")]
+)  # fmt: skip
+def test_notes_come_behind_the_reasons(reasons: tuple[str, ...], words: str) -> None:
+    failed = replace(RESULT, verdict="fail", reasons=reasons)
+    with pytest.raises(ExportVerificationError) as raised:
+        demand_pass(failed, "exported", WRITTEN, FINAL, "", ("n", "m"))
+    assert str(raised.value).endswith(f"and was not written: {words}; n; m")
+
+
 @pytest.mark.parametrize(("otherwise", "end"), [("", ""), ("; or else", "; or else")])
 def test_no_verdict_says_what_else_can_be_done(otherwise: str, end: str) -> None:
     doubtful = replace(RESULT, verdict="inconclusive", reasons=())
@@ -55,7 +66,8 @@ def test_no_verdict_says_what_else_can_be_done(otherwise: str, end: str) -> None
         demand_pass(doubtful, "optimized", WRITTEN, FINAL, otherwise)
     assert type(raised.value) is PReLUToolsError
     assert str(raised.value) == (
-        f"the optimized model could not be verified, and was not written: no reason given{end}"
+        "the optimized model could not be verified, so /t/net.onnx was not written: no reason "
+        f"given{end}"
     )
     with pytest.raises(PReLUToolsError) as raised:
         demand_pass(doubtful, "optimized", WRITTEN, FINAL)

@@ -58,12 +58,12 @@ NAMES = """
 """Fields of results that hold names, words or codes, and no sentence that says what to do."""
 
 CASES = [
-    ("give --force to replace it", "give force=True to replace it", None),
+    ("use --force to replace it", "use force=True to replace it", None),
     ("--no-verify writes it anyway", "verify=False writes it anyway", None),
     ("--allow-no-prelu to", "allow_no_prelu=True to", "allow_no_prelu = true to"),
     ("what --no-layers skips", "what layers=False skips", "what layers = false skips"),
-    ("give --input x:batch,3,h,112), or", 'give input={"x": ("batch", 3, "h", 112)}), or',
-     'give input = ["x:batch,3,h,112"]), or'),
+    ("use --input x:batch,3,h,112), or", 'use input={"x": ("batch", 3, "h", 112)}), or',
+     'use input = ["x:batch,3,h,112"]), or'),
     ("--input v:4", 'input={"v": (4,)}', 'input = ["v:4"]'),
     ("--input x: no such input", "input x: no such input", "input x: no such input"),
     ("--slope-axis -1, or --opset 21", "slope_axis=-1, or opset=21", None),
@@ -152,8 +152,8 @@ def test_every_text_of_a_result_is_known_to_be_a_sentence_or_a_name() -> None:
 
 
 def test_sentences_are_spoken_wherever_they_lie_and_names_are_not() -> None:
-    said = Reason("give --force, or --input-range LOW,HIGH", "some_code")
-    spoken = "give force=True, or input_range=(LOW, HIGH)"
+    said = Reason("use --force, or --input-range LOW,HIGH", "some_code")
+    spoken = "use force=True, or input_range=(LOW, HIGH)"
     (report,) = verified().candidates
     checked = dataclasses.replace(
         verified(), reference="--force", candidates=(dataclasses.replace(report, reasons=(said,)),)
@@ -171,7 +171,7 @@ def test_sentences_are_spoken_wherever_they_lie_and_names_are_not() -> None:
     def fails() -> None:
         raise ExportVerificationError(f"wrong: {said}", checked)
 
-    with pytest.raises(ExportVerificationError, match="give force=True") as caught:
+    with pytest.raises(ExportVerificationError, match="use force=True") as caught:
         fails()
     assert caught.value.result is not None
     assert caught.value.result.candidates[0].reasons == (spoken,)
@@ -186,8 +186,8 @@ def test_the_library_and_the_command_line_say_the_same_in_their_own_words(tmp_pa
     net = save_dense(tmp_path / "net.onnx")
     found = cli("export", net, "-o", net)
     assert found.code == 2
-    assert "give --force to replace it" in found.err
-    with pytest.raises(UsageError, match="give force=True to replace it"):
+    assert "use --force to replace it" in found.err
+    with pytest.raises(UsageError, match="use force=True to replace it"):
         export(net, net)
     with pytest.raises(UsageError, match=r"^input nothing: .* has no such input"):
         verify(net, net, input={"nothing": (1, 4)})

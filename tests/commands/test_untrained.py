@@ -59,14 +59,14 @@ def test_a_torch_module_without_its_weights(
     made = export("forgotten.py:Net", "net.onnx")
     (note,) = _notes(made.notes)
     assert note == (
-        "all 4 slopes of forgotten.py:Net have their initial value (0.25): were weights "
-        "forgotten? Load them with forgotten.py:Net@WEIGHTS.pt"
+        "all 4 slopes of forgotten.py:Net have their initial value (0.25): did you forget the "
+        "weights? Load them with forgotten.py:Net@WEIGHTS.pt"
     )
     found = verify("forgotten.py:Net", "net.onnx", power=False)
     assert found.verdict == "pass"
     assert _notes(found.notes) == [note]
     (other,) = _notes(export("forgotten.py:Net(0.1)", "b.onnx").notes)
-    assert "(0.1): were weights" in other
+    assert "(0.1): did you forget" in other
     assert "'forgotten.py:Net(0.1)@WEIGHTS.pt'" in other
     assert _notes(export("forgotten.py:Net(0.25,other=0.5)", "c.onnx").notes) == []
 

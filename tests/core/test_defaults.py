@@ -7,10 +7,19 @@ from typing import Any, cast
 
 import pytest
 
+from prelu_tools.core.domains import InputDomain, SizesTried, Values
 from prelu_tools.core.options import ConversionOptions, SourceOptions
+from prelu_tools.core.prelu.slopes import PReLULayer, SlopeParameter
 from prelu_tools.core.prelu.statistics import Thresholds
 from prelu_tools.core.process.timing import Latency, Ratio
-from prelu_tools.core.results.export import DoctorItem, ExportResult, InitCheck, RefusedRoute
+from prelu_tools.core.results.batch import BatchEntry, BatchResult
+from prelu_tools.core.results.export import (
+    DoctorItem,
+    DoctorResult,
+    ExportResult,
+    InitCheck,
+    RefusedRoute,
+)
 from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport
 from prelu_tools.core.results.optimization import (
     EqualityReport,
@@ -18,7 +27,12 @@ from prelu_tools.core.results.optimization import (
     LayerChoice,
     OptimizeResult,
 )
-from prelu_tools.core.results.verification.candidate import CandidateReport, Tolerance
+from prelu_tools.core.results.verification.candidate import (
+    CandidateReport,
+    ProviderReport,
+    Tolerance,
+)
+from prelu_tools.core.results.verification.decisions import Decision
 from prelu_tools.core.results.verification.parity import Deviation, LayerParity, OutputParity
 from prelu_tools.core.results.verification.result import BaselineReport, VerifyResult
 
@@ -55,6 +69,19 @@ NOTHING = cast(Any, None)
         (CandidateReport, {"special": (), "power": None, "interface": (), "seconds": 0.0}),
         (VerifyResult, {"agreements": (), "n_searched": 0, "notes": (), "inputs": (),
                         "baseline": None, "quick": False, "seconds": 0.0}),
+        (Decision, {"by_sizes": False}),
+        (ProviderReport, {"is_runtime": False}),
+        (DoctorResult, {"runtimes": ()}),
+        (Latency, {"clock": "wall", "waited": 0.0, "sizes_from": "model"}),
+        (BatchEntry, {"text": None, "reasons": (), "candidates": (), "file": None, "line": None,
+                      "worker": None, "seconds": 0.0, "shown": None}),
+        (BatchResult, {"path": None, "workers": (), "notes": ()}),
+        (SlopeParameter, {"call": 0}),
+        (PReLULayer, {"axes": None, "positions": (), "start": None, "rounds": False}),
+        (Values, {"low": 0.0, "high": 0.0, "is_any": False, "is_whole": False, "tops": (),
+                  "up_to": "", "is_falling": False, "origin": "usual"}),
+        (InputDomain, {"low": None, "high": None}),
+        (SizesTried, {"tried": (), "refused": ()}),
         (Deviation, {}),
         (BaselineReport, {"worse": (), "unknown": (), "lost": ()}),
     ],

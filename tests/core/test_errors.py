@@ -7,18 +7,24 @@ from typing import Any, cast
 
 import pytest
 
+from prelu_tools import __version__
 from prelu_tools.core import errors
 from prelu_tools.core.errors import (
     MissingExtraError,
+    MissingToolError,
+    PReLUToolsError,
+    UsageError,
+    explained,
+    explaining,
     missing_extra,
+    one_line,
 )
 from prelu_tools.core.results.verification.result import ExportVerificationError, VerdictError
 
 
 def test_the_line_that_installs_it_is_in_the_sentence() -> None:
     assert str(MissingExtraError("torch", "torch", "to read nets.py:Net")) == (
-        "torch is not installed, and it is needed to read nets.py:Net: "
-        "pip install 'prelu-tools[torch]'"
+        "torch is needed to read nets.py:Net but not installed: pip install 'prelu-tools[torch]'"
     )
 
 
@@ -51,12 +57,14 @@ def _missing(name: str | None) -> ModuleNotFoundError:
      ("tensorflow", "keras"), ("keras", "keras"), ("tf2onnx", "keras"), ("h5py", "keras"),
      ("matplotlib", "plot")],
 )  # fmt: skip
-def test_which_extra_a_package_is_of(package: str, extra: str) -> None:
+def test_which_extra_a_package_is_of(
+    package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errors, "sys", SimpleNamespace(version_info=(3, 13, 0)))
     for name in (package, f"{package}.inner"):
         found = missing_extra(_missing(name))
         expected = (
-            f"{package} is not installed, and it is needed for this: "
-            f"pip install 'prelu-tools[{extra}]'"
+            f"{package} is needed for this but not installed: pip install 'prelu-tools[{extra}]'"
         )
         assert str(found) == expected
 
@@ -84,3 +92,45 @@ def test_what_is_missing_may_lie_deeper() -> None:
     own = MissingExtraError("torch", "torch", "here")
     outer.__cause__ = own
     assert missing_extra(outer) is own
+
+
+def test_a_tool_that_is_missing_comes_with_advice() -> None:
+    error = MissingToolError("node", "to run it", "install Node.js")
+    assert str(error) == "node is needed to run it but not installed: install Node.js"
+    assert (error.name, error.advice) == ("node", "install Node.js")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PReLUToolsError("a sentence"), "a sentence"),
+        (UsageError(), "UsageError"),
+        (_missing("torch.nn"), str(missing_extra(_missing("torch")))),
+        (OSError(28, "No space left", "a.onnx"), "the system says: No space left (a.onnx)"),
+        (OSError(24, "Too many open files"), "the system says: Too many open files"),
+        (MemoryError("2 GB"), "there is not enough memory for this model"),
+        (OSError("odd"), f"unexpected OSError: odd. This is a bug in prelu-tools {__version__}; "
+         "-v shows where it happened."),
+        (KeyError("x"), f"unexpected KeyError: 'x'. This is a bug in prelu-tools {__version__}; "
+         "-v shows where it happened."),
+    ],
+)  # fmt: skip
+def test_what_a_user_sees_of_an_error(error: BaseException, words: str) -> None:
+    assert explained(error) == words
+
+
+def test_what_a_library_raises_is_explained() -> None:
+    ran = []
+    with explaining("it cannot be read"):
+        ran.append(1)
+    assert ran == [1]
+    with pytest.raises(PReLUToolsError) as raised, explaining("it cannot be read"):
+        raise ValueError("two\n  lines")
+    assert str(raised.value) == "it cannot be read (ValueError: two lines)"
+    assert isinstance(raised.value.__cause__, ValueError)
+    with pytest.raises(UsageError, match=r"^as it is$"), explaining("it cannot be read"):
+        raise UsageError("as it is")
+
+
+def test_an_error_on_one_line() -> None:
+    assert one_line(ValueError(" two\n\tlines ")) == "two lines"

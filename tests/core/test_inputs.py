@@ -12,6 +12,23 @@ from prelu_tools.core.inputs import DEFAULT_SAMPLES, DEFAULT_SEED, Wanted, draw,
 
 IMAGE = {"x": Wanted("float32", (4, 5, 6))}
 KINDS = 8
+NUMBERS = [[[2, 7], [0, 4]], [[2, 7], [7, 7]], [[9, 9], [1, 1]], [[1, 7], [9, 9]]]
+WHOLE = {
+        "wide": [[100, 1100], [611, 370], [408, 141], [175, 116], [837, 837], [732, 644], [100,
+        100], [189, 964], [100, 1100], [180, 400], [581, 523], [503, 128], [826, 826], [864, 484],
+        [353, 322], [679, 822], [100, 1100], [475, 410]],
+        "alone": [0, 1000000, 718822, 889488, 185234, 934044, 890656, 321869, 328175, 890275,
+        263927, 227157, 828776, 623187, 497773, 787099, 671263, 336117],
+        "signed": [[-50, 50], [36, -5], [40, 30], [21, -27], [43, 43], [12, 8], [-50, -50], [27,
+        43], [-50, 50], [-3, 46], [-31, 0], [-45, -8], [23, 23], [34, 26], [-40, -50], [-32, -39],
+        [-50, 50], [48, 43]],
+        "narrow": [[1, 64], [56, 1], [8, 56], [6, 63], [53, 62], [24, 10], [34, 63], [24, 57], [1,
+        64], [15, 31], [21, 15], [58, 52], [9, 60], [63, 18], [28, 35], [43, 29], [1, 64], [45,
+        3]],
+        "tops": [[0, 4, 99], [1, 3, 2], [1, 4, 31], [0, 0, 75], [0, 3, 89], [1, 1, 6], [0, 5, 62],
+        [0, 3, 34], [0, 2, 99], [1, 0, 56], [1, 1, 27], [0, 1, 88], [0, 1, 12], [0, 4, 28], [1, 3,
+        85], [1, 4, 80], [0, 3, 99], [0, 2, 41]],
+}  # fmt: skip
 
 
 def _wide_rows(samples: int = KINDS, seed: int = 0) -> Array:
@@ -50,7 +67,7 @@ def test_a_row_may_be_empty(limits: tuple[float, float] | None) -> None:
 
 
 def test_the_default_number_of_rows_has_every_kind_twice() -> None:
-    assert DEFAULT_SAMPLES >= 2 * KINDS
+    assert DEFAULT_SAMPLES == 2 * KINDS
 
 
 def test_beside_other_inputs_a_floating_one_is_a_mask_now_and_then() -> None:
@@ -95,13 +112,16 @@ def test_a_row_of_one_value_everywhere() -> None:
     assert row[0] != 0.0
 
 
-@pytest.mark.parametrize(("limits", "silence"), [(None, 0.0), ((0, 255), 0.0), ((0.1, 10), 0.1)])
+@pytest.mark.parametrize(
+    ("limits", "silence"),
+    [(None, 0.0), ((0, 255), 0.0), ((0.1, 10), 0.1), ((-3.0, -2.0), -2.0)],
+)
 def test_one_of_sixteen_rows_is_silent(limits: tuple[float, float] | None, silence: float) -> None:
     """What a floor such as + 1e-9 is for shows there alone."""
-    found = draw({"x": Wanted("float32", (3, 4), limits)}, 16, seed=0)["x"]
+    found = draw({"x": Wanted("float32", (3, 4), limits)}, 32, seed=0)["x"]
     constant = [row for row, values in enumerate(found) if np.ptp(values) == 0]
-    assert (found[13] == np.float32(silence)).all()
-    assert set(constant) <= {4, 12, 13}
+    assert (found[[13, 29]] == np.float32(silence)).all()
+    assert set(constant) <= {4, 12, 13, 20, 28, 29}
 
 
 def test_a_row_with_nine_zeros_in_ten() -> None:
@@ -223,7 +243,7 @@ def test_a_seed_gives_the_same_rows_in_every_release() -> None:
         [62.728266, 57.652316, 42.08332, 11.436173],
     ], atol=1e-6)  # fmt: skip
     assert found["coins"][:2].tolist() == [[[1, 0], [1, 1]], [[1, 1], [0, 1]]]
-    assert found["numbers"][:2].tolist() == [[[2, 7], [0, 4]], [[2, 7], [7, 7]]]
+    assert found["numbers"][:4].tolist() == NUMBERS
     np.testing.assert_allclose(
         found["bounded"][:4],
         [[0.353618, 0.164695], [0.0, 1.0], [0.519467, 0.471376], [0.683002, 0.653593]],
@@ -253,8 +273,8 @@ def test_integers_of_three_axes_are_no_picture() -> None:
 
 def test_rows_that_fill_the_memory_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     words = (
-        "2 rows of the input 'x' are 536,870,914 values, and would fill the memory: give fewer "
-        "--samples, or smaller sizes with --input where they are free"
+        "2 rows of the input 'x' are 536,870,914 values, which would need too much memory: use "
+        "fewer --samples, or smaller sizes with --input where they are free"
     )
     with pytest.raises(PReLUToolsError) as raised:
         draw({"x": Wanted("float32", (2**28 + 1,))}, 2, seed=0)
@@ -263,6 +283,16 @@ def test_rows_that_fill_the_memory_are_not_drawn(monkeypatch: pytest.MonkeyPatch
     assert draw({"x": Wanted("float32", (4,))}, 3, seed=0)["x"].shape == (3, 4)
     with pytest.raises(PReLUToolsError, match="13 rows"):
         draw({"x": Wanted("float32", ())}, 13, seed=0)
+
+
+def test_an_input_takes_any_numbers_unless_more_is_said() -> None:
+    assert Wanted("float32", (3,)) == ("float32", (3,), None, False, ())
+
+
+def test_a_mask_has_its_turn_in_later_rows_too() -> None:
+    two = draw({name: Wanted("float32", (40,)) for name in "xm"}, 17, 0, first=35)
+    masks = {n: [r for r in range(17) if set(two[n][r].tolist()) == {0.0, 1.0}] for n in two}
+    assert masks == {"x": [0, 16], "m": [8]}
 
 
 def test_the_seed_is_0_where_none_is_given() -> None:
@@ -306,6 +336,29 @@ def test_a_wide_range_of_integers_has_smooth_rows_too() -> None:
     assert abs(np.diff(found[6], axis=1)).max() < abs(np.diff(found[0], axis=1)).max() / 2
 
 
+@pytest.mark.parametrize(("last", "smooth"), [(63, False), (64, True)])
+def test_a_range_of_64_numbers_is_narrow(last: int, smooth: bool) -> None:
+    row = draw({"x": Wanted("int64", (40,), (0, last))}, 5, 0)["x"][4]
+    assert (np.unique(row).size == 1) is smooth
+
+
 def test_rows_go_on_where_others_left_off() -> None:
     later = draw({"x": Wanted("float32", (5000,))}, 1, 0, first=7)["x"][0]
     assert later.std() == pytest.approx(32, rel=0.05)
+
+
+def test_a_seed_gives_the_same_whole_numbers_in_every_release() -> None:
+    wanted = {
+        "wide": Wanted("int64", (2,), (100, 1100)),
+        "alone": Wanted("int64", (), (0, 10**6)),
+        "signed": Wanted("int64", (2,), (-50, 50)),
+        "narrow": Wanted("int64", (2,), (1, 64)),
+        "tops": Wanted("int64", (3,), (0, 99), tops=(1, 5, 99)),
+    }
+    found = draw(wanted, 18, seed=0)
+    assert {name: values.tolist() for name, values in found.items()} == WHOLE
+
+
+def test_a_lone_boolean_is_a_coin_from_the_third_row_on() -> None:
+    drawn = {bool(draw({"x": Wanted("bool", ())}, 3, seed)["x"][2]) for seed in range(10)}
+    assert drawn == {False, True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from typing import get_args
 
 import pytest
 
@@ -16,8 +17,8 @@ from prelu_tools.core.options import (
     SourceOptions,
     example_sizes,
 )
-from prelu_tools.core.requests.kinds import WrongValueError
-from prelu_tools.core.requests.option import declared_options
+from prelu_tools.core.requests.kinds import FLAG, TEXTS, WrongValueError
+from prelu_tools.core.requests.option import Option, declared_options
 
 
 @pytest.mark.parametrize(
@@ -111,25 +112,35 @@ def test_what_is_said_of_the_inputs_of_another_model() -> None:
 
 # Options
 
-OPTIONS = {one.name: one for one in declared_options(SourceOptions)}
+
+def _options() -> dict[str, Option]:
+    """As declared now, and not as remembered."""
+    return {one.name: one for one in declared_options.__wrapped__(SourceOptions)}
 
 
 def test_each_option_is_offered_where_it_has_an_effect() -> None:
-    assert [(one.name, one.field, one.where, one.default) for one in OPTIONS.values()] == [
+    options = list(_options().values())
+    assert [(one.name, one.field, one.where, one.default) for one in options] == [
         ("input", "inputs", ("cli", "api"), ()),
         ("custom_objects", "custom_objects", ("cli", "api"), ()),
         ("allow_unsafe_load", "allow_unsafe_load", ("cli", "api"), False),
         ("verbose", "show_chatter", ("api",), False),
     ]
-    assert [one.metavar for one in OPTIONS.values()] == [
+    assert [one.metavar for one in options] == [
         "NAME:DIMS", "MODULE_OR_FILE[:NAME]", None, None
     ]  # fmt: skip
-    assert [one.complete for one in OPTIONS.values()] == [(), "source", (), ()]
+    assert [one.complete for one in options] == [(), "source", (), ()]
+    assert [one.kind for one in options] == [SHAPES, TEXTS, FLAG, FLAG]
+    assert [one.sources for one in options] == [
+        "models that do not know all sizes of their inputs", "Keras files",
+        "files that may run code", "",
+    ]  # fmt: skip
+    assert all(one.help.endswith(".") for one in options)
 
 
 @pytest.mark.parametrize("name", ["input", "custom_objects", "allow_unsafe_load"])
 def test_the_example_of_a_key_is_a_value_of_it(name: str) -> None:
-    one = OPTIONS[name]
+    one = _options()[name]
     value = tomllib.loads(f"key = {one.example}")["key"]
     assert one.kind.read(value) is not None
     assert one.help.endswith(".")
@@ -145,3 +156,8 @@ def test_what_asks_the_other_model_is_no_part_of_the_options() -> None:
     assert (plain.opset, plain.input_layout, plain.slope_axis, plain.is_verified) == (
         18, "keep", None, True,
     )  # fmt: skip
+
+
+def test_a_size_is_a_number_or_a_name() -> None:
+    """Records of inputs are read by this type."""
+    assert get_args(Dim) == (int, str)

@@ -36,7 +36,7 @@ def test_what_a_converter_left_is_named_with_its_layer(operator: str) -> None:
 
 
 def test_an_operator_that_came_later_is_named_with_its_opset() -> None:
-    with pytest.raises(PReLUToolsError, match="it was added in opset 20, give --opset 20 or newer"):
+    with pytest.raises(PReLUToolsError, match="it was added in opset 20, use --opset 20 or newer"):
         check_operators(_named("y = Gelu(x)", "act/Gelu"))
     check_operators(_named("y = Gelu(x)", "act/Gelu", opset=20))
 

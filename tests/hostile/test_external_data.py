@@ -83,7 +83,7 @@ def test_a_link_that_leads_outside(link: str, tmp_path: Path) -> None:
     path = _save(tmp_path / "model" / "net.onnx", "link" if link == "file" else "link/w.bin")
     target = tmp_path / "secret" / ("w.bin" if link == "file" else "")
     (path.parent / "link").symlink_to(target)
-    assert "outside the model's own folder: refused" in _refused(path)
+    assert "outside the model's own folder: rejected" in _refused(path)
 
 
 def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_model_that_is_no_link_may_not_reach_into_the_cache(
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "w.bin")
     path = _save(tmp_path / "net.onnx", "w.bin")
-    assert "which is not a regular file: refused" in _refused(path)
+    assert "which is not a regular file: rejected" in _refused(path)
     os.mkfifo(tmp_path / "pipe.onnx")
     for command in (("inspect", tmp_path / "pipe.onnx"), ("verify", tmp_path / "pipe.onnx", path)):
         found = cli(*command)

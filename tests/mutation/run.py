@@ -37,6 +37,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = ROOT / "build" / "mutants"
 ENOUGH = 0.9
 KILLED = ("killed", "too slow")
+_SAVED_EVERY = 100
 _QUIET = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:xdist", "--tb=native"]
 _NO_FRAMEWORK = "not torch and not keras and not real_models and not browser and not matrix"
 
@@ -105,13 +106,20 @@ def _try(
     try:
         if any(left.values()):
             cache = RESULTS / f"reach-{name}.json"
-            for module, digest, outcome in _outcomes(left, tests, chosen, until, cache):
+            found = _outcomes(left, tests, chosen, until, cache)
+            for count, (module, digest, outcome) in enumerate(found, 1):
                 by_name[module].outcomes[digest] = outcome
+                if count % _SAVED_EVERY == 0:  # what a killed run has found is kept
+                    _save(parts, others, state)
     finally:
-        for part in parts:
-            document = {"tests": state, "outcomes": others[part.module] | part.outcomes}
-            (RESULTS / f"{part.module}.json").write_text(json.dumps(document, indent=0))
+        _save(parts, others, state)
     return parts
+
+
+def _save(parts: Sequence[Part], others: dict[str, dict[str, str]], tests: str) -> None:
+    for part in parts:
+        document = {"tests": tests, "outcomes": others[part.module] | part.outcomes}
+        (RESULTS / f"{part.module}.json").write_text(json.dumps(document, indent=0))
 
 
 def _is_drawn(module: str, mutant: Mutant, chosen: argparse.Namespace) -> bool:

@@ -43,11 +43,11 @@ def test_json() -> None:
 def test_what_held_is_said_as_it_is() -> None:
     result = optimized()
     loose = render(result, "table", Style())
-    assert "layers are up to 2 ulp from PRelu, the same bits" in " ".join(loose.split())
+    assert "layers are up to 2 ulp from PRelu; outputs equal bit for bit" in " ".join(loose.split())
     strict = replace(result, held=replace(result.held, layer=True, bitwise=False, special=True))
     words = " ".join(render(strict, "table", Style()).split())
-    assert "every layer equals PRelu (==), different bits at the outputs on 9 inputs" in words
-    assert "infinities and NaN the same" in words
+    assert "every layer equals PRelu (==); outputs not equal bit for bit on 9 inputs" in words
+    assert "; the same results for infinities and NaN" in words
 
 
 def test_sizes_and_a_busy_machine_are_named() -> None:
@@ -57,7 +57,7 @@ def test_sizes_and_a_busy_machine_are_named() -> None:
     latency = replace(result.latency, sizes_from="search", clock="processor", waited=0.434)
     words = " ".join(render(replace(result, latency=latency), "table", Style()).split())
     assert "timed at x 1x3x112x112: the largest common size" in words
-    assert "other processes had 43% of the processor meanwhile" in words
+    assert "other processes used 43% of the processor meanwhile" in words
 
 
 def test_without_timing() -> None:

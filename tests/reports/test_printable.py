@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from made_results import examined, layer, model, usual, verified
 
 from prelu_tools.core.results.batch import BatchEntry
+from prelu_tools.core.results.comparable import WRITTEN
 from prelu_tools.reports.printable import cleaned, printable
 
 
@@ -57,3 +60,5 @@ def test_a_document_of_its_own_stays_as_it_was_written() -> None:
     found = cleaned(entry)
     assert found.name != entry.name
     assert (found.text, found.shown) == (entry.text, entry.shown)
+    written = {field.name for field in fields(BatchEntry) if field.metadata == WRITTEN}
+    assert written == {"text", "shown"}

@@ -130,7 +130,8 @@ def test_power_in_words() -> None:
         "power unknown: no slope fault could be planted where the inputs reach",
     ]
     assert list(power_details(Power(9, 9, 9, 9, (), 1, sampled=False, hidden=2))) == [
-        "2 more planted faults would change no layer by more than rounding does on these inputs",
+        "2 more planted faults would not change any layer by more than rounding does on these "
+        "inputs",
         "1 more planted fault cannot be seen: no input reaches its slope",
     ]
 

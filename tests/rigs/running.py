@@ -9,7 +9,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,3 +89,12 @@ def process(*arguments: object, cwd: Path = ROOT, env: Mapping[str, str] | None 
         check=False,
     )
     return Outcome(found.returncode, found.stdout, found.stderr)
+
+
+def until(true: Callable[[], bool], running: subprocess.Popen[str]) -> None:
+    """Wait for what a process does meanwhile."""
+    end = time.monotonic() + 300
+    while not true():
+        assert time.monotonic() < end
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.02)

@@ -34,7 +34,7 @@ def test_layers_that_read_past_the_weights_end_ncnn_alone(tmp_path: Path) -> Non
     path = save_ncnn_net(tmp_path / "net.param")
     lines = path.read_text(encoding="utf-8").replace("in0 0=4\n", "in0 0=30000000\n")
     path.write_text(lines, encoding="utf-8")
-    source = NcnnSource(path, path.with_suffix(".bin"), "net", SourceOptions())
+    source = NcnnSource(path, "net", SourceOptions())
     inputs = {"in0": np.zeros((1, 30_000_000), np.float32)}
     with source.runner() as runner, pytest.raises(PReLUToolsError, match=r"^ncnn crashes on net"):
         runner.run(inputs)

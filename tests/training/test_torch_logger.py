@@ -412,7 +412,7 @@ def test_layers_that_only_a_training_has(tmp_path: Path) -> None:
 
 def test_what_is_no_optimizer(tmp_path: Path) -> None:
     net = nn.PReLU()
-    with pytest.raises(UsageError, match=r"a PReLU is given as optimizer: expected a torch\.optim"):
+    with pytest.raises(UsageError, match=r"the optimizer is a PReLU: expected a torch\.optim"):
         TorchSlopeLogger(net, net, tmp_path)
     with pytest.raises(UsageError, match="no optimizer is given"):
         TorchSlopeLogger(net, [], tmp_path)

@@ -140,13 +140,17 @@ def run_isolated(reader: str, path: Path, kinds: tuple[type, ...] = ()) -> Any:
     limits = limits_for(size)
     ended = launch(reader, path, limits)
     if len(ended.written) >= limits.memory:
-        raise PReLUToolsError(f"{path} is damaged: its reader's answer is incomplete")
+        raise PReLUToolsError(
+            f"{path} is damaged: the process that read it returned an incomplete result"
+        )
     if ended.code != _ANSWERED:
         raise PReLUToolsError(f"{path} is damaged: {_why(ended, limits)}")
     try:
         kind, value = decoded(ended.written, kinds)
     except (BadAnswerError, ValueError, TypeError) as error:
-        raise PReLUToolsError(f"{path} is damaged: its reader did not answer") from error
+        raise PReLUToolsError(
+            f"{path} is damaged: the process that read it did not answer"
+        ) from error
     if kind == "error":
         raise PReLUToolsError(str(value))
     return value

@@ -54,7 +54,7 @@ def contents_of(file: NamedTensors) -> Contents:
         _layer(file, slope, tensors[slope.index], aliases[names[slope.index]])
         for slope in find_slopes(tensors, file.ordered)
     )
-    notes = [told_by_names([layer.name for layer in layers], "the file holds weights only")]
+    notes = [told_by_names([layer.name for layer in layers], "the file contains only weights")]
     if file.unwrapped:
         notes.append(read_from(file.unwrapped))
     return Contents(

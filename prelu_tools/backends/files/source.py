@@ -116,11 +116,11 @@ class FileSource(SourceDefaults):
     def _refuse(self) -> NoReturn:
         if self._contents.has_model:
             raise PReLUToolsError(
-                f"{self.spelled} can be inspected but not run: name the code or the .keras file "
+                f"{self.spelled} can be inspected but not run: use the code or the .keras file "
                 "that it was made from"
             )
         raise PReLUToolsError(
-            f"{self.spelled} holds weights but no model: name the code too, as in "
+            f"{self.spelled} contains weights but no model: name the code as well, as in "
             f"nets.py:Net@{self.spelled}"
         )
 
@@ -178,7 +178,7 @@ def told_by_names(names: Sequence[str], why: str) -> str:
     """
     told = f"slopes were identified by the tensors' names and shapes ({why})"
     if not names:
-        return f"{told}: none looks like one"
+        return f"{told}: no tensor looks like slopes"
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return f"{told}: {', '.join(names[:5])}{more}"
 

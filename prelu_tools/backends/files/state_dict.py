@@ -52,8 +52,8 @@ def _contents(found: StateFile, path: Path) -> Contents:
     if not tensors:
         keys = ", ".join(repr(key) for key in list(found.state)[:8])
         raise PReLUToolsError(
-            f"{path} holds no tensors by name, but {keys or 'nothing'}: expected a state dict, as "
-            "model.state_dict()"
+            f"{path} contains no named tensors, only {keys or 'nothing'}: expected a state dict, "
+            "as model.state_dict() returns"
         )
     return contents_of(_StateDict(tensors, found.wrappers))
 

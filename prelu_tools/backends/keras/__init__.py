@@ -54,6 +54,6 @@ def from_object(
         return source
     raise PReLUToolsError(
         f"{spelled} uses Keras' {backend} backend; expected TensorFlow or PyTorch: set "
-        "KERAS_BACKEND=tensorflow or KERAS_BACKEND=torch; a .keras file and its weights work with "
-        "each backend"
+        "KERAS_BACKEND=tensorflow or KERAS_BACKEND=torch; a .keras file and its weights work "
+        "with every backend"
     )

@@ -67,8 +67,8 @@ def _slope_notes(layer: PReLULayer) -> Sequence[str]:
     size = np.abs(slopes[np.isfinite(slopes)])
     if (_rounded(size) > LARGEST).any():
         raise PReLUToolsError(
-            f"{layer.name}: its slope {size.max():.6g} is beyond float16, whose largest number is "
-            f"{LARGEST:g}: export in float32"
+            f"{layer.name}: its slope {size.max():.6g} is too large for float16 (at most "
+            f"{LARGEST:g}): export in float32"
         )
     notes = []
     halved = _rounded(size)
@@ -78,8 +78,8 @@ def _slope_notes(layer: PReLULayer) -> Sequence[str]:
     subnormal = int(((halved > 0) & (halved < SMALLEST)).sum())
     if subnormal:
         notes.append(
-            f"{layer.name}: {subnormal} of its slopes are below {SMALLEST:.2g}, where float16 has "
-            "less than its usual 11 bits"
+            f"{layer.name}: {subnormal} of its slopes are below {SMALLEST:.2g}, where float16 "
+            "has fewer than its usual 11 bits"
         )
     return notes
 
@@ -98,8 +98,8 @@ def _round(model: OnnxModel, tensor: onnx.TensorProto, kept: bool) -> int:
     if (np.isinf(halved) & np.isfinite(values)).any():
         worst = float(np.abs(values[np.isfinite(values)]).max())
         raise PReLUToolsError(
-            f"weight {tensor.name} holds {worst:.6g}, beyond float16, whose largest number is "
-            f"{LARGEST:g}: export in float32"
+            f"weight {tensor.name} contains {worst:.6g}, which is too large for float16 (at most "
+            f"{LARGEST:g}): export in float32"
         )
     written = (
         numpy_helper.from_array(halved.astype(values.dtype), tensor.name)

@@ -344,7 +344,7 @@ def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec
     ]
     if given is not None and len(given) != len(sizes):
         raise UsageError(
-            f"--input {value.name} has {len(given)} dimensions; the model's has {len(sizes)}"
+            f"--input {value.name} has {len(given)} dimensions; the model's input has {len(sizes)}"
         )
     example = example_sizes(given or sizes)
     try:

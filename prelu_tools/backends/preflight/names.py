@@ -71,10 +71,11 @@ def needs_arguments(
         weights: what the user named behind an `@`.
     """
     call = call_to_complete(spelled, needed, given) + (f"@{weights}" if weights else "")
+    names = "its argument" if len(needed) == 1 else "its arguments"
     capitals = _and([name.upper() for name in needed])
     return PReLUToolsError(
-        f"{spelled} needs {_and(needed)}: type '{call}' with a value such as 64, 'relu' or (1, 2) "
-        f"for {'each of ' if len(needed) > 1 else ''}{capitals}"
+        f"{spelled} needs {names} {_and(needed)}: use '{call}', with values such as 64, 'relu' or "
+        f"(1, 2) for {capitals}"
     )
 
 
@@ -91,8 +92,8 @@ def nothing_named(text: str) -> UsageError | PReLUToolsError:
         one for one in code.makers if not one.name.startswith("_")
     ]
     if not makers:
-        return UsageError(f"{begin}, and it defines no class and no function at its top")
-    return UsageError(f"{begin}: give {listed([_spelled(text, one) for one in makers], ' or ')}")
+        return UsageError(f"{begin}, and it defines no class and no function at its top level")
+    return UsageError(f"{begin}: use {listed([_spelled(text, one) for one in makers], ' or ')}")
 
 
 def _spelled(text: str, maker: Maker) -> str:

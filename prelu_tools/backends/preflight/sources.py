@@ -64,8 +64,8 @@ def unknown_kind(path: Path, suffixes: Sequence[str]) -> str:
     if path.suffix.lower() in _PICKLES:
         wanted = pickles.in_words(pickles.wanted_by_file(path))
         return (
-            f"{path} is a pickle, and loading it would run {wanted}: refused, save the "
-            "state_dict() as .safetensors or .pt"
+            f"{path} is a pickle and is rejected, because loading it would run {wanted}: save "
+            "the state_dict() as .safetensors or .pt"
         )
     return (
         f"{path} is not a known kind of model: expected {', '.join(suffixes)}, a "
@@ -81,6 +81,6 @@ def _why_no_model(folder: Path) -> str:
     if folder.is_symlink() and names:
         return (
             f"{folder} is a link to the folder {folder.resolve()}, which is not searched for "
-            "models: name that folder itself"
+            "models: use that folder itself"
         )
     return f"{folder} is a folder, but not a SavedModel: it has no saved_model.pb"

@@ -9,7 +9,7 @@ from prelu_tools.core.errors import PReLUToolsError
 
 if TYPE_CHECKING:
     from prelu_tools.backends.protocol.interface import Conversion, OnnxGraph, Searchable
-    from prelu_tools.backends.recorded.recording import Recording
+    from prelu_tools.backends.protocol.recording import Recording
     from prelu_tools.core.arrays import Array
     from prelu_tools.core.options import ConversionOptions
     from prelu_tools.core.prelu.slopes import PReLULayer

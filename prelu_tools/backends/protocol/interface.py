@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from prelu_tools.backends.protocol.inputs import Lookup, SearchLimits, TensorSpec
+    from prelu_tools.backends.protocol.recording import Recording
     from prelu_tools.backends.protocol.runners import (
         LayerWatch,
         Observer,
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
         Runner,
         WideRunner,
     )
-    from prelu_tools.backends.recorded.recording import Recording
     from prelu_tools.core.arrays import Array
     from prelu_tools.core.options import ConversionOptions, SourceOptions
     from prelu_tools.core.prelu.layout import Layout

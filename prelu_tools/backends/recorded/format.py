@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from prelu_tools.backends.recorded.recording import Recording
+from prelu_tools.backends.protocol.recording import Recording
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.documents import Stored, WrongDocumentError, flatten, rebuild
@@ -66,7 +66,7 @@ def read_recording(path: Path, spelled: str) -> Recording:
     file = NpzFile(path)
     try:
         for fault in file.faults():
-            raise PReLUToolsError(f"{spelled} is refused: {fault}")
+            raise PReLUToolsError(f"{spelled} is rejected: {fault}")
         document = _document(file, spelled)
         with_bits = rebuild(frozenset[str], document.get(_BFLOAT16, []), file.array, _BFLOAT16)
         found: Recording = rebuild(Recording, document, partial(_array, file, with_bits))
@@ -85,7 +85,7 @@ def _document(file: NpzFile, spelled: str) -> dict[str, Any]:
     size = file.n_bytes(_HEADER)
     if size > _LARGEST_HEADER:
         raise PReLUToolsError(
-            f"{spelled} is refused: its header has {size:,} bytes, more than {_LARGEST_HEADER:,}"
+            f"{spelled} is rejected: its header has {size:,} bytes, more than {_LARGEST_HEADER:,}"
         )
     try:
         document = json.loads(file.array(_HEADER).astype(np.uint8).tobytes())
@@ -98,8 +98,9 @@ def _document(file: NpzFile, spelled: str) -> dict[str, Any]:
         raise PReLUToolsError(f"{spelled} is damaged: its format_version is {version!r:.60}")
     if version > VERSION:
         raise PReLUToolsError(
-            f"{spelled} is a record of format {version}, and this prelu-tools reads up to "
-            f"{VERSION}: update it (pip install -U prelu-tools), or make the record again"
+            f"{spelled} is a record of format {version}, but this version of prelu-tools reads "
+            f"formats up to {VERSION}: update it (pip install -U prelu-tools), or record the "
+            "model again"
         )
     return document
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from prelu_tools.backends.protocol.defaults import SourceDefaults
 from prelu_tools.backends.protocol.inputs import SearchLimits, TensorSpec
+from prelu_tools.backends.protocol.recording import RecordedLayer, Recording
 from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 from prelu_tools.backends.recorded.formulas import answer
-from prelu_tools.backends.recorded.recording import RecordedLayer, Recording
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions
@@ -78,12 +78,15 @@ class RecordedSource(SourceDefaults):
             too_many = layer.slopes.ndim > len(layer.input_shape or ()) > 0
             if not layer.nodes or not layer.slopes.size or too_many:
                 raise PReLUToolsError(
-                    f"{self.spelled} is damaged: the slopes of {layer.name} are of shape "
-                    f"{list(layer.slopes.shape)}, and its input of {list(layer.input_shape or ())}"
+                    f"{self.spelled} is damaged: the slopes of {layer.name} have shape "
+                    f"{list(layer.slopes.shape)}, but its input has shape "
+                    f"{list(layer.input_shape or ())}"
                 )
             found.append(layer)
         if len({layer.name for layer in found}) < len(found):
-            raise PReLUToolsError(f"{self.spelled} is damaged: two of its layers have one name")
+            raise PReLUToolsError(
+                f"{self.spelled} is damaged: two of its layers have the same name"
+            )
         return tuple(found)
 
     def lookups(self, _feeds: Mapping[str, Array]) -> tuple[()]:
@@ -173,6 +176,6 @@ class RecordedSource(SourceDefaults):
 
     def _refuse(self, what: str) -> NoReturn:
         raise PReLUToolsError(
-            f"{self.spelled} is a record and {what}: name the model that it was made from, "
+            f"{self.spelled} is a record and {what}: use the model that it was made from, "
             f"{self._recording.source}"
         )

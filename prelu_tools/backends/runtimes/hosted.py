@@ -140,7 +140,7 @@ def specs_of(tensors: Sequence[tuple[str, str, Shape]], options: SourceOptions) 
         wanted = given.get(name, sizes)
         if len(wanted) != len(sizes):
             raise UsageError(
-                f"--input {name} has {len(wanted)} dimensions; the model's has {len(sizes)}"
+                f"--input {name} has {len(wanted)} dimensions; the model's input has {len(sizes)}"
             )
         specs.append(TensorSpec(name, dtype, tuple(sizes), example_sizes(wanted)))
     return one_size_a_name(specs)

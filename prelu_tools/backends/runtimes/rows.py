@@ -22,7 +22,7 @@ def in_rows(inputs: Sequence[Array], run: Callable[[Sequence[Array]], list[Array
     """
     counts = {values.shape[0] for values in inputs if values.ndim} or {1}
     if len(counts) != 1:
-        raise PReLUToolsError("its inputs have different first sizes, and it has no batch")
+        raise PReLUToolsError("its inputs differ in their first size, so it has no batch axis")
     rows = [
         run([values[row] if values.ndim else values for values in inputs])
         for row in range(counts.pop())

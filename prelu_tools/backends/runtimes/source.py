@@ -49,7 +49,7 @@ def weights_beside(path: Path) -> Path:
     """
     weights = path.with_suffix(".bin")
     if not weights.is_file():
-        raise PReLUToolsError(f"{path} needs its weights beside it: expected {weights}")
+        raise PReLUToolsError(f"{path} needs its weights next to it: expected {weights}")
     return weights
 
 

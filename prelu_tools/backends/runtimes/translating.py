@@ -131,8 +131,8 @@ class GraphBuilder:
             early = next((name for name in node.input if name in later), None)
             if early is not None:
                 raise PReLUToolsError(
-                    f"{self._path} is damaged: operator {node.name!r} reads {early!r}, which is "
-                    "produced only after it"
+                    f"{self._path} is damaged: operator {node.name!r} reads {early!r} before it "
+                    "is produced"
                 )
             for name in filter(None, node.output):
                 if name in known:

@@ -49,7 +49,7 @@ class Arguments:
             for spec in self.specs
         )
         size = next((spec.example[0] for spec in self.specs if spec.shape), 1)
-        notes = (*self.notes, f"the batch is fixed at {size}, that of example_inputs(): {why}")
+        notes = (*self.notes, f"the batch size is fixed at {size}, as in example_inputs(): {why}")
         return replace(self, specs=specs, is_assumed=False, notes=notes)
 
     @property
@@ -121,7 +121,7 @@ def arguments_of(
     wanted = " ".join(f"--input {name}:batch,..." for name in names)
     likely = _likely_sizes(forward if len(names) == 1 else None)
     raise UsageError(
-        f"the input shapes of {spelled} are not known: give {wanted} (for example "
+        f"the input shapes of {spelled} are not known: use {wanted} (for example "
         f"--input {names[0]}:{likely}; a name such as batch leaves a size free), or add a method "
         "example_inputs() that returns tensors to the module"
     )
@@ -332,8 +332,8 @@ def _bound(
     except TypeError as error:
         given = [*("one" for _ in args), *kwargs]
         raise UsageError(
-            f"{spelled} takes ({', '.join(map(str, signature.parameters.values()))}), and "
-            f"{len(given)} inputs are given: {error}"
+            f"{spelled} takes ({', '.join(map(str, signature.parameters.values()))}), but "
+            f"{len(given)} inputs were given: {error}"
         ) from error
     return bound.args, bound.kwargs
 

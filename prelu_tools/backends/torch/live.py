@@ -158,7 +158,7 @@ def innermost(optimizer: Any) -> torch.optim.Optimizer:
         optimizer = inner
     if not isinstance(optimizer, torch.optim.Optimizer):
         kind = type(optimizer).__name__
-        raise UsageError(f"a {kind} is given as optimizer: expected a torch.optim.Optimizer")
+        raise UsageError(f"the optimizer is a {kind}: expected a torch.optim.Optimizer")
     return optimizer
 
 
@@ -167,7 +167,7 @@ def tensor_of(root: nn.Module, name: str) -> torch.Tensor:
     owner, _, own = name.rpartition(".")
     found = getattr(_part(root, owner), own)
     if not isinstance(found, torch.Tensor):
-        raise AttributeError(f"{name} is no tensor")
+        raise AttributeError(f"{name} is not a tensor")
     return found
 
 

@@ -14,7 +14,7 @@ from torch.jit._recursive import create_script_module, infer_methods_to_compile
 from prelu_tools.core.errors import PReLUToolsError
 
 _FIX = (
-    "name the class that it was made from, and give its weights after an @ (the state_dict() of "
+    "use the class that it was made from, with its weights after an @ (the state_dict() of "
     "torch.jit.load(...), saved with torch.save)"
 )
 _C: Any = torch._C

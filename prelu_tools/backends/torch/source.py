@@ -337,7 +337,7 @@ class TorchSource(SourceDefaults):
         for layer, kind in self._narrow.items():
             raise PReLUToolsError(
                 f"{layer} of {self.spelled} computes in {kind}, in which onnxruntime's CPU "
-                "provider has no convolutions: expected float32; take torch.autocast out of "
+                "provider has no convolutions: expected float32; remove torch.autocast from "
                 "forward() for the export"
             )
         with quiet(self._options.show_chatter, logger="torch.onnx"):

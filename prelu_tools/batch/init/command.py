@@ -54,25 +54,25 @@ def init(request: InitRequest) -> InitResult:
 def _nothing_found(found: Found, path: Path) -> PReLUToolsError:
     models = "; ".join(f"{one.path}: {one.reason}" for one in found.left_out[:5])
     return PReLUToolsError(
-        "no ONNX file with PReLU has a source of its name here, as net.onnx has in net.keras "
-        f"or nets.py:Net{f' ({models})' if models else ''}: rename it, or write "
+        "no ONNX file with PReLU here has a source with the same name, as net.keras or "
+        f"nets.py:Net is for net.onnx{f' ({models})' if models else ''}: rename it, or write "
         f'{path} by hand: [[checks]], reference = "SOURCE", candidates = ["MODEL.onnx"]'
     )
 
 
 def _refuse_existing(path: Path, schema: Path | None, found: Found) -> None:
     if path.exists():
-        raise UsageError(f"{path} exists already{_not_listed(found)} give --force to replace it")
+        raise UsageError(f"{path} already exists{_not_listed(found)} use --force to replace it")
     if project_has_section():
         raise UsageError(
-            f"{PROJECT_FILE} lists checks already{_not_listed(found)} give --force to write "
-            f"{path}, which takes their place"
+            f"{PROJECT_FILE} already lists checks{_not_listed(found)} use --force to write "
+            f"{path}, which replaces them"
         )
     if schema is None or not schema.exists():
         return
     if not schema.is_file() or schema.read_bytes() != shipped_schema().encode():
         raise UsageError(
-            f"{schema} exists already, with other content: give --force to replace it, or "
+            f"{schema} already exists with different content: use --force to replace it, or "
             "--no-schema"
         )
 
@@ -108,10 +108,10 @@ def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
     for check in checks:
         yield ""
         if check.needed:
-            yield f"# Fill in {' and '.join(check.needed)}, and take out the first # of each line:"
+            yield f"# Fill in {' and '.join(check.needed)}, and remove the first # of each line:"
         yield from (f"# {line}" if check.needed else line for line in _check(check))
     yield ""
-    yield "# More keys of a check, with an example value each:"
+    yield "# More keys of a check, each with an example value:"
     rest = [(key, field) for key, field in FIELDS.items() if key not in _SHOWN]
     width = max(len(f"{key} = {field.example}") for key, field in rest)
     for key, field in rest:
@@ -129,7 +129,7 @@ def _check(check: InitCheck) -> Iterator[str]:
         yield f"input = [{', '.join(map(_quoted, check.inputs))}]"
     if check.variants:
         names = ", ".join(map(_quoted, check.variants))
-        yield f"# Of another type, so with a tolerance of their own: {names}"
+        yield f"# Of another type, so they need their own tolerance: {names}"
 
 
 def _quoted(text: str) -> str:

@@ -95,7 +95,7 @@ def verify_jobs(request: VerifyRequest) -> JobList:
     reference, candidates = request.reference, request.candidates
     if is_list(reference):
         if candidates:
-            raise UsageError(f"{reference} already lists the pairs: give no CANDIDATE after it")
+            raise UsageError(f"{reference} already lists the pairs: leave out the CANDIDATE")
         rows = read_rows(reference, "verify")
         found = _list("verify", [reference], _of_rows(rows, request))
         names = {name for job in found.jobs for name in job.sources}
@@ -103,8 +103,8 @@ def verify_jobs(request: VerifyRequest) -> JobList:
         return found
     if not candidates:
         raise UsageError(
-            f"no candidate to compare {reference} with: give a CANDIDATE after it, or a list of "
-            "pairs (.csv with the columns reference and candidate)"
+            f"no candidate to compare {reference} with: add a CANDIDATE, or give a list of pairs "
+            "(.csv with the columns reference and candidate)"
         )
     pairs = [
         each

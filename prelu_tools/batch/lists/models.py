@@ -196,7 +196,7 @@ def _in_folder(text: str, command: Command, with_records: bool = False) -> Itera
     if not paths:
         begin = f"{text} contains no models"
         if command == "inspect" and (log := next(Path(text).glob("*.jsonl"), None)) is not None:
-            raise PReLUToolsError(f"{begin}: for the slopes of a training, give its log, {log}")
+            raise PReLUToolsError(f"{begin}: for the slopes of a training run, use its log, {log}")
         raise PReLUToolsError(
             f"{begin}: expected files that end in {', '.join(sorted(set(kinds)))}, or SavedModels"
         )

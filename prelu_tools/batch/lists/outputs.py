@@ -34,7 +34,7 @@ def outputs_of(found: Sequence[Found], output: str | None) -> list[Path]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise PReLUToolsError(f"{folder} cannot be made: {error.strerror}") from error
+            raise PReLUToolsError(f"{folder} cannot be created: {error.strerror}") from error
     return paths
 
 
@@ -43,7 +43,7 @@ def _output(one: Found, output: str | None) -> Path:
     if of_row is not None:
         return Path(of_row.replace(STEM, one.place))
     if output is None:
-        raise UsageError(f"{one.text} has no file to be written to: give -o FOLDER/")
+        raise UsageError(f"there is no output file for {one.text}: use -o FOLDER/")
     if STEM in output:
         return Path(output.replace(STEM, one.place))
     if output.endswith(".onnx") and not Path(output).is_dir():

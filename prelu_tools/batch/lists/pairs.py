@@ -102,8 +102,8 @@ def each_candidate(pair: Pair, candidates: Sequence[str]) -> list[Pair]:
 def _refuse_without_placeholders(reference: str, candidates: Sequence[str]) -> None:
     if not any(map(placeholders, candidates)):
         raise UsageError(
-            f"cannot tell which candidate belongs to which model of {reference}: write "
-            f"{STEM} for what their names have in common, as in 'keras/{STEM}.keras' "
+            f"cannot tell which candidate belongs to which model of {reference}: write {STEM} "
+            f"for the part that their names share, as in 'keras/{STEM}.keras' "
             f"'onnx/{STEM}.onnx', or give two folders"
         )
 
@@ -127,8 +127,8 @@ def _placed(found: Sequence[Found]) -> dict[str, str]:
     for one in found:
         if one.place in placed:
             raise UsageError(
-                f"{placed[one.place]} and {one.text} have the same name, so it cannot be told "
-                "which of them is meant: give a list of pairs"
+                f"{placed[one.place]} and {one.text} have the same name, so the pair is "
+                "ambiguous: use a list of pairs"
             )
         placed[one.place] = one.text
     return placed
@@ -235,8 +235,8 @@ def filled(text: str, places: Mapping[str, str] | None, escape: bool = False) ->
     def value(found: re.Match[str]) -> str:
         if places is None:
             raise UsageError(
-                f"{text!r} has {found[0]}, which follows the reference, and the reference is "
-                f"neither a pattern nor has {STEM} in it"
+                f"{text!r} has {found[0]}, which is filled in from the reference, but the "
+                f"reference is neither a pattern nor contains {STEM}"
             )
         if found[1] not in places:
             raise UsageError(

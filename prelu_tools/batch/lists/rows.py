@@ -60,7 +60,7 @@ def _cells(path: str) -> Iterator[Row]:
         number = reader.line_num
         row = Row(path, f"line {number}", number, {k: v for k, v in cells.items() if v})
         if None in cells:
-            raise row.error("it has more cells than the first line has names")
+            raise row.error("it has more cells than the header")
         yield replace(row, values={key: _value(key, text) for key, text in row.values.items()})
 
 

@@ -80,7 +80,7 @@ def command(
         raise click.UsageError("Missing option '-o' / '--output'.")
     from prelu_tools.commands.export.command import export
 
-    with out.progress() as tell:
-        result = export(request, tell)
+    with out.progress() as progress:
+        result = export(request, progress)
     out.show(result)
     return 0

@@ -28,10 +28,11 @@ def command(
 ) -> int:
     """Write prelu-tools.toml for the models in the current folder.
 
-    An ONNX file is paired with the source or the record of it that it was exported from; where it
-    names none, with one of its name: net.keras, net.pt2, net.h5, or a class Net in a Python file.
-    The only ONNX file belongs to the only class or model. Python is parsed, not run. prelu-tools
-    verify without arguments runs these checks.
+    Each ONNX file is paired with the source that it was exported from, or with a record of that
+    source. If the file does not name its source, one with the same name is used: for net.onnx,
+    net.keras, net.pt2, net.h5, or a class Net in a Python file. A single ONNX file and a single
+    class or model always form a pair. Python files are parsed, not run. prelu-tools verify without
+    arguments runs these checks.
 
     \b
     Example: prelu-tools init && prelu-tools verify

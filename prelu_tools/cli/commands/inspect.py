@@ -120,7 +120,7 @@ def command(
             raise click.UsageError("--plot draws one model: give one source")
         if len(sources) == 2 and not each and not are_many(sources):
             raise click.UsageError(
-                "two sources are compared, in this process: give --each to inspect each of them"
+                "two sources are compared, in this process: use --each to inspect each of them"
             )
         jobs = _jobs(sources, request, gates, output, each)
         found = run_many(jobs, output, plan)

@@ -46,7 +46,7 @@ def command(
 
     options = sources_from(choices, out)
     request = OptimizeRequest(source=source, output=output, options=options, **choices)
-    with out.progress() as tell:
-        result = optimize(request, tell)
+    with out.progress() as progress:
+        result = optimize(request, progress)
     out.show(result)
     return 0

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     required=True,
     type=click.Path(path_type=Path),
     metavar="DATA.npz|DIR",
-    help="Inputs as the model takes them: an .npz file with an array for each input and a row for "
-    "each sample, or a folder of .npz (or .npy) files. A quarter of the rows is held out to check "
-    "the result.",
+    help="Inputs as the model expects them: an .npz file with an array for each input and a row "
+    "for each sample, or a folder of .npz (or .npy) files. A quarter of the rows is held "
+    "out to check the result.",
 )
 @request_options(QuantizeRequest)
 @output_options
@@ -46,9 +46,9 @@ def command(
     """Quantize MODEL.onnx to 8-bit integers, PReLU included, and measure what it costs in accuracy.
 
     onnxruntime's own quantizer (QDQ, static, a scale for each channel) leaves PReLU in floating
-    point, which makes an int8 model several times slower. Here each PReLU is written in integers,
-    in the form that is fastest in this model, with the range that loses least behind its slopes.
-    The file is compared with the model in floating point before it is put in place.
+    point, which makes an int8 model several times slower. This command writes each PReLU in
+    integers, in the form that is fastest in this model, with the range that costs the least
+    accuracy. The file is compared with the floating-point model before it is put in place.
 
     \b
     Example: prelu-tools quantize net.onnx -o net.int8.onnx --calibration data.npz
@@ -60,7 +60,7 @@ def command(
     request = QuantizeRequest(
         source=source, output=output, calibration=calibration, options=options, **choices
     )
-    with out.progress() as tell:
-        result = quantize(request, tell)
+    with out.progress() as progress:
+        result = quantize(request, progress)
     out.show(result)
     return {"fail": EXIT_VERDICT, "inconclusive": EXIT_NO_VERDICT}.get(result.verdict or "", 0)

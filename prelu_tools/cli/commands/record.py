@@ -57,7 +57,7 @@ def command(
         options=sources_from(choices, out),
         **choices,  # named as the fields are
     )
-    with out.progress() as tell:
-        result = record(request, tell)
+    with out.progress() as progress:
+        result = record(request, progress)
     out.show(result)
     return 0

@@ -53,7 +53,7 @@ def command(
 ) -> int:
     """Compare each CANDIDATE with REFERENCE: slopes bit for bit, every layer, every output.
 
-    Both are any SOURCE: model.onnx, model.keras, nets.py:Net@weights.pt. ONNX candidates run in
+    Each can be any SOURCE: model.onnx, model.keras, nets.py:Net@weights.pt. ONNX candidates run in
     onnxruntime on each --provider; if a provider did not run every node, the exit code is 3.
 
     For many pairs, use {stem} for the common part of the names ('keras/{stem}.keras'
@@ -90,9 +90,9 @@ def command(
         from prelu_tools.commands.verify.command import verify
 
         baseline = asked.chosen()
-        with out.progress() as tell:
-            result = verify(request, tell)
-        name = f"{reference} against {', '.join(candidates)}"
+        with out.progress() as progress:
+            result = verify(request, progress)
+        name = f"{reference} compared with {', '.join(candidates)}"
         result = baseline.compare(name, result)
         out.show(result)
         baseline.renew({name: result}, whole=False, quiet=out.quiet)
@@ -104,8 +104,8 @@ def _refuse_a_reference_alone(
 ) -> None:
     if not candidates:
         raise click.UsageError(
-            f"no candidate to compare {reference} with: give a CANDIDATE after it; without any "
-            "SOURCE, the checks of prelu-tools.toml or pyproject.toml run",
+            f"no candidate to compare {reference} with: add a CANDIDATE; without any arguments, "
+            "verify runs the checks of prelu-tools.toml or pyproject.toml",
             ctx,
         )
 

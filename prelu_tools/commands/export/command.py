@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from prelu_tools.backends.onnxruntime.running.session import newest_opset
@@ -27,6 +27,7 @@ from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions
+from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.graph.io.placement import placing
@@ -37,15 +38,9 @@ from prelu_tools.graph.passes.opset import FIRST_OPSET, newest_known
 
 DEFAULT_OPSET = 18
 
-Progress = Callable[[str], None]
-
-
-def _silence(_stage: str) -> None:
-    pass
-
 
 def export(
-    request: ExportRequest, progress: Progress = _silence, opened: Source | None = None
+    request: ExportRequest, progress: ProgressCallback = silent, opened: Source | None = None
 ) -> ExportResult:
     """Export a source.
 
@@ -123,7 +118,7 @@ def _check_request(request: ExportRequest) -> None:
     if request.opset is not None and request.opset not in known:
         raise PReLUToolsError(
             f"opset {request.opset} cannot be written: expected {known[0]} to {known[-1]}, the "
-            "newest that the installed onnx and onnxruntime know"
+            "newest that the installed onnx and onnxruntime support"
         )
     if request.dtype not in (None, "float32", "float16"):
         raise UsageError(
@@ -176,7 +171,7 @@ def _verify(
     ]
     if result.verdict == "pass" and unseen and all(unseen):
         raise PReLUToolsError(
-            f"the exported model was not written: it has {len(unseen)} PReLU layers and "
+            f"the exported model was not written, because it has {len(unseen)} PReLU layers and "
             f"{request.source} has none, so no slope was compared; --no-verify writes it anyway"
         )
     return demand_pass(

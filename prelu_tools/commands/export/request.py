@@ -64,8 +64,8 @@ class ExportRequest:
     """Which of Keras' backends is used: see `commands.export.route`."""
     external_data: ExternalData = option(
         choice("auto", "always", "never"),
-        "Put large weights in a file beside "
-        "the model, MODEL.onnx.HASH.data. auto: only above 2 GB.",
+        "Put large weights in a file next to the model, MODEL.onnx.HASH.data. auto: only above 2 "
+        "GB.",
         default="auto",
     )  # fmt: skip
     """Where large weights go: see `graph.writer.write_model`."""

@@ -29,7 +29,7 @@ def take_route(route: Route | None) -> None:
     if (keras := sys.modules.get("keras")) is not None:
         if (found := keras.backend.backend()) != wanted:
             raise UsageError(
-                f"the route {route} needs Keras on {wanted}, and in this process it runs on "
+                f"the route {route} needs Keras on {wanted}, but in this process it runs on "
                 f"{found}: set KERAS_BACKEND={wanted} before Keras is imported"
             )
         return

@@ -74,9 +74,9 @@ def _check_inputs(model: OnnxModel, declared: Sequence[TensorSpec]) -> None:
         wanted = [size if isinstance(size, int) else None for size in spec.shape]
         if Counter(found) != Counter(wanted):
             raise PReLUToolsError(
-                f"input {spec.name!r} is declared [{', '.join(map(str, spec.shape))}], and the "
+                f"input {spec.name!r} is declared [{', '.join(map(str, spec.shape))}], but the "
                 f"converter wrote [{', '.join(str(size or '?') for size in found)}]: the model "
-                "works at these sizes only; give them with --input"
+                "works at these sizes only; set them with --input"
             )
 
 

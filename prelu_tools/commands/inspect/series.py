@@ -44,13 +44,13 @@ def inspect_series(sources: Sequence[str], request: InspectRequest) -> SeriesRes
     if any(map(is_log, sources)):
         if len(sources) > 1:
             raise UsageError(
-                "a log already is a series: give it alone, without checkpoints or other logs"
+                "a log is already a series: give it alone, without checkpoints or other logs"
             )
         return _of_log(Path(sources[0]), Thresholds(request.near))
     if len(sources) < 2:
         raise UsageError(
-            f"a series needs two checkpoints or more, and {len(sources)} is given: name more, or a "
-            "log (slopes.jsonl)"
+            f"a series needs two checkpoints or more, but {len(sources)} was given: add more, or "
+            "use a log (slopes.jsonl)"
         )
     ordered, notes = in_order(sources)
     shared = replace(request, options=replace(request.options, is_shared=True))
@@ -199,7 +199,7 @@ def _of_log(path: Path, thresholds: Thresholds) -> SeriesResult:
     if is_torn:
         notes.append("the last line of the log is incomplete and was left out")
     if sampled := [layer.name for layer in layers if layer.is_sampled]:
-        notes.append(f"the log holds a part of the slopes of {', '.join(sampled)}")
+        notes.append(f"the log contains only some of the slopes of {', '.join(sampled)}")
     points = [SeriesPoint(f"step {record.step}", str(path), record.step) for record in records]
     return SeriesResult(str(path), tuple(points), tuple(layers), findings, tuple(notes))
 

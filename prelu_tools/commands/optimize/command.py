@@ -8,7 +8,7 @@ from prelu_tools.backends.onnxruntime.running.racing import Run, open_run, race,
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
 from prelu_tools.commands.optimize.equality import OriginalOutputs, equality_of, keep_bits
-from prelu_tools.commands.optimize.preparing import ProgressCallback, Work, no_graph, prepare
+from prelu_tools.commands.optimize.preparing import Work, no_graph, prepare
 from prelu_tools.commands.optimize.replay import read_choices
 from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.commands.optimize.tuning import Choices, by_cost, tune
@@ -19,6 +19,7 @@ from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.inputs import DEFAULT_SEED
+from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.process.timing import Latency, ratio_of
 from prelu_tools.core.results.optimization import (
     EqualityReport,
@@ -38,18 +39,14 @@ _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)
 _EVALUATED = 2  # rows for onnx's evaluator, which is slow
 
 
-def _silence(_stage: str) -> None:
-    pass
-
-
 def optimize(
-    request: OptimizeRequest, tell: ProgressCallback = _silence, opened: Source | None = None
+    request: OptimizeRequest, progress: ProgressCallback = silent, opened: Source | None = None
 ) -> OptimizeResult:
     """Optimize a model.
 
     Args:
         request: what to optimize, and how.
-        tell: is told what is being done.
+        progress: is told what is being done.
         opened: the source, where it is open already; None to open it.
 
     Raises:
@@ -62,25 +59,25 @@ def optimize(
     check_request(request, *([request.source] if opened is None else []))
     if opened is None and not runs_in_onnxruntime(request.source):
         raise no_graph(request.source)
-    tell("reading")
+    progress("reading")
     source = open_source(request.source, request.options) if opened is None else opened
-    work = prepare(source, request, tell)
+    work = prepare(source, request, progress)
     choices = _choose(work)
-    witness = OriginalOutputs(work.original(), work.feeds)
+    originals = OriginalOutputs(work.original(), work.feeds)
     if request.exact.kind == "bitwise":
-        tell("comparing the outputs' bits")
-        keep_bits(work.bench, work.spots, choices, witness)
+        progress("comparing the outputs' bits")
+        keep_bits(work.bench, work.layers, choices, originals)
     latency = _settle(work, choices)
     plain = work.bench.written(choices.forms)
     model = _fitted(work, plain, choices)
     _keep_inputs(work, model)
     with placing(request.output, request.force) as temporary:
-        tell("writing")
+        progress("writing")
         n_bytes = write_model(model, temporary).n_bytes
-        tell("verifying")
+        progress("verifying")
         verification = _verify(work, temporary)
         run = work.bench.open(choices.forms) if model is plain else _loaded(work, model)
-        equal = equality_of(work.portable, plain, witness, run, verification)
+        equal = equality_of(work.portable, plain, originals, run, verification)
         _demand(request.exact, equal)
     return OptimizeResult(
         source=request.source,
@@ -142,32 +139,32 @@ def _keep_inputs(work: Work, model: OnnxModel) -> None:
 def _choose(work: Work) -> Choices:
     request = work.request
     if request.target != "onnxruntime-cpu":
-        names = [spot.name for spot in work.spots]
+        names = [layer.name for layer in work.layers]
         return Choices(dict.fromkeys(names, "prelu"), dict.fromkeys(names, "target"))
     if request.choices is not None:
-        return read_choices(request.choices, work.spots)
+        return read_choices(request.choices, work.layers)
     bench = work.bench
     tuned = request.tune
     if tuned is None:
         tuned = shortest_time(bench.open({}), bench.feeds, request.threads) < _SLOW
     if not tuned:
-        return by_cost(work.spots)
-    return tune(bench, work.spots, request.tune_seconds, work.tell)
+        return by_cost(work.layers)
+    return tune(bench, work.layers, request.tune_seconds, work.progress)
 
 
 def _settle(work: Work, choices: Choices) -> Latency | None:
     """Time the model before and after; where nothing was gained, it stays as it was, in place."""
     if work.request.target != "onnxruntime-cpu" or not work.request.timed:
         return None
-    work.tell("timing the model before and after")
+    work.progress("timing the model before and after")
     latency = _latency(work, choices)
     fixed = work.request.choices is not None or work.request.tune is False
     before = _before(work)
     if latency.ratio.low <= 1.0 or fixed or choices.forms == before:
         return latency
     choices.notes.append(
-        f"no form was faster than the original (it took {latency.ratio.median:.2f} times as "
-        "long): its layers are unchanged"
+        f"no form was faster than the original (the best took {latency.ratio.median:.2f} times "
+        "as long): its layers are unchanged"
     )
     for name, form in before.items():
         choices.forms[name] = form
@@ -179,8 +176,8 @@ def _settle(work: Work, choices: Choices) -> Latency | None:
 def _before(work: Work) -> dict[str, str]:
     """The form that each layer had, or PRelu where that one is never written."""
     return {
-        spot.name: form if (form := work.had[spot.name]) in spot.forms else "prelu"
-        for spot in work.spots
+        layer.name: form if (form := work.had[layer.name]) in layer.forms else "prelu"
+        for layer in work.layers
     }
 
 
@@ -228,7 +225,7 @@ def _demand(exact: Exactness, equal: EqualityReport) -> None:
     """
     wrong = None
     if exact.kind == "approximate" and equal.max_ulps > exact.ulps:
-        wrong = f"a layer is off by {equal.max_ulps:,} ulp, where {exact.ulps} were allowed"
+        wrong = f"a layer is off by {equal.max_ulps:,} ulp, more than the {exact.ulps} allowed"
     elif exact.kind != "approximate" and not equal.layer:
         wrong = f"a layer does not equal PRelu ({equal.max_ulps:,} ulp apart)"
     elif exact.kind == "bitwise" and not equal.bitwise:
@@ -241,19 +238,19 @@ def _demand(exact: Exactness, equal: EqualityReport) -> None:
 
 def _layers(work: Work, choices: Choices) -> tuple[LayerChoice, ...]:
     found = []
-    for spot in work.spots:
-        gained, gain = choices.gains.get(spot.name, (None, None))
+    for layer in work.layers:
+        gained, gain = choices.gains.get(layer.name, (None, None))
         found.append(
             LayerChoice(
-                name=spot.name,
-                shape=spot.shape,
-                n_slopes=spot.n_slopes,
-                before=work.had[spot.name],
-                form=choices.forms[spot.name],
-                chosen=choices.chosen[spot.name],
+                name=layer.name,
+                shape=layer.shape,
+                n_slopes=layer.n_slopes,
+                before=work.had[layer.name],
+                form=choices.forms[layer.name],
+                chosen=choices.chosen[layer.name],
                 gained=gained,
                 gain=gain,
-                group=choices.groups.get(spot.name),
+                group=choices.groups.get(layer.name),
             )
         )
     return tuple(found)

@@ -30,7 +30,7 @@ _ROWS = 64
 def equality_of(
     before: OnnxModel,
     after: OnnxModel,
-    witness: OriginalOutputs,
+    originals: OriginalOutputs,
     run: Run,
     verification: VerifyResult,
 ) -> EqualityReport:
@@ -39,7 +39,7 @@ def equality_of(
     Args:
         before: every PReLU is a PRelu node.
         after: the same model in the forms that were chosen.
-        witness: the outputs of the model as it was.
+        originals: the outputs of the model as it was.
         run: the model as it is now.
         verification: of the new file.
     """
@@ -48,10 +48,10 @@ def equality_of(
     special = all(value.expected == 0 and value.found == 0 for value in told)
     return EqualityReport(
         layer=distance == 0,
-        bitwise=witness.agrees(run),
+        bitwise=originals.agrees(run),
         special=special,
         max_ulps=distance,
-        n_inputs=sum(map(_first_size, witness.feeds)),
+        n_inputs=sum(map(_first_size, originals.feeds)),
         processor=processor(),
         runtime=runtime_version(),
     )
@@ -75,7 +75,7 @@ class OriginalOutputs:
 
 
 def keep_bits(
-    bench: Bench, spots: Sequence[RewritableLayer], choices: Choices, witness: OriginalOutputs
+    bench: Bench, layers: Sequence[RewritableLayer], choices: Choices, originals: OriginalOutputs
 ) -> None:
     """Take back the forms that change a bit of the model's outputs, in place.
 
@@ -84,39 +84,39 @@ def keep_bits(
 
     Args:
         bench: opens the model in other forms.
-        spots: the layers.
+        layers: the layers.
         choices: what was chosen.
-        witness: the outputs that have to stay.
+        originals: the outputs that have to stay.
     """
-    found = list(_disturbing(bench, [spot.name for spot in spots], choices.forms, witness))
+    found = list(_disturbing(bench, [layer.name for layer in layers], choices.forms, originals))
     settled = {name: form for name, form in choices.forms.items() if name not in found}
-    if not witness.agrees(bench.open(settled)):  # together they disturb what none does alone
-        found, settled = [spot.name for spot in spots], {}
-    for spot in (spot for spot in spots if spot.name in found):
-        chosen = choices.forms[spot.name]
-        order = [chosen, *(form for form in spot.forms if form != chosen)]
+    if not originals.agrees(bench.open(settled)):  # together they disturb what none does alone
+        found, settled = [layer.name for layer in layers], {}
+    for layer in (layer for layer in layers if layer.name in found):
+        chosen = choices.forms[layer.name]
+        order = [chosen, *(form for form in layer.forms if form != chosen)]
         for form in order[: order.index("prelu") + 1]:
-            if witness.agrees(bench.open({**settled, spot.name: form})):
+            if originals.agrees(bench.open({**settled, layer.name: form})):
                 break
-        settled[spot.name] = form
+        settled[layer.name] = form
         if form != chosen:
-            choices.forms[spot.name] = form
-            choices.chosen[spot.name] = "exactness"
-            choices.gains.pop(spot.name, None)
+            choices.forms[layer.name] = form
+            choices.chosen[layer.name] = "exactness"
+            choices.gains.pop(layer.name, None)
 
 
 def _disturbing(
-    bench: Bench, names: Sequence[str], forms: Mapping[str, str], witness: OriginalOutputs
+    bench: Bench, names: Sequence[str], forms: Mapping[str, str], originals: OriginalOutputs
 ) -> Iterator[str]:
     """The layers whose forms change a bit, by halves: few do."""
-    if witness.agrees(bench.open({name: forms[name] for name in names})):
+    if originals.agrees(bench.open({name: forms[name] for name in names})):
         return
     if len(names) == 1:
         yield names[0]
         return
     half = len(names) // 2
-    yield from _disturbing(bench, names[:half], forms, witness)
-    yield from _disturbing(bench, names[half:], forms, witness)
+    yield from _disturbing(bench, names[:half], forms, originals)
+    yield from _disturbing(bench, names[half:], forms, originals)
 
 
 def _farthest(before: OnnxModel, after: OnnxModel) -> int:
@@ -172,8 +172,10 @@ def _apart(expected: Array, found: Array) -> int:
     with np.errstate(all="ignore"):
         left, right = expected[~same].astype(np.float64), found[~same].astype(np.float64)
         size = np.maximum(np.abs(left), np.abs(right))
-        apart = np.nan_to_num(np.abs(left - right), nan=np.inf)
-        return ulps(apart, np.nan_to_num(size, nan=1.0, posinf=1.0), expected.dtype)
+        apart = np.abs(left - right)
+        if not np.isfinite(apart).all():
+            return UNLIKE
+        return ulps(apart, size, expected.dtype)
 
 
 def _first_size(feeds: Feeds) -> int:
@@ -183,7 +185,7 @@ def _first_size(feeds: Feeds) -> int:
 def processor() -> str:
     """What the machine calls its processor; "" where it does not."""
     try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+        lines = Path("/proc/cpuinfo").read_bytes().decode("utf-8", "replace").splitlines()
     except OSError:
         return platform.processor()
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

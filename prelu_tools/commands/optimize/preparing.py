@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
@@ -17,14 +17,13 @@ from prelu_tools.commands.optimize.tuning import Bench
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.inputs import DEFAULT_SEED
+from prelu_tools.core.process.progress import ProgressCallback
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.match.layers import read_layers
 from prelu_tools.graph.passes.finish import check_slopes
 from prelu_tools.graph.passes.lowering import lowerable
 from prelu_tools.graph.passes.portable import to_portable
 from prelu_tools.graph.passes.prune import overridable
-
-ProgressCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,8 @@ class Work:
     had: Mapping[str, str]
     """The form that each layer had, by its name."""
     inputs: TimedInputs
-    spots: tuple[RewritableLayer, ...]
-    tell: ProgressCallback
+    layers: tuple[RewritableLayer, ...]
+    progress: ProgressCallback
     inside: tuple[str, ...] = ()
     """The layers that are nowhere but in bodies which nobody can look into, as that of a Scan."""
 
@@ -61,7 +60,7 @@ class Work:
         return open_run(model, self.request.threads, self.source.spelled)
 
 
-def prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) -> Work:
+def prepare(source: Source, request: OptimizeRequest, progress: ProgressCallback) -> Work:
     """Read the source, run it, and find the layers that can be rewritten.
 
     Raises:
@@ -83,24 +82,24 @@ def prepare(source: Source, request: OptimizeRequest, tell: ProgressCallback) ->
     portable = to_portable(repaired.model, hidden=request.target != "onnxruntime-cpu")
     portable.take_in()  # slopes
     check_slopes(portable, "optimized")
-    tell("running the model")
+    progress("running the model")
     inputs = draw_inputs(graph, portable, request)
     feeds = inputs.feeds
-    spots = rewritable_layers(portable, feeds[0], request.exact, runtime_version())
+    layers = rewritable_layers(portable, feeds[0], request.exact, runtime_version())
     inside = [i.layer.name for i in graph.located if not taps_of([i])]
-    if not spots and inside:
+    if not layers and inside:
         raise PReLUToolsError(
             f"every PReLU of {request.source} is in the body of a Scan, or of an opset before 13 "
             f"({', '.join(inside)}); these are left unchanged: there is nothing to optimize"
         )
-    if not spots:
+    if not layers:
         raise PReLUToolsError(
             f"found no PReLU in {request.source}: there is nothing to optimize (prelu-tools "
             "inspect -v shows near misses)"
         )
-    spots = _with_inputs_kept(portable, graph, spots)
+    layers = _with_inputs_kept(portable, graph, layers)
     had = {layer.name: layer.form for layer in read_layers(repaired.model)}
-    return Work(request, graph, repaired, portable, had, inputs, spots, tell, tuple(inside))
+    return Work(request, graph, repaired, portable, had, inputs, layers, progress, tuple(inside))
 
 
 def no_graph(source: str) -> UsageError:
@@ -111,7 +110,7 @@ def no_graph(source: str) -> UsageError:
 
 
 def _with_inputs_kept(
-    portable: OnnxModel, source: OnnxGraph, spots: tuple[RewritableLayer, ...]
+    portable: OnnxModel, source: OnnxGraph, layers: tuple[RewritableLayer, ...]
 ) -> tuple[RewritableLayer, ...]:
     """The layers, of which those stay PRelu nodes whose slopes a caller may override."""
     wanted = overridable(source.model.proto)
@@ -121,4 +120,4 @@ def _with_inputs_kept(
         for match in item.matches
         if match.node.input[1] in wanted
     }
-    return tuple(replace(x, forms=("prelu",)) if x.name in kept else x for x in spots)
+    return tuple(replace(x, forms=("prelu",)) if x.name in kept else x for x in layers)

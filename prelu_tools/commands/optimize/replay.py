@@ -11,18 +11,18 @@ from prelu_tools.commands.optimize.tuning import Choices
 from prelu_tools.core.errors import PReLUToolsError
 
 
-def read_choices(path: Path, spots: tuple[RewritableLayer, ...]) -> Choices:
+def read_choices(path: Path, layers: tuple[RewritableLayer, ...]) -> Choices:
     """The choices that `optimize --report json=FILE` wrote.
 
     Raises:
         PReLUToolsError: the file cannot be read, is no such report, or is one of another model.
     """
     forms = _forms(path)
-    known = {spot.name: spot for spot in spots}
+    known = {layer.name: layer for layer in layers}
     if unknown := [name for name in forms if name not in known]:
         raise PReLUToolsError(
-            f"{path} is a report of another model: it has a layer {unknown[0]!r}, and this one has "
-            f"{', '.join(known) or 'none'}"
+            f"{path} is a report of another model: it has a layer {unknown[0]!r}, but this model "
+            f"has {', '.join(known) or 'none'}"
         )
     if missing := [name for name in known if name not in forms]:
         raise PReLUToolsError(
@@ -31,7 +31,7 @@ def read_choices(path: Path, spots: tuple[RewritableLayer, ...]) -> Choices:
     for name, form in forms.items():
         if form not in known[name].forms:
             raise PReLUToolsError(
-                f"{path}: {name} cannot be written as {form!r} with what --exact allows; expected "
+                f"{path}: {name} cannot be written as {form!r} under this --exact; expected "
                 f"{', '.join(known[name].forms)}"
             )
     return Choices(forms, dict.fromkeys(forms, "choices"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import onnx
@@ -10,6 +10,7 @@ import onnx
 from prelu_tools.backends.onnxruntime.running.racing import Budget, Run, open_run, race
 from prelu_tools.commands.optimize.rewritable import RewritableLayer
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.process.progress import ProgressCallback
 from prelu_tools.core.process.timing import Ratio, ratio_of
 from prelu_tools.core.results.optimization import Chosen
 from prelu_tools.graph.io.reader import OnnxModel
@@ -70,14 +71,14 @@ class Choices:
     """What the user should know."""
 
 
-def by_cost(spots: Sequence[RewritableLayer]) -> Choices:
+def by_cost(layers: Sequence[RewritableLayer]) -> Choices:
     """What the cost model chooses."""
-    forms = {spot.name: spot.forms[0] for spot in spots}
+    forms = {layer.name: layer.forms[0] for layer in layers}
     return Choices(forms, dict.fromkeys(forms, "cost model"))
 
 
 def tune(
-    bench: Bench, spots: Sequence[RewritableLayer], seconds: float, tell: Callable[[str], None]
+    bench: Bench, layers: Sequence[RewritableLayer], seconds: float, progress: ProgressCallback
 ) -> Choices:
     """Time the forms of one group of like layers after the other, in the model itself.
 
@@ -87,13 +88,13 @@ def tune(
 
     Args:
         bench: how to time.
-        spots: the layers.
+        layers: the layers.
         seconds: how long this may take (see `Budget`); groups that are not reached keep what the
             cost model chose.
-        tell: is told what is being done.
+        progress: is told what is being done.
     """
-    choices = by_cost(spots)
-    groups = _grouped(spots)
+    choices = by_cost(layers)
+    groups = _grouped(layers)
     budget = Budget(seconds, bench.threads)
     unsettled: list[Sequence[RewritableLayer]] = []
     for number, group in enumerate(groups):
@@ -104,15 +105,15 @@ def tune(
                 f"({_and_others(groups[number:])})"
             )
             break
-        tell(f"timing group {number + 1} of {len(groups)}")
+        progress(f"timing group {number + 1} of {len(groups)}")
         share = _share(groups[number:])
         if not _tune_group(bench, choices, group, number, left * share):
             unsettled.append(group)
     if unsettled:
         choices.notes.append(
-            f"{len(unsettled)} of {len(groups)} groups of layers have the form that was fastest so "
-            f"far: more than {seconds:g} s would be needed to be sure ({_and_others(unsettled)}); "
-            "--tune-seconds gives more"
+            f"{len(unsettled)} of {len(groups)} groups of layers have the form that was fastest "
+            f"so far: more than {seconds:g} s would be needed to be sure "
+            f"({_and_others(unsettled)}); raise --tune-seconds"
         )
     return choices
 
@@ -124,11 +125,11 @@ def _and_others(groups: Sequence[Sequence[RewritableLayer]]) -> str:
     return f"{', '.join(names)}{more}, and layers like them"
 
 
-def _grouped(spots: Sequence[RewritableLayer]) -> list[list[RewritableLayer]]:
+def _grouped(layers: Sequence[RewritableLayer]) -> list[list[RewritableLayer]]:
     """Layers that have all that matters in common, the most expensive first."""
     found: dict[tuple[object, ...], list[RewritableLayer]] = {}
-    for spot in spots:
-        found.setdefault(spot.kind, []).append(spot)
+    for layer in layers:
+        found.setdefault(layer.kind, []).append(layer)
     return sorted(found.values(), key=lambda group: -_weight(group))
 
 
@@ -139,7 +140,7 @@ def _share(groups: Sequence[Sequence[RewritableLayer]]) -> float:
 
 
 def _weight(group: Sequence[RewritableLayer]) -> float:
-    return sum(spot.cost for spot in group)
+    return sum(layer.cost for layer in group)
 
 
 def _tune_group(
@@ -149,7 +150,7 @@ def _tune_group(
     ranked = [form for form in group[0].forms if form != "prelu"][:_CONTENDERS]
     budget = Budget(seconds, bench.threads)
     runs = {
-        form: bench.open({**choices.forms, **{spot.name: form for spot in group}})
+        form: bench.open({**choices.forms, **{layer.name: form for layer in group}})
         for form in [*ranked, "prelu"]
     }
     rounds = range(_FEWEST, _MOST)
@@ -159,11 +160,11 @@ def _tune_group(
     best = fastest(times, group[0].forms[0])
     ratio = _ratio(times, best, "prelu")
     gained = _median(times["prelu"]) * (1.0 - ratio.median) / len(group)
-    for spot in group:
-        choices.forms[spot.name] = best
-        choices.chosen[spot.name] = "timing"
-        choices.groups[spot.name] = number
-        choices.gains[spot.name] = (gained, ratio)
+    for layer in group:
+        choices.forms[layer.name] = best
+        choices.chosen[layer.name] = "timing"
+        choices.groups[layer.name] = number
+        choices.gains[layer.name] = (gained, ratio)
     return not undecided(times)
 
 

@@ -54,8 +54,8 @@ def read_calibration(path: Path, specs: Sequence[TensorSpec], needs_extra: bool)
     size = batch or min(_AT_ONCE, max(1, n_rows // _EVERY))
     if n_rows < max(_FEWEST, 2 * (batch or 1)):
         raise PReLUToolsError(
-            f"{path} has {n_rows} rows, which is too few to calibrate with and to check: expected "
-            f"at least {max(_FEWEST, 2 * (batch or 1))}, better a hundred or more"
+            f"{path} has {n_rows} rows, too few to calibrate and to check: expected at least "
+            f"{max(_FEWEST, 2 * (batch or 1))}, preferably a hundred or more"
         )
     numbers = np.arange(n_rows)
     if batch:
@@ -116,8 +116,8 @@ def _files(path: Path, specs: Sequence[TensorSpec]) -> Iterator[tuple[Path, dict
     files = sorted(f for f in path.iterdir() if f.suffix in (".npz", ".npy") and f.is_file())
     if not files:
         raise PReLUToolsError(
-            f"{path} has no .npz or .npy files: expected arrays of inputs as the model takes them, "
-            "after any preprocessing"
+            f"{path} has no .npz or .npy files: expected arrays of inputs as the model expects "
+            "them, after any preprocessing"
         )
     for file in files:
         if file.suffix == ".npz":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from prelu_tools.backends.onnxruntime.running.racing import Budget, open_run, race
@@ -10,6 +10,7 @@ from prelu_tools.commands.optimize.tuning import fastest, undecided
 from prelu_tools.commands.quantize.quantizing import Prepared, call_name
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.core.inputs import DEFAULT_SEED
+from prelu_tools.core.process.progress import ProgressCallback
 from prelu_tools.core.results.quantization import Selected
 from prelu_tools.graph.io.model import OnnxModel
 
@@ -50,12 +51,12 @@ def most_exact(prepared: Prepared) -> Forms:
     return found
 
 
-def choose(bench: FormBench, tell: Callable[[str], None]) -> Forms:
+def choose(bench: FormBench, progress: ProgressCallback) -> Forms:
     """The fastest form for every call, by timing.
 
     Args:
         bench: how to time.
-        tell: is told what is being done.
+        progress: is told what is being done.
 
     Raises:
         PReLUToolsError: onnxruntime does not load a variant.
@@ -70,7 +71,7 @@ def choose(bench: FormBench, tell: Callable[[str], None]) -> Forms:
                 f"{bench.seconds:g} s, and have the most exact form"
             )
             break
-        tell(f"timing group {number + 1} of {len(groups)}")
+        progress(f"timing group {number + 1} of {len(groups)}")
         _choose_for_group(bench, found, forms, names, left / (len(groups) - number))
     return found
 

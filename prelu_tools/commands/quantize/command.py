@@ -17,6 +17,7 @@ from prelu_tools.backends.onnxruntime.running.session import Session
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.protocol.interface import OnnxGraph, Source
 from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
+from prelu_tools.commands.optimize.preparing import no_graph
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.quantize.calibration import read_calibration
 from prelu_tools.commands.quantize.choosing import FormBench, Forms, choose, most_exact
@@ -24,7 +25,6 @@ from prelu_tools.commands.quantize.losses import Losses, Watched, losses_of
 from prelu_tools.commands.quantize.metric import load_metric, measured
 from prelu_tools.commands.quantize.outcome import (
     Measured,
-    ProgressCallback,
     Work,
     judged,
     result_of,
@@ -40,11 +40,12 @@ from prelu_tools.commands.quantize.quantizing import (
 )
 from prelu_tools.commands.quantize.ranges import EXACT, FASTEST, NOTICEABLE
 from prelu_tools.commands.quantize.request import QuantizeRequest
-from prelu_tools.commands.verify.candidates.judging import is_quantized
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.inputs.feeds import Feeds, save_feeds
+from prelu_tools.commands.verify.judging import is_quantized
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.quantization import (
     QuantizedMetric,
     QuantizeResult,
@@ -57,12 +58,8 @@ from prelu_tools.graph.io.writer import refuse_existing, write_model
 from prelu_tools.graph.quantized.forms import FLOAT
 
 
-def _silence(_stage: str) -> None:
-    pass
-
-
 def quantize(
-    request: QuantizeRequest, tell: ProgressCallback = _silence, opened: Source | None = None
+    request: QuantizeRequest, progress: ProgressCallback = silent, opened: Source | None = None
 ) -> QuantizeResult:
     """Quantize a model.
 
@@ -70,7 +67,7 @@ def quantize(
 
     Args:
         request: what to quantize, and how.
-        tell: is told what is being done.
+        progress: is told what is being done.
         opened: the source, where it is open already; None to open it.
 
     Raises:
@@ -83,18 +80,18 @@ def quantize(
     check_request(request, *([request.source] if opened is None else []))
     metric = None if request.metric is None else load_metric(request.metric)
     options = quantizer_options(request.quantizer_options)
-    tell("reading")
+    progress("reading")
     graph = _opened(request, opened)
     needs = metric is not None
     data = read_calibration(request.calibration, graph.inputs(), needs)
     model = _float_model(graph, request)
-    tell("running the model on the calibration data")
+    progress("running the model on the calibration data")
     shapes = [spec.shape for spec in graph.inputs()]
     look(model, data.calibration, request.source, shapes)
     with tempfile.TemporaryDirectory(prefix="prelu-tools-") as folder:
-        tell("quantizing")
+        progress("quantizing")
         quantizers = [Quantizer(model, data.calibration, options, Path(folder))]
-        work = Work(request, graph, data, model, quantizers[0].plain(), tell)
+        work = Work(request, graph, data, model, quantizers[0].plain(), progress)
         if (equal := equalized(model)) is not None:
             look(equal, data.calibration, request.source, shapes)
             apart = Path(folder) / "equalized"
@@ -117,13 +114,13 @@ def quantize(
 
 def _opened(request: QuantizeRequest, opened: Source | None) -> OnnxGraph:
     if opened is None and not runs_in_onnxruntime(request.source):
-        raise _no_graph(request.source)
+        raise no_graph(request.source)
     if request.output.exists() and _is_same_file(request.source, request.output):
         raise UsageError(f"{request.output} is the model itself: expected another name for -o")
     source = open_source(request.source, request.options) if opened is None else opened
     graph = source.graph
     if graph is None:
-        raise _no_graph(request.source)
+        raise no_graph(request.source)
     refuse_ignored_options([source], request)
     demand_opset(graph.model, request.source)
     if is_quantized(graph):
@@ -137,12 +134,6 @@ def _is_same_file(source: str, output: Path) -> bool:
     with suppress(OSError):
         return output.samefile(source)
     return False
-
-
-def _no_graph(source: str) -> UsageError:
-    return UsageError(
-        f"{source} is not an ONNX file: export it first (prelu-tools export {source} -o model.onnx)"
-    )
 
 
 def _float_model(graph: OnnxGraph, request: QuantizeRequest) -> FloatModel:
@@ -221,7 +212,7 @@ def _timed(
         return found
     prepared = quantizer.prepared(work.kept if wider else (), worth)
     bench = FormBench(prepared, work.data.calibration[0], request.threads, request.tune_seconds)
-    return _written(work, quantizer, prepared, choose(bench, work.tell))
+    return _written(work, quantizer, prepared, choose(bench, work.progress))
 
 
 def _written(work: Work, quantizer: Quantizer, prepared: Prepared, forms: Forms) -> _Attempt:
@@ -229,7 +220,7 @@ def _written(work: Work, quantizer: Quantizer, prepared: Prepared, forms: Forms)
         if name.partition("#")[0] in work.kept:
             forms.forms[name], forms.selected[name] = FLOAT, "loss"
     proto = prepared.written(forms.forms)
-    work.tell("comparing with the model in floating point")
+    work.progress("comparing with the model in floating point")
     return _Attempt(forms, proto, _measure(work, proto, quantizer.model))
 
 
@@ -275,7 +266,7 @@ def _place(
     temporary = folder / "quantized.onnx"
     n_bytes = write_model(OnnxModel(proto, None), temporary).n_bytes
     if request.verify:
-        work.tell("verifying")
+        work.progress("verifying")
         verification = _verified(work, temporary, folder)
         result = judged(request, result, verification)
     result = replace(result, notes=tuple(dict.fromkeys(work.notes)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from prelu_tools.commands.quantize.quantizing import (
 )
 from prelu_tools.commands.quantize.request import QuantizeRequest
 from prelu_tools.core.inputs import DEFAULT_SEED
+from prelu_tools.core.process.progress import ProgressCallback
 from prelu_tools.core.process.timing import ratio_of
 from prelu_tools.core.results.quantization import (
     QuantizedLayer,
@@ -34,8 +35,6 @@ from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.quantized.forms import FLOAT
 
 _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 400)
-ProgressCallback = Callable[[str], None]
-"""Is told what is being done."""
 
 
 @dataclass
@@ -47,7 +46,7 @@ class Work:
     data: CalibrationData
     model: FloatModel
     plain: onnx.ModelProto
-    tell: ProgressCallback
+    progress: ProgressCallback
     kept: tuple[str, ...] = ()
     """Layers that stay in floating point."""
     notes: list[str] = field(default_factory=list)
@@ -141,7 +140,7 @@ def _notes(layers: Sequence[QuantizedLayer]) -> list[str]:
 
 
 def _times(work: Work, proto: onnx.ModelProto) -> QuantizedTimes:
-    work.tell("timing")
+    work.progress("timing")
     feeds, threads = work.data.calibration[0], work.request.threads
     models = {"float": work.model.proto, "plain": work.plain, "int8": proto}
     runs = {

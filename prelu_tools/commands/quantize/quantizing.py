@@ -251,6 +251,6 @@ def demand_opset(model: OnnxModel, spelled: str) -> None:
     """
     if model.opset < 13:
         raise PReLUToolsError(
-            f"{spelled} is of opset {model.opset}, and integers with a scale for each channel need "
+            f"{spelled} has opset {model.opset}, but integers with a scale for each channel need "
             f"13: convert it first (prelu-tools export {spelled} -o new.onnx)"
         )

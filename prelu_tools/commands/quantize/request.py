@@ -64,18 +64,18 @@ class QuantizeRequest:
     )  # fmt: skip
     keep_float: int = option(
         whole(0),
-        "How many PReLU layers may stay in floating point to meet --max-loss, those that lose most "
-        "first; if that is not enough, the layers before them too.",
+        "How many PReLU layers may stay in floating point to meet --max-loss, starting with "
+        "those that lose most; if that is not enough, the layers before them too.",
         default=2, metavar="N",
     )  # fmt: skip
     metric: str | None = option(
         TEXT,
-        "Your own function that judges outputs, as in metrics.py:top1: it is called with the "
+        "Your own function that scores outputs, as in metrics.py:top1: it is called with the "
         "outputs and the data, by name, and returns a number.",
         default=None, metavar="FILE.py:NAME",
     )  # fmt: skip
     max_drop: float | None = option(
-        number(0), "How much lower than in floating point the metric may be.", default=None,
+        number(0), "How far the metric may fall below its value in floating point.", default=None,
         needs=(
             Needs(lambda values: values.metric is not None, "it needs --metric FILE.py:NAME"),
             _PROVEN,
@@ -88,8 +88,8 @@ class QuantizeRequest:
         factory=dict, name="quantizer_option", metavar="KEY=VALUE",
     )  # fmt: skip
     tune: bool = option(
-        FLAG, "Time the integer forms in the model (default); --no-tune takes the most exact ones, "
-        "and gives the same file on every machine.",
+        FLAG, "Time the integer forms in the model (default); --no-tune uses the most exact "
+              "ones, and gives the same file on every machine.",
         default=True,
     )  # fmt: skip
     tune_seconds: float = option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -10,14 +9,14 @@ import numpy as np
 
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.protocol.interface import Source
-from prelu_tools.backends.recorded.format import VERSION, write_recording
-from prelu_tools.backends.recorded.formulas import formula_of
-from prelu_tools.backends.recorded.recording import (
+from prelu_tools.backends.protocol.recording import (
     OutputFacts,
     RecordedLayer,
     Recording,
     Sentence,
 )
+from prelu_tools.backends.recorded.format import VERSION, write_recording
+from prelu_tools.backends.recorded.formulas import formula_of
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.record.exported import with_sizes
@@ -40,6 +39,7 @@ from prelu_tools.core.files.documents import Stored
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.special import special_input
+from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.process.versions import installed_versions
 from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.record import RecordResult
@@ -47,20 +47,19 @@ from prelu_tools.core.results.verification.result import Coverage
 from prelu_tools.core.rounding.tolerance import Extent
 from prelu_tools.graph.io.writer import refuse_existing, replacing
 
-ProgressCallback = Callable[[str], None]
 _LARGE = 50_000_000  # bytes; from 50 MiB on GitHub warns, from 100 MiB on it refuses a file
 
 
 def record(
     request: RecordRequest,
-    tell: ProgressCallback = lambda _stage: None,
+    progress: ProgressCallback = silent,
     opened: Source | None = None,
 ) -> RecordResult:
     """Write the record of a source.
 
     Args:
         request: what to record, and how.
-        tell: is told what is being done.
+        progress: is told what is being done.
         opened: the source, if it is open.
 
     Raises:
@@ -69,7 +68,7 @@ def record(
     """
     refuse_existing(request.output, request.force, ".npz", "a record")
     check_request(request, *([request.source] if opened is None else []))
-    tell(f"loading {request.source}")
+    progress(f"loading {request.source}")
     source = open_source(request.source, with_sizes(request)) if opened is None else opened
     if source.recording is not None:
         raise UsageError(
@@ -87,7 +86,7 @@ def record(
     )
     check_ranges(source, check)
     refuse_ignored_options([source], request)
-    tell(f"running {request.source}")
+    progress(f"running {request.source}")
     with running(source, (), check) as (reference, settled), Stash() as seen:
         room = room_of(request.max_size)
         at = run_to_look_at(reference, room)
@@ -97,7 +96,7 @@ def record(
         note = observed_words(kept, reference.feeds, request.max_size)
         reference.notes += [note] if note else []
         made = _recording(request, reference, settled, looked, kept, layers, at)
-        tell(f"writing {request.output}")
+        progress(f"writing {request.output}")
         _write(request.output, made)
         return _result(request, reference, made, kept)
 

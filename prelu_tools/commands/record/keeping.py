@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from prelu_tools.backends.recorded.recording import (
+from prelu_tools.backends.protocol.recording import (
     RecordedCall,
     RecordedOutput,
     RecordedRun,

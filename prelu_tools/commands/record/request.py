@@ -38,8 +38,8 @@ class RecordRequest:
     )  # fmt: skip
     max_size: float = option(
         number(0, unit=" of megabytes", above=True),
-        "Maximum size of the record in megabytes, before compression; beyond it, layer values "
-        "are kept only for the smaller runs.",
+        "Maximum size of the record in megabytes, before compression; if it is exceeded, layer "
+        "values are kept only for the smaller runs.",
         default=100.0, metavar="MB",
     )  # fmt: skip
     force: bool = option(FLAG, "Replace an existing file.", default=False)

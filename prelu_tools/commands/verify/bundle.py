@@ -10,9 +10,9 @@ import numpy as np
 
 from prelu_tools.backends.protocol.interface import OnnxGraph
 from prelu_tools.commands.verify.candidates.candidate import Judged
-from prelu_tools.commands.verify.candidates.linked import Linked
 from prelu_tools.commands.verify.inputs.feeds import Feeds, save_feeds
 from prelu_tools.commands.verify.inputs.linking import move
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError

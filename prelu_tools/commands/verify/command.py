@@ -15,13 +15,13 @@ from prelu_tools.backends.registry import check_runtime, open_source, run_by
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidates.candidate import Judged
-from prelu_tools.commands.verify.candidates.judging import is_quantized, judge
-from prelu_tools.commands.verify.candidates.linked import Linked
 from prelu_tools.commands.verify.candidates.unrun import nothing_to_run, unjudged
 from prelu_tools.commands.verify.conclusion import agreements_of, conclude
 from prelu_tools.commands.verify.inputs.feeds import save_feeds
 from prelu_tools.commands.verify.inputs.linking import Layouts, link_inputs, other_links
 from prelu_tools.commands.verify.inputs.other import asking
+from prelu_tools.commands.verify.judging import is_quantized, judge
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.quantized.ranges import within_calibration
 from prelu_tools.commands.verify.reference.live import check_ranges, running
 from prelu_tools.commands.verify.reference.reference import Reference
@@ -32,24 +32,18 @@ from prelu_tools.commands.verify.reference.replay import (
 )
 from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
+from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification.candidate import CandidateReport
 from prelu_tools.core.results.verification.result import VerifyResult
 
-ProgressCallback = Callable[[str], None]
-"""Is told what is being done."""
 
-
-def _silence(_stage: str) -> None:
-    pass
-
-
-def verify(request: VerifyRequest, tell: ProgressCallback = _silence) -> VerifyResult:
+def verify(request: VerifyRequest, progress: ProgressCallback = silent) -> VerifyResult:
     """Open everything, run the reference once and every candidate on every provider.
 
     Args:
         request: what to check, and how.
-        tell: is told what is being done.
+        progress: is told what is being done.
 
     Raises:
         PReLUToolsError: the reference cannot be read or run. What is wrong with a candidate is
@@ -57,11 +51,11 @@ def verify(request: VerifyRequest, tell: ProgressCallback = _silence) -> VerifyR
     """
     if (refused := before_loading(request)) is not None:
         return refused
-    tell(f"loading {request.reference}")
+    progress(f"loading {request.reference}")
     ready: dict[str, Source] = {}
     options = asking(request.options, request.candidates, ready, layouts_of(request))
     source = open_source(request.reference, options)
-    return verify_source(source, request, ready, tell)
+    return verify_source(source, request, ready, progress)
 
 
 def before_loading(request: VerifyRequest, live: Collection[str] = ()) -> VerifyResult | None:
@@ -88,7 +82,7 @@ def verify_source(
     source: Source,
     request: VerifyRequest,
     candidates: Mapping[str, Source] | None = None,
-    tell: ProgressCallback = _silence,
+    progress: ProgressCallback = silent,
 ) -> VerifyResult:
     """The same, for a reference that is open.
 
@@ -96,7 +90,7 @@ def verify_source(
         source: the reference.
         request: what to check.
         candidates: those of the request's that are open already, by their spelling.
-        tell: is told what is being done.
+        progress: is told what is being done.
     """
     start = time.perf_counter()
     if source.recording is None:
@@ -114,12 +108,12 @@ def verify_source(
     opened = [item for item in linked if isinstance(item, Linked)]
     if request.runtimes and opened and all(item.source.graph is None for item in opened):
         names = ", ".join(item.spelled for item in opened)
-        raise UsageError(f"--runtime is for ONNX candidates, and {names} is none: leave it out")
+        raise UsageError(f"--runtime is for ONNX candidates, but {names} is not one: leave it out")
     refuse_records(opened)
     if len(opened) == len(linked):
         refuse_ignored_options([source, *(item.source for item in opened)], request)
     request = within_calibration(opened, request)
-    tell(f"running {request.reference}")
+    progress(f"running {request.reference}")
     make = running if source.recording is None else replaying
     with make(source, opened, request) as (reference, settled):
         if request.save_inputs is not None:
@@ -129,7 +123,7 @@ def verify_source(
             if isinstance(item, CandidateReport):
                 judged.append(Judged(item))
             else:
-                judged += _judge(reference, item, request, tell)
+                judged += _judge(reference, item, request, progress)
         agreements = agreements_of(reference, judged, request)
         result = conclude(reference, judged, agreements, request)
         result = replace(result, sizes=settled.sizes, inputs=settled.inputs, quick=request.quick)
@@ -179,12 +173,12 @@ _Way = tuple[str | None, str | None, Callable[[], Source]]
 
 
 def _judge(
-    reference: Reference, linked: Linked, request: VerifyRequest, tell: ProgressCallback
+    reference: Reference, linked: Linked, request: VerifyRequest, progress: ProgressCallback
 ) -> list[Judged]:
     """One report for each provider, or for each way in which another runtime runs a candidate."""
     found = []
     for where, provider, source in _ways(linked.source, request):
-        tell(f"checking {linked.spelled}{f' on {where}' if where else ''}")
+        progress(f"checking {linked.spelled}{f' on {where}' if where else ''}")
         start = time.perf_counter()
         try:
             way = replace(linked, source=source())
@@ -265,7 +259,7 @@ def _moved_note(linked: Linked) -> str:
         if tuple(sorted(link.permutation)) != link.permutation
     ]
     return Reason(
-        f"{linked.spelled}: its shapes do not determine the order of its axes; it passes if the "
-        f"reference's axes are permuted for its inputs: {', '.join(moved)}",
+        f"{linked.spelled}: its shapes do not determine its axis order; it passes with the "
+        f"reference's axes permuted for its inputs: {', '.join(moved)}",
         "axis_order_tried",
     )

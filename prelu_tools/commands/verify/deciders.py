@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from prelu_tools.backends.protocol.interface import Source
-from prelu_tools.commands.verify.candidates.linked import Linked
 from prelu_tools.commands.verify.inputs.branch_search import BranchPlan, Decider
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.linking import move
 from prelu_tools.commands.verify.inputs.trials import Domain
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.core.results.verification.decisions import Decision
 
 

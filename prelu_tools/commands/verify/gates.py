@@ -52,8 +52,8 @@ def power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict
     if power.planted == 0 and power.hidden:
         return "inconclusive", Reason(
             f"{report.model}: on these inputs no wrong slope would change a layer by more than "
-            f"rounding does ({power.hidden} were tried): give others with --inputs or "
-            "--input-range",
+            f"rounding does ({power.hidden} were tried): use other inputs (--inputs or "
+            "--input-range)",
             "slopes_not_shown",
         )
     if power.planted == 0 and request.min_power is not None:

@@ -74,7 +74,7 @@ TOLERANCE = Kind(
 
 DRAWS = Needs(
     lambda values: values.inputs_file is None or values.samples is not None,
-    "--inputs replays what is in the file and draws nothing: give --samples to draw too",
+    "--inputs replays what is in the file and draws nothing: use --samples to draw too",
 )
 """Of what says how inputs are drawn."""
 _WHOLE = Needs(lambda values: not values.quick, "--quick searches nothing and plants no faults")
@@ -85,9 +85,9 @@ def ranges_option(needs: Needs) -> Any:
     """The values of inputs that are drawn, wherever they are drawn."""
     return option(
         RANGES,
-        "The values that inputs may take, as in image=0,255; repeatable.", needs=(needs,),
+        "Range of input values, such as image=0,255; repeatable.", needs=(needs,),
         factory=dict, name="input_range", metavar="[NAME=]LOW,HIGH",
-        key_help='the values that inputs may take, "" for all others',
+        key_help='range of the values of each input, "" for all others',
         example="{ image = [0, 255] }",
     )  # fmt: skip
 
@@ -143,13 +143,13 @@ class VerifyRequest:
         "Run ONNX candidates on this runtime too, converted if necessary, and check what it "
         f"computes: {', '.join(RUNS_ONNX[:-1])} or {RUNS_ONNX[-1]}; repeatable.",
         default=(), name="runtime", metavar="NAME", complete=RUNS_ONNX,
-        key="runtimes", key_help="runtimes that ONNX candidates are run by, too",
+        key="runtimes", key_help="runtimes on which ONNX candidates run too",
         example='["ncnn", "openvino"]',
     )  # fmt: skip
     allow_fallback: bool = option(
-        FLAG, "Allow nodes to run on another provider than requested.",
+        FLAG, "Allow nodes to run on a provider other than the requested one.",
         default=False, example="false",
-        key_help="allow nodes to run on another provider than requested",
+        key_help="allow nodes to run on a provider other than the requested one",
         needs=(
             Needs(
                 lambda values: any(provider != "cpu" for provider in values.providers),
@@ -163,7 +163,7 @@ class VerifyRequest:
         key_help="a file of inputs to replay; {stem} and the like as above", example='"batch.npz"',
     )  # fmt: skip
     save_inputs: Path | None = option(
-        FILE, "Save the inputs that were used, for --inputs.",
+        FILE, "Save the inputs that were used, for use with --inputs.",
         default=None, metavar="FILE.npz",
     )  # fmt: skip
     ranges: Mapping[str, tuple[float, float]] = ranges_option(DRAWS)
@@ -181,10 +181,11 @@ class VerifyRequest:
         default=5.0, example="5", needs=(DRAWS, _WHOLE),
     )  # fmt: skip
     tolerance: Tolerance = option(
-        TOLERANCE, "calibrated: from the reference's own rounding; or |a - b| <= ATOL + RTOL |a|.",
+        TOLERANCE, "calibrated: from the reference's own rounding error; or |a - b| <= ATOL + "
+                   "RTOL |a|.",
         default="calibrated", factory=_calibrated,
         metavar="calibrated|RTOL,ATOL", complete=("calibrated",),
-        key_help="from the reference's own rounding, or [RTOL, ATOL]", example='"calibrated"',
+        key_help="from the reference's own rounding error, or [RTOL, ATOL]", example='"calibrated"',
     )  # fmt: skip
     layers: bool = option(
         FLAG, "Compare every PReLU layer while the models run.",
@@ -227,7 +228,8 @@ class VerifyRequest:
         default=None, metavar="DIR",
     )  # fmt: skip
     layouts: Mapping[str, Layout] = option(
-        LAYOUTS, "The axis order of reference=, candidate= or a model's path=; repeatable.",
+        LAYOUTS,
+        "Axis order of a model: NAME is reference, candidate or the model's path; repeatable.",
         factory=dict, name="layout", metavar="NAME=nchw|nhwc",
         complete=("reference=nchw", "reference=nhwc", "candidate=nchw", "candidate=nhwc"),
         key="layouts", key_help="axis orders, by reference, candidate or a model",

@@ -63,7 +63,7 @@ class Budget:
         self._bytes -= n_bytes
         if self._bytes < 0:
             raise BudgetError(
-                f"the graph computes constants of more than {self._all_bytes:,} bytes, from a file "
-                f"of {self._size:,}: refused, as it would fill the memory"
+                f"the graph computes constants of more than {self._all_bytes:,} bytes, from a "
+                f"file of {self._size:,}: rejected, because it would need too much memory"
             )
         self.step(n_bytes // _BYTES_A_STEP)

@@ -144,7 +144,7 @@ def _refuse_bomb(archive: zipfile.ZipFile, path: Path) -> None:
     allowed = allowed_memory(path.stat().st_size) // 2  # each array is held twice for a moment
     if unpacked > allowed:
         raise PReLUToolsError(
-            f"{path} is refused: it unpacks to {unpacked:,} bytes, more than the {allowed:,} "
+            f"{path} is rejected: it unpacks to {unpacked:,} bytes, more than the {allowed:,} "
             "allowed for a file of its size; save it with numpy.savez, which does not compress"
         )
 
@@ -156,14 +156,14 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Array
         if dtype.hasobject:
             wanted = wanted_by(member.read(allowed_memory(0)))
             raise PReLUToolsError(
-                f"{path} is refused: {name!r} is an array of Python objects, and loading it would "
-                f"run {in_words(wanted)}; save arrays of numbers"
+                f"{path} is rejected: {name!r} is an array of Python objects, and loading it "
+                f"would run {in_words(wanted)}; save arrays of numbers"
             )
         if dtype.kind not in _NUMBERS:
             raise PReLUToolsError(f"{path}: {name!r} is of type {dtype}; expected numbers")
         if math.prod(shape) * dtype.itemsize > info.file_size:
             raise PReLUToolsError(
-                f"{path} is damaged: {name!r} should be of shape {list(shape)[:8]}, and has "
+                f"{path} is damaged: {name!r} should have shape {list(shape)[:8]}, but has "
                 f"{info.file_size:,} bytes"
             )
     with archive.open(info) as member:

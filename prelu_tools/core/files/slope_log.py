@@ -69,7 +69,7 @@ def read_log(path: Path) -> tuple[list[SlopeRecord], bool]:
     except UnicodeDecodeError as error:
         raise PReLUToolsError(f"{path} is not a text file in UTF-8: {error.reason}") from error
     if not found:
-        raise PReLUToolsError(f"{path} holds no records of slopes")
+        raise PReLUToolsError(f"{path} contains no records of slopes")
     return found, torn
 
 

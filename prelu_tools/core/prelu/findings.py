@@ -54,7 +54,7 @@ def _has_channels(layer: PReLULayer) -> bool:
 
 def _shared_axes(layer: PReLULayer) -> str:
     """The argument of Keras that shares slopes along all axes but the last."""
-    rank = 4 if layer.input_shape is None else len(layer.input_shape)
+    rank = len(layer.input_shape or ())
     return f"shared_axes={list(range(1, rank - 1))}" if rank > 2 else ""
 
 
@@ -74,14 +74,14 @@ def _health_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Find
         yield Finding(
             "at_init",
             "warning",
-            f"all slopes are {value:g}, where training starts: they were not trained, or the "
+            f"all slopes have their initial value, {value:g}: they were not trained, or the "
             "trained weights were not loaded",
             layer.name,
         )
     elif "relu_like" in health:
-        yield Finding("relu_like", "info", "in effect it is a ReLU", layer.name)
+        yield Finding("relu_like", "info", "the layer is effectively a ReLU", layer.name)
     elif "identity_like" in health:
-        yield Finding("identity_like", "info", "in effect it is the identity", layer.name)
+        yield Finding("identity_like", "info", "the layer is effectively the identity", layer.name)
     elif "uniform" in health:
         yield Finding(
             "uniform",

@@ -91,11 +91,11 @@ def compare_slopes(
         moved = left.transpose(said).shape
         known = tuple(size or 1 for size in candidate.input_shape or ())
         if len(known) == len(moved) and broadcasts(moved, known):
-            words = f"slopes are laid out as {list(right.shape)} where {list(moved)} was expected"
+            words = f"slopes are laid out as {list(right.shape)}, expected {list(moved)}"
             return SlopeDifference(False, words, moved=_same_values(left, right))
     if not outcomes:
         where = f"{list(left.shape)} on the reference's input"
-        words = f"slopes are laid out as {list(right.shape)} where {where} was expected"
+        words = f"slopes are laid out as {list(right.shape)}, expected {where}"
         return SlopeDifference(False, words, moved=_same_values(left, right))
     first = next(iter(outcomes.values()))
     if all(outcome.same == first.same for outcome in outcomes.values()):
@@ -135,8 +135,8 @@ def _expanded(left: Array, right: Array) -> SlopeDifference:
     """Of unequal numbers of slopes: repeated ones that are all equal are the same function."""
     found = "one slope shared by all" if right.size == 1 else f"{right.size} slopes"
     if left.size and right.size and _repeats(left, right):
-        return SlopeDifference(True, note=f"{found} where the reference has {left.size}, all equal")
-    return SlopeDifference(False, f"{found} where {left.size} were expected")
+        return SlopeDifference(True, note=f"{found}; the reference has {left.size}, all equal")
+    return SlopeDifference(False, f"{found}, expected {left.size}")
 
 
 def _repeats(left: Array, right: Array) -> bool:
@@ -186,7 +186,7 @@ def _difference(left: Array, right: Array, rounds: bool) -> SlopeDifference:
         return SlopeDifference(True)
     n_equal = int((_bits(left) == _bits(right)).sum()) if left.dtype == right.dtype else 0
     if rounds and _is_rounding(left, right):
-        note = "slopes equal but for the rounding of its form"
+        note = "slopes equal up to the rounding of this form"
         return SlopeDifference(False, note=note, rounded=True, n_equal=n_equal)
     return SlopeDifference(False, describe(left, right), n_equal=n_equal)
 
@@ -205,7 +205,7 @@ def describe(left: Array, right: Array) -> str:
     if left.dtype != right.dtype:
         rounded = same_bits(left.astype(right.dtype), right)
         what = "rounded" if rounded else "stored with other values"
-        return f"slopes {what} as {right.dtype} where {left.dtype} was expected"
+        return f"slopes {what} as {right.dtype}, expected {left.dtype}"
     if same_bits(-left, right):
         return "slopes negated"
     where = np.flatnonzero(_bits(left) != _bits(right))
@@ -216,8 +216,8 @@ def describe(left: Array, right: Array) -> str:
     finite = np.abs(left.astype(np.float64) - right.astype(np.float64))
     worst = int(where[np.argmax(np.nan_to_num(finite[where], nan=np.inf))])
     return Reason(
-        f"{where.size} of {left.size} slopes differ, worst at index {worst}: "
-        f"{right[worst]:.9g} where {left[worst]:.9g} was expected",
+        f"{where.size} of {left.size} slopes differ, most at index {worst}: {right[worst]:.9g}, "
+        f"expected {left[worst]:.9g}",
         VALUES_DIFFER,
     )
 

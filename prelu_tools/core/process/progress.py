@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
+ProgressCallback = Callable[[str], None]
+"""Is called with the name of each stage as it begins."""
+
+
+def silent(_stage: str) -> None:
+    """Show nothing."""
 
 
 class Listener(Protocol):

@@ -42,7 +42,7 @@ def ratio_of(first: Sequence[float], second: Sequence[float], seed: int = 0) -> 
         second: seconds of the other in the same rounds.
         seed: of the resampling.
     """
-    ratios = np.asarray(first, np.float64) / np.asarray(second, np.float64)
+    ratios = np.asarray(first) / np.asarray(second)
     generator = np.random.default_rng(seed)
     picked = generator.integers(0, ratios.size, (_RESAMPLES, ratios.size))
     low, high = np.quantile(np.median(ratios[picked], axis=1), (0.025, 0.975))

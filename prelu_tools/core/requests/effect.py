@@ -50,9 +50,9 @@ def refuse_ignored_by_sources(
         kind: type = type(values)
         for one in declared_options(kind):
             if one.sources and one.field in named:
-                verb = "is none" if is_one else "are none"
+                verb = "is not one" if is_one else "are not"
                 raise UsageError(
-                    f"{_flag(one)} is for {one.sources}, and {names} {verb}: leave it out"
+                    f"{_flag(one)} is for {one.sources}, but {names} {verb}: leave it out"
                 )
 
 

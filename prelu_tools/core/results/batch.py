@@ -1,4 +1,4 @@
-"""What many models at once return: one entry a model, and one verdict over all.
+"""What many models at once return: one entry for each model, and one verdict for all.
 
 An entry keeps its model's document as JSON text and not as a result: that is what a results file
 holds, so a run that is resumed from one shows the same as a run that did it all.
@@ -52,7 +52,7 @@ class BatchEntry:
     name: str
     """No other entry has it."""
     path: str
-    """The model as the user spells it; of a verification its reference."""
+    """The model as the user wrote it; for a verification, its reference."""
     status: Status
     """The verdict, or `error` where there is no result."""
     text: str | None = field(default=None, metadata=WRITTEN)
@@ -60,7 +60,7 @@ class BatchEntry:
     reasons: tuple[str, ...] = ()
     """Why it is neither a pass nor ok, in words; of an entry without a result, the error."""
     candidates: tuple[str, ...] = ()
-    """What was compared with it, as the user spells it; for `verify` only."""
+    """What was compared with it, as the user wrote it; for `verify` only."""
     file: str | None = None
     """The list that has it; None where it was given on the command line."""
     line: int | None = None

@@ -35,11 +35,11 @@ class Exactness:
         Raises:
             UsageError: it is none of these.
         """
-        kind, separator, ulps = text.partition("=")
-        if kind == "approximate" and ulps.isdecimal() and int(ulps) > 0:
+        ulps = text.removeprefix("approximate=")
+        if ulps != text and ulps.isdecimal() and int(ulps) > 0:
             return cls("approximate", int(ulps))
         for plain in _PLAIN:
-            if text == plain and not separator:
+            if text == plain:
                 return cls(plain)
         raise UsageError(
             f"{text!r}: expected layer, bitwise, special or approximate=ULPS, as in approximate=4"

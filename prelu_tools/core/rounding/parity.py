@@ -199,7 +199,7 @@ class Comparison:
         if self._is_all_rough:
             return (
                 f"consists of rounding at {self.n_rough:,} of {self.n_values:,} values: the "
-                "model's own rounding changes them by about as much as their distance from 0"
+                "model's own rounding error is about as large as the values"
             )
         if self._is_all_border:
             return "differs in more than half of its values, all on a border that rounding crosses"

@@ -109,9 +109,9 @@ class SpreadBook:
     @property
     def is_elsewhere(self) -> bool:
         """Whether most values are off alike in all runs: what was moved is another function."""
-        if not self._floats or not self._base.size:
+        if not self._base.size:
             return False
-        least = self._nearest[0]
+        least = self._nearest[0]  # infinite, and so nowhere alike, for what is not floating
         alike = (self._farthest - least <= _ALIKE * least) & np.isfinite(least)
         alike &= least > _APART * REACH * unit_of(self._base, np.dtype(np.float32))
         return self._runs > 1 and bool(alike.mean() > _MOSTLY)

@@ -77,8 +77,8 @@ def _operator(place: _Place) -> Iterator[Finding]:
             place,
             "type_mismatch",
             "error",
-            f"its input is {names(kind)} and its slope {names(slope_kind)}: runtimes refuse that; "
-            "cast the slope",
+            f"its input is {names(kind)} and its slope {names(slope_kind)}: runtimes reject "
+            "that; cast the slope",
         )
     if kind == onnx.TensorProto.DOUBLE and opset not in _FLOAT64_OPSETS:
         yield _finding(

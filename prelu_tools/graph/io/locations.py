@@ -32,18 +32,18 @@ def data_file(model: Path, tensor: str, location: str) -> Path:
         path = (folder / location).resolve()
     except (ValueError, OSError, RuntimeError) as error:
         raise PReLUToolsError(
-            f"tensor {tensor!r} is kept at {location!r}, which is not a path"
+            f"tensor {tensor!r} is stored at {location!r}, which is not a path"
         ) from error
     normal = PurePath(os.path.normpath(location))
     leaves = normal.is_absolute() or ".." in normal.parts
     allowed = [folder, *([model.resolve().parent] if model.is_symlink() else [])]
     if leaves or not any(path.is_relative_to(root) for root in allowed):
         raise PReLUToolsError(
-            f"tensor {tensor!r} is kept at {location!r}, outside the model's own folder: refused"
+            f"tensor {tensor!r} is stored at {location!r}, outside the model's own folder: rejected"
         )
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise PReLUToolsError(
-            f"tensor {tensor!r} is kept at {location!r}, which is not a regular file: refused"
+            f"tensor {tensor!r} is stored at {location!r}, which is not a regular file: rejected"
         )
     return path
 

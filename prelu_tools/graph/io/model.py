@@ -149,8 +149,8 @@ class OnnxModel:
                 data = file.read(n_bytes) if fits else b""
         except OSError as error:
             raise PReLUToolsError(
-                f"tensor {tensor.name!r} is kept in {path}, which cannot be read "
-                f"({error.strerror}): put that file beside the model"
+                f"tensor {tensor.name!r} is stored in {path}, which cannot be read "
+                f"({error.strerror}): put that file next to the model"
             ) from error
         except (ValueError, OverflowError) as error:
             raise PReLUToolsError(
@@ -168,8 +168,8 @@ class OnnxModel:
         values = self.memory.get(place_of(tensor).get("key", ""))
         if values is None or values.shape != tuple(tensor.dims):
             raise PReLUToolsError(
-                f"tensor {tensor.name!r} is kept at {MEMORY!r}, a place for models that are being "
-                "made: refused"
+                f"tensor {tensor.name!r} is stored at {MEMORY!r}, a location reserved for models "
+                "in memory: rejected"
             )
         return values
 
@@ -271,5 +271,5 @@ def _decode(tensor: onnx.TensorProto) -> Array:
         return np.asarray(numpy_helper.to_array(tensor))
     except (ValueError, TypeError, KeyError) as error:
         raise PReLUToolsError(
-            f"tensor {tensor.name!r} does not hold what its shape says ({error})"
+            f"tensor {tensor.name!r} does not contain what its shape says ({error})"
         ) from error

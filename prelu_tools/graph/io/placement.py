@@ -52,7 +52,7 @@ def _place(temporary: Path, path: Path, force: bool) -> None:
         _sync(file)
     with locked(path.parent):
         if path.exists() and not force:  # it was made only after the first look
-            raise UsageError(f"{path} exists already: give --force to replace it")
+            raise UsageError(f"{path} already exists: use --force to replace it")
         new = {file.name for file in data if not path.with_name(file.name).exists()}
         touched = new | _data_of(path)
         (temporary.parent / _UNDER_WAY).write_bytes(b"\n".join(map(os.fsencode, touched)))

@@ -55,8 +55,8 @@ def read_model(path: Path) -> OnnxModel:
         raise PReLUToolsError(f"{path} is not an ONNX model (it is nested too deep)") from error
     except TooMuchError as error:
         raise PReLUToolsError(
-            f"{path} has more than {_MOST:,} nodes and tensors: refused, it would take too much "
-            "memory and time"
+            f"{path} has more than {_MOST:,} nodes and tensors: rejected, because it would take "
+            "too much memory and time"
         ) from error
     except (MalformedError, DecodeError) as error:
         raise PReLUToolsError(f"{path} is not an ONNX model ({error})") from error
@@ -71,7 +71,7 @@ def read_model(path: Path) -> OnnxModel:
     claimed = names_memory(proto) if MEMORY.encode() in skeleton else None
     if claimed is not None:
         raise PReLUToolsError(
-            f"{path} keeps tensor {claimed!r} at {MEMORY!r}, which is not a file: refused"
+            f"{path} stores tensor {claimed!r} at {MEMORY!r}, which is not a file: rejected"
         )
     refuse_broken(proto, path)
     return OnnxModel(proto, _settle(proto, path))

@@ -85,7 +85,7 @@ def _tensor(tensor: onnx.TensorProto, file: str) -> None:
     elif is_external(tensor):
         place = place_of(tensor)
         if len(place) < len(tensor.external_data):
-            raise BrokenGraphError(f"tensor {named(tensor.name)} is kept at two places")
+            raise BrokenGraphError(f"tensor {named(tensor.name)} is stored at two places")
         stated = place.get("length", "")
         if len(stated) > _DIGITS:
             raise BrokenGraphError(
@@ -98,8 +98,8 @@ def _tensor(tensor: onnx.TensorProto, file: str) -> None:
         return  # of a type that is unknown here: whoever wants its values is told so
     if held is not None and held != wanted:
         raise BrokenGraphError(
-            f"tensor {named(tensor.name)} should have {wanted:,} bytes, by its shape "
-            f"{list(tensor.dims)}, and has {held:,}"
+            f"tensor {named(tensor.name)} should have {wanted:,} bytes, according to its shape "
+            f"{list(tensor.dims)}, but has {held:,}"
         )
 
 
@@ -117,8 +117,8 @@ def _outside(tensors: Iterable[onnx.TensorProto], path: Path) -> None:
             wanted += n_bytes
             if n_bytes > sizes[location] > 0:
                 raise BrokenGraphError(
-                    f"tensor {named(tensor.name)} should have {n_bytes:,} bytes, and is kept in "
-                    f"{location!r}, which has {sizes[location]:,}"
+                    f"tensor {named(tensor.name)} should have {n_bytes:,} bytes, but is stored "
+                    f"in {location!r}, which has {sizes[location]:,}"
                 )
     held = sum(sizes.values())
     if held and wanted > allowed_memory(held):

@@ -42,7 +42,7 @@ def refuse_existing(
     if path.exists() and not path.is_file():
         raise UsageError(f"{path} is not a regular file: expected the name of one, or a new one")
     if path.exists() and not force:
-        raise UsageError(f"{path} exists already: give --force to replace it")
+        raise UsageError(f"{path} already exists: use --force to replace it")
     if not path.parent.is_dir():
         raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK | os.X_OK):
@@ -95,7 +95,7 @@ def write_model(model: OnnxModel, path: Path, external_data: ExternalData = "aut
     if external_data == "never" and not fits:
         raise PReLUToolsError(
             f"the model has {streamed.n_bytes:,} bytes, and one ONNX file holds less than 2 GB: "
-            "give --external-data auto to put its weights in a second file"
+            "use --external-data auto to put its weights in a second file"
         )
     if external_data != "always" and fits:
         with path.open("wb") as file:

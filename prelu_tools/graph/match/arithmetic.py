@@ -102,7 +102,7 @@ def _all(inputs: Inputs) -> list[Array]:
         wanted = math.prod(np.broadcast_shapes(*(array.shape for array in found)))
         if wanted > max(_LARGEST, _LARGER * sum(array.size for array in found)):
             raise BudgetError(
-                "two constants of different shapes: refused, as it would fill the memory"
+                "two constants of different shapes: rejected, because it would need too much memory"
             )
     return found
 

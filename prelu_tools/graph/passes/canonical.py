@@ -196,4 +196,4 @@ def _missing(
 
 def unknown_form(missing: Iterable[str]) -> str:
     """What is wrong with a conversion that lacks calls."""
-    return f"the converter wrote a PReLU in a form that is not known: {', '.join(missing)}"
+    return f"the converter wrote a PReLU in an unknown form: {', '.join(missing)}"

@@ -39,7 +39,7 @@ def raise_opset(model: OnnxModel, wanted: int) -> OnnxModel:
         return model
     if model.opset > wanted:
         raise PReLUToolsError(
-            f"the model has opset {model.opset}, which is not lowered to {wanted}: give "
+            f"the model has opset {model.opset}, which cannot be lowered to {wanted}: use "
             f"--opset {model.opset}, or leave it out"
         )
     model.proto.ir_version = max(model.proto.ir_version, UNLISTED)
@@ -48,7 +48,7 @@ def raise_opset(model: OnnxModel, wanted: int) -> OnnxModel:
     except Exception as error:
         raise PReLUToolsError(
             f"opset {model.opset} cannot be raised to {wanted} by onnx {onnx.__version__}: "
-            f"{' '.join(str(error).split())}; give --opset {model.opset}"
+            f"{' '.join(str(error).split())}; use --opset {model.opset}"
         ) from error
     notes = {node.output[0]: node.metadata_props for node in model.proto.graph.node if node.output}
     for node in proto.graph.node:

@@ -1,8 +1,8 @@
 """The passes that follow a converter, in their order.
 
 A pass is a function that edits a model in place, keeps what it computes (to rounding), leaves it
-valid, and finds nothing left to do when it is run again. `tests/graph/test_pipeline.py` runs each
-pass of each pipeline on random nets to see that.
+valid, and finds nothing left to do when it is run again. `tests/properties/test_passes.py` runs
+each pass of each pipeline on random nets to see that.
 """
 
 from __future__ import annotations

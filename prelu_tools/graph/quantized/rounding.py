@@ -53,7 +53,7 @@ def with_rounding(meaning: Meaning, seed: int | None) -> onnx.ModelProto:
             noise = f"{name}/noise"
             nodes.append(helper.make_node(
                 "RandomUniformLike", [exact], [noise], low=-half, high=half,
-                seed=float((seed * 7919 + number) % (1 << 22)), dtype=onnx.TensorProto.FLOAT,
+                seed=_seed(seed, number), dtype=onnx.TensorProto.FLOAT,
             ))  # fmt: skip
             inside = f"{name}/moved"
             nodes.append(helper.make_node("Add", [exact, noise], [inside]))
@@ -66,6 +66,11 @@ def with_rounding(meaning: Meaning, seed: int | None) -> onnx.ModelProto:
     set_nodes(proto.graph, nodes)
     proto.graph.initializer.extend(tensors)
     return proto
+
+
+def _seed(seed: int, number: int) -> float:
+    """For the noise of one node: seeds in a row give onnxruntime numbers that depend on another."""
+    return float(np.random.default_rng((seed, number)).integers(1, 1 << 24))
 
 
 def _copy(meaning: Meaning) -> onnx.ModelProto:

@@ -97,8 +97,9 @@ def _gemm(to: FloatWriter, node: onnx.NodeProto) -> None:
     axis = 0 if attribute_of(node, "transB", 0) else 1
     inputs = [to.operand(a, entering), to.operand(b, weight, axis)]
     bias, ys, yz = rest[:3]
-    if bias:
-        scale = np.asarray(entering.scale.reshape(()) * weight.scale, np.float32)
+    if bias:  # it counts alpha times too, unlike that of Gemm
+        alpha = attribute_of(node, "alpha", 1.0)
+        scale = np.asarray(alpha * entering.scale.reshape(()) * weight.scale, np.float32)
         inputs.append(to.weight(bias, Codes(scale, np.zeros(scale.shape, np.int32)), 0))
     output = to.fresh(f"{node.output[0]}/real") if ys else node.output[0]
     made = to.add("Gemm", inputs, output, **_attributes(node))

@@ -71,11 +71,11 @@ TARGETS: Mapping[str, Target] = {
     ),
     "ncnn": Target(
         _FLOATS,
-        "lays the slopes along the axis behind the batch, whatever their shape",
+        "applies slopes of any shape to the axis after the batch",
         _PAGE,
         "ncnn",
     ),
-    "mnn": Target(_FLOATS, "reads slopes of this shape right", _PAGE, "mnn"),
+    "mnn": Target(_FLOATS, "reads slopes of this shape correctly", _PAGE, "mnn"),
     "onnxruntime-web": Target(
         {_T.FLOAT: "float32", _T.FLOAT16: "float16", _T.DOUBLE: "float64"},
         "runs in one kernel, in WebAssembly and on WebGPU",
@@ -118,7 +118,7 @@ def forecast(located: LocatedLayer, name: str) -> Iterator[Finding]:
     kind = view.element_type(match.x)
     if match.form != "prelu":
         n_nodes = len({node.output[0] for node in match.nodes})
-        message = f"{name} runs it as {n_nodes} nodes, or what its fusions make of them"
+        message = f"{name} runs it as {n_nodes} nodes, unless it fuses them"
         yield Finding("target", "info", message, layer)
         yield from target.of_forms(located)
         return
@@ -151,7 +151,7 @@ def _measured(located: LocatedLayer, name: str, target: Target) -> tuple[str | N
         return answer, ""
     plan = plan_for(target.measured, shape, sizes)
     if target.measured in RULES and answer == "refused":
-        does = "leaves PRelu to the CPU"
+        does = "runs PRelu on the CPU"
     else:
         does = "gives wrong values without a warning" if answer == "wrong" else "rejects the model"
     text = ", ".join("?" if size is None else str(size) for size in shape)
@@ -165,7 +165,7 @@ def _measured(located: LocatedLayer, name: str, target: Target) -> tuple[str | N
 def _advice(plan: Plan | None, name: str) -> str:
     """What is right there, and what writes it so."""
     if plan is None:
-        return "no way of writing it that was tried is right there"
+        return "none of the ways to write it that were tried is right there"
     if plan.way == "prelu":
         return f"{list(plan.slope)} is right, which export --target {name} writes"
     return f"export --target {name} writes it {WAYS[plan.way]}, which is right"

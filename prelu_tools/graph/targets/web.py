@@ -43,7 +43,7 @@ def form_findings(located: LocatedLayer) -> Iterator[Finding]:
         yield Finding(
             "forms_for_native_cpu",
             "warning",
-            f"it is written as {form}, for other kernels than onnxruntime-web's: {slow}; "
+            f"it is written as {form}, which suits other kernels than onnxruntime-web's: {slow}; "
             f"prelu-tools optimize --target onnxruntime-web writes one PRelu node ({_PAGE})",
             located.layer.name,
         )

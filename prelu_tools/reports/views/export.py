@@ -74,6 +74,6 @@ def _within(outputs: Sequence[OutputParity]) -> str:
     shares = [output.worst_of_rounding for output in outputs]
     known = [share for share in shares if share is not None]
     if known and len(known) == len(shares):
-        return f"{times(max(known))} the model's own rounding"
+        return f"{times(max(known))} the model's own rounding error"
     worst = max((output.max_abs_diff for output in outputs), default=0.0)
     return f"{worst:.1e} of the source's"

@@ -32,7 +32,7 @@ def view(result: InitResult, style: Style) -> Section:
         if check.needed
     ]
     lines += [
-        ("left out  ", Name(path), ": of another type; a comment names it")
+        ("left out  ", Name(path), ": of another type, so it is only named in a comment")
         for check in result.checks
         for path in check.variants
     ]

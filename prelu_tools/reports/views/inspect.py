@@ -31,6 +31,7 @@ _SHARING = {
     "element-wise": "element",
     "partial": "partial",
 }
+_LEGEND = "adds: slopes relative to the parameters of the layer before"
 _NUMBERS = ("count", "mean", "std", "min", "max", "<0", ">1")
 
 
@@ -111,7 +112,8 @@ def _slopes(result: InspectResult) -> Table:
     total = result.statistics
     if total is not None and len(rows) > 1:
         rows.append(("all", "", "", "", *_numbers(total), ""))
-    return Table(columns, tuple(rows))
+    known = any(report.layer.overhead_percent is not None for report in result.layers)
+    return Table(columns, tuple(rows), _LEGEND if known else "")
 
 
 def _row(report: LayerReport) -> tuple[Cell, ...]:

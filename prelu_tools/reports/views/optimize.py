@@ -72,7 +72,7 @@ def _latency(latency: Latency, held: EqualityReport) -> Iterator[Text]:
     ratio = latency.ratio
     words = (
         f"{1e3 * latency.before:.2f} ms before, {1e3 * latency.after:.2f} ms now: "
-        f"{ratio.median:.2f} of the time ({ratio.low:.2f} to {ratio.high:.2f}, "
+        f"{ratio.median:.2f}x the time ({ratio.low:.2f} to {ratio.high:.2f}, "
         f"{counted(ratio.n_rounds, 'round')})"
     )
     yield (Word(words, "pass"),) if ratio.high < 1 else words
@@ -83,7 +83,7 @@ def _latency(latency: Latency, held: EqualityReport) -> Iterator[Text]:
         yield f"timed at {sizes}: {_SIZES[latency.sizes_from]}"
     if latency.waited > _BUSY:
         yield (
-            f"other processes had {latency.waited:.0%} of the processor meanwhile; their time is "
+            f"other processes used {latency.waited:.0%} of the processor meanwhile; that time is "
             "not counted"
         )
 
@@ -105,9 +105,9 @@ def _proven(result: OptimizeResult) -> str:
     layers = "every layer equals PRelu (==)" if held.layer else (
         f"layers are up to {held.max_ulps} ulp from PRelu"
     )  # fmt: skip
-    bits = "the same bits at every output" if held.bitwise else "different bits at the outputs"
-    special = "the same" if held.special else "not the same everywhere"
+    bits = "equal bit for bit" if held.bitwise else "not equal bit for bit"
+    special = "the same results" if held.special else "not always the same results"
     return (
-        f"verified: {layers}, {bits} on {counted(held.n_inputs, 'input')}, infinities and NaN "
-        f"{special}"
+        f"verified: {layers}; outputs {bits} on {counted(held.n_inputs, 'input')}; {special} for "
+        "infinities and NaN"
     )

@@ -104,19 +104,19 @@ def _lines(result: QuantizeResult) -> Iterator[Text]:
         )
     calibrated, held_out = result.rows
     yield (
-        f"{counted(calibrated, 'row')} calibrated the ranges; {held_out:,} were held out for the "
-        "figures"
+        f"ranges calibrated on {counted(calibrated, 'row')}; figures measured on {held_out:,} "
+        "held-out rows"
     )
     if result.verdict is None:
-        yield "not compared with the model in floating point, as asked"
+        yield "not compared with the model in floating point (--no-verify)"
     yield from (f"note: {note}" for note in result.notes)
 
 
 def _times(times: QuantizedTimes) -> Iterator[Text]:
     yield (
-        f"{1e3 * times.in_int8:.2f} ms: {_ratio(times.of_plain)} of plain quantize_static's "
-        f"{1e3 * times.plain:.2f} ms, {_ratio(times.of_float)} of the "
-        f"{1e3 * times.in_float:.2f} ms in floating point"
+        f"{1e3 * times.in_int8:.2f} ms: {_ratio(times.of_plain)} the time of plain "
+        f"quantize_static ({1e3 * times.plain:.2f} ms), {_ratio(times.of_float)} that of floating "
+        f"point ({1e3 * times.in_float:.2f} ms)"
     )
     processor = times.processor or "an unnamed processor"
     sizes = ", ".join(f"{name} {shape(sizes)}" for name, sizes in times.shapes)
@@ -126,7 +126,7 @@ def _times(times: QuantizedTimes) -> Iterator[Text]:
 
 
 def _ratio(ratio: Ratio) -> str:
-    return f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
+    return f"{ratio.median:.2f}x ({ratio.low:.2f} to {ratio.high:.2f})"
 
 
 def _small(value: float | None) -> str:

@@ -26,7 +26,7 @@ from prelu_tools.reports.words import counted, moved, number
 _BARS = "▁▂▃▄▅▆▇█"
 _MOST_BARS = 16
 _LEGEND = (
-    "moved: the largest distance of a slope from its first value; unmoved: slopes that kept it"
+    "moved: the largest change of a slope from its first value; unmoved: slopes that did not change"
 )
 
 

@@ -26,6 +26,7 @@ from prelu_tools.reports.document import (
 from prelu_tools.reports.sentences import (
     LEGEND,
     OUTPUTS_LEGEND,
+    QUANTIZED_LEGEND,
     TOP1,
     agreement_line,
     baseline_lines,
@@ -230,7 +231,8 @@ def _layers(report: CandidateReport) -> Table:
         for layer in layers
     ]
     known = any(layer.max_ulp_diff is not None for layer in layers)
-    return Table(columns, tuple(rows), LEGEND if known else "")
+    legend = LEGEND if known else QUANTIZED_LEGEND if quantized else ""
+    return Table(columns, tuple(rows), legend)
 
 
 def _layers_side_by_side(marked: Sequence[tuple[str, CandidateReport]]) -> Table:

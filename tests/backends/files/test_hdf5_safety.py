@@ -133,14 +133,14 @@ def test_values_come_back_as_they_are() -> None:
 def test_a_process_that_was_taken_over_can_send_nothing_but_values() -> None:
     Path("y.h5").touch()
     for name in ("x.h5", "y.h5"):
-        assert "its reader did not answer" in _refusal("answer_with_a_call", name)
+        assert "the process that read it did not answer" in _refusal("answer_with_a_call", name)
     assert not Path("marker").exists()
 
 
 @pytest.mark.usefixtures("readers")
 def test_an_answer_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolated, "limits_for", lambda size: Limits(60, 600.0, 20 << 20))
-    assert "answer is incomplete" in _refusal("endless")
+    assert "returned an incomplete result" in _refusal("endless")
 
 
 _ARRAYS = (["O", [1], 0], ["float64", [1 << 60], 0], ["f4,f4", [0], 0], ["float32", [2], -8])
@@ -196,7 +196,7 @@ def test_values_that_lie_in_another_file_are_refused(tmp_path: Path) -> None:
 def test_more_than_the_file_holds_is_not_allocated(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.weights.h5", "w") as file:
         _layer(file).create_dataset("0", (1 << 40,), np.float32, chunks=(1024,))
-    with pytest.raises(PReLUToolsError, match="declares more than the file holds"):
+    with pytest.raises(PReLUToolsError, match="declares more than the file contains"):
         _open(tmp_path / "x.weights.h5")
 
 

@@ -143,14 +143,14 @@ def test_a_whole_module_is_read_only_where_its_code_may_run(tmp_path: Path) -> N
 
 def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
     for content, said in (
-        ([1, 2], "holds a list"),
+        ([1, 2], "contains a list"),
         ({"epoch": 3}, "holds no tensors by name, but 'epoch'"),
-        ({}, "holds no tensors by name, but nothing"),
+        ({}, "contains no named tensors, only nothing"),
     ):
         torch.save(content, tmp_path / "other.pt")
         assert said in _refusal(tmp_path / "other.pt")
     torch.jit.script(nn.Sequential(nn.PReLU())).save(str(tmp_path / "script.pt"))
-    assert "TorchScript archive and no state dict" in _refusal(tmp_path / "script.pt")
+    assert "TorchScript archive, not a state dict" in _refusal(tmp_path / "script.pt")
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_file_without_slopes_says_that_none_looks_like_one(tmp_path: Path) -> 
     torch.save(nn.Linear(2, 3).state_dict(), tmp_path / "net.pt")
     source = _open(tmp_path / "net.pt")
     assert source.layers() == ()
-    assert "none looks like one" in source.notes[0]
+    assert "no tensor looks like slopes" in source.notes[0]
 
 
 def test_weights_alone_are_not_run(tmp_path: Path) -> None:
@@ -181,8 +181,8 @@ def test_weights_alone_are_not_run(tmp_path: Path) -> None:
     for command in (["verify", path, path], ["export", path, "-o", tmp_path / "never.onnx"]):
         outcome = cli(*command)
         assert outcome.code == 3
-        assert f"name the code too, as in nets.py:Net@{path}" in outcome.err.replace("\n", " ")
-    with pytest.raises(PReLUToolsError, match="holds weights but no model"):
+        assert f"name the code as well, as in nets.py:Net@{path}" in outcome.err.replace("\n", " ")
+    with pytest.raises(PReLUToolsError, match="contains weights but no model"):
         _open(path).runner()
 
 

@@ -132,5 +132,5 @@ def test_what_a_slope_says_of_its_input() -> None:
 
 
 def test_the_note_names_a_few_layers_and_counts_the_rest() -> None:
-    assert told_by_names([], "why").endswith("(why): none looks like one")
+    assert told_by_names([], "why").endswith("(why): no tensor looks like slopes")
     assert told_by_names(list("abcdefg"), "why").endswith(": a, b, c, d, e and 2 more")

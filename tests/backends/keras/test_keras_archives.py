@@ -345,8 +345,8 @@ def test_weights_alone_are_not_run(saved: Saved, tmp_path: Path) -> None:
     path = saved.folder / "digits.weights.h5"
     outcome = cli("export", path, "-o", tmp_path / "never.onnx")
     assert outcome.code == 3
-    assert "holds weights but no model: name the code too" in outcome.words
-    with pytest.raises(PReLUToolsError, match="name the code"):
+    assert "contains weights but no model: name the code as well" in outcome.words
+    with pytest.raises(PReLUToolsError, match="use the code"):
         _open(saved.folder / "digits.keras").inputs()
 
 

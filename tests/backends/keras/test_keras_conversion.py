@@ -101,13 +101,6 @@ def echo():
 '''
 
 
-@pytest.fixture(scope="module")
-def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("nets") / "keras_nets_to_convert.py"
-    path.write_text(_NETS)
-    return path
-
-
 def _exported(source: str, folder: Path, *more: str) -> onnx.GraphProto:
     found = cli("export", source, "-o", folder / "net.onnx", "-q", *more)
     assert found.code == 0, found.err

@@ -15,7 +15,7 @@ from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import InputOption, SourceOptions
 
-_HEAD = """
+_NETS = """
 import keras
 import numpy as np
 import tensorflow as tf
@@ -341,13 +341,6 @@ BESIDE: dict[str, dict[str, Any]] = {
     "threshold": {},
     "changing": {},
 }
-
-
-@pytest.fixture(scope="module")
-def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("nets") / "keras_effective.py"
-    path.write_text(_HEAD)
-    return path
 
 
 def _exported(source: str, folder: Path, options: SourceOptions | None = None) -> Any:

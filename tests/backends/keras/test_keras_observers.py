@@ -19,13 +19,6 @@ Array = Any
 SLOPES = np.array([0.25, -0.5, 2.0], np.float32)
 
 
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    from prelu_tools.backends.keras.framework import keras
-
-    return keras
-
-
 def _source(model: Any) -> Any:
     from prelu_tools.backends.keras import from_object
 

@@ -15,13 +15,6 @@ pytestmark = pytest.mark.keras
 pytest.importorskip("keras")
 
 
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    from prelu_tools.backends.keras.framework import keras
-
-    return keras
-
-
 def _source(model: Any) -> Any:
     from prelu_tools.backends.keras import from_object
 

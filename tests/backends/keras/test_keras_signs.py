@@ -54,13 +54,6 @@ _ROWS = np.float32(
 )
 
 
-@pytest.fixture(scope="module")
-def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("signs") / "keras_signs_nets.py"
-    path.write_text(_NETS)
-    return path
-
-
 def test_a_sign_that_is_read_from_bits_is_a_comparison(nets: Path, tmp_path: Path) -> None:
     ort = pytest.importorskip("onnxruntime")
     found = cli("export", f"{nets}:net", "-o", tmp_path / "net.onnx", "--format", "json")

@@ -16,13 +16,6 @@ pytest.importorskip("keras")
 Array = Any
 
 
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    from prelu_tools.backends.keras.framework import keras
-
-    return keras
-
-
 def _source(model: Any, *inputs: InputOption) -> Any:
     from prelu_tools.backends.keras import from_object
 

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import onnx.parser
 import pytest
+from graph_text import numbers
 from observing import Told, coverage, observed
 from tiny_models import save_convolution, save_dense, save_prelu, save_relu
 
@@ -51,12 +52,6 @@ FORMS = {
     "depthwise": "p = Relu(x) n = Conv<group = 3>(x, w_minus_one) q = Relu(n) "
     "s = Mul(q, a_negated) y = Add(p, s)",
 }
-
-
-def numbers(*shape: int, seed: int = 0) -> Array:
-    """Multiples of 1/8 of both signs, zero among them: products with `SLOPES` are exact."""
-    drawn = np.random.default_rng(seed).integers(-32, 33, shape)
-    return (drawn / 8).astype(np.float32)
 
 
 def model(

@@ -61,7 +61,7 @@ def test_inputs_have_names_types_and_free_dimensions(tmp_path: Path) -> None:
     assert (spec.example[0], spec.example[1], spec.example[3]) == (1, 3, 7)
     (spec,) = _source(path, InputOption("x", (4, 3, 9, 7))).inputs()
     assert (spec.shape, spec.example) == (dims, (4, 3, 9, 7))
-    with pytest.raises(UsageError, match="2 dimensions; the model's has 4"):
+    with pytest.raises(UsageError, match="2 dimensions; the model's input has 4"):
         _source(path, InputOption("x", (1, 3))).inputs()
 
 

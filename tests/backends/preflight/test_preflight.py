@@ -94,9 +94,10 @@ def test_what_only_an_import_can_tell_is_left_to_it(text: str) -> None:
         ("nets.py:Zebra", "has no 'Zebra'; it has Base, Net, Plain, Stated, Wrapped, Twice, build"),
         ("pack.inner:Outer", "pack.inner has no 'Outer'; it has Inner"),
         ("pack:Innner", "did you mean Inner?"),
-        ("nets.py:Net", "needs width and depth: type 'nets.py:Net(width=WIDTH, depth=DEPTH)' "
-         "with a value such as 64, 'relu' or (1, 2) for each of"),
-        ("nets.py:build()@nets.py", "needs width: type 'nets.py:build(width=WIDTH)@nets.py' with"),
+        ("nets.py:Net", "needs its arguments width and depth: use "
+         "'nets.py:Net(width=WIDTH, depth=DEPTH)', with values such as 64, 'relu' or (1, 2) for "
+         "WIDTH and DEPTH"),
+        ("nets.py:build()@nets.py", "use 'nets.py:build(width=WIDTH)@nets.py', with"),
         ("no.py:Net", "no.py cannot be read: no such file"),
         ("nets.py:Plain@no.pt", "no.pt cannot be read: no such file"),
     ],

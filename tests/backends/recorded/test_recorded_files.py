@@ -78,7 +78,10 @@ def _without_header(members: Members, _header: dict[str, Any]) -> None:
 
 
 _WRONG: dict[str, tuple[Change, str]] = {
-    "newer": (_set("format_version", to=2), "is a record of format 2, and this prelu-tools reads"),
+    "newer": (
+        _set("format_version", to=2),
+        "is a record of format 2, but this version of prelu-tools reads",
+    ),
     "no version": (_set("format_version", to="x"), "its format_version is 'x'"),
     "other kind": (_set("format", to="something"), "is not a record of a model"),
     "no JSON": (_without_header, "its header is not JSON"),
@@ -115,7 +118,7 @@ _WRONG: dict[str, tuple[Change, str]] = {
     ),
     "slopes": (
         _put(lambda h: h["layers"][0]["layer"]["slopes"], np.zeros((1, 1, 3), np.float32)),
-        "the slopes of act are of shape [1, 1, 3]",
+        "the slopes of act have shape [1, 1, 3]",
     ),
     "objects": (
         _put(lambda h: h["runs"][0]["inputs"]["x"], np.array([[1, "a"]], object)),
@@ -162,7 +165,7 @@ def test_a_record_that_would_fill_the_memory_is_refused(net: Path, tmp_path: Pat
             archive.writestr(info or f"{name}.npy", _member(np.zeros(64 << 20, np.uint8)))
     found = _verify(bomb, net)
     assert found.code == 3
-    assert "is refused: it unpacks to" in found.words
+    assert "is rejected: it unpacks to" in found.words
 
 
 def test_a_large_header_is_refused(net: Path, tmp_path: Path) -> None:

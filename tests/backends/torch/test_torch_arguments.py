@@ -143,7 +143,7 @@ def test_outputs_keep_their_keys_whatever_they_are(nets: Path) -> None:
 def test_surplus_inputs_are_not_cut_off(nets: Path) -> None:
     found = try_export(f"{nets}:Surplus")
     assert found.code == 2
-    assert "takes (x, y=None), and 3 inputs are given" in found.words
+    assert "takes (x, y=None), but 3 inputs were given" in found.words
     found = try_export(f"{nets}:ByName", "--input", "y:batch,3,4")
     assert found.code == 2
     assert "--input y:" in found.words

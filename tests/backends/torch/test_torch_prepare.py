@@ -266,7 +266,7 @@ def test_a_script_module_without_a_graph_is_refused_with_advice(nets: Path) -> N
     found = try_export(f"{nets}:without_forward", "--input", "x:n,3,4")
     assert found.code == 3
     assert "without_forward is a ScriptModule whose graph cannot be read" in found.words
-    assert "name the class that it was made from, and give its weights after an @" in found.words
+    assert "use the class that it was made from, with its weights after an @" in found.words
 
 
 def test_what_weights_were_taken_out_of_is_said(nets: Path, tmp_path: Path) -> None:

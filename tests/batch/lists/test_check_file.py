@@ -150,7 +150,7 @@ def test_every_key_that_it_names_in_a_comment_may_be_used() -> None:
     assert cli("init", "--no-schema", "-q").code == 0
     assert not Path("prelu-tools.schema.json").exists()
     written = Path("prelu-tools.toml").read_text()
-    head, _, rest = written.partition("# More keys of a check, with an example value each:\n")
+    head, _, rest = written.partition("# More keys of a check, each with an example value:\n")
     lines = [line.removeprefix("# ") for line in rest.splitlines()]
     assert "#:schema" not in head
     assert {line.partition(" ")[0] for line in lines} == {*FIELDS} - {

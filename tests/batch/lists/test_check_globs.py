@@ -169,7 +169,7 @@ def test_what_is_there_is_judged_where_a_glob_beside_it_matches_nothing() -> Non
         ),
         (
             _check("src/a.onnx", "{stem}.onnx"),
-            "has {stem}, which follows the reference",
+            "has {stem}, which is filled in from the reference",
         ),
         (_check("src/*.onnx", "{stm}.onnx"), "unknown placeholder {stm}; did you mean 'stem'?"),
         (_check("s*.keras@w*.h5", "{stem}.onnx"), "has two patterns"),

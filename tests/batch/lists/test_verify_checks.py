@@ -464,7 +464,7 @@ def test_a_reference_alone_is_a_usage_error_also_beside_a_list() -> None:
     _write(GOOD)
     found = cli("verify", "net.onnx")
     assert (found.code, found.out) == (2, "")
-    assert "no candidate to compare net.onnx with: give a CANDIDATE" in found.words
+    assert "no candidate to compare net.onnx with: add a CANDIDATE" in found.words
 
 
 def test_with_arguments_the_list_is_not_read() -> None:

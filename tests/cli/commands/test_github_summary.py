@@ -94,7 +94,7 @@ def test_a_summary_that_is_too_long_is_cut_between_blocks(
     text = summary.read_text(encoding="utf-8")
     assert len(text.encode()) <= 400
     assert text.startswith("block 0 ")
-    assert text.rstrip().endswith("x\n\n*The rest is left out: a summary has room for 1 MB.*")
+    assert text.rstrip().endswith("x\n\n*Truncated: a summary is limited to 1 MB.*")
     for _ in range(5):
         github.append_summary("more\n" * 100)
     assert len(summary.read_bytes()) <= 401

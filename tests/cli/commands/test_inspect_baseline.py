@@ -62,8 +62,12 @@ def test_many_models_are_renewed_together_and_others_are_kept() -> None:
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (GATE, 3, "the baseline known.json cannot be read: no such file; --update-baseline"),
-        (("--baseline", "known.json"), 2, "--baseline would be ignored: give --fail-on"),
+        (
+            GATE,
+            3,
+            "the baseline known.json cannot be read: no such file; create it with",
+        ),
+        (("--baseline", "known.json"), 2, "--baseline would be ignored: use --fail-on"),
         (("--update-baseline",), 2, "it needs --baseline FILE.json"),
         (("--fail-on", "error", "--baseline", "bad.json"), 3, "bad.json is not a baseline"),
         (("--fail-on", "error", "--baseline", "torn.json"), 3, "torn.json is damaged"),

@@ -58,13 +58,6 @@ def unbuilt():
 '''
 
 
-@pytest.fixture(scope="module")
-def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("nets") / "nets_for_files.py"
-    path.write_text(_NETS)
-    return path
-
-
 def _export(source: str, folder: Path, *more: str) -> Outcome:
     return cli("export", source, "-o", folder / "net.onnx", *more)
 
@@ -160,7 +153,7 @@ def test_the_model_says_where_it_comes_from_but_not_from_which_folder(
     assert _export(f"{nets}:good", tmp_path, "-q").code == 0
     model = onnx.load(tmp_path / "net.onnx")
     properties = {entry.key: entry.value for entry in model.metadata_props}
-    assert properties["prelu_tools.source"] == "nets_for_files.py:good"
+    assert properties["prelu_tools.source"] == "nets_of_test_export_keras_files.py:good"
     assert properties["prelu_tools.route"].startswith("tf2onnx ")
     assert model.producer_name == "prelu-tools"
     assert str(nets.parent).encode() not in (tmp_path / "net.onnx").read_bytes()

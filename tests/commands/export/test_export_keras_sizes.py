@@ -42,13 +42,6 @@ def free():
 '''
 
 
-@pytest.fixture(scope="module")
-def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("nets") / "keras_nets_of_sizes.py"
-    path.write_text(_NETS)
-    return path
-
-
 def test_a_size_that_the_keras_trace_baked_in_fails(nets: Path, tmp_path: Path) -> None:
     found = cli("export", f"{nets}:baked", "-o", tmp_path / "net.onnx")
     assert found.code in (1, 3)

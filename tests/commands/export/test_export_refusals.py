@@ -30,7 +30,7 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     there.write_bytes(b"precious")
     found = _export("missing.py:Net", there)
     assert found.code == 2
-    assert f"{there} exists already: give --force to replace it" in found.err
+    assert f"{there} already exists: use --force to replace it" in found.err
     assert there.read_bytes() == b"precious"
 
 

@@ -46,13 +46,6 @@ class Warns(Net):
 '''
 
 
-@pytest.fixture(scope="module")
-def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("nets") / "torch_nets_to_place.py"
-    path.write_text(_NETS)
-    return path
-
-
 def _export(source: object, output: Path, *more: object) -> Outcome:
     return cli("export", source, "-o", output, *more)
 
@@ -81,7 +74,7 @@ def test_a_torch_model_and_its_data_come_and_go_together(nets: Path, tmp_path: P
 
     refused = _export(f"{nets}:Net", target, "--external-data", "always")
     assert (refused.code, first) == (2, (target.read_bytes(), data.read_bytes()))
-    assert "net.onnx exists already: give --force" in refused.words
+    assert "net.onnx already exists: use --force" in refused.words
 
     more = ("--force", "--no-verify")
     again = _export(f"{nets}:Net", target, "--external-data", "always", *more)
@@ -110,7 +103,7 @@ def test_a_torch_model_says_where_it_comes_from(nets: Path, tmp_path: Path) -> N
     found = _export(f"{nets}:Net@{weights}", tmp_path / "net.onnx", "-q", "--no-verify")
     assert found.code == 0, found.err
     said = _metadata(tmp_path / "net.onnx")
-    assert said["prelu_tools.source"] == "torch_nets_to_place.py:Net@weights.pt"
+    assert said["prelu_tools.source"] == "nets_of_test_export_torch_result.py:Net@weights.pt"
     assert said["prelu_tools.source_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert said["prelu_tools.framework"] == f"torch {torch.__version__}"
     assert said["prelu_tools.onnx"] == onnx.__version__

@@ -39,16 +39,16 @@ def _run(*bits: float) -> Run:
 
 
 def test_a_witness_holds_every_output_of_every_input() -> None:
-    witness = OriginalOutputs(_run(0, 1), FEEDS)
-    assert witness.feeds is FEEDS
-    assert witness.agrees(_run(0, 1))
-    assert not witness.agrees(_run(0, 1.0000002))
-    assert not witness.agrees(_run(1e-7, 1))
+    originals = OriginalOutputs(_run(0, 1), FEEDS)
+    assert originals.feeds is FEEDS
+    assert originals.agrees(_run(0, 1))
+    assert not originals.agrees(_run(0, 1.0000002))
+    assert not originals.agrees(_run(1e-7, 1))
     only_zeros = cast(Run, lambda feed: [feed["x"] * 2, feed["x"] + 1])
-    assert not witness.agrees(only_zeros)
+    assert not originals.agrees(only_zeros)
     negated = cast(Run, lambda feed: [-feed["x"] if not feed["x"].any() else feed["x"],
                                       feed["x"] + 1])  # fmt: skip
-    assert not witness.agrees(negated)
+    assert not originals.agrees(negated)
 
 
 class _Bench:
@@ -65,11 +65,11 @@ class _Bench:
 
 
 def _kept(forms: Mapping[str, str], *wrong: Mapping[str, str]) -> tuple[Choices, _Bench]:
-    spots = [RewritableLayer(name, None, 1, ("max", "linear", "prelu"), 1.0, ()) for name in forms]
+    layers = [RewritableLayer(name, None, 1, ("max", "linear", "prelu"), 1.0, ()) for name in forms]
     gain = (1e-6, Ratio(0.5, 0.4, 0.6, 9))
     choices = Choices(dict(forms), dict.fromkeys(forms, "timing"), {}, dict.fromkeys(forms, gain))
     bench = _Bench(*wrong)
-    keep_bits(cast(Bench, bench), spots, choices, OriginalOutputs(_run(0.0), FEEDS))
+    keep_bits(cast(Bench, bench), layers, choices, OriginalOutputs(_run(0.0), FEEDS))
     return choices, bench
 
 
@@ -128,10 +128,10 @@ def test_the_disturbing_ones_are_found_by_halves() -> None:
 
 
 def test_a_layer_that_disturbs_in_every_form_becomes_a_prelu_node() -> None:
-    spot = RewritableLayer("a", None, 1, ("prelu", "linear", "max"), 1.0, ())
+    layer = RewritableLayer("a", None, 1, ("prelu", "linear", "max"), 1.0, ())
     choices = Choices({"a": "max"}, {"a": "timing"}, {}, {})
-    bench = _Bench(*({"a": form} for form in spot.forms))
-    keep_bits(cast(Bench, bench), [spot], choices, OriginalOutputs(_run(0.0), FEEDS))
+    bench = _Bench(*({"a": form} for form in layer.forms))
+    keep_bits(cast(Bench, bench), [layer], choices, OriginalOutputs(_run(0.0), FEEDS))
     assert choices.forms == {"a": "prelu"}
     assert {"a": "linear"} not in bench.opened
 
@@ -162,6 +162,33 @@ def test_units_that_two_results_are_apart(
         assert module._apart(np.array(expected, np.float32), np.array(found, np.float32)) == apart
 
 
+def test_whole_numbers_are_equal_or_not() -> None:
+    assert module._apart(np.array([1, 2]), np.array([1, 2])) == 0
+    assert module._apart(np.array([1, 2]), np.array([1, 3])) == 2**62
+
+
+def test_inputs_without_rows_count_as_one() -> None:
+    scalar, row = np.zeros((), np.float32), np.zeros((3, 2), np.float32)
+    assert module._first_size({"x": scalar}) == 1
+    assert module._first_size({"x": scalar, "y": row}) == 3
+
+
+def test_an_error_names_the_model_that_it_is_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Any] = []
+    known = module.SingleLayers
+
+    def open_layers(items: Any, provider: str, name: str) -> Any:
+        opened.append((provider, name))
+        return known(items, provider, name)
+
+    monkeypatch.setattr(module, "SingleLayers", open_layers)
+    prelu = _model(tmp_path / "p.onnx")
+    assert module._farthest(prelu, prelu) == 0
+    assert opened == [("cpu", "the model with PRelu nodes"), ("cpu", "the optimized model")]
+
+
 def _model(path: Path, body: str = "y = PRelu(x, a)", **constants: Any) -> OnnxModel:
     return read_model(save(path, body, **(constants or {"a": COLUMN})))
 
@@ -186,6 +213,7 @@ def test_values_meet_every_slope_with_every_size_and_sign(kind: type, tmp_path: 
     assert np.abs(usual).max() < 6
     limits = np.finfo(kind)
     sizes = np.log2(np.abs(wide.astype(np.float64)) + 1e-300)
+    assert np.isfinite(values).all()
     assert sizes.min() < limits.minexp * 0.6
     assert sizes.max() > limits.maxexp * 0.6
     assert 0.2 < (wide < 0).mean() < 0.8
@@ -236,9 +264,10 @@ def test_values_are_the_same_each_time() -> None:
     values = module._values(_item(np.float64([0.5]), None))
     drawn = np.random.default_rng(0)
     limits = np.finfo(np.float64)
-    drawn.uniform(limits.minexp, limits.maxexp, (64, 1))
-    drawn.choice([-1.0, 1.0], (64, 1))
+    wide = np.exp2(drawn.uniform(limits.minexp, limits.maxexp, (64, 1)))
+    wide *= drawn.choice([-1.0, 1.0], (64, 1))
     assert np.array_equal(values[10::2], drawn.normal(0.0, 1.0, (64, 1))[10::2])
+    assert np.array_equal(values[11::2], wide[11::2])
 
 
 @pytest.mark.parametrize(("kind", "least"), [(np.int32, -1000), (np.uint32, 0)])
@@ -318,6 +347,7 @@ def test_what_was_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("text", "name"),
     [
         ("vendor_id : v\nmodel name\t: An Abacus: 9 \nmodel name : Other\n", "An Abacus: 9"),
+        ("model name : Ab\xe9cus\n", "Ab\ufffdcus"),
         ("nothing\n", "what platform says"),
         (None, "what platform says"),
     ],
@@ -327,7 +357,7 @@ def test_what_the_machine_calls_its_processor(
 ) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     if text is not None:
-        cpuinfo.write_text(text)
+        cpuinfo.write_text(text, "latin-1")
     asked: list[Any] = []
     monkeypatch.setattr(module, "Path", lambda path: asked.append(path) or cpuinfo)
     platform = SimpleNamespace(processor=lambda: "what platform says")

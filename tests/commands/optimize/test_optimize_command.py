@@ -193,7 +193,7 @@ def test_a_form_that_is_wrong_is_never_written(
     output = tmp_path / "fast.onnx"
     found = optimize(chain, output, "--no-tune")
     assert found.code == 1
-    assert "differs from its source, and was not written" in found.err
+    assert "differs from its source, so" in found.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -242,7 +242,7 @@ def test_groups_that_time_does_not_reach_keep_the_cost_model(chain: Path, tmp_pa
         (("--target", "phone"), 2, "'phone' is not one of"),
         (("--target", "opnvino"), 2, "did you mean openvino?"),
         (("--threads", "0"), 2, "0 is not in the range"),
-        (("--input", "x:1,16,12"), 2, "--input x has 3 dimensions; the model's has 4"),
+        (("--input", "x:1,16,12"), 2, "--input x has 3 dimensions; the model's input has 4"),
         (("--input", "x:1,15,12,12"), 2, "chain.onnx takes x:1,16,12,12"),
         (("--choices", "missing.json"), 3, "missing.json cannot be read"),
         (("--inputs", "missing.npz"), 3, "missing.npz"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prelu_tools.backends.recorded.recording import RecordedRun
+from prelu_tools.backends.protocol.recording import RecordedRun
 from prelu_tools.commands.verify.reference.rebatching import WITHOUT_ROWS, Part, rows_of
 
 RUN = RecordedRun({}, {}, {})

@@ -268,7 +268,7 @@ def test_a_record_is_no_model(tmp_path: Path) -> None:
 def test_the_output_is_refused_before_anything_runs(tmp_path: Path) -> None:
     net = save_dense(tmp_path / "net.onnx")
     record = _record(net, tmp_path / "net.npz")
-    assert "give --force" in cli("record", net, "-o", record).words
+    assert "use --force" in cli("record", net, "-o", record).words
     assert "ends in .npz" in cli("record", net, "-o", tmp_path / "net.onnx").words
     assert cli("record", net, "-o", tmp_path / "none" / "x.npz").code == 2
 

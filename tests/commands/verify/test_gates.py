@@ -114,7 +114,7 @@ def test_slopes_that_rounding_hides_are_not_shown(least: float | None) -> None:
     assert found is not None
     verdict, why = found
     assert (verdict, code_of(why)) == ("inconclusive", "slopes_not_shown")
-    assert "(7 were tried): give others with --inputs or --input-range" in why
+    assert "(7 were tried): use other inputs (--inputs or --input-range)" in why
     assert power_gate(_report(replace(_power(1, 1), hidden=7)), request) is None
     caught_nothing = power_gate(_report(replace(_power(0, 1), hidden=7)), request)
     assert (caught_nothing is None) is (least == 0.0)

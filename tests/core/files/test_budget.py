@@ -12,7 +12,7 @@ def test_a_small_file_may_fill_a_hundred_megabytes_and_no_more() -> None:
     budget.take(LEAST_BYTES)
     budget.take(2000)
     with pytest.raises(
-        BudgetError, match="from a file of 1,000: refused, as it would fill the memory"
+        BudgetError, match="from a file of 1,000: rejected, because it would need too much memory"
     ):
         budget.take(1)
 

@@ -73,7 +73,7 @@ def test_a_torn_last_line_is_left_out_and_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "holds no records"),
+        ("", "contains no records"),
         ('{"kind": "inspect"}\n', "line 1 of"),
         ("[" * 100_000 + "\n", "line 1 of"),
         ("null\n", "line 1 of"),

@@ -113,3 +113,11 @@ def test_calls_at_other_ranks_count_for_the_same_slopes() -> None:
     book.note("act", np.array([[-1, 1, -1]], np.float32))
     book.note("act", _ones((0, 1, 3)))
     assert book.counts("act").tolist() == [1, 1, 1]
+
+
+def test_what_another_book_has_is_added() -> None:
+    book = _book()
+    book.note("act", _ones((0, 1, 3)))
+    book.add("act", np.array([2, 3, 0]))
+    book.add("act", np.array([[1], [0], [0]]))
+    assert book.counts("act").tolist() == [3, 4, 0]

@@ -106,3 +106,25 @@ def test_what_gives_another_number_in_parts_is_left_whole(count: int) -> None:
     pairs = pair_layers(_named(*"abcd"[:count]), [_sharing("xyz")])
     assert [layer.name for layer in pairs.unexpected] == ["x+y+z"]
     assert len(pairs.missing) == count
+
+
+def test_layers_of_as_many_are_not_taken_apart() -> None:
+    left = _named("a", "b")
+    shared = replace(_named("x")[0], nodes=("n1", "n2"), same_instance=False)
+    found = pair_layers(left, [shared, *_named("b")])
+    assert [a.name + b.name for a, b in found.pairs] == ["ax", "bb"]
+
+
+@pytest.mark.parametrize("size", [1e38, 1e-40])
+def test_slopes_beyond_float16_are_paired_without_a_warning(size: float) -> None:
+    left = [channels(SLOPES * np.float32(size), "a"), *_named("b")]
+    with np.errstate(all="raise"):
+        found = line_up(left, [replace(left[0], name="x")])
+    assert [a.name + b.name for a, b in found.pairs] == ["ax"]
+
+
+def test_slopes_in_another_axis_order_are_paired_too() -> None:
+    values = np.linspace(-1, 1, 24, dtype=np.float32).reshape(1, 4, 2, 3)
+    left = [layer_of(values, name="a"), *_named("b")]
+    found = line_up(left, [layer_of(values.transpose(0, 2, 3, 1).copy(), name="x")])
+    assert [a.name + b.name for a, b in found.pairs] == ["ax"]

@@ -167,11 +167,11 @@ def test_nodes_that_may_be_several_layers(
         ),
         (
             _two(0.25, 0.25),
-            "all slopes are 0.25, where training starts: they were not trained, or the trained "
+            "all slopes have their initial value, 0.25: they were not trained, or the trained "
             "weights were not loaded",
         ),
-        (_two(0.005, -0.005), "in effect it is a ReLU"),
-        (_two(0.995, 1.005), "in effect it is the identity"),
+        (_two(0.005, -0.005), "the layer is effectively a ReLU"),
+        (_two(0.995, 1.005), "the layer is effectively the identity"),
         (_two(0.5, 0.5), "all 2 slopes are 0.5: LeakyRelu would do the same"),
         (
             _two(1e9, 1e-30),
@@ -198,3 +198,9 @@ def test_nodes_that_may_be_several_layers(
 def test_what_a_finding_says(layer: PReLULayer, message: str) -> None:
     (finding,) = _findings(layer)
     assert finding.message == message
+
+
+def test_a_start_of_its_own_is_where_it_was_not_trained() -> None:
+    layer = _two(0.125, 0.125)
+    assert set(_codes(layer)) == {"uniform"}
+    assert set(_codes(replace(layer, start=0.125))) == {"at_init"}

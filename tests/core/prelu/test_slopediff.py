@@ -46,8 +46,23 @@ def test_slopes_of_a_form_that_rounds_are_the_same_up_to_that(
     found = compare_slopes(*sides)
     assert (found.equal, found.rounded, found.same) == (False, same, same)
     assert found.n_equal == SLOPES.size - 1
-    assert bool(found.note) is same
+    assert found.note == ("slopes equal up to the rounding of this form" if same else None)
     assert bool(found.description) is not same
+    pair = [replace(each, slopes=each.slopes.reshape(-1)[1:2]) for each in sides]
+    assert compare_slopes(*pair).rounded is same
+
+
+def test_a_form_rounds_in_proportion_to_slopes_above_1() -> None:
+    unit = np.float32(2.0**-20)  # of numbers from 8 to 16
+    left = SLOPES + np.float32([0, 8, 0, 0])
+    for units, same in ((1, True), (-1, True), (3, False)):
+        right = left + np.float32([0, units, 0, 0]) * unit
+        assert compare_slopes(channels(left), replace(channels(right), rounds=True)).same is same
+    for off, same in ((2.0**-22, True), (2.0**-21, False)):
+        right = SLOPES + np.float32([0, 0, 0, off])
+        left = np.float32([0.25, -0.5, 1.5, 0.125])
+        right = left + np.float32([off, 0, 0, 0])
+        assert compare_slopes(channels(left), replace(channels(right), rounds=True)).same is same
 
 
 @pytest.mark.parametrize(
@@ -106,39 +121,35 @@ def test_as_many_slopes_that_are_shared_otherwise_are_not_equal() -> None:
         ),
         pytest.param(
             SLOPES, SLOPES.astype(np.float16),
-            "slopes rounded as float16 where float32 was expected", id="float16",
+            "slopes rounded as float16, expected float32", id="float16",
         ),
         pytest.param(
             SLOPES, (SLOPES + 1).astype(np.float16),
-            "slopes stored with other values as float16 where float32 was expected", id="other",
+            "slopes stored with different values as float16, expected float32", id="other",
         ),
         pytest.param(
             SLOPES, SLOPES + np.array([0, 0.5, -2, 0], np.float32),
-            "2 of 4 slopes differ, worst at index 2: -0.5 where 1.5 was expected",
-            id="two differ",
+            "2 of 4 slopes differ, most at index 2: -0.5, expected 1.5", id="two differ",
         ),
         pytest.param(
             SLOPES, np.array([1, -0.5, 2, 0.1], np.float32),
-            "2 of 4 slopes differ, worst at index 0: 1 where 0.25 was expected",
-            id="the largest change",
+            "2 of 4 slopes differ, most at index 0: 1, expected 0.25", id="the largest change",
         ),
         pytest.param(
             SLOPES, np.nextafter(SLOPES, np.array([9, -0.5, 1.5, 0.1], np.float32)),
-            "1 of 4 slopes differ, worst at index 0: 0.25000003 where 0.25 was expected",
+            "1 of 4 slopes differ, most at index 0: 0.25000003, expected 0.25",
             id="the last place",
         ),
         pytest.param(
             SLOPES, np.array([0.25, np.nan, 9, 0.1], np.float32),
-            "2 of 4 slopes differ, worst at index 1: nan where -0.5 was expected",
-            id="NaN is the worst",
+            "2 of 4 slopes differ, most at index 1: nan, expected -0.5", id="NaN is the worst",
         ),
         pytest.param(
             np.array([0.0, 1.0], np.float32), np.array([-0.0, 1.0], np.float32),
-            "1 of 2 slopes differ, worst at index 0: -0 where 0 was expected",
-            id="signed zero",
+            "1 of 2 slopes differ, most at index 0: -0, expected 0", id="signed zero",
         ),
-        pytest.param(SLOPES, SLOPES[:3], "3 slopes where 4 were expected", id="fewer"),
-        pytest.param(SLOPES[:1], SLOPES, "4 slopes where 1 were expected", id="more"),
+        pytest.param(SLOPES, SLOPES[:3], "3 slopes, expected 4", id="fewer"),
+        pytest.param(SLOPES[:1], SLOPES, "4 slopes, expected 1", id="more"),
     ],
 )  # fmt: skip
 def test_what_differs_in_words(left: Array, right: Array, words: str) -> None:
@@ -182,7 +193,7 @@ def test_a_slope_for_each_position_is_moved(
     one_off.flat[7] += 1
     found = compare_slopes(left, replace(right, slopes=one_off))
     assert not found.equal
-    assert f"1 of {values.size} slopes differ, worst at index 7" in (found.description or "")
+    assert f"1 of {values.size} slopes differ, most at index 7" in (found.description or "")
 
 
 def test_shapes_of_slopes_do_where_the_input_is_unknown() -> None:
@@ -311,7 +322,7 @@ def test_a_transposition_and_one_slope_for_all_are_said_in_words(channels: int, 
     words = "slopes transposed (axes 2 and 3)"
     assert compare_slopes(left, turned) == SlopeDifference(False, words)
     shared = replace(left, slopes=values[:, :1, :1, :1])
-    words = f"one slope shared by all where {values.size} were expected"
+    words = f"one slope shared by all, expected {values.size}"
     assert compare_slopes(left, shared) == SlopeDifference(False, words)
 
 
@@ -327,7 +338,7 @@ def test_inputs_of_other_sizes_leave_it_to_the_shapes_of_the_slopes() -> None:
             (None, 4, 4, 4),
             SlopeDifference(
                 False,
-                "slopes are laid out as [1, 4, 1, 1] where [1, 1, 1, 4] was expected",
+                "slopes are laid out as [1, 4, 1, 1], expected [1, 1, 1, 4]",
                 moved=True,
             ),
             id="where they could lie as stated",

@@ -10,6 +10,7 @@ from prelu_tools.core.prelu.slopes import (
     PReLULayer,
     Shape,
     Sharing,
+    SlopeParameter,
     align,
     broadcasts,
     laid_over,
@@ -148,3 +149,9 @@ def test_what_broadcasts_to_an_input(
     slope: tuple[int, ...], shape: tuple[int | None, ...], fits: bool
 ) -> None:
     assert broadcasts(slope, shape) is fits
+
+
+def test_a_parameter_that_is_called_again_has_one_call_more() -> None:
+    parameter = SlopeParameter("act", "act.weight", np.float32([1]), np.array([0]), 2)
+    again = parameter.called_again()
+    assert (again.n_calls, again.layer, again.call) == (3, "act", 0)

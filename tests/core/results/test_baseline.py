@@ -131,10 +131,10 @@ def test_the_factor_is_that_which_is_given() -> None:
 @pytest.mark.parametrize(
     ("now", "said"),
     [
-        (_result(samples=8), "it was measured on 16 inputs with seed 0, and this on 8 inputs"),
+        (_result(samples=8), "it was measured on 16 inputs with seed 0, and this run on 8 inputs"),
         (
             _result(seed=1),
-            "and this on 16 inputs with seed 1: renew it with --update-baseline",
+            "and this run on 16 inputs with seed 1: update it with --update-baseline",
         ),
         (
             _result(layer="other"),
@@ -154,7 +154,7 @@ def test_what_the_baseline_does_not_know_is_inconclusive() -> None:
     found = compared_with(_result(), Baseline("b.json"), "net")
     assert found.verdict == "inconclusive"
     assert found.reasons == (
-        "baseline b.json: it does not contain the check 'net': renew it with --update-baseline",
+        "baseline b.json: it does not contain the check 'net': update it with --update-baseline",
     )
     two = replace(_result(), candidates=(*_result().candidates, *_second().candidates))
     found = _held(two)

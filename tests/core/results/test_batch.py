@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 from made_results import verified
 
-from prelu_tools.core.results.batch import BatchEntry, BatchResult, Status
+from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, Status
 from prelu_tools.core.results.reading import from_document
 from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.verification.parity import Verdict
@@ -41,9 +41,22 @@ def test_the_verdict_over_all(statuses: tuple[Status, ...], expected: Verdict) -
     assert set(result.summary) == {*get_args(Verdict), "error"}
 
 
+@pytest.mark.parametrize("command", ["inspect", "export"])
+def test_what_has_no_verdict_is_ok_or_not(command: Command) -> None:
+    statuses: tuple[Status, ...] = ("ok", "ok", "fail", "error")
+    entries = tuple(BatchEntry(str(n), "a", status) for n, status in enumerate(statuses))
+    result = BatchResult(command, entries)
+    assert result.summary == {"ok": 2, "fail": 1, "error": 1}
+    assert (result.status, result.exit_code) == ("fail", 1)
+    good = BatchResult(command, entries[:2])
+    assert (good.status, good.exit_code) == ("ok", 0)
+    assert BatchResult(command, (entries[0], BatchEntry("p", "a", "pass"))).exit_code == 0
+
+
 def test_an_entry_without_a_document_says_why() -> None:
-    entry = BatchEntry("c", "a", "error", None, ("no such file",))
-    assert (entry.document, entry.verification, entry.error) == (None, None, "no such file")
+    entry = BatchEntry("c", "a", "error", None, ("no such file", "nor folder"))
+    said = "no such file; nor folder"
+    assert (entry.document, entry.verification, entry.error) == (None, None, said)
     known = BatchEntry("c", "a", "ok", '{"kind": "inspect"}')
     assert (known.document, known.verification, known.error) == ({"kind": "inspect"}, None, None)
 

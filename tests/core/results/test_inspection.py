@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,3 +49,9 @@ def test_findings_of_the_model_come_before_those_of_its_layers() -> None:
 )
 def test_slopes_that_the_data_never_used(share: list[float], unused: tuple[int, ...]) -> None:
     assert LayerUsage(np.array(share), 0.5).unused == unused
+
+
+def test_how_long_it_took_is_no_difference() -> None:
+    result = _result(_report("a", 0.5))
+    assert replace(result, seconds=9.0) == result
+    assert replace(result, path="other.onnx") != result

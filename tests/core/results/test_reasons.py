@@ -23,7 +23,10 @@ def test_the_code_stays_where_the_words_change() -> None:
     reason = Reason("a.onnx is random", "candidate_random")
     placed, renamed = reason.within("net.onnx"), reason.renamed("a.onnx", "b.onnx")
     said = Reason("is random", "candidate_random").after("it")
+    more = reason.before("no seed")
     assert (said, code_of(said)) == ("it is random", "candidate_random")
+    assert (more, code_of(more)) == ("a.onnx is random; no seed", "candidate_random")
+    assert reason.within("a.onnx") is reason
     assert (placed, code_of(placed)) == ("net.onnx: a.onnx is random", "candidate_random")
     assert (renamed, code_of(renamed)) == ("b.onnx is random", "candidate_random")
 

@@ -63,7 +63,7 @@ def test_a_result_that_is_no_pass_is_raised_with_its_reasons(verdict: Verdict) -
     assert bool(found) is False
     with pytest.raises(VerdictError) as raised:
         found.raise_for_verdict()
-    assert str(raised.value) == f"{verdict}: m, n against r; slopes differ; so do outputs"
+    assert str(raised.value) == f"{verdict}: m, n compared with r; slopes differ; so do outputs"
     assert raised.value.result is found
 
 
@@ -72,10 +72,15 @@ def test_a_result_that_is_no_pass_is_raised_with_its_reasons(verdict: Verdict) -
     [
         ("output_missing", "output 'y' of the reference is missing"),
         ("output_additional", "output 'y': the reference has no such output"),
-        ("output_renamed", "output 'z' has the name 'y' in the reference"),
-        ("output_size_fixed", "output 'y' is fixed to z, where the reference takes any size"),
-        ("output_type", "output 'y' is z, where x was expected"),
+        ("output_renamed", "output 'z' is called 'y' in the reference"),
+        ("output_size_fixed", "output 'y' is fixed to z; the reference accepts any size"),
+        ("output_type", "output 'y' is z, expected x"),
     ],
 )
 def test_a_difference_of_the_interface_in_words(code: str, words: str) -> None:
     assert InterfaceDifference("output", "y", code, "x", "z").words == words
+
+
+def test_how_long_a_candidate_took_is_no_difference() -> None:
+    assert replace(_report(None), seconds=9.0) == _report(None)
+    assert replace(_report(None), model="n") != _report(None)

@@ -292,9 +292,7 @@ def test_more_than_half_that_is_made_of_rounding_proves_nothing(
     if verdict == "?":
         assert found.doubt is not None
         assert found.doubt.startswith("consists of rounding at 3 of 4 values: ")
-        assert found.doubt.endswith(
-            "own rounding changes them by about as much as their distance from 0"
-        )
+        assert found.doubt.endswith("own rounding error is about as large as the values")
     base = np.ones(4, np.float32)
     found.add(base, base)
     assert found.n_rough == 2 * sum(marks)

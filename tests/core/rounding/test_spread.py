@@ -403,6 +403,7 @@ def test_another_function_is_off_alike_in_more_than_a_quarter(
 def test_what_is_off_alike_by_little_is_rounding() -> None:
     """Up to 512 units of float32."""
     unit = np.float32(2.0**-23)
+    assert _book(np.ones(8, np.float32), np.float32(0.01), np.float32(0.02)).is_elsewhere is False
     for units, elsewhere in ((500, False), (512, False), (520, True)):
         base = np.ones(8, np.float32)
         assert _book(base, *[units * unit] * 3).is_elsewhere is elsewhere
@@ -411,7 +412,7 @@ def test_what_is_off_alike_by_little_is_rounding() -> None:
 @pytest.mark.filterwarnings("error")
 def test_what_holds_no_values_has_no_spread() -> None:
     base = np.zeros((0, 3), np.float32)
-    book = _book(base, base)
+    book = _book(base, base, base)
     assert book.is_elsewhere is False
     found = book.finished()
     assert (found.scale.shape, found.border, found.n_flips) == ((), None, 0)
@@ -425,6 +426,12 @@ def test_the_scale_of_moves_whose_norm_is_known() -> None:
     scale = pooled(norm, 6, ONES)
     assert scale == pytest.approx(np.full((4, 4), 2.0**-13), rel=1e-5)
     assert pooled(norm, 0, ONES).max() < np.inf
+
+
+def test_a_twentieth_of_the_size_is_not_rough() -> None:
+    exact = np.full((4, 4), 0.05, np.float32)
+    assert pooled(exact, 1, ONES).max() < 0.02
+    assert pooled(np.nextafter(exact, np.float32(1)), 1, ONES).min() > 0.1
 
 
 @pytest.mark.filterwarnings("error")
@@ -446,7 +453,9 @@ def test_the_unit_of_bfloat16_and_of_types_that_nobody_knows() -> None:
 
 
 def test_nothing_is_known_before_a_run() -> None:
-    assert Spread(ONES) == Spread(ONES, None, 0, None, None, None)
+    told = Spread(ONES)
+    assert (told.scale is ONES, told.n_flips) == (True, 0)
+    assert [told.border, told.reach, told.lost, told.rough] == [None] * 4
     book = SpreadBook(np.zeros((2, 2), np.int64))
     assert (book.finished().n_flips, book.is_elsewhere) == (0, False)
     same = _book(np.zeros((2, 2), np.int64), 0, 0)

@@ -14,6 +14,7 @@ from prelu_tools.core.rounding.parity import Comparison
 from prelu_tools.core.rounding.spread import Spread
 from prelu_tools.core.rounding.tolerance import (
     CALIBRATED,
+    QUANTIZED,
     SENSITIVITY,
     Extent,
     Limit,
@@ -236,8 +237,14 @@ def test_integers_of_either_side_have_no_limit_of_their_own(values: list[Any], d
     assert (limit.rtol, limit.atol, limit.spread) == (0.0, 0.0, spread)
 
 
+def test_quantized_candidates_have_no_tolerance_of_their_own() -> None:
+    assert Tolerance(0.0, 0.0, False, "quantized") == QUANTIZED
+    assert isinstance(QUANTIZED.scaled, bool)
+
+
 def test_without_moved_runs_the_sensitive_limit_is_a_calibrated_one() -> None:
     limit = limit_of(SENSITIVITY, Extent(10.0, 1e-6), SINGLE)
+    assert limit_of(SENSITIVITY, Extent(10.0, 1e-6), SINGLE, None, _array(1, 2)) == limit
     assert limit.atol == pytest.approx(16 * 1e-6 + 8 * EPSILON * 10.0, rel=1e-12)
     assert Tolerance(0.0, 0.0, False, "sensitivity", multiple=16.0, ulps=8.0) == SENSITIVITY
     assert (SENSITIVITY.rtol, SENSITIVITY.atol, SENSITIVITY.scaled) == (0.0, 0.0, False)

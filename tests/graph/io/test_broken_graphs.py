@@ -264,7 +264,7 @@ def test_what_is_used_twice_is_looked_at_once(tmp_path: Path) -> None:
 def test_a_constant_that_would_fill_the_memory(body: str, tmp_path: Path) -> None:
     line = np.ones(1 << 20, np.float32)
     constants = {"big": np.array([3, 1 << 20, 1 << 20]), "row": line, "column": line[:, None]}
-    assert "it would fill the memory" in _refusal(model(body, constants=constants), tmp_path)
+    assert "it would need too much memory" in _refusal(model(body, constants=constants), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_what_is_smaller_than_a_byte_stays_in_the_graph() -> None:
 @pytest.mark.parametrize("memory", [{}, {"w": WEIGHT[0]}])
 def test_a_place_in_memory_with_nothing_there_is_refused(memory: dict[str, Array]) -> None:
     proto = _model().proto
-    with pytest.raises(PReLUToolsError, match=r"'w' is kept at 'prelu_tools\.memory'"):
+    with pytest.raises(PReLUToolsError, match=r"'w' is stored at 'prelu_tools\.memory'"):
         OnnxModel(proto, None, memory).values(proto.graph.initializer[0])
 
 

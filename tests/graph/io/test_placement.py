@@ -106,7 +106,7 @@ def test_an_error_between_the_two_renames_is_undone(
 
 def test_what_was_made_in_the_meantime_is_not_replaced(tmp_path: Path) -> None:
     target = tmp_path / "net.onnx"
-    with pytest.raises(UsageError, match=r"net\.onnx exists already: give --force"):  # noqa: PT012, SIM117
+    with pytest.raises(UsageError, match=r"net\.onnx already exists: use --force"):  # noqa: PT012, SIM117
         with placing(target, force=False) as temporary:
             write_model(_model(2), temporary, "always")
             target.write_text("precious")

@@ -103,7 +103,7 @@ def test_a_free_name_is_accepted(force: bool, tmp_path: Path) -> None:
 def test_an_existing_file_is_refused_unless_forced(tmp_path: Path) -> None:
     target = tmp_path / "net.onnx"
     target.write_bytes(b"old")
-    with pytest.raises(UsageError, match="exists already: give --force"):
+    with pytest.raises(UsageError, match="already exists: use --force"):
         refuse_existing(target, force=False)
     refuse_existing(target, force=True)
 

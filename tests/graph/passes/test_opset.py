@@ -66,7 +66,9 @@ def test_the_opset_that_it_has_already_changes_nothing() -> None:
 
 
 def test_no_opset_is_lowered() -> None:
-    with pytest.raises(PReLUToolsError, match="opset 18, which is not lowered to 16: give --opset"):
+    with pytest.raises(
+        PReLUToolsError, match="opset 18, which cannot be lowered to 16: use --opset"
+    ):
         raise_opset(_model(18), 16)
 
 

@@ -11,6 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fuzz.corpus import SEEDS
+
+NET = SEEDS / "functional.keras"
+OLD = SEEDS / "functional.h5"
+
 
 class Attack:
     """Unpickled, it makes a file."""
@@ -57,3 +62,17 @@ def torch_saved(value: object) -> bytes:
     out = io.BytesIO()
     torch.save(value, out)
     return out.getvalue()
+
+
+def configured(target: Path, change: Callable[[Any], Any]) -> Path:
+    """A Keras file, of the format that its name says, whose configuration is another."""
+    import h5py
+
+    if target.suffix == ".keras":
+        return rewritten(NET, target, with_json("config.json", change))
+    target.write_bytes(OLD.read_bytes())
+    with h5py.File(target, "r+") as file:
+        document = json.loads(file.attrs["model_config"])
+        change(document)
+        file.attrs["model_config"] = json.dumps(document)
+    return target

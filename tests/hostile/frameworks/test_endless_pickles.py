@@ -57,7 +57,7 @@ FILES = {
     "of itself": (_itself(), "holds no state dict"),
     "all memory": (_array_of_bytes(3 << 30), "takes more than"),
     "a key without an end": (_tuples_as_key(), "s of processor time"),
-    "a list of itself": (b"\x80\x02]q\x00h\x00a.", "holds a list"),
+    "a list of itself": (b"\x80\x02]q\x00h\x00a.", "contains a list"),
 }
 
 

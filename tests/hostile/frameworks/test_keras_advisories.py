@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from attacks import rewritten, with_json
+from attacks import NET, OLD, configured, rewritten
 
 from fuzz.corpus import SEEDS
 from prelu_tools.backends.files.keras.vetting import refuse_unsafe
@@ -19,8 +18,6 @@ from prelu_tools.core.errors import PReLUToolsError
 h5py = pytest.importorskip("h5py")
 pytestmark = pytest.mark.keras
 
-NET = SEEDS / "functional.keras"
-OLD = SEEDS / "functional.h5"
 Change = Callable[[Any], Any]
 
 
@@ -28,18 +25,6 @@ def _refusal(path: Path) -> str:
     with pytest.raises(PReLUToolsError) as caught:
         refuse_unsafe(path, {}, allow_unsafe=False)
     return str(caught.value)
-
-
-def _made(target: Path, change: Change) -> Path:
-    """A file of either format whose configuration is another."""
-    if target.suffix == ".keras":
-        return rewritten(NET, target, with_json("config.json", change))
-    target.write_bytes(OLD.read_bytes())
-    with h5py.File(target, "r+") as file:
-        document = json.loads(file.attrs["model_config"])
-        change(document)
-        file.attrs["model_config"] = json.dumps(document)
-    return target
 
 
 def _layer(kind: str, module: str = "keras.layers", **settings: Any) -> Change:
@@ -117,7 +102,7 @@ CONFIGURED: dict[str, tuple[Change, str]] = {
 @pytest.mark.parametrize("name", CONFIGURED)
 def test_what_a_configuration_would_run_or_read(name: str, suffix: str, tmp_path: Path) -> None:
     change, said = CONFIGURED[name]
-    assert said in _refusal(_made(tmp_path / f"net{suffix}", change))
+    assert said in _refusal(configured(tmp_path / f"net{suffix}", change))
 
 
 @pytest.mark.parametrize("name", ["../outside.txt", "/outside.txt", "assets/../../x", "..\\x"])

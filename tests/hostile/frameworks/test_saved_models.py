@@ -85,7 +85,7 @@ def test_what_reads_or_writes_is_refused_by_name(operator: str, tmp_path: Path) 
     model = _saved(tmp_path / "model", _attacks(place)[operator])
     found = cli("verify", model, model, "--samples", "1", "--no-power")
     assert found.code == 3
-    assert "may reach outside the model; give --allow-unsafe-load if you trust it" in found.words
+    assert "may reach outside the model; use --allow-unsafe-load if you trust it" in found.words
     assert list(tmp_path.glob("outside*")) == []
 
 

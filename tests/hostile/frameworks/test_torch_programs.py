@@ -34,7 +34,7 @@ def _refusal(change: Change, marker: Path, *options: str) -> str:
     found = cli("inspect", path, *options)
     assert found.code == 3, found.words
     assert not marker.exists()
-    assert "refused" in found.words
+    assert "rejected" in found.words
     assert "--allow-unsafe-load" in found.words
     return found.words
 
@@ -201,7 +201,7 @@ def test_a_tensor_that_would_fill_the_memory(marker: Path) -> None:
         meta["sizes"], meta["strides"] = [{"as_int": 1 << 40}], [{"as_int": 0}]
 
     words = _refusal(with_json("model_weights_config.json", change), marker)
-    assert "has a tensor of shape [1099511627776], of which 432 bytes are stored" in words
+    assert "has a tensor of shape [1099511627776] with only 432 bytes of data" in words
 
 
 def test_a_zip_bomb(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_zip_bomb(tmp_path: Path) -> None:
         new.writestr("net/extra/zeros", bytes(70 << 20))
     found = cli("inspect", path)
     assert found.code == 3
-    assert "as only a zip bomb does" in found.words
+    assert "like a zip bomb" in found.words
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ import numpy as np
 from text_nets import save
 
 from prelu_tools.commands.verify.request import VerifyRequest
-from prelu_tools.core.results.verification.candidate import CandidateReport, ProviderReport
-from prelu_tools.core.results.verification.result import VerifyResult
+from prelu_tools.core.results.verification.candidate import ProviderReport
 
 TENTHS = np.array([0.1, -0.3, 0.7], np.float32).reshape(3, 1, 1)
 CPU = ProviderReport("cpu", ("CPUExecutionProvider",), ())
@@ -26,9 +25,3 @@ def request_of(reference: Path, *candidates: Path, **other: Any) -> VerifyReques
     """Without a search; `other` as the request's fields are called."""
     names = tuple(str(path) for path in candidates)
     return replace(VerifyRequest(str(reference), names, search_seconds=0.0), **other)
-
-
-def the_one(result: VerifyResult) -> CandidateReport:
-    """What is said of the candidate, where there is one."""
-    (report,) = result.candidates
-    return report

@@ -72,7 +72,7 @@ class Search:
         return bool((np.abs(expected - found) <= self.room).all())
 
     @property
-    def hunt(self) -> LayerSearch:
+    def search(self) -> LayerSearch:
         """What is looked for, and where."""
         source = cast(Any, SimpleNamespace(searchable=self.tensors))
         return LayerSearch(
@@ -81,7 +81,7 @@ class Search:
 
     def __call__(self) -> dict[str, Found]:
         """The outcome for every layer of the reference."""
-        return find_layers(self.hunt, self.reference.layers)
+        return find_layers(self.search, self.reference.layers)
 
     @property
     def one(self) -> Found:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+import pytest
 
 from prelu_tools.backends.protocol.defaults import SourceDefaults
 from prelu_tools.backends.protocol.inputs import SearchLimits
@@ -164,3 +166,10 @@ def run(source: ToldSource, *feeds: Feeds, plan: ReferencePlan = PLAN) -> Ran:
         activations = [reference.activation(n, "a", call) for n in (0, 1) for call in (0, 1)]
         kept = {**vars(reference), "notes": [n for n in reference.notes if n != UNMOVED]}
         return Ran(**kept, seen=seen, activations=activations)
+
+
+def ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that goes on by a quarter of a second whenever it is looked at."""
+    clock = iter(tick / 4 for tick in range(99))
+    fake = SimpleNamespace(monotonic=lambda: next(clock))
+    monkeypatch.setattr("prelu_tools.commands.verify.reference.run.time", fake)

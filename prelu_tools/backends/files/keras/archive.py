@@ -112,8 +112,8 @@ def describe(file: Hdf5, groups: Sequence[Group], root: Entry, version: str) -> 
     notes = []
     if hiding := sorted({leaf.hidden_in for leaf in leaves if leaf.hidden_in}):
         notes.append(
-            f"the file does not say which layers {', '.join(hiding)} has inside: those with "
-            "weights were identified by their names and shapes, in the order of the file"
+            f"the file does not say which layers {', '.join(hiding)} contains: those with "
+            "weights were identified by name and shape, in file order"
         )
     if found.told:
         notes.append(told_by_names(found.told, "their classes are not Keras' own"))
@@ -152,7 +152,7 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path) -> Iterator[BinaryI
 def _json(archive: zipfile.ZipFile, name: str, path: Path) -> Mapping[str, Any]:
     if _checked_size(archive, name, path) > _LARGEST_JSON:
         raise PReLUToolsError(
-            f"{path} is refused: its {name} is larger than {_LARGEST_JSON:,} bytes"
+            f"{path} is rejected: its {name} is larger than {_LARGEST_JSON:,} bytes"
         )
     found = json.loads(archive.read(name))
     if not isinstance(found, dict):
@@ -177,15 +177,14 @@ def _refuse_odd(archive: zipfile.ZipFile, path: Path) -> None:
     """
     size = path.stat().st_size
     for fault in faults_of(archive, path):
-        raise PReLUToolsError(f"{path} is refused: {fault}")
+        raise PReLUToolsError(f"{path} is rejected: {fault}")
     others = [n for n in archive.namelist() if n.startswith("model.weights") and n != _WEIGHTS]
     if others:
-        raise PReLUToolsError(f"{path} is refused: it has weights in {others[0]!r} too")
+        raise PReLUToolsError(f"{path} is rejected: it also has weights in {others[0]!r}")
     unpacked = sum(info.file_size for info in archive.infolist())
     if is_bomb(size, unpacked):
         raise PReLUToolsError(
-            f"{path} is refused: it unpacks from {size:,} to {unpacked:,} bytes, as only a zip "
-            "bomb does"
+            f"{path} is rejected: it unpacks from {size:,} to {unpacked:,} bytes, like a zip bomb"
         )
 
 

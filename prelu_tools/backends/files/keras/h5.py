@@ -70,7 +70,7 @@ def _version(file: Hdf5) -> str:
 def _weights(file: Hdf5, groups: Sequence[Group], ordered: bool) -> Contents:
     version = _version(file)
     found = read_slopes(file, leaves_of({}, groups, ordered))
-    note = told_by_names([layer.name for layer in found.layers], "the file holds weights only")
+    note = told_by_names([layer.name for layer in found.layers], "the file contains only weights")
     return Contents(
         framework="keras",
         producer=f"keras {version}" if version else "HDF5 weights",
@@ -97,7 +97,7 @@ def _legacy_groups(file: Hdf5, base: str, containers: Sequence[str]) -> list[Gro
             own = weight.split("/")[-1].partition(":")[0]
             variable = file.variable(f"{base}{layer}/{weight}", own)
             if variable is None:
-                raise ValueError(f"it names a weight {weight}, and holds none")
+                raise ValueError(f"it names a weight {weight} that it does not contain")
             position += 1
             for above in _prefixes(owner):
                 found.setdefault(above, [])

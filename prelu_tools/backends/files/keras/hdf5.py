@@ -199,7 +199,7 @@ class Hdf5:
             raise ValueError(f"{variable.path} is in another file")
         most = self._size if dataset.chunks is None else self._size * _MOST_EXPANSION
         if variable.size * dataset.dtype.itemsize > most:
-            raise ValueError(f"{variable.path} declares more than the file holds")
+            raise ValueError(f"{variable.path} declares more than the file contains")
         values = np.asarray(dataset[()])
         if dataset.dtype.kind == "V" and variable.is_float:
             import ml_dtypes
@@ -221,9 +221,9 @@ def _refuse_two_formats(file: Path | BinaryIO) -> None:
         with file.open("rb") as opened_file:
             start = opened_file.read(len(SIGNATURE))
         if start == SIGNATURE and zipfile.is_zipfile(file):
-            raise ValueError("it is HDF5 and a zip archive at once")
+            raise ValueError("it is both an HDF5 file and a zip archive")
     if start != SIGNATURE:
-        raise ValueError("it does not start like an HDF5 file")
+        raise ValueError("it does not begin like an HDF5 file")
 
 
 @contextmanager

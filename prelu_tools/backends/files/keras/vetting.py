@@ -77,8 +77,8 @@ def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -
         return wanted
     if wanted.lambdas:
         raise PReLUToolsError(
-            f"{path} holds the Lambda layer {wanted.lambdas[0]!r}, and loading it would run code "
-            "of the file: give --allow-unsafe-load if you trust it"
+            f"{path} contains the Lambda layer {wanted.lambdas[0]!r}, and loading it would run "
+            "code from the file: use --allow-unsafe-load if you trust it"
         )
     names = {name.rpartition(">")[2] for name in known}
     for module, name in wanted.classes:
@@ -86,8 +86,8 @@ def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -
             continue
         if name.rpartition(">")[2] not in names:
             raise PReLUToolsError(
-                f"{path} cannot be loaded: it uses the custom class {name!r}, of {module}; give "
-                f"the module or file that defines it, as --custom-objects layers.py:{name}"
+                f"{path} cannot be loaded: it uses the custom class {name!r} of {module}; name "
+                f"the module or file that defines it, as in --custom-objects layers.py:{name}"
             )
     return wanted
 
@@ -102,7 +102,7 @@ def rehearse(path: Path) -> Wanted:
     if path.suffix == ".keras":  # as Keras itself tells the two formats apart
         if not zipfile.is_zipfile(path):
             raise PReLUToolsError(
-                f"{path} cannot be loaded: a Keras archive is a zip file, and this is not one"
+                f"{path} cannot be loaded: a Keras archive is a zip file, but this is not one"
             )
         config = read_config(path)
         with open_weights(path) as (weights, held), opened(weights, str(path), held) as file:
@@ -121,7 +121,7 @@ def _read_all(file: Hdf5, size: int) -> None:
     for variable in file.variables():
         total += int(file.read(variable).nbytes)
         if total > allowed:
-            raise ValueError("its variables declare more than the file holds")
+            raise ValueError("its variables declare more than the file contains")
 
 
 def _wanted(config: Any, size: int) -> Wanted:
@@ -173,13 +173,13 @@ def _refuse_reaching(kind: str, settings: Mapping[str, Any]) -> None:
     name = settings.get("name", kind)
     if _plain(kind) in _LOADERS:
         raise PReLUToolsError(
-            f"the file is refused: its layer {name!r} is a {_plain(kind)}, which loads another "
+            f"the file is rejected: its layer {name!r} is a {_plain(kind)}, which loads another "
             "model"
         )
     for key in ("vocabulary", "idf_weights"):
         if isinstance(settings.get(key), str):
             raise PReLUToolsError(
-                f"the file is refused: its layer {name!r} reads its {key} from the file "
+                f"the file is rejected: its layer {name!r} reads its {key} from the file "
                 f"{settings[key]!r}"
             )
 

@@ -109,7 +109,7 @@ def _misfit(model: Any, error: Exception) -> str:
 
 def _without_values(text: str) -> str:
     if match := _SHAPES.search(text):
-        return f"{match[3]} has shape {match[1]}, and the file's has {match[2]}"
+        return f"{match[3]} has shape {match[1]} in the model and {match[2]} in the file"
     return textwrap.shorten(text, _LONGEST, placeholder=" ...")
 
 
@@ -118,18 +118,18 @@ def _explain(path: Path, error: Exception) -> str:
     if match := _NO_KWARGS.search(text):
         name, keyword = match.groups()
         return (
-            f"{path} cannot be loaded: Keras passes {keyword!r} to {name}.__init__, which takes no "
-            f"**kwargs; write `def __init__(self, ..., **kwargs): super().__init__(**kwargs)`, or "
-            "export the live model (nets.py:build) in place of its file"
+            f"{path} cannot be loaded: Keras passes {keyword!r} to {name}.__init__, which takes "
+            "no **kwargs; write `def __init__(self, ..., **kwargs): super().__init__(**kwargs)`, "
+            "or export the live model (nets.py:build) instead of the file"
         )
     if match := _UNKNOWN_CLASS.search(text):
         return (
-            f"{path} cannot be loaded: it uses the custom class {match[1]!r}; give the module or "
-            f"file that defines it, as --custom-objects layers.py:{match[1]}"
+            f"{path} cannot be loaded: it uses the custom class {match[1]!r}; name the module or "
+            f"file that defines it, as in --custom-objects layers.py:{match[1]}"
         )
     if "lambda" in text.lower() and "unsafe" in text.lower():
         return (
-            f"{path} holds a Lambda layer, and loading it would run code of the file: give "
+            f"{path} contains a Lambda layer, and loading it would run code from the file: use "
             "--allow-unsafe-load if you trust it"
         )
     lines = [line for line in text.splitlines() if line.strip()]

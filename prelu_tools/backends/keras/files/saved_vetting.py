@@ -28,7 +28,7 @@ def refuse_unsafe(path: Path) -> None:
     others = [name for name in _OTHERS if (path / name).exists()]
     if others:
         raise PReLUToolsError(
-            f"{path} is refused: it has {others[0]} beside {_FILE}, so it contains two models"
+            f"{path} is rejected: it has both {others[0]} and {_FILE}, so it contains two models"
         )
     checkpoint = path / "variables" / "variables"
     model = saved_model_pb2.SavedModel()
@@ -41,8 +41,8 @@ def refuse_unsafe(path: Path) -> None:
     for meta in model.meta_graphs:
         for name, operator in _unknown(meta):
             raise PReLUToolsError(
-                f"{path} is refused: its node {name!r} would run {operator!r}, which may reach "
-                "outside the model; give --allow-unsafe-load if you trust it"
+                f"{path} is rejected: its node {name!r} would run {operator!r}, which may reach "
+                "outside the model; use --allow-unsafe-load if you trust it"
             )
 
 

@@ -81,8 +81,8 @@ def _signature(loaded: Any, spelled: str) -> Any:
             "tf.saved_model.save(model, path, signatures=...)"
         )
     raise PReLUToolsError(
-        f"{spelled} has the signatures {', '.join(sorted(signatures))}, and none is called "
-        f"{_DEFAULT}: save it with one of that name"
+        f"{spelled} has the signatures {', '.join(sorted(signatures))}, but none is called "
+        f"{_DEFAULT}: save it with a signature of that name"
     )
 
 
@@ -96,7 +96,7 @@ def _inputs(function: Any, options: SourceOptions) -> tuple[TensorSpec, ...]:
     for name, spec in names.items():
         if spec.shape.rank is None and name not in asked:
             raise PReLUToolsError(
-                f"the signature leaves the rank of its input {name!r} open: give --input "
+                f"the signature does not state the rank of its input {name!r}: use --input "
                 f"{name}:batch,..."
             )
         sizes = asked.get(name) or tuple(spec.shape)

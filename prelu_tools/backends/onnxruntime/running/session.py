@@ -29,9 +29,9 @@ PROVIDERS: Mapping[str, str] = {
     "openvino": "OpenVINOExecutionProvider",
 }
 _ADVICE = {
-    "cuda": "pip install onnxruntime-gpu (in place of onnxruntime), and a CUDA version that fits",
-    "tensorrt": "pip install onnxruntime-gpu (in place of onnxruntime), and TensorRT",
-    "openvino": "pip install onnxruntime-openvino (in place of onnxruntime)",
+    "cuda": "pip install onnxruntime-gpu (instead of onnxruntime), and a matching CUDA version",
+    "tensorrt": "pip install onnxruntime-gpu (instead of onnxruntime), and TensorRT",
+    "openvino": "pip install onnxruntime-openvino (instead of onnxruntime)",
 }
 # TF32 keeps 10 bits of mantissa: agreement to 1e-3 only (onnxruntime#19288).
 _OPTIONS: Mapping[str, Mapping[str, str]] = {"CUDAExecutionProvider": {"use_tf32": "0"}}

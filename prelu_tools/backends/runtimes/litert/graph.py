@@ -117,7 +117,7 @@ class _Translator:
         if wanted != tensor.place[1]:
             raise PReLUToolsError(
                 f"{self._source.path} is not a readable TensorFlow Lite model: tensor "
-                f"{tensor.name!r} has {tensor.place[1]:,} bytes where its shape {shape} needs "
+                f"{tensor.name!r} has {tensor.place[1]:,} bytes, but its shape {shape} needs "
                 f"{wanted:,}"
             )
 

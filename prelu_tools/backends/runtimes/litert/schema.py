@@ -177,7 +177,7 @@ def _place(table: Table, size: int) -> tuple[int, int] | None:
     if offset <= 1:  # 0 and 1 are those of no data
         return None
     if offset + length > size:
-        raise DamagedError(f"weights lie at byte {offset + length:,} of {size:,}")
+        raise DamagedError(f"weights extend to byte {offset + length:,} of {size:,}")
     return offset, length
 
 

@@ -50,7 +50,7 @@ class Module:
         """The outputs in the order in which they were asked for."""
         found = self._module.forward([self._variable(values) for values in inputs])
         if len(found) != self._n_outputs:
-            raise RuntimeError(f"it gives {len(found)} of {self._n_outputs} results")
+            raise RuntimeError(f"it returned {len(found)} of {self._n_outputs} results")
         return [self._values(variable) for variable in found]
 
     def _variable(self, values: Array) -> Any:

@@ -229,13 +229,15 @@ def _lines(text: str) -> list[Layer]:
 def _layer(line: str) -> Layer:
     words = line.split()
     if line.startswith("pnnx."):
-        raise DamagedError("it is pnnx's own graph, beside which pnnx writes ncnn's: .ncnn.param")
+        raise DamagedError(
+            "it is pnnx's own graph; use ncnn's, which pnnx writes next to it: .ncnn.param"
+        )
     if len(words) < 4 or not (words[2].isdecimal() and words[3].isdecimal()):
         raise DamagedError(f"expected a layer, found {line[:60]!r}")
     bottoms = 4 + int(words[2])
     tops = bottoms + int(words[3])
     if tops > len(words):
-        raise DamagedError(f"layer {words[1]!r} has fewer blobs than it says")
+        raise DamagedError(f"layer {words[1]!r} has fewer blobs than it declares")
     parameters = dict(map(_parameter, words[tops:]))
     kind, name = words[:2]
     return Layer(kind, name, tuple(words[4:bottoms]), tuple(words[bottoms:tops]), parameters, line)
@@ -272,7 +274,7 @@ def _placed(descriptor: int, layers: Sequence[Layer]) -> list[Layer]:
                   layer.line, tuple(weights))
         )  # fmt: skip
     if place != size:
-        raise DamagedError(f"its weights are {size:,} bytes where its layers need {place:,}")
+        raise DamagedError(f"its weights have {size:,} bytes, but its layers need {place:,}")
     return found
 
 
@@ -289,5 +291,5 @@ def _weights(descriptor: int, place: int, count: int, tagged: bool, size: int) -
         kind, length = "table", _TABLE + count
     end = start + length + -length % 4
     if end > size:
-        raise DamagedError(f"its weights end at byte {size:,} where a layer needs {end:,}")
+        raise DamagedError(f"its weights end at byte {size:,}, but a layer needs {end:,}")
     return Weights((start, length), kind, (place, end))

@@ -15,6 +15,7 @@ from prelu_tools.backends.runtimes.hosted import HostedSource
 from prelu_tools.backends.runtimes.hosting import Engine
 from prelu_tools.backends.runtimes.ncnn.graph import translated
 from prelu_tools.backends.runtimes.ncnn.param import Layer, dims_of, read_files
+from prelu_tools.backends.runtimes.source import weights_beside
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
 from prelu_tools.core.options import InputOption, SourceOptions, example_sizes
@@ -36,12 +37,13 @@ class NcnnSource(HostedSource):
 
     framework = called = package = "ncnn"
 
-    def __init__(self, param: Path, weights: Path, spelled: str, options: SourceOptions) -> None:
+    def __init__(self, param: Path, spelled: str, options: SourceOptions) -> None:
         """Read the files.
 
         Raises:
-            PReLUToolsError: they are not ncnn's.
+            PReLUToolsError: they cannot be read, or are not ncnn's.
         """
+        weights = weights_beside(param)
         self._param, self._weights, self._options = param, weights, options
         self._layers = read_files(param, weights)
         self._input_names = [
@@ -194,7 +196,7 @@ class ConvertedNcnn(NcnnSource):
         ]
         self._convert(folder, [spec.example for spec in self._specs_of_graph])
         options = SourceOptions(inputs=tuple(given))
-        super().__init__(folder / "net.ncnn.param", folder / "net.ncnn.bin", graph.spelled, options)
+        super().__init__(folder / "net.ncnn.param", graph.spelled, options)
         names = [value.name for value in graph.model.proto.graph.output]
         found = sorted(self._outputs, key=lambda blob: int(blob.removeprefix("out") or 0))
         if len(found) != len(names) or len(self._input_names) != len(given):

@@ -82,8 +82,8 @@ class _Translator:
             inputs = [self._names[port] for port in layer.inputs]
         except KeyError as error:
             raise PReLUToolsError(
-                f"{self._path} is not a readable OpenVINO model: layer {layer.name!r} reads what "
-                "no layer makes"
+                f"{self._path} is not a readable OpenVINO model: layer {layer.name!r} reads a "
+                "tensor that no layer produces"
             ) from error
         outputs = [self._names[layer.number, port] for port, _ in layer.outputs]
         if layer.kind == "Result":
@@ -114,12 +114,12 @@ class _Translator:
             shape = numbers(layer.data.get("shape", ""))
         except (KeyError, ValueError) as error:
             raise PReLUToolsError(
-                f"{self._path} is not a readable OpenVINO model: constant {layer.name} says "
-                "nothing of its values"
+                f"{self._path} is not a readable OpenVINO model: constant {layer.name} does not "
+                "say where its values are"
             ) from error
         if min(*place, *shape, 0) < 0 or sum(place) > self._size:
             raise PReLUToolsError(
-                f"{self._path} is not a readable OpenVINO model: constant {layer.name} lies "
+                f"{self._path} is not a readable OpenVINO model: constant {layer.name} is "
                 f"outside {self._weights.name}"
             )
         self._builder.stored(outputs[0], kind, shape, place, self._weights)

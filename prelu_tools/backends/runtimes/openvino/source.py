@@ -13,6 +13,7 @@ from prelu_tools.backends.runtimes.hosting import Engine
 from prelu_tools.backends.runtimes.openvino.graph import Translated, translated
 from prelu_tools.backends.runtimes.openvino.ir import read_ir
 from prelu_tools.backends.runtimes.openvino.running import Place
+from prelu_tools.backends.runtimes.source import weights_beside
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.process.versions import installed_version
 from prelu_tools.core.results.verification.candidate import ProviderReport
@@ -29,14 +30,14 @@ class OpenVinoSource(HostedSource):
     framework = package = "openvino"
     called = "OpenVINO"
 
-    def __init__(self, path: Path, weights: Path, spelled: str, options: SourceOptions) -> None:
+    def __init__(self, path: Path, spelled: str, options: SourceOptions) -> None:
         """Read the files.
 
         Raises:
-            PReLUToolsError: they are not OpenVINO's.
+            PReLUToolsError: they cannot be read, or are not OpenVINO's.
         """
         self._path = path
-        self._read: Translated = translated(read_ir(path), path, weights)
+        self._read: Translated = translated(read_ir(path), path, weights_beside(path))
         specs = specs_of([(n, t.dtype, t.shape) for n, t in self._read.inputs], options)
         super().__init__(spelled, self._read.model, specs)
 
@@ -85,6 +86,6 @@ class ConvertedOpenVino(OpenVinoSource):
         (folder / "net.onnx").write_bytes(graph.model.inlined().SerializeToString())
         command = [sys.executable, "-c", _CONVERT, "net.onnx", "net.xml"]
         run_converter(command, folder, "OpenVINO", graph.spelled)
-        super().__init__(folder / "net.xml", folder / "net.bin", graph.spelled, SourceOptions())
+        super().__init__(folder / "net.xml", graph.spelled, SourceOptions())
         by_name = {spec.name: spec for spec in graph.inputs()}
         self._specs = tuple(by_name[spec.name] for spec in self._specs)

@@ -83,8 +83,8 @@ def _fixed_dimensions(task: Task, error: FixedDimensionError) -> str:
     dims = ",".join(str(size if at == axis else dim) for at, dim in enumerate(specs[i].shape))
     code = f" ({error.code})" if error.code else ""
     return (
-        f"{task.spelled} fixes a dimension that should be free: {found}{code}; give the size, as "
-        f"in --input {specs[i].name}:{dims}"
+        f"{task.spelled} fixes a dimension that should be dynamic: {found}{code}; set its size, "
+        f"as in --input {specs[i].name}:{dims}"
     )
 
 

@@ -36,8 +36,8 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
         raise
     except Exception as error:
         raise PReLUToolsError(
-            f"{path} cannot be read as a torch program: torch.export.save did not write it, it is "
-            f"damaged, or torch {torch.__version__} does not know its version"
+            f"{path} cannot be read as a torch program: torch.export.save did not write it, it "
+            f"is damaged, or torch {torch.__version__} does not support its version"
         ) from error
 
 

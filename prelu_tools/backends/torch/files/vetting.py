@@ -93,23 +93,23 @@ def refuse_unsafe(path: Path) -> None:
         raise ValueError("there is no program in it")
     unpacked = sum(reader.size(record) for record in reader.names)
     if is_bomb(reader.file_size, unpacked):
-        raise _refused(path, f"unpacks to {unpacked:,} bytes, as only a zip bomb does")
+        raise _refused(path, f"unpacks to {unpacked:,} bytes, like a zip bomb")
     for why in _faults(reader):
-        raise _refused(path, f"{why}; give --allow-unsafe-load if you trust it")
+        raise _refused(path, f"{why}; use --allow-unsafe-load if you trust it")
     if not all(_is_plain(reader.content(record)) for record in _pickles(reader)):
         for why in run_isolated("prelu_tools.backends.torch.files.vetting:pickle_faults", path):
-            raise _refused(path, f"{why}; give --allow-unsafe-load if you trust it")
+            raise _refused(path, f"{why}; use --allow-unsafe-load if you trust it")
 
 
 def _refused(path: Path, why: str) -> PReLUToolsError:
-    return PReLUToolsError(f"{path} is refused: it {why}")
+    return PReLUToolsError(f"{path} is rejected: it {why}")
 
 
 def _faults(reader: _Reader) -> Iterator[str]:
     """What is wrong with an archive but for its pickles, as the end of a sentence."""
     for record in reader.names:
         if not record.startswith(_PLAIN):
-            yield f"holds {record[:_SHOWN]!r}, which may be compiled code"
+            yield f"contains {record[:_SHOWN]!r}, which may be compiled code"
     for record in reader.names:
         if record.startswith(_MODELS):
             for code in code_in(reader.document(record)):
@@ -118,7 +118,7 @@ def _faults(reader: _Reader) -> Iterator[str]:
         name = str(meta["path_name"])
         if not name.startswith(("weight_", "tensor_")):
             wanted = in_words(wanted_by(reader.content(path)))
-            yield f"would run {wanted}, as it loads {name[:_SHOWN]!r}"
+            yield f"would run {wanted} while loading {name[:_SHOWN]!r}"
         elif not meta["use_pickle"]:
             yield from _sizes(meta["tensor_meta"], reader.size(path))
 
@@ -171,7 +171,7 @@ def _pickled(reader: _Reader, record: str) -> Iterator[str]:
         raise
     except Exception:
         wanted = in_words(_wanted(content))
-        yield f"would run {wanted}, as it loads {record.rpartition('/')[2][:_SHOWN]!r}"
+        yield f"would run {wanted} while loading {record.rpartition('/')[2][:_SHOWN]!r}"
 
 
 def _sizes(meta: Mapping[str, Any], held: int) -> Iterator[str]:
@@ -179,7 +179,7 @@ def _sizes(meta: Mapping[str, Any], held: int) -> Iterator[str]:
     if not all(isinstance(size, int) and size >= 0 for size in sizes):
         raise ValueError("a tensor has a size that is not a number")
     if math.prod(sizes) > held + _WIDENED:
-        yield f"has a tensor of shape {sizes[:8]}, of which {held:,} bytes are stored"
+        yield f"has a tensor of shape {sizes[:8]} with only {held:,} bytes of data"
 
 
 def _wanted(content: bytes) -> tuple[str, ...]:

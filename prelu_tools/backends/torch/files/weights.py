@@ -71,7 +71,7 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str
     notes = [f"{path.name}: {read_from(taken)}"] if taken else []
     if others:
         more = ", ..." if len(others) > _NAMED else ""
-        notes.append(f"left out of {path.name}: {', '.join(others[:_NAMED])}{more}")
+        notes.append(f"not used from {path.name}: {', '.join(others[:_NAMED])}{more}")
     return tuple(notes)
 
 
@@ -136,8 +136,8 @@ def to_numpy(tensor: torch.Tensor) -> Array:
     held = tensor.untyped_storage().nbytes()
     if tensor.numel() * tensor.element_size() > allowed_memory(held):
         raise PReLUToolsError(
-            f"a tensor has the shape {list(tensor.shape)[:8]}, and {held:,} bytes are stored of "
-            "it: refused, as it would fill the memory"
+            f"a tensor of shape {list(tensor.shape)[:8]} has only {held:,} bytes of data: "
+            "rejected, because it would need too much memory"
         )
     tensor = tensor.detach().cpu().contiguous()
     if tensor.dtype == torch.bfloat16:
@@ -173,11 +173,11 @@ def _load(path: Path, allow_unsafe: bool) -> Any:
 def _refuse_bomb(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         for fault in faults_of(archive, path):
-            raise PReLUToolsError(f"{path} is refused: {fault}")
+            raise PReLUToolsError(f"{path} is rejected: {fault}")
         unpacked = sum(info.file_size for info in archive.infolist())
     if is_bomb(path.stat().st_size, unpacked):
         raise PReLUToolsError(
-            f"{path} is refused: it unpacks to {unpacked:,} bytes, as only a zip bomb does"
+            f"{path} is rejected: it unpacks to {unpacked:,} bytes, like a zip bomb"
         )
 
 
@@ -188,8 +188,8 @@ def _unwrap(content: Any, path: Path) -> StateFile:
             content = content.state_dict()
         if not isinstance(content, Mapping):
             raise PReLUToolsError(
-                f"{path} holds a {type(content).__name__}: expected a state dict, as "
-                "model.state_dict()"
+                f"{path} contains a {type(content).__name__}: expected a state dict, as "
+                "model.state_dict() returns"
             )
         key = _wrapper(content, path)
         if key is None:
@@ -197,7 +197,7 @@ def _unwrap(content: Any, path: Path) -> StateFile:
         wrappers.append(key)
         content = content[key]
     raise PReLUToolsError(
-        f"{path} holds no state dict: what is in it is wrapped more than {_DEEPEST} times"
+        f"{path} contains no state dict: its contents are nested more than {_DEEPEST} levels deep"
     )
 
 
@@ -213,8 +213,8 @@ def _wrapper(content: Mapping[Any, Any], path: Path) -> str | None:
     if len(others) > 1:
         named = ", ".join(map(repr, others[:_NAMED]))
         raise PReLUToolsError(
-            f"{path} holds several state dicts ({named}): save the one that you mean in a file of "
-            "its own"
+            f"{path} contains several state dicts ({named}): save the one that you want in a "
+            "separate file"
         )
     return others[0] if others else None
 
@@ -241,13 +241,13 @@ def _unreadable(path: Path, error: Exception) -> str:
     text = one_line(error)
     if isinstance(error, pickle.UnpicklingError) and "Unsupported operand" not in text:
         return (
-            f"{path} holds more than tensors, and loading it would run "
-            f"{in_words(wanted_by_file(path))}: save its state_dict(), or give --allow-unsafe-load "
-            "if you trust it"
+            f"{path} contains more than tensors, and loading it would run "
+            f"{in_words(wanted_by_file(path))}: save only the state_dict(), or use "
+            "--allow-unsafe-load if you trust it"
         )
     if "TorchScript" in text:
         return (
-            f"{path} is a TorchScript archive and no state dict: name a function that returns "
+            f"{path} is a TorchScript archive, not a state dict: use a function that returns "
             f"torch.jit.load({path.name!r}), as in nets.py:load"
         )
     return (

@@ -47,7 +47,7 @@ class Rehearsal:
         """Why it could not."""
         try:
             self.calls = self._found_with_any_rows(runs) if runs else None
-            why = "no call of it was seen, and no example inputs are given"
+            why = "it was never called, and no example inputs were given"
         except Exception as error:
             why = f"running it again failed ({type(error).__name__}: {error})"
         if self.calls is None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from prelu_tools.backends.protocol.interface import OnnxGraph, Source
 from prelu_tools.backends.protocol.runners import Observer
 from prelu_tools.commands.verify.candidates.interface import compare_inputs, compare_outputs
-from prelu_tools.commands.verify.candidates.linked import Linked
 from prelu_tools.commands.verify.candidates.outputs import OutputJudge, pair_outputs
 from prelu_tools.commands.verify.candidates.power import PowerPlan, measure_power
 from prelu_tools.commands.verify.candidates.running import (
@@ -22,6 +21,7 @@ from prelu_tools.commands.verify.layers.finding import LayerSearch
 from prelu_tools.commands.verify.layers.matching import LayerJudge
 from prelu_tools.commands.verify.layers.proof import blamed, misnamed, settled, unsearched
 from prelu_tools.commands.verify.layers.special import compare_special_values
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.reference.constant import of_outputs
 from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
 from prelu_tools.commands.verify.reference.reference import Reference
@@ -46,7 +46,6 @@ from prelu_tools.core.results.verification.parity import (
     LayerParity,
     SpecialValue,
 )
-from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.tolerance import (
     SENSITIVITY,
     default_tolerance,
@@ -81,7 +80,8 @@ class CandidateJudge:
         self.reference = reference
         self.linked = linked
         self.source = linked.source
-        self.provider = provider
+        self.provider = provider or ""
+        self.graph = linked.source.graph if provider else None  # what onnxruntime runs
         self.request = request
         self.feeds = [move(feed, linked.links) for feed in reference.feeds]
         self.notes: list[str] = []
@@ -92,7 +92,7 @@ class CandidateJudge:
         seen = self.run(layers)
         sources = self.reference.source, self.source
         added = without_added_axes(sources, self.reference.outputs[0], seen.results)
-        self.notes += [note.within(self.linked.spelled) for note in added]
+        self.notes.extend(note.within(self.linked.spelled) for note in added)
         outputs = self.output_judge()
         parities = outputs.compare(seen.results)
         fails = any(parity.verdict == "fail" for parity in parities)
@@ -133,8 +133,7 @@ class CandidateJudge:
     @property
     def perturbed_runs(self) -> PerturbedRuns | None:
         """The reference's moved runs, in the type that the candidate computes in."""
-        narrow = self.source.computes_in
-        return self.reference.perturbed_to(resolution_of(narrow) if narrow else SINGLE)
+        return self.reference.perturbed_to(resolution_of(self.source.computes_in or "float32"))
 
     def _layer_judge(self, source: Source, pairs: LayerPairs | None = None) -> LayerJudge:
         return LayerJudge(
@@ -143,7 +142,7 @@ class CandidateJudge:
             self.linked.layouts,
             self.request.tolerance,
             pairs,
-            source.computes_in,
+            source.computes_in or "float32",
         )
 
     def output_judge(self) -> OutputJudge:
@@ -171,25 +170,24 @@ class CandidateJudge:
                 layers.observe(layer, call, x, y)
 
         observer = observe if self.request.layers and own else None
-        graph = source.graph
-        if graph is None or self.provider is None:
+        if self.graph is None:
             with source.runner(observer) as runner:
                 results = run_feeds(runner, self.feeds, layers, source)
                 heard = False
                 again = run_again(runner, self.feeds, results)
             again.doubts += run_unobserved(source, self.feeds, results) if observer else []
             return Seen(results, reached, again, source.runtime)
-        session = graph.session(self.provider)
+        session = self.graph.session(self.provider)
         results = run_feeds(session, self.feeds, layers, source)
         again = run_again(session, self.feeds, results)
         seen = Seen(results, reached, again, session.report, session.placement())
         del session  # a large model is not held twice
         if observer is not None:
-            self._observe(graph, layers, observer)
+            self._observe(self.graph, layers, observer)
         return seen
 
     def _observe(self, graph: OnnxGraph, layers: LayerJudge, observe: Observer) -> None:
-        if graph.can_be_watched and self.provider is not None:
+        if graph.can_be_watched:
             tapped = graph.tapped(self.provider)
             numbered = list(enumerate(self.feeds))
             for layers.run, feed in counted(numbered, "observing its layers"):
@@ -224,8 +222,8 @@ class CandidateJudge:
         wider = {layer.dtype for layer in self.reference.layers} - {"float16", "bfloat16"}
         if narrow and self.perturbed_runs is not None and wider and not rounded:
             self.notes.append(
-                f"{spelled} computes in {narrow}: each value may differ by what rounding to "
-                f"{narrow} does to it in the reference"
+                f"{spelled} computes in {narrow}: each value may differ by as much as rounding "
+                f"to {narrow} changes it in the reference"
             )
 
     def _rounded(self) -> list[str]:
@@ -247,26 +245,25 @@ class CandidateJudge:
             return compare_special_values(
                 self.reference.source,
                 self.source,
-                self.provider or "",
+                self.provider,
                 (installed_version(*_RUNTIMES) or "") if self.provider else "",
                 self.linked.layouts,
                 self.request.strict_special,
             )
         except PReLUToolsError as error:
-            seen.doubts.append(f"special values could not be tried ({error})")
+            seen.doubts.append(f"special values could not be tested ({error})")
             return ()
 
     def _power(self, outputs: OutputJudge, seen: Seen) -> Power | None:
-        graph = self.source.graph
         wanted = self.request.power and self.request.layers and self.reference.layers
         if not wanted or seen.doubts or seen.faults:
             return None
-        if self.provider is None or graph is None:
+        if self.graph is None:
             self._say_where_power_is_measured()
             return None
         plan = PowerPlan(
             references=self.reference.layers,
-            source=graph,
+            source=self.graph,
             provider=self.provider,
             feeds=self.feeds,
             outputs=outputs,
@@ -276,7 +273,7 @@ class CandidateJudge:
         try:
             return measure_power(plan)
         except PReLUToolsError as error:
-            self.notes.append(f"{self.linked.spelled}: power was not measured ({error})")
+            self.notes.append(f"{self.linked.spelled}: power was not measured: {error}")
             return None
 
     def _say_where_power_is_measured(self) -> None:
@@ -292,30 +289,28 @@ class CandidateJudge:
         self, layers: LayerJudge, seen: Seen, agreed: bool, fails: bool
     ) -> tuple[LayerParity, ...]:
         """Each layer compared; one that differs or is not there is looked for elsewhere."""
-        found = layers.parities(seen.placement, agreed)
         if self.request.layers and not fails:
-            layers = self._renamed(layers, found)
-            found = layers.parities(seen.placement, agreed)
-        hunt = LayerSearch(
+            layers = self._renamed(layers)
+        found = layers.parities(seen.placement, agreed)
+        search = LayerSearch(
             self.reference, self.source, self.provider or "cpu", self.feeds, layers.agrees
         )
         settle = blamed if fails else settled if self.request.layers else unsearched
-        return settle(found, layers, hunt)
+        return settle(found, layers, search)
 
-    def _renamed(self, layers: LayerJudge, found: Sequence[LayerParity]) -> LayerJudge:
+    def _renamed(self, layers: LayerJudge) -> LayerJudge:
         """The layers in other pairs, where names and order paired layers of unequal slopes.
 
         Every output agrees, so that the candidate may call its layers otherwise. Pairs by slopes
         count if each layer, in its own place, then gives what its counterpart gives.
         """
-        wrong = misnamed(found)
+        wrong = misnamed(layers.parities({}))
         reached = all((self.reference.coverage.counts(name) > 0).all() for name in wrong)
         pairs = layers.paired_by_slopes(wrong) if wrong and reached else None
-        graph = self.source.graph
-        if pairs is None or graph is None or self.provider is None:
+        if pairs is None or self.graph is None:
             return layers
-        other = self._layer_judge(graph, pairs)
-        self._observe(graph, other, other.observe)
+        other = self._layer_judge(self.graph, pairs)
+        self._observe(self.graph, other, other.observe)
         return layers if misnamed(other.parities({})) or other.strays else other
 
     def doubt_untried(self, seen: Seen) -> None:

@@ -122,15 +122,15 @@ class OutputJudge:
         if reference.ndim not in self._moved and (same in fitting or given not in fitting):
             return candidate
         fitting = fitting.only(given)
-        order = self._orders.get(name, fitting[0])
-        if len(fitting) > 1 and (name not in self._orders or order not in fitting):
+        if len(fitting) == 1:
+            return candidate.transpose(inverse(fitting[0]))
+        order = self._orders.get(name)
+        if order is None or order not in fitting:
             distances = fitting.distances(reference, candidate)
             order = min(distances, key=distances.__getitem__)
             if distances[order] < max(distances.values()):
                 self._orders[name] = order
-        order = order if order in fitting else fitting[0]
-        moved = candidate.transpose(inverse(order))
-        return moved if moved.shape == reference.shape else candidate
+        return candidate.transpose(inverse(order))
 
 
 def pair_outputs(
@@ -166,8 +166,8 @@ def _other_shape(name: str, reference: Array, candidate: Array) -> OutputParity:
         n_mismatched=candidate.size,
         n_nonfinite_mismatch=0,
         verdict="fail",
-        difference=f"output {name!r} has shape {list(candidate.shape)} where "
-        f"{list(reference.shape)} was expected",
+        difference=f"output {name!r} has shape {list(candidate.shape)}, expected "
+        f"{list(reference.shape)}",
     )
 
 
@@ -175,9 +175,9 @@ def _remark(comparison: Comparison) -> str | None:
     if not comparison.n_border:
         return _rough_words(comparison)
     return (
-        f"{comparison.n_border:,} of {comparison.n_values:,} values sit on a boundary that "
-        "rounding crosses (of a comparison, a rounding, an index, a nearest neighbour) and differ: "
-        f"{comparison.border.where}"
+        f"{comparison.n_border:,} of {comparison.n_values:,} values are on a border that "
+        "rounding crosses (of a comparison, a rounding, an index, a nearest neighbour) and "
+        f"differ: {comparison.border.where}"
     )
 
 
@@ -185,8 +185,8 @@ def _rough_words(comparison: Comparison) -> str | None:
     if not comparison.n_rough:
         return None
     return (
-        f"nothing can be proven for {comparison.n_rough:,} of {comparison.n_values:,} values: the "
-        "model's own rounding changes them by about as much as their distance from 0"
+        f"nothing can be proven for {comparison.n_rough:,} of {comparison.n_values:,} values: "
+        "the model's own rounding error is about as large as the values"
     )
 
 
@@ -201,9 +201,9 @@ def _words(name: str, comparison: Comparison) -> str | None:
     if comparison.n_nonfinite_mismatch:
         words += f"; NaN or infinite on one side only: {comparison.n_nonfinite_mismatch:,}"
     if comparison.worst is not None and comparison.worst > 1:
-        words += f", at worst {FACTOR * comparison.worst:.3g}x the model's own rounding"
+        words += f", at worst {FACTOR * comparison.worst:.3g}x the model's own rounding error"
     if comparison.border.n_wrong:
-        words += f"; {comparison.border.n_wrong} of them sit on a boundary that rounding crosses"
+        words += f"; {comparison.border.n_wrong} of them are on a border that rounding crosses"
     return words
 
 

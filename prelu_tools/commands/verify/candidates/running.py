@@ -66,8 +66,8 @@ def without_added_axes(
         for run, shape in zip(results, shapes, strict=True):
             run[theirs] = run[theirs].reshape(shape[:rank])
         yield Reason(
-            f"output {theirs!r} has {found} axes where the reference has {rank}, since "
-            f"{why}: those of size 1 at its end are ignored",
+            f"output {theirs!r} has {found} axes, the reference {rank}, because {why}: trailing "
+            "axes of size 1 are ignored",
             "axes_dropped",
         )
 
@@ -97,7 +97,7 @@ def sizes_that_differ(
     if not wrong or not right:
         return None
     return Reason(
-        f"it differs at the input sizes {' and '.join(wrong[:3])}, but not at "
+        f"it differs for inputs of shape {' and '.join(wrong[:3])}, but not of shape "
         f"{' and '.join(right[:3])}",
         "differs_at_sizes",
     )

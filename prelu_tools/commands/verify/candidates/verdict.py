@@ -155,9 +155,7 @@ def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None)
         said = as_reason(layer.difference)
         if layer is diverging and layer.node is not None:
             place = f"{layer.parameter!r} in the reference, " if layer.parameter else ""
-            said = said.before(
-                f"the first layer to diverge: {place}node {layer.node!r} in the candidate"
-            )
+            said = said.before(f"first divergence: {place}node {layer.node!r} in the candidate")
         elif layer.verdict == "fail" and layer.node is not None:
             said = said.before(f"node {layer.node!r}")
         yield said
@@ -169,7 +167,7 @@ def _blame(layer: LayerParity) -> tuple[bool, bool]:
 
 def _words(value: SpecialValue) -> Reason:
     return Reason(
-        f"{value.layer}: {value.value:g} with slope {value.slope:g} gives {value.found:g} where "
-        f"the reference gives {value.expected:g} ({value.form})",
+        f"{value.layer}: {value.value:g} with slope {value.slope:g} gives {value.found:g}, but "
+        f"{value.expected:g} in the reference ({value.form})",
         SPECIAL_VALUE_DIFFERS,
     )

@@ -169,9 +169,9 @@ def _tell(
 
 def _doubt(decision: Decision) -> Reason:
     return Reason(
-        f"{decision.name} never {' and never '.join(decision.untaken)}: no inputs were found that "
-        "change this, so that part of the model is not proven; give inputs that do with --inputs, "
-        "or their range with --input-range",
+        f"{decision.name} never {' and never '.join(decision.untaken)}: no inputs were found "
+        "that change this, so that part of the model is not proven; use inputs that do (--inputs "
+        "or --input-range)",
         NOT_TAKEN,
     )
 

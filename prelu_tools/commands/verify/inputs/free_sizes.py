@@ -82,5 +82,5 @@ class OtherSizes:
         refused = "; ".join(in_words(sizes) for sizes in self._refused[:_MOST_NAMED])
         more = len(self._refused) - _MOST_NAMED
         refused += f"; and {more} more" if more > 0 else ""
-        text = f"sizes tried: {tried}; refused by the reference: {refused}"
+        text = f"sizes tried: {tried}; rejected by the reference: {refused}"
         return [Reason(text, "sizes_refused")]

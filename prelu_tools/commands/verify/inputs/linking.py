@@ -113,8 +113,8 @@ def _permutations(
     chosen = exact if len(exact) == 1 else fitting
     if given is not None or not chosen:
         raise PReLUToolsError(
-            f"its input {candidate.name!r} has shape {_text(candidate)}, and the reference's "
-            f"{reference.name!r} {_text(reference)}: they do not fit"
+            f"its input {candidate.name!r} has shape {_text(candidate)}, but the reference's "
+            f"{reference.name!r} has shape {_text(reference)}"
         )
     orders = {tuple(axis for axis in order if left[axis] != 1): order for order in chosen[::-1]}
     return tuple(order for order in chosen if order in orders.values())
@@ -162,8 +162,8 @@ def _cast(values: Array, link: InputLink) -> Array:
             return found
         if not np.array_equal(found.astype(values.dtype), values):
             raise PReLUToolsError(
-                f"its input {link.candidate!r} is {link.kind}, which does not hold the values that "
-                f"the reference's {link.reference!r} ({values.dtype}) was given: give smaller ones "
-                f"with --input-range {link.reference}=LOW,HIGH"
+                f"its input {link.candidate!r} is {link.kind}, which cannot represent the values "
+                f"of the reference's {link.reference!r} ({values.dtype}): limit them with "
+                f"--input-range {link.reference}=LOW,HIGH"
             )
     return found

@@ -200,7 +200,7 @@ class _Planner:
         self._score(self._domains)  # what it says of the usual ones
         names = ", ".join(spec.name for spec in self._specs)
         return PReLUToolsError(
-            f"{self._trial.error}. No inputs were found that it accepts: give the values of "
+            f"{self._trial.error}. No inputs were found that it accepts: set the values of "
             f"{names} with --input-range NAME=LOW,HIGH, or a file of inputs with --inputs"
         )
 

@@ -78,7 +78,7 @@ class RowReplacer:
         """How many rows were replaced."""
         if not self._replaced:
             return []
-        text = f"{self._replaced} of {self._seen} rows of input gave NaN in the reference"
+        text = f"{self._replaced} of {self._seen} input rows gave NaN in the reference"
         return [Reason(f"{text}, and were replaced by others", "rows_replaced")]
 
     def doubts(self, domains: Domains) -> list[Reason]:
@@ -88,8 +88,8 @@ class RowReplacer:
         names = " or ".join(n for n, values in domains.items() if values.origin != "asked")
         return [
             Reason(
-                f"the reference gives NaN for {self._left} of {self._seen} rows of input, whatever "
-                f"was tried: give the values of {names or 'the inputs'} with --input-range "
+                f"the reference gives NaN for {self._left} of {self._seen} input rows, whatever "
+                f"was tried: set the values of {names or 'the inputs'} with --input-range "
                 "NAME=LOW,HIGH",
                 "rows_with_nan",
             )

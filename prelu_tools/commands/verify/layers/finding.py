@@ -82,21 +82,21 @@ class _Call:
     inputs: list[Array] = field(default_factory=list)
 
 
-def find_layers(hunt: LayerSearch, layers: Sequence[PReLULayer]) -> dict[str, Found]:
+def find_layers(search: LayerSearch, layers: Sequence[PReLULayer]) -> dict[str, Found]:
     """Look for layers by their values, in all floating tensors of the candidate's main graph.
 
     A tensor that has the values of a layer's output in every run is its output, in whatever axis
     order; the one with the values of its input is looked for too, and says more of the slopes.
     """
-    source = hunt.source.searchable
+    source = search.source.searchable
     if source is None:
         where = "the tensors of such a candidate cannot be searched"
         return {layer.name: Found(where=where) for layer in layers}
     try:
-        calls = _calls(hunt, layers)
+        calls = _calls(search, layers)
         makers = source.makers()
-        searched = _look(hunt, source, calls, makers)
-        return {layer.name: _conclude(hunt, source, layer, calls, makers, searched)
+        searched = _look(search, source, calls, makers)
+        return {layer.name: _conclude(search, source, layer, calls, makers, searched)
                 for layer in layers}  # fmt: skip
     except PReLUToolsError as error:
         return {layer.name: Found(where=f"it could not be searched ({error})") for layer in layers}
@@ -121,12 +121,10 @@ def find_stated(source: Source, layers: Sequence[PReLULayer]) -> dict[str, Found
 def find_in_order(source: Source, layers: Sequence[PReLULayer]) -> dict[str, Found]:
     """The same where outputs differ: as many nodes as layers are these, and some may be wrong."""
     makers = _stating(source) if layers else {}
-    if len(makers) != sum(len(layer.nodes) for layer in layers):
+    if len(makers) != len(layers) or any(len(layer.nodes) > 1 for layer in layers):
         return {}
     found = {}
-    for layer, (tensor, maker) in zip(layers, makers.items(), strict=False):
-        if len(layer.nodes) > 1:
-            return {}
+    for layer, (tensor, maker) in zip(layers, makers.items(), strict=True):
         wrong = None if _states(maker, layer) else _stated_words(maker, layer)
         right = wrong is None
         found[layer.name] = Found(
@@ -145,29 +143,29 @@ def _stating(source: Source) -> dict[str, Maker]:
     return {name: maker for name, maker in makers.items() if maker.slope}
 
 
-def _calls(hunt: LayerSearch, layers: Sequence[PReLULayer]) -> list[_Call]:
+def _calls(search: LayerSearch, layers: Sequence[PReLULayer]) -> list[_Call]:
     """The calls of these layers in the run of the reference that is looked at first."""
     wanted = {layer.name: layer for layer in layers}
-    found = hunt.reference.calls(wanted)
+    found = search.reference.calls(wanted)
     return [_Call(wanted[call.layer], call.number, call.x, call.y) for call in found]
 
 
 def _look(
-    hunt: LayerSearch, source: Searchable, calls: Sequence[_Call], makers: Mapping[str, Maker]
+    search: LayerSearch, source: Searchable, calls: Sequence[_Call], makers: Mapping[str, Maker]
 ) -> int:
     """Note for each call the tensors that may be its output and its input; how many were seen."""
-    seen, names, run = 0, list(makers), hunt.reference.looked_at
-    every = source.every(hunt.provider, names, hunt.feeds[run])
-    for name, values in itertools.chain(hunt.feeds[run].items(), every):
+    seen, names, run = 0, list(makers), search.reference.looked_at
+    every = source.every(search.provider, names, search.feeds[run])
+    for name, values in itertools.chain(search.feeds[run].items(), every):
         seen += name in makers
         if not np.issubdtype(values.dtype, np.floating):
             continue
         for call in calls:
             place = (run, call.number)
-            same = _same(hunt.agrees, call.layer.name, call.y, values, place)
+            same = _same(search.agrees, call.layer.name, call.y, values, place)
             if same is not None and name in makers:
                 call.outputs[name] = same
-            given = _same(hunt.agrees, call.layer.name, call.x, values)
+            given = _same(search.agrees, call.layer.name, call.x, values)
             call.inputs += [] if given is None else [given]
     return seen
 
@@ -201,7 +199,7 @@ def _arranged(values: Array, shape: tuple[int, ...]) -> Iterator[Array]:
 
 
 def _conclude(
-    hunt: LayerSearch,
+    search: LayerSearch,
     source: Searchable,
     layer: PReLULayer,
     calls: Sequence[_Call],
@@ -215,7 +213,7 @@ def _conclude(
     if not own:
         return Found(where="it cannot be observed in the reference")
     for call in own:
-        _drop_coincidences(hunt, source, call)
+        _drop_coincidences(search, source, call)
     if not all(call.outputs for call in own):
         return Found(where=where)
     tensors = tuple(next(iter(call.outputs)) for call in own)
@@ -227,14 +225,14 @@ def _conclude(
             return Found(tensors, made, where=where, wrong=wrong, stated=True)
     if len(stated) == len(made):
         return Found(tensors, made, by_value=True, proven=True, where=where)
-    reached = bool((hunt.reference.coverage.counts(layer.name) > 0).all())
+    reached = bool((search.reference.coverage.counts(layer.name) > 0).all())
     departs = next(filter(None, map(_wrong, own)), None)
-    proven = reached and not departs and any(_shows(hunt, call) for call in own)
+    proven = reached and not departs and any(_shows(search, call) for call in own)
     return Found(tensors, made, proven=proven, where=where, wrong=departs)
 
 
 def _stated_words(maker: Maker, layer: PReLULayer) -> str:
-    return f"its slope is {maker.slope:.9g} there, where {_text(layer.slopes)} was expected"
+    return f"its slope is {maker.slope:.9g}, expected {_text(layer.slopes)}"
 
 
 def _text(slopes: Array) -> str:
@@ -261,38 +259,40 @@ def _wrong(call: _Call) -> str | None:
         return None
     place = np.unravel_index(int(worst[nearest].argmax()), slopes.shape)
     seen, right = float(found[nearest][place]), float(slopes[place])
-    return f"its values show a slope of {seen:.9g}, where {right:.9g} was expected"
+    return f"its values show a slope of {seen:.9g}, expected {right:.9g}"
 
 
-def _drop_coincidences(hunt: LayerSearch, source: Searchable, call: _Call) -> None:
+def _drop_coincidences(search: LayerSearch, source: Searchable, call: _Call) -> None:
     """Keep the tensors that have the values of this call in every other run too."""
     name, number = call.layer.name, call.number
-    for run in range(len(hunt.feeds)):
-        if run == hunt.reference.looked_at:
+    for run in range(len(search.feeds)):
+        if run == search.reference.looked_at:
             continue
-        expected = hunt.reference.activation(run, name, number)
+        expected = search.reference.activation(run, name, number)
         if expected is None or not call.outputs:
             continue
-        found = source.every(hunt.provider, list(call.outputs), hunt.feeds[run])
+        found = source.every(search.provider, list(call.outputs), search.feeds[run])
         for tensor, values in found:
             place = (run, number)
-            if _same(hunt.agrees, name, expected, values, place) is None:
+            if _same(search.agrees, name, expected, values, place) is None:
                 del call.outputs[tensor]
 
 
 def _states(maker: Maker, layer: PReLULayer) -> bool:
     """Whether a node states a layer's slopes, as far as its file can; 0 may have either sign."""
-    slopes, slope = layer.slopes, maker.slope
-    if slope is None or not slopes.size:
-        return False
-    if maker.digits is not None and bool((slopes == slopes.flat[0]).all()):
-        written = [f"{float(one):.{maker.digits - 1}e}" for one in (slope, slopes.flat[0])]
+    slope, slopes = maker.slope, layer.slopes
+    return slope is not None and slopes.size > 0 and _is_written(slope, maker.digits, slopes)
+
+
+def _is_written(slope: float, digits: int | None, slopes: Array) -> bool:
+    if digits is not None and bool((slopes == slopes.flat[0]).all()):
+        written = [f"{float(one):.{digits - 1}e}" for one in (slope, slopes.flat[0])]
         return float(written[0]) == float(written[1])
     zero = slope == 0 and not slopes.any()
     return zero or same_bits(np.full(slopes.shape, slope, slopes.dtype), slopes)
 
 
-def _shows(hunt: LayerSearch, call: _Call) -> bool:
+def _shows(search: LayerSearch, call: _Call) -> bool:
     """Whether a wrong slope of the layer would have been seen in this call."""
     slopes = laid_over(call.layer, call.x.ndim)
     if slopes is None:
@@ -308,7 +308,9 @@ def _shows(hunt: LayerSearch, call: _Call) -> bool:
     only[place] = True
     kind = next(iter(call.outputs.values())).dtype
     wrong = np.where(only, call.y + change, call.y).astype(kind)
-    return not hunt.agrees(call.layer.name, call.y, wrong, (hunt.reference.looked_at, call.number))
+    return not search.agrees(
+        call.layer.name, call.y, wrong, (search.reference.looked_at, call.number)
+    )
 
 
 def in_words(found: Found) -> str:
@@ -317,7 +319,7 @@ def in_words(found: Found) -> str:
     tensors = ", ".join(map(repr, dict.fromkeys(found.tensors)))
     node = f"tensor {tensors} of node {first.node!r}"
     if found.is_unseen and found.stated:
-        return f"in its place is {node} ({first.operator})"
+        return f"replaced by {node} ({first.operator})"
     text = f"found by its {'slope' if found.is_unseen else 'values'}: {node}"
     if not found.by_value:
         return f"{text} ({first.operator})"

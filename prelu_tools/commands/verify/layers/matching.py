@@ -57,7 +57,7 @@ class LayerJudge:
         layouts: Layouts,
         tolerance: Tolerance,
         pairs: LayerPairs | None = None,
-        narrow: str | None = None,
+        narrow: str = "float32",
     ) -> None:
         """Pair the layers.
 
@@ -67,10 +67,10 @@ class LayerJudge:
             layouts: what the user said.
             tolerance: what the layers' outputs are held to.
             pairs: which layer is which; None to pair them by name and by order.
-            narrow: the type narrower than float32 that the candidate computes in.
+            narrow: the type that the candidate computes in.
         """
         self.run = 0
-        self._unit = SINGLE if narrow is None else resolution_of(narrow)
+        self._unit = resolution_of(narrow)
         self._reference = reference
         self._layouts = layouts
         self._tolerance = tolerance
@@ -107,7 +107,7 @@ class LayerJudge:
                 f"{list(x.shape)}: the result has more axes"
             )
         elif expected is not None:
-            limit = self._limit(mine.name, place, y, expected)
+            limit = self._limit(mine.name, (self.run, place), y, expected)
             follow(watched, limit, expected, y, orders)
         own = own_ulps(mine, orders, x, y)
         if own is not None:
@@ -120,7 +120,7 @@ class LayerJudge:
             if expected is not None:
                 other = self._stand_ins.additional[name]
                 orders = axis_orders(mine, other, x.shape, expected.shape)
-                limit = self._limit(mine.name, call, y, expected)
+                limit = self._limit(mine.name, (self.run, call), y, expected)
                 same[mine.name, call] = agreeing(limit, expected, y, orders)
         self._stand_ins.note((name, number), same)
 
@@ -136,9 +136,7 @@ class LayerJudge:
             place: the run and the call in which it gave that, so that each value has its own
                 limit; None for what it was given, of which the limit is the layer's.
         """
-        run, call = place or (self.run, 0)
-        limit = self._limit(layer, call, found, None if place is None else expected, run)
-        comparison = Comparison(limit)
+        comparison = Comparison(self._limit(layer, place, found, expected))
         comparison.add(expected, found)
         return comparison.verdict == "pass"
 
@@ -160,9 +158,9 @@ class LayerJudge:
             expected = self._reference.activation(self.run, mine.name, place)
             shape = None if expected is None else expected.shape
             orders = axis_orders(mine, other, x.shape, shape)
-            limit = self._limit(mine.name, place, y, expected)
             if expected is None:
                 continue
+            limit = self._limit(mine.name, (self.run, place), y, expected)
             if is_same(limit, expected, y, orders):
                 break
             turned = turned_orders(mine, other, x.shape, expected.shape)
@@ -172,15 +170,13 @@ class LayerJudge:
         self._taken.add((self.run, mine.name, place))
         return expected, orders, place
 
-    def _limit(
-        self, name: str, call: int, y: Array, expected: Array | None, run: int | None = None
-    ) -> Limit:
+    def _limit(self, name: str, place: tuple[int, int] | None, y: Array, expected: Array) -> Limit:
         extent = self._reference.layer_extents.get(name, Extent())
-        scale = self._reference.spread(self.run if run is None else run, name, call)
+        scale = None if place is None else self._reference.spread(place[0], name, place[1])
         spread = None
-        if scale is not None and expected is not None and scale.shape == expected.shape:
+        if scale is not None and scale.shape == expected.shape:
             unit = resolution(y.dtype) if np.issubdtype(y.dtype, np.floating) else SINGLE
-            spread = Spread(scale * np.float32(max(1.0, unit / SINGLE, self._unit / SINGLE)))
+            spread = Spread(scale * np.float32(max(unit, self._unit) / SINGLE))
         return limit_of(self._tolerance, extent, y.dtype, spread, expected)
 
     def paired_by_slopes(self, names: Collection[str]) -> LayerPairs | None:
@@ -193,7 +189,7 @@ class LayerJudge:
         chosen: dict[str, PReLULayer] = {}
         for mine, _ in wrong:
             bare = replace(mine, input_shape=None)
-            fits = [x for x in left if compare_slopes(bare, replace(x, input_shape=None)).equal]
+            fits = [x for x in left if compare_slopes(bare, x).equal]
             if not fits:
                 return None
             chosen[mine.name] = fits[0]
@@ -223,9 +219,10 @@ class LayerJudge:
 
     def _free(self, mine: PReLULayer) -> set[int]:
         """The calls of a layer of the reference that no call of the candidate stood for."""
-        runs = {run for run, layer, _ in self._taken if layer == mine.name} or {0}
-        numbers = range(len(mine.nodes))
-        return {n for n in numbers if any((run, mine.name, n) not in self._taken for run in runs)}
+        taken, numbers = self._taken, range(len(mine.nodes))
+        runs = {run for run, layer, _ in taken if layer == mine.name}
+        stood_for = {n for n in numbers if all((run, mine.name, n) in taken for run in runs)}
+        return set(numbers) - stood_for if runs else set(numbers)
 
     def parities(
         self, placement: Mapping[str, str], agreed: bool = False
@@ -291,7 +288,7 @@ class LayerJudge:
         if len(mine.nodes) != len(other.nodes):
             verdicts.append("fail")
             code = code if words else CALLS
-            words = words or f"used {len(other.nodes)} times where {len(mine.nodes)} were expected"
+            words = words or f"used {len(other.nodes)} times, expected {len(mine.nodes)}"
         if behaviour_of(watched):
             doubtful = along is not None and along.doubt is not None
             verdicts.append("inconclusive" if doubtful and is_right(watched) else "fail")
@@ -329,9 +326,8 @@ class LayerJudge:
     def _compare_slopes(self, mine: PReLULayer, other: PReLULayer) -> SlopeDifference:
         difference = compare_slopes(mine, other, self._layouts.permutation(mine.slopes.ndim))
         for order in sorted(self._watched[mine.name].orders or ()):
-            if difference.ambiguous and len(order) == mine.slopes.ndim:
-                shown = compare_slopes(mine, other, order)
-                difference = shown if shown.same else difference
+            shown = compare_slopes(mine, other, order)
+            difference = shown if shown.same else difference
         if self._watched[mine.name].turned:
             return SlopeDifference(True)
         if difference.same or difference.ambiguous:

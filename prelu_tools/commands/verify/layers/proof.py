@@ -25,7 +25,7 @@ _UNWATCHED = "without --no-layers, verify searches for it by its values"
 
 
 def settled(
-    layers: Sequence[LayerParity], judge: LayerJudge, hunt: LayerSearch
+    layers: Sequence[LayerParity], judge: LayerJudge, search: LayerSearch
 ) -> tuple[LayerParity, ...]:
     """The outcome for every layer, given that no output differs.
 
@@ -36,18 +36,18 @@ def settled(
     Args:
         layers: what `judge` found.
         judge: knows the reference's layers, and the candidate's.
-        hunt: where to look.
+        search: where to look.
     """
     lost = [x.name for x in layers if _asks(x, NOT_FOUND)]
     fewer = [x.name for x in layers if _asks(x, CALLS) and judge.left_over(x.name)]
     moved = [x.name for x in layers if _asks(x, AXES)]
-    wanted = [mine for mine in hunt.reference.layers if mine.name in (*lost, *fewer, *moved)]
-    found = find_layers(hunt, wanted) if wanted else {}
-    return tuple(_settle(layer, found, hunt, judge) for layer in layers)
+    wanted = [mine for mine in search.reference.layers if mine.name in (*lost, *fewer, *moved)]
+    found = find_layers(search, wanted) if wanted else {}
+    return tuple(_settle(layer, found, search, judge) for layer in layers)
 
 
 def unsearched(
-    layers: Sequence[LayerParity], judge: LayerJudge, hunt: LayerSearch
+    layers: Sequence[LayerParity], judge: LayerJudge, search: LayerSearch
 ) -> tuple[LayerParity, ...]:
     """The same where no layer was looked at as it ran (`--no-layers`).
 
@@ -58,13 +58,13 @@ def unsearched(
     Args:
         layers: what `judge` found.
         judge: knows the reference's layers, and the candidate's.
-        hunt: where to look.
+        search: where to look.
     """
     wrong = misnamed(layers)
     is_renamed = judge.paired_by_slopes(wrong) is not None
-    stated = find_stated(hunt.source, _missing(layers, hunt))
+    stated = find_stated(search.source, _missing(layers, search))
     return tuple(
-        _by_values(layer, stated[layer.name], hunt)
+        _by_values(layer, stated[layer.name], search)
         if layer.name in stated
         else _unsearched(layer, is_renamed)
         for layer in layers
@@ -72,19 +72,19 @@ def unsearched(
 
 
 def blamed(
-    layers: Sequence[LayerParity], _judge: LayerJudge, hunt: LayerSearch
+    layers: Sequence[LayerParity], _judge: LayerJudge, search: LayerSearch
 ) -> tuple[LayerParity, ...]:
     """The same where an output differs: a layer that no pattern finds may be a node's one slope."""
-    stated = find_in_order(hunt.source, _missing(layers, hunt))
+    stated = find_in_order(search.source, _missing(layers, search))
     return tuple(
-        _by_values(layer, stated[layer.name], hunt) if layer.name in stated else layer
+        _by_values(layer, stated[layer.name], search) if layer.name in stated else layer
         for layer in layers
     )
 
 
-def _missing(layers: Sequence[LayerParity], hunt: LayerSearch) -> list[PReLULayer]:
+def _missing(layers: Sequence[LayerParity], search: LayerSearch) -> list[PReLULayer]:
     lost = [layer.name for layer in layers if _asks(layer, NOT_FOUND)]
-    return [mine for mine in hunt.reference.layers if mine.name in lost]
+    return [mine for mine in search.reference.layers if mine.name in lost]
 
 
 def _unsearched(layer: LayerParity, is_renamed: bool) -> LayerParity:
@@ -111,7 +111,7 @@ def _asks(layer: LayerParity, code: str) -> bool:
 
 
 def _settle(
-    layer: LayerParity, found: dict[str, Found], hunt: LayerSearch, judge: LayerJudge
+    layer: LayerParity, found: dict[str, Found], search: LayerSearch, judge: LayerJudge
 ) -> LayerParity:
     if _asks(layer, ADDITIONAL):
         return _passed(layer, _UNNEEDED)
@@ -122,7 +122,7 @@ def _settle(
     if _asks(layer, AXES):
         return _in_other_axes(layer, found[layer.name])
     if _asks(layer, NOT_FOUND):
-        return _by_values(layer, found[layer.name], hunt)
+        return _by_values(layer, found[layer.name], search)
     return layer
 
 
@@ -161,18 +161,18 @@ def _in_other_axes(layer: LayerParity, found: Found) -> LayerParity:
     return replace(known, slopes_equal=True, n_by_value=n_slopes, n_by_behaviour=n_slopes)
 
 
-def _by_values(layer: LayerParity, found: Found, hunt: LayerSearch) -> LayerParity:
-    counts = hunt.reference.coverage.counts(layer.name)
+def _by_values(layer: LayerParity, found: Found, search: LayerSearch) -> LayerParity:
+    counts = search.reference.coverage.counts(layer.name)
     unreached = int((counts == 0).sum())
     known = replace(
         layer,
         coverage=float((counts > 0).mean()) if counts.size else None,
         least_positions=int(counts.min()) if counts.size else None,
         n_slopes=int(counts.size),
-        parameter=next(x.parameter for x in hunt.reference.layers if x.name == layer.name),
+        parameter=next(x.parameter for x in search.reference.layers if x.name == layer.name),
     )
     if not found.tensors:
-        reference = hunt.reference
+        reference = search.reference
         if not unreached and reference.source.is_unread(layer.name, reference.feeds[0]):
             words = "no output of the reference depends on it, and the candidate does not have it"
             return _passed(known, words)

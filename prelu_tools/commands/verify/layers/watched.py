@@ -45,12 +45,12 @@ def behaviour_of(watched: WatchedLayer) -> str | None:
     if watched.lost:
         return watched.lost
     if watched.own_ulps == UNLIKE:
-        return "in isolation its values differ from those of the reference's slopes"
+        return "in isolation it does not compute PReLU with the reference's slopes"
     if is_off(watched.own_ulps):
         return f"isolated error {watched.own_ulps:,} ulp"
     along = watched.along
     if along is not None and along.verdict == "fail":
-        return f"its output is {along.max_abs:.3g} from the reference's"
+        return f"its output differs from the reference's by up to {along.max_abs:.3g}"
     return f"its output {along.doubt}" if along is not None and along.doubt else None
 
 
@@ -77,11 +77,11 @@ def follow(
     """Compare the layer's output with the reference's."""
     nearest = orders.nearest(expected, y)
     if nearest is None:
-        watched.lost = f"gives {list(y.shape)} where {list(expected.shape)} was expected"
+        watched.lost = f"has an output of shape {list(y.shape)}, expected {list(expected.shape)}"
         if y.ndim != expected.ndim:
             watched.lost += (
-                ": in the reference the number of axes depends on the input sizes, as with "
-                "squeeze(), but it is fixed in a file"
+                ": in the reference, the number of axes depends on the input sizes, as with "
+                "squeeze(), but a file fixes it"
             )
         return
     if watched.along is None:

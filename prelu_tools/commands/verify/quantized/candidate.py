@@ -17,9 +17,9 @@ class QuantizedCandidateJudge(CandidateJudge):
 
     def judged(self) -> Judged:
         """Every check that fits integer codes: special values do not."""
-        graph, provider = self.source.graph, self.provider
+        graph = self.graph
         meaning = None if graph is None else graph.meaning()
-        if graph is None or provider is None or meaning is None:
+        if graph is None or meaning is None:
             raise AssertionError("a candidate that is not quantized")
         layers = LayerJudge(self.reference, (), self.linked.layouts, CALIBRATED)
         seen = self.run(layers, observed=False)
@@ -29,7 +29,7 @@ class QuantizedCandidateJudge(CandidateJudge):
             source=graph,
             spelled=self.linked.spelled,
             meaning=meaning,
-            provider=provider,
+            provider=self.provider,
             feeds=self.feeds,
             outputs=self.output_judge(),
             results=seen.results,

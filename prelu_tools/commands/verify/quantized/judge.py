@@ -212,14 +212,14 @@ def _parity(
     off = 0.0 if weights is None else max(weights.worst, alike)
     if off > 1:
         said.append(Reason(
-            f"output {parity.name!r}: the quantized weights and slopes differ from the reference's "
-            f"by {off:.3g} times as much as their rounding explains",
+            f"output {parity.name!r}: the quantized weights and slopes differ from the "
+            f"reference's by {off:.3g} times what rounding can explain",
             "int8_weights_differ",
         ))  # fmt: skip
     if kernels is not None and kernels.worst > 1:
         said.append(Reason(
             f"output {parity.name!r}: the runtime differs from what the file defines by "
-            f"{kernels.worst:.3g} times as much as rounding to its codes explains",
+            f"{kernels.worst:.3g} times what rounding to integer codes can explain",
             "int8_kernels_differ",
         ))  # fmt: skip
     if plan.is_limited and parity.difference and not said:
@@ -259,14 +259,16 @@ def _unproven(
         return None
     if left < MIN_SNR:
         return Reason(
-            f"output {name!r}: rounding to the codes leaves a signal-to-noise ratio of {left:.1f} "
-            f"dB and so explains almost any difference; at least {MIN_SNR:g} dB are needed",
+            f"output {name!r}: rounding to the codes leaves a signal-to-noise ratio of "
+            f"{left:.1f} dB, which could explain almost any difference; at least {MIN_SNR:g} dB "
+            "are needed",
             "int8_steps_too_wide",
         )
     if snr is not None and snr < _MIN_RANDOM_SNR:
         return Reason(
-            f"output {name!r}: its signal-to-noise ratio is {snr:.1f} dB on random inputs: ranges "
-            "cut off most of it; give data like that of the calibration with --inputs",
+            f"output {name!r}: its signal-to-noise ratio is {snr:.1f} dB on random inputs: the "
+            "quantization ranges cut off most of it; use data like the calibration data "
+            "(--inputs)",
             "int8_snr",
         )
     return None
@@ -277,8 +279,8 @@ def _doubts(plan: QuantizedPlan) -> Iterator[str]:
     if coarse:
         more = f" and {len(coarse) - 3} more" if len(coarse) > 3 else ""
         yield Reason(
-            f"the scales of {', '.join(coarse[:3])}{more} are so wide that less than an eighth of "
-            "the codes is used: rounding to them explains any weights",
+            f"the scales of {', '.join(coarse[:3])}{more} are so wide that less than an eighth "
+            "of the codes is used: rounding could explain any weights",
             "int8_scales_too_wide",
         )
 
@@ -296,8 +298,8 @@ def _note_of_weights(
     if close < total and seen:
         factor, name = max(seen)
         words += (
-            "; the others (equalized, or folded in another way) are compared by what they do to "
-            f"each output, where a factor of {1 + factor:.4f} on {name!r} would be seen"
+            "; the others (equalized, or folded in another way) are compared by their effect on "
+            f"each output, which would show a factor of {1 + factor:.4f} on {name!r}"
         )
     return Reason(words, "int8_weights_compared")
 
@@ -305,16 +307,16 @@ def _note_of_weights(
 def _notes(plan: QuantizedPlan) -> list[str]:
     notes: list[str] = [
         Reason(
-            f"{plan.spelled} is quantized {plan.meaning.words}: its slopes are compared within "
-            "half a quantization step, its weights by what their rounding does to each output, and "
-            "its kernels by what rounding to its codes does",
+            f"{plan.spelled} is quantized {plan.meaning.words}: its slopes may differ by half a "
+            "quantization step; its weights and kernels, by the effect of rounding to integer "
+            "codes on each output",
             "quantized_candidate",
         )
     ]
     if not plan.given and plan.meaning.kind != "weights only":
         notes.append(Reason(
-            f"{plan.spelled}: the signal-to-noise ratios are for random inputs; give data like "
-            "that of the calibration with --inputs for meaningful ones",
+            f"{plan.spelled}: the signal-to-noise ratios are for random inputs; for meaningful "
+            "ones, use data like the calibration data (--inputs)",
             "int8_random_inputs",
         ))  # fmt: skip
     return notes

@@ -270,8 +270,8 @@ class QuantizedLayers:
         if seen.lost or seen.off > 1.0:
             verdict, code = "fail", code if not slopes.equal else "layer_differs"
             words = (
-                f"on its own input it is {seen.off:.2g} times as far from the reference's slopes "
-                "as rounding to its codes explains"
+                f"in isolation its error is {seen.off:.2g} times what rounding to integer codes "
+                "can explain"
             )
             said.append(None if seen.lost else words)
         elif slopes.equal and 2 * seen.n_cut > seen.n_negative:

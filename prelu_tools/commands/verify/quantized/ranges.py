@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from prelu_tools.commands.verify.candidates.linked import Linked
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.quantized.layers import codes_of_input
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError

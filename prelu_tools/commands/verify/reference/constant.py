@@ -91,9 +91,9 @@ def of_outputs(
         elif unmoved[mine] or not moved:
             doubts.append(
                 Reason(
-                    f"output {mine!r} is the same for all inputs, though it depends on them: a "
-                    "difference before it would not be seen; give inputs that change it with "
-                    "--inputs, or their range with --input-range",
+                    f"output {mine!r} is the same for all inputs although it depends on them, so "
+                    "it could hide a difference; use inputs that change it (--inputs or "
+                    "--input-range)",
                     OUTPUT_CONSTANT,
                 )
             )
@@ -109,7 +109,7 @@ def of_inputs(feeds: Sequence[Feeds]) -> list[Reason]:
         values = [feed[name] for feed in feeds if feed[name].size]
         first = values[0].reshape(-1)[0] if values else None
         if first is not None and all(bool((v == first).all()) for v in values):
-            notes.append(Reason(f"input {name!r} took one value only, {first}", "input_one_value"))
+            notes.append(Reason(f"input {name!r} had only one value, {first}", "input_one_value"))
     return notes
 
 
@@ -119,8 +119,8 @@ def of_slopes(coverage: CoverageBook) -> list[Reason]:
         return []
     return [
         Reason(
-            "no slope met a negative input: the slopes are proven by their values, and not by what "
-            "the layers compute; give other inputs with --inputs or --input-range",
+            "no slope met a negative input, so slopes were compared only by value, not by what "
+            "the layers compute; try other inputs (--inputs or --input-range)",
             "no_negative_input",
         )
     ]

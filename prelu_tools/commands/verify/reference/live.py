@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from prelu_tools.backends.protocol.interface import Source
-from prelu_tools.commands.verify.candidates.linked import Linked
 from prelu_tools.commands.verify.deciders import turn_plan
 from prelu_tools.commands.verify.inputs.drawing import DrawPlan, known_shapes
 from prelu_tools.commands.verify.inputs.feeds import replay_feeds
@@ -15,6 +14,7 @@ from prelu_tools.commands.verify.inputs.linking import round_feeds
 from prelu_tools.commands.verify.inputs.planning import InputPlan, plan_inputs
 from prelu_tools.commands.verify.inputs.rows import find_rows
 from prelu_tools.commands.verify.inputs.trials import Domain
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.reference.run import ReferencePlan, run_reference
 from prelu_tools.commands.verify.request import VerifyRequest

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prelu_tools.backends.recorded.recording import RecordedRun, Recording
+from prelu_tools.backends.protocol.recording import RecordedRun, Recording
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.commands.verify.reference.repeated import is_first_row

@@ -74,9 +74,8 @@ def run_unobserved(source: Source, feeds: Sequence[Feeds], results: Results) -> 
         return []
     return [
         Reason(
-            "gives different outputs when its layers are not observed: what was compared is not "
-            "what "
-            "it computes in use, so nothing can be proven",
+            "gives different outputs when its layers are not observed, so the comparison proves "
+            "nothing about the model in use",
             "observed_differs",
         )
     ]
@@ -173,7 +172,7 @@ def depends_on_batch(feeds: Sequence[Feeds], results: Results, rows: Rows) -> li
             if float(np.nan_to_num(np.abs(row - values)).max(initial=0.0)) > _GROSS * size:
                 found.append(
                     Reason(
-                        f"output {name!r} of a row depends on the rest of its batch: is a "
+                        f"output {name!r} of a row depends on the other rows of its batch: is a "
                         "BatchNorm using batch statistics?",
                         "batch_dependent",
                     )

@@ -10,13 +10,12 @@ import numpy as np
 
 from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.backends.protocol.interface import Source
-from prelu_tools.backends.recorded.recording import (
+from prelu_tools.backends.protocol.recording import (
     RecordedOutput,
     RecordedRun,
     RecordedSpread,
     Recording,
 )
-from prelu_tools.commands.verify.candidates.linked import Linked
 from prelu_tools.commands.verify.deciders import turn_plan
 from prelu_tools.commands.verify.inputs.branch_search import search_branches
 from prelu_tools.commands.verify.inputs.drawing import known_shapes
@@ -24,6 +23,7 @@ from prelu_tools.commands.verify.inputs.feeds import Feeds, shapes_in_words
 from prelu_tools.commands.verify.inputs.planning import InputPlan
 from prelu_tools.commands.verify.inputs.rows import Rows, find_rows
 from prelu_tools.commands.verify.inputs.trials import Domain
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.reference.constant import constant_outputs, of_inputs, of_slopes
 from prelu_tools.commands.verify.reference.perturbed import SPREAD, PerturbedRuns
 from prelu_tools.commands.verify.reference.rebatching import Part, parts_of

@@ -163,7 +163,7 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
     before = len(reference.feeds)
     with reference.source.runner(lambda layer, _call, x, _y: trial.note(layer, x)) as runner:
         found = reference.source.seek(targets, start, limits)
-        for feeds in counted(found, "looking for inputs that reach the slopes left over", 0):
+        for feeds in counted(found, "looking for inputs that reach the remaining slopes", 0):
             trial = CoverageBook(reference.layers)
             if not usable_rows(runner.run(feeds), plan.rows.count(feeds)).all():
                 continue  # it would prove nothing
@@ -224,8 +224,8 @@ def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
         reference.stash.keep(lambda key: key[0] != "float64")
         if reference.moved is None:
             reference.notes.append(
-                f"float64 is not available for the reference ({error}): the defaults of each type "
-                "are used"
+                f"float64 is not available for the reference ({error}): the default tolerance of "
+                "each type is used"
             )
         return
     taken = _take_moved if reference.moved is not None else _take_plausible
@@ -272,7 +272,7 @@ def _take_plausible(
     if strange:
         reference.notes.append(
             f"{strange[0]!r} differs in float64 by far more than rounding: that run is not used; "
-            "the defaults of each type are used instead"
+            "the default tolerance of each type is used instead"
         )
         return False
     reference.outputs = wide

@@ -93,12 +93,12 @@ def compared_with(
     if (entry.seed, entry.samples) != (result.seed, result.samples):
         was, now = _inputs(entry.samples, entry.seed), _inputs(result.samples, result.seed)
         report = BaselineReport(baseline.path, "inconclusive", factor, 0)
-        return _with(result, report, [f"it was measured on {was}, and this on {now}: {_RENEW}"])
+        return _with(result, report, [f"it was measured on {was}, and this run on {now}: {_RENEW}"])
     report = _compared(baseline.path, entry.figures, _measure(result, names or {}), factor)
     return _with(result, report, [*_reasons(report)])
 
 
-_RENEW = "renew it with --update-baseline"
+_RENEW = "update it with --update-baseline"
 
 
 def _inputs(samples: int, seed: int) -> str:

@@ -25,7 +25,7 @@ class ProviderReport:
     actual: tuple[str, ...]
     """The execution providers that ran at least one node, most nodes first."""
     nodes_elsewhere: tuple[str, ...]
-    """Nodes that ran on another provider than requested."""
+    """Nodes that ran on a provider other than the requested one."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Options that were passed to it; TF32 is off unless they say otherwise."""
     is_runtime: bool = False

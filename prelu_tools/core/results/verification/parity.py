@@ -172,7 +172,7 @@ class InterfaceDifference:
         if self.code.endswith("additional"):
             return f"{what}: the reference has no such output"
         if self.code.endswith("renamed"):
-            return f"{self.part} {self.found!r} has the name {self.name!r} in the reference"
+            return f"{self.part} {self.found!r} is called {self.name!r} in the reference"
         if self.code.endswith("fixed"):
-            return f"{what} is fixed to {self.found}, where the reference takes any size"
-        return f"{what} is {self.found}, where {self.expected} was expected"
+            return f"{what} is fixed to {self.found}; the reference accepts any size"
+        return f"{what} is {self.found}, expected {self.expected}"

@@ -133,7 +133,7 @@ class VerifyResult(Shown):
     def _in_short(self) -> str:
         models = ", ".join(dict.fromkeys(report.model for report in self.candidates))
         reasons = "".join(f"; {reason}" for reason in self.reasons)
-        return f"{self.verdict}: {models} against {self.reference}{reasons}"
+        return f"{self.verdict}: {models} compared with {self.reference}{reasons}"
 
     @property
     def power(self) -> Power | None:

@@ -166,7 +166,7 @@ def test_an_operator_that_reads_its_own_result_is_refused(tmp_path: Path) -> Non
     file.operator("ADD", [x, z], y)
     file.operator("NEG", [y], z)
     path = file.save(tmp_path / "net.tflite", [x], [z])
-    with pytest.raises(PReLUToolsError, match="produced only after it"):
+    with pytest.raises(PReLUToolsError, match="before it is produced"):
         LiteRTSource(path, "net", SourceOptions())
 
 

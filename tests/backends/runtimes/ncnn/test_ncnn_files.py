@@ -19,7 +19,7 @@ from prelu_tools.core.options import InputOption, SourceOptions
 
 
 def _opened(path: Path, options: SourceOptions | None = None) -> NcnnSource:
-    return NcnnSource(path, path.with_suffix(".bin"), "net", options or SourceOptions())
+    return NcnnSource(path, "net", options or SourceOptions())
 
 
 def test_slopes_are_those_behind_the_weights_of_what_is_before(tmp_path: Path) -> None:
@@ -114,9 +114,9 @@ def test_sizes_that_no_file_has_are_asked_for(tmp_path: Path) -> None:
     ("Convolution c 1 1 in0 1 0=3 1=3 6=27 8=2", "quantized to int8"),
     ("InnerProduct f 1 1 in0 1 0=3 1=1 2=1000000", "a layer needs"),
     ("PReLU act 1 1 in0 1 0=-3", "-3 weights"),
-    ("PReLU act 1 1 in0 1 0=2", "where its layers need"),
+    ("PReLU act 1 1 in0 1 0=2", "but its layers need"),
     ("PReLU act 9 1 in0", "fewer blobs"),
-    ("PReLU act 1 1 later out 0=3", "produced only after it"),
+    ("PReLU act 1 1 later out 0=3", "before it is produced"),
     ("PReLU act 1 1 in0 1 0=nan", "not a number"),
     ("PReLU", "expected a layer"),
     ("pnnx.Input pnnx_input_0 0 1 0 #0=(1,3,8,8)f32", "it is pnnx's own graph"),
@@ -141,7 +141,7 @@ def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
     path.with_suffix(".bin").unlink()
     found = cli("inspect", path)
     assert found.code == 3
-    assert "needs its weights beside it" in found.words
+    assert "needs its weights next to it" in found.words
 
 
 @pytest.mark.parametrize(("sizes", "words"), [

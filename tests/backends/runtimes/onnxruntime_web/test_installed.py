@@ -69,7 +69,7 @@ def test_nothing_of_the_current_folder_is_run(
     save_fake_package(here)
     monkeypatch.chdir(here)
     monkeypatch.setenv("PATH", os.pathsep.join(["", ".", "./"]))
-    with pytest.raises(MissingToolError, match="node is not installed, and it is needed to run"):
+    with pytest.raises(MissingToolError, match="node is needed to run"):
         installed("to run it")
     _on_path(monkeypatch, tmp_path / "prefix")
     monkeypatch.setenv("NODE_PATH", os.pathsep.join(["node_modules", "", "."]))
@@ -125,7 +125,7 @@ def test_without_it_verify_gives_no_verdict_and_says_what_to_install(
     monkeypatch.setenv("PATH", "")
     found = cli("verify", net, net, "--runtime", "onnxruntime-web")
     assert found.code == 3
-    assert "node is not installed, and it is needed for --runtime onnxruntime-web" in found.words
+    assert "node is needed for --runtime onnxruntime-web but not installed" in found.words
     assert "npm install -g onnxruntime-web" in found.words
 
 

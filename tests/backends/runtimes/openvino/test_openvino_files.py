@@ -16,7 +16,7 @@ from prelu_tools.core.options import SourceOptions
 
 
 def _opened(path: Path) -> OpenVinoSource:
-    return OpenVinoSource(path, path.with_suffix(".bin"), "net", SourceOptions())
+    return OpenVinoSource(path, "net", SourceOptions())
 
 
 def _with_slopes(path: Path, shape: list[int], slopes: np.ndarray) -> OpenVinoSource:
@@ -83,4 +83,4 @@ def test_weights_outside_the_file_are_refused(tmp_path: Path) -> None:
     path.with_suffix(".bin").write_bytes(b"short")
     found = cli("inspect", path)
     assert found.code == 3
-    assert "lies outside net.bin" in found.words
+    assert "is outside net.bin" in found.words

@@ -95,13 +95,6 @@ class Echo(nn.Module):
 """
 
 
-@pytest.fixture(scope="module")
-def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("nets") / "nets_to_convert.py"
-    path.write_text(_NETS)
-    return path
-
-
 def _exported(source: str, folder: Path) -> onnx.GraphProto:
     found = cli("export", source, "-o", folder / "net.onnx", "-q")
     assert found.code == 0, found.err
@@ -172,7 +165,7 @@ def test_torch_shapes_that_are_not_known_are_asked_for_and_taken(
     command = ("export", "package_of_nets.shapeless:Net", "-o", "net.onnx")
     found = cli(*command)
     assert (found.code, found.out) == (2, "")
-    assert "give --input image:batch,..." in found.err
+    assert "use --input image:batch,..." in found.err
     assert cli(*command, "--input", "image:batch,3,height,9", "-q").code == 0
     (value,) = onnx.load("net.onnx").graph.input
     dims = [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]

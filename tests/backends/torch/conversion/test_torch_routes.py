@@ -146,11 +146,13 @@ def test_what_tracing_changed_is_not_written(nets: Path) -> None:
 def test_a_batch_that_the_module_fixes_is_said(nets: Path) -> None:
     found = export(f"{nets}:OneRow")
     assert found.inputs == {"x": [1, 3, 4]}
-    assert "the batch is fixed at 1, that of example_inputs()" in found.text
+    assert "the batch size is fixed at 1, as in example_inputs()" in found.text
     assert "invalid for input of size 24" in found.text
     found = export(f"{nets}:RowByRow")
     assert found.inputs == {"x": [1, 3, 4]}
-    assert "the batch is fixed at 1, that of example_inputs(): torch_routes.py, line" in found.text
+    assert (
+        "the batch size is fixed at 1, as in example_inputs(): torch_routes.py, line"
+    ) in found.text
 
 
 def test_a_dimension_that_is_to_be_free_and_is_not_is_refused(nets: Path) -> None:

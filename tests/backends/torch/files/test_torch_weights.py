@@ -214,7 +214,7 @@ def test_what_a_training_keeps_beside_the_model_is_left_out(
     held = {**_prefixed("net.")(state), "loss.weight": torch.ones(3), "n_averaged": torch.ones(())}
     torch.save({"state_dict": held}, weights)
     source = open_source(f"{nets}:Net@{weights}", SourceOptions())
-    assert "left out of training.ckpt: loss.weight, n_averaged" in source.notes
+    assert "not used from training.ckpt: loss.weight, n_averaged" in source.notes
     assert (
         "training.ckpt: the weights are under state_dict; the weights' names are read without the "
         "prefix net." in source.notes
@@ -253,7 +253,7 @@ def test_one_of_several_state_dicts_is_not_guessed(state: dict[str, Any], tmp_pa
     torch.save({"generator": state, "critic": other}, tmp_path / "gan.pt")
     found = cli("inspect", tmp_path / "gan.pt")
     assert found.code == 3
-    assert "holds several state dicts ('generator', 'critic'): save the one" in found.words
+    assert "contains several state dicts ('generator', 'critic'): save the one" in found.words
 
 
 def test_what_is_in_many_places_is_looked_at_once(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_what_is_in_many_places_is_looked_at_once(tmp_path: Path) -> None:
     torch.save(held, tmp_path / "wide.pt")
     found = cli("inspect", tmp_path / "wide.pt")
     assert found.code == 3
-    assert "holds no tensors by name" in found.words
+    assert "contains no named tensors" in found.words
 
 
 @pytest.mark.parametrize("name", ["net.ckpt", "net.pth.tar", "net.tar"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,12 +15,16 @@ from numpy_models import NumpyModel, the_one, verified
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.candidates import candidate as module
 from prelu_tools.commands.verify.candidates.candidate import CandidateJudge
-from prelu_tools.commands.verify.candidates.linked import Linked
 from prelu_tools.commands.verify.candidates.verdict import Seen
 from prelu_tools.commands.verify.inputs.linking import InputLink, Layouts
+from prelu_tools.commands.verify.layers.matching import LayerJudge
+from prelu_tools.commands.verify.linked import Linked
+from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.reference.repeated import RepeatedRun
 from prelu_tools.commands.verify.request import VerifyRequest
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.verification.candidate import ProviderReport
@@ -165,7 +170,8 @@ def test_the_moved_runs_round_as_the_candidate_does(narrow: str | None, unit: fl
 
 HALF = _source().slopes["a"].astype(np.float16)
 COMPUTES = (
-    "c computes in {0}: each value may differ by what rounding to {0} does to it in the reference"
+    "c computes in {0}: each value may differ by as much as rounding to {0} changes it in the "
+    "reference"
 )
 ROUNDED = "c is float16: its slopes are compared with the reference's, rounded to float16"
 
@@ -191,6 +197,17 @@ def test_a_candidate_that_computes_in_less_is_told_of(
     reference = NumpyModel(can_move=can_move) if mine is None else NumpyModel({"a": mine})
     result = verified(reference, candidate)
     assert [note for note in result.notes if note.startswith("c ")] == notes
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float32"])
+def test_a_reference_of_few_bits_says_itself_what_rounding_does(kind: str) -> None:
+    class Narrow(_Source):
+        computes_in = "bfloat16"
+
+    layers = [SimpleNamespace(dtype=kind)]
+    judge = _judge(Narrow(), layers=layers, perturbed_to=lambda _unit: PerturbedRuns(2))
+    judge._note_types(_seen())
+    assert judge.notes == ([COMPUTES.format("bfloat16")] if kind == "float32" else [])
 
 
 def test_kernels_that_round_otherwise_are_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,6 +239,16 @@ def test_a_runtime_of_its_own_is_told_where_power_is_measured(
     assert verified(NumpyModel({}), Elsewhere({}), allow_no_prelu=True).notes == ()
 
 
+def test_a_graph_that_no_provider_runs_is_told_of_too() -> None:
+    class Graph(_Source):
+        graph = cast(Any, SimpleNamespace())
+        runtime = ProviderReport("ncnn", ("ncnn",), ())
+
+    judge = _judge(Graph())
+    assert judge._power(cast(Any, None), _seen()) is None
+    assert [code_of(note) for note in judge.notes] == ["power_not_measured"]
+
+
 def test_special_values_are_compared_as_the_user_said(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
@@ -251,3 +278,131 @@ def test_no_fault_is_planted_in_what_is_in_doubt(
                              seen.faults.extend(known.get("faults", []))),
     )  # fmt: skip
     assert verified(NumpyModel(), Elsewhere()).notes == ()
+
+
+# Runs
+
+
+class _Layers:
+    """Takes what a layer judge is told."""
+
+    def __init__(self) -> None:
+        self.run = 7
+        self.told: list[tuple[int, str, int, int]] = []
+
+    def observe(self, layer: str, call: int, x: Array, y: Array) -> None:
+        self.told.append((self.run, layer, call, len(x)))
+
+
+def _run(
+    source: Any = None,
+    request: VerifyRequest = REQUEST,
+    provider: str | None = None,
+    **asked: Any,
+) -> Any:
+    rows = -np.ones((2, 3), np.float32)
+    source = source or _source()
+    feeds = [{"x": rows}, {"x": rows[:1]}]
+    judge = _judge(source, request=request, provider=provider, feeds=feeds)
+    layers = _Layers()
+    return judge.run(cast(LayerJudge, layers), **asked), layers.told, source
+
+
+def test_layers_are_observed_in_each_run_once() -> None:
+    seen, told, source = _run()
+    assert told == [(0, "a", 0, 2), (1, "a", 0, 1)]
+    assert [len(found["y"]) for found in seen.results] == [2, 1]
+    assert (seen.reached.exercised, seen.reached.total, seen.again.doubts) == (3, 3, [])
+    assert [len(feed["x"]) for feed in source.fed] == [2, 1, 1, 2, 1]  # again, and unobserved
+
+
+@pytest.mark.parametrize(
+    ("request_changes", "asked", "total"),
+    [({"layers": False}, {}, 3), ({}, {"observed": False}, 0)],
+)
+def test_nobody_observes_where_that_is_not_asked_for(
+    request_changes: dict[str, bool], asked: dict[str, bool], total: int
+) -> None:
+    seen, told, source = _run(request=replace(REQUEST, **request_changes), **asked)
+    assert (told, seen.reached.exercised, seen.reached.total) == ([], 0, total)
+    assert [len(feed["x"]) for feed in source.fed] == [2, 1, 1, 2]
+
+
+def test_a_graph_without_a_provider_is_run_as_its_source_does() -> None:
+    class Graph(_Source):
+        graph = cast(Any, SimpleNamespace())
+        runtime = ProviderReport("ncnn", ("ncnn",), ())
+
+    seen, told, _ = _run(Graph())
+    assert (seen.provider, len(seen.results), len(told)) == (Graph.runtime, 2, 2)
+
+
+@pytest.mark.parametrize("can_be_watched", [True, False])
+def test_a_graph_is_run_on_its_provider_and_watched_where_that_can_be(can_be_watched: bool) -> None:
+    class Session:
+        report = ProviderReport("cpu", ("CPU",), ())
+
+        def __init__(self, provider: str) -> None:
+            assert provider == "cpu"
+
+        def run(self, feeds: Any, observe: Any = None) -> Any:
+            if observe:
+                observe("a", 0, feeds["x"], feeds["x"])
+            return {"y": feeds["x"]}
+
+        def placement(self) -> dict[str, str]:
+            return {"a": "CPU"}
+
+    class Graph(_Source):
+        graph = cast(Any, SimpleNamespace(
+            can_be_watched=can_be_watched, session=Session, tapped=Session
+        ))  # fmt: skip
+
+    seen, told, _ = _run(Graph(), provider="cpu")
+    assert (seen.provider, seen.placement) == (Session.report, {"a": "CPU"})
+    assert told == ([(0, "a", 0, 2), (1, "a", 0, 1)] if can_be_watched else [])
+    assert seen.reached.exercised == (3 if can_be_watched else 0)
+    assert not _run(Graph(), provider="cpu", observed=False)[1]
+
+
+def test_a_candidate_that_refuses_inputs_which_it_declares_fails() -> None:
+    class Picky(NumpyModel):
+        def runner(self, observe: Any = None) -> Any:
+            inner = super().runner(observe)
+
+            @contextmanager
+            def picky() -> Iterator[Any]:
+                def run(feeds: Any) -> Any:
+                    if len(feeds["x"]) == 1:
+                        raise PReLUToolsError("too few")
+                    return runner.run(feeds)
+
+                with inner as runner:
+                    yield SimpleNamespace(run=run)
+
+            return picky()
+
+    (reason,) = the_one(verified(NumpyModel(), Picky())).reasons
+    assert code_of(reason) == "candidate_refuses_input"
+    assert reason == (
+        "it fails on 1 of 2 runs, all of which the reference accepts; the first is x[1, 3]: too few"
+    )
+
+
+def test_a_layer_of_a_type_of_fewer_bits_has_more_room() -> None:
+    """What rounding to it does is no end-to-end error."""
+
+    class Off(NumpyModel):
+        def runner(self, observe: Any = None) -> Any:
+            def moved(layer: str, call: int, x: Array, _y: Array) -> None:
+                x = x * np.float32(1 + 2**-11)
+                observe(layer, call, x, self.activation(layer)(x))
+
+            return super().runner(moved if observe else None)
+
+    class Half(Off):
+        computes_in = "float16"
+
+    (off,), (half,) = (the_one(verified(NumpyModel(), made())).layers for made in (Off, Half))
+    assert (off.verdict, half.verdict, half.note) == ("pass", "pass", None)
+    assert off.note is not None

@@ -36,10 +36,10 @@ def test_what_is_another_one_of_an_input() -> None:
     picture = _spec("x", "batch", 3, "h", "w")
     fixed = _inputs(picture, _spec("image", 1, "h", 64, 3, dtype="float16"), 0, 2, 3, 1)
     assert fixed == [
-        ("input_renamed", "input 'image' has the name 'x' in the reference"),
-        ("input_type", "input 'x' is float16, where float32 was expected"),
-        ("input_size_fixed", "input 'x[0]' is fixed to 1, where the reference takes any size"),
-        ("input_size_fixed", "input 'x[3]' is fixed to 64, where the reference takes any size"),
+        ("input_renamed", "input 'image' is called 'x' in the reference"),
+        ("input_type", "input 'x' is float16, expected float32"),
+        ("input_size_fixed", "input 'x[0]' is fixed to 1; the reference accepts any size"),
+        ("input_size_fixed", "input 'x[3]' is fixed to 64; the reference accepts any size"),
     ]
     found = list(compare_inputs([picture, _spec("t", 1)], [picture],
                                 [InputLink("x", "x", (0, 1, 2, 3))]))  # fmt: skip
@@ -69,7 +69,7 @@ def test_outputs_of_one_type_are_no_difference() -> None:
     (one,) = compare_outputs(left, {"y": "float32"}, {"z": right["y"]}, [("y", "z")])
     assert (one.code, one.words, one.fails) == (
         "output_renamed",
-        "output 'z' has the name 'y' in the reference",
+        "output 'z' is called 'y' in the reference",
         False,
     )
 

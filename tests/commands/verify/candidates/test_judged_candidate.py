@@ -106,19 +106,17 @@ def test_what_is_wrong_is_said_in_order() -> None:
     first, second, *special = report.reasons
     assert first.startswith("b: isolated error ")
     assert first.endswith(
-        "; the first layer to diverge: 'b.weight' in the reference, node 'b_node' in the candidate"
+        "; first divergence: 'b.weight' in the reference, node 'b_node' in the candidate"
     )
     assert second.startswith("output 'y': ")
-    assert "b: 1 with slope 0.5 gives 2 where the reference gives 1 (prelu)" in special
+    assert "b: 1 with slope 0.5 gives 2, but 1 in the reference (prelu)" in special
     assert (report.verdict, report.first_divergence) == ("fail", "b")
     assert [x.verdict for x in report.layers] == ["pass", "fail"]
 
 
 def test_a_reference_may_not_know_its_parameters() -> None:
     report = the_one(verified(NumpyModel(parameters=False), NumpyModel({"a": SLOPES * 2})))
-    assert report.reasons[0].endswith(
-        "; the first layer to diverge: node 'a_node' in the candidate"
-    )
+    assert report.reasons[0].endswith("; first divergence: node 'a_node' in the candidate")
 
 
 def test_a_layer_that_is_missing_is_no_node() -> None:
@@ -171,10 +169,7 @@ def test_a_special_value_that_nothing_excuses_fails_where_that_is_asked_for() ->
     assert {x.verdict for x in [*report.outputs, *report.layers]} == {"pass"}
     assert report.special[0] == SpecialValue("a", "where", 0.25, math.inf, math.inf,
                                              report.special[0].found, None)  # fmt: skip
-    assert (
-        report.reasons[0]
-        == "a: inf with slope 0.25 gives nan where the reference gives inf (where)"
-    )
+    assert report.reasons[0] == "a: inf with slope 0.25 gives nan, but inf in the reference (where)"
     assert len(report.reasons) == len(report.special) == 2
 
 
@@ -211,7 +206,7 @@ def test_special_values_that_cannot_be_tried_leave_a_doubt() -> None:
             return only_small
 
     report = the_one(verified(NumpyModel(), Alone()))
-    words = "special values could not be tried (it is too much)"
+    words = "special values could not be tested (it is too much)"
     assert (report.verdict, report.reasons, report.special) == ("inconclusive", (words,), ())
 
 
@@ -300,15 +295,21 @@ def test_the_tolerance_that_was_used_is_told() -> None:
     assert (the_one(result).tolerance, result.reference_precision) == (given, "float32")
     moved = verified(NumpyModel(is_wide=False), NumpyModel())
     assert (the_one(moved).tolerance, moved.notes) == (SENSITIVITY, ())
+    wide = verified(NumpyModel(can_move=False), NumpyModel())
+    assert (the_one(wide).tolerance, wide.reference_precision) == (REQUEST.tolerance, "float64")
     still = NumpyModel(is_wide=False, can_move=False)
     narrow = verified(still, NumpyModel())
     assert the_one(narrow).tolerance == default_tolerance(np.dtype(np.float32))
     assert narrow.notes == (
         "the operators of the reference cannot be perturbed (it has no operators): each "
         "output has one limit for all its values",
-        "float64 is not available for the reference (it stays narrow): the defaults of each type "
-        "are used",
+        "float64 is not available for the reference (it stays narrow): the default tolerance of "
+        "each type is used",
     )
+    one = verified(still, NumpyModel(), samples=1)
+    assert the_one(one).tolerance == default_tolerance(np.dtype(np.float32))
+    none = [NumpyModel(is_wide=False, can_move=False, outputs=()) for _ in range(2)]
+    assert the_one(verified(*none, samples=1)).tolerance == REQUEST.tolerance
     half = verified(still, NumpyModel(HALF, dtype="float16"))
     assert the_one(half).tolerance == default_tolerance(np.dtype(np.float16))
 
@@ -325,9 +326,7 @@ def _unjudged(model: str, reason: str, provider: ProviderReport | None = None) -
 
 def test_a_candidate_that_cannot_be_opened_is_not_judged() -> None:
     result = verified(NumpyModel(), NumpyModel(), NumpyModel(shape=("batch", 3, 4)))
-    words = (
-        "its input 'x' has shape [batch, 3, 4], and the reference's 'x' [batch, 3]: they do not fit"
-    )
+    words = "its input 'x' has shape [batch, 3, 4], but the reference's 'x' has shape [batch, 3]"
     assert result.candidates[1] == _unjudged("d", words)
     assert (result.verdict, result.reasons) == ("inconclusive", (f"d: {words}",))
     missing = verify_source(cast(Source, NumpyModel()), replace(REQUEST, candidates=("no.onnx",)))
@@ -378,7 +377,7 @@ def test_the_sizes_at_which_it_differs_are_named() -> None:
     wrong = NumpyModel(change=lambda _layer, y: y + np.float32(len(y) > 1))
     report = the_one(verified(NumpyModel(), wrong, layers=False))
     assert [code_of(reason) for reason in report.reasons] == [None, "differs_at_sizes"]
-    assert report.reasons[1] == "it differs for inputs x[16, 3], but not for x[1, 3]"
+    assert report.reasons[1] == "it differs for inputs of shape x[16, 3], but not of shape x[1, 3]"
 
 
 def test_sizes_are_looked_at_only_where_an_output_differs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -413,7 +412,7 @@ def test_axes_that_a_runtime_adds_are_a_note_of_the_candidate() -> None:
 
     result = verified(NumpyModel(notes=("it is old",)), Tall(notes=("so am I",)))
     words = (
-        "c: output 'y' has 3 axes where the reference has 2, since it knows four axes only: "
-        "those of size 1 at its end are ignored"
+        "c: output 'y' has 3 axes, the reference 2, because it knows four axes only: trailing "
+        "axes of size 1 are ignored"
     )
     assert (result.verdict, result.notes) == ("pass", ("it is old", words, "c: so am I"))

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy_models import NumpyModel
-from onnx_checks import CPU, TENTHS, request_of, small_net, the_one
-from text_nets import COLUMN, save
+from numpy_models import NumpyModel, the_one
+from onnx_checks import CPU, TENTHS, request_of, small_net
+from text_nets import COLUMN, npz, save
 
 from prelu_tools.backends.onnxruntime.running.session import Session
 from prelu_tools.backends.protocol.interface import Source
@@ -23,6 +23,7 @@ from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.process.progress import listening
 from prelu_tools.core.process.versions import installed_version
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification.candidate import (
@@ -50,6 +51,45 @@ def test_a_file_is_like_itself(net: Path) -> None:
     assert (layer.provider, layer.node, layer.max_abs_diff) == ("CPUExecutionProvider", "act", 0.0)
     assert layer.n_by_behaviour == 3
     assert told == [f"loading {net}", f"running {net}", f"checking {net} on cpu"]
+
+
+class _Listener:
+    """Writes down how far each part of the work came."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[str, int, int]] = []
+
+    def begin(self, part: str, total: int) -> None:
+        self.parts.append((part, total, 0))
+
+    def step(self) -> None:
+        part, total, done = self.parts[-1]
+        self.parts[-1] = part, total, done + 1
+
+    def end(self) -> None:
+        part, total, done = self.parts[-1]
+        assert done == total or not total, part
+
+
+def test_every_part_of_the_work_is_told(net: Path) -> None:
+    listener = _Listener()
+    with listening(listener):
+        assert verify(request_of(net, net)).verdict == "pass"
+    assert listener.parts == [
+        ("running the reference", 2, 2),
+        ("running the reference, perturbed by rounding", 2, 2),
+        ("observing its layers", 2, 2),
+        ("planting slope faults", 6, 6),
+    ]
+
+
+def test_a_search_is_told_without_knowing_how_long_it_is() -> None:
+    listener, model = _Listener(), NumpyModel()
+    model.found = [{"x": np.ones((2, 3), np.float32)}] * 3
+    with listening(listener):
+        _with(model, NumpyModel(), search_seconds=50.0, ranges={"": (1.0, 2.0)})
+    assert ("looking for inputs that reach the remaining slopes", 0, 3) in listener.parts
+    assert listener.parts[-1] == ("running the reference in float64", 2, 2)
 
 
 ELSEWHERE = ProviderReport("cuda", ("CUDA", "CPU"), ("one", "two"))
@@ -80,7 +120,7 @@ def test_power_that_cannot_be_measured_is_a_note(
     monkeypatch.setattr(module, "measure_power", refuse)
     result = verify(request_of(net, net))
     assert (result.verdict, result.power) == ("pass", None)
-    assert f"{net}: power was not measured (it is too large)" in result.notes
+    assert f"{net}: power was not measured: it is too large" in result.notes
 
 
 @pytest.mark.parametrize("other", [{"power": False}, {"layers": False}])
@@ -209,3 +249,92 @@ def test_a_column_of_another_file_fails(net: Path, tmp_path: Path) -> None:
     result = verify(request_of(net, other))
     assert (result.verdict, the_one(result).first_divergence) == ("fail", "a")
     assert the_one(result).power is None
+
+
+# Names that other layers have
+
+A, B = TENTHS, TENTHS * 2
+
+
+def _chain(path: Path, first: str, second: str, a: Array = A, b: Array = B) -> Path:
+    """Two layers one after the other, called after their slopes."""
+    body = f"[{first}] t = PRelu(x, {first}) n = Neg(t) [{second}] y = PRelu(n, {second})"
+    return save(path, body, **{first: a, second: b})
+
+
+def _layers(*models: Path, **other: Any) -> list[tuple[str, str, str | None]]:
+    report = the_one(verify(request_of(*models, power=False, **other)))
+    return [(x.name, x.verdict, x.note) for x in report.layers]
+
+
+def test_layers_are_paired_by_slopes_where_names_mislead(tmp_path: Path) -> None:
+    left = _chain(tmp_path / "l.onnx", "p", "q")
+    right = _chain(tmp_path / "r.onnx", "q", "p")
+    note = "called {!r} in the candidate, where other layers have these names"
+    assert _layers(left, right) == [
+        ("p", "pass", note.format("q")), ("q", "pass", note.format("p"))
+    ]  # fmt: skip
+    wrong = _chain(tmp_path / "w.onnx", "q", "p", b=B + 1)
+    assert [verdict for _, verdict, _ in _layers(left, wrong)] == ["fail", "fail"]
+
+
+def test_one_negative_input_shows_a_slope(tmp_path: Path) -> None:
+    left = _chain(tmp_path / "l.onnx", "p", "q")
+    right = _chain(tmp_path / "r.onnx", "q", "p")
+    x = np.ones((1, 3, 4, 5), np.float32)
+    x[:, :, 0, 0] = -1
+    given = npz(tmp_path / "x.npz", x=x)
+    usual = VerifyRequest("r", ("c",)).search_seconds
+    found = _layers(left, right, inputs_file=given, search_seconds=usual)
+    assert [verdict for _, verdict, _ in found] == ["pass", "pass"]
+
+
+def test_they_are_not_where_no_input_shows_their_slopes(tmp_path: Path) -> None:
+    left = _chain(tmp_path / "l.onnx", "p", "q")
+    right = _chain(tmp_path / "r.onnx", "q", "p")
+    found = _layers(left, right, ranges={"": (1.0, 2.0)})
+    assert [verdict for _, verdict, _ in found] == ["fail", "fail"]
+
+
+def test_they_are_not_where_their_values_differ(tmp_path: Path) -> None:
+    """No output shows what they give."""
+    body = "[p] t = PRelu(x, p) y = Neg(x) [q] u = PRelu(y, q)"
+    left = save(tmp_path / "l.onnx", body, p=A, q=B)
+    right = save(tmp_path / "r.onnx", body, p=B, q=A)
+    found = _layers(left, right)
+    assert [(verdict, note) for _, verdict, note in found] == [("fail", None), ("fail", None)]
+
+
+def test_they_are_not_where_layers_are_not_looked_at_or_an_output_differs(tmp_path: Path) -> None:
+    left = _chain(tmp_path / "l.onnx", "p", "q")
+    right = _chain(tmp_path / "r.onnx", "q", "p")
+    found = _layers(left, right, layers=False)
+    assert [verdict for _, verdict, _ in found] == ["inconclusive", "inconclusive"]
+    body = "[q] t = PRelu(x, q) n = Neg(t) [p] u = PRelu(n, p) y = Neg(u)"
+    found = _layers(left, save(tmp_path / "n.onnx", body, q=A, p=B))
+    assert [verdict for _, verdict, _ in found] == ["fail", "fail"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "differs", "who"),
+    [({}, False, "settled"), ({"layers": False}, False, "unsearched"),
+     ({}, True, "blamed"), ({"layers": False}, True, "blamed")],
+)  # fmt: skip
+def test_what_layers_prove_depends_on_the_outputs(
+    changes: dict[str, bool], differs: bool, who: str, net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def note(name: str) -> Any:
+        def settle(layers: Any, _judge: object, search: Any) -> Any:
+            asked.append((name, search.provider))
+            return layers
+
+        return settle
+
+    for name in ("settled", "unsearched", "blamed"):
+        monkeypatch.setattr(module, name, note(name))
+    _with(NumpyModel(), NumpyModel(change=lambda _, y: y + np.float32(differs)), **changes)
+    provider = "CPUExecutionProvider"
+    verify(request_of(net, net, power=False, providers=(provider,)))
+    assert asked == [(who, "cpu"), ("settled", provider)]

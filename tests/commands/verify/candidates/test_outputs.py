@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.results.verification.parity import Deviation, OutputParity
-from prelu_tools.core.rounding.tolerance import Extent
+from prelu_tools.core.rounding.spread import Spread
+from prelu_tools.core.rounding.tolerance import FACTOR, Extent
 
 EXACT = Tolerance(0.0, 0.0, scaled=False, origin="given")
 CALIBRATED = Tolerance(0.0, 0.0, scaled=False, origin="calibrated", multiple=8.0, ulps=4.0)
@@ -144,7 +146,7 @@ def test_another_shape_fails_in_words() -> None:
     assert math.isnan(found.max_rel_diff)
     assert (found.name, found.shape, found.verdict) == ("out", (3, 1), "fail")
     assert (found.n_mismatched, found.n_nonfinite_mismatch, found.deviation) == (3, 0, None)
-    assert found.difference == "output 'out' has shape [3, 1] where [2] was expected"
+    assert found.difference == "output 'out' has shape [3, 1], expected [2]"
 
 
 def test_a_narrower_type_has_more_room() -> None:
@@ -250,11 +252,111 @@ def test_an_output_has_one_layout_in_all_runs() -> None:
         assert found.verdict == verdict
 
 
+def test_the_first_run_that_tells_layouts_apart_decides() -> None:
+    nothing = np.zeros_like(CUBE)
+    turned = CUBE.transpose(0, 2, 3, 1)
+    judge = _judge(nothing, CUBE, CUBE, moved=RANKS)
+    assert judge.compare([{"y": run} for run in (nothing, turned, turned)])[0].verdict == "pass"
+    judge = _judge(CUBE, PICTURE, moved=RANKS)  # of which the first run's layout is not possible
+    assert judge.compare([{"y": turned}, {"y": PICTURE}])[0].verdict == "pass"
+    pair = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
+    assert _verdict(_judge(pair, moved={3}), pair.transpose(0, 2, 1)) == "pass"
+
+
 def test_each_output_has_its_own_layout() -> None:
     both = {"a": CUBE, "b": CUBE}
     judge = OutputJudge([both], {"a": Extent(), "b": Extent()}, Layouts(), RANKS, EXACT)
-    assert not judge.notices({"a": CUBE.transpose(0, 2, 3, 1), "b": CUBE}, 0)
+    given = {"a": CUBE.transpose(0, 2, 3, 1), "b": CUBE}
+    assert not judge.notices(given, 0)
+    assert [found.verdict for found in judge.compare([given])] == ["pass", "pass"]
 
 
 def test_a_layout_that_is_given_and_does_not_fit_is_told_by_the_shapes() -> None:
     assert _verdict(_judge(PICTURE, moved=RANKS, layouts=BOTH), PICTURE) == "pass"
+
+
+# Each value with a limit of its own
+
+EVERY = Tolerance(0.0, 0.0, scaled=False, origin="sensitivity", multiple=8.0, ulps=4.0)
+GIVEN = np.arange(1, 9, dtype=np.float32).reshape(4, 2)
+ROOM = FACTOR * (0.25 + 2.0**-23 / 2 + float(np.finfo(np.float32).tiny))  # of the value 1
+SPOTS = np.zeros((4, 2), bool)
+SPOTS[:2, 0] = True
+
+
+def _each(*spreads: Spread, own_error: float | None = None) -> OutputJudge:
+    references = [{"y": GIVEN} for _ in spreads]
+    extents = {"y": Extent(8.0, own_error)}
+    moved = [{"y": spread} for spread in spreads]
+    return OutputJudge(references, extents, Layouts(), (), EVERY, moved)
+
+
+def _moved(change: float, *places: tuple[int, int]) -> Array:
+    found = GIVEN.copy()
+    for place in places:
+        found[place] += change
+    return found
+
+
+SCALE = Spread(np.full((4, 2), 0.25, np.float32))
+
+
+def test_the_worst_value_is_measured_by_its_own_rounding() -> None:
+    (found,) = _each(SCALE).compare([{"y": _moved(1.5 * ROOM, (0, 0))}])
+    assert found.worst_of_rounding == pytest.approx(1.5 * FACTOR)
+    assert found.limit == pytest.approx(ROOM)
+    assert found.difference == (
+        f"output 'y': 1 value differs by up to {1.5 * ROOM:.3g}, at worst {1.5 * FACTOR:.3g}x "
+        "the model's own rounding error"
+    )
+    (within,) = _each(SCALE).compare([{"y": _moved(0.5 * ROOM, (0, 0))}])
+    assert (within.verdict, within.difference) == ("pass", None)
+    assert within.worst_of_rounding == pytest.approx(FACTOR / 2)
+
+
+def test_each_run_has_limits_of_its_own() -> None:
+    none = Spread(np.zeros((4, 2), np.float32))
+    wrong = _moved(0.5 * ROOM, (0, 0))
+    for runs, verdict in (((GIVEN, wrong), "pass"), ((wrong, GIVEN), "fail")):
+        judge = _each(none, SCALE)
+        assert judge.compare([{"y": run} for run in runs])[0].verdict == verdict
+        assert [judge.notices({"y": run}, n) for n, run in enumerate(runs)] == [
+            verdict == "fail", False
+        ]  # fmt: skip
+
+
+def test_what_sits_on_a_boundary_is_a_remark() -> None:
+    border = Spread(SCALE.scale, SPOTS, 2, np.full((4, 1), 50.0, np.float32))
+    (found,) = _each(border).compare([{"y": _moved(40.0, (0, 0), (1, 0))}])
+    assert (found.verdict, found.n_border, found.n_values) == ("pass", 2, 8)
+    assert found.remark == (
+        "2 of 8 values are on a border that rounding crosses (of a comparison, a rounding, an "
+        "index, a nearest neighbour) and differ: row 0 of run 0, row 1 of run 0"
+    )
+    (more,) = _each(border).compare([{"y": _moved(40.0, (0, 0), (1, 0), (2, 0), (3, 0))}])
+    assert (more.verdict, more.n_border, more.remark) == ("fail", 0, None)
+    assert more.difference == (
+        "output 'y': 2 values differ by up to 40; 2 of them are on a border that rounding crosses"
+    )
+
+
+def test_what_is_made_of_rounding_is_a_remark() -> None:
+    rough = replace(SCALE, rough=SPOTS)
+    (found,) = _each(rough).compare([{"y": GIVEN}])
+    assert (found.verdict, found.remark) == (
+        "pass",
+        "nothing can be proven for 2 of 8 values: the model's own rounding error is about as "
+        "large as the values",
+    )
+    (plain,) = _each(SCALE).compare([{"y": GIVEN}])
+    assert (plain.remark, plain.n_border, plain.of_rounding) == (None, 0, None)
+
+
+def test_a_value_at_its_limit_is_not_beyond_it() -> None:
+    found = _moved(ROOM, (0, 0))
+    assert found[0, 0] - 1.0 == ROOM - FACTOR * float(np.finfo(np.float32).tiny)
+    found[1, 0] = math.nan
+    (said,) = _each(SCALE).compare([{"y": found}])
+    assert said.worst_of_rounding == FACTOR
+    assert said.difference is not None
+    assert said.difference.endswith("on one side only: 1")

@@ -63,7 +63,7 @@ def test_a_small_bias_fails_between_two_files(tmp_path: Path) -> None:
     (output,) = candidate(found)["outputs"]
     assert output["verdict"] == "fail"
     assert output["worst_of_rounding"] > 100
-    assert "x the model's own rounding" in output["difference"]
+    assert "x the model's own rounding error" in output["difference"]
 
 
 def test_one_weight_that_is_off_by_two_units_passes(tmp_path: Path) -> None:

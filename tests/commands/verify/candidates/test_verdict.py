@@ -90,7 +90,7 @@ def test_sizes_follow_the_outputs() -> None:
     output = replace(OUTPUT, verdict="fail", difference="output y: 3 values differ")
     report = _report(outputs=(output,), sizes="for batches of 3 only", layers=(WRONG,))
     assert report.reasons == (
-        "a: it is off; the first layer to diverge: node 'a_node' in the candidate",
+        "a: it is off; first divergence: node 'a_node' in the candidate",
         "output y: 3 values differ",
         "for batches of 3 only",
     )
@@ -104,8 +104,8 @@ def test_layers_that_fail_come_first_and_the_first_of_them_is_named() -> None:
     assert _said(report) == (
         "fail",
         [
-            "a: it is off; the first layer to diverge: 'a.weight' in the reference, node "
-            "'a_node' in the candidate",
+            "a: it is off; first divergence: 'a.weight' in the reference, node 'a_node' in the "
+            "candidate",
             "d: it is off; node 'd_node'",
             "e: it is missing",
             "b: in doubt",
@@ -122,13 +122,13 @@ def test_layers_that_fail_come_first_and_the_first_of_them_is_named() -> None:
 
 
 def test_a_layer_that_may_hand_on_what_it_was_given_is_named_behind_those_that_are_wrong() -> None:
-    handed = Reason("a: its output is 2 from the reference's", "layer_output_differs")
+    handed = Reason("a: its output differs from the reference's by up to 2", "layer_output_differs")
     first = replace(WRONG, difference=handed)
     second = replace(WRONG, name="b", difference=Reason("b: 3 of 3 slopes differ", "slopes_differ"))
     report = _report(layers=(first, replace(second, node="b_node")))
     assert report.reasons == (
         "b: 3 of 3 slopes differ; node 'b_node'",
-        f"{handed}; the first layer to diverge: node 'a_node' in the candidate",
+        f"{handed}; first divergence: node 'a_node' in the candidate",
     )
     assert report.first_divergence == "a"
 
@@ -145,7 +145,7 @@ def test_values_of_a_random_model_prove_nothing_and_slopes_do() -> None:
 def test_a_special_value_without_an_explanation_fails() -> None:
     assert _said(_report(special=(replace(SPECIAL, documented=""), SPECIAL))) == (
         "fail",
-        ["a: inf with slope 0.5 gives nan where the reference gives inf (max)"],
+        ["a: inf with slope 0.5 gives nan, but inf in the reference (max)"],
         ["special_value_differs"],
     )
 
@@ -164,7 +164,7 @@ def test_nodes_on_another_provider_are_in_doubt_unless_they_are_allowed() -> Non
 
 def test_an_interface_fails_by_itself_or_where_it_has_to_be_the_same() -> None:
     strict = replace(REQUEST, strict_interface=True)
-    said = ("fail", ["output 'z' has the name 'y' in the reference"], ["output_renamed"])
+    said = ("fail", ["output 'z' is called 'y' in the reference"], ["output_renamed"])
     assert _report(interface=(INTERFACE,)).verdict == "pass"
     assert _said(_report(strict, interface=(INTERFACE,))) == said
     assert _said(_report(interface=(replace(INTERFACE, fails=True),))) == said

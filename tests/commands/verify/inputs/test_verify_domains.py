@@ -113,13 +113,6 @@ class Picture(Base):
 """
 
 
-@pytest.fixture(scope="module")
-def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("domains") / "domain_nets.py"
-    path.write_text(_NETS)
-    return path
-
-
 def _exported(nets: Path, name: str, *options: str) -> tuple[Path, dict[str, Any]]:
     target = nets.with_name(f"{name}.onnx")
     net = f"{nets}:{name}"

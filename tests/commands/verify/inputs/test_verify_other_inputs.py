@@ -124,5 +124,5 @@ def test_where_neither_knows_the_option_is_shown(nets: Path) -> None:
 
 
 def test_a_file_of_another_number_of_inputs_is_named(nets: Path) -> None:
-    with pytest.raises(UsageError, match="3 inputs are given"):
+    with pytest.raises(UsageError, match="3 inputs were given"):
         prelu_tools.verify(f"{nets}:picture", nets.with_name("text.onnx"), **_FAST)

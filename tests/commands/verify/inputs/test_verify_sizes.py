@@ -90,13 +90,6 @@ def graph(): return seeded(Graph)
 FREE = ("--input", "x:batch,2,h,w")
 
 
-@pytest.fixture(scope="module")
-def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sizes") / "size_nets.py"
-    path.write_text(_NETS)
-    return path
-
-
 def _exported(nets: Path, name: str, *options: str) -> Path:
     path = nets.with_name(f"{name}.onnx")
     if not path.exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -11,8 +12,15 @@ import pytest
 from judge_rig import SLOPES, X, Y, bare, flat
 from tensor_search import CAN, Search, Tensors, call
 
-from prelu_tools.commands.verify.layers.finding import Found, Place, in_words
+from prelu_tools.commands.verify.layers.finding import (
+    Found,
+    Place,
+    find_in_order,
+    find_stated,
+    in_words,
+)
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.facts.tensors import Maker
 
 QUARTERS = np.full(3, 0.25, np.float32)
@@ -235,9 +243,7 @@ def test_a_node_that_states_other_slopes_is_wrong(slopes: Array, maker: Maker, t
 
 def test_every_call_that_states_a_slope_states_the_right_one() -> None:
     other = replace(LEAKY, slope=0.75)
-    assert _stated(QUARTERS, LEAKY, other).wrong == (
-        "its slope is 0.75 there, where 0.25 was expected"
-    )
+    assert _stated(QUARTERS, LEAKY, other).wrong == ("its slope is 0.75, expected 0.25")
     mixed = _stated(QUARTERS, LEAKY, Maker("m", "Add"))
     assert (mixed.by_value, mixed.stated, mixed.makers[0]) == (False, False, LEAKY)
 
@@ -399,3 +405,106 @@ def test_nothing_is_found_until_it_is() -> None:
 )
 def test_where_a_layer_was_found(found: Found, text: str) -> None:
     assert in_words(found) == f"found by its values: tensor {text}"
+
+
+@pytest.mark.parametrize("find", [find_stated, find_in_order])
+def test_a_file_is_not_read_where_nothing_is_looked_for(find: Any) -> None:
+    class Closed:
+        @property
+        def searchable(self) -> Any:
+            raise AssertionError("nobody has to look here")
+
+    assert find(Closed(), []) == {}
+
+
+def _leaky(name: str, slope: float | None) -> Maker:
+    return Maker(f"of_{name}", "LeakyRelu", slope)
+
+
+def _stating(**slopes: float | None) -> Any:
+    tensors = Tensors(dict.fromkeys(slopes, Y), **{n: _leaky(n, s) for n, s in slopes.items()})
+    return SimpleNamespace(searchable=tensors)
+
+
+def _of(slope: float, name: str = "a", nodes: Sequence[str] = ("n",)) -> Any:
+    return bare(name, np.full((1, 1), slope, np.float32), nodes=tuple(nodes))
+
+
+def test_layers_are_found_by_the_slopes_that_nodes_state() -> None:
+    source = _stating(t=0.25, plain=None, zero=0.0, u=0.5, v=0.25, w=0.25)
+    two = _of(0.25, "b", ("n", "m"))
+    found = find_stated(source, [_of(0.5), two, _of(0.25, "c"), _of(0.25, "d"), _of(0.75, "e")])
+    assert found == {
+        "a": Found(("u",), (_leaky("u", 0.5),), True, True, is_unseen=True),
+        "b": Found(("t", "v"), (_leaky("t", 0.25), _leaky("v", 0.25)), True, True, is_unseen=True),
+        "c": Found(("w",), (_leaky("w", 0.25),), True, True, is_unseen=True),
+    }
+    assert find_stated(source, [_of(0.0)]) == {}
+
+
+def test_as_many_nodes_as_layers_are_these_in_order() -> None:
+    found = find_in_order(_stating(t=0.25, plain=None, u=0.5), [_of(0.25), _of(0.75, "b")])
+    assert found == {
+        "a": Found(("t",), (_leaky("t", 0.25),), True, True, is_unseen=True),
+        "b": Found(
+            ("u",), (_leaky("u", 0.5),), False, False, is_unseen=True, stated=True,
+            wrong="its slope is 0.5, expected 0.75",
+        ),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [_of(0.25)],
+        [_of(0.25)] * 3,
+        [_of(0.25, nodes=("n", "m"))],
+        [_of(0.25, nodes=("n", "m"))] * 2,
+    ],
+)
+def test_another_number_of_nodes_or_calls_is_not_told_apart(layers: Any) -> None:
+    assert find_in_order(_stating(t=0.25, u=0.25), layers) == {}
+
+
+def test_a_candidate_that_cannot_be_searched_states_nothing() -> None:
+    class Broken:
+        def makers(self) -> Any:
+            raise PReLUToolsError("it is broken")
+
+    for searchable in (None, Broken()):
+        source = cast(Any, SimpleNamespace(searchable=searchable))
+        assert find_stated(source, [_of(0.25)]) == find_in_order(source, [_of(0.25)]) == {}
+
+
+@pytest.mark.parametrize(
+    ("slope", "digits", "slopes", "is_stated"),
+    [
+        (0.123, 3, [0.12345], True),
+        (0.123, 3, [0.12345, 0.12345], True),
+        (0.123, 3, [0.124], False),
+        (0.12, 3, [0.12345], False),
+        (0.123, None, [0.12345], False),
+        (0.123, 3, [0.123, 0.5], False),
+        (0.5, 3, [0.5, 0.12345], False),
+        (0.25, None, [0.25, 0.25], True),
+        (0.25, None, [], False),
+        (0.25, 3, [], False),
+    ],
+)
+def test_a_file_states_a_slope_in_as_many_digits_as_it_has(
+    slope: float, digits: int | None, slopes: Sequence[float], is_stated: bool
+) -> None:
+    maker = Maker("of_t", "LeakyRelu", slope, digits)
+    source = cast(Any, SimpleNamespace(searchable=Tensors({"t": Y}, t=maker)))
+    layer = bare("a", np.array([slopes], np.float32), nodes=("n",))
+    assert list(find_stated(source, [layer])) == ["a"] * is_stated
+
+
+def test_the_digits_of_a_file_are_told() -> None:
+    found = Found(("t",), (Maker("n", "LeakyRelu", 0.123, 3),), True, True)
+    assert in_words(found) == (
+        "found by its values: tensor 't' of node 'n', the same function as LeakyRelu(0.123); the "
+        "file states 3 digits of its slope"
+    )
+    exact = replace(found, makers=(Maker("n", "LeakyRelu", 0.123),))
+    assert in_words(exact).endswith("LeakyRelu(0.123)")

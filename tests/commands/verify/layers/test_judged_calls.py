@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from judge_rig import EXACT, SLOPES, Rig, X, Y, bare, flat
 
-from prelu_tools.commands.verify.layers.isolated import axis_orders
+from prelu_tools.commands.verify.layers.isolated import axis_orders, turned_orders
+from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.rounding.tolerance import Extent
 
@@ -131,3 +132,117 @@ def test_slopes_lie_as_a_call_has_its_axes() -> None:
     rig.expect("a", x * SLOPES, 1)
     rig.judge.observe("a", 1, x, x * SLOPES)
     assert (rig.one().verdict, rig.one().max_ulp_diff) == ("pass", 0)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "ulps_apart"),
+    [(False, False, 6), (True, False, 2), (False, True, 2), (True, True, 2)],
+)
+def test_what_adds_parts_that_cancel_rounds_as_its_input_does(
+    mine: bool, theirs: bool, ulps_apart: int
+) -> None:
+    """Whichever side has the form that does; a quarter of 1 has units of a quarter of the size."""
+    rig = Rig([flat(rounds=mine)], [flat(rounds=theirs)])
+    y = Y.copy()
+    y[0, 0] += 6 * np.spacing(np.float32(0.25))
+    rig.judge.observe("a", 0, X, y)
+    assert rig.one().max_ulp_diff == ulps_apart
+
+
+def test_a_part_of_a_layer_is_the_first_call_of_its_own() -> None:
+    whole = flat("s", nodes=("a", "b"), same_instance=False, positions=(0, 1))
+    rig = Rig([flat("a"), flat("b")], [whole])
+    rig.expect("a", Y)
+    rig.expect("b", Y)
+    rig.judge.observe("s", 0, X, Y + 1)
+    rig.judge.observe("s", 1, X, Y + 2)
+    assert [found.max_abs_diff for found in rig.judge.parities({})] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("slopes", "words"),
+    [
+        ([0.5], "a: has an output of shape [1, 2, 2], expected [2, 2]: in the reference, the "
+                "number of axes depends on the input sizes, as with squeeze(), but a file fixes "
+                "it"),
+        ([0.5, 0.25], "a: a slope of shape [1, 2] does not broadcast to an input of [2, 2]: the "
+                      "result has more axes"),
+    ],
+)  # fmt: skip
+def test_an_output_of_more_axes_is_lost(slopes: list[float], words: str) -> None:
+    rig = Rig(
+        [flat(slopes=np.array(slopes, np.float32))], [flat(slopes=np.array(slopes, np.float32))]
+    )
+    x = np.ones((2, 2), np.float32)
+    rig.expect("a", x)
+    rig.judge.observe("a", 0, x, x[None])
+    assert rig.one().difference == words
+
+
+def test_each_call_of_an_additional_layer_stands_for_another_one() -> None:
+    rig = Rig([THREE], [flat(), flat("x", nodes=("four", "five"))])
+    for call, factor in enumerate(FACTORS):
+        rig.expect("a", factor * Y, call)
+    rig.judge.observe("a", 0, X, Y)
+    rig.judge.observe("x", 0, 2 * X, 2 * Y)
+    rig.judge.observe("x", 1, 4 * X, 4 * Y)
+    assert [name for name, _ in rig.judge.stand_ins("a")] == ["x", "x"]
+
+
+def test_a_call_is_left_over_where_a_run_lacks_it() -> None:
+    pair = flat(nodes=("one", "two"))
+    rig = Rig([pair, flat("b")], [pair, flat("b")])
+    assert rig.judge.left_over("a")
+    rig.judge.observe("b", 0, X, Y)
+    for run in (1, 2):
+        rig.judge.run = run
+        for call, is_left in ((0, True), (1, False)):
+            rig.judge.observe("a", call, X, Y)
+            assert rig.judge.left_over("a") is is_left
+    assert not rig.judge.left_over("b")
+
+
+def test_other_slopes_say_more_than_another_number_of_calls() -> None:
+    pair = flat(nodes=("one", "two"))
+    codes = [code_of(Rig([pair], [found]).one().difference) for found in
+             (flat(), flat(slopes=2 * SLOPES))]  # fmt: skip
+    assert codes == ["layer_calls_differ", "slopes_differ"]
+
+
+def test_a_form_that_rounds_has_slopes_that_are_rounded() -> None:
+    near = np.nextafter(SLOPES, np.float32(1))
+    rig = Rig([flat()], [flat(slopes=near, rounds=True)])
+    rig.expect("a", Y)
+    rig.judge.observe("a", 0, 2 * X, 2 * Y)
+    (found,) = rig.judge.parities({}, agreed=True)
+    assert (found.verdict, found.found, found.slopes_equal) == ("pass", "rounded", False)
+    assert found.note is not None
+    assert found.note.startswith("end-to-end error")
+
+
+@pytest.mark.parametrize(
+    ("expected", "shape", "orders"),
+    [
+        pytest.param((2, 3, 3, 3), (2, 3, 3, 3), [(0, 1, 2, 3)], id="along the last axis of both"),
+        pytest.param((2, 3, 4, 5), (2, 4, 5, 3), [(0, 2, 3, 1)], id="not on the reference's input"),
+        pytest.param((2, 3), (2, 4, 5, 3), [(0, 1, 2, 3)], id="of other ranks"),
+    ],
+)
+def test_slopes_of_fewer_axes_say_how_these_lie_where_they_fit(
+    expected: tuple[int, ...], shape: tuple[int, ...], orders: list[tuple[int, ...]]
+) -> None:
+    layer = bare("a", SLOPES.reshape(1, 3))
+    assert list(axis_orders(layer, layer, shape, expected)) == orders
+
+
+def test_what_both_nodes_state_is_of_one_source() -> None:
+    cube = np.linspace(-1, 1, 27, dtype=np.float32).reshape(1, 3, 3, 3)
+    mine, other = (bare("a", cube, axes=(0, 3, 1, 2)) for _ in range(2))
+    assert list(axis_orders(mine, other, (2, 3, 3, 3), (2, 3, 3, 3))) == [(0, 1, 2, 3)]
+
+
+def test_what_does_not_lie_on_the_input_is_not_turned() -> None:
+    cube = np.linspace(-1, 1, 27, dtype=np.float32).reshape(1, 3, 3, 3)
+    assert turned_orders(bare("a", cube), flat(), (2, 3), (2, 3)) == ()
+    assert turned_orders(flat(), bare("a", cube), (2, 3), (2, 3)) == ()
+    assert turned_orders(flat(), flat(), (2, 3), (2, 3)) == ((0, 1),)

@@ -131,8 +131,9 @@ def test_both_signs_are_told_and_nan_too() -> None:
     undocumented = [value.value for value in found if value.documented is None]
     assert len(undocumented) == 8  # of 0, 1, the largest and infinity, but not of NaN
     assert [math.copysign(1, v) for v in undocumented].count(-1.0) == 4
-    found = _compare(_Model(_flat()), _Model(_flat(form="where"), a=seven))
-    assert [math.isnan(value.value) for value in found].count(True) == 1
+    for strict in (False, True):
+        found = _compare(_Model(_flat()), _Model(_flat(form="where"), a=seven), strict=strict)
+        assert [math.isnan(value.value) for value in found].count(True) == 1
 
 
 def test_a_difference_that_is_known_does_not_hide_one_that_is_not() -> None:
@@ -164,6 +165,37 @@ def test_a_layer_of_other_slopes_has_failed_already() -> None:
     other = _layer("a", SLOPES.reshape(1, -1) * 2)
     right = _Model(other, _flat("b"), b=_with((ONE, 0), 7.0))
     assert [v.layer for v in _compare(_Model(_flat("a"), _flat("b")), right)] == ["b"]
+    assert list(right.given) == ["b"]
+
+
+def test_equal_slopes_of_which_one_was_kept_are_compared() -> None:
+    many = _layer("a", np.full((1, 3), 0.25, np.float32))
+    one = _layer("b", np.full((1, 1), 0.25, np.float32))
+
+    def wrong(x: Array) -> Array:
+        found = _prelu(np.float32(0.25))(x)
+        found[MINUS_ONE, 2] = 7.0
+        return found
+
+    assert _compare(_Model(many), _Model(one)) == ()
+    (found,) = _compare(_Model(many), _Model(one, b=wrong))
+    assert found == SpecialValue("a", "prelu", 0.25, -1.0, -0.25, 7.0, None)
+    alone = _Model(one)
+    assert _compare(_Model(one), alone) == ()
+    assert alone.given["b"].shape == (len(VALUES), 1)
+
+
+def test_slopes_that_are_repeated_are_passed_over() -> None:
+    left = SLOPES.reshape(1, 3, 1, 1)
+    model = _Model(_layer("b", np.repeat(left, 2, axis=2)))
+    assert _compare(_Model(_layer("a", left)), model) == ()
+    assert model.given == {}
+
+
+def test_whole_slopes_have_no_special_values() -> None:
+    whole = _layer("a", np.array([[1, 2, 3]], np.int32))
+    left, right = _Model(whole, _flat("b")), _Model(whole, _flat("b"))
+    assert _compare(left, right) == ()
     assert list(right.given) == ["b"]
 
 
@@ -202,6 +234,13 @@ def test_what_the_node_says_or_else_the_user_decides(
     left = _Model(_layer("a", CUBE))
     right = _Model(_layer("a", CUBE.transpose(LAST), axes=axes))
     assert _compare(left, right, layouts) == ()
+    assert right.given["a"].shape == (13, 3, 3, 3)
+
+
+def test_both_nodes_may_say_what_became_of_the_axes_of_one_source() -> None:
+    left = _Model(_layer("a", CUBE, axes=FIRST))
+    right = _Model(_layer("a", CUBE.transpose(LAST), axes=(0, 1, 2, 3)))
+    assert _compare(left, right) == ()
     assert right.given["a"].shape == (13, 3, 3, 3)
 
 
@@ -294,6 +333,7 @@ def _departs(at: float, form: str, expected: float, found: float | None) -> Sequ
         pytest.param(0.0, "where", math.nan, None, True, id="0 turned by a slope below it"),
         pytest.param(math.nan, "prelu", 5.0, None, True, id="NaN that the reference lost"),
         pytest.param(math.nan, "where", 5.0, None, False, id="and no node made it"),
+        pytest.param(math.nan, "where", math.inf, None, False, id="NaN that became infinite"),
     ],
 )
 def test_what_is_right_where_the_reference_is_not(

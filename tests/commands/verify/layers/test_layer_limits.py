@@ -16,14 +16,14 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopediff import LayerPairs
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.verification.parity import LayerParity
-from prelu_tools.core.rounding.tolerance import FACTOR, SENSITIVITY
+from prelu_tools.core.rounding.tolerance import CALIBRATED, FACTOR, SENSITIVITY, Extent
 
 PAIR = flat(nodes=("one", "two"))
 SCALE = 2.0**-8
 ROOM = FACTOR * SCALE
 
 
-def _rounded(*scales: float, run: int = 0, narrow: str | None = None) -> Rig:
+def _rounded(*scales: float, run: int = 0, narrow: str = "float32") -> Rig:
     """A reference whose calls are rounded by these scales in one run; each gives Y."""
     rig = Rig([PAIR], [PAIR], SENSITIVITY)
     rig.judge = LayerJudge(rig.reference, [PAIR], Layouts(), SENSITIVITY, narrow=narrow)
@@ -118,8 +118,8 @@ def test_another_number_of_axes_is_explained() -> None:
     rig.judge.observe("a", 0, X, Y)
     assert _said(rig) == (
         "fail",
-        "a: gives [2, 3] where [3] was expected: in the reference the number of axes depends on "
-        "the input sizes, as with squeeze(), but it is fixed in a file",
+        "a: has an output of shape [2, 3], expected [3]: in the reference, the number of axes "
+        "depends on the input sizes, as with squeeze(), but a file fixes it",
         "layer_shape_differs",
     )
 
@@ -127,12 +127,16 @@ def test_another_number_of_axes_is_explained() -> None:
 def test_what_differs_has_a_code() -> None:
     rig = Rig([flat()], [flat()])
     rig.judge.observe("a", 0, X, np.full_like(Y, np.nan))
-    words = "a: in isolation its values differ from those of the reference's slopes"
+    words = "a: in isolation it does not compute PReLU with the reference's slopes"
     assert _said(rig) == ("fail", words, "layer_differs")
     rig = Rig([flat()], [flat()])
     rig.expect("a", Y)
     rig.judge.observe("a", 0, 2 * X, 2 * Y)
-    assert _said(rig) == ("fail", "a: its output is 2 from the reference's", "layer_output_differs")
+    assert _said(rig) == (
+        "fail",
+        "a: its output differs from the reference's by up to 2",
+        "layer_output_differs",
+    )
     assert _said(Rig([flat()], [flat("a", 2 * SLOPES)]))[2] == "slopes_differ"
     assert _said(Rig([PAIR], [flat()]))[2] == "layer_calls_differ"
     found = Rig([flat()], [flat(), flat("c")]).judge.parities({})
@@ -236,6 +240,16 @@ def test_shapes_of_inputs_are_no_slopes() -> None:
     assert pairs.pairs[0][1].name == "b"
 
 
+def test_sizes_of_inputs_are_no_slopes() -> None:
+    """A layer of another place: its axes may be those of the first one exchanged, by the sizes."""
+    slopes = SLOPES.reshape(1, 3, 1, 1)
+    mine = bare("a", slopes, (None, 3, 5, 3))
+    found = [bare("a", 2 * slopes, (None, 3, 5, 3)), bare("b", slopes, (None, 3, 3, 5))]
+    pairs = Rig([mine], found).judge.paired_by_slopes(["a"])
+    assert pairs is not None
+    assert pairs.pairs[0][1].name == "b"
+
+
 @pytest.mark.parametrize(("y", "strays"), [(Y, False), (2 * Y, True), (Y[:1], True), (None, True)])
 def test_whether_a_layer_gives_something_else(y: Array | None, strays: bool) -> None:
     rig = Rig([flat(), flat("b")], [flat(), flat("b")])
@@ -255,3 +269,55 @@ def test_a_pair_that_is_told_keeps_what_is_missing() -> None:
     assert [(x.name, x.found, x.provider, x.note) for x in found] == [
         ("a", "pattern", "CPU", None), ("b", "nowhere", None, None), ("c", "additional", None, None)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("off", "found"), [(0.9, ["x"]), (1.1, [])])
+def test_an_additional_layer_has_the_room_of_the_call_that_it_stands_for(
+    off: float, found: list[str]
+) -> None:
+    rig = Rig([PAIR], [flat(), flat("x")], SENSITIVITY)
+    rig.expect("a", Y, 0)
+    rig.expect("a", 2 * Y, 1)
+    rig.stash.put((SPREAD, 0, "a", 1), np.full(Y.shape, SCALE, np.float32))
+    rig.judge.observe("a", 0, X, Y)
+    rig.judge.observe("x", 0, 2 * X, 2 * Y + np.float32(off * ROOM))
+    assert [name for name, _ in rig.judge.stand_ins("a")] == found
+
+
+@pytest.mark.parametrize(("off", "found"), [(7.0, ["x"]), (9.0, [])])
+def test_an_additional_layer_has_the_room_of_the_layer_that_it_stands_for(
+    off: float, found: list[str]
+) -> None:
+    rig = Rig([PAIR], [flat(), flat("x")], CALIBRATED, a=Extent(1.0, 1.0))
+    rig.expect("a", Y, 0)
+    rig.expect("a", 100 * Y, 1)
+    rig.judge.observe("a", 0, X, Y)
+    rig.judge.observe("x", 0, 100 * X, 100 * Y + np.float32(off))
+    assert [name for name, _ in rig.judge.stand_ins("a")] == found
+
+
+@pytest.mark.parametrize(("off", "is_found"), [(0.9, True), (1.1, False)])
+def test_a_call_is_found_within_its_own_room(off: float, is_found: bool) -> None:
+    rig = _rounded(0.0, SCALE)
+    rig.judge.observe("a", 0, 2 * X, 2 * Y + np.float32(off * ROOM))
+    rig.judge.observe("a", 1, X, Y)
+    far = rig.one().max_abs_diff
+    assert far is not None
+    assert (far < 1.0) is is_found
+
+
+def test_whole_numbers_have_the_room_of_float32() -> None:
+    rig = _rounded(1.0)
+    whole = np.array([[-4, 8, 16], [1, 2, 3]])
+    rig.expect("a", whole)
+    rig.judge.observe("a", 0, whole, whole)
+    assert rig.one().max_abs_diff == 0.0
+
+
+@pytest.mark.parametrize(("off", "far"), [(7.0, 7.0), (9.0, 109.0)])
+def test_a_call_is_found_within_the_room_of_its_layer(off: float, far: float) -> None:
+    rig = Rig([PAIR], [PAIR], CALIBRATED, a=Extent(1.0, 1.0))
+    rig.expect("a", np.zeros_like(Y), 0)
+    rig.expect("a", np.full_like(Y, 100.0), 1)
+    rig.judge.observe("a", 0, X, np.full_like(Y, 100.0 + off))
+    assert rig.one().max_abs_diff == far

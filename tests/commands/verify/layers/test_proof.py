@@ -12,7 +12,7 @@ import pytest
 from judge_rig import SLOPES, X, Y, bare, flat
 from tensor_search import CAN, Search, Tensors, call
 
-from prelu_tools.commands.verify.layers.proof import misnamed, settled
+from prelu_tools.commands.verify.layers.proof import blamed, misnamed, settled, unsearched
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.reasons import Reason, code_of
@@ -52,7 +52,7 @@ class Case:
 
     def settled(self) -> tuple[LayerParity, ...]:
         """The outcome for every layer."""
-        return settled(self.judge.parities({}), self.judge, self.search.hunt)
+        return settled(self.judge.parities({}), self.judge, self.search.search)
 
     @property
     def one(self) -> LayerParity:
@@ -136,8 +136,8 @@ def test_a_node_that_states_another_slope_is_a_failure() -> None:
     case = Case([flat()], [], {"y": Y}, y=Maker("n", "LeakyRelu", 0.75))
     assert case.said == (
         "fail",
-        "a: found by its values: tensor 'y' of node 'n' (LeakyRelu): its slope is 0.75 there, "
-        "where -0.5 to 0.25 was expected",
+        "a: found by its values: tensor 'y' of node 'n' (LeakyRelu): its slope is 0.75, "
+        "expected -0.5 to 0.25",
         "slopes_differ",
     )
     assert (case.one.found, case.one.node, case.one.slopes_equal) == ("values", "n", False)
@@ -150,7 +150,7 @@ def test_values_that_show_another_slope_prove_nothing() -> None:
     assert (verdict, code) == ("inconclusive", "layer_not_proven")
     assert difference == (
         "a: found by its values: tensor 'y' of node 'of_y' (Add): its values show a slope of "
-        "-0.625, where -0.5 was expected"
+        "-0.625, expected -0.5"
     )
 
 
@@ -225,7 +225,7 @@ def test_calls_that_were_merged_are_found_by_their_values() -> None:
     case = _called(Case([PAIR], [flat()], {"y": Y}), 1)
     failed = case.judge.parities({})
     assert (failed[0].verdict, code_of(failed[0].difference)) == ("fail", "layer_calls_differ")
-    note = "used 1 times where 2 were expected: equal calls were merged (tensor 'y')"
+    note = "used 1 times, expected 2: equal calls were merged (tensor 'y')"
     assert case.settled() == (replace(failed[0], verdict="pass", difference=None, note=note),)
     case.search.reference.known_calls = [call(), call(2 * Y, 2 * X, 1)]
     case.search.tensors = Tensors({"y": Y, "z": 2 * Y})
@@ -236,8 +236,8 @@ def test_calls_that_are_not_found_are_in_doubt() -> None:
     case = _called(Case([PAIR], [flat()]), 1)
     assert case.said == (
         "inconclusive",
-        "a: used 1 times where 2 were expected, and its other calls were not found by their "
-        f"values ({CAN.format(1)})",
+        "a: used 1 times, expected 2, and its other calls were not found by their values "
+        f"({CAN.format(1)})",
         "layer_calls_differ",
     )
 
@@ -246,7 +246,7 @@ def test_calls_that_were_all_made_are_enough() -> None:
     three = replace(PAIR, nodes=("one", "two", "three"))
     case = _called(Case([PAIR], [three]), 1, 2, 2)
     failed = case.judge.parities({})
-    note = "used 3 times where 2 were expected"
+    note = "used 3 times, expected 2"
     assert case.settled() == (replace(failed[0], verdict="pass", difference=None, note=note),)
     assert case.search.tensors.asked == []
 
@@ -263,7 +263,7 @@ def _stand_in(slopes: Array, *more: PReLULayer) -> Case:
 def test_a_layer_in_the_place_of_a_call_has_its_slopes() -> None:
     found = _stand_in(SLOPES).settled()[0]
     assert (found.verdict, found.difference, found.note) == (
-        "pass", None, "used 1 times where 2 were expected: 'again' has its slopes too"
+        "pass", None, "used 1 times, expected 2: 'again' has its slopes too"
     )  # fmt: skip
     found = _stand_in(SLOPES, flat("once more")).settled()[0]
     assert str(found.note).endswith(": 'again', 'once more' has its slopes too")
@@ -275,8 +275,8 @@ def test_a_layer_of_other_slopes_in_the_place_of_a_call_is_a_failure() -> None:
         assert (found.verdict, found.slopes_equal) == ("fail", False)
         assert code_of(found.difference) == "slopes_differ"
         assert str(found.difference).startswith(
-            "a: used 1 times where 2 were expected, and again, in its place, has different slopes: "
-            "3 of 3 slopes differ"
+            "a: used 1 times, expected 2, and again, in its place, has different slopes: 3 of 3 "
+            "slopes differ"
         )
 
 
@@ -330,4 +330,80 @@ def test_only_a_failure_is_settled(code: str) -> None:
     case = Case([flat()], [flat()])
     (right,) = case.judge.parities({})
     doubtful = replace(right, verdict="inconclusive", difference=Reason("a: perhaps", code))
-    assert settled([doubtful], case.judge, case.search.hunt) == (doubtful,)
+    assert settled([doubtful], case.judge, case.search.search) == (doubtful,)
+
+
+# Where no layer was looked at
+
+ASK = "(without --no-layers, verify searches for it by its values)"
+
+
+def _unsearched(case: Case) -> list[tuple[str, str | None, str | None, str | None]]:
+    found = unsearched(case.judge.parities({}), case.judge, case.search.search)
+    return [(x.verdict, x.difference, code_of(x.difference), x.note) for x in found]
+
+
+def test_without_looking_equal_slopes_pass_and_others_fail() -> None:
+    assert _unsearched(Case([flat()], [flat()])) == [("pass", None, None, None)]
+    wrong = Case([flat()], [flat("a", 2 * SLOPES)])
+    words = "a: 3 of 3 slopes differ, most at index 1: -1, expected -0.5"
+    assert _unsearched(wrong) == [("fail", words, "slopes_differ", None)]
+    more = Case([flat()], [flat(), flat("b")])
+    note = "a PReLU that the reference does not have; every output agrees"
+    assert _unsearched(more)[1] == ("pass", None, None, note)
+
+
+def test_without_looking_a_layer_that_is_missing_is_in_doubt() -> None:
+    words = f"a: not found in the candidate, although no output differs {ASK}"
+    assert _unsearched(Case([flat()])) == [("inconclusive", words, "layer_not_found", None)]
+
+
+def test_without_looking_a_layer_may_have_another_name() -> None:
+    case = Case([flat(), flat("b", 2 * SLOPES)], [flat("a", 2 * SLOPES), flat("b")])
+    assert _unsearched(case) == [
+        ("inconclusive", f"{x}: has {y}'s slopes, and another layer of the candidate has its "
+         f"slopes {ASK}", "layer_not_proven", None)
+        for x, y in ("ab", "ba")
+    ]  # fmt: skip
+
+
+def test_without_looking_calls_and_axes_are_in_doubt() -> None:
+    fewer = Case([PAIR], [flat()])
+    assert _unsearched(fewer) == [
+        ("inconclusive", f"a: used 1 times, expected 2 {ASK}", "layer_calls_differ", None)
+    ]
+    turned = _turned({})
+    failed = turned.judge.parities({})[0]
+    assert _unsearched(turned) == [
+        ("inconclusive", f"{failed.difference} {ASK}", "slope_axes_differ", None)
+    ]
+
+
+def test_without_looking_a_slope_may_be_stated() -> None:
+    case = Case([flat("a", QUARTERS)], tensors={"t": Y}, t=Maker("n", "LeakyRelu", 0.25))
+    ((verdict, words, _, note),) = _unsearched(case)
+    assert (verdict, words) == ("pass", None)
+    assert note == (
+        "found by its slope: tensor 't' of node 'n', the same function as LeakyRelu(0.25)"
+    )
+
+
+# Where an output differs
+
+
+def test_where_an_output_differs_a_node_may_be_to_blame() -> None:
+    case = Case([flat("a", QUARTERS)], tensors={"t": Y}, t=Maker("n", "LeakyRelu", 0.5))
+    (found,) = blamed(case.judge.parities({}), case.judge, case.search.search)
+    assert (found.verdict, found.node, found.found) == ("fail", "n", "values")
+    assert found.difference == (
+        "a: replaced by tensor 't' of node 'n' (LeakyRelu): its slope is 0.5, expected 0.25"
+    )
+    assert code_of(found.difference) == "slopes_differ"
+    right = Case([flat("a", QUARTERS)], tensors={"t": Y}, t=Maker("n", "LeakyRelu", 0.25))
+    assert blamed(right.judge.parities({}), right.judge, right.search.search)[0].verdict == "pass"
+
+
+def test_where_an_output_differs_a_layer_that_is_missing_stays_so() -> None:
+    case = Case([flat()], [])
+    layers = case.judge.parities({})
+    assert blamed(layers, case.judge, case.search.search) == layers

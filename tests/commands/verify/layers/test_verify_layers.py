@@ -230,7 +230,7 @@ def test_an_output_of_another_shape_names_both(tmp_path: Path) -> None:
     found = verify(left, right)
     assert found.code == 1
     assert any(
-        "output 'y' has shape [16, 60] where [16, 3, 4, 5] was expected" in reason
+        "output 'y' has shape [16, 60], expected [16, 3, 4, 5]" in reason
         for reason in found.json["reasons"]
     )
     (output,) = candidate(found)["outputs"]

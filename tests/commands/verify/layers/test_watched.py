@@ -64,15 +64,23 @@ def test_what_differs_has_a_code(
         ({"lost": "gone", "own_ulps": UNLIKE}, "gone"),
         (
             {"own_ulps": UNLIKE, "along": _along(1.0)},
-            "in isolation its values differ from those of the reference's slopes",
+            "in isolation it does not compute PReLU with the reference's slopes",
         ),
         ({"own_ulps": 1234, "along": _along(1.0)}, "isolated error 1,234 ulp"),
-        ({"own_ulps": 4, "along": _along(0.0, 1.2345)}, "its output is 1.23 from the reference's"),
+        (
+            {"own_ulps": 4, "along": _along(0.0, 1.2345)},
+            "its output differs from the reference's by up to 1.23",
+        ),
         ({"along": _along(math.nan, expected=math.nan)}, "its output is NaN on both sides"),
     ],
 )
 def test_what_its_runs_say_against_it(watched: dict[str, Any], words: str | None) -> None:
     assert behaviour_of(WatchedLayer(**watched)) == words
+
+
+def test_nothing_was_seen_at_first() -> None:
+    nothing = WatchedLayer(along=None, own_ulps=None, lost=None, orders=None, turned=False)
+    assert WatchedLayer() == nothing
 
 
 @pytest.mark.parametrize(
@@ -109,11 +117,11 @@ def test_what_proves_nothing_is_not_the_same() -> None:
 def test_an_output_of_another_shape_is_lost() -> None:
     watched = WatchedLayer()
     follow(watched, EXACT, X, X[:1], AxisAlignment([(0, 1)]))
-    assert (watched.lost, watched.along) == ("gives [1, 3] where [2, 3] was expected", None)
+    assert (watched.lost, watched.along) == ("has an output of shape [1, 3], expected [2, 3]", None)
     follow(watched, EXACT, X, X[0], AxisAlignment([(0, 1)]))
     assert watched.lost == (
-        "gives [3] where [2, 3] was expected: in the reference the number of axes depends on the "
-        "input sizes, as with squeeze(), but it is fixed in a file"
+        "has an output of shape [3], expected [2, 3]: in the reference, the number of axes "
+        "depends on the input sizes, as with squeeze(), but a file fixes it"
     )
 
 

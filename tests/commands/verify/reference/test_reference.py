@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +18,7 @@ from told_source import (
     prelu,
     rows,
     run,
+    ticks,
 )
 
 from prelu_tools.commands.verify.reference.reference import Reference
@@ -68,15 +68,8 @@ def test_layers_are_not_kept_where_nobody_asks() -> None:
     assert found.coverage.exercised == 2
 
 
-def _ticks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that goes on by a quarter of a second whenever it is looked at."""
-    clock = iter(tick / 4 for tick in range(99))
-    fake = SimpleNamespace(monotonic=lambda: next(clock))
-    monkeypatch.setattr("prelu_tools.commands.verify.reference.run.time", fake)
-
-
 def test_the_time_of_a_row_is_that_of_a_run_by_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    _ticks(monkeypatch)
+    ticks(monkeypatch)
     assert run(ToldSource(), TWO).seconds_per_row == 0.125
 
 
@@ -103,7 +96,8 @@ def test_a_run_that_is_repeated_counts_once() -> None:
 
 
 BATCH = (
-    "output 'y' of a row depends on the rest of its batch: is a BatchNorm using batch statistics?"
+    "output 'y' of a row depends on the other rows of its batch: is a BatchNorm using batch "
+    "statistics?"
 )
 
 
@@ -183,8 +177,8 @@ def test_layers_are_not_seen_in_float64_where_nobody_asks() -> None:
 
 
 UNUSED = (
-    "{!r} differs in float64 by far more than rounding: that run is not used; the defaults of "
-    "each type are used instead"
+    "{!r} differs in float64 by far more than rounding: that run is not used; the default "
+    "tolerance of each type is used instead"
 )
 
 
@@ -219,7 +213,7 @@ def _raising(error: Exception) -> Model:
 def test_float64_that_is_not_to_be_had(wide: Model | None, words: str) -> None:
     found = run(ToldSource(wide=wide), TWO, plan=WIDE)
     note = f"float64 is not available for the reference ({words}): "
-    note += "the defaults of each type are used"
+    note += "the default tolerance of each type is used"
     assert (found.precision, found.notes) == ("float32", [note])
     assert found.outputs[0]["y"].dtype == np.float32
 

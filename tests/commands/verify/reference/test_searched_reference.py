@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,23 +14,16 @@ from told_source import (
     prelu,
     rows,
     run,
+    ticks,
 )
 
 from prelu_tools.backends.protocol.inputs import SearchLimits
-
-
-def _ticks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that goes on by a quarter of a second whenever it is looked at."""
-    clock = iter(tick / 4 for tick in range(99))
-    fake = SimpleNamespace(monotonic=lambda: next(clock))
-    monkeypatch.setattr("prelu_tools.commands.verify.reference.run.time", fake)
-
 
 SEARCH = replace(PLAN, search_seconds=50.0)
 
 
 def test_a_search_begins_where_the_draw_left_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    _ticks(monkeypatch)
+    ticks(monkeypatch)
     source = ToldSource()
     found = run(source, TWO, plan=SEARCH)
     ((targets, start, limits),) = source.sought
@@ -96,7 +88,7 @@ NO_TIME = "no search for inputs: one run of the reference takes too long for --s
 def test_a_search_needs_time_for_a_few_runs(
     seconds: float, whole: bool, rows: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _ticks(monkeypatch)  # 1/8 s for a row, so that four runs of a row take 1/2 s
+    ticks(monkeypatch)  # 1/8 s for a row, so that four runs of a row take 1/2 s
     source = ToldSource()
     found = run(source, TWO, plan=replace(PLAN, search_seconds=seconds, whole=whole))
     assert [len(start["x"]) for _, start, _ in source.sought] == ([] if rows is None else [rows])

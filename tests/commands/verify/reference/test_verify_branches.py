@@ -135,13 +135,6 @@ class Net(nn.Module):
 """
 
 
-@pytest.fixture(scope="module")
-def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("deciding") / "deciding_nets.py"
-    path.write_text(_NETS)
-    return path
-
-
 @pytest.mark.torch
 @pytest.mark.parametrize(("how", "code"), [("mean", 1), ("number", 1), ("never", 3), ("plain", 0)])
 def test_a_decision_that_tracing_froze_does_not_pass(
@@ -152,7 +145,13 @@ def test_a_decision_that_tracing_froze_does_not_pass(
     assert found.code == code, found.words
     assert written.exists() == (code == 0)
     if how == "mean":
-        assert "the condition at deciding_nets.py:16 came out true only for inputs" in found.words
+        assert (
+            "the condition at nets_of_test_verify_branches.py:16 came out true only for inputs"
+            in found.words
+        )
     if code == 3:
         line = next(i for i, text in enumerate(_NETS.splitlines(), 1) if "tanh" in text)
-        assert f"the condition at deciding_nets.py:{line} never came out false" in found.words
+        assert (
+            f"the condition at nets_of_test_verify_branches.py:{line} never came out false"
+            in found.words
+        )

@@ -93,13 +93,6 @@ class Net(nn.Module):
 """
 
 
-@pytest.fixture(scope="module")
-def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("random") / "random_nets.py"
-    path.write_text(_NETS)
-    return path
-
-
 @pytest.mark.torch
 @pytest.mark.parametrize("how", ["attention", "weights", "encoder", "scaled"])
 def test_attention_is_not_random(how: str, nets: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.candidates.candidate import CandidateJudge, Judged
-from prelu_tools.commands.verify.candidates.linked import Linked
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.quantized.candidate import QuantizedCandidateJudge
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.request import VerifyRequest
@@ -29,8 +29,8 @@ def judge(
         judged = CandidateJudge(reference, linked, provider, request).judged()
         if judged.report.verdict == "fail":
             raise PReLUToolsError(
-                f"{request.reference} is quantized itself, so its rounding cannot be told from a "
-                "difference: expected the model in floating point as the reference"
+                f"{request.reference} is quantized itself, so rounding and real differences "
+                "cannot be told apart: expected the model in floating point as the reference"
             )
         return judged
     graph = linked.source.graph

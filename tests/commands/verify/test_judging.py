@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 
 from prelu_tools.backends.protocol.interface import Source
-from prelu_tools.commands.verify.candidates import judging
-from prelu_tools.commands.verify.candidates.judging import is_quantized, judge
-from prelu_tools.commands.verify.candidates.linked import Linked
+from prelu_tools.commands.verify import judging
+from prelu_tools.commands.verify.judging import is_quantized, judge
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError
 
@@ -94,6 +94,6 @@ def test_a_reference_in_codes_passes_what_is_equal_and_fails_nothing(
     with pytest.raises(PReLUToolsError) as raised:
         _judge(_source(meaning), _source(), "cpu", "fail")
     assert str(raised.value) == (
-        "r.onnx is quantized itself, so its rounding cannot be told from a difference: expected "
-        "the model in floating point as the reference"
+        "r.onnx is quantized itself, so rounding and real differences cannot be told apart: "
+        "expected the model in floating point as the reference"
     )
