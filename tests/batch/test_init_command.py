@@ -336,10 +336,10 @@ def test_nothing_is_written_over_without_force(file: str, content: str, said: st
 def test_what_a_list_leaves_out_is_said_where_it_is_not_replaced() -> None:
     _onnx("net.onnx", "net-fast.onnx")
     assert _init().code == 0
-    assert "exists already, and lists every model that was found: give" in cli("init").words
+    assert "already exists, and lists every model that was found: use" in cli("init").words
     _onnx("net-opt.onnx", "other.onnx", "other-slim.onnx")
     said = (
-        "prelu-tools.toml exists already, and does not list net-opt.onnx and other-slim.onnx: add"
+        "prelu-tools.toml already exists, and does not list net-opt.onnx and other-slim.onnx: add"
     )
     assert said in cli("init").words
     tables = (
@@ -347,7 +347,7 @@ def test_what_a_list_leaves_out_is_said_where_it_is_not_replaced() -> None:
     )
     Path("prelu-tools.toml").unlink()
     Path("pyproject.toml").write_text(tables)
-    said = "pyproject.toml lists checks already, and does not list net-opt.onnx and other-slim.onnx"
+    said = "pyproject.toml already lists checks, and does not list net-opt.onnx and other-slim.onnx"
     assert said in cli("init").words
 
 
