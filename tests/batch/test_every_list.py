@@ -118,7 +118,7 @@ def test_every_format_shows_every_pair_and_why(
     texts = {form: " ".join(Path(f"{form}.out").read_text().split()) for form in forms}
     assert {"table", "json", "markdown", "html", "junit", "github", "sarif"} <= {*texts}
     for form, text in texts.items():
-        assert "1.25 where 1.5 was expected" in text, form
+        assert "1.25, expected 1.5" in text, form
         assert "right/b.onnx" in text, form
     assert ElementTree.fromstring(texts["junit"]).get("errors") == "0"
     file = LISTS[kind][1]

@@ -107,7 +107,7 @@ def test_a_run_that_ended_while_another_one_began_is_not_appended_to(
 ) -> None:
     path = tmp_path / "r.jsonl"
     monkeypatch.setattr(results_file, "_lock", lambda *_: path.write_text("of the other run\n"))
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         results_file.ResultsFile(path, resume=False)
     assert path.read_text() == "of the other run\n"
 

@@ -77,7 +77,7 @@ def test_a_commit_of_a_model_that_differs_is_refused(repository: Path) -> None:
     save_dense(repository / "same.onnx", slopes=(0.25, -0.5, 1.25))
     found = _commit("net.onnx", "same.onnx", "prelu-tools.toml")
     assert found.returncode == 1
-    assert "1.25 where 1.5 was expected" in " ".join(found.stdout.split())
+    assert "1.25, expected 1.5" in " ".join(found.stdout.split())
 
 
 def test_a_commit_of_models_with_findings_is_refused_whichever_it_is(repository: Path) -> None:

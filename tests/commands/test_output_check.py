@@ -56,7 +56,7 @@ def test_notes_come_behind_the_reasons(reasons: tuple[str, ...], words: str) -> 
     failed = replace(RESULT, verdict="fail", reasons=reasons)
     with pytest.raises(ExportVerificationError) as raised:
         demand_pass(failed, "exported", WRITTEN, FINAL, "", ("n", "m"))
-    assert str(raised.value).endswith(f"and was not written: {words}; n; m")
+    assert str(raised.value).endswith(f"was not written: {words}; n; m")
 
 
 @pytest.mark.parametrize(("otherwise", "end"), [("", ""), ("; or else", "; or else")])

@@ -52,16 +52,17 @@ def read_calibration(path: Path, specs: Sequence[TensorSpec], needs_extra: bool)
     n_rows = _check(path, arrays, specs)
     batch = _batch(specs)
     size = batch or min(_AT_ONCE, max(1, n_rows // _EVERY))
-    if n_rows < max(_FEWEST, 2 * (batch or 1)):
+    fewest = _FEWEST if batch is None else max(_FEWEST, 2 * batch)
+    if n_rows < fewest:
         raise PReLUToolsError(
             f"{path} has {n_rows} rows, too few to calibrate and to check: expected at least "
-            f"{max(_FEWEST, 2 * (batch or 1))}, preferably a hundred or more"
+            f"{fewest}, preferably a hundred or more"
         )
     numbers = np.arange(n_rows)
     if batch:
         numbers = numbers[: n_rows - n_rows % batch]
         held = (numbers // batch) % _EVERY == (_EVERY - 1)
-        held |= False if held.any() else numbers // batch == numbers[-1] // batch
+        held |= False if held.any() else numbers >= numbers.size - batch
     else:
         held = numbers % _EVERY == _EVERY - 1
     parts = [numbers[~held], numbers[held]]

@@ -204,7 +204,7 @@ def describe(left: Array, right: Array) -> str:
     """Say in words how two vectors of slopes of one length differ."""
     if left.dtype != right.dtype:
         rounded = same_bits(left.astype(right.dtype), right)
-        what = "rounded" if rounded else "stored with other values"
+        what = "rounded" if rounded else "stored with different values"
         return f"slopes {what} as {right.dtype}, expected {left.dtype}"
     if same_bits(-left, right):
         return "slopes negated"

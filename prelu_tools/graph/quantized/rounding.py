@@ -19,7 +19,7 @@ def with_moved_weights(meaning: Meaning, seed: int) -> onnx.ModelProto:
     generator = np.random.default_rng(seed)
     nodes = []
     for node in proto.graph.node:
-        weight = meaning.steps.get(node.output[0]) if node.output else None
+        weight = meaning.steps.get(node.output[0])
         if weight is None:
             nodes.append(node)
             continue
@@ -42,7 +42,7 @@ def with_rounding(meaning: Meaning, seed: int | None) -> onnx.ModelProto:
     rounded, nodes, tensors = set(meaning.rounded), [], []
     for number, node in enumerate(proto.graph.node):
         nodes.append(node)
-        name = node.output[0] if node.output else ""
+        name = node.output[0]
         if name not in rounded:
             continue
         codes = meaning.codes[name]
@@ -53,7 +53,7 @@ def with_rounding(meaning: Meaning, seed: int | None) -> onnx.ModelProto:
             noise = f"{name}/noise"
             nodes.append(helper.make_node(
                 "RandomUniformLike", [exact], [noise], low=-half, high=half,
-                seed=_seed(seed, number), dtype=onnx.TensorProto.FLOAT,
+                seed=_seed(seed, number),
             ))  # fmt: skip
             inside = f"{name}/moved"
             nodes.append(helper.make_node("Add", [exact, noise], [inside]))
@@ -70,7 +70,7 @@ def with_rounding(meaning: Meaning, seed: int | None) -> onnx.ModelProto:
 
 def _seed(seed: int, number: int) -> float:
     """For the noise of one node: seeds in a row give onnxruntime numbers that depend on another."""
-    return float(np.random.default_rng((seed, number)).integers(1, 1 << 24))
+    return float(np.random.default_rng((seed, number)).integers(1 << 24))
 
 
 def _copy(meaning: Meaning) -> onnx.ModelProto:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from prelu_tools.graph.quantized.codes import Codes
 from prelu_tools.graph.quantized.writer import MICROSOFT, FloatWriter, Rule
 from prelu_tools.graph.walk import attribute_of
 
+_INTEGER: Final = {"ConvInteger": ("Conv", 0), "MatMulInteger": ("MatMul", 1)}
 _BINARY: Final = {"QLinearAdd": "Add", "QLinearMul": "Mul"}
 _UNARY: Final = {
     "QLinearLeakyRelu": "LeakyRelu", "QLinearSigmoid": "Sigmoid",
@@ -31,8 +32,6 @@ def _quantize(to: FloatWriter, node: onnx.NodeProto) -> None:
 
 def _dequantize(to: FloatWriter, node: onnx.NodeProto) -> None:
     x, scale, *zero = node.input
-    if x not in to.codes:
-        raise PReLUToolsError(f"node {node.name or node.output[0]!r} reads codes from outside")
     stated = to.stated(scale, zero[0] if zero else "", node)
     to.add("Identity", [to.reals(x, stated)], node.output[0])
 
@@ -48,25 +47,16 @@ def _dynamic(to: FloatWriter, node: onnx.NodeProto) -> None:
     to.tensors.append(numpy_helper.from_array(one.zero, zero))
 
 
-def _integer_product(operator: str) -> Rule:
+def _integer_product(to: FloatWriter, node: onnx.NodeProto) -> None:
     """ConvInteger and MatMulInteger: codes times stored codes, without their scale."""
-
-    def write(to: FloatWriter, node: onnx.NodeProto) -> None:
-        x, weight, *zeros = node.input
-        stored = values_of(to.view, weight)
-        if stored is None or x not in to.codes:
-            raise PReLUToolsError(
-                f"node {node.name or node.output[0]!r} multiplies two activations"
-            )
-        zero = to.constant(zeros[1]) if len(zeros) > 1 and zeros[1] else np.zeros((), stored.dtype)
-        axis = 0 if operator == "Conv" else 1
-        codes = Codes(np.ones(zero.shape, np.float32), zero)
-        real = to.weight(weight, codes, axis)
-        out = to.fresh(f"{node.output[0]}/real")
-        to.add(operator, [x, real], out, **_attributes(node))
-        to.add("Identity", [out], node.output[0])
-
-    return write
+    x, weight, *zeros = node.input
+    stored = values_of(to.view, weight)
+    if stored is None or x not in to.codes:
+        raise PReLUToolsError(f"node {node.name or node.output[0]!r} multiplies two activations")
+    zero = to.constant(zeros[1]) if zeros[1:] and zeros[1] else np.zeros((), stored.dtype)
+    operator, axis = _INTEGER[node.op_type]
+    real = to.weight(weight, Codes(np.ones(zero.shape, np.float32), zero), axis)
+    to.add(operator, [x, real], node.output[0], **_attributes(node))
 
 
 def _linear_conv(to: FloatWriter, node: onnx.NodeProto) -> None:
@@ -75,7 +65,7 @@ def _linear_conv(to: FloatWriter, node: onnx.NodeProto) -> None:
     entering, weight = to.stated(xs, xz, node), to.stated(ws, wz, node)
     inputs = [to.operand(x, entering), to.operand(w, weight, 0)]
     if bias and bias[0]:
-        scale = np.asarray(entering.scale.reshape(()) * weight.scale, np.float32)
+        scale = np.asarray(entering.scale.reshape(()) * weight.scale)
         inputs.append(to.weight(bias[0], Codes(scale, np.zeros(scale.shape, np.int32)), 0))
     made = to.add("Conv", inputs, to.fresh(f"{node.output[0]}/real"), **_attributes(node))
     to.give(made, node.output[0], to.stated(ys, yz, node))
@@ -92,9 +82,9 @@ def _linear_product(to: FloatWriter, node: onnx.NodeProto) -> None:
 
 def _gemm(to: FloatWriter, node: onnx.NodeProto) -> None:
     to.kinds.add("QOperator")
-    a, a_scale, a_zero, b, b_scale, b_zero, *rest = [*node.input, *[""] * (9 - len(node.input))]
+    a, a_scale, a_zero, b, b_scale, b_zero, *rest = [*node.input, "", "", ""]
     entering, weight = to.stated(a_scale, a_zero, node), to.stated(b_scale, b_zero, node)
-    axis = 0 if attribute_of(node, "transB", 0) else 1
+    axis = 0 if attribute_of(node, "transB") else 1
     inputs = [to.operand(a, entering), to.operand(b, weight, axis)]
     bias, ys, yz = rest[:3]
     if bias:  # it counts alpha times too, unlike that of Gemm
@@ -119,7 +109,7 @@ def _binary(to: FloatWriter, node: onnx.NodeProto) -> None:
 def _unary(to: FloatWriter, node: onnx.NodeProto) -> None:
     to.kinds.add("QOperator")
     x, xs, xz, ys, *yz = node.input
-    if attribute_of(node, "channels_last", 0):
+    if attribute_of(node, "channels_last"):
         raise PReLUToolsError(f"node {node.name or node.output[0]!r} has its channels last")
     own = ("channels_last", "opset")
     attributes = {k: v for k, v in _attributes(node).items() if k not in own}
@@ -141,22 +131,18 @@ def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
     return {one.name: helper.get_attribute_value(one) for one in node.attribute}
 
 
-def _rules() -> Iterator[tuple[tuple[str, str], Rule]]:
-    for domain in ("", MICROSOFT):
-        yield (domain, "QuantizeLinear"), _quantize
-        yield (domain, "DequantizeLinear"), _dequantize
-    yield ("", "DynamicQuantizeLinear"), _dynamic
-    yield ("", "ConvInteger"), _integer_product("Conv")
-    yield ("", "MatMulInteger"), _integer_product("MatMul")
-    yield ("", "QLinearConv"), _linear_conv
-    yield ("", "QLinearMatMul"), _linear_product
-    yield (MICROSOFT, "QGemm"), _gemm
-    yield (MICROSOFT, "QLinearConcat"), _concat
-    for name in _BINARY:
-        yield (MICROSOFT, name), _binary
-    for name in _UNARY:
-        yield (MICROSOFT, name), _unary
-
-
-RULES = dict(_rules())
+RULES: Final[Mapping[tuple[str, str], Rule]] = {
+    ("", "QuantizeLinear"): _quantize,
+    ("", "DequantizeLinear"): _dequantize,
+    (MICROSOFT, "QuantizeLinear"): _quantize,
+    (MICROSOFT, "DequantizeLinear"): _dequantize,
+    ("", "DynamicQuantizeLinear"): _dynamic,
+    **{("", name): _integer_product for name in _INTEGER},
+    ("", "QLinearConv"): _linear_conv,
+    ("", "QLinearMatMul"): _linear_product,
+    (MICROSOFT, "QGemm"): _gemm,
+    (MICROSOFT, "QLinearConcat"): _concat,
+    **{(MICROSOFT, name): _binary for name in _BINARY},
+    **{(MICROSOFT, name): _unary for name in _UNARY},
+}
 """By the domain and the name of an operator."""

@@ -17,8 +17,8 @@ from prelu_tools.graph.match.constants import values_of
 from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.walk import attribute_of
 
-_BITS: Final = {"int2": 2, "uint2": 2, "int4": 4, "uint4": 4, "int8": 8, "uint8": 8, "int16": 16,
-                "uint16": 16}  # fmt: skip
+_BITS: Final = {"int4": 4, "uint4": 4, "int8": 8, "uint8": 8, "int16": 16, "uint16": 16}
+"""Of types that may leave most codes unused; one of 2 bits cannot."""
 _LEAST_USED: Final = 1 / 8
 """Of the codes of a type: quantizers use all of them, or half of them if no weight is negative."""
 
@@ -61,10 +61,10 @@ def weight_steps(model: OnnxModel, names: Iterable[str]) -> dict[str, WeightStep
 
 
 def _steps(node: onnx.NodeProto, values: Array, scale: Array, codes: Array | None) -> WeightSteps:
-    wide = np.abs(np.asarray(scale, np.float64))
+    wide = np.abs(scale.astype(np.float64))
     axis, block = int(attribute_of(node, "axis", 1)), int(attribute_of(node, "block_size", 0))
     if wide.size == 1:
-        reduced = _ends(values, tuple(range(values.ndim)))
+        reduced = _ends(values, None)
         wide = wide.reshape((1,) * values.ndim)
     elif wide.ndim == 1 and not block:
         axis %= values.ndim
@@ -74,21 +74,21 @@ def _steps(node: onnx.NodeProto, values: Array, scale: Array, codes: Array | Non
         starts = np.arange(0, values.shape[axis], block)
         reduced = (np.maximum.reduceat(values, starts, axis),
                    np.minimum.reduceat(values, starts, axis))  # fmt: skip
-    high, low = (np.asarray(end, np.float64) for end in reduced)
+    high, low = reduced
     span = np.maximum(high, 0) - np.minimum(low, 0)
     is_used = span > 0
     bits = None if codes is None else _BITS.get(codes.dtype.name)
-    coarse = is_used & (span < _LEAST_USED * wide * (2.0 ** (bits or 0) - 1))
+    coarse = is_used & (span < (0.0 if bits is None else _LEAST_USED * 2.0**bits * wide))
     # The scale of nothing but zeros is arbitrary: quantizers write 1 for a pruned channel.
     finest = float(wide[is_used].min()) if is_used.any() else 0.0
     steps = np.where(is_used, wide, np.minimum(wide, finest))
     if block and wide.size > 1:
         steps = np.repeat(steps, block, axis).take(range(values.shape[axis]), axis)
-    is_coarse = bits is not None and 2 * int(coarse.sum()) > int(is_used.sum())
+    is_coarse = 2 * int(coarse.sum()) > int(is_used.sum())
     return WeightSteps(values, steps.astype(np.float32), is_coarse)
 
 
-def _ends(values: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
+def _ends(values: Array, axes: tuple[int, ...] | None) -> tuple[Array, Array]:
     return values.max(axis=axes, keepdims=True), values.min(axis=axes, keepdims=True)
 
 
@@ -102,6 +102,6 @@ def demand_whole_codes(kind: int, place: str) -> None:
     Raises:
         PReLUToolsError: they are float8 or float4.
     """
-    name = TensorProto.DataType.Name(kind) if kind else ""
+    name = TensorProto.DataType.Name(kind)
     if name.startswith("FLOAT"):
         raise PReLUToolsError(f"{place} has codes of type {name.lower()}: expected integers")

@@ -117,21 +117,20 @@ class FloatWriter:
     def stated(self, scale: str, zero: str, node: onnx.NodeProto) -> Codes:
         """What a node says of the codes that it reads or writes."""
         values = self.constant(scale)
-        kind = attribute_of(node, "output_dtype", 0)
+        kind = attribute_of(node, "output_dtype")
         wanted = helper.tensor_dtype_to_np_dtype(kind) if kind else np.uint8
         point = self.constant(zero) if zero else np.zeros(values.shape, wanted)
         where = f"node {node.name or node.output[0]!r} ({node.op_type})"
         if not (np.isfinite(values) & (values > 0)).all():
             raise PReLUToolsError(f"{where} has a scale that is not a positive number")
-        if values.ndim > 1 or attribute_of(node, "block_size", 0):
+        if values.ndim > 1 or attribute_of(node, "block_size"):
             raise PReLUToolsError(f"{where} quantizes an activation in blocks")
         demand_whole_codes(helper.np_dtype_to_tensor_dtype(point.dtype), where)
         return Codes(values, point, int(attribute_of(node, "axis", 1)))
 
     def add(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """One node; the tensor that it makes."""
-        name = free_name(f"{output}/{kind}", self._taken)
-        self._nodes.append(helper.make_node(kind, list(inputs), [output], name, **attributes))
+        self._nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
         return output
 
     def tensor(self, values: Array, name: str) -> str:
@@ -144,16 +143,17 @@ class FloatWriter:
         """A name that is free."""
         return free_name(name, self._taken)
 
-    def reals(self, name: str, codes: Codes | None) -> str:
+    def reals(self, name: str, codes: Codes) -> str:
         """The tensor of the real numbers that a node reads, as it understands the codes."""
         made = self.codes.get(name)
-        if codes is None or made is None or made.same(codes):
+        if made is None:
+            raise PReLUToolsError(f"the codes {name!r} come from outside of the model")
+        if made.same(codes):
             return name
         if max(made.scale.size, codes.scale.size) > 1:
             raise PReLUToolsError(f"the codes of {name!r} are read with scales of another shape")
-        ratio = float(codes.scale.reshape(-1)[0]) / float(made.scale.reshape(-1)[0])
-        zeros = [float(part.zero.reshape(-1)[0]) for part in (made, codes)]
-        shift = (zeros[0] - zeros[1]) * float(codes.scale.reshape(-1)[0])
+        ratio = codes.scale.item() / made.scale.item()
+        shift = (float(made.zero.item()) - float(codes.zero.item())) * codes.scale.item()
         factor = self.tensor(np.asarray(ratio, np.float32), f"{name}/ratio")
         offset = self.tensor(np.asarray(shift, np.float32), f"{name}/shift")
         scaled = self.add("Mul", [name, factor], self.fresh(f"{name}/rescaled"))

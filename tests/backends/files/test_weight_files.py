@@ -144,7 +144,7 @@ def test_a_whole_module_is_read_only_where_its_code_may_run(tmp_path: Path) -> N
 def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
     for content, said in (
         ([1, 2], "contains a list"),
-        ({"epoch": 3}, "holds no tensors by name, but 'epoch'"),
+        ({"epoch": 3}, "contains no named tensors, only 'epoch'"),
         ({}, "contains no named tensors, only nothing"),
     ):
         torch.save(content, tmp_path / "other.pt")

@@ -223,7 +223,7 @@ def test_a_class_of_ones_own_is_seen_by_its_weights(saved: Saved) -> None:
             assert same_bits(layer.slopes.reshape(-1), live[name].slopes.reshape(-1))
             assert layer.preceding_parameters is None
     notes = " ".join(saved.open("own").notes)
-    assert "does not say which layers Own has inside" in notes
+    assert "does not say which layers Own contains" in notes
     assert "chosen" in notes
 
 

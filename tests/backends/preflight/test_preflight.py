@@ -125,7 +125,7 @@ def test_a_file_alone_is_answered_with_its_models_and_what_they_need() -> None:
 
 def test_a_file_without_models_is_answered_with_its_functions(tmp_path: Path) -> None:
     (tmp_path / "plain.py").write_text("def make(): ...\ndef _other(): ...\n")
-    with pytest.raises(UsageError, match=r"give plain\.py:make$"):
+    with pytest.raises(UsageError, match=r"use plain\.py:make$"):
         parse_source_spec("plain.py")
     (tmp_path / "empty.py").write_text("x = 3\n")
     with pytest.raises(UsageError, match="no class and no function"):

@@ -28,5 +28,5 @@ def test_a_scalar_has_no_rows_and_is_fed_as_it_is() -> None:
 
 
 def test_inputs_of_different_numbers_of_rows_are_refused() -> None:
-    with pytest.raises(PReLUToolsError, match="different first sizes"):
+    with pytest.raises(PReLUToolsError, match="differ in their first size"):
         in_rows([np.ones((2, 2)), np.ones((3, 2))], _sum)

@@ -500,7 +500,7 @@ def test_each_format_shows_every_check_and_why(form: str) -> None:
     _write(GOOD, BAD, LOST, DOUBT)
     found = cli("verify", "--jobs", "0", "--format", form)
     assert found.code == 1
-    for text in ("good", "bad", "lost", "doubt", "1.25 where 1.5 was expected", "no such file"):
+    for text in ("good", "bad", "lost", "doubt", "1.25, expected 1.5", "no such file"):
         assert text in found.words
     if form == "table":
         assert max(map(len, found.out.splitlines())) <= 80

@@ -295,7 +295,7 @@ def test_programs_and_tests_take_it(tmp_path: Path) -> None:
         assert_parity(made.path, wrong)
     with pytest.raises(UsageError, match="samples would be ignored"):
         prelu_tools.verify(made.path, net, samples=5)
-    with pytest.raises(PReLUToolsError, match="exists already"):
+    with pytest.raises(PReLUToolsError, match="already exists"):
         prelu_tools.record(net, made.path)
 
 

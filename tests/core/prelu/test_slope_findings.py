@@ -59,7 +59,7 @@ def test_slopes_that_are_not_finite_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.25, "all slopes are 0.25,"), (0.5, "2 slopes are 0.5:")]
+    ("value", "text"), [(0.25, "initial value, 0.25:"), (0.5, "2 slopes are 0.5:")]
 )
 def test_the_one_value_is_named(value: float, text: str) -> None:
     assert text in _findings(_two(value, value))[0].message

@@ -413,7 +413,7 @@ def test_repeated_slopes_are_the_same_function(left: Array, right: Array) -> Non
     for mine, other in ((left, right), (right, left)):
         found = compare_slopes(layer_of(mine, None), layer_of(other, None))
         assert (found.equal, found.ambiguous, found.description) == (True, False, None)
-        assert f"where the reference has {mine.size}, all equal" in (found.note or "")
+        assert f"; the reference has {mine.size}, all equal" in (found.note or "")
 
 
 def test_repeated_slopes_have_to_be_equal_in_every_bit() -> None:

@@ -172,7 +172,7 @@ def test_a_file_that_names_memory_is_refused(large: bool, tmp_path: Path) -> Non
     made = _model("y = Conv(x, w)", w=WEIGHT, b=np.zeros(1000) if large else np.zeros(1))
     (tmp_path / "net.onnx").write_bytes(made.proto.SerializeToString())
     (tmp_path / MEMORY).write_bytes(WEIGHT.tobytes())
-    with pytest.raises(PReLUToolsError, match=r"keeps tensor 'w' at 'prelu_tools\.memory'"):
+    with pytest.raises(PReLUToolsError, match=r"stores tensor 'w' at 'prelu_tools\.memory'"):
         read_model(tmp_path / "net.onnx")
 
 

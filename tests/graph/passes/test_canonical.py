@@ -210,7 +210,7 @@ def test_the_second_node_of_a_layer_does_not_take_the_name_of_another() -> None:
 def test_a_call_that_became_something_else_is_an_error(body: str, found: str) -> None:
     parameters = {"s": _parameter("block.act.weight", SLOPES, 2)}
     proto, book = _tagged(body, parameters, {"s": (3, 1, 1)})
-    with pytest.raises(PReLUToolsError, match=rf"a form that is not known: block.act \({found}\)"):
+    with pytest.raises(PReLUToolsError, match=rf"an unknown form: block.act \({found}\)"):
         settle_slopes(whole(proto), book, parameters)
 
 

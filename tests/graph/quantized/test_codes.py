@@ -56,7 +56,7 @@ def test_codes_of_one_kind_are_the_same() -> None:
     assert not one.same(_codes(0.5, 99))
     several = _codes([0.5, 1], [0, 1])
     assert several.same(_codes([0.5, 1], [0, 1]))
-    assert not several.same(_codes([0.5, 1], [0, 1], axis=0))
+    assert several.same(_codes([0.5, 1], [0, 1], axis=0)) is False
     assert not several.same(one)
     assert not one.same(several)
 
@@ -98,6 +98,14 @@ def _int8(*rows: list[int]) -> Array:
         pytest.param(_int8([1, -2, 100], [3, 4, 5]), [[0.5, 2], [1, 4]],
                      {"axis": 1, "block_size": 2}, [[0.5, 0.5, 2], [1, 1, 4]],
                      id="blocks, the last one cut off"),
+        pytest.param(_int8([1, -2, 100, 5, 7, 8]), [[0.5, 2, 1]], {"axis": 1, "block_size": 2},
+                     [[0.5, 0.5, 2, 2, 1, 1]], id="three blocks"),
+        pytest.param(_int8([1, -2, 100, 5]), [[0.5, 2]], {"axis": 1, "block_size": 2},
+                     [[0.5, 0.5, 2, 2]], id="two blocks"),
+        pytest.param(_int8([1, -2, 100]), [[0.5]], {"axis": 1, "block_size": 4}, [[0.5]],
+                     id="one block"),
+        pytest.param(np.array([1, -2, 100, 5], np.int8), [0.5, 2], {"axis": 0, "block_size": 2},
+                     [0.5, 0.5, 2, 2], id="blocks of a vector"),
         pytest.param(_int8([1, -2], [3, 4], [5, 6]), [[0.5, 2], [1, 4]],
                      {"axis": 0, "block_size": 2}, [[0.5, 2], [0.5, 2], [1, 4]], id="blocks down"),
         pytest.param(_int8([0, 0, 0, -5], [3, 4, 0, 6]), [[0.5, 2], [1, 4]],
@@ -124,13 +132,21 @@ def test_the_steps_of_a_weight(
     [
         (_int8([31, 0]), None, 0.5, True),
         (_int8([32, 0]), None, 0.5, False),
+        (_int8([32, 32]), None, 0.5, False),
+        (_int8([-32, -32]), None, 0.5, False),
         (_int8([16, -16]), None, 0.5, False),
         (_int8([15, -16]), None, 0.5, True),
         (_int8([0, 0]), None, 0.5, False),
         (np.array([[8191, 0]], np.int16), None, 0.5, True),
         (np.array([[8192, 0]], np.int16), None, 0.5, False),
         (np.array([[1, 0]]), onnx.TensorProto.INT4, 0.5, True),
+        (np.array([[2, 0]]), onnx.TensorProto.INT4, 0.5, False),
+        (np.array([[1, 0]]), onnx.TensorProto.UINT4, 0.5, True),
         (np.array([[2, 0]]), onnx.TensorProto.UINT4, 0.5, False),
+        (np.array([[31, 0]], np.uint8), None, 0.5, True),
+        (np.array([[32, 0]], np.uint8), None, 0.5, False),
+        (np.array([[8191, 0]], np.uint16), None, 0.5, True),
+        (np.array([[8192, 0]], np.uint16), None, 0.5, False),
         (np.array([[1, 0]], np.int32), None, 0.5, False),
         (_int8([31, 31, 100, 100]), None, [1, 1, 1, 1], False),
         (_int8([31, 31, 31, 100]), None, [1, 1, 1, 1], True),
@@ -159,3 +175,15 @@ def test_codes_with_a_point_are_refused() -> None:
     with pytest.raises(PReLUToolsError) as raised:
         demand_whole_codes(onnx.TensorProto.FLOAT8E5M2, "node 'q'")
     assert str(raised.value) == "node 'q' has codes of type float8e5m2: expected integers"
+
+
+def test_a_weight_that_cannot_be_computed_is_passed_over() -> None:
+    tensors = {"k": _int8([1, 2, 3]), "few": np.float32([1, 2]), "s": np.float32(0.5)}
+    nodes = [helper.make_node("DequantizeLinear", ["k", "few"], ["bad"]),
+             helper.make_node("DequantizeLinear", ["k", "s"], ["w"])]  # fmt: skip
+    graph = helper.make_graph(
+        nodes, "g", [], [helper.make_tensor_value_info("w", 1, None)],
+        [numpy_helper.from_array(np.asarray(values), name) for name, values in tensors.items()],
+    )  # fmt: skip
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)])
+    assert list(weight_steps(whole(proto), ["bad", "w"])) == ["w"]

@@ -83,7 +83,7 @@ def test_no_two_places_and_draws_have_one_seed() -> None:
         if attribute.name == "seed"
     ]
     assert len(set(seeds)) == 32
-    assert all(1 <= seed < 2**24 for seed in seeds)
+    assert all(0 <= seed < 2**24 for seed in seeds)
     assert max(seeds) > 2**23
 
 
@@ -103,5 +103,7 @@ def test_weights_move_by_half_of_their_own_step() -> None:
     assert (np.abs(off) <= np.float32([0.25, 2, 0.5]) * 1.001).all()
     assert np.abs(off.mean(axis=(0, 1)) / [0.25, 2, 0.5]).max() < 0.2
     assert len({each.tobytes() for each in moved}) == 60
+    drawn = np.random.default_rng(7).random((2, 3), np.float32) - 0.5
+    np.testing.assert_allclose(moved[7], drawn * [0.5, 4, 1], atol=1e-5)
     again = with_moved_weights(meaning, 7).graph.initializer[-1]
     assert np.array_equal(numpy_helper.to_array(again) - weight.values, moved[7])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from graph_text import Array, run, whole
 from onnx import helper, numpy_helper, parser
 
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.quantized.meaning import Meaning, meaning_of
 from prelu_tools.graph.quantized.noticing import noticed_meaning
+from prelu_tools.graph.quantized.operators import is_quantizing
 
 # Scales are powers of two and numbers are small: kernels compute exactly what the codes stand for.
 _DRAWN = np.random.default_rng(3)
@@ -27,6 +30,10 @@ CONSTANTS: dict[str, Array] = {
     "u128": np.uint8(128),
     "i5": np.int8(5),
     "i0": np.int8(0),
+    "sixteenth": np.float32(0.0625),
+    "half1": np.float32([0.5]),
+    "one1": np.float32(1),
+    "zero1": np.uint8([100]),
     "scales": np.float32([0.5, 0.25, 1.0]),
     "zeros": np.zeros(3, np.int8),
     "filters": _DRAWN.integers(-2, 3, (3, 3, 2, 2)).astype(np.int8),
@@ -41,6 +48,7 @@ CONSTANTS: dict[str, Array] = {
     "u255": np.uint8(255),
     "scales4": np.float32([0.5, 0.25, 0.125, 0.0625]),
     "zeros4": np.int8([1, 0, -2, 3]),
+    "around": _DRAWN.integers(99, 102, (3, 3, 2, 2)).astype(np.uint8),
 }
 ENTER = "q = QuantizeLinear(x, half, u100)"
 LEAVE = "y = DequantizeLinear(r, eighth, u128)"
@@ -89,6 +97,28 @@ EXACT: dict[str, tuple[str, str]] = {
              f"(q, half, u100, filters, scales, zeros, eighth, u128, bias) {LEAVE}"),
     "conv without bias": (IMAGE, f"{ENTER} r = QLinearConv<pads = [1, 1, 0, 0]>"
                           f"(q, half, u100, filters, half, i0, eighth, u128) {LEAVE}"),
+    "conv of unsigned weights in another scale": (
+        IMAGE, f"{ENTER} r = QLinearConv(q, quarter, u128, around, one1, u100, quarter, u128)"
+        " y = DequantizeLinear(r, quarter, u128)"),
+    "gemm in another scale": (
+        ROWS, f"{ENTER} r = {M}QGemm(q, eighth, u100, columns, half, i0, bias, sixteenth, u128)"
+        " y = DequantizeLinear(r, sixteenth, u128)"),
+    "product in another scale": (
+        ROWS, f"{ENTER} r = QLinearMatMul(q, eighth, u100, columns, half, i0, sixteenth, u128)"
+        " y = DequantizeLinear(r, sixteenth, u128)"),
+    "sum in another scale": (
+        IMAGE, f"{ENTER} s = QuantizeLinear(x, quarter, u128)"
+        f" r = {M}QLinearAdd(s, quarter, u128, q, eighth, u100, eighth, u128) {LEAVE}"),
+    "leaky in another scale": (
+        IMAGE, f"{ENTER} r = {M}QLinearLeakyRelu<alpha = 0.25>(q, eighth, u100, tiny, u128)"
+        " y = DequantizeLinear(r, tiny, u128)"),
+    "concatenated in another scale": (
+        IMAGE, f"{ENTER} s = QuantizeLinear(x, quarter, u128)"
+        f" r = {M}QLinearConcat<axis = 1>(eighth, u128, q, eighth, u100, s, quarter, u128)"
+        f" {LEAVE}"),
+    "conv of one scale in a list": (
+        IMAGE, f"q = QuantizeLinear(x, half1, zero1) r = QLinearConv(q, half1, zero1, filters,"
+        f" scales, zeros, eighth, u128, bias) {LEAVE}"),
     "product": (ROWS, f"{ENTER} r = QLinearMatMul(q, half, u100, columns, scales, zeros, eighth,"
                 f" u128) {LEAVE}"),
     "product of two activations": (
@@ -101,6 +131,9 @@ EXACT: dict[str, tuple[str, str]] = {
                         f" zeros, bias, eighth, u128) {LEAVE}"),
     "gemm by column": (ROWS, f"{ENTER} r = {M}QGemm(q, half, u100, columns, scales, zeros, bias,"
                        f" eighth, u128) {LEAVE}"),
+    "gemm of one scale in a list": (
+        ROWS, f"q = QuantizeLinear(x, half1, zero1) r = {M}QGemm<transB = 1>(q, half1, zero1, rows,"
+        f" scales, zeros, bias, eighth, u128) {LEAVE}"),
     "gemm without bias": (ROWS, f"{ENTER} r = {M}QGemm(q, half, u100, columns, half, i0, , eighth,"
                           f" u128) {LEAVE}"),
     "gemm in numbers": (ROWS, f"{ENTER} y = {M}QGemm(q, half, u100, columns, half, i0, bias)"),
@@ -127,6 +160,9 @@ EXACT: dict[str, tuple[str, str]] = {
                                    ),
     "the larger of codes": (IMAGE, f"{ENTER} s = QuantizeLinear(x, half, u128) c = Max(q, s)"
                             " y = DequantizeLinear(c, half, u100)"),
+    "the smaller of codes": (IMAGE, f"{ENTER} s = QuantizeLinear(x, quarter, u128) c = Min(q, s)"
+                             " y = DequantizeLinear(c, half, u100)"),
+    "beside what nobody reads": (IMAGE, f"n = Neg(x) {ENTER} y = DequantizeLinear(q, half, u100)"),
     "at least a code": (IMAGE, f"{ENTER} c = Max(u100, q) y = DequantizeLinear(c, half, u100)"),
     "codes from 0": (IMAGE, "q = QuantizeLinear(x, half, u0) y = DequantizeLinear(q, half, u0)"),
     "codes from 0, without it": (IMAGE, "q = QuantizeLinear(x, half)"
@@ -159,7 +195,8 @@ ROUNDED = {
                 " u0) y = DequantizeLinear(r, tiny, u0)"),
     "global mean": (IMAGE, f"{ENTER} r = {M}QLinearGlobalAveragePool(q, half, u100, tiny, u128)"
                     " y = DequantizeLinear(r, tiny, u128)"),
-    "mean": (IMAGE, f"{ENTER} r = {M}QLinearAveragePool<kernel_shape = [2, 2], strides = [1, 2]>"
+    "mean": (IMAGE, f"{ENTER} r = {M}QLinearAveragePool<kernel_shape = [2, 2], strides = [1, 2],"
+             " channels_last = 0>"
              "(q, half, u100, eighth, u128) y = DequantizeLinear(r, eighth, u128)"),
 }  # fmt: skip
 
@@ -172,7 +209,12 @@ def test_it_gives_the_numbers_that_the_kernels_give(name: str) -> None:
     if "Dynamic" in body:  # its scale is that of these numbers
         x = np.asarray(x * (127.5 / 255), np.float32)
         x.reshape(-1)[:2] = [-63.75 / 255 * 2, 63.75 / 255 * 2]
-    (expected,), (found,) = run(proto, x=x), run(_plain(_meaning(proto)), x=x)
+    meaning = _meaning(proto)
+    (expected,), (found,) = run(proto, x=x), run(_plain(meaning), x=x)
+    (stored,) = run(meaning.model.proto, x=x)
+    np.testing.assert_allclose(stored, found, atol=0.02 * np.abs(found).max())
+    plain = "QLinear" not in body and "QGemm" not in body
+    assert meaning.kind == ("dynamic" if "Dynamic" in body else "QDQ" if plain else "QOperator")
     if "Dynamic" in body:
         assert np.abs(expected).max() > 1
         np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
@@ -229,11 +271,112 @@ def test_without_a_zero_point_codes_begin_at_0() -> None:
     assert np.array_equal(*outputs)
 
 
+def test_the_zero_point_of_dynamic_codes_is_0() -> None:
+    """Whoever reads it gets that number, in its type."""
+    body = EXACT["integer product"][1].replace("y = Mul(f, s)", "m = Mul(f, s)")
+    meaning = _meaning(_model(f"{body} k = Add(z, u3) g = Cast<to = 1>(k) y = Add(m, g)", ROWS))
+    x = _numbers(ROWS)
+    (found,) = run(meaning.model.proto, x=x)
+    weights = CONSTANTS["bytes"].astype(np.float32) - 100
+    np.testing.assert_allclose(found, x @ weights + 3, atol=0.1)
+    codes = meaning.codes["q"]
+    assert (codes.scale, codes.zero, codes.zero.dtype) == (1, 0, np.uint8)
+
+
+def test_an_integer_convolution_may_have_zero_points_by_channel() -> None:
+    """Onnxruntime does not run it."""
+    body = "q, s, z = DynamicQuantizeLinear(x) i = ConvInteger(q, kernel, z, three)"
+    three = np.uint8([99, 100, 101])
+    proto = _model(f"{body} f = Cast<to = 1>(i) y = Mul(f, s)", three=three)
+    plain = _model("y = Conv(x, w)")
+    weights = CONSTANTS["kernel"].astype(np.float32) - three.reshape(3, 1, 1, 1)
+    plain.graph.initializer.append(numpy_helper.from_array(np.float32(weights), "w"))
+    x = _numbers(IMAGE)
+    (expected,), (found,) = run(plain, x=x), run(_plain(_meaning(proto)), x=x)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_codes_that_are_moved_keep_their_scale() -> None:
     found = _meaning(_model(EXACT["moved"][1]))
     assert found.rounded == ("q",)
     assert found.codes["t"] is found.codes["q"]
     assert (found.codes["q"].scale, found.codes["q"].zero) == (0.5, 100)
+    assert found.codes["q"].axis == 1
+
+
+MOVED = {
+    "Reshape": "Reshape(q, sizes)", "Flatten": "Flatten<axis = 2>(q)", "Squeeze": "Squeeze(q)",
+    "Unsqueeze": "Unsqueeze(q, axes)", "Identity": "Identity(q)",
+    "Slice": "Slice(q, axes, ends)", "Gather": "Gather<axis = 2>(q, axes)",
+    "Expand": "Expand(q, wide)", "DepthToSpace": "DepthToSpace<blocksize = 2>(q)",
+    "SpaceToDepth": "SpaceToDepth<blocksize = 2>(q)", "Tile": "Tile(q, four)",
+    "Split": "Split<axis = 2, num_outputs = 2>(q)", "Transpose": "Transpose(q)",
+    "MaxPool": "MaxPool<kernel_shape = [2, 2]>(q)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_codes_may_be_moved_and_picked_by_what_moves_numbers(name: str) -> None:
+    shape, step = "float[1,4,2,4]", MOVED[name]
+    given = {"sizes": np.array([4, 8]), "axes": np.array([1]), "ends": np.array([2]),
+             "wide": np.array([3, 4, 2, 4]), "four": np.array([1, 2, 1, 2])}  # fmt: skip
+    made = "t, u" if name == "Split" else "t"
+    body = f"{ENTER} {made} = {step} y = DequantizeLinear(t, half, u100)"
+    plain = f"q = Identity(x) {made} = {step} y = Identity(t)"
+    x = _numbers(shape)
+    expected, found = (
+        run(proto, x=x)[0]
+        for proto in (
+            _model(plain, shape, **given),
+            _plain(_meaning(_model(body, shape, **given))),
+        )
+    )
+    assert np.array_equal(found, expected)
+
+
+def test_names_that_are_taken_are_left_alone() -> None:
+    shape, body = EXACT["gemm"]
+    proto = _model(body, shape)
+    proto.graph.input[0].name = "r/real"
+    proto.graph.node[0].input[0] = "r/real"
+    for old, new in (("bias", "columns/dequantized"), ("half", "columns/scale")):
+        for tensor in proto.graph.initializer:
+            tensor.name = new if tensor.name == old else tensor.name
+        for node in proto.graph.node:
+            node.input[:] = [new if name == old else name for name in node.input]
+    x = _numbers(shape)
+    feeds: dict[str, Any] = {"r/real": x}
+    (expected,), (found,) = run(proto, **feeds), run(_plain(_meaning(proto)), **feeds)
+    assert np.array_equal(found, expected)
+    assert np.array_equal(run(_model(body, shape), x=x)[0], expected)
+
+
+def test_the_types_of_what_were_codes_are_forgotten() -> None:
+    proto = _model(f"c = Relu(x) {ENTER.replace('(x', '(c')} y = DequantizeLinear(q, half, u100)")
+    for name, kind in (("q", onnx.TensorProto.UINT8), ("c", onnx.TensorProto.FLOAT)):
+        proto.graph.value_info.append(helper.make_tensor_value_info(name, kind, [2, 3, 5, 4]))
+    found = _meaning(proto).model.proto.graph.value_info
+    assert [value.name for value in found] == ["c"]
+
+
+def test_the_default_domain_has_two_names() -> None:
+    proto = _model(f"{ENTER} y = DequantizeLinear(q, half, u100)")
+    for node in proto.graph.node:
+        node.domain = "ai.onnx"
+    assert _meaning(proto).kind == "QDQ"
+
+
+@pytest.mark.parametrize(("name", "called"), [("", "v"), ("Weight_3", "Weight_3")])
+def test_weights_in_codes_with_a_point_are_refused(name: str, called: str) -> None:
+    proto = _model("v = DequantizeLinear(k, half) y = Add(x, v)", opset=21)
+    eights = helper.make_tensor("k", onnx.TensorProto.FLOAT8E4M3FN, (4,), [1.0, 2.0, 3.0, 4.0])
+    proto.graph.initializer.append(eights)
+    proto.graph.node[0].name = name
+    with pytest.raises(PReLUToolsError) as raised:
+        meaning_of(whole(proto))
+    assert str(raised.value) == (
+        f"node {called!r} has codes of type float8e4m3fn: expected integers"
+    )
 
 
 @pytest.mark.parametrize("body", ["y = Relu(x)", f"{ENTER} y = Relu(x)"])
@@ -264,7 +407,14 @@ REFUSED = {
     "two activations": ("q, s, z = DynamicQuantizeLinear(x) i = MatMulInteger(q, q, z, z)"
                         " y = Cast<to = 1>(i)", "node 'i' multiplies two activations"),
     "outside": ("i = Cast<to = 2>(x) y = DequantizeLinear(i, half, u3)",
-                "node 'y' reads codes from outside"),
+                "the codes 'i' come from outside of the model"),
+    "outside of an operator": (
+        f"i = Cast<to = 2>(x) r = {M}QLinearSigmoid(i, half, u3, half, u3)"
+        " y = DequantizeLinear(r, half, u3)", "the codes 'i' come from outside of the model"),
+    "two scales": (f"{ENTER} y = DequantizeLinear(q, two, twice)",
+                   "the codes of 'q' are read with scales of another shape"),
+    "a table of scales": ("q = QuantizeLinear(x, table, u3) y = DequantizeLinear(q, half, u3)",
+                          "node 'q' (QuantizeLinear) quantizes an activation in blocks"),
     "channels last": (f"{ENTER} r = {M}QLinearGlobalAveragePool<channels_last = 1>(q, half, u100,"
                       " half, u3) y = DequantizeLinear(r, half, u3)",
                       "node 'r' has its channels last"),
@@ -283,7 +433,10 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_not_known_is_refused_in_words(name: str) -> None:
     body, words = REFUSED[name]
-    proto = _model(body, bad=np.float32(np.inf), nought=np.float32(0))
+    proto = _model(
+        body, bad=np.float32(np.inf), nought=np.float32(0), two=np.float32([1, 2]),
+        twice=np.uint8([1, 2]), table=np.float32([[1, 2]]),
+    )  # fmt: skip
     if words is None:
         assert meaning_of(whole(proto)) is None
         return
@@ -310,3 +463,27 @@ def test_blocks_of_activations_and_codes_with_a_point_are_refused() -> None:
     )
     with pytest.raises(PReLUToolsError, match=r"\(QuantizeLinear\) has codes of type float8e4m3fn"):
         meaning_of(whole(eighth))
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("QLinearConv QLinearAdd QuantizeLinear DequantizeLinear DynamicQuantizeLinear "
+         "DynamicQuantizeLSTM QGemm ConvInteger MatMulInteger MatMulIntegerToFloat QAttention "
+         "QEmbedLayerNormalization QOrderedMatMul QMoE MatMulNBits MatMulBnb4 "
+         "GatherBlockQuantized", True),
+        ("Conv MatMul Gemm PRelu Gather Quantize MoE LSTM Attention", False),
+    ],
+)  # fmt: skip
+def test_operators_that_know_of_codes(names: str, expected: bool) -> None:
+    for name in names.split():
+        assert is_quantizing(helper.make_node(name, [], [])) is expected, name
+
+
+def test_a_file_keeps_its_place_and_what_is_in_memory() -> None:
+    proto = _model(EXACT["moved"][1])
+    model = OnnxModel(proto, Path("folder/net.onnx"), {"k": np.float32([1])})
+    found = meaning_of(model)
+    assert found is not None
+    assert (found.model.file, found.model.memory) == (model.file, model.memory)
+    assert found.model.memory is not model.memory

@@ -118,3 +118,53 @@ def test_of_several_calls_the_widest_counts() -> None:
     assert slope_step(both) == pytest.approx(0.03)
     assert slope_step(LocatedLayer(first.layer, both.calls[::-1])) == pytest.approx(0.03)
     assert slope_step(first) == pytest.approx(0.01)
+
+
+MADE = {
+    "of two": ("w = DequantizeLinear(k, wide) v = DequantizeLinear(l, scale) s = Add(w, v)", 0.03),
+    "in the other order": (
+        "w = DequantizeLinear(k, wide) v = DequantizeLinear(l, scale) s = Add(v, w)", 0.03),
+    "one of them negated": ("""w = DequantizeLinear(k, wide) v = DequantizeLinear(l, scale)
+                            n = Neg(v) s = Add(w, n)""", 0.03),
+    "times a number": ("v = DequantizeLinear(l, scale) s = Mul(v, one)", 0.01),
+    "of as wide ones": ("""w = DequantizeLinear<axis = 0>(k, each) v = DequantizeLinear(l, wide)
+                        s = Add(w, v)""", 0.03),
+    "in blocks of one": ("s = DequantizeLinear<axis = 0, block_size = 1>(k, blocks)",
+                         [0.01, 0.02, 0.03]),
+    "doubled again and again": (
+        "t0 = DequantizeLinear(l, scale) " + " ".join(f"t{n + 1} = Add(t{n}, t{n})"
+                                                      for n in range(40))
+        + " s = Identity(t40)", 0.01),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_step_of_slopes_that_are_made_of_others(name: str) -> None:
+    body, step = MADE[name]
+    proto = _model(
+        f"{body} y = PRelu(x, s)", k=_column(SLOPES), l=_column(SLOPES[::-1]), one=np.float32(1),
+        wide=np.float32(0.03), scale=np.float32(0.01), each=np.float32([0.01, 0.02, 0.03]),
+        blocks=_column(np.float32([0.01, 0.02, 0.03])),
+    )  # fmt: skip
+    found = slope_step(locate_layers([view(proto)])[0])
+    np.testing.assert_allclose(found, step)
+    assert np.ndim(found) == np.ndim(step)
+
+
+def test_the_step_of_what_goes_in_is_not_that_of_the_slopes() -> None:
+    body = """v = DequantizeLinear(l, wide) u = Add(x, v) s = DequantizeLinear(k, scale)
+        y = PRelu(u, s)"""
+    proto = _model(body, k=_column(SLOPES), l=_column(SLOPES), wide=np.float32(0.5),
+                   scale=np.float32(0.01))  # fmt: skip
+    assert slope_step(locate_layers([view(proto)])[0]) == pytest.approx(0.01)
+
+
+def test_the_widest_of_calls_with_a_step_for_each_slope() -> None:
+    body = """s = DequantizeLinear<axis = 0>(k, each) t = DequantizeLinear<axis = 0>(l, others)
+        u = PRelu(x, s) y = PRelu(u, t)"""
+    each, others = [0.01, 0.02, 0.03], [0.015, 0.04, 0.01]
+    proto = _model(body, k=_column(SLOPES), l=_column(SLOPES), each=np.float32(each),
+                   others=np.float32(others))  # fmt: skip
+    first, second = locate_layers([view(proto)])
+    both = LocatedLayer(first.layer, (*first.calls, *second.calls))
+    np.testing.assert_allclose(slope_step(both), others)

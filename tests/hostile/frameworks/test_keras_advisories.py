@@ -171,7 +171,7 @@ def test_a_file_of_two_formats(tmp_path: Path) -> None:
         assert "HDF5" in (said := _refusal(path)) or "can be read in two ways" in said
     behind = tmp_path / "behind.h5"
     behind.write_bytes(bytes(512) + OLD.read_bytes())
-    assert "does not start like an HDF5 file" in _refusal(behind)
+    assert "does not begin like an HDF5 file" in _refusal(behind)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

@@ -70,7 +70,7 @@ def test_a_class_of_another_module_is_named_and_not_imported(
 
     words = _export(configured(tmp_path / f"net{suffix}", change))
     name = "Evil" if kind == "class" else "evil"
-    assert f"it uses the custom class {name!r}, of evil; give" in words
+    assert f"it uses the custom class {name!r} of evil; name" in words
     assert f"--custom-objects layers.py:{name}" in words
     assert not (tmp_path / "marker").exists()
 

@@ -94,11 +94,10 @@ def is_off(ulps_apart: int | None) -> bool:
 
 def _own(mine: PReLULayer, order: Permutation, x: Array, y: Array) -> int | None:
     slopes = laid_over(mine, x.ndim)
-    if slopes is None or (slopes.size > 1 and len(order) != x.ndim):
+    if slopes is None:
         return None
-    laid = slopes.reshape(-1)[0] if slopes.size == 1 else slopes.transpose(order)
     try:
-        return apart(np.asarray(laid), x, y, mine.rounds)
+        return apart(slopes.transpose(order), x, y, mine.rounds)
     except ValueError:
         return None
 
@@ -116,11 +115,11 @@ def apart(slopes: Array, x: Array, y: Array, rounds: bool = False) -> int:
         ValueError: the slopes do not broadcast to the input.
     """
     laid = slopes.astype(x.dtype)
-    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+    with np.errstate(all="ignore"):
         expected = np.where(x > 0, x, laid * x)
     if expected.shape != y.shape:
         return UNLIKE
-    least = np.abs(x) if rounds else np.zeros((), x.dtype)
+    least = np.abs(x) if rounds else np.zeros(())
     return _ulps_apart(expected, y, least, _is_settled(laid, x))
 
 
@@ -130,7 +129,7 @@ def is_prelu_of(slopes: Array, x: Array, y: Array) -> bool:
     Some ways add halves of x that cancel: what they round is relative to x, and not to y.
     """
     try:
-        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        with np.errstate(all="ignore"):
             expected = np.where(x > 0, x, slopes.astype(np.float64) * x)
             size = np.maximum(np.abs(expected), np.abs(x.astype(np.float64)))
             room = 2 * _OWN_ULPS * max(float(np.finfo(a.dtype).eps) for a in (x, y)) * size
@@ -150,7 +149,7 @@ def effective_slopes(slopes: Array, x: Array, y: Array) -> Array:
     axes = tuple(axis for axis, size in enumerate(slopes.shape) if size == 1)
     depth = np.where(x < 0, -x.astype(np.float64), 0)
     deepest = (depth == depth.max(axis=axes, keepdims=True)) & (depth > 0)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+    with np.errstate(all="ignore"):
         ratio = np.where(deepest, y.astype(np.float64) / x, 0).sum(axis=axes, keepdims=True)
         return np.asarray(ratio / deepest.sum(axis=axes, keepdims=True))
 
@@ -179,7 +178,7 @@ def _ulps_apart(expected: Array, y: Array, least: Array, settled: Array) -> int:
     same = (left == right) | (np.isnan(left) & np.isnan(right))
     if not (finite | same).all():
         return UNLIKE
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         difference = np.abs(left[finite] - right[finite])
         size = np.maximum(np.maximum(np.abs(left), np.abs(right)), least)[finite]
         return ulps(difference, size, y.dtype)

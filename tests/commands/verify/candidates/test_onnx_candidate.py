@@ -25,7 +25,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.process.progress import listening
 from prelu_tools.core.process.versions import installed_version
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.verification.candidate import (
     CandidateReport,
     Power,
@@ -338,3 +338,11 @@ def test_what_layers_prove_depends_on_the_outputs(
     provider = "CPUExecutionProvider"
     verify(request_of(net, net, power=False, providers=(provider,)))
     assert asked == [(who, "cpu"), ("settled", provider)]
+
+
+def test_a_file_that_fails_at_a_size_which_it_declares_fails(net: Path, tmp_path: Path) -> None:
+    sizes = np.array([4, 3, 4, 5])
+    body = "r = Reshape(x, sizes) [act] y = PRelu(r, a)"
+    rigid = save(tmp_path / "rigid.onnx", body, a=TENTHS, sizes=sizes)
+    (reason,) = the_one(verify(request_of(net, rigid, samples=4))).reasons
+    assert code_of(reason) == "candidate_refuses_input"

@@ -261,6 +261,8 @@ def test_the_first_run_that_tells_layouts_apart_decides() -> None:
     assert judge.compare([{"y": turned}, {"y": PICTURE}])[0].verdict == "pass"
     pair = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
     assert _verdict(_judge(pair, moved={3}), pair.transpose(0, 2, 1)) == "pass"
+    judge = _judge(CUBE, pair, moved={3, 4})  # as a squeeze() may change the number of axes
+    assert judge.compare([{"y": turned}, {"y": pair.transpose(0, 2, 1)}])[0].verdict == "pass"
 
 
 def test_each_output_has_its_own_layout() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prelu_tools.commands.verify.inputs.rows import find_rows
+from prelu_tools.commands.verify.inputs.rows import find_rows, mixed
 from prelu_tools.core.options import Dim
 
 
@@ -53,3 +53,19 @@ def test_rows_are_counted_and_taken_along_their_own_axis() -> None:
         "s": (), "h": (2, 1, 5), "x": (1, 7)
     }  # fmt: skip
     assert np.array_equal(last["h"], feeds["h"][:, 2:])
+
+
+def test_rows_beyond_the_last_begin_again() -> None:
+    rows = find_rows({"x": ("n", 1)})
+    assert rows.take({"x": np.array([[1], [2], [3]])}, [2, 3, 4])["x"].ravel().tolist() == [3, 1, 2]
+
+
+def test_rows_of_two_runs_are_mixed_along_their_own_axis() -> None:
+    rows = find_rows({"s": (), "h": (2, "n", 1), "x": ("n", 1)})
+    one = {"s": np.array(3.0), "h": np.array([[[1], [2]], [[3], [4]]]), "x": np.array([[1], [2]])}
+    other = {"s": np.array(4.0), "h": -one["h"], "x": np.array([[5]])}
+    found = mixed(rows, one, other, np.array([0, 2]))
+    assert list(found) == ["s", "h", "x"]
+    assert found["s"] is one["s"]
+    assert found["x"].tolist() == [[1], [5]]
+    assert found["h"].tolist() == [[[1], [-1]], [[3], [-3]]]

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from judge_rig import X, Y, bare, flat
 
-from prelu_tools.commands.verify.layers.isolated import axis_orders, is_off, own_ulps
+from prelu_tools.commands.verify.layers.isolated import (
+    apart,
+    axis_orders,
+    effective_slopes,
+    is_off,
+    is_prelu_of,
+    own_ulps,
+)
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.slopes import PReLULayer
@@ -203,3 +210,70 @@ def test_integers_are_equal_or_not() -> None:
     x = np.array([[-5, -7], [5, 7]], np.int32)
     assert own_ulps(layer, TWO, x, np.array([[-10, 21], [5, 7]], np.int32)) == 0
     assert own_ulps(layer, TWO, x, np.array([[-10, 22], [5, 7]], np.int32)) == HUGE
+
+
+# What a layer computes, by its values
+
+EPS = 2.0**-23
+
+
+def _array(*values: float) -> Array:
+    return np.array([values], np.float32)
+
+
+@pytest.mark.parametrize(("rounds", "ulps_apart"), [(None, 6), (False, 6), (True, 2)])
+def test_units_are_those_of_the_output_unless_parts_of_the_input_cancel(
+    rounds: bool | None, ulps_apart: int
+) -> None:
+    y = _array(-0.25) - 6 * np.spacing(np.float32(0.25))
+    given = {} if rounds is None else {"rounds": rounds}
+    assert apart(_array(0.25), _array(-1.0), y, **given) == ulps_apart
+
+
+@pytest.mark.parametrize(
+    ("slope", "x", "y", "is_it"),
+    [
+        (0.5, [-1000.0, 2.0], [-500.0, 2.0], True),
+        (0.5, [-1000.0], [-500 + 7000 * EPS], True),
+        (0.5, [-1000.0], [-500 + 9000 * EPS], False),
+        (4.0, [-1.0], [-4 + 28 * EPS], True),
+        (4.0, [-1.0], [-4 + 36 * EPS], False),
+        (0.5, [1000.0], [1000 + 7000 * EPS], True),
+        (0.5, [1000.0], [1000 + 9000 * EPS], False),
+        (0.5, [0.0], [0.0], True),
+        (0.5, [0.0], [1.1e-38], True),
+        (0.5, [0.0], [1.3e-38], False),
+        (0.5, [-1.0, -1.0], [-0.5, -0.6], False),
+        (math.inf, [0.0], [0.0], False),
+        (0.0, [-math.inf], [0.0], False),
+        (0.5, [math.nan], [math.nan], False),
+        (1e38, [-1e38], [-3e38], False),
+        (1e-38, [-1e-38], [0.0], True),
+    ],
+)
+def test_whether_an_output_is_prelu_of_an_input(
+    slope: float, x: list[float], y: list[float], is_it: bool
+) -> None:
+    given = _array(slope), _array(*x), _array(*y)
+    with np.errstate(all="raise"):
+        assert is_prelu_of(*given) is is_it
+    assert not is_prelu_of(_array(1.0, 2.0), _array(1.0, 2.0, 3.0), _array(1.0, 2.0, 3.0))
+
+
+def test_a_coarser_type_of_either_side_has_more_room() -> None:
+    x, y = _array(-1.0), _array(-0.5 + 2.0**-9)
+    assert not is_prelu_of(_array(0.5), x, y)
+    assert is_prelu_of(_array(0.5), x.astype(np.float16), y)
+    assert is_prelu_of(_array(0.5), x, y.astype(np.float16))
+
+
+def test_slopes_are_shown_by_the_most_negative_inputs() -> None:
+    x = np.array([[-1, -4, 2, 0], [-2, -1, 3, 0], [5, -4, 1, -1e30]], np.float32)
+    y = np.array([[9, -2, 9, 9], [-1, 9, 9, 9], [9, -4, 9, -1e38]], np.float32)
+    with np.errstate(all="raise"):
+        found = effective_slopes(np.ones((1, 4), np.float32), x, y)
+        shared = effective_slopes(np.ones((1, 1), np.float32), x, y)
+    assert (found.shape, shared.shape) == ((1, 4), (1, 1))
+    assert found[0, :2].tolist() == [0.5, 0.75]
+    assert math.isnan(found[0, 2])
+    assert found[0, 3] == shared[0, 0] == pytest.approx(1e8)

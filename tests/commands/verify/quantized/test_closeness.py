@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prelu_tools.commands.verify.quantized.closeness import Closeness, allowed_times
+from prelu_tools.commands.verify.quantized.closeness import (
+    Closeness,
+    _groupings,
+    allowed_times,
+)
 from prelu_tools.core.arrays import Array
 
 NOISE = 0.125
@@ -37,8 +41,8 @@ def _at(shape: tuple[int, ...], size: float, *place: Any) -> Array:
 
 @pytest.mark.parametrize(
     ("draws", "times"),
-    [(0, INF), (1, 3.2e5), (2, 707.0), (3, 103.0), (5, 41.6), (6, 17.8), (8, 12.1), (12, 8.5),
-     (16, 7.2), (24, 6.2), (32, 5.8), (63, 5.8), (64, 5.2), (1000, 5.2)],
+    [(0, INF), (1, 3.2e5), (2, 707.0), (3, 103.0), (4, 41.6), (5, 41.6), (6, 17.8), (8, 12.1),
+     (12, 8.5), (16, 7.2), (24, 6.2), (32, 5.8), (63, 5.8), (64, 5.2), (1000, 5.2)],
 )  # fmt: skip
 def test_fewer_draws_allow_more(draws: int, times: float) -> None:
     assert allowed_times(draws) == times
@@ -149,3 +153,36 @@ def test_nobody_looks_along_directions_unless_asked() -> None:
     assert _closeness(_at((2, 3), NOISE)).alike == 0.0
     assert _closeness(_at((2, 3), NOISE)).least_factor is None
     assert _closeness(_at((2, 3), NOISE), directed=True).alike > 0.0
+
+
+@pytest.mark.parametrize(
+    ("shape", "groups"),
+    [
+        ((), [()]),
+        ((5,), [(0,)]),
+        ((5, 1), [(0, 1)]),
+        ((5, 2), [(0, 1), (0,)]),
+        ((5, 4096), [(0, 1), (0,)]),
+        ((5, 4097), [(0, 1)]),
+        ((5, 3, 2), [(0, 1, 2), (0, 2), (0, 1)]),
+        ((5, 3, 1), [(0, 1, 2), (0, 2)]),
+        ((5, 1, 64), [(0, 1, 2), (0, 1)]),
+        ((5, 1, 65), [(0, 1, 2)]),
+    ],
+)
+def test_values_are_grouped_by_channel_and_by_a_few_columns(
+    shape: tuple[int, ...], groups: list[tuple[int, ...]]
+) -> None:
+    assert list(_groupings(shape)) == groups
+
+
+@pytest.mark.parametrize(("channels", "looked_at"), [(64, True), (65, False)])
+def test_directions_of_many_channels_are_not_looked_at(channels: int, looked_at: bool) -> None:
+    base = np.ones((2, channels))
+    found = _directed(base, base)
+    assert (("factor", (0,)) in found._along) is looked_at
+    assert ("shift", (0, 1)) in found._along
+
+
+def test_a_measure_begins_with_nothing() -> None:
+    assert Closeness(6) == Closeness(6, False, False, {}, {}, 0.0, 0.0, 0.0, ())

@@ -339,7 +339,7 @@ def test_other_slopes_fail_and_say_how_they_differ() -> None:
     rig.observe(X, Y + 9)
     found = rig.parity()
     assert code_of(found.difference) == "slopes_differ"
-    assert "; on its own input" in str(found.difference)
+    assert "; in isolation its error is " in str(found.difference)
 
 
 @pytest.mark.parametrize(("n_cut", "verdict"), [(1, "pass"), (2, "inconclusive")])

@@ -7,12 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_layers import layer_of
 from running import cli
 from text_nets import candidate, npz, save, verify
 
 from prelu_tools.commands.verify.inputs.rows import Rows
-from prelu_tools.commands.verify.reference.constant import constant_outputs, of_inputs
+from prelu_tools.commands.verify.reference.constant import (
+    constant_outputs,
+    of_inputs,
+    of_outputs,
+    of_slopes,
+)
+from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.results.reasons import code_of
+from prelu_tools.graph.facts.dependence import Dependence
 
 ROWS = Rows({"x": 0}, frozenset({"batch"}))
 SLOPES = np.array([0.5, -0.25, 0.125, 2.0], np.float32)
@@ -187,3 +195,81 @@ def test_a_prelu_of_keras_that_is_never_called_is_named(tmp_path: Path) -> None:
     assert found.code == 0, found.words
     said = [note for note in found.json["notes"] if "was not called" in note]
     assert [note.split(" was ")[0] for note in said] == ["PReLU idle"]
+
+
+# In words
+
+
+class _Graph:
+    def __init__(self, **depends: Dependence) -> None:
+        self.depends = depends
+
+    def dependence(self, output: str) -> Dependence | None:
+        return self.depends.get(output)
+
+
+UNSEEN = (
+    "output 'y' is the same for all inputs although it depends on them, so it could hide a "
+    "difference; use inputs that change it (--inputs or --input-range)"
+)
+APART = "output 'y' does not depend on the inputs' values"
+SAME = "output 'y' is the same for all inputs"
+VALUES, SIZES = Dependence.VALUES, Dependence.SIZES
+
+
+@pytest.mark.parametrize(
+    ("unmoved", "mine", "theirs", "doubts", "notes"),
+    [
+        ({}, {"y": VALUES}, {"v": VALUES}, [], []),
+        ({"y": True}, {"y": VALUES}, {}, [UNSEEN], []),
+        ({"y": True}, {}, {"v": VALUES}, [UNSEEN], []),
+        ({"y": True}, {"y": SIZES}, {"v": SIZES, "y": VALUES}, [], [APART]),
+        ({"y": True}, {}, {}, [], [APART]),
+        ({"y": False}, {"y": VALUES}, {}, [], [SAME]),
+        ({"y": False, "z": True}, {"y": VALUES}, {}, [UNSEEN], ["output 'z'" + APART[10:]]),
+    ],
+)
+def test_what_is_said_of_an_output_that_did_not_move(
+    unmoved: dict[str, bool], mine: dict[str, Dependence], theirs: dict[str, Dependence],
+    doubts: list[str], notes: list[str],
+) -> None:  # fmt: skip
+    pairs = (pair for pair in [("y", "v"), ("z", "w")])
+    sources: Any = _Graph(**mine), _Graph(**theirs)
+    found = of_outputs(unmoved, pairs, *sources)
+    assert found == (doubts, notes)
+    codes = {UNSEEN: "output_constant", SAME: "output_constant"}
+    for said in (*found[0], *found[1]):
+        assert code_of(said) == codes.get(str(said), "output_is_constant")
+
+
+def test_inputs_of_one_value_are_named_with_it() -> None:
+    feeds = [{"x": np.full((2, 2), 1.5), "z": np.zeros((0, 2))}, {"x": np.full((1, 2), 1.5),
+             "z": np.array([[4]])}]  # fmt: skip
+    assert of_inputs(feeds) == [
+        "input 'x' had only one value, 1.5", "input 'z' had only one value, 4"
+    ]  # fmt: skip
+    assert of_inputs([]) == []
+
+
+def test_slopes_that_met_no_negative_input() -> None:
+    layer = layer_of(SLOPES.reshape(1, 4), (None, 4), "a")
+    book = CoverageBook([layer])
+    (note,) = of_slopes(book)
+    assert code_of(note) == "no_negative_input"
+    assert note == (
+        "no slope met a negative input, so slopes were compared only by value, not by what the "
+        "layers compute; try other inputs (--inputs or --input-range)"
+    )
+    book.note("a", np.array([[1.0, -1.0, 1.0, 1.0]]))
+    assert of_slopes(book) == []
+    assert of_slopes(CoverageBook([])) == []
+
+
+def test_an_output_is_compared_by_its_rows_and_else_as_a_whole() -> None:
+    feeds = [{"x": np.zeros((2, 1))}, {"x": np.ones((2, 1))}]
+    halves = [{"y": np.array([[1.0], [2.0]])}] * 2  # each row differs, and both runs are the same
+    assert constant_outputs(feeds, halves, ROWS) == {}
+    whole = [{"y": np.array([1.0, 2.0, 3.0])}] * 2  # it has no rows
+    assert constant_outputs(feeds, whole, ROWS) == {"y": True}
+    mixed = [{"y": np.array([1.0, 2.0, 3.0]), "z": np.array([0.0, run])} for run in (1.0, 2.0)]
+    assert constant_outputs(feeds, mixed, ROWS) == {"y": True}

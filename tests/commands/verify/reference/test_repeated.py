@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count, cycle
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from told_source import ONE, PLAN, TWO, prelu, rows
 
-from prelu_tools.commands.verify.reference.repeated import is_first_row, run_again
+from prelu_tools.commands.verify.reference.repeated import (
+    depends_on_batch,
+    is_first_row,
+    is_near,
+    is_random,
+    random_parts,
+    run_again,
+    run_unobserved,
+)
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.results.reasons import code_of
 
@@ -124,3 +134,138 @@ def test_what_is_the_first_row_of_another_run() -> None:
     assert is_first_row(ONE | scalar, TWO | scalar, PLAN.rows)
     assert not is_first_row(ONE | {"s": np.array(3.0)}, TWO | scalar, PLAN.rows)
     assert not is_first_row({"x": np.zeros((0, 3))}, TWO, PLAN.rows)
+
+
+# In words
+
+
+def test_what_is_random_or_rounds_otherwise_is_said() -> None:
+    turns = cycle([1e-6, 0.0, 0.0])
+    (random,) = run_again(_Runner(_random(1.0)), [TWO], [prelu(TWO)]).doubts
+    (noise,) = run_again(_Runner(lambda _rows: next(turns)), [TWO], [prelu(TWO)]).notes
+    assert random == (
+        "gives different outputs when it is run again on the same inputs: something in it is "
+        "random (a Dropout that is still active?), so nothing can be proven"
+    )
+    assert noise == (
+        "gives outputs that differ by rounding when it is run again on the same inputs: it has "
+        "more than one kernel for the same operator"
+    )
+
+
+@pytest.mark.parametrize(
+    ("drops", "certain", "words", "code"),
+    [
+        (True, True, "d is in training mode: it drops values, unless the runtime removes it",
+         "dropout_in_training_mode"),
+        (True, False, "d is in training mode if a value that the graph computes says so: it drops "
+         "values, unless the runtime removes it", "random_node"),
+        (False, True, "d draws random numbers: it gives different outputs each time, unless the "
+         "runtime removes it", "random_node"),
+        (False, False, "d draws random numbers if a value that the graph computes says so: it "
+         "gives different outputs each time, unless the runtime removes it", "random_node"),
+    ],
+)  # fmt: skip
+def test_parts_that_draw_random_numbers(drops: bool, certain: bool, words: str, code: str) -> None:
+    part = SimpleNamespace(text="d", drops=drops, is_certain=certain)
+    source: Any = SimpleNamespace(random_parts=lambda: [part, part])
+    found = random_parts(source)
+    assert [(str(one), code_of(one)) for one in found] == [(words, code)] * 2
+    assert is_random(["so far", *found])
+    assert not is_random(["so far"])
+
+
+# Another kernel, or another model
+
+
+EPS = 2.0**-23
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "share", "near"),
+    [
+        ([1.0, 1e4], [1.0, 1e4], None, True),
+        ([1.0, 1e4], [1.0 + 900 * EPS * 1e4, 1e4], None, True),
+        ([1.0, 1e4], [1.0 + 1100 * EPS * 1e4, 1e4], None, False),
+        ([1.0, 1e4], [1.0 + 0.009e4, 1e4], 1e-2, True),
+        ([1.0, 1e4], [1.0 + 0.011e4, 1e4], 1e-2, False),
+        ([np.nan, np.inf, -np.inf], [np.nan, np.inf, -np.inf], None, True),
+        ([np.nan, 1.0], [1.0, 1.0], None, False),
+        ([1.0, 1.0], [1.0, np.nan], None, False),
+        ([np.inf, 1.0], [-np.inf, 1.0], None, False),
+        ([np.inf, 1.0], [np.inf, 1.0 + 900 * EPS], None, True),
+        ([np.inf, 1.0], [np.inf, 1.0 + 1100 * EPS], None, False),
+        ([1.0], [1.0, 1.0], None, False),
+        ([], [], None, True),
+    ],
+)
+def test_how_near_another_kernel_is(
+    left: list[float], right: list[float], share: float | None, near: bool
+) -> None:
+    arrays = np.array(left, np.float32), np.array(right, np.float32)
+    assert is_near(*arrays, share) is near
+
+
+def test_whole_numbers_are_equal_or_not() -> None:
+    assert is_near(np.array([10000, 2]), np.array([10000, 2]), 1.0)
+    assert not is_near(np.array([10000, 2]), np.array([10000, 3]), 1.0)
+
+
+# Without an observer
+
+
+def _unobserved(change: float, *feeds: Feeds, framework: str = "torch") -> tuple[Any, list[int]]:
+    runner = _Runner(lambda _rows: change)
+
+    @contextmanager
+    def open_plain() -> Iterator[Any]:
+        yield runner
+
+    source: Any = SimpleNamespace(framework=framework, runner=open_plain)
+    return run_unobserved(source, list(feeds), [prelu(feed) for feed in feeds]), runner.ran
+
+
+def test_the_smallest_batch_is_run_without_an_observer() -> None:
+    assert _unobserved(0.0, TWO, ONE, THREE) == ([], [1])
+    assert _unobserved(1e-4, TWO, ONE) == ([], [1])
+    ((reason,), ran) = _unobserved(1.0, TWO, ONE)
+    assert (ran, code_of(reason)) == ([1], "observed_differs")
+    assert reason == (
+        "gives different outputs when its layers are not observed, so the comparison proves "
+        "nothing about the model in use"
+    )
+    assert _unobserved(1.0, TWO, framework="onnx") == ([], [])
+    assert _unobserved(1.0) == ([], [])
+
+
+# The rest of a batch
+
+
+@pytest.mark.parametrize(
+    ("alone", "depends"),
+    [
+        ([[1.0, 100.0]], False),
+        ([[1.9, 100.0]], False),
+        ([[2.1, 100.0]], True),
+        ([[1.0, 98.0]], True),
+        ([[np.nan, 100.0]], False),
+        ([[1.0]], False),
+    ],
+)
+def test_a_row_that_changes_with_its_batch(alone: list[list[float]], depends: bool) -> None:
+    together = np.array([[1.0, 100.0], [3.0, 500.0]], np.float32)
+    results = [{"y": together, "n": np.array([1, 2])},
+               {"y": np.array(alone, np.float32), "n": np.array([7])}]  # fmt: skip
+    found = depends_on_batch([TWO, ONE], results, PLAN.rows)
+    words = (
+        "output 'y' of a row depends on the other rows of its batch: is a BatchNorm using batch "
+        "statistics?"
+    )
+    assert [(str(one), code_of(one)) for one in found] == [(words, "batch_dependent")] * depends
+    assert depends_on_batch([TWO, TWO], results, PLAN.rows) == []
+    assert depends_on_batch([TWO], results[:1], PLAN.rows) == []
+
+
+def test_an_output_without_axes_may_depend_on_its_batch_too() -> None:
+    results = [{"y": np.array(1.0)}, {"y": np.array(2.0)}]
+    assert len(depends_on_batch([TWO, ONE], results, PLAN.rows)) == 1

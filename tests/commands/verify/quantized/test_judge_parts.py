@@ -1,0 +1,297 @@
+"""How a quantized candidate is measured: what is run, how often, and what is compared with what."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from prelu_tools.commands.verify.quantized import judge as module
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.rounding.tolerance import Limit
+
+ONES = np.ones((2, 3), np.float32)
+SIGNS = np.float32([[1, -1, 1], [-1, 1, -1]])
+
+
+class _Clock:
+    """Each look at it takes some seconds, each draw more."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.now = seconds, 100.0
+
+    def monotonic(self) -> float:
+        """The time."""
+        return self.now
+
+    def draw(self, *_: Any) -> list[dict[str, Array]]:
+        """Something that takes its time."""
+        self.now += self.seconds
+        return [{"y": ONES}]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "draws"),
+    [(0.0, 16), (1.25, 16), (1.4, 15), (2.5, 8), (3.0, 7), (3.3, 7), (3.4, 6), (100.0, 6)],
+)
+def test_noise_is_drawn_as_often_as_time_allows(
+    seconds: float, draws: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = _Clock(seconds)
+    monkeypatch.setattr(module, "time", clock)
+    ran: list[Any] = []
+    monkeypatch.setattr(
+        module, "_runs", lambda plan, proto, what: ran.append((proto, what)) or clock.draw()
+    )
+    plan: Any = SimpleNamespace(meaning="m")
+    found = module._drawn(plan, lambda meaning, seed: (meaning, seed))  # type: ignore[arg-type,return-value]
+    assert len(found) == draws
+    assert ran == [(("m", seed), "what it means") for seed in range(draws)]
+
+
+def _plan(kind: str = "QDQ", rounded: tuple[str, ...] = ("q",), **fields: Any) -> Any:
+    meaning = SimpleNamespace(kind=kind, rounded=rounded, words="to int8")
+    return SimpleNamespace(meaning=meaning, spelled="net.onnx", **fields)
+
+
+def _parities(**verdicts: str) -> Any:
+    return [SimpleNamespace(name=name, verdict=verdict) for name, verdict in verdicts.items()]
+
+
+class _Outputs:
+    """Outputs that are the reference's turned round, and may be off by a little."""
+
+    def to_reference(self, expected: Array, values: Array, name: str) -> Array:
+        """Turned."""
+        assert expected.shape == (2, 3)
+        assert name in ("y", "z")
+        return values.T
+
+    def limit(self, mine: str, run: int, values: Array) -> Limit:
+        """Of each run its own."""
+        assert values.shape == (2, 3)
+        return Limit(0.001 * run, np.full((2, 3), 0.0625 if mine == "y" else 0.0))
+
+
+def _measured(monkeypatch: pytest.MonkeyPatch, off: float, runs: int = 1, **verdicts: str) -> Any:
+    """Of outputs that are off by so much, where moved weights move them by an eighth."""
+    outputs = {"y": ONES, "z": ONES * 2}
+    meant = [{name: (values + off).T for name, values in outputs.items()} for _ in range(runs)]
+    draws = [
+        [{name: values + sign * 0.125 * SIGNS.T for name, values in run.items()} for run in meant]
+        for sign in (1, -1, 1, -1, 1, -1)
+    ]
+    asked: list[Any] = []
+    monkeypatch.setattr(module, "_drawn", lambda plan, make: asked.append(make) or draws)
+    plan = _plan(outputs=_Outputs(), reference=SimpleNamespace(outputs=[outputs] * runs))
+    found = module._closeness_of_weights(plan, meant, _parities(**verdicts))
+    assert asked in ([], [module.with_moved_weights])
+    assert bool(asked) == ("fail" in verdicts.values())
+    return found
+
+
+def test_weights_are_measured_where_an_output_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _measured(monkeypatch, 0.5, y="fail", z="pass")
+    assert found["z"] is None
+    assert found["y"].worst == pytest.approx((0.5 - 0.0625) / 0.125 / 8.5)
+    assert found["y"].directed is True
+    assert found["y"].n_draws == 6
+    assert found["y"].alike > 0
+    both = _measured(monkeypatch, 0.5, z="fail", y="fail")
+    assert both["z"].worst == pytest.approx(0.5 / 0.125 / 8.5)
+    assert _measured(monkeypatch, 0.5, y="pass", z="inconclusive") == {"y": None, "z": None}
+
+
+def test_each_run_has_its_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _measured(monkeypatch, 0.5, runs=3, y="fail", z="pass")["y"]
+    off = [0.5 - 0.0625 - 0.001 * run for run in range(3)]
+    assert found.worst == pytest.approx(np.sqrt(np.mean(np.square(off))) / 0.125 / 8.5)
+
+
+@pytest.mark.parametrize(("kind", "rounded"), [("dynamic", ("q",)), ("QDQ", ())])
+def test_kernels_are_not_measured_where_ranges_are_not_known(
+    kind: str, rounded: tuple[str, ...]
+) -> None:
+    assert module._closeness_of_kernels(_plan(kind, rounded)) == {}
+
+
+def test_kernels_are_compared_with_the_ends_of_ranges_and_noise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    base = [{"y": ONES * 4}, {"y": ONES * -8}]
+    asked: list[Any] = []
+    monkeypatch.setattr(module, "with_rounding", with_rounding := lambda meaning, seed: seed)
+    monkeypatch.setattr(module, "_runs", lambda plan, proto, what: asked.append(proto) or base)
+    draws = [
+        [{"y": run["y"] + sign * 0.125 * SIGNS} for run in base] for sign in (1, -1, 1, -1, 1, -1)
+    ]
+    monkeypatch.setattr(module, "_drawn", lambda plan, make: asked.append(make) or draws)
+    plan = _plan(results=[{"y": run["y"] + np.float32(0.25)} for run in base])
+    (found,) = module._closeness_of_kernels(plan).values()
+    assert asked == [None, with_rounding]
+    off = [0.25 - 4e-5, 0.25 - 8e-5]
+    assert found.worst == pytest.approx(np.sqrt(np.mean(np.square(off))) / 0.125 / 8.5, rel=1e-6)
+    assert (found.directed, found.alike, found.n_draws) == (False, 0.0, 6)
+
+
+def _factor(factor: float | None) -> Any:
+    return SimpleNamespace(least_factor=factor)
+
+
+COUNTED = (
+    "net.onnx: 1,234 of 5,678 quantized tensors are within half a step of one of the reference's, "
+    "value by value"
+)
+
+
+@pytest.mark.parametrize(
+    ("weights", "close", "words"),
+    [
+        ({}, 1234, COUNTED),
+        ({"y": None}, 1234, COUNTED),
+        ({"y": _factor(None)}, 1234, COUNTED),
+        (
+            {"x": None, "y": _factor(0.01), "z": _factor(0.02), "a": _factor(None)},
+            1234,
+            f"{COUNTED}; the others (equalized, or folded in another way) are compared by "
+            "their effect on each output, which would show a factor of 1.0200 on 'z'",
+        ),
+        ({"z": _factor(0.02)}, 5678, COUNTED.replace("1,234", "5,678")),
+    ],
+)
+def test_what_would_be_seen_of_the_weights_is_said(weights: Any, close: int, words: str) -> None:
+    note = module._note_of_weights(_plan(), weights, close, 5678)
+    assert (note, note.code) == (words, "int8_weights_compared")
+
+
+# All of it
+
+
+class _Layers:
+    """Stands in for the layers: says what it was asked."""
+
+    seen: list[Any]
+
+    def __init__(self, *given: Any) -> None:
+        self.seen.append(given)
+
+    def parities(self, placement: Any, agreed: bool) -> tuple[Any, ...]:
+        """What it was given."""
+        return ("layers", placement, agreed)
+
+    def power(self) -> str:
+        """Some."""
+        return "power"
+
+
+@pytest.mark.parametrize(
+    ("layers", "located", "close", "worst", "verdict"),
+    [
+        (True, True, 3, 0.5, "pass"),
+        (True, True, 2, 0.5, "fail"),
+        (True, True, 3, 2.0, "fail"),
+        (True, False, 3, 0.5, "pass"),
+        (False, True, 3, 0.5, "pass"),
+    ],
+)
+def test_the_three_answers_are_put_together(
+    layers: bool, located: bool, close: int, worst: float, verdict: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    watched: list[Any] = []
+    _Layers.seen = []
+    monkeypatch.setattr(module, "QuantizedLayers", _Layers)
+    monkeypatch.setattr(module, "_watch", lambda *given: watched.append(given))
+    monkeypatch.setattr(module, "_runs", lambda plan, proto, what: (proto, what))
+    monkeypatch.setattr(module, "weights_within_half_a_step", lambda *given: (close, 3))
+    measured = SimpleNamespace(worst=0.5, alike=9.0, decibels=30.0, directed=True,
+                               least_factor=0.01)  # fmt: skip
+    kernel = SimpleNamespace(worst=worst, decibels=30.0)
+    monkeypatch.setattr(module, "_closeness_of_weights",
+                        lambda plan, meant, strict: {"y": measured, "z": None})  # fmt: skip
+    monkeypatch.setattr(module, "_closeness_of_kernels", lambda plan: {"y": kernel})
+    from test_judged_outputs import _output
+
+    compared: list[Any] = []
+    outputs = SimpleNamespace(compare=lambda results: compared.append(results) or [_output()])
+    meaning = SimpleNamespace(model=SimpleNamespace(proto="proto"), kind="QDQ", words="to int8",
+                              steps={"w": SimpleNamespace(is_coarse=True)})  # fmt: skip
+    source = SimpleNamespace(located=("one",) if located else ())
+    reference = SimpleNamespace(source=SimpleNamespace(graph="graph"))
+    plan: Any = SimpleNamespace(
+        reference=reference, source=source, meaning=meaning, layers=layers, outputs=outputs,
+        results="results", given=False, is_limited=False, spelled="net.onnx",
+    )  # fmt: skip
+    found = module.judge_quantized(plan, {"n": "cpu"})
+    assert compared == [("proto", "what it means"), "results"]
+    assert _Layers.seen == [(reference, source.located, meaning)]
+    assert len(watched) == int(layers and located)
+    assert measured.directed is (close < 3)
+    assert [each.verdict for each in found.outputs] == [verdict]
+    agreed = verdict == "pass"
+    assert found.layers == (("layers", {"n": "cpu"}, agreed) if layers else ())
+    assert found.power == ("power" if layers else None)
+    assert [note.code for note in found.notes if isinstance(note, Reason)] == [
+        "quantized_candidate", "int8_random_inputs", "int8_weights_compared"
+    ]  # fmt: skip
+    assert [getattr(doubt, "code", None) for doubt in found.doubts] == ["int8_scales_too_wide"]
+
+
+class _Session:
+    """Gives what it is asked for, and says how it was opened."""
+
+    opened: list[Any]
+
+    def __init__(self, *given: Any) -> None:
+        self.opened.append(given)
+
+    def fetch(self, feed: Any, names: list[str]) -> dict[str, Any]:
+        """The names of what is asked for."""
+        return {name: (name, feed["x"]) for name in names}
+
+    def run(self, feed: Any) -> dict[str, Any]:
+        """The outputs."""
+        return {"y": feed["x"]}
+
+
+@pytest.mark.parametrize("names", [("x", "t"), ("t",), ("x",), ()])
+def test_layers_are_watched_as_the_candidate_runs(
+    names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _Session.opened = []
+    monkeypatch.setattr(module, "Session", _Session)
+    monkeypatch.setattr(module, "tapped", lambda proto, inside: ("tapped", proto, inside))
+    node = SimpleNamespace(output=["t", "u"])
+    graph = SimpleNamespace(node=[node], input=[SimpleNamespace(name="x")])
+    proto = SimpleNamespace(graph=graph)
+    model = SimpleNamespace(proto=proto, folder="folder")
+    plan: Any = SimpleNamespace(source=SimpleNamespace(model=model), feeds=[{"x": 1}, {"x": 2}],
+                                provider="cuda", spelled="net.onnx")  # fmt: skip
+    seen: list[Any] = []
+
+    def tensors(known: Any) -> tuple[str, ...]:
+        assert set(known) == {"t", "u", "x"}
+        return names
+
+    layers: Any = SimpleNamespace(tensors=tensors, observe=lambda *given: seen.append(given))
+    module._watch(plan, layers)
+    if "t" not in names:
+        assert (_Session.opened, seen) == ([], [])
+        return
+    assert _Session.opened == [(("tapped", proto, ["t"]), "cuda", "net.onnx", "folder")]
+    fed = [{"x": 1}, {"x": 2}] if "x" in names else [{}, {}]
+    assert seen == [(0, {**fed[0], "t": ("t", 1)}), (1, {**fed[1], "t": ("t", 2)})]
+
+
+def test_what_a_file_means_runs_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    _Session.opened = []
+    monkeypatch.setattr(module, "Session", _Session)
+    meaning = SimpleNamespace(model=SimpleNamespace(folder="folder"))
+    plan: Any = SimpleNamespace(meaning=meaning, feeds=[{"x": 1}, {"x": 2}], provider="cuda",
+                                spelled="net.onnx")  # fmt: skip
+    proto: Any = "proto"
+    assert module._runs(plan, proto, "what") == [{"y": 1}, {"y": 2}]
+    assert _Session.opened == [("proto", "cpu", "what of net.onnx", "folder")]
