@@ -437,7 +437,7 @@ def test_slopes_that_fit_the_input_nowhere_say_whether_they_are_the_same_ones(
     found = compare_slopes(left, layer_of(values, (None, 2, 2, 6)))
     assert (found.equal, found.moved) == (False, not changed)
     assert found.description is not None
-    assert found.description.startswith("slopes are laid out as [1, 2, 2, 1] where ")
+    assert found.description.startswith("slopes are laid out as [1, 2, 2, 1], expected ")
 
 
 def test_more_slopes_of_another_rank_are_others() -> None:
