@@ -149,7 +149,7 @@ def test_nothing_is_written_where_nothing_could_be_judged() -> None:
     assert Path(FILE).read_bytes() == before
     failed = _one("--update-baseline", candidate="wrong.onnx")
     assert failed.code == 1
-    assert "baseline.json was not written: net.onnx compared with wrong.onnx failed" in failed.words
+    assert "baseline.json was not written: net.onnx against wrong.onnx failed" in failed.words
     assert Path(FILE).read_bytes() == before
 
 
