@@ -103,9 +103,11 @@ class CandidateJudge:
         power = self._power(outputs, seen)
         agreed = all(parity.verdict == "pass" for parity in parities)
         compared = self._layers(layers, seen, agreed, fails)
-        unexplained = fails and all(layer.verdict != "fail" for layer in compared)
+        wrong_slopes = any(x.verdict == "fail" and not x.slopes_equal for x in compared)
         feeds = self.reference.feeds
-        where = sizes_that_differ(feeds, outputs, seen.results) if unexplained else None
+        where = (
+            sizes_that_differ(feeds, outputs, seen.results) if fails and not wrong_slopes else None
+        )
         self.notes += [f"{self.linked.spelled}: {x.name}: {x.note}" for x in compared if x.note]
         self.doubt_untried(seen)
         found = Findings(
