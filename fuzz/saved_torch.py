@@ -158,8 +158,8 @@ def make_safetensors(draw: random.Random) -> bytes:
             case 0:
                 entry["data_offsets"] = [draw.choice(ends), draw.choice(ends)]
             case 1:
-                other = draw.choice([v for v in header.values() if "data_offsets" in v])
-                entry["data_offsets"] = list(other["data_offsets"])
+                others = [v["data_offsets"] for v in header.values() if "data_offsets" in v]
+                entry["data_offsets"] = list(draw.choice(others or [ends[:2]]))
             case 2:
                 entry["shape"] = draw.choice(
                     ([2**62, 4], [-1], [], [0, 2**60], [1.5], ["3"], None, [1] * 9000, [2**64])

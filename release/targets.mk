@@ -17,7 +17,8 @@ COMPATIBILITY := tests/core tests/graph tests/cli tests/reports \
   tests/commands/verify/layers/test_slope_tampering.py tests/commands/verify/layers/test_verify_special.py \
   tests/commands/export/test_export_torch_files.py tests/commands/export/test_export_torch_result.py \
   tests/commands/export/test_export_keras_files.py tests/commands/export/test_export_keras_sources.py \
-  tests/backends/torch/test_torch_program.py tests/backends/torch/test_torch_conversion.py \
+  tests/backends/torch/files/test_torch_program.py \
+  tests/backends/torch/conversion/test_torch_conversion.py \
   tests/backends/keras/test_keras_conversion.py tests/backends/onnxruntime/test_onnxruntime_runner.py
 COMPATIBLE = $(1)/bin/python -m pytest -q -n 2 -m "not browser and not real_models" $(COMPATIBILITY)
 

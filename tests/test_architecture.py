@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -375,6 +376,13 @@ def test_inspecting_an_onnx_file_loads_what_it_shows_alone(small_model: Path) ->
 def test_no_two_files_of_tests_have_one_name() -> None:
     names = [path.name for path in TESTS.rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))  # pytest imports them by their names alone
+
+
+@pytest.mark.parametrize("name", ["Makefile", "release/targets.mk", "tests/mutation/plan.toml"])
+def test_tests_that_a_target_names_are_there(name: str) -> None:
+    named = re.findall(r"\btests/[\w/]+(?:\.\w+)?", (PACKAGE.parent / name).read_text())
+    assert named
+    assert [path for path in named if not (PACKAGE.parent / path).exists()] == []
 
 
 def test_the_module_runs_as_the_command_does() -> None:

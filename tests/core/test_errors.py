@@ -88,7 +88,7 @@ def test_what_is_missing_may_lie_deeper() -> None:
     outer.__cause__, middle.__context__ = middle, _missing("keras")
     found = missing_extra(outer)
     assert found is not None
-    assert str(found).startswith("keras is not installed")
+    assert str(found).startswith("keras is needed for this")
     own = MissingExtraError("torch", "torch", "here")
     outer.__cause__ = own
     assert missing_extra(outer) is own

@@ -184,7 +184,7 @@ def _check(path: Path, arrays: dict[str, Array], specs: Sequence[TensorSpec]) ->
 
 
 def _demand_finite(path: Path, name: str, values: Array, what: str) -> None:
-    wrong = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+    wrong = ~np.isfinite(values)
     if wrong.any():
         rows = wrong.reshape(len(values), -1).any(axis=1)
         raise PReLUToolsError(
@@ -219,5 +219,5 @@ def _notes(path: Path, arrays: Mapping[str, Array], n_rows: int) -> Iterator[str
                 "normalised ones",
                 "calibration_non_negative",
             )
-        if n_rows > 1 and (values == values[:1]).all():
+        if (values == values[:1]).all():
             yield Reason(f"{path}: all rows of {name} are equal", "calibration_one_value")

@@ -8,7 +8,12 @@ output over a few such runs is what rounding may do to it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array
 
 SINGLE = 2.0**-23
 """The unit of float32: the distance from 1 to the next number."""
@@ -18,6 +23,12 @@ REACH = 8.0
 More than one, so that the noise is not lost in the type's own grid, and so that what another kernel
 rounds across a border (of a `floor`, of a nearest neighbour) crosses it in the moved runs too.
 """
+MANY = 2048
+"""Terms of a sum above which it is measured how they round; of fewer the most is expected."""
+SCALES = 4
+"""How often it is measured, each time with the terms scaled otherwise, from 1 to 2."""
+TINY = 1e-30
+"""What stands for a sum that is 0, where something is divided by it."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +63,40 @@ def sum_growth(terms: float) -> float:
 def plain_sum_growth(terms: float) -> float:
     """Of a sum without weights: its terms may all be equal, and round the same way each time.
 
-    A kernel that adds n of them in 8 lanes is off by up to `equal_sum_growth`; pairwise it is not.
-    Where it is not known whether they are equal, no more than 128 half units count.
+    A kernel that adds n of them in 8 lanes is off by up to n / 16 half units; pairwise it is not.
+    Of more than `MANY` terms no more count: what `one_by_one` measures comes on top.
     """
-    return max(2 * sum_growth(terms), min(equal_sum_growth(terms), 128.0))
+    return max(2 * sum_growth(terms), min(terms, MANY) / 16)
 
 
-def equal_sum_growth(terms: float) -> float:
-    """Of a sum of equal terms that are added one by one in 8 lanes: each rounds the same way."""
-    return terms / 16
+def one_by_one(values: Array, scales: Sequence[float], running: bool = False) -> Array:
+    """How far a sum is off whose terms are added one by one, relative to it.
+
+    What a flat map, silence or a short period adds up to rounds the same way thousands of times,
+    and by far less in any other input: so it is measured, and not expected of every sum. No kernel
+    is off by much more; graphs compute the same by a running sum.
+
+    Args:
+        values: of float32; the terms lie along the last axis.
+        scales: from 1 to 2. By each the terms round otherwise, so that sums which happen to be
+            nearly exact do not seem to be so for any kernel: the mean counts.
+        running: whether every partial sum is asked for.
+
+    Returns:
+        Of the shape without that axis, but for a running sum.
+    """
+    found = np.zeros(values.shape if running else values.shape[:-1])
+    with np.errstate(all="ignore"):
+        for scale in scales:
+            scaled = values * np.float32(scale)
+            added = np.cumsum(scaled, axis=-1, dtype=np.float32)
+            if running:
+                total = np.cumsum(scaled, axis=-1, dtype=np.float64)
+            else:
+                added, total = added[..., -1], scaled.sum(-1, dtype=np.float64)
+            off = np.abs(added - total) / np.maximum(np.abs(total), TINY)
+            found += np.where(np.isfinite(off), off, 0.0) / len(scales)
+    return found.astype(np.float32)
 
 
 def term_growth(terms: float) -> float:

@@ -24,6 +24,9 @@ SENSITIVITY = Tolerance(0.0, 0.0, False, "sensitivity", multiple=FACTOR, ulps=FA
 QUANTIZED = Tolerance(0.0, 0.0, False, "quantized")
 """Of a quantized candidate: what rounding to the steps of its own codes does, as it is drawn."""
 
+_FLUSHED = 2.0**-106
+"""Some kernels take what is below 2^-126 for 0, and what comes after may multiply it by thousands:
+a softmax times the number of its values."""
 _RELATIVE = {"float64": (1e-7, 1e-9), "float32": (1e-4, 1e-5), "float16": (1e-2, 4e-3)}
 
 
@@ -112,7 +115,7 @@ def _limit_of_each(spread: Spread, values: Array, dtype: np.dtype[Any], largest:
     if not np.issubdtype(values.dtype, np.floating) or not np.issubdtype(dtype, np.inexact):
         return Limit(0.0, 0.0, spread)
     atol = FACTOR * (spread.scale + unit_of(values, np.dtype(np.float32)) / 2)
-    atol += FACTOR * float(np.finfo(np.float32).tiny)  # near it some kernels flush to 0
+    atol += _FLUSHED
     if resolution(dtype) > resolution(np.dtype(np.float32)):
         atol += unit_of(values, dtype) / 2
     if dtype == np.float16:  # slopes and weights below its normal numbers lose more than a unit

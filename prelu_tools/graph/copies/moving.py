@@ -7,13 +7,20 @@ inside, as a sum of many terms does, another.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
 import onnx
 from onnx import TensorProto, helper
 
-from prelu_tools.core.rounding.noise import Noise, plain_sum_growth, sum_growth, term_growth
+from prelu_tools.core.rounding.noise import (
+    MANY,
+    Noise,
+    plain_sum_growth,
+    sum_growth,
+    term_growth,
+)
+from prelu_tools.graph.copies.adding import ADDED, LOGARITHMS, NORMS, Nodes, normalised, rows_of
 from prelu_tools.graph.facts.rounding import (
     EXACT,
     GATES,
@@ -23,6 +30,7 @@ from prelu_tools.graph.facts.rounding import (
     ROUNDED_ONCE,
 )
 from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.match.constants import values_of
 from prelu_tools.graph.natives import inferred, with_shapes
 from prelu_tools.graph.view import GraphView, nested_views
 from prelu_tools.graph.walk import all_graphs, attribute_of, is_onnx
@@ -36,6 +44,8 @@ _UNITS: Mapping[int, float] = {
 _NARROW = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 _WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum", "LSTM", "GRU", "RNN")
 _UNKNOWN = 64  # terms, for a size that is not known
+_WITH_RUNNING_SUMS = 11
+_ALONG_AN_AXIS = {"Softmax", "LogSoftmax"}  # since opset 13
 _KERNEL = 4.0  # roundings of a function's kernel
 
 
@@ -83,6 +93,10 @@ class _Mover:
     def _moved(self, node: onnx.NodeProto, view: GraphView) -> list[onnx.NodeProto]:
         """The node with what moves its inputs before it, and its outputs behind."""
         operator, terms = node.op_type, _terms(node, view)
+        rank = len(view.shape(node.input[0]) or ()) if node.input else 0
+        narrow = view.element_type(node.output[0]) != TensorProto.DOUBLE  # a double adds exactly
+        if operator in NORMS and rank > 1 and narrow and not any(node.output[1:]):
+            return self._normalised(node, view, rank, terms)
         before: list[onnx.NodeProto] = []
         behind: list[onnx.NodeProto] = []
         once, growth = 1.0, 0.0
@@ -111,6 +125,8 @@ class _Mover:
                 continue
             raw = f"{name}/before_moving"
             node.output[place] = raw
+            if terms > MANY and operator in ADDED and narrow:
+                raw = self._long_sum(node, view, rank, kind, behind) or raw
             amount = self._noise.amount(unit, once, growth)
             if operator in RELATIVE_TO_ONE or operator in GATES:
                 scale = x if operator in GATES else ""
@@ -119,6 +135,51 @@ class _Mover:
                 raw = offset
             behind += self._scaled(raw, name, kind, amount)
         return [*before, node, *behind]
+
+    def _nodes(self, name: str, view: GraphView) -> Nodes:
+        return Nodes(f"{name}/moved", view.model.opset, self._noise.seed * 31 + next(self._numbers))
+
+    def _long_sum(
+        self,
+        node: onnx.NodeProto,
+        view: GraphView,
+        rank: int,
+        kind: int,
+        behind: list[onnx.NodeProto],
+    ) -> str | None:
+        """What a sum of many terms gave, moved by how these round; None for axes not known."""
+        axes = _summed(node, view, rank)
+        if not axes or view.model.opset < _WITH_RUNNING_SUMS:
+            return None
+        raw = node.output[0]
+        nodes = self._nodes(raw, view)
+        rows, axis = rows_of(nodes, node.input[0], rank, axes)
+        added, power = ADDED[node.op_type]
+        off = nodes.one_by_one(added(nodes, rows, axis), axis)
+        off = nodes.add("Mul", off, nodes.number(power))
+        if node.op_type not in _ALONG_AN_AXIS:
+            off = nodes.add("Reshape", off, nodes.add("Shape", raw))
+        wide = nodes.add("Cast", raw, to=TensorProto.FLOAT)
+        is_logarithm = node.op_type in LOGARITHMS
+        moved = nodes.add("Add", wide, off) if is_logarithm else nodes.moved(wide, off)
+        moved = nodes.add("Cast", moved, to=kind)
+        behind += nodes.made
+        return moved
+
+    def _normalised(
+        self, node: onnx.NodeProto, view: GraphView, rank: int, terms: float
+    ) -> list[onnx.NodeProto]:
+        """A norm whose mean and variance are off for all of a group at once, as other kernels'."""
+        name = node.output[0]
+        kind = view.element_type(name) or TensorProto.FLOAT
+        before: list[onnx.NodeProto] = []
+        self._move_input(node, 0, view, before, (1.0, 0.0))
+        nodes = self._nodes(name, view)
+        amount = self._noise.amount(_UNITS[TensorProto.FLOAT], 0.0, plain_sum_growth(terms) / 2)
+        once = self._noise.amount(_UNITS.get(kind, 0.0), 1.0)
+        result = normalised(nodes, node, rank, amount, once)
+        nodes.made.append(helper.make_node("Cast", [result], [name], to=kind))
+        return [*before, *nodes.made]
 
     def _move_input(
         self,
@@ -191,6 +252,20 @@ def _is_exact(node: onnx.NodeProto) -> bool:
     return node.op_type in EXACT
 
 
+def _summed(node: onnx.NodeProto, view: GraphView, rank: int) -> Sequence[int]:
+    """The axes that a reduction adds along; none where that is not known."""
+    if node.op_type == "GlobalAveragePool":
+        return range(2, rank)
+    if node.op_type in _ALONG_AN_AXIS:
+        last = attribute_of(node, "axis", -1) % max(rank, 1) == rank - 1
+        return [rank - 1] if last and view.model.opset >= 13 else []
+    if len(node.input) > 1 and node.input[1]:
+        known = values_of(view, node.input[1])
+        return [] if known is None else [int(axis) for axis in known.reshape(-1)]
+    return attribute_of(node, "axes") or ([] if attribute_of(node, "noop_with_empty_axes")
+                                          else range(rank))  # fmt: skip
+
+
 def _sizes(view: GraphView, name: str) -> tuple[int, ...]:
     return tuple(size or _UNKNOWN for size in view.shape(name) or ())
 
@@ -204,10 +279,18 @@ def _terms(node: onnx.NodeProto, view: GraphView) -> float:
         return float(max(shapes[0][-1], shapes[1][0] if len(shapes[1]) == 2 else 1))
     if operator in ("LSTM", "GRU", "RNN") and len(shapes) > 1 and shapes[1]:
         return float(shapes[1][-1] + shapes[1][-2])
-    if operator in ("InstanceNormalization", "GroupNormalization") and shapes[0]:
-        return float(math.prod(shapes[0][2:]))
+    if operator in NORMS and shapes[0]:
+        return _terms_of_norm(node, shapes[0])
     taken = math.prod(shapes[0]) if shapes else 1
     given = math.prod(_sizes(view, node.output[0])) if node.output else 1
     if operator in ("CumSum", "DFT", "STFT"):
         return float(max(shapes[0], default=_UNKNOWN))
     return max(taken / max(given, 1), float(max(shapes[0], default=1)) if given == taken else 1.0)
+
+
+def _terms_of_norm(node: onnx.NodeProto, shape: Sequence[int]) -> float:
+    """How many values are in each group that a norm has statistics of."""
+    if node.op_type == "GroupNormalization":
+        return math.prod(shape[1:]) / max(int(attribute_of(node, "num_groups")), 1)
+    first = 2 if node.op_type == "InstanceNormalization" else attribute_of(node, "axis", -1)
+    return float(math.prod(shape[int(first) % len(shape) :]))

@@ -65,7 +65,7 @@ def _linear_conv(to: FloatWriter, node: onnx.NodeProto) -> None:
     entering, weight = to.stated(xs, xz, node), to.stated(ws, wz, node)
     inputs = [to.operand(x, entering), to.operand(w, weight, 0)]
     if bias and bias[0]:
-        scale = np.asarray(entering.scale.reshape(()) * weight.scale)
+        scale = np.asarray(entering.scale.item() * weight.scale)
         inputs.append(to.weight(bias[0], Codes(scale, np.zeros(scale.shape, np.int32)), 0))
     made = to.add("Conv", inputs, to.fresh(f"{node.output[0]}/real"), **_attributes(node))
     to.give(made, node.output[0], to.stated(ys, yz, node))
@@ -82,14 +82,14 @@ def _linear_product(to: FloatWriter, node: onnx.NodeProto) -> None:
 
 def _gemm(to: FloatWriter, node: onnx.NodeProto) -> None:
     to.kinds.add("QOperator")
-    a, a_scale, a_zero, b, b_scale, b_zero, *rest = [*node.input, "", "", ""]
+    a, a_scale, a_zero, b, b_scale, b_zero, *rest = [*node.input, *[""] * 3]
     entering, weight = to.stated(a_scale, a_zero, node), to.stated(b_scale, b_zero, node)
     axis = 0 if attribute_of(node, "transB") else 1
     inputs = [to.operand(a, entering), to.operand(b, weight, axis)]
     bias, ys, yz = rest[:3]
     if bias:  # it counts alpha times too, unlike that of Gemm
         alpha = attribute_of(node, "alpha", 1.0)
-        scale = np.asarray(alpha * entering.scale.reshape(()) * weight.scale, np.float32)
+        scale = np.asarray(alpha * entering.scale.item() * weight.scale)
         inputs.append(to.weight(bias, Codes(scale, np.zeros(scale.shape, np.int32)), 0))
     output = to.fresh(f"{node.output[0]}/real") if ys else node.output[0]
     made = to.add("Gemm", inputs, output, **_attributes(node))

@@ -173,6 +173,14 @@ def test_runs_of_a_file_are_joined_by_their_numbers(tmp_path: Path) -> None:
     found = read_calibration(npz(tmp_path / "e.npz", **names), SPECS, True)
     assert set(found.extra) == set(names) - {"x"}
     assert found.extra["run1"].shape == ROWS[3::4].shape
+    inputs = {
+        f"run{n}/{name}": values[20 * n : 20 * n + 20]
+        for n in range(2)
+        for name, values in (("x", ROWS), ("ids", np.arange(40)), ("a/b", np.arange(40)))
+    }
+    found = read_calibration(npz(tmp_path / "f.npz", **inputs), TWO, True)
+    assert found.rows == (30, 10)
+    assert found.extra["a/b"].tolist() == list(range(3, 40, 4))
 
 
 def test_files_of_a_folder_are_read_in_order(tmp_path: Path) -> None:
@@ -200,6 +208,7 @@ def test_files_of_a_folder_are_read_in_order(tmp_path: Path) -> None:
         (ROWS[:8], ROWS[8:20].astype(np.float64), True),
         (ROWS[:8], ROWS[8:20].astype(np.int32), False),
         (ROWS[:8], ROWS[8:20, :, :2], False),
+        (ROWS[:8], ROWS[8:20, :2], False),
     ],
 )
 def test_files_have_rows_of_one_kind(first: Any, second: Any, fits: bool, tmp_path: Path) -> None:
@@ -250,8 +259,12 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
 
 
 def test_folders_have_to_hold_arrays(tmp_path: Path) -> None:
-    with pytest.raises(PReLUToolsError, match=r"no \.npz or \.npy files"):
+    with pytest.raises(PReLUToolsError) as raised:
         read_calibration(tmp_path, SPECS, False)
+    assert str(raised.value) == (
+        f"{tmp_path} has no .npz or .npy files: expected arrays of inputs as the model expects "
+        "them, after any preprocessing"
+    )
     np.save(tmp_path / "a.npy", ROWS)
     assert read_calibration(tmp_path, SPECS, False).rows == (30, 10)
     with pytest.raises(PReLUToolsError, match="is one array, and the model has 2 inputs"):
@@ -270,6 +283,7 @@ def test_doubtful_data_is_noted(tmp_path: Path) -> None:
         return {code_of(note) for note in found.notes}
 
     assert codes(np.abs(ROWS)) == {"calibration_non_negative"}
+    assert codes(np.maximum(ROWS, 0)) == {"calibration_non_negative"}
     assert codes(np.where(ROWS.min() == ROWS, -1e-9, np.abs(ROWS))) == set()
     assert codes(ROWS[:32]) == set()
     assert codes(ROWS[:31]) == {"calibration_few_rows"}
@@ -294,6 +308,12 @@ def test_notes_say_what_was_found(tmp_path: Path) -> None:
 def test_whole_numbers_may_be_positive(tmp_path: Path) -> None:
     specs = [TensorSpec("x", "int64", ("N",), (1,))]
     assert read_calibration(npz(tmp_path / "d.npz", x=np.arange(40)), specs, False).notes == ()
+
+
+def test_a_model_without_inputs_has_no_rows(tmp_path: Path) -> None:
+    path = npz(tmp_path / "d.npz")
+    with pytest.raises(PReLUToolsError, match="has 0 rows"):
+        read_calibration(path, [], False)
 
 
 def test_data_alone_has_no_labels_and_no_notes() -> None:

@@ -11,6 +11,7 @@ from prelu_tools.core.rounding.noise import (
     REACH,
     SINGLE,
     Noise,
+    one_by_one,
     plain_sum_growth,
     sum_growth,
     term_growth,
@@ -63,3 +64,38 @@ def test_honest_kernels_stay_within_it(terms: int) -> None:
     error = np.abs(one_by_one - exact) / exact / (SINGLE / 2)
     assert error.std() < sum_growth(terms) * 3
     assert np.median(error) > sum_growth(terms) / 20
+
+
+def test_repeated_terms_round_alike_and_others_do_not() -> None:
+    noisy = np.random.default_rng(0).uniform(0.5, 1.5, (3, 16000)).astype(np.float32)
+    flat = np.broadcast_to(np.float32([[0.3137], [1.7], [127.3]]), noisy.shape)
+    periodic = np.tile(np.float32([0.11, 0.73, 1.9, 0.37]), (3, 4000))
+    scales = (1.1, 1.37, 1.618, 1.9)
+    usual = one_by_one(noisy, scales).max() / (SINGLE / 2)
+    assert usual < 128
+    for values in (flat, periodic):
+        assert one_by_one(values, scales).min() / (SINGLE / 2) > 500
+
+
+def test_it_is_the_error_of_adding_one_by_one() -> None:
+    values = np.full((2, 5000), 0.3137, np.float32)
+    total = np.float32(0)
+    for value in values[0]:
+        total = np.float32(total + value)
+    exact = values[0].sum(dtype=np.float64)
+    running = one_by_one(values, [1], running=True)
+    assert running.shape == values.shape
+    np.testing.assert_array_equal(running[:, -1], one_by_one(values, [1]))
+    assert (running[:, :2] == 0).all()
+    np.testing.assert_allclose(one_by_one(values, [1]), abs(total - exact) / exact, rtol=1e-6)
+
+
+def test_sums_that_happen_to_be_exact_are_not_so_for_every_kernel() -> None:
+    whole = np.full((1, 9000), 255, np.float32)
+    assert one_by_one(whole, [1]).item() == 0
+    assert one_by_one(whole, [1, 1.37]).item() > 100 * SINGLE
+
+
+@pytest.mark.parametrize("value", [0.0, np.inf, np.nan, 3e38])
+def test_what_adds_up_to_no_number_or_to_nothing_has_no_error(value: float) -> None:
+    assert one_by_one(np.full((1, 3000), value, np.float32), [1, 1.9]).tolist() == [0.0]

@@ -8,6 +8,7 @@ whoever reads it, or fetches it, has the moved value.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -16,6 +17,7 @@ from tensorflow.python.framework import op_def_registry
 
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.program import calls_of, holders, rename_functions
+from prelu_tools.backends.keras.running.adding import Nodes
 from prelu_tools.backends.keras.running.rounding import (
     KERNELS,
     LINEAR,
@@ -23,7 +25,13 @@ from prelu_tools.backends.keras.running.rounding import (
     ROUNDED_ONCE,
     ROUNDS_INSIDE,
 )
-from prelu_tools.core.rounding.noise import Noise, plain_sum_growth, sum_growth, term_growth
+from prelu_tools.core.rounding.noise import (
+    MANY,
+    Noise,
+    plain_sum_growth,
+    sum_growth,
+    term_growth,
+)
 
 _UNKNOWN = 64  # for a size that the trace does not know
 _KERNEL = 4.0  # roundings of a function's kernel
@@ -91,6 +99,7 @@ class _Mover:
 
     def _move_node(self, node: Any, kind: str) -> None:
         operator, once, growth = node.op, 1.0, 0.0
+        rank, axes = self._long(node) if kind in ("float32", "float64") else (0, [])
         if operator in LINEAR:
             terms = self._terms(node)
             growth = (plain_sum_growth if operator in _SUMS else sum_growth)(terms)
@@ -106,25 +115,43 @@ class _Mover:
             return
         if operator.startswith("Resize") and operator != "ResizeNearestNeighbor":
             kind = "float32"  # whatever it takes
-        self._move_output(node, kind, once, growth)
+        self._move_output(node, kind, self._amount(kind, once, growth), rank, axes)
 
-    def _move_output(self, node: Any, kind: str, once: float, growth: float) -> None:
+    def _move_output(self, node: Any, kind: str, amount: float, rank: int, axes: list[int]) -> None:
         name = node.name
         outputs = op_def_registry.get(node.op).output_arg
         node.name = f"{name}/moved_raw"
         self._kept[node.name] = node
         self._hidden.add(name)
         raw = self._of(node.name, outputs[0].name)
+        if axes:
+            nodes = Nodes(self._nodes, f"{name}/moved_long", kind, self._is_function, self._seeds())
+            raw = nodes.moved(node.input[0], axes, rank, raw, node.op == "Softmax")
         if node.op in RELATIVE_TO_ONE:
             offset = self._random(f"{name}/moved_offset", raw, kind, 0.0, self._amount(kind, 1.0))
             raw = self._add(f"{name}/moved_added", "AddV2", kind, "z", raw, offset)
-        factor = self._random(
-            f"{name}/moved_noise", raw, kind, 1.0, self._amount(kind, once, growth)
-        )
+        factor = self._random(f"{name}/moved_noise", raw, kind, 1.0, amount)
         self._add(name, "Mul", kind, "z", raw, factor)
         if "_output_shapes" in node.attr:
             kept = self._nodes[-1].attr["_output_shapes"]
             kept.list.shape.add().CopyFrom(node.attr["_output_shapes"].list.shape[0])
+
+    def _seeds(self) -> Iterator[int]:
+        """Random seeds of this run, which no other node has."""
+        return (self._noise.seed * 7919 + number for number in self._numbers)
+
+    def _long(self, node: Any) -> tuple[int, list[int]]:
+        """How many axes it reduces from, and along which it adds many terms, or nobody knows."""
+        shape = self._exact_shape(node.input[0]) if node.op in ("Sum", "Mean", "Softmax") else []
+        axes = {len(shape) - 1} if node.op == "Softmax" else set()
+        if shape and node.op != "Softmax":
+            known = self._kept.get(node.input[1].partition(":")[0])
+            if known is None or known.op != "Const":
+                return 0, []
+            values = tf.make_ndarray(known.attr["value"].tensor).reshape(-1)
+            axes = {int(axis) % len(shape) for axis in values}
+        terms = math.prod(float(shape[axis] or math.inf) for axis in axes)
+        return len(shape), sorted(axes) if shape and terms > MANY else []
 
     def _move_input(self, node: Any, place: int, kind: str, roundings: tuple[float, float]) -> None:
         tensor = self.now(node.input[place])
@@ -171,13 +198,17 @@ class _Mover:
         return f"{name}:{output}:0" if self._is_function else name
 
     def _shape(self, tensor: str) -> list[int]:
+        return [_UNKNOWN if size is None else size for size in self._exact_shape(tensor)]
+
+    def _exact_shape(self, tensor: str) -> list[int | None]:
+        """The sizes, None for those that the trace does not know; empty for no known axes."""
         node = self._kept.get(tensor.partition(":")[0])
         shapes: list[Any] = []
         if node is not None and "_output_shapes" in node.attr:
             shapes = list(node.attr["_output_shapes"].list.shape)
         if not shapes or shapes[0].unknown_rank:
             return []
-        return [dim.size if dim.size > 0 else _UNKNOWN for dim in shapes[0].dim]
+        return [dim.size if dim.size > 0 else None for dim in shapes[0].dim]
 
     def _terms(self, node: Any) -> float:
         """How many terms one result has: of a product by its weights."""

@@ -13,6 +13,7 @@ from torch.export import ExportedProgram
 
 from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.backends.torch.conversion.exact import lower, optimize
+from prelu_tools.backends.torch.conversion.norms import group_norm
 from prelu_tools.backends.torch.conversion.putting import Tagged
 from prelu_tools.backends.torch.conversion.recurrent import free_lengths
 from prelu_tools.backends.torch.conversion.simplify import simplify
@@ -86,6 +87,7 @@ def _exported(program: ExportedProgram, task: Task, opset: int) -> torch.onnx.ON
             dynamic_shapes=(_dynamic(task.arguments.specs, None),),
             optimize=False,
             verbose=False,
+            custom_translation_table={torch.ops.aten.group_norm.default: group_norm},
         )
         if exported is None:
             raise LateRouteError("torch.onnx.export returned nothing")

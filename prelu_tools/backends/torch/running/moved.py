@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.utils import _pytree as pytree
 
 from prelu_tools.backends.torch.running.modes import OperatorMode
 from prelu_tools.backends.torch.running.rounding import (
+    ADDED,
     EXACT,
     GATES,
     GRIDS,
     INTERPOLATED,
     KERNELS,
     LINEAR,
+    LOGARITHMS,
     LOGS,
     NORMS,
     RELATIVE_TO_ONE,
@@ -31,9 +33,14 @@ from prelu_tools.backends.torch.running.rounding import (
     TIES,
     UNARY,
 )
+from prelu_tools.backends.torch.running.rows import Norm, axes_of, groups_of, norm_of, rows_of
 from prelu_tools.core.rounding.noise import (
+    MANY,
+    REACH,
+    SCALES,
+    SINGLE,
     Noise,
-    equal_sum_growth,
+    one_by_one,
     plain_sum_growth,
     sum_growth,
     term_growth,
@@ -41,20 +48,7 @@ from prelu_tools.core.rounding.noise import (
 
 _POOL = (1 << 20) + 7  # random numbers that are drawn once and used again from other places
 
-_MANY = 2048  # terms: of fewer, `plain_sum_growth` expects the most anyway
-_REPEATED = 2.0**-16  # how far apart repeated values may be, relative to them
 _SMALLEST_HALF = 2.0**-14  # the smallest normal number of float16
-
-
-class _Norm(NamedTuple):
-    """A norm with statistics of its own."""
-
-    places: tuple[int, int]
-    """Of its weight and bias among its arguments."""
-    shape: tuple[int, ...]
-    """Of its statistics, so that they lie over the groups."""
-    terms: float
-    """Values in each group."""
 
 
 class Moving(OperatorMode):  # type: ignore[no-untyped-call]
@@ -78,17 +72,19 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         if name in LINEAR:
             return self._linear(func, LINEAR[name](args), args, kwargs)
         if name in SUMS:
-            return self._sum(func, args, kwargs)
+            return self._long_sum(name, args[0], args, self._sum(func, args, kwargs))
         if name in RUNNING:
             return self._running(func, args, kwargs)
-        norm = self._norm_of(name, args) if name in NORMS else None
+        norm = norm_of(name, args) if name in NORMS else None
         if norm is not None:
             return self._normalise(func, args, norm)
         if name in STATISTICS:
-            terms = _largest_axis(args[0])
-            return self._around(func, args, kwargs, 2.0, sum_growth(terms))
+            growth = plain_sum_growth(_largest_axis(args[0]))
+            result = self._around(func, args, kwargs, 2.0, growth)
+            return self._long_sum(name, args[0], args, result)
         if name in RELATIVE_TO_ONE:
-            return self._relative_to_one(func, args, kwargs)
+            result = self._relative_to_one(func, args, kwargs)
+            return self._long_sum(name, args[0], args, result)
         if name in GRIDS:
             return self._grid(func, args, kwargs)
         if name in INTERPOLATED:
@@ -138,12 +134,48 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         size = func(args[0].abs(), *args[1:], **kwargs).clamp_(max=information.max)
         unit = information.eps
         result.addcmul_(size, self._draw(size), value=self._noise.amount(unit, 0.0, 1.0))
-        if terms > _MANY and args[0].dtype == result.dtype:
-            share, whole = (func(x, *args[1:], **kwargs) for x in
-                            (_is_repeated(args[0]), torch.ones_like(args[0])))  # fmt: skip
-            alike = self._noise.amount(unit, 0.0, equal_sum_growth(terms))
-            result.addcmul_(size * share / whole, self._draw(size), value=alike)
         return self._move(result, 1.0, plain_sum_growth(terms))
+
+    def _long_sum(self, name: str, x: Any, args: Any, result: Any) -> Any:
+        """What adds up many terms is off by how these round, which is measured."""
+        made, power, place = ADDED.get(name, (None, 0.0, 0))
+        value = result[0] if isinstance(result, tuple) else result
+        if made is None or not isinstance(x, torch.Tensor) or value.dtype != x.dtype:
+            return result
+        axes, is_variance = axes_of(x, args, place), name.startswith(("var", "std"))
+        is_long = math.prod(x.shape[axis] for axis in axes) > MANY
+        if x.dtype == torch.float64 or not (is_long or is_variance):
+            return result
+        rows, shape = rows_of(x, axes)
+        if is_variance:
+            off = self._off_by(rows).square().reshape(value.shape)
+            value.copy_((value.square() + off).sqrt()) if power < 1 else value.add_(off)
+        if is_long:
+            off = self._one_by_one(made(rows), shape)
+            off = off if value.ndim == x.ndim else off.reshape(value.shape)
+            off = power * off
+            value.add_(off) if name in LOGARITHMS else value.mul_(1 + off)
+        return result
+
+    def _off_by(self, rows: torch.Tensor) -> torch.Tensor:
+        """How far the mean of each row is off: of equal values that is all their variance."""
+        terms = rows.shape[-1]
+        mean = rows.mean(-1)
+        share = self._draw(mean) * self._noise.amount(SINGLE, 0.0, plain_sum_growth(terms) / 2)
+        if terms > MANY:
+            share = share + self._one_by_one(rows, mean.shape)
+        return mean * share
+
+    def _one_by_one(
+        self, rows: torch.Tensor, shape: Sequence[int], running: bool = False
+    ) -> torch.Tensor:
+        """Shares by which sums of rows are moved, in their shape: see `one_by_one`."""
+        scales = 1 + torch.rand(SCALES, generator=self._generator)
+        found = torch.from_numpy(one_by_one(rows.detach().numpy(), scales.tolist(), running))
+        drawn = self._draw(
+            found[..., :1] if running else found
+        )  # never near 0: of what is squared, a border is told by that
+        return (found * (drawn + drawn.sign()) * (REACH / 2)).reshape(tuple(shape))
 
     def _running(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Of a running sum each partial sum is rounded, and what follows is off by that too."""
@@ -153,13 +185,17 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         terms = result.shape[args[1]] if result.ndim else 1
         unit = torch.finfo(result.dtype).eps
         at_random = self._noise.amount(unit, 0.0, 1.0)
-        moved = result + func(result * self._draw(result) * at_random, *args[1:])
+        moved = func(result * self._draw(result) * at_random, *args[1:])
         alike = self._noise.amount(unit, 0.0, 2 * plain_sum_growth(terms))
+        if terms > MANY and result.dtype == torch.float32:
+            rows = args[0].movedim(args[1], -1)
+            share = self._one_by_one(rows, rows.shape, running=True)
+            result = result * (1 + share.movedim(-1, args[1]))
         ramp = torch.linspace(0, alike, terms, dtype=result.dtype)
         if result.ndim:
             ramp = ramp.view([-1 if axis == args[1] % result.ndim else 1
                               for axis in range(result.ndim)])  # fmt: skip
-        return self._move(moved.addcmul_(result * ramp, self._draw(result)), 1.0)
+        return self._move((result + moved).addcmul_(result * ramp, self._draw(result)), 1.0)
 
     def _relative_to_one(self, func: Any, args: Any, kwargs: Any) -> Any:
         """What subtracts a logarithm of a sum of 1 and more is off by a unit of 1."""
@@ -182,37 +218,24 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         unit = torch.finfo(result.dtype).eps
         return result.addcmul_(size, self._draw(size), value=self._noise.amount(unit, 1.0))
 
-    def _norm_of(self, name: str, args: Any) -> _Norm | None:
-        """Where the parts of a norm are that has statistics of its own; None where it has none."""
-        x = args[0]
-        if name == "native_layer_norm":
-            n = math.prod(args[1])
-            return _Norm((2, 3), (*x.shape[: x.ndim - len(args[1])], *(1 for _ in args[1])), n)
-        if name == "native_group_norm":
-            return _Norm((1, 2), (args[3], args[6], 1), x.numel() / (args[3] * args[6]))
-        if not args[5]:
-            return None
-        shape = (1, x.shape[1], *(1 for _ in x.shape[2:]))
-        return _Norm((1, 2), shape, x.numel() / x.shape[1])
-
-    def _normalise(self, func: Any, args: Any, norm: _Norm) -> Any:
+    def _normalise(self, func: Any, args: Any, norm: Norm) -> Any:
         """Mean and variance are off for all of a group at once: more where it is far from 0."""
         places = dict(zip(norm.places, (None, None), strict=True))
         x = self._moved(args[0], 1.0)
         bare = [places.get(place, value) for place, value in enumerate(args)]
         result, mean, scale, *rest = func(x, *bare[1:])
         unit = torch.finfo(result.dtype).eps
-        amount: Any = self._noise.amount(unit, 0.0, plain_sum_growth(norm.terms) / 2)
-        if norm.terms > _MANY:  # the mean of a silent or flat map: equal terms round alike
-            share = _is_repeated(_groups(args[0], norm.shape)).mean(1).view(norm.shape)
-            alike = self._noise.amount(unit, 0.0, equal_sum_growth(norm.terms) / 2)
-            amount = (share * alike).clamp_(min=amount)
+        amount = self._noise.amount(unit, 0.0, plain_sum_growth(norm.terms) / 2)
         away = (mean * scale).reshape(norm.shape)
+        off = amount * self._draw(away)
+        wide = amount * (1 + away.abs()) * self._draw(away)
+        if norm.terms > MANY and result.dtype != torch.float64:
+            rows, squares = (groups_of(y.float(), norm.shape) for y in (args[0], result))
+            off = off + self._one_by_one(rows, norm.shape)
+            wide = wide + self._one_by_one(squares.square(), norm.shape) / 2
         grouped = result.view((*norm.shape[:2], -1)) if len(norm.shape) == 3 else result
-        grouped = grouped * (1 + amount * (1 + away.abs()) *
-                             self._draw(away))  # fmt: skip
-        grouped = grouped + amount * away * self._draw(away)
-        result = self._move(grouped.view(result.shape), 1.0)
+        grouped = grouped * (1 + wide) + off * away
+        result = self._move(grouped.view(result.shape).to(result.dtype), 1.0)
         weight, bias = (args[place] for place in norm.places)
         shape = (1, -1, *(1 for _ in x.shape[2:]))
         if func._schema.name == "aten::native_layer_norm":
@@ -278,20 +301,6 @@ def _places(args: Sequence[Any]) -> float:
     """How far places between pixels are off, in half units: they are as large as the picture."""
     sizes = [*args[0].shape[2:], *(args[1] or ())]
     return max(2.0, max(sizes, default=1))
-
-
-def _groups(x: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """A row of values for each group that a norm has statistics of, by the shape of these."""
-    over_rows = x.ndim == len(shape) > 1 and shape[0] == 1
-    return (x.movedim(1, 0) if over_rows else x).reshape(math.prod(shape), -1)
-
-
-def _is_repeated(x: torch.Tensor) -> torch.Tensor:
-    """1 where a value is, but for rounding, that of its neighbour along the last axis, else 0."""
-    if not x.ndim or x.shape[-1] < 2:
-        return torch.zeros_like(x)
-    same = x.diff(dim=-1).abs() <= _REPEATED * x[..., 1:].abs()
-    return torch.cat([same[..., :1], same], dim=-1).to(x.dtype)
 
 
 def _largest_axis(*values: Any) -> float:

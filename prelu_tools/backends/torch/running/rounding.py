@@ -13,6 +13,10 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def _centred(rows: torch.Tensor) -> torch.Tensor:
+    return rows - rows.mean(-1, keepdim=True)
+
+
 def _terms(weight: torch.Tensor, transposed: bool) -> float:
     return weight.numel() / max(weight.shape[1 if transposed else 0], 1)
 
@@ -75,6 +79,19 @@ SUMS = _names(
     avg_pool2d avg_pool3d _adaptive_avg_pool1d
     """
 )
+ADDED: Mapping[str, tuple[Callable[[torch.Tensor], torch.Tensor], float, int]] = {
+    # what is added up of rows, its power in the result, and which argument has the axes
+    **dict.fromkeys(("sum", "nansum", "mean"), (lambda rows: rows, 1.0, 1)),
+    **dict.fromkeys(("_adaptive_avg_pool2d", "_adaptive_avg_pool3d"), (lambda rows: rows, 1.0, -1)),
+    **dict.fromkeys(("var", "var_mean"), (lambda rows: _centred(rows).square(), 1.0, 1)),
+    **dict.fromkeys(("std", "std_mean"), (lambda rows: _centred(rows).square(), 0.5, 1)),
+    **dict.fromkeys(("norm", "linalg_vector_norm"), (torch.square, 0.5, 2)),
+    **dict.fromkeys(("_softmax", "logsumexp", "_log_softmax"),
+                    (lambda rows: (rows - rows.amax(-1, keepdim=True)).exp(), 1.0, 1)),
+}  # fmt: skip
+"""What else than products adds up many terms."""
+LOGARITHMS = ("logsumexp", "_log_softmax")
+"""Of a sum: what this is off by, relative to it, they are off by as it is."""
 RUNNING = frozenset({"cumsum"})
 STATISTICS = _names(
     """

@@ -86,6 +86,7 @@ class Closeness:
         return max([self._share, *map(self._worst_of, self._sums.values())])
 
     @property
+    @np.errstate(all="ignore")
     def alike(self) -> float:
         """The same for differences that are all alike: the whole scaled or shifted, or a channel.
 
@@ -94,9 +95,8 @@ class Closeness:
         """
         shares = [0.0]
         for sums in self._along.values():
-            with np.errstate(divide="ignore", invalid="ignore"):
-                share = np.where(sums[0] != 0, np.abs(sums[0]) / self._allowed_along(sums), 0.0)
-            shares.append(float(np.nan_to_num(share, nan=np.inf).max(initial=0.0)))
+            share = np.abs(sums[0]) / self._allowed_along(sums)  # 0 / 0 is nothing
+            shares.append(float(np.nan_to_num(share, posinf=np.inf).max()))
         return max(shares)
 
     @property
@@ -118,26 +118,28 @@ class Closeness:
             return None
         return float(10 * np.log10(self._signal / self._noise))
 
+    @np.errstate(all="ignore")
     def _worst_of(self, sums: _Sums) -> float:
         parts = sums.off.size
         factor = max(_LEAST, allowed_times(self.n_draws * (1 if parts > 1 else 2)))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = np.where(sums.off > 0, np.sqrt(sums.off / sums.noise) / factor, 0.0)
+        share = np.where(sums.off > 0, np.sqrt(sums.off / sums.noise) / factor, 0.0)
         share = np.where(np.isfinite(sums.noise) | (sums.off == 0), share, np.inf)
-        return float(np.nan_to_num(share, nan=np.inf).max(initial=0.0))
+        return float(np.nan_to_num(share, nan=np.inf).max())
 
+    @np.errstate(all="ignore")
     def _add_floats(
         self, expected: Array, found: Array, base: Array, draws: Sequence[Array], allowed: Array
     ) -> None:
+        if not expected.size:
+            return
         left, right = expected.astype(np.float64), found.astype(np.float64)
         same = (left == right) | (np.isnan(left) & np.isnan(right))
         finite = np.isfinite(left) & np.isfinite(right)
         if (~finite & ~same).any():
             self.broken = True
             return
-        off = np.where(finite & ~same, np.maximum(np.abs(left - right) - allowed, 0.0), 0.0) ** 2
-        with np.errstate(invalid="ignore"):
-            added = [np.nan_to_num(draw.astype(np.float64) - base) for draw in draws]
+        off = np.where(finite, np.maximum(np.abs(left - right) - allowed, 0.0), 0.0) ** 2
+        added = [np.nan_to_num(draw.astype(np.float64) - base) for draw in draws]
         noise = np.mean(np.square(added), axis=0) if added else np.zeros(off.shape)
         if self.directed:
             signed = np.copysign(np.sqrt(off), np.nan_to_num(right - left))
@@ -179,10 +181,10 @@ class Closeness:
         most = np.asarray(_LEAST * max(flips, default=1.0) + _FEW)
         self._note(np.asarray((expected != found).mean()), most)
 
+    @np.errstate(all="ignore")
     def _note(self, size: Array, allowed: Array) -> None:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = np.where(size > 0, size / allowed, 0.0)
-        self._share = max(self._share, float(np.nan_to_num(share, nan=np.inf).max(initial=0.0)))
+        share = np.where(size > 0, size / allowed, 0.0)
+        self._share = max(self._share, float(np.nan_to_num(share, nan=np.inf).max()))
 
 
 def _groupings(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

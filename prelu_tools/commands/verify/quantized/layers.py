@@ -15,7 +15,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.inputs import DEFAULT_SEED
 from prelu_tools.core.prelu.faults import faults_in
 from prelu_tools.core.prelu.slopediff import SlopeDifference, compare_slopes, owner_of
-from prelu_tools.core.prelu.slopes import PReLULayer, laid_over
+from prelu_tools.core.prelu.slopes import PReLULayer, broadcasts, laid_over
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification.candidate import Power
 from prelu_tools.core.results.verification.parity import LayerParity, Verdict
@@ -112,7 +112,7 @@ class QuantizedLayers:
             if name not in values or values[name].dtype.kind == "f" or codes.zero.size > 1:
                 continue
             info = np.iinfo(values[name].dtype)
-            for end in {info.min, info.max} - {int(codes.zero.reshape(-1)[0])}:
+            for end in {info.min, info.max} - {int(codes.zero.item())}:
                 at_end = values[name] == end
                 if at_end.shape == shape:
                     cut |= at_end
@@ -160,11 +160,9 @@ class QuantizedLayers:
             return
         shares = []
         for order in orders:
-            laid = slopes if slopes.size == 1 else slopes.transpose(order)
-            try:
+            laid = slopes.transpose(order)
+            if broadcasts(laid.shape, x.shape):
                 shares.append((self._share(laid, mine, call), laid))
-            except ValueError:
-                continue  # it does not broadcast so
         if not shares:
             seen.lost = f"its slopes do not broadcast to an input of {list(x.shape)}"
             return
@@ -200,6 +198,7 @@ class QuantizedLayers:
         hidden = len(self._planted) - caught - unreached
         return Power(caught, caught, caught, 0, (), unreached, sampled=True, hidden=hidden)
 
+    @np.errstate(all="ignore")
     def _share(self, slopes: Array, mine: PReLULayer, call: _Call) -> float:
         """How far an output is from PReLU of its input, as a share of what rounding may do."""
         match, x, y = call.match, call.x, call.y
@@ -208,9 +207,8 @@ class QuantizedLayers:
         end = self._meaning.codes.get(match.node.output[0])
         steps = [self._meaning.codes[n].step for node in match.nodes for n in node.output
                  if n in self._meaning.codes and n != match.x]  # fmt: skip
-        room: Array | float = (
-            _ROUNDING * sum(steps) * max(1.0, float(np.abs(mine.slopes).max(initial=0.0)))
-        )
+        steepest = float(np.abs(mine.slopes).max(initial=1.0))
+        room: Array | float = _ROUNDING * sum(steps) * steepest
         behind = end or codes_of_input(self._meaning, match.node.output[0])
         if behind is not None:
             clipped = np.clip(expected, *behind.ends)
@@ -219,11 +217,9 @@ class QuantizedLayers:
                 room = room + np.abs(expected - clipped)
             else:
                 expected = clipped
-        step = self._steps.get(mine.name, 0.0)
-        allowed = room + np.where(wide < 0, _ROUNDING * step * np.abs(wide), 0.0)
-        allowed = allowed + _FLOAT * np.abs(wide) * max(1.0, float(np.abs(mine.slopes).max()))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = np.where(expected == y, 0.0, np.abs(expected - y) / allowed)
+        allowed = room + _ROUNDING * self._steps[mine.name] * np.maximum(-wide, 0)
+        allowed = allowed + _FLOAT * np.abs(wide) * steepest
+        share = np.where(expected == y, 0.0, np.abs(expected - y) / allowed)
         return float(np.where(call.cut, 0.0, np.nan_to_num(share, nan=np.inf)).max(initial=0.0))
 
     def parities(self, placement: Mapping[str, str], agreed: bool) -> tuple[LayerParity, ...]:
@@ -312,8 +308,7 @@ class QuantizedLayers:
         if difference.equal or difference.ambiguous:
             return difference
         others = [layer for layer in self._reference.layers if layer.name != mine.name]
-        snapped = replace(other, input_shape=None)
-        owner = owner_of(snapped, others)
+        owner = owner_of(other, others)
         return replace(difference, description=f"has {owner}'s slopes") if owner else difference
 
 

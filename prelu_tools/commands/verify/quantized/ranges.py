@@ -25,9 +25,11 @@ def within_calibration(opened: Sequence[Linked], request: VerifyRequest) -> Veri
         graph, meaning = item.source.graph, None
         with suppress(PReLUToolsError):
             meaning = None if graph is None else graph.meaning()
-        for link in item.links if meaning is not None else ():
-            codes = None if meaning is None else codes_of_input(meaning, link.candidate)
-            if codes is not None and codes.ends[0] < codes.ends[1]:
+        if meaning is None:
+            continue
+        for link in item.links:
+            codes = codes_of_input(meaning, link.candidate)
+            if codes is not None:
                 low, high = found.get(link.reference, codes.ends)
                 found[link.reference] = (max(low, codes.ends[0]), min(high, codes.ends[1]))
     given = request.ranges

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -51,24 +51,33 @@ def is_coarse(slopes: Array, step: float) -> bool:
 
 def _snap(mine: Array, other: Array, step: Array | float) -> tuple[Array, float]:
     """The candidate's slopes, of which those are the reference's that are within half a step."""
-    best, off = other, float("nan")
     if not float(np.max(step)) > 0:
-        return best, 0.0
-    most = -1
-    for order in AxisAlignment.usual(mine.ndim) if mine.ndim == other.ndim else [None]:
-        laid = mine if order is None else mine.transpose(order)
-        if laid.size != other.size or (order is not None and laid.shape != other.shape):
-            continue
-        laid = laid.reshape(other.shape).astype(np.float64)
-        width = np.asarray(step, np.float64)
-        width = width.reshape(other.shape) if width.size == other.size else width
-        distance = np.abs(other - laid)
-        within = distance <= _HALF * width + 1e-6 * np.maximum(np.abs(laid), width)
-        if int(within.sum()) > most:
-            most, off = int(within.sum()), float(distance.max(initial=0.0))
-            best = np.where(within, laid, other).astype(mine.dtype)
-    if most < 0 and 1 in (mine.size, other.size):  # one slope for all, where there were several
-        near = np.abs(other.astype(np.float64) - mine.astype(np.float64).reshape(-1)[:1])
-        if mine.size == 1 and float(near.max(initial=0.0)) <= _HALF * float(np.max(step)):
-            return mine.reshape((1,) * max(other.ndim, 1)), float(near.max(initial=0.0))
-    return best, off
+        return other, 0.0
+    found = [_within(laid, other, step) for laid in _laid(mine, other)]
+    if found:
+        _, best, off = max(found, key=lambda each: each[0])
+        return best.astype(mine.dtype), off
+    if mine.size == 1:  # one slope for all, where there were several
+        off = float(np.abs(other.astype(np.float64) - mine.item()).max(initial=0.0))
+        if off <= _HALF * float(np.max(step)):
+            return mine.reshape((1,) * other.ndim), off
+    return other, float("nan")
+
+
+def _laid(mine: Array, other: Array) -> Iterator[Array]:
+    """The reference's slopes in each order in which they have the candidate's shape."""
+    if mine.ndim == other.ndim:
+        turned = (mine.transpose(order) for order in AxisAlignment.usual(mine.ndim))
+        yield from (laid for laid in turned if laid.shape == other.shape)
+    elif mine.size == other.size:
+        yield mine.reshape(other.shape)
+
+
+def _within(laid: Array, other: Array, step: Array | float) -> tuple[int, Array, float]:
+    """How many slopes are within half a step, the slopes that are meant, and how far one is off."""
+    width = np.asarray(step)
+    width = width.reshape(other.shape) if width.size == other.size else width
+    wide = laid.astype(np.float64)
+    distance = np.abs(other - wide)
+    within = distance <= _HALF * width + 1e-6 * np.maximum(np.abs(wide), width)
+    return int(within.sum()), np.where(within, wide, other), float(distance.max(initial=0.0))

@@ -148,3 +148,28 @@ def test_attention_in_opset_17(tmp_path: Path) -> None:
         Net().eval(), tmp_path / "net.onnx", opset=17, input={"x": ("batch", 3, 6)}
     )
     assert "dynamo" in result.route
+
+
+@pytest.mark.parametrize("opset", [20, 21])
+def test_groups_of_equal_values_are_normalised_at_every_opset(opset: int, tmp_path: Path) -> None:
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.act = torch.nn.GroupNorm(2, 4), torch.nn.PReLU(4)
+            torch.nn.init.normal_(self.norm.weight)
+            torch.nn.init.normal_(self.norm.bias)
+
+        def forward(self, x: Any) -> Any:
+            return self.act(self.norm(x))
+
+    torch.manual_seed(0)
+    net = Net().eval()
+    path = tmp_path / "net.onnx"
+    prelu_tools.export(net, path, input={"x": ("n", 4, 8000)}, opset=opset, verify=False)
+    x = torch.stack([torch.full((4, 8000), 1.37), torch.randn(4, 8000)])
+    session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"x": x.numpy()})
+    with torch.no_grad():
+        known = net(x).numpy()
+    np.testing.assert_allclose(found[1], known[1], atol=1e-5)
+    np.testing.assert_allclose(found[0], known[0], atol=0.1)

@@ -14,6 +14,7 @@ from prelu_tools.commands.verify.quantized.closeness import (
 )
 from prelu_tools.core.arrays import Array
 
+pytestmark = pytest.mark.filterwarnings("error")
 NOISE = 0.125
 INF, NAN = float("inf"), float("nan")
 
@@ -53,6 +54,7 @@ def test_fewer_draws_allow_more(draws: int, times: float) -> None:
     [
         pytest.param(_at((5, 4), 8.5 * NOISE), 1.0, id="all of it"),
         pytest.param(_at((1, 100), 17.8 * NOISE, 0, 7), 1.0, id="a channel"),
+        pytest.param(_at((20, 2), 17.8 * NOISE, ..., 1), 17.8 / 2**0.5 / 8.5, id="one of two"),
         pytest.param(_at((1, 1, 400), 17.8 * NOISE, 0, 0, 7), 17.8 / 20 / 8.5, id="no channel"),
         pytest.param(_at((4, 1, 9), 17.8 * NOISE, ..., 3), 1.0, id="a column"),
         pytest.param(_at((50, 2), 53.4 * NOISE, 3, 1), 1.0, id="a value"),
@@ -186,3 +188,82 @@ def test_directions_of_many_channels_are_not_looked_at(channels: int, looked_at:
 
 def test_a_measure_begins_with_nothing() -> None:
     assert Closeness(6) == Closeness(6, False, False, {}, {}, 0.0, 0.0, 0.0, ())
+
+
+def _varied(shape: tuple[int, ...], off: float) -> Closeness:
+    """Many rows of two channels; the first has eight times the noise, but for its first row."""
+    base = np.ones(shape)
+    size = np.ones(shape)
+    size[:, 0] = 8
+    size[0, 0] = 0
+    draws = [base + sign * NOISE * size for sign in (1, -1) * 3]
+    found = Closeness(6)
+    found.add(base, base + _at(shape, off, 0, 0).astype(np.float64), base, draws, np.asarray(0.0))
+    return found
+
+
+@pytest.mark.parametrize("shape", [(100, 2), (100, 2, 1)])
+def test_a_value_without_noise_of_its_own_has_that_of_its_channel(shape: tuple[int, ...]) -> None:
+    usual = 8 * NOISE * 0.99**0.5
+    assert _varied(shape, 10.0).worst == pytest.approx(10 / (53.4 * usual))
+
+
+def test_noise_without_an_end_explains_nothing() -> None:
+    base = np.ones((2, 3))
+    for off in (0.0, 1.0):
+        found = Closeness(6)
+        found.add(base, base + off, base, [base * INF] * 6, np.asarray(0.0))
+        assert (found.worst > 1e300) is bool(off)
+        assert found.worst == 0 or off
+
+
+def test_sizes_that_differ_leave_what_they_have_in_common() -> None:
+    found = Closeness(6)
+    for size in (3, 5):
+        base = np.ones((2, size, 4))
+        found.add(base, base + 1.0, base, [base] * 6, np.asarray(0.0))
+    assert found._sums[0, 1].off.tolist() == [16.0] * 4
+    assert found._sums[0, 2].off.tolist() == [8.0] * 3
+    assert found._sums[0, 1, 2].off == 64.0
+
+
+def _along(base: Array, found: Array, *draws: Array) -> Closeness:
+    closeness = Closeness(len(draws), directed=True)
+    closeness.add(base, found, base, draws, np.asarray(0.0))
+    return closeness
+
+
+def test_without_noise_rounding_in_floating_point_is_left_along_directions() -> None:
+    base = np.array([2.0, 3.0, -1.0])
+    assert _along(base, base * (1 + 5e-6), *[base] * 6).alike == pytest.approx(0.5)
+    shifted = _along(base, base + 6e-6, *[base] * 6).alike
+    assert shifted == pytest.approx(18e-6 / 6 / 1e-5)
+    assert _along(base, base, *[base] * 6).alike == 0.0
+    zero = np.zeros(3)
+    assert _along(zero, zero, *[zero] * 6).alike == 0.0
+    ones = zero + 1
+    assert _along(ones, ones + 1, *[ones] * 6).alike > 1e4
+    dark = np.zeros(3)
+    assert _along(dark, dark + 1, *[dark] * 6).alike == INF
+
+
+def test_every_draw_counts_along_directions() -> None:
+    base = np.array([2.0, 3.0, -1.0])
+    factors = np.array([0.01, 0.02, 0.03, 0.05, 0.07, 0.11])
+    found = _along(base, base * 1.1, *(base * (1 + factor) for factor in factors))
+    usual = np.sqrt(np.mean(np.square(factors)))
+    assert found.alike == pytest.approx(0.1 / (17.8 * usual), rel=1e-3)
+    assert found.least_factor == pytest.approx(17.8 * usual, rel=1e-3)
+    small = _along(base / 100, base / 100, *(base / 100 * (1 + factor) for factor in factors))
+    assert small.least_factor == pytest.approx(17.8 * usual, rel=1e-3)
+    assert small.decibels == pytest.approx(-20 * np.log10(usual))
+    silent = _along(base * 0, base * 0, *[base] * 6)
+    assert (silent.least_factor, silent.decibels) == (None, None)
+
+
+def test_many_channels_hide_no_columns() -> None:
+    base = np.ones((2, 65, 3))
+    found = _along(base, base, *[base] * 6)
+    assert set(found._along) == {
+        (name, axes) for name in ("factor", "shift") for axes in ((0, 1, 2), (0, 1))
+    }

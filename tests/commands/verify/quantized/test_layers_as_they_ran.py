@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.graph.quantized.codes import Codes
 
+pytestmark = pytest.mark.filterwarnings("error")
 SLOPES = np.array([[0.25, -0.5, 0.125]], np.float32)
 ROOM = 0.55  # of a step
 FLOAT = 4 * 2.0**-23  # of a value
@@ -56,18 +58,22 @@ class Rig:
         activation: Array | None = None,
         calls: int = 1,
     ) -> None:
-        inner, last = _node("Neg", "a", "i"), _node("PRelu", "i s", "p")
+        inner, middle = _node("Neg", "a", "i"), _node("Neg", "i", "j")
+        last = _node("PRelu", "j s", "p")
         before, after = _node("Identity", "e", "a"), _node("Identity", "p", "r")
-        match = SimpleNamespace(x="a", node=last, nodes=(last, inner), slopes=slopes)
+        match = SimpleNamespace(x="a", node=last, nodes=(last, middle, inner), slopes=slopes)
         self.codes = codes or {}
         meaning = SimpleNamespace(
             codes=self.codes,
             rounded=tuple(self.codes),
             model=SimpleNamespace(
-                proto=SimpleNamespace(graph=SimpleNamespace(node=[before, inner, last, after]))
+                proto=SimpleNamespace(
+                    graph=SimpleNamespace(node=[before, inner, middle, last, after])
+                )
             ),
         )
-        mine, other = _layer(slopes), _layer(slopes if found is None else found)
+        mine = replace(_layer(slopes), parameter="act.weight")
+        other = _layer(slopes if found is None else found)
         view = SimpleNamespace(is_constant=lambda _name: False, producer={})
         located = SimpleNamespace(
             layer=other, matches=(match,) * calls, calls=((view, match),) * calls
@@ -125,12 +131,17 @@ def test_a_layer_may_be_off_by_what_rounding_does(
         assert seen.off == pytest.approx(off / allowed, rel=1e-5)
         assert (seen.n_calls, seen.lost, seen.n_negative) == (1, None, 3)
     assert Rig(codes, step=step).observe(X, Y).off == 0.0
+    assert Rig(codes, step=step).observe(X * 0, Y * 0).off == 0.0
 
 
 def test_positive_values_have_no_room_for_slopes() -> None:
     y = Y.astype(np.float64)
-    y[1, 2] += 2.0**-18
-    assert Rig(step=0.125).observe(X, y).off == pytest.approx(2.0**-18 / (FLOAT * 16))
+    y[1, 0] += 2.0**-20
+    assert Rig(step=0.125).observe(X, y).off == pytest.approx(2.0**-20 / FLOAT)
+    half = X / 2
+    y = Y / 2.0
+    y[1, 0] += 2.0**-20
+    assert Rig(step=0.125).observe(half, y).off == pytest.approx(2.0**-20 / (FLOAT / 2))
 
 
 def test_steep_slopes_leave_more_room() -> None:
@@ -226,7 +237,7 @@ def test_codes_are_read_as_numbers() -> None:
 @pytest.mark.parametrize(
     ("codes", "x", "y", "cut"),
     [
-        pytest.param({"a": _codes(0.5, 2)}, [-1, -0.8, -0.7, -0.5, 3], None, 2,
+        pytest.param({"a": _codes(0.5, 2)}, [-1, -0.75, -0.7, -0.5, 3], None, 2,
                      id="half a step from the end of its input"),
         pytest.param({"e": _codes(0.5, 2)}, [-1, -0.8, -0.7, -0.5, 3], None, 2,
                      id="of what its input was copied from"),
@@ -256,7 +267,9 @@ def test_negative_values_at_the_end_of_a_range_are_counted(
         pytest.param(np.uint8([[0, 7, 255]]), _codes(0.5, 9), 0.0, 2, id="both ends"),
         pytest.param(np.uint8([[0, 7, 255]]), _codes(0.5, 0), 1.0, 1, id="0 is no end"),
         pytest.param(np.uint8([[0, 7, 255]]), _codes(0.5, 255), 1.0, 1, id="nor is it there"),
+        pytest.param(np.uint8([[0, 255, 7]]), _codes(0.5, 9), 1.0, 1, id="one negative"),
         pytest.param(np.uint8([[0, 7, 9]]), _codes([0.5, 1, 2], [9, 9, 9]), 1.0, 0, id="several"),
+        pytest.param(np.uint8([[0, 7, 0]]), _codes([0.5, 1], [9, 9]), 1.0, 0, id="two"),
         pytest.param(np.float32([[0, 7, 255]]), _codes(0.5, 9), 1.0, 0, id="numbers"),
         pytest.param(np.uint8([[0], [0]]), _codes(0.5, 9), 1.0, 0, id="another shape"),
         pytest.param(np.int8([[-128, 0, 127]]), _codes(0.5, 0, "int8"), 0.0, 2, id="with a sign"),
@@ -270,6 +283,7 @@ def test_values_that_are_cut_off_inside_prove_nothing(
     y = np.where(x > 0, x, SLOPES * x) + np.float32([[9, 0, 9]])
     seen = rig.observe(x, y, i=inside)
     assert (seen.n_cut, seen.off > 1) == (n_cut, bool(off))
+    assert seen.off > 1 or seen.off == 0
     assert rig.layers.tensors(["a", "i", "p", "x"]) == ("a", "p", "i")
     assert rig.layers.tensors(["a", "i"]) == ()
     assert rig.layers.tensors(["p", "i"]) == ()
@@ -284,7 +298,7 @@ def test_an_honest_layer_passes_with_what_was_proven() -> None:
     rig.book.note("act", X)
     rig.observe(X, Y + np.float32(0.125))
     found = rig.parity(act="CUDAExecutionProvider")
-    assert (found.name, found.node, found.parameter) == ("act", "act", None)
+    assert (found.name, found.node, found.parameter) == ("act", "act", "act.weight")
     assert (found.verdict, found.slopes_equal, found.difference) == ("pass", True, None)
     assert (found.n_slopes, found.n_by_value, found.n_by_behaviour) == (3, 3, 3)
     assert (found.coverage, found.least_positions) == (1.0, 1)
@@ -308,6 +322,9 @@ def test_a_layer_that_never_ran_is_proven_by_value_only() -> None:
     found = Rig().parity()
     assert (found.verdict, found.n_by_value, found.n_by_behaviour) == ("pass", 3, 0)
     assert (found.deviation, found.max_abs_diff) == (None, None)
+    rig = Rig()
+    rig.book.note("act", X)
+    assert rig.parity().n_by_behaviour == 0
 
 
 def test_no_slopes_have_no_coverage() -> None:
@@ -430,7 +447,7 @@ def test_faults_where_nothing_is_negative_are_not_reached() -> None:
     every = sum(_power(Rig(), X))
     caught, hidden, unreached = _power(Rig(), np.abs(X))
     assert (caught, hidden, unreached) == (0, 0, every)
-    some = np.float32([[-4, 1, 1]])
+    some = np.float32([[1, 1, -4]])
     caught, hidden, unreached = _power(Rig(), some)
     assert (caught > 0, hidden, caught + unreached) == (True, 0, every)
 
@@ -458,6 +475,14 @@ def test_faults_end_where_the_codes_do() -> None:
     assert found.planted + found.hidden == free.layers.power().planted
 
 
+@pytest.mark.parametrize(("width", "caught"), [(166_666, True), (166_667, False)])
+def test_half_a_million_values_of_a_layer_are_looked_at(width: int, caught: bool) -> None:
+    x = np.ones((3, width), np.float32)
+    x[2] = -1
+    one = np.float32([[0.25]])
+    assert bool(_power(Rig(slopes=one), x, one)[0]) is caught
+
+
 @pytest.mark.parametrize(("most", "caught"), [(5, False), (6, True), (100, True)])
 def test_few_rows_of_a_large_layer_are_looked_at(
     most: int, caught: bool, monkeypatch: pytest.MonkeyPatch
@@ -466,6 +491,8 @@ def test_few_rows_of_a_large_layer_are_looked_at(
     x = np.abs(X)
     x[1] = -x[1]  # the second row alone reaches the slopes
     assert bool(_power(Rig(), x)[0]) is caught
+    rows = np.concatenate([x, x])
+    assert bool(_power(Rig(), rows)[0]) is caught
 
 
 def test_slopes_for_each_row_take_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -482,7 +509,135 @@ def test_faults_are_planted_once_and_not_in_a_layer_that_is_off() -> None:
     rig.observe(X, Y, run=1)
     assert sum((rig.layers.power().planted, rig.layers.power().hidden)) == 2 * sum(first)
     off = Rig(BEHIND)
-    off.observe(X, Y + 9)
+    off.observe(X, Y + np.float32(0.4))
     assert off.layers.power().planted == 0
     twice = Rig(calls=2)
     assert _power(twice, X) == first
+
+
+def test_slopes_for_each_position_have_faults_too() -> None:
+    slopes = np.linspace(0.1, 0.9, 6, dtype=np.float32).reshape(1, 2, 3)
+    x = np.full((2, 2, 3), -4, np.float32)
+    x[:, 1] = 1
+    caught, hidden, unreached = _power(Rig(slopes=slopes), x, slopes)
+    assert (caught > 0, hidden) == (True, 0)
+    every = len(list(faults_in(0, [slopes], np.arange(6) < 3, 0, DEFAULT_SEED)))
+    assert caught + unreached == every
+
+
+@pytest.mark.parametrize(
+    ("slopes", "y", "hidden"), [([[2.0, 4.0, 8.0]], -64.0, 1), ([[-2.0, -4.0, -8.0]], 63.5, 1)]
+)
+def test_faults_beyond_the_range_are_hidden_at_both_ends(
+    slopes: Any, y: float, hidden: int
+) -> None:
+    rig = Rig({"p": _codes(0.5, 128)}, np.float32(slopes))
+    rig.observe(np.full((1, 3), -100, np.float32), np.full((1, 3), y, np.float32))
+    assert (rig.layers.power().hidden, rig.layers.power().planted) == (hidden, 4)
+
+
+# Calls, axes and other layers
+
+
+def test_calls_whose_tensors_are_missing_do_not_stop_the_others() -> None:
+    rig = Rig(calls=2)
+    first, second = rig.layers._matches["act"]
+    missing = SimpleNamespace(**{**vars(first), "x": "zz"})
+    rig.layers._matches = {"act": (cast(Any, missing), second)}
+    assert rig.layers.tensors(["a", "p"]) == ("a", "p")
+    assert rig.observe(X, Y).n_calls == 1
+    rig.layers._matches = {}
+    assert rig.layers.tensors(["a", "p"]) == ()
+
+
+def test_tensors_inside_that_are_missing_do_not_stop_the_others() -> None:
+    rig = Rig({"i": _codes(0.5, 9), "j": _codes(0.5, 9)})
+    assert rig.observe(X, Y, i=np.zeros((2, 3), np.uint8)).n_cut == 3
+
+
+def test_values_that_are_cut_off_in_several_places_count_once_each() -> None:
+    rig = Rig({"i": _codes(0.5, 9), "a": _codes(0.5, 2), "r": _codes(0.5, 2)})
+    x = np.float32([[-0.25, -4.0, -0.25, -0.25, 0.0, 0.5]])
+    y = np.float32([[0, 0, 200, 0, 200, 200]])
+    inside = np.uint8([[0, 9, 9, 9, 9, 9]])
+    slopes = np.full((1, 6), 0.5, np.float32)
+    rig = Rig(rig.codes, slopes)
+    for run in (1, 2):
+        seen = rig.observe(x, y, run=run, i=inside)
+        assert (seen.n_cut, seen.n_negative) == (3 * run, 4 * run)
+
+
+def test_axes_may_lie_in_another_order() -> None:
+    last, first = SLOPES.reshape(1, 1, 3), SLOPES.reshape(1, 3, 1)
+    x = np.linspace(-4, 2, 24, dtype=np.float32).reshape(2, 3, 4)
+    y = np.where(x > 0, x, first * x)
+    rig = Rig(slopes=last, found=first, activation=np.asarray(y.transpose(0, 2, 1)))
+    seen = rig.observe(x, y)
+    assert (seen.off, seen.lost, seen.end_to_end.deviation.max_abs) == (0.0, None, 0.0)
+    assert rig.parity().verdict == "pass"
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_several_orders_the_nearest_counts(turned: bool) -> None:
+    slopes = np.float32([[[0.1, 0.2], [0.3, 0.4]]])
+    laid = slopes.transpose(0, 2, 1) if turned else slopes
+    x = np.full((1, 2, 2), -4, np.float32)
+    rig = Rig(slopes=slopes, found=laid.copy())
+    assert rig.observe(x, laid * x).off == 0.0
+    alike = np.full((1, 2, 2), 0.25, np.float32)
+    assert Rig(slopes=alike).observe(x, alike * x).off == 0.0
+
+
+def test_slopes_whose_order_is_not_known_prove_nothing() -> None:
+    slopes = np.float32([[[0.1, 0.2], [0.3, 0.4]]])
+    found = Rig(slopes=slopes, found=slopes.transpose(0, 2, 1).copy()).parity()
+    assert (found.verdict, found.slopes_equal) == ("inconclusive", False)
+    assert code_of(found.difference) == "slopes_differ"
+    rig = Rig(slopes=slopes, found=slopes.transpose(0, 2, 1).copy())
+    rig.layers._reference.layers.append(  # type: ignore[attr-defined]
+        _layer(slopes.transpose(0, 2, 1).copy(), "other")
+    )
+    assert "other" not in str(rig.layers._parity(*rig.layers._pairs.pairs[0], {}).difference)
+
+
+def test_axes_may_lie_in_an_order_that_only_the_activation_tells() -> None:
+    slopes = SLOPES.reshape(1, 3, 1, 1)
+    expected = np.linspace(-4, 2, 120, dtype=np.float32).reshape(2, 3, 4, 5)
+    expected = np.where(expected > 0, expected, slopes * expected)
+    x = np.linspace(-4, 2, 120, dtype=np.float32).reshape(2, 3, 4, 5).transpose(0, 2, 1, 3)
+    found = slopes.transpose(0, 2, 1, 3).copy()
+    y = np.where(x > 0, x, found * x)
+    rig = Rig(slopes=slopes, found=found, activation=np.asarray(expected))
+    seen = rig.observe(x, y)
+    assert (seen.off, seen.lost, seen.end_to_end.deviation.max_abs) == (0.0, None, 0.0)
+
+
+def test_an_activation_of_another_shape_is_not_compared() -> None:
+    rig = Rig(activation=np.zeros((5, 5), np.float32))
+    assert np.isnan(rig.observe(X, Y).end_to_end.deviation.max_abs)
+
+
+def test_no_values_are_off_by_nothing() -> None:
+    none = np.zeros((1, 0), np.float32)
+    seen = Rig(slopes=none).observe(none, none)
+    assert (seen.off, seen.n_calls) == (0.0, 1)
+
+
+def test_whose_slopes_a_layer_has_is_said() -> None:
+    rig = Rig(found=SLOPES + 1)
+    rig.layers._reference.layers.append(_layer(SLOPES + 1, "other"))  # type: ignore[attr-defined]
+    found = rig.layers._parity(*rig.layers._pairs.pairs[0], {})
+    assert (found.verdict, str(found.difference)) == ("fail", "act: has other's slopes")
+    assert not found.slopes_equal
+    rig.layers._reference.layers[1] = _layer(SLOPES, "other")  # type: ignore[attr-defined]
+    found = rig.layers._parity(*rig.layers._pairs.pairs[0], {})
+    assert "None" not in str(found.difference)
+    assert "has " not in str(found.difference)
+
+
+@pytest.mark.parametrize(("off", "planted", "hidden"), [(0.25, 4, 1), (-0.25, 2, 3)])
+def test_faults_add_to_what_a_layer_is_off_already(off: float, planted: int, hidden: int) -> None:
+    rig = Rig(BEHIND)
+    x = np.float32([[-1, 8, -1]])
+    rig.observe(x, np.where(x > 0, x, SLOPES * x) + np.float32(off))
+    assert (rig.layers.power().planted, rig.layers.power().hidden) == (planted, hidden)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -64,6 +65,21 @@ def test_slopes_of_floats_stay_and_those_without_a_partner_too() -> None:
     assert math.isnan(off)
 
 
+@pytest.mark.parametrize(("off", "fits"), [(0.0635, True), (0.066, False)])
+def test_large_slopes_may_be_off_by_what_a_float_is(off: float, fits: bool) -> None:
+    mine = np.float64([1000.0, 1.0]).reshape(1, 2)
+    found, _ = _snap(mine, mine + np.array([[off, 0.0]]), STEP)
+    assert bool((found == mine).all()) is fits
+
+
+def test_no_slopes_are_as_they_are() -> None:
+    none = np.zeros((1, 0), np.float32)
+    found, off = _snap(none, none, STEP)
+    assert (found.shape, off) == ((1, 0), 0.0)
+    one = np.float32([[0.5]])
+    assert _snap(one, none, STEP)[1] == 0.0
+
+
 @pytest.mark.parametrize("shape", [(1, 2, 3, 1), (1, 3, 1, 2), (1, 1, 2, 3)])
 def test_they_are_found_in_the_usual_axis_orders(shape: tuple[int, ...]) -> None:
     mine = np.linspace(0.1, 0.9, 6, dtype=np.float32).reshape(1, 2, 3, 1)
@@ -89,6 +105,10 @@ def test_of_several_orders_the_one_in_which_most_slopes_fit_counts() -> None:
 
 
 def test_slopes_of_another_rank_are_compared_as_they_lie() -> None:
+    alike = np.full((1, 2, 2), 0.5, np.float32)
+    assert np.array_equal(_snap(alike, alike + np.float32(0.01), STEP)[0], alike)
+    found, off = _snap(MINE, _column(MINE + np.float32(0.05)), STEP)
+    assert (found.shape, _flat(found)) == ((1, 4, 1, 1), MINE.tolist())
     found, off = _snap(MINE.reshape(4, 1, 1), _column(MINE + np.float32(0.05)), STEP)
     assert (found.shape, _flat(found)) == ((1, 4, 1, 1), MINE.tolist())
     assert off == pytest.approx(0.05, rel=1e-5)
@@ -104,6 +124,8 @@ def test_one_slope_that_is_repeated_is_one(shift: float, one: bool) -> None:
     else:
         assert found is other
         assert math.isnan(off)
+    flat, _ = _snap(np.float32([0.5]), _column([0.5, 0.52, 0.49]), STEP)
+    assert (flat.shape, _flat(flat)) == ((1, 1, 1, 1), [0.5])
     flat, _ = _snap(np.float32([0.5]), np.float32(0.52).reshape(()), STEP)
     assert flat.reshape(-1).tolist() == [0.5]
     several, off = _snap(other, np.float32([0.5]).reshape(1, 1, 1, 1), STEP)
@@ -247,3 +269,12 @@ def test_the_codes_that_a_tensor_is_rounded_to(
 ) -> None:
     found = codes_of_input(_nodes(*nodes), "x")
     assert (None if found is None else int(found.zero)) == zero
+
+
+def test_layers_that_are_taken_apart_have_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prelu_tools.commands.verify.quantized.slopes.slope_step",
+                        lambda _item: STEP)  # fmt: skip
+    both = replace(channels(MINE, "both"), nodes=("n1", "n2"), same_instance=False)
+    references = [channels(MINE, "a"), channels(MINE, "b")]
+    _, widths, _ = pair_snapped(references, [cast(Any, SimpleNamespace(layer=both))])
+    assert widths == {"a": 0.0, "b": 0.0}
