@@ -77,8 +77,5 @@ def save_feeds(path: Path, feeds: Sequence[Feeds]) -> None:
         PReLUToolsError: it cannot be written.
     """
     arrays = {f"run{i}/{name}": v for i, feed in enumerate(feeds) for name, v in feed.items()}
-    try:
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-    except OSError as error:
-        raise PReLUToolsError(f"{path} cannot be written: {error.strerror}") from error
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)

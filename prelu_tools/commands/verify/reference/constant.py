@@ -51,7 +51,7 @@ def _are_of_several_inputs(
 ) -> bool:
     """Whether the parts of outputs are of inputs that differ; each of a row, or of a whole run."""
     given = (feeds[run] if row is None else rows.take(feeds[run], [row]) for run, row, _ in parts)
-    first = next(given, {})
+    first = next(given)
     return any(not all(same_bits(first[n], v) for n, v in other.items()) for other in given)
 
 
@@ -91,9 +91,9 @@ def of_outputs(
         elif unmoved[mine] or not moved:
             doubts.append(
                 Reason(
-                    f"output {mine!r} is the same for all inputs although it depends on them, so "
-                    "it could hide a difference; use inputs that change it (--inputs or "
-                    "--input-range)",
+                    f"output {mine!r} had the same value for all inputs, although the model "
+                    "computes it from them, so it could hide a difference; use inputs that "
+                    "change it (--inputs or --input-range)",
                     OUTPUT_CONSTANT,
                 )
             )

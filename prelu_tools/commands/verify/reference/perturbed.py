@@ -39,7 +39,8 @@ class PerturbedRuns:
 
 def affordable_runs(seconds: float) -> int:
     """How many perturbed runs there may be, where one run of all inputs takes as long."""
-    return max(FEWEST, min(RUNS, int(SECONDS / max(_DEARER * seconds, 1e-9))))
+    numbers = range(RUNS, FEWEST, -1)
+    return next((n for n in numbers if n * _DEARER * seconds <= SECONDS), FEWEST)
 
 
 def run_perturbed(
@@ -69,9 +70,9 @@ def run_perturbed(
         pairs = list(enumerate(zip(feeds, outputs, strict=True)))
         for number, (feed, base) in counted(pairs, "running the reference, perturbed by rounding"):
             books = {name: SpreadBook(values) for name, values in base.items()}
+            if layers is not None:
+                layers.run = number
             for _ in range(runs):
-                if layers is not None:
-                    layers.run = number
                 moved = runner.run(feed)
                 for name, book in books.items():
                     book.add(moved[name])
@@ -88,9 +89,9 @@ class _Layers:
     """Collects the perturbed runs of every layer's output, in the stash."""
 
     def __init__(self, stash: Stash) -> None:
-        self.run = 0
+        self.run = -1  # what runs before the first input is none of them
         self._stash = stash
-        self._seen: dict[tuple[str, int], None] = {}
+        self._seen: set[tuple[str, int]] = set()
 
     def observe(self, layer: str, call: int, _x: Array, y: Array) -> None:
         base = ("float32", self.run, layer, call)
@@ -104,7 +105,7 @@ class _Layers:
         key = (SPREAD, self.run, layer, call)
         norm = np.hypot(norm, self._stash.get(key)) if key in self._stash else np.abs(norm)
         self._stash.put(key, norm)
-        self._seen[layer, call] = None
+        self._seen.add((layer, call))
 
     def finish(self, runs: int) -> None:
         """Make a scale of what was summed up over the runs of one input."""

@@ -179,7 +179,7 @@ def test_a_pickle_that_is_more_than_tensors_is_not_run(
     if wrapped:
         assert found.json["layers"][0]["slopes"] == _SLOPES
     else:
-        _refused(found, "holds a _MoreThanTensors: expected a state dict")
+        _refused(found, "contains a _MoreThanTensors: expected a state dict")
 
 
 _BROKEN: dict[str, Callable[[Path], object]] = {

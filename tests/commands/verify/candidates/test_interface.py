@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,8 @@ def test_what_is_another_one_of_an_input() -> None:
     [
         ("int64", "int32", False), ("float32", "float16", False), ("bool", "uint8", False),
         ("int64", "float32", True), ("float32", "int64", True), ("float32", "bool", True),
-        ("bfloat16", "float32", False),
+        ("bfloat16", "float32", False), ("complex64", "int64", True),
+        ("complex64", "float32", False),
     ],
 )  # fmt: skip
 def test_a_number_that_became_a_real_one_fails(wanted: str, found: str, fails: bool) -> None:
@@ -133,3 +135,27 @@ def test_every_size_may_be_free(tmp_path: Path) -> None:
     wrong = save(tmp_path / "w.onnx", "y = PRelu(x, a)", "float[n,c,h,w] x", "float[n,c,h,w] y",
                  a=COLUMN * 2)  # fmt: skip
     assert verify(left, wrong).code == 1
+
+
+def test_everything_that_differs_is_told_with_both_sides() -> None:
+    left = [_spec("gone", "n", 3), _spec("x", "batch", 3, "w", 5)]
+    right = [_spec("image", "n", 3, 64, "h", dtype="float16")]
+    inputs = list(compare_inputs(left, right, [InputLink("x", "image", (0, 1, 2, 3))]))
+    assert [astuple(one) for one in inputs] == [
+        ("input", "gone", "input_missing", "gone", "none", False),
+        ("input", "x", "input_renamed", "x", "image", False),
+        ("input", "x", "input_type", "float32", "float16", False),
+        ("input", "x[2]", "input_size_fixed", "w", "64", False),
+    ]
+    mine = {name: np.zeros(1) for name in ("gone", "y", "n", "same")}
+    theirs = {"z": np.zeros(1, np.float32), "n": np.zeros(1, np.int64), "more": np.zeros(1),
+              "same": np.zeros(1)}  # fmt: skip
+    pairs = [("y", "z"), ("n", "n"), ("same", "same")]
+    outputs = list(compare_outputs(mine, {"n": "float32"}, theirs, pairs))
+    assert [astuple(one) for one in outputs] == [
+        ("output", "gone", "output_missing", "gone", "none", True),
+        ("output", "more", "output_additional", "none", "more", True),
+        ("output", "y", "output_renamed", "y", "z", False),
+        ("output", "y", "output_type", "float64", "float32", False),
+        ("output", "n", "output_type", "float32", "int64", True),
+    ]

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from prelu_tools.backends.protocol.inputs import TensorSpec
-from prelu_tools.commands.verify.inputs.feeds import replay_feeds, save_feeds
+from prelu_tools.commands.verify.inputs.feeds import (
+    n_values,
+    replay_feeds,
+    save_feeds,
+    shapes_in_words,
+)
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import Dim
 
@@ -110,3 +115,22 @@ def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_nothing_that_would_run_code_is_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="allow_pickle"):
         save_feeds(tmp_path / "f.npz", [{"a": np.array([{}])}])
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, "no arrays"), (5, "a, b, c, d, e"), (6, "a, b, c, d, e and 1 more"),
+                         (8, "a, b, c, d, e and 3 more")],
+)  # fmt: skip
+def test_the_first_arrays_of_a_file_are_named(count: int, shown: str, tmp_path: Path) -> None:
+    path = tmp_path / "i.npz"
+    np.savez(path, **{name: np.zeros((1, 2)) for name in "abcdefgh"[:count]})
+    specs = [TensorSpec(name, "float32", (1, 2), (1, 2)) for name in ("x", "y")]
+    with pytest.raises(UsageError) as raised:
+        replay_feeds(path, specs)
+    assert str(raised.value) == f"{path} has {shown}; expected x, y"
+
+
+def test_sizes_of_a_run_in_words() -> None:
+    feeds = {"x": np.zeros((2, 3)), "flag": np.zeros(())}
+    assert shapes_in_words(feeds) == "x[2, 3], flag[]"
+    assert n_values(feeds) == 7

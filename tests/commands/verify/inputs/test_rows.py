@@ -29,6 +29,8 @@ from prelu_tools.core.options import Dim
         pytest.param({"x": ("n", 7), "table": (4, 7)}, {"x": 0}, {"n"}, id="a whole one"),
         pytest.param({"x": ("n", "t"), "m": ("t",)}, {"x": 0}, {"n"}, id="beside the rows"),
         pytest.param({"x": ("n", 7), "a": ("n", "n")}, {}, set(), id="nodes of a graph"),
+        pytest.param({"a": ("n", "n")}, {}, set(), id="nothing but nodes"),
+        pytest.param({"x": (3, "n"), "a": (3, "n", "n")}, {"x": 0, "a": 0}, set(), id="3 graphs"),
         pytest.param(
             {"x": ("b", "n", 7), "a": ("b", "n", "n")}, {"x": 0, "a": 0}, {"b"}, id="graphs",
         ),

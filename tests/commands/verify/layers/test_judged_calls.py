@@ -252,8 +252,8 @@ def test_slopes_along_an_axis_of_the_same_size_are_wrong() -> None:
     """The reference's input has the same sizes, so its axes are the candidate's."""
     x = -np.arange(1, 46, dtype=np.float32).reshape(1, 3, 3, 5)
     slopes = SLOPES.reshape(1, 3, 1, 1)
-    layer = bare("a", slopes, (None, 3, 3, 5))
-    rig = Rig([layer], [layer], x=x)
+    other = bare("a", SLOPES.reshape(1, 3, 1, 1, 1))  # which does not say how its slopes lie here
+    rig = Rig([bare("a", slopes, (None, 3, 3, 5))], [other], x=x)
     rig.expect("a", x * slopes)
     rig.judge.observe("a", 0, x, x * SLOPES.reshape(1, 1, 3, 1))
     assert rig.one().max_ulp_diff is not None

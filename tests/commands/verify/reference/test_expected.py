@@ -56,11 +56,12 @@ def test_float64_is_right_where_it_is_the_same_but_for_rounding(
 
 
 def test_what_is_not_finite_is_as_float32_has_it() -> None:
-    narrow = _narrow(math.inf, math.inf, math.nan, math.nan, 1.0, 5.0)
-    wide = _wide(math.inf, 1e39, math.nan, 1.0, math.nan, 9.0)
-    found = expected_of(narrow, wide, np.zeros(6, np.float32))
+    narrow = _narrow(math.inf, math.inf, math.nan, math.nan, 1.0, 5.0, 1.0)
+    wide = _wide(math.inf, 1e39, math.nan, 1.0, math.nan, 9.0, math.inf)
+    with np.errstate(all="raise"):
+        found = expected_of(narrow, wide, np.zeros(7, np.float32))
     assert np.array_equal(found.values, narrow.astype(np.float64), equal_nan=True)
-    assert (found.own_error, found.n_strange) == (0.0, 4)
+    assert (found.own_error, found.n_strange) == (0.0, 5)
     assert not found.scale.any()
 
 

@@ -153,3 +153,41 @@ def test_what_is_not_finite_moves_nothing(value: float) -> None:
     norm[0, 0] = 0
     found = stash.get(("spread", 0, "a", 0))
     assert np.allclose(found, pooled(norm, 2, X), rtol=1e-5, atol=0)
+
+
+def test_what_overflows_on_both_sides_moves_nothing_and_raises_nothing() -> None:
+    def change(y: Array) -> Array:
+        found = y.copy()
+        found[0, 0] = np.inf
+        return found
+
+    stash = _stash(X)
+    base = change(X)
+    stash.put(("float32", 0, "a", 0), base)
+    with np.errstate(all="raise"):
+        _run(_Moving(change), X, stash=stash)
+    assert stash.get(("spread", 0, "a", 0))[0, 0] == 0.0
+
+
+def test_a_call_of_one_input_alone_is_none_of_the_others() -> None:
+    stash = _stash(X, 3 * X)
+    stash.drop(("float32", 1, "a", 1))
+    _run(_Moving(), X, 3 * X, stash=stash)
+    keys = [("spread", run, "a", call) in stash for run in (0, 1) for call in (0, 1)]
+    assert keys == [True, True, True, False]
+
+
+def test_what_runs_before_the_first_input_is_none_of_them() -> None:
+    class Early(_Moving):
+        @contextmanager
+        def moved_runner(self, noise: Noise, observe: Any) -> Iterator[Any]:
+            with super().moved_runner(noise, observe):
+                observe("a", 0, X, 9 * X)
+                yield self
+
+    plain, early = _stash(X, 3 * X), _stash(X, 3 * X)
+    _run(_Moving(), X, 3 * X, stash=plain)
+    _run(Early(), X, 3 * X, stash=early)
+    for run in (0, 1):
+        key = ("spread", run, "a", 0)
+        assert np.array_equal(plain.get(key), early.get(key))

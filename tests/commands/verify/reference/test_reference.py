@@ -21,10 +21,13 @@ from told_source import (
     ticks,
 )
 
-from prelu_tools.commands.verify.reference.reference import Reference
+from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
+from prelu_tools.commands.verify.reference.reference import Call, Reference
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.coverage import CoverageBook
+from prelu_tools.core.rounding.noise import SINGLE, Noise
 from prelu_tools.core.rounding.tolerance import Extent
 
 # As it is
@@ -58,7 +61,12 @@ def test_at_first_nothing_is_known() -> None:
     assert (found.n_given, found.n_searched, found.precision) == (0, 0, "float32")
     assert found.seconds_per_row == 0.0
     assert isinstance(found.seconds_per_row, float)
+    assert isinstance(found.seconds, float)
     assert (found.outputs, found.notes, found.doubts) == ([], [], [])
+    known = found.extents, found.kinds, found.layer_extents, found.unmoved, found.untaken
+    assert known == ({}, {}, {}, {}, {})
+    assert (found.moved, found.known_calls, found.looked_at, found.coarser) == (None, None, 0, {})
+    assert not found.is_random
 
 
 def test_layers_are_not_kept_where_nobody_asks() -> None:
@@ -225,3 +233,69 @@ def test_float64_that_is_not_to_be_had(wide: Model | None, words: str) -> None:
 def test_parts_that_stayed_narrow_are_named(stayed: str, named: str) -> None:
     found = run(ToldSource(wide=_wide(), stayed=tuple(stayed)), TWO, plan=WIDE)
     assert found.notes == [f"computed in a narrower type even in float64: {named}"]
+
+
+# What is asked of it later
+
+
+def _known(source: Any = None, **facts: Any) -> Reference:
+    return Reference(
+        source, (), [TWO, ONE], PLAN.rows, CoverageBook([]), Stash(), outputs=[{}], **facts
+    )
+
+
+def test_a_coarser_type_moves_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def move(*arguments: Any) -> PerturbedRuns:
+        asked.append(arguments)
+        return PerturbedRuns(9)
+
+    monkeypatch.setattr("prelu_tools.commands.verify.reference.reference.run_perturbed", move)
+    moved = PerturbedRuns(4)
+    found = _known(moved=moved)
+    assert found.perturbed_to(SINGLE) is found.perturbed_to(SINGLE / 2) is moved
+    coarse = found.perturbed_to(2 * SINGLE)
+    assert coarse is not None
+    assert coarse.runs == 9
+    assert found.perturbed_to(2 * SINGLE) is coarse
+    assert asked == [(None, [TWO, ONE], [{}], Noise(0, 2 * SINGLE), 4)]
+    assert found.perturbed_to(4 * SINGLE) is not coarse
+    assert _known().perturbed_to(2 * SINGLE) is None
+
+
+def test_calls_that_were_kept_are_those_of_the_layers() -> None:
+    x = np.ones(1)
+    calls = [Call(name, 0, x, x) for name in ("a", "b", "a")]
+    assert _known(known_calls=calls).calls(["a"]) == [calls[0], calls[2]]
+    for kept in ([], calls):
+        with pytest.raises(PReLUToolsError) as raised:
+            _known(known_calls=kept).calls(["c"])
+        assert str(raised.value) == "the record does not keep the inputs of these layers"
+
+
+@pytest.mark.parametrize(("looked_at", "rows"), [(0, 2), (1, 1)])
+def test_calls_are_seen_in_the_run_that_is_looked_at(looked_at: int, rows: int) -> None:
+    source = ToldSource()
+    found = _known(cast(Any, source), looked_at=looked_at)
+    assert found.calls(["b"]) == []
+    first, second = found.calls(["a"])
+    assert (first.layer, first.number, second.number) == ("a", 0, 1)
+    assert [len(feeds["x"]) for feeds in source.fed] == [rows, rows]
+    given = found.feeds[looked_at]
+    assert np.array_equal(first.x, given["x"])
+    assert np.array_equal(second.y, 2 * prelu(given)["y"])
+    assert first.x is not given["x"]
+
+
+def test_what_was_not_seen_is_none() -> None:
+    found = _known()
+    y = np.ones(2, np.float32)
+    assert found.activation(0, "a", 1) is found.spread(0, "a", 1) is None
+    found.stash.put(("float32", 0, "a", 1), y)
+    found.stash.put(("spread", 0, "a", 1), 2 * y)
+    for kept, expected in ((found.activation(0, "a", 1), y), (found.spread(0, "a", 1), 2 * y)):
+        assert kept is not None
+        assert np.array_equal(kept, expected)
+    found.precision = "float64"
+    assert found.activation(0, "a", 1) is None

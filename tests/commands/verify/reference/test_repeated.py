@@ -136,6 +136,37 @@ def test_what_is_the_first_row_of_another_run() -> None:
     assert not is_first_row({"x": np.zeros((0, 3))}, TWO, PLAN.rows)
 
 
+@pytest.mark.parametrize(
+    ("steps", "code"),
+    [
+        ([100, 0, 200, 300], "rounding_differs_between_runs"),
+        ([100, 0, 200, 300, 400], "random_outputs"),
+        ([900, 1800, 0], "random_outputs"),
+        ([900, -900, 0], "rounding_differs_between_runs"),
+    ],
+)
+def test_a_few_results_near_the_first_are_kernels(steps: list[int], code: str) -> None:
+    turns = cycle(steps)
+    one = {"x": np.ones((1, 3), np.float32)}
+    runner = _Runner(lambda _rows: next(turns) * EPS)
+    doubts, notes = _again(runner, one)
+    assert doubts + notes == [code]
+
+
+def test_the_sizes_of_all_inputs_that_showed_it_are_named() -> None:
+    noise = _random(1.0)
+    runner = _Runner(lambda n: noise(n) if n == 2 else 0.0)
+    feeds = [feed | {"s": np.array(1.0)} for feed in (ONE, TWO)]
+    (doubt,) = run_again(runner, feeds, [prelu(feed) for feed in feeds]).doubts
+    assert doubt.endswith("; smaller inputs did not show it, these did: x [2, 3], s []")
+
+
+def test_how_often_what_differs_is_run_again() -> None:
+    runner = _Runner(_random(1.0))
+    _again(runner, TWO)
+    assert len(runner.ran) == 7
+
+
 # In words
 
 
@@ -196,6 +227,11 @@ EPS = 2.0**-23
         ([np.inf, 1.0], [np.inf, 1.0 + 900 * EPS], None, True),
         ([np.inf, 1.0], [np.inf, 1.0 + 1100 * EPS], None, False),
         ([1.0], [1.0, 1.0], None, False),
+        ([1 + 1000 * EPS], [1.0], None, True),
+        ([1 + 1001 * EPS], [1.0], None, False),
+        ([1e-3 * (1 + 1100 * EPS)], [1e-3], None, False),
+        ([np.inf, 1e-3 * (1 + 1100 * EPS)], [np.inf, 1e-3], None, False),
+        ([np.inf, 1e-3 * (1 + 900 * EPS)], [np.inf, 1e-3], None, True),
         ([], [], None, True),
     ],
 )
@@ -203,7 +239,8 @@ def test_how_near_another_kernel_is(
     left: list[float], right: list[float], share: float | None, near: bool
 ) -> None:
     arrays = np.array(left, np.float32), np.array(right, np.float32)
-    assert is_near(*arrays, share) is near
+    with np.errstate(all="raise"):
+        assert is_near(*arrays, share) is near
 
 
 def test_whole_numbers_are_equal_or_not() -> None:
