@@ -150,18 +150,9 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
     by_behaviour = sum(layer.n_by_behaviour for layer in report.layers)
     coarse = any(layer.slope_step for layer in report.layers)
     how = "equal within their quantization step" if coarse else "equal bit for bit"
-<<<<<<< HEAD
-    of = "of them " if by_behaviour <= by_value else ""
-    ran = f", {by_behaviour:,} {of}confirmed by running the model" if by_behaviour else ""
+    of = "of these also " if by_behaviour <= by_value else ""
+    ran = f", {by_behaviour:,} {of}confirmed on negative inputs" if by_behaviour else ""
     return (f"slopes: {by_value:,} of {total:,} {how}{ran}",)
-=======
-    too = (
-        ("of these also confirmed on negative inputs")
-        if by_behaviour <= by_value
-        else "proven by behaviour"
-    )
-    return (f"slopes: {by_value:,} of {total:,} {how}, {by_behaviour:,} {too}",)
->>>>>>> main
 
 
 def interface_lines(report: CandidateReport) -> tuple[str, ...]:

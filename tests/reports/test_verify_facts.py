@@ -83,11 +83,7 @@ def test_where_it_ran() -> None:
 def test_how_slopes_are_proven() -> None:
     (report,) = verified().candidates
     assert proven(report) == (
-<<<<<<< HEAD
-        "slopes: 542 of 544 equal bit for bit, 460 of them confirmed by running the model",
-=======
         "slopes: 542 of 544 equal bit for bit, 460 of these also confirmed on negative inputs",
->>>>>>> main
     )
     assert proven(dataclasses.replace(report, layers=())) == ()
 

@@ -51,21 +51,9 @@ def init(request: InitRequest) -> InitResult:
     return InitResult(OWN_FILE, written, found.checks, found.left_out)
 
 
-<<<<<<< HEAD
 def _nothing_found(found: Found, path: Path) -> PReLUToolsError:
-=======
-def _nothing_to_run(found: Found, path: Path) -> PReLUToolsError:
-    """The error where no check could run as it is: what would be written, or how to go on."""
-    for check in found.checks:
-        candidates = ", ".join(map(_quoted, check.candidates))
-        return PReLUToolsError(
-            f"the source of {check.candidates[0]} needs {' and '.join(check.needed)}: replace "
-            f"the capitals, and write {path} by hand: [[checks]], reference = "
-            f"{_quoted(check.reference)}, candidates = [{candidates}]"
-        )
     if not found.left_out:
         return PReLUToolsError("no ONNX model was found in this folder: export one first")
->>>>>>> main
     models = "; ".join(f"{one.path}: {one.reason}" for one in found.left_out[:5])
     return PReLUToolsError(
         f"none of the ONNX models in this folder could be matched with a source ({models}): use "
