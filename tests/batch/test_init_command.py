@@ -265,7 +265,10 @@ def test_variants_go_along_or_are_named_in_a_comment() -> None:
         ("network.keras", ("network.onnx",)),
     ]
     assert found.json["checks"][0]["variants"] == ["net.fp16.onnx", "net_int8.onnx"]
-    assert 'of their own: "net.fp16.onnx", "net_int8.onnx"' in Path("prelu-tools.toml").read_text()
+    assert (
+        'their own tolerance: "net.fp16.onnx", "net_int8.onnx"'
+        in Path("prelu-tools.toml").read_text()
+    )
 
 
 def test_many_pairs_that_are_alike_are_one_glob() -> None:
