@@ -162,6 +162,7 @@ def _values(item: LocatedLayer) -> Array:
     return values
 
 
+@np.errstate(all="ignore")
 def _apart(expected: Array, found: Array) -> int:
     """0 where all values are equal by ==, or NaN on both sides."""
     same = (expected == found) | (np.isnan(expected) & np.isnan(found))
@@ -169,13 +170,12 @@ def _apart(expected: Array, found: Array) -> int:
         return 0
     if not np.issubdtype(expected.dtype, np.floating):
         return UNLIKE
-    with np.errstate(all="ignore"):
-        left, right = expected[~same].astype(np.float64), found[~same].astype(np.float64)
-        size = np.maximum(np.abs(left), np.abs(right))
-        apart = np.abs(left - right)
-        if not np.isfinite(apart).all():
-            return UNLIKE
-        return ulps(apart, size, expected.dtype)
+    left, right = expected[~same].astype(np.float64), found[~same].astype(np.float64)
+    size = np.maximum(np.abs(left), np.abs(right))
+    apart = np.abs(left - right)
+    if not np.isfinite(apart).all():
+        return UNLIKE
+    return ulps(apart, size, expected.dtype)
 
 
 def _first_size(feeds: Feeds) -> int:

@@ -69,6 +69,7 @@ def plain_sum_growth(terms: float) -> float:
     return max(2 * sum_growth(terms), min(terms, MANY) / 16)
 
 
+@np.errstate(all="ignore")
 def one_by_one(values: Array, scales: Sequence[float], running: bool = False) -> Array:
     """How far a sum is off whose terms are added one by one, relative to it.
 
@@ -86,16 +87,15 @@ def one_by_one(values: Array, scales: Sequence[float], running: bool = False) ->
         Of the shape without that axis, but for a running sum.
     """
     found = np.zeros(values.shape if running else values.shape[:-1])
-    with np.errstate(all="ignore"):
-        for scale in scales:
-            scaled = values * np.float32(scale)
-            added = np.cumsum(scaled, axis=-1, dtype=np.float32)
-            if running:
-                total = np.cumsum(scaled, axis=-1, dtype=np.float64)
-            else:
-                added, total = added[..., -1], scaled.sum(-1, dtype=np.float64)
-            off = np.abs(added - total) / np.maximum(np.abs(total), TINY)
-            found += np.where(np.isfinite(off), off, 0.0) / len(scales)
+    for scale in scales:
+        scaled = values * np.float32(scale)
+        added = np.cumsum(scaled, axis=-1)
+        if running:
+            total = np.cumsum(scaled, axis=-1, dtype=np.float64)
+        else:
+            added, total = added[..., -1], scaled.sum(-1, dtype=np.float64)
+        off = np.abs(added - total) / np.maximum(np.abs(total), TINY)
+        found += np.where(np.isfinite(off), off, 0.0) / len(scales)
     return found.astype(np.float32)
 
 

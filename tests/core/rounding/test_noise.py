@@ -9,6 +9,7 @@ import pytest
 
 from prelu_tools.core.rounding.noise import (
     REACH,
+    SCALES,
     SINGLE,
     Noise,
     one_by_one,
@@ -21,6 +22,7 @@ from prelu_tools.core.rounding.noise import (
 def test_the_units_are_those_of_float32() -> None:
     assert np.finfo(np.float32).eps == SINGLE
     assert REACH == 8.0
+    assert SCALES == 4
     assert Noise(0).unit == SINGLE
 
 
@@ -90,12 +92,32 @@ def test_it_is_the_error_of_adding_one_by_one() -> None:
     np.testing.assert_allclose(one_by_one(values, [1]), abs(total - exact) / exact, rtol=1e-6)
 
 
+def test_each_row_has_an_error_of_its_own() -> None:
+    drawn = np.random.default_rng(0).uniform(0.5, 1.5, (2, 3, 400)).astype(np.float32)
+    for running in (False, True):
+        found = one_by_one(drawn, [1.37], running)
+        assert found.dtype == np.float32
+        assert found.shape == (drawn.shape if running else (2, 3))
+        for place in np.ndindex(2, 3):
+            np.testing.assert_array_equal(found[place], one_by_one(drawn[place], [1.37], running))
+    scaled = drawn[0, 0] * np.float32(1.37)
+    off = abs(np.cumsum(scaled)[-1] / scaled.sum(dtype=np.float64) - 1)
+    assert one_by_one(drawn, [1.37])[0, 0] == pytest.approx(off, rel=1e-5)
+
+
+def test_the_error_of_small_terms_is_as_large() -> None:
+    values = np.full((1, 5000), 0.3137, np.float32)
+    small = one_by_one(values * np.float32(2.0**-90), [1])
+    np.testing.assert_array_equal(small, one_by_one(values, [1]))
+
+
 def test_sums_that_happen_to_be_exact_are_not_so_for_every_kernel() -> None:
     whole = np.full((1, 9000), 255, np.float32)
     assert one_by_one(whole, [1]).item() == 0
     assert one_by_one(whole, [1, 1.37]).item() > 100 * SINGLE
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("value", [0.0, np.inf, np.nan, 3e38])
 def test_what_adds_up_to_no_number_or_to_nothing_has_no_error(value: float) -> None:
     assert one_by_one(np.full((1, 3000), value, np.float32), [1, 1.9]).tolist() == [0.0]

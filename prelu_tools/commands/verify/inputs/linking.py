@@ -77,7 +77,7 @@ def other_links(links: Sequence[InputLink]) -> tuple[tuple[InputLink, ...], ...]
     count = max((len(link.others) for link in links), default=0)
     return tuple(
         tuple(
-            replace(link, permutation=link.others[i], others=()) if i < len(link.others) else link
+            replace(link, permutation=link.others[i]) if i < len(link.others) else link
             for link in links
         )
         for i in range(count)
@@ -156,7 +156,7 @@ def _cast(values: Array, link: InputLink) -> Array:
     """
     if link.kind is None:
         return values
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         found = values.astype(link.kind)
         if (values.dtype.kind, found.dtype.kind) == ("f", "f"):
             return found

@@ -10,6 +10,7 @@ from prelu_tools.commands.verify.inputs.domains import known_domains
 from prelu_tools.commands.verify.inputs.drawing import Drawer, DrawPlan, known_shapes, of_one_batch
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.linking import InputLink
+from prelu_tools.core.domains import ANY, Values
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.inputs import Wanted, draw
 from prelu_tools.core.options import Dim
@@ -167,3 +168,71 @@ def test_a_size_that_a_candidate_fixes_is_kept(
     specs, links = [other, _spec("x", *theirs)], [InputLink("a", "x", permutation)]
     free = ([_spec("x", "n", 3, "p", "q")], [InputLink("a", "x", SAME)])
     assert known_shapes([_spec("a", *mine)], [free, (specs, links), free]) == {"a": known}
+
+
+def test_a_candidate_without_an_input_fixes_no_size_of_it() -> None:
+    other = ([_spec("z", "n")], [InputLink("b", "z", (0,))])
+    fixed = ([_spec("x", "n", 7)], [InputLink("a", "x", (0, 1))])
+    specs = [_spec("a", "batch", "t")]
+    assert known_shapes(specs, [other, fixed, other]) == {"a": ["batch", 7]}
+
+
+def test_what_is_plain_has_its_rows_first_and_takes_any_values() -> None:
+    drawer = _drawer(_spec("x", "batch", 3), _spec("h", 2, "batch"), _spec("s"),
+                     _spec("r", "batch", 3), r=(0.0, 1.0))  # fmt: skip
+    assert [drawer.is_plain(name) for name in "xhsr"] == [True, False, False, False]
+
+
+def _of(domains: dict[str, Values], *specs: TensorSpec, samples: int = 4) -> Drawer:
+    return Drawer(specs, known_shapes(specs, []), DrawPlan(samples, 0, {}), domains)
+
+
+def test_values_that_go_with_the_number_of_rows_are_drawn_again_for_one() -> None:
+    bound = Values(up_to="batch", is_whole=True)
+    drawer = _of({"a": bound}, _spec("a", "batch", 99), samples=16)
+    together, alone = drawer.usual()
+    assert (together["a"].max(), alone["a"].max()) == (16.0, 1.0)
+    assert np.array_equal(alone["a"], drawer.run({}, 1, 0)["a"])
+    assert not np.array_equal(alone["a"], drawer.run({}, 1, 1)["a"])
+
+
+def test_rows_that_do_not_grow_are_sorted_and_the_first_is_run_again() -> None:
+    falling = Values(0.0, 9.0, is_falling=True)
+    together, alone = _of({"a": falling}, _spec("a", "batch"), samples=16).usual()
+    assert together["a"].tolist() == sorted(together["a"].tolist(), reverse=True)
+    assert len(set(together["a"].tolist())) > 1
+    assert alone["a"].tolist() == together["a"].tolist()[:1]
+
+
+def test_the_places_of_the_last_axis_may_have_limits_of_their_own() -> None:
+    values = Values(0.0, 9.0, is_whole=True, tops=(1, 5))
+    drawn = _of({"a": values}, _spec("a", "batch", 99, 2), samples=4).usual()[0]["a"]
+    assert drawn.max(axis=(0, 1)).tolist() == [1.0, 5.0]
+    assert np.array_equal(drawn, np.round(drawn))
+
+
+def test_sizes_of_free_axes_are_those_of_a_run_or_of_the_example() -> None:
+    specs = [_spec("a", "batch", "h"), _spec("b", "w", 3)]
+    plain = _of({"a": ANY, "b": ANY}, *specs)
+    assert plain.sizes == {"batch": 1, "h": 2, "w": 2}
+    assert plain.sizes_of({"a": np.zeros((5, 6)), "b": np.zeros((7, 3))}) == {
+        "batch": 5, "h": 6, "w": 7
+    }  # fmt: skip
+    given = Drawer(specs, known_shapes(specs, []), DrawPlan(4, 0, {}), {"a": ANY, "b": ANY},
+                   {"h": 9})  # fmt: skip
+    assert given.sizes == {"batch": 1, "h": 9, "w": 2}
+    assert given.usual()[0]["a"].shape[1] == 9
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_each_run_goes_on_in_the_cycle_with_a_seed_of_its_own(number: int) -> None:
+    specs = [_spec("a", "batch", 5), _spec("b", "batch", 2), _spec("s"), _spec("t")]
+    found = _drawer(*specs, seed=7).run({}, 3, number)
+    wanted = {name: Wanted("float32", sizes) for name, sizes in
+              {"a": (5,), "b": (2,), "s": (), "t": ()}.items()}  # fmt: skip
+    rows = {name: wanted[name] for name in "ab"}
+    whole = {name: wanted[name] for name in "st"}
+    expected = draw(rows, 3, [7, number] if number else 7, 3 * number)
+    others = draw(whole, 1, [7, number, 1], number)
+    assert all(np.array_equal(found[name], expected[name]) for name in "ab")
+    assert all(np.array_equal(found[name], others[name][0]) for name in "st")

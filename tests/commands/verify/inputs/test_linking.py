@@ -17,6 +17,7 @@ from prelu_tools.commands.verify.inputs.linking import (
     other_links,
     round_feeds,
 )
+from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import Dim
 from prelu_tools.core.prelu.layout import Layout
@@ -210,3 +211,25 @@ def test_what_a_narrower_candidate_is_given_can_be_held_by_both() -> None:
     assert rounded["a"].dtype == np.float32
     assert rounded["a"].tolist() == [np.float32(np.float16(0.1)), np.inf, 0.0]
     assert rounded["b"] is x
+
+
+def test_fractions_are_not_rounded_to_whole_numbers() -> None:
+    x = np.array([1.5, 2.0], np.float32)
+    link = InputLink("a", "a", (0,), "int32")
+    assert round_feeds({"a": x}, [link])["a"] is x
+    assert move({"a": x[1:]}, [link])["a"].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (np.array([1.5], np.float32), "int32"),
+        (np.array([np.nan], np.float32), "int32"),
+        (np.array([2**53 + 1]), "float32"),
+        (np.array([2**53 + 1]), "float64"),
+    ],
+)
+def test_values_that_a_type_does_not_hold_are_refused(values: Array, kind: str) -> None:
+    link = InputLink("a", "a", (0,), kind)
+    with np.errstate(all="raise"), pytest.raises(PReLUToolsError, match="cannot represent"):
+        move({"a": values}, [link])
