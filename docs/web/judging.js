@@ -196,7 +196,7 @@ function unmoved(record, parts, state) {
   });
   for (const name of still) {
     if (isFloat(record.outputs[name].dtype) || still.length === record.outputNames.length || record.outputs[name].dependence === 0) {
-      state.doubts.push(`output ${name} is the same for all inputs, so it could hide a difference`);
+      state.doubts.push(`output ${name} had the same value for all inputs, so it could hide a difference`);
     } else state.notes.push(`output ${name} is the same for all inputs`);
   }
 }

@@ -77,7 +77,8 @@ class Plan:
     )
     """The file to which each result is appended; None for none."""
     resume: bool = option(
-        FLAG, "Continue from --results: run only models that are missing or have changed.",
+        FLAG, "Continue from --results: skip models that are in it already, unless they have "
+              "changed.",
         default=False,
         needs=(
             Needs(

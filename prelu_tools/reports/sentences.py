@@ -17,12 +17,12 @@ from prelu_tools.core.results.verification.result import Agreement, VerifyResult
 from prelu_tools.reports.words import counted, listed, tally
 
 LEGEND = (
-    "isolated: the layer alone, on its own input; end-to-end: in the whole model;\n"
-    "min hits: how many negative inputs the least exercised slope met"
+    "isolated: the layer alone, on its own input; end-to-end: largest difference in the whole "
+    "model; min hits: how many negative inputs the least exercised slope met"
 )
 """What the columns of a table of layers mean."""
 QUANTIZED_LEGEND = (
-    "end-to-end: the largest difference in the whole model; SNR: its signal-to-noise ratio;\n"
+    "end-to-end: largest difference in the whole model; SNR: its signal-to-noise ratio; "
     "min hits: how many negative inputs the least exercised slope met"
 )
 """The same for a quantized candidate."""
@@ -71,7 +71,9 @@ def own_reasons(result: VerifyResult) -> tuple[str, ...]:
 
 def unreached(result: VerifyResult) -> tuple[str, ...]:
     """At most one sentence: the slopes whose negative branch was never used."""
-    names = result.coverage.unreached if result.coverage else ()
+    coverage = result.coverage
+    # Where none is reached, a note says so.
+    names = coverage.unreached if coverage and coverage.exercised else ()
     return (f"not reached: {listed(names)}",) if names else ()
 
 
@@ -121,8 +123,8 @@ def rounding_lines(report: CandidateReport) -> Iterator[str]:
     worst = max(known, key=lambda output: output.worst_of_rounding or 0.0, default=None)
     if worst is not None:
         yield (
-            f"error {times(worst.worst_of_rounding)} the model's own rounding error at the worst "
-            f"of {sum(output.n_values for output in known):,} values"
+            f"largest error: {times(worst.worst_of_rounding)} the model's own rounding error, "
+            f"over {sum(output.n_values for output in known):,} values in all runs"
         )
     yield from (f"output {o.name!r}: {o.remark}" for o in report.outputs if o.remark)
 
@@ -136,7 +138,11 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
     by_behaviour = sum(layer.n_by_behaviour for layer in report.layers)
     coarse = any(layer.slope_step for layer in report.layers)
     how = "equal within their quantization step" if coarse else "equal bit for bit"
-    too = "of these also proven by behaviour" if by_behaviour <= by_value else "proven by behaviour"
+    too = (
+        ("of these also confirmed on negative inputs")
+        if by_behaviour <= by_value
+        else "proven by behaviour"
+    )
     return (f"slopes: {by_value:,} of {total:,} {how}, {by_behaviour:,} {too}",)
 
 
@@ -221,7 +227,7 @@ def power_lines(power: Power) -> Iterator[str]:
             f"({power.by_layers:,} at layers, {power.by_outputs:,} at outputs){sample}"
         )
     else:
-        yield "power unknown: no slope fault could be planted where the inputs reach"
+        yield "power unknown: the inputs reach no slope, so no fault could be planted"
     if power.escaped:
         yield f"escaped: {listed(power.escaped)}"
 

@@ -57,7 +57,7 @@ def test_sizes_and_a_busy_machine_are_named() -> None:
     latency = replace(result.latency, sizes_from="search", clock="processor", waited=0.434)
     words = " ".join(render(replace(result, latency=latency), "table", Style()).split())
     assert "timed at x 1x3x112x112: the largest common size" in words
-    assert "other processes used 43% of the processor meanwhile" in words
+    assert "other processes used 43% of the processor" in words
 
 
 def test_without_timing() -> None:

@@ -83,7 +83,7 @@ def test_where_it_ran() -> None:
 def test_how_slopes_are_proven() -> None:
     (report,) = verified().candidates
     assert proven(report) == (
-        "slopes: 542 of 544 equal bit for bit, 460 of these also proven by behaviour",
+        "slopes: 542 of 544 equal bit for bit, 460 of these also confirmed on negative inputs",
     )
     assert proven(dataclasses.replace(report, layers=())) == ()
 
@@ -127,7 +127,7 @@ def test_power_in_words() -> None:
         "power 1.00: 1 of 1 planted slope fault caught (1 at layers, 1 at outputs)"
     ]
     assert list(power_lines(Power(0, 0, 0, 0, (), 2, sampled=False))) == [
-        "power unknown: no slope fault could be planted where the inputs reach",
+        "power unknown: the inputs reach no slope, so no fault could be planted",
     ]
     assert list(power_details(Power(9, 9, 9, 9, (), 1, sampled=False, hidden=2))) == [
         "2 more planted faults would not change any layer by more than rounding does on these "

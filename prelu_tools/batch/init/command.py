@@ -57,11 +57,13 @@ def _nothing_to_run(found: Found, path: Path) -> PReLUToolsError:
             f"the capitals, and write {path} by hand: [[checks]], reference = "
             f"{_quoted(check.reference)}, candidates = [{candidates}]"
         )
+    if not found.left_out:
+        return PReLUToolsError("no ONNX model was found in this folder: export one first")
     models = "; ".join(f"{one.path}: {one.reason}" for one in found.left_out[:5])
     return PReLUToolsError(
-        "no ONNX file with PReLU here has a source with the same name, as net.keras or "
-        f"nets.py:Net is for net.onnx{f' ({models})' if models else ''}: rename it, or write "
-        f'{path} by hand: [[checks]], reference = "SOURCE", candidates = ["MODEL.onnx"]'
+        f"none of the ONNX models in this folder could be matched with a source ({models}): use "
+        "the same name for both (net.keras or a class Net in a Python file, for net.onnx), or "
+        f'write {path} by hand: [[checks]], reference = "SOURCE", candidates = ["MODEL.onnx"]'
     )
 
 

@@ -8,7 +8,9 @@ import click
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> int:
-    """Print the script that makes SHELL complete commands, options, files and Python names.
+    """Print a completion script for bash, zsh or fish.
+
+    It completes commands, options, files, and the names in Python files.
 
     bash, in ~/.bashrc: eval "$(prelu-tools completion bash)"
 

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 @click.command("doctor")
 @output_options
 def command(out: Output) -> int:
-    """Show what is installed, what works, which providers really load, and what to install.
+    """Show what is installed, what works, and what to install.
 
-    Exits with 3 if the core itself does not work.
+    It loads each execution provider of onnxruntime. Exits with 3 if the packages that everything
+    needs (numpy, onnx, onnxruntime) do not work.
     """
     from prelu_tools.commands.doctor import doctor
 

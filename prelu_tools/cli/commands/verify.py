@@ -53,7 +53,8 @@ def command(
 ) -> int:
     """Compare each CANDIDATE with REFERENCE: slopes bit for bit, every layer, every output.
 
-    Each can be any SOURCE: model.onnx, model.keras, nets.py:Net@weights.pt. ONNX candidates run in
+    Each is a model file (model.onnx, model.keras) or FILE.py:NAME, with @WEIGHTS after it for
+    a file of weights (nets.py:Net@weights.pt). ONNX candidates run in
     onnxruntime on each --provider; if a provider did not run every node, the exit code is 3.
 
     For many pairs, use {stem} for the common part of the names ('keras/{stem}.keras'

@@ -247,19 +247,20 @@ def _in_any_order(
         with suppress(PReLUToolsError):
             found = judge(reference, other, provider, request)
             if found.report.verdict == "pass" or judged is None:
-                found.notes += (_moved_note(other),)
+                found.notes += (_moved_note(other, found.report.verdict == "pass"),)
                 return found
     return judge(reference, linked, provider, request) if judged is None else judged
 
 
-def _moved_note(linked: Linked) -> str:
+def _moved_note(linked: Linked, passes: bool) -> str:
     moved = [
         f"{link.candidate} as {list(link.permutation)}"
         for link in linked.links
         if tuple(sorted(link.permutation)) != link.permutation
     ]
+    does = "passes" if passes else "runs"
     return Reason(
-        f"{linked.spelled}: its shapes do not determine its axis order; it passes with the "
+        f"{linked.spelled}: its shapes do not determine its axis order; it {does} with the "
         f"reference's axes permuted for its inputs: {', '.join(moved)}",
         "axis_order_tried",
     )

@@ -181,8 +181,8 @@ class VerifyRequest:
         default=5.0, example="5", needs=(DRAWS, _WHOLE),
     )  # fmt: skip
     tolerance: Tolerance = option(
-        TOLERANCE, "calibrated: from the reference's own rounding error; or |a - b| <= ATOL + "
-                   "RTOL |a|.",
+        TOLERANCE, "calibrated: derived from the reference's own rounding error. RTOL,ATOL: "
+                   "|reference - candidate| <= ATOL + RTOL * |reference|.",
         default="calibrated", factory=_calibrated,
         metavar="calibrated|RTOL,ATOL", complete=("calibrated",),
         key_help="from the reference's own rounding error, or [RTOL, ATOL]", example='"calibrated"',
@@ -208,7 +208,8 @@ class VerifyRequest:
     )  # fmt: skip
     min_power: float | None = option(
         SHARE,
-        "Required share of caught faults among those planted on reached slopes.  [default: 1.0]",
+        "Required share of planted faults that are caught (in slopes that the inputs reach).  "
+        "[default: 1.0]",
         default=None, example="1.0",
         key_help="required share of planted slope faults that are caught",
         needs=(Needs(lambda values: values.power, "--no-power plants no faults"), _WHOLE, _LAYERS),
@@ -240,13 +241,13 @@ class VerifyRequest:
     """The same for inputs only, where those differ; by `reference` or `candidate`."""
     strict_special: bool = option(
         FLAG,
-        "Fail a layer that differs for infinite or NaN inputs; otherwise it is only reported.",
+        "Fail if a layer differs for infinite or NaN inputs; by default, this is only reported.",
         default=False, example="false",
         key_help="fail a layer that differs only for infinite or NaN inputs", needs=(_LAYERS,),
     )  # fmt: skip
     strict_interface: bool = option(
         FLAG,
-        "Fail if names, types or sizes of inputs and outputs differ; otherwise only a missing "
+        "Fail if names, types or sizes of inputs and outputs differ; by default, only a missing "
         "or additional output, or a change between integer and float, fails.",
         default=False, example="false",
         key_help="fail if names, types or sizes of inputs and outputs differ",

@@ -243,7 +243,7 @@ def _findings_of_all(result: BatchResult, documents: Sequence[Mapping[str, Any]]
             having.setdefault(kind, []).append(entry.name)
     for severity, code in sorted(having, key=lambda kind: (_SEVERITIES.index(kind[0]), kind[1])):
         names = having[severity, code]
-        yield (Word(severity), f" {code}: {counted(len(names), 'model')}: {listed(names)}")
+        yield (Word(severity), f" {code} in {counted(len(names), 'model')}: {listed(names)}")
 
 
 def _findings(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.verification.parity import OutputParity
 from prelu_tools.core.results.verification.result import VerifyResult
+from prelu_tools.core.rounding.tolerance import FACTOR
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Lines, Name, Section, Text, Word
 from prelu_tools.reports.sentences import reached, times
@@ -74,6 +75,6 @@ def _within(outputs: Sequence[OutputParity]) -> str:
     shares = [output.worst_of_rounding for output in outputs]
     known = [share for share in shares if share is not None]
     if known and len(known) == len(shares):
-        return f"{times(max(known))} the model's own rounding error"
+        return f"{times(max(known))} the model's own rounding error (limit {FACTOR:g}x)"
     worst = max((output.max_abs_diff for output in outputs), default=0.0)
     return f"{worst:.1e} of the source's"

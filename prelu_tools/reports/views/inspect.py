@@ -32,6 +32,17 @@ _SHARING = {
     "partial": "partial",
 }
 _LEGEND = "adds: slopes relative to the parameters of the layer before"
+_MEANING = {
+    "at_init": "all slopes have their initial value",
+    "relu_like": "all slopes near 0",
+    "identity_like": "all slopes near 1",
+    "leaky": "all slopes between 0 and 1",
+    "sign_flipping": "some slopes below 0",
+    "expansive": "some slopes above 1",
+    "uniform": "all slopes equal",
+    "non_finite": "NaN or infinite slopes",
+}
+"""What the words of `slope_health` mean."""
 _NUMBERS = ("count", "mean", "std", "min", "max", "<0", ">1")
 
 
@@ -83,7 +94,11 @@ def _layers(result: InspectResult) -> Iterator[Block]:
         for word in report.health:
             words.setdefault(word, []).append(report.layer.name)
     names = [report.layer.name for report in result.layers]
-    yield Facts(tuple((word, which(layers, names)) for word, layers in words.items()))
+    yield Facts(
+        tuple(
+            (word, f"{which(layers, names)} ({_MEANING[word]})") for word, layers in words.items()
+        )
+    )
 
 
 def _more(result: InspectResult, style: Style) -> Iterator[Block]:

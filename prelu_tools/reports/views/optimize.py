@@ -71,8 +71,8 @@ def _latency(latency: Latency, held: EqualityReport) -> Iterator[Text]:
     """The model before and after, and where."""
     ratio = latency.ratio
     words = (
-        f"{1e3 * latency.before:.2f} ms before, {1e3 * latency.after:.2f} ms now: "
-        f"{ratio.median:.2f}x the time ({ratio.low:.2f} to {ratio.high:.2f}, "
+        f"{_milliseconds(latency.before)} before, {_milliseconds(latency.after)} now: "
+        f"{ratio.median:.2f}x the time ({ratio.low:.2f} to {ratio.high:.2f} over "
         f"{counted(ratio.n_rounds, 'round')})"
     )
     yield (Word(words, "pass"),) if ratio.high < 1 else words
@@ -83,8 +83,8 @@ def _latency(latency: Latency, held: EqualityReport) -> Iterator[Text]:
         yield f"timed at {sizes}: {_SIZES[latency.sizes_from]}"
     if latency.waited > _BUSY:
         yield (
-            f"other processes used {latency.waited:.0%} of the processor meanwhile; that time is "
-            "not counted"
+            f"during the timing, other processes used {latency.waited:.0%} of the processor; "
+            "only this process's time was counted"
         )
 
 
@@ -111,3 +111,7 @@ def _proven(result: OptimizeResult) -> str:
         f"verified: {layers}; outputs {bits} on {counted(held.n_inputs, 'input')}; {special} for "
         "infinities and NaN"
     )
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.{2 if seconds >= 1e-4 else 4}f} ms"

@@ -139,7 +139,9 @@ def plant(
     order = _in_order(plan)
     for run in order:
         if copy.noticed(None, copy.right, run) != (False, False):
-            raise PReLUToolsError("it differs from the reference even without a planted fault")
+            raise PReLUToolsError(
+                "the candidate differs from the reference even without a planted fault"
+            )
     for fault in counted(faults, "planting slope faults"):
         target = copy.targets[fault.layer]
         try:

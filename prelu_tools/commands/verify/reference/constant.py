@@ -91,9 +91,9 @@ def of_outputs(
         elif unmoved[mine] or not moved:
             doubts.append(
                 Reason(
-                    f"output {mine!r} is the same for all inputs although it depends on them, so "
-                    "it could hide a difference; use inputs that change it (--inputs or "
-                    "--input-range)",
+                    f"output {mine!r} had the same value for all inputs, although the model "
+                    "computes it from them, so it could hide a difference; use inputs that "
+                    "change it (--inputs or --input-range)",
                     OUTPUT_CONSTANT,
                 )
             )

@@ -88,9 +88,8 @@ def run_perturbed(
 class _Layers:
     """Collects the perturbed runs of every layer's output, in the stash."""
 
-    run: int
-
     def __init__(self, stash: Stash) -> None:
+        self.run = -1  # what runs before the first input is none of them
         self._stash = stash
         self._seen: set[tuple[str, int]] = set()
 

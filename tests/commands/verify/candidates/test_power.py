@@ -118,7 +118,7 @@ def test_any_of_the_runs_is_enough(net: Path) -> None:
 
 
 def test_a_copy_that_computes_something_else_measures_nothing(net: Path) -> None:
-    words = "^it differs from the reference even without a planted fault$"
+    words = "^the candidate differs from the reference even without a planted fault$"
     with pytest.raises(PReLUToolsError, match=words):
         measure_power(_plan(net, add=1.0))
 

@@ -93,7 +93,9 @@ def test_an_output_that_saturates_proves_nothing(scale: float, tmp_path: Path) -
     assert found.code == 3
     assert candidate(found)["reason_codes"] == ["output_constant"]
     assert (
-        found.json["reasons"][0].split(": ")[1].startswith("output 'z' is the same for all inputs")
+        found.json["reasons"][0]
+        .split(": ")[1]
+        .startswith("output 'z' had the same value for all inputs")
     )
     assert found.json["power"]["planted"] > 0
 
@@ -209,8 +211,8 @@ class _Graph:
 
 
 UNSEEN = (
-    "output 'y' is the same for all inputs although it depends on them, so it could hide a "
-    "difference; use inputs that change it (--inputs or --input-range)"
+    "output 'y' had the same value for all inputs, although the model computes it from them, so "
+    "it could hide a difference; use inputs that change it (--inputs or --input-range)"
 )
 APART = "output 'y' does not depend on the inputs' values"
 SAME = "output 'y' is the same for all inputs"

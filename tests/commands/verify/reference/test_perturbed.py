@@ -175,3 +175,19 @@ def test_a_call_of_one_input_alone_is_none_of_the_others() -> None:
     _run(_Moving(), X, 3 * X, stash=stash)
     keys = [("spread", run, "a", call) in stash for run in (0, 1) for call in (0, 1)]
     assert keys == [True, True, True, False]
+
+
+def test_what_runs_before_the_first_input_is_none_of_them() -> None:
+    class Early(_Moving):
+        @contextmanager
+        def moved_runner(self, noise: Noise, observe: Any) -> Iterator[Any]:
+            with super().moved_runner(noise, observe):
+                observe("a", 0, X, 9 * X)
+                yield self
+
+    plain, early = _stash(X, 3 * X), _stash(X, 3 * X)
+    _run(_Moving(), X, 3 * X, stash=plain)
+    _run(Early(), X, 3 * X, stash=early)
+    for run in (0, 1):
+        key = ("spread", run, "a", 0)
+        assert np.array_equal(plain.get(key), early.get(key))
