@@ -174,7 +174,7 @@ def test_a_pickle_that_is_more_than_tensors_is_not_run(
     weights = tmp_path / "weights.pt"
     extra = _MoreThanTensors()
     torch.save({"state_dict": state, "extra": extra} if wrapped else extra, weights)
-    _refused(_inspect(nets, weights), "holds more than tensors", "--allow-unsafe-load")
+    _refused(_inspect(nets, weights), "contains more than tensors", "--allow-unsafe-load")
     found = _inspect(nets, weights, "--allow-unsafe-load")
     if wrapped:
         assert found.json["layers"][0]["slopes"] == _SLOPES
