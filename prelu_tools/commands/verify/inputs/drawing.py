@@ -163,7 +163,7 @@ class Drawer:
         axes, seed = self.rows.axes, self._plan.seed
         rows = {name: what for name, what in wanted.items() if name in axes}
         others = {name: what for name, what in wanted.items() if name not in axes}
-        drawn = draw(rows, count, [seed, number] if number else seed, number * count)
+        drawn = draw(rows, count, [seed, number], number * count)
         whole = draw(others, 1, [seed, number, 1], number)
         return {
             name: self._laid(name, drawn[name], shapes[name])
@@ -191,5 +191,5 @@ def _examples(specs: Sequence[TensorSpec], shapes: Shapes) -> Sizes:
     for spec in specs:
         for size, example in zip(shapes[spec.name], spec.example, strict=True):
             if isinstance(size, str):
-                found[size] = max(example, found.get(size, 0))
+                found[size] = max(example, found.get(size, example))
     return found

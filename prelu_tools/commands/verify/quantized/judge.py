@@ -153,6 +153,7 @@ def _drawn(
     return found
 
 
+@np.errstate(all="ignore")
 def _closeness_of_weights(
     plan: QuantizedPlan, meant: Results, strict: Sequence[OutputParity]
 ) -> dict[str, Closeness | None]:
@@ -172,8 +173,7 @@ def _closeness_of_weights(
             turned = plan.outputs.to_reference(expected, base, name)
             moved = [plan.outputs.to_reference(expected, draw[run][name], name) for draw in draws]
             limit = plan.outputs.limit(mine, run, turned)
-            with np.errstate(all="ignore"):
-                allowed = np.asarray(limit.atol + limit.rtol * np.abs(expected))
+            allowed = np.asarray(limit.atol + limit.rtol * np.abs(expected))
             closeness.add(expected, turned, turned, moved, allowed)
         found[name] = closeness
     return found

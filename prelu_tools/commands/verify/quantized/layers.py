@@ -305,7 +305,7 @@ class QuantizedLayers:
 
     def _compare(self, mine: PReLULayer, other: PReLULayer) -> SlopeDifference:
         difference = compare_slopes(mine, other)
-        if difference.equal or difference.ambiguous:
+        if difference.equal:
             return difference
         others = [layer for layer in self._reference.layers if layer.name != mine.name]
         owner = owner_of(other, others)

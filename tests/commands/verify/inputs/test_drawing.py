@@ -201,6 +201,7 @@ def test_rows_that_do_not_grow_are_sorted_and_the_first_is_run_again() -> None:
     together, alone = _of({"a": falling}, _spec("a", "batch"), samples=16).usual()
     assert together["a"].tolist() == sorted(together["a"].tolist(), reverse=True)
     assert len(set(together["a"].tolist())) > 1
+    assert 0.0 <= together["a"].min() < together["a"].max() <= 9.0
     assert alone["a"].tolist() == together["a"].tolist()[:1]
 
 
@@ -236,3 +237,16 @@ def test_each_run_goes_on_in_the_cycle_with_a_seed_of_its_own(number: int) -> No
     others = draw(whole, 1, [7, number, 1], number)
     assert all(np.array_equal(found[name], expected[name]) for name in "ab")
     assert all(np.array_equal(found[name], others[name][0]) for name in "st")
+
+
+def test_rows_that_do_not_grow_are_sorted_at_each_place() -> None:
+    falling = Values(0.0, 9.0, is_falling=True)
+    drawn = _of({"a": falling}, _spec("a", "batch", 5), samples=16).usual()[0]["a"]
+    assert np.array_equal(drawn, -np.sort(-drawn, axis=0))
+    assert not np.array_equal(drawn, -np.sort(-drawn, axis=1))
+
+
+def test_the_largest_example_of_a_size_counts() -> None:
+    specs = [TensorSpec(name, "float32", ("n", 2), (example, 2))
+             for name, example in (("a", 1), ("b", 5), ("c", 3))]  # fmt: skip
+    assert _of(dict.fromkeys("abc", ANY), *specs).sizes == {"n": 5}

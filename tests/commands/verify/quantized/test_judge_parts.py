@@ -43,13 +43,11 @@ def test_noise_is_drawn_as_often_as_time_allows(
     clock = _Clock(seconds)
     monkeypatch.setattr(module, "time", clock)
     ran: list[Any] = []
-    monkeypatch.setattr(
-        module, "_runs", lambda plan, proto, what: ran.append((proto, what)) or clock.draw()
-    )
+    monkeypatch.setattr(module, "_runs", lambda *given: ran.append(given) or clock.draw())
     plan: Any = SimpleNamespace(meaning="m")
     found = module._drawn(plan, lambda meaning, seed: (meaning, seed))  # type: ignore[arg-type,return-value]
     assert len(found) == draws
-    assert ran == [(("m", seed), "what it means") for seed in range(draws)]
+    assert ran == [(plan, ("m", seed), "what it means") for seed in range(draws)]
 
 
 def _plan(kind: str = "QDQ", rounded: tuple[str, ...] = ("q",), **fields: Any) -> Any:
@@ -85,10 +83,10 @@ def _measured(monkeypatch: pytest.MonkeyPatch, off: float, runs: int = 1, **verd
         for sign in (1, -1, 1, -1, 1, -1)
     ]
     asked: list[Any] = []
-    monkeypatch.setattr(module, "_drawn", lambda plan, make: asked.append(make) or draws)
+    monkeypatch.setattr(module, "_drawn", lambda *given: asked.append(given) or draws)
     plan = _plan(outputs=_Outputs(), reference=SimpleNamespace(outputs=[outputs] * runs))
     found = module._closeness_of_weights(plan, meant, _parities(**verdicts))
-    assert asked in ([], [module.with_moved_weights])
+    assert asked in ([], [(plan, module.with_moved_weights)])
     assert bool(asked) == ("fail" in verdicts.values())
     return found
 
@@ -102,6 +100,8 @@ def test_weights_are_measured_where_an_output_differs(monkeypatch: pytest.Monkey
     assert found["y"].alike > 0
     both = _measured(monkeypatch, 0.5, z="fail", y="fail")
     assert both["z"].worst == pytest.approx(0.5 / 0.125 / 8.5)
+    last = _measured(monkeypatch, 0.5, y="pass", z="fail")
+    assert (last["y"], last["z"].worst) == (None, both["z"].worst)
     assert _measured(monkeypatch, 0.5, y="pass", z="inconclusive") == {"y": None, "z": None}
 
 
@@ -109,6 +109,9 @@ def test_each_run_has_its_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     found = _measured(monkeypatch, 0.5, runs=3, y="fail", z="pass")["y"]
     off = [0.5 - 0.0625 - 0.001 * run for run in range(3)]
     assert found.worst == pytest.approx(np.sqrt(np.mean(np.square(off))) / 0.125 / 8.5)
+    twice = _measured(monkeypatch, 0.5, runs=3, y="pass", z="fail")["z"]
+    off = [0.5 - 0.002 * run for run in range(3)]
+    assert twice.worst == pytest.approx(np.sqrt(np.mean(np.square(off))) / 0.125 / 8.5)
 
 
 @pytest.mark.parametrize(("kind", "rounded"), [("dynamic", ("q",)), ("QDQ", ())])
@@ -121,20 +124,27 @@ def test_kernels_are_not_measured_where_ranges_are_not_known(
 def test_kernels_are_compared_with_the_ends_of_ranges_and_noise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    base = [{"y": ONES * 4}, {"y": ONES * -8}]
+    base = [{"y": ONES * 4, "e": ONES[:0]}, {"y": ONES * -8, "e": ONES[:0]}]
     asked: list[Any] = []
-    monkeypatch.setattr(module, "with_rounding", with_rounding := lambda meaning, seed: seed)
-    monkeypatch.setattr(module, "_runs", lambda plan, proto, what: asked.append(proto) or base)
+    monkeypatch.setattr(module, "with_rounding", with_rounding := lambda *given: given)
+    monkeypatch.setattr(module, "_runs", lambda *given: asked.append(given) or base)
     draws = [
-        [{"y": run["y"] + sign * 0.125 * SIGNS} for run in base] for sign in (1, -1, 1, -1, 1, -1)
+        [{"y": run["y"] + sign * 0.125 * SIGNS, "e": run["e"]} for run in base]
+        for sign in (1, -1, 1, -1, 1, -1)
     ]
-    monkeypatch.setattr(module, "_drawn", lambda plan, make: asked.append(make) or draws)
-    plan = _plan(results=[{"y": run["y"] + np.float32(0.25)} for run in base])
-    (found,) = module._closeness_of_kernels(plan).values()
-    assert asked == [None, with_rounding]
+    monkeypatch.setattr(module, "_drawn", lambda *given: asked.append(given) or draws)
+    plan = _plan(results=[{"y": run["y"] + np.float32(0.25), "e": run["e"]} for run in base])
+    both = module._closeness_of_kernels(plan)
+    assert asked == [(plan, (plan.meaning, None), "what it means"), (plan, with_rounding)]
+    found = both["y"]
+    assert both["e"].worst == 0.0
     off = [0.25 - 4e-5, 0.25 - 8e-5]
     assert found.worst == pytest.approx(np.sqrt(np.mean(np.square(off))) / 0.125 / 8.5, rel=1e-6)
     assert (found.directed, found.alike, found.n_draws) == (False, 0.0, 6)
+    base = [{"y": ONES / 8}]
+    draws = [[{"y": ONES / 8 + sign * 2**-20 * SIGNS}] for sign in (1, -1, 1, -1, 1, -1)]
+    alone = module._closeness_of_kernels(_plan(results=[{"y": ONES / 8 + np.float32(2**-18)}]))
+    assert alone["y"].worst == pytest.approx((2**-18 - 1.25e-6) / 2**-20 / 8.5, rel=1e-4)
 
 
 def _factor(factor: float | None) -> Any:

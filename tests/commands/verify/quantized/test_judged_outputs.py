@@ -96,7 +96,9 @@ def test_the_verdict_on_an_output(
     assert (getattr(said, "code", None) or None) == (code or None)
     if code is None:
         assert said == (None if verdict == "pass" else output.difference)
-    elif code:
+    elif not code:
+        assert said == output.difference
+    else:
         assert isinstance(said, Reason)
         assert "output 'y':" in said
 
@@ -140,3 +142,39 @@ def test_how_it_was_judged_is_said(plan: Any, codes: list[str]) -> None:
     notes = _notes(plan)
     assert [note.code for note in notes if isinstance(note, Reason)] == codes
     assert all(note.startswith("net.onnx") for note in notes)
+
+
+def _said(plan: Any, output: OutputParity, weights: Any = FITS) -> str | None:
+    return _parity(plan, output, weights, FITS).difference
+
+
+def test_sentences_are_whole() -> None:
+    """As a user reads them."""
+    assert (_said(_plan(), _output(9.0)) or "").endswith("the ranges do not fit these inputs")
+    assert _said(RANDOM, _output(2.0)) == (
+        "output 'y': its signal-to-noise ratio is 2.0 dB on random inputs: the quantization ranges "
+        "cut off most of it; use data like the calibration data (--inputs)"
+    )
+    assert _said(_plan(), _output(), _measured(0.5, 9.0)) == (
+        "output 'y': rounding to the codes leaves a signal-to-noise ratio of 9.0 dB, which could "
+        "explain almost any difference; at least 10 dB are needed"
+    )
+    plan = _plan()
+    plan.meaning.steps = {name: SimpleNamespace(is_coarse=True) for name in "abcd"}
+    assert list(_doubts(plan)) == [
+        "the scales of a, b, c and 1 more are so wide that less than an eighth of the codes is "
+        "used: rounding could explain any weights"
+    ]
+    assert _notes(RANDOM) == [
+        "net.onnx is quantized to int8: its slopes may differ by half a quantization step; its "
+        "weights and kernels, by the effect of rounding to integer codes on each output",
+        "net.onnx: the signal-to-noise ratios are for random inputs; for meaningful ones, use data "
+        "like the calibration data (--inputs)",
+    ]
+
+
+def test_reasons_stand_side_by_side() -> None:
+    said = _parity(_plan(), _output(n_nonfinite_mismatch=1), _measured(2.5), None).difference or ""
+    first, second = said.split("; ")
+    assert first == "output 'y': NaN or infinite on one side only"
+    assert second.startswith("output 'y': the quantized weights")
