@@ -144,7 +144,7 @@ def test_weights_elsewhere_or_of_impossible_size(kind: str, suffix: str, tmp_pat
         rewritten(NET, path, lambda name, old: data if name == "model.weights.h5" else old)
     else:
         weights.rename(path)
-    assert "another file" in (said := _refusal(path)) or "more than the file holds" in said
+    assert "another file" in (said := _refusal(path)) or "more than the file contains" in said
 
 
 def _spoil(file: Any, kind: str, folder: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_file_of_two_formats(tmp_path: Path) -> None:
 def test_an_archive_with_two_of_a_name_or_two_sets_of_weights(tmp_path: Path) -> None:
     for name, said in (
         ("config.json", "has 'config.json' twice"),
-        ("model.weights.json", "has weights in 'model.weights.json' too"),
+        ("model.weights.json", "also has weights in 'model.weights.json'"),
         ("model.weights.npz", "has weights in 'model.weights.npz' too"),
     ):
         path = tmp_path / "net.keras"
