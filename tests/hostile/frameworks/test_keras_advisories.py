@@ -179,7 +179,7 @@ def test_an_archive_with_two_of_a_name_or_two_sets_of_weights(tmp_path: Path) ->
     for name, said in (
         ("config.json", "has 'config.json' twice"),
         ("model.weights.json", "also has weights in 'model.weights.json'"),
-        ("model.weights.npz", "has weights in 'model.weights.npz' too"),
+        ("model.weights.npz", "also has weights in 'model.weights.npz'"),
     ):
         path = tmp_path / "net.keras"
         path.write_bytes(NET.read_bytes())
