@@ -10,13 +10,14 @@ assert_parity(net, tmp_path / "net.onnx", min_coverage=1.0)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import wraps
 from inspect import signature
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from prelu_tools.api.verifying import verified, verify
 from prelu_tools.arguments import Shapes
 from prelu_tools.commands.speaking import in_python, speaking_python
-from prelu_tools.core.errors import UsageError
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.requests.speaking import spoken
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["assert_parity", "assert_slopes_equal"]
 P = ParamSpec("P")
+R = TypeVar("R")
+__unittest = True  # unittest shows no line of this module in a traceback
 
 
 def _with_parameters_of(
@@ -43,6 +46,21 @@ def _with_parameters_of(
     return shown
 
 
+def _at_the_test(check: Callable[P, R]) -> Callable[P, R]:
+    """The function with errors whose traceback ends at the line of the test that calls it."""
+
+    @wraps(check)
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        __tracebackhide__ = True
+        try:
+            return check(*args, **kwargs)
+        except (AssertionError, PReLUToolsError) as error:
+            raise error.with_traceback(None) from None
+
+    return called
+
+
+@_at_the_test
 @speaking_python
 @_with_parameters_of(verify)
 def assert_parity(reference: Model, *candidates: Model, **options: Any) -> VerifyResult:
@@ -103,6 +121,7 @@ def _are_shapes(values: object) -> bool:
     )
 
 
+@_at_the_test
 @speaking_python
 def assert_slopes_equal(
     reference: Model,

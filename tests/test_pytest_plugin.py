@@ -88,6 +88,43 @@ def test_update_writes_it_and_the_next_run_holds_against_it(
     )
 
 
+def test_a_failure_shows_the_line_of_the_test_and_none_of_the_library(
+    folder: Path, pytester: pytest.Pytester
+) -> None:
+    save_dense(folder / "other.onnx", slopes=(0.25, -0.5, 1.25))
+    pytester.makepyfile(
+        test_lines="""
+        import unittest
+        from prelu_tools.testing import assert_parity, assert_slopes_equal
+
+        def test_parity():
+            assert_parity("net.onnx", "other.onnx", power=False)
+
+        def test_slopes():
+            assert_slopes_equal("net.onnx", "other.onnx")
+
+        def test_fixture(prelu_parity):
+            prelu_parity("net.onnx", "other.onnx", power=False)
+
+        def test_missing():
+            assert_slopes_equal("net.onnx", "gone.onnx")
+
+        def test_usage():
+            assert_parity("net.onnx", "other.onnx", samples=-1)
+
+        class TestUnit(unittest.TestCase):
+            def test_unit(self):
+                assert_slopes_equal("net.onnx", "other.onnx")
+        """
+    )
+    found = pytester.runpytest_inprocess("-p", "no:cacheprovider", "test_lines.py")
+    found.assert_outcomes(failed=6)
+    text = found.stdout.str()
+    assert "act: 1 of 3 slopes differ" in text
+    assert not [line for line in text.splitlines() if "prelu_tools/" in line or "pathlib" in line]
+    assert text.count(">   ") == 6  # one line of code each
+
+
 def test_models_that_differ_fail_and_are_no_baseline(
     folder: Path, pytester: pytest.Pytester
 ) -> None:

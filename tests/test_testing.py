@@ -91,7 +91,7 @@ def test_the_shapes_that_a_module_lacks_are_those_of_the_file(exported: Path) ->
 
 
 def test_what_is_missing_is_named_as_python_names_it() -> None:
-    with pytest.raises(UsageError, match=re.escape("give input={")):
+    with pytest.raises(UsageError, match=re.escape("use input={")):
         assert_slopes_equal(_net(), _net())
 
 
@@ -136,7 +136,7 @@ def test_a_wrong_slope_is_said_as_numpy_says_it(exported: Path) -> None:
     assert "Not equal: reference (Sequential) (reference), candidate (ModelProto)" in text
     assert "elements differ" in text
     assert "Max absolute difference: " in text
-    assert "1 of 4 slopes differ, most at 0" in text
+    assert "1 of 4 slopes differ, most at index 0" in text
 
 
 def test_the_first_line_is_the_reason_which_is_all_that_a_summary_shows(exported: Path) -> None:

@@ -177,4 +177,4 @@ class KnownRequest:
         write_known(self.baseline, models, found)
         if not quiet:
             counted = "1 model" if len(models) == 1 else f"{len(models):,} models"
-            say(f"{self.baseline} now has the findings of {counted}")
+            say(f"wrote {self.baseline}: the findings of {counted}")

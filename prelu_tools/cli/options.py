@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,7 +38,10 @@ class RequestOption(click.Option):
 
 
 class Command(click.Command):
-    """Exit 2 for an option without effect because of another one, and for a file in no folder."""
+    """Exit 2 for an option without effect because of another one, and for a file in no folder.
+
+    At its end it names the files that were written beside the one that the result is about.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it."""
@@ -47,20 +50,45 @@ class Command(click.Command):
             names = [option.name or "" for option in options if option.request is request]
             given = [name for name in names if _is_given(ctx, name)]
             refuse_ignored(SimpleNamespace(**ctx.params), request, given)
-        for path in self._to_write(ctx.params):
+        files = list(dict.fromkeys(self._to_write(ctx.params)))
+        for path in files:
             if not path.parent.is_dir() and not _is_made(path.parent, ctx.params):
                 raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
-        return super().invoke(ctx)
+        bundle = ctx.params.get("bundle")
+        before = {path: _state(path) for path in (*files, *([bundle] if bundle else []))}
+        before.pop(ctx.params.get("baseline"), None)  # of it, more is said where it is written
+        try:
+            return super().invoke(ctx)
+        finally:
+            written = [path for path, old in before.items() if _state(path) != old]
+            if written and not ctx.params["quiet"]:
+                _say_written(written)
 
     def _to_write(self, given: Mapping[str, Any]) -> Iterator[Path]:
         """The files that options name to be written, but for what `-o` names."""
         yield from (Path(path) for _, path in given.get("reports", ()) if path != "-")
         fields = [one for one in self.params if isinstance(one, RequestOption)]
-        written = [one.name for one in fields if one.kind.type == "file" and not one.kind.is_read]
-        for name in ("plot", *written):
+        names = [one.name for one in fields if one.kind.type == "file" and not one.kind.is_read]
+        for name in ("plot", *names):
             is_read = name == "baseline" and not given.get("update_baseline")
             if name is not None and given.get(name) is not None and not is_read:
                 yield given[name]
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """What changes where a file is put in place or appended to; None where there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    is_kept = path.is_file() or path.is_dir()  # and no device, and no pipe
+    return (found.st_ino, found.st_size, found.st_mtime_ns) if is_kept else None
+
+
+def _say_written(paths: Iterable[Path]) -> None:
+    from prelu_tools.cli.output import say
+
+    say(f"wrote {', '.join(map(str, paths))}")
 
 
 def _is_made(folder: Path, given: Mapping[str, Any]) -> bool:
@@ -214,7 +242,8 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
             "-q",
             "--quiet",
             is_flag=True,
-            help="Show errors only; a failure is one line.",
+            help="No progress and no table: only errors, a failure in one line, and what --format "
+            "asks for.",
         ),
         click.option(
             "--report",

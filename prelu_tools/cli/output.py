@@ -30,7 +30,7 @@ class Output:
     reports: tuple[tuple[str, str], ...]
     """Formats and paths of files; `-` is standard output."""
     quiet: bool
-    """Whether to print no result, but a line to standard error where it is no pass."""
+    """Whether to print no table, but a line to standard error where it is no pass."""
     slopes: bool = False
     """Whether to show each slope's value."""
     others: bool = False
@@ -64,7 +64,7 @@ class Output:
             line = headline(result)
             if line is not None:
                 say(line)
-        else:
+        if self.form != "table" or not self.quiet:
             style = self._style(shown=True)
             _print(render(result, self.form, style))
         if failures:
@@ -80,7 +80,7 @@ class Output:
         try:
             yield
         except PReLUToolsError as error:
-            if self.form == "github" and not self.quiet:
+            if self.form == "github":
                 from prelu_tools.reports.writers.github import annotation
 
                 place = (getattr(error, "path", None), getattr(error, "line", None))

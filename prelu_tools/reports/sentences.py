@@ -21,6 +21,10 @@ LEGEND = (
     "model; min hits: how many negative inputs the least exercised slope met"
 )
 """What the columns of a table of layers mean."""
+TOP1 = "top-1: rows whose largest value is at the same index in both models"
+"""What a column of a table of outputs means."""
+OUTPUTS_LEGEND = "x rounding: times the model's rounding error; wrong: values beyond their limit"
+"""What others of its columns mean."""
 QUANTIZED_LEGEND = (
     "end-to-end: largest difference in the whole model; SNR: its signal-to-noise ratio; "
     "min hits: how many negative inputs the least exercised slope met"
@@ -67,6 +71,14 @@ def own_reasons(result: VerifyResult) -> tuple[str, ...]:
         for text in (reason, f"{report.model}: {reason}")
     }
     return tuple(reason for reason in result.reasons if reason not in said)
+
+
+def sizes_tried(result: VerifyResult) -> tuple[str, ...]:
+    """At most one sentence: the sizes of free axes that the models were run at."""
+    if not result.sizes.tried:
+        return ()
+    said = [" ".join(f"{k}={v}" for k, v in sizes.items()) for sizes in result.sizes.tried]
+    return (f"sizes tried: {listed(said)}",)
 
 
 def unreached(result: VerifyResult) -> tuple[str, ...]:
@@ -138,12 +150,9 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
     by_behaviour = sum(layer.n_by_behaviour for layer in report.layers)
     coarse = any(layer.slope_step for layer in report.layers)
     how = "equal within their quantization step" if coarse else "equal bit for bit"
-    too = (
-        ("of these also confirmed on negative inputs")
-        if by_behaviour <= by_value
-        else "proven by behaviour"
-    )
-    return (f"slopes: {by_value:,} of {total:,} {how}, {by_behaviour:,} {too}",)
+    of = "of these also " if by_behaviour <= by_value else ""
+    ran = f", {by_behaviour:,} {of}confirmed on negative inputs" if by_behaviour else ""
+    return (f"slopes: {by_value:,} of {total:,} {how}{ran}",)
 
 
 def interface_lines(report: CandidateReport) -> tuple[str, ...]:

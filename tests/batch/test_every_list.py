@@ -94,7 +94,7 @@ def test_a_baseline_is_compared_with_and_renewed(
     _, verify = listed
     options = ("--jobs", "0", "--format", "json", "--baseline", "b.json")
     written = verify(*options, "--update-baseline")
-    assert (written.code, "b.json now has the figures of 2 checks" in written.err) == (0, True)
+    assert (written.code, "wrote b.json: the figures of 2 checks" in written.err) == (0, True)
     assert verify(*options).code == 0
     save_dense(Path("right/b.onnx"), bias=3e-4)
     worse = verify(*options)

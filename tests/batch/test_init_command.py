@@ -157,18 +157,23 @@ def test_python_is_parsed_and_named_by_class_or_file() -> None:
     assert '# reference = "nets.py:Sized(size=SIZE, depth=DEPTH)"' in text
 
 
-def test_a_class_that_needs_arguments_shows_the_check_to_complete() -> None:
+def test_where_every_class_needs_arguments_the_checks_to_complete_are_written() -> None:
     Path("nets.py").write_text(NETS)
     _onnx("sized.onnx")
-    found = cli("init")
-    assert found.code == 3
-    assert "the source of sized.onnx needs size and depth" in found.words
-    assert 'reference = "nets.py:Sized(size=SIZE, depth=DEPTH)", candidates = ["sized.onnx"]' in (
-        found.words
-    )
     _touch("epoch-3.pt")
-    assert '"nets.py:Sized(size=SIZE, depth=DEPTH)@epoch-3.pt"' in cli("init").words
-    assert not Path("prelu-tools.toml").exists()
+    found = cli("init")
+    assert found.code == 0
+    assert "give size and depth and uncomment the check of sized.onnx" in found.words
+    assert "0 checks, 1 to complete; prelu-tools verify runs them once they are" in found.words
+    text = Path("prelu-tools.toml").read_text()
+    spelled = "nets.py:Sized(size=SIZE, depth=DEPTH)@epoch-3.pt"
+    assert f'# reference = "{spelled}"' in text
+    assert "complete the checks in its comments" in cli("verify").words
+    completed = text.replace("size=SIZE, depth=DEPTH", "3, depth=1").splitlines()
+    at = completed.index("# [[checks]]")
+    completed[at : at + 4] = [line.removeprefix("# ") for line in completed[at : at + 4]]
+    Path("prelu-tools.toml").write_text("\n".join(completed))
+    assert _written()[0]["reference"] == "nets.py:Sized(3, depth=1)@epoch-3.pt"
 
 
 def _stated(name: str, source: str, sha256: str = "") -> None:
@@ -333,6 +338,24 @@ def test_nothing_is_written_over_without_force(file: str, content: str, said: st
     assert Path(file).read_text() == content
     assert sorted(path.name for path in Path().iterdir()) == before
     assert cli("init", "--force", "-q").code == 0
+
+
+def test_what_a_list_leaves_out_is_said_where_it_is_not_replaced() -> None:
+    _onnx("net.onnx", "net-fast.onnx")
+    assert _init().code == 0
+    assert "already exists, and lists every model that was found: use" in cli("init").words
+    _onnx("net-opt.onnx", "other.onnx", "other-slim.onnx")
+    said = (
+        "prelu-tools.toml already exists, and does not list net-opt.onnx and other-slim.onnx: add"
+    )
+    assert said in cli("init").words
+    tables = (
+        Path("prelu-tools.toml").read_text().replace("[[checks]]", "[[tool.prelu-tools.checks]]")
+    )
+    Path("prelu-tools.toml").unlink()
+    Path("pyproject.toml").write_text(tables)
+    said = "pyproject.toml already lists checks, and does not list net-opt.onnx and other-slim.onnx"
+    assert said in cli("init").words
 
 
 def test_names_are_quoted_as_toml_has_it() -> None:

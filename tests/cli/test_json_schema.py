@@ -129,7 +129,9 @@ def test_a_failing_layer_is_named_and_described(tmp_path: Path) -> None:
     (layer,) = candidate["layers"]
     assert candidate["first_divergence"] == layer["name"] == "act"
     assert (layer["slopes_equal"], layer["verdict"]) == (False, "fail")
-    assert layer["difference"].startswith("act: 1 of 3 slopes differ, most at 2: 1.25 where 1.5")
+    assert layer["difference"].startswith(
+        "act: 1 of 3 slopes differ, most at index 2: 1.25, expected 1.5"
+    )
     (output,) = candidate["outputs"]
     assert output["verdict"] == "fail"
     assert output["max_abs_diff"] > 0

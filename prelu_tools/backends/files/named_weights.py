@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from prelu_tools.backends.files.naming import NamedSlope, Tensor, find_slopes
+from prelu_tools.backends.files.naming import NamedSlope, Tensor, find_slopes, read_from
 from prelu_tools.backends.files.source import Contents, input_of, slopes_layer, told_by_names
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import PReLULayer
@@ -56,7 +56,7 @@ def contents_of(file: NamedTensors) -> Contents:
     )
     notes = [told_by_names([layer.name for layer in layers], "the file contains only weights")]
     if file.unwrapped:
-        notes.append(f"prefixes removed from the keys: {', '.join(file.unwrapped)}")
+        notes.append(read_from(file.unwrapped))
     return Contents(
         framework="torch",
         producer=file.producer,

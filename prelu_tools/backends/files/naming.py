@@ -200,6 +200,17 @@ def _is_before_most(prefix: str, names: Collection[str]) -> bool:
     return bool(having) and len(others) * _FEW <= len(having) and is_free
 
 
+def read_from(taken: Sequence[str]) -> str:
+    """A note on what led to a file's tensors: keys, and prefixes of names, which end in `.`."""
+    keys = " > ".join(one for one in taken if not one.endswith("."))
+    prefixes = ", ".join(one for one in taken if one.endswith("."))
+    said = (
+        f"the weights are under {keys}" if keys else "",
+        f"the weights' names are read without the prefix {prefixes}" if prefixes else "",
+    )
+    return "; ".join(filter(None, said))
+
+
 def strip_to(
     tensors: Mapping[str, Value], expected: Collection[str]
 ) -> tuple[dict[str, Value], list[str], list[str]]:

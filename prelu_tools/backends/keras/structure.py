@@ -47,7 +47,7 @@ class Structure:
         if not found:
             raise UsageError(
                 f"the input shapes of {self._spelled} are not known: use --input NAME:batch,... "
-                "(for example --input x:batch,112,112,3)"
+                "(for example --input x:batch,112,112,3; a name such as batch leaves a size free)"
             )
         return [TensorSpec(i.name, i.dtype, i.shape, example_sizes(i.shape)) for i in found]
 

@@ -74,7 +74,8 @@ def needs_arguments(
     names = "its argument" if len(needed) == 1 else "its arguments"
     capitals = _and([name.upper() for name in needed])
     return PReLUToolsError(
-        f"{spelled} needs {names} {_and(needed)}: use '{call}', with literals for {capitals}"
+        f"{spelled} needs {names} {_and(needed)}: use '{call}', with values such as 64, 'relu' or "
+        f"(1, 2) for {capitals}"
     )
 
 

@@ -122,8 +122,8 @@ def arguments_of(
     likely = _likely_sizes(forward if len(names) == 1 else None)
     raise UsageError(
         f"the input shapes of {spelled} are not known: use {wanted} (for example "
-        f"--input {names[0]}:{likely}), or add a method example_inputs() that "
-        "returns tensors to the module"
+        f"--input {names[0]}:{likely}; a name such as batch leaves a size free), or add a method "
+        "example_inputs() that returns tensors to the module"
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from prelu_tools.backends.preflight.names import listed
 from prelu_tools.batch.init.search import Found, search
+from prelu_tools.batch.lists.jobs import check_jobs
 from prelu_tools.batch.lists.keys import FIELDS
 from prelu_tools.batch.lists.schema import SCHEMA_FILE, shipped_schema
 from prelu_tools.batch.lists.tables import OWN_FILE, PROJECT_FILE, project_has_section
@@ -36,11 +39,11 @@ def init(request: InitRequest) -> InitResult:
         PReLUToolsError: nothing was found to check, or a file cannot be written.
     """
     path, schema = Path(OWN_FILE), Path(SCHEMA_FILE)
-    if not request.force:
-        _refuse_existing(path, schema if request.schema else None)
     found = search(Path())
-    if all(check.needed for check in found.checks):
-        raise _nothing_to_run(found, path)
+    if not request.force:
+        _refuse_existing(path, schema if request.schema else None, found)
+    if not found.checks:
+        raise _nothing_found(found, path)
     if request.schema:
         _write(schema, shipped_schema())
     _write(path, "\n".join(_lines(found.checks, request.schema)) + "\n")
@@ -48,15 +51,7 @@ def init(request: InitRequest) -> InitResult:
     return InitResult(OWN_FILE, written, found.checks, found.left_out)
 
 
-def _nothing_to_run(found: Found, path: Path) -> PReLUToolsError:
-    """The error where no check could run as it is: what would be written, or how to go on."""
-    for check in found.checks:
-        candidates = ", ".join(map(_quoted, check.candidates))
-        return PReLUToolsError(
-            f"the source of {check.candidates[0]} needs {' and '.join(check.needed)}: replace "
-            f"the capitals, and write {path} by hand: [[checks]], reference = "
-            f"{_quoted(check.reference)}, candidates = [{candidates}]"
-        )
+def _nothing_found(found: Found, path: Path) -> PReLUToolsError:
     if not found.left_out:
         return PReLUToolsError("no ONNX model was found in this folder: export one first")
     models = "; ".join(f"{one.path}: {one.reason}" for one in found.left_out[:5])
@@ -67,13 +62,13 @@ def _nothing_to_run(found: Found, path: Path) -> PReLUToolsError:
     )
 
 
-def _refuse_existing(path: Path, schema: Path | None) -> None:
+def _refuse_existing(path: Path, schema: Path | None, found: Found) -> None:
     if path.exists():
-        raise UsageError(f"{path} already exists: use --force to replace it")
+        raise UsageError(f"{path} already exists{_not_listed(found)} use --force to replace it")
     if project_has_section():
         raise UsageError(
-            f"{PROJECT_FILE} already lists checks, which {path} would replace: use --force to "
-            "write it anyway"
+            f"{PROJECT_FILE} already lists checks{_not_listed(found)} use --force to write "
+            f"{path}, which replaces them"
         )
     if schema is None or not schema.exists():
         return
@@ -82,6 +77,18 @@ def _refuse_existing(path: Path, schema: Path | None) -> None:
             f"{schema} already exists with different content: use --force to replace it, or "
             "--no-schema"
         )
+
+
+def _not_listed(found: Found) -> str:
+    """What of that which was found an existing list leaves out, up to the colon."""
+    try:
+        known = {os.path.abspath(name) for job in check_jobs().jobs for name in job.sources}  # noqa: PTH100
+    except PReLUToolsError:  # `verify` says what is wrong with it
+        return ":"
+    missing = [name for name in found.candidates if os.path.abspath(name) not in known]  # noqa: PTH100
+    if missing:
+        return f", and does not list {listed(missing, ' and ')}: add what is missing, or"
+    return ", and lists every model that was found:" if found.candidates else ":"
 
 
 def _write(path: Path, text: str) -> None:

@@ -34,6 +34,8 @@ class Found:
     """Those that can be run as they are, and those that need arguments filled in."""
     left_out: tuple[LeftOut, ...]
     """Models that belong to none, and why."""
+    candidates: tuple[str, ...]
+    """All models that the checks compare with something."""
 
 
 def search(folder: Path) -> Found:
@@ -61,7 +63,8 @@ def search(folder: Path) -> Found:
         left_out += [LeftOut(model.path.as_posix(), why) for model in (base, *variants)]
     used = {check.reference for check in checks}
     unpaired = tuple(one for one in left_out if one.path not in used)
-    return Found(tuple(_as_globs(folder, checks)), unpaired)
+    candidates = tuple(path for check in checks for path in check.candidates)
+    return Found(tuple(_as_globs(folder, checks)), unpaired, candidates)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -89,7 +89,7 @@ def read_tables(path: str) -> tuple[Row, ...]:
     text = read_text(path)
     section = _section(path, _parsed(path, text))
     key = MODELS if MODELS in section and MODELS in _keys(path) else CHECKS
-    tables = _tables(path, key, section)
+    tables = _tables(path, key, section, f"# {_heads(path)}" in text)
     return tuple(
         Row(path, f"{key.removesuffix('s')} {number}", line, values)
         for number, (line, values) in enumerate(
@@ -155,7 +155,9 @@ def _section(path: str, document: Mapping[str, Any]) -> dict[str, Any]:
     return section
 
 
-def _tables(path: str, key: str, section: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+def _tables(
+    path: str, key: str, section: Mapping[str, Any], begun: bool
+) -> Sequence[dict[str, Any]]:
     for other in section:
         if other != key and other in _keys(path):
             raise ListError(f"{path} has {key} and {other}: expected {_heads(path)}", path)
@@ -169,8 +171,9 @@ def _tables(path: str, key: str, section: Mapping[str, Any]) -> Sequence[dict[st
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ListError(f"{path}: {key} is {shown(tables)}; expected tables {_heads(path)}", path)
     if not tables:
+        first = f"complete the {key} in its comments, " if begun else ""
         raise ListError(
-            f"{path} lists no {key}: write {_heads(path)} {_EXAMPLE}, or give "
+            f"{path} lists no {key}: {first}write {_heads(path)} {_EXAMPLE}, or give "
             "REFERENCE CANDIDATE..., or let prelu-tools init write it",
             path,
         )

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prelu_tools.cli.options import output_options
+from prelu_tools.cli.options import Command, output_options
 
 if TYPE_CHECKING:
     from prelu_tools.cli.output import Output
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command)
 @output_options
 def command(out: Output) -> int:
     """Show what is installed, what works, and what to install.

@@ -19,6 +19,7 @@ from prelu_tools.cli.options import (
     taken,
 )
 from prelu_tools.commands.export.request import ExportRequest
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 
 if TYPE_CHECKING:
     from prelu_tools.cli.output import Output
@@ -58,8 +59,6 @@ def command(
     """
     plan = taken(Plan, choices)
     many = len(sources) > 1 or plan != Plan() or are_many(sources) or "{stem}" in (output or "")
-    if output is None and not many:
-        raise click.UsageError("Missing option '-o' / '--output'.")
     request = ExportRequest(
         source=sources[0],
         output=Path(output or ""),
@@ -70,6 +69,15 @@ def command(
         from prelu_tools.batch.lists.jobs import export_jobs
 
         return show_many(export_jobs(sources, output, request), out, plan)
+    if output is None:
+        from prelu_tools.commands.preflight import check_request
+
+        try:
+            check_request(request, request.source)
+        except PReLUToolsError as error:
+            if isinstance(error, UsageError):  # of a Python file, it names what can be exported
+                raise
+        raise click.UsageError("Missing option '-o' / '--output'.")
     from prelu_tools.commands.export.command import export
 
     with out.progress() as progress:

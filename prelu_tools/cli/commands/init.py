@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prelu_tools.cli.options import output_options
+from prelu_tools.cli.options import Command, output_options
 
 if TYPE_CHECKING:
     from prelu_tools.cli.output import Output
 
 
-@click.command("init")
+@click.command("init", cls=Command)
 @click.option("--force", is_flag=True, help="Replace existing files.")
 @click.option(
     "--schema/--no-schema",

@@ -19,6 +19,7 @@ from prelu_tools.backends.recorded.format import VERSION, write_recording
 from prelu_tools.backends.recorded.formulas import formula_of
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.preflight import check_request
+from prelu_tools.commands.record.exported import with_sizes
 from prelu_tools.commands.record.keeping import (
     Kept,
     keep_runs,
@@ -40,11 +41,13 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.special import special_input
 from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.process.versions import installed_versions
-from prelu_tools.core.results.reasons import code_of
+from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.record import RecordResult
 from prelu_tools.core.results.verification.result import Coverage
 from prelu_tools.core.rounding.tolerance import Extent
 from prelu_tools.graph.io.writer import refuse_existing, replacing
+
+_LARGE = 50_000_000  # bytes; from 50 MiB on GitHub warns, from 100 MiB on it refuses a file
 
 
 def record(
@@ -66,7 +69,7 @@ def record(
     refuse_existing(request.output, request.force, ".npz", "a record")
     check_request(request, *([request.source] if opened is None else []))
     progress(f"loading {request.source}")
-    source = open_source(request.source, request.options) if opened is None else opened
+    source = open_source(request.source, with_sizes(request)) if opened is None else opened
     if source.recording is not None:
         raise UsageError(
             f"{request.source} is a record already: record {source.recording.source} again"
@@ -96,6 +99,18 @@ def record(
         progress(f"writing {request.output}")
         _write(request.output, made)
         return _result(request, reference, made, kept)
+
+
+def _large(n_bytes: int) -> Reason | None:
+    """A note where a file is too large to commit."""
+    if n_bytes <= _LARGE:
+        return None
+    return Reason(
+        f"{n_bytes / 1e6:,.0f} MB is too large to commit (GitHub warns from {_LARGE / 1e6:.0f} MB "
+        "on): record fewer rows (--samples 4 --max-size 5) or smaller sizes (--input), or use Git "
+        "LFS",
+        "record_is_large",
+    )
 
 
 def _write(path: Path, recording: Recording) -> None:
@@ -199,11 +214,13 @@ def _result(
     request: RecordRequest, reference: Reference, made: Recording, kept: Kept
 ) -> RecordResult:
     book = reference.coverage
+    n_bytes = request.output.stat().st_size
+    notes: list[str] = [*reference.notes, *filter(None, [_large(n_bytes)])]
     return RecordResult(
         source=made.source,
         producer=made.producer,
         path=str(request.output),
-        n_bytes=request.output.stat().st_size,
+        n_bytes=n_bytes,
         format_version=VERSION,
         seed=made.seed,
         samples=reference.n_samples,
@@ -215,6 +232,6 @@ def _result(
         precision=made.precision,
         coverage=Coverage(book.exercised, book.total, book.unreached()),
         versions=made.versions,
-        notes=tuple(dict.fromkeys(map(str, reference.notes))),
+        notes=tuple(dict.fromkeys(notes)),
         doubts=tuple(map(str, reference.doubts)),
     )

@@ -40,7 +40,7 @@ class Renewed:
             return f"{self.path} was not written: {self.refused}"
         checks = f"{self.n_checks:,} check{'' if self.n_checks == 1 else 's'}"
         kept = f"; unchanged, because they failed: {', '.join(self.kept)}" if self.kept else ""
-        return f"{self.path} now has the figures of {checks}{kept}"
+        return f"wrote {self.path}: the figures of {checks}{kept}"
 
 
 def read_baseline(path: Path) -> Baseline:

@@ -25,6 +25,9 @@ rounds across a border (of a `floor`, of a nearest neighbour) crosses it in the 
 """
 MANY = 2048
 """Terms of a sum above which it is measured how they round; of fewer the most is expected."""
+ALIKE = 2 * REACH
+"""Times what `one_by_one` measures, by which the moved runs move a sum at most, and half of that at
+least: a kernel that adds in yet another order was off by twice as much."""
 SCALES = 4
 """How often it is measured, each time with the terms scaled otherwise, from 1 to 2."""
 TINY = 1e-30

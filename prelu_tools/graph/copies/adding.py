@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.rounding.noise import REACH, SCALES, TINY
+from prelu_tools.core.rounding.noise import ALIKE, SCALES, TINY
 from prelu_tools.graph.walk import attribute_of
 
 _AXES_ARE_INPUTS = {"ReduceSum": 13}  # of the others from opset 18
@@ -76,8 +76,8 @@ class Nodes:
         """Shares by which sums of the last axis are moved: see the function of that name."""
         shares = [self._measured(rows, axis) for _ in range(SCALES)]
         share = self.add("Mean", *shares)
-        drawn = self.random(share, REACH / 2)  # never near 0: of what is squared, a border is
-        least = self.add("Mul", self.add("Sign", drawn), self.number(REACH / 2))  # told by that
+        drawn = self.random(share, ALIKE / 2)  # never near 0: of what is squared, a border is
+        least = self.add("Mul", self.add("Sign", drawn), self.number(ALIKE / 2))  # told by that
         return self.add("Mul", share, self.add("Add", drawn, least))
 
     def _measured(self, rows: str, axis: int) -> str:

@@ -130,23 +130,25 @@ def forecast(located: LocatedLayer, name: str) -> Iterator[Finding]:
         )
         yield Finding("target", "error", message, layer)
         return
-    misread = _misread(located, name, target)
-    if misread is not None:
+    answer, misread = _measured(located, name, target)
+    if misread:
         yield Finding("target", "error", misread, layer)
         return
-    yield Finding("target", "info", f"{name}: {target.remark} ({target.source})", layer)
+    fits = "; correct for these slopes" if answer == "right" else ""
+    message = f"{name}: {target.remark} ({target.source}){fits}"
+    yield Finding("target", "info", message, layer)
 
 
-def _misread(located: LocatedLayer, name: str, target: Target) -> str | None:
-    """What a runtime makes of the slope's shape, where that was measured and is not right."""
+def _measured(located: LocatedLayer, name: str, target: Target) -> tuple[str | None, str]:
+    """What a runtime makes of the slope's shape, as was measured, and what is wrong with it."""
     view, match = located.calls[0]
     shape, slope = view.shape(match.x), view.shape(match.node.input[1])
     if target.measured is None or shape is None or slope is None or None in slope:
-        return None
+        return None, ""
     sizes = [size or 0 for size in slope]
     answer = answer_of(target.measured, shape, sizes)
     if answer in (None, "right"):
-        return None
+        return answer, ""
     plan = plan_for(target.measured, shape, sizes)
     if target.measured in RULES and answer == "refused":
         does = "runs PRelu on the CPU"
@@ -154,7 +156,7 @@ def _misread(located: LocatedLayer, name: str, target: Target) -> str | None:
         does = "gives wrong values without a warning" if answer == "wrong" else "rejects the model"
     text = ", ".join("?" if size is None else str(size) for size in shape)
     measured = measured_runtimes().get(target.measured, target.source)
-    return (
+    return answer, (
         f"{name} {does} for a slope of shape {sizes} on an input of [{text}]: "
         f"{_advice(plan, name)} ({measured}; {_PAGE})"
     )

@@ -25,8 +25,8 @@ def view(result: InitResult, style: Style) -> Section:
         (
             "fill in   ",
             Name(check.reference),
-            f": the check of {check.candidates[0]} is commented out: it lacks "
-            + " and ".join(check.needed),
+            f": in {result.path}, give {' and '.join(check.needed)} and uncomment the check of "
+            f"{check.candidates[0]}",
         )
         for check in result.checks
         if check.needed
@@ -39,6 +39,9 @@ def view(result: InitResult, style: Style) -> Section:
     rest = len(lines) - _MOST_LINES
     more = [f"left out  {rest:,} more: --format json names them"] if rest > 0 else []
     files = " and ".join(name for name in (result.path, result.schema_path) if name)
-    wrote = f"wrote {files}: {counted(len(rows), 'check')}; prelu-tools verify runs them"
+    to_fill = len(result.checks) - len(rows)
+    number = f"{counted(len(rows), 'check')}{f', {to_fill:,} to complete' if to_fill else ''}"
+    runs = "runs them" if rows else "runs them once they are complete"
+    wrote = f"wrote {files}: {number}; prelu-tools verify {runs}"
     blocks = (Table(columns, tuple(rows)), Lines.of((*lines[:_MOST_LINES], *more)))
     return Section((Name(result.path),), blocks, reasons=(wrote,))

@@ -8,6 +8,7 @@ from prelu_tools.core.process.timing import Ratio
 from prelu_tools.core.results.quantization import QuantizedTimes, QuantizeResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Column, Lines, Name, Section, Share, Table, Text
+from prelu_tools.reports.sentences import TOP1
 from prelu_tools.reports.views.export import as_details
 from prelu_tools.reports.words import counted, covered, percentage, shape
 
@@ -88,7 +89,8 @@ def _outputs(result: QuantizeResult) -> Table:
         )
         for output in result.outputs
     ]
-    return Table(columns, tuple(rows)).without()
+    known = any(output.top1 is not None for output in result.outputs)
+    return Table(columns, tuple(rows), TOP1 if known else "").without()
 
 
 def _lines(result: QuantizeResult) -> Iterator[Text]:

@@ -25,7 +25,9 @@ from prelu_tools.reports.document import (
 )
 from prelu_tools.reports.sentences import (
     LEGEND,
+    OUTPUTS_LEGEND,
     QUANTIZED_LEGEND,
+    TOP1,
     agreement_line,
     baseline_lines,
     decibels,
@@ -39,6 +41,7 @@ from prelu_tools.reports.sentences import (
     proven,
     reached,
     rounding_lines,
+    sizes_tried,
     slope_word,
     special_lines,
     tapped,
@@ -171,7 +174,9 @@ def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
     rows = (
         ((mark,) if several else ()) + _output_row(output, quantized) for mark, output in outputs
     )
-    return Table(columns, tuple(rows)).without()
+    has_top1 = any(output.top1_agreement is not None for _, output in outputs)
+    legend = f"{OUTPUTS_LEGEND};\n{TOP1}" if has_top1 else OUTPUTS_LEGEND
+    return Table(columns, tuple(rows), legend).without()
 
 
 def _output_row(output: OutputParity, quantized: bool) -> tuple[Cell, ...]:
@@ -275,6 +280,7 @@ def _notes(result: VerifyResult) -> Iterator[Text]:
             line = agreement_line(agreement)
             yield line if agreement.verdict == "pass" else (Word(line, agreement.verdict),)
     yield from baseline_lines(result)
+    yield from sizes_tried(result)
     yield from (f"note: {note}" for note in result.notes if note not in result.reasons)
 
 

@@ -6,7 +6,7 @@ What stands in a log line of a runner may be taken for a command; nothing of a m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchResult
@@ -16,6 +16,7 @@ from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.findings import SEVERITIES, by_severity, which
+from prelu_tools.reports.headline import first_of
 from prelu_tools.reports.places import file_of
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.sentences import headline, reached
@@ -78,7 +79,7 @@ def annotation(
 def _one(result: VerifyResult, style: Style) -> Iterator[str]:
     if result.verdict != "pass":
         title = f"{_TITLE}: {result.reference}: {result.verdict}"
-        yield annotation("error", title, _text(result.reasons), style.folder)
+        yield from _failed(title, result.reasons, style.folder)
     yield _line(f"{result.verdict.upper()}  {result.reference}: {reached(result)}")
 
 
@@ -89,7 +90,7 @@ def _batch(result: BatchResult, style: Style) -> Iterator[str]:
         if entry.status not in ("pass", "ok"):
             said = f"{title}: {entry.name}: {entry.status}"
             place = (style.folder, entry.file, entry.line)
-            yield annotation("error", said, _text(entry.reasons), *place)
+            yield from _failed(said, entry.reasons, *place)
     if not result.entries:
         yield annotation("error", title, "nothing was checked", style.folder, result.path)
     yield _line(f"{result.status.upper()}  {headline(result)}")
@@ -130,10 +131,19 @@ def _counts(findings: Sequence[Finding]) -> str:
     return counts or "no errors, no warnings"
 
 
-def _text(reasons: Iterable[str]) -> str:
-    lines = list(reasons) or ["nothing was compared"]
-    rest = len(lines) - _MOST_REASONS
-    return "\n".join([*lines[:_MOST_REASONS], *([f"and {rest:,} more"] if rest > 0 else [])])
+def _failed(
+    title: str,
+    reasons: Sequence[str],
+    folder: str,
+    file: str | None = None,
+    line: int | None = None,
+) -> Iterator[str]:
+    """An annotation with the first reason; the log has the others."""
+    said = first_of(reasons) or "nothing was compared"
+    yield annotation("error", title, said, folder, file, line)
+    yield from (_line(f"also: {reason}") for reason in reasons[1:_MOST_REASONS])
+    if len(reasons) > _MOST_REASONS:
+        yield _line(f"and {len(reasons) - _MOST_REASONS:,} more")
 
 
 def _line(text: str) -> str:

@@ -172,7 +172,7 @@ def _init(result: InitResult, _style: Style) -> dict[str, Any]:
 
 
 def _record(result: RecordResult, _style: Style) -> dict[str, Any]:
-    return {"kind": "record", **_fields(result)}
+    return {"kind": "record", **_coded(result)}
 
 
 def _batch(result: BatchResult, _style: Style) -> dict[str, Any]:

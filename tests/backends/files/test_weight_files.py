@@ -105,10 +105,16 @@ def test_what_a_checkpoint_wraps_is_unwrapped_and_said(tmp_path: Path) -> None:
     torch.save({"epoch": 3, "state_dict": state}, tmp_path / "net.pt")
     source = _open(tmp_path / "net.pt")
     assert [layer.name for layer in source.layers()] == ["act"]
-    assert "prefixes removed from the keys: state_dict, module." in source.notes
+    assert (
+        "the weights are under state_dict; the weights' names are read without the prefix module."
+        in source.notes
+    )
     outcome = cli("inspect", tmp_path / "net.pt")
     assert outcome.code == 0
-    assert "prefixes removed from the keys: state_dict, module." in outcome.words
+    assert (
+        "the weights are under state_dict; the weights' names are read without the prefix module."
+        in outcome.words
+    )
 
 
 def test_one_module_under_two_names_is_one_layer(tmp_path: Path) -> None:

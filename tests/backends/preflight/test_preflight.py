@@ -95,7 +95,8 @@ def test_what_only_an_import_can_tell_is_left_to_it(text: str) -> None:
         ("pack.inner:Outer", "pack.inner has no 'Outer'; it has Inner"),
         ("pack:Innner", "did you mean Inner?"),
         ("nets.py:Net", "needs its arguments width and depth: use "
-         "'nets.py:Net(width=WIDTH, depth=DEPTH)', with literals for WIDTH and DEPTH"),
+         "'nets.py:Net(width=WIDTH, depth=DEPTH)', with values such as 64, 'relu' or (1, 2) for "
+         "WIDTH and DEPTH"),
         ("nets.py:build()@nets.py", "use 'nets.py:build(width=WIDTH)@nets.py', with"),
         ("no.py:Net", "no.py cannot be read: no such file"),
         ("nets.py:Plain@no.pt", "no.pt cannot be read: no such file"),

@@ -83,7 +83,7 @@ def test_an_error_is_an_annotation_too(summary: Path) -> None:
     ) or found.out.startswith("::error title=prelu-tools verify::gone.onnx cannot be read")
     assert "gone.onnx cannot be read" in found.err
     assert not summary.exists()
-    assert cli("verify", "gone.onnx", "net.onnx", "--format", "github", "-q").out == ""
+    assert cli("verify", "gone.onnx", "net.onnx", "--format", "github", "-q").out == found.out
 
 
 def test_a_summary_that_is_too_long_is_cut_between_blocks(

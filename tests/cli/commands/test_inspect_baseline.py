@@ -27,7 +27,7 @@ def test_a_known_finding_fails_no_model_and_a_new_one_does() -> None:
     assert cli("inspect", "odd.onnx", "--fail-on", "warning").code == 1
     renewed = _renew("odd.onnx")
     assert renewed.code == 0
-    assert "known.json now has the findings of 1 model" in renewed.err
+    assert "wrote known.json: the findings of 1 model" in renewed.err
     assert cli("inspect", "./odd.onnx", *GATE).code == 0
     found = cli("inspect", "good.onnx", "odd.onnx", "--each", *GATE)
     assert found.code == 0

@@ -77,6 +77,32 @@ def test_quiet_says_what_fails_in_one_line(net: Path, tmp_path: Path) -> None:
     assert nothing.err.startswith("INCONCLUSIVE  ")
 
 
+@pytest.mark.parametrize("form", ["json", "markdown", "html", "junit", "github", "sarif"])
+def test_quiet_keeps_the_document_that_is_asked_for(net: Path, form: str) -> None:
+    command = ("verify", net, _other(net), "--no-power", "--format", form)
+    found, loud = cli(*command, "-q"), cli(*command)
+    assert found.code == 1
+    assert len(found.out) == len(loud.out) > 0  # but for how long it took
+    assert found.err.startswith("FAIL  ")
+    assert cli("verify", net, _other(net), "-q", "--format", "table").out == ""
+
+
+def test_the_files_that_are_written_are_named(net: Path, tmp_path: Path) -> None:
+    page, plot, inputs = (str(tmp_path / name) for name in ("a.html", "a.png", "in.npz"))
+    found = cli("inspect", net, "--report", f"html={page}", "--plot", plot)
+    assert found.err == f"wrote {page}, {plot}\n"
+    assert cli("inspect", net, "--report", f"html={page}", "--plot", plot, "-q").err == ""
+    assert cli("inspect", net, "--report", "json=-").err == ""
+    bundle = tmp_path / "bundle"
+    more = ("--save-inputs", inputs, "--bundle", bundle, "--report", f"json={page}")
+    failed = cli("verify", net, _other(net), *more)
+    assert (failed.code, failed.err) == (1, f"wrote {page}, {inputs}, {bundle}\n")
+    passed = cli("verify", net, net, "--bundle", tmp_path / "none", "--samples", 2)
+    assert (passed.code, passed.err) == (0, "")  # a bundle is of a failure
+    again = cli("verify", net, net, "--inputs", inputs, "--results", tmp_path / "r.jsonl")
+    assert again.err == f"wrote {tmp_path / 'r.jsonl'}\n"
+
+
 def test_quiet_does_not_silence_errors(tmp_path: Path) -> None:
     found = cli("inspect", tmp_path / "missing.onnx", "-q")
     assert found.err.startswith("Error: ")

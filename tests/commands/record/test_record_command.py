@@ -334,3 +334,27 @@ def test_a_bundle_of_a_failure_names_the_record(tmp_path: Path) -> None:
     command = (tmp_path / "bundle" / "command.txt").read_text().split()
     assert command[:4] == ["prelu-tools", "verify", str(record), str(wrong)]
     assert cli(*command[1:]).code == 1
+
+
+@pytest.mark.torch
+def test_sizes_come_from_the_file_that_was_exported_from_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sized.py").write_text(
+        "from torch import nn\n"
+        "def net(n):\n    return nn.Sequential(nn.Conv1d(2, n, 3), nn.PReLU(n))\n"
+    )
+    alone = cli("record", "sized.py:net(3)", "-o", "net.npz")
+    assert alone.code == 2
+    assert "a name such as batch leaves a size free" in alone.words
+    options = ("--input", "input:batch,2,40", "--no-verify")
+    assert cli("export", "sized.py:net(3)", "-o", "net.onnx", *options).code == 0
+    assert cli("record", "sized.py:net(4)", "-o", "net.npz").code == 2
+    monkeypatch.setattr("prelu_tools.commands.record.command._LARGE", 2_000)
+    found = cli("record", "sized.py:net(3)", "-o", "net.npz", "--samples", 2, "--format", "json")
+    assert found.code == 0, found.err
+    assert "those of net.onnx are used (input:batch,2,40)" in found.json["notes"][0]
+    assert found.json["note_codes"][-1] == "record_is_large"
+    assert "is too large to commit" in found.json["notes"][-1]
+    assert cli("verify", "net.npz", "net.onnx", "--no-power", "-q").code == 0

@@ -57,7 +57,7 @@ def _worse() -> None:
 def test_a_single_check_that_is_worse_fails() -> None:
     written = _one("--update-baseline")
     assert written.code == 0
-    assert written.err == "baseline.json now has the figures of 1 check\n"
+    assert written.err == "wrote baseline.json: the figures of 1 check\n"
     held = _one()
     assert (held.code, held.err) == (0, "")
     assert "baseline baseline.json: 0 of 6 figures worse by more than a factor of 2" in held.words
@@ -82,7 +82,7 @@ def test_the_factor_lets_more_pass() -> None:
 
 def test_a_list_that_is_worse_fails_and_says_where() -> None:
     written = _many("--update-baseline")
-    assert (written.code, written.err) == (0, "baseline.json now has the figures of 2 checks\n")
+    assert (written.code, written.err) == (0, "wrote baseline.json: the figures of 2 checks\n")
     assert _many().code == 0
     _worse()
     found = _many("--format", "json")
@@ -133,7 +133,7 @@ def test_a_check_that_failed_keeps_what_it_had() -> None:
     found = _many("--update-baseline")
     assert found.code == 1
     assert (
-        "baseline.json now has the figures of 1 check; unchanged, because they failed: first"
+        "wrote baseline.json: the figures of 1 check; unchanged, because they failed: first"
         in found.words
     )
     assert _document() == before
@@ -149,7 +149,7 @@ def test_nothing_is_written_where_nothing_could_be_judged() -> None:
     assert Path(FILE).read_bytes() == before
     failed = _one("--update-baseline", candidate="wrong.onnx")
     assert failed.code == 1
-    assert "baseline.json was not written: net.onnx compared with wrong.onnx failed" in failed.words
+    assert "baseline.json was not written: net.onnx against wrong.onnx failed" in failed.words
     assert Path(FILE).read_bytes() == before
 
 

@@ -85,6 +85,8 @@ def test_a_forecast_for_a_prelu_node(target: str) -> None:
     assert (finding.severity, finding.layer) == ("info", "b")
     assert finding.message.startswith(f"{target}: {TARGETS[target].remark}")
     assert TARGETS[target].source in finding.message
+    is_measured = target in ("openvino", "ncnn", "mnn", "onnxruntime-web", "coreml")
+    assert finding.message.endswith("; correct for these slopes") == is_measured
 
 
 @pytest.mark.parametrize(

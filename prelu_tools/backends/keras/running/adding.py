@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.backends.keras.framework import tf
-from prelu_tools.core.rounding.noise import REACH, SCALES, TINY
+from prelu_tools.core.rounding.noise import ALIKE, SCALES, TINY
 
 _HUGE = 1e30
 
@@ -96,7 +96,7 @@ class Nodes:
         """Shares by which sums of rows are moved: see the function of that name."""
         measured = [self._measured(rows, last) for _ in range(SCALES)]
         share = self.add("AddN", "sum", *measured, N=SCALES)
-        half = REACH / 2
+        half = ALIKE / 2
         drawn = self._random(self.add("Shape", "output", share, out_type=tf.int32), -half, half)
         least = self.constant(half, self._kind)  # never near 0: of what is squared, a border is
         least = self.add("Mul", "z", self.add("Sign", "y", drawn), least)  # told by that

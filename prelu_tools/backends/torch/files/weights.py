@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from prelu_tools.backends.files.isolated import run_isolated
-from prelu_tools.backends.files.naming import strip_to
+from prelu_tools.backends.files.naming import read_from, strip_to
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.files.archives import faults_of
@@ -68,7 +68,7 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str
             f"the weights in {path} do not fit {type(module).__name__}: {detail}"
         ) from error
     taken = [*file.wrappers, *prefixes]
-    notes = [f"prefixes removed from the keys of {path.name}: {', '.join(taken)}"] if taken else []
+    notes = [f"{path.name}: {read_from(taken)}"] if taken else []
     if others:
         more = ", ..." if len(others) > _NAMED else ""
         notes.append(f"not used from {path.name}: {', '.join(others[:_NAMED])}{more}")

@@ -35,8 +35,8 @@ from prelu_tools.backends.torch.running.rounding import (
 )
 from prelu_tools.backends.torch.running.rows import Norm, axes_of, groups_of, norm_of, rows_of
 from prelu_tools.core.rounding.noise import (
+    ALIKE,
     MANY,
-    REACH,
     SCALES,
     SINGLE,
     Noise,
@@ -175,7 +175,7 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         drawn = self._draw(
             found[..., :1] if running else found
         )  # never near 0: of what is squared, a border is told by that
-        return (found * (drawn + drawn.sign()) * (REACH / 2)).reshape(tuple(shape))
+        return (found * (drawn + drawn.sign()) * (ALIKE / 2)).reshape(tuple(shape))
 
     def _running(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Of a running sum each partial sum is rounded, and what follows is off by that too."""
@@ -233,9 +233,9 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
             rows, squares = (groups_of(y.float(), norm.shape) for y in (args[0], result))
             off = off + self._one_by_one(rows, norm.shape)
             wide = wide + self._one_by_one(squares.square(), norm.shape) / 2
-        grouped = result.view((*norm.shape[:2], -1)) if len(norm.shape) == 3 else result
+        grouped = result.reshape((*norm.shape[:2], -1)) if len(norm.shape) == 3 else result
         grouped = grouped * (1 + wide) + off * away
-        result = self._move(grouped.view(result.shape).to(result.dtype), 1.0)
+        result = self._move(grouped.reshape(result.shape).to(result.dtype), 1.0)
         weight, bias = (args[place] for place in norm.places)
         shape = (1, -1, *(1 for _ in x.shape[2:]))
         if func._schema.name == "aten::native_layer_norm":

@@ -97,13 +97,17 @@ class CandidateJudge:
         parities = outputs.compare(seen.results)
         fails = any(parity.verdict == "fail" for parity in parities)
         interface = self.interface(seen.results[0])
-        where = sizes_that_differ(self.reference.feeds, outputs, seen.results) if fails else None
         self.note_randomness(seen)
         self._note_types(seen)
         special = self._special(seen)
         power = self._power(outputs, seen)
         agreed = all(parity.verdict == "pass" for parity in parities)
         compared = self._layers(layers, seen, agreed, fails)
+        wrong_slopes = any(x.verdict == "fail" and not x.slopes_equal for x in compared)
+        feeds = self.reference.feeds
+        where = (
+            sizes_that_differ(feeds, outputs, seen.results) if fails and not wrong_slopes else None
+        )
         self.notes += [f"{self.linked.spelled}: {x.name}: {x.note}" for x in compared if x.note]
         self.doubt_untried(seen)
         found = Findings(

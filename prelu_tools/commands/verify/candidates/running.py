@@ -87,7 +87,7 @@ def _declares(source: Source, feed: Mapping[str, Array]) -> bool:
 def sizes_that_differ(
     feeds: Sequence[Feeds], outputs: OutputJudge, results: Sequence[Mapping[str, Array]]
 ) -> str | None:
-    """At which sizes it differs, where it agrees at others."""
+    """At which sizes it differs, where it agrees at others, for which no slopes are to blame."""
     found: dict[str, bool] = {}
     for run, feed in enumerate(feeds):
         shapes = shapes_in_words(feed)

@@ -174,7 +174,7 @@ def test_a_free_size_at_which_the_graph_is_another_function_is_not_written(nets:
     """The graph is for 3 and more; at 2, which was to be free as well, the module is another."""
     found = try_export(f"{nets}:Long", "--input", "x:batch,3,length")
     assert found.code == 1, found.words
-    assert "it differs for inputs x[2, 3, 2], but not for" in found.words
+    assert "it differs for inputs of shape x[2, 3, 2], but not of shape" in found.words
     assert (
         "valid only if length of x is at least 3: the module branches on this size" in found.words
     )

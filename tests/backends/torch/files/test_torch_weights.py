@@ -174,12 +174,12 @@ def test_a_pickle_that_is_more_than_tensors_is_not_run(
     weights = tmp_path / "weights.pt"
     extra = _MoreThanTensors()
     torch.save({"state_dict": state, "extra": extra} if wrapped else extra, weights)
-    _refused(_inspect(nets, weights), "holds more than tensors", "--allow-unsafe-load")
+    _refused(_inspect(nets, weights), "contains more than tensors", "--allow-unsafe-load")
     found = _inspect(nets, weights, "--allow-unsafe-load")
     if wrapped:
         assert found.json["layers"][0]["slopes"] == _SLOPES
     else:
-        _refused(found, "holds a _MoreThanTensors: expected a state dict")
+        _refused(found, "contains a _MoreThanTensors: expected a state dict")
 
 
 _BROKEN: dict[str, Callable[[Path], object]] = {
@@ -215,7 +215,10 @@ def test_what_a_training_keeps_beside_the_model_is_left_out(
     torch.save({"state_dict": held}, weights)
     source = open_source(f"{nets}:Net@{weights}", SourceOptions())
     assert "not used from training.ckpt: loss.weight, n_averaged" in source.notes
-    assert "prefixes removed from the keys of training.ckpt: state_dict, net." in source.notes
+    assert (
+        "training.ckpt: the weights are under state_dict; the weights' names are read without the "
+        "prefix net." in source.notes
+    )
 
 
 def _trained() -> dict[str, Any]:

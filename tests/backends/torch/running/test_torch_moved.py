@@ -112,3 +112,15 @@ def test_long_sums_of_equal_values_are_expected_to_round_alike(
         return max(((y - right).abs().max() / right.abs().max()).item() for y in moved)
 
     assert farthest(periodic) > 1.5 * farthest(noisy)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 3, 1, 2), (0, 2, 3, 1)])
+def test_norms_of_values_in_any_order_are_moved(order: tuple[int, ...]) -> None:
+    """As in a dual-path RNN, whose blocks are permuted before their norm."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 4, 6, 8, generator=generator).permute(order)
+    right = torch.nn.functional.group_norm(x, 2)
+    for found in _moved(lambda: torch.nn.functional.group_norm(x, 2), runs=2):
+        off = (found - right).abs().max()
+        assert found.shape == right.shape
+        assert 0 < off < 1e-4

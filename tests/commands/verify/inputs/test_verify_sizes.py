@@ -125,10 +125,24 @@ def test_a_wrong_rounding_of_odd_sizes_is_seen_and_the_sizes_are_named(
     assert {s["h"] % 2 for s in honest.json["sizes"]["tried"]} == {0, 1}
 
 
+def test_wrong_slopes_are_no_fault_of_sizes(nets: Path, tmp_path: Path) -> None:
+    right = _exported(nets, "rounded", *FREE)
+
+    def negate(graph: onnx.GraphProto) -> None:
+        slope = next(node.input[1] for node in graph.node if node.op_type == "PRelu")
+        (tensor,) = (t for t in graph.initializer if t.name == slope)
+        tensor.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(tensor), slope))
+
+    wrong = _changed(right, tmp_path / "negated.onnx", negate)
+    found = cli("verify", f"{nets}:rounded", wrong, *FREE, "--format", "json")
+    assert found.code == 1
+    assert "differs_at_sizes" not in found.json["reason_codes"]
+
+
 def test_an_export_that_forgets_what_odd_sizes_need_is_refused(nets: Path, tmp_path: Path) -> None:
     found = cli("export", f"{nets}:padded", "-o", tmp_path / "p.onnx", *FREE)
     assert found.code == 1
-    assert "it differs for inputs x[" in found.err
+    assert "it differs for inputs of shape x[" in found.err
     assert not (tmp_path / "p.onnx").exists()
 
 
