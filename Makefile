@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 
 .PHONY: help demo docs test test-all test-browser pictures test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
   test-properties test-runtimes test-wandb runtimes mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
-  bench-honest bench-int8 bench-openvino bench-training bench-web schema web test-web webgpu-operators \
+  bench-bound bench-honest bench-int8 bench-openvino bench-training bench-web schema web test-web webgpu-operators \
   site test-first-steps lint lock clean
 
 help:
@@ -51,6 +51,7 @@ help:
 	@echo
 	@echo "Speed, beside a peer:"
 	@echo "  bench             PReLU's latency on two versions of onnxruntime (QUICK=1 to try)"
+	@echo "  bench-bound       of the files that bench made, where the time goes: docs/performance.md"
 	@echo "  bench-exporters   the same models through the raw exporters and through export"
 	@echo "  bench-fleet       many small models: one process, two, Dask, and the command for each"
 	@echo "  bench-int8        PReLU in integers, plain quantization and the price of ReLU in int8 (QUICK=1, NETS=rnet)"
@@ -185,7 +186,7 @@ webgpu-operators: $(READY) build/web/.ready
 	@$(BIN)/python -m benchmarks.web.operators build/web
 
 bench-web: $(READY) build/npm/.ready
-	@$(NPM) $(BIN)/python -m benchmarks.web $(BENCH_OPTIONS)
+	@$(NPM) $(BIN)/python -m benchmarks.web --page docs/performance.md $(BENCH_OPTIONS)
 
 test-runtimes: .venv-runtimes/.ready build/npm/.ready
 	@$(NPM) PRELU_REQUIRED_MARKERS="runtimes" .venv-runtimes/bin/python -m pytest -q -m runtimes \
@@ -285,12 +286,23 @@ bench: $(READY) .venv-bench-$(ORT_NOW)/.ready .venv-bench-$(ORT_BEFORE)/.ready \
 	  --output $(BENCH_OUT) $(if $(QUICK),--quick) $(BENCH_OPTIONS)
 	@.venv-bench-$(ORT_BEFORE)/bin/python -m benchmarks.latency.run build/bench \
 	  --output $(BENCH_OUT) $(if $(QUICK),--quick,--short) $(BENCH_OPTIONS)
+	@rm -f $(filter-out %-$(ORT_NOW).json %-$(ORT_BEFORE).json,$(wildcard $(BENCH_OUT)/onnxruntime-*.json))
 	@$(BIN)/python -m benchmarks.latency.report $(BENCH_OUT)
+	@$(if $(QUICK),,$(MAKE) --no-print-directory bench-bound)
 
+# Where the time goes, of the files that `make bench` made.
+bench-bound: .venv-bench-$(ORT_NOW)/.ready
+	@.venv-bench-$(ORT_NOW)/bin/python -m benchmarks.latency.kernels build/bench \
+	  pnet onet iresnet50 fsrcnn --page docs/performance.md
+	@.venv-bench-$(ORT_NOW)/bin/python -m benchmarks.latency.bound build/bench --page docs/performance.md
+	@.venv-bench-$(ORT_NOW)/bin/python -m benchmarks.prelu_kernel --page docs/performance.md
+
+INT8_PAGE := $(if $(QUICK)$(NETS),,--page docs/howto/int8.md)
 bench-int8: $(READY)
 	@mkdir -p build/int8
 	@$(BIN)/python -m benchmarks.int8.run build/int8 $(NETS) --seconds $(if $(QUICK),2,8) \
-	  --output $(if $(QUICK),build/int8/int8.json,docs/int8.json)
+	  --output $(if $(QUICK),build/int8/int8.json,docs/int8.json) $(INT8_PAGE)
+	@$(if $(NETS),,$(BIN)/python -m benchmarks.int8.trained build/int8 $(INT8_PAGE))
 
 bench-training: $(READY)
 	@$(BIN)/python -m benchmarks.training --rounds $(if $(QUICK),5,15)

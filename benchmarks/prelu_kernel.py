@@ -1,18 +1,22 @@
 """The cost of onnxruntime's PRelu kernel against Relu's, as a ratio in one run.
 
-    python benchmarks/prelu_kernel.py
+    python -m benchmarks.prelu_kernel [--page docs/performance.md]
 
-Prints medians over interleaved runs on one thread, for inputs of both signs and positive ones.
+Medians over interleaved runs on one thread, for inputs of both signs and positive ones.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+
+from benchmarks.pages import machine, put
 
 SHAPE = (1, 64, 112, 112)
 REPEATS = 60
@@ -35,11 +39,14 @@ def session(operator: str) -> onnxruntime.InferenceSession:
 
 
 def main() -> None:
-    """Print a row for each kind of input."""
+    """Print a sentence, and put it into a page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--page", type=Path, help="a page whose sentence is to be renewed")
+    page = parser.parse_args().page
     sessions = {name: session(name) for name in ("Relu", "PRelu")}
     mixed = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
-    print(f"onnxruntime {onnxruntime.__version__}, 1 thread, {SHAPE}")
-    for label, x in (("both signs", mixed), ("positive", np.abs(mixed))):
+    ratios = []
+    for x in (mixed, np.abs(mixed)):
         seconds: dict[str, list[float]] = {name: [] for name in sessions}
         for _ in range(REPEATS):
             for name, runner in sessions.items():
@@ -47,7 +54,15 @@ def main() -> None:
                 runner.run(None, {"x": x})
                 seconds[name].append(time.perf_counter() - start)
         medians = {name: statistics.median(values[5:]) for name, values in seconds.items()}
-        print(f"{label:<12} PRelu / Relu = {medians['PRelu'] / medians['Relu']:.1f}")
+        ratios.append(medians["PRelu"] / medians["Relu"])
+    words = (
+        f"On {list(SHAPE)} PRelu takes {ratios[0]:.0f} times as long as Relu if the input has both "
+        f"signs, and {ratios[1]:.1f} times if all of it is positive ({machine()}, one thread; "
+        "`python -m benchmarks.prelu_kernel`)."
+    )
+    print(words)
+    if page is not None:
+        put(page, "kernel", words)
 
 
 if __name__ == "__main__":

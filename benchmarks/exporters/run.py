@@ -25,6 +25,7 @@ from benchmarks.exporters.convert import inputs
 from benchmarks.exporters.facts import Facts, latencies, read_facts
 from benchmarks.exporters.models import FAST, MODELS, OURS, QUICK, ROUTES, Model
 from benchmarks.exporters.watch import Watched, watch
+from prelu_tools.commands.optimize.equality import processor
 
 HEAD = (
     "model", "route", "nodes", "PRelu", "Transpose", "files", "slopes named", "largest difference",
@@ -117,9 +118,10 @@ def document(rows: Sequence[Row], quick: bool) -> str:
     warning = "**A quick try of the code: times mean nothing.**\n\n" if quick else ""
     return (
         "# The same models through every exporter\n\n"
-        f"{warning}{versions}; {os.cpu_count()} cores. *Slopes named*: PReLU layers whose slopes "
-        "have the name of the source's parameter, of those that can be recognised. *Largest "
-        "difference*: the largest difference of an output from the framework's float32 result. "
+        f"{warning}{versions}; {processor()}, {os.cpu_count()} cores. *Slopes named*: PReLU "
+        "layers whose slopes have the name of the source's parameter, of those that can be "
+        "recognised. *Largest difference*: the largest difference of an output from the "
+        "framework's float32 result. "
         "*Latency*: on onnxruntime, one thread, relative to the first exporter's file. *Time* and "
         "*memory*: of the whole process; for prelu-tools without verification.\n\n"
         f"{table(rows)}\n"

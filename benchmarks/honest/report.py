@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.honest.candidates import versions
 from benchmarks.honest.effect import FAULT
+from benchmarks.pages import put
 
 Row = dict[str, Any]
 BAD = ("false alarm", "no verdict", "missed", "wrong export")
@@ -113,15 +114,6 @@ def stamp() -> str:
     known = {name: version for name, version in versions().items() if version != "missing"}
     found = ", ".join(f"{name} {version}" for name, version in known.items())
     return f"Measured with {found}."
-
-
-def put(page: Path, section: str, text: str) -> None:
-    """Put a text between the marks of a section of a page; a new page has nothing else."""
-    start, end = f"<!-- {section} -->", f"<!-- /{section} -->"
-    before = page.read_text() if page.exists() else f"{start}\n{end}\n"
-    head, _, rest = before.partition(start)
-    _, _, tail = rest.partition(end)
-    page.write_text(f"{head}{start}\n{text}\n{end}{tail}")
 
 
 def counted(rows: Sequence[Row]) -> list[Row]:

@@ -1,6 +1,7 @@
 """Times and losses in int8: PReLU in integers, plain `quantize_static`, and what ReLU costs.
 
     python -m benchmarks.int8.run build/int8 [NAME...] [--seconds 6] [--output docs/int8.json]
+        [--page docs/howto/int8.md]
 
 Each net is quantized by `prelu-tools quantize`; then the net in floating point, plain
 `quantize_static`, the result, and the same net with LeakyRelu and with ReLU in place of PReLU (both
@@ -21,10 +22,10 @@ import numpy as np
 import onnx
 
 from benchmarks.int8.nets import BY_NAME, NETS, Int8Net, bound, data, write
+from benchmarks.pages import machine, put
 from prelu_tools import quantize
 from prelu_tools.backends.onnxruntime.quantizing import quantized_statically, quantizer_options
-from prelu_tools.backends.onnxruntime.running.racing import open_run, race, runtime_version
-from prelu_tools.commands.optimize.equality import processor
+from prelu_tools.backends.onnxruntime.running.racing import open_run, race
 from prelu_tools.commands.quantize.quantizing import float_model
 from prelu_tools.core.process.timing import ratio_of
 from prelu_tools.graph.io.reader import OnnxModel
@@ -91,6 +92,26 @@ def table(found: Sequence[dict[str, Any]], caption: str) -> str:
     return "\n".join([*lines, "", caption])
 
 
+def summary(found: Sequence[dict[str, Any]]) -> str:
+    """What the rows say of the marks: twice as fast as plain quantization, 30 % over ReLU."""
+    fast = [row for row in found if row["of_plain"] <= 0.5]
+    slower = [f"{row['title']} {row['of_plain']:.2f}" for row in found if row not in fast]
+    dear = [f"{row['title']} {100 * (row['of_relu'] - 1):.0f} %" for row in found
+            if row["of_relu"] > 1.3]  # fmt: skip
+    pairs = [(row["title"], ours - plain) for row in found
+             for ours, plain in zip(row["snr"], row["snr_plain"], strict=True)
+             if ours is not None and plain is not None]  # fmt: skip
+    lost = [f"{title} {-gain:.1f} dB" for title, gain in pairs if gain < 0]
+    words = [
+        f"{len(fast)} of {len(found)} nets take at most half the time of plain quantization"
+        + (f"; the others: {', '.join(slower)}" if slower else ""),
+        f"{len(found) - len(dear)} cost at most 30 % more than ReLU in int8"
+        + (f"; the others: {', '.join(dear)}" if dear else ""),
+        f"outputs that lose SNR compared with plain quantization: {', '.join(lost) or 'none'}",
+    ]
+    return "\n".join(f"- {line[0].upper()}{line[1:]}." for line in words)
+
+
 def _decibels(values: Sequence[float | None]) -> str:
     return ", ".join("-" if value is None else f"{value:.1f}" for value in values) + " dB"
 
@@ -102,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BY_NAME)}")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each race")
     parser.add_argument("--output", type=Path, help="a JSON file to write")
+    parser.add_argument("--page", type=Path, help="a page whose table is to be renewed")
     parser.add_argument("--no-tune", action="store_true", help="take the most exact forms")
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -112,13 +134,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found.append(measure(net, options.folder, options.seconds, not options.no_tune))
         print(json.dumps(found[-1]), flush=True)
     caption = (
-        f"onnxruntime {runtime_version()} on {processor()}, {os.cpu_count()} cores, one thread, a "
-        "batch of one; medians of interleaved rounds. SNR compared with floating point on held-out "
-        "rows, an output each. Weights of MTCNN's nets are trained; those of the others are drawn "
-        "with the statistics of trained ones (`benchmarks/nets/start.py`). Calibrated on "
+        f"{machine()}, one thread of {os.cpu_count()} cores, a batch of one; medians of "
+        "interleaved rounds, in processor time of the thread. SNR compared with floating point on "
+        "held-out rows, an output each. Weights of MTCNN's nets are trained; those of the others "
+        "are drawn with the statistics of trained ones (`benchmarks/nets/start.py`). Calibrated on "
         "pictures with the spectrum of natural ones."
     )
-    print(table(found, caption))
+    text = f"{table(found, caption)}\n\n{summary(found)}"
+    print(text)
+    if options.page is not None:
+        put(options.page, "int8", text)
     if options.output is not None:
         text = json.dumps({"nets": found, "caption": caption}, indent=2)
         with tempfile.NamedTemporaryFile("w", dir=options.output.parent, delete=False) as file:

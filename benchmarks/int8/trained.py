@@ -1,6 +1,6 @@
 """Trained nets in int8: the accuracy of a net of digits, and MTCNN's answers on photographs.
 
-    python -m benchmarks.int8.trained build/int8
+    python -m benchmarks.int8.trained build/int8 [--page docs/howto/int8.md]
 
 The digits are scikit-learn's (1,797 pictures of 8x8, UCI ML hand-written digits); the net is
 trained here, with a fixed seed, on two thirds of them. MTCNN has the weights of its authors; its
@@ -10,7 +10,7 @@ pictures are crops of the two photographs that scikit-learn brings, at several s
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits, load_sample_images
 
 from benchmarks.int8.nets import BY_NAME, write
+from benchmarks.pages import machine, put
 from prelu_tools import QuantizeResult, quantize
 from prelu_tools.backends.onnxruntime.quantizing import quantized_statically, quantizer_options
 from prelu_tools.backends.onnxruntime.running.racing import open_run
@@ -101,8 +102,8 @@ def three(path: Path, rows: Array) -> tuple[Mapping[str, onnx.ModelProto], Quant
     return found, result
 
 
-def digits(folder: Path) -> None:
-    """The accuracy on digits that no model has seen."""
+def digits(folder: Path) -> Iterator[str]:
+    """A row of the table: the accuracy on digits that no model has seen."""
     path = folder / "digits.onnx"
     train, test, labels = digits_net(path)
     models, result = three(path, train[:200])
@@ -110,12 +111,16 @@ def digits(folder: Path) -> None:
     for key, proto in models.items():
         classes = run(proto, test)[0].argmax(axis=1)
         scores[key] = f"{100 * float((classes == labels).mean()):.2f} %"
-    snr = f"SNR {result.outputs[0].snr:.1f} dB, plain {result.outputs[0].snr_plain:.1f} dB"
-    print(f"digits: verdict {result.verdict}; accuracy on {len(test)} rows {scores}; {snr}")
+    output = result.outputs[0]
+    yield (
+        f"| digits | {len(test)} rows | accuracy ({scores['float']} in floating point) | "
+        f"{scores['plain']} | {scores.get('int8', '-')} | {output.snr_plain:.1f} dB | "
+        f"{output.snr:.1f} dB | {result.verdict} |"
+    )
 
 
-def mtcnn(name: str, folder: Path) -> None:
-    """How often a net of MTCNN decides as in floating point, and how far its boxes are off."""
+def mtcnn(name: str, folder: Path) -> Iterator[str]:
+    """A row: how often it decides as in floating point, and how far its outputs are off."""
     path = folder / f"{name}.onnx"
     if not path.exists():
         write(BY_NAME[name], path)
@@ -124,25 +129,38 @@ def mtcnn(name: str, folder: Path) -> None:
     models, result = three(path, rows[:half])
     expected = run(models["float"], rows[half:])
     scores = [i for i, values in enumerate(expected) if values.shape[1] == 2]
+    alike, snr = {}, {}
     for key in list(models)[1:]:
         found = run(models[key], rows[half:])
         ratios = [10 * np.log10((a**2).sum() / ((a - b) ** 2).sum())
                   for a, b in zip(expected, found, strict=True)]  # fmt: skip
         same = [float(((found[i][:, 1] > 0.6) == (expected[i][:, 1] > 0.6)).mean()) for i in scores]
-        print(f"{name} {key}: decides alike {100 * same[0]:.3f} %, SNR of the outputs "
-              f"{', '.join(f'{r:.1f}' for r in ratios)} dB; verdict {result.verdict} "
-              f"{'; '.join(result.reasons)[:200]}")  # fmt: skip
+        alike[key] = f"{100 * same[0]:.3f} %"
+        snr[key] = f"{', '.join(f'{r:.1f}' for r in ratios)} dB"
+    yield (
+        f"| {BY_NAME[name].title} | {len(rows) - half} crops | decisions as in floating point | "
+        f"{alike['plain']} | {alike.get('int8', '-')} | {snr['plain']} | {snr.get('int8', '-')} | "
+        f"{result.verdict} |"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    folder: Path = parser.parse_args(arguments).folder
+    parser.add_argument("--page", type=Path, help="a page whose table is to be renewed")
+    options = parser.parse_args(arguments)
+    folder: Path = options.folder
     folder.mkdir(parents=True, exist_ok=True)
-    digits(folder)
-    for name in CROPS:
-        mtcnn(name, folder)
+    lines = [
+        "| net | data | | plain | `quantize` | SNR plain | SNR `quantize` | verdict |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for rows in (digits(folder), *(mtcnn(name, folder) for name in CROPS)):
+        lines += rows
+        print(lines[-1], flush=True)
+    if options.page is not None:
+        put(options.page, "trained", "\n".join([*lines, "", f"{machine()}."]))
     return 0
 
 

@@ -1,13 +1,14 @@
 """How near each net is to what pure ONNX can do: its kernels, the bytes they move, and their time.
 
-    python -m benchmarks.latency.bound NETS [NET...] [--seconds 4]
+    python -m benchmarks.latency.bound NETS [NET...] [--seconds 4] [--page docs/performance.md]
 
 NETS is the folder that ``benchmarks.latency.run`` measured. Of every net the exporter's file, this
 project's, and the net with ReLU: nodes that run and the megabytes that they read and write, from
 onnxruntime's own profile, and the milliseconds of the shortest run, in turns, in processor time, so
 that a busy machine changes little. *Bound*: the time for copying each PReLU's map three and a half
 times (two passes read it and write it, the third reads two and writes one), which is what its three
-kernels move; slopes that are all equal cost nothing. Prints a Markdown table.
+kernels move; slopes that are all equal cost nothing. Prints a Markdown table, and puts it into a
+page.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import onnxruntime
 from benchmarks.latency.kernels import SECONDS, Event, profile
 from benchmarks.nets.catalog import BY_NAME, NETS
 from benchmarks.nets.inputs import natural
+from benchmarks.pages import machine, put
 from prelu_tools.backends.onnxruntime.running.racing import race
 
 _STREAMS = 3.5
@@ -87,6 +89,12 @@ def _milliseconds(files: Sequence[Path], seconds: float) -> list[float]:
     return [1e3 * min(times[str(path)]) for path in files]
 
 
+def shares(times: Sequence[float], bound_ms: float) -> tuple[float, float] | None:
+    """Of PReLU's extra cost, what is left and the bound; None where it costs nothing extra."""
+    relu, ours, raw = times
+    return ((ours - relu) / (raw - relu), bound_ms / (raw - relu)) if raw > relu else None
+
+
 def row(title: str, profiles: Sequence[Profile], times: Sequence[float], bound_ms: float) -> str:
     """One line of the table.
 
@@ -96,15 +104,12 @@ def row(title: str, profiles: Sequence[Profile], times: Sequence[float], bound_m
         times: their milliseconds.
         bound_ms: see `bound`.
     """
-    relu, ours, raw = times
-    extra, left = raw - relu, ours - relu
-    shares = (left, bound_ms) if extra > 0 else ()
     cells = [
         title,
         " / ".join(str(profile.nodes) for profile in profiles),
         " / ".join(f"{profile.megabytes:.1f}" for profile in profiles),
         " / ".join(f"{milliseconds:.2f}" for milliseconds in times),
-        *(f"{share / extra:.0%}" for share in shares),
+        *(f"{share:.0%}" for share in shares(times, bound_ms) or ()),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -115,10 +120,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("nets", type=Path, metavar="NETS")
     parser.add_argument("names", nargs="*", metavar="NET", help=f"of {', '.join(BY_NAME)}")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="for each file")
+    parser.add_argument("--page", type=Path, help="a page whose table is to be renewed")
     options = parser.parse_args(arguments)
     made = options.nets / f"onnxruntime-{onnxruntime.__version__}" / "batch-1"
-    print("| net | kernels | MB moved | ms | extra cost left | bound |")
-    print("|---|---:|---:|---:|---:|---:|")
+    lines = ["| net | kernels | MB moved | ms | extra cost left | bound |",
+             "|---|---:|---:|---:|---:|---:|"]  # fmt: skip
+    found = []
     for name in options.names or [net.name for net in NETS if net.yardstick]:
         files = (
             options.nets / "batch-1" / f"{name}.relu.onnx",
@@ -126,8 +133,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.nets / "batch-1" / f"{name}.onnx",
         )
         profiles = [summed(profile(path, 1, 0.0)) for path in files]
-        times = _milliseconds(files, 3 * options.seconds)
-        print(row(BY_NAME[name].title, profiles, times, bound(profiles[-1].maps)), flush=True)
+        times, least = _milliseconds(files, 3 * options.seconds), bound(profiles[-1].maps)
+        lines.append(row(BY_NAME[name].title, profiles, times, least))
+        found.append(shares(times, least))
+        print(lines[-1], flush=True)
+    known = [each for each in found if each is not None]
+    words = (
+        f"Each cell shows ReLU / ours / the exporter's file ({machine()}, one thread, the shortest "
+        "run in processor time)."
+    )
+    if known:
+        left, least = (sum(each) / len(known) for each in zip(*known, strict=True))
+        words += (
+            f" The {len(known)} nets keep {left:.0%} of PReLU's extra cost on average, and "
+            f"{least:.0%} is the bound."
+        )
+    if options.page is not None:
+        put(options.page, "bound", "\n".join([*lines, "", words]))
     return 0
 
 

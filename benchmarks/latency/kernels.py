@@ -1,6 +1,6 @@
 """Shows where the time of a net goes: what onnxruntime's own profile says of each operator.
 
-    python -m benchmarks.latency.kernels NETS NET... [--threads N]
+    python -m benchmarks.latency.kernels NETS NET... [--threads N] [--page docs/performance.md]
 
 NETS is the folder that ``benchmarks.latency.run`` measured; of every net the exporter's file, this
 project's, and the bound with ReLU. Times are milliseconds a run, medians of single runs.
@@ -22,6 +22,7 @@ import onnxruntime
 
 from benchmarks.nets.catalog import BY_NAME
 from benchmarks.nets.inputs import natural
+from benchmarks.pages import machine, put
 
 SECONDS = 4.0
 """How long a file is run."""
@@ -98,9 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("nets", type=Path, metavar="NETS")
     parser.add_argument("names", nargs="+", choices=list(BY_NAME), metavar="NET")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--page", type=Path, help="a page whose table is to be renewed")
     options = parser.parse_args(arguments)
     made = options.nets / f"onnxruntime-{onnxruntime.__version__}" / "batch-1"
+    lines = ["| net | exporter's file | ours | ReLU |", "|---|---|---|---|"]
     for name in options.names:
+        cells = []
         files = {
             "raw export": options.nets / "batch-1" / f"{name}.onnx",
             "prelu-tools": made / f"{name}.t{options.threads}.ours.onnx",
@@ -110,7 +114,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found = kernels(path, options.threads)
             total = sum(milliseconds for milliseconds, _ in found.values())
             parts = ", ".join(f"{n} {kind} {ms:.2f}" for kind, (ms, n) in list(found.items())[:7])
+            cells.append(f"{total:.2f}: {parts}")
             print(f"{name:<14} {label:<13} {total:8.2f} ms: {parts}", flush=True)
+        lines.append(f"| {BY_NAME[name].title} | {' | '.join(cells)} |")
+    if options.page is not None:
+        words = f"Milliseconds per run, and kernels ({machine()}; profiling itself adds a tenth)."
+        put(options.page, "kernels", "\n".join([*lines, "", words]))
     return 0
 
 

@@ -25,6 +25,7 @@ from benchmarks.latency.measure import measure
 from benchmarks.latency.peers import Files, Ours, versions
 from benchmarks.latency.results import Results, read
 from benchmarks.nets.catalog import BY_NAME
+from benchmarks.pages import vectors
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,7 +103,7 @@ def processor() -> str:
     named = {key.strip(): value.strip() for key, value in facts.items()}
     return (
         f"{named.get('model name', platform.machine())} "
-        f"(family {named.get('cpu family')}, model {named.get('model')})"
+        f"(family {named.get('cpu family')}, model {named.get('model')}){vectors()}"
     )
 
 

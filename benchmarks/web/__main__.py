@@ -1,6 +1,6 @@
 """What each form of PReLU costs in WebAssembly, and natively: `make bench-web`.
 
-    python -m benchmarks.web [--rounds 40]
+    python -m benchmarks.web [--rounds 40] [--page docs/performance.md]
 
 For one node and for chains of convolutions, a row a form: the median time on one thread, and the
 time against PRelu nodes. All forms of a net run in turns. It needs node and onnxruntime-web, as
@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks.pages import machine, put
 from benchmarks.prelu_forms import CHAINS, build
 from prelu_tools.backends.runtimes.onnxruntime_web.installed import installed
 from prelu_tools.graph.io.reader import OnnxModel
@@ -107,22 +108,35 @@ def _natively(files: Sequence[_File], rounds: int) -> Times:
     return times
 
 
+def _table(name: str, times: Sequence[Times]) -> Iterator[str]:
+    yield f"| {name} | WebAssembly, ms | of PRelu | native, ms | of PRelu |"
+    yield "|---|---|---|---|---|"
+    medians = [{n: statistics.median(t) for n, t in each.items()} for each in times]
+    for form in medians[0]:
+        cells = (f"{m[form]:.2f} | {m[form] / m['prelu']:.2f}" for m in medians)
+        yield f"| {form} | {' | '.join(cells)} |"
+
+
 def main() -> None:
-    """Print a table for each net."""
+    """Print a table for each net; the first one goes into a page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=40)
-    rounds = parser.parse_args().rounds
-    print(f"onnxruntime-web {installed('to time it').words}; onnxruntime {onnxruntime.__version__}")
+    parser.add_argument("--page", type=Path, help="a page whose table is to be renewed")
+    given = parser.parse_args()
+    words = (
+        f"One thread, median of {given.rounds} rounds in turns; onnxruntime-web "
+        f"{installed('to time it').words}; {machine()}."
+    )
+    print(words)
+    tables = []
     for name in ("one node, [1, 64, 112, 112]", *(chain.what for chain in CHAINS)):
         with tempfile.TemporaryDirectory() as folder:
             files = _files(name, Path(folder))
-            wasm, native = _in_wasm(files, rounds), _natively(files, rounds)
-        print(f"\n| {name} | wasm, ms | to PRelu | native, ms | to PRelu |")
-        print("|---|---|---|---|---|")
-        medians = [{n: statistics.median(t) for n, t in times.items()} for times in (wasm, native)]
-        for form in medians[0]:
-            cells = (f"{m[form]:.2f} | {m[form] / m['prelu']:.2f}" for m in medians)
-            print(f"| {form} | {' | '.join(cells)} |")
+            times = _in_wasm(files, given.rounds), _natively(files, given.rounds)
+        tables.append("\n".join(_table(name, times)))
+        print(f"\n{tables[-1]}", flush=True)
+    if given.page is not None:
+        put(given.page, "web", f"{tables[0]}\n\n{words}")
 
 
 if __name__ == "__main__":

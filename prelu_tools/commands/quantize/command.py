@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,26 +20,21 @@ from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
 from prelu_tools.commands.optimize.preparing import no_graph
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.quantize.calibration import read_calibration
-from prelu_tools.commands.quantize.choosing import FormBench, Forms, choose, most_exact
-from prelu_tools.commands.quantize.losses import Losses, Watched, losses_of
 from prelu_tools.commands.quantize.metric import load_metric, measured
 from prelu_tools.commands.quantize.outcome import (
-    Measured,
     Work,
     judged,
     result_of,
 )
 from prelu_tools.commands.quantize.quantizing import (
     FloatModel,
-    Prepared,
     Quantizer,
     demand_opset,
-    equalized,
     float_model,
     look,
 )
-from prelu_tools.commands.quantize.ranges import EXACT, FASTEST, NOTICEABLE
 from prelu_tools.commands.quantize.request import QuantizeRequest
+from prelu_tools.commands.quantize.searching import within_loss
 from prelu_tools.commands.verify.command import verify_source
 from prelu_tools.commands.verify.inputs.feeds import Feeds, save_feeds
 from prelu_tools.commands.verify.judging import is_quantized
@@ -55,7 +50,6 @@ from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.writer import refuse_existing, write_model
-from prelu_tools.graph.quantized.forms import FLOAT
 
 
 def quantize(
@@ -86,18 +80,12 @@ def quantize(
     data = read_calibration(request.calibration, graph.inputs(), needs)
     model = _float_model(graph, request)
     progress("running the model on the calibration data")
-    shapes = [spec.shape for spec in graph.inputs()]
-    look(model, data.calibration, request.source, shapes)
+    look(model, data.calibration, request.source, [spec.shape for spec in graph.inputs()])
     with tempfile.TemporaryDirectory(prefix="prelu-tools-") as folder:
         progress("quantizing")
-        quantizers = [Quantizer(model, data.calibration, options, Path(folder))]
-        work = Work(request, graph, data, model, quantizers[0].plain(), progress)
-        if (equal := equalized(model)) is not None:
-            look(equal, data.calibration, request.source, shapes)
-            apart = Path(folder) / "equalized"
-            apart.mkdir()
-            quantizers.append(Quantizer(equal, data.calibration, options, apart))
-        plain, found = _within_loss(work, quantizers)
+        quantizer = Quantizer(model, data.calibration, options, Path(folder))
+        work = Work(request, graph, data, model, quantizer.plain(), progress)
+        plain, found = within_loss(work, quantizer)
         proto = found.proto
         result = result_of(work, found.forms, proto, found.losses, plain)
         if metric is not None and request.metric is not None:
@@ -148,107 +136,6 @@ def _float_model(graph: OnnxGraph, request: QuantizeRequest) -> FloatModel:
         )
         raise PReLUToolsError(f"{where}: use onnxruntime's quantize_static for it")
     return model
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """One way to quantize the model, and what it loses."""
-
-    forms: Forms
-    proto: onnx.ModelProto
-    losses: Measured
-
-
-def _within_loss(work: Work, quantizers: Sequence[Quantizer]) -> tuple[Measured, _Attempt]:
-    """What plain quantization loses, and the first way that loses little enough beside it.
-
-    The fastest forms, if they lose nothing; then finer scales; then layers in floating point.
-    """
-    request = work.request
-    plain = _measure(work, work.plain, work.model)
-    first = [_attempt(work, each, FASTEST) for each in quantizers]
-    worst = [max(_lost_by(each.losses.calibration, plain.calibration), default=0.0)
-             for each in first]  # fmt: skip
-    best = worst.index(min(worst))
-    quantizer, found = quantizers[best], first[best]
-    for worth in (FASTEST, NOTICEABLE, EXACT):
-        found = found if worth == FASTEST else _attempt(work, quantizer, worth)
-        if _is_enough(work, found, plain, worth):
-            found = _timed(work, quantizer, worth, found)
-            if _is_enough(work, found, plain, worth):
-                return plain, found
-    wider = False
-    while not _is_enough(work, found, plain, EXACT):
-        left = [name for name in work.model.results if name not in work.kept]
-        if left and len(work.kept) < request.keep_float:
-            work.kept = (*work.kept, _worst_layer(work.model, found.losses.calibration, left))
-        elif work.kept and not wider:
-            wider = True
-        else:
-            break
-        found = _attempt(work, quantizer, EXACT, wider)
-    return plain, _timed(work, quantizer, EXACT, found, wider)
-
-
-def _is_enough(work: Work, found: _Attempt, plain: Measured, worth: float) -> bool:
-    """Whether no output loses too much; of the fastest forms, nor all of them on average."""
-    lost = _lost_by(found.losses.held_out, plain.held_out)
-    average = sum(lost) / len(lost) if lost and worth == FASTEST else 0.0
-    return average <= 0 and max(lost, default=0.0) <= work.request.max_loss
-
-
-def _attempt(work: Work, quantizer: Quantizer, worth: float, wider: bool = False) -> _Attempt:
-    """Every PReLU in the most exact form that fits."""
-    prepared = quantizer.prepared(work.kept if wider else (), worth)
-    return _written(work, quantizer, prepared, most_exact(prepared))
-
-
-def _timed(
-    work: Work, quantizer: Quantizer, worth: float, found: _Attempt, wider: bool = False
-) -> _Attempt:
-    """The same with the fastest forms."""
-    request = work.request
-    if not request.tune:
-        return found
-    prepared = quantizer.prepared(work.kept if wider else (), worth)
-    bench = FormBench(prepared, work.data.calibration[0], request.threads, request.tune_seconds)
-    return _written(work, quantizer, prepared, choose(bench, work.progress))
-
-
-def _written(work: Work, quantizer: Quantizer, prepared: Prepared, forms: Forms) -> _Attempt:
-    for name in forms.forms:
-        if name.partition("#")[0] in work.kept:
-            forms.forms[name], forms.selected[name] = FLOAT, "loss"
-    proto = prepared.written(forms.forms)
-    work.progress("comparing with the model in floating point")
-    return _Attempt(forms, proto, _measure(work, proto, quantizer.model))
-
-
-def _measure(work: Work, proto: onnx.ModelProto, model: FloatModel) -> Measured:
-    name = work.request.source
-    watched = Watched(model.proto, model.results, name)
-    return Measured(
-        losses_of(proto, watched, work.data.calibration, name),
-        losses_of(proto, watched, work.data.held_out, name),
-    )
-
-
-def _lost_by(ours: Losses, plain: Losses) -> list[float]:
-    """By how many dB each output is noisier than with plain quantization."""
-    pairs = [(plain.outputs[n].decibels, ours.outputs[n].decibels) for n in ours.outputs]
-    return [p - o for p, o in pairs if p is not None and o is not None]
-
-
-def _worst_layer(model: FloatModel, losses: Losses, left: Sequence[str]) -> str:
-    """The layer that adds most noise: by its own share, beyond that of the layer before."""
-    before, gains = 0.0, dict.fromkeys(left, 0.0)
-    for name in model.results:
-        decibels = losses.layers[name].decibels if name in losses.layers else None
-        noise = 0.0 if decibels is None else float(10 ** (-decibels / 10))
-        if name in gains:
-            gains[name] = noise - before
-        before = noise
-    return max(gains, key=lambda name: gains[name])
 
 
 def _results(

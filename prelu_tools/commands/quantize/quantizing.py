@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.match.layers import LocatedLayer
 from prelu_tools.graph.passes.lowering import fitting_forms, lower, lowerable
 from prelu_tools.graph.passes.portable import to_portable
-from prelu_tools.graph.quantized.equalize import equalize
+from prelu_tools.graph.quantized.channels import equalize, negate
 from prelu_tools.graph.quantized.forms import (
     FLOAT,
     IntegerPlace,
@@ -125,11 +125,18 @@ def look(
 
 def equalized(model: FloatModel) -> FloatModel | None:
     """A copy whose channels are closer in size, not yet run; None if no layer allows for that."""
+    return _changed(model, lambda proto: equalize(proto, model.peaks))
+
+
+def negated(model: FloatModel) -> FloatModel | None:
+    """A copy with fewer slopes above 1, not yet run; None if no layer allows for that."""
+    return _changed(model, negate)
+
+
+def _changed(model: FloatModel, change: Callable[[onnx.ModelProto], int]) -> FloatModel | None:
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
-    if not equalize(proto, model.peaks):
-        return None
-    return FloatModel(proto, _outside(OnnxModel(proto, None)))
+    return FloatModel(proto, _outside(OnnxModel(proto, None))) if change(proto) else None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from text_nets import npz, save
 
 from prelu_tools import inspect, quantize, verify
 from prelu_tools.backends.onnxruntime.quantizing import quantizer_options
-from prelu_tools.commands.quantize import command
+from prelu_tools.commands.quantize import searching
 from prelu_tools.commands.quantize.quantizing import Quantizer, float_model, look
 from prelu_tools.commands.quantize.ranges import FASTEST
 from prelu_tools.core.errors import PReLUToolsError
@@ -101,7 +101,7 @@ def test_it_is_at_least_as_exact_as_plain_quantization(
     ("slopes", "form"),
     [
         (np.full((6, 1, 1), 0.25), "int_leaky"),
-        (np.linspace(0.5, 1.4, 6).reshape(6, 1, 1), "int_split_conv"),
+        (np.linspace(0.5, 1.4, 6).reshape(6, 1, 1), "int_max_conv"),  # in negated channels
         (np.linspace(-0.4, 0.9, 6).reshape(6, 1, 1), "int_"),
         (np.full(1, 0.2), "int_leaky"),
         (np.linspace(0.1, 0.3, 60).reshape(6, 10, 1), "int_"),
@@ -189,7 +189,7 @@ def test_layers_are_kept_in_floating_point_to_meet_the_loss(
     net: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a loss that no choice meets, the budget is used up."""
-    monkeypatch.setattr(command, "_lost_by", lambda ours, plain: [3.0])
+    monkeypatch.setattr(searching, "_lost_by", lambda ours, plain: [3.0])
     found = quantize(net, tmp_path / "q.onnx", calibration=data, tune=False, keep_float=1)
     assert sorted(layer.selected for layer in found.layers) == ["exactness", "loss"]
     (kept,) = (layer for layer in found.layers if layer.selected == "loss")

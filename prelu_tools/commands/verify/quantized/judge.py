@@ -112,7 +112,11 @@ def judge_quantized(plan: QuantizedPlan, placement: Mapping[str, str]) -> Quanti
     )
     agreed = all(parity.verdict != "fail" for parity in parities)
     found = layers.parities(placement, agreed) if plan.layers else ()
-    notes = [*_notes(plan), _note_of_weights(plan, weights, close, total)]
+    notes = [
+        *_notes(plan),
+        *layers.notes(plan.spelled),
+        _note_of_weights(plan, weights, close, total),
+    ]
     power = layers.power() if plan.layers else None
     return QuantizedJudgement(parities, found, tuple(notes), tuple(_doubts(plan)), power)
 

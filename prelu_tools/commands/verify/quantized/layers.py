@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from prelu_tools.commands.verify.layers.isolated import axis_orders
+from prelu_tools.commands.verify.quantized.signs import ChannelSigns
 from prelu_tools.commands.verify.quantized.slopes import is_coarse, pair_snapped
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
@@ -69,8 +70,10 @@ class QuantizedLayers:
         self._reference = reference
         self._meaning = meaning
         self._producer = {n: node for node in meaning.model.proto.graph.node for n in node.output}
-        pairs, self._steps, self._apart = pair_snapped(reference.layers, located)
-        self._pairs = pairs
+        snapped = pair_snapped(reference.layers, located)
+        self._steps, self._apart = snapped.widths, snapped.apart
+        self._pairs = pairs = snapped.pairs
+        self._signs = {name: ChannelSigns(which) for name, which in snapped.inverted.items()}
         self._matches = {item.layer.name: item.matches for item in located}
         self._seen = {mine.name: _Seen() for mine, _ in pairs.pairs}
         self._planted: list[tuple[bool, bool]] = []
@@ -173,6 +176,8 @@ class QuantizedLayers:
         seen.n_calls += 1
         nearest = None if expected is None else orders.nearest(expected, y)
         if expected is not None and nearest is not None:
+            if mine.name in self._signs:
+                nearest = self._signs[mine.name].restored(expected, nearest)
             seen.end_to_end.add(expected, nearest)
 
     def _plant(self, slopes: Array, mine: PReLULayer, call: _Call) -> None:
@@ -190,6 +195,17 @@ class QuantizedLayers:
             share = self._share(slopes, mine, call._replace(y=np.clip(wrong, low, high)))
             is_reached = bool((fault.touched & reached).any())
             self._planted.append((share > 1, is_reached))
+
+    def notes(self, spelled: str) -> Iterator[str]:
+        """What is unusual and right."""
+        right = [signs for signs in self._signs.values() if signs.doubt is None]
+        if right:
+            total = sum(int(signs.inverted.sum()) for signs in right)
+            yield Reason(
+                f"{spelled}: {total:,} slopes of {len(right)} layers are the inverse of the "
+                "reference's, in channels that are negated, which computes the same",
+                "channels_negated",
+            )
 
     def power(self) -> Power:
         """Which slope faults its layers show: of each layer's first call in the first run."""
@@ -261,8 +277,13 @@ class QuantizedLayers:
         said = [slopes.description, seen.lost]
         verdict: Verdict = "pass"
         code = "slopes_differ"
+        signs = self._signs.get(mine.name)
+        doubt = None if signs is None else signs.doubt
         if not slopes.equal:
             verdict = "inconclusive" if slopes.ambiguous else "fail"
+        elif signs is not None and doubt is not None:
+            verdict, code = ("fail" if signs.n_kept else "inconclusive"), "slopes_inverted"
+            said.append(doubt)
         if seen.lost or seen.off > 1.0:
             verdict, code = "fail", code if not slopes.equal else "layer_differs"
             words = (

@@ -192,6 +192,10 @@ class _Layers:
         """What it was given."""
         return ("layers", placement, agreed)
 
+    def notes(self, spelled: str) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def power(self) -> str:
         """Some."""
         return "power"

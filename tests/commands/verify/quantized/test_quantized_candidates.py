@@ -26,6 +26,7 @@ from prelu_tools import VerifyResult, quantize, verify
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.verification.candidate import CandidateReport
 from prelu_tools.core.results.verification.parity import LayerParity
+from prelu_tools.graph.quantized.channels import negate
 
 FIXED = {"op_types_to_quantize": ["Conv", "PRelu"]}
 LEAN = {"samples": 4, "search_seconds": 0.0}
@@ -325,3 +326,69 @@ def _with_pair(source: Path, output: Path, place: str) -> Path:
     proto.opset_import.append(helper.make_opsetid("", 21))
     onnx.save(proto, output)
     return output
+
+
+ABOVE_1 = np.float32([1.8, 0.3, 1.4, -2, 0.7, 3]).reshape(6, 1, 1)
+
+
+def _negated(folder: Path, change: Callable[[dict[str, Array]], None]) -> tuple[Path, Path]:
+    """A net with slopes above 1, and its quantized copy with negated channels, changed before."""
+    net = save_net(folder / "net.onnx", s1=ABOVE_1)
+    proto = onnx.load(net)
+    assert negate(proto) == 1
+    tensors = {t.name: t for t in proto.graph.initializer}
+    values = {name: numpy_helper.to_array(t).copy() for name, t in tensors.items()}
+    change(values)
+    for name, tensor in tensors.items():
+        tensor.CopyFrom(numpy_helper.from_array(values[name], name))
+    onnx.save(proto, folder / "negated.onnx")
+    return net, quantized(folder / "negated.onnx", folder / "negated8.onnx")
+
+
+def _as_it_is(values: dict[str, Array]) -> None:
+    assert values["s1"].max() < 1
+
+
+def test_negated_channels_have_the_inverse_of_their_slope_and_pass(tmp_path: Path) -> None:
+    net, candidate = _negated(tmp_path, _as_it_is)
+    found = verify(net, candidate, **LEAN)
+    assert found.verdict == "pass", found.reasons
+    (note,) = (n for n in found.notes if code_of(n) == "channels_negated")
+    assert "3 slopes of 1 layers" in note
+    assert layer(found, 1).n_by_behaviour == 6
+    deviation = layer(found, 1).deviation
+    assert deviation is not None
+    assert (deviation.snr_db or 0) > 10  # with the reference's sign
+
+
+def _inverse_alone(values: dict[str, Array]) -> None:
+    """What a converter that mistakes a slope for its inverse would write."""
+    values["w1"] = values["w1"] * np.where(ABOVE_1 > 1, -1, 1).astype(np.float32)[..., None]
+    values["b1"] = values["b1"] * np.where(ABOVE_1 > 1, -1, 1).astype(np.float32).reshape(-1)
+    values["w2"] = values["w2"] / np.where(ABOVE_1 > 1, -ABOVE_1, 1).reshape(1, 6, 1, 1)
+
+
+def _not_undone(values: dict[str, Array]) -> None:
+    values["w2"][:, 0] *= -1
+
+
+def _another_inverse(values: dict[str, Array]) -> None:
+    values["s1"][0] *= np.float32(1.02)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (_inverse_alone, "slopes_inverted"),
+        (_not_undone, "int8_weights_differ"),
+        (_another_inverse, "slopes_differ"),
+    ],
+)
+def test_inverse_slopes_are_right_in_negated_channels_only(
+    change: Callable[[dict[str, Array]], None], code: str, tmp_path: Path
+) -> None:
+    net, candidate = _negated(tmp_path, change)
+    found = verify(net, candidate, **LEAN)
+    assert found.verdict == "fail"
+    codes = {code_of(each.difference) for each in (*report(found).layers, *report(found).outputs)}
+    assert code in codes

@@ -155,8 +155,10 @@ def test_pairs_have_the_slopes_of_the_reference_and_say_how_far_they_were(
     ]
     assert steps_of(located) == steps
     references = [channels(MINE + np.float32(n), name) for n, name in enumerate("abc")]
-    pairs, widths, apart = pair_snapped(references, located)
-    assert widths == {"a": STEP, "b": 0.5, "c": 0.0}
+    snapped = pair_snapped(references, located)
+    pairs, apart = snapped.pairs, snapped.apart
+    assert snapped.inverted == {}
+    assert snapped.widths == {"a": STEP, "b": 0.5, "c": 0.0}
     assert apart == {"a": pytest.approx(0.03, rel=1e-5), "b": pytest.approx(0.1, rel=1e-5), "c": 0}
     slopes = [_flat(other.slopes) for _, other in pairs.pairs]
     assert slopes == [MINE.tolist(), (MINE + 1).tolist(), (MINE + np.float32(2.3)).tolist()]
@@ -164,7 +166,7 @@ def test_pairs_have_the_slopes_of_the_reference_and_say_how_far_they_were(
     assert [other.name for _, other in pairs.pairs] == ["a", "x", "c"]
     assert (pairs.missing, pairs.unexpected) == ((), ())
     more = [*references, layer_of(np.float32([[7]]), name="d")]
-    assert "d" in [layer.name for layer in pair_snapped(more, located)[0].missing]
+    assert "d" in [layer.name for layer in pair_snapped(more, located).pairs.missing]
 
 
 # Ranges
@@ -276,5 +278,5 @@ def test_layers_that_are_taken_apart_have_no_step(monkeypatch: pytest.MonkeyPatc
                         lambda _item: STEP)  # fmt: skip
     both = replace(channels(MINE, "both"), nodes=("n1", "n2"), same_instance=False)
     references = [channels(MINE, "a"), channels(MINE, "b")]
-    _, widths, _ = pair_snapped(references, [cast(Any, SimpleNamespace(layer=both))])
-    assert widths == {"a": 0.0, "b": 0.0}
+    snapped = pair_snapped(references, [cast(Any, SimpleNamespace(layer=both))])
+    assert snapped.widths == {"a": 0.0, "b": 0.0}

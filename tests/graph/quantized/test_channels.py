@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from text_nets import save
 
-from prelu_tools.graph.quantized.equalize import equalize
+from prelu_tools.graph.quantized.channels import equalize, negate
 
 Array = NDArray[np.float32]
 SIZES = np.float32([40, 1, 0.05, 7])
@@ -102,3 +102,49 @@ def test_a_channel_that_is_always_zero_keeps_its_weights_finite(tmp_path: Path) 
     assert np.isfinite(tensors["v"]).all()
     nothing = onnx.load(_net(tmp_path / "nothing.onnx", BETWEEN["conv"]))
     assert equalize(nothing, {"c": np.zeros(4, np.float32)}) == 0
+
+
+NEGATED = sorted(set(BETWEEN) - {"pooled"})
+
+
+@pytest.mark.parametrize("case", NEGATED)
+def test_slopes_above_1_become_their_inverse_and_the_model_computes_the_same(
+    case: str, tmp_path: Path
+) -> None:
+    proto = onnx.load(_net(tmp_path / "net.onnx", BETWEEN[case]))
+    tensors = {t.name: t for t in proto.graph.initializer}
+    slopes = np.float32([1.5, -2, 0.25, 40]).reshape(tensors["s"].dims)
+    tensors["s"].CopyFrom(numpy_helper.from_array(slopes, "s"))
+    x = np.random.default_rng(2).normal(size=(3, 4, 6, 6)).astype(np.float32)
+    expected, _ = _run(proto, x)
+    assert negate(proto) == 1
+    found, _ = _run(proto, x)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+    left = next(numpy_helper.to_array(t) for t in proto.graph.initializer if t.name == "s")
+    np.testing.assert_array_equal(left.reshape(-1), np.float32([1 / 1.5, -2, 0.25, 1 / 40]))
+    assert negate(proto) == 0
+
+
+@pytest.mark.parametrize("case", [*LEFT, "pooled"])
+def test_slopes_above_1_stay_where_another_sign_would_be_seen(case: str, tmp_path: Path) -> None:
+    proto = onnx.load(_net(tmp_path / "net.onnx", {**LEFT, **BETWEEN}[case]))
+    slopes = next(t for t in proto.graph.initializer if t.name == "s")
+    above = np.full(slopes.dims, 1.5, np.float32)
+    slopes.CopyFrom(numpy_helper.from_array(above, "s"))
+    before = proto.SerializeToString()
+    assert negate(proto) == 0
+    assert proto.SerializeToString() == before
+
+
+def test_one_slope_for_all_channels_negates_them_all_and_one_a_position_none(
+    tmp_path: Path,
+) -> None:
+    x = np.random.default_rng(2).normal(size=(3, 4, 6, 6)).astype(np.float32)
+    for shape, layers in (((1, 1, 1), 1), ((4, 6, 6), 0), ((1, 6, 6), 0)):
+        proto = onnx.load(_net(tmp_path / "net.onnx", BETWEEN["conv"]))
+        slopes = next(t for t in proto.graph.initializer if t.name == "s")
+        slopes.CopyFrom(numpy_helper.from_array(np.full(shape, 2.0, np.float32), "s"))
+        expected, _ = _run(proto, x)
+        assert negate(proto) == layers
+        found, _ = _run(proto, x)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)

@@ -1,8 +1,13 @@
-"""Channels of PReLU brought closer in size, so that one scale for all of them loses less.
+"""Factors for the channels of a PReLU that leave the model as it is, and make it cheaper or finer.
 
 PReLU(d * x) = d * PReLU(x) for every d > 0, whatever the slopes. So a factor for each channel in
 the layer before a PReLU, and its inverse in the layers behind, leave the model as it is (Nagel et
 al., 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.1).
+With channels that are closer in size, one scale for all of them loses less.
+
+A negative factor turns a slope a into 1 / a: with P_a(x) = max(x, 0) + a * min(x, 0),
+P_a(x) = -a * P_1/a(-x) for every a > 0. So a slope above 1 becomes one below it, for which a
+maximum does: P_a(x) = max(x, a * x).
 """
 
 from __future__ import annotations
@@ -18,8 +23,10 @@ from onnx import numpy_helper
 from prelu_tools.core.arrays import Array
 from prelu_tools.graph.walk import attribute_of, is_onnx, users_of
 
-_PER_CHANNEL: Final = ("MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "Identity")
+_LINEAR: Final = ("AveragePool", "GlobalAveragePool", "Identity")
 """Operators that give d * y for d * y, channel by channel."""
+_PER_CHANNEL: Final = (*_LINEAR, "MaxPool", "GlobalMaxPool")
+"""The same for d > 0."""
 _POWER: Final = 0.5  # of the whole way: activations gain what the weights behind lose
 _LEAST: Final = 1e-3  # of the largest channel: a smaller one is treated as one of this size
 
@@ -30,6 +37,8 @@ class _Place:
 
     x: str
     """The tensor that goes into it."""
+    slopes: str
+    """The tensor of its slopes."""
     source: onnx.NodeProto
     """The layer that gives it, and nothing else."""
     users: tuple[onnx.NodeProto, ...]
@@ -46,11 +55,9 @@ def equalize(proto: onnx.ModelProto, peaks: Mapping[str, Array]) -> int:
     Returns:
         How many layers were equalized.
     """
-    given = {value.name for value in proto.graph.input}
-    constants = {t.name: t for t in proto.graph.initializer if t.name not in given}
-    places = _places(proto.graph, constants)
+    constants = _constants(proto.graph)
     done = 0
-    for place in places:
+    for place in _places(proto.graph, constants, _PER_CHANNEL):
         sizes = np.asarray(peaks.get(place.x, ()), np.float64)
         largest = float(sizes.max(initial=0.0))
         if not largest > 0 or sizes.size != _channels(place.source, constants):
@@ -63,7 +70,54 @@ def equalize(proto: onnx.ModelProto, peaks: Mapping[str, Array]) -> int:
     return done
 
 
-def _places(graph: onnx.GraphProto, constants: Mapping[str, onnx.TensorProto]) -> list[_Place]:
+def negate(proto: onnx.ModelProto) -> int:
+    """Negate the channels with slopes above 1, in place, where the layers around allow for it.
+
+    Args:
+        proto: every PReLU is a PRelu node.
+
+    Returns:
+        How many layers have negated channels.
+    """
+    constants, users = _constants(proto.graph), users_of(proto.graph)
+    done = 0
+    for place in _places(proto.graph, constants, _LINEAR):
+        slopes, n = constants.get(place.slopes), _channels(place.source, constants)
+        if slopes is None or len(users[place.slopes]) != 1 or not n:
+            continue
+        values = numpy_helper.to_array(slopes)
+        at = 1 - len(constants[place.source.input[1]].dims)  # from the end: that of the channels
+        if values.size != 1 and (values.size != n or values.ndim < -at or values.shape[at] != n):
+            continue
+        above = np.isfinite(values) & (values > 1)
+        if not above.any():
+            continue
+        left = np.where(above, inverted(values), values)
+        slopes.CopyFrom(numpy_helper.from_array(left.astype(values.dtype), slopes.name))
+        each, is_turned = (np.broadcast_to(a.reshape(-1), n) for a in (values, above))
+        _scale_results(place.source, constants, np.where(is_turned, -1.0, 1.0))
+        for user in place.users:
+            _scale_inputs(user, constants, np.where(is_turned, -each.astype(np.float64), 1.0))
+        done += 1
+    return done
+
+
+def inverted(slopes: Array) -> Array:
+    """The slopes that negated channels have, in the same type; 0 where there is none."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        found = np.asarray(slopes.dtype.type(1) / slopes)
+    return np.where(np.isfinite(found), found, slopes.dtype.type(0))
+
+
+def _constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    given = {value.name for value in graph.input}
+    return {t.name: t for t in graph.initializer if t.name not in given}
+
+
+def _places(
+    graph: onnx.GraphProto, constants: Mapping[str, onnx.TensorProto], through: Sequence[str]
+) -> list[_Place]:
+    """The PReLU layers whose neighbours take factors; others between them: those of `through`."""
     makers = {name: node for node in graph.node for name in node.output}
     users = users_of(graph)
     outputs = {value.name for value in graph.output}
@@ -72,16 +126,17 @@ def _places(graph: onnx.GraphProto, constants: Mapping[str, onnx.TensorProto]) -
         source = makers.get(node.input[0]) if is_onnx(node, "PRelu") else None
         if source is None or len(users[node.input[0]]) != 1 or node.input[0] in outputs:
             continue
-        readers = _readers(node.output[0], users, outputs)
+        readers = _readers(node.output[0], users, outputs, through)
         layers = [source, *readers]
         if readers and all(_is_plain(layer, constants, users) for layer in layers):
-            found.append(_Place(node.input[0], source, tuple(readers)))
+            found.append(_Place(node.input[0], node.input[1], source, tuple(readers)))
     return found
 
 
 def _readers(
-    tensor: str, users: Mapping[str, Sequence[onnx.NodeProto]], outputs: set[str]
-) -> list[onnx.NodeProto]:
+    tensor: str, users: Mapping[str, Sequence[onnx.NodeProto]], outputs: set[str],
+    through: Sequence[str],
+) -> list[onnx.NodeProto]:  # fmt: skip
     """The layers that read a tensor, through what keeps its channels; none if others read it."""
     found: list[onnx.NodeProto] = []
     left = [tensor]
@@ -90,7 +145,7 @@ def _readers(
         if name in outputs:
             return []
         for user in users.get(name, ()):
-            if is_onnx(user, *_PER_CHANNEL) and len(user.output) == 1:
+            if is_onnx(user, *through) and len(user.output) == 1:
                 left.append(user.output[0])
             elif is_onnx(user, "Conv", "ConvTranspose", "Gemm") and user.input[0] == name:
                 found.append(user)

@@ -1,0 +1,74 @@
+"""Whether the channels are negated whose slopes are inverted: only then are these right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.prelu.slopes import align
+from prelu_tools.core.results.reasons import Reason
+
+_NOISE = 0.2
+"""Of the product of two sizes: so much of a sum of products is rounding to codes at most."""
+
+
+@dataclass
+class ChannelSigns:
+    """How what one layer gives lies to what the reference's gives, channel by channel.
+
+    With P_a(x) = max(x, 0) + a * min(x, 0): P_a(x) = -a * P_1/a(-x). A layer that has 1 / a in
+    place of a is right if it is given -x: then what it gives has the other sign too.
+    """
+
+    inverted: Array
+    """Which slopes are inverted, laid as the reference's slopes."""
+    _sums: Array | None = field(default=None, init=False)
+
+    def restored(self, expected: Array, found: Array) -> Array:
+        """Note what one call gave, and return it with the sign and the size of the reference's.
+
+        Args:
+            expected: what the reference's layer gave.
+            found: what the candidate's gave, laid alike.
+        """
+        which = align(self.inverted, expected.ndim)
+        if expected.shape != found.shape or which.ndim != expected.ndim:
+            return found
+        left, right = (np.nan_to_num(a.astype(np.float64)) for a in (expected, found))
+        axes = tuple(axis for axis, size in enumerate(which.shape) if size == 1)
+        sums = np.stack(
+            [part.sum(axis=axes, keepdims=True) for part in (left * right, left**2, right**2)]
+        )
+        self._sums = sums if self._sums is None else self._sums + sums
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = np.where(which & (sums[2] > 0), sums[0] / sums[2], 1.0)
+        return np.asarray(found * factor, found.dtype)
+
+    @property
+    def n_kept(self) -> int:
+        """How many of these channels have the reference's sign."""
+        if self._sums is None:
+            return 0
+        dot, *squares = self._sums
+        is_kept = dot > _NOISE * np.sqrt(squares[0] * squares[1])
+        return int((is_kept & align(self.inverted, dot.ndim)).sum())
+
+    @property
+    def doubt(self) -> Reason | None:
+        """Why the inverted slopes are not right, or not known to be; None if they are."""
+        total = int(self.inverted.sum())
+        if self._sums is None:
+            return Reason(
+                f"{total} slopes are 1 / a where the reference has a; that is right if their "
+                "channels are negated, which was not seen",
+                "slopes_inverted",
+            )
+        if not self.n_kept:
+            return None
+        return Reason(
+            f"{self.n_kept} slopes are 1 / a where the reference has a, and their channels are not "
+            "negated",
+            "slopes_inverted",
+        )
