@@ -89,7 +89,7 @@ def test_the_log_in_the_folder_of_a_training_is_named(tmp_path: Path) -> None:
     (tmp_path / "slopes.jsonl").touch()
     found = cli("inspect", tmp_path)
     assert found.code == 3
-    assert f"give its log, {tmp_path}/slopes.jsonl" in found.words
+    assert f"use its log, {tmp_path}/slopes.jsonl" in found.words
 
 
 @pytest.mark.parametrize("text", ["batch/*.pt2", "empty", "list.txt"])

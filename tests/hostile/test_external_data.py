@@ -74,7 +74,7 @@ def test_a_path_that_leads_outside(location: str, tmp_path: Path) -> None:
     (tmp_path / "model" / "inner").mkdir()
     text = _refused(_save(tmp_path / "model" / "net.onnx", location.format(folder=tmp_path)))
     assert "w0" in text
-    assert ("refused" in text) == (location != "~/w")  # the latter is a folder called ~
+    assert ("rejected" in text) == (location != "~/w")  # the latter is a folder called ~
 
 
 @pytest.mark.parametrize("link", ["file", "folder"])
@@ -115,7 +115,7 @@ def test_other_links_of_such_a_cache_are_not_followed(snapshot: Path, tmp_path: 
     _data(tmp_path / "secret.bin")
     (snapshot / "model.onnx_data").unlink()
     (snapshot / "model.onnx_data").symlink_to("../../secret.bin")
-    assert "refused" in _refused(snapshot / "model.onnx")
+    assert "rejected" in _refused(snapshot / "model.onnx")
 
 
 def test_a_model_that_is_no_link_may_not_reach_into_the_cache(
@@ -123,7 +123,7 @@ def test_a_model_that_is_no_link_may_not_reach_into_the_cache(
 ) -> None:
     (snapshot / "model.onnx").unlink()
     (tmp_path / "blobs" / "m1").rename(snapshot / "model.onnx")
-    assert "refused" in _refused(snapshot / "model.onnx")
+    assert "rejected" in _refused(snapshot / "model.onnx")
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_data_outside_the_folder_is_refused(location: str, tmp_path: Path) -> No
     (tmp_path / "secret.bin").write_bytes(WEIGHT.tobytes())
     text = _sentence(_external(folder, {"location": location}))
     assert repr(location) in text
-    assert "refused" in text
+    assert "rejected" in text
 
 
 def test_data_behind_a_link_that_leads_outside_is_refused(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_data_behind_a_link_that_leads_outside_is_refused(tmp_path: Path) -> Non
     folder.mkdir()
     (tmp_path / "secret.bin").write_bytes(WEIGHT.tobytes())
     (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
-    assert "refused" in _sentence(_external(folder, {"location": "link.bin"}))
+    assert "rejected" in _sentence(_external(folder, {"location": "link.bin"}))
 
 
 @pytest.mark.parametrize(

@@ -49,33 +49,33 @@ def _code(kind: str = "Lambda", **more: Any) -> Change:
 
 
 CONFIGURED: dict[str, tuple[Change, str]] = {
-    "CVE-2024-3660 Lambda": (_code(), "holds the Lambda layer 'odd'"),
-    "CVE-2024-3660 Lambda by its old name": (_code("keras>Lambda"), "holds the Lambda layer"),
-    "CVE-2025-1550 a function of Python": (_function("os", "system"), "'system', of os"),
-    "CVE-2025-1550 a builtin function": (_function("builtins", "exec"), "'exec', of builtins"),
+    "CVE-2024-3660 Lambda": (_code(), "contains the Lambda layer 'odd'"),
+    "CVE-2024-3660 Lambda by its old name": (_code("keras>Lambda"), "contains the Lambda layer"),
+    "CVE-2025-1550 a function of Python": (_function("os", "system"), "'system' of os"),
+    "CVE-2025-1550 a builtin function": (_function("builtins", "exec"), "'exec' of builtins"),
     "CVE-2025-8747 keras.utils.get_file": (
-        _function("keras.utils", "get_file"), "'get_file', of keras.utils",
+        _function("keras.utils", "get_file"), "'get_file' of keras.utils",
     ),
     "CVE-2025-8747 a module of Keras' own": (
-        _function("keras.src.utils.file_utils", "get_file"), "'get_file', of keras.src.utils",
+        _function("keras.src.utils.file_utils", "get_file"), "'get_file' of keras.src.utils",
     ),
     "CVE-2025-9906 unsafe deserialization": (
         _function("keras.config", "enable_unsafe_deserialization"), "of keras.config",
     ),
     "CVE-2025-9906 the loader itself": (
-        _function("keras.saving", "load_model"), "'load_model', of keras.saving",
+        _function("keras.saving", "load_model"), "'load_model' of keras.saving",
     ),
     "CVE-2025-9906 the loader by its other name": (
-        _function("keras.models", "load_model"), "'load_model', of keras.models",
+        _function("keras.models", "load_model"), "'load_model' of keras.models",
     ),
     "CVE-2025-9906 the loader as a class": (
-        _layer("load_model", module="keras.models"), "'load_model', of keras.models",
+        _layer("load_model", module="keras.models"), "'load_model' of keras.models",
     ),
     "CVE-2024-3660 Lambda as a function": (
-        _function("keras.src.layers.core.lambda_layer", "Lambda"), "'Lambda', of keras.src.layers",
+        _function("keras.src.layers.core.lambda_layer", "Lambda"), "'Lambda' of keras.src.layers",
     ),
     "CVE-2026-1462 TFSMLayer as a function": (
-        _function("keras.layers", "TFSMLayer"), "'TFSMLayer', of keras.layers",
+        _function("keras.layers", "TFSMLayer"), "'TFSMLayer' of keras.layers",
     ),
     "CVE-2025-12058 a file as a vocabulary": (
         _layer("StringLookup", vocabulary="/etc/hostname"), "reads its vocabulary from",
@@ -144,7 +144,7 @@ def test_weights_elsewhere_or_of_impossible_size(kind: str, suffix: str, tmp_pat
         rewritten(NET, path, lambda name, old: data if name == "model.weights.h5" else old)
     else:
         weights.rename(path)
-    assert "another file" in (said := _refusal(path)) or "more than the file holds" in said
+    assert "another file" in (said := _refusal(path)) or "more than the file contains" in said
 
 
 def _spoil(file: Any, kind: str, folder: Path) -> None:
@@ -178,8 +178,8 @@ def test_a_file_of_two_formats(tmp_path: Path) -> None:
 def test_an_archive_with_two_of_a_name_or_two_sets_of_weights(tmp_path: Path) -> None:
     for name, said in (
         ("config.json", "has 'config.json' twice"),
-        ("model.weights.json", "has weights in 'model.weights.json' too"),
-        ("model.weights.npz", "has weights in 'model.weights.npz' too"),
+        ("model.weights.json", "also has weights in 'model.weights.json'"),
+        ("model.weights.npz", "also has weights in 'model.weights.npz'"),
     ):
         path = tmp_path / "net.keras"
         path.write_bytes(NET.read_bytes())
