@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.rounding.noise import (
+    ALIKE,
     REACH,
     SCALES,
     SINGLE,
@@ -23,6 +24,7 @@ def test_the_units_are_those_of_float32() -> None:
     assert np.finfo(np.float32).eps == SINGLE
     assert REACH == 8.0
     assert SCALES == 4
+    assert ALIKE == 16.0
     assert Noise(0).unit == SINGLE
 
 

@@ -14,7 +14,13 @@ from made_layers import channels, layer_of
 from prelu_tools.commands.verify.inputs.linking import InputLink
 from prelu_tools.commands.verify.quantized.layers import codes_of_input
 from prelu_tools.commands.verify.quantized.ranges import within_calibration
-from prelu_tools.commands.verify.quantized.slopes import _snap, is_coarse, pair_snapped, steps_of
+from prelu_tools.commands.verify.quantized.slopes import (
+    _inverted,
+    _snap,
+    is_coarse,
+    pair_snapped,
+    steps_of,
+)
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.quantized.codes import Codes
@@ -280,3 +286,49 @@ def test_layers_that_are_taken_apart_have_no_step(monkeypatch: pytest.MonkeyPatc
     references = [channels(MINE, "a"), channels(MINE, "b")]
     snapped = pair_snapped(references, [cast(Any, SimpleNamespace(layer=both))])
     assert snapped.widths == {"a": 0.0, "b": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "step", "turned"),
+    [
+        ([2.0, 0.5, 4.0], [0.5, 0.5, 0.25], 0.0, [1, 0, 1]),
+        ([2.0, 0.5, 4.0], [2.0, 0.5, 0.25], 0.0, [0, 0, 1]),
+        ([2.0, 0.5, 4.0], [2.0, 2.0, 4.0], 0.0, [0, 0, 0]),
+        ([1.0, -2.0, 1.5], [1.0, -0.5, 1.5], 0.0, [0, 0, 0]),
+        ([1.25, 3.0, 3.0], [0.8, 3.0, 3.0], 0.0, [1, 0, 0]),
+        ([2.0, 0.5, 4.0], [0.5001, 0.5, 0.25], 0.0, [0, 0, 1]),
+        ([2.0, 0.5, 4.0], [0.54, 0.5, 0.3], 0.125, [1, 0, 1]),
+        ([2.0, 0.5, 4.0], [0.57, 0.5, 0.3], 0.125, [0, 0, 1]),
+        ([1.05, 0.5, 4.0], [1.0, 0.5, 4.0], 0.125, [0, 0, 0]),
+    ],
+)
+def test_slopes_above_1_may_be_inverted(
+    mine: list[float], other: list[float], step: float, turned: list[int]
+) -> None:
+    found = _inverted(_column(mine), _column(other), step)
+    assert (found.dtype, found.shape) == (bool, (1, 3, 1, 1))
+    assert found.reshape(-1).tolist() == list(map(bool, turned))
+
+
+def test_inverted_slopes_are_laid_as_the_reference_has_them() -> None:
+    mine = np.float32([[[2.0, 0.25], [0.75, 0.5]]])
+    laid = mine.transpose(0, 2, 1).copy()
+    laid[0, 0, 0] = 0.5
+    assert _inverted(mine, laid, 0.0).tolist() == [[[True, False], [False, False]]]
+    one = np.float32([4.0]).reshape(1, 1, 1, 1)
+    assert _inverted(one, np.float32(0.25).reshape(1, 1, 1, 1), 0.0).tolist() == [[[[True]]]]
+
+
+def test_pairs_have_the_inverse_where_the_candidate_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prelu_tools.commands.verify.quantized.slopes.slope_step", lambda _: 0.0)
+    mine = np.float32([2.0, 0.5, 4.0])
+    located = [cast(Any, SimpleNamespace(layer=channels(np.float32([0.5, 0.5, 0.25]), "a")))]
+    found = pair_snapped([channels(mine, "a")], located)
+    ((left, right),) = found.pairs.pairs
+    assert _flat(left.slopes) == _flat(right.slopes) == [0.5, 0.5, 0.25]
+    assert left.slopes.dtype == np.float32
+    assert not left.slopes.flags.writeable
+    assert found.inverted["a"].reshape(-1).tolist() == [True, False, True]
+    plain = pair_snapped([channels(mine, "a")],
+                         [cast(Any, SimpleNamespace(layer=channels(mine, "a")))])  # fmt: skip
+    assert plain.inverted == {}
