@@ -159,8 +159,6 @@ def _is_settled(slopes: Array, x: Array) -> Array:
 
     A slope that is NaN or infinite makes a NaN of that.
     """
-    if not np.issubdtype(slopes.dtype, np.inexact):
-        return np.ones(x.shape, np.bool_)
     return np.asarray(np.broadcast_to(np.isfinite(slopes), x.shape) | (x < 0))
 
 

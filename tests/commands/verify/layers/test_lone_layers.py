@@ -242,6 +242,7 @@ def test_units_are_those_of_the_output_unless_parts_of_the_input_cancel(
         (0.5, [1000.0], [1000 + 9000 * EPS], False),
         (0.5, [0.0], [0.0], True),
         (0.5, [0.0], [1.1e-38], True),
+        (0.5, [0.0], [2.0**-126], True),
         (0.5, [0.0], [1.3e-38], False),
         (0.5, [-1.0, -1.0], [-0.5, -0.6], False),
         (math.inf, [0.0], [0.0], False),
@@ -257,7 +258,7 @@ def test_whether_an_output_is_prelu_of_an_input(
     given = _array(slope), _array(*x), _array(*y)
     with np.errstate(all="raise"):
         assert is_prelu_of(*given) is is_it
-    assert not is_prelu_of(_array(1.0, 2.0), _array(1.0, 2.0, 3.0), _array(1.0, 2.0, 3.0))
+    assert is_prelu_of(_array(1.0, 2.0), _array(1.0, 2.0, 3.0), _array(1.0, 2.0, 3.0)) is False
 
 
 def test_a_coarser_type_of_either_side_has_more_room() -> None:
@@ -277,3 +278,18 @@ def test_slopes_are_shown_by_the_most_negative_inputs() -> None:
     assert found[0, :2].tolist() == [0.5, 0.75]
     assert math.isnan(found[0, 2])
     assert found[0, 3] == shared[0, 0] == pytest.approx(1e8)
+
+
+def test_slopes_are_shown_along_their_own_axis() -> None:
+    x = -np.array([[[1, 2], [8, 7]], [[4, 3], [5, 6]]], np.float32)
+    y = np.array([[[9, 9], [-4, 9]], [[-1, 9], [9, 9]]], np.float32)
+    found = effective_slopes(np.ones((1, 2, 1), np.float32), x, y)
+    assert found.tolist() == [[[0.25], [0.5]]]
+
+
+@pytest.mark.parametrize("slope", [math.inf, math.nan])
+def test_what_a_slope_without_end_makes_of_inputs_from_0_on_is_not_looked_at(slope: float) -> None:
+    for x in (0.0, 0.5, 2.0):
+        assert apart(_array(slope), _array(x), _array(math.nan)) == 0
+        assert apart(_array(slope), _array(x), _array(x)) == 0
+    assert apart(_array(slope), _array(-0.5), _array(1.0)) == HUGE
