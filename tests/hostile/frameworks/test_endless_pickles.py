@@ -54,7 +54,7 @@ def two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 FILES = {
-    "of itself": (_itself(), "holds no state dict"),
+    "of itself": (_itself(), "contains no state dict"),
     "all memory": (_array_of_bytes(3 << 30), "takes more than"),
     "a key without an end": (_tuples_as_key(), "s of processor time"),
     "a list of itself": (b"\x80\x02]q\x00h\x00a.", "contains a list"),

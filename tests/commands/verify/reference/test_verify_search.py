@@ -244,7 +244,7 @@ def test_a_fixed_batch_of_one_is_not_taken_for_batch_statistics(tmp_path: Path) 
     net = save(tmp_path / "n.onnx", "y = PRelu(x, a)", "float[1,3] x", "float[1,3] y", a=slopes)
     found = verify(net, net)
     assert found.code == 0
-    assert not any("rest of its batch" in note for note in found.json["notes"])
+    assert not any("other rows of its batch" in note for note in found.json["notes"])
 
 
 @pytest.mark.parametrize("seconds", ["-1", "soon"])
