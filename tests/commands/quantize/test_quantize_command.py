@@ -256,7 +256,7 @@ def test_reports_show_the_layers(net: Path, data: Path, tmp_path: Path) -> None:
     for text in (found.out, written["markdown"].read_text(), written["html"].read_text()):
         assert "_conv" in text
         assert "dB" in text
-        assert "held out" in text
+        assert "held-out" in text
     document = json.loads(written["json"].read_text())
     assert errors("quantize", document) == []
     assert errors("verify", {"schema_version": 1, **document["verification"]}) == []
