@@ -219,18 +219,26 @@ def test_the_three_answers_are_put_together(
     _Layers.seen = []
     monkeypatch.setattr(module, "QuantizedLayers", _Layers)
     monkeypatch.setattr(module, "_watch", lambda *given: watched.append(given))
-    monkeypatch.setattr(module, "_runs", lambda plan, proto, what: (proto, what))
-    monkeypatch.setattr(module, "weights_within_half_a_step", lambda *given: (close, 3))
+    asked: list[Any] = []
+    monkeypatch.setattr(module, "_runs", lambda *given: given)
+    monkeypatch.setattr(module, "weights_within_half_a_step",
+                        lambda *given: asked.append(given) or (close, 3))  # fmt: skip
     measured = SimpleNamespace(worst=0.5, alike=9.0, decibels=30.0, directed=True,
                                least_factor=0.01)  # fmt: skip
     kernel = SimpleNamespace(worst=worst, decibels=30.0)
-    monkeypatch.setattr(module, "_closeness_of_weights",
-                        lambda plan, meant, strict: {"y": measured, "z": None})  # fmt: skip
-    monkeypatch.setattr(module, "_closeness_of_kernels", lambda plan: {"y": kernel})
+    monkeypatch.setattr(
+        module,
+        "_closeness_of_weights",
+        lambda *given: asked.append(given) or {"y": measured, "z": None},
+    )
+    monkeypatch.setattr(
+        module, "_closeness_of_kernels", lambda *given: asked.append(given) or {"y": kernel}
+    )
     from test_judged_outputs import _output
 
     compared: list[Any] = []
-    outputs = SimpleNamespace(compare=lambda results: compared.append(results) or [_output()])
+    parities = [_output()]
+    outputs = SimpleNamespace(compare=lambda results: compared.append(results) or parities)
     meaning = SimpleNamespace(model=SimpleNamespace(proto="proto"), kind="QDQ", words="to int8",
                               steps={"w": SimpleNamespace(is_coarse=True)})  # fmt: skip
     source = SimpleNamespace(located=("one",) if located else ())
@@ -240,7 +248,10 @@ def test_the_three_answers_are_put_together(
         results="results", given=False, is_limited=False, spelled="net.onnx",
     )  # fmt: skip
     found = module.judge_quantized(plan, {"n": "cpu"})
-    assert compared == [("proto", "what it means"), "results"]
+    meant = (plan, "proto", "what it means")
+    assert compared == [meant, "results"]
+    assert asked == [(plan, meant, parities), (plan,), (meaning, "graph")]
+    assert [(given[0], type(given[1])) for given in watched] == [(plan, _Layers)] * len(watched)
     assert _Layers.seen == [(reference, source.located, meaning)]
     assert len(watched) == int(layers and located)
     assert measured.directed is (close < 3)
