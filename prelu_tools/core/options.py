@@ -46,12 +46,21 @@ class OtherInputs:
     """What that one is called."""
     inputs: tuple[InputOption, ...]
     """Its inputs."""
+    more: tuple[OtherInputs, ...] = ()
+    """Those of the further models of the comparison, as far as they are known."""
 
     @property
     def note(self) -> str:
         """What the user should know where they are used."""
-        names = ", ".join(f"{i.name}:{','.join(map(str, i.shape))}" for i in self.inputs)
-        return f"the model's input sizes are not known: those of {self.model} are used ({names})"
+        return (
+            f"the model's input sizes are not known: those of {self.model} are used "
+            f"({sizes_in_words(self.inputs)})"
+        )
+
+
+def sizes_in_words(inputs: Iterable[InputOption]) -> str:
+    """As in `x:batch,3,112,112, ids:batch,length`."""
+    return ", ".join(f"{one.name}:{','.join(map(str, one.shape))}" for one in inputs)
 
 
 class _NoShapeError(ValueError):

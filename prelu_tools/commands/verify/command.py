@@ -20,6 +20,7 @@ from prelu_tools.commands.verify.conclusion import agreements_of, conclude
 from prelu_tools.commands.verify.inputs.feeds import save_feeds
 from prelu_tools.commands.verify.inputs.linking import Layouts, link_inputs, other_links
 from prelu_tools.commands.verify.inputs.other import asking
+from prelu_tools.commands.verify.inputs.unchecked import unchecked_sizes
 from prelu_tools.commands.verify.judging import is_quantized, judge
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.quantized.ranges import within_calibration
@@ -124,6 +125,7 @@ def verify_source(
                 judged.append(Judged(item))
             else:
                 judged += _judge(reference, item, request, progress)
+        reference.notes += unchecked_sizes(source, opened)
         agreements = agreements_of(reference, judged, request)
         result = conclude(reference, judged, agreements, request)
         result = replace(result, sizes=settled.sizes, inputs=settled.inputs, quick=request.quick)
