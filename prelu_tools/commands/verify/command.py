@@ -20,7 +20,6 @@ from prelu_tools.commands.verify.conclusion import agreements_of, conclude
 from prelu_tools.commands.verify.inputs.feeds import save_feeds
 from prelu_tools.commands.verify.inputs.linking import Layouts, link_inputs, other_links
 from prelu_tools.commands.verify.inputs.other import asking
-from prelu_tools.commands.verify.inputs.unchecked import unchecked_sizes
 from prelu_tools.commands.verify.judging import is_quantized, judge
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.quantized.ranges import within_calibration
@@ -32,6 +31,7 @@ from prelu_tools.commands.verify.reference.replay import (
     replaying,
 )
 from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
+from prelu_tools.commands.verify.unchecked import unchecked_sizes
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
 from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.reasons import Reason
