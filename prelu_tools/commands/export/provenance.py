@@ -13,9 +13,9 @@ from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.source_spec import parse_source_spec
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.options import SourceOptions, example_sizes
+from prelu_tools.core.options import example_sizes
 from prelu_tools.core.prelu.layout import Layout, from_layouts
-from prelu_tools.core.requests.option import options_of
+from prelu_tools.core.requests.option import given_in_file
 from prelu_tools.graph.io.metadata import (
     PREFIX,
     SOURCE,
@@ -82,11 +82,9 @@ def options_of_export(source: Source, request: ExportRequest) -> dict[str, str]:
     """
     counts, names = heeded(source, request.options), {spec.name for spec in source.inputs()}
     found: dict[str, Any] = {}
-    for kind, values in ((ExportRequest, request), (SourceOptions, request.options)):
-        for one in options_of(kind, "file"):
-            value = getattr(values, one.field)
-            if value and (not one.sources or one.field in counts):
-                found[one.key] = one.kind.plain(value)
+    for one, value in (*given_in_file(request), *given_in_file(request.options)):
+        if not one.sources or one.field in counts:
+            found[one.key] = value
     if "custom_objects" in found:
         found["custom_objects"] = [_without_folder(text) for text in found["custom_objects"]]
     if "input" in found:
