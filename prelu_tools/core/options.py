@@ -37,6 +37,11 @@ class InputOption:
     dtype: str = "float32"
     """The numpy name of its type."""
 
+    @property
+    def text(self) -> str:
+        """NAME:DIMS, as `--input` has it."""
+        return f"{self.name}:{','.join(map(str, self.shape))}"
+
 
 @dataclass(frozen=True)
 class OtherInputs:
@@ -52,15 +57,8 @@ class OtherInputs:
     @property
     def note(self) -> str:
         """What the user should know where they are used."""
-        return (
-            f"the model's input sizes are not known: those of {self.model} are used "
-            f"({sizes_in_words(self.inputs)})"
-        )
-
-
-def sizes_in_words(inputs: Iterable[InputOption]) -> str:
-    """As in `x:batch,3,112,112, ids:batch,length`."""
-    return ", ".join(f"{one.name}:{','.join(map(str, one.shape))}" for one in inputs)
+        names = ", ".join(one.text for one in self.inputs)
+        return f"the model's input sizes are not known: those of {self.model} are used ({names})"
 
 
 class _NoShapeError(ValueError):
@@ -119,6 +117,7 @@ def _shapes_of_text(given: Sequence[str]) -> tuple[InputOption, ...]:
 SHAPES = Kind(
     _shapes, {**TEXTS.schema, "items": {"type": "string", "pattern": "^.+:[^:]+$"}}, "Shapes",
     _SIZES, _shapes_of_python, _shapes_of_text, many=True,
+    plain=lambda value: [one.text for one in value],
 )  # fmt: skip
 """The shapes of inputs: `NAME:DIMS` each, or in Python sizes by name."""
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.options import Dim, InputOption, OtherInputs, sizes_in_words
+from prelu_tools.core.options import Dim, InputOption, OtherInputs
 from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.core.results.reasons import Reason
@@ -52,7 +52,7 @@ def freed_inputs(
     ):
         return None
     used, taken = (
-        sizes_in_words(InputOption(spec.name, spec.shape) for spec, free in chosen if spec != free)
+        ", ".join(InputOption(one.name, one.shape).text for one, free in chosen if one != free)
         for chosen in (pairs, [pair[::-1] for pair in pairs])
     )
     note = Reason(
