@@ -119,7 +119,7 @@ def of_slopes(coverage: CoverageBook) -> list[Reason]:
         return []
     return [
         Reason(
-            "no slope met a negative input, so slopes were compared only by value, not by what "
+            "no negative input reached a slope, so slopes were compared only by value, not by what "
             "the layers compute; try other inputs (--inputs or --input-range)",
             "no_negative_input",
         )
