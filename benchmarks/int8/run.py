@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -83,8 +84,8 @@ def table(found: Sequence[dict[str, Any]], caption: str) -> str:
     for row in found:
         ms = row["ms"]
         cells = [
-            row["title"], *(f"{ms[key]:.2f} ms" for key in ("float", "plain", "int8")),
-            f"{row['of_plain']:.2f}", *(f"{ms[key]:.2f} ms" for key in ("leaky", "relu")),
+            row["title"], *(_time(ms[key]) for key in ("float", "plain", "int8")),
+            f"{row['of_plain']:.2f}", *(_time(ms[key]) for key in ("leaky", "relu")),
             f"{100 * (row['of_relu'] - 1):+.0f} %", _decibels(row["snr_plain"]),
             _decibels(row["snr"]),
         ]  # fmt: skip
@@ -110,6 +111,11 @@ def summary(found: Sequence[dict[str, Any]]) -> str:
         f"outputs that lose SNR compared with plain quantization: {', '.join(lost) or 'none'}",
     ]
     return "\n".join(f"- {line[0].upper()}{line[1:]}." for line in words)
+
+
+def _time(milliseconds: float) -> str:
+    digits = max(0, 2 - math.floor(math.log10(milliseconds)))
+    return f"{milliseconds:.{digits}f} ms"
 
 
 def _decibels(values: Sequence[float | None]) -> str:

@@ -48,7 +48,7 @@ def test_the_table_has_a_line_a_model_and_what_is_wrong(written: dict[str, str])
     assert max(map(len, lines)) <= 81
     text = " ".join(written["table"].split())
     assert "FAIL 5 models: 2 ok, 1 with warnings, 1 fail, 1 error" in text
-    assert "warning no_prelu: 1 model:" in text
+    assert "warning no_prelu in 1 model:" in text
     assert re.search(r"fail \S+nan\.onnx \S+ has findings at --fail-on error: non_finite", text)
     assert re.search(r"error \S+bad\.onnx", text)
 

@@ -234,4 +234,4 @@ def test_weights_of_keras_2_keep_the_names_of_their_variables(tmp_path: Path) ->
     (layer,) = source.layers()
     assert (layer.name, layer.parameter, layer.preceding_parameters) == ("act", "act/alpha", 76)
     assert layer.slopes.reshape(-1).tolist() == [0.5] * 4
-    assert "weights only" in source.notes[0]
+    assert "only weights" in source.notes[0]

@@ -200,7 +200,7 @@ def test_weights_alone_have_the_slopes_and_say_how_they_were_told(saved: Saved, 
         assert by_name[live.name].preceding_parameters is None
     (note,) = source.notes
     assert "identified by the" in note
-    assert "weights only" in note
+    assert "only weights" in note
 
 
 def test_the_sharing_of_every_combination_of_axes_is_known(saved: Saved) -> None:

@@ -109,7 +109,7 @@ def test_a_python_file_needs_a_name_in_it(tmp_path: Path) -> None:
     path = _module(tmp_path, "class Net: ...\n")
     found = _export(path, tmp_path / "net.onnx")
     assert found.code == 2
-    assert f"give {path}:Net" in found.err
+    assert f"use {path}:Net" in found.err
 
 
 def test_an_unknown_name_is_answered_with_what_there_is(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_an_unknown_name_is_answered_with_what_there_is(tmp_path: Path) -> None:
         ("import nothing_like_it\nclass Net: ...", "No module named 'nothing_like_it'"),
         ("def Net(:\n", "failed with SyntaxError"),
         ("def Net():\n    raise ValueError('too small')", "failed with ValueError: too small"),
-        ("def Net(size):\n    return size", "needs size: type '"),
+        ("def Net(size):\n    return size", "needs its argument size: use '"),
         ("def Net(*sizes):\n    return sizes + 1", "failed with TypeError"),
         ("def Net():\n    return 3", "is of type int: expected a torch.nn.Module"),
         ("Net = 'text'", "is of type str: expected a torch.nn.Module"),
