@@ -114,7 +114,7 @@ def of_inputs(feeds: Sequence[Feeds]) -> list[Reason]:
 
 
 def of_slopes(coverage: CoverageBook) -> list[Reason]:
-    """A run in which no slope met a negative input."""
+    """A run in which no negative input reached a slope."""
     if coverage.exercised or not coverage.total:
         return []
     return [
