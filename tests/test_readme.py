@@ -64,4 +64,4 @@ def test_a_reader_decides_within_30_lines() -> None:
     head = README.splitlines()[:30]
     for word in ("![", "prelu-tools export", "prelu-tools verify", "**Why.**", "pip install"):
         assert any(word in line for line in head), word
-    assert len(README.splitlines()) < 150
+    assert len(README.splitlines()) < 165

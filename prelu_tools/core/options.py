@@ -37,6 +37,11 @@ class InputOption:
     dtype: str = "float32"
     """The numpy name of its type."""
 
+    @property
+    def text(self) -> str:
+        """NAME:DIMS, as `--input` has it."""
+        return f"{self.name}:{','.join(map(str, self.shape))}"
+
 
 @dataclass(frozen=True)
 class OtherInputs:
@@ -50,7 +55,7 @@ class OtherInputs:
     @property
     def note(self) -> str:
         """What the user should know where they are used."""
-        names = ", ".join(f"{i.name}:{','.join(map(str, i.shape))}" for i in self.inputs)
+        names = ", ".join(one.text for one in self.inputs)
         return f"the model's input sizes are not known: those of {self.model} are used ({names})"
 
 
@@ -110,6 +115,7 @@ def _shapes_of_text(given: Sequence[str]) -> tuple[InputOption, ...]:
 SHAPES = Kind(
     _shapes, {**TEXTS.schema, "items": {"type": "string", "pattern": "^.+:[^:]+$"}}, "Shapes",
     _SIZES, _shapes_of_python, _shapes_of_text, many=True,
+    plain=lambda value: [one.text for one in value],
 )  # fmt: skip
 """The shapes of inputs: `NAME:DIMS` each, or in Python sizes by name."""
 

@@ -62,6 +62,11 @@ def _init(*options: str) -> Outcome:
     return cli("init", "--format", "json", *options)
 
 
+def _again() -> Outcome:
+    Path("prelu-tools.toml").unlink()
+    return _init("--force")
+
+
 def _pairs(found: Outcome) -> list[tuple[str, tuple[str, ...]]]:
     return [(one["reference"], tuple(one["candidates"])) for one in found.json["checks"]]
 
@@ -103,12 +108,13 @@ def test_the_only_file_belongs_to_the_only_class_and_weights_whatever_their_name
     _touch("upscaler_x2.pth")
     assert _pairs(_init()) == [("model.py:Upscaler@upscaler_x2.pth", ("x2.onnx",))]
     _touch("epoch-9.pt")
-    assert _pairs(_init("--force")) == [("model.py:Upscaler", ("x2.onnx",))]
+    assert _pairs(_again()) == [("model.py:Upscaler", ("x2.onnx",))]
     Path("model.py").unlink()
     _touch("best.keras", "LICENSE")
-    assert _pairs(_init("--force")) == [("best.keras", ("x2.onnx",))]
+    assert _pairs(_again()) == [("best.keras", ("x2.onnx",))]
     _onnx("other.onnx")
-    found = cli("init", "--force")
+    Path("prelu-tools.toml").unlink()
+    found = cli("init")
     assert found.code == 3
     assert "x2.onnx: no source has this name" in found.words
 
@@ -183,6 +189,14 @@ def _stated(name: str, source: str, sha256: str = "") -> None:
     model.metadata_props.add(key="prelu_tools.source", value=source)
     if sha256:
         model.metadata_props.add(key="prelu_tools.source_sha256", value=sha256)
+    onnx.save(model, name)
+
+
+def _with_options(name: str, source: str, options: object) -> None:
+    """The same, with the options that it was exported with."""
+    _stated(name, source)
+    model = onnx.load(name)
+    model.metadata_props.add(key="prelu_tools.options", value=json.dumps(options))
     onnx.save(model, name)
 
 
@@ -282,7 +296,7 @@ def test_many_pairs_that_are_alike_are_one_glob() -> None:
     _touch(*(f"src/{name}.keras" for name in names))
     assert _pairs(_init()) == [("src/*.keras", ("out/{stem}.onnx",))]
     _touch("src/e.keras")
-    assert len(_pairs(_init("--force"))) == 4  # the glob would find one more
+    assert len(_pairs(_again())) == 4  # the glob would find one more
 
 
 def test_a_glob_that_it_writes_runs() -> None:
@@ -319,7 +333,7 @@ def test_nothing_to_check_is_no_verdict_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
-        ("prelu-tools.toml", "kept", "prelu-tools.toml already exists: use --force"),
+        ("prelu-tools.toml", "kept", "and cannot be read as a list"),
         (
             "prelu-tools.schema.json",
             "kept",
@@ -337,16 +351,18 @@ def test_nothing_is_written_over_without_force(file: str, content: str, said: st
     assert said in found.words
     assert Path(file).read_text() == content
     assert sorted(path.name for path in Path().iterdir()) == before
-    assert cli("init", "--force", "-q").code == 0
+    replaces = file == "prelu-tools.schema.json"
+    assert cli("init", "--force", "-q").code == (0 if replaces else 2)
+    assert (Path(file).read_text() == content) != replaces
 
 
 def test_what_a_list_leaves_out_is_said_where_it_is_not_replaced() -> None:
     _onnx("net.onnx", "net-fast.onnx")
     assert _init().code == 0
-    assert "already exists, and lists every model that was found: use" in cli("init").words
+    assert "already exists, and lists every model that was found: to write" in cli("init").words
     _onnx("net-opt.onnx", "other.onnx", "other-slim.onnx")
     said = (
-        "prelu-tools.toml already exists, and does not list net-opt.onnx and other-slim.onnx: add"
+        "prelu-tools.toml already exists, and does not list net-opt.onnx and other-slim.onnx: use"
     )
     assert said in cli("init").words
     tables = (
@@ -371,9 +387,11 @@ def test_the_table_fits_and_says_what_to_type() -> None:
     assert max(map(len, found.out.splitlines())) <= 80
     assert "left out 10 more: --format json names them" in found.words
     assert "wrote prelu-tools.toml and prelu-tools.schema.json: 1 check" in found.words
+    Path("prelu-tools.toml").unlink()
     assert (
         "| `net.onnx` | `net-fast.onnx` | 1 |" in cli("init", "--force", "--format", "markdown").out
     )
+    Path("prelu-tools.toml").unlink()
     assert json.loads(cli("init", "--force", "--format", "json").out)["kind"] == "init"
 
 
@@ -394,3 +412,144 @@ def test_records_are_offered_where_a_framework_is_needed(tmp_path: Path) -> None
     assert "# To check without the framework: prelu-tools record" in (
         Path("prelu-tools.toml").read_text()
     )
+
+
+def test_a_check_has_the_options_of_the_export() -> None:
+    _touch("sr.keras")
+    Path("lib").mkdir()
+    Path("lib/sr.py").write_text("import keras\nclass FSRCNN(keras.Model): pass\n")
+    _with_options(
+        "sr.onnx",
+        "sr.keras",
+        {
+            "input": ["x:batch,h,w,1"],
+            "custom_objects": ["sr.py:FSRCNN"],
+            "input_range": {"x": [0, 4], "": [-1, 0.5]},
+        },
+    )
+    assert _init().code == 0
+    assert _written() == [
+        {
+            "name": "sr",
+            "reference": "sr.keras",
+            "candidates": ["sr.onnx"],
+            "input": ["x:batch,h,w,1"],
+            "input_range": {"x": [0, 4], "": [-1, 0.5]},
+            "custom_objects": ["lib/sr.py:FSRCNN"],
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("allow_unsafe_load", True),
+        ("custom_objects", ["shutil:rmtree"]),
+        ("custom_objects", ["tool.py"]),
+        ("custom_objects", ["sr.py:gone"]),
+        ("custom_objects", ["sr.py", "gone.py"]),
+    ],
+)
+def test_what_could_run_code_is_left_to_the_user(key: str, value: object) -> None:
+    _touch("sr.keras")
+    Path("sr.py").write_text("import keras\n")
+    Path("tool.py").write_text("raise SystemExit\n")
+    _with_options("sr.onnx", "sr.keras", {key: value})
+    found = cli("init")
+    assert found.code == 0
+    assert key not in _written()[0]
+    assert f"{key} can run code: uncomment it in prelu-tools.toml" in found.words
+    said = json.dumps(value)
+    text = Path("prelu-tools.toml").read_text().replace(f"# {key} = {said}\n", f"{key} = {said}\n")
+    assert tomllib.loads(text)["checks"][0][key] == value
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"input": "x:1"},
+        {"input": ["x"]},
+        {"input_range": {"x": [3, 2]}},
+        {"providers": ["cuda"], "min_power": 0, "candidates": ["other.onnx"], "quick": True},
+        ["input"],
+        "input",
+        {"input_range": {"x": [0, 10**400]}},
+    ],
+)
+def test_options_that_a_check_cannot_have_are_not_written(options: object) -> None:
+    _touch("net.keras")
+    _with_options("net.onnx", "net.keras", options)
+    assert _init().code == 0
+    assert set(_written()[0]) == {"name", "reference", "candidates"}
+
+
+def test_files_exported_with_other_options_have_checks_of_their_own() -> None:
+    _touch("net.keras")
+    for name, size in (("net.onnx", 8), ("net-fast.onnx", 8), ("net-big.onnx", 16)):
+        _with_options(name, "net.keras", {"input": [f"x:batch,{size}"]})
+    assert sorted(_pairs(_init())) == [
+        ("net.keras", ("net-big.onnx",)),
+        ("net.keras", ("net.onnx", "net-fast.onnx")),
+    ]
+
+
+def test_force_keeps_what_is_there_and_adds_the_rest() -> None:
+    _onnx("net.onnx")
+    _touch("net.keras")
+    assert _init().code == 0
+    text = (
+        Path("prelu-tools.toml")
+        .read_text()
+        .replace(
+            'candidates = ["net.onnx"]\n',
+            'candidates = ["net.onnx"]\nmin_coverage = 1.0  # mine\ninput_range = { x = [0, 1] }\n',
+        )
+    )
+    text += '[[checks]]\nreference = "gone.keras"\ncandidates = ["gone.onnx"]\n'
+    Path("prelu-tools.toml").write_text(text)
+    assert "already lists every model" in cli("init", "--force").words
+    assert Path("prelu-tools.toml").read_text() == text
+    _onnx("net-fast.onnx", "other.onnx")
+    _touch("other.keras")
+    assert _pairs(_init("--force")) == [
+        ("net.keras", ("net-fast.onnx",)),
+        ("other.keras", ("other.onnx",)),
+    ]
+    assert Path("prelu-tools.toml").read_text().startswith(text)
+    assert _written()[2:] == [
+        {
+            "name": "net-fast",
+            "reference": "net.keras",
+            "candidates": ["net-fast.onnx"],
+            "min_coverage": 1.0,
+            "input_range": {"x": [0, 1]},
+        },
+        {"name": "other", "reference": "other.keras", "candidates": ["other.onnx"]},
+    ]
+
+
+def test_force_adds_to_pyproject_where_that_has_the_list() -> None:
+    _onnx("net.onnx", "net-fast.onnx", "other.onnx", "other-fast.onnx")
+    entry = '[[tool.prelu-tools.checks]]\nreference = "net.onnx"\ncandidates = ["net-fast.onnx"]\n'
+    Path("pyproject.toml").write_text(entry)
+    assert _pairs(_init("--force")) == [("other.onnx", ("other-fast.onnx",))]
+    assert not Path("prelu-tools.toml").exists()
+    assert cli("verify", "--format", "json").json["summary"]["pass"] == 2
+    Path("pyproject.toml").write_text(
+        "[tool.prelu-tools]\nchecks = "
+        '[{ reference = "net.onnx", candidates = ["net-fast.onnx"] }]\n'
+    )
+    assert "its checks are an array" in cli("init", "--force").words
+
+
+@pytest.mark.torch
+def test_an_export_states_its_options_and_their_check_runs() -> None:
+    Path("sub").mkdir()
+    Path("sub/small.py").write_text(NETS)
+    source, given = "sub/small.py:SmallNet", ("--input", "x:n,4", "--input-range", "x=0,4")
+    assert cli("export", source, "-o", "net.onnx", *given).code == 0
+    assert _init().code == 0
+    check = _written()[0]
+    assert (check["input"], check["input_range"]) == (["x:n,4"], {"x": [0, 4]})
+    found = cli("verify", "--format", "json")
+    assert (found.code, found.json["summary"]["pass"]) == (0, 1)

@@ -228,12 +228,17 @@ def strip_to(
     """
     if not expected or set(expected) & set(tensors):
         return dict(tensors), [], []
-    longest = max(expected, key=len)
-    prefixes = [name.removesuffix(longest) for name in tensors if name.endswith(f".{longest}")]
-    fitting = [p for p in prefixes if all(f"{p}{name}" in tensors for name in expected)]
+    fitting = fitting_prefixes(tensors, expected)
     if not fitting:
         stripped, taken = strip_prefixes(tensors)
         return stripped, taken, []
     prefix = min(fitting, key=lambda found: (len(found), found))
     own = {n.removeprefix(prefix): value for n, value in tensors.items() if n.startswith(prefix)}
     return own, [prefix], [name for name in tensors if not name.startswith(prefix)]
+
+
+def fitting_prefixes(tensors: Collection[str], expected: Collection[str]) -> list[str]:
+    """The prefixes with which a file has all names of a model."""
+    longest = max(expected, key=len, default="")
+    prefixes = [name.removesuffix(longest) for name in tensors if name.endswith(f".{longest}")]
+    return [p for p in prefixes if all(f"{p}{name}" in tensors for name in expected)]

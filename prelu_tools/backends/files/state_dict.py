@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from prelu_tools.backends.files.named_weights import NamedTensors, contents_of
 from prelu_tools.backends.files.naming import strip_prefixes
 from prelu_tools.backends.files.source import Contents
+from prelu_tools.backends.torch.files.others import fitting, told
 from prelu_tools.backends.torch.files.weights import StateFile, read_here, read_state, to_numpy
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
@@ -55,7 +57,11 @@ def _contents(found: StateFile, path: Path) -> Contents:
             f"{path} contains no named tensors, only {keys or 'nothing'}: expected a state dict, "
             "as model.state_dict() returns"
         )
-    return contents_of(_StateDict(tensors, found.wrappers))
+    contents = contents_of(_StateDict(tensors, found.wrappers))
+    others = fitting(found.others, strip_prefixes(tensors)[0], {}, ())
+    if not others:
+        return contents
+    return replace(contents, notes=(*contents.notes, told(path, found.wrappers, others)))
 
 
 class _StateDict(NamedTensors):

@@ -30,9 +30,9 @@ def refuse_ignored_options(sources: Sequence[Source], request: Any, inspects: bo
         UsageError: none of the sources heeds an option, or none has an input that is named.
     """
     options: SourceOptions = request.options
-    heeded = {name for source in sources for name in _heeded(source, options, inspects)}
+    counting = {name for source in sources for name in heeded(source, options, inspects)}
     names = ", ".join(dict.fromkeys(source.spelled for source in sources))
-    refuse_ignored_by_sources(request, heeded, names, is_one=len(sources) == 1)
+    refuse_ignored_by_sources(request, counting, names, is_one=len(sources) == 1)
     if options.is_shared:
         return
     left = {option.name for option in options.inputs}
@@ -48,7 +48,7 @@ def refuse_ignored_options(sources: Sequence[Source], request: Any, inspects: bo
         )
 
 
-def _heeded(source: Source, options: SourceOptions, inspects: bool) -> tuple[str, ...]:
+def heeded(source: Source, options: SourceOptions, inspects: bool = False) -> tuple[str, ...]:
     """The fields of requests and of their options that count for a source."""
     of_graph = _OF_GRAPH if source.graph is not None else ()
     of_keras = _of_keras(source.spelled) if source.framework == "keras" else ()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from prelu_tools.backends.preflight.names import listed
+from prelu_tools.batch.init.entries import extended, listed_models, not_listed, table
 from prelu_tools.batch.init.search import Found, search
-from prelu_tools.batch.lists.jobs import check_jobs
 from prelu_tools.batch.lists.keys import FIELDS
 from prelu_tools.batch.lists.schema import SCHEMA_FILE, shipped_schema
 from prelu_tools.batch.lists.tables import OWN_FILE, PROJECT_FILE, project_has_section
@@ -26,13 +24,16 @@ class InitRequest:
     """What to write."""
 
     force: bool = False
-    """Whether a file that is there may be replaced."""
+    """Whether a list that is there may be extended, and its schema replaced."""
     schema: bool = True
     """Whether to write the schema beside it, for editors."""
 
 
 def init(request: InitRequest) -> InitResult:
     """Look for models in the current folder, and write `prelu-tools.toml` there.
+
+    A list that is there keeps all that is in it: with `force`, checks of models that it does not
+    name are added at its end.
 
     Raises:
         UsageError: a file is there already.
@@ -44,11 +45,16 @@ def init(request: InitRequest) -> InitResult:
         _refuse_existing(path, schema if request.schema else None, found)
     if not found.checks:
         raise _nothing_found(found, path)
+    if path.exists() or project_has_section():
+        path, checks, text = extended(found.pairs)
+    else:
+        checks = found.checks
+        text = "\n".join(_lines(checks, request.schema)) + "\n"
     if request.schema:
         _write(schema, shipped_schema())
-    _write(path, "\n".join(_lines(found.checks, request.schema)) + "\n")
+    _write(path, text)
     written = SCHEMA_FILE if request.schema else None
-    return InitResult(OWN_FILE, written, found.checks, found.left_out)
+    return InitResult(str(path), written, checks, found.left_out)
 
 
 def _nothing_found(found: Found, path: Path) -> PReLUToolsError:
@@ -64,12 +70,9 @@ def _nothing_found(found: Found, path: Path) -> PReLUToolsError:
 
 def _refuse_existing(path: Path, schema: Path | None, found: Found) -> None:
     if path.exists():
-        raise UsageError(f"{path} already exists{_not_listed(found)} use --force to replace it")
+        raise UsageError(f"{path} already exists{_not_listed(found)}")
     if project_has_section():
-        raise UsageError(
-            f"{PROJECT_FILE} already lists checks{_not_listed(found)} use --force to write "
-            f"{path}, which replaces them"
-        )
+        raise UsageError(f"{PROJECT_FILE} already lists checks{_not_listed(found)}")
     if schema is None or not schema.exists():
         return
     if not schema.is_file() or schema.read_bytes() != shipped_schema().encode():
@@ -80,15 +83,21 @@ def _refuse_existing(path: Path, schema: Path | None, found: Found) -> None:
 
 
 def _not_listed(found: Found) -> str:
-    """What of that which was found an existing list leaves out, up to the colon."""
+    """The rest of the sentence: what of that which was found an existing list leaves out."""
     try:
-        known = {os.path.abspath(name) for job in check_jobs().jobs for name in job.sources}  # noqa: PTH100
-    except PReLUToolsError:  # `verify` says what is wrong with it
-        return ":"
-    missing = [name for name in found.candidates if os.path.abspath(name) not in known]  # noqa: PTH100
+        missing = [path for check in found.pairs for path in not_listed(check, listed_models())]
+    except PReLUToolsError as error:
+        return f", and cannot be read as a list ({error}): correct or delete it"
     if missing:
-        return f", and does not list {listed(missing, ' and ')}: add what is missing, or"
-    return ", and lists every model that was found:" if found.candidates else ":"
+        return (
+            f", and does not list {listed(missing, ' and ')}: use --force to add what is missing; "
+            "it keeps what is there"
+        )
+    return (
+        ", and lists every model that was found: to write it anew, delete it"
+        if found.checks
+        else ": to write it anew, delete it"
+    )
 
 
 def _write(path: Path, text: str) -> None:
@@ -109,31 +118,10 @@ def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
         yield '# installed, and reference = "net.npz" here.'
     for check in checks:
         yield ""
-        if check.needed:
-            yield f"# Fill in {' and '.join(check.needed)}, and remove the first # of each line:"
-        yield from (f"# {line}" if check.needed else line for line in _check(check))
+        yield from table(check)
     yield ""
     yield "# More keys of a check, each with an example value:"
     rest = [(key, field) for key, field in FIELDS.items() if key not in _SHOWN]
     width = max(len(f"{key} = {field.example}") for key, field in rest)
     for key, field in rest:
         yield f"# {f'{key} = {field.example}':{width}}  # {field.line}"
-
-
-def _check(check: InitCheck) -> Iterator[str]:
-    if check.n_models > 1:
-        yield f"# One check for each match: {check.n_models} when this was written."
-    yield "[[checks]]"
-    yield f"name = {_quoted(check.name)}"
-    yield f"reference = {_quoted(check.reference)}"
-    yield f"candidates = [{', '.join(map(_quoted, check.candidates))}]"
-    if check.inputs:
-        yield f"input = [{', '.join(map(_quoted, check.inputs))}]"
-    if check.variants:
-        names = ", ".join(map(_quoted, check.variants))
-        yield f"# Of another type, so they need their own tolerance: {names}"
-
-
-def _quoted(text: str) -> str:
-    """A text as TOML writes it: JSON's escapes are among its own."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -90,10 +90,15 @@ def model_named(folder: Path, path: Path, call: str) -> PythonModel | None:
     maker = code.maker(call.partition("(")[0]) if code is not None else None
     if code is None or maker is None:
         return None
-    if not maker.is_model and not any(name in code.names for name in _FRAMEWORKS):
+    if not maker.is_model and not is_about_models(code):
         return None
     found = _model(path, code, maker, is_alone=True)
     return replace(found, call=call, needed=()) if "(" in call else found
+
+
+def is_about_models(code: Code) -> bool:
+    """Whether a file uses a framework."""
+    return any(name in code.names for name in _FRAMEWORKS)
 
 
 def _model(path: Path, code: Code, maker: Maker, is_alone: bool) -> PythonModel:

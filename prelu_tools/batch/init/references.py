@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from prelu_tools.backends.recorded.format import read_recording
+from prelu_tools.batch.init.options import INPUT, settled, toml
 from prelu_tools.batch.init.python_files import PythonModel, python_models
 from prelu_tools.batch.init.stated import Stated, StatedSources, nearest, stated
 from prelu_tools.core.errors import PReLUToolsError
@@ -30,11 +33,13 @@ class OnnxFile:
     """What it says that it was exported from."""
     sha256: str
     """The hash of that file, or of its own weights, as far as it says."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """With which options, by their keys in a check."""
 
     @property
-    def made_from(self) -> tuple[Stated, str] | None:
-        """What it shares with all files that were made from the same source; None for unknown."""
-        return None if self.stated is None else (self.stated, self.sha256)
+    def made_from(self) -> tuple[Stated, str, str] | None:
+        """What it shares with all files that were made alike; None for unknown."""
+        return None if self.stated is None else (self.stated, self.sha256, toml(self.options))
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,10 @@ class Reference:
     """NAME:DIMS of inputs that it does not know."""
     needed: tuple[str, ...] = ()
     """Its arguments that have to be filled in."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Other options that a check with it needs, by their keys."""
+    withheld: Mapping[str, Any] = field(default_factory=dict)
+    """Those that only the user can switch on."""
 
 
 class References:
@@ -97,9 +106,19 @@ class References:
         if said is None:
             return None
         found = nearest(place, [path for path, of in self._records.items() if of == said])
-        if found is None and not said.call:
+        if found is not None:
+            return Reference(found.as_posix())
+        source = self._stated_model(said, model)
+        if source is None or not model.options:
+            return source
+        used, withheld = settled(model.options, partial(self._named_by_models.custom, beside=place))
+        inputs = tuple(used.pop(INPUT, source.inputs))
+        return replace(source, inputs=inputs, options=used, withheld=withheld)
+
+    def _stated_model(self, said: Stated, model: OnnxFile) -> Reference | None:
+        place = model.path
+        if not said.call:
             found = self._named_by_models.model(said, model.sha256, place)
-        if found is not None or not said.call:
             return None if found is None else Reference(found.as_posix())
         python = self._named_by_models.python(said, place)
         if python is None or not said.weights:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import onnx
 
+from prelu_tools.batch.init.options import toml, valid_options
 from prelu_tools.batch.init.references import MODELS, OnnxFile, References
 from prelu_tools.batch.init.stated import stated
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.export import InitCheck, LeftOut
-from prelu_tools.graph.io.metadata import stated_source
+from prelu_tools.graph.io.metadata import stated_options, stated_source
 from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.match.layers import read_layers
 from prelu_tools.graph.quantized.operators import is_quantizing
@@ -34,8 +35,8 @@ class Found:
     """Those that can be run as they are, and those that need arguments filled in."""
     left_out: tuple[LeftOut, ...]
     """Models that belong to none, and why."""
-    candidates: tuple[str, ...]
-    """All models that the checks compare with something."""
+    pairs: tuple[InitCheck, ...]
+    """The same checks, none of which stands for many."""
 
 
 def search(folder: Path) -> Found:
@@ -63,8 +64,7 @@ def search(folder: Path) -> Found:
         left_out += [LeftOut(model.path.as_posix(), why) for model in (base, *variants)]
     used = {check.reference for check in checks}
     unpaired = tuple(one for one in left_out if one.path not in used)
-    candidates = tuple(path for check in checks for path in check.candidates)
-    return Found(tuple(_as_globs(folder, checks)), unpaired, candidates)
+    return Found(tuple(_as_globs(folder, checks)), unpaired, tuple(checks))
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -105,7 +105,8 @@ def _opened(path: Path, proto: onnx.ModelProto) -> OnnxFile:
     source, sha256 = stated_source(proto)
     types = {value.type.tensor_type.elem_type for value in proto.graph.input}
     is_narrow = bool(types & _NARROW) or any(map(is_quantizing, proto.graph.node))
-    return OnnxFile(path, _shapes(proto.graph), is_narrow, stated(source), sha256)
+    options = valid_options(stated_options(proto))
+    return OnnxFile(path, _shapes(proto.graph), is_narrow, stated(source), sha256, options)
 
 
 def _shapes(graph: onnx.GraphProto) -> tuple[str, ...] | None:
@@ -134,12 +135,11 @@ def _families(models: Sequence[OnnxFile]) -> Iterator[tuple[OnnxFile, list[OnnxF
 
     A variant is called after the other file beside it, or was made from the same source.
     """
-    paths = {model.path for model in models}
     by_path = {model.path: model for model in models}
     first: dict[object, Path] = {}
     variants: dict[Path, list[OnnxFile]] = {}
     for model in sorted(models, key=lambda one: (one.is_narrow, len(one.path.stem), one.path)):
-        base = _base(model.path, paths)
+        base = _base(model, models)
         base = first.setdefault(model.made_from or base, base)
         variants.setdefault(base, [])
         if base != model.path:
@@ -148,11 +148,14 @@ def _families(models: Sequence[OnnxFile]) -> Iterator[tuple[OnnxFile, list[OnnxF
         yield by_path[base], sorted(variants[base], key=lambda one: one.path)
 
 
-def _base(path: Path, paths: Iterable[Path]) -> Path:
+def _base(model: OnnxFile, models: Iterable[OnnxFile]) -> Path:
+    path = model.path
     near = [
-        other
-        for other in paths
-        if other.parent == path.parent and re.match(re.escape(other.stem) + r"[-_.]", path.stem)
+        other.path
+        for other in models
+        if other.path.parent == path.parent
+        and re.match(re.escape(other.path.stem) + r"[-_.]", path.stem)
+        and (model.stated is None or other.stated is None or model.options == other.options)
     ]
     return min(near, key=lambda other: len(other.stem), default=path)
 
@@ -168,7 +171,14 @@ def _check(
     if found is not None:
         candidates = (spelled, *faithful)
         return InitCheck(
-            base.path.stem, found.spelled, candidates, others, found.inputs, needed=found.needed
+            base.path.stem,
+            found.spelled,
+            candidates,
+            others,
+            found.inputs,
+            needed=found.needed,
+            options=found.options,
+            withheld=found.withheld,
         )
     if faithful:
         return InitCheck(base.path.stem, spelled, tuple(faithful), others)
@@ -186,25 +196,35 @@ def _is_faithful(variant: OnnxFile, base: OnnxFile) -> bool:
 
 def _as_globs(folder: Path, checks: Sequence[InitCheck]) -> Iterator[InitCheck]:
     """Many pairs that are alike as one check with a glob, where it finds these and no more."""
-    groups: dict[tuple[str, str, str], list[InitCheck]] = {}
+    groups: dict[tuple[str, ...], list[InitCheck]] = {}
     for check in checks:
-        groups.setdefault(_alike(check), []).append(check)
-    for (place, suffix, target), group in groups.items():
+        groups.setdefault((*_alike(check), *_options(check)), []).append(check)
+    for (place, suffix, target, *_), group in groups.items():
         pattern = f"{glob.escape(place)}*{suffix}"
         if suffix and len(group) >= _ENOUGH_FOR_A_GLOB:
             found = glob.glob(pattern, root_dir=folder)  # noqa: PTH207 -- as `verify` does
             if sorted(found) == sorted(check.reference for check in group):
                 name = f"{place or target}models" if not (place or target) else place or target
                 candidates = (f"{target}{{stem}}.onnx",)
-                yield InitCheck(name.rstrip("/"), pattern, candidates, n_models=len(group))
+                yield replace(
+                    group[0],
+                    name=name.rstrip("/"),
+                    reference=pattern,
+                    candidates=candidates,
+                    n_models=len(group),
+                )
                 continue
         yield from (replace(check, n_models=1) for check in group)
+
+
+def _options(check: InitCheck) -> tuple[str, ...]:
+    return tuple(map(toml, (check.inputs, check.options, check.withheld)))
 
 
 def _alike(check: InitCheck) -> tuple[str, str, str]:
     """The folder and suffix of the reference, and the folder of its candidate; or none of these."""
     reference, candidate = Path(check.reference), Path(check.candidates[0])
-    plain = reference.suffix in MODELS and not (check.variants or check.inputs)
+    plain = reference.suffix in MODELS and not check.variants
     same = reference.stem == candidate.stem and len(check.candidates) == 1
     if not plain or not same or "{" in candidate.parent.as_posix():
         return "", "", check.reference

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from prelu_tools.backends.source_spec import python_parts
-from prelu_tools.batch.init.python_files import PythonModel, model_named
+from prelu_tools.batch.init.python_files import PythonModel, is_about_models, model_named
 from prelu_tools.commands.export.provenance import sha256_of
+from prelu_tools.core.python_code import read_code
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,27 @@ class StatedSources:
 
     def python(self, said: Stated, beside: Path) -> PythonModel | None:
         """The class or function that was named, with the arguments that were."""
-        if said.file.endswith(".py"):
-            module = nearest(beside, [path for path in self._files if path.name == said.file])
-        else:
-            place = Path(*said.file.split("."))
-            either = (place.with_suffix(".py"), place / "__init__.py")
-            module = next((path for path in either if path in self._files), None)
+        module = self._module(said.file, beside)
         return None if module is None else model_named(self._folder, module, said.call)
+
+    def custom(self, text: str, beside: Path) -> str | None:
+        """`MODULE_OR_FILE[:NAME]` as a file of the folder; None where that is not about models."""
+        name, colon, member = text.partition(":")
+        module = self._module(name, beside)
+        code = None if module is None else read_code(self._folder / module)
+        if module is None or code is None or not is_about_models(code):
+            return None
+        return f"{module.as_posix()}{colon}{member}" if member in ("", *code.names) else None
+
+    def _module(self, name: str, beside: Path) -> Path | None:
+        """The Python file of this name, or of this dotted name."""
+        if name.endswith(".py"):
+            return nearest(beside, [path for path in self._files if path.name == name])
+        place = Path(*name.split("."))
+        if not place.name:
+            return None
+        either = (place.with_suffix(".py"), place / "__init__.py")
+        return next((path for path in either if path in self._files), None)
 
     def weights(self, said: Stated, sha256: str, beside: Sequence[Path]) -> Path | None:
         """The weights that were named."""

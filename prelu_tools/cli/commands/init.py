@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 @click.command("init", cls=Command)
-@click.option("--force", is_flag=True, help="Replace existing files.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Add what an existing list lacks; it keeps what is in it.",
+)
 @click.option(
     "--schema/--no-schema",
     default=True,

@@ -11,7 +11,11 @@ from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.protocol.interface import Conversion, Source
 from prelu_tools.backends.quiet import listening, quiet
 from prelu_tools.backends.registry import open_source
-from prelu_tools.commands.export.provenance import example_sizes_of, provenance
+from prelu_tools.commands.export.provenance import (
+    example_sizes_of,
+    options_of_export,
+    provenance,
+)
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.export.route import take_route
 from prelu_tools.commands.export.steps import (
@@ -70,6 +74,7 @@ def export(
         progress("canonicalising")
         origin = provenance(source, request.source, conversion.route, is_file=opened is None)
         origin |= example_sizes_of(source, conversion.input_layouts)
+        origin |= options_of_export(source, request)
         model, missing = finished(conversion, source, origin, wanted, request.verify)
         model, notes = in_type(model, request.dtype)
         with placing(request.output, request.force) as temporary:

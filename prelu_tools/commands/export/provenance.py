@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import onnx
 
+from prelu_tools.backends.preflight.heeded import heeded
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.source_spec import parse_source_spec
+from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import example_sizes
 from prelu_tools.core.prelu.layout import Layout, from_layouts
-from prelu_tools.graph.io.metadata import PREFIX, SOURCE, SOURCE_HASH, state_examples
+from prelu_tools.core.requests.option import given_in_file
+from prelu_tools.graph.io.metadata import (
+    PREFIX,
+    SOURCE,
+    SOURCE_HASH,
+    state_examples,
+    state_options,
+)
 
 _BLOCK = 1 << 20
 
@@ -59,6 +69,32 @@ def example_sizes_of(source: Source, layouts: tuple[Layout, Layout] | None) -> d
         order = range(rank) if layouts is None else from_layouts(*layouts, rank)
         found[spec.name] = tuple(spec.example[axis] for axis in order)
     return state_examples(found)
+
+
+def options_of_export(source: Source, request: ExportRequest) -> dict[str, str]:
+    """The options that a check of this export needs, as metadata: by the keys of a check file.
+
+    Those that other sources of the same batch need are left out, and so are folders.
+
+    Args:
+        source: what was exported.
+        request: how.
+    """
+    counts, names = heeded(source, request.options), {spec.name for spec in source.inputs()}
+    found: dict[str, Any] = {}
+    for one, value in (*given_in_file(request), *given_in_file(request.options)):
+        if not one.sources or one.field in counts:
+            found[one.key] = value
+    if "custom_objects" in found:
+        found["custom_objects"] = [_without_folder(text) for text in found["custom_objects"]]
+    if "input" in found:
+        found["input"] = [one.text for one in request.options.inputs if one.name in names]
+    return state_options({key: value for key, value in found.items() if value})
+
+
+def _without_folder(text: str) -> str:
+    module, colon, name = text.partition(":")
+    return f"{Path(module).name}{colon}{name}"
 
 
 def base_name(spelled: str) -> str:

@@ -56,6 +56,8 @@ class Kind(NamedTuple):
     """Whether it names a file that has to be there."""
     refuses_folder: bool = False
     """Whether the name of a folder is refused on the command line at once."""
+    plain: Callable[[Any], Any] = lambda value: list(value) if isinstance(value, tuple) else value
+    """The plain value that `read` takes, for the request's."""
 
 
 def number(low: float, high: float | None = None, *, unit: str = "", above: bool = False) -> Kind:
@@ -258,5 +260,6 @@ RANGES = Kind(
     "Range | Mapping[str, Range]", "(low, high), as in (0, 255)",
     lambda value: _ranges(value if isinstance(value, Mapping) else {"": value}),
     _ranges_of_text, many=True,
+    plain=lambda value: {name: list(limits) for name, limits in value.items()},
 )  # fmt: skip
 """The values that inputs may take, by name, by "" for all others; in Python, one alone for all."""

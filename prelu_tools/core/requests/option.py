@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import MISSING, field, fields
 from functools import cache
 from typing import Any, Literal, NamedTuple
@@ -93,6 +93,14 @@ def options_of(request: type, place: Place) -> tuple[Option, ...]:
         for one in declared_options(request)
         if place in one.where or (place == "file" and one.example)
     )
+
+
+def given_in_file(values: Any) -> Iterator[tuple[Option, Any]]:
+    """The options of a request that a check file may have and that are given, as it has them."""
+    kind: type = type(values)
+    for one in options_of(kind, "file"):
+        if value := getattr(values, one.field):
+            yield one, one.kind.plain(value)
 
 
 def _named(item: dataclasses.Field[Any]) -> Option | None:

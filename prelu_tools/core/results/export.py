@@ -5,8 +5,9 @@ The JSON contract names the fields (`reports/json.py` writes them); the reports 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.optimization import OptimizeResult
@@ -115,6 +116,10 @@ class InitCheck:
     """Number of references that it matches."""
     needed: tuple[str, ...] = ()
     """Arguments of the reference that have to be filled in; until then the check is a comment."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options that the export was run with, by their keys in the list; `input` is in `inputs`."""
+    withheld: Mapping[str, Any] = field(default_factory=dict)
+    """Such options that a model file cannot switch on: they are in a comment."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,6 @@ class InitResult:
     schema_path: str | None
     """Its schema, next to it; None if it was not wanted."""
     checks: tuple[InitCheck, ...]
-    """At least one."""
+    """Those written; none if a list that was there already lists every model."""
     left_out: tuple[LeftOut, ...]
     """Models without a check."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import onnx
 
@@ -19,6 +20,7 @@ WEIGHTS_HASH = f"{PREFIX}weights_sha256"
 SLOPE_NAME = f"{PREFIX}slope_name"
 SLOPE_SHAPE = f"{PREFIX}slope_shape"
 EXAMPLES = f"{PREFIX}example_inputs"
+OPTIONS = f"{PREFIX}options"
 NEGATED = "/negated"
 """Ends the name of a tensor that holds minus the slopes which the rest of its name names."""
 TORCH_SCOPES = "pkg.torch.onnx.name_scopes"
@@ -81,6 +83,16 @@ def state_examples(sizes: Mapping[str, Sequence[int]]) -> dict[str, str]:
     return {EXAMPLES: json.dumps({name: list(s) for name, s in sizes.items()})} if sizes else {}
 
 
+def state_options(options: Mapping[str, Any]) -> dict[str, str]:
+    """The property that says with which options a source was read and checked, by their keys."""
+    return {OPTIONS: json.dumps(options, sort_keys=True)} if options else {}
+
+
+def stated_options(model: onnx.ModelProto) -> dict[str, Any]:
+    """The options by key that `state_options` wrote, their values unchecked; none if unreadable."""
+    return _object(properties(model).get(OPTIONS, ""))
+
+
 def stated_source(model: onnx.ModelProto) -> tuple[str, str]:
     """The source that a model was exported from, and a hash; "" where it says none.
 
@@ -94,14 +106,17 @@ def stated_source(model: onnx.ModelProto) -> tuple[str, str]:
 
 def stated_examples(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     """The sizes by input that `state_examples` wrote; none where that cannot be read."""
-    text = properties(model).get(EXAMPLES, "")
+    found = _object(properties(model).get(EXAMPLES, ""))
+    return {name: tuple(sizes) for name, sizes in found.items() if _are_sizes(sizes)}
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A JSON object; empty where the text is none."""
     try:
         found = json.loads(text) if len(text) < _LONGEST else {}
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(found, dict):
-        return {}
-    return {name: tuple(sizes) for name, sizes in found.items() if _are_sizes(sizes)}
+    return found if isinstance(found, dict) else {}
 
 
 def _are_sizes(sizes: object) -> bool:

@@ -32,6 +32,16 @@ def view(result: InitResult, style: Style) -> Section:
         if check.needed
     ]
     lines += [
+        (
+            "not set   ",
+            Name(check.reference),
+            f": {' and '.join(check.withheld)} can run code: uncomment it in {result.path} if you "
+            "trust the model",
+        )
+        for check in result.checks
+        if check.withheld
+    ]
+    lines += [
         ("left out  ", Name(path), ": of another type, so it is only named in a comment")
         for check in result.checks
         for path in check.variants
@@ -43,5 +53,7 @@ def view(result: InitResult, style: Style) -> Section:
     number = f"{counted(len(rows), 'check')}{f', {to_fill:,} to complete' if to_fill else ''}"
     runs = "runs them" if rows else "runs them once they are complete"
     wrote = f"wrote {files}: {number}; prelu-tools verify {runs}"
+    if not result.checks:
+        wrote = f"{result.path} already lists every model that was found"
     blocks = (Table(columns, tuple(rows)), Lines.of((*lines[:_MOST_LINES], *more)))
     return Section((Name(result.path),), blocks, reasons=(wrote,))

@@ -18,6 +18,7 @@ from torch.nn.parameter import is_lazy
 
 from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.backends.files.naming import read_from, strip_to
+from prelu_tools.backends.torch.files.others import HINT, fitting, other_state_dicts, told
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.files.archives import faults_of
@@ -40,6 +41,8 @@ class StateFile:
     """What it holds by name: tensors, and what else modules keep."""
     wrappers: tuple[str, ...]
     """The keys that it was found under, the outermost first."""
+    others: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    """The other state dicts of the file, by where they are."""
 
 
 def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str, ...]:
@@ -59,11 +62,14 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str
             "parameter name"
         )
     state, prefixes, others = strip_to(found, module.state_dict().keys())
+    as_well = fitting(file.others, module.state_dict(), found, prefixes)
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
         wrong = misfit(_shapes(state), _shapes(module.state_dict()))
         detail = wrong or textwrap.shorten(str(error), _LONGEST)
+        if as_well:
+            detail += f"; those under {as_well[0]} fit: to use them, {HINT}"
         raise PReLUToolsError(
             f"the weights in {path} do not fit {type(module).__name__}: {detail}"
         ) from error
@@ -72,6 +78,8 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str
     if others:
         more = ", ..." if len(others) > _NAMED else ""
         notes.append(f"not used from {path.name}: {', '.join(others[:_NAMED])}{more}")
+    if as_well:
+        notes.append(told(path, taken, as_well))
     return tuple(notes)
 
 
@@ -183,6 +191,7 @@ def _refuse_bomb(path: Path) -> None:
 
 def _unwrap(content: Any, path: Path) -> StateFile:
     wrappers: list[str] = []
+    whole = content
     while len(wrappers) <= _DEEPEST:
         if isinstance(content, nn.Module):
             content = content.state_dict()
@@ -193,7 +202,8 @@ def _unwrap(content: Any, path: Path) -> StateFile:
             )
         key = _wrapper(content, path)
         if key is None:
-            return StateFile(content, tuple(wrappers))
+            taken = tuple(wrappers)
+            return StateFile(content, taken, tuple(other_state_dicts(whole, taken)))
         wrappers.append(key)
         content = content[key]
     raise PReLUToolsError(
@@ -214,7 +224,7 @@ def _wrapper(content: Mapping[Any, Any], path: Path) -> str | None:
         named = ", ".join(map(repr, others[:_NAMED]))
         raise PReLUToolsError(
             f"{path} contains several state dicts ({named}): save the one that you want in a "
-            "separate file"
+            f"separate file, or {HINT}"
         )
     return others[0] if others else None
 

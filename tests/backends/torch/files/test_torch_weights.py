@@ -10,7 +10,9 @@ import pytest
 from running import Outcome, cli
 
 from prelu_tools.backends.registry import open_for_inspection, open_source
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.results.reasons import code_of
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -254,6 +256,58 @@ def test_one_of_several_state_dicts_is_not_guessed(state: dict[str, Any], tmp_pa
     found = cli("inspect", tmp_path / "gan.pt")
     assert found.code == 3
     assert "contains several state dicts ('generator', 'critic'): save the one" in found.words
+    assert "own.py:load" in found.words
+
+
+@pytest.mark.parametrize(
+    ("wrap", "used", "unused"),
+    [
+        (lambda s, e: {"ema": e, "net": s}, "net", "ema"),
+        (lambda s, e: {"params": s, "params_ema": e}, "params_ema", "params"),
+        (lambda s, e: {"state_dict": s, "avg": {"n": 3, "model": e}}, "state_dict", "avg > model"),
+        (lambda s, e: {"state_dict": s, "avg": _prefixed("module.")(e)}, "state_dict", "avg"),
+        (lambda s, e: {**s, "avg": e}, "avg", "the top level"),
+        (lambda s, e: {**_prefixed("b.")(s), **_prefixed("ema.")(e)}, "b.", "ema."),
+    ],
+)
+def test_other_weights_that_fit_are_not_passed_over_in_silence(
+    wrap: Any, used: str, unused: str, nets: Path, state: dict[str, Any], tmp_path: Path
+) -> None:
+    average = {name: value + 1 for name, value in state.items()}
+    torch.save(wrap(state, average), tmp_path / "net.pt")
+    source = open_source(f"{nets}:Net@{tmp_path / 'net.pt'}", SourceOptions())
+    found = [note for note in source.notes if code_of(note) == "other_state_dict"]
+    assert len(found) == 1
+    assert f"weights under {used} are used; those under {unused} fit as well" in found[0]
+    assert "own.py:load" in found[0]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda s: s,
+        lambda s: {"net": s, "again": s},
+        lambda s: {"net": s, "optim": _trained(), "critic": {"act.weight": torch.ones(7)}},
+        lambda s: {"net": s, "half": dict(list(s.items())[:-1])},
+        lambda s: {"net": s, "larger": {name: torch.ones(9, 9) for name in s}},
+    ],
+)
+def test_nothing_is_said_of_what_does_not_fit(
+    wrap: Any, nets: Path, state: dict[str, Any], tmp_path: Path
+) -> None:
+    torch.save(wrap(state), tmp_path / "net.pt")
+    source = open_source(f"{nets}:Net@{tmp_path / 'net.pt'}", SourceOptions())
+    assert not [note for note in source.notes if code_of(note) == "other_state_dict"]
+
+
+def test_weights_alone_and_those_that_do_not_fit_name_the_others_too(
+    nets: Path, state: dict[str, Any], tmp_path: Path
+) -> None:
+    torch.save({"net": state, "ema": {n: v + 1 for n, v in state.items()}}, tmp_path / "two.pt")
+    assert "those under ema fit as well" in cli("inspect", tmp_path / "two.pt").words
+    torch.save({"net": {"x.weight": torch.ones(3)}, "ema": state}, tmp_path / "other.pt")
+    with pytest.raises(PReLUToolsError, match=r"do not fit Net: .*those under ema fit: .*own\.py"):
+        open_source(f"{nets}:Net@{tmp_path / 'other.pt'}", SourceOptions())
 
 
 def test_what_is_in_many_places_is_looked_at_once(tmp_path: Path) -> None:
