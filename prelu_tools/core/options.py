@@ -51,6 +51,8 @@ class OtherInputs:
     """What that one is called."""
     inputs: tuple[InputOption, ...]
     """Its inputs."""
+    more: tuple[OtherInputs, ...] = ()
+    """Those of the further models of the comparison, as far as they are known."""
 
     @property
     def note(self) -> str:

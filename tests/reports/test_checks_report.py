@@ -12,6 +12,7 @@ from made_results import HOSTILE, assert_gold, verified
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
+from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification.result import Coverage, VerifyResult
 from prelu_tools.reports import Style, render
 from prelu_tools.reports.sentences import coverage_share, worst_difference
@@ -156,3 +157,30 @@ def test_the_coverage_share_is_that_of_all_slopes() -> None:
     assert coverage_share(verified()) == 468 / 544
     assert coverage_share(_passed(coverage=None)) is None
     assert coverage_share(_passed(coverage=Coverage(0, 0, ()))) is None
+
+
+_WEAK = ("slopes_initial", "record_is_stale", "candidate_of_other_version", "sizes_not_checked")
+
+
+@pytest.mark.parametrize("code", [*_WEAK, "input_domain", None])
+def test_what_makes_a_pass_prove_less_is_in_the_table(code: str | None) -> None:
+    weak = _passed(notes=(Reason(f"less is {HOSTILE}proven", code),))
+    result = checks_of(entry_of("weak", weak), entry_of("strong", _passed(), 2))
+    assert result.exit_code == 0
+    for form in ("table", "markdown", "html"):
+        text = render(result, form, Style()).partition("<details")[0]
+        assert ("less is" in text) == (code in _WEAK)
+        assert "\x1b" not in text
+        assert ("with warnings" in text) == (code in _WEAK)
+    text = render(result, "table", Style())
+    last = "2 checks of prelu-tools.toml: "
+    assert f"PASS  {last}{'1 pass, 1 with warnings' if code in _WEAK else '2 pass'}\n" in text
+    assert ("warning  weak: less is" in text) == (code in _WEAK)
+
+
+def test_a_failure_with_a_warning_stays_a_failure() -> None:
+    failed = dataclasses.replace(verified(), notes=(Reason("less is proven", _WEAK[0]),))
+    text = render(checks_of(entry_of("a", failed)), "table", Style())
+    assert "FAIL  1 check of prelu-tools.toml: 1 fail\n" in text
+    assert "warning  a: less is proven" in text
+    assert "with warnings" not in text

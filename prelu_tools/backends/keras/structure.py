@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.backends.keras.library import keras
+from prelu_tools.backends.protocol.freeing import freed_inputs
 from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name
 from prelu_tools.backends.protocol.outputs import distinct_outputs
+from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, InputOption, SourceOptions, example_sizes
@@ -28,6 +30,7 @@ class Structure:
         self._spelled = spelled
         self._given = options.inputs
         self._other = options.other
+        self._is_verbose = options.show_chatter
         self.notes: tuple[str, ...] = ()
         self._is_keyed: bool | None = None  # None where no call has shown it
         self._specs: list[TensorSpec] | None = None
@@ -36,7 +39,25 @@ class Structure:
         """See `Source.inputs`: from the model itself, else from `--input`, else from the other."""
         if self._specs is None:
             self._specs = one_size_a_name(self._find_inputs())
+            if _model_inputs(self._model) is None and not self._given:
+                self._free_sizes(self._specs)
         return self._specs
+
+    def _free_sizes(self, specs: list[TensorSpec]) -> None:
+        """Free the sizes that a subclassed model was built for, where it takes others too."""
+        is_stated = any(isinstance(size, int) for spec in specs for size in spec.shape[1:])
+        other = self._other() if is_stated and self._other is not None and not self.notes else None
+        found = other and freed_inputs(specs, other, self._spelled, self._takes)
+        if found:
+            self._specs, self.notes = one_size_a_name(found.specs), (found.note,)
+
+    def _takes(self, feeds: Mapping[str, Array]) -> bool:
+        try:
+            with quiet(self._is_verbose):
+                self.call(self._model, [keras.ops.convert_to_tensor(x) for x in feeds.values()])
+        except Exception:  # whatever it says, it does not take them
+            return False
+        return True
 
     def _find_inputs(self) -> list[TensorSpec]:
         if (known := _model_inputs(self._model)) is not None:

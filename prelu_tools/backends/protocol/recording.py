@@ -29,6 +29,18 @@ class Sentence:
 
 
 @dataclass(frozen=True)
+class RecordedFile:
+    """The file that has what a source has learned."""
+
+    source: str
+    """The source without its folders, as an exported model states it."""
+    path: str
+    """Where it was."""
+    sha256: str
+    """What was in it."""
+
+
+@dataclass(frozen=True)
 class RecordedSpread:
     """How far rounding may take each value of an output; see `core.rounding.spread.Spread`."""
 
@@ -182,3 +194,5 @@ class Recording:
     """What the user should know of the source and its runs."""
     doubts: tuple[Sentence, ...] = ()
     """What keeps a comparison with it from proving anything."""
+    source_file: RecordedFile | None = None
+    """What it was read from; None where that is no file, and in records of older versions."""

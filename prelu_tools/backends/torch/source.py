@@ -17,7 +17,13 @@ from prelu_tools.backends.probing.seeking import seek
 from prelu_tools.backends.protocol.calls import PReLUCall, activation_of, layers_of, not_called
 from prelu_tools.backends.protocol.defaults import SourceDefaults
 from prelu_tools.backends.protocol.failures import failed_on
-from prelu_tools.backends.protocol.inputs import Lookup, SearchLimits, TensorSpec
+from prelu_tools.backends.protocol.freeing import freed_inputs
+from prelu_tools.backends.protocol.inputs import (
+    Lookup,
+    SearchLimits,
+    TensorSpec,
+    one_size_a_name,
+)
 from prelu_tools.backends.protocol.interface import Conversion
 from prelu_tools.backends.protocol.outputs import distinct_outputs
 from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
@@ -77,6 +83,7 @@ class TorchSource(SourceDefaults):
         self._narrow: dict[str, str] = {}
         self._by_operators = False  # how its PReLUs are seen
         self._taken: Arguments | None = None
+        self._is_of_example = False  # whether the sizes are those of an example
         self._outputs: list[str] = []
         self._uncalled: list[str] = []
         self._decisions = Decisions(self._read)
@@ -111,12 +118,33 @@ class TorchSource(SourceDefaults):
         """
         if self._arguments().is_assumed:
             self._find_calls()
+        if self._is_of_example:
+            self._is_of_example = False
+            self._free_sizes()
         return self._arguments().specs
 
     def _arguments(self) -> Arguments:
         if self._taken is None:
             self._taken = self._find_arguments()
+            self._is_of_example = self._taken.is_assumed
         return self._taken
+
+    def _free_sizes(self) -> None:
+        """Free the sizes of the example where the module takes those of the other model too."""
+        taken, ask = self._arguments(), self._options.other
+        other = ask() if ask is not None else None
+        found = other and freed_inputs(taken.specs, other, self.spelled, self._takes)
+        if found:
+            notes = (*taken.notes, found.note)
+            self._taken = replace(taken, specs=tuple(one_size_a_name(found.specs)), notes=notes)
+
+    def _takes(self, feeds: Mapping[str, Array]) -> bool:
+        try:
+            with torch.no_grad():
+                self._run(feeds)
+        except PReLUToolsError:
+            return False
+        return True
 
     def _find_arguments(self) -> Arguments:
         make = getattr(self._module, "example_inputs", None)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 from prelu_tools.backends.source_spec import python_parts
 from prelu_tools.batch.init.python_files import PythonModel, is_about_models, model_named
-from prelu_tools.commands.export.provenance import sha256_of
+from prelu_tools.core.files.hashing import sha256_of
 from prelu_tools.core.python_code import read_code
 
 

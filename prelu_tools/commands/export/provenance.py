@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from prelu_tools.backends.preflight.heeded import heeded
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.source_spec import parse_source_spec
 from prelu_tools.commands.export.request import ExportRequest
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.files.hashing import sha256_of
 from prelu_tools.core.options import example_sizes
 from prelu_tools.core.prelu.layout import Layout, from_layouts
 from prelu_tools.core.requests.option import given_in_file
@@ -23,8 +22,6 @@ from prelu_tools.graph.io.metadata import (
     state_examples,
     state_options,
 )
-
-_BLOCK = 1 << 20
 
 
 def provenance(source: Source, spelled: str, route: str, is_file: bool = True) -> dict[str, str]:
@@ -45,11 +42,16 @@ def provenance(source: Source, spelled: str, route: str, is_file: bool = True) -
     }
     if not is_file:
         return found
-    source_spec = parse_source_spec(spelled)
-    file = source_spec.weights or source_spec.file
+    file = learned_file(spelled)
     if file is not None:
         found[SOURCE_HASH] = sha256_of(file)
     return found
+
+
+def learned_file(spelled: str) -> Path | None:
+    """The file that has what a source has learned: its weights'; None for Python code alone."""
+    source_spec = parse_source_spec(spelled)
+    return source_spec.weights or source_spec.file
 
 
 def example_sizes_of(source: Source, layouts: tuple[Layout, Layout] | None) -> dict[str, str]:
@@ -104,23 +106,3 @@ def base_name(spelled: str) -> str:
     call = f":{source_spec.call}" if source_spec.call else ""
     weights = f"@{source_spec.weights.name}" if source_spec.weights else ""
     return f"{name}{call}{weights}".encode("utf-8", "backslashreplace").decode()
-
-
-def sha256_of(path: Path) -> str:
-    """The hash of a file; of a folder, of the names and contents of all files in it, in order.
-
-    Raises:
-        PReLUToolsError: it cannot be read.
-    """
-    digest = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    try:
-        for file in files:
-            if file != path:
-                digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
-            with file.open("rb") as opened:
-                while block := opened.read(_BLOCK):
-                    digest.update(block)
-    except OSError as error:
-        raise PReLUToolsError(f"{path} cannot be read: {error.strerror}") from error
-    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.protocol.recording import (
     OutputFacts,
+    RecordedFile,
     RecordedLayer,
     Recording,
     Sentence,
@@ -18,6 +20,7 @@ from prelu_tools.backends.protocol.recording import (
 from prelu_tools.backends.recorded.format import VERSION, write_recording
 from prelu_tools.backends.recorded.formulas import formula_of
 from prelu_tools.backends.registry import open_source
+from prelu_tools.commands.export.provenance import base_name, learned_file
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.record.exported import with_sizes
 from prelu_tools.commands.record.keeping import (
@@ -36,6 +39,7 @@ from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.files.documents import Stored
+from prelu_tools.core.files.hashing import sha256_of
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.special import special_input
@@ -96,9 +100,18 @@ def record(
         note = observed_words(kept, reference.feeds, request.max_size)
         reference.notes += [note] if note else []
         made = _recording(request, reference, settled, looked, kept, layers, at)
+        if opened is None:
+            made = replace(made, source_file=_read_from(request.source))
         progress(f"writing {request.output}")
         _write(request.output, made)
         return _result(request, reference, made, kept)
+
+
+def _read_from(spelled: str) -> RecordedFile | None:
+    file = None if "://" in spelled else learned_file(spelled)
+    if file is None:
+        return None
+    return RecordedFile(base_name(spelled), file.as_posix(), sha256_of(file))
 
 
 def _large(n_bytes: int) -> Reason | None:

@@ -31,6 +31,7 @@ from prelu_tools.commands.verify.reference.replay import (
     replaying,
 )
 from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
+from prelu_tools.commands.verify.unchecked import unchecked_sizes
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
 from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.reasons import Reason
@@ -124,6 +125,7 @@ def verify_source(
                 judged.append(Judged(item))
             else:
                 judged += _judge(reference, item, request, progress)
+        reference.notes += unchecked_sizes(source, opened)
         agreements = agreements_of(reference, judged, request)
         result = conclude(reference, judged, agreements, request)
         result = replace(result, sizes=settled.sizes, inputs=settled.inputs, quick=request.quick)

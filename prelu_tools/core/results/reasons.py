@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 SPECIAL_VALUE_DIFFERS: Final = "special_value_differs"
@@ -9,6 +10,17 @@ SPECIAL_VALUE_DIFFERS: Final = "special_value_differs"
 
 VALUES_DIFFER: Final = "slopes_differ"
 """The code of a sentence about slopes of other values, without a pattern in them."""
+
+WARNINGS: Final = frozenset(
+    {
+        "slopes_initial",
+        "record_is_stale",
+        "candidate_of_other_version",
+        "sizes_not_checked",
+        "no_negative_input",
+    }
+)
+"""The codes of notes which say that a pass proves less than it seems to: they are always shown."""
 
 
 class Reason(str):
@@ -53,3 +65,8 @@ def as_reason(text: str) -> Reason:
 def code_of(text: str | None) -> str | None:
     """The code of a sentence; None where it has none."""
     return getattr(text, "code", None)
+
+
+def warnings_of(notes: Iterable[str]) -> tuple[str, ...]:
+    """Those notes that are warnings, by their codes."""
+    return tuple(note for note in notes if code_of(note) in WARNINGS)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, WorkerInfo
+from prelu_tools.core.results.reasons import warnings_of
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import (
@@ -61,12 +62,15 @@ def view(result: BatchResult, style: Style) -> Section:
     words = [_word(*one) for one in zip(result.entries, documents, strict=True)]
     if result.command == "verify":
         found = [cleaned(entry.verification, LONGEST) for entry in result.entries]
-        columns, rows = _checks(result.entries, found)
+        words = [_checked(*one) for one in zip(result.entries, found, strict=True)]
+        columns, rows = _checks(result.entries, found, words)
+        reasons = _warnings_of_all(result.entries, found)
         each = [
             _check(place, *one, style)
             for place, one in enumerate(zip(result.entries, found, strict=True), 1)
         ]
     else:
+        reasons = _findings_of_all(result, documents)
         n_layers = sum(len(document.get("layers", ())) for document in documents)
         in_full = result.command == "inspect" and n_layers <= _MOST_LAYERS
         columns = _COLUMNS[result.command]
@@ -80,7 +84,7 @@ def view(result: BatchResult, style: Style) -> Section:
         (*parts, Lines(result.notes), _workers(result.workers)),
         _overall(result, words),
         _headline(result, words),
-        tuple(_findings_of_all(result, documents)),
+        tuple(reasons),
     )
 
 
@@ -90,7 +94,8 @@ def _headline(result: BatchResult, words: Sequence[Word]) -> str:
         return headline(result)
     of = f" of {result.path}" if result.path else ""
     counts = tally(Counter(sorted(words, key=_ORDER.index)))
-    return f"{counted(len(words), 'model')}{of}: {counts}"
+    number = counted(len(words), "check" if result.command == "verify" else "model")
+    return f"{number}{of}: {counts}"
 
 
 def _overall(result: BatchResult, words: Sequence[Word]) -> str:
@@ -109,8 +114,24 @@ def _word(entry: BatchEntry, document: Mapping[str, Any]) -> Word:
     return Word(entry.status)
 
 
-def _checks(
+def _checked(entry: BatchEntry, found: VerifyResult | None) -> Word:
+    """The status of a check; a pass with warnings says that it has some."""
+    if entry.status == "pass" and found is not None and warnings_of(found.notes):
+        return Word("with warnings", "warning")
+    return Word(entry.status)
+
+
+def _warnings_of_all(
     entries: Sequence[BatchEntry], found: Sequence[VerifyResult | None]
+) -> Iterator[Text]:
+    """What makes each check prove less than it seems to."""
+    for entry, result in zip(entries, found, strict=True):
+        for note in warnings_of(result.notes) if result is not None else ():
+            yield (Word("warning"), "  ", Name(entry.name), f": {note}")
+
+
+def _checks(
+    entries: Sequence[BatchEntry], found: Sequence[VerifyResult | None], words: Sequence[Word]
 ) -> tuple[tuple[Column, ...], tuple[tuple[Cell, ...], ...]]:
     """A row a check; the names are left out where each is that of its reference."""
     named = any(entry.name != entry.path for entry in entries)
@@ -124,7 +145,8 @@ def _checks(
         Column("verdict", "word"),
     )
     rows = []
-    for place, (entry, result) in enumerate(zip(entries, found, strict=True), 1):
+    checks = zip(entries, found, words, strict=True)
+    for place, (entry, result, word) in enumerate(checks, 1):
         link = f"#check-{place}"
         names = (Name(entry.name, link), Name(entry.path))
         worst = None if result is None else worst_difference(result)
@@ -137,7 +159,7 @@ def _checks(
                 "-" if worst is None else f"{worst:.2e}",
                 Share(covered(part), part),
                 "-" if power is None else power_share(power),
-                Word(entry.status),
+                word,
             )
         )
     return columns, tuple(rows)

@@ -12,6 +12,7 @@ from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.inspection import Finding, InspectResult
+from prelu_tools.core.results.reasons import warnings_of
 from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Result, Style
@@ -80,6 +81,7 @@ def _one(result: VerifyResult, style: Style) -> Iterator[str]:
     if result.verdict != "pass":
         title = f"{_TITLE}: {result.reference}: {result.verdict}"
         yield from _failed(title, result.reasons, style.folder)
+    yield from _warned(f"{_TITLE}: {result.reference}", result, style.folder)
     yield _line(f"{result.verdict.upper()}  {result.reference}: {reached(result)}")
 
 
@@ -91,6 +93,11 @@ def _batch(result: BatchResult, style: Style) -> Iterator[str]:
             said = f"{title}: {entry.name}: {entry.status}"
             place = (style.folder, entry.file, entry.line)
             yield from _failed(said, entry.reasons, *place)
+        found = cleaned(entry.verification)
+        if found is not None:
+            yield from _warned(
+                f"{title}: {entry.name}", found, style.folder, entry.file, entry.line
+            )
     if not result.entries:
         yield annotation("error", title, "nothing was checked", style.folder, result.path)
     yield _line(f"{result.status.upper()}  {headline(result)}")
@@ -144,6 +151,18 @@ def _failed(
     yield from (_line(f"also: {reason}") for reason in reasons[1:_MOST_REASONS])
     if len(reasons) > _MOST_REASONS:
         yield _line(f"and {len(reasons) - _MOST_REASONS:,} more")
+
+
+def _warned(
+    title: str,
+    result: VerifyResult,
+    folder: str,
+    file: str | None = None,
+    line: int | None = None,
+) -> Iterator[str]:
+    """An annotation for each note which says that less is proven than it seems."""
+    for note in warnings_of(result.notes):
+        yield annotation("warning", title, note, folder, file, line)
 
 
 def _line(text: str) -> str:

@@ -358,3 +358,51 @@ def test_sizes_come_from_the_file_that_was_exported_from_the_source(
     assert found.json["note_codes"][-1] == "record_is_large"
     assert "is too large to commit" in found.json["notes"][-1]
     assert cli("verify", "net.npz", "net.onnx", "--no-power", "-q").code == 0
+
+
+def test_a_record_of_another_version_of_its_source_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    source = _net(tmp_path, "net", "y = PRelu(x, a)")
+    assert cli("export", source, "-o", "exported.onnx").code == 0
+    record = _record(Path("net.onnx"), Path("there/net.npz"))
+
+    def codes() -> list[str | None]:
+        found = verify(record, "exported.onnx", "--no-power")
+        assert found.json["verdict"] == "pass"
+        return list(found.json["note_codes"])
+
+    fresh = codes()
+    assert not {"record_is_stale", "candidate_of_other_version"} & set(fresh)
+    old = source.read_bytes()
+    _net(tmp_path, "net", "u = Identity(x) y = PRelu(u, a)")
+    assert codes() == [*fresh, "record_is_stale"]
+    record = _record(Path("net.onnx"), Path("there/net.npz"))
+    assert codes() == [*fresh, "candidate_of_other_version"]
+    source.rename("there/net.onnx")  # beside the record
+    assert codes() == [*fresh, "candidate_of_other_version"]
+    Path("there/net.onnx").write_bytes(old)
+    assert codes() == [*fresh, "record_is_stale", "candidate_of_other_version"]
+    Path("there/net.onnx").unlink()
+    assert codes() == [*fresh, "candidate_of_other_version"]
+
+
+def test_a_record_that_does_not_say_what_was_in_its_source_is_read(tmp_path: Path) -> None:
+    source = _net(tmp_path, "net", "y = PRelu(x, a)")
+    record = _record(source, tmp_path / "net.npz")
+    with np.load(record) as file:
+        arrays = {name: file[name] for name in file.files}
+    header = json.loads(arrays["header"].tobytes())
+    assert header["source_file"]["source"] == "net.onnx"
+    for made_of in (None, {**header["source_file"], "path": "/"}, {"path": 3}):
+        header["source_file"] = made_of
+        arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+        np.savez(record, **arrays)
+        found = verify(record, source, "--no-power")
+        assert found.code == (3 if made_of == {"path": 3} else 0)
+    del header["source_file"]
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    np.savez(record, **arrays)
+    assert verify(record, source, "--no-power").code == 0

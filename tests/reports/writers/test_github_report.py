@@ -11,6 +11,7 @@ from test_checks_report import _passed, checks_of, entry_of, many_checks
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchEntry
+from prelu_tools.core.results.reasons import Reason
 from prelu_tools.reports import Style, render
 from prelu_tools.reports.writers.github import annotation
 
@@ -69,6 +70,21 @@ def test_a_single_check_has_no_file_and_a_pass_no_annotation() -> None:
     passed = render(_passed(), "github", Style())
     assert _commands(passed) == []
     assert passed.startswith("PASS ")
+
+
+def test_a_pass_that_proves_less_than_it_seems_to_is_a_warning() -> None:
+    weak = Reason("all 3 slopes of n have their initial value", "slopes_initial")
+    passed = _passed(notes=(weak, Reason("other", "input_domain"), "plain"))
+    ((level, properties, message),) = _commands(render(passed, "github", Style()))
+    assert (level, message) == ("warning", weak)
+    assert properties == {"title": f"prelu-tools verify: {passed.reference}"}
+    text = render(checks_of(entry_of("digits", passed, 7)), "github", Style())
+    ((level, properties, message),) = _commands(text)
+    assert (level, message) == ("warning", weak)
+    assert properties == {
+        "file": "prelu-tools.toml", "line": "7", "title": "prelu-tools verify: digits",
+    }  # fmt: skip
+    assert "pass digits\n" in text
 
 
 def test_no_checks_at_all_are_an_annotation() -> None:

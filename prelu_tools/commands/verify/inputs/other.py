@@ -26,7 +26,8 @@ def asking(
 
     Args:
         options: of the source.
-        others: what it is compared with; the first that knows its inputs is taken.
+        others: what it is compared with; the first that knows its inputs is taken, and those of
+            the others are told beside it.
         ready: those of them that are open, by their spelling; takes what is opened here.
         layouts: what the user said of the axis orders, the source's own first.
     """
@@ -37,14 +38,14 @@ def asking(
         if is_asking:  # the other one does not know them either, and asks back
             return None
         is_asking = True
+        found = []
         try:
             for text in others:
                 with suppress(PReLUToolsError):
                     source = ready.get(text) or open_source(text, options)
-                    found = OtherInputs(text, _inputs_of(source, layouts))
+                    found.append(OtherInputs(text, _inputs_of(source, layouts)))
                     ready[text] = source
-                    return found
-            return None
+            return replace(found[0], more=tuple(found[1:])) if found else None
         finally:
             is_asking = False
 

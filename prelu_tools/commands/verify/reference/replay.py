@@ -28,6 +28,7 @@ from prelu_tools.commands.verify.reference.constant import constant_outputs, of_
 from prelu_tools.commands.verify.reference.perturbed import SPREAD, PerturbedRuns
 from prelu_tools.commands.verify.reference.rebatching import Part, parts_of
 from prelu_tools.commands.verify.reference.reference import Call, Reference
+from prelu_tools.commands.verify.reference.stale import stale_notes
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -106,6 +107,8 @@ def replaying(
             source, reference.feeds, turn_plan(source, opened, domain, is_searched=False)
         )
         reference.notes += turned.notes
+        if recording.source_file is not None:
+            reference.notes += stale_notes(source.spelled, recording.source_file, opened)
         reference.untaken = turned.doubts
         yield reference, settled
 

@@ -11,6 +11,7 @@ from running import cli
 
 import prelu_tools
 from prelu_tools.core.errors import UsageError
+from prelu_tools.core.results.reasons import code_of
 
 pytestmark = pytest.mark.torch
 
@@ -48,7 +49,8 @@ _SHAPES: dict[str, dict[str, tuple[int | str, ...]]] = {
     "picture": {"x": ("batch", 3, "height", "width")},
     "text": {"ids": ("batch", "length"), "mask": ("batch", "length"), "factor": ("batch", 1)},
 }
-_FAST: dict[str, Any] = {"power": False, "search_seconds": 0.2}
+_REPLAYED: dict[str, Any] = {"power": False}
+_FAST: dict[str, Any] = {**_REPLAYED, "search_seconds": 0.2}
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +128,62 @@ def test_where_neither_knows_the_option_is_shown(nets: Path) -> None:
 def test_a_file_of_another_number_of_inputs_is_named(nets: Path) -> None:
     with pytest.raises(UsageError, match="3 inputs were given"):
         prelu_tools.verify(f"{nets}:picture", nets.with_name("text.onnx"), **_FAST)
+
+
+_EXAMPLE = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, factor=0.0, channels=4):
+        super().__init__()
+        torch.manual_seed(1)
+        self.conv, self.act = nn.Conv2d(3, 4, 3), nn.PReLU(4, init=0.1)
+        self.factor, self.channels = factor, channels
+    def forward(self, x):
+        y = self.act(self.conv(x))
+        if self.channels != 4:
+            y = y.reshape(-1, self.channels, 14)
+        return y + self.factor * (x.shape[2] - 16)
+    def example_inputs(self):
+        return (torch.zeros(2, 3, 16, 16),)
+
+right, wrong, fixed = Net, lambda: Net(0.01), lambda: Net(0.0, 8)
+"""
+
+
+def test_the_sizes_of_an_example_are_not_the_only_ones(tmp_path: Path) -> None:
+    path = tmp_path / "example.py"
+    path.write_text(_EXAMPLE)
+    shapes = {"x": ("batch", 3, "h", "w")}
+    for name in ("right", "wrong"):
+        made = tmp_path / f"{name}.onnx"
+        prelu_tools.export(f"{path}:{name}", made, input=shapes, verify=False)
+    found = prelu_tools.verify(_build(path, "right"), tmp_path / "right.onnx", **_FAST)
+    assert found.verdict == "pass"
+    assert found.sizes.tried[0] == {"h": 16, "w": 16}
+    assert len(found.sizes.tried) > 3
+    assert [code_of(note) for note in found.notes].count("sizes_freed") == 1
+    found = prelu_tools.verify(_build(path, "right"), tmp_path / "wrong.onnx", **_FAST)
+    assert found.verdict == "fail"
+    (tmp_path / "apart").mkdir()
+    for record, verdict in (("right.npz", "fail"), ("apart/right.npz", "pass")):
+        made = tmp_path / record  # only beside the file is it recorded at its sizes
+        assert cli("record", f"{path}:right", "-o", made, "--samples", 2).code == 0
+        found = prelu_tools.verify(made, tmp_path / "wrong.onnx", **_REPLAYED)
+        assert found.verdict == verdict
+        is_said = "sizes_not_checked" in map(code_of, found.notes)
+        assert is_said == (verdict == "pass")
+
+
+def test_a_module_that_takes_the_sizes_of_its_example_alone_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "example.py"
+    path.write_text(_EXAMPLE)
+    prelu_tools.export(_build(path, "fixed"), tmp_path / "fixed.onnx", verify=False)
+    proto = onnx.load(tmp_path / "fixed.onnx")
+    for axis, name in ((2, "h"), (3, "w")):
+        proto.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
+    onnx.save(proto, tmp_path / "free.onnx")
+    found = prelu_tools.verify(_build(path, "fixed"), tmp_path / "free.onnx", **_FAST)
+    assert (found.verdict, found.sizes.tried) == ("pass", ())
+    assert [code_of(note) for note in found.notes].count("sizes_not_checked") == 1

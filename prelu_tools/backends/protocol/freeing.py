@@ -1,0 +1,110 @@
+"""Sizes that a model was only used at, where the models that it is compared with leave them free.
+
+The example of a module and what a subclassed Keras model was built for say at which sizes it was
+run, and not that it takes no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.core.arrays import Array
+from prelu_tools.core.options import Dim, InputOption, OtherInputs
+from prelu_tools.core.prelu.alignment import AxisAlignment
+from prelu_tools.core.prelu.slopes import Shape
+from prelu_tools.core.results.reasons import Reason
+
+
+@dataclass(frozen=True)
+class FreedInputs:
+    """Inputs of which some sizes are free now."""
+
+    specs: tuple[TensorSpec, ...]
+    """The inputs; the sizes that they were used at are their examples."""
+    note: Reason
+    """What the user should know of it."""
+
+
+def freed_inputs(
+    specs: Sequence[TensorSpec],
+    other: OtherInputs,
+    spelled: str,
+    takes: Callable[[Mapping[str, Array]], bool],
+) -> FreedInputs | None:
+    """The inputs with those sizes free that all others leave free; None where there are none.
+
+    Args:
+        specs: the inputs, with the sizes that the model was used at.
+        other: the inputs of the models that it is compared with.
+        spelled: what to call the model.
+        takes: runs the model on inputs of other sizes, and says whether it takes them: twice as
+            large ones, or else half as large ones.
+    """
+    wide = _freed(specs, other)
+    pairs = [*zip(specs, wide, strict=True)]
+    if wide == [*specs] or not any(
+        takes({own.name: _zeros(own, free, *times) for own, free in pairs})
+        for times in ((2, 1), (1, 2))
+    ):
+        return None
+    used, taken = (
+        ", ".join(InputOption(one.name, one.shape).text for one, free in chosen if one != free)
+        for chosen in (pairs, [pair[::-1] for pair in pairs])
+    )
+    note = Reason(
+        f"{spelled} was used at {used}, but takes other sizes: those of {other.model} are used "
+        f"({taken})",
+        "sizes_freed",
+    )
+    return FreedInputs(tuple(wide), note)
+
+
+def _freed(specs: Sequence[TensorSpec], other: OtherInputs) -> list[TensorSpec]:
+    own = {size for spec in specs for size in spec.shape if isinstance(size, str)}
+    known: dict[str, int] = {}
+    found = []
+    for place, spec in enumerate(specs):
+        shape = list(spec.shape)
+        axes = [_free_axes(specs, place, one) for one in (other, *other.more)]
+        for axis, name in axes[0].items():
+            size = spec.example[axis]
+            if any(axis not in theirs for theirs in axes[1:]):
+                continue
+            is_apart = name in own or known.setdefault(name, size) != size
+            shape[axis] = f"{spec.name}_dim_{axis}" if is_apart else name
+        found.append(replace(spec, shape=tuple(shape)))
+    return found
+
+
+def _free_axes(specs: Sequence[TensorSpec], place: int, other: OtherInputs) -> dict[int, str]:
+    """The other's name for each axis of an input that is a number here and free there."""
+    spec = specs[place]
+    in_order = other.inputs[place] if len(other.inputs) == len(specs) else None
+    theirs = next((one for one in other.inputs if one.name == spec.name), in_order)
+    orders = theirs and AxisAlignment.between(_static(spec.shape), _static(theirs.shape))
+    if theirs is None or not orders:
+        return {}
+    return {
+        axis: size
+        for axis, size in zip(orders[0], theirs.shape, strict=True)
+        if axis and isinstance(size, str) and isinstance(spec.shape[axis], int)
+    }
+
+
+def _static(shape: Sequence[Dim]) -> Shape:
+    """The shape with None for what is free; rows count as free."""
+    return tuple(size if place and isinstance(size, int) else None
+                 for place, size in enumerate(shape))  # fmt: skip
+
+
+def _zeros(own: TensorSpec, free: TensorSpec, times: int, part: int) -> Array:
+    """An input in which each size that was freed is so many times, or such a part, of its own."""
+    sizes = [
+        example if mine == theirs else max(1, example * times // part)
+        for example, mine, theirs in zip(own.example, own.shape, free.shape, strict=True)
+    ]
+    return np.zeros(sizes, np.dtype(own.dtype))

@@ -1,0 +1,43 @@
+"""Sizes that a candidate leaves free and of which one alone was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from prelu_tools.backends.protocol.interface import Source
+from prelu_tools.commands.verify.inputs.drawing import known_shapes
+from prelu_tools.commands.verify.inputs.sizes import in_words
+from prelu_tools.commands.verify.linked import Linked
+from prelu_tools.core.results.reasons import Reason
+
+
+def unchecked_sizes(source: Source, opened: Sequence[Linked]) -> Iterator[Reason]:
+    """A sentence for each input of a candidate with sizes that another model fixes.
+
+    Args:
+        source: the reference.
+        opened: all candidates.
+    """
+    own = {spec.name: spec for spec in source.inputs()}
+    shapes = known_shapes([*own.values()], [(o.source.inputs(), o.links) for o in opened])
+    for item in opened:
+        specs = {spec.name: spec for spec in item.source.inputs()}
+        for link in item.links:
+            free = specs[link.candidate].shape
+            stated, known = own[link.reference].shape, shapes[link.reference]
+            axes = {
+                name: axis
+                for axis, name in zip(link.permutation, free, strict=True)
+                if isinstance(name, str) and isinstance(known[axis], int)
+            }
+            fixed = {name: int(known[axis]) for name, axis in axes.items()}
+            if not fixed:
+                continue
+            is_own = all(isinstance(stated[axis], int) for axis in axes.values())
+            who = "the reference" if is_own else "another candidate"
+            names, verb = " and ".join(fixed), "is" if len(fixed) == 1 else "are"
+            yield Reason(
+                f"{item.spelled}: {names} of input {link.candidate!r} {verb} dynamic, but only "
+                f"{in_words(fixed)} was checked: {who} fixes {'it' if verb == 'is' else 'them'}",
+                "sizes_not_checked",
+            )
