@@ -133,7 +133,7 @@ def _limits(program: ExportedProgram, task: Task) -> tuple[str, ...]:
 
     inputs = [node for node in program.graph.nodes if node.op == "placeholder"]
     names = {
-        str(size.node.expr): (spec.name, dim)
+        str(size.node.expr): (spec.name, str(dim))
         for node, spec in zip(
             inputs[-len(task.arguments.specs) :], task.arguments.specs, strict=True
         )
