@@ -59,7 +59,8 @@ class Plan:
     """How to run a list of jobs."""
 
     jobs: int | None = option(
-        whole(0), "Many models: number of worker processes, 0 for none.  [default: 1]",
+        whole(0),
+        "Many models: number of worker processes; 0 runs them in this process.  [default: 1]",
         default=None, metavar="N",
         needs=(
             Needs(

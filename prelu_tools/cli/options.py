@@ -242,8 +242,8 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
             "-q",
             "--quiet",
             is_flag=True,
-            help="No progress and no table: only errors, a failure in one line, and what --format "
-            "asks for.",
+            help="No progress and no table: only errors, one line for each failure, and what "
+            "--format asks for.",
         ),
         click.option(
             "--report",
@@ -252,7 +252,7 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
             multiple=True,
             metavar="FORMAT=PATH",
             shell_complete=complete_report,
-            help="Write the result to a file too; repeatable.",
+            help="Also write the report to a file; repeatable.",
         ),
         click.option(
             "--format",

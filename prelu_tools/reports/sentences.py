@@ -18,7 +18,7 @@ from prelu_tools.reports.words import counted, listed, tally
 
 LEGEND = (
     "isolated: the layer alone, on its own input; end-to-end: largest difference in the whole "
-    "model; min hits: how many negative inputs the least exercised slope met"
+    "model; min hits: how many negative inputs reached the least exercised slope"
 )
 """What the columns of a table of layers mean."""
 TOP1 = "top-1: rows whose largest value is at the same index in both models"
@@ -27,7 +27,7 @@ OUTPUTS_LEGEND = "x rounding: times the model's rounding error; wrong: values be
 """What others of its columns mean."""
 QUANTIZED_LEGEND = (
     "end-to-end: largest difference in the whole model; SNR: its signal-to-noise ratio; "
-    "min hits: how many negative inputs the least exercised slope met"
+    "min hits: how many negative inputs reached the least exercised slope"
 )
 """The same for a quantized candidate."""
 _MOST_KINDS = 5
@@ -43,15 +43,14 @@ def reached(result: VerifyResult) -> str:
     """The inputs, and how many slopes they exercised."""
     if not result.samples and not result.n_searched:
         return "nothing was run"
-    text = counted(result.samples, "input")
-    if result.quick:
-        text = f"quick check without a search or planted faults: {text}"
+    how = "quick check without a search or planted faults:" if result.quick else "tested with"
+    text = f"{how} {counted(result.samples, 'input')}"
     if result.n_searched:
         text += f" and {result.n_searched:,} found by a search"
     text += f", seed {result.seed}"
     if result.coverage is not None and result.coverage.total:
         exercised, total = result.coverage.exercised, result.coverage.total
-        text += f"; {exercised:,} of {total:,} slopes met a negative input"
+        text += f"; {exercised:,} of {total:,} slopes exercised by a negative input"
     return text
 
 
@@ -152,6 +151,10 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
     how = "equal within their quantization step" if coarse else "equal bit for bit"
     of = "of these also " if by_behaviour <= by_value else ""
     ran = f", {by_behaviour:,} {of}confirmed on negative inputs" if by_behaviour else ""
+    failed = [layer for layer in report.layers if layer.verdict == "fail"]
+    n_failed = sum(layer.n_slopes for layer in failed if not layer.n_by_behaviour)
+    if ran and n_failed:
+        ran += f" ({n_failed:,} slopes are in layers that differ)"
     return (f"slopes: {by_value:,} of {total:,} {how}{ran}",)
 
 
@@ -195,7 +198,7 @@ def worst_difference(result: VerifyResult) -> float | None:
 
 
 def coverage_share(result: VerifyResult) -> float | None:
-    """The share of all slopes that met a negative input; None where it is not known."""
+    """The share of all slopes that a negative input reached; None where it is not known."""
     coverage = result.coverage
     return coverage.exercised / coverage.total if coverage and coverage.total else None
 
@@ -232,7 +235,7 @@ def power_lines(power: Power) -> Iterator[str]:
         sample = ", a sample of all that are possible" if power.sampled else ""
         yield (
             f"power {power_share(power)}: {power.detected:,} of "
-            f"{counted(power.planted, 'planted slope fault')} caught "
+            f"{counted(power.planted, 'planted slope fault')} caught at a layer or an output "
             f"({power.by_layers:,} at layers, {power.by_outputs:,} at outputs){sample}"
         )
     else:

@@ -63,7 +63,7 @@ def test_a_table_says_how_far_and_which_way() -> None:
     lines = text.splitlines()
     assert lines[:3] == [
         "slopes.jsonl",
-        "3 points, step 0 to step 20;",
+        "3 points, step 0 to step 20",
         "2 PReLU layers, 3 slopes",
     ]
     row = next(line.split() for line in lines if line.startswith("features.act1"))

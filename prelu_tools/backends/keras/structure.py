@@ -67,8 +67,9 @@ class Structure:
             found, self.notes = other.inputs, (other.note,)
         if not found:
             raise UsageError(
-                f"the input shapes of {self._spelled} are not known: use --input NAME:batch,... "
-                "(for example --input x:batch,112,112,3; a name such as batch leaves a size free)"
+                f"the input shapes of {self._spelled} are not known. Give them as --input "
+                "NAME:batch,..., for example --input x:batch,112,112,3 (a name such as batch makes "
+                "that size dynamic)"
             )
         return [TensorSpec(i.name, i.dtype, i.shape, example_sizes(i.shape)) for i in found]
 

@@ -121,9 +121,9 @@ def arguments_of(
     wanted = " ".join(f"--input {name}:batch,..." for name in names)
     likely = _likely_sizes(forward if len(names) == 1 else None)
     raise UsageError(
-        f"the input shapes of {spelled} are not known: use {wanted} (for example "
-        f"--input {names[0]}:{likely}; a name such as batch leaves a size free), or add a method "
-        "example_inputs() that returns tensors to the module"
+        f"the input shapes of {spelled} are not known. Give them as {wanted}, for example --input "
+        f"{names[0]}:{likely} (a name such as batch makes that size dynamic), or add to the module "
+        "a method example_inputs() that returns tensors"
     )
 
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(),
     metavar="MODEL.onnx",
-    help="The file to write, completely or not at all. For many models a folder, or a name that "
-    "contains {stem}.",
+    help="The file to write; an incomplete file is never left behind. For many models, a folder, "
+    "or a name that contains {stem}.",
 )
 @request_options(ExportRequest)
 @batch_options
@@ -47,12 +47,13 @@ def command(
     out: Output,
     **choices: Any,
 ) -> int:
-    """Export SOURCE, a Keras, PyTorch or ONNX model, to ONNX: each PReLU call is one PRelu node.
+    """Export a Keras, PyTorch or ONNX model, so that each PReLU call becomes one PRelu node.
 
-    SOURCE is model.keras, model.onnx (every form of PReLU becomes a PRelu node), or Python:
-    nets.py:Net(10), package.module:name, optionally followed by @weights.pt. Python sources are
-    treated as your own code and are run. For many models, give several sources, a folder, a pattern
-    ('models/*.keras') or a list (.txt, .csv, .toml), and a folder as the output: -o onnx/.
+    SOURCE is a model file (such as model.keras, or model.onnx, in which every form of PReLU becomes
+    a PRelu node), or Python code (such as nets.py:Net(10) or package.module:name), optionally
+    followed by @weights.pt. Python sources are treated as your own code and are run. For many
+    models, give several sources, a folder, a pattern ('models/*.keras') or a list (.txt, .csv,
+    .toml), and a folder as the output: -o onnx/.
 
     \b
     Example: prelu-tools export nets.py:Net@weights.pt -o net.onnx

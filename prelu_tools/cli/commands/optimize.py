@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     required=True,
     type=click.Path(path_type=Path),
     metavar="FAST.onnx",
-    help="The file to write, completely or not at all.",
+    help="The file to write; an incomplete file is never left behind.",
 )
 @request_options(OptimizeRequest)
 @output_options

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     required=True,
     metavar="REFERENCE.npz",
-    help="The file to write, completely or not at all.",
+    help="The file to write; an incomplete file is never left behind.",
 )
 @request_options(RecordRequest)
 @source_options

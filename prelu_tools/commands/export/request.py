@@ -25,7 +25,7 @@ class ExportRequest:
     """The file to write."""
     opset: int | None = option(
         whole(),
-        "Opset of the result  [default: 18, or a newer one of an ONNX file]",
+        "Opset of the exported file  [default: 18; an ONNX source with a newer opset keeps it]",
         default=None,
     )  # fmt: skip
     """Opset of the default domain; None for `DEFAULT_OPSET`, or an ONNX file's own newer one."""
@@ -37,9 +37,11 @@ class ExportRequest:
     """`float16` to round the model to it; `float32`, or None for the source's own type."""
     target: ExportTarget = option(
         choice(*EXPORT_TARGETS),
-        "Where the model runs. portable: one PRelu node per call; onnxruntime-cpu: the forms that "
-        "a cost model predicts to be fastest there (prelu-tools optimize measures); others: PReLU "
-        "rewritten where that runtime would misread it, and checked there if it is installed.",
+        "Where the model runs. portable: one PRelu node per call; onnxruntime-cpu: the forms of "
+        "PReLU that a cost model predicts to be fastest (prelu-tools optimize times them instead); "
+        "any other runtime: PReLU is rewritten if that runtime would misread it, and the result is "
+        "checked with the runtime if it is installed. RUNTIME is one of "
+        f"{', '.join(EXPORT_TARGETS)}.",
         default="portable", metavar="RUNTIME",
     )  # fmt: skip
     slope_axis: int | None = option(
@@ -51,14 +53,16 @@ class ExportRequest:
     """See `ConversionOptions.slope_axis`: for ONNX files only."""
     input_layout: InputLayout = option(
         choice("keep", "nchw", "nhwc"),
-        "Axis order of the inputs of a Keras model, of rank 3 and above; outputs keep theirs.",
+        "Axis order for those inputs of a Keras model that have rank 3 or more; outputs keep their "
+        "own.",
         default="keep", sources="Keras models",
     )  # fmt: skip
     """See `ConversionOptions.input_layout`: for Keras models only."""
     route: Route | None = option(
         choice("tf2onnx", "torch"),
         "How a Keras model is run and converted. tf2onnx: on TensorFlow; torch: on PyTorch, by "
-        "torch.onnx  [default: KERAS_BACKEND, else tf2onnx if TensorFlow is installed]",
+        "torch.onnx  [default: as the environment variable KERAS_BACKEND says, else tf2onnx "
+        "if TensorFlow is installed, else torch]",
         default=None, sources="Keras models other than SavedModels",
     )  # fmt: skip
     """Which of Keras' backends is used: see `commands.export.route`."""

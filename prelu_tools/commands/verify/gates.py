@@ -36,7 +36,7 @@ def hits_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict,
     if (least.least_positions or 0) >= request.min_hits:
         return None
     return "fail", (
-        f"{report.model}: {least.name}: a slope met {least.least_positions:,} negative inputs; "
+        f"{report.model}: {least.name}: a slope had {least.least_positions:,} negative inputs; "
         f"--min-hits {request.min_hits} requires more"
     )
 

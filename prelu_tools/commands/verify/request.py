@@ -196,7 +196,7 @@ class VerifyRequest:
         default=None, example="1.0", needs=(_LAYERS,),
     )  # fmt: skip
     min_hits: int | None = option(
-        whole(1), "Required number of negative inputs that each slope meets.",
+        whole(1), "Required number of negative inputs for each slope.",
         default=None, metavar="N", example="3", needs=(_LAYERS,),
     )  # fmt: skip
     power: bool = option(

@@ -21,7 +21,7 @@ def view(result: ExportResult, style: Style) -> Section:
     """The document of a file that was written."""
     headline = (
         f"{result.n_bytes:,} bytes, opset {result.opset}, {counted(result.n_nodes, 'node')}, "
-        f"by {result.route};\n{_layers(result)}"
+        f"exported by {result.route};\n{_layers(result)}"
     )
     title = (Name(result.source), " -> ", Name(result.path))
     return Section(title, tuple(_blocks(result, style)), headline=headline)

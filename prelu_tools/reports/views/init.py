@@ -12,7 +12,7 @@ _MOST_LINES = 20
 
 def view(result: InitResult, style: Style) -> Section:
     """The document of a list of checks."""
-    columns = (Column("reference", "name"), Column("candidates", "name"), Column("models"))
+    columns = (Column("reference", "name"), Column("candidates", "name"), Column("matches"))
     rows = [
         (Name(check.reference), tuple(map(Name, check.candidates)), f"{check.n_models:,}")
         for check in result.checks

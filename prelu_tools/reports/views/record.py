@@ -15,7 +15,8 @@ def view(result: RecordResult, style: Style) -> Section:
         f"{counted(result.n_layers, 'PReLU layer')}, {counted(result.n_outputs, 'output')} in "
         f"{result.precision}, {counted(result.n_runs, 'run')}",
         f"{counted(result.samples, 'input')}{searched}, seed {result.seed}; "
-        f"{result.coverage.exercised:,} of {result.coverage.total:,} slopes met a negative input",
+        f"{result.coverage.exercised:,} of {result.coverage.total:,} slopes exercised by a "
+        "negative input",
         *result.notes,
     ]
     lines += [f"no check with it can pass: {doubt}" for doubt in result.doubts]

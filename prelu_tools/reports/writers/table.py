@@ -69,7 +69,7 @@ def _document(section: Section, style: Style) -> Iterator[Paragraph]:
     """The blocks, and then what they come to."""
     if not section.verdict:
         title: Paragraph = [_line(section.title, style.width, style="bold")]
-        yield title + ([_line(section.headline, style.width)] if section.headline else [])
+        yield title + ([_line(_headline(section), style.width)] if section.headline else [])
     for block in section.blocks:
         if not _is_outcome(block):
             yield from _block(block, style)
@@ -79,7 +79,7 @@ def _document(section: Section, style: Style) -> Iterator[Paragraph]:
     end: Paragraph = []
     if section.verdict:
         verdict = Word(section.verdict.upper(), section.verdict)
-        end.append(_line((verdict, f"  {section.headline}"), style.width))
+        end.append(_line((verdict, f"  {_headline(section)}"), style.width))
     end += _reasons(section, style, "  " if section.verdict else "")
     for block in section.blocks:
         if isinstance(block, Section) and _is_outcome(block):
@@ -191,6 +191,11 @@ def _line(
             place = lines.find(part)
             made.stylize(COLOURS.get(part.status, ""), place, place + len(part))
     return made
+
+
+def _headline(section: Section) -> str:
+    """The headline; the end of a line stands in for a semicolon."""
+    return section.headline.replace(";\n", "\n")
 
 
 def _kept_together(text: Text) -> str:

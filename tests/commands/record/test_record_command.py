@@ -308,7 +308,7 @@ def test_what_was_written_is_shown_in_every_format(tmp_path: Path) -> None:
     assert told.json["n_bytes"] == record.stat().st_size
     shown = cli("record", net, "-o", record, "--force").words
     for text in (shown, (tmp_path / "m").read_text(encoding="utf-8")):
-        assert "3 of 3 slopes met a negative input" in text
+        assert "3 of 3 slopes exercised by a negative input" in text
         assert "format 1" in text
 
 
@@ -347,7 +347,7 @@ def test_sizes_come_from_the_file_that_was_exported_from_the_source(
     )
     alone = cli("record", "sized.py:net(3)", "-o", "net.npz")
     assert alone.code == 2
-    assert "a name such as batch leaves a size free" in alone.words
+    assert "a name such as batch makes that size dynamic" in alone.words
     options = ("--input", "input:batch,2,40", "--no-verify")
     assert cli("export", "sized.py:net(3)", "-o", "net.onnx", *options).code == 0
     assert cli("record", "sized.py:net(4)", "-o", "net.npz").code == 2

@@ -204,7 +204,7 @@ def test_comparisons_fit_eighty_columns() -> None:
 
 def test_what_is_not_known_of_a_model_leaves_no_gap() -> None:
     bare = dataclasses.replace(usual(), opset=None, producer="")
-    assert "\nonnx; 1,234,567 parameters;\n" in render(bare, Style())
+    assert "\nonnx; 1,234,567 parameters\n" in render(bare, Style())
 
 
 def test_two_models_without_a_layer_say_so() -> None:

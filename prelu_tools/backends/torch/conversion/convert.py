@@ -34,7 +34,7 @@ def converted(task: Task, wanted: ConversionOptions) -> Conversion:
     for name in _ROUTES:
         if name == skipped:
             continue
-        route = f"torch.onnx {name} {torch.__version__}"
+        route = f"torch.onnx {torch.__version__} ({name})"
         tags = TagBook()
         slopes = tagged(task.module, task.calls, tags, puts=name == _ROUTES[0])
         try:

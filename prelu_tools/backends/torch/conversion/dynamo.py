@@ -133,24 +133,31 @@ def _limits(program: ExportedProgram, task: Task) -> tuple[str, ...]:
 
     inputs = [node for node in program.graph.nodes if node.op == "placeholder"]
     names = {
-        str(size.node.expr): f"{dim} of {spec.name}"
+        str(size.node.expr): (spec.name, str(dim))
         for node, spec in zip(
             inputs[-len(task.arguments.specs) :], task.arguments.specs, strict=True
         )
         for size, dim in zip(node.meta["val"].shape, spec.shape, strict=True)
         if not isinstance(size, int)
     }
-    notes = []
+    found: dict[tuple[str, str], list[str]] = {}
     for symbol, limits in program.range_constraints.items():
-        name = names.get(str(symbol))
-        if name is None or (limits.lower <= _FEWEST and limits.upper == int_oo):
+        if str(symbol) not in names or (limits.lower <= _FEWEST and limits.upper == int_oo):
             continue
+        name, dim = names[str(symbol)]
         upper = "" if limits.upper == int_oo else f" and at most {limits.upper}"
-        notes.append(
-            f"the graph is valid only if {name} is at least {limits.lower}{upper}: the module "
-            "branches on this size"
-        )
-    return tuple(notes)
+        found.setdefault((name, f"at least {limits.lower}{upper}"), []).append(dim)
+    return tuple(
+        f"the graph is valid only if {_sizes(dims, name)} {least}: the module rejects other sizes "
+        "or treats them differently"
+        for (name, least), dims in found.items()
+    )
+
+
+def _sizes(dims: Sequence[str], name: str) -> str:
+    if dims[1:]:
+        return f"sizes {' and '.join(dims)} of input {name!r} are"
+    return f"size {dims[0]} of input {name!r} is"
 
 
 def _dynamic(specs: Sequence[TensorSpec], hint: Any) -> tuple[dict[int, Any], ...]:

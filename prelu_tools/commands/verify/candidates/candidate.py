@@ -236,8 +236,8 @@ class CandidateJudge:
             return []
         inputs = any(link.kind == "float16" for link in self.linked.links)
         return [
-            f"{self.linked.spelled} is float16: its slopes are compared with the reference's, "
-            f"rounded to float16{', and its inputs are rounded too' if inputs else ''}"
+            f"{self.linked.spelled} is float16: its slopes are compared with the reference's "
+            f"slopes rounded to float16{', and its inputs are rounded too' if inputs else ''}"
         ]
 
     def _special(self, seen: Seen) -> tuple[SpecialValue, ...]:

@@ -183,7 +183,7 @@ def _by_values(layer: LayerParity, found: Found, search: LayerSearch) -> LayerPa
     if found.stated:
         return replace(known, difference=Reason(f"{text}: {found.wrong}", DIFFER))
     if not found.proven:
-        short = f", but {unreached} of its {counts.size} slopes met no negative input"
+        short = f", but no negative input reached {unreached} of its {counts.size} slopes"
         if not unreached:
             short = ", but its values are too small to show its slopes"
         if found.wrong:

@@ -173,7 +173,7 @@ COMPUTES = (
     "c computes in {0}: each value may differ by as much as rounding to {0} changes it in the "
     "reference"
 )
-ROUNDED = "c is float16: its slopes are compared with the reference's, rounded to float16"
+ROUNDED = "c is float16: its slopes are compared with the reference's slopes rounded to float16"
 
 
 @pytest.mark.parametrize(

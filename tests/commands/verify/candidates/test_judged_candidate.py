@@ -272,7 +272,7 @@ def test_notes_of_both_sides_are_kept_once() -> None:
 
 HALF = {"a": SLOPES.astype(np.float16)}
 ROUNDED = (
-    "c is float16: its slopes are compared with the reference's, rounded to float16, and its "
+    "c is float16: its slopes are compared with the reference's slopes rounded to float16, and its "
     "inputs are rounded too"
 )
 
