@@ -91,7 +91,7 @@ def test_the_shapes_that_a_module_lacks_are_those_of_the_file(exported: Path) ->
 
 
 def test_what_is_missing_is_named_as_python_names_it() -> None:
-    with pytest.raises(UsageError, match=re.escape("use input={")):
+    with pytest.raises(UsageError, match=re.escape("as input={")):
         assert_slopes_equal(_net(), _net())
 
 

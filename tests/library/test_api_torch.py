@@ -170,7 +170,7 @@ def test_modules_are_left_in_the_mode_that_they_had(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda net, path: export(net, path), 'use input={"input": ("batch", ...)}'),
+        (lambda net, path: export(net, path), 'as input={"input": ("batch", ...)}'),
         (lambda net, path: export(net, path, input={"input": "batch,3,8,8"}), "expected a size"),
         (lambda net, path: export(net, path, input={"input": (0, 3)}), "expected a size or a name"),
         (lambda net, path: export(net, path, input=SHAPE, target="cuda"), "target 'cuda': exp"),

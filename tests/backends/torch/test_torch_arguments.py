@@ -172,7 +172,7 @@ def test_the_sizes_to_type_have_the_channels_of_the_first_layer(layers: str, siz
     from prelu_tools.core.options import SourceOptions
 
     net = nn.Sequential(*eval(f"[{layers}]", {"nn": nn}))
-    with pytest.raises(UsageError, match=rf"\(for example --input input:{sizes}; a name"):
+    with pytest.raises(UsageError, match=rf"for example --input input:{sizes} \(a name"):
         arguments_of(net.forward, None, SourceOptions(), "nets.py:net")
 
 

@@ -121,7 +121,7 @@ def test_lazy_modules_are_built_for_them(nets: Path) -> None:
 
 
 def test_where_neither_knows_the_option_is_shown(nets: Path) -> None:
-    with pytest.raises(UsageError, match=r'use input=\{"x": \("batch"'):
+    with pytest.raises(UsageError, match=r'as input=\{"x": \("batch"'):
         prelu_tools.verify(f"{nets}:picture", f"{nets}:picture", **_FAST)
 
 
