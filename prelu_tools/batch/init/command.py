@@ -83,15 +83,16 @@ def _refuse_existing(path: Path, schema: Path | None, found: Found) -> None:
 
 
 def _not_listed(found: Found) -> str:
-    """The rest of the sentence: what of that which was found an existing list leaves out."""
+    """The rest of the sentence: which of the models found an existing list leaves out."""
     try:
-        missing = [path for check in found.pairs for path in not_listed(check, listed_models())]
+        known = listed_models()
+        missing = [path for check in found.pairs for path in not_listed(check, known)]
     except PReLUToolsError as error:
         return f", and cannot be read as a list ({error}): correct or delete it"
     if missing:
         return (
-            f", and does not list {listed(missing, ' and ')}: use --force to add what is missing; "
-            "it keeps what is there"
+            f", and does not list {listed(missing, ' and ')}: use --force to add what is missing "
+            "(the rest stays as it is)"
         )
     return (
         ", and lists every model that was found: to write it anew, delete it"
